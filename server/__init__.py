@@ -1,0 +1,3 @@
+"""Footfall: self-hosted, privacy-first telemetry for command-line tools."""
+
+__version__ = "0.1.0"

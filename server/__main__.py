@@ -1,0 +1,5 @@
+"""`python -m server` is `footfall`."""
+
+from server.cli import main
+
+main()

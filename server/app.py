@@ -1,0 +1,132 @@
+"""Puts the parts together; opens and closes them. The only file that knows them all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from litestar import Litestar, Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.types import ControllerRouterHandler
+
+from server import __version__, health, logs, public
+from server.event_id import EventIds
+from server.front import Front
+from server.ingest.gate import Gate
+from server.ingest.privacy import Privacy
+from server.ingest.routes import Routes
+from server.ingest.steps import Clock, Ingest, now
+from server.ingest.writer import Writer
+from server.metrics import Metrics
+from server.problems import CONTENT_TYPE, Failed, Malformed, MethodNotAllowed, NotFound, Problem
+from server.settings import Settings
+from server.shared import Limits
+from server.storage.engine import open_store, server_secret
+from server.storage.projects import Projects, ensure_admin, ensure_default
+
+log = logs.get(__name__)
+
+_HANDLERS: tuple[ControllerRouterHandler, ...] = (*public.HANDLERS, *health.HANDLERS)
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+
+
+def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _: None, clock: Clock = now) -> Front:
+    """The ASGI application. Its store is opened when the server starts, and closed, with all that was accepted in it, when it stops.
+
+    `clock` gives the time of arrival in epoch milliseconds: `footfall demo` lives through a month with it.
+    """
+    routes = Routes()
+
+    @contextlib.asynccontextmanager
+    async def running(app: Litestar) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                front.ingest = await _open(settings, app.state, stack, progress, clock)
+                front.first_token = await ensure_admin(settings.admin_token)
+            except Exception as error:
+                front.failure = error
+                raise
+            try:
+                yield
+            finally:
+                log.info("stopping")
+
+    litestar = Litestar(
+        route_handlers=list(_HANDLERS),
+        lifespan=[running],
+        exception_handlers={Problem: _problem, HTTPException: _http_exception, Exception: _unexpected},
+        openapi_config=None,
+        logging_config=None,
+    )
+    front = Front(routes, litestar)
+    return front
+
+
+async def _open(
+    settings: Settings, state: State, stack: contextlib.AsyncExitStack, progress: Callable[[str], None], clock: Clock
+) -> Ingest:
+    """Open everything in order; `stack` closes it in the opposite one."""
+    store = await open_store(settings, progress=progress)
+    stack.push_async_callback(store.close)
+    await ensure_default()
+    projects = Projects(max_targets=settings.max_targets, public=settings.public)
+    await projects.refresh()
+    metrics = Metrics(__version__)
+    writer = Writer(store, metrics, max_queue=settings.max_queue, slug=projects.slug)
+    stack.push_async_callback(writer.close)
+    metrics.queue_depth = lambda: writer.depth
+    metrics.store_size = store.size
+    state.update(
+        {
+            "settings": settings,
+            "store": store,
+            "projects": projects,
+            "metrics": metrics,
+            "writer": writer,
+            "counts": public.Counts(store),
+            "health": health.Health(store),
+        }
+    )
+    return Ingest(
+        settings,
+        Gate(settings, projects, Limits()),
+        Privacy(server_secret(settings)),
+        writer,
+        metrics,
+        EventIds(await store.claim_node()),
+        clock,
+    )
+
+
+def _problem(_: Request[object, object, State], problem: Problem) -> Response[bytes]:
+    headers = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    if problem.code == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="footfall"'
+    return Response(problem.to_json(), status_code=problem.code, media_type=CONTENT_TYPE.decode(), headers=headers)
+
+
+def _http_exception(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
+    """Litestar's own errors in our shape; their messages may repeat what the client sent, so ours are used."""
+    if isinstance(error, MethodNotAllowedException):
+        response = _problem(request, MethodNotAllowed("This route does not take that method."))
+        response.headers["Allow"] = error.headers.get("Allow", "GET") if error.headers else "GET"
+        return response
+    if isinstance(error, NotFoundException):
+        return _problem(request, NotFound("Nothing is served under this path."))
+    if error.status_code < 500:
+        return _problem(request, Malformed("The request cannot be read."))
+    return _unexpected(request, error)
+
+
+def _unexpected(request: Request[object, object, State], error: Exception) -> Response[bytes]:
+    log.error("request_failed", exc_info=error)
+    return _problem(request, Failed("This request could not be handled; the log says more."))

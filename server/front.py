@@ -1,0 +1,57 @@
+"""The door: every request comes through here. Ingest routes go straight to the way in, everything else to Litestar.
+
+Posts outnumber all else a thousand to one, and Litestar's routing would be a good part of what one costs. The door also serves what clients
+get wrong (a doubled slash from a base URL that ends in one, a slash at the end) without redirecting, and takes the project off the path.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from server.ingest.http import Scope
+from server.ingest.routes import Routes
+from server.ingest.steps import Ingest
+from server.storage.projects import SCOPE_SLUG
+
+_PROJECT = re.compile(r"/p/([^/]+)(/.*)?")
+_SLASHES = re.compile(r"/{2,}")
+
+
+class Front:
+    """The ASGI application.
+
+    `ingest` is there once the server has started, `first_token` where that start made the first admin's token, `failure` where the server
+    could not start.
+    """
+
+    def __init__(self, routes: Routes, inner: Any) -> None:
+        self._routes = routes
+        self._inner = inner
+        self.ingest: Ingest | None = None
+        self.first_token: str | None = None
+        self.failure: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
+            return
+        path, slug = plain_path(scope["path"])
+        if scope["type"] == "http" and self.ingest is not None:
+            match = self._routes.find(path)
+            if match is not None:
+                await self.ingest(scope, receive, send, match, slug)
+                return
+        await self._inner({**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), SCOPE_SLUG: slug}, receive, send)
+
+
+def plain_path(path: str) -> tuple[str, str | None]:
+    """The path as the routes know it, and the slug of the project where the path names one."""
+    if "//" in path:
+        path = _SLASHES.sub("/", path)
+    slug = None
+    if path.startswith("/p/") and (match := _PROJECT.fullmatch(path)):
+        slug, path = match[1], match[2] or "/"
+    if len(path) > 1 and path.endswith("/"):
+        path = path[:-1]
+    return path or "/", slug

@@ -1,0 +1,93 @@
+"""For those who run the server: is it well, may traffic come, and what does it count."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.datastructures import State
+
+from server import __version__, logs
+from server.metrics import Metrics
+from server.problems import Unauthorized
+from server.storage.engine import Store
+from server.storage.projects import Projects
+
+AnyRequest = Request[object, object, State]
+
+log = logs.get(__name__)
+
+_CHECK_EVERY = 1.0  # seconds; many probes cost one look at the store
+_FORWARDED = ("x-forwarded-for", "forwarded", "via", "fly-client-ip", "cf-connecting-ip", "x-real-ip")
+
+
+class Health:
+    """Whether the store takes writes, looked up at most once a second."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._checked_at = float("-inf")
+        self._writable = False
+
+    async def writable(self) -> bool:
+        if time.monotonic() - self._checked_at > _CHECK_EVERY:
+            self._checked_at = time.monotonic()
+            try:
+                await self._store.check_writable()
+                self._writable = True
+            except Exception as error:
+                log.error("store_not_writable", exc_info=error)
+                self._writable = False
+        return self._writable
+
+
+@get(["/health", "/v1/health", "/api/v1/health"], summary="Whether the server takes events", tags=["Operation"])
+async def health(state: State) -> Response[dict[str, Any]]:
+    """200 `{"status": "ok", …}`, or 503 where the store does not take writes."""
+    writable = await state.health.writable()
+    body = {
+        "status": "ok" if writable else "unavailable",
+        "version": __version__,
+        "store": {"engine": state.store.engine_type, "writable": writable, "bytes": state.store.size()},
+        "queued": state.writer.depth,
+    }
+    return Response(body, status_code=200 if writable else 503, headers={"Cache-Control": "no-store"})
+
+
+@get("/ready", summary="Whether traffic may come", tags=["Operation"])
+async def ready(state: State) -> Response[dict[str, str]]:
+    """200 once the server has started and until it stops."""
+    open_ = not state.writer.closed
+    return Response({"status": "ready" if open_ else "stopping"}, status_code=200 if open_ else 503, headers={"Cache-Control": "no-store"})
+
+
+@get("/metrics", summary="Counts for Prometheus", tags=["Operation"])
+async def metrics(request: AnyRequest, state: State) -> Response[bytes]:
+    """Prometheus' text format: for this machine itself, and for whoever brings a key with the scope `read` or `admin`."""
+    await _check_may_watch(request, state.projects)
+    registry: Metrics = state.metrics
+    return Response(registry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8", headers={"Cache-Control": "no-store"})
+
+
+async def _check_may_watch(request: AnyRequest, projects: Projects) -> None:
+    client = request.client.host if request.client else ""
+    # A proxy on this machine is loopback, too: what it forwards is not from here.
+    if _is_loopback(client) and not any(name in request.headers for name in _FORWARDED):
+        return
+    if projects.stale:
+        await projects.refresh()
+    _, key = projects.find(dict(request.scope["headers"]), None)
+    if key is None or not key.scopes & {"read", "admin"}:
+        raise Unauthorized("Metrics are for this machine itself, or want a key with the scope read.")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == ""  # a Unix socket
+
+
+HANDLERS = (health, ready, metrics)

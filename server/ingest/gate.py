@@ -1,0 +1,131 @@
+"""May this pass? Who is asking, for which project, and how often already."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import NamedTuple
+
+from limits import RateLimitItem
+
+from server.problems import Forbidden, Limited, Unauthorized
+from server.settings import Network, Settings
+from server.shared import Limits, Standing
+from server.storage.projects import LiveKey, LiveProject, Projects
+
+Headers = dict[bytes, bytes]
+
+
+class Caller(NamedTuple):
+    """Whose events these are, and where they come from. `address` is to be hashed, never to be kept."""
+
+    project: LiveProject
+    key: LiveKey | None
+    address: str
+
+
+class Gate:
+    """The checks before a body is looked at."""
+
+    def __init__(self, settings: Settings, projects: Projects, limits: Limits) -> None:
+        self._projects = projects
+        self._limits = limits
+        self._rate_limit = settings.rate_limit
+        self._event_limit = settings.event_limit
+        self._header = settings.client_ip_header.encode() if settings.client_ip_header else None
+        self._trusted = settings.trusted_proxies
+
+    def address(self, peer: str, headers: Headers) -> str:
+        """The client's address: the peer's, or what a trusted proxy says. Whoever is not trusted can say what they like."""
+        if not self._trusted or not _within(peer, self._trusted):
+            return peer
+        if self._header is not None:
+            return _canonical(headers.get(self._header, b"").decode("latin-1")) or peer
+        # The right-most address that no proxy of ours added: everything left of it is the client's own claim.
+        for hop in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
+            address = _canonical(hop)
+            if address is None:
+                return peer
+            if not _within(address, self._trusted):
+                return address
+            peer = address
+        return peer
+
+    async def caller(self, peer: str, headers: Headers, slug: str | None) -> Caller:
+        """The project by key, path, host, or the default one. Raises Unauthorized, Forbidden, UnknownProject."""
+        if self._projects.stale:
+            await self._projects.refresh()
+        address = self.address(peer, headers)
+        project, key = self._projects.find(headers, slug)
+        if key is not None and not key.scopes & {"ingest", "admin"}:
+            raise Forbidden("This key does not have the scope ingest.")
+        if key is None and project.requires_key:
+            raise Unauthorized("This project takes events with a key only: Authorization: Bearer … or X-Footfall-Key.")
+        return Caller(project, key, address)
+
+    async def count_request(self, caller: Caller) -> Standing | None:
+        """One request of this caller. None where there is no limit; raises Limited."""
+        item = (caller.key and caller.key.rate_limit) or caller.project.rate_limit or self._rate_limit
+        return await self._count("requests", item, caller, 1) if item else None
+
+    async def count_events(self, caller: Caller, events: int) -> Standing | None:
+        """The events of one request, all or none. None where there is no limit; raises Limited."""
+        item = (caller.key and caller.key.event_limit) or caller.project.event_limit or self._event_limit
+        return await self._count("events", item, caller, events) if item else None
+
+    async def _count(self, what: str, item: RateLimitItem, caller: Caller, cost: int) -> Standing:
+        scope = f"{caller.project.id}.{caller.key.id if caller.key else 0}"
+        standing = await self._limits.hit(item, what, scope, limited_as(caller.address), cost=cost)
+        if not standing.allowed:
+            raise OverLimit(f"At most {item} {what} for one address.", standing)
+        return standing
+
+
+class OverLimit(Limited):
+    """Limited, with what the RateLimit headers say."""
+
+    def __init__(self, detail: str, standing: Standing) -> None:
+        super().__init__(detail, retry_after=standing.reset)
+        self.standing = standing
+
+
+def opted_out(headers: Headers) -> bool:
+    """Whether the client asks not to be tracked (DNT, Global Privacy Control)."""
+    return headers.get(b"dnt") == b"1" or headers.get(b"sec-gpc") == b"1"
+
+
+@lru_cache(maxsize=4096)
+def limited_as(address: str) -> str:
+    """What the limits count an address as: an IPv6 client owns its whole /64."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+
+
+@lru_cache(maxsize=4096)
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return any((mapped or parsed) in network for network in networks)
+
+
+def _canonical(text: str) -> str | None:
+    """The address in one hop of a forwarding header, which may carry a port or brackets; None where there is none."""
+    text = text.strip()
+    if text.count(":") == 1:
+        text = text.partition(":")[0]
+    elif text.startswith("["):
+        text = text[1:].partition("]")[0]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None

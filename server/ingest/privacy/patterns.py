@@ -1,0 +1,244 @@
+"""What is taken out of text, as one table: a name, a regular expression, what stands there afterwards, and hints.
+
+A hint is a regular expression too, and a cheap one: it is tried on lower-cased text, plain or as JSON, and where the pattern would find something in
+the text its hint must find something as well. All hints together are one expression, `SUSPICIOUS`; most events are done after asking it once.
+So that this stays fast, a hint begins with a literal character, and that character with what precedes it is best a rare one.
+
+Everything here reads hostile text on the event loop, so each pattern is linear: runs are possessive (`++`) and begin at a boundary, so that a run
+is read once; everything else is bounded. `tests/privacy/test_linear.py` holds them to it.
+
+Order matters: credentials before addresses (`https://me:pw@10.0.0.1`), addresses before e-mail (`me@10.0.0.1`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+SECRET = "[secret]"
+REMOVED = "[removed]"
+ID = "[id]"
+
+Replacement = str | Callable[[re.Match[str]], str]
+
+
+class Pattern(NamedTuple):
+    """One kind of thing to take out. `hint` is compiled from the row's hints."""
+
+    name: str
+    regex: re.Pattern[str]
+    replacement: Replacement
+    hints: tuple[str, ...]
+    hint: re.Pattern[str]
+
+
+# --- the pieces that several rows share ------------------------------------------------------------------------------------------------------------
+
+_QUOTE = r"""\\{0,8}["'`]"""  # as in text, or escaped some times over, as in JSON inside JSON
+# Anything that no word of prose is: a digit, an equals sign, a capital amid small letters.
+_RANDOM = r"(?=[\w.~+/=-]*?(?-i:[0-9=]|[a-z][A-Z]))"
+_NOTHING = r"(?!(?:null|none|nil|undefined|true|false)(?![\w-]))"
+# A value after a separator: quoted up to its own closing quote, else a run.
+_VALUE = (
+    rf"(?:(?P<open>{_QUOTE})(?:(?!(?P=open))(?:\\.|[^\\\r\n]))++"
+    rf"|{_NOTHING}(?:[^\s\"'`&;,<>\\]|,(?!\s)|\\++(?![\"'nrt]))++)"
+)
+# A word, and `=` before anything. A colon is prose more often, hence the two kinds: a password is any word after a colon and a space, a
+# token is something that looks random ("unexpected token: end of file"). Commands such as secret:set and token:create stay.
+_EQUALS = rf"(?:{_QUOTE})?\s{{0,4}}(?:=(?!=)>?\s{{0,4}}|:=?\s{{0,4}}(?:"
+_THEN_ANY = rf"{_EQUALS}(?<=\s)|(?=[\"'`\\])|{_RANDOM}))"
+_THEN_RANDOM = rf"{_EQUALS}(?=[\"'`\\])|{_RANDOM}))"
+
+_PASSWORDS = r"pass(?:word|wd|phrase|code)|(?<![a-z])pwd|(?<![a-z])passw"
+_TOKENS = (
+    r"token|secret|credential|(?<![a-z])_auth"
+    r"|(?:api|access|secret|private|signing|encryption|license|master|account|deploy|write)[-_. ]?key(?:[-_. ]?id)?"
+)
+_NAMES = r"(?:user|host|computer|machine|device)[-_. ]?name"
+_PROSE = r"(?!(?:is|was|or|and|flag|option|must|cannot|not|to|in|argument|required|needs|with|for|if|has|from)\b)"
+
+_USER = r"(?:[^\s/\\\"'`<>|:;,()\[\]{}*?]|'(?=\w))++"  # one word of a user's name in a path; o'brien is one
+_PATH = r"(?<![\w.~-])"  # where an absolute path begins: src/home/index.ts is none
+_FLAG = r"(?<=[\s\"'=,(]-[A-Za-z])"  # ... or right after a compiler's flag: -I/home/me/include
+_MOUNTS = r"(?:/(?:var|usr|export|private|host_mnt|System/Volumes/Data|Volumes/[\w ]{1,32}|(?:(?:mnt|cygdrive)/)?[a-z]))?"
+_DRIVE = r"(?:[a-z]:|/(?:(?:mnt|cygdrive)/)?[a-z](?=/))[\\/]{1,4}"
+_SHARE = r"\\{2,8}[\w.$?-]{1,64}(?:\\{1,4}[\w.$: -]{1,64}+)?\\{1,4}"
+
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
+_IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
+_HEXES = r"[0-9A-Fa-f]{0,4}"
+
+# pkg@1.2.3, pkg@v2.0.0-rc.1, pkg@1.x are versions; icon@2x.png is a picture.
+_VERSION = r"v?[0-9]++(?:\.(?:[0-9]++|[x*]))*+(?:[-+][\w.+-]*+)?(?!\w|\.\w)"
+_SPRITE = r"[0-9.]{1,4}x\.(?:png|jpe?g|webp|gif|svg|ico)"
+_LABELS = r"[\w-]++(?:\.[\w-]++)++"
+
+
+# --- addresses: what a regular expression alone cannot decide --------------------------------------------------------------------------------------
+
+_VERSION_BEFORE = re.compile(r"(?:\bv|\b(?:version|release|build)s?\W{0,3}|(?:^|[\s(;,\"])[A-Za-z][\w-]*/)\Z", re.IGNORECASE)
+_PORT_AFTER = re.compile(r":[0-9]")
+
+
+def _ipv4(match: re.Match[str]) -> str:
+    """Loopback and `0.0.0.0` name nobody. Four numbers may be a version, if what precedes them says so; with a port they are none."""
+    text = match[0]
+    if text.startswith("127.") or text == "0.0.0.0":  # noqa: S104 - compared, not bound
+        return text
+    if _PORT_AFTER.match(match.string, match.end()) or text.startswith("192.168."):
+        return "[ip]"
+    return text if _VERSION_BEFORE.search(match.string, max(0, match.start() - 40), match.start()) else "[ip]"
+
+
+def _ipv6(match: re.Match[str]) -> str:
+    """Loopback and `::` name nobody; `a::b`, `dead::beef` and `10:30:45` are no addresses, or rather names in C++ and times."""
+    text = match[0]
+    candidate = text[:-1] if text.endswith(":") and not text.endswith("::") else text
+    try:
+        address = ipaddress.IPv6Address(candidate)
+    except ValueError:
+        return text
+    mapped = address.ipv4_mapped
+    harmless = address.is_loopback or address.is_unspecified or (mapped is not None and mapped.is_loopback)
+    first, _, rest = candidate.partition("::")
+    scoped_name = "::" in candidate and (not any(map(str.isdigit, candidate)) or (len(first) < 3 and not {":", "."} & set(rest)))
+    return text if harmless or scoped_name else f"[ip]{text[len(candidate) :]}"
+
+
+# --- the table -------------------------------------------------------------------------------------------------------------------------------------
+
+
+def _row(name: str, regex: str, replacement: Replacement, *hints: str) -> Pattern:
+    return Pattern(name, re.compile(regex), replacement, hints, union(hints))
+
+
+def union(hints: Iterable[str]) -> re.Pattern[str]:
+    """One expression for all hints, grouped by their first character: `re` then skips to the next of these characters in one step."""
+    tails: dict[str, list[str]] = defaultdict(list)
+    for hint in dict.fromkeys(hints):
+        head = hint[:2] if hint[0] == "\\" else hint[0]
+        tails[head].append(hint[len(head) :])
+    return re.compile("|".join(f"{head}(?:{'|'.join(rest)})" for head, rest in tails.items()))
+
+
+# Secrets that can be told by how they begin: (whose, pattern, hints).
+_TOKENS_BY_PREFIX = (
+    ("a JSON Web Token", r"eyJ[\w-]{8,}+(?:\.[\w-]*+){0,4}", ("eyj",)),
+    ("AWS", r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z0-9]{16}", (r"a(?:kia|sia|bia|cca|roa|ida)[a-z0-9]{16}",)),
+    ("Google", r"AIza[\w-]{30,}+|ya29\.[\w-]{20,}+|GOCSPX-[\w-]{20,}+", ("aiza", r"ya29\.", "gocspx-")),
+    ("GitHub", r"gh[pousr]_\w{16,}+|github_pat_\w{16,}+", ("gh[pousr]_", "github_pat_")),
+    ("GitLab", r"gl(?:pat|dt|rt|cbt|ptt|soat|agent|oas)-[\w-]{16,}+", ("gl(?:pat|dt|rt|cbt|ptt|soat|agent|oas)-",)),
+    ("Slack", r"xox[a-z]-[\w-]{10,}+|xapp-[\w-]{10,}+", ("xox[a-z]-", "xapp-")),
+    ("Stripe", r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}+|whsec_[\w+/=]{16,}+", ("sk_(?:live|test)_", "rk_(?:live|test)_", "whsec_")),
+    ("npm", r"npm_[A-Za-z0-9]{30,}+", ("npm_[a-z0-9]{30}",)),
+    ("PyPI", r"pypi-(?=[a-z_-]*+[A-Z0-9])[\w-]{16,}+", ("pypi-",)),
+    ("OpenAI, Anthropic", r"(?<![A-Za-z0-9_-])sk-(?=[a-z_-]*+[A-Z0-9])[\w-]{16,}+", ("sk-(?<![a-z0-9_-]sk-)",)),
+    ("Hugging Face, Groq", r"(?<![A-Za-z0-9])(?:hf|gsk)_[A-Za-z0-9]{30,}+", ("hf_[a-z0-9]{30}", "gsk_[a-z0-9]{30}")),
+    ("SendGrid", r"SG\.[\w-]{16,}+\.[\w-]{16,}+", (r"sg\.[\w-]{16}",)),
+    ("DigitalOcean, Docker", r"(?:do[opr]_v1|dckr_pat)_[\w-]{16,}+", ("do[opr]_v1_", "dckr_pat_")),
+    ("Shopify, Databricks", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|dapi[0-9a-f]{32}", ("shp(?:at|ca|pa|ss)_", "dapi[0-9a-f]{32}")),
+    ("Atlassian, Vault", r"ATATT3[\w=-]{16,}+|hv[sbr]\.[\w-]{20,}+", ("atatt3", r"hv[sbr]\.")),
+    ("a Telegram bot", r"[0-9]{8,10}:[\w-]{35}(?![\w-])", (r":[\w-]{35}",)),
+    ("Footfall", r"(?<![A-Za-z0-9])ff_(?=[a-z_-]*+[A-Z0-9])[\w-]{20,}+", (r"ff_[\w-]{20}",)),
+)
+
+PATTERNS: tuple[Pattern, ...] = (
+    _row(
+        "private key",
+        r"(?s)-----BEGIN [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----|\Z)",
+        SECRET,
+        "-----begin",
+    ),
+    _row(
+        "credentials in a URL",
+        r"(?<=://)(?:[^\s/?#\"'<>@]++@)++"
+        r"|(?<=://)[^\s/:@\"'<>]{1,128}+:(?![0-9]{1,5}(?:[/?#\s]|\Z))[^\s@\"'<>]{1,128}+@",  # a slash in the password
+        f"{SECRET}@",
+        r"@(?<=[^\s\"]@)",
+    ),
+    _row("a hook's address", r"(hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)[\w/-]++", rf"\1{SECRET}", "hooks"),
+    _row(
+        "an Authorization header",
+        rf"(?ai)(authorization(?:{_QUOTE})?\s{{0,4}}(?:=|:(?=[\s\"'\\]|{_RANDOM}))\s{{0,4}}(?:{_QUOTE})?)(?!\s)[^\r\n\"'\\]{{3,}}+",
+        rf"\1{SECRET}",
+        "authorization",
+    ),
+    _row(
+        "a Cookie header",
+        rf"(?ai)(cookie(?:{_QUOTE})?\s{{0,4}}[:=]\s{{0,4}}(?:{_QUOTE})?)(?=[\w!#$%&*+.^|~-]{{1,64}}=)[^\r\n\"'\\]++",
+        rf"\1{SECRET}",
+        "cookie",
+    ),
+    _row("Bearer and Basic", rf"(?ai)\b(bearer|basic)(\s{{1,4}}){_RANDOM}[\w.~+/=-]{{8,}}+", rf"\1\2{SECRET}", "bearer", "basic"),
+    *(_row(f"a token of {whose}", regex, SECRET, *hints) for whose, regex, hints in _TOKENS_BY_PREFIX),
+    _row("password =", rf"(?ai)(?P<lead>(?:{_PASSWORDS}){_THEN_ANY}){_VALUE}", rf"\g<lead>\g<open>{SECRET}", "pass(?:w|p|c)", "pwd"),
+    _row("token =", rf"(?ai)(?P<lead>(?:{_TOKENS}){_THEN_RANDOM}){_VALUE}", rf"\g<lead>\g<open>{SECRET}", "token", "secret", "credential", "_auth", "key"),
+    _row(
+        "--password …",
+        rf"(?ai)(?P<lead>(?<![\w-])--(?:[a-z]{{1,16}}-){{0,3}}(?:password|passphrase|passwd|pass|pwd|token|secret|(?:api|access)-?key)\s{{1,4}}{_PROSE}(?!-)){_VALUE}",
+        rf"\g<lead>\g<open>{SECRET}",
+        "--[a-z]",
+    ),
+    _row(
+        "a signature in a query", r"(?ai)([?&](?:key|sig|[\w-]{0,32}signature)=)[^\s&\"'<>#]++", rf"\1{SECRET}", r"\?", "&(?:key|sig|[a-z0-9_-]*signature)"
+    ),
+    _row("user_name =", rf"(?ai)(?P<lead>(?:{_NAMES}){_THEN_ANY}){_VALUE}", rf"\g<lead>\g<open>{REMOVED}", r"name[-_. ]?(?<=[a-z]name)"),
+    _row("for user “me”", r"(?ai)\b(user\s{1,4})(\\{0,8}[\"'`])[^\"'`\s\\]{1,64}+(?=\\{0,8}[\"'`])", rf"\1\2{REMOVED}", "user"),
+    _row(
+        "MAC address",
+        r"(?<!\w)(?<![:-][0-9A-Fa-f]{2}[:-])(?=[0-9:]{3,32}|[0-9-]{0,16}[A-Fa-f])[0-9A-Fa-f]{2}([:-])(?:[0-9A-Fa-f]{2}\1){4}(?:(?:[0-9A-Fa-f]{2}\1){2})?"
+        r"[0-9A-Fa-f]{2}(?!\w)(?![:-][0-9A-Fa-f]{2})",
+        "[mac]",
+        r":(?:[0-9a-f]{2}:){3}",
+        r"-(?:[0-9a-f]{2}-){3}",
+    ),
+    _row(
+        "MAC address, dotted",
+        r"(?<![\w.])(?=[0-9.]{0,14}[A-Fa-f])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?![\w.])",
+        "[mac]",
+        r"\.[0-9a-f]{4}\.[0-9a-f]{4}",
+    ),
+    _row("IP address in a host's name", r"(?i)\b(ec2|ip)(?:-[0-9]{1,3}){4}(?![0-9-])", r"\1-[ip]", "ec2-", "ip-[0-9]"),
+    _row(
+        "IPv6 address",
+        rf"(?:(?<![\w:.])|(?<=[g-zG-Z_]:))(?:{_HEXES}:){{2,8}}(?:{_IPV4}|{_HEXES})(?:%[\w.-]{{1,16}}+)?(?![\w:])",
+        _ipv6,
+        "::",
+        ":(?:[0-9a-f]{1,4}:){4}",
+    ),
+    _row("IPv4 address", rf"(?<![0-9])(?<![0-9]\.){_IPV4}(?![0-9])(?!\.[0-9])", _ipv4, r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),
+    _row("home folder", rf"(?:{_PATH}|{_FLAG}){_MOUNTS}/(?:home|Users)/{{1,4}}{_USER}", "~", "home/", "users/"),
+    _row(
+        "home folder on Windows, and nothing else",  # only here can a name with blanks be told from prose
+        r"(?ai)\A[a-z]:[\\/]{1,4}(?:users|documents and settings)[\\/]{1,4}[^\\/:*?\"<>|\r\n]{1,64}\Z",
+        "~",
+        r"users[\\/]",
+        "documents and settings",
+    ),
+    _row(
+        "home folder on Windows",
+        rf"(?ai)(?<![\w.~-])(?:{_DRIVE}|{_SHARE}|\\{{1,4}})(?:users|home|documents and settings)[\\/]{{1,4}}(?:{_USER}(?: {_USER}){{0,3}}(?=[\\/\"'])|{_USER})",
+        "~",
+        r"users[\\/]",
+        r"home[\\/]",
+        "documents and settings",
+    ),
+    _row("home folder in a URL", r"(?ai)(?:%2f|%5c)(?:home|users)(?:%2f|%5c)[^\s/%&\"'<>]++", "~", "%(?:2f|5c)(?:home|users)%"),
+    _row("home of root", rf"{_PATH}/root(?![\w.-])", "~", "/root"),
+    _row("home on a telephone", rf"{_PATH}/data/(?:data|user/[0-9]{{1,4}})/[\w.]++(?:/files/home)?", "~", "/data/"),
+    _row("temporary folder of one user", rf"{_PATH}(?:/private)?/var/folders/[\w+]{{1,8}}+/[\w+-]{{1,64}}+", "~", "/var/folders/"),
+    _row("~user", r"(?<![\w~/.])~[A-Za-z_][\w.-]{0,31}+(?=/)", "~", "~[a-z_]"),
+    _row(
+        "e-mail",
+        rf"(?<![\w.+%-])[\w.+%-]++@(?!{_VERSION}|{_SPRITE})(?:\[ip\]|{_LABELS}|[\w-]++(?=:[~/]))",
+        "[email]",
+        r"@(?<=[\w.+%-]@)[\w\[]",
+    ),
+    _row("e-mail in a URL", rf"(?i)(?<![\w.+-])[\w.+-]++%40{_LABELS}", "[email]", "%40"),
+)
+
+# Control characters that no store and no terminal wants; a tab and a line's end may stay. In JSON they are written as escapes.
+CONTROLS_IN_JSON = r"\\(?:u00|[bfr])"

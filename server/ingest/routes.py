@@ -1,0 +1,47 @@
+"""Which path is whose: made from what the dialects say they answer to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from server.dialects import DIALECTS, Dialect
+from server.dialects.reading import Path
+
+
+class Route(NamedTuple):
+    """One path. Where several dialects share it, each is asked in turn whether the body is its own."""
+
+    path: Path
+    dialects: tuple[Dialect, ...]
+
+
+class Match(NamedTuple):
+    route: Route
+    params: tuple[str, ...]
+
+
+class Routes:
+    """All ingest routes, looked up by path."""
+
+    def __init__(self, dialects: tuple[Dialect, ...] = DIALECTS) -> None:
+        found: dict[str, Route] = {}
+        for dialect in dialects:
+            for path in dialect.PATHS:
+                known = found.get(path.template)
+                found[path.template] = Route(path, (dialect,)) if known is None else Route(_wider(known.path, path), (*known.dialects, dialect))
+        self.all = tuple(found.values())
+        self._whole = {template: Match(route, ()) for template, route in found.items() if "{" not in template}
+        self._prefixes = {template.partition("{")[0]: route for template, route in found.items() if "{" in template}
+
+    def find(self, path: str) -> Match | None:
+        """The route of a path (without doubled slashes), with the path's parameter."""
+        match = self._whole.get(path)
+        if match is not None:
+            return match
+        head, slash, last = path.rpartition("/")
+        route = self._prefixes.get(head + slash)
+        return None if route is None or not last else Match(route, (last,))
+
+
+def _wider(one: Path, other: Path) -> Path:
+    return one if one.batch or not other.batch else other

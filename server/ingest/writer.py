@@ -1,0 +1,231 @@
+"""Gathers what arrives, commits it as one transaction, and lets all who wait for it know.
+
+While one commit runs, everything that arrives is gathered for the next: the busier the server, the larger its commits. Whoever submits
+waits for the commit that holds their events, so an answer means that they are on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from server import logs
+from server.event import DAY, Event, Install, LedgerEntry, Receipt, Refusal
+from server.metrics import Metrics
+from server.problems import Busy, Failed
+from server.storage.batch import Batch, Committed, RejectedRow
+from server.storage.engine import Store
+from server.storage.projects import LiveProject
+
+log = logs.get(__name__)
+
+FLUSH_AFTER = 1.0  # seconds that refusals may wait where nothing else commits
+REJECTED_A_COMMIT = 50
+REFUSED_ADDRESSES_A_COMMIT = 200
+# Store errors that pass: the disk is full, the file is locked, the server is restarting. Nothing is wrong with the batch.
+_PASSING = ("OperationalError", "ConnectionError", "InterfaceError", "OSError")
+
+
+class _Gathering:
+    """A batch on its way, and those who wait for it."""
+
+    __slots__ = ("batch", "committed", "pieces")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.batch = Batch()
+        self.committed: asyncio.Future[Committed] = loop.create_future()
+        self.pieces: list[tuple[int, int, int, int]] = []  # (events from, to, installs from, to) of each request
+
+    def take(self, events: Sequence[Event], installs: Sequence[Install]) -> tuple[int, int, int, int]:
+        batch = self.batch
+        piece = (len(batch.events), len(batch.events) + len(events), len(batch.installs), len(batch.installs) + len(installs))
+        batch.events.extend(events)
+        batch.installs.extend(installs)
+        self.pieces.append(piece)
+        return piece
+
+
+class Writer:
+    """The one way into the store for events. Call `close` to commit what was accepted and refuse what comes after."""
+
+    def __init__(self, store: Store, metrics: Metrics, *, max_queue: int, slug: Callable[[int], str]) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._max_queue = max_queue
+        self._slug = slug
+        self._loop = asyncio.get_running_loop()
+        self._next = _Gathering(self._loop)
+        self._running: asyncio.Task[None] | None = None
+        self._flush: asyncio.TimerHandle | None = None
+        self._committing = 0
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more."""
+        return self._closed
+
+    @property
+    def depth(self) -> int:
+        """Events accepted for a commit that has not ended."""
+        return self._committing + len(self._next.batch.events)
+
+    async def submit(
+        self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install] = ()
+    ) -> tuple[list[Receipt], list[bool]]:
+        """Store events and install reports; when this returns, they are durable.
+
+        A receipt for each event, and for each report whether its install is new. Raises Busy, at once, where the queue is full,
+        the store does not take writes or the server stops; Failed where the store cannot take these events. Then none is stored.
+        """
+        if self._closed:
+            raise Busy("The server is stopping.", retry_after=5)
+        if self.depth + len(events) > self._max_queue:
+            raise Busy("More events wait to be stored than this server holds.", retry_after=1)
+        gathering = self._next
+        gathering.batch.target_rules[project.id] = project.target_rules
+        first, last, first_install, last_install = gathering.take(events, installs)
+        self._start()
+        # Shielded: many wait for this one future, and one of them being cancelled must not take it from the others.
+        committed = await asyncio.shield(gathering.committed)
+        if not committed.exceptions:
+            receipts = [Receipt.STORED] * len(events)
+        else:
+            receipts = [committed.exceptions.get(place, Receipt.STORED) for place in range(first, last)]
+        return receipts, committed.created[first_install:last_install]
+
+    def tally(self, project: LiveProject | None, entry: LedgerEntry, reason: str, events: int, at: int, address: int | None = None) -> None:
+        """Note what was not taken in the ledger, and whose address (hashed) was limited. Written with the next commit."""
+        key = (project.id if project else 0, at // DAY, entry.value, reason)
+        batch = self._next.batch
+        batch.ledger[key] = batch.ledger.get(key, 0) + events
+        self._metrics.events[project.slug if project else "", entry.value] += events
+        if address is not None:
+            if len(batch.refusals) >= REFUSED_ADDRESSES_A_COMMIT:
+                address = 0  # a flood from everywhere is counted, address by address no more
+            refusal = (key[0], key[1], address, reason)
+            batch.refusals[refusal] = batch.refusals.get(refusal, 0) + events
+        self._flush_soon()
+
+    def keep_rejected(self, row: RejectedRow) -> None:
+        """Keep what was refused for the admin; only so many a commit, because anybody can send rubbish."""
+        if len(self._next.batch.rejected) < REJECTED_A_COMMIT:
+            self._next.batch.rejected.append(row)
+            self._flush_soon()
+
+    async def close(self) -> None:
+        """Commit what was accepted and take no more. May be called twice."""
+        self._closed = True
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        self._start()
+        while self._running is not None:
+            await self._running
+
+    def _flush_soon(self) -> None:
+        if self._running is None and self._flush is None and not self._closed:
+            self._flush = self._loop.call_later(FLUSH_AFTER, self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush = None
+        self._start()
+
+    def _start(self) -> None:
+        if self._running is None and self._next.batch:
+            self._running = self._loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._next.batch:
+                gathering, self._next = self._next, _Gathering(self._loop)
+                self._committing = len(gathering.batch.events)
+                await self._commit(gathering)
+                if not self._next.batch.events and not self._closed and self._next.batch:
+                    self._committing = 0
+                    break  # only refusals are left: they may wait
+        finally:
+            self._committing = 0
+            self._running = None
+            if self._next.batch:
+                self._flush_soon()
+
+    async def _commit(self, gathering: _Gathering) -> None:
+        started = time.perf_counter()
+        try:
+            committed = await self._store.commit(gathering.batch)
+        except Exception as error:
+            self._metrics.commit_failures += 1
+            if _passes(error):
+                log.error("commit_refused", events=len(gathering.batch.events), exc_info=error)
+                self._give_back(gathering)
+                _refuse(gathering, Busy("The store does not take writes at the moment.", retry_after=5))
+            else:
+                log.error("commit_failed", events=len(gathering.batch.events), exc_info=error)
+                await self._commit_apart(gathering)
+            return
+        self._count(gathering.batch, committed, time.perf_counter() - started)
+        gathering.committed.set_result(committed)
+
+    async def _commit_apart(self, gathering: _Gathering) -> None:
+        """One request holds something that the store cannot take: commit each alone, so that its neighbours lose nothing."""
+        whole = gathering.batch
+        all_of_it, failed = Committed(), Failed("These events could not be stored.")
+        pieces = gathering.pieces if len(gathering.pieces) > 1 else []
+        if not pieces:
+            self._give_back(gathering)
+            _refuse(gathering, failed)
+            return
+        lost: set[int] = set()
+        for first, last, first_install, last_install in pieces:
+            batch = Batch(whole.events[first:last], whole.installs[first_install:last_install], whole.target_rules)
+            try:
+                committed = await self._store.commit(batch)
+            except Exception as error:
+                log.error("commit_failed", events=len(batch.events), exc_info=error)
+                lost.update(range(first, last))
+                all_of_it.created += [False] * len(batch.installs)
+                continue
+            self._count(batch, committed, 0.0)
+            all_of_it.exceptions.update({first + place: receipt for place, receipt in committed.exceptions.items()})
+            all_of_it.created += committed.created
+        self._give_back(gathering)
+        all_of_it.exceptions.update(dict.fromkeys(lost, Receipt.FAILED))
+        gathering.committed.set_result(all_of_it)
+
+    def _give_back(self, gathering: _Gathering) -> None:
+        """Refusals of a commit that failed go into the next one; the rejected are let go, they were only kept for show."""
+        for name in ("ledger", "refusals"):
+            waiting = getattr(self._next.batch, name)
+            for key, events in getattr(gathering.batch, name).items():
+                waiting[key] = waiting.get(key, 0) + events
+
+    def _count(self, batch: Batch, committed: Committed, seconds: float) -> None:
+        self._metrics.commit_events.observe(len(batch.events))
+        self._metrics.commit_seconds.observe(seconds)
+        events = self._metrics.events
+        for place, event in enumerate(batch.events):
+            receipt = committed.exceptions.get(place, Receipt.STORED) if committed.exceptions else Receipt.STORED
+            events[self._slug(event.project), _ENTRIES[receipt].value] += 1
+            if receipt in _REASONS:
+                self._metrics.refusals[_REASONS[receipt]] += 1
+
+
+_ENTRIES = {
+    Receipt.STORED: LedgerEntry.STORED,
+    Receipt.DUPLICATE: LedgerEntry.DUPLICATE,
+    Receipt.DEBOUNCED: LedgerEntry.DUPLICATE,
+    Receipt.UNKNOWN_TARGET: LedgerEntry.REJECTED,
+    Receipt.TOO_MANY_TARGETS: LedgerEntry.REJECTED,
+}
+_REASONS = {Receipt.UNKNOWN_TARGET: Refusal.UNKNOWN_TARGET.value, Receipt.TOO_MANY_TARGETS: Refusal.TOO_MANY_TARGETS.value}
+
+
+def _passes(error: Exception) -> bool:
+    return any(kind.__name__ in _PASSING for kind in type(error).__mro__)
+
+
+def _refuse(gathering: _Gathering, problem: Busy | Failed) -> None:
+    gathering.committed.set_exception(problem)
+    gathering.committed.exception()  # nobody may be waiting: a batch of refusals only

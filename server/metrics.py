@@ -1,0 +1,61 @@
+"""What Footfall counts about itself, for Prometheus.
+
+The hot path adds to plain dictionaries; Prometheus' own objects, each with its lock, are made only when somebody scrapes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+_COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
+_COMMIT_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class Metrics:
+    """The counts of one process since it started. `queue_depth` and `store_size` are asked at each scrape."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.events: Counter[tuple[str, str]] = Counter()  # (project, entry of the ledger)
+        self.refusals: Counter[str] = Counter()  # reason
+        self.answers: Counter[tuple[str, int]] = Counter()  # (route, status)
+        self.commit_failures = 0
+        self.queue_depth: Callable[[], int] = lambda: 0
+        self.store_size: Callable[[], int] = lambda: 0
+        self._registry = CollectorRegistry()
+        self.commit_events = Histogram(
+            "footfall_commit_events", "Events in one commit", buckets=_COMMIT_EVENTS, registry=self._registry
+        )
+        self.commit_seconds = Histogram(
+            "footfall_commit_seconds", "Time that one commit took, to the disk and back", buckets=_COMMIT_SECONDS, registry=self._registry
+        )
+        self._registry.register(self)  # type: ignore[arg-type]
+
+    def collect(self) -> Iterable[Metric]:
+        """For Prometheus' registry."""
+        info = GaugeMetricFamily("footfall_build_info", "The version that runs", labels=["version"])
+        info.add_metric([self.version], 1)
+        yield info
+        events = CounterMetricFamily("footfall_events", "Events by project and what became of them, as in the ledger", labels=["project", "result"])
+        for (project, entry), count in self.events.items():
+            events.add_metric([project, entry], count)
+        yield events
+        refusals = CounterMetricFamily("footfall_refusals", "Requests and events that were refused, by reason", labels=["reason"])
+        for reason, count in self.refusals.items():
+            refusals.add_metric([reason], count)
+        yield refusals
+        answers = CounterMetricFamily("footfall_answers", "Answers of the ingest routes", labels=["route", "status"])
+        for (route, status), count in self.answers.items():
+            answers.add_metric([route, str(status)], count)
+        yield answers
+        yield CounterMetricFamily("footfall_commit_failures", "Commits that the store refused", value=self.commit_failures)
+        yield GaugeMetricFamily("footfall_queue_depth", "Events that wait for their commit", value=self.queue_depth())
+        yield GaugeMetricFamily("footfall_store_bytes", "Size of the store on disk", value=self.store_size())
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self._registry)

@@ -1,0 +1,89 @@
+"""Runs the server: uvicorn with uvloop and httptools, and the lines that greet whoever started it."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+from rich.console import Console
+
+from server import __version__, logs
+from server.app import create_app
+from server.front import Front
+from server.settings import Settings
+from server.storage.engine import StoreError
+
+log = logs.get(__name__)
+
+_BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings, console: Console, front: Front) -> None:
+        super().__init__(config)
+        self._settings = settings
+        self._console = console
+        self._front = front
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _greet(self._settings, self._console, self._front.first_token)
+            log.info("serving", version=__version__, port=self._settings.port)
+
+
+def serve(settings: Settings, console: Console) -> int:
+    """Serve until stopped by a signal; the exit status. StoreError where the store cannot be opened or the port is taken."""
+    logs.configure(format=settings.log_format, level=settings.log_level)
+    listening = _listen(settings)
+    app = create_app(settings, progress=lambda line: console.print(f"[dim]{line}[/dim]"))
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        # Ours: the gate believes only the proxies that it is told to.
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+    )
+    server = _Server(config, settings, console, app)
+    server.run(sockets=[listening])
+    if app.failure is not None:
+        raise StoreError(str(app.failure)) from app.failure
+    return 0 if server.started else 3
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise StoreError(
+            f"{settings.host}:{settings.port} cannot be listened on: {getattr(error, 'strerror', None) or error}; set FOOTFALL_PORT or FOOTFALL_HOST"
+        ) from error
+    listening.listen(_BACKLOG)
+    listening.set_inheritable(True)
+    return listening
+
+
+def _greet(settings: Settings, console: Console, token: str | None) -> None:
+    shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    base = f"http://[{shown}]:{settings.port}" if ":" in shown else f"http://{shown}:{settings.port}"
+    console.print(f"[bold]Footfall {__version__}[/bold] is ready: [link={base}]{base}[/link]")
+    console.print(f"  send an event   curl -X POST {base}/dl/hello && curl {base}/counts", soft_wrap=True)
+    console.print(f"  what it takes   {base}/docs")
+    console.print(f"  data            {settings.data_dir.resolve()}", soft_wrap=True)
+    if token is not None:
+        console.print("  admin token     shown this once, keep it: only its hash is stored")
+        console.print(f"                  [bold]{token}[/bold]")
+    console.print("  stop            Ctrl-C")

@@ -1,0 +1,1 @@
+"""The rooms with SQL that writes: tables, rollups, the two engines, projects."""

@@ -1,0 +1,188 @@
+"""The store: what it promises, how it is opened, how its tables come to be."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from piccolo.engine.base import Engine
+
+from server.settings import Settings, bundled
+from server.storage import tables
+from server.storage.batch import Batch, Committed
+from server.storage.sqlite import SqliteStore
+from server.storage.sqlite_engine import connect
+
+APP = "footfall"
+TABLES = (
+    tables.Project, tables.ApiKey, tables.EventName, tables.ContextRow, tables.Target, tables.Install, tables.Event, tables.Activity,
+    tables.Mark, tables.Rejected, tables.Note,
+)  # fmt: skip
+
+
+class StoreError(Exception):
+    """The store cannot be opened or used. The message says why, and what would mend it."""
+
+
+class Store(Protocol):
+    """Where events are kept."""
+
+    engine_type: str
+    version: int
+    """Grows with each commit of this process."""
+
+    @property
+    def engine(self) -> Engine[Any]:
+        """For Piccolo's queries."""
+        ...
+
+    async def commit(self, batch: Batch) -> Committed:
+        """Store all of a batch in one transaction and return when it is durable, or raise and store nothing."""
+        ...
+
+    async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]:
+        """Read. `{}` in `sql` stands for an argument, in both engines."""
+        ...
+
+    async def claim_node(self) -> int:
+        """A number for this process that no other process on the store got in its last 1,024 starts."""
+        ...
+
+    async def check_writable(self) -> None:
+        """Raises where the store cannot take a write now."""
+        ...
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        ...
+
+    def forget_targets(self) -> None:
+        """Targets were changed otherwise than by a commit."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+async def open_store(settings: Settings, *, progress: Callable[[str], None] = lambda _: None) -> Store:
+    """Open the store of these settings, with its tables up to date. StoreError says what is wrong."""
+    if settings.database_url:
+        raise StoreError("FOOTFALL_DATABASE_URL: PostgreSQL is not supported by this version; leave it out for SQLite in the data folder")
+    prepare_data_dir(settings.data_dir)
+    try:
+        migrate(settings.sqlite_path, progress=progress)
+        store = SqliteStore(settings.sqlite_path)
+    except sqlite3.Error as error:
+        raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; `footfall doctor` says more") from error
+    for table in TABLES:
+        table._meta.db = store.engine
+    return store
+
+
+def prepare_data_dir(folder: Path) -> None:
+    """Make the data folder, readable by its owner only. StoreError where that cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the data folder {folder} cannot be made: {error.strerror}; set FOOTFALL_DATA_DIR") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"the data folder {folder} cannot be written; give it to the user who runs Footfall, or set FOOTFALL_DATA_DIR")
+
+
+def server_secret(settings: Settings) -> bytes:
+    """The secret that keys all hashes: the setting, else the one in the data folder, made once (0600)."""
+    if settings.secret:
+        return settings.secret.encode()
+    return keep_secret(settings.data_dir / "secret")
+
+
+def keep_secret(path: Path) -> bytes:
+    """Read a secret from its file, or make it. Two processes that start at once agree: the file appears whole, and only once."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    secret = path.read_text().strip().encode()
+    if len(secret) < 16:
+        raise StoreError(f"{path} holds no usable secret; restore it from a backup, or no install will be recognised again")
+    return secret
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `migrations/`."""
+
+    id: str
+    name: str
+    statements: Callable[[str], list[str]]
+    forwards: Callable[[], Awaitable[Any]]
+
+
+def migrations() -> list[Migration]:
+    """All migrations, oldest first."""
+    modules = [_load(path) for path in sorted(bundled("migrations").glob("footfall_*.py"))]
+    return sorted((Migration(m.ID, m.__name__, m.statements, m.forwards) for m in modules), key=lambda migration: migration.id)
+
+
+def _load(path: Path) -> ModuleType:
+    # By path, because Piccolo's way puts the folder first on sys.path and imports by bare name.
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def migrate(path: Path, *, progress: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Bring the tables up to date; the names of the migrations that ran. StoreError where the store is newer than this version.
+
+    Each migration and the record that it ran are one transaction: Piccolo's own command makes two of them, and a crash in between
+    stops every later start with `table already exists`.
+    """
+    connection = connect(path)
+    ran = []
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migration (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(200) NOT NULL DEFAULT '',"
+            " app_name VARCHAR(200) NOT NULL DEFAULT '', ran_on TIMESTAMP NOT NULL DEFAULT current_timestamp)"
+        )
+        known = migrations()
+        for migration in known:
+            # Immediate: whoever starts at the same time waits here, and then finds it done.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                done = {row[0] for row in connection.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))}
+                if newer := sorted(done - {each.id for each in known}):
+                    raise StoreError(f"the store was written by a newer Footfall (migration {newer[-1]}); run that version, or restore a backup")
+                if migration.id not in done:
+                    progress(f"migrating: {migration.name}")
+                    for statement in migration.statements("sqlite"):
+                        connection.execute(statement)
+                    connection.execute(
+                        "INSERT INTO migration (name, app_name, ran_on) VALUES (?, ?, ?)",
+                        (migration.id, APP, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")),
+                    )
+                    ran.append(migration.name)
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+    finally:
+        connection.close()
+    return ran

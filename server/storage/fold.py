@@ -1,0 +1,142 @@
+"""Events into sums: the one place that says what an event adds to each rollup, to its install and to the day's activity.
+
+The commit folds what it is about to store, the recount folds what is stored; so both mean the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from server.event import HOUR, Context, Environment, Event, Outcome
+from server.storage import rollups
+from server.storage.rollups import DIMENSIONS, PROPERTY_PREFIX, Rollup
+
+Sums = dict[tuple[int | str, ...], list[int]]
+
+
+class Stored(NamedTuple):
+    """An event as far as sums go, with its words replaced by their numbers in the dictionaries."""
+
+    project: int
+    name: int
+    context: int
+    target: int | None
+    install: int | None
+    occurred_at: int
+    outcome: int
+    duration_us: int | None
+    picked: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a batch knows of one install: newest value of each field, by the time at which events occurred."""
+
+    project: int
+    first_seen: int
+    last_seen: int
+    environment: int = Environment.UNKNOWN
+    reason: str = ""
+    fields: list[str | None] = field(default_factory=lambda: [None] * len(DIMENSIONS))
+
+    def add(self, first: int, last: int, context: Context) -> None:
+        """Widen the time in which the install was seen, and take its newest fields. What an event leaves out stays as it was."""
+        newer = last >= self.last_seen
+        self.first_seen = min(self.first_seen, first)
+        self.last_seen = max(self.last_seen, last)
+        if context.environment and (newer or not self.environment):
+            self.environment, self.reason = int(context.environment), context.reason
+        fields = self.fields
+        for place, value in enumerate((context.os, context.arch, context.runtime, context.version, context.package_manager)):
+            if value is not None and (newer or fields[place] is None):
+                fields[place] = value
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a set of events adds: `sums[rollup][key]` lists the rollup's measures; `activity` maps a key of that table to the version."""
+
+    sums: dict[Rollup, Sums] = field(default_factory=lambda: {rollup: {} for rollup in rollups.ROLLUPS})
+    installs: dict[int, Seen] = field(default_factory=dict)
+    activity: dict[tuple[int, int, int, int], str | None] = field(default_factory=dict)
+
+
+def fold(events: Iterable[Stored], contexts: dict[int, Context]) -> Folded:
+    """The sums of some events. `contexts` has an entry for each context number among them."""
+    folded = Folded()
+    groups: dict[tuple[int, int, int, int, int], list[int]] = {}
+    for event in events:
+        project, name, context_id, target, install, at, outcome, duration, picked = event
+        hour = at // HOUR
+        group = (project, hour, name, context_id, outcome)
+        cell = groups.get(group)
+        if cell is None:
+            groups[group] = cell = [0, 0, 0]
+        cell[0] += 1
+        if duration is not None:
+            cell[1] += 1
+            cell[2] += duration
+        context = contexts[context_id]
+        environment = int(context.environment)
+        if install is not None:
+            seen = folded.installs.get(install)
+            if seen is None:
+                folded.installs[install] = seen = Seen(project, at, at)
+            seen.add(at, at, context)
+            key = (project, hour // 24, install, environment)
+            if context.version is not None or key not in folded.activity:
+                folded.activity[key] = context.version
+        if target is not None or duration is not None or picked:
+            _add_details(folded, event, hour, environment)
+    _add_groups(folded, groups, contexts)
+    return folded
+
+
+def _add_details(folded: Folded, event: Stored, hour: int, environment: int) -> None:
+    """What only some events have: a duration's bucket, a target, picked properties."""
+    project, name, _, target, _, _, outcome, duration, picked = event
+    day = hour // 24
+    sums = folded.sums
+    if duration is not None:
+        bucket = rollups.duration_bucket(duration)
+        _add(sums[rollups.HOURLY_DURATION], (project, hour, name, environment, bucket), (1,))
+    measures = (1, outcome == Outcome.SUCCESS, outcome == Outcome.FAILURE, duration is not None, duration or 0)
+    if target is not None:
+        _add(sums[rollups.TARGET_DAY], (project, day, target, name, environment), measures)
+        _add(sums[rollups.TARGET_TOTAL], (project, target, name, environment), measures)
+        if duration is not None:
+            _add(sums[rollups.TARGET_DURATION], (project, day, target, name, environment, bucket), (1,))
+    for picked_name, value in picked:
+        _add(sums[rollups.DIMENSION], (project, day, name, PROPERTY_PREFIX + picked_name, value, environment), measures[:3])
+
+
+def _add_groups(folded: Folded, groups: dict[tuple[int, int, int, int, int], list[int]], contexts: dict[int, Context]) -> None:
+    """What all events have, once for each group of like ones: the hour, and each dimension of the context."""
+    hourly, dimensions = folded.sums[rollups.HOURLY], folded.sums[rollups.DIMENSION]
+    for (project, hour, name, context_id, outcome), (events, timed, duration_us) in groups.items():
+        context = contexts[context_id]
+        environment = int(context.environment)
+        measures = (events, events * (outcome == Outcome.SUCCESS), events * (outcome == Outcome.FAILURE), timed, duration_us)
+        _add(hourly, (project, hour, name, environment), measures)
+        for dimension in DIMENSIONS:
+            value = getattr(context, dimension.name)
+            if value is not None:
+                _add(dimensions, (project, hour // 24, name, dimension.name, value, environment), measures[:3])
+
+
+def _add(sums: Sums, key: tuple[int | str, ...], measures: tuple[int, ...]) -> None:
+    cell = sums.get(key)
+    if cell is None:
+        sums[key] = [int(measure) for measure in measures]
+    else:
+        for place, measure in enumerate(measures):
+            cell[place] += measure
+
+
+def stored(event: Event, name: int, context: int, target: int | None) -> Stored:
+    """An event with the numbers that the dictionaries gave its words."""
+    return Stored(
+        event.project, name, context, target, event.install, event.occurred_at, int(event.outcome), event.duration_us, event.picked
+    )

@@ -1,0 +1,247 @@
+"""Projects and their keys, with a view of them in memory that the gate can afford to ask for every request."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+from limits import RateLimitItem, parse
+
+from server.problems import Forbidden, Unauthorized, UnknownProject
+from server.storage.batch import TargetRules
+from server.storage.tables import ApiKey, Project
+
+DEFAULT = "default"
+ADMINS = 0  # stands for a project in the keys of admins, which are for all
+KEY_PREFIX = "ff_"
+SCOPES = ("ingest", "read", "admin")
+SCOPE_SLUG = "footfall.slug"  # where an ASGI scope carries the project that the path named
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+_strings = msgspec.json.Decoder(list[str])
+
+
+class ProjectError(ValueError):
+    """What was asked of a project or key cannot be. The message is for the person who asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveProject:
+    """A project as the way in sees it. A limit of `None` is the server's own."""
+
+    id: int
+    slug: str
+    requires_key: bool
+    rate_limit: RateLimitItem | None
+    event_limit: RateLimitItem | None
+    target_rules: TargetRules
+    picked: tuple[str, ...]
+    public: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveKey:
+    """A key that is not revoked. An admin's own has no project: it may do what it likes with any."""
+
+    id: int
+    project: LiveProject | None
+    scopes: frozenset[str]
+    rate_limit: RateLimitItem | None
+    event_limit: RateLimitItem | None
+
+
+class Projects:
+    """The projects and keys of the store, read at once and asked in memory.
+
+    Other processes change them too (`footfall key create`), so whoever asks calls `refresh` first where this is `stale`.
+    """
+
+    STALE_AFTER = 2.0  # seconds
+
+    def __init__(self, *, max_targets: int, public: tuple[str, ...]) -> None:
+        self._max_targets = max_targets
+        self._public = public
+        self._by_slug: dict[str, LiveProject] = {}
+        self._slugs: dict[int, str] = {}
+        self._by_host: dict[str, LiveProject] = {}
+        self._by_key: dict[bytes, LiveKey] = {}
+        self._read_at = float("-inf")
+
+    async def refresh(self) -> None:
+        """Read everything anew."""
+        self._read_at = time.monotonic()
+        projects = {row["id"]: self._live(row) for row in await Project.select().where(Project.archived_at.is_null())}
+        keys = await ApiKey.select().where(ApiKey.revoked_at.is_null())
+        self._slugs = {project.id: project.slug for project in projects.values()}
+        self._by_slug = {project.slug: project for project in projects.values()}
+        self._by_host = {host: project for project in projects.values() for host in project.hosts}
+        self._by_key = {
+            bytes(row["hash"]): LiveKey(
+                row["id"],
+                projects.get(row["project_id"]),
+                frozenset(_strings.decode(row["scopes"])),
+                _limit(row["rate_limit"]),
+                _limit(row["event_limit"]),
+            )
+            for row in keys
+            if row["project_id"] in projects or row["project_id"] == ADMINS
+        }
+
+    @property
+    def stale(self) -> bool:
+        return time.monotonic() - self._read_at > self.STALE_AFTER
+
+    def find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
+        """The project that a request is about, by key, path, host, or the default one; and the key, where it brought one.
+
+        Raises Unauthorized for a key of ours that is not known, Forbidden where key and path disagree, UnknownProject.
+        """
+        key = self._key(headers)
+        if key is not None and key.project is not None:
+            if slug is not None and slug != key.project.slug:
+                raise Forbidden("This key belongs to another project than the path names.")
+            return key.project, key
+        project = self._by_slug.get(slug) if slug is not None else self._by_request_host(headers) or self._by_slug.get(DEFAULT)
+        if project is None:
+            raise UnknownProject("There is no such project.")
+        return project, key
+
+    def slug(self, project_id: int) -> str:
+        """The slug of a project, empty for one that is gone."""
+        return self._slugs.get(project_id, "")
+
+    def all(self) -> Iterable[LiveProject]:
+        return self._by_slug.values()
+
+    def _by_request_host(self, headers: Mapping[bytes, bytes]) -> LiveProject | None:
+        if not self._by_host:
+            return None
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        return self._by_host.get(host) or self._by_host.get(host.rpartition(":")[0])
+
+    def _key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
+        own = headers.get(b"x-footfall-key", b"").strip().decode("latin-1")
+        scheme, _, bearer = headers.get(b"authorization", b"").decode("latin-1").strip().partition(" ")
+        text = own or (bearer.strip() if scheme.lower() == "bearer" else "")
+        key = self._by_key.get(hash_key(text)) if text else None
+        # A bearer that is not of our making belongs to the client's own ways (Track-Skills sends one) and is no key.
+        if key is None and (own or text.startswith(KEY_PREFIX)):
+            raise Unauthorized("This key is not known here, or was revoked.")
+        return key
+
+    def _live(self, row: dict[str, object]) -> LiveProject:
+        most = row["max_targets"] or self._max_targets
+        return LiveProject(
+            id=int(str(row["id"])),
+            slug=str(row["slug"]),
+            requires_key=bool(row["requires_key"]),
+            rate_limit=_limit(row["rate_limit"]),
+            event_limit=_limit(row["event_limit"]),
+            target_rules=TargetRules(bool(row["lists_targets"]), int(str(most))),
+            picked=tuple(_strings.decode(str(row["dimensions"]))),
+            public=self._public if row["public"] is None else tuple(_strings.decode(str(row["public"]))),
+            hosts=tuple(_strings.decode(str(row["hosts"]))),
+        )
+
+
+def _limit(text: object) -> RateLimitItem | None:
+    return parse(str(text)) if text else None
+
+
+def read_list(text: str) -> list[str]:
+    """The list in a column that holds one as JSON."""
+    return _strings.decode(text)
+
+
+def hash_key(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+async def ensure_default() -> None:
+    """The project that takes what names no other."""
+    if not await Project.exists().where(Project.slug == DEFAULT):
+        await create_project(DEFAULT, name="Default")
+
+
+async def ensure_admin(token: str | None) -> str | None:
+    """See that somebody can log in: the token of the settings, or one that is made at the first start and returned, this once.
+
+    An admin's key belongs to no project.
+    """
+    if token is not None:
+        if not await ApiKey.exists().where(ApiKey.hash == hash_key(token)):
+            await _insert_key(ADMINS, token, "FOOTFALL_ADMIN_TOKEN", ("admin",))
+        return None
+    if await ApiKey.exists().where((ApiKey.project_id == ADMINS) & ApiKey.revoked_at.is_null()):
+        return None
+    made = _new_key()
+    await _insert_key(ADMINS, made, "first admin", ("admin",))
+    return made
+
+
+async def create_project(slug: str, *, name: str = "", hosts: Iterable[str] = (), requires_key: bool = False) -> int:
+    """Make a project; its number. ProjectError where the slug or a host cannot be, or is taken."""
+    if not SLUG.fullmatch(slug):
+        raise ProjectError("a slug is 1 to 40 of a-z, 0-9 and -, and begins with a letter or digit")
+    if await Project.exists().where(Project.slug == slug):
+        raise ProjectError(f"there is a project {slug} already")
+    wanted = [host.strip().lower() for host in hosts]
+    taken = {host for row in await Project.select(Project.hosts) for host in _strings.decode(row["hosts"])}
+    if clash := taken.intersection(wanted):
+        raise ProjectError(f"the host {clash.pop()} belongs to another project")
+    project = Project(
+        slug=slug, name=name or slug, created_at=_now(), requires_key=requires_key, hosts=msgspec.json.encode(wanted).decode()
+    )
+    rows = await Project.insert(project).returning(Project.id)
+    return int(rows[0]["id"])
+
+
+async def find_project(slug: str) -> int:
+    """A project's number. ProjectError where there is none of that slug."""
+    row = await Project.select(Project.id).where(Project.slug == slug).first()
+    if row is None:
+        raise ProjectError(f"there is no project {slug}; `footfall project list` shows them all")
+    return int(row["id"])
+
+
+async def create_key(project_id: int, *, name: str, scopes: Iterable[str]) -> tuple[int, str]:
+    """Make a key; its number and the key itself, which is not kept and so cannot be shown again."""
+    wanted = tuple(dict.fromkeys(scopes))
+    if unknown := [scope for scope in wanted if scope not in SCOPES] or (not wanted and ["(none)"]):
+        raise ProjectError(f"{unknown[0]} is no scope; there are {', '.join(SCOPES)}")
+    key = _new_key()
+    return await _insert_key(project_id, key, name, wanted), key
+
+
+def _new_key() -> str:
+    return KEY_PREFIX + secrets.token_urlsafe(24)
+
+
+async def _insert_key(project_id: int, key: str, name: str, scopes: tuple[str, ...]) -> int:
+    row = ApiKey(
+        project_id=project_id,
+        hash=hash_key(key),
+        hint=key[: len(KEY_PREFIX) + 4] if key.startswith(KEY_PREFIX) else "",
+        name=name,
+        scopes=msgspec.json.encode(scopes).decode(),
+        created_at=_now(),
+    )
+    rows = await ApiKey.insert(row).returning(ApiKey.id)
+    return int(rows[0]["id"])
+
+
+async def revoke_key(key_id: int) -> None:
+    """Make a key useless, for good. ProjectError where there is none of that number."""
+    if not await ApiKey.exists().where(ApiKey.id == key_id):
+        raise ProjectError(f"there is no key {key_id}; `footfall key list` shows them all")
+    await ApiKey.update({ApiKey.revoked_at: _now()}).where((ApiKey.id == key_id) & ApiKey.revoked_at.is_null())
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,97 @@
+"""Each rollup as data: its table, its key, its measures. All measures add up, so one upsert serves every rollup.
+
+The migration makes its tables, the commit its upserts and the recount its comparison from this list. To add a rollup: an entry here, its
+lines in `fold.py`, a migration.
+
+Durations are counted in buckets like those of HdrHistogram (Gil Tene, http://hdrhistogram.org): each power of two is cut into 32
+equal parts, so a bucket is at most 1/32 wide and its middle within 1.6 % of any value in it. Only integers are used: the same
+duration falls into the same bucket in every process and on every engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OUTCOMES = ("events", "successes", "failures")
+TIMED = (*OUTCOMES, "timed", "duration_us")
+
+_PARTS_BITS = 5
+_PARTS = 1 << _PARTS_BITS
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """Something that events are broken down by. `name` is also the attribute of `Context` that holds it."""
+
+    name: str
+    label: str
+
+
+DIMENSIONS = (
+    Dimension("os", "Operating system"),
+    Dimension("arch", "Architecture"),
+    Dimension("runtime", "Runtime"),
+    Dimension("version", "Version"),
+    Dimension("package_manager", "Package manager"),
+)
+PROPERTY_PREFIX = "property:"
+OTHER = "(other)"
+VALUES_A_DAY = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """A table of sums. `key` and `measures` name columns; `text` says which key columns hold text, all else are integers.
+
+    `bucket` of a day or hour: days and hours since 1970 in UTC, of the time at which the events occurred.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    measures: tuple[str, ...]
+    text: frozenset[str] = frozenset()
+
+    @property
+    def period(self) -> str | None:
+        """The key column that is a time, `day` or `hour`, or None for totals."""
+        return next((column for column in self.key if column in ("day", "hour")), None)
+
+
+HOURLY = Rollup("rollup_hour", ("project_id", "hour", "name_id", "environment"), TIMED)
+HOURLY_DURATION = Rollup("rollup_hour_duration", ("project_id", "hour", "name_id", "environment", "bucket"), ("events",))
+DIMENSION = Rollup(
+    "rollup_dimension",
+    ("project_id", "day", "name_id", "dimension", "value", "environment"),
+    OUTCOMES,
+    frozenset({"dimension", "value"}),
+)
+TARGET_DAY = Rollup("rollup_target_day", ("project_id", "day", "target_id", "name_id", "environment"), TIMED)
+TARGET_DURATION = Rollup("rollup_target_duration", ("project_id", "day", "target_id", "name_id", "environment", "bucket"), ("events",))
+TARGET_TOTAL = Rollup("rollup_target_total", ("project_id", "target_id", "name_id", "environment"), TIMED)
+LEDGER = Rollup("ledger", ("project_id", "day", "entry", "reason"), ("events",), frozenset({"entry", "reason"}))
+REFUSALS = Rollup("refusal", ("project_id", "day", "address", "reason"), ("events",), frozenset({"reason"}))
+
+ROLLUPS = (HOURLY, HOURLY_DURATION, DIMENSION, TARGET_DAY, TARGET_DURATION, TARGET_TOTAL)
+# Kept and added up in the same way, but no events stand behind them to be counted again.
+TALLIES = (LEDGER, REFUSALS)
+
+
+def duration_bucket(duration_us: int) -> int:
+    """The bucket of a duration in microseconds (0 or more)."""
+    exponent = max(0, duration_us.bit_length() - _PARTS_BITS - 1)
+    return (exponent << _PARTS_BITS) + (duration_us >> exponent)
+
+
+def bucket_bounds(bucket: int) -> tuple[int, int]:
+    """The durations of a bucket in microseconds: from the first, up to but not including the second."""
+    if bucket < 2 * _PARTS:
+        return bucket, bucket + 1
+    exponent = (bucket >> _PARTS_BITS) - 1
+    first = (bucket - (exponent << _PARTS_BITS)) << exponent
+    return first, first + (1 << exponent)
+
+
+def bucket_middle(bucket: int) -> float:
+    """The duration in microseconds that stands for a bucket: exact below 64, within 1.6 % above."""
+    first, end = bucket_bounds(bucket)
+    return (first + end - 1) / 2

@@ -1,0 +1,309 @@
+"""The store on SQLite: one file, one writer, and a commit for whatever arrived while the last one ran."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from piccolo.querystring import QueryString
+
+from server.event import DAY, MINUTE, Context, Event, LedgerEntry, Receipt
+from server.event_id import first_id, received_at
+from server.storage import rollups, statements
+from server.storage.batch import Batch, Committed, TargetRules
+from server.storage.dictionaries import NAMES_A_PROJECT, Dictionary
+from server.storage.fold import Folded, Seen, Stored, fold, stored
+from server.storage.rollups import Rollup
+from server.storage.sqlite_engine import KeptSQLiteEngine, Rows, SqliteConnections
+
+MARK_LIFETIME = 30 * DAY
+VIEW_LIFETIME = 30 * MINUTE
+REJECTED_LIFETIME = 7 * DAY
+REJECTED_A_PROJECT = 1_000
+
+# One statement that carries many rows steps once, and so lets go of the interpreter once; `executemany` does so at each row, and a
+# busy event loop then makes each row wait. A few fixed sizes keep the prepared statements few.
+_CHUNKS = (256, 64, 16, 4, 1)
+
+
+class SqliteStore:
+    """See `server.storage.engine.Store` for what each method promises."""
+
+    engine_type = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.version = 0
+        self._connections = SqliteConnections(path)
+        self.engine = KeptSQLiteEngine(self._connections)
+        self._commit = Commit()
+
+    async def commit(self, batch: Batch) -> Committed:
+        committed = await self._connections.write(lambda connection: self._commit.run(connection, batch))
+        self.version += 1
+        return committed
+
+    async def rows(self, sql: str, *arguments: Any) -> Rows:
+        return await self.engine.run_querystring(QueryString(sql, *arguments))
+
+    async def claim_node(self) -> int:
+        sql = "INSERT INTO note (name, value) VALUES ('opened', 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1 RETURNING value"
+        rows = await self.engine.run_ddl(sql)
+        return int(rows[0]["value"])
+
+    async def check_writable(self) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute("INSERT INTO note (name, value) VALUES ('checked', 0) ON CONFLICT (name) DO UPDATE SET value = 0")
+            finally:
+                connection.execute("ROLLBACK")
+
+        await self._connections.write(work)
+
+    def size(self) -> int:
+        files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def forget_targets(self) -> None:
+        self._commit.targets.forget()
+
+    async def close(self) -> None:
+        self._connections.close()
+
+
+class Commit:
+    """One transaction for one batch, and the dictionaries that spare it most of the looking up."""
+
+    def __init__(self) -> None:
+        self.names: Dictionary[tuple[int, str], int] = Dictionary()
+        self.contexts: Dictionary[Context, int] = Dictionary()
+        self.targets: Dictionary[tuple[int, str, str], tuple[int, bool]] = Dictionary()
+
+    def run(self, connection: sqlite3.Connection, batch: Batch) -> Committed:
+        """Store a batch, or nothing of it. Raises what sqlite3 raises."""
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            committed = self._store(connection, batch)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            for dictionary in (self.names, self.contexts, self.targets):
+                dictionary.revert()
+            raise
+        for dictionary in (self.names, self.contexts, self.targets):
+            dictionary.settle()
+        return committed
+
+    def _store(self, connection: sqlite3.Connection, batch: Batch) -> Committed:
+        exceptions: dict[int, Receipt] = {}
+        targets = self._find_targets(connection, batch, exceptions)
+        _refuse_marked(connection, batch.events, exceptions)
+        events, contexts, rows = self._resolve(connection, batch.events, targets, exceptions)
+        folded = fold(events, contexts)
+        created = _fold_reports(connection, batch, folded)
+        _write(connection, folded, rows)
+        ledger = _ledger(batch, exceptions)
+        insert_many(connection, rollups.LEDGER.table, *_sums(rollups.LEDGER, ledger.items()))
+        insert_many(connection, rollups.REFUSALS.table, *_sums(rollups.REFUSALS, batch.refusals.items()))
+        insert_many(connection, "rejected", statements.REJECTED_COLUMNS, [tuple(getattr(row, name) for name in _REJECTED) for row in batch.rejected])
+        _trim_rejected(connection, batch)
+        return Committed(exceptions, created)
+
+    def _resolve(
+        self, connection: sqlite3.Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]
+    ) -> tuple[list[Stored], dict[int, Context], list[tuple[Any, ...]]]:
+        """The events that are to be stored: for the sums, with their contexts by number, and as rows."""
+        folding, contexts, rows = [], {}, []
+        for place, event in enumerate(events):
+            if place in exceptions:
+                continue
+            name = self.names.get((event.project, event.name)) or self._add_name(connection, event.project, event.name)
+            context = self.contexts.get(event.context) or self._add_context(connection, event.context)
+            contexts[context] = event.context
+            target = targets.get(place)
+            folding.append(stored(event, name, context, target))
+            rows.append((
+                event.id, event.project, event.install, name, context, target, event.occurred_at, int(event.outcome), event.duration_us,
+                event.session, 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
+            ))  # fmt: skip
+        return folding, contexts, rows
+
+    def _add_name(self, connection: sqlite3.Connection, project: int, text: str) -> int:
+        found = connection.execute("SELECT id FROM event_name WHERE project_id = ? AND text = ?", (project, text)).fetchone()
+        if found is None:
+            (names,) = connection.execute("SELECT count(*) FROM event_name WHERE project_id = ?", (project,)).fetchone()
+            if names >= NAMES_A_PROJECT and text != rollups.OTHER:
+                return self.names.get((project, rollups.OTHER)) or self._add_name(connection, project, rollups.OTHER)
+            found = connection.execute("INSERT INTO event_name (project_id, text) VALUES (?, ?) RETURNING id", (project, text)).fetchone()
+        self.names.add((project, text), found[0])
+        return int(found[0])
+
+    def _add_context(self, connection: sqlite3.Connection, context: Context) -> int:
+        values = [int(context.environment), *(getattr(context, name) for name in statements.CONTEXT_COLUMNS[1:])]
+        same = " AND ".join(
+            f"{name} = ?" if place < 3 else f"COALESCE({name}, '') = COALESCE(?, '')" for place, name in enumerate(statements.CONTEXT_COLUMNS)
+        )
+        found = connection.execute(f"SELECT id FROM context WHERE {same}", values).fetchone()
+        if found is None:
+            marks = ", ".join("?" * len(values))
+            found = connection.execute(
+                f"INSERT INTO context ({', '.join(statements.CONTEXT_COLUMNS)}) VALUES ({marks}) RETURNING id", values
+            ).fetchone()
+        self.contexts.add(context, found[0])
+        return int(found[0])
+
+    def _find_targets(self, connection: sqlite3.Connection, batch: Batch, exceptions: dict[int, Receipt]) -> dict[int, int]:
+        """The target's number of each event that has one, by the event's place; where a target may not be, an exception."""
+        numbers: dict[int, int] = {}
+        room: dict[int, int] = {}
+        for place, event in enumerate(batch.events):
+            if event.target is None:
+                continue
+            rules = batch.target_rules[event.project]
+            found = self.targets.get((event.project, *event.target)) or self._add_target(connection, event, rules, room)
+            if found is None:
+                exceptions[place] = Receipt.TOO_MANY_TARGETS
+            elif rules.listed_only and not found[1]:
+                exceptions[place] = Receipt.UNKNOWN_TARGET
+            else:
+                numbers[place] = found[0]
+        return numbers
+
+    def _add_target(
+        self, connection: sqlite3.Connection, event: Event, rules: TargetRules, room: dict[int, int]
+    ) -> tuple[int, bool] | None:
+        """The target's number and whether it is listed as public; None where there may be no more."""
+        assert event.target is not None
+        key = (event.project, *event.target)
+        sql = "SELECT id, visibility FROM target WHERE project_id = ? AND type = ? AND external_id = ?"
+        row = connection.execute(sql, key).fetchone()
+        if row is None:
+            if rules.listed_only:
+                return (0, False)
+            if event.project not in room:
+                (there,) = connection.execute("SELECT count(*) FROM target WHERE project_id = ?", (event.project,)).fetchone()
+                room[event.project] = rules.most - there
+            if room[event.project] <= 0:
+                return None
+            room[event.project] -= 1
+            row = connection.execute(
+                "INSERT INTO target (project_id, type, external_id, visibility, created_at) VALUES (?, ?, ?, 'unlisted', ?)"
+                " RETURNING id, visibility",
+                (*key, received_at(event.id)),
+            ).fetchone()
+        found = (int(row[0]), row[1] == "public")
+        self.targets.add(key, found)
+        return found
+
+
+_REJECTED = ("id", "project", "route", "dialect", "reason", "errors", "excerpt", "size")
+
+
+def insert_many(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], end: str = ""
+) -> list[Any]:
+    """Insert rows with few steps; what RETURNING in `end` returns."""
+    marks = "(" + ", ".join("?" * len(columns)) + ")"
+    head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+    returned: list[Any] = []
+    done = 0
+    for size in _CHUNKS:
+        while len(rows) - done >= size:
+            flat = [value for row in rows[done : done + size] for value in row]
+            returned += connection.execute(head + ", ".join([marks] * size) + " " + end, flat).fetchall()
+            done += size
+    return returned
+
+
+def _sums(rollup: Rollup, items: Iterable[tuple[tuple[Any, ...], Any]]) -> tuple[tuple[str, ...], list[tuple[Any, ...]], str]:
+    rows = [(*key, *(measures if isinstance(measures, list) else (measures,))) for key, measures in items]
+    return (*rollup.key, *rollup.measures), rows, statements.on_conflict_add(rollup)
+
+
+def _refuse_marked(connection: sqlite3.Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
+    """Except the events whose id was seen before, then the views that are too soon after the last one."""
+    _except_known(connection, [(place, event.mark, event) for place, event in enumerate(events)], MARK_LIFETIME, Receipt.DUPLICATE, exceptions)
+    _except_known(connection, [(place, event.viewer, event) for place, event in enumerate(events)], VIEW_LIFETIME, Receipt.DEBOUNCED, exceptions)
+
+
+def _except_known(
+    connection: sqlite3.Connection,
+    candidates: list[tuple[int, int | None, Event]],
+    lifetime: int,
+    receipt: Receipt,
+    exceptions: dict[int, Receipt],
+) -> None:
+    first: dict[tuple[int, int], tuple[int, int]] = {}
+    for place, key, event in candidates:
+        if key is None or place in exceptions:
+            continue
+        if (event.project, key) in first:
+            exceptions[place] = receipt
+        else:
+            first[event.project, key] = (place, received_at(event.id) + lifetime)
+    if first:
+        rows = [(project, key, expires_at) for (project, key), (_, expires_at) in first.items()]
+        fresh = set(insert_many(connection, "mark", statements.MARK_COLUMNS, rows, statements.on_conflict_mark(lifetime)))
+        exceptions.update({place: receipt for key, (place, _) in first.items() if key not in fresh})
+
+
+def _fold_reports(connection: sqlite3.Connection, batch: Batch, folded: Folded) -> list[bool]:
+    """Add the install reports to what the events say of installs; for each, whether its install is new."""
+    if not batch.installs:
+        return []
+    ids = {report.id for report in batch.installs}
+    marks = ", ".join("?" * len(ids))
+    there = {row[0] for row in connection.execute(f"SELECT id FROM install WHERE id IN ({marks})", tuple(ids))} | folded.installs.keys()
+    created = []
+    for report in batch.installs:
+        created.append(report.id not in there)
+        there.add(report.id)
+        seen = folded.installs.setdefault(report.id, Seen(report.project, report.first_seen, report.last_seen))
+        seen.add(report.first_seen, report.last_seen, report.context)
+    return created
+
+
+def _write(connection: sqlite3.Connection, folded: Folded, rows: list[tuple[Any, ...]]) -> None:
+    insert_many(connection, "event", statements.EVENT_COLUMNS, rows)
+    installs = [
+        (key, seen.project, seen.first_seen, seen.last_seen, seen.environment, seen.reason, *seen.fields)
+        for key, seen in folded.installs.items()
+    ]
+    insert_many(connection, "install", statements.INSTALL_COLUMNS, installs, statements.on_conflict_seen())
+    activity = [(*key, version) for key, version in folded.activity.items()]
+    insert_many(connection, "activity", statements.ACTIVITY_COLUMNS, activity, statements.ON_ACTIVITY)
+    for rollup, sums in folded.sums.items():
+        insert_many(connection, rollup.table, *_sums(rollup, sums.items()))
+
+
+def _trim_rejected(connection: sqlite3.Connection, batch: Batch) -> None:
+    """Keep the last of a project's rejected only, and only for a week."""
+    for project in {row.project for row in batch.rejected}:
+        connection.execute(
+            "DELETE FROM rejected WHERE project_id = ? AND (id < ? OR id <= (SELECT id FROM rejected WHERE project_id = ?"
+            " ORDER BY id DESC LIMIT 1 OFFSET ?))",
+            (project, first_id(received_at(batch.rejected[-1].id) - REJECTED_LIFETIME), project, REJECTED_A_PROJECT),
+        )
+
+
+_REFUSED_BY_STORE = {Receipt.UNKNOWN_TARGET: "unknown_target", Receipt.TOO_MANY_TARGETS: "too_many_targets"}
+
+
+def _ledger(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, int, str, str], int]:
+    """What this commit adds to the ledger: what was refused before it, and what became of its own events."""
+    ledger = dict(batch.ledger)
+    for place, event in enumerate(batch.events):
+        receipt = exceptions.get(place, Receipt.STORED)
+        if receipt is Receipt.STORED:
+            entry, reason = LedgerEntry.STORED, ""
+        elif receipt in _REFUSED_BY_STORE:
+            entry, reason = LedgerEntry.REJECTED, _REFUSED_BY_STORE[receipt]
+        else:
+            entry, reason = LedgerEntry.DUPLICATE, "debounced" if receipt is Receipt.DEBOUNCED else "same_id"
+        key = (event.project, received_at(event.id) // DAY, entry.value, reason)
+        ledger[key] = ledger.get(key, 0) + 1
+    return ledger

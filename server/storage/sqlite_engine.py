@@ -1,0 +1,151 @@
+"""SQLite for Piccolo, with connections that are kept.
+
+Piccolo's own engine opens a connection, with a thread of its own, for each query. This one has one writer and a few readers, each a
+thread with its connection; writes of all kinds, the group commit's too, go through the one writer and so never meet in a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+from piccolo.engine.sqlite import SQLiteEngine as PiccoloSQLiteEngine
+from piccolo.querystring import QueryString
+
+T = TypeVar("T")
+Rows = list[dict[str, Any]]
+
+READERS = 3
+_CACHED_STATEMENTS = 256
+_PRAGMAS = (
+    "PRAGMA busy_timeout = 10000",  # ms; another process, such as `footfall key create`, may be writing
+    "PRAGMA synchronous = FULL",  # in WAL this syncs at each commit: what is acknowledged survives power loss
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+def connect(path: Path, *, reader: bool = False) -> sqlite3.Connection:
+    """A connection with our settings, in autocommit mode. `reader` refuses to write."""
+    connection = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_CACHED_STATEMENTS,
+        detect_types=sqlite3.PARSE_DECLTYPES,
+    )
+    try:
+        if not reader:
+            # Takes effect on a new file only: lets retention give space back without rewriting the file.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        connection.execute(f"PRAGMA cache_size = {-8_000 if reader else -32_000}")
+        if reader:
+            connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class SqliteConnections:
+    """The writer thread and the reader threads of one store."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = connect(path)
+        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="footfall-writer")
+        self._reader_threads = ThreadPoolExecutor(READERS, thread_name_prefix="footfall-reader")
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._exclusive = asyncio.Lock()
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on the writer's thread, with nothing else writing meanwhile."""
+        async with self._exclusive:
+            return await self._on_writer(work)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Callable[[Callable[[sqlite3.Connection], Any]], Any]]:
+        """Hold the writer for several awaits; commits wait meanwhile, so keep it short."""
+        async with self._exclusive:
+            await self._on_writer(lambda connection: connection.execute("BEGIN IMMEDIATE"))
+            try:
+                yield self._on_writer
+            except BaseException:
+                await self._on_writer(lambda connection: connection.execute("ROLLBACK"))
+                raise
+            await self._on_writer(lambda connection: connection.execute("COMMIT"))
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on a reader's thread, beside the writer."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader_threads, lambda: work(self._reader()))
+
+    async def _on_writer(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work, self._writer)
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self.path, reader=True)
+            self._readers.append(connection)
+        return connection
+
+    def close(self) -> None:
+        """Wait for what is running, then close. May be called twice."""
+        self._writer_thread.shutdown()
+        self._reader_threads.shutdown()
+        for connection in (*self._readers, self._writer):
+            connection.close()
+
+
+class KeptSQLiteEngine(PiccoloSQLiteEngine):
+    """Piccolo's queries over the store's own connections."""
+
+    __slots__ = ("connections", "transaction_runner")
+
+    def __init__(self, connections: SqliteConnections) -> None:
+        super().__init__(path=str(connections.path))
+        self.connections = connections
+        self.transaction_runner: ContextVar[Callable[[Callable[[sqlite3.Connection], Any]], Any] | None] = ContextVar(
+            f"footfall_transaction_{id(self)}", default=None
+        )
+
+    async def run_querystring(self, querystring: QueryString, in_pool: bool = False) -> Rows:
+        query, arguments = querystring.compile_string(engine_type=self.engine_type)
+        return await self._run(query, arguments)
+
+    async def run_ddl(self, ddl: str, in_pool: bool = False) -> Rows:
+        return await self._run(ddl, [])
+
+    async def _run(self, query: str, arguments: list[Any]) -> Rows:
+        def work(connection: sqlite3.Connection) -> Rows:
+            cursor = connection.execute(query, arguments)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+        runner = self.transaction_runner.get()
+        if runner is not None:
+            return await runner(work)  # type: ignore[no-any-return]
+        if query.lstrip()[:6].upper() in ("SELECT", "WITH R", "EXPLAI"):
+            return await self.connections.read(work)
+        return await self.connections.write(work)
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, *_: Any, **__: Any) -> AsyncIterator[None]:  # type: ignore[override]
+        """One transaction over several queries of this task."""
+        async with self.connections.transaction() as runner:
+            token = self.transaction_runner.set(runner)
+            try:
+                yield
+            finally:
+                self.transaction_runner.reset(token)

@@ -1,0 +1,150 @@
+"""The tables, as Piccolo sees them. The migrations make them; ordinary reads and writes go through these classes.
+
+Times are epoch milliseconds (`BigInt`), days and hours count from 1970 in UTC. Tables whose key is several columns name one of them as
+Piccolo's primary key, because Piccolo knows only single ones: read those, but write them only through the commit.
+"""
+
+from __future__ import annotations
+
+from piccolo.columns import BigInt, Boolean, Bytea, Integer, Serial, SmallInt, Text
+from piccolo.table import Table
+
+
+class Project(Table, tablename="project"):
+    """One tool whose telemetry is kept apart. `hosts`, `dimensions` and `public` are JSON lists; `public` null means the server's own."""
+
+    id = Serial(primary_key=True)
+    slug = Text(unique=True)
+    name = Text()
+    created_at = BigInt()
+    archived_at = BigInt(null=True, default=None)
+    requires_key = Boolean(default=False)
+    rate_limit = Text(null=True, default=None)
+    event_limit = Text(null=True, default=None)
+    retention_days = Integer(null=True, default=None)
+    max_targets = Integer(null=True, default=None)
+    lists_targets = Boolean(default=False)
+    hosts = Text(default="[]")
+    dimensions = Text(default="[]")
+    public = Text(null=True, default=None)
+
+
+class ApiKey(Table, tablename="api_key"):
+    """A key: only its SHA-256 is kept (the key has 160 random bits, so no slow hash is needed). `scopes` is a JSON list."""
+
+    id = Serial(primary_key=True)
+    project_id = Integer(index=True)
+    hash = Bytea(unique=True)
+    hint = Text()
+    name = Text()
+    scopes = Text()
+    rate_limit = Text(null=True, default=None)
+    event_limit = Text(null=True, default=None)
+    created_at = BigInt()
+    revoked_at = BigInt(null=True, default=None)
+
+
+class EventName(Table, tablename="event_name"):
+    """The dictionary of event names."""
+
+    id = Serial(primary_key=True)
+    project_id = Integer()
+    text = Text()
+
+
+class ContextRow(Table, tablename="context"):
+    """The dictionary of contexts: what events say of where they ran."""
+
+    id = Serial(primary_key=True)
+    environment = SmallInt()
+    reason = Text()
+    dialect = Text()
+    os = Text(null=True)
+    arch = Text(null=True)
+    runtime = Text(null=True)
+    version = Text(null=True)
+    package_manager = Text(null=True)
+
+
+class Target(Table, tablename="target"):
+    """What events are about. `visibility` is `public`, `private`, or `unlisted` for one that was only ever seen in events."""
+
+    id = Serial(primary_key=True)
+    project_id = Integer()
+    type = Text()
+    external_id = Text()
+    visibility = Text()
+    created_at = BigInt()
+
+
+class Install(Table, tablename="install"):
+    """One anonymous installation; `id` is the keyed hash of the id that its client sent."""
+
+    id = BigInt(primary_key=True)
+    project_id = Integer()
+    first_seen = BigInt()
+    last_seen = BigInt()
+    environment = SmallInt()
+    reason = Text()
+    os = Text(null=True)
+    arch = Text(null=True)
+    runtime = Text(null=True)
+    version = Text(null=True)
+    package_manager = Text(null=True)
+
+
+class Event(Table, tablename="event"):
+    """One event. Its time of arrival is in `id` (see `server.event_id`). `skewed`: the client's clock was not believed."""
+
+    id = BigInt(primary_key=True)
+    project_id = Integer()
+    install_id = BigInt(null=True)
+    name_id = Integer()
+    context_id = Integer()
+    target_id = Integer(null=True)
+    occurred_at = BigInt()
+    outcome = SmallInt()
+    duration_us = BigInt(null=True)
+    session = BigInt(null=True)
+    skewed = SmallInt(null=True)
+    error_type = Text(null=True)
+    error_message = Text(null=True)
+    properties = Text(null=True)
+
+
+class Activity(Table, tablename="activity"):
+    """One row for each day on which an install was active in an environment, with the version it ran last that day."""
+
+    project_id = Integer()
+    day = Integer(primary_key=True)
+    install_id = BigInt()
+    environment = SmallInt()
+    version = Text(null=True)
+
+
+class Mark(Table, tablename="mark"):
+    """What was seen and must not count again until `expires_at`: event ids (30 days), views (30 minutes)."""
+
+    project_id = Integer()
+    key = BigInt(primary_key=True)
+    expires_at = BigInt()
+
+
+class Rejected(Table, tablename="rejected"):
+    """The last events that were refused, scrubbed: for the admin, for a week. `errors` is JSON, `excerpt` what may be kept of the body."""
+
+    id = BigInt(primary_key=True)
+    project_id = Integer()
+    route = Text()
+    dialect = Text()
+    reason = Text()
+    errors = Text()
+    excerpt = Text()
+    size = Integer()
+
+
+class Note(Table, tablename="note"):
+    """What the store knows of itself: the count of processes that opened it."""
+
+    name = Text(primary_key=True)
+    value = BigInt()

@@ -1,0 +1,106 @@
+"""Whatever happens while the tables are made, the next start finds a store that it can open."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.settings import Settings, bundled
+from server.storage import engine, tables
+from server.storage.engine import StoreError, migrate, open_store
+from server.storage.rollups import ROLLUPS, TALLIES
+
+
+def columns(path: Path, table: str) -> list[str]:
+    with sqlite3.connect(path) as connection:
+        return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+
+
+def test_from_empty_to_the_newest_every_piccolo_table_has_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    assert migrate(path) == [migration.name for migration in engine.migrations()]
+    for table in engine.TABLES:
+        mapped = [column._meta.db_column_name for column in table._meta.columns]
+        assert set(mapped) <= set(columns(path, table._meta.tablename)), table
+
+
+def test_every_rollup_has_its_key_and_measures(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    migrate(path)
+    for rollup in (*ROLLUPS, *TALLIES):
+        assert columns(path, rollup.table) == [*rollup.key, *rollup.measures]
+
+
+def test_a_second_time_there_is_nothing_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    migrate(path)
+    assert migrate(path) == []
+
+
+def test_killed_between_the_tables_and_the_record_the_next_start_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    # The connection dies in the middle of the transaction, after the tables were made and before the record is.
+    program = f"""
+import os, sqlite3
+from pathlib import Path
+from server.storage import engine
+real = engine.connect
+class Dying:
+    def __init__(self, connection): self.connection = connection
+    def execute(self, sql, *arguments):
+        if sql.startswith("INSERT INTO migration"):
+            os.kill(os.getpid(), 9)
+        return self.connection.execute(sql, *arguments)
+    def close(self): self.connection.close()
+engine.connect = lambda path: Dying(real(path))
+engine.migrate(Path({str(path)!r}))
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
+    assert migrate(path) == [migration.name for migration in engine.migrations()]
+    assert columns(path, "event")
+
+
+def test_five_that_start_at_once_migrate_once(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    program = f"from pathlib import Path\nfrom server.storage.engine import migrate\nprint(len(migrate(Path({str(path)!r}))))"
+    processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(5)]
+    ran = [int(process.communicate(timeout=60)[0]) for process in processes]
+    assert all(process.returncode == 0 for process in processes)
+    assert sum(ran) == len(engine.migrations())
+
+
+async def test_a_store_of_a_newer_version_is_left_alone(settings: Settings) -> None:
+    store = await open_store(settings)
+    await store.close()
+    with sqlite3.connect(settings.sqlite_path) as connection:
+        connection.execute("INSERT INTO migration (name, app_name) VALUES ('2999-01-01T00:00:00:000000', 'footfall')")
+    with pytest.raises(StoreError, match="newer Footfall"):
+        await open_store(settings)
+
+
+def test_piccolos_own_command_can_run_them_too(tmp_path: Path) -> None:
+    for path in bundled("migrations").glob("*.py"):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module: Any = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        manager = asyncio.run(module.forwards())
+        assert manager.migration_id == module.ID
+
+
+def test_the_folder_holds_nothing_but_migrations() -> None:
+    # Piccolo puts it first on sys.path: any other module there would hide somebody else's.
+    assert [path.name for path in bundled("migrations").iterdir() if path.suffix == ".py" and not path.name.startswith("footfall_")] == []
+
+
+def test_every_table_is_bound_to_the_store_that_was_opened() -> None:
+    known = {value for value in vars(tables).values() if isinstance(value, type) and issubclass(value, tables.Table) and value is not tables.Table}
+    assert known == set(engine.TABLES)
