@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -79,6 +81,45 @@ class Server:
         self.client.close()
         if self.process is not None and self.process.poll() is None:
             self.kill()
+
+
+MEASURES = "count(*), sum(outcome = 1), sum(outcome = 2), count(duration_us), sum(coalesce(duration_us, 0))"
+JOINED = "FROM event JOIN context ON context.id = event.context_id"
+# What each rollup must hold, written down a second time, in plain SQL over raw events.
+RECOUNTS = {
+    "rollup_hour": f"SELECT project_id, occurred_at / 3600000, name_id, environment, {MEASURES} {JOINED} GROUP BY 1, 2, 3, 4",
+    "rollup_target_day": f"SELECT project_id, occurred_at / 86400000, target_id, name_id, environment, {MEASURES} {JOINED}"
+    " WHERE target_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5",
+    "rollup_target_total": f"SELECT project_id, target_id, name_id, environment, {MEASURES} {JOINED}"
+    " WHERE target_id IS NOT NULL GROUP BY 1, 2, 3, 4",
+    "rollup_dimension": " UNION ALL ".join(
+        f"SELECT project_id, occurred_at / 86400000, name_id, '{name}', {name}, environment, count(*), sum(outcome = 1), sum(outcome = 2)"
+        f" {JOINED} WHERE {name} IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6"
+        for name in ("os", "arch", "runtime", "version", "package_manager")
+    ),
+    "activity": f"SELECT DISTINCT project_id, occurred_at / 86400000, install_id, environment {JOINED} WHERE install_id IS NOT NULL",
+    "ledger": "SELECT project_id, (event.id / 4194304 + 1704067200000) / 86400000, count(*) FROM event GROUP BY 1, 2",
+}
+KEPT = {
+    "rollup_dimension": "SELECT * FROM rollup_dimension WHERE dimension NOT LIKE 'property:%'",
+    "activity": "SELECT project_id, day, install_id, environment FROM activity",
+    "ledger": "SELECT project_id, day, sum(events) FROM ledger WHERE entry = 'stored' GROUP BY 1, 2",
+}
+
+
+def rollup_differences(database: Path) -> dict[str, set[tuple[object, ...]]]:
+    """Rows by which the rollups of a SQLite store and a recount from its raw events differ, by table; empty where they agree."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        found = {
+            table: set(connection.execute(KEPT.get(table, f"SELECT * FROM {table}"))) ^ set(connection.execute(recount))
+            for table, recount in RECOUNTS.items()
+        }
+    return {table: rows for table, rows in found.items() if rows}
+
+
+@pytest.fixture(name="rollup_differences")
+def _rollup_differences() -> Callable[[Path], dict[str, set[tuple[object, ...]]]]:
+    return rollup_differences
 
 
 def _free_port() -> int:
