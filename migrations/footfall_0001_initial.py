@@ -1,6 +1,8 @@
 """Everything that the first release keeps: projects, keys, dictionaries, installs, events, activity, rollups, ledger, the rejected."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+from piccolo.engine import engine_finder
+from piccolo.querystring import QueryString
 
 ID = "2026-11-20T22:00:00:000000"
 VERSION = "1.38.0"
@@ -86,9 +88,6 @@ async def forwards() -> MigrationManager:
     manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
 
     async def run() -> None:
-        from piccolo.engine import engine_finder
-        from piccolo.querystring import QueryString
-
         engine = engine_finder()
         assert engine is not None
         for statement in statements(engine.engine_type):

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import rich_click as click
 from rich.console import Console
@@ -37,7 +37,7 @@ def settings_or_exit() -> Settings:
         fail(str(error))
 
 
-def fail(message: str) -> click.NoReturn:  # type: ignore[name-defined]
+def fail(message: str) -> NoReturn:
     err.print(f"[red]✗[/red] {message}", soft_wrap=True)
     sys.exit(1)
 
@@ -46,7 +46,7 @@ def with_store(work: Callable[[Settings], Awaitable[T]]) -> T:
     """Run something on the opened store, and close it; what goes wrong is said in one line."""
 
     async def run(settings: Settings) -> T:
-        store = await open_store(settings, progress=lambda line: err.print(line))
+        store = await open_store(settings, progress=err.print)
         try:
             await projects.ensure_default()
             return await work(settings)

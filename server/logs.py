@@ -11,9 +11,9 @@ import structlog
 Logger = structlog.stdlib.BoundLogger
 
 
-def configure(*, format: str, level: str) -> None:
-    """Set up the logs of this process. `format` is `auto`, `json` or `text`; lines go to standard error."""
-    text = format == "text" or (format == "auto" and sys.stderr.isatty())
+def configure(*, form: str, level: str) -> None:
+    """Set up the logs of this process. `form` is `auto`, `json` or `text`; lines go to standard error."""
+    text = form == "text" or (form == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -37,7 +37,12 @@ def configure(*, format: str, level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     # Uvicorn's lines about requests and bad input hold addresses and what clients sent; we say what matters ourselves.
-    for name, least in (("uvicorn.access", logging.CRITICAL), ("uvicorn.error", logging.ERROR), ("httpx", logging.WARNING), ("apscheduler", logging.WARNING)):
+    for name, least in (
+        ("uvicorn.access", logging.CRITICAL),
+        ("uvicorn.error", logging.ERROR),
+        ("httpx", logging.WARNING),
+        ("apscheduler", logging.WARNING),
+    ):
         logging.getLogger(name).setLevel(least)
 
 

@@ -27,20 +27,20 @@ class Metrics:
         self.queue_depth: Callable[[], int] = lambda: 0
         self.store_size: Callable[[], int] = lambda: 0
         self._registry = CollectorRegistry()
-        self.commit_events = Histogram(
-            "footfall_commit_events", "Events in one commit", buckets=_COMMIT_EVENTS, registry=self._registry
-        )
+        self.commit_events = Histogram("footfall_commit_events", "Events in one commit", buckets=_COMMIT_EVENTS, registry=self._registry)
         self.commit_seconds = Histogram(
             "footfall_commit_seconds", "Time that one commit took, to the disk and back", buckets=_COMMIT_SECONDS, registry=self._registry
         )
-        self._registry.register(self)  # type: ignore[arg-type]
+        self._registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus' registry."""
         info = GaugeMetricFamily("footfall_build_info", "The version that runs", labels=["version"])
         info.add_metric([self.version], 1)
         yield info
-        events = CounterMetricFamily("footfall_events", "Events by project and what became of them, as in the ledger", labels=["project", "result"])
+        events = CounterMetricFamily(
+            "footfall_events", "Events by project and what became of them, as in the ledger", labels=["project", "result"]
+        )
         for (project, entry), count in self.events.items():
             events.add_metric([project, entry], count)
         yield events

@@ -16,6 +16,7 @@ from server.storage.engine import StoreError
 log = logs.get(__name__)
 
 _BACKLOG = 2048
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - to be shown as an address that can be opened
 
 
 class _Server(uvicorn.Server):
@@ -36,7 +37,7 @@ class _Server(uvicorn.Server):
 
 def serve(settings: Settings, console: Console) -> int:
     """Serve until stopped by a signal; the exit status. StoreError where the store cannot be opened or the port is taken."""
-    logs.configure(format=settings.log_format, level=settings.log_level)
+    logs.configure(form=settings.log_format, level=settings.log_level)
     listening = _listen(settings)
     app = create_app(settings, progress=lambda line: console.print(f"[dim]{line}[/dim]"))
     config = uvicorn.Config(
@@ -68,16 +69,14 @@ def _listen(settings: Settings) -> socket.socket:
         listening.bind((settings.host, settings.port))
     except (OSError, OverflowError) as error:
         listening.close()
-        raise StoreError(
-            f"{settings.host}:{settings.port} cannot be listened on: {getattr(error, 'strerror', None) or error}; set FOOTFALL_PORT or FOOTFALL_HOST"
-        ) from error
+        raise StoreError(f"{settings.host}:{settings.port} cannot be listened on: {error}; set FOOTFALL_PORT or FOOTFALL_HOST") from error
     listening.listen(_BACKLOG)
     listening.set_inheritable(True)
     return listening
 
 
 def _greet(settings: Settings, console: Console, token: str | None) -> None:
-    shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    shown = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
     base = f"http://[{shown}]:{settings.port}" if ":" in shown else f"http://{shown}:{settings.port}"
     console.print(f"[bold]Footfall {__version__}[/bold] is ready: [link={base}]{base}[/link]")
     console.print(f"  send an event   curl -X POST {base}/dl/hello && curl {base}/counts", soft_wrap=True)

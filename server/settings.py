@@ -152,7 +152,9 @@ def load(env: Mapping[str, str]) -> Settings:
     if "FOOTFALL_PORT" not in given and given.get("PORT"):
         given["FOOTFALL_PORT"] = given["PORT"]
     known = {setting.metadata["name"] for setting in fields(Settings)} | {"FOOTFALL_CONFIG"}
-    if unknown := sorted(name for name in given if name.startswith("FOOTFALL_") and name not in known and not name.startswith("FOOTFALL_TEST_")):
+    if unknown := sorted(
+        name for name in given if name.startswith("FOOTFALL_") and name not in known and not name.startswith("FOOTFALL_TEST_")
+    ):
         raise SettingsError(f"{unknown[0]} is no setting; `footfall doctor` lists them all")
     settings = Settings(**{setting.name: _read(setting.metadata, given) for setting in fields(Settings)})
     _check_together(settings)
@@ -203,7 +205,9 @@ def _file(path: str | None) -> dict[str, str]:
 
 def describe(settings: Settings) -> list[tuple[str, str, str]]:
     """Each setting as (name, value, reason), secrets hidden: what `footfall doctor` prints."""
-    return [(about.metadata["name"], _shown(getattr(settings, about.name), about.metadata), about.metadata["why"]) for about in fields(Settings)]
+    return [
+        (about.metadata["name"], _shown(getattr(settings, about.name), about.metadata), about.metadata["why"]) for about in fields(Settings)
+    ]
 
 
 def _shown(value: Any, about: Mapping[str, Any]) -> str:

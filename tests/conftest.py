@@ -63,7 +63,9 @@ class Server:
 
     def footfall(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another footfall command on the same data."""
-        return subprocess.run([sys.executable, "-m", "server", *arguments], env=self.env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", "server", *arguments], env=self.env, capture_output=True, text=True, timeout=60, check=False
+        )
 
     def stop(self) -> int:
         """End it as an operator does; its exit status."""

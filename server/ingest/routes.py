@@ -28,7 +28,9 @@ class Routes:
         for dialect in dialects:
             for path in dialect.PATHS:
                 known = found.get(path.template)
-                found[path.template] = Route(path, (dialect,)) if known is None else Route(_wider(known.path, path), (*known.dialects, dialect))
+                found[path.template] = (
+                    Route(path, (dialect,)) if known is None else Route(_wider(known.path, path), (*known.dialects, dialect))
+                )
         self.all = tuple(found.values())
         self._whole = {template: Match(route, ()) for template, route in found.items() if "{" not in template}
         self._prefixes = {template.partition("{")[0]: route for template, route in found.items() if "{" in template}

@@ -56,7 +56,9 @@ class _Passage(msgspec.Struct, gc=False):
 class Ingest:
     """Takes events over HTTP."""
 
-    def __init__(self, settings: Settings, gate: Gate, privacy: Privacy, writer: Writer, metrics: Metrics, ids: EventIds, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, gate: Gate, privacy: Privacy, writer: Writer, metrics: Metrics, ids: EventIds, clock: Clock
+    ) -> None:
         self._max_body = settings.max_body
         self._max_batch_body = settings.max_batch_body
         self._body_timeout = float(settings.body_timeout)

@@ -107,7 +107,7 @@ def keep_secret(path: Path) -> bytes:
     """Read a secret from its file, or make it. Two processes that start at once agree: the file appears whole, and only once."""
     if not path.exists():
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(32))
             file.flush()
             os.fsync(file.fileno())
@@ -169,7 +169,9 @@ def migrate(path: Path, *, progress: Callable[[str], None] = lambda _: None) -> 
             try:
                 done = {row[0] for row in connection.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))}
                 if newer := sorted(done - {each.id for each in known}):
-                    raise StoreError(f"the store was written by a newer Footfall (migration {newer[-1]}); run that version, or restore a backup")
+                    raise StoreError(
+                        f"the store was written by a newer Footfall (migration {newer[-1]}); run that version, or restore a backup"
+                    )
                 if migration.id not in done:
                     progress(f"migrating: {migration.name}")
                     for statement in migration.statements("sqlite"):

@@ -109,7 +109,9 @@ class Commit:
         ledger = _ledger(batch, exceptions)
         insert_many(connection, rollups.LEDGER.table, *_sums(rollups.LEDGER, ledger.items()))
         insert_many(connection, rollups.REFUSALS.table, *_sums(rollups.REFUSALS, batch.refusals.items()))
-        insert_many(connection, "rejected", statements.REJECTED_COLUMNS, [tuple(getattr(row, name) for name in _REJECTED) for row in batch.rejected])
+        insert_many(
+            connection, "rejected", statements.REJECTED_COLUMNS, [tuple(getattr(row, name) for name in _REJECTED) for row in batch.rejected]
+        )
         _trim_rejected(connection, batch)
         return Committed(exceptions, created)
 
@@ -145,7 +147,8 @@ class Commit:
     def _add_context(self, connection: sqlite3.Connection, context: Context) -> int:
         values = [int(context.environment), *(getattr(context, name) for name in statements.CONTEXT_COLUMNS[1:])]
         same = " AND ".join(
-            f"{name} = ?" if place < 3 else f"COALESCE({name}, '') = COALESCE(?, '')" for place, name in enumerate(statements.CONTEXT_COLUMNS)
+            f"{name} = ?" if place < 3 else f"COALESCE({name}, '') = COALESCE(?, '')"
+            for place, name in enumerate(statements.CONTEXT_COLUMNS)
         )
         found = connection.execute(f"SELECT id FROM context WHERE {same}", values).fetchone()
         if found is None:
@@ -226,8 +229,12 @@ def _sums(rollup: Rollup, items: Iterable[tuple[tuple[Any, ...], Any]]) -> tuple
 
 def _refuse_marked(connection: sqlite3.Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
     """Except the events whose id was seen before, then the views that are too soon after the last one."""
-    _except_known(connection, [(place, event.mark, event) for place, event in enumerate(events)], MARK_LIFETIME, Receipt.DUPLICATE, exceptions)
-    _except_known(connection, [(place, event.viewer, event) for place, event in enumerate(events)], VIEW_LIFETIME, Receipt.DEBOUNCED, exceptions)
+    _except_known(
+        connection, [(place, event.mark, event) for place, event in enumerate(events)], MARK_LIFETIME, Receipt.DUPLICATE, exceptions
+    )
+    _except_known(
+        connection, [(place, event.viewer, event) for place, event in enumerate(events)], VIEW_LIFETIME, Receipt.DEBOUNCED, exceptions
+    )
 
 
 def _except_known(

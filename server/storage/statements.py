@@ -16,7 +16,6 @@ REJECTED_COLUMNS = ("id", "project_id", "route", "dialect", "reason", "errors", 
 CONTEXT_COLUMNS = ("environment", "reason", "dialect", *_INSTALL_FIELDS)
 
 
-
 def on_conflict_add(rollup: Rollup) -> str:
     """The end of an INSERT that adds to what is there."""
     sums = ", ".join(f"{measure} = {rollup.table}.{measure} + excluded.{measure}" for measure in rollup.measures)

@@ -35,7 +35,9 @@ def native(number: int) -> dict[str, Any]:
 async def post_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> int:
     """Post an event over a connection that stays open; the status, once the whole answer is here."""
     body = json.dumps(native(number)).encode()
-    writer.write(b"POST /v1/events HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    writer.write(
+        b"POST /v1/events HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
     await writer.drain()
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))

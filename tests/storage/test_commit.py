@@ -60,7 +60,9 @@ async def test_an_event_refused_for_its_target_may_come_again_once_the_target_is
     listed = TargetRules(listed_only=True, most=10)
     wanted = {"target": ("snippet", "a"), "mark": 1}
     assert (await store.commit(batch(event(**wanted), rules=listed))).exceptions == {0: Receipt.UNKNOWN_TARGET}
-    await _execute(store, "INSERT INTO target (project_id, type, external_id, visibility, created_at) VALUES (1, 'snippet', 'a', 'public', 0)")
+    await _execute(
+        store, "INSERT INTO target (project_id, type, external_id, visibility, created_at) VALUES (1, 'snippet', 'a', 'public', 0)"
+    )
     assert not (await store.commit(batch(event(**wanted), rules=listed))).exceptions
 
 
@@ -89,11 +91,23 @@ async def test_every_rollup_adds_up(store: Store) -> None:
     hour = await store.rows("SELECT * FROM rollup_hour ORDER BY environment")
     assert hour == [
         {"project_id": 1, "hour": NOW // HOUR, "name_id": 1, "environment": 1, **timed},
-        {"project_id": 1, "hour": NOW // HOUR, "name_id": 1, "environment": 2, "events": 2, "successes": 0, "failures": 0, "timed": 0, "duration_us": 0},
+        {
+            "project_id": 1,
+            "hour": NOW // HOUR,
+            "name_id": 1,
+            "environment": 2,
+            "events": 2,
+            "successes": 0,
+            "failures": 0,
+            "timed": 0,
+            "duration_us": 0,
+        },
     ]
     buckets = await store.rows("SELECT bucket, events FROM rollup_hour_duration ORDER BY bucket")
     assert buckets == [{"bucket": duration_bucket(1_000), "events": 2}, {"bucket": duration_bucket(3_000), "events": 2}]
-    dimensions = await store.rows("SELECT dimension, value, environment, events, failures FROM rollup_dimension ORDER BY dimension, environment")
+    dimensions = await store.rows(
+        "SELECT dimension, value, environment, events, failures FROM rollup_dimension ORDER BY dimension, environment"
+    )
     assert [tuple(row.values()) for row in dimensions] == [
         ("os", "linux", 1, 4, 2),
         ("os", "linux", 2, 2, 0),
@@ -150,7 +164,9 @@ async def test_what_cannot_be_stored_leaves_nothing_behind_and_the_store_goes_on
     for table in ("event", "event_name", "context", "rollup_hour", "ledger"):
         assert await store.rows(f"SELECT count(*) AS n FROM {table}") == [{"n": 0}]
     await store.commit(batch(event(name="new name", context=Context(os="plan9"))))
-    (row,) = await store.rows("SELECT event_name.text, context.os FROM event JOIN event_name ON event_name.id = name_id JOIN context ON context.id = context_id")
+    (row,) = await store.rows(
+        "SELECT event_name.text, context.os FROM event JOIN event_name ON event_name.id = name_id JOIN context ON context.id = context_id"
+    )
     assert row == {"text": "new name", "os": "plan9"}
 
 
@@ -168,7 +184,9 @@ async def test_a_thousand_events_of_every_kind_equal_a_recount_in_plain_sql(
                         outcome=Outcome(number % 3),
                         duration_us=number * number if number % 4 else None,
                         target=("pack", f"p{number % 11}") if number % 2 else None,
-                        context=Context(environment=Environment(number % 6), os=("linux", "darwin", None)[number % 3], version=f"{number % 5}"),
+                        context=Context(
+                            environment=Environment(number % 6), os=("linux", "darwin", None)[number % 3], version=f"{number % 5}"
+                        ),
                     )
                     for number in range(100)
                 )

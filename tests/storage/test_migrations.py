@@ -102,5 +102,9 @@ def test_the_folder_holds_nothing_but_migrations() -> None:
 
 
 def test_every_table_is_bound_to_the_store_that_was_opened() -> None:
-    known = {value for value in vars(tables).values() if isinstance(value, type) and issubclass(value, tables.Table) and value is not tables.Table}
+    known = {
+        value
+        for value in vars(tables).values()
+        if isinstance(value, type) and issubclass(value, tables.Table) and value is not tables.Table
+    }
     assert known == set(engine.TABLES)

