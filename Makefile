@@ -39,7 +39,7 @@ define venv
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo "Footfall wants Python 3.11 or later. Name one that this machine has: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 @test -e $(READY) && .venv/bin/python -m pip --version > /dev/null 2>&1 || { \
-	$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { \
+	$(PYTHON) -c 'import venv; from ensurepip import version' 2> /dev/null || { \
 		echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
 	rm -rf .venv && $(PYTHON) -m venv .venv; }
 @rm -f .venv/.ready-*

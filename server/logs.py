@@ -41,6 +41,7 @@ def configure(*, form: str, level: str) -> None:
         ("uvicorn.access", logging.CRITICAL),
         ("uvicorn.error", logging.ERROR),
         ("httpx", logging.WARNING),
+        ("piccolo", logging.WARNING),
         ("apscheduler", logging.WARNING),
     ):
         logging.getLogger(name).setLevel(least)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import uvicorn
@@ -55,6 +56,9 @@ def serve(settings: Settings, console: Console) -> int:
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     server = _Server(config, settings, console, app)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Uvicorn sends itself the signal that stopped it once more at the end; being asked to stop is no failure.
+        signal.signal(number, lambda *_: None)
     server.run(sockets=[listening])
     if app.failure is not None:
         raise StoreError(str(app.failure)) from app.failure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from limits import RateLimitItem
 from limits.storage import Storage
@@ -27,7 +27,7 @@ class Counters(Storage):
     Here each count drops a few that have run out.
     """
 
-    STORAGE_SCHEME: ClassVar[list[str]] = ["footfall"]
+    STORAGE_SCHEME = ["footfall"]  # noqa: RUF012 - limits declares it so
 
     def __init__(self) -> None:
         super().__init__()

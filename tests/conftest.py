@@ -130,6 +130,12 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture(scope="session")
+def server_class() -> type[Server]:
+    """For fixtures of a wider scope."""
+    return Server
+
+
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Makes servers that are not started yet; settings are given as FOOTFALL_NAME="…"."""

@@ -79,7 +79,7 @@ async def open_store(settings: Settings, *, progress: Callable[[str], None] = la
     try:
         migrate(settings.sqlite_path, progress=progress)
         store = SqliteStore(settings.sqlite_path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; `footfall doctor` says more") from error
     for table in TABLES:
         table._meta.db = store.engine

@@ -34,6 +34,8 @@ _PRAGMAS = (
 
 def connect(path: Path, *, reader: bool = False) -> sqlite3.Connection:
     """A connection with our settings, in autocommit mode. `reader` refuses to write."""
+    if not reader:
+        path.touch(mode=0o600)  # SQLite gives the same mode to the files beside it
     connection = sqlite3.connect(
         path,
         isolation_level=None,

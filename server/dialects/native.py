@@ -1,0 +1,179 @@
+"""Footfall's own format: one event, `{"data": {…one event…}}`, or a batch as `{"events": […]}` or as a bare array.
+
+Strict about the types and bounds of what it knows, so that a client's author hears of a mistake; what it does not know it keeps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from server.dialects.reading import (
+    ID_FIELDS,
+    MAX_ERROR_MESSAGE,
+    MAX_ERROR_TYPE,
+    Id,
+    Label,
+    Name,
+    Number,
+    Path,
+    Properties,
+    Timestamp,
+    arch_name,
+    bounded,
+    convert,
+    duration,
+    environment,
+    event_id,
+    gather,
+    keep,
+    leftovers,
+    os_name,
+    raise_refusal,
+    tally,
+    text,
+    timestamp,
+)
+from server.event import Answer, Context, Decoded, FieldError, Incoming, Outcome, Outcomes, Receipt, Request
+from server.problems import Invalid
+
+NAME = "native"
+
+
+class Target(msgspec.Struct):
+    type: Name
+    id: Id
+
+
+class Error(msgspec.Struct, kw_only=True):
+    """What went wrong. Longer texts are cut, at 200 and 4,000 characters."""
+
+    type: str | None = None
+    message: str | None = None
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """One event. Fields that are not named here are kept as properties."""
+
+    name: Name
+    installation_id: Id
+    timestamp: Timestamp | None = None
+    id: Id | None = None
+    session_id: Id | None = None
+    target: Target | None = None
+    outcome: Literal["success", "failure"] | None = None
+    duration_ms: Number | None = None
+    error: Error | None = None
+    version: Label | None = None
+    os: Label | None = None
+    arch: Label | None = None
+    runtime: Label | None = None
+    package_manager: Label | None = None
+    environment: Literal["person", "ci", "container", "development", "test"] | None = None
+    ci: bool | None = None
+    properties: Properties | None = None
+
+
+class EventInData(msgspec.Struct):
+    data: Event
+
+
+class EventBatch(msgspec.Struct):
+    events: list[Event]
+
+
+PATHS = (
+    Path(
+        template="/v1/events",
+        batch=True,
+        summary="Send one event, or a batch of up to 1,000",
+        accepts=Event | EventInData | EventBatch | list[Event],
+        answers={
+            202: "What became of each event. One that is wrong is among the rejected, and the others are stored.",
+            400: "The body is no JSON, or says something twice.",
+            413: "The body is too large, or the batch too long.",
+            422: "A field of the one event is missing or wrong.",
+        },
+    ),
+)
+
+_OUTCOMES = {None: Outcome.NONE, "success": Outcome.SUCCESS, "failure": Outcome.FAILURE}
+_FIELDS = frozenset({*Event.__struct_fields__, *ID_FIELDS})
+_NO_ERROR = Error()
+_STORED = Answer(202, b'{"accepted":1,"duplicates":0,"rejected":[]}')
+_KNOWN = Answer(202, b'{"accepted":0,"duplicates":1,"rejected":[]}')
+_encode = msgspec.json.Encoder().encode
+
+
+def claims(request: Request) -> bool:
+    """Everything that no other dialect wants."""
+    return True
+
+
+def decode(request: Request) -> Decoded:
+    """One event or many. Raises `Invalid` where the one event is wrong or the body is no event at all, `TooLarge` above 1,000."""
+    document = request.document
+    if type(document) is list:
+        return _decode_batch(document, request)
+    if type(document) is dict and "name" not in document:
+        if "events" in document:
+            if type(document["events"]) is not list:
+                raise Invalid(FieldError("events", "expected an array"))
+            return _decode_batch(document["events"], request)
+        if "data" in document:
+            return Decoded(events=[_event(document["data"], request, path="data")])
+    return Decoded(events=[_event(document, request)])
+
+
+def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
+    """202 with what became of each event."""
+    if decoded.batch:
+        return Answer(202, _encode(tally(decoded, outcomes)))
+    receipt = outcomes.receipts[0]
+    if receipt is Receipt.STORED:
+        return _STORED
+    raise_refusal(receipt)
+    return _KNOWN
+
+
+def _decode_batch(items: list[Any], request: Request) -> Decoded:
+    return gather(items, lambda item, position: _event(item, request, position))
+
+
+def _event(document: Any, request: Request, position: int | None = None, *, path: str = "") -> Incoming:
+    said = convert(document, Event, path=path)
+    prefix = f"{path}." if path else ""
+    error = said.error or _NO_ERROR
+    properties = said.properties or {}
+    if not document.keys() <= _FIELDS:
+        keep(properties, leftovers(document, _FIELDS))
+        bounded(properties, path=f"{prefix}properties")
+    return Incoming(
+        name=said.name,
+        install=said.installation_id,
+        occurred_at=timestamp(said.timestamp, f"{prefix}timestamp"),
+        id=event_id(document, request, position),
+        session=said.session_id,
+        target=None if said.target is None else (said.target.type, said.target.id),
+        outcome=_OUTCOMES[said.outcome],
+        duration_us=duration(said.duration_ms, f"{prefix}duration_ms"),
+        error_type=text(error.type, MAX_ERROR_TYPE),
+        error_message=text(error.message, MAX_ERROR_MESSAGE),
+        context=_context(said, properties),
+        properties=properties,
+    )
+
+
+def _context(said: Event, properties: dict[str, Any]) -> Context:
+    where, reason = environment(properties, said=said.environment, ci=said.ci)
+    return Context(
+        where,
+        reason,
+        NAME,
+        os_name(said.os),
+        arch_name(said.arch),
+        text(said.runtime),
+        text(said.version),
+        text(said.package_manager),
+    )

@@ -1,0 +1,88 @@
+"""Many events in one body: each is read on its own, and the answer says what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from server.event import Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request
+from server.problems import Invalid, TooLarge, TooManyTargets, UnknownTarget
+
+MAX_EVENTS = 1_000
+MAX_ID = 200  # characters
+ID_FIELDS = ("id", "messageId", "uuid")
+
+_UNKNOWN_TARGET = "is not among the targets of this project"
+_TOO_MANY_TARGETS = "is new, and this project has as many targets as it may have"
+
+
+class Tally(msgspec.Struct):
+    """What became of a request's events; what answers to batches are made of."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[Rejection]
+
+
+def gather(items: list[Any], read: Callable[[Any, int], Incoming]) -> Decoded:
+    """The events of a batch: `read` takes an item and its place. One that is `Invalid` is rejected, its neighbours are not.
+
+    Raises `TooLarge` for more than 1,000.
+    """
+    if len(items) > MAX_EVENTS:
+        raise TooLarge(f"A batch holds at most {MAX_EVENTS:,} events")
+    events: list[Incoming] = []
+    positions: list[int] = []
+    rejected: list[Rejection] = []
+    for index, item in enumerate(items):
+        try:
+            events.append(read(item, index))
+        except Invalid as problem:
+            rejected.append(Rejection(index, problem.errors))
+        else:
+            positions.append(index)
+    return Decoded(events=events, rejected=rejected, positions=positions if rejected else [], batch=True)
+
+
+def event_id(document: Mapping[str, Any], request: Request, position: int | None = None) -> str | None:
+    """The id that makes a repeated event known: the event's own, else the header `Idempotency-Key`.
+
+    `position` is the event's place in a batch, whose events share one header.
+    """
+    for name in ID_FIELDS:
+        value = document.get(name)
+        if type(value) is str and 0 < len(value) <= MAX_ID:
+            return value
+    key = request.header(b"idempotency-key")
+    if not key:
+        return None
+    return key if position is None else f"{key}:{position}"
+
+
+def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Tally:
+    """What became of each event of a batch. `target` is what the dialect calls the field that the store may refuse."""
+    accepted = duplicates = 0
+    rejected = list(decoded.rejected)
+    for position, receipt in zip(decoded.positions or range(len(decoded.events)), outcomes.receipts, strict=True):
+        if receipt is Receipt.STORED:
+            accepted += 1
+        elif receipt is Receipt.DUPLICATE or receipt is Receipt.DEBOUNCED:
+            duplicates += 1
+        else:
+            rejected.append(Rejection(position, (_refusal(receipt, target),)))
+    rejected.sort(key=lambda rejection: rejection.index)
+    return Tally(accepted, duplicates, rejected)
+
+
+def raise_refusal(receipt: Receipt, *, target: str = "target") -> None:
+    """Raises the problem of a single event that the store refused for its target, and returns for any other receipt."""
+    if receipt is Receipt.UNKNOWN_TARGET:
+        raise UnknownTarget("The target is not among those of this project", errors=(_refusal(receipt, target),))
+    if receipt is Receipt.TOO_MANY_TARGETS:
+        raise TooManyTargets("The target is new, and there is room for no more", errors=(_refusal(receipt, target),))
+
+
+def _refusal(receipt: Receipt, target: str) -> FieldError:
+    return FieldError(target, _UNKNOWN_TARGET if receipt is Receipt.UNKNOWN_TARGET else _TOO_MANY_TARGETS)

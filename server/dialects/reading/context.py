@@ -1,0 +1,125 @@
+"""The words that clients use for the place they run in, each table as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.dialects.reading.fields import text
+from server.event import ENVIRONMENTS, Environment
+
+_OS = {
+    "win32": "windows",
+    "windows": "windows",
+    "windows_nt": "windows",
+    "cygwin": "windows",
+    "darwin": "darwin",
+    "macos": "darwin",
+    "mac": "darwin",
+    "osx": "darwin",
+    "mac os x": "darwin",
+    "linux": "linux",
+}
+_ARCH = {
+    "x64": "x64",
+    "x86_64": "x64",
+    "x86-64": "x64",
+    "amd64": "x64",
+    "arm64": "arm64",
+    "aarch64": "arm64",
+    "x86": "x86",
+    "ia32": "x86",
+    "i386": "x86",
+    "i686": "x86",
+    "386": "x86",
+}
+
+_YES = ("true", "1", "yes", "on")
+_NO = ("false", "0", "no", "off")
+_IS_CI = dict.fromkeys(_YES, Environment.CI) | dict.fromkeys(_NO, Environment.PERSON)
+_IS_CONTAINER = dict.fromkeys(_YES, Environment.CONTAINER)
+_IS_TEST = dict.fromkeys(_YES, Environment.TEST)
+_IS_DEVELOPMENT = dict.fromkeys(_YES, Environment.DEVELOPMENT)
+_NAMES = {
+    "person": Environment.PERSON,
+    "ci": Environment.CI,
+    "container": Environment.CONTAINER,
+    "docker": Environment.CONTAINER,
+    "test": Environment.TEST,
+    "testing": Environment.TEST,
+    "development": Environment.DEVELOPMENT,
+    "dev": Environment.DEVELOPMENT,
+    "local": Environment.DEVELOPMENT,
+}
+
+# Field of an event's properties -> what its value, in lower case, says. "production" is nowhere: that is what everybody's NODE_ENV says.
+WORDS: dict[str, dict[str, Environment]] = {
+    word: meanings
+    for words, meanings in (
+        ("ci CI isCI isCi is_ci inCI in_ci runningInCI running_in_ci", _IS_CI),
+        ("container docker isContainer is_container inContainer in_container isDocker is_docker inDocker in_docker", _IS_CONTAINER),
+        ("test isTest is_test", _IS_TEST),
+        ("debug isDebug is_debug dev isDev is_dev development isDevelopment is_development", _IS_DEVELOPMENT),
+        ("NODE_ENV nodeEnv node_env env environment", _NAMES),
+    )
+    for word in words.split()
+}
+
+# Where several fields speak, the first of these wins: a test that runs in CI is CI, a developer in a container is a developer.
+_RANK = (Environment.CI, Environment.TEST, Environment.DEVELOPMENT, Environment.CONTAINER, Environment.PERSON)
+
+_UNKNOWN = (Environment.UNKNOWN, "")
+_WORDS = frozenset(WORDS)
+_MAX_MEANING = 32  # characters of a value; no word that means something is longer
+
+
+def environment(
+    properties: Mapping[str, Any], *, said: str | None = None, ci: bool | None = None, path: str = "properties"
+) -> tuple[Environment, str]:
+    """Who runs the tool, and the field that says so: `environment`, `ci`, `properties.isCI`; nothing beside `UNKNOWN`.
+
+    `said` and `ci` are what the client says in so many words, and go first. `path` is what the client calls its properties.
+    """
+    if said is not None:
+        return ENVIRONMENTS[said], "environment"
+    if ci is not None:
+        return (Environment.CI if ci else Environment.PERSON), "ci"
+    if _WORDS.isdisjoint(properties):
+        return _UNKNOWN
+    found = {meaning: word for word in properties if (meaning := _meaning(word, properties[word])) is not None}
+    return next(((meaning, f"{path}.{found[meaning]}") for meaning in _RANK if meaning in found), _UNKNOWN)
+
+
+def _meaning(word: str, value: Any) -> Environment | None:
+    if word not in WORDS or not isinstance(value, bool | int | str):
+        return None
+    return WORDS[word].get(str(value)[:_MAX_MEANING].strip().lower())
+
+
+def os_name(value: Any) -> str | None:
+    """One name for each operating system, whatever the client's runtime calls it: `windows`, `darwin`, `linux`, …"""
+    return _name(value, _OS)
+
+
+def arch_name(value: Any) -> str | None:
+    """One name for each architecture: `x64`, `arm64`, `x86`, …"""
+    return _name(value, _ARCH)
+
+
+def node_runtime(value: Any) -> str | None:
+    """`node 20.10` from the version that Node.js gives, `v20.10`."""
+    version = text(value)
+    if version is None:
+        return None
+    number = version.removeprefix("v")
+    return text(f"node {number}") if number[:1].isdigit() else version
+
+
+def _name(value: Any, names: Mapping[str, str]) -> str | None:
+    if type(value) is not str:
+        return None
+    known = names.get(value)
+    if known is not None:
+        return known
+    word = text(value.lower())
+    return None if word is None else names.get(word, word)

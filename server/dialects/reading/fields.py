@@ -1,0 +1,143 @@
+"""Fields of a document: converted to what a dialect's struct says, or refused by name, never by value."""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from server.event import FieldError
+from server.problems import Invalid
+
+MAX_PROPERTIES = 100  # at the top of one event
+MAX_WORD = 64  # characters of an os, a version, …: whatever becomes a value on a chart
+MAX_ERROR_TYPE = 200
+MAX_ERROR_MESSAGE = 4_000
+
+# What the dialects' structs are made of. Lengths are in characters.
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Label = Annotated[str, msgspec.Meta(max_length=100)]
+Properties = Annotated[dict[str, Any], msgspec.Meta(max_length=MAX_PROPERTIES)]
+Timestamp = str | int | float  # ISO 8601, or epoch milliseconds
+Number = int | float
+
+T = TypeVar("T")
+
+
+def convert(document: Any, kind: type[T], *, status: int = 422, path: str = "") -> T:
+    """A document as the struct `kind`. Raises `Invalid` with that status, naming each wrong field below `path`."""
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError:
+        errors = tuple(_errors(document, kind, path)) or (FieldError(path, "is not valid"),)
+    raise Invalid(*errors, status=status)
+
+
+def text(value: Any, limit: int = MAX_WORD) -> str | None:
+    """A string without surrounding space, cut at `limit` characters; `None` for anything else, and for nothing."""
+    if type(value) is not str:
+        return None
+    return value.strip()[:limit].rstrip() or None
+
+
+def leftovers(document: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The fields that the dialect does not know: they are kept, as properties."""
+    if document.keys() <= known:
+        return {}
+    return {name: value for name, value in document.items() if name not in known}
+
+
+def keep(properties: dict[str, Any], others: Mapping[str, Any]) -> None:
+    """Adds to the properties what has no name of its own there; where a name is taken, under that name with `$` before it."""
+    for name, value in others.items():
+        while name in properties:
+            name = f"${name}"
+        properties[name] = value
+
+
+def bounded(properties: dict[str, Any], *, status: int = 422, path: str = "properties") -> dict[str, Any]:
+    """The properties. Raises `Invalid` where there are more than an event may have."""
+    if len(properties) > MAX_PROPERTIES:
+        raise Invalid(FieldError(path, f"must have at most {MAX_PROPERTIES} entries"), status=status)
+    return properties
+
+
+_KINDS = {
+    "str": "a string",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "an array",
+    "null": "null",
+}
+_UNITS = {"str": "characters", "object": "entries", "array": "entries"}
+_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+
+_WRONG_KIND = re.compile(r"Expected `([^`]+)`, got `([^`]+)`").match
+_WRONG_LENGTH = re.compile(r"Expected `(\w+)` of length (>=|<=) (\d+)").match
+_WRONG_RANGE = re.compile(r"Expected `\w+` (>=|<=|>|<) (-?[\d.]+)").match
+
+
+def _errors(value: Any, kind: Any, path: str) -> Iterator[FieldError]:
+    """Each thing wrong with a value. msgspec stops at the first; a client's author wants them all."""
+    struct = _struct_in(kind)
+    if struct is None or not isinstance(value, dict):
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            yield FieldError(path, _message(str(error), kind))
+        return
+    for field in msgspec.structs.fields(struct):
+        place = f"{path}.{field.encode_name}" if path else field.encode_name
+        if field.encode_name in value:
+            yield from _errors(value[field.encode_name], field.type, place)
+        elif field.required:
+            yield FieldError(place, "is missing")
+
+
+def _message(said: str, kind: Any) -> str:
+    """msgspec's message in plain words. Its own may quote the client's value, so no part of it is passed on but ours."""
+    if match := _WRONG_KIND(said):
+        wanted = dict.fromkeys(_KINDS.get(word, word) for word in match[1].split(" | ") if word != "null")
+        got = "a boolean" if match[2] == "bool" else _KINDS.get(match[2], "something else")
+        return f"expected {' or '.join(wanted)}, got {got}"
+    if match := _WRONG_LENGTH(said):
+        if match[2] == ">=" and match[3] == "1":
+            return "must not be empty"
+        return f"must {'be' if match[1] == 'str' else 'have'} {_BOUNDS[match[2]]} {match[3]} {_UNITS[match[1]]}"
+    if match := _WRONG_RANGE(said):
+        return f"must be {_BOUNDS[match[1]]} {match[2]}"
+    if said.startswith("Invalid enum value"):
+        return f"is not one of: {', '.join(_allowed(kind))}"
+    if "matching regex" in said:
+        return f"must match {_pattern(kind)}"
+    return "is not valid"
+
+
+def _members(kind: Any) -> Iterator[Any]:
+    """A type, and whatever it is a union or an annotation of."""
+    yield kind
+    if typing.get_origin(kind) in (typing.Union, types.UnionType, Annotated):
+        for member in typing.get_args(kind):
+            yield from _members(member)
+
+
+def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
+    structs = (member for member in _members(kind) if isinstance(member, type) and issubclass(member, msgspec.Struct))
+    return next(structs, None)
+
+
+def _allowed(kind: Any) -> list[str]:
+    literals = (member for member in _members(kind) if typing.get_origin(member) is Literal)
+    return [str(value) for literal in literals for value in typing.get_args(literal)]
+
+
+def _pattern(kind: Any) -> str:
+    patterns = (member.pattern for member in _members(kind) if isinstance(member, msgspec.Meta) and member.pattern)
+    return next(patterns, "the pattern of this field")

@@ -1,0 +1,72 @@
+"""Times and durations as clients write them, in the whole numbers that are kept: epoch milliseconds, microseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from server.event import DAY, FieldError
+from server.problems import Invalid
+
+MAX_DURATION = 30 * DAY  # in milliseconds; longer is no work that was done, but a clock that was set
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+_BETWEEN = ("T", "t", " ", "")  # a date and its time
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+
+
+def timestamp(value: Any, path: str = "timestamp", *, status: int = 422) -> int | None:
+    """Epoch milliseconds from ISO 8601 (without an offset it is UTC) or from epoch milliseconds; `None` stays `None`.
+
+    Digits beyond the millisecond are cut off, not rounded: an event never happened later than it said. Raises `Invalid`.
+    """
+    if value is None:
+        return None
+    at = _from_text(value) if type(value) is str else _from_number(value)
+    if at is None:
+        raise Invalid(FieldError(path, "must be a time in ISO 8601, or in epoch milliseconds"), status=status)
+    return at
+
+
+def iso(at: int) -> str:
+    """Epoch milliseconds as ISO 8601 with milliseconds and `Z`, as JavaScript's `toISOString` writes it."""
+    return (_EPOCH + at * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def duration(value: Any, path: str = "duration_ms", *, status: int = 422) -> int | None:
+    """Microseconds from a number of milliseconds; `None` stays `None`. Raises `Invalid` below zero and above 30 days."""
+    if value is None:
+        return None
+    length = whole_duration(value)
+    if length is None:
+        raise Invalid(FieldError(path, f"must be a number of milliseconds from 0 to {MAX_DURATION}"), status=status)
+    return length
+
+
+def whole_duration(value: Any) -> int | None:
+    """Microseconds from a number of milliseconds, `None` from anything else: for clients that nobody can mend any more."""
+    if type(value) not in (int, float) or not 0 <= value <= MAX_DURATION:
+        return None
+    microseconds: int = round(value * 1000)
+    return microseconds
+
+
+def _from_text(value: str) -> int | None:
+    # Of the many forms of ISO 8601 those with dashes in the date: a row of digits is as likely a count of seconds.
+    if value[4:5] != "-" or value[10:11] not in _BETWEEN:
+        return None
+    try:
+        moment = datetime.fromisoformat(value if value[-1:] != "z" else value.upper())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
+        return None
+
+
+def _from_number(value: Any) -> int | None:
+    if type(value) not in (int, float) or not _FIRST <= value <= _LAST:
+        return None
+    return int(value // 1)

@@ -1,0 +1,180 @@
+"""SonicJS: `{"data": {"installation_id", "event_type", "properties", "timestamp"}}` from create-sonicjs and from the CMS itself.
+
+The collector that these clients were written for was a SonicJS site, whose generated API wraps each record in `data` and answers 201
+with the record as it was made.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from server.dialects.reading import (
+    ID_FIELDS,
+    MAX_ERROR_TYPE,
+    Name,
+    Path,
+    Properties,
+    Timestamp,
+    arch_name,
+    bounded,
+    convert,
+    environment,
+    event_id,
+    iso,
+    keep,
+    leftovers,
+    node_runtime,
+    os_name,
+    raise_refusal,
+    text,
+    timestamp,
+    whole_duration,
+)
+from server.event import Answer, Context, Decoded, Incoming, InstallReport, Outcome, Outcomes, Request
+
+NAME = "sonicjs"
+STATUS = 400  # of a wrong field
+
+InstallationId = Annotated[str, msgspec.Meta(min_length=1, max_length=100, description="Anonymous, made by the client; need not be a UUID")]
+
+
+class Event(msgspec.Struct, kw_only=True):
+    installation_id: InstallationId
+    event_type: Name
+    properties: Properties | None = None
+    timestamp: Timestamp | None = None
+
+
+class EventBody(msgspec.Struct):
+    data: Event
+
+
+class Install(msgspec.Struct, kw_only=True):
+    installation_id: InstallationId
+    os: str | None = None
+    node_version: str | None = None
+    package_manager: str | None = None
+    first_seen: Timestamp | None = None
+    last_seen: Timestamp | None = None
+
+
+class InstallBody(msgspec.Struct):
+    data: Install
+
+
+class Record(msgspec.Struct):
+    """The event as the client sent it, with the id that it got."""
+
+    id: str
+    installation_id: str
+    event_type: str
+    properties: dict[str, Any]
+    timestamp: Any
+
+
+class EventAnswer(msgspec.Struct):
+    data: Record
+    success: bool = True
+
+
+_EVENT_ANSWERS = {201: "Stored, or known already. `data` is the event as it was sent, with its id.", 400: "A field is missing or wrong."}
+_INSTALL_ANSWERS = {200: "The install was known, and is up to date.", 201: "The install is new.", 400: "A field is missing or wrong."}
+
+PATHS = (
+    Path(template="/v1/events", summary="Record one event (SonicJS)", accepts=EventBody, answers=_EVENT_ANSWERS),
+    Path(template="/api/v1/events", summary="Record one event (SonicJS)", accepts=EventBody, answers=_EVENT_ANSWERS),
+    Path(template="/v1/installs", summary="Create or update an install", accepts=InstallBody, answers=_INSTALL_ANSWERS),
+    Path(template="/api/v1/installs", summary="Create or update an install", accepts=InstallBody, answers=_INSTALL_ANSWERS),
+)
+
+_OUTCOMES = {"installation_completed": Outcome.SUCCESS, "installation_failed": Outcome.FAILURE}
+_FIELDS = frozenset({*Event.__struct_fields__, *ID_FIELDS})
+_encode = msgspec.json.Encoder().encode
+
+
+def claims(request: Request) -> bool:
+    """`data` with an event type or an installation id, or with nothing at all, which then hears what is missing."""
+    if request.route.endswith("/installs"):
+        return True
+    document = request.document
+    if type(document) is not dict or "name" in document or type(document.get("type")) is str:
+        return False
+    data = document.get("data")
+    if type(data) is not dict:
+        return False
+    return not data or ("name" not in data and ("event_type" in data or "installation_id" in data))
+
+
+def decode(request: Request) -> Decoded:
+    """One event, or one install. Raises `Invalid` with status 400."""
+    if request.route.endswith("/installs"):
+        return _decode_install(request)
+    said = convert(request.document, EventBody, status=STATUS).data
+    data = request.document["data"]
+    properties = _properties(said, data)
+    occurred_at = timestamp(said.timestamp, "data.timestamp", status=STATUS)
+    event = Incoming(
+        name=said.event_type,
+        install=said.installation_id,
+        occurred_at=occurred_at,
+        id=event_id(data, request),
+        outcome=_OUTCOMES.get(said.event_type, Outcome.NONE),
+        duration_us=whole_duration(properties.get("durationMs", properties.get("duration"))),
+        error_type=text(properties.get("errorType"), MAX_ERROR_TYPE),
+        context=_context(properties),
+        properties=properties,
+    )
+    sent_at = iso(request.received_at) if said.timestamp is None else said.timestamp
+    record = Record("", said.installation_id, said.event_type, data.get("properties") or {}, sent_at)
+    return Decoded(events=[event], echo=record)
+
+
+def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
+    """201 with the event as it was sent; for an install 201 where it is new, and 200 where it was known."""
+    if decoded.installs:
+        return Answer(201 if outcomes.created[0] else 200, _encode({"data": decoded.echo, "success": True}))
+    raise_refusal(outcomes.receipts[0])
+    record: Record = decoded.echo
+    record.id = outcomes.ids[0]
+    return Answer(201, _encode(EventAnswer(record)))
+
+
+def _decode_install(request: Request) -> Decoded:
+    said = convert(request.document, InstallBody, status=STATUS).data
+    report = InstallReport(
+        install=said.installation_id,
+        first_seen=timestamp(said.first_seen, "data.first_seen", status=STATUS),
+        last_seen=timestamp(said.last_seen, "data.last_seen", status=STATUS),
+        context=Context(
+            dialect=NAME, os=os_name(said.os), runtime=node_runtime(said.node_version), package_manager=text(said.package_manager)
+        ),
+    )
+    return Decoded(installs=[report], echo=request.document["data"])
+
+
+def _properties(said: Event, data: dict[str, Any]) -> dict[str, Any]:
+    """What is kept beside the event's own fields. `project_snapshot` repeats the installation's id here: that is not kept."""
+    properties = said.properties or {}
+    properties.pop("installation_id", None)
+    if not data.keys() <= _FIELDS:
+        keep(properties, leftovers(data, _FIELDS))
+        bounded(properties, status=STATUS, path="data.properties")
+    return properties
+
+
+def _context(properties: dict[str, Any]) -> Context:
+    """Where the client ran, as far as its properties say so. A value of the wrong type stays a property, and no more."""
+    get = properties.get
+    where, reason = environment(properties)
+    return Context(
+        where,
+        reason,
+        NAME,
+        os_name(get("os")),
+        arch_name(get("arch")),
+        node_runtime(get("nodeVersion") or get("node_version")),
+        text(get("version") or get("sonicjs_version")),
+        text(get("packageManager") or get("package_manager")),
+    )

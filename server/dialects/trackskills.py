@@ -1,0 +1,158 @@
+"""Track-Skills: one call of a tool, from a JavaScript client, a shell script or a hook; there is no id of an installation in the body."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from server.dialects.document import load
+from server.dialects.reading import (
+    ID_FIELDS,
+    MAX_ERROR_MESSAGE,
+    MAX_ERROR_TYPE,
+    Number,
+    Path,
+    Timestamp,
+    bounded,
+    convert,
+    environment,
+    event_id,
+    gather,
+    keep,
+    leftovers,
+    raise_refusal,
+    tally,
+    text,
+    timestamp,
+    whole_duration,
+)
+from server.event import Answer, Context, Decoded, FieldError, Incoming, Outcome, Outcomes, Rejection, Request
+from server.problems import Invalid, Malformed
+
+NAME = "trackskills"
+STATUS = 400  # of a wrong field
+
+
+class ToolCall(msgspec.Struct, kw_only=True):
+    """One call of a tool. `metadata` is an object, or a string that holds one."""
+
+    tool_name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    tool_category: str | None = None
+    duration_ms: Number | None = None
+    status: Literal["success", "error", "timeout"] | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    metadata: str | dict[str, Any] | None = None
+    timestamp: Timestamp | None = None
+
+
+class Tracked(msgspec.Struct):
+    success: bool
+    message: str
+    accepted: int
+    duplicates: int
+    rejected: list[Rejection]
+
+
+PATHS = (
+    Path(
+        template="/api/track",
+        summary="Track one call of a tool (Track-Skills)",
+        accepts=ToolCall,
+        answers={200: "Tracked, or known already.", 400: "A field is missing or wrong."},
+    ),
+    Path(
+        template="/api/track/batch",
+        batch=True,
+        summary="Track up to 1,000 calls of tools (Track-Skills)",
+        accepts=list[ToolCall],
+        answers={200: "What became of each call.", 400: "The body is no array.", 413: "The body is too large, or the batch too long."},
+    ),
+)
+
+_OUTCOMES = {None: Outcome.NONE, "success": Outcome.SUCCESS, "error": Outcome.FAILURE, "timeout": Outcome.FAILURE}
+_FIELDS = frozenset({*ToolCall.__struct_fields__, *ID_FIELDS})
+_TRACKED = Answer(200, b'{"success":true,"message":"Event tracked"}')
+_encode = msgspec.json.Encoder().encode
+
+
+def claims(request: Request) -> bool:
+    return True
+
+
+def decode(request: Request) -> Decoded:
+    """One call or many. Raises `Invalid` with status 400, `TooLarge` above 1,000."""
+    document = request.document
+    if not request.route.endswith("/batch"):
+        return Decoded(events=[_event(document, request)])
+    if type(document) is not list:
+        raise Invalid(FieldError("", "expected an array"), status=STATUS)
+    return gather(document, lambda item, position: _event(item, request, position))
+
+
+def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
+    """200 and a sentence, which the shell client shows; for a batch also what became of each call."""
+    if decoded.batch:
+        totals = tally(decoded, outcomes, target="tool_name")
+        return Answer(200, _encode(Tracked(True, "Events tracked", totals.accepted, totals.duplicates, totals.rejected)))
+    raise_refusal(outcomes.receipts[0], target="tool_name")
+    return _TRACKED
+
+
+def _event(document: Any, request: Request, position: int | None = None) -> Incoming:
+    said = convert(document, ToolCall, status=STATUS)
+    metadata = _metadata(said.metadata)
+    where, reason = environment(metadata, path="metadata")
+    error_type = text(said.error_type, MAX_ERROR_TYPE)
+    return Incoming(
+        name="tool_call",
+        install=_install(request),
+        occurred_at=timestamp(said.timestamp, status=STATUS),
+        id=event_id(document, request, position),
+        session=request.header(b"mcp-session-id") or None,
+        target=("tool", said.tool_name),
+        outcome=_OUTCOMES[said.status],
+        duration_us=whole_duration(said.duration_ms),
+        error_type="timeout" if error_type is None and said.status == "timeout" else error_type,
+        error_message=text(said.error_message, MAX_ERROR_MESSAGE),
+        context=Context(where, reason, NAME),
+        properties=_properties(said, metadata, leftovers(document, _FIELDS)),
+    )
+
+
+def _install(request: Request) -> str:
+    """Who is calling: the session, else the key, else whoever has this address and agent. To be hashed, never to be kept."""
+    if session := request.header(b"mcp-session-id"):
+        return f"session:{session}"
+    authorization = request.header(b"authorization")
+    if authorization and authorization.lower() != "bearer":  # the shell client without a key sends `Bearer ` and nothing behind it
+        return f"key:{authorization}"
+    return f"address:{request.address}\n{request.header(b'user-agent')}"
+
+
+def _metadata(said: str | dict[str, Any] | None) -> dict[str, Any]:
+    """The metadata as an object, however it came. A string that holds none is kept as it is."""
+    if not said:
+        return {}
+    if isinstance(said, dict):
+        return said
+    try:
+        document = load(said.encode())
+    except (Malformed, Invalid):
+        return {"metadata": said}
+    return document if type(document) is dict else {"metadata": said}
+
+
+def _properties(said: ToolCall, metadata: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """Our own names first, then the metadata, then fields that we do not know, and a duration that can be none."""
+    properties: dict[str, Any] = {}
+    if said.status:
+        properties["status"] = said.status
+    if category := text(said.tool_category):
+        properties["category"] = category
+    keep(properties, metadata)
+    keep(properties, others)
+    if said.duration_ms is not None and whole_duration(said.duration_ms) is None:
+        keep(properties, {"duration_ms": said.duration_ms})
+    return bounded(properties, status=STATUS, path="metadata")

@@ -1,0 +1,146 @@
+"""What may be kept, for a week, of a body that was refused: enough for an admin to see what was wrong and to send it again, and nothing of anybody.
+
+A JSON document keeps its structure, with identifiers masked; of anything else only the shape is kept, as in `{"name": "Aaaa 000`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from server.ingest.privacy.keys import KEY_END, rule_for, words
+from server.ingest.privacy.patterns import ID
+from server.ingest.privacy.scrub import WHOLE_NUMBERS, beginning, scrub_text
+
+STRING_KEPT = 200  # characters
+STRING_READ = 400
+ITEMS_KEPT = 20  # of an array
+MEMBERS_KEPT = 60  # of an object
+DEPTH_KEPT = 8
+SHAPE_READ = 512  # bytes
+
+# Names that any client of ours may send: they tell an admin which field is the broken one, and nothing else.
+FIELDS = (
+    *("data", "events", "name", "id", "installation_id", "installationId", "event_type", "properties", "timestamp", "type", "session_id", "sessionId"),
+    *("target", "targetType", "targetId", "kind", "userId", "user_id", "metadata", "outcome", "duration_ms", "durationMs", "error", "message"),
+    *("version", "os", "arch", "runtime", "package_manager", "packageManager", "nodeVersion", "node_version", "environment", "ci", "success"),
+    *("tool_name", "tool_category", "status", "error_type", "error_message", "first_seen", "last_seen", "metrics", "config_type", "file_count"),
+)
+# Keys of identifiers, in snake_case: the last word decides.
+_IDENTIFIER = re.compile(
+    r"(?:^|[^a-z])(?:ids?|uuid|guid|ulid|cuid|fingerprint|hash|user|host|hostname|serial|serialnumber|address|addr|ip|mac|mail|email|distinct|anonymous"
+    r"|machine|device|client|install|installation|session)[^a-z]*$|(?:_id|uuid|userid|deviceid|machineid|clientid|sessionid|installationid|distinctid)$"
+)
+_UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+_RUN = re.compile(r"[A-Za-z0-9_=+-]{16,}+")
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+_BASE64 = re.compile(r"(?=[^0-9]*+[0-9])(?=[^A-Z]*+[A-Z])[A-Za-z0-9+][A-Za-z0-9+/]{15,}+={0,2}")
+_SWITCH = re.compile(r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[0-9]|(?<=[0-9])[A-Za-z]")  # from small letters to capitals, from letters to digits, …
+SWITCHES = 4  # more than a name such as create-app-v2Beta has; 16 random letters and digits have 7
+LONG_NUMBER = 10**15  # sixteen digits: milliseconds have thirteen
+_SHAPE = re.compile(rf'"(?:{"|".join(FIELDS)})"|([a-z])|([A-Z])|([0-9])|[^\x20-\x7e\t\r\n]')
+
+_encode = msgspec.json.Encoder().encode
+
+
+def excerpt(body: bytes, document: object | None, limit: int = 2048) -> str:
+    """At most `limit` characters of what was sent: JSON where there is a document, else the body's shape. Never raises."""
+    if document is None:
+        return shape(body)[:limit]
+    room = limit
+    while room >= 16:
+        text = _encode(_Excerpt(room).of(document, 0)).decode()
+        if len(text) <= limit:
+            return text
+        room //= 2
+    return '"…"'[:limit]
+
+
+def shape(body: bytes) -> str:
+    """The first bytes with `a`, `A`, `0` in the place of letters and digits and `?` for what is not ASCII; names of our own fields stay."""
+    return _SHAPE.sub(_shape_of, bytes(body[:SHAPE_READ]).decode("latin-1"))
+
+
+def _shape_of(match: re.Match[str]) -> str:
+    if match.lastindex is not None:
+        return "aA0"[match.lastindex - 1]
+    return match[0] if match[0][0] == '"' else "?"
+
+
+class _Excerpt:
+    """Copies a document until `room` characters are used, about; so a large document costs no more than a small one."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+
+    def of(self, value: Any, depth: int, *, masked: bool = False) -> Any:
+        """The value with identifiers masked; `masked` where the key above it says that it is one."""
+        self._room -= 2
+        if isinstance(value, dict):
+            return self._object(value, depth, masked) if depth < DEPTH_KEPT else "{…}"
+        if isinstance(value, list | tuple):
+            return self._array(value, depth, masked) if depth < DEPTH_KEPT else "[…]"
+        kept = ID if masked and value is not None and not isinstance(value, bool) else _scalar(value)
+        self._room -= len(kept) if isinstance(kept, str) else 8
+        return kept
+
+    def _object(self, value: dict[Any, Any], depth: int, masked: bool) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, inner in value.items():
+            if len(kept) >= MEMBERS_KEPT or self._room <= 0:
+                kept["…"] = f"{len(value) - len(kept)} more"
+                break
+            name = _text(key if isinstance(key, str) else repr(type(key)))
+            self._room -= len(name) + 4
+            kept[name] = self._member(key, inner, depth + 1, masked)
+        return kept
+
+    def _member(self, key: Any, value: Any, depth: int, masked: bool) -> Any:
+        rule = rule_for(key[-KEY_END:]) if isinstance(key, str) else None
+        if rule is not None and isinstance(value, str) and not masked:
+            self._room -= len(rule.marker)
+            return rule.marker if rule.marker == "[secret]" else ID
+        named = rule is not None and not rule.text_only
+        return self.of(value, depth, masked=masked or named or (isinstance(key, str) and _IDENTIFIER.search(words(key[-KEY_END:])) is not None))
+
+    def _array(self, value: list[Any] | tuple[Any, ...], depth: int, masked: bool) -> list[Any]:
+        kept: list[Any] = []
+        for inner in value[:ITEMS_KEPT]:
+            if self._room <= 0:
+                break
+            kept.append(self.of(inner, depth + 1, masked=masked))
+        if len(kept) < len(value):
+            kept.append(f"… {len(value) - len(kept)} more")
+        return kept
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if abs(value) < LONG_NUMBER:
+            return value
+        return ID if abs(value) < WHOLE_NUMBERS else "[number]"
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "[number]"
+    return f"[{type(value).__name__}]"
+
+
+def _text(text: str) -> str:
+    text = scrub_text(beginning(text, STRING_READ))
+    if _BASE64.fullmatch(text):
+        return ID
+    text = _RUN.sub(_run, _UUID.sub(ID, text))
+    return text if len(text) <= STRING_KEPT else f"{text[: STRING_KEPT - 1]}…"
+
+
+def _run(match: re.Match[str]) -> str:
+    """Sixteen and more letters and digits are an identifier if they look like no words, as `installation_completed` does."""
+    run = match[0]
+    opaque = _HEX.fullmatch(run) or run.isdigit() or len(_SWITCH.findall(run)) >= SWITCHES
+    return ID if opaque else run

@@ -1,0 +1,71 @@
+"""Keyed hashes: how the server knows an identifier again without keeping it.
+
+Everything hangs on the server's secret: without it a hash says nothing, and with another one all installs are strangers. Each project has a key of its
+own, derived from the secret, so that nobody can tell from two projects' data that they share an install.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+_BLOCK = 64  # bytes, of SHA-256
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+
+
+def keyed(key: bytes, prefix: bytes = b"") -> Callable[[bytes], bytes]:
+    """HMAC-SHA256 (RFC 2104) of `prefix + message`, 32 bytes, with the work that only depends on key and prefix done once.
+
+    Equal to `hmac.digest(key, prefix + message, "sha256")`, and here about 2.5 times as fast: OpenSSL looks up the algorithm again each time.
+    """
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    inner = hashlib.sha256(block.translate(_INNER) + prefix)
+    outer = hashlib.sha256(block.translate(_OUTER))
+
+    def digest(message: bytes) -> bytes:
+        first, second = inner.copy(), outer.copy()
+        first.update(message)
+        second.update(first.digest())
+        return second.digest()
+
+    return digest
+
+
+def number(digest: bytes) -> int:
+    """The first 64 bits as a signed integer, which is what the stores have for keys.
+
+    Among n installs of a project two are taken for one with a probability of about n²/2⁶⁵ (the birthday bound): 3 in 100 million
+    for a million installs, 3 in 10,000 for a hundred million.
+    """
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def utf8(text: str) -> bytes:
+    """UTF-8, also of half surrogate pairs, which JavaScript lets through in JSON."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+class ProjectHashes:
+    """The hashes of one project. The prefixes keep the kinds apart: the same text as an install and as a session gives two numbers."""
+
+    __slots__ = ("_install", "_mark", "_session", "_viewer")
+
+    def __init__(self, key: bytes) -> None:
+        self._install = keyed(key, b"install\0")
+        self._session = keyed(key, b"session\0")
+        self._mark = keyed(key, b"mark\0")
+        self._viewer = keyed(key, b"viewer\0")
+
+    def install(self, raw: str) -> int:
+        return number(self._install(utf8(raw)))
+
+    def session(self, raw: str) -> int:
+        return number(self._session(utf8(raw)))
+
+    def mark(self, dialect: str, raw: str) -> int:
+        return number(self._mark(utf8(f"{dialect}\0{raw}")))
+
+    def viewer(self, target_type: str, target_id: str, raw: str) -> int:
+        # Lengths first: otherwise (a, bc) and (ab, c) would be the same.
+        return number(self._viewer(utf8(f"{len(target_type)},{len(target_id)},{target_type}{target_id}{raw}")))

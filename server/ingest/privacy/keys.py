@@ -1,0 +1,77 @@
+"""What the name of a JSON property says about its value: a secret, a person or machine, or nothing in particular.
+
+A table as in `patterns`: the last word of the key decides. `password`, `dbPassword` and `DB-PASSWORD` hold a password; `password_length` and
+`tokens_used` hold numbers that may stay.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from server.ingest.privacy.patterns import REMOVED, SECRET
+
+KEY_END = 64
+
+_GAP = "[-_. ]*"
+
+
+class KeyRule(NamedTuple):
+    """Values under keys that end in one of `words`, or are one of `whole_words`, become `marker`; with `text_only`, only their strings do."""
+
+    marker: str
+    text_only: bool
+    words: tuple[str, ...]
+    whole_words: tuple[str, ...] = ()
+
+    @property
+    def regex(self) -> re.Pattern[str]:
+        """Finds a key, in snake_case and small letters."""
+        return re.compile(rf"(?:{'|'.join(self.words)}|(?<![a-z])(?:{'|'.join(self.whole_words) or '(?!)'})){_GAP}\Z")
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """Find the same key in lower-cased JSON text, also in JSON within a string, where the quotes are escaped."""
+        return tuple(rf"{word}{_GAP}\\*\"[\s\\ntr]*:" for word in (*self.words, *self.whole_words))
+
+
+RULES = (
+    KeyRule(
+        SECRET,
+        False,
+        (
+            *("password", "passwort", "passwd", "passphrase", "passcode", "token", "secret", "credential", "authorization", "cookie", "bearer"),
+            *(f"{kind}{_GAP}key" for kind in ("api", "access", "secret", "private", "signing", "encryption", "license", "master", "deploy", "write")),
+            *(f"{start}{_GAP}{end}" for start, end in (("connection", "string"), ("access", f"key{_GAP}id"))),
+        ),
+        ("pwd", "jwt", "otp"),
+    ),
+    # The plurals count things more often than they hold them: {"tokens": 512}.
+    KeyRule(SECRET, True, ("passwords", "tokens", "secrets", "credentials", "cookies")),
+    KeyRule(
+        REMOVED,
+        False,
+        (
+            *(f"{thing}{_GAP}name" for thing in ("user", "host", "computer", "machine", "device", "full", "first", "last", "real", "nick")),
+            *("email", f"e{_GAP}mail", "address", "addresses", "phone", f"phone{_GAP}number"),
+        ),
+        ("user", "host", "ip", "ipv4", "ipv6", "mail", "addr", "fqdn"),
+    ),
+    KeyRule(REMOVED, True, (), ("mac", "home", "homedir", f"home{_GAP}(?:dir|path|directory)", "login", "ips", "emails")),
+)
+
+_RULES = tuple((rule, rule.regex) for rule in RULES)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@lru_cache(maxsize=4096)
+def rule_for(key: str) -> KeyRule | None:
+    """What holds for values under this key. Remembers keys: give it the last `KEY_END` characters of long ones."""
+    snake = words(key)
+    return next((rule for rule, regex in _RULES if regex.search(snake)), None)
+
+
+def words(key: str) -> str:
+    """`clientIp`, as `client_ip`."""
+    return _HUMP.sub("_", key).lower()

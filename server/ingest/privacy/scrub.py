@@ -1,0 +1,170 @@
+"""Takes secrets, addresses, people and machines out of text and of JSON values, by the tables in `patterns` and `keys`.
+
+What comes out may be put in again and does not change. Numbers and structure stay; a string only changes where something was found in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from server.ingest.privacy.keys import KEY_END, RULES, KeyRule, rule_for
+from server.ingest.privacy.patterns import CONTROLS_IN_JSON, ID, PATTERNS, union
+
+PASSES = 3  # what a pattern leaves may be what another looks for; in practice the second pass finds nothing
+DEPTH = 64  # nested deeper than this, nobody reads it, and our own recursion stays far from Python's limit
+SHORTEST_ID = 6  # shorter identifiers occur in ordinary words
+WHOLE_NUMBERS = 1 << 64
+KEYS_REMEMBERED = 1_000  # characters: longer documents do not get to fill the memory of `rule_for` with their keys
+
+# Whether lower-cased text, plain or as JSON, may hold anything that the table of patterns knows. No match: nothing to do.
+SUSPICIOUS = union([*(hint for pattern in PATTERNS for hint in pattern.hints), CONTROLS_IN_JSON])
+# The same for the table of keys, in JSON.
+TELLING_KEYS = union(hint for rule in RULES for hint in rule.hints)
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_LINE_ENDS = re.compile(r"\r\n?")
+_COLOURS = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")  # ECMA-48, 5.4: what terminals take for colours and movements
+_FOUR_PARTS = re.compile(r"v?[0-9]++(?:\.[0-9]++){3}(?:[-+][\w.+-]*+)?")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class Scrubber:
+    """Scrubs what one event says. `identifiers` are the client's own, raw: wherever they occur, `[id]` takes their place."""
+
+    def __init__(self, identifiers: Iterable[str] = ()) -> None:
+        known = {identifier for identifier in identifiers if len(identifier) >= SHORTEST_ID}
+        written = {form for identifier in known for form in (identifier, identifier.lower(), identifier.upper())}
+        # The longest first: one may be part of another.
+        self._identifiers = sorted(written, key=len, reverse=True)
+
+    def text(self, text: str, *, version: bool = False) -> str:
+        """The text without what should not be kept. `version`: four numbers with dots are a version here, and no address."""
+        text = self._mask(printable(text))
+        lowered = text.lower()
+        if version and _FOUR_PARTS.fullmatch(text):
+            return text
+        for _ in range(PASSES):
+            if not SUSPICIOUS.search(lowered):
+                break
+            before = text
+            for pattern in PATTERNS:
+                if pattern.hint.search(lowered):
+                    text = pattern.regex.sub(pattern.replacement, text)
+            if text == before:
+                break
+            lowered = text.lower()
+        return text
+
+    def optional(self, text: str | None, *, version: bool = False) -> str | None:
+        """The same for text that may be missing."""
+        return None if text is None else self.text(text, version=version)
+
+    def json(self, value: Any, depth: int = 0, *, version: bool = False) -> Any:
+        """A JSON value without what should not be kept, in its own structure; what cannot be encoded as JSON becomes text."""
+        if isinstance(value, str):
+            return self._string(value, depth, version=version)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float):
+            return self._number(value)
+        if depth >= DEPTH:
+            return "…"
+        if isinstance(value, dict):
+            return dict(self._member(str(key), inner, depth + 1) for key, inner in value.items())
+        if isinstance(value, list | tuple):
+            return [self.json(inner, depth + 1, version=version) for inner in value]
+        return self.text(str(value))
+
+    def _member(self, key: str, value: Any, depth: int) -> tuple[str, Any]:
+        kept = self.text(key)
+        rule = rule_for(key[-KEY_END:])
+        if rule is not None:
+            return kept, self._hide(value, rule, depth) if rule.text_only else hidden(value, rule)
+        return kept, self.json(value, depth, version=key[-7:].lower() == "version")
+
+    def _string(self, value: str, depth: int, *, version: bool) -> str:
+        """Some clients send JSON in strings, some in strings of that JSON."""
+        value = printable(value)
+        if value[:1] in ("{", "[") and depth < DEPTH and tells(value.lower()):
+            try:
+                inner = _decode(value)
+            except (msgspec.DecodeError, RecursionError):
+                return self.text(value)
+            kept = self.json(inner, depth + 1)
+            return value if kept == inner else _encode(kept).decode()
+        return self.text(value, version=version)
+
+    def _number(self, value: float) -> Any:
+        if isinstance(value, int) and not -WHOLE_NUMBERS < value < WHOLE_NUMBERS:
+            return "[number]"
+        if self._identifiers and any(identifier in repr(value) for identifier in self._identifiers):
+            return ID
+        return value
+
+    def _hide(self, value: Any, rule: KeyRule, depth: int) -> Any:
+        """The value with the rule's marker for each string in it; its numbers stay."""
+        if isinstance(value, dict) and depth < DEPTH:
+            return {self.text(str(key)): self._hide(inner, rule, depth + 1) for key, inner in value.items()}
+        if isinstance(value, list | tuple) and depth < DEPTH:
+            return [self._hide(inner, rule, depth + 1) for inner in value]
+        return self._number(value) if isinstance(value, int | float) and not isinstance(value, bool) else hidden(value, rule)
+
+    def _mask(self, text: str) -> str:
+        for identifier in self._identifiers:
+            if identifier in text:
+                text = text.replace(identifier, ID)
+        return text
+
+
+def tells(lowered: str) -> bool:
+    """Whether lower-cased JSON text may hold anything that one of the tables knows."""
+    return SUSPICIOUS.search(lowered) is not None or TELLING_KEYS.search(lowered) is not None
+
+
+def has_telling_key(properties: dict[str, Any], document: str) -> bool:
+    """The same question for properties whose text is clean; `document` is their JSON.
+
+    Mostly the keys are few and the same again and again, so they are asked one by one; the expression is for objects within and long texts.
+    """
+    if document.count("{") > 1 or len(document) > KEYS_REMEMBERED:
+        return TELLING_KEYS.search(document.lower()) is not None
+    return any(map(rule_for, properties))
+
+
+def hidden(value: Any, rule: KeyRule) -> Any:
+    """The rule's marker, whatever the value holds; yes, no and nothing may stay."""
+    return value if value is None or isinstance(value, bool) or value == "" else rule.marker
+
+
+def printable(text: str) -> str:
+    """The text as any store and any terminal can hold it: no control characters but tabs and line ends, no half characters."""
+    if text.isprintable():
+        return text
+    text = _COLOURS.sub("", _LINE_ENDS.sub("\n", text))
+    return _CONTROLS.sub("\ufffd", text)
+
+
+def beginning(text: str, limit: int) -> str:
+    """At most `limit` characters from the beginning, cut between two words, so that no half secret stays that no pattern would know."""
+    if len(text) <= limit:
+        return text
+    at = max(text.rfind(separator, 0, limit) for separator in (" ", "\n", "\t", ",", ";", "&", '"', "'"))
+    return text[: at if at > 0 else max(0, limit - 256)]
+
+
+_PLAIN = Scrubber()
+
+
+def scrub_text(text: str) -> str:
+    """The text with markers (`[email]`, `[ip]`, `[secret]`, `~` for a home folder, …) where it names people, machines or secrets."""
+    return _PLAIN.text(text)
+
+
+def scrub_json(value: Any) -> Any:
+    """The JSON value with the same markers in its strings and keys; values under keys such as `password` and `hostname` go as a whole."""
+    return _PLAIN.json(value)
