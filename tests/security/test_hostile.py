@@ -133,7 +133,12 @@ def test_a_field_of_the_wrong_type_is_named_and_its_value_not_repeated(hostile: 
         assert answer.status_code < 500, (route, field, value)
         assert CANARY not in answer.text or 200 <= answer.status_code < 300, (route, field, value)
         if 400 <= answer.status_code < 500 and answer.status_code != 413:
-            assert any(error["path"].split(".")[-1].startswith(field) for error in answer.json()["errors"]), (route, field, value, answer.text)
+            assert any(error["path"].split(".")[-1].startswith(field) for error in answer.json()["errors"]), (
+                route,
+                field,
+                value,
+                answer.text,
+            )
 
 
 json_values = st.recursive(

@@ -1,0 +1,131 @@
+"""The writer over a real store: what waits, what is refused at once, what one bad request may not do to its neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import Any
+
+import pytest
+
+from server.event import Context, Event, LedgerEntry, Receipt
+from server.event_id import EventIds
+from server.ingest.writer import Writer
+from server.metrics import Metrics
+from server.problems import Busy, Failed
+from server.settings import Settings
+from server.storage.batch import TargetRules
+from server.storage.engine import Store
+from server.storage.projects import LiveProject
+
+PROJECT = LiveProject(1, "default", False, None, None, TargetRules(False, 100), (), (), ())
+ids = EventIds(3)
+
+
+def events(count: int, **fields: Any) -> list[Event]:
+    defaults: dict[str, Any] = {"project": 1, "name": "run", "context": Context()}
+    return [Event(id=new, occurred_at=1_795_219_200_000, **{**defaults, **fields}) for new in ids.take(count)]
+
+
+async def make_writer(store: Store, max_queue: int = 1_000) -> Writer:
+    return Writer(store, Metrics("test"), max_queue=max_queue, slug=lambda _: "default")
+
+
+async def count(store: Store) -> int:
+    return int((await store.rows("SELECT count(*) AS n FROM event"))[0]["n"])
+
+
+async def test_what_arrives_during_a_commit_goes_into_the_next_one_together(store: Store) -> None:
+    writer = await make_writer(store)
+    before = store.version
+    await asyncio.gather(*(writer.submit(PROJECT, events(1)) for _ in range(200)))
+    assert await count(store) == 200
+    assert store.version - before <= 2
+
+
+async def test_each_request_gets_the_receipts_of_its_own_events(store: Store) -> None:
+    writer = await make_writer(store)
+    first, second = await asyncio.gather(
+        writer.submit(PROJECT, events(2, mark=1)), writer.submit(PROJECT, [*events(1, mark=2), *events(1, mark=1)])
+    )
+    assert first[0] == [Receipt.STORED, Receipt.DUPLICATE]
+    assert second[0] == [Receipt.STORED, Receipt.DUPLICATE]
+
+
+async def test_a_full_queue_says_so_at_once_and_takes_more_when_it_is_empty(store: Store, settings: Settings) -> None:
+    writer = await make_writer(store, max_queue=10)
+    blocker = sqlite3.connect(settings.sqlite_path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    waiting = [asyncio.create_task(writer.submit(PROJECT, events(5))) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(Busy) as full:
+        await writer.submit(PROJECT, events(1))
+    assert full.value.retry_after
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert [receipts for receipts, _ in await asyncio.gather(*waiting)] == [[Receipt.STORED] * 5] * 2
+    await writer.submit(PROJECT, events(10))
+    assert await count(store) == 20
+
+
+async def test_events_that_the_store_cannot_take_do_not_take_their_neighbours_along(store: Store) -> None:
+    writer = await make_writer(store)
+    await writer.submit(PROJECT, events(1))
+    poison = events(1)
+    poison[0].duration_us = 1 << 70  # beyond what SQLite can hold
+    results = await asyncio.gather(
+        writer.submit(PROJECT, events(3)), writer.submit(PROJECT, poison), writer.submit(PROJECT, events(4)), return_exceptions=True
+    )
+    assert isinstance(results[0], tuple)
+    assert isinstance(results[2], tuple)
+    assert results[0][0] == [Receipt.STORED] * 3
+    assert results[2][0] == [Receipt.STORED] * 4
+    assert isinstance(results[1], Failed) or results[1][0] == [Receipt.FAILED]  # type: ignore[index]
+    assert await count(store) == 8
+
+
+async def test_a_store_that_refuses_writes_is_busy_and_recovers_by_itself(store: Store, settings: Settings) -> None:
+    writer = await make_writer(store)
+    # A page limit is what a full disk looks like to SQLite.
+    await store.engine.run_ddl("PRAGMA max_page_count = 1")
+    with pytest.raises(Busy):
+        await writer.submit(PROJECT, events(500, properties="x" * 2_000))
+    writer.tally(PROJECT, LedgerEntry.REJECTED, "busy", 500, 1_795_219_200_000)
+    await store.engine.run_ddl("PRAGMA max_page_count = 1000000")
+    await writer.submit(PROJECT, events(2))
+    assert await count(store) == 2
+    ledger = await store.rows("SELECT entry, sum(events) AS n FROM ledger GROUP BY entry ORDER BY entry")
+    assert [tuple(row.values()) for row in ledger] == [("rejected", 500), ("stored", 2)]
+
+
+async def test_who_goes_away_does_not_take_the_commit_from_the_others(store: Store) -> None:
+    writer = await make_writer(store)
+    staying, leaving = (asyncio.create_task(writer.submit(PROJECT, events(1))) for _ in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert (await staying)[0] == [Receipt.STORED]
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert (await writer.submit(PROJECT, events(1)))[0] == [Receipt.STORED]
+
+
+async def test_closing_commits_what_was_accepted_then_refuses(store: Store) -> None:
+    writer = await make_writer(store)
+    accepted = [asyncio.create_task(writer.submit(PROJECT, events(1))) for _ in range(50)]
+    await asyncio.sleep(0)
+    writer.tally(PROJECT, LedgerEntry.LIMITED, "", 3, 1_795_219_200_000)
+    await writer.close()
+    await writer.close()
+    await asyncio.gather(*accepted)
+    with pytest.raises(Busy):
+        await writer.submit(PROJECT, events(1))
+    assert await count(store) == 50
+    assert await store.rows("SELECT events FROM ledger WHERE entry = 'limited'") == [{"events": 3}]
+
+
+async def test_refusals_alone_are_written_within_a_second_or_so(store: Store) -> None:
+    writer = await make_writer(store)
+    writer.tally(PROJECT, LedgerEntry.LIMITED, "", 1, 1_795_219_200_000, address=5)
+    assert await store.rows("SELECT * FROM ledger") == []
+    await asyncio.sleep(1.2)
+    assert await store.rows("SELECT address, events FROM refusal") == [{"address": 5, "events": 1}]
