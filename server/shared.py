@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from limits import RateLimitItem
 from limits.storage import Storage
@@ -39,14 +39,26 @@ class Counters(Storage):
         return ValueError
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        now = time.time()
-        self._drop(now)
-        window = self._windows.get(key)
-        if window is None or window[1] <= now:
-            self._windows[key] = window = [0, now + expiry]
-            self._ends.append((window[1], key))
+        window = self._window(key, expiry, time.time())
         window[0] += amount
         return int(window[0])
+
+    def take(self, key: str, expiry: float, most: int, amount: int) -> tuple[bool, int, float]:
+        """Count `amount` where that stays within `most`: whether it did, the count, and the seconds until the window ends."""
+        now = time.time()
+        window = self._window(key, expiry, now)
+        allowed = window[0] + amount <= most
+        if allowed:
+            window[0] += amount
+        return allowed, int(window[0]), window[1] - now
+
+    def _window(self, key: str, expiry: float, now: float) -> list[float]:
+        window = self._windows.get(key)
+        if window is None or window[1] <= now:
+            self._drop(now)
+            self._windows[key] = window = [0, now + expiry]
+            self._ends.append((window[1], key))
+        return window
 
     def get(self, key: str) -> int:
         window = self._windows.get(key)
@@ -82,16 +94,13 @@ class Counters(Storage):
 class Limits:
     """Fixed windows over a storage of the `limits` library."""
 
-    def __init__(self, storage: Any = None) -> None:
+    def __init__(self, storage: Counters | None = None) -> None:
         self._storage = storage or Counters()
 
-    async def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> Standing:
-        """Count `cost` against a limit, or nothing where that would pass it."""
-        key = item.key_for(*identifiers)
-        count = self._storage.incr(key, item.get_expiry(), cost)
-        allowed = count <= item.amount
-        if not allowed:
-            # A refused batch must not use up what a smaller one could still have.
-            count = self._storage.incr(key, item.get_expiry(), -cost)
-        reset = max(1, math.ceil(self._storage.get_expiry(key) - time.time()))
-        return Standing(allowed, item.amount, max(0, item.amount - count), reset)
+    async def hit(self, item: RateLimitItem, key: str, cost: int = 1) -> Standing:
+        """Count `cost` against a limit, all or nothing: a refused batch must not use up what a smaller one could still have.
+
+        `key` is what `item.key_for` makes of whoever is limited.
+        """
+        allowed, count, left = self._storage.take(key, item.get_expiry(), item.amount, cost)
+        return Standing(allowed, item.amount, max(0, item.amount - count), max(1, math.ceil(left)))

@@ -15,6 +15,8 @@ from server.storage.projects import LiveKey, LiveProject, Projects
 
 Headers = dict[bytes, bytes]
 
+_MOST_LIMIT_KEYS = 20_000
+
 
 class Caller(NamedTuple):
     """Whose events these are, and where they come from. `address` is to be hashed, never to be kept."""
@@ -34,6 +36,7 @@ class Gate:
         self._event_limit = settings.event_limit
         self._header = settings.client_ip_header.encode() if settings.client_ip_header else None
         self._trusted = settings.trusted_proxies
+        self._limit_keys: dict[tuple[str, int, int, str], tuple[RateLimitItem, str]] = {}
 
     def address(self, peer: str, headers: Headers) -> str:
         """The client's address: the peer's, or what a trusted proxy says. Whoever is not trusted can say what they like."""
@@ -66,16 +69,22 @@ class Gate:
     async def count_request(self, caller: Caller) -> Standing | None:
         """One request of this caller. None where there is no limit; raises Limited."""
         item = (caller.key and caller.key.rate_limit) or caller.project.rate_limit or self._rate_limit
-        return await self._count("requests", item, caller, 1) if item else None
+        return await self._count("requests", item, caller, 1) if item is not None else None
 
     async def count_events(self, caller: Caller, events: int) -> Standing | None:
         """The events of one request, all or none. None where there is no limit; raises Limited."""
         item = (caller.key and caller.key.event_limit) or caller.project.event_limit or self._event_limit
-        return await self._count("events", item, caller, events) if item else None
+        return await self._count("events", item, caller, events) if item is not None else None
 
     async def _count(self, what: str, item: RateLimitItem, caller: Caller, cost: int) -> Standing:
-        scope = f"{caller.project.id}.{caller.key.id if caller.key else 0}"
-        standing = await self._limits.hit(item, what, scope, limited_as(caller.address), cost=cost)
+        whose = (what, caller.project.id, caller.key.id if caller.key else 0, caller.address)
+        known = self._limit_keys.get(whose)
+        if known is None or known[0] is not item:
+            if len(self._limit_keys) >= _MOST_LIMIT_KEYS:
+                self._limit_keys.clear()
+            key = item.key_for(what, str(whose[1]), str(whose[2]), limited_as(caller.address))
+            self._limit_keys[whose] = known = (item, key)
+        standing = await self._limits.hit(item, known[1], cost)
         if not standing.allowed:
             raise OverLimit(f"At most {item} {what} for one address.", standing)
         return standing

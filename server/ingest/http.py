@@ -27,42 +27,66 @@ class ClientGone(Exception):
     """The client hung up before its body had arrived: there is nobody to answer."""
 
 
-async def read_body(receive: Any, headers: dict[bytes, bytes], *, limit: int, seconds: float) -> bytes:
-    """The body. Raises TooLarge as soon as it is known to be, TooSlow, Malformed for a length that is none, ClientGone."""
-    announced = headers.get(b"content-length")
-    if announced is not None:
-        if not announced.isdigit():
-            raise Malformed("Content-Length is no number.")
-        if len(announced) > 12 or int(announced) > limit:
-            raise TooLarge(f"At most {limit} bytes are taken here.")
-    try:
-        async with asyncio.timeout(seconds):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            body: bytes = message.get("body", b"")
-            if len(body) <= limit and not message.get("more_body", False):
-                return body
-            return await _read_rest(receive, body, limit)
-    except TimeoutError:
-        raise TooSlow(f"The body must arrive within {seconds:g} seconds.") from None
+class BodyReader:
+    """Reads bodies within bounds of size and time. One look a second finds all that are too slow: a timer each would cost every request."""
+
+    LOOK_EVERY = 0.5  # seconds
+
+    def __init__(self, *, seconds: float) -> None:
+        self._seconds = seconds
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        self._looking: asyncio.TimerHandle | None = None
+
+    async def read(self, receive: Any, headers: dict[bytes, bytes], limit: int) -> bytes:
+        """The body. Raises TooLarge as soon as it is known to be, TooSlow, Malformed for a length that is none, ClientGone."""
+        announced = headers.get(b"content-length")
+        if announced is not None:
+            if not announced.isdigit():
+                raise Malformed("Content-Length is no number.")
+            if len(announced) > 12 or int(announced) > limit:
+                raise TooLarge(f"At most {limit} bytes are taken here.")
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        self._reading[task] = loop.time() + self._seconds
+        if self._looking is None:
+            self._looking = loop.call_later(self.LOOK_EVERY, self._look)
+        try:
+            return await _read(receive, limit)
+        except asyncio.CancelledError:
+            if task not in self._late:
+                raise
+            task.uncancel()
+            raise TooSlow(f"The body must arrive within {self._seconds:g} seconds.") from None
+        finally:
+            del self._reading[task]
+            self._late.discard(task)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for task, deadline in self._reading.items():
+            if deadline < now and task not in self._late:
+                self._late.add(task)
+                task.cancel()
+        self._looking = loop.call_later(self.LOOK_EVERY, self._look) if self._reading else None
 
 
-async def _read_rest(receive: Any, body: bytes, limit: int) -> bytes:
-    parts, size, more = [body], len(body), True
+async def _read(receive: Any, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
     while more:
-        if size > limit:
-            raise TooLarge(f"At most {limit} bytes are taken here.")
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         part = message.get("body", b"")
-        parts.append(part)
         size += len(part)
+        if size > limit:
+            raise TooLarge(f"At most {limit} bytes are taken here.")
+        parts.append(part)
         more = message.get("more_body", False)
-    if size > limit:
-        raise TooLarge(f"At most {limit} bytes are taken here.")
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def standing_headers(standing: Standing) -> HeaderList:

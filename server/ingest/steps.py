@@ -61,7 +61,7 @@ class Ingest:
     ) -> None:
         self._max_body = settings.max_body
         self._max_batch_body = settings.max_batch_body
-        self._body_timeout = float(settings.body_timeout)
+        self._bodies = http.BodyReader(seconds=float(settings.body_timeout))
         self._gate = gate
         self._privacy = privacy
         self._writer = writer
@@ -122,7 +122,7 @@ class Ingest:
         path = passage.match.route.path
         if path.body:
             limit = self._max_batch_body if path.batch else self._max_body
-            passage.body = await http.read_body(receive, passage.headers, limit=limit, seconds=self._body_timeout)
+            passage.body = await self._bodies.read(receive, passage.headers, limit)
             passage.document = load(passage.body)
 
     async def _count_events(self, passage: _Passage, caller: Caller, decoded: Decoded) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from server import logs
 from server.event import DAY, Event, Install, LedgerEntry, Receipt, Refusal
 from server.metrics import Metrics
-from server.problems import Busy, Failed
+from server.problems import Busy, Failed, Problem
 from server.storage.batch import Batch, Committed, RejectedRow
 from server.storage.engine import Store
 from server.storage.projects import LiveProject
@@ -30,20 +30,32 @@ _PASSING = ("OperationalError", "ConnectionError", "InterfaceError", "OSError")
 class _Gathering:
     """A batch on its way, and those who wait for it."""
 
-    __slots__ = ("batch", "committed", "pieces")
+    __slots__ = ("batch", "pieces", "waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
         self.batch = Batch()
-        self.committed: asyncio.Future[Committed] = loop.create_future()
         self.pieces: list[tuple[int, int, int, int]] = []  # (events from, to, installs from, to) of each request
+        # One for each request: a task that is cancelled cancels what it waits for, and must not take it from the others.
+        self.waiting: list[asyncio.Future[Committed]] = []
 
-    def take(self, events: Sequence[Event], installs: Sequence[Install]) -> tuple[int, int, int, int]:
+    def take(self, events: Sequence[Event], installs: Sequence[Install], waiter: asyncio.Future[Committed]) -> tuple[int, int, int, int]:
         batch = self.batch
         piece = (len(batch.events), len(batch.events) + len(events), len(batch.installs), len(batch.installs) + len(installs))
         batch.events.extend(events)
         batch.installs.extend(installs)
         self.pieces.append(piece)
+        self.waiting.append(waiter)
         return piece
+
+    def settle(self, committed: Committed) -> None:
+        for waiter in self.waiting:
+            if not waiter.done():
+                waiter.set_result(committed)
+
+    def refuse(self, problem: Problem) -> None:
+        for waiter in self.waiting:
+            if not waiter.done():
+                waiter.set_exception(problem)
 
 
 class Writer:
@@ -55,7 +67,7 @@ class Writer:
         self._max_queue = max_queue
         self._slug = slug
         self._loop = asyncio.get_running_loop()
-        self._next = _Gathering(self._loop)
+        self._next = _Gathering()
         self._running: asyncio.Task[None] | None = None
         self._flush: asyncio.TimerHandle | None = None
         self._committing = 0
@@ -85,10 +97,10 @@ class Writer:
             raise Busy("More events wait to be stored than this server holds.", retry_after=1)
         gathering = self._next
         gathering.batch.target_rules[project.id] = project.target_rules
-        first, last, first_install, last_install = gathering.take(events, installs)
+        waiter: asyncio.Future[Committed] = self._loop.create_future()
+        first, last, first_install, last_install = gathering.take(events, installs, waiter)
         self._start()
-        # Shielded: many wait for this one future, and one of them being cancelled must not take it from the others.
-        committed = await asyncio.shield(gathering.committed)
+        committed = await waiter
         if not committed.exceptions:
             receipts = [Receipt.STORED] * len(events)
         else:
@@ -139,7 +151,7 @@ class Writer:
     async def _run(self) -> None:
         try:
             while self._next.batch:
-                gathering, self._next = self._next, _Gathering(self._loop)
+                gathering, self._next = self._next, _Gathering()
                 self._committing = len(gathering.batch.events)
                 await self._commit(gathering)
                 if not self._next.batch.events and not self._closed and self._next.batch:
@@ -160,13 +172,13 @@ class Writer:
             if _passes(error):
                 log.error("commit_refused", events=len(gathering.batch.events), exc_info=error)
                 self._give_back(gathering)
-                _refuse(gathering, Busy("The store does not take writes at the moment.", retry_after=5))
+                gathering.refuse(Busy("The store does not take writes at the moment.", retry_after=5))
             else:
                 log.error("commit_failed", events=len(gathering.batch.events), exc_info=error)
                 await self._commit_apart(gathering)
             return
         self._count(gathering.batch, committed, time.perf_counter() - started)
-        gathering.committed.set_result(committed)
+        gathering.settle(committed)
 
     async def _commit_apart(self, gathering: _Gathering) -> None:
         """One request holds something that the store cannot take: commit each alone, so that its neighbours lose nothing."""
@@ -175,7 +187,7 @@ class Writer:
         pieces = gathering.pieces if len(gathering.pieces) > 1 else []
         if not pieces:
             self._give_back(gathering)
-            _refuse(gathering, failed)
+            gathering.refuse(failed)
             return
         lost: set[int] = set()
         for first, last, first_install, last_install in pieces:
@@ -192,7 +204,7 @@ class Writer:
             all_of_it.created += committed.created
         self._give_back(gathering)
         all_of_it.exceptions.update(dict.fromkeys(lost, Receipt.FAILED))
-        gathering.committed.set_result(all_of_it)
+        gathering.settle(all_of_it)
 
     def _give_back(self, gathering: _Gathering) -> None:
         """Refusals of a commit that failed go into the next one; the rejected are let go, they were only kept for show."""
@@ -224,8 +236,3 @@ _REASONS = {Receipt.UNKNOWN_TARGET: Refusal.UNKNOWN_TARGET.value, Receipt.TOO_MA
 
 def _passes(error: Exception) -> bool:
     return any(kind.__name__ in _PASSING for kind in type(error).__mro__)
-
-
-def _refuse(gathering: _Gathering, problem: Busy | Failed) -> None:
-    gathering.committed.set_exception(problem)
-    gathering.committed.exception()  # nobody may be waiting: a batch of refusals only

@@ -60,8 +60,8 @@ def test_who_has_opted_out(headers: dict[bytes, bytes], out: bool) -> None:
 async def test_a_refused_batch_uses_up_nothing() -> None:
     limits, item = Limits(), load({}).rate_limit
     assert item is not None
-    assert not (await limits.hit(item, "a", cost=11)).allowed
-    assert (await limits.hit(item, "a", cost=10)) == (True, 10, 0, 60)
+    assert not (await limits.hit(item, "a", 11)).allowed
+    assert (await limits.hit(item, "a", 10)) == (True, 10, 0, 60)
     assert not (await limits.hit(item, "a")).allowed
     assert (await limits.hit(item, "b")).allowed
 
