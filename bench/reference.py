@@ -1,0 +1,42 @@
+"""What Footfall is measured against: a stock typed Litestar handler that decodes the same body, returns it and stores nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+import uvicorn
+from litestar import Litestar, post
+
+
+class Data(msgspec.Struct):
+    """The inner object of a SonicJS event."""
+
+    installation_id: str
+    event_type: str
+    properties: dict[str, Any]
+    timestamp: str
+
+
+class Body(msgspec.Struct):
+    """A SonicJS event."""
+
+    data: Data
+
+
+@post("/v1/events")
+async def echo(data: Body) -> Body:
+    """Decode, encode, nothing else."""
+    return data
+
+
+if __name__ == "__main__":
+    uvicorn.run(
+        Litestar([echo], openapi_config=None),
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+    )
