@@ -77,10 +77,12 @@ test: $(READY_DEV) ## all tests; WORKERS=2 runs them side by side, TEST_ARGS="-k
 	@.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup) $(TEST_ARGS)
 
 check: $(READY_DEV) ## style, types, and which part may import which
-	@.venv/bin/python -m ruff check
-	@.venv/bin/python -m ruff format --check
-	@.venv/bin/python -m mypy
-	@.venv/bin/lint-imports --no-logo
+	@failed=0; \
+	.venv/bin/python -m ruff check --output-format concise || failed=1; \
+	.venv/bin/python -m ruff format --check || failed=1; \
+	.venv/bin/python -m mypy server tests $(if $(wildcard bench/*.py),bench) || failed=1; \
+	.venv/bin/lint-imports --no-logo || failed=1; \
+	exit $$failed
 
 fix: $(READY_DEV) ## mend what ruff can mend
 	@.venv/bin/python -m ruff check --fix

@@ -16,9 +16,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import GenericAlias
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import msgspec
 
@@ -89,63 +89,96 @@ def _malformed(body: bytes, error: Exception) -> Malformed:
     return Malformed("The body is not JSON" + (f": it cannot be read from byte {place[1]} on" if place else ""))
 
 
-class _Object(list[tuple[str, Any]]):
-    """An object of the document with each of its keys, also those that another one hides."""
+class _Repeating(list[tuple[str, Any]]):
+    """An object of which a key is there more than once: its members, in their order."""
 
 
-def _integer(digits: str) -> int:
-    # Python takes quadratic time for long numbers, and refuses very long ones in its own way: 20 characters are beyond 64 bits already.
-    return int(digits) if len(digits) <= 20 else _INT64
+class _Wrong(Exception):
+    """Something in the document that is not taken. The path grows from the inside out while this passes the containers around it."""
 
-
-def _constant(_: str) -> Any:
-    raise ValueError("NaN and Infinity are not JSON")
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = list(path)
 
 
 def _inspect(body: bytes) -> Any:
     """The document once more, exactly. Returns it where nothing is wrong: deep, but not too deep; an escaped colon, but no equal keys."""
     try:
-        text = body.decode()
-        document = json.loads(text, object_pairs_hook=_Object, parse_int=_integer, parse_constant=_constant)
-        _check(document, ())
+        _check(_parse(body.decode()), 0)
         return _decode_any(body)
+    except _Wrong as wrong:
+        raise Invalid(FieldError(dotted(wrong.path[::-1]), wrong.message), status=STATUS) from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError, JSONDecodeError and msgspec's errors are ValueErrors
         raise _malformed(body, error) from None
 
 
-def _check(value: Any, path: tuple[str | int, ...]) -> None:
-    """Raises `Invalid` for the first thing in a value, in the order of the text, that is wrong."""
-    match value:
-        case str() if "\0" in value:
-            _refuse(path, "must not hold NUL characters")
-        case bool() | str() | None:
-            pass
-        case int() if not -_INT64 <= value < _INT64:
-            _refuse(path, "must be a whole number of at most 64 bits")
-        case float() if not math.isfinite(value):
-            _refuse(path, "is too large for a number")
-        case list() if len(path) >= MAX_DEPTH:
-            _refuse(path, f"must not be nested deeper than {MAX_DEPTH} levels")
-        case _Object():
-            _check_object(value, path)
-        case list():
-            for index, item in enumerate(value):
-                _check(item, (*path, index))
+def _parse(text: str) -> Any:
+    """The document with its equal keys. ValueError where it is no JSON."""
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # an integer of so many digits that Python reads it in quadratic time, or rather not
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer)
 
 
-def _check_object(pairs: _Object, path: tuple[str | int, ...]) -> None:
+def _object(members: list[tuple[str, Any]]) -> Any:
+    found = dict(members)
+    return found if len(found) == len(members) else _Repeating(members)
+
+
+def _integer(digits: str) -> int:
+    return int(digits) if len(digits) <= 20 else _INT64  # which is one too large
+
+
+def _constant(_: str) -> Any:
+    raise json.JSONDecodeError("NaN and Infinity are not JSON", "", 0)
+
+
+def _check(value: Any, depth: int) -> None:
+    """Raises `_Wrong` for the first thing in a value, in the order of the text, that is not taken."""
+    kind = type(value)
+    if kind is str:
+        if "\0" in value:
+            raise _Wrong("must not hold NUL characters")
+    elif kind is int:
+        if not -_INT64 <= value < _INT64:
+            raise _Wrong("must be a whole number of at most 64 bits")
+    elif kind is float:
+        if not math.isfinite(value):
+            raise _Wrong("is too large for a number")
+    elif kind is list or kind is dict or kind is _Repeating:
+        if depth >= MAX_DEPTH:
+            raise _Wrong(f"must not be nested deeper than {MAX_DEPTH} levels")
+        if kind is list:
+            _check_items(value, depth + 1)
+        else:
+            _check_members(value.items() if kind is dict else value, depth + 1)
+
+
+def _check_items(items: list[Any], depth: int) -> None:
+    index = 0
+    try:
+        for index, item in enumerate(items):  # noqa: B007 - the except clause uses it
+            _check(item, depth)
+    except _Wrong as wrong:
+        wrong.path.append(index)
+        raise
+
+
+def _check_members(members: Iterable[tuple[str, Any]], depth: int) -> None:
     seen: set[str] = set()
-    for key, value in pairs:
-        place = (*path, key)
+    for key, value in members:
         if len(key) > MAX_KEY:
-            _refuse(place, f"must have a name of at most {MAX_KEY} characters")
+            raise _Wrong(f"must have a name of at most {MAX_KEY} characters", key)
         if "\0" in key:
-            _refuse(place, "must not hold NUL characters in its name")
+            raise _Wrong("must not hold NUL characters in its name", key)
         if key in seen:
-            _refuse(place, "is there more than once")
+            raise _Wrong("is there more than once", key)
         seen.add(key)
-        _check(value, place)
-
-
-def _refuse(path: tuple[str | int, ...], message: str) -> NoReturn:
-    raise Invalid(FieldError(dotted(path), message), status=STATUS)
+        try:
+            _check(value, depth)
+        except _Wrong as wrong:
+            wrong.path.append(key)
+            raise

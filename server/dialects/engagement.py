@@ -65,7 +65,7 @@ PATHS = (
         template="/v1/engagement",
         batch=True,
         summary="Count a view, a copy, a download, a vote, …, or a batch of them",
-        accepts=Engagement | list[Engagement],
+        accepts=(Engagement, list[Engagement]),
         answers={
             202: "`counted` is false for a view that was counted already in the last 30 minutes.",
             400: "The body is no JSON, or says something twice.",

@@ -50,13 +50,20 @@ class ReportInData(msgspec.Struct):
 
 
 class Event(msgspec.Struct):
-    """What clients send; `Envelope` is what we read, because no decoder can tell the two shapes of `data` apart."""
+    type: Name
+    data: ReportInData
+
+
+class FlatEvent(msgspec.Struct):
+    """The shape of the first release."""
 
     type: Name
-    data: ReportInData | Report | None
+    data: Report
 
 
 class Envelope(msgspec.Struct):
+    """What both shapes have in common, and a null for `data`, which Go reads as an empty object."""
+
     type: Name
     data: dict[str, Any] | None
 
@@ -65,7 +72,7 @@ PATHS = (
     Path(
         template="/v1/events",
         summary="Record a heartbeat, a new configuration or a deployment (FlakeDrop)",
-        accepts=Event,
+        accepts=(Event, FlatEvent),
         answers={200: "Stored, or known already.", 400: "A field is missing or wrong."},
     ),
 )

@@ -53,7 +53,7 @@ class Error(msgspec.Struct, kw_only=True):
     message: str | None = None
 
 
-class Event(msgspec.Struct, kw_only=True):
+class Event(msgspec.Struct, kw_only=True, gc=False):
     """One event. Fields that are not named here are kept as properties."""
 
     name: Name
@@ -88,7 +88,7 @@ PATHS = (
         template="/v1/events",
         batch=True,
         summary="Send one event, or a batch of up to 1,000",
-        accepts=Event | EventInData | EventBatch | list[Event],
+        accepts=(Event, EventInData, EventBatch, list[Event]),
         answers={
             202: "What became of each event. One that is wrong is among the rejected, and the others are stored.",
             400: "The body is no JSON, or says something twice.",

@@ -40,14 +40,14 @@ STATUS = 400  # of a wrong field
 InstallationId = Annotated[str, msgspec.Meta(min_length=1, max_length=100, description="Anonymous, made by the client; need not be a UUID")]
 
 
-class Event(msgspec.Struct, kw_only=True):
+class Event(msgspec.Struct, kw_only=True, gc=False):
     installation_id: InstallationId
     event_type: Name
     properties: Properties | None = None
     timestamp: Timestamp | None = None
 
 
-class EventBody(msgspec.Struct):
+class EventBody(msgspec.Struct, gc=False):
     data: Event
 
 
@@ -64,7 +64,7 @@ class InstallBody(msgspec.Struct):
     data: Install
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, gc=False):
     """The event as the client sent it, with the id that it got."""
 
     id: str
@@ -83,10 +83,10 @@ _EVENT_ANSWERS = {201: "Stored, or known already. `data` is the event as it was 
 _INSTALL_ANSWERS = {200: "The install was known, and is up to date.", 201: "The install is new.", 400: "A field is missing or wrong."}
 
 PATHS = (
-    Path(template="/v1/events", summary="Record one event (SonicJS)", accepts=EventBody, answers=_EVENT_ANSWERS),
-    Path(template="/api/v1/events", summary="Record one event (SonicJS)", accepts=EventBody, answers=_EVENT_ANSWERS),
-    Path(template="/v1/installs", summary="Create or update an install", accepts=InstallBody, answers=_INSTALL_ANSWERS),
-    Path(template="/api/v1/installs", summary="Create or update an install", accepts=InstallBody, answers=_INSTALL_ANSWERS),
+    Path(template="/v1/events", summary="Record one event (SonicJS)", accepts=(EventBody,), answers=_EVENT_ANSWERS),
+    Path(template="/api/v1/events", summary="Record one event (SonicJS)", accepts=(EventBody,), answers=_EVENT_ANSWERS),
+    Path(template="/v1/installs", summary="Create or update an install", accepts=(InstallBody,), answers=_INSTALL_ANSWERS),
+    Path(template="/api/v1/installs", summary="Create or update an install", accepts=(InstallBody,), answers=_INSTALL_ANSWERS),
 )
 
 _OUTCOMES = {"installation_completed": Outcome.SUCCESS, "installation_failed": Outcome.FAILURE}

@@ -59,14 +59,14 @@ PATHS = (
     Path(
         template="/api/track",
         summary="Track one call of a tool (Track-Skills)",
-        accepts=ToolCall,
+        accepts=(ToolCall,),
         answers={200: "Tracked, or known already.", 400: "A field is missing or wrong."},
     ),
     Path(
         template="/api/track/batch",
         batch=True,
         summary="Track up to 1,000 calls of tools (Track-Skills)",
-        accepts=list[ToolCall],
+        accepts=(list[ToolCall],),
         answers={200: "What became of each call.", 400: "The body is no array.", 413: "The body is too large, or the batch too long."},
     ),
 )

@@ -16,7 +16,7 @@ Body = Callable[[str], bytes]
 ROUTE = "/v1/engagement"
 COPY = {"targetType": "snippet", "targetId": "a", "kind": "copy"}
 VIEW = {**COPY, "kind": "view"}
-KINDS = "view copy download template_use builder_export favorite unfavorite comment vote_up vote_down".split()
+KINDS = ["view", "copy", "download", "template_use", "builder_export", "favorite", "unfavorite", "comment", "vote_up", "vote_down"]
 
 
 def test_a_view_is_counted_for_its_session(ask: Any, reply: Any, body: Body) -> None:

@@ -337,5 +337,5 @@ def test_unknown_fields_are_kept_beside_a_property_of_the_same_name() -> None:
 def test_an_event_has_at_most_a_hundred_properties() -> None:
     hundred = {str(index): index for index in range(100)}
     assert bounded(hundred) is hundred
-    with pytest.raises(Invalid, match="data.properties"):
+    with pytest.raises(Invalid, match=r"data\.properties"):
         bounded({**hundred, "one more": 1}, status=400, path="data.properties")

@@ -8,6 +8,8 @@ batches   many events in one body, and what became of each
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from server.dialects.reading.batches import ID_FIELDS, Tally, event_id, gather, raise_refusal, tally
@@ -67,7 +69,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     `template` may hold one parameter in braces as its last segment (`/dl/{pack}`), given to the dialect unchecked in `Request.params`.
     `batch`: the route may carry many events, so the larger body limit holds.
     `body`: whether a JSON body is read; where false, whatever is sent is ignored.
-    `accepts` describes the body and `answers` the statuses in the OpenAPI document.
+    `accepts` are the types of body that are taken, any one of them, and `answers` the statuses: for the OpenAPI document.
     """
 
     template: str
@@ -75,5 +77,5 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     batch: bool = False
     body: bool = True
     summary: str = ""
-    accepts: object = None
+    accepts: tuple[Any, ...] = ()
     answers: dict[int, str] = {}

@@ -8,14 +8,16 @@ from typing import Any
 import msgspec
 
 from server.event import Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request
-from server.problems import Invalid, TooLarge, TooManyTargets, UnknownTarget
+from server.problems import Failed, Invalid, TooLarge, TooManyTargets, UnknownTarget
 
 MAX_EVENTS = 1_000
 MAX_ID = 200  # characters
 ID_FIELDS = ("id", "messageId", "uuid")
 
-_UNKNOWN_TARGET = "is not among the targets of this project"
-_TOO_MANY_TARGETS = "is new, and this project has as many targets as it may have"
+_REFUSED = {
+    Receipt.UNKNOWN_TARGET: "is not among the targets of this project",
+    Receipt.TOO_MANY_TARGETS: "is new, and this project has as many targets as it may have",
+}
 
 
 class Tally(msgspec.Struct):
@@ -71,18 +73,21 @@ def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Ta
         elif receipt is Receipt.DUPLICATE or receipt is Receipt.DEBOUNCED:
             duplicates += 1
         else:
-            rejected.append(Rejection(position, (_refusal(receipt, target),)))
+            rejected.append(Rejection(position, _refusal(receipt, target)))
     rejected.sort(key=lambda rejection: rejection.index)
     return Tally(accepted, duplicates, rejected)
 
 
 def raise_refusal(receipt: Receipt, *, target: str = "target") -> None:
-    """Raises the problem of a single event that the store refused for its target, and returns for any other receipt."""
+    """Raises the problem of a single event that the store did not take, and returns for any other receipt."""
     if receipt is Receipt.UNKNOWN_TARGET:
-        raise UnknownTarget("The target is not among those of this project", errors=(_refusal(receipt, target),))
+        raise UnknownTarget("The target is not among those of this project", errors=_refusal(receipt, target))
     if receipt is Receipt.TOO_MANY_TARGETS:
-        raise TooManyTargets("The target is new, and there is room for no more", errors=(_refusal(receipt, target),))
+        raise TooManyTargets("The target is new, and there is room for no more", errors=_refusal(receipt, target))
+    if receipt is Receipt.FAILED:
+        raise Failed("The event could not be stored; the log says more")
 
 
-def _refusal(receipt: Receipt, target: str) -> FieldError:
-    return FieldError(target, _UNKNOWN_TARGET if receipt is Receipt.UNKNOWN_TARGET else _TOO_MANY_TARGETS)
+def _refusal(receipt: Receipt, target: str) -> tuple[FieldError, ...]:
+    message = _REFUSED.get(receipt)
+    return (FieldError("", "could not be stored"),) if message is None else (FieldError(target, message),)

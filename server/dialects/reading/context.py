@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.dialects.reading.fields import text
+from server.dialects.reading.fields import MAX_WORD, text
 from server.event import ENVIRONMENTS, Environment
 
 _OS = {
@@ -112,7 +112,7 @@ def node_runtime(value: Any) -> str | None:
     if version is None:
         return None
     number = version.removeprefix("v")
-    return text(f"node {number}") if number[:1].isdigit() else version
+    return f"node {number}"[:MAX_WORD] if number[:1].isdigit() else version
 
 
 def _name(value: Any, names: Mapping[str, str]) -> str | None:

@@ -28,7 +28,8 @@ class KeyRule(NamedTuple):
     @property
     def regex(self) -> re.Pattern[str]:
         """Finds a key, in snake_case and small letters."""
-        return re.compile(rf"(?:{'|'.join(self.words)}|(?<![a-z])(?:{'|'.join(self.whole_words) or '(?!)'})){_GAP}\Z")
+        endings = [*self.words, *(f"(?<![a-z]){word}" for word in self.whole_words)]
+        return re.compile(rf"(?:{'|'.join(endings)}){_GAP}\Z")
 
     @property
     def hints(self) -> tuple[str, ...]:

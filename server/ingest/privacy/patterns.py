@@ -83,7 +83,8 @@ _LABELS = r"[\w-]++(?:\.[\w-]++)++"
 
 # --- addresses: what a regular expression alone cannot decide ---
 
-_VERSION_BEFORE = re.compile(r"(?:\bv|\b(?:version|release|build)s?\W{0,3}|(?:^|[\s(;,\"])[A-Za-z][\w-]*/)\Z", re.IGNORECASE)
+_VERSION_BEFORE = re.compile(r"(?:\bv|\b(?:version|release|build)[\s:=\"'(\[]{0,3}|(?:^|[\s(;,\"])[A-Za-z][\w-]*/)\Z", re.IGNORECASE)
+_VERSION_ENDS = ("v", "V", "/", *(ending for word in ("version", "release", "build") for ending in (word, word.title(), word.upper())))
 _PORT_AFTER = re.compile(r":[0-9]")
 
 
@@ -94,7 +95,10 @@ def _ipv4(match: re.Match[str]) -> str:
         return text
     if _PORT_AFTER.match(match.string, match.end()) or text.startswith("192.168."):
         return "[ip]"
-    return text if _VERSION_BEFORE.search(match.string, max(0, match.start() - 40), match.start()) else "[ip]"
+    before = max(0, match.start() - 40)
+    if not match.string[before : match.start()].rstrip(" :=\"'([").endswith(_VERSION_ENDS):  # cheap, and mostly says no
+        return "[ip]"
+    return text if _VERSION_BEFORE.search(match.string, before, match.start()) else "[ip]"
 
 
 def _ipv6(match: re.Match[str]) -> str:
@@ -159,7 +163,7 @@ _TOKENS_BY_PREFIX = (
     ("Slack", r"xox[a-z]-[\w-]{10,}+|xapp-[\w-]{10,}+", ("xox[a-z]-", "xapp-")),
     ("Stripe", r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}+|whsec_[\w+/=]{16,}+", ("sk_(?:live|test)_", "rk_(?:live|test)_", "whsec_")),
     ("npm", r"npm_[A-Za-z0-9]{30,}+", ("npm_[a-z0-9]{30}",)),
-    ("PyPI", r"pypi-(?=[a-z_-]*+[A-Z0-9])[\w-]{16,}+", ("pypi-",)),
+    ("PyPI", r"(?<![A-Za-z0-9_-])pypi-(?=[a-z_-]*+[A-Z0-9])[\w-]{16,}+", ("pypi-",)),
     ("OpenAI, Anthropic", r"(?<![A-Za-z0-9_-])sk-(?=[a-z_-]*+[A-Z0-9])[\w-]{16,}+", ("sk-(?<![a-z0-9_-]sk-)",)),
     ("Hugging Face, Groq", r"(?<![A-Za-z0-9])(?:hf|gsk)_[A-Za-z0-9]{30,}+", ("hf_[a-z0-9]{30}", "gsk_[a-z0-9]{30}")),
     ("SendGrid", r"SG\.[\w-]{16,}+\.[\w-]{16,}+", (r"sg\.[\w-]{16}",)),
@@ -167,7 +171,7 @@ _TOKENS_BY_PREFIX = (
     ("Shopify, Databricks", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|dapi[0-9a-f]{32}", ("shp(?:at|ca|pa|ss)_", "dapi[0-9a-f]{32}")),
     ("Atlassian, Vault", r"ATATT3[\w=-]{16,}+|hv[sbr]\.[\w-]{20,}+", ("atatt3", r"hv[sbr]\.")),
     ("a Telegram bot", r"[0-9]{8,10}:[\w-]{35}(?![\w-])", (r":[\w-]{35}",)),
-    ("Footfall", r"(?<![A-Za-z0-9])ff_(?=[a-z_-]*+[A-Z0-9])[\w-]{20,}+", (r"ff_[\w-]{20}",)),
+    ("Footfall", r"(?<![A-Za-z0-9_-])ff_(?=[a-z_-]*+[A-Z0-9])[\w-]{20,}+", (r"ff_[\w-]{20}",)),
 )
 
 PATTERNS: tuple[Pattern, ...] = (
@@ -230,7 +234,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _row(
         "MAC address",
         # Six or eight pairs, not amid a longer row (a fingerprint); pairs of digits with dashes are a date.
-        rf"(?<!\w)(?<![:-]{_PAIR}[:-])(?={_PAIR}:|[0-9-]{{0,22}}[A-Fa-f]){_PAIR}([:-])(?:{_PAIR}\1){{4}}(?:(?:{_PAIR}\1){{2}})?{_PAIR}"
+        rf"(?<!\w)(?<![:-]{_PAIR}[:-])(?={_PAIR}[:-])(?={_PAIR}:|[0-9-]{{0,22}}[A-Fa-f]){_PAIR}([:-])(?:{_PAIR}\1){{4}}(?:(?:{_PAIR}\1){{2}})?{_PAIR}"
         rf"(?!\w)(?![:-]{_PAIR})",
         "[mac]",
         r":(?:[0-9a-f]{2}:){3}",
