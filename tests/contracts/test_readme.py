@@ -1,0 +1,95 @@
+"""The README keeps its promises: every setting is in it as it is, and its snippets work when pasted."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.settings import Settings, SettingsError, load
+
+README = Path(__file__).parents[2] / "README.md"
+DOCS = README.read_text(encoding="utf-8")
+
+
+def fences(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
+
+
+def documented() -> dict[str, str]:
+    return dict(re.findall(r"^\| `(FOOTFALL_[A-Z_]+)` \|([^|]*)\|", DOCS, re.MULTILINE))
+
+
+def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
+    defaults = {setting.metadata["name"]: setting.metadata["default"] for setting in fields(Settings)}
+    table = documented()
+    assert table.keys() == defaults.keys()
+    for name, default in defaults.items():
+        if default and name not in ("FOOTFALL_SECRET", "FOOTFALL_ADMIN_TOKEN"):
+            assert table[name].strip().startswith(default), name
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({"FOOTFALL_PORT": "eighty"}, "FOOTFALL_PORT"),
+        ({"FOOTFALL_PORT": "-1"}, "FOOTFALL_PORT"),
+        ({"FOOTFALL_RATE_LIMIT": "many"}, "FOOTFALL_RATE_LIMIT"),
+        ({"FOOTFALL_MAX_BODY": "ten"}, "FOOTFALL_MAX_BODY"),
+        ({"FOOTFALL_PUBLIC": "counters,secrets"}, "FOOTFALL_PUBLIC"),
+        ({"FOOTFALL_TRUSTED_PROXIES": "10.0.0.0/99"}, "FOOTFALL_TRUSTED_PROXIES"),
+        ({"FOOTFALL_NONSENSE": "1"}, "FOOTFALL_NONSENSE"),
+        ({"FOOTFALL_SECRET": "short"}, "FOOTFALL_SECRET"),
+        ({"FOOTFALL_CLIENT_IP_HEADER": "Fly-Client-IP"}, "FOOTFALL_TRUSTED_PROXIES"),
+        ({"FOOTFALL_MAX_BODY": "2MiB"}, "FOOTFALL_MAX_BATCH_BODY"),
+        ({"FOOTFALL_DATABASE_URL": "mysql://x"}, "FOOTFALL_DATABASE_URL"),
+        ({"FOOTFALL_CONFIG": "/nowhere/at/all"}, "FOOTFALL_CONFIG"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(env: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        load(env)
+
+
+def test_settings_come_from_the_environment_then_the_file_then_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "footfall.env"
+    file.write_text("# ours\nexport FOOTFALL_PORT=9000\nFOOTFALL_MAX_BODY='20 KiB'\nFOOTFALL_RATE_LIMIT=off\n")
+    settings = load({"FOOTFALL_CONFIG": str(file), "FOOTFALL_PORT": "9100"})
+    assert (settings.port, settings.max_body, settings.rate_limit, settings.host) == (9100, 20 * 1024, None, "127.0.0.1")
+    assert load({"PORT": "7000"}).port == 7000
+    assert load({"PORT": "7000", "FOOTFALL_PORT": "7001"}).port == 7001
+
+
+def test_the_snippets_work_when_pasted(make_server: Callable[..., Any], tmp_path: Path) -> None:
+    server = make_server().start()
+
+    def adapted(text: str) -> str:
+        return text.replace("http://127.0.0.1:8000", server.url)
+
+    env = {**os.environ, "HOME": str(tmp_path), "MYTOOL_NO_TELEMETRY": "", "DO_NOT_TRACK": ""}
+    env.pop("CI", None)
+    (python,) = fences("python")
+    subprocess.run([sys.executable, "-c", adapted(python)], env=env, check=True, timeout=30)
+    for body in re.findall(r"curl -s http://127\.0\.0\.1:8000(/\S+) -d '(.*?)'", "\n".join(fences("sh")), re.DOTALL):
+        answer = server.client.post(body[0], content=body[1])
+        assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "duplicates": 0, "rejected": []})
+    assert server.client.post("/dl/my-pack").status_code == 202
+    assert server.client.get("/counts").json() == {"my-pack": {"total": 1, "last7d": 1, "today": 1}}
+    text = server.client.get("/metrics").text
+    assert 'footfall_events_total{project="default",result="stored"} 3.0' in text
+
+
+def test_every_command_that_the_readme_names_exists() -> None:
+    known = subprocess.run([sys.executable, "-m", "server", "--help"], capture_output=True, text=True, check=True).stdout
+    for command in re.findall(r"footfall ([a-z]+)", DOCS):
+        assert f" {command} " in known or command in ("serve",), command
+    makefile = (README.parent / "Makefile").read_text()
+    for target in re.findall(r"make ([a-z]+)", DOCS):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

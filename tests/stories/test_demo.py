@@ -1,0 +1,229 @@
+"""Somebody tries Footfall before any client of theirs sends to it: `footfall demo` fills a project, and all they look at is consistent."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from server.demo import Summary, fill, filling, scenario
+from server.demo.clients import Call
+from server.demo.population import Period
+from server.event import DAY, Environment
+from server.event_id import received_at
+from server.settings import Settings, load
+from server.storage.engine import open_store
+from server.storage.projects import ProjectError, create_project, ensure_default
+from server.storage.tables import Project
+
+EVENTS, DAYS = 600, 5
+FAMILIES = {"native", "sonicjs", "downloads", "flakedrop", "engagement", "trackskills"}
+MONTH = Period(1_793_836_800_000, 1_793_836_800_000 + 30 * DAY)
+
+
+class Filled(NamedTuple):
+    """A data folder after one small demo, and what was sent to the server for it."""
+
+    folder: Path
+    summary: Summary
+    calls: list[Call]
+    progress: list[tuple[int, int]]
+
+    def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(self.folder / "footfall.sqlite3")
+        try:
+            return connection.execute(sql, arguments).fetchall()
+        finally:
+            connection.close()
+
+    def number(self, sql: str, *arguments: Any) -> Any:
+        return self.rows(sql, *arguments)[0][0]
+
+
+def settings_of(folder: Path) -> Settings:
+    return load({"FOOTFALL_DATA_DIR": str(folder), "FOOTFALL_RATE_LIMIT": "1/hour"})
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    folder = tmp_path_factory.mktemp("demo") / "data"
+    calls: list[Call] = []
+    progress: list[tuple[int, int]] = []
+    tell = filling.tell
+
+    def overheard(*arguments: Any) -> Iterator[Call]:
+        for call in tell(*arguments):
+            calls.append(call)
+            yield call
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(filling, "tell", overheard)
+        summary = asyncio.run(
+            fill(settings_of(folder), days=DAYS, events=EVENTS, progress=lambda done, total: progress.append((done, total)))
+        )
+    return Filled(folder, summary, calls, progress)
+
+
+def test_every_family_is_there_and_each_came_in_by_its_own_dialect(filled: Filled) -> None:
+    assert filled.summary.sent.keys() == FAMILIES
+    assert filled.summary.events == EVENTS
+    dialects = {row[0] for row in filled.rows("SELECT DISTINCT dialect FROM event JOIN context ON context.id = event.context_id")}
+    assert dialects == FAMILIES
+
+
+def test_the_ledger_adds_up_and_has_seen_what_goes_wrong(filled: Filled) -> None:
+    ledger = dict(filled.rows("SELECT entry, SUM(events) FROM ledger JOIN project ON id = project_id WHERE slug = 'demo' GROUP BY 1"))
+    assert sum(ledger.values()) == EVENTS
+    assert filled.summary.ledger == {"stored": 0, "duplicate": 0, "rejected": 0, "limited": 0, "opted_out": 0} | ledger
+    assert all(ledger[entry] > 0 for entry in ("stored", "duplicate", "rejected", "opted_out"))
+    assert ledger["stored"] == filled.number("SELECT count(*) FROM event") > 0.9 * EVENTS
+
+
+def test_nobody_was_held_up_by_the_limits_of_the_settings(filled: Filled) -> None:
+    assert filled.summary.ledger["limited"] == 0
+
+
+@pytest.mark.parametrize(
+    ("rollup", "events"),
+    [
+        ("SELECT SUM(events) FROM rollup_hour", "SELECT count(*) FROM event"),
+        ("SELECT SUM(failures) FROM rollup_hour", "SELECT count(*) FROM event WHERE outcome = 2"),
+        ("SELECT SUM(duration_us) FROM rollup_hour", "SELECT SUM(duration_us) FROM event"),
+        ("SELECT SUM(events) FROM rollup_hour_duration", "SELECT count(*) FROM event WHERE duration_us IS NOT NULL"),
+        ("SELECT SUM(events) FROM rollup_target_day", "SELECT count(*) FROM event WHERE target_id IS NOT NULL"),
+        ("SELECT SUM(events) FROM rollup_target_total", "SELECT count(*) FROM event WHERE target_id IS NOT NULL"),
+        (
+            "SELECT SUM(events) FROM rollup_dimension WHERE dimension = 'os'",
+            "SELECT count(*) FROM event JOIN context ON context.id = context_id WHERE os IS NOT NULL",
+        ),
+        (
+            "SELECT SUM(events) FROM rollup_dimension WHERE dimension = 'property:shell'",
+            "SELECT count(*) FROM event WHERE json_extract(properties, '$.shell') IS NOT NULL",
+        ),
+    ],
+)
+def test_the_rollups_count_what_is_stored(filled: Filled, rollup: str, events: str) -> None:
+    assert filled.number(rollup) == filled.number(events) > 0
+
+
+def test_its_days_are_spread_over_the_period_and_end_now(filled: Filled) -> None:
+    by_day = dict(filled.rows("SELECT occurred_at / ?, count(*) FROM event GROUP BY 1", DAY))
+    assert DAYS <= len(by_day) <= DAYS + 1
+    assert all(count > 0.04 * EVENTS for count in list(by_day.values())[1:-1])
+    arrivals = [received_at(row[0]) for row in filled.rows("SELECT id FROM event ORDER BY id")]
+    assert (DAYS - 1) * DAY < arrivals[-1] - arrivals[0] <= DAYS * DAY
+
+
+def test_clients_without_a_clock_are_filed_under_the_day_on_which_they_called(filled: Filled) -> None:
+    days = Counter(call.at // DAY for call in filled.calls if call.path.startswith("/dl/") and call.path[4:] in scenario.PACKS)
+    sql = """SELECT occurred_at / ?, count(*) FROM event JOIN event_name name ON name.id = name_id JOIN target ON target.id = target_id
+        WHERE name.text = 'download' AND target.type = 'pack' GROUP BY 1"""
+    assert dict(filled.rows(sql, DAY)) == days
+
+
+def test_each_environment_is_there_because_the_client_said_so(filled: Filled) -> None:
+    found = filled.rows("SELECT DISTINCT environment, reason FROM event JOIN context ON context.id = context_id")
+    assert {environment for environment, _ in found} == {int(environment) for environment in Environment}
+    assert {reason for environment, reason in found if environment} == {"environment", "ci"}
+
+
+def test_nothing_that_tells_who_somebody_is_reached_the_disk(filled: Filled) -> None:
+    identifiers = {identifier for call in filled.calls for identifier in _identifiers(call)}
+    assert len(identifiers) > 100
+    stored = b"".join(file.read_bytes() for file in filled.folder.iterdir() if file.name != "secret")
+    assert [identifier for identifier in identifiers if identifier.encode() in stored] == []
+
+
+def _identifiers(call: Call) -> Iterator[str]:
+    yield call.address
+    for name, value in call.headers:
+        if name in (b"authorization", b"mcp-session-id") and value != b"Bearer":
+            yield value.decode().removeprefix("Bearer ")
+    if call.body:
+        yield from _named(msgspec.json.decode(call.body))
+
+
+def _named(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _named(item)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if name in ("installation_id", "session_id", "user_id", "userId", "sessionId") and inner:
+                yield inner
+            yield from _named(inner)
+
+
+def test_progress_goes_up_to_the_number_that_was_asked_for(filled: Filled) -> None:
+    assert filled.progress[-1] == (EVENTS, EVENTS)
+    assert filled.progress == sorted(filled.progress)
+
+
+def test_the_token_of_the_first_admin_is_shown(filled: Filled) -> None:
+    assert filled.summary.first_token is not None
+    assert filled.summary.first_token in str(filled.summary)
+
+
+async def test_a_second_demo_adds_as_many_again_to_the_same_project(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data")
+    first = await fill(settings, days=3, events=120)
+    second = await fill(settings, days=3, events=120)
+    assert (first.created, second.created) == (True, False)
+    assert sum(second.ledger.values()) == 120
+    assert second.ledger["stored"] > 100
+    assert second.first_token is None
+
+
+async def test_a_project_that_wants_keys_is_left_alone(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data")
+    store = await open_store(settings)
+    await ensure_default()
+    await create_project("ours", requires_key=True)
+    await store.close()
+    with pytest.raises(ProjectError, match="ours"):
+        await fill(settings, slug="ours", events=10)
+    store = await open_store(settings)
+    assert await store.rows("SELECT * FROM ledger") == []
+    assert await Project.count() == 2
+    await store.close()
+
+
+async def test_less_than_one_event_is_no_demo(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        await fill(settings_of(tmp_path / "data"), events=0)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("events", "days"), [(1, 1), (7, 30), (333, 1), (2_000, 30)])
+def test_it_has_as_many_events_as_were_asked_for(events: int, days: int) -> None:
+    period = Period(MONTH.end - days * DAY, MONTH.end)
+    calls = list(filling.tell(period, events, 1))
+    assert sum(call.events for call in calls) == events
+    assert [call.at for call in calls] == sorted(call.at for call in calls)
+    assert all(period.start <= call.at <= period.end for call in calls)
+
+
+def test_the_same_seed_tells_the_same_story_and_another_seed_another() -> None:
+    assert list(filling.tell(MONTH, 1_000, 1)) == list(filling.tell(MONTH, 1_000, 1))
+    assert list(filling.tell(MONTH, 1_000, 1)) != list(filling.tell(MONTH, 1_000, 2))
+
+
+def test_in_the_month_there_is_a_release_that_fails_and_one_that_mends_it() -> None:
+    builds = Counter[tuple[str, str]]()
+    for call in filling.tell(MONTH, 20_000, 1):
+        if call.family == "native":
+            body = msgspec.json.decode(call.body)
+            events = body if isinstance(body, list) else body.get("events") or [body.get("data", body)]
+            builds.update((event["version"], event["outcome"]) for event in events if event["name"] == "build" and "outcome" in event)
+
+    def failing(version: str) -> float:
+        return builds[version, "failure"] / (builds[version, "failure"] + builds[version, "success"])
+
+    assert failing(scenario.BAD_VERSION) > 0.5
+    assert all(failing(release.version) < 0.1 for release in scenario.RELEASES["native"] if release.version != scenario.BAD_VERSION)
