@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from server import __version__, serving
+from server import __version__, logs, serving
 from server.demo import fill
 from server.doctor import examine
 from server.settings import Settings, SettingsError, describe, load
@@ -119,6 +119,7 @@ def doctor() -> None:
 def demo(slug: str, days: int, events: int, seed: int, and_serve: bool) -> None:
     """Fill a project with a month of believable events of all five families, the way real clients send them."""
     settings = settings_or_exit()
+    logs.configure(form=settings.log_format, level="warning")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=out) as bar:
@@ -135,7 +136,7 @@ def demo(slug: str, days: int, events: int, seed: int, and_serve: bool) -> None:
             )
     except (StoreError, ProjectError) as error:
         fail(str(error))
-    out.print(f"[green]✓[/green] {summary}")
+    out.print(f"[green]✓[/green] {summary}", soft_wrap=True)
     if and_serve:
         sys.exit(serving.serve(settings, out))
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import msgspec
 from litestar import Request, Response, get
 from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import FromPath
 
 from server.analytics.counts import PackCounts, pack_counts
 from server.event import DAY
@@ -84,15 +87,23 @@ def cached(request: AnyRequest, page: _Page) -> Response[bytes]:
     return Response(page.body, headers=headers, media_type="application/json")
 
 
-@get("/counts", summary="Downloads of every pack", tags=["Reading"])
+_KNOWN = ResponseSpec(None, generate_examples=False, description="It is as you know it.")
+_COUNTS = {"total": 12847, "last7d": 892, "today": 47}
+_ALL_COUNTS = ResponseSpec(
+    dict[str, PackCounts], generate_examples=False, description="The counts, by pack.", examples=[Example(value={"peon": _COUNTS})]
+)
+_PACK_COUNTS = ResponseSpec(PackCounts, generate_examples=False, description="The counts.", examples=[Example(value=_COUNTS)])
+
+
+@get("/counts", summary="Downloads of every pack", tags=["Reading"], responses={200: _ALL_COUNTS, 304: _KNOWN})
 async def counts(request: AnyRequest, state: State) -> Response[bytes]:
     """`{"peon": {"total": 12847, "last7d": 892, "today": 47}, …}`, most downloaded first, days in UTC."""
     project = await readable(request, state.projects, "counters")
     return cached(request, await state.counts.page(project.id))
 
 
-@get("/counts/{pack:str}", summary="Downloads of one pack", tags=["Reading"])
-async def counts_of_pack(request: AnyRequest, state: State, pack: str) -> Response[bytes]:
+@get("/counts/{pack:str}", summary="Downloads of one pack", tags=["Reading"], responses={200: _PACK_COUNTS, 304: _KNOWN})
+async def counts_of_pack(request: AnyRequest, state: State, pack: FromPath[str]) -> Response[bytes]:
     """`{"total": 12847, "last7d": 892, "today": 47}`."""
     project = await readable(request, state.projects, "counters")
     return cached(request, await state.counts.page(project.id, pack))

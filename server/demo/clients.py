@@ -1,0 +1,366 @@
+"""What the real clients put on the wire, one function for each family: a visit of one install becomes calls.
+
+Bodies and headers are those of the published clients (see the dialects): SonicJS' `fetch`, FlakeDrop's Go with its sorted keys and
+nanoseconds, curl without a body, Track-Skills' JavaScript and its shell script. Kelp is the demo's own tool, in Footfall's format.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from server.demo import scenario
+from server.demo.population import Draw, Install, Period, version
+from server.event import DAY, HOUR, MINUTE
+
+T = TypeVar("T")
+Headers = tuple[tuple[bytes, bytes], ...]
+
+SECOND = 1_000
+_LONGEST = 25 * MINUTE  # of a command
+_JSON: Headers = ((b"content-type", b"application/json"),)
+_KELP: Headers = (*_JSON, (b"user-agent", b"kelp"))
+_CURL: Headers = ((b"user-agent", b"curl/8.7.1"), (b"accept", b"*/*"))
+_NODE: Headers = (*_JSON, (b"user-agent", b"node"), (b"accept", b"*/*"), (b"sec-fetch-mode", b"cors"))
+_encode = msgspec.json.Encoder().encode
+
+
+class Call(NamedTuple):
+    """One request: when it arrives (epoch milliseconds), its path below the project, and how many events it carries."""
+
+    at: int
+    family: str
+    path: str
+    body: bytes
+    headers: Headers
+    address: str
+    events: int = 1
+
+
+@dataclass(slots=True)
+class Story:
+    """What the clients share: the month, chance, and a count of visits so that mishaps come regularly and none is missing."""
+
+    period: Period
+    draw: Draw
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def every(self, what: str, visits: int) -> bool:
+        """True once in so many times that it is asked."""
+        self.counts[what] += 1
+        return self.counts[what] % visits == visits // 2
+
+    def rising(self, values: tuple[T, ...], rise: tuple[T, float, float], at: int) -> T:
+        """One of the values by Zipf's law, the earlier the likelier; one of them is on its way up."""
+        risen, since, times = rise
+        more = max(0.0, (self.period.share(at) - since) / (1 - since)) * (times - 1)
+        weights = [(1 + more * (value == risen)) / (rank + 1.3) for rank, value in enumerate(values)]
+        return self.draw.of(values, list(accumulate(weights)))
+
+
+def iso(at: int) -> str:
+    """As JavaScript's `toISOString`."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# --- kelp: Footfall's own format ----------------------------------------------------------------------------------------------------------
+
+
+def native(install: Install, at: int, room: int, story: Story) -> list[Call]:
+    """Some commands, sent one by one, as one batch, or hours later where the machine had no network."""
+    draw = story.draw
+    wrong_clock = DAY if story.every("clock", 200) else 0
+    moment, events, ends = at, [], []
+    for command in _commands(install, min(room, 12), draw):
+        length = min(_LONGEST, draw.lognormal(command.median, command.spread) * (1.5 if install.kind in ("ci", "container") else 1.0))
+        moment += round(length)
+        events.append(_run(command, install, moment + wrong_clock, length, story))
+        ends.append(moment)
+        moment += round(draw.lognormal(40 * SECOND, 0.9))
+    return _mishaps(_deliver(events, ends, install, draw), install, room - len(events), story)
+
+
+def _commands(install: Install, most: int, draw: Draw) -> list[scenario.Command]:
+    everyday = {command.name: command for command, _ in scenario.COMMANDS}
+    if install.kind in ("ci", "container", "test"):
+        names = [draw.one(scenario.MACHINES_RUN), "lint"][: 1 + (draw.share() < 0.3)]
+        return [everyday[name] for name in names][:most]
+    if install.total == 0:
+        return [scenario.INIT, everyday["build"]][:most]
+    count = 1 + min(9, int(draw.exponential(1.1)))
+    return [draw.one(scenario.COMMANDS) for _ in range(min(most, count))]
+
+
+def _run(command: scenario.Command, install: Install, at: int, length: float, story: Story) -> dict[str, Any]:
+    """One command that ended at a time, as one event. Nothing is sent as null: what a client does not know it leaves out."""
+    draw, release = story.draw, version("native", install, at, story.period)
+    event: dict[str, Any] = {
+        "id": draw.mark(),
+        "name": command.name,
+        "installation_id": install.id,
+        "timestamp": iso(at) if install.habit < 0.8 else at,
+        "session_id": f"{install.id[:8]}-{at // (30 * MINUTE)}",
+        "duration_ms": round(length, 1),
+        "outcome": "success",
+        "version": release,
+        "os": install.os,
+        "arch": install.arch,
+        "runtime": f"node {install.runtime}",
+        "package_manager": install.package_manager,
+        **_says(install),
+        "properties": _properties(command, install, draw),
+    }
+    bad = release == scenario.BAD_VERSION and command.name == "build" and draw.share() < scenario.BAD_SHARE
+    if bad or draw.share() < command.failing:
+        kind, message = scenario.BAD_ERROR if bad else draw.one(scenario.ERRORS)
+        event |= {"outcome": "failure", "error": {"type": kind, "message": message}}
+    if command.name == "plugin_add":
+        event["target"] = {"type": "plugin", "id": draw.one(scenario.PLUGINS)}
+    return event
+
+
+def _says(install: Install) -> dict[str, Any]:
+    """Who runs it, in the words of the client: older ones only know `ci`."""
+    if install.kind == "unknown":
+        return {}
+    if install.kind == "ci" and install.habit < 0.5:
+        return {"ci": True}
+    return {"environment": install.kind}
+
+
+def _properties(command: scenario.Command, install: Install, draw: Draw) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "trigger": draw.one(scenario.TRIGGERS.get(install.kind, scenario.BY_HAND)),
+        "shell": draw.one(scenario.SHELLS[install.os]),
+    }
+    if command.name == "build":
+        properties |= {"pages": round(draw.lognormal(85, 1.2)), "cached": draw.share() < 0.6}
+    return properties
+
+
+def _deliver(events: list[dict[str, Any]], ends: list[int], install: Install, draw: Draw) -> list[Call]:
+    """The install's habit: each event by itself as it happens, wrapped in `data`, or all at the end as a batch."""
+    if install.habit < 0.3:
+        return [_single(event, at, install) for event, at in zip(events, ends, strict=True)]
+    at = ends[-1] + 150
+    if install.habit > 0.95:  # no network at the time: sent when there is one again
+        at += round(draw.between(0.5, 20) * HOUR)
+    body = events if install.habit < 0.4 else {"events": events}
+    return [Call(at, "native", "/v1/events", _encode(body), _KELP, install.address, len(events))]
+
+
+def _single(event: dict[str, Any], at: int, install: Install) -> Call:
+    headers = _KELP
+    if install.habit < 0.08:  # an older client names its events in the header
+        headers = (*headers, (b"idempotency-key", event.pop("id").encode()))
+    body = {"data": event} if 0.08 <= install.habit < 0.14 else event
+    return Call(at + 90, "native", "/v1/events", _encode(body), headers, install.address)
+
+
+def _mishaps(calls: list[Call], install: Install, room: int, story: Story) -> list[Call]:
+    """What goes wrong on the way: an answer is lost and all is sent again, a nightly forgets a field, somebody wants no tracking."""
+    last = calls[-1]
+    if install.kind == "development" and room > 0 and story.every("nightly", 4):
+        wrong = {"name": "build", "timestamp": iso(last.at), "duration_ms": -1, "version": scenario.NIGHTLY}
+        return [*calls, last._replace(at=last.at + 900, body=_encode(wrong), events=1)]
+    if last.events <= room and story.every("retry", 40):
+        return [*calls, last._replace(at=last.at + 3 * SECOND)]
+    if story.every("opt-out", 60):
+        return [call._replace(headers=(*call.headers, (b"dnt", b"1"))) for call in calls]
+    return calls
+
+
+# --- SonicJS ------------------------------------------------------------------------------------------------------------------------------
+
+
+def sonicjs(install: Install, at: int, room: int, story: Story) -> list[Call]:
+    """The first time an installation with `npx create-sonicjs`, later the site itself: its development server, its admin pages."""
+    draw = story.draw
+    if install.total and draw.share() < 0.8:
+        return _site(install, at, room, story)
+    machine = {"os": install.os, "nodeVersion": f"v{install.runtime}"}
+    started = {"packageManager": install.package_manager, **machine}
+    calls = [_sonicjs(install, at, "installation_started", started)]
+    length = round(draw.lognormal(48 * SECOND, 0.5))
+    if room < 2 or draw.share() < 0.05:  # closed the terminal
+        return calls
+    template = draw.one(scenario.TEMPLATES)
+    if draw.share() < 0.09:
+        error, stage = draw.one(scenario.SETUP_FAILURES)
+        return [*calls, _sonicjs(install, at + length // 2, "installation_failed", {"errorType": error, "stage": stage, **machine})]
+    done = {"durationMs": length, "template": template, "success": True, **machine}
+    return [*calls, _sonicjs(install, at + length, "installation_completed", done)]
+
+
+def _site(install: Install, at: int, room: int, story: Story) -> list[Call]:
+    draw = story.draw
+    calls, moment = [], at
+    names = ["dev_server_started"] + ["page_viewed"] * int(draw.exponential(2.2))
+    if draw.share() < 0.06:
+        names.append("error_occurred")
+    for name in names[:room]:
+        properties: dict[str, Any] = {"route": draw.one(scenario.ROUTES)} if name == "page_viewed" else {}
+        if name == "error_occurred":
+            properties["errorType"] = "D1_ERROR: no such table: content at ~/my-sonicjs-app/src/index.ts"
+        properties |= {"timestamp": iso(moment), "version": version("sonicjs", install, moment, story.period)}
+        calls.append(_sonicjs(install, moment, name, properties))
+        moment += round(draw.lognormal(25 * SECOND, 0.8))
+    if story.every("sonicjs", 70):  # a theme with a copy of an old client
+        calls[-1] = calls[-1]._replace(body=_encode({"data": {"installation_id": install.id, "properties": {"route": "/admin"}}}))
+    return calls
+
+
+def _sonicjs(install: Install, at: int, name: str, properties: dict[str, Any]) -> Call:
+    data = {"installation_id": install.id, "event_type": name, "properties": properties, "timestamp": iso(at)}
+    path = "/v1/events" if install.habit < 0.8 else "/api/v1/events"
+    return Call(at + 60, "sonicjs", path, _encode({"data": data}), _NODE, install.address)
+
+
+# --- downloads ----------------------------------------------------------------------------------------------------------------------------
+
+
+def downloads(install: Install, at: int, room: int, story: Story) -> list[Call]:
+    """Somebody looks through the packs, listens to some, and installs one or two. Nothing but names travels."""
+    draw = story.draw
+    paths = ["/registry"] if draw.share() < 0.35 else []
+    for _ in range(1 + int(draw.exponential(0.8))):
+        pack = story.rising(scenario.PACKS, scenario.RISING_PACK, at)
+        paths += [f"/preview/{pack}"] * (draw.share() < 0.4)
+        paths += [f"/dl/{pack}"] * (draw.share() < 0.75 or not paths)
+    if story.every("downloads", 50):
+        paths.append(f"/dl/{scenario.BAD_PACKS[story.counts['downloads'] // 50 % len(scenario.BAD_PACKS)]}")
+    calls, moment = [], at
+    for path in paths[:room]:
+        headers: Headers = ((b"user-agent", install.browser.encode()),) if path.startswith("/preview") else _CURL
+        calls.append(Call(moment, "downloads", path, b"", headers, install.address))
+        moment += round(draw.lognormal(9 * SECOND, 0.8))
+    return calls
+
+
+# --- engagement ---------------------------------------------------------------------------------------------------------------------------
+
+
+def engagement(install: Install, at: int, room: int, story: Story) -> list[Call]:
+    """A visitor reads a page or some, copies, downloads, votes. Some reload, which counts once; some pages send all at their end."""
+    draw = story.draw
+    who: dict[str, Any] = {"sessionId": f"{install.id[:13]}-{story.period.end:x}-{at // DAY:x}"}  # a day's, and of this telling
+    if install.habit < 0.25:
+        who["userId"] = f"user_{install.id[-12:]}"
+    metadata = {"ua": install.browser, "ip": install.address}
+    if referrer := draw.one(scenario.REFERRERS):
+        metadata["referrer"] = referrer
+    bodies: list[dict[str, Any]] = []
+    for _ in range(1 + int(draw.exponential(0.9))):
+        kind, target = story.rising(scenario.TARGETS, scenario.RISING_TARGET, at)
+        about = {"targetType": kind, "targetId": target}
+        bodies.append({**about, "kind": "view", **who, "metadata": metadata})
+        if story.every("reload", 12):
+            bodies.append(bodies[-1])
+        actions = [action for action, share in scenario.ACTIONS[kind] if draw.share() < share]
+        bodies += [{**about, "kind": action, **who, "metadata": metadata} for action in actions]
+    if story.every("engagement", 60):  # a page that was deleted
+        bodies[-1] = {"targetType": "snippet", "kind": "copy", **who}
+    return _page(bodies[:room], install, at, draw)
+
+
+def _page(bodies: list[dict[str, Any]], install: Install, at: int, draw: Draw) -> list[Call]:
+    headers: Headers = (*_JSON, (b"user-agent", install.browser.encode()), (b"origin", b"https://markdown.example"))
+    if install.habit > 0.8:
+        return [Call(at + 40 * SECOND, "engagement", "/v1/engagement", _encode(bodies), headers, install.address, len(bodies))]
+    calls = []
+    for body in bodies:
+        calls.append(Call(at, "engagement", "/v1/engagement", _encode(body), headers, install.address))
+        at += round(draw.lognormal(14 * SECOND, 0.8))
+    return calls
+
+
+# --- FlakeDrop ----------------------------------------------------------------------------------------------------------------------------
+
+
+def flakedrop(install: Install, at: int, room: int, story: Story) -> list[Call]:
+    """A new configuration the first time, a heartbeat a day, and deployments."""
+    draw, release = story.draw, version("flakedrop", install, at, story.period)
+    user = install.id.replace("-", "")[:16]
+    says = {"user_id": user, "version": release}
+    system = {"darwin": "darwin", "linux": "linux"}.get(install.os, "windows")
+    arch = {"x64": "amd64"}.get(install.arch, install.arch)
+    calls: list[Call] = []
+    if install.total == 0:
+        created = {**says, "event": "config_created", "config_type": draw.one(scenario.CONFIG_TYPES)}
+        calls.append(_go("config_created", created, install, at, draw))
+    metrics = {
+        "total_deployments": install.total,
+        "weekly_deployments": min(install.total, 9),
+        "last_active_date": iso(at)[:10],
+        "error_rate": round(scenario.DEPLOYMENTS_FAIL * draw.between(0.5, 1.5), 4),
+    }
+    calls.append(_go("heartbeat", {**says, "os": system, "arch": arch, "metrics": metrics}, install, at + 400, draw))
+    for place in range(1 + int(draw.exponential(0.9))):
+        success = draw.share() >= scenario.DEPLOYMENTS_FAIL
+        files = max(1, round(draw.lognormal(6, 1)))
+        deployed = {**says, "event": "real_deployment", "os": system, "success": success, "file_count": files}
+        calls.append(_go("deployment", deployed, install, at + (place + 1) * round(draw.lognormal(4 * MINUTE, 0.7)), draw))
+    return calls[:room]
+
+
+def _go(kind: str, said: dict[str, Any], install: Install, at: int, draw: Draw) -> Call:
+    """Go writes a map with its keys sorted, and a time with up to nine digits of a second."""
+    moment = f"{iso(at)[:-1]}{round(draw.between(1, 999_999)):06d}".rstrip("0") + "Z"
+    inner = dict(sorted({**said, "timestamp": moment}.items()))
+    data = inner if said["version"] == "1.0.0" else {"data": inner}
+    agent = f"FlakeDrop/{said['version']}".encode()
+    headers: Headers = ((b"user-agent", agent), *_JSON, (b"accept-encoding", b"gzip"))
+    return Call(at + 120, "flakedrop", "/v1/events", _encode({"data": data, "type": kind}), headers, install.address)
+
+
+# --- Track-Skills -------------------------------------------------------------------------------------------------------------------------
+
+
+def trackskills(install: Install, at: int, room: int, story: Story) -> list[Call]:
+    """An agent at work calls some tools in a row. Most go through the JavaScript client; a shell script only says that it was called."""
+    draw = story.draw
+    calls, moment = [], at
+    for _ in range(min(room, 1 + int(draw.exponential(3)))):
+        said = _tool_call(install, draw)
+        moment += said["duration_ms"] + round(draw.lognormal(6 * SECOND, 0.8))
+        calls.append(Call(moment, "trackskills", "/api/track", _encode(said), _skills_headers(install, at), install.address))
+    return calls
+
+
+def _tool_call(install: Install, draw: Draw) -> dict[str, Any]:
+    tool, median, spread, failing = draw.one(scenario.TOOLS)
+    if install.habit < 0.2:
+        return {"tool_name": tool, "duration_ms": 100, "status": "success", "tool_category": "cms_ontology"}
+    length = round(draw.lognormal(median, spread))
+    said = {"tool_name": tool, "tool_category": "cms_ontology", "duration_ms": length, "status": "success"}
+    if draw.share() < scenario.TIMEOUTS:
+        return {**said, "duration_ms": 30_000, "status": "timeout", "error_type": "timeout", "error_message": None, "metadata": None}
+    if draw.share() < failing:
+        error, message = draw.one(scenario.TOOL_ERRORS)
+        return {**said, "status": "error", "error_type": error, "error_message": message, "metadata": None}
+    found = _encode({"params_keys": ["url", "depth"], "result_count": int(draw.exponential(12))}).decode()
+    return {**said, "error_type": None, "error_message": None, "metadata": found}
+
+
+def _skills_headers(install: Install, at: int) -> Headers:
+    if install.habit < 0.2:  # the script without a key
+        return (*_CURL, *_JSON, (b"authorization", b"Bearer"))
+    if install.habit < 0.4:
+        return (*_NODE, (b"mcp-session-id", f"{install.id[:18]}-{at // DAY}".encode()))
+    return (*_NODE, (b"authorization", f"Bearer cms_{install.id.replace('-', '')}".encode()))
+
+
+VISITS: dict[str, Callable[[Install, int, int, Story], list[Call]]] = {
+    "native": native,
+    "sonicjs": sonicjs,
+    "downloads": downloads,
+    "engagement": engagement,
+    "flakedrop": flakedrop,
+    "trackskills": trackskills,
+}

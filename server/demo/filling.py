@@ -1,0 +1,200 @@
+"""Tells the story to the server: a month of calls in the order of their arrival."""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from server.app import create_app
+from server.demo import population, scenario
+from server.demo.clients import VISITS, Call, Story
+from server.demo.in_process import Clock, running, send
+from server.demo.population import Draw, Install, Period
+from server.event import DAY, HOUR, MINUTE, LedgerEntry
+from server.settings import Settings
+from server.storage.engine import Store, open_store
+from server.storage.projects import ProjectError, create_project, hash_key
+from server.storage.tables import ApiKey, Project
+
+AT_ONCE = 256  # calls that are sent together
+WITHIN = HOUR  # of the story
+PICKED = ("shell", "trigger")  # kelp's properties by which the project's events are broken down
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a filling did. `sent` counts events by family, `ledger` what became of them, by the ledger's entries."""
+
+    slug: str
+    created: bool
+    days: int
+    calls: int
+    sent: dict[str, int]
+    ledger: dict[str, int]
+    seconds: float
+
+    @property
+    def events(self) -> int:
+        """All events that were sent."""
+        return sum(self.sent.values())
+
+    def __str__(self) -> str:
+        families = ", ".join(f"{name} {events:,}" for name, events in self.sent.items())
+        became = ", ".join(f"{events:,} {entry.replace('_', ' ')}" for entry, events in self.ledger.items() if events)
+        head = f"{self.events:,} events over {self.days} days into project {self.slug}, in {self.calls:,} requests and {self.seconds:.1f} s"
+        return f"{head}\n  sent      {families}\n  became    {became}"
+
+
+class _Before(NamedTuple):
+    project: int
+    created: bool
+    ledger: dict[str, int]
+
+
+async def fill(
+    settings: Settings,
+    *,
+    slug: str = "demo",
+    days: int = 30,
+    events: int = 20_000,
+    seed: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Summary:
+    """Fill a project with `events` believable events of the last `days` days; see the package for what they are.
+
+    The project is made where there is none. A second run adds as many again, from the same installs where the seed is the same.
+    `progress` is called with the events sent so far and their total. StoreError where the store cannot be opened or written,
+    ProjectError for a project that takes no such events, ValueError for less than one day or event.
+    """
+    if days < 1 or events < 1:
+        raise ValueError("a demo has at least one day and one event")
+    started = time.monotonic()
+    end = time.time_ns() // 1_000_000
+    period = Period(end - days * DAY, end)
+    before = await _prepare(settings, slug)
+    clock = Clock(period.start)
+    app = create_app(_unlimited(settings), clock=clock)
+    sent: Counter[str] = Counter({family.name: 0 for family in scenario.FAMILIES})
+    calls = 0
+    async with running(app):
+        if app.first_token is not None:
+            # Nobody looks for it here. The first real start makes another one, and shows it.
+            await ApiKey.delete().where(ApiKey.hash == hash_key(app.first_token))
+        for wave in _waves(tell(period, events, seed)):
+            await send(app, wave, slug=slug, clock=clock)
+            calls += len(wave)
+            for call in wave:
+                sent[call.family] += call.events
+            progress(sent.total(), events)
+    after = await _look(settings, before.project)
+    gained = {entry.value: after.get(entry.value, 0) - before.ledger.get(entry.value, 0) for entry in LedgerEntry}
+    return Summary(slug, before.created, days, calls, dict(sent), gained, time.monotonic() - started)
+
+
+def tell(period: Period, events: int, seed: int) -> Iterator[Call]:
+    """The calls of a period, in the order of their arrival, with exactly so many events. The same for the same arguments."""
+    story = Story(period, Draw(f"footfall {seed}", str(period.end)))
+    families = [_Teller(family, part, story) for family, part in zip(scenario.FAMILIES, _parts(events), strict=True)]
+    ahead: list[tuple[int, int, Call]] = []  # what arrives later than the day on which it was told
+    told = 0
+    for place, day in enumerate(period.days()):
+        for teller in families:
+            for call in teller.day(place, day):
+                heapq.heappush(ahead, (min(call.at, period.end), told, call))
+                told += 1
+        while ahead and (ahead[0][0] < day.end or day.end == period.end):
+            at, _, call = heapq.heappop(ahead)
+            yield call._replace(at=at)
+
+
+def _parts(events: int) -> list[int]:
+    return population.budget(events, [family.share for family in scenario.FAMILIES])
+
+
+class _Teller:
+    """One family's days: its installs, and how many events each day is to have."""
+
+    def __init__(self, family: scenario.Family, events: int, story: Story) -> None:
+        self._family = family
+        self._story = story
+        self._new = population.settle(family, events, story.period, story.draw)
+        self._there: list[Install] = []
+        self._budget = population.budget(events, population.day_weights(story.period, story.draw, first=0.6, last=1.1, launch=1.25))
+
+    def day(self, place: int, day: Period) -> Iterator[Call]:
+        """A day's calls, in no order."""
+        self._there += self._new[place]
+        left = self._budget[place]
+        crowd = population.crowd(self._there, day, self._family.stay, self._story.draw)
+        while left > 0:
+            for call in self._visit(next(crowd), day, left):
+                left -= call.events
+                yield call
+
+    def _visit(self, install: Install, day: Period, room: int) -> list[Call]:
+        at = population.when(self._early(day), install.zone, self._story.draw, install.kind)
+        if not install.met:
+            install.met, install.born = True, at
+        calls = VISITS[self._family.name](install, at, room, self._story)
+        install.total += len(calls)
+        return calls
+
+    def _early(self, day: Period) -> Period:
+        """The day, but for the present quarter of an hour: what begins then has mostly not ended yet."""
+        latest = self._story.period.end - 15 * MINUTE
+        return day if day.end <= latest else Period(day.start, max(day.start + 1, latest))
+
+
+def _waves(calls: Iterator[Call]) -> Iterator[list[Call]]:
+    """Calls in groups that are sent together: neighbours in time, and not too many."""
+    wave: list[Call] = []
+    for call in calls:
+        if wave and (len(wave) >= AT_ONCE or call.at - wave[0].at > WITHIN):
+            yield wave
+            wave = []
+        wave.append(call)
+    if wave:
+        yield wave
+
+
+def _unlimited(settings: Settings) -> Settings:
+    """The settings without what would hold up a month that passes in seconds; live watchers are not shown the past as news."""
+    return dataclasses.replace(settings, rate_limit=None, event_limit=None, max_queue=max(settings.max_queue, 20_000), redis_url=None)
+
+
+async def _prepare(settings: Settings, slug: str) -> _Before:
+    """See that the project is there, and takes what the demo sends."""
+    store = await open_store(settings)
+    try:
+        row = await Project.select().where(Project.slug == slug).first()
+        if row is None:
+            project = await create_project(slug, name="Demo" if slug == "demo" else "")
+            await Project.update({Project.dimensions: msgspec.json.encode(PICKED).decode()}).where(Project.id == project)
+            return _Before(project, True, {})
+        if row["archived_at"] is not None:
+            raise ProjectError(f"the project {slug} is archived; choose another")
+        if row["requires_key"] or row["lists_targets"] or row["rate_limit"] or row["event_limit"]:
+            raise ProjectError(f"the project {slug} wants keys, lists its targets or has limits of its own; choose another for the demo")
+        return _Before(int(row["id"]), False, await _ledger(store, int(row["id"])))
+    finally:
+        await store.close()
+
+
+async def _look(settings: Settings, project: int) -> dict[str, int]:
+    store = await open_store(settings)
+    try:
+        return await _ledger(store, project)
+    finally:
+        await store.close()
+
+
+async def _ledger(store: Store, project: int) -> dict[str, int]:
+    rows = await store.rows("SELECT entry, SUM(events) AS events FROM ledger WHERE project_id = {} GROUP BY entry", project)
+    return {row["entry"]: int(row["events"]) for row in rows}

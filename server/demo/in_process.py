@@ -1,0 +1,89 @@
+"""The whole server without a socket: its start and stop, and requests with a clock of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from server.demo.clients import Call
+from server.front import Front
+from server.storage.engine import StoreError
+
+_VERSIONS = {"version": "3.0", "spec_version": "2.4"}
+
+
+class Clock:
+    """The time of arrival of whatever arrives now, in epoch milliseconds. It never goes back."""
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+
+    def __call__(self) -> int:
+        return self._at
+
+    def forward(self, at: int) -> None:
+        self._at = max(self._at, at)
+
+
+@contextlib.asynccontextmanager
+async def running(app: Front) -> AsyncIterator[None]:
+    """The server between its start and its stop, by ASGI's lifespan protocol. Raises what kept it from starting."""
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    life = asyncio.create_task(app({"type": "lifespan", "asgi": _VERSIONS, "state": {}}, said.get, heard.put))
+    try:
+        await said.put({"type": "lifespan.startup"})
+        answer = asyncio.create_task(heard.get())
+        await asyncio.wait({answer, life}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done() or answer.result()["type"] != "lifespan.startup.complete":
+            answer.cancel()
+            raise app.failure or StoreError("the server could not start")
+        yield
+        await said.put({"type": "lifespan.shutdown"})
+        await life
+    finally:
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+
+
+async def send(app: Front, calls: Iterable[Call], *, slug: str, clock: Clock) -> None:
+    """Send calls at once, so that they share a commit. They arrive in their order, each at its own time.
+
+    StoreError where the server could not take one, through no fault of the client.
+    """
+    await asyncio.gather(*(_send(app, call, slug, clock) for call in calls))
+
+
+async def _send(app: Front, call: Call, slug: str, clock: Clock) -> None:
+    clock.forward(call.at)  # tasks begin in the order of their making, and a request's time is read before it first waits
+    said: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": call.body, "more_body": False}
+
+    async def hear(message: dict[str, Any]) -> None:
+        said.append(message)
+
+    await app(_scope(call, slug), receive, hear)
+    if said[0]["status"] >= 500:
+        raise StoreError(f"the server answered {said[0]['status']}: {said[-1].get('body', b'').decode(errors='replace')}")
+
+
+def _scope(call: Call, slug: str) -> dict[str, Any]:
+    path = f"/p/{slug}{call.path}"
+    return {
+        "type": "http",
+        "asgi": _VERSIONS,
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"footfall.example"), (b"content-length", b"%d" % len(call.body)), *call.headers],
+        "client": (call.address, 40_000),
+        "server": ("footfall.example", 80),
+    }

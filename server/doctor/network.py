@@ -1,0 +1,133 @@
+"""Where it listens, and whom it believes."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from server import __version__
+from server.doctor.finding import Finding
+from server.settings import Settings
+
+ANSWER_WITHIN = 1.0  # seconds
+SHORTEST_TOKEN = 16
+
+_NO_PROXY = (
+    "put a proxy that speaks HTTPS before it, and name the proxy's network, as in FOOTFALL_TRUSTED_PROXIES=private: "
+    "else all clients behind it look like one address and share one rate limit"
+)
+_ALL = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
+def port(settings: Settings) -> Iterator[Finding]:
+    """Whether the port is free, or Footfall is there already."""
+    where = f"{settings.host}:{settings.port}"
+    if settings.port > 65535:
+        yield Finding("problem", f"FOOTFALL_PORT is {settings.port}, and there is no port above 65535", "set FOOTFALL_PORT")
+        return
+    try:
+        taken = _taken(settings)
+    except OSError as error:
+        yield _unbindable(where, error)
+        return
+    if taken:
+        yield _served(settings, where)
+    else:
+        yield Finding("ok", f"{where} is free: no server runs there now")
+
+
+def _taken(settings: Settings) -> bool:
+    """Whether somebody listens there. OSError where nobody could."""
+    family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return True
+    return False
+
+
+def _unbindable(where: str, error: OSError) -> Finding:
+    if error.errno == errno.EACCES:
+        mend = "listen above 1023, behind a proxy, or give the service CAP_NET_BIND_SERVICE"
+        return Finding("problem", f"{where} cannot be listened on: ports below 1024 are for root", mend)
+    mend = "set FOOTFALL_HOST to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all of them"
+    return Finding("problem", f"{where} cannot be listened on: {error.strerror or error}", mend)
+
+
+def _served(settings: Settings, where: str) -> Finding:
+    health = _health(settings)
+    if health is None:
+        mend = f"set FOOTFALL_PORT to another one; `ss -ltnp 'sport = :{settings.port}'` says who it is"
+        return Finding("problem", f"{where} is taken by something that is no Footfall", mend)
+    version = health["version"]
+    if health["status"] != "ok":
+        mend = "its log says why, and perhaps the findings above"
+        return Finding("problem", f"Footfall {version} runs on {where}, but its store takes no writes", mend)
+    if version != __version__:
+        return Finding("warning", f"Footfall {version} runs on {where}, and this is {__version__}", "restart the server")
+    return Finding("ok", f"Footfall {version} runs on {where}, and takes events")
+
+
+def _health(settings: Settings) -> dict[str, Any] | None:
+    """What the server says of itself; None where nothing that listens there answers as Footfall does."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    url = httpx.URL(scheme="http", host=host, port=settings.port, path="/health")
+    try:
+        body = httpx.get(url, timeout=ANSWER_WITHIN, trust_env=False).json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return None
+    return body if isinstance(body, dict) and {"status", "version", "store", "queued"} <= body.keys() else None
+
+
+def address(settings: Settings) -> Iterator[Finding]:
+    """Who can reach it, whom it takes for whom, and what holds them back."""
+    if _is_loopback(settings.host):
+        hint = "" if settings.trusted_proxies else "behind a proxy on this machine, set FOOTFALL_TRUSTED_PROXIES=loopback"
+        yield Finding("ok", f"{settings.host} can be reached from this machine only", hint)
+    elif not settings.trusted_proxies:
+        shown = "all addresses of this machine" if settings.host in _ALL else settings.host
+        yield Finding("warning", f"it listens on {shown} and speaks no TLS, and FOOTFALL_TRUSTED_PROXIES names no proxy", _NO_PROXY)
+    yield from _proxies(settings)
+    yield from _limits(settings)
+    if settings.admin_token is not None and len(settings.admin_token) < SHORTEST_TOKEN:
+        what = f"FOOTFALL_ADMIN_TOKEN is shorter than {SHORTEST_TOKEN} characters"
+        yield Finding("warning", what, "make one with `openssl rand -hex 24`")
+
+
+def _proxies(settings: Settings) -> Iterator[Finding]:
+    header = settings.client_ip_header or "X-Forwarded-For"
+    if settings.client_ip_header and not settings.trusted_proxies:
+        what = f"FOOTFALL_CLIENT_IP_HEADER ({header}) is never believed, because FOOTFALL_TRUSTED_PROXIES names nobody"
+        yield Finding("problem", what, "name the proxy's networks in FOOTFALL_TRUSTED_PROXIES")
+    elif any(network.prefixlen == 0 for network in settings.trusted_proxies):
+        what = f"{header} is believed from any address: whoever reaches the port can claim to be anybody, and gets a rate limit for each"
+        mend = "name the proxy's networks in FOOTFALL_TRUSTED_PROXIES; `any` is for where only the proxy can reach the port"
+        yield Finding("warning", what, mend)
+    elif settings.trusted_proxies:
+        yield Finding("ok", f"{header} is believed from {', '.join(map(str, settings.trusted_proxies))}")
+
+
+def _limits(settings: Settings) -> Iterator[Finding]:
+    off = [
+        name
+        for name, limit in (("FOOTFALL_RATE_LIMIT", settings.rate_limit), ("FOOTFALL_EVENT_LIMIT", settings.event_limit))
+        if limit is None
+    ]
+    if off and not _is_loopback(settings.host):
+        yield Finding("warning", f"{' and '.join(off)} set no limit: one client can fill the disk", "leave it out for the default")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

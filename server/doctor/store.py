@@ -1,0 +1,166 @@
+"""The SQLite file, looked at without a trace.
+
+SQLite writes even where it only reads: opened with `mode=ro`, a database in WAL mode gets its `-shm` file made or written, and a
+`-wal` beside it. `readonly_shm` (which maps that file for reading, or builds the index in memory) and, where no such files are,
+`immutable` leave everything as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from server.doctor.finding import Finding, size
+from server.doctor.folder import command, read_only, store_files
+from server.event import MINUTE
+from server.event_id import received_at
+from server.settings import Settings
+from server.storage.engine import APP, migrations
+from server.storage.projects import ADMINS
+
+CHECK_FOR = 10.0  # seconds
+LARGE_WAL = 256 << 20  # after a commit it is cut to 64 MiB, unless somebody reads all the time
+
+_HEADER = b"SQLite format 3\0"
+_STEPS = 10_000  # of SQLite's machine, between two looks at the time
+_RESTORE = "stop the server, keep a copy of the data folder, and restore the last backup"
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """What can be said of the store, or why nothing can."""
+    path = settings.sqlite_path
+    if settings.database_url:
+        mend = "leave FOOTFALL_DATABASE_URL out for SQLite in the data folder"
+        yield Finding("problem", "PostgreSQL is not supported by this version", mend)
+    elif settings.data_dir.is_dir() and not os.access(settings.data_dir, os.X_OK):
+        return  # said of the folder already
+    elif not path.exists():
+        yield Finding("ok", "there is no database yet", "`footfall serve` makes it")
+    elif not path.is_file() or not os.access(path, os.R_OK):
+        mend = f"run this as the user who runs Footfall, or {command('sudo', 'chown', os.geteuid(), path)}"
+        yield Finding("problem", f"the database {path} cannot be read", mend)
+    else:
+        yield from _writable(settings)
+        yield from _file(path)
+
+
+def _writable(settings: Settings) -> Iterator[Finding]:
+    locked = [file for file in store_files(settings) if not os.access(file, os.W_OK)]
+    if read_only(settings.sqlite_path):
+        return  # said of the folder already
+    if locked:
+        mend = f"{command('sudo', 'chown', os.geteuid(), *locked)} and {command('chmod', '600', *locked)}"
+        yield Finding("problem", f"{locked[0]} cannot be written: events would be refused", mend)
+
+
+def _file(path: Path) -> Iterator[Finding]:
+    with path.open("rb") as file:
+        head = file.read(len(_HEADER))
+    if not head:
+        mend = "restore a backup if it should hold something; else `footfall serve` makes its tables"
+        yield Finding("warning", f"the database {path} is empty", mend)
+        return
+    if head != _HEADER:
+        yield Finding("problem", f"{path} is no SQLite database, or its beginning is damaged", _RESTORE)
+        return
+    uri = _uri(path)
+    if uri is None:
+        what = f"{path} was not closed, and its -shm file is missing: its last events are in {path.name}-wal"
+        yield Finding("warning", what, "keep the -wal file beside it; `footfall serve` takes in what it holds, and this can be asked again")
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=1.0)) as connection:
+            yield from _whole(connection, path)
+            yield from _migrated(connection, path)
+            yield from _wal(path)
+            yield from _contents(connection)
+    except sqlite3.Error as error:
+        yield Finding("problem", f"the database {path} cannot be read: {error}", _RESTORE)
+
+
+def _uri(path: Path) -> str | None:
+    """How to open the file without writing to it or beside it; None where that cannot be."""
+    wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    base = path.resolve().as_uri()
+    if wal.exists() and shm.exists():
+        return f"{base}?mode=ro&readonly_shm=1"
+    return None if wal.exists() and wal.stat().st_size else f"{base}?mode=ro&immutable=1"
+
+
+def _whole(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
+    """SQLite's own check of the file's structure, for as long as somebody who waits for it may like."""
+    deadline = time.monotonic() + CHECK_FOR
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
+    try:
+        said = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+        length = size(path.stat().st_size)
+        what = f"{CHECK_FOR:g} seconds of checking the database found nothing wrong; it is large ({length}), and not all was seen"
+        yield Finding("ok", what, f"to see all: {command('sqlite3', path, 'PRAGMA integrity_check')}")
+        return
+    finally:
+        connection.set_progress_handler(None, 0)
+    if said == ["ok"]:
+        yield Finding("ok", f"the database is whole ({size(path.stat().st_size)})")
+    else:
+        yield Finding("problem", f"the database {path} is damaged: {said[0]}", f"{_RESTORE}, or try {command('sqlite3', path, '.recover')}")
+
+
+def _migrated(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "migration" not in tables:
+        yield Finding("problem", f"{path} is a database of something else", "move it away, or set FOOTFALL_DATA_DIR")
+        return
+    done = {row[0] for row in connection.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))} if tables else set()
+    known = migrations()
+    if newer := sorted(done - {migration.id for migration in known}):
+        what = f"the store was written by a newer Footfall (migration {newer[-1]})"
+        yield Finding("problem", what, "install that version again, or restore a backup from before the upgrade")
+    elif waiting := [migration.name for migration in known if migration.id not in done]:
+        what = f"the store is older than this version: {', '.join(waiting)} {'has' if len(waiting) == 1 else 'have'} not run"
+        yield Finding("warning", what, "make a backup; then `footfall migrate`, or the next `footfall serve`, runs what is missing")
+    else:
+        yield Finding("ok", "the tables are up to date")
+
+
+def _wal(path: Path) -> Iterator[Finding]:
+    wal = path.with_name(f"{path.name}-wal")
+    length = wal.stat().st_size if wal.exists() else 0
+    if length > LARGE_WAL:
+        mend = "something reads without an end, such as a copy of the file or an open `sqlite3`: end that, or restart the server"
+        yield Finding("warning", f"{wal} has grown to {size(length)}", mend)
+
+
+def _contents(connection: sqlite3.Connection) -> Iterator[Finding]:
+    try:
+        (projects,) = connection.execute("SELECT count(*) FROM project WHERE archived_at IS NULL").fetchone()
+        keys = dict(connection.execute("SELECT project_id = ?, count(*) FROM api_key WHERE revoked_at IS NULL GROUP BY 1", (ADMINS,)))
+        (newest,) = connection.execute("SELECT max(id) FROM event").fetchone()
+    except sqlite3.OperationalError:
+        return  # tables of another version: that was said
+    ours, admins = keys.get(0, 0), keys.get(1, 0)
+    yield Finding("ok", f"{_count(projects, 'project')}, {_count(ours, 'key')}, {_count(admins, 'admin')}; {_last(newest)}")
+    if not admins:
+        yield Finding("ok", "nobody can log in yet", "the next `footfall serve` makes an admin token, and shows it once")
+    if newest is not None and received_at(newest) > time.time() * 1000 + 5 * MINUTE:
+        what = f"the newest event arrived in the future ({_moment(newest)}): the clock is wrong, or was"
+        yield Finding("warning", what, "set the clock; what is filed in the future stays there until that day")
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _last(newest: int | None) -> str:
+    return "no events yet" if newest is None else f"the last event arrived on {_moment(newest)}"
+
+
+def _moment(event: int) -> str:
+    return datetime.fromtimestamp(received_at(event) / 1000, UTC).strftime("%Y-%m-%d at %H:%M UTC")

@@ -1,0 +1,394 @@
+"""Something is wrong with an installation, and `footfall doctor` says what, and how to mend it. It never makes it worse."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server import doctor
+from server.doctor import Finding, examine, folder, machine
+from server.doctor import store as store_checks
+from server.event import DAY
+from server.event_id import first_id
+from server.settings import Settings, bundled, load
+from server.storage.engine import open_store, server_secret
+from server.storage.projects import create_project, ensure_admin, ensure_default
+
+NOBODY = 65534
+
+
+def settings_of(data: Path, **env: str) -> Settings:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return load({"FOOTFALL_DATA_DIR": str(data), "FOOTFALL_PORT": str(port), **{f"FOOTFALL_{name}": value for name, value in env.items()}})
+
+
+async def make_store(settings: Settings) -> None:
+    """What `footfall serve` leaves behind."""
+    store = await open_store(settings)
+    server_secret(settings)
+    await ensure_default()
+    await create_project("demo")
+    await ensure_admin(None)
+    await store.close()
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> Settings:
+    settings = settings_of(tmp_path / "data")
+    await make_store(settings)
+    return settings
+
+
+def everything_in(path: Path) -> dict[Path, tuple[int, int, bytes]]:
+    """Each file below a folder with its mode, when it was changed, and what it holds."""
+    files = sorted(path.rglob("*"))
+    return {file: (file.stat().st_mode, file.stat().st_mtime_ns, file.read_bytes() if file.is_file() else b"") for file in files}
+
+
+async def ask(settings: Settings) -> list[Finding]:
+    """The findings; and see that looking left no trace."""
+    above = settings.data_dir.parent
+    before = everything_in(above)
+    findings = await examine(settings)
+    assert everything_in(above) == before
+    return findings
+
+
+def heard(findings: list[Finding], level: str, *words: str) -> Finding:
+    """The finding of that level that has all of the words in it."""
+    for finding in findings:
+        if finding.level == level and all(word in f"{finding.what} {finding.mend}" for word in words):
+            return finding
+    raise AssertionError(f"no {level} with {words} among:\n" + "\n".join(map(str, findings)))
+
+
+def problems(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.level == "problem"]
+
+
+# --- nothing is wrong ---------------------------------------------------------------------------------------------------------------------
+
+
+async def test_before_the_first_start_it_says_what_serve_will_make_and_makes_nothing(tmp_path: Path) -> None:
+    findings = await ask(settings_of(tmp_path / "not" / "there"))
+    assert problems(findings) == []
+    for what in ("data folder", "secret", "database"):
+        assert "footfall serve" in heard(findings, "ok", what, "yet").mend
+    assert everything_in(tmp_path) == {}
+
+
+async def test_a_store_that_is_well_is_said_to_be_so(served: Settings) -> None:
+    findings = await ask(served)
+    assert problems(findings) == []
+    for what in ("is whole", "tables are up to date", "2 projects, 0 keys, 1 admin; no events yet", "for its owner only", "is free"):
+        heard(findings, "ok", what)
+
+
+def test_beside_a_server_that_runs_it_asks_how_that_one_is(server: Any) -> None:
+    server.client.post("/dl/peon")
+    said = server.footfall("doctor")
+    assert said.returncode == 0, said.stdout
+    assert f"runs on 127.0.0.1:{server.port}, and takes events" in said.stdout
+    assert "database is whole" in said.stdout
+    assert server.client.post("/dl/peon").status_code == 202
+
+
+async def test_a_store_in_use_is_read_without_a_trace(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.client.post("/dl/peon")
+    monkeypatch.setattr(store_checks, "LARGE_WAL", 1)
+    findings = await ask(settings_of(server.folder / "data"))
+    assert problems(findings) == []
+    heard(findings, "ok", "1 project", "the last event arrived on")
+    heard(findings, "warning", "-wal has grown to", "restart the server")
+
+
+async def test_after_a_crash_the_store_is_read_as_the_next_start_will_find_it(server: Any) -> None:
+    server.client.post("/dl/peon")
+    server.kill()
+    settings = settings_of(server.folder / "data")
+    findings = await ask(settings)
+    assert problems(findings) == []
+    heard(findings, "ok", "the last event arrived on")
+
+    settings.sqlite_path.with_name("footfall.sqlite3-shm").unlink()
+    heard(await ask(settings), "warning", "was not closed", "keep the -wal file")
+
+
+# --- the store ----------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_damaged_store_is_a_problem_and_a_backup_mends_it(served: Settings) -> None:
+    with served.sqlite_path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 16_384)
+    heard(await ask(served), "problem", "database", "restore the last backup")
+
+
+@pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + b"\0" * 84, b"SQLite format 3\0"])
+async def test_a_file_that_is_no_store_is_a_problem(served: Settings, content: bytes) -> None:
+    served.sqlite_path.write_bytes(content)
+    heard(await ask(served), "problem", "footfall.sqlite3", "restore the last backup")
+
+
+async def test_an_empty_file_is_a_warning(served: Settings) -> None:
+    served.sqlite_path.write_bytes(b"")
+    heard(await ask(served), "warning", "is empty", "restore a backup")
+
+
+async def test_the_database_of_another_program_is_a_problem(served: Settings) -> None:
+    served.sqlite_path.unlink()
+    change(served, "CREATE TABLE bookmarks (id INTEGER PRIMARY KEY)")
+    heard(await ask(served), "problem", "something else", "FOOTFALL_DATA_DIR")
+
+
+async def test_a_store_of_a_newer_version_is_a_problem(served: Settings) -> None:
+    change(served, "INSERT INTO migration (name, app_name) VALUES ('2999-01-01T00:00:00:000000', 'footfall')")
+    heard(await ask(served), "problem", "newer Footfall", "2999-01-01", "restore a backup")
+
+
+async def test_a_store_of_an_older_version_waits_for_its_migrations(served: Settings) -> None:
+    change(served, "DELETE FROM migration")
+    heard(await ask(served), "warning", "older", "footfall_0001_initial", "footfall migrate")
+
+
+async def test_an_event_from_the_future_tells_of_a_wrong_clock(served: Settings) -> None:
+    day_after_tomorrow = first_id(round(time.time() * 1000) + 2 * DAY)
+    change(
+        served,
+        "INSERT INTO event (id, project_id, name_id, context_id, occurred_at, outcome) VALUES (?, 1, 1, 1, 0, 0)",
+        day_after_tomorrow,
+    )
+    heard(await ask(served), "warning", "newest event arrived in the future", "set the clock")
+
+
+async def test_a_large_store_is_checked_for_so_long_and_no_longer(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_checks, "CHECK_FOR", 0)
+    monkeypatch.setattr(store_checks, "_STEPS", 1)
+    findings = await ask(served)
+    assert problems(findings) == []
+    heard(findings, "ok", "not all was seen", "PRAGMA integrity_check")
+    heard(findings, "ok", "tables are up to date")
+
+
+async def test_nobody_can_log_in_until_the_next_start_makes_a_token(served: Settings) -> None:
+    change(served, "DELETE FROM api_key")
+    heard(await ask(served), "ok", "nobody can log in yet", "admin token")
+
+
+def change(settings: Settings, sql: str, *arguments: Any) -> None:
+    with contextlib.closing(sqlite3.connect(settings.sqlite_path, isolation_level=None)) as connection:
+        connection.execute(sql, arguments)
+
+
+# --- the folder and the secret ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("modes", "level", "words"),
+    [
+        ({"": 0o755, "footfall.sqlite3": 0o644}, "problem", ("everybody on this machine may read", "chmod 600")),
+        ({"": 0o750, "footfall.sqlite3": 0o640}, "warning", ("its group may read", "chmod 600")),
+        ({"": 0o777}, "problem", ("everybody on this machine may write", "chmod 700")),
+        ({"secret": 0o644}, "problem", ("others may read or change the secret", "0644", "chmod 600")),
+    ],
+)
+async def test_what_others_may_read_or_change_is_said(served: Settings, modes: dict[str, int], level: str, words: tuple[str, ...]) -> None:
+    for name, mode in modes.items():
+        (served.data_dir / name).chmod(mode)
+    heard(await ask(served), level, *words)
+    served.data_dir.chmod(0o700)
+    if "secret" not in modes:  # nobody gets through a closed folder
+        assert problems(await ask(served)) == []
+
+
+async def test_a_store_without_its_secret_is_a_problem_because_no_install_would_be_known_again(served: Settings) -> None:
+    (served.data_dir / "secret").unlink()
+    heard(await ask(served), "problem", "is missing", "FOOTFALL_SECRET")
+
+
+async def test_a_secret_that_is_none_is_a_problem(served: Settings) -> None:
+    (served.data_dir / "secret").write_text("short\n")
+    heard(await ask(served), "problem", "no usable secret", "restore it from a backup")
+
+
+async def test_a_secret_in_the_settings_needs_no_file_but_should_not_differ_from_one(served: Settings) -> None:
+    kept = (served.data_dir / "secret").read_text().strip()
+    heard(await ask(settings_of(served.data_dir, SECRET=kept)), "ok", "FOOTFALL_SECRET")
+    findings = await ask(settings_of(served.data_dir, SECRET="another-secret-of-mine"))
+    heard(findings, "warning", "FOOTFALL_SECRET is not the secret in", "not recognised")
+    assert "another-secret-of-mine" not in str(findings)
+    assert kept not in str(findings)
+
+
+async def test_a_file_in_the_place_of_the_data_folder_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("mine")
+    heard(await ask(settings_of(tmp_path / "data")), "problem", "is no folder", "FOOTFALL_DATA_DIR")
+    assert heard(await ask(settings_of(tmp_path / "data" / "below")), "problem", "cannot be made")
+
+
+@pytest.mark.parametrize(("free", "level"), [(50 << 20, "problem"), (500 << 20, "warning"), (8 << 30, "warning"), (50 << 30, "ok")])
+async def test_a_disk_that_fills_up_is_noticed(served: Settings, monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
+    usage = shutil.disk_usage("/")._replace(total=100 << 30, free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    heard(await ask(served), level, "free on the disk")
+
+
+async def test_a_network_filesystem_is_a_problem(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/export {tmp_path} nfs4 rw 0 0\n")
+    monkeypatch.setattr(folder, "_MOUNTS", mounts)
+    heard(await ask(served), "problem", "network filesystem (nfs4)", "FOOTFALL_DATA_DIR")
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A folder that every user can get to; pytest's own is for one only."""
+    path = Path(tempfile.mkdtemp(prefix="footfall-doctor-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def ask_as_somebody_else(settings: Settings) -> list[Finding]:
+    """The findings of a user who is neither the owner nor root, for whom permissions count."""
+    # Somebody else may not even be able to read Python's own files: so all is loaded, by looking once, before root becomes nobody.
+    program = f"""
+import asyncio, json, os
+from server.doctor import examine
+from server.settings import load
+asyncio.run(examine(load(os.environ)))
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid({NOBODY})
+    os.setuid({NOBODY})
+print(json.dumps(asyncio.run(examine(load(os.environ)))))
+"""
+    env = {**os.environ, "FOOTFALL_DATA_DIR": str(settings.data_dir), "FOOTFALL_PORT": str(settings.port)}
+    said = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 0, said.stderr
+    return [Finding(*finding) for finding in json.loads(said.stdout)]
+
+
+async def test_a_folder_that_cannot_be_written_is_a_problem(open_path: Path) -> None:
+    settings = settings_of(open_path / "data")
+    await make_store(settings)
+    settings.data_dir.chmod(0o555)
+    settings.sqlite_path.chmod(0o444)
+    before = everything_in(open_path)
+    findings = ask_as_somebody_else(settings)
+    settings.data_dir.chmod(0o755)
+    heard(findings, "problem", "data folder", "cannot be written", "chown")
+    heard(findings, "problem", "events would be refused", "chmod 600")
+    heard(findings, "ok", "database is whole")
+    settings.data_dir.chmod(0o555)
+    assert everything_in(open_path) == before
+
+
+async def test_a_folder_of_somebody_else_is_a_problem_and_no_crash(open_path: Path) -> None:
+    settings = settings_of(open_path / "data")
+    await make_store(settings)
+    settings.data_dir.chmod(0o000)
+    findings = ask_as_somebody_else(settings)
+    settings.data_dir.chmod(0o700)
+    heard(findings, "problem", "data folder", "cannot be written", "chown")
+
+
+def test_a_folder_that_cannot_be_made_is_a_problem(open_path: Path) -> None:
+    open_path.chmod(0o555)
+    findings = ask_as_somebody_else(settings_of(open_path / "data"))
+    open_path.chmod(0o755)
+    heard(findings, "problem", "is not there, and cannot be made", "sudo install -d -m 700")
+
+
+# --- the machine --------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_few_open_files_are_a_warning(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
+    heard(await ask(served), "warning", "256 files", "ulimit -n")
+
+
+async def test_little_memory_is_a_warning(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(f"{64 << 20}\n")
+    monkeypatch.setattr(machine, "_MEMORY_LIMIT", limit)
+    heard(await ask(served), "warning", "only 64.0 MiB of memory")
+
+
+@pytest.mark.parametrize(("year", "level"), [(1970, "problem"), (2024, "warning")])
+async def test_a_clock_that_is_behind_is_noticed(served: Settings, monkeypatch: pytest.MonkeyPatch, year: int, level: str) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: round((year - 1970 + 0.1) * 365.25 * DAY * 1_000_000))
+    heard(await ask(served), level, f"the clock says {year}", "timedatectl")
+
+
+async def test_running_as_root_is_mentioned(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(machine, "_CONTAINER_SIGNS", ())
+    heard(await ask(served), "warning", "as root")
+
+
+async def test_an_old_sqlite_is_a_problem(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    heard(await ask(served), "problem", "SQLite is older than 3.35")
+
+
+async def test_without_a_built_dashboard_the_rest_works(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "bundled", lambda name: tmp_path if name == "static" else bundled(name))
+    heard(await ask(served), "warning", "without the dashboard")
+    (tmp_path / "package.json").touch()
+    heard(await ask(served), "warning", "dashboard is not built", "npm run build")
+
+
+async def test_a_check_that_breaks_is_a_finding_too(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Settings) -> Iterator[Finding]:
+        yield Finding("ok", "so far so good")
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(doctor, "CHECKS", (("the moon", broken), *doctor.CHECKS))
+    findings = await ask(served)
+    heard(findings, "problem", "the moon cannot be examined", "unforeseen")
+    heard(findings, "ok", "database is whole")
+
+
+# --- the network --------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_port_that_something_else_has_is_a_problem(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "data")
+    with socket.create_server(("127.0.0.1", settings.port)):
+        heard(await ask(settings), "problem", "no Footfall", "FOOTFALL_PORT")
+
+
+@pytest.mark.parametrize(
+    ("env", "level", "words"),
+    [
+        ({"HOST": "192.0.2.1"}, "problem", ("192.0.2.1", "cannot be listened on", "FOOTFALL_HOST")),
+        ({"PORT": "70000"}, "problem", ("no port above 65535",)),
+        ({"HOST": "0.0.0.0"}, "warning", ("all addresses", "FOOTFALL_TRUSTED_PROXIES=private", "share one rate limit")),
+        ({"HOST": "0.0.0.0", "RATE_LIMIT": "off"}, "warning", ("FOOTFALL_RATE_LIMIT", "no limit")),
+        ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "any"}, "warning", ("believed from any address", "FOOTFALL_TRUSTED_PROXIES")),
+        ({"TRUSTED_PROXIES": "private", "CLIENT_IP_HEADER": "Fly-Client-IP"}, "ok", ("fly-client-ip is believed from", "10.0.0.0/8")),
+        ({"ADMIN_TOKEN": "hunter2"}, "warning", ("FOOTFALL_ADMIN_TOKEN", "openssl rand")),
+        ({"DATABASE_URL": "postgresql://me:hunter2@db/footfall"}, "problem", ("PostgreSQL", "FOOTFALL_DATABASE_URL")),
+    ],
+)
+async def test_settings_that_lead_to_trouble_are_named(tmp_path: Path, env: dict[str, str], level: str, words: tuple[str, ...]) -> None:
+    findings = await ask(settings_of(tmp_path / "data", **env))
+    heard(findings, level, *words)
+    assert "hunter2" not in str(findings)
