@@ -4,7 +4,7 @@
 # folder is touched.
 
 PYTHON ?= python3
-WORKERS ?= 0
+WORKERS ?= 2
 TEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -73,13 +73,13 @@ demo: $(READY) ## the same with a few weeks of made-up events to look at
 
 install: $(READY_DEV) ## everything that the targets below need
 
-test: $(READY_DEV) ## all tests; WORKERS=2 runs them side by side, TEST_ARGS="-k counts" picks some
+test: $(READY_DEV) ## all tests; WORKERS=0 runs them one by one, TEST_ARGS="-k counts" picks some
 	@.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup) $(TEST_ARGS)
 
 check: $(READY_DEV) ## style, types, and which part may import which
 	@failed=0; \
 	.venv/bin/python -m ruff check --output-format concise || failed=1; \
-	.venv/bin/python -m ruff format --check || failed=1; \
+	.venv/bin/python -m ruff format --check --output-format concise || failed=1; \
 	.venv/bin/python -m mypy server tests $(if $(wildcard bench/*.py),bench) || failed=1; \
 	.venv/bin/lint-imports --no-logo || failed=1; \
 	exit $$failed

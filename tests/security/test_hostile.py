@@ -117,7 +117,7 @@ def wrong_types() -> Iterator[tuple[str, str, Any]]:
         inner = body[0] if isinstance(body, list) else body.get("data", body)
         for field in inner:
             for value in (None, 5, True, [], {}, [CANARY], {CANARY: CANARY}, "", CANARY * 1_000):
-                if isinstance(value, str) and len(value) > 100 and field in ("properties",):
+                if isinstance(value, str) and len(value) > 100 and field == "properties":
                     continue
                 yield route, field, value
 
@@ -126,7 +126,7 @@ def test_a_field_of_the_wrong_type_is_named_and_its_value_not_repeated(hostile: 
     for route, field, value in wrong_types():
         body = json.loads(json.dumps(GOOD[route]))
         inner = body[0] if isinstance(body, list) else body.get("data", body)
-        if isinstance(inner[field], type(value)) and value not in ("",):
+        if isinstance(inner[field], type(value)) and value != "":
             continue
         inner[field] = value
         answer = hostile.client.post(route, json=body)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from piccolo.table import Table
 
 from server.settings import Settings, bundled
 from server.storage import engine, tables
@@ -102,9 +103,5 @@ def test_the_folder_holds_nothing_but_migrations() -> None:
 
 
 def test_every_table_is_bound_to_the_store_that_was_opened() -> None:
-    known = {
-        value
-        for value in vars(tables).values()
-        if isinstance(value, type) and issubclass(value, tables.Table) and value is not tables.Table
-    }
+    known = {value for value in vars(tables).values() if isinstance(value, type) and issubclass(value, Table) and value is not Table}
     assert known == set(engine.TABLES)

@@ -1,0 +1,209 @@
+"""From what a client sent to what is kept of it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from server.event import DAY, MINUTE, Context, Environment, Incoming, InstallReport, Outcome
+from server.ingest.privacy import Privacy, conversion
+
+PRIVACY = Privacy(b"a secret of the server's own")
+NOW = 1_765_274_400_000
+INSTALL = "3f2b8c1e-9a4d-4f7b-8a21-5d0c9b7e6f10"
+CONTEXT = Context(environment=Environment.PERSON, reason="a terminal", dialect="sonicjs", os="darwin", runtime="node v20.10", version="2.1.0")
+
+
+def kept(*, picked: tuple[str, ...] = (), **fields):
+    incoming = Incoming(**{"name": "installation_started", "install": INSTALL, "context": CONTEXT, **fields})
+    return PRIVACY.event(incoming, id=42, project=7, dialect="sonicjs", received_at=NOW, picked=picked)
+
+
+def properties(**fields):
+    return msgspec.json.decode(kept(properties=fields).properties or "null")
+
+
+def test_an_ordinary_event_is_kept_as_it_is():
+    said = {"os": "darwin", "nodeVersion": "v20.10", "packageManager": "npm"}
+    event = kept(properties=said, occurred_at=NOW - 5, outcome=Outcome.SUCCESS, duration_us=12, target=("template", "starter"))
+    assert (event.id, event.project, event.name, event.occurred_at, event.skewed) == (42, 7, "installation_started", NOW - 5, False)
+    assert (event.context, event.outcome, event.duration_us, event.target) == (CONTEXT, Outcome.SUCCESS, 12, ("template", "starter"))
+    assert event.properties == '{"os":"darwin","nodeVersion":"v20.10","packageManager":"npm"}'
+    assert event.install == PRIVACY.install(7, INSTALL)
+    assert (event.session, event.mark, event.viewer) == (None, None, None)
+
+
+def test_ordinary_events_take_the_short_way(monkeypatch):
+    monkeypatch.setattr(conversion, "_scrubbed", lambda incoming: pytest.fail("the long way"))
+    kept(properties={"os": "darwin", "nodeVersion": "v20.10", "packageManager": "npm"})
+    kept(properties={"command": "build", "flags": ["--watch", "--minify"], "durationMs": 12.5, "nested": {"cached": True}}, session="8d1f-77", id="m-1")
+    kept(properties={}, target=("pack", "peon"), error_type="TypeError", error_message="x is not a function\n    at build.js:12:5\n\tat run.js:3")
+
+
+def test_identifiers_become_hashes():
+    event = kept(session="session-1", id="message-1", debounce="viewer-1", target=("snippet", "s1"))
+    assert event.session == PRIVACY.session(7, "session-1")
+    assert event.mark == PRIVACY.mark(7, "sonicjs", "message-1")
+    assert event.viewer == PRIVACY.viewer(7, "snippet", "s1", "viewer-1")
+    assert kept(install=None).install is None
+
+
+def test_a_viewer_without_a_target_looks_at_the_event_itself():
+    assert kept(debounce="viewer-1", name="a").viewer != kept(debounce="viewer-1", name="b").viewer
+
+
+@pytest.mark.parametrize(
+    ("said", "believed", "skewed"),
+    [
+        (None, NOW, False),
+        (NOW, NOW, False),
+        (NOW + 5 * MINUTE, NOW + 5 * MINUTE, False),
+        (NOW + 5 * MINUTE + 1, NOW, True),
+        (NOW - 30 * DAY, NOW - 30 * DAY, False),
+        (NOW - 30 * DAY - 1, NOW, True),
+        (0, NOW, True),
+        (-1, NOW, True),
+        (10**30, NOW, True),
+    ],
+)
+def test_a_clock_is_believed_within_bounds(said, believed, skewed):
+    event = kept(occurred_at=said)
+    assert (event.occurred_at, event.skewed) == (believed, skewed)
+
+
+def test_text_is_scrubbed_wherever_it_stands():
+    event = kept(
+        name="opened /home/alice/x",
+        target=("file", "/home/alice/x"),
+        error_type="/home/alice/x.js",
+        error_message="no /home/alice/x",
+        context=msgspec.structs.replace(CONTEXT, os="linux alice@example.com", runtime="/home/alice/bin/node", package_manager="token=abc"),
+        properties={"cwd": "/home/alice/x", "/home/alice/y": 1},
+    )
+    assert (event.name, event.target, event.error_type, event.error_message) == ("opened ~/x", ("file", "~/x"), "~/x.js", "no ~/x")
+    assert (event.context.os, event.context.runtime, event.context.package_manager) == ("linux [email]", "~/bin/node", "token=[secret]")
+    assert (event.context.reason, event.context.version) == ("a terminal", "2.1.0")
+    assert event.properties == '{"cwd":"~/x","~/y":1}'
+
+
+def test_versions_of_four_numbers_are_versions():
+    event = kept(context=Context(version="10.0.0.1", os="11.2.3.4"), properties={"appVersion": "1.2.3.4", "peer": "1.2.3.4"})
+    assert (event.context.version, event.context.os) == ("10.0.0.1", "11.2.3.4")
+    assert event.properties == '{"appVersion":"1.2.3.4","peer":"[ip]"}'
+
+
+@pytest.mark.parametrize("raw", [INSTALL, "user-7781", 'say "x"', "back\\slash", "  spaced  ", "ünïque-id"])
+def test_raw_identifiers_do_not_stay_in_text(raw):
+    event = kept(
+        install=raw,
+        name=f"by {raw}",
+        target=("install", raw),
+        error_message=f"{raw.upper()} failed: {raw}",
+        context=Context(version=f"1+{raw}"),
+        properties={"a": f"x{raw}y", raw: [{"deep": raw}], "json": msgspec.json.encode({"id": raw}).decode()},
+    )
+    assert (event.name, event.target, event.error_message, event.context.version) == ("by [id]", ("install", "[id]"), "[id] failed: [id]", "1+[id]")
+    assert event.properties == '{"a":"x[id]y","[id]":[{"deep":"[id]"}],"json":"{\\"id\\":\\"[id]\\"}"}'
+
+
+def test_a_raw_identifier_may_be_a_number():
+    assert kept(install="12345678", properties={"user": 12345678, "n": 12345678, "m": 1234}).properties == '{"user":"[removed]","n":"[id]","m":1234}'
+
+
+def test_short_identifiers_are_words_like_others():
+    assert kept(install="start", properties={"phase": "start"}).properties == '{"phase":"start"}'
+
+
+def test_sessions_and_event_ids_and_viewers_are_identifiers_too():
+    event = kept(session="session-1", id="message-1", debounce="viewer-1", properties={"a": "session-1 message-1 viewer-1"})
+    assert event.properties == '{"a":"[id] [id] [id]"}'
+
+
+def test_messages_are_cut_after_scrubbing():
+    event = kept(error_message="/home/alice/x " * 500, error_type="T" * 500)
+    assert event.error_message == ("~/x " * 500)[:1000]
+    assert event.error_type == "T" * 200
+    assert kept(error_message="m" * 3000).error_message == "m" * 1000
+    assert kept(error_message="m " * 500).error_message == "m " * 500
+
+
+@pytest.mark.parametrize("offset", range(40))
+def test_no_half_secret_stays_at_the_cut(offset):
+    secret = "ghp_" + "A1b2" * 9
+    filler = "password=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa "  # shrinks, so that the cut comes into view
+    before = (filler * 60)[: 4000 - len(secret) + offset - 1] + " "
+    message = kept(error_message=f"{before}{secret} and so on").error_message
+    assert "ghp_" not in message
+    assert "A1b2" not in message
+
+
+def test_control_characters_do_not_stay():
+    event = kept(error_message="a\x00b\tc\nd\x1b[31me", properties={"a": "x\x00\x07y\ud83dz\n", "b\x01": 1})
+    assert event.error_message == "a\ufffdb\tc\nde"
+    assert event.properties == '{"a":"x\ufffd\ufffdy\ufffdz\\n","b\ufffd":1}'
+
+
+def test_no_properties_are_none():
+    assert kept(properties={}).properties is None
+
+
+def test_picked_properties_are_text():
+    said = {"a": "x" * 100, "b": True, "c": 1.5, "d": None, "e": [1], "f": 7, "g": "/home/alice/x"}
+    assert kept(picked=("f", "a", "b", "c", "d", "e", "g", "missing"), properties=said).picked == (
+        ("f", "7"),
+        ("a", "x" * 64),
+        ("b", "true"),
+        ("c", "1.5"),
+        ("g", "~/x"),
+    )
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**5000), float("nan"), float("inf"), "\ud800", {"\udfff": 1}, {"a": {1: 2}}, (1, 2), b"raw", {1, 2}], ids=lambda value: type(value).__name__)
+def test_odd_values_are_kept_somehow(value):
+    assert isinstance(properties(a=value), dict)
+
+
+def test_the_deepest_nesting_is_cut():
+    deep: object = "x"
+    for _ in range(5000):
+        deep = [deep]
+    assert "…" in str(properties(a=deep))
+
+
+def test_the_incoming_event_is_not_changed():
+    incoming = Incoming(name="x", properties={"a": "/home/alice/x"})
+    PRIVACY.event(incoming, id=1, project=7, dialect="native", received_at=NOW, picked=())
+    assert incoming.properties == {"a": "/home/alice/x"}
+
+
+YEARS_AGO = NOW - 3000 * DAY
+LATE = NOW + 5 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "kept_first", "kept_last"),
+    [
+        (None, None, NOW, NOW),
+        (None, NOW - 9, NOW - 9, NOW - 9),
+        (YEARS_AGO, None, YEARS_AGO, NOW),
+        (YEARS_AGO, NOW - 9, YEARS_AGO, NOW - 9),
+        (NOW - 5, NOW - 9, NOW - 5, NOW - 5),
+        (LATE, LATE, LATE, LATE),
+        (LATE + 1, LATE + 1, NOW, NOW),
+        (YEARS_AGO, LATE + 1, YEARS_AGO, NOW),
+        (0, NOW - 9, NOW, NOW),  # 1970 is a clock that was never set
+        (946_684_799_999, NOW, NOW, NOW),
+        (946_684_800_000, NOW, 946_684_800_000, NOW),
+        (YEARS_AGO, 0, YEARS_AGO, NOW),
+    ],
+)
+def test_the_times_of_an_install_are_believed_if_they_can_be(first, last, kept_first, kept_last):
+    report = InstallReport(install=INSTALL, first_seen=first, last_seen=last, context=CONTEXT)
+    install = PRIVACY.install_report(report, project=7, received_at=NOW)
+    assert (install.first_seen, install.last_seen) == (kept_first, kept_last)
+    assert (install.id, install.project, install.context) == (PRIVACY.install(7, INSTALL), 7, CONTEXT)
+
+
+def test_the_context_of_an_install_is_scrubbed():
+    report = InstallReport(install=INSTALL, context=Context(os=f"linux {INSTALL}", runtime="/home/alice/node"))
+    install = PRIVACY.install_report(report, project=7, received_at=NOW)
+    assert (install.context.os, install.context.runtime) == ("linux [id]", "~/node")

@@ -1,0 +1,75 @@
+"""Identifiers become keyed hashes: the same everywhere it should be the same, and nowhere else."""
+
+from __future__ import annotations
+
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from server.ingest.privacy import Privacy
+from server.ingest.privacy.hashes import keyed, number
+
+SECRET = b"a secret of the server's own"
+PRIVACY = Privacy(SECRET)
+
+
+def signed(key: bytes, message: bytes) -> int:
+    return int.from_bytes(hmac.digest(key, message, "sha256")[:8], "big", signed=True)
+
+
+@given(st.binary(max_size=200), st.binary(max_size=20), st.binary(max_size=300))
+def test_the_prepared_hmac_is_hmac(key, prefix, message):
+    assert keyed(key, prefix)(message) == hmac.digest(key, prefix + message, "sha256")
+
+
+def test_a_project_has_a_key_of_its_own():
+    assert PRIVACY.project_key(7) == hmac.digest(SECRET, b"footfall/project/7", "sha256")
+    assert len({PRIVACY.project_key(project) for project in range(100)}) == 100
+
+
+def test_an_install_is_the_first_64_bits_under_its_projects_key():
+    assert PRIVACY.install(7, "abc") == signed(PRIVACY.project_key(7), b"install\0abc")
+    assert PRIVACY.session(7, "abc") == signed(PRIVACY.project_key(7), b"session\0abc")
+    assert PRIVACY.mark(7, "native", "abc") == signed(PRIVACY.project_key(7), b"mark\0native\0abc")
+
+
+@given(st.text())
+def test_every_text_has_a_number_that_a_store_can_hold(raw):
+    for value in (PRIVACY.install(1, raw), PRIVACY.viewer(1, raw, raw, raw), PRIVACY.address(raw, 20_000)):
+        assert -(2**63) <= value < 2**63
+
+
+def test_half_of_a_surrogate_pair_is_text_too():
+    assert PRIVACY.install(1, "\ud83d") != PRIVACY.install(1, "\ud83e")
+
+
+def test_numbers_are_signed():
+    assert number(b"\xff" * 32) == -1
+    assert number(b"\x7f" + b"\xff" * 31) == 2**63 - 1
+
+
+def test_the_same_text_is_something_else_in_another_place():
+    numbers = [
+        *(PRIVACY.install(project, "abc") for project in (1, 2)),
+        PRIVACY.session(1, "abc"),
+        *(PRIVACY.mark(1, dialect, "abc") for dialect in ("native", "sonicjs")),
+        *(PRIVACY.viewer(1, *target, "abc") for target in (("pack", "peon"), ("pac", "kpeon"), ("pack", "peo"), ("snippet", "peon"))),
+        *(PRIVACY.address("abc", day) for day in (1, 2)),
+        Privacy(b"another secret").install(1, "abc"),
+    ]
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_the_parts_of_a_viewer_cannot_be_shifted():
+    assert PRIVACY.viewer(1, "a", "bc", "d") != PRIVACY.viewer(1, "ab", "c", "d") != PRIVACY.viewer(1, "a", "b", "cd")
+
+
+def test_an_address_is_the_same_all_day_in_all_projects():
+    assert PRIVACY.address("203.0.113.7", 20_000) == Privacy(SECRET).address("203.0.113.7", 20_000)
+    assert PRIVACY.address("203.0.113.7", 20_000) != PRIVACY.address("203.0.113.7", 20_001)
+
+
+def test_no_secret_is_refused():
+    with pytest.raises(ValueError, match="secret"):
+        Privacy(b"")

@@ -1,0 +1,100 @@
+"""Scrubbing JSON: what a key says about its value, and JSON inside strings."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from server.ingest.privacy import scrub_json
+from server.ingest.privacy.keys import RULES, words
+
+SECRET_KEYS = [
+    *("password", "Password", "db_password", "dbPassword", "DB-PASSWORD", "user.password", "password_", "passwd", "passphrase", "pwd", "PWD"),
+    *("token", "accessToken", "refresh_token", "GITHUB_TOKEN", "csrf-token", "jwt", "secret", "clientSecret", "AWS_SECRET_ACCESS_KEY", "otp"),
+    *("api_key", "apiKey", "apikey", "X-Api-Key", "access_key", "accessKeyId", "privateKey", "license key", "authorization", "Proxy-Authorization"),
+    *("cookie", "Set-Cookie", "credential", "bearer", "connectionString", "encryption_key"),
+]
+PERSON_KEYS = [
+    *("hostname", "hostName", "host_name", "host", "db_host", "username", "user_name", "userName", "user", "osUser", "os.user", "email", "e-mail"),
+    *("authorEmail", "mail", "ip", "clientIp", "client_ip", "IP", "ipv4", "address", "ip_address", "macAddress", "remoteAddress", "remote_addr"),
+    *("computerName", "machine_name", "device-name", "fqdn", "full_name", "firstName", "phone", "phoneNumber"),
+]
+OTHER_KEYS = [
+    *("os", "name", "tokens_used", "token_count", "tokenizer", "password_length", "secretary", "keyboard", "key", "apikeys_count", "cookie_banner"),
+    *("users", "user_count", "userAgent", "hosting", "zip", "gzip", "ship", "tip", "macos", "machine", "stomach", "emailed", "ghost", "superuser_mode", "monkey"),
+    *("hostnames_seen", "ipv", "addressed", "telephoned", "homepage", "device", "package_name", "file_name", "displayName", "auth", "session_id"),
+]
+
+
+@pytest.mark.parametrize("key", SECRET_KEYS)
+@pytest.mark.parametrize("value", ["abc", 7, 1.5, ["abc"], {"a": "abc"}])
+def test_values_under_the_keys_of_secrets_go_as_a_whole(key, value):
+    assert scrub_json({key: value, "a": [{key: value}]}) == {key: "[secret]", "a": [{key: "[secret]"}]}
+
+
+@pytest.mark.parametrize("key", PERSON_KEYS)
+@pytest.mark.parametrize("value", ["abc", 7, ["abc"], {"a": "abc"}])
+def test_values_under_the_keys_of_people_and_machines_go_as_a_whole(key, value):
+    assert scrub_json({key: value}) == {key: "[removed]"}
+
+
+@pytest.mark.parametrize("key", OTHER_KEYS)
+def test_other_keys_say_nothing(key):
+    assert scrub_json({key: "abc", "a": {key: 5}}) == {key: "abc", "a": {key: 5}}
+
+
+@pytest.mark.parametrize("key", [*SECRET_KEYS, *PERSON_KEYS])
+@pytest.mark.parametrize("value", [None, True, False, ""])
+def test_yes_and_no_and_nothing_may_stay(key, value):
+    assert scrub_json({key: value}) == {key: value}
+
+
+@pytest.mark.parametrize(
+    ("document", "kept"),
+    [
+        ({"tokens": 512, "cookies": 3}, {"tokens": 512, "cookies": 3}),
+        ({"tokens": ["a", 1], "secrets": {"x": {"y": "z"}, "n": None}}, {"tokens": ["[secret]", 1], "secrets": {"x": {"y": "[secret]"}, "n": None}}),
+        ({"mac": 12, "linux": 5}, {"mac": 12, "linux": 5}),
+        ({"mac": "00-1a"}, {"mac": "[removed]"}),
+        ({"home": "/srv/people/alice", "pages": {"home": 5}}, {"home": "[removed]", "pages": {"home": 5}}),
+        ({"cwd": "/home/alice/x"}, {"cwd": "~/x"}),
+        ({"secrets": {"/home/alice": "x"}}, {"secrets": {"~": "[secret]"}}),
+    ],
+)
+def test_some_keys_count_rather_than_hold(document, kept):
+    assert scrub_json(document) == kept
+
+
+def test_structure_and_numbers_stay():
+    document = {"a": [1, 2.5, None, True, "x", {"b": [[]]}], "c": {}, "d": 2**63, "": 0}
+    assert scrub_json(document) == document
+
+
+def test_keys_are_scrubbed_too():
+    assert scrub_json({"alice@example.com": 1, "/home/alice/x": {"10.1.2.3": 2}}) == {"[email]": 1, "~/x": {"[ip]": 2}}
+
+
+def test_json_in_strings_is_json():
+    inner = '{"userName": "alice", "n": 1, "list": ["/home/alice/x"], "password" : "x"}'
+    kept = '{"userName":"[removed]","n":1,"list":["~/x"],"password":"[secret]"}'
+    assert scrub_json({"snapshot": inner}) == {"snapshot": kept}
+    nested = msgspec.json.encode({"deeper": inner}).decode()
+    assert scrub_json([nested]) == [msgspec.json.encode({"deeper": kept}).decode()]
+
+
+@pytest.mark.parametrize("text", ['{"os": "darwin",  "n": 1}', "{not json}", "[1, 2", "[info] ready", "{}"])
+def test_strings_that_need_nothing_are_not_written_anew(text):
+    assert scrub_json([text]) == [text]
+
+
+def test_text_that_only_looks_like_json_is_text():
+    assert scrub_json(["[error] open /home/alice/x", "{password=abc"]) == ["[error] open ~/x", "{password=[secret]"]
+
+
+@pytest.mark.parametrize(("key", "snake"), [("clientIp", "client_ip"), ("IPAddress", "ipaddress"), ("a-b", "a-b"), ("x2Y", "x2_y")])
+def test_words_of_a_key(key, snake):
+    assert words(key) == snake
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.marker} {rule.words[:1] or rule.whole_words[:1]}")
+def test_each_rule_has_a_key(rule):
+    assert any(rule.regex.search(words(key)) for key in [*SECRET_KEYS, *PERSON_KEYS, "tokens", "mac"])
