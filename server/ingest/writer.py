@@ -101,10 +101,8 @@ class Writer:
         first, last, first_install, last_install = gathering.take(events, installs, waiter)
         self._start()
         committed = await waiter
-        if not committed.exceptions:
-            receipts = [Receipt.STORED] * len(events)
-        else:
-            receipts = [committed.exceptions.get(place, Receipt.STORED) for place in range(first, last)]
+        exceptions = committed.exceptions
+        receipts = [exceptions.get(place, Receipt.STORED) for place in range(first, last)] if exceptions else [Receipt.STORED] * len(events)
         return receipts, committed.created[first_install:last_install]
 
     def tally(self, project: LiveProject | None, entry: LedgerEntry, reason: str, events: int, at: int, address: int | None = None) -> None:

@@ -189,7 +189,7 @@ PACKS = ("UPPER", "-x", "a" * 65, "a b", "a%00", "a%2fb", "..", "%2e%2e", "é", 
 
 @pytest.mark.parametrize("pack", PACKS)
 def test_a_pack_that_can_be_none_makes_no_key(hostile: Any, pack: str) -> None:
-    assert hostile.client.post(f"/dl/{pack}").status_code == 404
+    assert hostile.client.post(f"/dl/{pack}").status_code in (404, 405)
     with closing(sqlite3.connect(hostile.database)) as connection:
         names = [row[0] for row in connection.execute("SELECT external_id FROM target WHERE type = 'pack'")]
     assert all(re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name) for name in names)
