@@ -151,9 +151,17 @@ def project() -> None:
 @click.option("--name", default="", help="What people call it; the slug where it is left out.")
 @click.option("--host", "hosts", multiple=True, help="A host name whose events are this project's; may be given several times.")
 @click.option("--requires-key", is_flag=True, help="Take events with a key only.")
-def project_create(slug: str, name: str, hosts: tuple[str, ...], requires_key: bool) -> None:
+@click.option("--rate-limit", help="Requests from one address, as 10/minute; the server's own where it is left out.")
+@click.option("--event-limit", help="Events from one address, as 1000/minute.")
+def project_create(
+    slug: str, name: str, hosts: tuple[str, ...], requires_key: bool, rate_limit: str | None, event_limit: str | None
+) -> None:
     """Make a project. Its events come in under /p/SLUG/…, by its host, or with one of its keys."""
-    with_store(lambda _: projects.create_project(slug, name=name, hosts=hosts, requires_key=requires_key))
+    with_store(
+        lambda _: projects.create_project(
+            slug, name=name, hosts=hosts, requires_key=requires_key, rate_limit=rate_limit, event_limit=event_limit
+        )
+    )
     out.print(f"[green]✓[/green] project {slug}: clients post to /p/{slug}/v1/events")
 
 
@@ -191,11 +199,14 @@ def key() -> None:
 @click.argument("slug", metavar="PROJECT")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(projects.SCOPES), default=("ingest",), show_default=True)
 @click.option("--name", default="", help="What it is for.")
-def key_create(slug: str, scopes: tuple[str, ...], name: str) -> None:
+@click.option("--rate-limit", help="Requests from one address with this key, as 600/minute.")
+@click.option("--event-limit", help="Events from one address with this key, as 60000/minute.")
+def key_create(slug: str, scopes: tuple[str, ...], name: str, rate_limit: str | None, event_limit: str | None) -> None:
     """Make a key and show it, this once: only its hash is kept."""
 
     async def work(_: Settings) -> tuple[int, str]:
-        return await projects.create_key(await projects.find_project(slug), name=name, scopes=scopes)
+        project_id = await projects.find_project(slug)
+        return await projects.create_key(project_id, name=name, scopes=scopes, rate_limit=rate_limit, event_limit=event_limit)
 
     number, text = with_store(work)
     err.print(f"[green]✓[/green] key {number} for {slug} ({', '.join(scopes)}); it is shown this once:")

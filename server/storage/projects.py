@@ -150,6 +150,16 @@ class Projects:
         )
 
 
+def _checked_limit(text: str | None) -> str | None:
+    """A limit as it is kept. ProjectError where it is none."""
+    if text is None:
+        return None
+    try:
+        return str(parse(text))
+    except ValueError:
+        raise ProjectError("a limit is written as 10/minute") from None
+
+
 def _limit(text: object) -> RateLimitItem | None:
     return parse(str(text)) if text else None
 
@@ -185,8 +195,16 @@ async def ensure_admin(token: str | None) -> str | None:
     return made
 
 
-async def create_project(slug: str, *, name: str = "", hosts: Iterable[str] = (), requires_key: bool = False) -> int:
-    """Make a project; its number. ProjectError where the slug or a host cannot be, or is taken."""
+async def create_project(
+    slug: str,
+    *,
+    name: str = "",
+    hosts: Iterable[str] = (),
+    requires_key: bool = False,
+    rate_limit: str | None = None,
+    event_limit: str | None = None,
+) -> int:
+    """Make a project; its number. ProjectError where the slug, a host or a limit cannot be, or is taken."""
     if not SLUG.fullmatch(slug):
         raise ProjectError("a slug is 1 to 40 of a-z, 0-9 and -, and begins with a letter or digit")
     if await Project.exists().where(Project.slug == slug):
@@ -196,7 +214,13 @@ async def create_project(slug: str, *, name: str = "", hosts: Iterable[str] = ()
     if clash := taken.intersection(wanted):
         raise ProjectError(f"the host {clash.pop()} belongs to another project")
     project = Project(
-        slug=slug, name=name or slug, created_at=_now(), requires_key=requires_key, hosts=msgspec.json.encode(wanted).decode()
+        slug=slug,
+        name=name or slug,
+        created_at=_now(),
+        requires_key=requires_key,
+        hosts=msgspec.json.encode(wanted).decode(),
+        rate_limit=_checked_limit(rate_limit),
+        event_limit=_checked_limit(event_limit),
     )
     rows = await Project.insert(project).returning(Project.id)
     return int(rows[0]["id"])
@@ -210,26 +234,32 @@ async def find_project(slug: str) -> int:
     return int(row["id"])
 
 
-async def create_key(project_id: int, *, name: str, scopes: Iterable[str]) -> tuple[int, str]:
+async def create_key(
+    project_id: int, *, name: str, scopes: Iterable[str], rate_limit: str | None = None, event_limit: str | None = None
+) -> tuple[int, str]:
     """Make a key; its number and the key itself, which is not kept and so cannot be shown again."""
     wanted = tuple(dict.fromkeys(scopes))
     if unknown := [scope for scope in wanted if scope not in SCOPES] or (not wanted and ["(none)"]):
         raise ProjectError(f"{unknown[0]} is no scope; there are {', '.join(SCOPES)}")
     key = _new_key()
-    return await _insert_key(project_id, key, name, wanted), key
+    return await _insert_key(project_id, key, name, wanted, _checked_limit(rate_limit), _checked_limit(event_limit)), key
 
 
 def _new_key() -> str:
     return KEY_PREFIX + secrets.token_urlsafe(24)
 
 
-async def _insert_key(project_id: int, key: str, name: str, scopes: tuple[str, ...]) -> int:
+async def _insert_key(
+    project_id: int, key: str, name: str, scopes: tuple[str, ...], rate_limit: str | None = None, event_limit: str | None = None
+) -> int:
     row = ApiKey(
         project_id=project_id,
         hash=hash_key(key),
         hint=key[: len(KEY_PREFIX) + 4] if key.startswith(KEY_PREFIX) else "",
         name=name,
         scopes=msgspec.json.encode(scopes).decode(),
+        rate_limit=rate_limit,
+        event_limit=event_limit,
         created_at=_now(),
     )
     rows = await ApiKey.insert(row).returning(ApiKey.id)

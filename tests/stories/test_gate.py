@@ -145,6 +145,20 @@ def test_the_project_is_found_by_key_then_path_then_host(make_server: Callable[.
     assert set(server.client.get("/p/closed/counts").json()) == {"d", "e"}
 
 
+def test_a_project_and_a_key_may_have_limits_of_their_own(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_RATE_LIMIT="1/minute")
+    assert server.footfall("project", "create", "busy", "--rate-limit", "3/minute").returncode == 0
+    key = server.footfall("key", "create", "busy", "--rate-limit", "5/minute").stdout.strip()
+    nonsense = server.footfall("project", "create", "other", "--rate-limit", "plenty")
+    assert (nonsense.returncode, "10/minute" in nonsense.stderr) == (1, True)
+    server.start()
+
+    def accepted(path: str, **headers: str) -> int:
+        return [server.client.post(path, headers=headers).status_code for _ in range(7)].count(202)
+
+    assert [accepted("/dl/a"), accepted("/p/busy/dl/a"), accepted("/dl/a", **{"X-Footfall-Key": key})] == [1, 3, 5]
+
+
 def test_a_key_works_soon_after_it_is_made_and_not_after_it_is_revoked(server: Any) -> None:
     key = server.footfall("key", "create", "default").stdout.strip()
     listed = server.footfall("key", "list").stdout
