@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import ControllerRouterHandler
 
-from server import __version__, health, logs, public
+from server import __version__, health, logs, openapi, pages, public
 from server.event_id import EventIds
 from server.front import Front
 from server.ingest.gate import Gate
@@ -19,22 +19,16 @@ from server.ingest.routes import Routes
 from server.ingest.steps import Clock, Ingest, now
 from server.ingest.writer import Writer
 from server.metrics import Metrics
+from server.pages import SECURITY_HEADERS
 from server.problems import CONTENT_TYPE, Failed, Malformed, MethodNotAllowed, NotFound, Problem
-from server.settings import Settings
+from server.settings import Settings, bundled
 from server.shared import Limits
 from server.storage.engine import open_store, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default
 
 log = logs.get(__name__)
 
-_HANDLERS: tuple[ControllerRouterHandler, ...] = (*public.HANDLERS, *health.HANDLERS)
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-}
+_HANDLERS: tuple[ControllerRouterHandler, ...] = (*public.HANDLERS, *health.HANDLERS, *openapi.HANDLERS, *pages.HANDLERS)
 
 
 def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _: None, clock: Clock = now) -> Front:
@@ -43,6 +37,7 @@ def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _
     `clock` gives the time of arrival in epoch milliseconds: `footfall demo` lives through a month with it.
     """
     routes = Routes()
+    document = openapi.document(routes.all, _HANDLERS, settings)
 
     @contextlib.asynccontextmanager
     async def running(app: Litestar) -> AsyncIterator[None]:
@@ -63,6 +58,7 @@ def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _
         lifespan=[running],
         exception_handlers={Problem: _problem, HTTPException: _http_exception, Exception: _unexpected},
         openapi_config=None,
+        state=State({"openapi": openapi.Published(document), "pages": pages.Pages(document, bundled("static") / "pages")}),
         logging_config=None,
     )
     front = Front(routes, litestar)

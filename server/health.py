@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from typing import Any
+from typing import Literal
 
-from litestar import Request, Response, get
+import msgspec
+from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
 
 from server import __version__, logs
 from server.metrics import Metrics
@@ -43,27 +46,56 @@ class Health:
         return self._writable
 
 
-@get(["/health", "/v1/health", "/api/v1/health"], summary="Whether the server takes events", tags=["Operation"])
-async def health(state: State) -> Response[dict[str, Any]]:
-    """200 `{"status": "ok", …}`, or 503 where the store does not take writes."""
+class StoreReport(msgspec.Struct):
+    engine: str
+    writable: bool
+    bytes: int
+
+
+class Report(msgspec.Struct):
+    """`queued` are events that wait for their commit."""
+
+    status: Literal["ok", "unavailable"]
+    version: str
+    store: StoreReport
+    queued: int
+
+
+def _example(*, well: bool) -> list[Example]:
+    return [Example(value=Report("ok" if well else "unavailable", __version__, StoreReport("sqlite", well, 4096), 0))]
+
+
+_HEALTH = {
+    200: ResponseSpec(Report, generate_examples=False, description="The store takes writes.", examples=_example(well=True)),
+    503: ResponseSpec(Report, generate_examples=False, description="The store does not take writes.", examples=_example(well=False)),
+}
+_READY = {
+    200: ResponseSpec(dict[str, str], generate_examples=False, description="It may.", examples=[Example(value={"status": "ready"})]),
+    503: ResponseSpec(dict[str, str], generate_examples=False, description="It may not.", examples=[Example(value={"status": "stopping"})]),
+}
+_METRICS = {
+    200: ResponseSpec(str, generate_examples=False, description="The metrics.", media_type=MediaType.TEXT),
+    401: ResponseSpec(None, generate_examples=False, description="A key with the scope `read` is needed."),
+}
+
+
+@get(["/health", "/v1/health", "/api/v1/health"], summary="Whether the server takes events", tags=["Operation"], responses=_HEALTH)
+async def health(state: State) -> Response[Report]:
+    """With the version, and how the store is doing."""
     writable = await state.health.writable()
-    body = {
-        "status": "ok" if writable else "unavailable",
-        "version": __version__,
-        "store": {"engine": state.store.engine_type, "writable": writable, "bytes": state.store.size()},
-        "queued": state.writer.depth,
-    }
+    store = StoreReport(state.store.engine_type, writable, state.store.size())
+    body = Report("ok" if writable else "unavailable", __version__, store, state.writer.depth)
     return Response(body, status_code=200 if writable else 503, headers={"Cache-Control": "no-store"})
 
 
-@get("/ready", summary="Whether traffic may come", tags=["Operation"])
+@get("/ready", summary="Whether traffic may come", tags=["Operation"], responses=_READY)
 async def ready(state: State) -> Response[dict[str, str]]:
     """200 once the server has started and until it stops."""
     open_ = not state.writer.closed
     return Response({"status": "ready" if open_ else "stopping"}, status_code=200 if open_ else 503, headers={"Cache-Control": "no-store"})
 
 
-@get("/metrics", summary="Counts for Prometheus", tags=["Operation"])
+@get("/metrics", summary="Counts for Prometheus", tags=["Operation"], responses=_METRICS)
 async def metrics(request: AnyRequest, state: State) -> Response[bytes]:
     """Prometheus' text format: for this machine itself, and for whoever brings a key with the scope `read` or `admin`."""
     await _check_may_watch(request, state.projects)

@@ -97,14 +97,14 @@ _PACK_COUNTS = ResponseSpec(PackCounts, generate_examples=False, description="Th
 
 @get("/counts", summary="Downloads of every pack", tags=["Reading"], responses={200: _ALL_COUNTS, 304: _KNOWN})
 async def counts(request: AnyRequest, state: State) -> Response[bytes]:
-    """`{"peon": {"total": 12847, "last7d": 892, "today": 47}, …}`, most downloaded first, days in UTC."""
+    """Most downloaded first. Days are in UTC; `last7d` is today and the six before."""
     project = await readable(request, state.projects, "counters")
     return cached(request, await state.counts.page(project.id))
 
 
 @get("/counts/{pack:str}", summary="Downloads of one pack", tags=["Reading"], responses={200: _PACK_COUNTS, 304: _KNOWN})
 async def counts_of_pack(request: AnyRequest, state: State, pack: FromPath[str]) -> Response[bytes]:
-    """`{"total": 12847, "last7d": 892, "today": 47}`."""
+    """The same for one of them."""
     project = await readable(request, state.projects, "counters")
     return cached(request, await state.counts.page(project.id, pack))
 

@@ -1,0 +1,201 @@
+"""The ingest routes as operations, from what the dialects say of their paths. Example answers are what the dialects really answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from server.dialects import Dialect
+from server.dialects.reading import Path
+from server.event import Answer, Outcomes, Receipt, Request
+from server.openapi.families import GIVES, NOTES, SAMPLES, Sample, family, rank
+from server.openapi.refusals import STANDING_HEADERS, refusal
+from server.openapi.schemas import NO_NUL, Schema, answers, any_of, bodies
+
+Operation = dict[str, Any]
+
+ID = "0196b1d2-4c8e-7d3a-9f10-5b6a7c8d9e0f"  # of an event in an example
+_RECEIVED_AT = 1_773_480_413_589
+
+_ALWAYS = (401, 403, 404, 422, 429, 500, 503)
+_WITH_BODY = (400, 408, 413)
+_SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"key": []}]
+
+# What the last segment of a path may be, and one that it is.
+PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
+    "pack": ("The name of a pack, as its registry has it.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "peon"),
+}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Makes a repeated request known where its events have no id: within 30 days they are counted once.",
+        "schema": {"type": "string"},
+    },
+    "Mcp-Session-Id": {
+        "name": "Mcp-Session-Id",
+        "in": "header",
+        "description": "The session that calls; only its keyed hash is stored.",
+        "schema": {"type": "string"},
+    },
+}
+_HEADERS_OF = {"trackskills": ("Mcp-Session-Id",)}
+
+
+class Route(Protocol):
+    """A path, and the dialects that share it."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def dialects(self) -> tuple[Dialect, ...]: ...
+
+
+class _Variant(msgspec.Struct):
+    """What one dialect makes of a path."""
+
+    dialect: Dialect
+    path: Path
+    bodies: list[Schema]
+    gives: list[Schema]
+    samples: dict[str, Sample]
+
+    @property
+    def name(self) -> str:
+        return self.dialect.NAME
+
+
+def operations(routes: Iterable[Route]) -> tuple[dict[str, dict[str, Operation]], dict[str, Schema]]:
+    """The path items of all routes, and the schemas that they refer to."""
+    paths: dict[str, dict[str, Operation]] = {}
+    components: dict[str, Schema] = {}
+    for route in routes:
+        variants = [_variant(dialect, path, components) for dialect in route.dialects for path in _paths(dialect, route)]
+        variants.sort(key=lambda variant: rank(variant.name))
+        paths[route.path.template] = {route.path.method.lower(): _operation(route, variants)}
+    return paths, components
+
+
+def _paths(dialect: Dialect, route: Route) -> list[Path]:
+    return [path for path in dialect.PATHS if path.template == route.path.template]
+
+
+def _variant(dialect: Dialect, path: Path, components: dict[str, Schema]) -> _Variant:
+    key = (dialect.NAME, path.template)
+    accepted, found = bodies(path.accepts, dialect.NAME)
+    gives, also = answers(GIVES.get(key, ()), dialect.NAME)
+    components.update({**also, **components, **found})
+    samples = {f"{dialect.NAME}-{number}": sample for number, sample in enumerate(SAMPLES.get(key, ()), 1)}
+    return _Variant(dialect, path, accepted, gives, samples)
+
+
+def _operation(route: Route, variants: list[_Variant]) -> Operation:
+    first = variants[0]
+    operation: Operation = {
+        "operationId": f"{route.path.method.lower()}{_words(route.path.template)}",
+        "tags": [family(variant.dialect).title for variant in variants],
+        "summary": first.path.summary,
+        "description": _description(variants),
+        "parameters": _parameters(route.path, variants),
+        "responses": _responses(route.path, variants),
+        "security": _SECURITY,
+        # What the reference page shows apart: one body each, and what it is answered.
+        "x-footfall-variants": [_shown(variant) for variant in variants],
+    }
+    if route.path.body:
+        examples = {name: _example(sample) for variant in variants for name, sample in variant.samples.items()}
+        content = {"schema": any_of([schema for variant in variants for schema in variant.bodies]), "examples": examples}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return operation
+
+
+def _words(template: str) -> str:
+    return "".join(f"_{word}" if word.isalnum() else "" for word in template.replace("{", "").replace("}", "").split("/"))
+
+
+def _description(variants: list[_Variant]) -> str:
+    notes = [(variant, NOTES.get((variant.name, variant.path.template), "")) for variant in variants]
+    if len(variants) == 1:
+        return notes[0][1]
+    return "\n\n".join(f"**{family(variant.dialect).title}**: {variant.path.summary}. {note}".rstrip() for variant, note in notes)
+
+
+def _shown(variant: _Variant) -> dict[str, Any]:
+    return {
+        "family": family(variant.dialect).title,
+        "summary": variant.path.summary,
+        "description": NOTES.get((variant.name, variant.path.template), ""),
+        "bodies": variant.bodies,
+        "examples": list(variant.samples),
+        "answers": {str(status): text for status, text in variant.path.answers.items()},
+    }
+
+
+def _parameters(path: Path, variants: list[_Variant]) -> list[dict[str, Any]]:
+    found = []
+    if "{" in path.template:
+        name = path.template.partition("{")[2].partition("}")[0]
+        about, schema, example = PATH_PARAMETERS.get(name, ("", {"type": "string", "minLength": 1, "pattern": NO_NUL}, "name"))
+        found.append({"name": name, "in": "path", "required": True, "description": about, "schema": schema, "example": example})
+    headers = ("Idempotency-Key", *(header for variant in variants for header in _HEADERS_OF.get(variant.name, ())))
+    return found + [{"$ref": f"#/components/parameters/{header}"} for header in headers]
+
+
+def _responses(path: Path, variants: list[_Variant]) -> dict[str, Any]:
+    responses: dict[int, Any] = {}
+    for variant in variants:
+        for status in variant.path.answers:
+            if status < 300:
+                responses[status] = _success(status, variants)
+    for status in (*_ALWAYS, *(_WITH_BODY if path.body else ())):
+        responses[status] = refusal(status, _said(variants, status))
+    return {str(status): responses[status] for status in sorted(responses)}
+
+
+def _said(variants: list[_Variant], status: int) -> str | None:
+    """What the dialects say of a status, where they say something."""
+    said: dict[str, list[str]] = {}
+    for variant in variants:
+        if status in variant.path.answers:
+            said.setdefault(variant.path.answers[status], []).append(family(variant.dialect).title)
+    if len(said) < 2:
+        return next(iter(said), None)
+    return " ".join(f"{', '.join(titles)}: {text}" for text, titles in said.items())
+
+
+def _success(status: int, variants: list[_Variant]) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": _said(variants, status), "headers": STANDING_HEADERS}
+    speaking = [variant for variant in variants if status in variant.path.answers]
+    gives = [schema for variant in speaking for schema in variant.gives]
+    examples = {}
+    for variant in speaking:
+        for name, sample in variant.samples.items():
+            answer = _answered(variant, sample)
+            if answer.status == status:
+                examples[name] = {"summary": sample.shows, "value": msgspec.json.decode(answer.body)}
+    if gives or examples:
+        response["content"] = {"application/json": {"schema": any_of(gives) if gives else {}, "examples": examples}}
+    return response
+
+
+def _example(sample: Sample) -> dict[str, Any]:
+    return {"summary": sample.shows, "value": sample.body}
+
+
+def _answered(variant: _Variant, sample: Sample) -> Answer:
+    """What the dialect answers to a sample, as if all of its events were stored."""
+    request = Request(
+        route=variant.path.template,
+        headers={},
+        address="192.0.2.1",
+        received_at=_RECEIVED_AT,
+        # A copy: dialects take the document apart.
+        document=msgspec.json.decode(msgspec.json.encode(sample.body)),
+    )
+    decoded = variant.dialect.decode(request)
+    events = len(decoded.events)
+    outcomes = Outcomes(receipts=[Receipt.STORED] * events, ids=[ID] * events, created=[True] * len(decoded.installs))
+    return variant.dialect.answer(decoded, outcomes)

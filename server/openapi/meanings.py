@@ -1,0 +1,73 @@
+"""What each field means, for those that say nothing themselves. A description that a dialect gives with the type goes first."""
+
+from __future__ import annotations
+
+_REFERRERS = "`userAgent` and `referrer` are cut to 256 characters, the referrer to its origin; addresses are dropped."
+
+# Of every schema that has such a field.
+_EVERYWHERE = {
+    "arch": "Architecture; `amd64` and `x86_64` become `x64`, `aarch64` becomes `arm64`.",
+    "ci": "Whether it runs in CI; where `environment` is missing.",
+    "data": "The event.",
+    "event_type": "What happened.",
+    "events": "The events, up to 1,000.",
+    "id": "Makes a repeated event known: within 30 days it is counted once.",
+    "installation_id": "The anonymous id of one installation. Only its keyed hash is stored.",
+    "name": "What happened, such as `build` or `install_failed`.",
+    "os": "Operating system; `win32`, `Darwin` and the like become `windows`, `darwin`.",
+    "outcome": "How it ended.",
+    "package_manager": "npm, pip, brew, …",
+    "runtime": "What runs the tool, such as `node 20.10` or `python 3.12`.",
+    "session_id": "What belongs together; only its keyed hash is stored.",
+    "timestamp": "When it happened by the client's clock: ISO 8601 or epoch milliseconds. Missing: the time of arrival.",
+    "version": "The tool's version.",
+}
+
+# Of one schema.
+_HERE = {
+    ("native.Event", "duration_ms"): "How long it took, in milliseconds; fractions are welcome.",
+    ("native.Event", "environment"): "Who ran the tool.",
+    ("native.Event", "error"): "What went wrong. Texts are scrubbed of paths, addresses and secrets, and cut.",
+    ("native.Event", "properties"): "Whatever else is worth knowing. Values are scrubbed of what tells who somebody is.",
+    ("native.Event", "target"): "What the event is about: a pack, a template, a command, …",
+    ("native.Target", "type"): "What kind of thing, such as `template`.",
+    ("native.Target", "id"): "Which one of its kind.",
+    ("native.Error", "type"): "The kind of error, such as `ENOENT` or `ValueError`.",
+    ("native.Error", "message"): "What was said about it.",
+    (
+        "sonicjs.Event",
+        "properties",
+    ): "`os`, `nodeVersion`, `packageManager`, `durationMs`, `errorType`, `version` and the like count by themselves; "
+    "all of them are kept.",
+    ("sonicjs.InstallBody", "data"): "The install.",
+    ("sonicjs.Install", "node_version"): "The version of Node.js, such as `v20.10`.",
+    ("sonicjs.Install", "first_seen"): "Only ever moves back.",
+    ("sonicjs.Install", "last_seen"): "Only ever moves forward.",
+    ("flakedrop.Event", "type"): "`heartbeat`, `config_created`, `deployment`, or a new one.",
+    ("flakedrop.FlatEvent", "type"): "`heartbeat`, `config_created`, `deployment`, or a new one.",
+    ("flakedrop.Event", "data"): "An object that holds the event.",
+    ("flakedrop.Report", "user_id"): "The client's own hash of its user, which is hashed once more.",
+    ("flakedrop.Report", "success"): "Whether a deployment went well.",
+    ("engagement.Engagement", "targetType"): "`snippet`, `template`, `document`, or a type that the project adds.",
+    ("engagement.Engagement", "targetId"): "Which one of its type; not blank.",
+    (
+        "engagement.Engagement",
+        "kind",
+    ): "`view`, `copy`, `download`, `template_use`, `builder_export`, `favorite`, `unfavorite`, `comment`, `vote_up`, "
+    "`vote_down`, or a kind that the project adds.",
+    ("engagement.Engagement", "userId"): "Who; only its keyed hash is stored.",
+    ("engagement.Engagement", "sessionId"): "The session, by which views are counted once; only its keyed hash is stored.",
+    ("engagement.Engagement", "metadata"): f"Whatever else is worth knowing. {_REFERRERS}",
+    ("trackskills.ToolCall", "tool_name"): "The tool that was called.",
+    ("trackskills.ToolCall", "tool_category"): "What kind of tool it is.",
+    ("trackskills.ToolCall", "duration_ms"): "How long the call took, in milliseconds.",
+    ("trackskills.ToolCall", "status"): "How the call ended.",
+    ("trackskills.ToolCall", "error_type"): "The kind of error.",
+    ("trackskills.ToolCall", "error_message"): "What was said about it; scrubbed, and cut at 4,000 characters.",
+    ("trackskills.ToolCall", "metadata"): "An object, or a string that holds one as JSON.",
+}
+
+
+def meaning(schema: str, field: str) -> str | None:
+    """What a field of a schema means, where we have words for it."""
+    return _HERE.get((schema, field)) or _EVERYWHERE.get(field)

@@ -1,0 +1,74 @@
+"""The routes that Litestar serves as operations: what Litestar makes of the handlers, with our answers in place of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ControllerRouterHandler
+
+from server.openapi.ingest import PATH_PARAMETERS, Operation
+from server.openapi.refusals import refusal
+
+READING = "Reading"
+
+# What every reading route may answer beside what its handler declares: `public.readable` raises these.
+_REFUSALS = {401: "This is not public here.", 403: "The key does not have the scope `read`.", 404: "There is nothing here of that name."}
+_SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"key": []}]
+
+
+def operations(handlers: Sequence[ControllerRouterHandler]) -> tuple[dict[str, dict[str, Operation]], dict[str, Any]]:
+    """The path items of all handlers that are in the schema, and the schemas that they refer to."""
+    # An application of its own, which serves nothing: naming a plugin keeps Litestar from adding its pages, which load from elsewhere.
+    config = OpenAPIConfig(title="Footfall", version="0", use_handler_docstrings=True, render_plugins=[JsonRenderPlugin()])
+    schema = Litestar(route_handlers=handlers, openapi_config=config, logging_config=None).openapi_schema.to_schema()
+    described: Any = msgspec.to_builtins(schema)  # examples may be structs
+    # Litestar keeps a handler's paths in a set: sorted, the document is the same in each process.
+    items = sorted(described["paths"].items(), key=lambda entry: (entry[0].count("/"), entry[0]))
+    paths = {path: {method: _ours(path, method, operation) for method, operation in item.items()} for path, item in items}
+    return paths, described["components"].get("schemas", {})
+
+
+def _ours(path: str, method: str, operation: Operation) -> Operation:
+    reading = READING in operation.get("tags", ())
+    responses = {int(status): _success(response) for status, response in operation["responses"].items() if int(status) < 400}
+    for status, response in operation["responses"].items():
+        if int(status) >= 400 and (found := _refused(int(status), response, operation)) is not None:
+            responses[int(status)] = found
+    if reading:
+        responses |= {status: refusal(status, text, counted=False) for status, text in _REFUSALS.items() if status not in responses}
+    ours = {
+        **operation,
+        "operationId": "_".join([method, *(word.strip("{}").replace(".", "_") for word in path.split("/") if word)]),
+        "responses": {str(status): responses[status] for status in sorted(responses)},
+        **({"security": _SECURITY} if reading else {}),
+    }
+    ours.pop("deprecated", None)
+    if "parameters" in ours:
+        ours["parameters"] = [_parameter(parameter) for parameter in ours["parameters"]]
+    return ours
+
+
+def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    """Litestar's parameter, with our words for what has the same name in an ingest route."""
+    kept = {key: value for key, value in parameter.items() if key != "deprecated"}
+    if parameter["in"] == "path" and (known := PATH_PARAMETERS.get(parameter["name"])):
+        kept = {"description": known[0], "example": known[2], **kept}
+    return kept
+
+
+def _success(response: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in response.items() if value != {}}
+
+
+def _refused(status: int, response: dict[str, Any], operation: Operation) -> dict[str, Any] | None:
+    """Our answer for one that Litestar describes. Its 400 is for values that cannot be read, and a path's text always can."""
+    if status == 400:
+        query = any(parameter["in"] != "path" for parameter in operation.get("parameters", ()))
+        return refusal(400, "A parameter cannot be read.", counted=False) if query else None
+    own = response.get("content")
+    return response if own else refusal(status, response["description"], counted=False)

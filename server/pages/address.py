@@ -1,0 +1,33 @@
+"""The server's own address, as the one who asks sees it: what examples on the pages begin with."""
+
+from __future__ import annotations
+
+import re
+
+from litestar import Request
+from litestar.datastructures import State
+
+from server.storage.projects import SCOPE_SLUG, SLUG
+
+# Names and addresses only: the examples are for a shell, where escaping for HTML would not help.
+_HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+def base_url(request: Request[object, object, State]) -> str:
+    """`https://telemetry.example`, with `/p/{slug}` where the path named a project. Never holds anything but a plain host."""
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        host = _listening(request)
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    scheme = forwarded if forwarded in ("http", "https") else str(request.scope["scheme"])
+    slug = request.scope.get(SCOPE_SLUG)
+    prefix = f"/p/{slug}" if isinstance(slug, str) and SLUG.fullmatch(slug) else ""
+    return f"{'https' if scheme == 'https' else 'http'}://{host}{prefix}"
+
+
+def _listening(request: Request[object, object, State]) -> str:
+    """Where the server listens, for those whose `Host` is none."""
+    host, port = request.scope.get("server") or ("localhost", None)
+    name = f"[{host}]" if ":" in host else host
+    shown = name if port is None else f"{name}:{port}"
+    return shown if _HOST.fullmatch(shown) else "localhost"

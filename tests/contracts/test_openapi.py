@@ -1,0 +1,207 @@
+"""The OpenAPI document is complete, and true: what it allows is taken, what it forbids is refused, and answers are as it says."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given
+from hypothesis import settings as profile
+from litestar import Litestar
+from schemathesis.checks import negative_data_rejection
+from schemathesis.generation import GenerationMode
+
+from server import app, problems
+from server.ingest.routes import Route, Routes
+from server.openapi import document
+from server.openapi.families import FAMILIES, SAMPLES
+from server.settings import load
+
+DOCUMENT = document(Routes().all, app._HANDLERS, load({}))
+ROUTES = {route.path.template: route for route in Routes().all}
+OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
+# Those of which a request can be wrong: any text is a name to look for.
+REFUSING = [(route.path.template, "post") for route in ROUTES.values() if route.path.body or "{" in route.path.template]
+SINGLE = [(name, template) for name, template in SAMPLES if not template.endswith("/batch")]
+FEW = profile(max_examples=30, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def url(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server without limits."""
+    server = server_class(tmp_path_factory.mktemp("openapi"), {})
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=20) as opened:
+        yield opened
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def resolved(value: dict[str, Any]) -> Any:
+    if "$ref" not in value:
+        return value
+    found: Any = DOCUMENT
+    for part in value["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
+def test_the_document_is_valid() -> None:
+    schemathesis.openapi.from_dict(copy.deepcopy(DOCUMENT)).validate()
+    assert all(resolved({"$ref": reference}) for reference in references(DOCUMENT))
+
+
+def test_the_document_is_served_with_an_etag_and_to_any_origin(client: httpx.Client) -> None:
+    first = client.get("/openapi.json")
+    assert first.json()["paths"].keys() == DOCUMENT["paths"].keys()
+    assert first.headers["access-control-allow-origin"] == "*"
+    again = client.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_document_is_the_same_in_each_process(client: httpx.Client) -> None:
+    served = client.get("/openapi.json").json()
+    assert list(served["paths"]) == list(DOCUMENT["paths"])
+    assert served["components"] == msgspec.to_builtins(DOCUMENT["components"])
+
+
+def test_no_page_of_litestar_is_served(client: httpx.Client) -> None:
+    assert [client.get(path).status_code for path in ("/schema", "/schema/redoc", "/schema/openapi.json")] == [404] * 3
+
+
+@pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
+def test_every_ingest_route_is_in_the_document_with_all_its_dialects(route: Route) -> None:
+    operation = DOCUMENT["paths"][route.path.template][route.path.method.lower()]
+    assert sorted(operation["tags"]) == sorted(FAMILIES[dialect.NAME].title for dialect in route.dialects)
+    assert operation["summary"]
+    paths = [path for dialect in route.dialects for path in dialect.PATHS if path.template == route.path.template]
+    assert {str(status) for path in paths for status in path.answers} <= operation["responses"].keys()
+    if route.path.body:
+        content = operation["requestBody"]["content"]["application/json"]
+        bodies = content["schema"].get("anyOf", [content["schema"]])
+        assert len(bodies) == sum(len(path.accepts) for path in paths)
+        assert {name.rpartition("-")[0] for name in content["examples"]} == {dialect.NAME for dialect in route.dialects}
+
+
+def test_every_handler_is_in_the_document() -> None:
+    served = {route.path_format for route in Litestar(route_handlers=app._HANDLERS, openapi_config=None, logging_config=None).routes}
+    assert served | ROUTES.keys() == DOCUMENT["paths"].keys()
+
+
+def test_every_status_that_a_problem_has_is_described() -> None:
+    kinds = [kind for kind in vars(problems).values() if isinstance(kind, type) and issubclass(kind, problems.Problem)]
+    described = {int(status) for item in DOCUMENT["paths"].values() for operation in item.values() for status in operation["responses"]}
+    assert {kind.status for kind in kinds} - described == {405}, "405 is for methods that the document does not have"
+
+
+def test_every_field_of_every_body_says_what_it_means() -> None:
+    bodies = [operation.get("requestBody", {}) for item in DOCUMENT["paths"].values() for operation in item.values()]
+    sent = {reference for body in bodies for reference in references(body) if "/schemas/" in reference}
+    described = {
+        (reference, name): field.get("description")
+        for reference in sent
+        for name, field in resolved({"$ref": reference})["properties"].items()
+    }
+    assert described
+    assert [field for field, text in described.items() if not text] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "mode"),
+    [(*operation, GenerationMode.POSITIVE) for operation in OPERATIONS] + [(*operation, GenerationMode.NEGATIVE) for operation in REFUSING],
+)
+def test_answers_are_as_the_document_says(url: str, path: str, method: str, mode: GenerationMode) -> None:
+    """What the schema allows is taken. What it forbids is a clean refusal, or for the wrong events of a batch a clean answer: which of the
+    two is tested below, field by field, because schemathesis knows nothing of batches."""
+    operation = schemathesis.openapi.from_dict(copy.deepcopy(DOCUMENT))[path][method]
+
+    @FEW
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def check(case: Any) -> None:
+        case.call_and_validate(base_url=url, excluded_checks=[negative_data_rejection])
+
+    check()
+
+
+def fields(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any], bool]]:
+    """Each field of a body, with its schema (without null) and whether it must be there."""
+    for name, field in resolved(schema).get("properties", {}).items():
+        member = next(member for member in field.get("anyOf", [field]) if member.get("type") != "null")
+        yield (*path, name), member, name in schema.get("required", resolved(schema).get("required", []))
+        yield from fields(resolved(member), (*path, name))
+
+
+def changed(body: Any, path: tuple[str, ...], value: Any) -> Any:
+    """The body with another value in one place; without that place where the value is `...`."""
+    copied = copy.deepcopy(body)
+    place = copied
+    for name in path[:-1]:
+        place = place.setdefault(name, {})
+    if value is ...:
+        place.pop(path[-1], None)
+    else:
+        place[path[-1]] = value
+    return copied
+
+
+def wrong_values(schema: dict[str, Any]) -> Iterator[Any]:
+    """Values that a schema forbids."""
+    if "enum" in schema:
+        yield "none of these"
+    if schema.get("type") == "string":
+        yield [1]
+        if "maxLength" in schema:
+            yield "x" * (schema["maxLength"] + 1)
+        if schema.get("minLength"):
+            yield ""
+        yield "\0"
+    if schema.get("type") == "number" and schema.get("minimum") == 0:
+        yield from (-1, schema["maximum"] + 1, "12")
+    if schema.get("type") == "object" and "maxProperties" in schema:
+        yield {f"p{number}": 1 for number in range(schema["maxProperties"] + 1)}
+    if schema.get("$ref", "").endswith("/Moment"):
+        yield from ("yesterday", "20260314", "0000-01-01", 1e18)
+
+
+@pytest.mark.parametrize(("name", "template"), SINGLE)
+def test_what_the_schema_forbids_is_refused_by_the_name_of_the_field(client: httpx.Client, name: str, template: str) -> None:
+    variants = DOCUMENT["paths"][template]["post"]["x-footfall-variants"]
+    schema = next(variant["bodies"][0] for variant in variants if variant["family"] == FAMILIES[name].title)
+    body = SAMPLES[name, template][0].body
+    assert client.post(template, json=body).is_success
+    for path, field, required in fields(schema):
+        changes = [changed(body, path, value) for value in wrong_values(field)]
+        # An object that is not there may be another shape of the same; one within an object that may be missing is no must.
+        if required and "$ref" not in field and (len(path) == 1 or path[0] == "data"):
+            changes.append(changed(body, path, ...))
+        for change in changes:
+            answer = client.post(template, json=change)
+            assert answer.status_code in (400, 422), (change, answer.text)
+            assert answer.headers["content-type"] == "application/problem+json"
+            found = answer.json()
+            assert set(DOCUMENT["components"]["schemas"]["ProblemDetails"]["required"]) <= found.keys()
+            # Where families share a path, a body without the outermost field of one belongs to another, and hears what that one misses.
+            if len(variants) == 1 or len(path) > 1:
+                assert path[-1] in {error["path"].rpartition(".")[2] for error in found["errors"]}, (change, found)
