@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+
 from server.event import DAY, MINUTE, Context, Environment, Incoming, InstallReport, Outcome
 from server.ingest.privacy import Privacy, conversion
 
 PRIVACY = Privacy(b"a secret of the server's own")
 NOW = 1_765_274_400_000
 INSTALL = "3f2b8c1e-9a4d-4f7b-8a21-5d0c9b7e6f10"
-CONTEXT = Context(environment=Environment.PERSON, reason="a terminal", dialect="sonicjs", os="darwin", runtime="node v20.10", version="2.1.0")
+CONTEXT = Context(
+    environment=Environment.PERSON, reason="a terminal", dialect="sonicjs", os="darwin", runtime="node v20.10", version="2.1.0"
+)
 
 
 def kept(*, picked: tuple[str, ...] = (), **fields):
@@ -33,10 +36,19 @@ def test_an_ordinary_event_is_kept_as_it_is():
 
 
 def test_ordinary_events_take_the_short_way(monkeypatch):
-    monkeypatch.setattr(conversion, "_scrubbed", lambda incoming: pytest.fail("the long way"))
+    monkeypatch.setattr(conversion, "scrubbed", lambda incoming: pytest.fail("the long way"))
     kept(properties={"os": "darwin", "nodeVersion": "v20.10", "packageManager": "npm"})
-    kept(properties={"command": "build", "flags": ["--watch", "--minify"], "durationMs": 12.5, "nested": {"cached": True}}, session="8d1f-77", id="m-1")
-    kept(properties={}, target=("pack", "peon"), error_type="TypeError", error_message="x is not a function\n    at build.js:12:5\n\tat run.js:3")
+    kept(
+        properties={"command": "build", "flags": ["--watch", "--minify"], "durationMs": 12.5, "nested": {"cached": True}},
+        session="8d1f-77",
+        id="m-1",
+    )
+    kept(
+        properties={},
+        target=("pack", "peon"),
+        error_type="TypeError",
+        error_message="x is not a function\n    at build.js:12:5\n\tat run.js:3",
+    )
 
 
 def test_identifiers_become_hashes():
@@ -101,12 +113,20 @@ def test_raw_identifiers_do_not_stay_in_text(raw):
         context=Context(version=f"1+{raw}"),
         properties={"a": f"x{raw}y", raw: [{"deep": raw}], "json": msgspec.json.encode({"id": raw}).decode()},
     )
-    assert (event.name, event.target, event.error_message, event.context.version) == ("by [id]", ("install", "[id]"), "[id] failed: [id]", "1+[id]")
+    assert (event.name, event.target, event.error_message, event.context.version) == (
+        "by [id]",
+        ("install", "[id]"),
+        "[id] failed: [id]",
+        "1+[id]",
+    )
     assert event.properties == '{"a":"x[id]y","[id]":[{"deep":"[id]"}],"json":"{\\"id\\":\\"[id]\\"}"}'
 
 
 def test_a_raw_identifier_may_be_a_number():
-    assert kept(install="12345678", properties={"user": 12345678, "n": 12345678, "m": 1234}).properties == '{"user":"[removed]","n":"[id]","m":1234}'
+    assert (
+        kept(install="12345678", properties={"user": 12345678, "n": 12345678, "m": 1234}).properties
+        == '{"user":"[removed]","n":"[id]","m":1234}'
+    )
 
 
 def test_short_identifiers_are_words_like_others():
@@ -157,9 +177,10 @@ def test_picked_properties_are_text():
     )
 
 
-@pytest.mark.parametrize("value", [10**400, -(10**5000), float("nan"), float("inf"), "\ud800", {"\udfff": 1}, {"a": {1: 2}}, (1, 2), b"raw", {1, 2}], ids=lambda value: type(value).__name__)
-def test_odd_values_are_kept_somehow(value):
-    assert isinstance(properties(a=value), dict)
+def test_odd_values_are_kept_somehow():
+    for value in (10**400, -(10**5000), float("nan"), float("inf"), "\ud800", {"\udfff": 1}, {"a": {1: 2}}, (1, 2), b"raw", {1, 2}):
+        assert isinstance(properties(a=value), dict)
+        assert isinstance(properties(a=[value], tokens=[value]), dict)
 
 
 def test_the_deepest_nesting_is_cut():

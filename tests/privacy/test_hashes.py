@@ -7,6 +7,7 @@ import hmac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from server.ingest.privacy import Privacy
 from server.ingest.privacy.hashes import keyed, number
 

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+
 from server.ingest.privacy import scrub_json
 from server.ingest.privacy.keys import RULES, words
 
-SECRET_KEYS = [
-    *("password", "Password", "db_password", "dbPassword", "DB-PASSWORD", "user.password", "password_", "passwd", "passphrase", "pwd", "PWD"),
-    *("token", "accessToken", "refresh_token", "GITHUB_TOKEN", "csrf-token", "jwt", "secret", "clientSecret", "AWS_SECRET_ACCESS_KEY", "otp"),
-    *("api_key", "apiKey", "apikey", "X-Api-Key", "access_key", "accessKeyId", "privateKey", "license key", "authorization", "Proxy-Authorization"),
-    *("cookie", "Set-Cookie", "credential", "bearer", "connectionString", "encryption_key"),
-]
-PERSON_KEYS = [
-    *("hostname", "hostName", "host_name", "host", "db_host", "username", "user_name", "userName", "user", "osUser", "os.user", "email", "e-mail"),
-    *("authorEmail", "mail", "ip", "clientIp", "client_ip", "IP", "ipv4", "address", "ip_address", "macAddress", "remoteAddress", "remote_addr"),
-    *("computerName", "machine_name", "device-name", "fqdn", "full_name", "firstName", "phone", "phoneNumber"),
-]
-OTHER_KEYS = [
-    *("os", "name", "tokens_used", "token_count", "tokenizer", "password_length", "secretary", "keyboard", "key", "apikeys_count", "cookie_banner"),
-    *("users", "user_count", "userAgent", "hosting", "zip", "gzip", "ship", "tip", "macos", "machine", "stomach", "emailed", "ghost", "superuser_mode", "monkey"),
-    *("hostnames_seen", "ipv", "addressed", "telephoned", "homepage", "device", "package_name", "file_name", "displayName", "auth", "session_id"),
-]
+_SECRET_KEYS = """
+password Password db_password dbPassword DB-PASSWORD user.password password_ passwd passphrase pwd PWD token accessToken refresh_token
+GITHUB_TOKEN csrf-token jwt secret clientSecret AWS_SECRET_ACCESS_KEY otp api_key apiKey apikey X-Api-Key access_key accessKeyId
+privateKey authorization Proxy-Authorization cookie Set-Cookie credential bearer connectionString encryption_key
+"""
+SECRET_KEYS = [*_SECRET_KEYS.split(), "license key"]
+_PERSON_KEYS = """
+hostname hostName host_name host db_host username user_name userName user osUser os.user email e-mail authorEmail mail ip clientIp
+client_ip IP ipv4 address ip_address macAddress remoteAddress remote_addr computerName machine_name device-name fqdn full_name firstName
+phone phoneNumber
+"""
+PERSON_KEYS = _PERSON_KEYS.split()
+_OTHER_KEYS = """
+os name tokens_used token_count tokenizer password_length secretary keyboard key apikeys_count cookie_banner users user_count userAgent
+hosting zip gzip ship tip macos machine stomach emailed ghost superuser_mode monkey hostnames_seen ipv addressed telephoned homepage
+device package_name file_name displayName auth session_id
+"""
+OTHER_KEYS = _OTHER_KEYS.split()
 
 
 @pytest.mark.parametrize("key", SECRET_KEYS)
@@ -52,7 +55,10 @@ def test_yes_and_no_and_nothing_may_stay(key, value):
     ("document", "kept"),
     [
         ({"tokens": 512, "cookies": 3}, {"tokens": 512, "cookies": 3}),
-        ({"tokens": ["a", 1], "secrets": {"x": {"y": "z"}, "n": None}}, {"tokens": ["[secret]", 1], "secrets": {"x": {"y": "[secret]"}, "n": None}}),
+        (
+            {"tokens": ["a", 1], "secrets": {"x": {"y": "z"}, "n": None}},
+            {"tokens": ["[secret]", 1], "secrets": {"x": {"y": "[secret]"}, "n": None}},
+        ),
         ({"mac": 12, "linux": 5}, {"mac": 12, "linux": 5}),
         ({"mac": "00-1a"}, {"mac": "[removed]"}),
         ({"home": "/srv/people/alice", "pages": {"home": 5}}, {"home": "[removed]", "pages": {"home": 5}}),

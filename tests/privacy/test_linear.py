@@ -16,103 +16,26 @@ QUICK = 0.002  # seconds of processor time for 16 KiB: nothing quadratic is done
 # Four times the text takes four times as long where the time is linear, and sixteen times where it is quadratic.
 STEEP = 9.0
 
-# Repeated: the beginnings of what the patterns look for, again and again without their ends; runs of what they run over.
+# Repeated: the beginnings of what the patterns look for, again and again without their ends; runs of what they run over. A ␣ is a blank.
+_SEEDS = r"""
+a A 0 ␣ \ / : - . _ @ = " ' % ~ é a@ @a a@a a@a. a.a@ a@- @1.1.1 a@1.1.1. %40 a%40a a@a: 1. 1.1.1.1.1 1.1.1.1␣ v1.1.1.1␣ 255.255.255.
+/1.1.1.1 a/1.1.1.1␣ 1- ip-1- ec2-1-1-1-1 :: a: a:: 1:1␣ 1::1␣ fe80::1␣ 1:1:1:1:1:1:1:1␣ ::ffff:1.1.1.1␣ fe80::1% g:a:a::1 aa: aa-
+aa:aa:aa:aa:aa:aa␣ aa:aa:aa:aa:aa: aaaa. aaaa.aaaa.aaaa␣ /home/ /home/a /home /var/home/ /mnt/ /mnt/a␣a/ ␣/v/a/a/a/a /Users/a␣b /root
+/data/data/ C:\Users\ C:\Users\a␣ \\ \\a\ \\a\a␣ c:/users/a␣a␣a␣a␣ %2fhome%2f %2F /var/folders/a/ ~a ~a/ ~a~ eyJ eyJ. eyJaaaaaaaa.
+eyJaaaaaaaa.. AKIA ghp_ ghp sk- sk-a sk-a- sk_live_ npm_ pypi- pypi-a ff_ ff_a xox xoxb- ya29. SG. SG.aaaaaaaaaaaaaaaaaaaa. hvs.
+12345678: glpat- github_pat_ hooks.slack.com/services/ -----BEGIN -----BEGIN␣PRIVATE␣KEY----- -----BEGIN␣A␣A␣A␣A␣A␣A␣A␣A␣A␣A␣ ----- ://
+a:// ://a: ://a:a ://a:b/ ://a@ https://a:b@c␣ ://a:1/ password password= password:␣ password: password=" password="a password='\
+password=\ password␣=␣, password=a, pwd= token token: token:␣ token:␣a token= token== secret:secret: token:\" token":\"a api_key
+api_key_id key= --password␣ --a- --a-a-a-token␣ --token␣- --secret␣is␣ user␣ user␣" user␣"a username:␣ hostname: authorization
+authorization: authorization:␣ cookie: cookie:␣a cookie:␣a= bearer␣ Bearer␣a basic␣aaaaaaaa ?sig= &a-signature=
+?aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa &key discord.com/api/webhooks/ "user" "user": host_ host_name_\" ip"\n [ { {"a": [1,
+"""
 SEEDS = [
-    *("a", "A", "0", " ", "\n", "\\", "/", ":", "-", ".", "_", "@", "=", '"', "'", "%", "~", "é", "\x00", "\x1b[", "\ud800", "\r"),
-    *("a@", "@a", "a@a", "a@a.", "a.a@", "a@-", "@1.1.1", "a@1.1.1.", "%40", "a%40a", "a@a:"),
-    *("1.", "1.1.1.1.1", "1.1.1.1 ", "v1.1.1.1 ", "255.255.255.", "/1.1.1.1", "a/1.1.1.1 ", "1-", "ip-1-", "ec2-1-1-1-1"),
-    *("::", "a:", "a::", "1:1 ", "1::1 ", "fe80::1 ", "1:1:1:1:1:1:1:1 ", "::ffff:1.1.1.1 ", "fe80::1%", "g:a:a::1"),
-    *("aa:", "aa-", "aa:aa:aa:aa:aa:aa ", "aa:aa:aa:aa:aa:", "aaaa.", "aaaa.aaaa.aaaa "),
-    *(
-        "/home/",
-        "/home/a",
-        "/home",
-        "/var/home/",
-        "/mnt/",
-        "/mnt/a a/",
-        "/v/" + "x" * 300,
-        " /v/a/a/a/a",
-        "/Users/a b",
-        "/root",
-        "/data/data/",
-    ),
-    *(
-        "C:\\Users\\",
-        "C:\\Users\\a ",
-        "\\\\",
-        "\\\\a\\",
-        "\\\\a\\a ",
-        "c:/users/a a a a ",
-        "%2fhome%2f",
-        "%2F",
-        "/var/folders/a/",
-        "~a",
-        "~a/",
-        "~a~",
-    ),
-    *(
-        "eyJ",
-        "eyJ.",
-        "eyJaaaaaaaa.",
-        "eyJaaaaaaaa..",
-        "AKIA",
-        "ghp_",
-        "ghp",
-        "sk-",
-        "sk-a",
-        "sk-a-",
-        "sk_live_",
-        "npm_",
-        "pypi-",
-        "pypi-a",
-        "ff_",
-        "ff_a",
-    ),
-    *("xox", "xoxb-", "ya29.", "SG.", "SG." + "a" * 20 + ".", "hvs.", "12345678:", "glpat-", "github_pat_", "hooks.slack.com/services/"),
-    *("-----BEGIN", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A PRIVATE KEY-----\n-----END ", "-----BEGIN " + "A " * 10, "-----"),
-    *("://", "a://", "://a:", "://a:a", "://a:b/", "://a@", "https://a:b@c ", "://a:1/"),
-    *(
-        "password",
-        "password=",
-        "password: ",
-        "password:",
-        'password="',
-        'password="a',
-        "password='\\",
-        "password=\\",
-        "password = ,",
-        "password=a,",
-        "pwd=",
-    ),
-    *(
-        "token",
-        "token:",
-        "token: ",
-        "token: a",
-        "token=",
-        "token==",
-        "secret:secret:",
-        'token:\\"',
-        'token":\\"a',
-        "api_key",
-        "api_key_id",
-        "key=",
-    ),
-    *("--password ", "--a-", "--a-a-a-token ", "--token -", "--secret is ", "user ", 'user "', 'user "a', "username: ", "hostname:"),
-    *(
-        "authorization",
-        "authorization:",
-        "authorization: ",
-        "authorization: a\n",
-        "cookie:",
-        "cookie: a",
-        "cookie: a=",
-        "bearer ",
-        "Bearer a",
-        "basic aaaaaaaa",
-    ),
-    *("?sig=", "&a-signature=", "?" + "a" * 33, "&key", "discord.com/api/webhooks/"),
-    *('"user"', '"user":', "user ", "host_", 'host_name_\\"', 'ip"\\n', "[", "{", '{"a":', "[1,"),
+    *_SEEDS.replace(" ", "\n").replace("␣", " ").split("\n")[1:-1],
+    *("\n", "\r", "\x00", "\x1b[", "\ud800", "authorization: a\n", "-----BEGIN A PRIVATE KEY-----\n-----END "),
+    "/v/" + "x" * 300,
+    "SG." + "a" * 20 + ".",
+    "?" + "a" * 33,
 ]
 
 

@@ -131,13 +131,13 @@ def without_traces(incoming: Incoming) -> tuple[Incoming, str | None]:
     try:
         document = _encode(properties).decode() if properties else ""
     except _CANNOT_ENCODE:
-        return _scrubbed(incoming)
-    if (incoming.error_message and len(incoming.error_message) > MESSAGE_KEPT) or (incoming.error_type and len(incoming.error_type) > TYPE_KEPT):
-        return _scrubbed(incoming)
+        return scrubbed(incoming)
+    if len(incoming.error_message or "") > MESSAGE_KEPT or len(incoming.error_type or "") > TYPE_KEPT:
+        return scrubbed(incoming)
     text = _all_text(incoming, document)
     lowered = text.lower()
     if not text.isprintable() or SUSPICIOUS.search(lowered) or _names_itself(incoming, lowered) or has_telling_key(properties, document):
-        return _scrubbed(incoming)
+        return scrubbed(incoming)
     return incoming, document or None
 
 
@@ -154,7 +154,7 @@ def _all_text(incoming: Incoming, document: str) -> str:
 
 def _names_itself(incoming: Incoming, lowered: str) -> bool:
     """Whether one of the client's own identifiers occurs in the (lower-cased) text."""
-    for raw in (incoming.install, incoming.session, incoming.id, incoming.debounce):  # noqa: SIM110 - half the time of any()
+    for raw in (incoming.install, incoming.session, incoming.id, incoming.debounce):
         if raw is not None and len(raw) >= SHORTEST_ID and (raw.lower() in lowered or _escaped_in_json(raw)):
             return True
     return False
@@ -169,7 +169,8 @@ def _identifiers(incoming: Incoming) -> list[str]:
     return [identifier for identifier in raw if identifier is not None and len(identifier) >= SHORTEST_ID]
 
 
-def _scrubbed(incoming: Incoming) -> tuple[Incoming, str | None]:
+def scrubbed(incoming: Incoming) -> tuple[Incoming, str | None]:
+    """The same, for events that may hold something."""
     scrubber = Scrubber(_identifiers(incoming))
     properties: dict[str, Any] = scrubber.json(incoming.properties)
     kept = msgspec.structs.replace(

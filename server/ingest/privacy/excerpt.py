@@ -1,4 +1,4 @@
-"""What may be kept, for a week, of a body that was refused: enough for an admin to see what was wrong and to send it again, and nothing of anybody.
+"""What may be kept, for a week, of a body that was refused: enough to see what was wrong and to send it again, and nothing of anybody.
 
 A JSON document keeps its structure, with identifiers masked; of anything else only the shape is kept, as in `{"name": "Aaaa 000`.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from server.ingest.privacy.keys import KEY_END, rule_for, words
-from server.ingest.privacy.patterns import ID
+from server.ingest.privacy.patterns import ID, SECRET
 from server.ingest.privacy.scrub import WHOLE_NUMBERS, beginning, scrub_text
 
 STRING_KEPT = 200  # characters
@@ -23,12 +23,12 @@ DEPTH_KEPT = 8
 SHAPE_READ = 512  # bytes
 
 # Names that any client of ours may send: they tell an admin which field is the broken one, and nothing else.
-FIELDS = (
-    *("data", "events", "name", "id", "installation_id", "installationId", "event_type", "properties", "timestamp", "type", "session_id", "sessionId"),
-    *("target", "targetType", "targetId", "kind", "userId", "user_id", "metadata", "outcome", "duration_ms", "durationMs", "error", "message"),
-    *("version", "os", "arch", "runtime", "package_manager", "packageManager", "nodeVersion", "node_version", "environment", "ci", "success"),
-    *("tool_name", "tool_category", "status", "error_type", "error_message", "first_seen", "last_seen", "metrics", "config_type", "file_count"),
-)
+FIELDS = """
+data events name id installation_id installationId event_type properties timestamp type session_id sessionId target targetType targetId
+kind userId user_id metadata outcome duration_ms durationMs error message version os arch runtime package_manager packageManager
+nodeVersion node_version environment ci success tool_name tool_category status error_type error_message first_seen last_seen metrics
+config_type file_count
+"""
 # Keys of identifiers, in snake_case: the last word decides.
 _IDENTIFIER = re.compile(
     r"(?:^|[^a-z])(?:ids?|uuid|guid|ulid|cuid|fingerprint|hash|user|host|hostname|serial|serialnumber|address|addr|ip|mac|mail|email|distinct|anonymous"
@@ -37,11 +37,11 @@ _IDENTIFIER = re.compile(
 _UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 _RUN = re.compile(r"[A-Za-z0-9_=+-]{16,}+")
 _HEX = re.compile(r"[0-9A-Fa-f]+")
-_BASE64 = re.compile(r"(?=[^0-9]*+[0-9])(?=[^A-Z]*+[A-Z])[A-Za-z0-9+][A-Za-z0-9+/]{15,}+={0,2}")
+_RUN_WITH_SLASHES = re.compile(r"[A-Za-z0-9+/]{16,}+={0,2}")  # base64, or a path
 _SWITCH = re.compile(r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[0-9]|(?<=[0-9])[A-Za-z]")  # from small letters to capitals, from letters to digits, …
 SWITCHES = 4  # more than a name such as create-app-v2Beta has; 16 random letters and digits have 7
 LONG_NUMBER = 10**15  # sixteen digits: milliseconds have thirteen
-_SHAPE = re.compile(rf'"(?:{"|".join(FIELDS)})"|([a-z])|([A-Z])|([0-9])|[^\x20-\x7e\t\r\n]')
+_SHAPE = re.compile(rf'"(?:{"|".join(FIELDS.split())})"|([a-z])|([A-Z])|([0-9])|[^\x20-\x7e\t\r\n]')
 
 _encode = msgspec.json.Encoder().encode
 
@@ -99,12 +99,14 @@ class _Excerpt:
         return kept
 
     def _member(self, key: Any, value: Any, depth: int, masked: bool) -> Any:
-        rule = rule_for(key[-KEY_END:]) if isinstance(key, str) else None
-        if rule is not None and isinstance(value, str) and not masked:
-            self._room -= len(rule.marker)
-            return rule.marker if rule.marker == "[secret]" else ID
-        named = rule is not None and not rule.text_only
-        return self.of(value, depth, masked=masked or named or (isinstance(key, str) and _IDENTIFIER.search(words(key[-KEY_END:])) is not None))
+        if not isinstance(key, str):
+            return self.of(value, depth, masked=masked)
+        rule = rule_for(key[-KEY_END:])
+        if rule is not None and rule.marker == SECRET and isinstance(value, str):
+            self._room -= len(SECRET)
+            return SECRET
+        telling = (rule is not None and not rule.text_only) or _IDENTIFIER.search(words(key[-KEY_END:])) is not None
+        return self.of(value, depth, masked=masked or telling)
 
     def _array(self, value: list[Any] | tuple[Any, ...], depth: int, masked: bool) -> list[Any]:
         kept: list[Any] = []
@@ -133,9 +135,7 @@ def _scalar(value: Any) -> Any:
 
 def _text(text: str) -> str:
     text = scrub_text(beginning(text, STRING_READ))
-    if _BASE64.fullmatch(text):
-        return ID
-    text = _RUN.sub(_run, _UUID.sub(ID, text))
+    text = _RUN_WITH_SLASHES.sub(_run, _RUN.sub(_run, _UUID.sub(ID, text)))
     return text if len(text) <= STRING_KEPT else f"{text[: STRING_KEPT - 1]}…"
 
 

@@ -1,7 +1,7 @@
 """What the name of a JSON property says about its value: a secret, a person or machine, or nothing in particular.
 
-A table as in `patterns`: the last word of the key decides. `password`, `dbPassword` and `DB-PASSWORD` hold a password; `password_length` and
-`tokens_used` hold numbers that may stay.
+A table as in `patterns`: the last word of the key decides. `password`, `dbPassword` and `DB-PASSWORD` hold a password; `password_length`
+and `tokens_used` hold numbers that may stay.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _GAP = "[-_. ]*"
 
 
 class KeyRule(NamedTuple):
-    """Values under keys that end in one of `words`, or are one of `whole_words`, become `marker`; with `text_only`, only their strings do."""
+    """Values under keys that end in one of `words`, or whose last word is one of `whole_words`, become `marker`.
+
+    With `text_only`, only strings do, also those within.
+    """
 
     marker: str
     text_only: bool
@@ -37,14 +40,18 @@ class KeyRule(NamedTuple):
         return tuple(rf"{word}{_GAP}\\*\"[\s\\ntr]*:" for word in (*self.words, *self.whole_words))
 
 
+_KEYS = ("api", "access", "secret", "private", "signing", "encryption", "license", "master", "deploy", "write")
+_NAMES = ("user", "host", "computer", "machine", "device", "full", "first", "last", "real", "nick")
+
 RULES = (
     KeyRule(
         SECRET,
         False,
         (
-            *("password", "passwort", "passwd", "passphrase", "passcode", "token", "secret", "credential", "authorization", "cookie", "bearer"),
-            *(f"{kind}{_GAP}key" for kind in ("api", "access", "secret", "private", "signing", "encryption", "license", "master", "deploy", "write")),
-            *(f"{start}{_GAP}{end}" for start, end in (("connection", "string"), ("access", f"key{_GAP}id"))),
+            *("password", "passwort", "passwd", "passphrase", "passcode"),
+            *("token", "secret", "credential", "authorization", "cookie", "bearer"),
+            *(f"{kind}{_GAP}key" for kind in _KEYS),
+            *(f"connection{_GAP}string", f"access{_GAP}key{_GAP}id"),
         ),
         ("pwd", "jwt", "otp"),
     ),
@@ -54,8 +61,8 @@ RULES = (
         REMOVED,
         False,
         (
-            *(f"{thing}{_GAP}name" for thing in ("user", "host", "computer", "machine", "device", "full", "first", "last", "real", "nick")),
-            *("email", f"e{_GAP}mail", "address", "addresses", "phone", f"phone{_GAP}number"),
+            *(f"{whose}{_GAP}name" for whose in _NAMES),
+            *(f"e{_GAP}mail", "address", "addresses", "phone", f"phone{_GAP}number"),
         ),
         ("user", "host", "ip", "ipv4", "ipv6", "mail", "addr", "fqdn"),
     ),

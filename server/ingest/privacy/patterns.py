@@ -1,11 +1,12 @@
 """What is taken out of text, as one table: a name, a regular expression, what stands there afterwards, and hints.
 
-A hint is a cheap regular expression, for lower-cased text, plain or as JSON. Where a row's pattern would find something, one of its hints must find
-something as well. All hints together are one expression, and most events are done after asking it once. A hint begins with literal
-characters, so that `union` can look for the rarest of them; it has no `|` but in parentheses.
+A hint is a cheap regular expression, for lower-cased text, plain or as JSON. Where a row's pattern would find something, one of its hints
+must find something as well, in JSON too, where a line's end is a backslash and an n. All hints together are one expression, and most events
+are done after asking it once. A hint begins with literal characters, so that `union` can look for the rarest of them; it has no `|` but
+in parentheses.
 
-Everything here reads hostile text on the event loop, so each pattern is linear: runs are possessive (`++`) and begin at a boundary, so that a run
-is read once; everything else is bounded. `tests/privacy/test_linear.py` holds them to it.
+Everything here reads hostile text on the event loop, so each pattern is linear: runs are possessive (`++`) and begin at a boundary, so that
+a run is read once; everything else is bounded. `tests/privacy/test_linear.py` holds them to it.
 
 Order matters: credentials before addresses (`https://me:pw@10.0.0.1`), addresses before e-mail (`me@10.0.0.1`).
 """
@@ -60,7 +61,10 @@ _NAMED = ("user", "host", "computer", "machine", "device")
 _PROSE = r"(?!(?:is|was|or|and|flag|option|must|cannot|not|to|in|argument|required|needs|with|for|if|has|from)\b)"
 
 _USER = r"(?:[^\s/\\\"'`<>|:;,()\[\]{}*?]|'(?=\w))++"  # one word of a user's name in a path; o'brien is one
-_PATH = r"(?<![\w.~-])"  # where an absolute path begins: src/home/index.ts is none
+_LINE = r"(?<=\\[nrt])"  # after a line's end in text that was escaped and never unescaped
+_START = rf"(?:(?<![A-Za-z0-9_-])|{_LINE})"
+_WORD = rf"(?:(?<!\w)|{_LINE})"
+_PATH = rf"(?:(?<![\w.~-])|{_LINE})"  # where an absolute path begins: src/home/index.ts is none
 _FLAG = r"(?<=[\s\"'=,(]-[A-Za-z])"  # ... or right after a compiler's flag: -I/home/me/include
 # What may precede /home or /Users in the path of a home folder. Not just anything: /docs/home/start is a page.
 _MOUNTS = (
@@ -78,27 +82,17 @@ _PAIR = r"[0-9A-Fa-f]{2}"
 # pkg@1.2.3, pkg@v2.0.0-rc.1, pkg@1.x are versions; icon@2x.png is a picture.
 _VERSION = r"v?[0-9]++(?:\.(?:[0-9]++|[x*]))*+(?:[-+][\w.+-]*+)?(?!\w|\.\w)"
 _SPRITE = r"[0-9.]{1,4}x\.(?:png|jpe?g|webp|gif|svg|ico)"
-_LABELS = r"[\w-]++(?:\.[\w-]++)++"
+_LABELS = r"\w[\w-]*+(?:\.[\w-]++)++"
 
 
 # --- addresses: what a regular expression alone cannot decide ---
 
-_VERSION_BEFORE = re.compile(r"(?:\bv|\b(?:version|release|build)[\s:=\"'(\[]{0,3}|(?:^|[\s(;,\"])[A-Za-z][\w-]*/)\Z", re.IGNORECASE)
-_VERSION_ENDS = ("v", "V", "/", *(ending for word in ("version", "release", "build") for ending in (word, word.title(), word.upper())))
-_PORT_AFTER = re.compile(r":[0-9]")
-
 
 def _ipv4(match: re.Match[str]) -> str:
-    """Loopback and `0.0.0.0` name nobody. Four numbers may be a version, if what precedes them says so; with a port they are none."""
+    """Loopback and `0.0.0.0` name nobody, and some are versions."""
     text = match[0]
-    if text.startswith("127.") or text == "0.0.0.0":  # noqa: S104 - compared, not bound
-        return text
-    if _PORT_AFTER.match(match.string, match.end()) or text.startswith("192.168."):
-        return "[ip]"
-    before = max(0, match.start() - 40)
-    if not match.string[before : match.start()].rstrip(" :=\"'([").endswith(_VERSION_ENDS):  # cheap, and mostly says no
-        return "[ip]"
-    return text if _VERSION_BEFORE.search(match.string, before, match.start()) else "[ip]"
+    harmless = match["version"] is not None or text.startswith("127.") or text == "0.0.0.0"  # noqa: S104 - compared, not bound
+    return text if harmless else "[ip]"
 
 
 def _ipv6(match: re.Match[str]) -> str:
@@ -163,15 +157,15 @@ _TOKENS_BY_PREFIX = (
     ("Slack", r"xox[a-z]-[\w-]{10,}+|xapp-[\w-]{10,}+", ("xox[a-z]-", "xapp-")),
     ("Stripe", r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}+|whsec_[\w+/=]{16,}+", ("sk_(?:live|test)_", "rk_(?:live|test)_", "whsec_")),
     ("npm", r"npm_[A-Za-z0-9]{30,}+", ("npm_[a-z0-9]{30}",)),
-    ("PyPI", r"(?<![A-Za-z0-9_-])pypi-(?=[a-z_-]*+[A-Z0-9])[\w-]{16,}+", ("pypi-",)),
-    ("OpenAI, Anthropic", r"(?<![A-Za-z0-9_-])sk-(?=[a-z_-]*+[A-Z0-9])[\w-]{16,}+", ("sk-(?<![a-z0-9_-]sk-)",)),
-    ("Hugging Face, Groq", r"(?<![A-Za-z0-9])(?:hf|gsk)_[A-Za-z0-9]{30,}+", ("hf_[a-z0-9]{30}", "gsk_[a-z0-9]{30}")),
+    ("PyPI", rf"{_START}pypi-(?=[a-z_-]*+[A-Z0-9])[\w-]{{16,}}+", ("pypi-",)),
+    ("OpenAI, Anthropic", rf"{_START}sk-(?=[a-z_-]*+[A-Z0-9])[\w-]{{16,}}+", (r"sk-[\w-]{16}",)),
+    ("Hugging Face, Groq", rf"{_START}(?:hf|gsk)_[A-Za-z0-9]{{30,}}+", ("hf_[a-z0-9]{30}", "gsk_[a-z0-9]{30}")),
     ("SendGrid", r"SG\.[\w-]{16,}+\.[\w-]{16,}+", (r"sg\.[\w-]{16}",)),
     ("DigitalOcean, Docker", r"(?:do[opr]_v1|dckr_pat)_[\w-]{16,}+", ("do[opr]_v1_", "dckr_pat_")),
     ("Shopify, Databricks", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|dapi[0-9a-f]{32}", ("shp(?:at|ca|pa|ss)_", "dapi[0-9a-f]{32}")),
     ("Atlassian, Vault", r"ATATT3[\w=-]{16,}+|hv[sbr]\.[\w-]{20,}+", ("atatt3", r"hv[sbr]\.")),
     ("a Telegram bot", r"[0-9]{8,10}:[\w-]{35}(?![\w-])", (r":[\w-]{35}",)),
-    ("Footfall", r"(?<![A-Za-z0-9_-])ff_(?=[a-z_-]*+[A-Z0-9])[\w-]{20,}+", (r"ff_[\w-]{20}",)),
+    ("Footfall", rf"{_START}ff_(?=[a-z_-]*+[A-Z0-9])[\w-]{{20,}}+", (r"ff_[\w-]{20}",)),
 )
 
 PATTERNS: tuple[Pattern, ...] = (
@@ -201,8 +195,8 @@ PATTERNS: tuple[Pattern, ...] = (
         rf"\1{SECRET}",
         "cookie",
     ),
-    _row("Bearer and Basic", rf"(?ai)\b(bearer|basic)(\s{{1,4}}){_RANDOM}[\w.~+/=-]{{8,}}+", rf"\1\2{SECRET}", "bearer", "basic"),
-    *(_row(f"a token of {whose}", regex, SECRET, *hints) for whose, regex, hints in _TOKENS_BY_PREFIX),
+    _row("Bearer and Basic", rf"(?ai){_WORD}(bearer|basic)(\s{{1,4}}){_RANDOM}[\w.~+/=-]{{8,}}+", rf"\1\2{SECRET}", "bearer", "basic"),
+    *(_row(f"a token of {whose}", rf"(?a){regex}", SECRET, *hints) for whose, regex, hints in _TOKENS_BY_PREFIX),
     _row("password =", rf"(?ai)(?P<lead>(?:{_PASSWORDS}){_THEN_ANY}){_VALUE}", rf"\g<lead>\g<open>{SECRET}", "pass(?:w|p|c)", "pwd"),
     _row(
         "token =",
@@ -234,7 +228,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _row(
         "MAC address",
         # Six or eight pairs, not amid a longer row (a fingerprint); pairs of digits with dashes are a date.
-        rf"(?<!\w)(?<![:-]{_PAIR}[:-])(?={_PAIR}[:-])(?={_PAIR}:|[0-9-]{{0,22}}[A-Fa-f]){_PAIR}([:-])(?:{_PAIR}\1){{4}}(?:(?:{_PAIR}\1){{2}})?{_PAIR}"
+        rf"{_WORD}(?<![:-]{_PAIR}[:-])(?={_PAIR}[:-])(?={_PAIR}:|[0-9-]{{0,22}}[A-Fa-f]){_PAIR}([:-])(?:{_PAIR}\1){{4}}(?:(?:{_PAIR}\1){{2}})?{_PAIR}"
         rf"(?!\w)(?![:-]{_PAIR})",
         "[mac]",
         r":(?:[0-9a-f]{2}:){3}",
@@ -246,16 +240,22 @@ PATTERNS: tuple[Pattern, ...] = (
         "[mac]",
         r"\.[0-9a-f]{4}\.[0-9a-f]{4}",
     ),
-    _row("IP address in a host's name", r"(?i)\b(ec2|ip)(?:-[0-9]{1,3}){4}(?![0-9-])", r"\1-[ip]", "ec2-", "ip-[0-9]"),
+    _row("IP address in a host's name", rf"(?i){_WORD}(ec2|ip)(?:-[0-9]{{1,3}}){{4}}(?![0-9-])", r"\1-[ip]", "ec2-", "ip-[0-9]"),
     _row(
         "IPv6 address",
-        rf"(?:(?<![\w:.])|(?<=[g-zG-Z_]:))(?:{_HEXES}:){{2,8}}(?:{_IPV4}|{_HEXES})(?:%[\w.-]{{1,16}}+)?(?![\w:])",
+        rf"(?:(?<![\w:.])|(?<=[g-zG-Z_]:)|{_LINE})(?:{_HEXES}:){{2,8}}(?:{_IPV4}|{_HEXES})(?:%[\w.-]{{1,16}}+)?(?![\w:])",
         _ipv6,
         "::",
         ":(?:[0-9a-f]{1,4}:){4}",
     ),
-    _row("IPv4 address", rf"(?<![0-9])(?<![0-9]\.){_IPV4}(?![0-9])(?!\.[0-9])", _ipv4, r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),
-    _row("home folder", rf"(?:{_PATH}|{_FLAG}){_MOUNTS}/(?:home|Users)/{{1,4}}{_USER}", "~", "home/", "users/"),
+    _row(
+        "IPv4 address",
+        # Four numbers are a version where what precedes them says so (Chrome/1.2.3.4), and nothing behind them says port.
+        rf"(?i)(?P<version>(?:\bv|\b(?:version|release|build)[\s:=\"'(\[]{{0,3}}|(?<![^\s(;,\"])[a-z][\w-]{{0,30}}+/(?!192\.168\.)){_IPV4}(?![0-9]|[.:][0-9]))"
+        rf"|(?<![0-9])(?<![0-9]\.){_IPV4}(?![0-9]|\.[0-9])",
+        _ipv4,
+        r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",
+    ),
     _row(
         "home folder on Windows, and nothing else",  # only here can a name with blanks be told from prose
         r"(?ai)\A[a-z]:[\\/]{1,4}(?:users|documents and settings)[\\/]{1,4}[^\\/:*?\"<>|\r\n]{1,64}\Z",
@@ -265,23 +265,24 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     _row(
         "home folder on Windows",
-        rf"(?ai)(?<![\w.~-])(?:{_DRIVE}|{_SHARE}|\\{{1,4}})(?:users|home|documents and settings)[\\/]{{1,4}}"
+        rf"(?ai){_PATH}(?:{_DRIVE}|{_SHARE}|\\{{1,4}})(?:users|home|documents and settings)[\\/]{{1,4}}"
         rf"(?:{_USER}(?: {_USER}){{0,3}}(?=[\\/\"'])|{_USER})",
         "~",
         r"users[\\/]",
         r"home[\\/]",
         "documents and settings",
     ),
+    _row("home on a telephone", rf"{_PATH}/data/(?:data|user/[0-9]{{1,4}})/[\w.]++(?:/files/home)?", "~", "/data/"),
+    _row("home folder", rf"(?:{_PATH}|{_FLAG}){_MOUNTS}/(?:home|Users)/{{1,4}}{_USER}", "~", "home/", "users/"),
     _row("home folder in a URL", r"(?ai)(?:%2f|%5c)(?:home|users)(?:%2f|%5c)[^\s/%&\"'<>]++", "~", "%(?:2f|5c)(?:home|users)%"),
     _row("home of root", rf"{_PATH}/root(?![\w.-])", "~", "/root"),
-    _row("home on a telephone", rf"{_PATH}/data/(?:data|user/[0-9]{{1,4}})/[\w.]++(?:/files/home)?", "~", "/data/"),
     _row("temporary folder of one user", rf"{_PATH}(?:/private)?/var/folders/[\w+]{{1,8}}+/[\w+-]{{1,64}}+", "~", "/var/folders/"),
     _row("~user", r"(?<![\w~/.])~[A-Za-z_][\w.-]{0,31}+(?=/)", "~", "~[a-z_]"),
     _row(
         "e-mail",
-        rf"(?<![\w.+%-])[\w.+%-]++@(?!{_VERSION}|{_SPRITE})(?:\[ip\]|{_LABELS}|[\w-]++(?=:[~/]))",
+        rf"(?<![\w.+%-])[\w.+%-]++@(?!{_VERSION}|{_SPRITE})(?:\[ip\]|{_LABELS}|\w[\w-]*+(?=:[~/]))",
         "[email]",
-        r"@(?<=[\w.+%-]@)[\w\[]",
+        r"@(?<=[^\s\"/]@)",
     ),
     _row("e-mail in a URL", rf"(?i)(?<![\w.+-])[\w.+-]++%40{_LABELS}", "[email]", "%40"),
 )

@@ -38,7 +38,7 @@ class Scrubber:
 
     def __init__(self, identifiers: Iterable[str] = ()) -> None:
         known = {identifier for identifier in identifiers if len(identifier) >= SHORTEST_ID}
-        written = {form for identifier in known for form in (identifier, identifier.lower(), identifier.upper())}
+        written = {form for identifier in known for way in (identifier, escaped(identifier)) for form in (way, way.lower(), way.upper())}
         # The longest first: one may be part of another.
         self._identifiers = sorted(written, key=len, reverse=True)
 
@@ -82,7 +82,7 @@ class Scrubber:
 
     def _member(self, key: str, value: Any, depth: int) -> tuple[str, Any]:
         kept = self.text(key)
-        rule = rule_for(key[-KEY_END:])
+        rule = rule_for(key[-KEY_END:]) or rule_for(kept[-KEY_END:])
         if rule is not None:
             return kept, self._hide(value, rule, depth) if rule.text_only else hidden(value, rule)
         return kept, self.json(value, depth, version=key[-7:].lower() == "version")
@@ -139,6 +139,11 @@ def has_telling_key(properties: dict[str, Any], document: str) -> bool:
 def hidden(value: Any, rule: KeyRule) -> Any:
     """The rule's marker, whatever the value holds; yes, no and nothing may stay."""
     return value if value is None or isinstance(value, bool) or value == "" else rule.marker
+
+
+def escaped(text: str) -> str:
+    """The text as it stands in JSON, without its quotes."""
+    return _encode(printable(text)).decode()[1:-1]
 
 
 def printable(text: str) -> str:
