@@ -109,10 +109,15 @@ class Scrubber:
     def _hide(self, value: Any, rule: KeyRule, depth: int) -> Any:
         """The value with the rule's marker for each string in it; its numbers stay."""
         if isinstance(value, dict) and depth < DEPTH:
-            return {self.text(str(key)): self._hide(inner, rule, depth + 1) for key, inner in value.items()}
+            return dict(self._hidden_member(str(key), inner, rule, depth + 1) for key, inner in value.items())
         if isinstance(value, list | tuple) and depth < DEPTH:
             return [self._hide(inner, rule, depth + 1) for inner in value]
         return self._number(value) if isinstance(value, int | float) and not isinstance(value, bool) else hidden(value, rule)
+
+    def _hidden_member(self, key: str, value: Any, outer: KeyRule, depth: int) -> tuple[str, Any]:
+        kept = self.text(key)
+        rule = rule_for(key[-KEY_END:]) or rule_for(kept[-KEY_END:]) or outer
+        return kept, self._hide(value, outer, depth) if rule.text_only else hidden(value, rule)
 
     def _mask(self, text: str) -> str:
         for identifier in self._identifiers:
