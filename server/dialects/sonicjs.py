@@ -6,6 +6,7 @@ with the record as it was made.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -32,7 +33,7 @@ from server.dialects.reading import (
     timestamp,
     whole_duration,
 )
-from server.event import Answer, Context, Decoded, Incoming, InstallReport, Outcome, Outcomes, Request
+from server.event import Answer, Context, Decoded, Environment, Incoming, InstallReport, Outcome, Outcomes, Request
 
 NAME = "sonicjs"
 STATUS = 400  # of a wrong field
@@ -167,14 +168,17 @@ def _properties(said: Event, data: dict[str, Any]) -> dict[str, Any]:
 def _context(properties: dict[str, Any]) -> Context:
     """Where the client ran, as far as its properties say so. A value of the wrong type stays a property, and no more."""
     get = properties.get
-    where, reason = environment(properties)
-    return Context(
-        where,
-        reason,
-        NAME,
-        os_name(get("os")),
-        arch_name(get("arch")),
-        node_runtime(get("nodeVersion") or get("node_version")),
-        text(get("version") or get("sonicjs_version")),
-        text(get("packageManager") or get("package_manager")),
-    )
+    node, package_manager = get("nodeVersion") or get("node_version"), get("packageManager") or get("package_manager")
+    said = (*environment(properties), get("os"), get("arch"), node, get("version") or get("sonicjs_version"), package_manager)
+    try:
+        return _known_context(*said)
+    except TypeError:  # a list or an object, which no cache takes
+        return _known_context.__wrapped__(*said)
+
+
+@lru_cache(maxsize=512)
+def _known_context(
+    where: Environment, reason: str, os: object, arch: object, node: object, version: object, package_manager: object
+) -> Context:
+    """A project's clients say the same few things again and again."""
+    return Context(where, reason, NAME, os_name(os), arch_name(arch), node_runtime(node), text(version), text(package_manager))

@@ -126,6 +126,8 @@ class Projects:
         return self._by_host.get(host) or self._by_host.get(host.rpartition(":")[0])
 
     def _key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
+        if b"authorization" not in headers and b"x-footfall-key" not in headers:
+            return None
         own = headers.get(b"x-footfall-key", b"").strip().decode("latin-1")
         scheme, _, bearer = headers.get(b"authorization", b"").decode("latin-1").strip().partition(" ")
         text = own or (bearer.strip() if scheme.lower() == "bearer" else "")
