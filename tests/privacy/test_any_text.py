@@ -275,6 +275,7 @@ def test_an_excerpt_of_anything_is_short_and_json(document, body, limit):
 def test_no_secret_survives_in_an_excerpt(before, secret, after, install):
     said, secret_part = secret
     assume(secret_part not in before + after and install not in before + said + after and len(secret_part) > 5)
+    assume(install not in "events installation_id name properties note userId [secret] [id]")  # words that stay whatever the id is
     kept = excerpt(
         b"",
         {"events": [{"installation_id": install, "name": "x", "properties": {"note": before + said + after}, "n": {"userId": [install]}}]},
