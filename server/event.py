@@ -45,6 +45,10 @@ class Environment(enum.IntEnum):
 
 ENVIRONMENTS: dict[str, Environment] = {environment.word: environment for environment in Environment}
 
+# Who counts as people wherever people are told apart from machines. Unknown is among them: most clients say nothing of who runs them, and
+# what does say so is CI, a container, a developer's own build or a test.
+PEOPLE = (Environment.UNKNOWN, Environment.PERSON)
+
 
 class Receipt(enum.IntEnum):
     """What became of one event."""
@@ -68,6 +72,7 @@ class Refusal(enum.StrEnum):
     UNKNOWN_PROJECT = "unknown_project"
     UNKNOWN_TARGET = "unknown_target"
     TOO_MANY_TARGETS = "too_many_targets"
+    TOO_BROAD = "too_broad"  # a question, not an event: it would read too much
     BAD_KEY = "bad_key"
     LIMITED = "limited"
     BUSY = "busy"  # the queue is full or the store cannot write: come back later

@@ -3,6 +3,7 @@
 Problem
 ├── Malformed 400          the body is no JSON, or not text
 ├── Invalid 400 | 422      JSON, but fields are wrong; names each field
+│   └── BadQuery 400       parameters of a question are wrong; names each
 ├── Unauthorized 401       a key is wanted, or the one given is not known
 ├── Forbidden 403          the key may not do this
 ├── NotFound 404           no such route, project, pack or target
@@ -11,6 +12,7 @@ Problem
 ├── TooLarge 413
 ├── UnknownTarget 422      the project lists its targets, and this is none of them
 ├── TooManyTargets 422     the project's bound on distinct targets is reached
+├── TooBroad 422           a question that would read too many raw events
 ├── Limited 429            too many from one address; carries Retry-After
 ├── Failed 500             our own fault
 └── Busy 503               the queue is full or the store cannot write; carries Retry-After
@@ -85,6 +87,15 @@ class Invalid(Problem):
         return self._status
 
 
+class BadQuery(Invalid):
+    """Parameters of a question are wrong, in a query string or in GraphQL."""
+
+    status, title = 400, "A parameter cannot be used"
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__(*errors, status=400)
+
+
 class Unauthorized(Problem):
     status, title, refusal = 401, "A valid key is needed", Refusal.BAD_KEY
 
@@ -119,6 +130,10 @@ class UnknownTarget(Problem):
 
 class TooManyTargets(Problem):
     status, title, refusal = 422, "This project has as many targets as it may have", Refusal.TOO_MANY_TARGETS
+
+
+class TooBroad(Problem):
+    status, title, refusal = 422, "This question would read too much", Refusal.TOO_BROAD
 
 
 class Limited(Problem):

@@ -61,10 +61,10 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
-    def footfall(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def footfall(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Another footfall command on the same data."""
         return subprocess.run(
-            [sys.executable, "-m", "server", *arguments], env=self.env, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-m", "server", *arguments], env=self.env, capture_output=True, text=True, timeout=timeout, check=False
         )
 
     def stop(self) -> int:

@@ -26,6 +26,9 @@ _SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"key": []}]
 # What the last segment of a path may be, and one that it is.
 PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
     "pack": ("The name of a pack, as its registry has it.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "peon"),
+    "file": ("The name of a pack, with `.svg` or `.json` behind it.", {"type": "string"}, "peon.svg"),
+    "type": ("The type of a target.", {"type": "string"}, "snippet"),
+    "id": ("The id of a target.", {"type": "string"}, "hello-world"),
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {

@@ -18,6 +18,8 @@ READING = "Reading"
 
 # What every reading route may answer beside what its handler declares: `public.readable` raises these.
 _REFUSALS = {401: "This is not public here.", 403: "The key does not have the scope `read`.", 404: "There is nothing here of that name."}
+# What else an answer may be: Litestar's handlers declare one form for each status.
+_OTHER_FORMS = {("/badge/{file}", 200): {"image/svg+xml": {"schema": {"type": "string"}}}}
 _SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"key": []}]
 
 
@@ -36,6 +38,8 @@ def operations(handlers: Sequence[ControllerRouterHandler]) -> tuple[dict[str, d
 def _ours(path: str, method: str, operation: Operation) -> Operation:
     reading = READING in operation.get("tags", ())
     responses = {int(status): _success(response) for status, response in operation["responses"].items() if int(status) < 400}
+    for status, response in responses.items():
+        response.get("content", {}).update(_OTHER_FORMS.get((path, status), {}))
     for status, response in operation["responses"].items():
         if int(status) >= 400 and (found := _refused(int(status), response, operation)) is not None:
             responses[int(status)] = found

@@ -117,11 +117,14 @@ class Reader:
             yield Example("", command, "", success, answers[0]["value"] if answers else None)
 
     def _filled(self, path: str, operation: dict[str, Any]) -> str:
-        """The path with an example in place of its parameter."""
+        """The path with an example in place of each parameter that it must have."""
+        query = []
         for parameter in map(self.resolved, operation.get("parameters", ())):
             if parameter["in"] == "path":
                 path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example", "peon")))
-        return path
+            elif parameter["in"] == "query" and parameter.get("required"):
+                query.append(f"{parameter['name']}={parameter['schema'].get('example', '')}")
+        return f"{path}?{'&'.join(query)}" if query else path
 
 
 def _whole(operation: dict[str, Any], texts: dict[int, str]) -> dict[str, Any]:
@@ -137,7 +140,8 @@ def _whole(operation: dict[str, Any], texts: dict[int, str]) -> dict[str, Any]:
 
 
 def _command(method: str, path: str) -> str:
-    return f"curl {BASE}{path}" if method == "GET" else f"curl -X {method} {BASE}{path}"
+    address = f"'{BASE}{path}'" if "&" in path else f"{BASE}{path}"
+    return f"curl {address}" if method == "GET" else f"curl -X {method} {address}"
 
 
 def _content(response: dict[str, Any]) -> dict[str, Any]:

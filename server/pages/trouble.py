@@ -47,6 +47,10 @@ TROUBLES: dict[Refusal, Trouble] = {
         "The target is new, and the project has as many distinct targets as it may have.",
         "Check that targets are names, not ids made up for each event. The server's `FOOTFALL_MAX_TARGETS` sets the bound.",
     ),
+    Refusal.TOO_BROAD: Trouble(
+        "The question combines filters for which no counts are kept, and looking through the raw events takes longer than it may.",
+        "Ask about a shorter period, or with fewer filters.",
+    ),
     Refusal.BAD_KEY: Trouble(
         "401: this wants a key and none came, or the key is not known here or was revoked. 403: the key is known, and may not do this.",
         "Send the key as `Authorization: Bearer …` or `X-Footfall-Key: …`. `footfall key list` shows keys with their scopes: `ingest` is for "

@@ -1,4 +1,4 @@
-"""Words that events share, kept once and referred to by small integers: names, contexts, targets.
+"""Words that events share, kept once and referred to by small integers: names, contexts, targets, types of errors.
 
 The cache is filled by commits. What a transaction adds is `pending` until it commits, and forgotten when it rolls back, so that no cache
 ever holds a number that the store does not.
@@ -13,6 +13,7 @@ Key = TypeVar("Key", bound=Hashable)
 Entry = TypeVar("Entry")
 
 NAMES_A_PROJECT = 10_000
+ERRORS_A_PROJECT = 2_000  # types of errors: free text, of which some clients make a new one each time
 _MOST = 50_000
 
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +19,16 @@ from piccolo.engine.base import Engine
 from server.settings import Settings, bundled
 from server.storage import tables
 from server.storage.batch import Batch, Committed
+from server.storage.occupancy import Occupancy, StoreBusy
 from server.storage.sqlite import SqliteStore
 from server.storage.sqlite_engine import connect
+from server.storage.sqlite_upkeep import Change, Snapshot, Space
 
 APP = "footfall"
 TABLES = (
     tables.Project, tables.ApiKey, tables.EventName, tables.ContextRow, tables.Target, tables.Install, tables.Event, tables.Activity,
-    tables.Mark, tables.Rejected, tables.Note,
+    tables.Mark, tables.Rejected, tables.Note, tables.ErrorType, tables.ErrorInstall, tables.ErrorSeen, tables.Trending,
+    tables.Lease, tables.JobRun, tables.UnusedContext, tables.PartialDay, tables.AlertRule, tables.AlertDelivery,
 )  # fmt: skip
 
 
@@ -52,6 +56,30 @@ class Store(Protocol):
         """Read. `{}` in `sql` stands for an argument, in both engines."""
         ...
 
+    async def rows_within(self, seconds: float, sql: str, *arguments: Any) -> list[dict[str, Any]]:
+        """Read what may take long, such as raw events, and leave room for other readers. Raises TimeoutError past the time."""
+        ...
+
+    async def change(self, *statements: tuple[str, tuple[Any, ...]]) -> Change:
+        """Run statements, each with its arguments, as one transaction. `{}` stands for an argument, in both engines."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """The store as it is at one moment: several reads that must agree."""
+        ...
+
+    async def space(self) -> Space:
+        """How much of the store's file is in use."""
+        ...
+
+    async def give_back(self, pages: int) -> float:
+        """Give up to so many free pages back to the disk; the seconds for which nothing else could be written."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """Move what was written to its place in the file, beside commits."""
+        ...
+
     async def claim_node(self) -> int:
         """A number for this process that no other process on the store got in its last 1,024 starts."""
         ...
@@ -77,8 +105,15 @@ async def open_store(settings: Settings, *, progress: Callable[[str], None] = la
         raise StoreError("FOOTFALL_DATABASE_URL: PostgreSQL is not supported by this version; leave it out for SQLite in the data folder")
     prepare_data_dir(settings.data_dir)
     try:
-        migrate(settings.sqlite_path, progress=progress)
-        store = SqliteStore(settings.sqlite_path)
+        occupancy = Occupancy(settings.data_dir)
+        try:
+            migrate(settings.sqlite_path, progress=progress)
+            store = SqliteStore(settings.sqlite_path, occupancy)
+        except BaseException:
+            occupancy.release()
+            raise
+    except StoreBusy as error:
+        raise StoreError("a backup is just being restored; try again when `footfall restore` has ended") from error
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; `footfall doctor` says more") from error
     for table in TABLES:

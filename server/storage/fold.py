@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from server.event import HOUR, Context, Environment, Event, Outcome
+from server.event import DAY, HOUR, Context, Environment, Event, Outcome
 from server.storage import rollups
-from server.storage.rollups import DIMENSIONS, PROPERTY_PREFIX, Rollup
+from server.storage.rollups import DIMENSIONS, INSTALL_FIELDS, PROPERTY_PREFIX, Rollup
 
 Sums = dict[tuple[int | str, ...], list[int]]
 
@@ -28,6 +28,7 @@ class Stored(NamedTuple):
     outcome: int
     duration_us: int | None
     picked: tuple[tuple[str, str], ...]
+    error: int | None = None
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class Seen:
     last_seen: int
     environment: int = Environment.UNKNOWN
     reason: str = ""
-    fields: list[str | None] = field(default_factory=lambda: [None] * len(DIMENSIONS))
+    fields: list[str | None] = field(default_factory=lambda: [None] * len(INSTALL_FIELDS))
 
     def add(self, first: int, last: int, context: Context) -> None:
         """Widen the time in which the install was seen, and take its newest fields. What an event leaves out stays as it was."""
@@ -49,18 +50,24 @@ class Seen:
         if context.environment and (newer or not self.environment):
             self.environment, self.reason = int(context.environment), context.reason
         fields = self.fields
-        for place, value in enumerate((context.os, context.arch, context.runtime, context.version, context.package_manager)):
+        said = (context.os, context.arch, context.runtime, context.version, context.package_manager, context.dialect or None)
+        for place, value in enumerate(said):
             if value is not None and (newer or fields[place] is None):
                 fields[place] = value
 
 
 @dataclass(slots=True)
 class Folded:
-    """What a set of events adds: `sums[rollup][key]` lists the rollup's measures; `activity` maps a key of that table to the version."""
+    """What a set of events adds: `sums[rollup][key]` lists the rollup's measures; `activity` maps a key of that table to the version.
+
+    `error_installs` holds keys of that table, `errors_seen` the first and the last time (epoch ms) for a key of that one.
+    """
 
     sums: dict[Rollup, Sums] = field(default_factory=lambda: {rollup: {} for rollup in rollups.ROLLUPS})
     installs: dict[int, Seen] = field(default_factory=dict)
     activity: dict[tuple[int, int, int, int], str | None] = field(default_factory=dict)
+    error_installs: set[tuple[int, int, int, int, str, int, int]] = field(default_factory=set)
+    errors_seen: dict[tuple[int, int, int], tuple[int, int]] = field(default_factory=dict)
 
 
 def fold(events: Iterable[Stored], contexts: dict[int, Context]) -> Folded:
@@ -68,7 +75,7 @@ def fold(events: Iterable[Stored], contexts: dict[int, Context]) -> Folded:
     folded = Folded()
     groups: dict[tuple[int, int, int, int, int], list[int]] = {}
     for event in events:
-        project, name, context_id, target, install, at, outcome, duration, picked = event
+        project, name, context_id, target, install, at, outcome, duration, picked, error = event
         hour = at // HOUR
         group = (project, hour, name, context_id, outcome)
         cell = groups.get(group)
@@ -90,13 +97,15 @@ def fold(events: Iterable[Stored], contexts: dict[int, Context]) -> Folded:
                 folded.activity[key] = context.version
         if target is not None or duration is not None or picked:
             _add_details(folded, event, hour, environment)
+        if error is not None:
+            _add_error(folded, event, error, context)
     _add_groups(folded, groups, contexts)
     return folded
 
 
 def _add_details(folded: Folded, event: Stored, hour: int, environment: int) -> None:
     """What only some events have: a duration's bucket, a target, picked properties."""
-    project, name, _, target, _, _, outcome, duration, picked = event
+    project, name, _, target, _, _, outcome, duration, picked, _ = event
     day = hour // 24
     sums = folded.sums
     if duration is not None:
@@ -110,6 +119,17 @@ def _add_details(folded: Folded, event: Stored, hour: int, environment: int) -> 
             _add(sums[rollups.TARGET_DURATION], (project, day, target, name, environment, bucket), (1,))
     for picked_name, value in picked:
         _add(sums[rollups.DIMENSION], (project, day, name, PROPERTY_PREFIX + picked_name, value, environment), measures[:3])
+
+
+def _add_error(folded: Folded, event: Stored, error: int, context: Context) -> None:
+    """What only events with a type of error have."""
+    project, at, environment, version = event.project, event.occurred_at, int(context.environment), context.version or ""
+    day = at // DAY
+    _add(folded.sums[rollups.ERROR], (project, day, error, event.name, version, environment), (1,))
+    if event.install is not None:
+        folded.error_installs.add((project, day, error, event.name, version, event.install, environment))
+    first, last = folded.errors_seen.get((project, error, environment), (at, at))
+    folded.errors_seen[project, error, environment] = (min(first, at), max(last, at))
 
 
 def _add_groups(folded: Folded, groups: dict[tuple[int, int, int, int, int], list[int]], contexts: dict[int, Context]) -> None:
@@ -135,8 +155,8 @@ def _add(sums: Sums, key: tuple[int | str, ...], measures: tuple[int, ...]) -> N
             cell[place] += measure
 
 
-def stored(event: Event, name: int, context: int, target: int | None) -> Stored:
+def stored(event: Event, name: int, context: int, target: int | None, error: int | None) -> Stored:
     """An event with the numbers that the dictionaries gave its words."""
     return Stored(
-        event.project, name, context, target, event.install, event.occurred_at, int(event.outcome), event.duration_us, event.picked
+        event.project, name, context, target, event.install, event.occurred_at, int(event.outcome), event.duration_us, event.picked, error
     )

@@ -34,6 +34,8 @@ DIMENSIONS = (
     Dimension("version", "Version"),
     Dimension("package_manager", "Package manager"),
 )
+# What is known of an install: the newest value of each, as attributes of `Context` and columns of its table.
+INSTALL_FIELDS = (*(dimension.name for dimension in DIMENSIONS), "dialect")
 PROPERTY_PREFIX = "property:"
 OTHER = "(other)"
 VALUES_A_DAY = 1_000
@@ -68,10 +70,12 @@ DIMENSION = Rollup(
 TARGET_DAY = Rollup("rollup_target_day", ("project_id", "day", "target_id", "name_id", "environment"), TIMED)
 TARGET_DURATION = Rollup("rollup_target_duration", ("project_id", "day", "target_id", "name_id", "environment", "bucket"), ("events",))
 TARGET_TOTAL = Rollup("rollup_target_total", ("project_id", "target_id", "name_id", "environment"), TIMED)
+# Only of events with a type of error, whether they failed or not. A version that is not known is empty.
+ERROR = Rollup("rollup_error", ("project_id", "day", "error_id", "name_id", "version", "environment"), ("events",), frozenset({"version"}))
 LEDGER = Rollup("ledger", ("project_id", "day", "entry", "reason"), ("events",), frozenset({"entry", "reason"}))
 REFUSALS = Rollup("refusal", ("project_id", "day", "address", "reason"), ("events",), frozenset({"reason"}))
 
-ROLLUPS = (HOURLY, HOURLY_DURATION, DIMENSION, TARGET_DAY, TARGET_DURATION, TARGET_TOTAL)
+ROLLUPS = (HOURLY, HOURLY_DURATION, DIMENSION, TARGET_DAY, TARGET_DURATION, TARGET_TOTAL, ERROR)
 # Kept and added up in the same way, but no events stand behind them to be counted again.
 TALLIES = (LEDGER, REFUSALS)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from piccolo.querystring import QueryString
@@ -13,10 +14,12 @@ from server.event import DAY, MINUTE, Context, Event, LedgerEntry, Receipt
 from server.event_id import first_id, received_at
 from server.storage import rollups, statements
 from server.storage.batch import Batch, Committed, TargetRules
-from server.storage.dictionaries import NAMES_A_PROJECT, Dictionary
+from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
 from server.storage.fold import Folded, Seen, Stored, fold, stored
+from server.storage.occupancy import Occupancy
 from server.storage.rollups import Rollup
 from server.storage.sqlite_engine import KeptSQLiteEngine, Rows, SqliteConnections
+from server.storage.sqlite_upkeep import SqliteUpkeep
 
 MARK_LIFETIME = 30 * DAY
 VIEW_LIFETIME = 30 * MINUTE
@@ -28,14 +31,15 @@ REJECTED_A_PROJECT = 1_000
 _CHUNKS = (256, 64, 16, 4, 1)
 
 
-class SqliteStore:
+class SqliteStore(SqliteUpkeep):
     """See `server.storage.engine.Store` for what each method promises."""
 
     engine_type = "sqlite"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, occupancy: Occupancy | None = None) -> None:
         self.path = path
         self.version = 0
+        self._occupancy = occupancy
         self._connections = SqliteConnections(path)
         self.engine = KeptSQLiteEngine(self._connections)
         self._commit = Commit()
@@ -47,6 +51,9 @@ class SqliteStore:
 
     async def rows(self, sql: str, *arguments: Any) -> Rows:
         return await self.engine.run_querystring(QueryString(sql, *arguments))
+
+    async def rows_within(self, seconds: float, sql: str, *arguments: Any) -> Rows:
+        return await self.engine.run_within(seconds, QueryString(sql, *arguments))
 
     async def claim_node(self) -> int:
         sql = "INSERT INTO note (name, value) VALUES ('opened', 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1 RETURNING value"
@@ -72,6 +79,8 @@ class SqliteStore:
 
     async def close(self) -> None:
         self._connections.close()
+        if self._occupancy is not None:
+            self._occupancy.release()
 
 
 class Commit:
@@ -81,22 +90,34 @@ class Commit:
         self.names: Dictionary[tuple[int, str], int] = Dictionary()
         self.contexts: Dictionary[Context, int] = Dictionary()
         self.targets: Dictionary[tuple[int, str, str], tuple[int, bool]] = Dictionary()
+        self.errors: Dictionary[tuple[int, str], int] = Dictionary()
+        self._dictionaries = (self.names, self.contexts, self.targets, self.errors)
+        self._words_changed = 0
 
     def run(self, connection: sqlite3.Connection, batch: Batch) -> Committed:
         """Store a batch, or nothing of it. Raises what sqlite3 raises."""
         connection.execute("BEGIN IMMEDIATE")
         try:
+            self._keep_up(connection)
             committed = self._store(connection, batch)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            for dictionary in (self.names, self.contexts, self.targets):
+            for dictionary in self._dictionaries:
                 dictionary.revert()
             raise
-        for dictionary in (self.names, self.contexts, self.targets):
+        for dictionary in self._dictionaries:
             dictionary.settle()
         return committed
+
+    def _keep_up(self, connection: sqlite3.Connection) -> None:
+        """Forget the words where somebody, maybe in another process, has taken some away since the last commit."""
+        found = connection.execute(statements.WORDS_CHANGED).fetchone()
+        if found is not None and found[0] != self._words_changed:
+            self._words_changed = found[0]
+            for dictionary in self._dictionaries:
+                dictionary.forget()
 
     def _store(self, connection: sqlite3.Connection, batch: Batch) -> Committed:
         exceptions: dict[int, Receipt] = {}
@@ -123,26 +144,30 @@ class Commit:
         for place, event in enumerate(events):
             if place in exceptions:
                 continue
-            name = self.names.get((event.project, event.name)) or self._add_name(connection, event.project, event.name)
+            name = self.names.get((event.project, event.name)) or self._add_name(connection, event)
             context = self.contexts.get(event.context) or self._add_context(connection, event.context)
             contexts[context] = event.context
             target = targets.get(place)
-            folding.append(stored(event, name, context, target))
+            error = None if event.error_type is None else self._error(connection, event.project, event.error_type)
+            folding.append(stored(event, name, context, target, error))
             rows.append((
                 event.id, event.project, event.install, name, context, target, event.occurred_at, int(event.outcome), event.duration_us,
                 event.session, 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
             ))  # fmt: skip
         return folding, contexts, rows
 
-    def _add_name(self, connection: sqlite3.Connection, project: int, text: str) -> int:
-        found = connection.execute("SELECT id FROM event_name WHERE project_id = ? AND text = ?", (project, text)).fetchone()
-        if found is None:
-            (names,) = connection.execute("SELECT count(*) FROM event_name WHERE project_id = ?", (project,)).fetchone()
-            if names >= NAMES_A_PROJECT and text != rollups.OTHER:
-                return self.names.get((project, rollups.OTHER)) or self._add_name(connection, project, rollups.OTHER)
-            found = connection.execute("INSERT INTO event_name (project_id, text) VALUES (?, ?) RETURNING id", (project, text)).fetchone()
-        self.names.add((project, text), found[0])
-        return int(found[0])
+    def _add_name(self, connection: sqlite3.Connection, event: Event) -> int:
+        first_used_by = {"dialect": event.context.dialect}
+        number = _word(connection, "event_name", NAMES_A_PROJECT, event.project, event.name, first_used_by)
+        self.names.add((event.project, event.name), number)
+        return number
+
+    def _error(self, connection: sqlite3.Connection, project: int, text: str) -> int:
+        number = self.errors.get((project, text))
+        if number is None:
+            number = _word(connection, "error_type", ERRORS_A_PROJECT, project, text)
+            self.errors.add((project, text), number)
+        return number
 
     def _add_context(self, connection: sqlite3.Connection, context: Context) -> int:
         values = [int(context.environment), *(getattr(context, name) for name in statements.CONTEXT_COLUMNS[1:])]
@@ -156,6 +181,9 @@ class Commit:
             found = connection.execute(
                 f"INSERT INTO context ({', '.join(statements.CONTEXT_COLUMNS)}) VALUES ({marks}) RETURNING id", values
             ).fetchone()
+        else:
+            # It may have been on its way out: see `server.storage.contexts`.
+            connection.execute("DELETE FROM unused_context WHERE id = ?", found)
         self.contexts.add(context, found[0])
         return int(found[0])
 
@@ -201,6 +229,23 @@ class Commit:
         found = (int(row[0]), row[1] == "public")
         self.targets.add(key, found)
         return found
+
+
+def _word(
+    connection: sqlite3.Connection, table: str, most: int, project: int, text: str, about: Mapping[str, str] = MappingProxyType({})
+) -> int:
+    """The number of a word in a project's dictionary; of `(other)` where the dictionary is full."""
+    find, key = f"SELECT id FROM {table} WHERE project_id = ? AND text = ?", (project, text)
+    found = connection.execute(find, key).fetchone()
+    if found is None:
+        (there,) = connection.execute(f"SELECT count(*) FROM {table} WHERE project_id = ?", (project,)).fetchone()
+        if there >= most and text != rollups.OTHER:
+            return _word(connection, table, most, project, rollups.OTHER)
+        row = {"project_id": project, "text": text, **about}
+        marks = ", ".join("?" * len(row))
+        insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}) RETURNING id"
+        found = connection.execute(insert, tuple(row.values())).fetchone()
+    return int(found[0])
 
 
 _REJECTED = ("id", "project", "route", "dialect", "reason", "errors", "excerpt", "size")
@@ -283,6 +328,10 @@ def _write(connection: sqlite3.Connection, folded: Folded, rows: list[tuple[Any,
     insert_many(connection, "install", statements.INSTALL_COLUMNS, installs, statements.on_conflict_seen())
     activity = [(*key, version) for key, version in folded.activity.items()]
     insert_many(connection, "activity", statements.ACTIVITY_COLUMNS, activity, statements.ON_ACTIVITY)
+    if folded.errors_seen:
+        affected, seen_errors = list(folded.error_installs), [(*key, *times) for key, times in folded.errors_seen.items()]
+        insert_many(connection, "error_install", statements.ERROR_INSTALL_COLUMNS, affected, statements.ON_ERROR_INSTALL)
+        insert_many(connection, "error_seen", statements.ERROR_SEEN_COLUMNS, seen_errors, statements.ON_ERROR_SEEN)
     for rollup, sums in folded.sums.items():
         insert_many(connection, rollup.table, *_sums(rollup, sums.items()))
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -23,6 +24,8 @@ T = TypeVar("T")
 Rows = list[dict[str, Any]]
 
 READERS = 3
+_SLOW_READERS = READERS - 1  # the last one stays free for what is quick
+_STEPS_A_LOOK = 20_000  # of SQLite's virtual machine, between two looks at the clock: about a millisecond
 _CACHED_STATEMENTS = 256
 _PRAGMAS = (
     "PRAGMA busy_timeout = 10000",  # ms; another process, such as `footfall key create`, may be writing
@@ -70,6 +73,7 @@ class SqliteConnections:
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._exclusive = asyncio.Lock()
+        self._slow = asyncio.Semaphore(_SLOW_READERS)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on the writer's thread, with nothing else writing meanwhile."""
@@ -92,6 +96,24 @@ class SqliteConnections:
         """Run `work` on a reader's thread, beside the writer."""
         return await asyncio.get_running_loop().run_in_executor(self._reader_threads, lambda: work(self._reader()))
 
+    async def read_within(self, seconds: float, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The same for what may take long. Raises TimeoutError after so many seconds of its own."""
+
+        def bounded(connection: sqlite3.Connection) -> T:
+            until = time.monotonic() + seconds
+            connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_A_LOOK)
+            try:
+                return work(connection)
+            except sqlite3.OperationalError as error:
+                if time.monotonic() > until:
+                    raise TimeoutError(f"more than {seconds:g} seconds") from error
+                raise
+            finally:
+                connection.set_progress_handler(None, 0)
+
+        async with self._slow:
+            return await self.read(bounded)
+
     async def _on_writer(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work, self._writer)
 
@@ -110,6 +132,12 @@ class SqliteConnections:
             connection.close()
 
 
+def _fetch(connection: sqlite3.Connection, query: str, arguments: list[Any]) -> Rows:
+    cursor = connection.execute(query, arguments)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
 class KeptSQLiteEngine(PiccoloSQLiteEngine):
     """Piccolo's queries over the store's own connections."""
 
@@ -126,14 +154,17 @@ class KeptSQLiteEngine(PiccoloSQLiteEngine):
         query, arguments = querystring.compile_string(engine_type=self.engine_type)
         return await self._run(query, arguments)
 
+    async def run_within(self, seconds: float, querystring: QueryString) -> Rows:
+        """Read within so many seconds, or raise TimeoutError."""
+        query, arguments = querystring.compile_string(engine_type=self.engine_type)
+        return await self.connections.read_within(seconds, lambda connection: _fetch(connection, query, arguments))
+
     async def run_ddl(self, ddl: str, in_pool: bool = False) -> Rows:
         return await self._run(ddl, [])
 
     async def _run(self, query: str, arguments: list[Any]) -> Rows:
         def work(connection: sqlite3.Connection) -> Rows:
-            cursor = connection.execute(query, arguments)
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return _fetch(connection, query, arguments)
 
         runner = self.transaction_runner.get()
         if runner is not None:

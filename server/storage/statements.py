@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from server.storage.rollups import DIMENSIONS, Rollup
+import re
 
-_INSTALL_FIELDS = tuple(dimension.name for dimension in DIMENSIONS)
-INSTALL_COLUMNS = ("id", "project_id", "first_seen", "last_seen", "environment", "reason", *_INSTALL_FIELDS)
+from server.storage.rollups import DIMENSIONS, INSTALL_FIELDS, Rollup
+
+INSTALL_COLUMNS = ("id", "project_id", "first_seen", "last_seen", "environment", "reason", *INSTALL_FIELDS)
 EVENT_COLUMNS = (
     "id", "project_id", "install_id", "name_id", "context_id", "target_id", "occurred_at", "outcome", "duration_us", "session", "skewed",
     "error_type", "error_message", "properties",
@@ -13,7 +14,9 @@ EVENT_COLUMNS = (
 ACTIVITY_COLUMNS = ("project_id", "day", "install_id", "environment", "version")
 MARK_COLUMNS = ("project_id", "key", "expires_at")
 REJECTED_COLUMNS = ("id", "project_id", "route", "dialect", "reason", "errors", "excerpt", "size")
-CONTEXT_COLUMNS = ("environment", "reason", "dialect", *_INSTALL_FIELDS)
+CONTEXT_COLUMNS = ("environment", "reason", "dialect", *(dimension.name for dimension in DIMENSIONS))
+ERROR_INSTALL_COLUMNS = ("project_id", "day", "error_id", "name_id", "version", "install_id", "environment")
+ERROR_SEEN_COLUMNS = ("project_id", "error_id", "environment", "first_seen", "last_seen")
 
 
 def on_conflict_add(rollup: Rollup) -> str:
@@ -27,7 +30,7 @@ def on_conflict_seen() -> str:
     newer = "excluded.last_seen >= install.last_seen"
     fields = ", ".join(
         f"{name} = CASE WHEN {newer} THEN COALESCE(excluded.{name}, install.{name}) ELSE COALESCE(install.{name}, excluded.{name}) END"
-        for name in _INSTALL_FIELDS
+        for name in INSTALL_FIELDS
     )
     known = f"excluded.environment <> 0 AND ({newer} OR install.environment = 0)"
     return f"""ON CONFLICT (id) DO UPDATE SET {fields},
@@ -41,7 +44,43 @@ ON_ACTIVITY = """ON CONFLICT (project_id, day, install_id, environment) DO UPDAT
     WHERE excluded.version IS NOT NULL AND activity.version IS DISTINCT FROM excluded.version"""
 
 
+ON_ERROR_INSTALL = "ON CONFLICT DO NOTHING"
+ON_ERROR_SEEN = """ON CONFLICT (project_id, error_id, environment) DO UPDATE SET
+    first_seen = CASE WHEN excluded.first_seen < error_seen.first_seen THEN excluded.first_seen ELSE error_seen.first_seen END,
+    last_seen = CASE WHEN excluded.last_seen > error_seen.last_seen THEN excluded.last_seen ELSE error_seen.last_seen END"""
+
+
 def on_conflict_mark(lifetime_ms: int) -> str:
     """The end of an INSERT of marks that returns those which were not there, or had expired."""
     return f"""ON CONFLICT (project_id, key) DO UPDATE SET expires_at = excluded.expires_at
         WHERE mark.expires_at <= excluded.expires_at - {lifetime_ms} RETURNING project_id, key"""
+
+
+# Words that events share are kept in memory by each process that commits. Whoever takes words away says so in the same transaction.
+WORDS_CHANGED = "SELECT value FROM note WHERE name = 'words_changed'"
+SAY_WORDS_CHANGED = "INSERT INTO note (name, value) VALUES ('words_changed', 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1"
+
+
+def duration_bucket(column: str) -> str:
+    """`rollups.duration_bucket` of a column, in whole numbers as there: the bucket of a duration in microseconds."""
+    steps = " ".join(f"WHEN {column} < {64 << exponent} THEN {32 * exponent} + {column} / {1 << exponent}" for exponent in range(1, 57))
+    return f"(CASE WHEN {column} < 64 THEN {column} {steps} END)"
+
+
+_PROPERTY = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
+
+
+def property_json(engine_type: str, properties: str, name: str) -> tuple[str, str]:
+    """An expression for a property's value as JSON text, NULL where there is none, and the argument that it wants.
+
+    `properties` is the column. ValueError for a name that cannot be looked up.
+    """
+    if not _PROPERTY.fullmatch(name):
+        raise ValueError("no property can be looked up by this name")
+    if engine_type == "sqlite":
+        return f"({properties} -> {{}})", f'$."{name}"'
+    return f"CAST(CAST({properties} AS json) -> CAST({{}} AS text) AS text)", name
+
+
+# For whoever changes sums without events, or events without sums: the recount then knows that they cannot agree.
+NOTE_PARTIAL_DAY = "INSERT INTO partial_day (project_id, day) VALUES ({}, {}) ON CONFLICT DO NOTHING"

@@ -6,12 +6,15 @@ Piccolo's primary key, because Piccolo knows only single ones: read those, but w
 
 from __future__ import annotations
 
-from piccolo.columns import BigInt, Boolean, Bytea, Integer, Serial, SmallInt, Text
+from piccolo.columns import BigInt, Boolean, Bytea, DoublePrecision, Integer, Serial, SmallInt, Text
 from piccolo.table import Table
 
 
 class Project(Table, tablename="project"):
-    """One tool whose telemetry is kept apart. `hosts`, `dimensions` and `public` are JSON lists; `public` null means the server's own."""
+    """One tool whose telemetry is kept apart. `hosts`, `dimensions` and `public` are JSON lists; `public` null means the server's own.
+
+    `latest_version` is JSON, see `server.storage.releases`.
+    """
 
     id = Serial(primary_key=True)
     slug = Text(unique=True)
@@ -27,6 +30,7 @@ class Project(Table, tablename="project"):
     hosts = Text(default="[]")
     dimensions = Text(default="[]")
     public = Text(null=True, default=None)
+    latest_version = Text(null=True, default=None)
 
 
 class ApiKey(Table, tablename="api_key"):
@@ -45,11 +49,12 @@ class ApiKey(Table, tablename="api_key"):
 
 
 class EventName(Table, tablename="event_name"):
-    """The dictionary of event names."""
+    """The dictionary of event names. `dialect` is that of the first event of the name: which family of clients it belongs to."""
 
     id = Serial(primary_key=True)
     project_id = Integer()
     text = Text()
+    dialect = Text(null=True)
 
 
 class ContextRow(Table, tablename="context"):
@@ -91,6 +96,7 @@ class Install(Table, tablename="install"):
     runtime = Text(null=True)
     version = Text(null=True)
     package_manager = Text(null=True)
+    dialect = Text(null=True)
 
 
 class Event(Table, tablename="event"):
@@ -148,3 +154,110 @@ class Note(Table, tablename="note"):
 
     name = Text(primary_key=True)
     value = BigInt()
+
+
+class ErrorType(Table, tablename="error_type"):
+    """The dictionary of types of errors, bounded; what came past the bound is `(other)`."""
+
+    id = Serial(primary_key=True)
+    project_id = Integer()
+    text = Text()
+
+
+class ErrorInstall(Table, tablename="error_install"):
+    """One row for each day on which an install had an error of a type. A version that is not known is empty."""
+
+    project_id = Integer()
+    day = Integer(primary_key=True)
+    error_id = Integer()
+    name_id = Integer()
+    version = Text()
+    install_id = BigInt()
+    environment = SmallInt()
+
+
+class ErrorSeen(Table, tablename="error_seen"):
+    """When a type of error first and last occurred in an environment."""
+
+    project_id = Integer()
+    error_id = Integer(primary_key=True)
+    environment = SmallInt()
+    first_seen = BigInt()
+    last_seen = BigInt()
+
+
+class Trending(Table, tablename="trending"):
+    """The targets of a project by a score that decays with age, as `server.storage.trending` last worked it out."""
+
+    project_id = Integer()
+    window_days = Integer()
+    target_id = Integer(primary_key=True)
+    score = DoublePrecision()
+    events = BigInt()
+    refreshed_at = BigInt()
+
+
+class Lease(Table, tablename="lease"):
+    """Who does what only one may do at a time, and until when (epoch ms) they have it without asking again."""
+
+    name = Text(primary_key=True)
+    holder = Text()
+    expires_at = BigInt()
+
+
+class JobRun(Table, tablename="job_run"):
+    """One run of a job. `result` is one of `server.storage.job_runs.RESULTS`, `detail` what it says of itself."""
+
+    id = Serial(primary_key=True)
+    name = Text()
+    holder = Text()
+    started_at = BigInt()
+    ended_at = BigInt(null=True, default=None)
+    result = Text()
+    detail = Text()
+
+
+class UnusedContext(Table, tablename="unused_context"):
+    """Contexts that no event had when last looked; see `server.storage.contexts`."""
+
+    id = Integer(primary_key=True)
+
+
+class PartialDay(Table, tablename="partial_day"):
+    """Days whose events do not tell all that was counted: sums were imported, or an install was erased. A recount passes them over."""
+
+    project_id = Integer()
+    day = Integer(primary_key=True)
+
+
+class AlertRule(Table, tablename="alert_rule"):
+    """When to tell somebody, and where. `state` is JSON: what `server.storage.alerts` must remember between two looks."""
+
+    id = Serial(primary_key=True)
+    project_id = Integer()
+    name = Text()
+    kind = Text()
+    threshold = DoublePrecision()
+    window_minutes = Integer()
+    minimum_events = Integer()
+    cooldown_minutes = Integer()
+    url = Text()
+    secret = Text(secret=True)
+    enabled = Boolean(default=True)
+    created_at = BigInt()
+    last_fired_at = BigInt(null=True, default=None)
+    state = Text(default="{}")
+
+
+class AlertDelivery(Table, tablename="alert_delivery"):
+    """One alert on its way. `status` is `waiting`, `delivered` or `failed`; `answered` the last HTTP status; `payload` the JSON sent."""
+
+    id = Serial(primary_key=True)
+    rule_id = Integer()
+    payload = Text()
+    created_at = BigInt()
+    status = Text()
+    attempts = Integer()
+    answered = Integer(null=True, default=None)
+    last_error = Text(null=True, default=None)
+    ended_at = BigInt(null=True, default=None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
 import shlex
+import sqlite3
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,10 +31,13 @@ VOID = {"meta", "link", "img", "br", "wbr", "hr", "input"}
 
 @pytest.fixture(scope="module")
 def url(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server without limits, with a project `tool`."""
-    server = server_class(tmp_path_factory.mktemp("pages"), {})
+    """A server without limits that shows everything, with a project `tool` and a version announced."""
+    server = server_class(tmp_path_factory.mktemp("pages"), {"FOOTFALL_PUBLIC": "counters,trending,badges,stats,analytics"})
     try:
         server.start()
+        with contextlib.closing(sqlite3.connect(server.database)) as connection, connection:
+            announced = '{"latest_version":"1.4.0","release_date":"2026-03-14","update_url":"https://example.org/","critical":false}'
+            connection.execute("UPDATE project SET latest_version = ? WHERE slug = 'default'", (announced,))
         assert server.footfall("project", "create", "tool").returncode == 0
         yield server.url
     finally:

@@ -1,0 +1,184 @@
+"""What events and installs are made of: by system, version, environment, target, or a property."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from server.analytics.filters import Filter
+from server.analytics.measures import Installs, installs, rate
+from server.analytics.sources import SUMS, Sql, activity, distinct, property_sums, raw_events, read, sql, sums, unique
+from server.event import Environment, FieldError
+from server.problems import BadQuery
+from server.storage.engine import Store
+from server.storage.projects import read_list
+from server.storage.statements import property_json
+
+TOOL = "tool"  # the type of target that a tool is
+LONGEST_WORD = 64  # characters of a property's value, as in the rollup (`ingest.privacy`)
+
+
+class By(enum.Enum):
+    """What to break down by. `ENVIRONMENT` is how much of it is CI; `TOOL` is `TARGET` of that type; `PROPERTY` wants its name."""
+
+    OS = "os"
+    ARCH = "arch"
+    RUNTIME = "runtime"
+    VERSION = "version"
+    PACKAGE_MANAGER = "package_manager"
+    ENVIRONMENT = "environment"
+    NAME = "name"
+    TARGET = "target"
+    TOOL = "tool"
+    PROPERTY = "property"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One value. None stands for events and installs that do not say.
+
+    `installs` counts each active install once, at the newest value it ever sent; by environment, in each in which it ran. It is None
+    where no install is known to have a value of its own: by name, target, tool and property. `success_rate` is 0 to 1. `target_type` is
+    that of a target.
+    """
+
+    value: str | None
+    events: int = 0
+    successes: int = 0
+    failures: int = 0
+    success_rate: float | None = None
+    installs: Installs | None = None
+    target_type: str | None = None
+
+
+class Breakdown(msgspec.Struct, frozen=True):
+    """The values by their events, most first, and how many more there are beyond the limit, with the events that those have."""
+
+    rows: list[Row]
+    other_values: int
+    other_events: int
+
+
+async def breakdown(store: Store, filter_: Filter, by: By, *, property_name: str | None = None, limit: int = 50) -> Breakdown:
+    """Events, and installs where they can be told apart, by value. Raises BadQuery where `PROPERTY` comes without a usable name."""
+    if by is By.PROPERTY:
+        rows = await _by_property(store, filter_, property_name)
+    elif by in (By.TARGET, By.TOOL):
+        rows = await _by_target(store, filter_, by)
+    elif by is By.NAME:
+        rows = await _by_name(store, filter_)
+    elif by is By.ENVIRONMENT:
+        rows = await _by_environment(store, filter_)
+    else:
+        rows = await _by_dimension(store, filter_, by.value)
+    rows.sort(key=lambda row: (-row.events, -(row.installs.all if row.installs else 0), row.value is None, row.value or ""))
+    rest = rows[limit:]
+    return Breakdown(rows[:limit], len(rest), sum(row.events for row in rest))
+
+
+async def _by_dimension(store: Store, filter_: Filter, dimension: str) -> list[Row]:
+    """By what the context says: events by what each said, installs by the newest that each said."""
+    facts = await read(store, sql(f"SELECT value, {SUMS} FROM (", sums(filter_, by=dimension), ") AS facts GROUP BY value"))
+    active = await read(
+        store,
+        sql(
+            f"SELECT install.{dimension} AS value, COUNT(*) AS everyone, SUM(people) AS people FROM (",
+            unique(activity(filter_)),
+            f") AS active JOIN install ON install.id = active.install_id GROUP BY install.{dimension}",
+        ),
+    )
+    events = {row["value"]: row for row in facts}
+    # The rollup has no rows for what events do not say; what is missing of their total is that.
+    events[None] = await _unsaid(store, filter_, list(events.values()))
+    counted = {row["value"]: installs(row) for row in active}
+    values = {value for value, row in events.items() if int(row["events"])} | counted.keys()
+    return [_row(value, events.get(value), counted.get(value, Installs())) for value in values]
+
+
+async def _unsaid(store: Store, filter_: Filter, said: list[dict[str, Any]]) -> dict[str, int]:
+    (total,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(filter_), ") AS facts"))
+    known = [row for row in said if row["value"] is not None]
+    return {name: int(total[name] or 0) - sum(int(row[name]) for row in known) for name in ("events", "successes", "failures")}
+
+
+async def _by_environment(store: Store, filter_: Filter) -> list[Row]:
+    facts = await read(store, sql(f"SELECT environment, {SUMS} FROM (", sums(filter_), ") AS facts GROUP BY environment"))
+    active = await read(store, sql(f"SELECT environment, {distinct()} FROM (", activity(filter_), ") AS facts GROUP BY environment"))
+    events = {row["environment"]: row for row in facts}
+    counted = {row["environment"]: installs(row) for row in active}
+    return [
+        _row(Environment(number).word, events.get(number), counted.get(number, Installs()))
+        for number in events.keys() | counted.keys()
+        if number in counted or int(events[number]["events"])
+    ]
+
+
+async def _by_name(store: Store, filter_: Filter) -> list[Row]:
+    query = sql(
+        f"SELECT event_name.text AS value, {SUMS} FROM (",
+        sums(filter_),
+        ") AS facts JOIN event_name ON event_name.id = facts.name_id GROUP BY event_name.text",
+    )
+    return [_row(row["value"], row) for row in await read(store, query) if int(row["events"])]
+
+
+async def _by_target(store: Store, filter_: Filter, by: By) -> list[Row]:
+    if by is By.TOOL:
+        if filter_.target_type not in (None, TOOL):
+            return []
+        filter_ = msgspec.structs.replace(filter_, target_type=TOOL)
+    query = sql(
+        f"SELECT target.type, target.external_id AS value, {SUMS} FROM (",
+        sums(filter_, by="target_id"),
+        ") AS facts JOIN target ON target.id = facts.value GROUP BY target.type, target.external_id",
+    )
+    return [_row(row["value"], row, target_type=row["type"]) for row in await read(store, query) if int(row["events"])]
+
+
+async def _by_property(store: Store, filter_: Filter, name: str | None) -> list[Row]:
+    if not name:
+        raise BadQuery(FieldError("property", "is missing"))
+    facts = property_sums(filter_, name) if name in await picked_properties(store, filter_.project) else None
+    if facts is not None:
+        rows = await read(store, sql(f"SELECT value, {SUMS} FROM (", facts, ") AS facts GROUP BY value"))
+        return [_row(row["value"], row) for row in rows if int(row["events"])]
+    facts = raw_events(filter_, property_value(store, name))
+    query = sql(f"SELECT value, {SUMS} FROM (", facts, ") AS facts WHERE value IS NOT NULL GROUP BY value")
+    found: dict[str, dict[str, int]] = {}
+    for row in await read(store, query):
+        word = property_word(row["value"])
+        if word is not None:
+            counts = found.setdefault(word, dict.fromkeys(("events", "successes", "failures"), 0))
+            for measure in counts:
+                counts[measure] += int(row[measure])
+    return [_row(word, counts) for word, counts in found.items()]
+
+
+async def picked_properties(store: Store, project: int) -> list[str]:
+    """The properties for which the project keeps counts."""
+    rows = await store.rows("SELECT dimensions FROM project WHERE id = {}", project)
+    return read_list(rows[0]["dimensions"]) if rows else []
+
+
+def property_value(store: Store, name: str) -> Sql:
+    """An expression over `event` for a property's value as JSON text. Raises BadQuery for a name that cannot be looked up."""
+    try:
+        expression, argument = property_json(store.engine_type, "event.properties", name)
+    except ValueError:
+        raise BadQuery(FieldError("property", "must be a name of 1 to 100 characters without quotes")) from None
+    return Sql(expression, (argument,))
+
+
+def property_word(text: str) -> str | None:
+    """A property's value, from JSON, as the rollup has it: at most 64 characters of a scalar, None for anything else."""
+    value = msgspec.json.decode(text)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)[:LONGEST_WORD] if isinstance(value, str | int | float) else None
+
+
+def _row(value: str | None, counts: Mapping[str, Any] | None, active: Installs | None = None, *, target_type: str | None = None) -> Row:
+    events, successes, failures = (int(counts[name] or 0) if counts else 0 for name in ("events", "successes", "failures"))
+    return Row(value, events, successes, failures, rate(successes, failures), active, target_type)

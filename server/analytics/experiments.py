@@ -1,0 +1,180 @@
+"""Whether a variant does better: installs and successes by the value of a property, with how sure one may be. Reads raw events."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from server.analytics.breakdown import property_value, property_word
+from server.analytics.filters import Filter
+from server.analytics.sources import Sql, for_both, raw_events, read, sql
+from server.storage.engine import Store
+
+Z = 1.959963984540054  # the normal distribution's quantile that leaves 2.5 % on either side
+MOST_VARIANTS = 20
+BASELINES = ("control", "baseline", "a", "off", "false")  # what the variant that others are compared with is usually called
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """Where the true value lies with 95 % confidence."""
+
+    low: float
+    high: float
+
+
+class Result(msgspec.Struct, frozen=True):
+    """Of `installs` that saw a variant, `successes` succeeded. `rate` is 0 to 1, None of no installs, with its Wilson interval.
+
+    `difference` is this rate minus the baseline's, with Newcombe's interval; None for the baseline itself. Where the interval holds no
+    zero, the difference is significant at 5 % (one comparison at a time: many variants make one of them look so by chance).
+    """
+
+    installs: int
+    successes: int
+    rate: float | None
+    interval: Interval | None
+    difference: float | None
+    difference_interval: Interval | None
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One variant, for all installs and for people's."""
+
+    value: str
+    all: Result
+    people: Result
+
+
+class Experiment(msgspec.Struct, frozen=True):
+    """The variants, the baseline first, then those that most installs saw. `mixed` installs saw several, and count for their first."""
+
+    baseline: str | None
+    variants: list[Variant]
+    mixed: int
+
+
+async def experiment(
+    store: Store, filter_: Filter, property_name: str, *, goal: str | None = None, baseline: str | None = None
+) -> Experiment:
+    """Compare the variants that a property holds, an install being one trial.
+
+    An install takes part from its first event in the period that has the property. It succeeds when it has the event `goal` at that time or
+    later in the period; without a goal, when one of its events with that variant is a success. `baseline` is the variant to compare with:
+    where it is not named, one that is called so (`BASELINES`), else the one that most installs saw. Raises BadQuery, TooBroad.
+    """
+    (everyone, mixed), (people, _) = await for_both(filter_, lambda asked: _counts(store, asked, property_name, goal))
+    ranked = sorted(everyone, key=lambda variant: (-everyone[variant][0], variant))[:MOST_VARIANTS]
+    base = _baseline(ranked, baseline)
+    if base is not None:
+        ranked = [base, *(variant for variant in ranked if variant != base)]
+    return Experiment(base, [Variant(each, _result(everyone, each, base), _result(people, each, base)) for each in ranked], mixed)
+
+
+def wilson(successes: int, trials: int) -> Interval | None:
+    """The 95 % score interval of a rate: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+
+    Good for small numbers and for rates near 0 and 1, where the usual normal interval is wrong. None of no trials.
+    """
+    if not trials:
+        return None
+    rate, square = successes / trials, Z * Z
+    middle = (rate + square / (2 * trials)) / (1 + square / trials)
+    half = Z * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials * trials)) / (1 + square / trials)
+    # At the ends the formula gives exactly 0 or 1, but for the last digits.
+    return Interval(0.0 if successes == 0 else middle - half, 1.0 if successes == trials else middle + half)
+
+
+def newcombe(successes: int, trials: int, base_successes: int, base_trials: int) -> Interval | None:
+    """The 95 % interval of the difference of two rates, the second taken from the first: method 10 of Newcombe, "Interval estimation for
+    the difference between independent proportions", Statistics in Medicine 17 (1998). None where one has no trials."""
+    one, other = wilson(successes, trials), wilson(base_successes, base_trials)
+    if one is None or other is None:
+        return None
+    rate, base = successes / trials, base_successes / base_trials
+    difference = rate - base
+    return Interval(
+        difference - math.sqrt((rate - one.low) ** 2 + (other.high - base) ** 2),
+        difference + math.sqrt((one.high - rate) ** 2 + (base - other.low) ** 2),
+    )
+
+
+async def _counts(store: Store, filter_: Filter, name: str, goal: str | None) -> tuple[dict[str, tuple[int, int]], int]:
+    """Installs and successes by variant, and how many installs saw more than one."""
+    rows = await read(store, _first_variants(_exposures(store, filter_, name), None if goal is None else _goals(filter_, goal)))
+    found: dict[str, tuple[int, int]] = {}
+    mixed = 0
+    for row in rows:
+        word = property_word(row["variant"])
+        if word is not None:
+            installs, successes = found.get(word, (0, 0))
+            found[word] = (installs + int(row["installs"]), successes + int(row["successes"]))
+            mixed += int(row["mixed"])
+    return found, mixed
+
+
+def _exposures(store: Store, filter_: Filter, name: str) -> Sql:
+    """install_id, variant (JSON text), the first time that the install had it, and whether an event with it was a success."""
+    return sql(
+        "SELECT install_id, value AS variant, MIN(occurred_at) AS since, MAX(successes) AS succeeded FROM (",
+        raw_events(filter_, property_value(store, name)),
+        ") AS raw WHERE value IS NOT NULL AND value <> 'null' AND install_id IS NOT NULL GROUP BY install_id, value",
+    )
+
+
+def _goals(filter_: Filter, goal: str) -> Sql:
+    """install_id and the last time that it had the goal's event. Of the filter, what is about installs' surroundings holds here too."""
+    wanted = msgspec.structs.replace(filter_, names=(goal,), target=None, target_type=None, outcome=None)
+    return sql(
+        "SELECT install_id, MAX(occurred_at) AS at FROM (", raw_events(wanted), ") AS raw WHERE install_id IS NOT NULL GROUP BY install_id"
+    )
+
+
+def _first_variants(exposures: Sql, goals: Sql | None) -> Sql:
+    """Installs and successes by the variant that each install had first."""
+    ranked = sql(
+        "SELECT install_id, variant, since, succeeded, ROW_NUMBER() OVER (PARTITION BY install_id ORDER BY since, variant) AS place,",
+        " COUNT(*) OVER (PARTITION BY install_id) AS variants FROM (",
+        exposures,
+        ") AS exposed",
+    )
+    trials = sql("SELECT install_id, variant, since, succeeded, variants, NULL AS at FROM (", ranked, ") AS ranked WHERE place = 1")
+    success = "succeeded"
+    if goals is not None:
+        # Put below each other and grouped, not joined: SQLite would go through all goals for each install.
+        success = "CASE WHEN at >= since THEN 1 ELSE 0 END"
+        trials = sql(
+            "SELECT install_id, MAX(variant) AS variant, MAX(since) AS since, MAX(variants) AS variants, MAX(at) AS at FROM (",
+            trials,
+            " UNION ALL SELECT install_id, NULL, NULL, NULL, NULL, at FROM (",
+            goals,
+            ") AS goals) AS each_one GROUP BY install_id",
+        )
+    return sql(
+        "SELECT variant, COUNT(*) AS installs, SUM(CASE WHEN variants > 1 THEN 1 ELSE 0 END) AS mixed,",
+        f" SUM({success}) AS successes FROM (",
+        trials,
+        ") AS trials WHERE variant IS NOT NULL GROUP BY variant",
+    )
+
+
+def _baseline(ranked: list[str], wanted: str | None) -> str | None:
+    if wanted is not None:
+        return wanted if wanted in ranked else None
+    lowered = {variant.lower(): variant for variant in reversed(ranked)}
+    return next((lowered[name] for name in BASELINES if name in lowered), ranked[0] if ranked else None)
+
+
+def _result(counts: dict[str, tuple[int, int]], variant: str, base: str | None) -> Result:
+    installs, successes = counts.get(variant, (0, 0))
+    rate = successes / installs if installs else None
+    base_installs, base_successes = counts.get(base, (0, 0)) if base is not None else (0, 0)
+    compared = variant != base and rate is not None and base_installs
+    return Result(
+        installs,
+        successes,
+        rate,
+        wilson(successes, installs),
+        rate - base_successes / base_installs if compared and rate is not None else None,
+        newcombe(successes, installs, base_successes, base_installs) if compared else None,
+    )

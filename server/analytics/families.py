@@ -1,0 +1,146 @@
+"""The answers that two families of clients know from their own servers: FlakeDrop's statistics and Track-Skills' tables.
+
+What a family sent is told apart by the dialect that an event name and an install belong to, so that a project which several families share
+answers each with its own.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from server.analytics.filters import Filter, Period, Step, starts
+from server.analytics.measures import rate
+from server.analytics.sources import TIMED_SUMS, Sql, bound, read, sql, sums
+from server.event import DAY
+from server.storage.engine import Store
+
+FLAKEDROP, TRACKSKILLS = "flakedrop", "trackskills"
+TOOL_CALL, TOOL = "tool_call", "tool"
+WEEK = 7
+
+
+class FlakeDropStats(msgspec.Struct, frozen=True):
+    """Everything that FlakeDrop ever sent. The breakdowns count users, each at the newest value it sent."""
+
+    unique_users: int
+    total_deployments: int
+    successful_deploys: int
+    failed_deploys: int
+    configs_created: int
+    os_breakdown: dict[str, int]
+    version_breakdown: dict[str, int]
+    total_events: int
+
+
+class ToolCalls(msgspec.Struct, frozen=True):
+    """Calls of one tool, or of all (`tool` is None). Times are in milliseconds; the rate is 0 to 1, None where no call says how it ended."""
+
+    tool: str | None
+    calls: int
+    mean_ms: float | None
+    success_rate: float | None
+
+
+class ToolUsers(msgspec.Struct, frozen=True):
+    """Whoever called tools, on each day of a period (its beginning in epoch ms), and in the seven days that end with the last."""
+
+    starts: list[int]
+    daily: list[int]
+    last_week: int
+
+
+async def flakedrop_stats(store: Store, project: int) -> FlakeDropStats:
+    """The counts of a project's FlakeDrop events, all time."""
+    rows = await store.rows(
+        "SELECT event_name.text AS name, SUM(events) AS events, SUM(successes) AS successes, SUM(failures) AS failures"
+        " FROM rollup_hour JOIN event_name ON event_name.id = rollup_hour.name_id"
+        " WHERE rollup_hour.project_id = {} AND event_name.dialect = {} GROUP BY event_name.text",
+        project,
+        FLAKEDROP,
+    )
+    by_name = {row["name"]: row for row in rows}
+    deployments = by_name.get("deployment", {"events": 0, "successes": 0, "failures": 0})
+    systems, versions = await _users_by(store, project, "os"), await _users_by(store, project, "version")
+    return FlakeDropStats(
+        unique_users=sum(systems.values()),
+        total_deployments=int(deployments["events"]),
+        successful_deploys=int(deployments["successes"]),
+        failed_deploys=int(deployments["failures"]),
+        configs_created=int(by_name["config_created"]["events"]) if "config_created" in by_name else 0,
+        os_breakdown={value: users for value, users in systems.items() if value is not None},
+        version_breakdown={value: users for value, users in versions.items() if value is not None},
+        total_events=sum(int(row["events"]) for row in rows),
+    )
+
+
+async def _users_by(store: Store, project: int, column: str) -> dict[str | None, int]:
+    """FlakeDrop's installs by their newest value of a column, most first; None for those that never said."""
+    rows = await store.rows(
+        f"SELECT {column} AS value, COUNT(*) AS installs FROM install WHERE project_id = {{}} AND dialect = {{}} GROUP BY {column}",
+        project,
+        FLAKEDROP,
+    )
+    return {row["value"]: int(row["installs"]) for row in sorted(rows, key=lambda row: (-row["installs"], row["value"] or ""))}
+
+
+async def tool_calls(store: Store, project: int, period: Period) -> ToolCalls:
+    """All calls of tools in a period."""
+    facts = sums(_calls(project, period), timed=True)
+    (row,) = await read(store, sql(f"SELECT NULL AS tool, {TIMED_SUMS} FROM (", facts, ") AS facts"))
+    return _tool_calls(row)
+
+
+async def tools(store: Store, project: int, period: Period) -> list[ToolCalls]:
+    """The calls of each tool in a period, most first."""
+    rows = await read(
+        store,
+        sql(
+            f"SELECT target.external_id AS tool, {TIMED_SUMS} FROM (",
+            sums(_calls(project, period), by="target_id", timed=True),
+            ") AS facts JOIN target ON target.id = facts.value GROUP BY target.external_id",
+        ),
+    )
+    return sorted((_tool_calls(row) for row in rows), key=lambda calls: (-calls.calls, calls.tool or ""))
+
+
+async def tool_users(store: Store, project: int, period: Period) -> ToolUsers:
+    """Distinct callers: sessions, keys, or addresses of a day, as Track-Skills' clients have no installs."""
+    days = starts(period, Step.DAY)
+    active = _callers(project, min(period.first_day, period.last_day - WEEK + 1), period.last_day)
+    rows = await read(store, sql("SELECT day, COUNT(DISTINCT install_id) AS users FROM (", active, ") AS facts GROUP BY day"))
+    by_day = {row["day"]: int(row["users"]) for row in rows}
+    return ToolUsers(
+        days,
+        [by_day.get(start // DAY, 0) for start in days],
+        await _distinct(store, _callers(project, period.last_day - WEEK + 1, period.last_day)),
+    )
+
+
+async def tool_callers(store: Store, project: int, period: Period) -> int:
+    """Distinct callers in a period."""
+    return await _distinct(store, _callers(project, period.first_day, period.last_day))
+
+
+async def _distinct(store: Store, facts: Sql) -> int:
+    (row,) = await read(store, sql("SELECT COUNT(DISTINCT install_id) AS users FROM (", facts, ") AS facts"))
+    return int(row["users"])
+
+
+def _callers(project: int, first: int, last: int) -> Sql:
+    return sql(
+        "SELECT activity.day, activity.install_id FROM activity JOIN install ON install.id = activity.install_id",
+        f" WHERE activity.project_id = {project} AND activity.day BETWEEN {first} AND {last} AND install.dialect = ",
+        bound(TRACKSKILLS),
+    )
+
+
+def _calls(project: int, period: Period) -> Filter:
+    return Filter(project=project, period=period, names=(TOOL_CALL,), target_type=TOOL)
+
+
+def _tool_calls(row: dict[str, int | str | None]) -> ToolCalls:
+    calls, successes, failures, timed, duration_us = (
+        int(row[name] or 0) for name in ("events", "successes", "failures", "timed", "duration_us")
+    )
+    tool = row["tool"]
+    return ToolCalls(None if tool is None else str(tool), calls, duration_us / timed / 1000 if timed else None, rate(successes, failures))

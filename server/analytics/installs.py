@@ -1,0 +1,239 @@
+"""Who uses the tool: active installs, new and returning ones, whether they come back, and which version they run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from server.analytics.filters import Filter, Period, Step, starts, week_of
+from server.analytics.measures import Installs, installs, share
+from server.analytics.sources import Sql, activity, distinct, for_both, read, sql, step_of
+from server.event import DAY, FieldError
+from server.problems import BadQuery
+from server.storage.engine import Store
+
+WEEK, MONTH = 7, 30  # days that a weekly and a monthly active install looks back
+MOST_COHORTS = 104
+
+
+class ActiveUsers(msgspec.Struct, frozen=True):
+    """Parallel lists, an entry for each day (its beginning in epoch ms): installs active on the day, in the seven days that end with it,
+    and in the thirty. `stickiness` is that day's share of the month's (DAU / MAU), None where the month had none."""
+
+    starts: list[int]
+    daily_all: list[int]
+    daily_people: list[int]
+    weekly_all: list[int]
+    weekly_people: list[int]
+    monthly_all: list[int]
+    monthly_people: list[int]
+    stickiness_all: list[float | None]
+    stickiness_people: list[float | None]
+
+
+class NewAndReturning(msgspec.Struct, frozen=True):
+    """Parallel lists, an entry for each step: active installs that were first seen in that step, and those that were known before."""
+
+    starts: list[int]
+    new_all: list[int]
+    new_people: list[int]
+    returning_all: list[int]
+    returning_people: list[int]
+
+
+class Cohort(msgspec.Struct, frozen=True):
+    """The installs first seen in one week (ISO 8601; its Monday in epoch ms), and how many of them were active in that week and in each
+    one after it, as far as the period goes."""
+
+    start: int
+    size: Installs
+    active_all: list[int]
+    active_people: list[int]
+
+
+class Adoption(msgspec.Struct, frozen=True):
+    """One version: how many installs ran it, an entry for each of the answer's steps. `version` is None for all versions that are not
+    named, taken together."""
+
+    version: str | None
+    all: list[int]
+    people: list[int]
+
+
+class VersionAdoption(msgspec.Struct, frozen=True):
+    """Versions by how many ran them in all steps together, most first; each install counts once a step, under the last version it ran
+    in it. Installs that never said are left out."""
+
+    starts: list[int]
+    versions: list[Adoption]
+
+
+async def active_users(store: Store, filter_: Filter) -> ActiveUsers:
+    """Daily, weekly and monthly active installs. Raises BadQuery for a period that is not whole days."""
+    beginnings = starts(_whole_days(filter_), Step.DAY)
+    everyone, people = await for_both(filter_, lambda asked: _rolling(store, asked, len(beginnings)))
+    return ActiveUsers(
+        starts=beginnings,
+        daily_all=everyone.daily,
+        daily_people=people.daily,
+        weekly_all=everyone.weekly,
+        weekly_people=people.weekly,
+        monthly_all=everyone.monthly,
+        monthly_people=people.monthly,
+        stickiness_all=[share(day, month) for day, month in zip(everyone.daily, everyone.monthly, strict=True)],
+        stickiness_people=[share(day, month) for day, month in zip(people.daily, people.monthly, strict=True)],
+    )
+
+
+class _Rolling(NamedTuple):
+    daily: list[int]
+    weekly: list[int]
+    monthly: list[int]
+
+
+async def _rolling(store: Store, filter_: Filter, days: int) -> _Rolling:
+    """Installs active on each day, and in the 7 and 30 days that end with it.
+
+    An install becomes one of the window's on a day before which it was away for the window's length, and stops being one that many days
+    after the last before it goes away. So one look at each of its days, with the one before and the one after, is enough.
+    """
+    first = filter_.period.first_day
+    earlier = Period(max(0, first - MONTH + 1) * DAY, filter_.period.end)
+    windows = ", ".join(
+        f"SUM(CASE WHEN earlier IS NULL OR day - earlier >= {window} THEN 1 ELSE 0 END) AS came{window}, "
+        f"SUM(CASE WHEN later IS NULL OR later - day >= {window} THEN 1 ELSE 0 END) AS went{window}"
+        for window in (WEEK, MONTH)
+    )
+    around = (
+        "LAG(day) OVER (PARTITION BY install_id ORDER BY day) AS earlier, LEAD(day) OVER (PARTITION BY install_id ORDER BY day) AS later"
+    )
+    rows = await read(
+        store,
+        sql(
+            f"SELECT day, COUNT(*) AS active, {windows} FROM (SELECT day, {around} FROM (SELECT DISTINCT install_id, day FROM (",
+            activity(filter_.during(earlier)),
+            ") AS facts) AS days) AS neighbours GROUP BY day",
+        ),
+    )
+    by_day = {row["day"]: row for row in rows}
+    daily = [int(by_day[day]["active"]) if day in by_day else 0 for day in range(first, first + days)]
+    rolled = []
+    for window in (WEEK, MONTH):
+        counts, active = [], 0
+        for day in range(earlier.first_day, first + days):
+            active += int(by_day[day][f"came{window}"]) if day in by_day else 0
+            active -= int(by_day[day - window][f"went{window}"]) if day - window in by_day else 0
+            counts.append(active)
+        rolled.append(counts[first - earlier.first_day :])
+    return _Rolling(daily, *rolled)
+
+
+async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY) -> NewAndReturning:
+    """Active installs, parted by whether they were first seen in the step. Raises BadQuery by the hour, for which no activity is kept."""
+    if step is Step.HOUR:
+        raise BadQuery(FieldError("step", "must be a day, a week or a month"))
+    beginnings = starts(filter_.period, step)
+    rows = await read(
+        store,
+        sql(
+            f"SELECT step, {distinct()}, {distinct('first_step = step', 'new_')} FROM (",
+            f"SELECT facts.install_id, facts.environment, {step_of(step, beginnings, 'facts.day')} AS step, ",
+            f"{step_of(step, beginnings, f'(install.first_seen / {DAY})')} AS first_step FROM (",
+            activity(filter_),
+            ") AS facts JOIN install ON install.id = facts.install_id) AS seen GROUP BY step",
+        ),
+    )
+    active, new = [Installs()] * len(beginnings), [Installs()] * len(beginnings)
+    for row in rows:
+        active[row["step"]], new[row["step"]] = installs(row), installs(row, "new_")
+    return NewAndReturning(
+        beginnings,
+        [count.all for count in new],
+        [count.people for count in new],
+        [both.all - count.all for both, count in zip(active, new, strict=True)],
+        [both.people - count.people for both, count in zip(active, new, strict=True)],
+    )
+
+
+async def retention(store: Store, filter_: Filter) -> list[Cohort]:
+    """Weekly cohorts: of the installs first seen in each week of the period, how many come back in the weeks after.
+
+    The period is widened to whole weeks. Raises BadQuery where it has more than `MOST_COHORTS`.
+    """
+    first, end = week_of(filter_.period.first_day), week_of(filter_.period.last_day) + 7
+    weeks = (end - first) // 7
+    if weeks > MOST_COHORTS:
+        raise BadQuery(FieldError("period", f"must have at most {MOST_COHORTS} weeks"))
+    cohorts = _cohort_weeks(filter_.during(Period(first * DAY, end * DAY)), first)
+    found = await read(store, sql(f"SELECT cohort, week, {distinct()} FROM (", cohorts, ") AS weeks GROUP BY cohort, week"))
+    sizes = await read(store, sql(f"SELECT cohort, {distinct()} FROM (", cohorts, ") AS weeks GROUP BY cohort"))
+    size = {row["cohort"]: installs(row) for row in sizes}
+    active = {(row["cohort"], row["week"]): installs(row) for row in found}
+    return [
+        Cohort(
+            (first + 7 * cohort) * DAY,
+            size.get(cohort, Installs()),
+            [active.get((cohort, week), Installs()).all for week in range(cohort, weeks)],
+            [active.get((cohort, week), Installs()).people for week in range(cohort, weeks)],
+        )
+        for cohort in range(weeks)
+    ]
+
+
+def _cohort_weeks(filter_: Filter, first: int) -> Sql:
+    """install_id, environment, the week of its activity and its cohort, both counted from the first Monday."""
+    return sql(
+        f"SELECT facts.install_id, facts.environment, (facts.day - {first}) / 7 AS week, "
+        f"(install.first_seen / {DAY} - {first}) / 7 AS cohort FROM (",
+        activity(filter_),
+        f") AS facts JOIN install ON install.id = facts.install_id WHERE install.first_seen >= {first * DAY} AND install.first_seen < ",
+        f"{filter_.period.end}",
+    )
+
+
+async def version_adoption(store: Store, filter_: Filter, step: Step = Step.DAY, *, limit: int = 10) -> VersionAdoption:
+    """Which versions were run over time; the versions beyond `limit` are taken together. Raises BadQuery by the hour."""
+    if step is Step.HOUR:
+        raise BadQuery(FieldError("step", "must be a day, a week or a month"))
+    beginnings = starts(filter_.period, step)
+    everyone, people = await for_both(filter_, lambda asked: _versions(store, asked, step, beginnings))
+    totals: dict[str, int] = {}
+    for (version, _), count in everyone.items():
+        totals[version] = totals.get(version, 0) + count
+    ranked = sorted(totals, key=lambda version: (-totals[version], version))
+    groups: list[tuple[str | None, list[str]]] = [(version, [version]) for version in ranked[:limit]]
+    if len(ranked) > limit:
+        groups.append((None, ranked[limit:]))
+    return VersionAdoption(beginnings, [_adoption(name, versions, everyone, people, len(beginnings)) for name, versions in groups])
+
+
+def _adoption(
+    name: str | None, versions: list[str], everyone: dict[tuple[str, int], int], people: dict[tuple[str, int], int], steps: int
+) -> Adoption:
+    def added_up(counts: dict[tuple[str, int], int]) -> list[int]:
+        return [sum(counts.get((version, step), 0) for version in versions) for step in range(steps)]
+
+    return Adoption(name, added_up(everyone), added_up(people))
+
+
+async def _versions(store: Store, filter_: Filter, step: Step, beginnings: list[int]) -> dict[tuple[str, int], int]:
+    """Installs by version and step. Of versions known for the same day, the one of a person goes first, then that of CI, and so on."""
+    person_first = "CASE WHEN environment = 0 THEN 9 ELSE environment END"
+    rows = await read(
+        store,
+        sql(
+            "SELECT version, step, COUNT(*) AS installs FROM (SELECT step, version, ROW_NUMBER() OVER (",
+            f"PARTITION BY step, install_id ORDER BY day DESC, {person_first}, latest DESC) AS place FROM (",
+            f"SELECT day, install_id, environment, version, latest, {step_of(step, beginnings)} AS step FROM (",
+            activity(filter_),
+            ") AS facts WHERE version IS NOT NULL) AS stepped) AS placed WHERE place = 1 GROUP BY version, step",
+        ),
+    )
+    return {(row["version"], row["step"]): int(row["installs"]) for row in rows}
+
+
+def _whole_days(filter_: Filter) -> Period:
+    if not filter_.period.whole_days:
+        raise BadQuery(FieldError("period", "must be whole days"))
+    return filter_.period

@@ -1,0 +1,193 @@
+"""What events are about: targets with their totals, the counters that a site shows, and what is trending."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from server.analytics.filters import Filter
+from server.analytics.measures import rate
+from server.analytics.sources import TIMED_SUMS, Sql, bound, listed, read, sql, sums
+from server.storage.engine import Store
+
+PRIVATE = "private"
+PUBLIC = "public"
+
+
+class TargetCounts(msgspec.Struct, frozen=True):
+    """One target: its events in the period, and `total`, all that it ever had (of the names and environments of the filter).
+
+    `mean_us` is of the events that say how long they took, in microseconds; the rate is 0 to 1. Both are None of nothing.
+    """
+
+    type: str
+    id: str
+    visibility: str
+    events: int
+    total: int
+    successes: int
+    failures: int
+    success_rate: float | None
+    mean_us: float | None
+
+
+class Counters(msgspec.Struct, frozen=True, rename="camel"):
+    """What a site shows beside one of its targets, over all time."""
+
+    views: int = 0
+    copies: int = 0
+    downloads: int = 0
+    uses: int = 0
+    exports: int = 0
+    favorites_count: int = 0
+    comments_count: int = 0
+    votes_up: int = 0
+    votes_down: int = 0
+
+
+# Which counter an event of each name moves, and by how much.
+COUNTED = {
+    "view": ("views", 1), "copy": ("copies", 1), "download": ("downloads", 1), "template_use": ("uses", 1),
+    "builder_export": ("exports", 1), "favorite": ("favorites_count", 1), "unfavorite": ("favorites_count", -1),
+    "comment": ("comments_count", 1), "vote_up": ("votes_up", 1), "vote_down": ("votes_down", 1),
+}  # fmt: skip
+
+
+class Trend(msgspec.Struct, frozen=True, rename="camel"):
+    """One target that is trending. The score compares targets of one window, and means nothing by itself."""
+
+    target_type: str
+    target_id: str
+    score: float
+    events: int
+    counters: Counters
+
+
+class Trending(msgspec.Struct, frozen=True, rename="camel"):
+    """The targets by score, highest first. `refreshed_at` is epoch ms, None before a job worked them out for the first time."""
+
+    refreshed_at: int | None
+    targets: list[Trend]
+
+
+async def targets(store: Store, filter_: Filter, *, limit: int = 50, offset: int = 0) -> list[TargetCounts]:
+    """The targets with events in the period, most first."""
+    rows = await read(
+        store,
+        sql(
+            "SELECT target.id AS number, target.type, target.external_id, target.visibility, facts.* FROM (",
+            f"SELECT value, {TIMED_SUMS} FROM (",
+            sums(filter_, by="target_id", timed=True),
+            ") AS each_one WHERE value IS NOT NULL GROUP BY value) AS facts JOIN target ON target.id = facts.value",
+            f" ORDER BY facts.events DESC, target.id LIMIT {int(limit)} OFFSET {int(offset)}",
+        ),
+    )
+    totals = await _totals(store, filter_, [row["number"] for row in rows])
+    return [_target(row, totals.get(row["number"], 0)) for row in rows]
+
+
+async def counters(store: Store, project: int, type_: str, ids: list[str], *, listed_only: bool = False) -> dict[str, Counters]:
+    """The counters of the targets that are known and may be shown, by id: no private ones, and only public ones where `listed_only`."""
+    if not ids:
+        return {}
+    query = sql(
+        "SELECT target.external_id AS id, event_name.text AS name, totals.events FROM target",
+        f" LEFT JOIN (SELECT target_id, name_id, SUM(events) AS events FROM rollup_target_total WHERE project_id = {project}",
+        " AND target_id IN (",
+        _numbers(project, type_, ids),
+        ") GROUP BY target_id, name_id) AS totals ON totals.target_id = target.id",
+        " LEFT JOIN event_name ON event_name.id = totals.name_id",
+        f" WHERE target.project_id = {project} AND target.type = ",
+        bound(type_),
+        " AND target.external_id IN (",
+        listed(ids),
+        f") AND {_visible(listed_only)}",
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in await read(store, query):
+        found.setdefault(row["id"], {})
+        if row["name"] is not None:
+            found[row["id"]][row["name"]] = int(row["events"])
+    return {id_: _counters(names) for id_, names in found.items()}
+
+
+async def trending(
+    store: Store, project: int, *, type_: str | None = None, window_days: int = 7, limit: int = 20, listed_only: bool = False
+) -> Trending:
+    """What is trending, as the job last worked it out (`server.storage.trending`): `window_days` is one of its windows."""
+    refreshed = await store.rows(
+        "SELECT MAX(refreshed_at) AS at FROM trending WHERE project_id = {} AND window_days = {}", project, window_days
+    )
+    query = sql(
+        "SELECT target.type, target.external_id AS id, trending.score, trending.events FROM trending",
+        " JOIN target ON target.id = trending.target_id",
+        f" WHERE trending.project_id = {project} AND trending.window_days = {int(window_days)} AND {_visible(listed_only)}",
+        "" if type_ is None else sql(" AND target.type = ", bound(type_)),
+        f" ORDER BY trending.score DESC, target.id LIMIT {int(limit)}",
+    )
+    rows = await read(store, query)
+    shown: dict[str, dict[str, Counters]] = {}
+    for each in {row["type"] for row in rows}:
+        ids = [row["id"] for row in rows if row["type"] == each]
+        shown[each] = await counters(store, project, each, ids, listed_only=listed_only)
+    return Trending(
+        refreshed[0]["at"],
+        [
+            Trend(row["type"], row["id"], round(float(row["score"]), 3), int(row["events"]), shown[row["type"]].get(row["id"], Counters()))
+            for row in rows
+        ],
+    )
+
+
+def _visible(listed_only: bool) -> str:
+    return f"target.visibility = '{PUBLIC}'" if listed_only else f"target.visibility <> '{PRIVATE}'"
+
+
+def _numbers(project: int, type_: str, ids: list[str]) -> Sql:
+    start = f"SELECT id FROM target WHERE project_id = {project} AND type = "
+    return sql(start, bound(type_), " AND external_id IN (", listed(ids), ")")
+
+
+def _counters(names: dict[str, int]) -> Counters:
+    moved: dict[str, int] = {}
+    for name, events in names.items():
+        if name in COUNTED:
+            counter, by = COUNTED[name]
+            moved[counter] = moved.get(counter, 0) + by * events
+    # Who takes back a favorite that was given before there were counts would take it below nothing.
+    return Counters(**{counter: max(0, count) for counter, count in moved.items()})
+
+
+async def _totals(store: Store, filter_: Filter, numbers: list[int]) -> dict[int, int]:
+    if not numbers:
+        return {}
+    environments = (
+        "" if filter_.allowed is None else f" AND environment IN ({', '.join(str(int(each)) for each in filter_.allowed) or 'NULL'})"
+    )
+    names: Sql = Sql("")
+    if filter_.names:
+        find = f" AND name_id IN (SELECT id FROM event_name WHERE project_id = {filter_.project} AND text IN ("
+        names = sql(find, listed(filter_.names), "))")
+    query = sql(
+        f"SELECT target_id, SUM(events) AS events FROM rollup_target_total WHERE project_id = {filter_.project}",
+        f" AND target_id IN ({', '.join(str(int(number)) for number in numbers)}){environments}",
+        names,
+        " GROUP BY target_id",
+    )
+    return {row["target_id"]: int(row["events"]) for row in await read(store, query)}
+
+
+def _target(row: dict[str, Any], total: int) -> TargetCounts:
+    events, successes, failures, timed = (int(row[name]) for name in ("events", "successes", "failures", "timed"))
+    return TargetCounts(
+        type=row["type"],
+        id=row["external_id"],
+        visibility=row["visibility"],
+        events=events,
+        total=total,
+        successes=successes,
+        failures=failures,
+        success_rate=rate(successes, failures),
+        mean_us=int(row["duration_us"]) / timed if timed else None,
+    )

@@ -1,0 +1,114 @@
+"""How long things take: histograms and percentiles, by event name or by target."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+from server.analytics.filters import Filter
+from server.analytics.measures import Percentiles, percentiles
+from server.analytics.sources import Sql, durations, read, sql, sums
+from server.storage.engine import Store
+from server.storage.rollups import bucket_bounds
+
+# Of a histogram for the eye: four bars to each doubling, each made of eight buckets of the rollup.
+_BUCKETS_A_BAR = 8
+
+
+class Of(enum.Enum):
+    """What durations are told apart by."""
+
+    NAME = "name"
+    TARGET = "target"
+
+
+class Durations(msgspec.Struct, frozen=True):
+    """How long one thing took, in microseconds; of the events of the period that said so.
+
+    `mean` is exact, `percentiles` are within 2 %. The histogram's bars lie between `edges[i]` and `edges[i + 1]`, the latter not included,
+    and hold `counts[i]` events; empty bars in between are there. `label` is an event's name or a target's id, None for all together.
+    """
+
+    label: str | None
+    target_type: str | None
+    timed: int
+    mean: float | None
+    percentiles: Percentiles
+    edges: list[int]
+    counts: list[int]
+
+
+class Timings(msgspec.Struct, frozen=True):
+    """All together, and each by itself, most events first."""
+
+    total: Durations
+    groups: list[Durations]
+
+
+async def timings(store: Store, filter_: Filter, of: Of = Of.NAME, *, limit: int = 50) -> Timings:
+    """Durations of all events that the filter lets through, and by name or target. Only targets' own events are in those."""
+    total = await _all(store, filter_)
+    found = await (_by_name if of is Of.NAME else _by_target)(store, filter_)
+    found.sort(key=lambda group: (-group.timed, group.target_type or "", group.label or ""))
+    return Timings(total, found[:limit])
+
+
+async def _all(store: Store, filter_: Filter) -> Durations:
+    buckets = await read(store, sql("SELECT bucket, SUM(events) AS events FROM (", durations(filter_), ") AS facts GROUP BY bucket"))
+    (sum_,) = await read(store, sql("SELECT SUM(duration_us) AS duration_us FROM (", sums(filter_, timed=True), ") AS facts"))
+    return _durations(None, None, _counted(buckets), int(sum_["duration_us"] or 0))
+
+
+async def _by_name(store: Store, filter_: Filter) -> list[Durations]:
+    totals = await read(store, _summed("name_id", sums(filter_, timed=True)))
+    buckets = await read(store, _bucketed("name_id", durations(filter_)))
+    names = await store.rows("SELECT id, text AS label, NULL AS type FROM event_name WHERE project_id = {}", filter_.project)
+    return _groups(names, totals, buckets)
+
+
+async def _by_target(store: Store, filter_: Filter) -> list[Durations]:
+    totals = await read(store, _summed("value", sums(filter_, by="target_id", timed=True)))
+    buckets = await read(store, _bucketed("value", durations(filter_, by="target_id")))
+    targets = await store.rows("SELECT id, external_id AS label, type FROM target WHERE project_id = {}", filter_.project)
+    return _groups(targets, totals, buckets)
+
+
+def _summed(key: str, facts: Sql) -> Sql:
+    return sql(f"SELECT {key} AS number, SUM(duration_us) AS duration_us FROM (", facts, f") AS facts GROUP BY {key}")
+
+
+def _bucketed(key: str, facts: Sql) -> Sql:
+    return sql(f"SELECT {key} AS number, bucket, SUM(events) AS events FROM (", facts, f") AS facts GROUP BY {key}, bucket")
+
+
+def _groups(words: list[dict[str, Any]], totals: list[dict[str, Any]], buckets: list[dict[str, Any]]) -> list[Durations]:
+    known = {row["id"]: (row["label"], row["type"]) for row in words}
+    took = {row["number"]: int(row["duration_us"] or 0) for row in totals}
+    grouped: dict[int, list[dict[str, Any]]] = {}
+    for row in buckets:
+        if row["number"] in known:
+            grouped.setdefault(row["number"], []).append(row)
+    return [_durations(*known[number], _counted(rows), took.get(number, 0)) for number, rows in grouped.items()]
+
+
+def _counted(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    return sorted((int(row["bucket"]), int(row["events"])) for row in rows)
+
+
+def _durations(label: str | None, target_type: str | None, buckets: list[tuple[int, int]], duration_us: int) -> Durations:
+    timed = sum(events for _, events in buckets)
+    edges, counts = _histogram(buckets)
+    return Durations(label, target_type, timed, duration_us / timed if timed else None, percentiles(buckets), edges, counts)
+
+
+def _histogram(buckets: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Edges and counts of bars, from the first that has something to the last."""
+    if not buckets:
+        return [], []
+    first, last = buckets[0][0] // _BUCKETS_A_BAR, buckets[-1][0] // _BUCKETS_A_BAR
+    counts = [0] * (last - first + 1)
+    for bucket, events in buckets:
+        counts[bucket // _BUCKETS_A_BAR - first] += events
+    return [bucket_bounds(bar * _BUCKETS_A_BAR)[0] for bar in range(first, last + 2)], counts

@@ -1,0 +1,44 @@
+"""The words that a project's events use: what there is to filter by and to choose from."""
+
+from __future__ import annotations
+
+from server.analytics.filters import Period
+from server.event import Environment
+from server.storage.engine import Store
+
+
+async def names(store: Store, project: int) -> list[str]:
+    """All names of events, as in a dictionary."""
+    rows = await store.rows("SELECT text FROM event_name WHERE project_id = {}", project)
+    return sorted(row["text"] for row in rows)
+
+
+async def target_types(store: Store, project: int) -> list[str]:
+    """All types of targets."""
+    rows = await store.rows("SELECT DISTINCT type FROM target WHERE project_id = {}", project)
+    return sorted(row["type"] for row in rows)
+
+
+async def values(store: Store, project: int, dimension: str, period: Period, *, limit: int = 100) -> list[str]:
+    """The values of a dimension of the context (`os`, `version`, …, or `property:name` for a picked one) by their events, most first."""
+    rows = await store.rows(
+        "SELECT value FROM rollup_dimension WHERE project_id = {} AND day BETWEEN {} AND {} AND dimension = {}"
+        " GROUP BY value ORDER BY SUM(events) DESC, value LIMIT {}",
+        project,
+        period.first_day,
+        period.last_day,
+        dimension,
+        limit,
+    )
+    return [row["value"] for row in rows]
+
+
+async def environments(store: Store, project: int, period: Period) -> list[Environment]:
+    """The environments that events of a period came from."""
+    rows = await store.rows(
+        "SELECT DISTINCT environment FROM rollup_hour WHERE project_id = {} AND hour BETWEEN {} AND {}",
+        project,
+        period.first_day * 24,
+        period.last_day * 24 + 23,
+    )
+    return sorted(Environment(row["environment"]) for row in rows)

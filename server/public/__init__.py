@@ -1,0 +1,20 @@
+"""What can be read without a login. What is public follows the project's settings; the rest wants a key with the scope `read`.
+
+access     whether a request may read a part of a project
+answers    ready answers, with what caches want to know of them
+query      parameters: what they may be, and what is wrong with them
+counts     downloads of packs
+counters   what a site shows beside its targets, and what is trending
+badges     a pack's downloads as a picture
+families   FlakeDrop's statistics, Track-Skills' tables, the latest version of a tool
+"""
+
+from litestar.types import ControllerRouterHandler
+
+from server.public import badges, counters, counts, families
+from server.public.access import readable
+from server.public.answers import Answers
+
+HANDLERS: tuple[ControllerRouterHandler, ...] = (*counts.HANDLERS, *counters.HANDLERS, *badges.HANDLERS, *families.HANDLERS)
+
+__all__ = ["HANDLERS", "Answers", "readable"]

@@ -1,0 +1,143 @@
+"""A pack's downloads as a picture for its README, and as what shields.io makes pictures from."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated, Any
+from xml.sax.saxutils import escape
+
+import msgspec
+from litestar import Response, get
+from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath
+
+from server.analytics.counts import PackCounts, pack_counts
+from server.event import DAY, FieldError
+from server.problems import BadQuery, NotFound
+from server.public.access import AnyRequest, readable
+from server.public.answers import Content, cached, json
+from server.public.counts import KNOWN, one
+from server.public.query import TEXT, choice, parameter, word
+
+PART = "badges"
+SVG = "image/svg+xml"
+METRICS = {"total": "", "last7d": "/week", "today": " today"}
+LONGEST_LABEL = 60
+# The names of shields.io, https://github.com/badges/shields/tree/master/badge-maker
+COLORS = {
+    "brightgreen": "#4c1", "green": "#97ca00", "yellow": "#dfb317", "yellowgreen": "#a4a61d", "orange": "#fe7d37", "red": "#e05d44",
+    "blue": "#007ec6", "grey": "#555", "gray": "#555", "lightgrey": "#9f9f9f", "lightgray": "#9f9f9f", "success": "#4c1",
+    "important": "#fe7d37", "critical": "#e05d44", "informational": "#007ec6", "inactive": "#9f9f9f",
+}  # fmt: skip
+_HEX = re.compile(r"#?(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+_COLOR_PATTERN = f"^({'|'.join(COLORS)}|#?[0-9a-fA-F]{{3}}|#?[0-9a-fA-F]{{6}})$"
+_COLOR = "A name of shields.io's, or three or six hexadecimal digits"
+
+
+class Badge(msgspec.Struct, frozen=True):
+    """What shields.io reads from its endpoint badges."""
+
+    schemaVersion: int  # noqa: N815
+    label: str
+    message: str
+    color: str
+
+
+_BADGE = ResponseSpec(
+    Badge,
+    generate_examples=False,
+    description="For `.json`, what shields.io's endpoint badges read; for `.svg`, the picture.",
+)
+
+
+@get("/badge/{file:str}", summary="Downloads of one pack as a badge", tags=["Reading"], responses={200: _BADGE, 304: KNOWN})
+async def badge(
+    request: AnyRequest,
+    state: State,
+    file: FromPath[str],
+    label: Annotated[str, parameter("The words on the left", maxLength=LONGEST_LABEL, pattern=TEXT, default="downloads")] = "",
+    metric: Annotated[str, parameter("Which of the pack's counts", enum=list(METRICS), default="total")] = "",
+    color: Annotated[str, parameter(_COLOR, pattern=_COLOR_PATTERN, default="brightgreen", example="007ec6")] = "",
+) -> Response[bytes]:
+    """The name of the pack with `.svg` for a picture, or with `.json` for shields.io."""
+    project = await readable(request, state.projects, PART)
+    pack, _, kind = file.rpartition(".")
+    if kind not in ("svg", "json") or not pack:
+        raise NotFound("A badge is the name of a pack with .svg or .json behind it.")
+    words = "".join(filter(str.isprintable, word("label", label, most=LONGEST_LABEL, required=False))) or "downloads"
+    counted = choice("metric", metric, "total", METRICS)
+    paint = _color(color)
+    today = time.time_ns() // 1_000_000 // DAY
+
+    async def make() -> Content:
+        counts = one(await pack_counts(state.store, project.id, today, pack), pack)
+        found = Badge(1, words, _message(counts, counted), color or "brightgreen")
+        return json(found) if kind == "json" else Content(svg(found.label, found.message, paint).encode(), SVG)
+
+    page = await state.answers.page(("badge", project.id, today, pack, kind, words, counted, color), make)
+    response = cached(request, page, project, PART)
+    if kind == "svg":
+        # Opened by itself, a picture is a document: one that may load and run nothing.
+        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    return response
+
+
+def _color(text: str) -> str:
+    """The color as SVG wants it. Raises BadQuery."""
+    if text and text not in COLORS and not _HEX.fullmatch(text):
+        raise BadQuery(FieldError("color", "must be a name that shields.io knows, or three or six hexadecimal digits"))
+    return COLORS.get(text or "brightgreen") or f"#{text.removeprefix('#')}"
+
+
+def _message(counts: PackCounts, metric: str) -> str:
+    number: int = getattr(counts, metric)
+    return short(number) + METRICS[metric]
+
+
+def short(number: int) -> str:
+    """A count in few letters: 892, 1.2k, 13k, 4.1M."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        # From where it rounds to one of these: 999,950 is 1M, not 1000k.
+        if number >= size - size // 2000:
+            amount = number / size
+            return f"{amount:.1f}".removesuffix(".0") + unit if amount < 9.95 else f"{amount:.0f}{unit}"
+    return str(number)
+
+
+def svg(label: str, message: str, color: str) -> str:
+    """A badge as shields.io's flat ones look. `textLength` makes texts fit whatever font there is; all text is escaped."""
+    left, right = _width(label) + 10, _width(message) + 10
+    title = _text(f"{label}: {message}")
+    return f"""\
+<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{title}"><title>{title}</title>\
+<linearGradient id="s" x2="0" y2="100%"><stop offset="0" stop-color="#bbb" stop-opacity=".1"/><stop offset="1" stop-opacity=".1"/>\
+</linearGradient><clipPath id="r"><rect width="{left + right}" height="20" rx="3" fill="#fff"/></clipPath><g clip-path="url(#r)">\
+<rect width="{left}" height="20" fill="#555"/><rect x="{left}" width="{right}" height="20" fill="{_text(color)}"/>\
+<rect width="{left + right}" height="20" fill="url(#s)"/></g>\
+<g fill="#fff" text-anchor="middle" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" text-rendering="geometricPrecision" font-size="110">\
+{_words(label, left / 2, left - 10)}{_words(message, left + right / 2, right - 10)}</g></svg>"""
+
+
+def _words(text: str, middle: float, width: int) -> str:
+    """A text with its shadow. In tenths, so that positions are whole numbers."""
+    at = f'transform="scale(.1)" textLength="{width * 10}"'
+    shadow = f'<text aria-hidden="true" x="{round(middle * 10)}" y="150" fill="#010101" fill-opacity=".3" {at}>{_text(text)}</text>'
+    return f'{shadow}<text x="{round(middle * 10)}" y="140" {at}>{_text(text)}</text>'
+
+
+def _text(text: str) -> str:
+    return escape(text, {'"': "&quot;", "'": "&#39;"})
+
+
+# Widths of Verdana's letters at 11 pixels, by likeness.
+_WIDTHS = {letter: width for letters, width in (("ijl|.,:;'!", 3.9), ('ftrI()[]{}/\\ -"*', 4.9), ("mwMW@%", 10.6)) for letter in letters}
+
+
+def _width(text: str) -> int:
+    """About how many pixels a text takes."""
+    return round(sum(_WIDTHS.get(letter, 7.7 if letter.isupper() else 6.9 if letter.isascii() else 11.0) for letter in text))
+
+
+HANDLERS: tuple[Any, ...] = (badge,)

@@ -1,0 +1,205 @@
+"""What two families of clients ask their own servers for, and the latest version of a tool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get
+from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
+
+from server.analytics import families
+from server.analytics.errors import ErrorSample, failures
+from server.analytics.families import TOOL, TOOL_CALL, FlakeDropStats, ToolCalls
+from server.analytics.filters import Filter, Period
+from server.problems import NotFound
+from server.public.access import AnyRequest, named, readable
+from server.public.answers import Content, cached, json
+from server.public.counts import KNOWN
+from server.public.query import parameter, whole
+from server.storage.projects import LiveProject
+from server.storage.releases import LatestVersion, latest_version
+
+ANALYTICS = "analytics"
+MOST_DAYS = 365
+MOST_ERRORS = 500
+
+_DAYS = "How many days, today included"
+Days = Annotated[str, parameter(_DAYS, type="integer", minimum=1, maximum=MOST_DAYS, default=7)]
+ManyDays = Annotated[str, parameter(_DAYS, type="integer", minimum=1, maximum=MOST_DAYS, default=30)]
+Limit = Annotated[str, parameter("How many", type="integer", minimum=1, maximum=MOST_ERRORS, default=50)]
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """Calls of all tools. Rates are per cent, of the calls that say how they ended."""
+
+    period: str
+    total_invocations: int
+    unique_users: int
+    avg_duration_ms: float
+    success_rate: str
+    error_rate: str
+
+
+class ToolSummary(msgspec.Struct, frozen=True):
+    tool_name: str
+    invocations: int
+    avg_duration_ms: float
+    success_rate: str
+    error_rate: str
+
+
+class DailyUsers(msgspec.Struct, frozen=True):
+    date: str
+    dau: int
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """Users on each day, and in the seven days that end today."""
+
+    daily_active_users: list[DailyUsers]
+    weekly_active_users: int
+    period: str
+
+
+class ToolError(msgspec.Struct, frozen=True):
+    timestamp: str
+    tool_name: str | None
+    error_type: str | None
+    error_message: str | None
+    duration_ms: float | None
+
+
+class ToolErrors(msgspec.Struct, frozen=True):
+    errors: list[ToolError]
+    count: int
+
+
+def _spec(kind: Any, description: str) -> ResponseSpec:
+    return ResponseSpec(kind, generate_examples=False, description=description)
+
+
+_STATS = _spec(FlakeDropStats, "The counts. The breakdowns are of users, each at the newest value it sent.")
+_SUMMARY = _spec(Summary, "The figures. Rates are per cent with two decimals, as text.")
+_TOOLS = _spec(list[ToolSummary], "The tools, most used first.")
+_RETENTION = _spec(Retention, "The figures.")
+_ERRORS = _spec(ToolErrors, "The last calls that failed, newest first.")
+_LATEST = _spec(LatestVersion, "The version.")
+
+
+@get("/stats", summary="FlakeDrop's statistics", tags=["Reading"], responses={200: _STATS, 304: KNOWN})
+async def stats(request: AnyRequest, state: State) -> Response[bytes]:
+    """All that FlakeDrop's clients sent, over all time."""
+    project = await readable(request, state.projects, "stats")
+
+    async def make() -> Content:
+        return json(await families.flakedrop_stats(state.store, project.id))
+
+    return cached(request, await state.answers.page(("stats", project.id), make), project, "stats", any_origin=False)
+
+
+@get("/v1/version/latest", summary="The latest version of the tool", tags=["Reading"], responses={200: _LATEST, 304: KNOWN})
+async def version_latest(request: AnyRequest, state: State) -> Response[bytes]:
+    """As those who run the server announced it. Not found where they did not."""
+    project = await named(request, state.projects)
+
+    async def make() -> Content:
+        found = await latest_version(project.id)
+        if found is None:
+            raise NotFound("No version was announced here.")
+        return json(found)
+
+    return cached(request, await state.answers.page(("version", project.id), make), project, None, any_origin=False)
+
+
+@get("/analytics/summary", summary="Calls of tools at a glance", tags=["Reading"], responses={200: _SUMMARY, 304: KNOWN})
+async def summary(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
+    """Of the last days, today included."""
+
+    async def ask(project: LiveProject, period: Period, count: int) -> Summary:
+        calls = await families.tool_calls(state.store, project.id, period)
+        users = await families.tool_callers(state.store, project.id, period)
+        return Summary(_period(count), calls.calls, users, _mean(calls), *_rates(calls))
+
+    return await _analytics(request, state, "summary", ask, whole("days", days, 7, 1, MOST_DAYS))
+
+
+@get("/analytics/tools", summary="Calls of each tool", tags=["Reading"], responses={200: _TOOLS, 304: KNOWN})
+async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
+    """Of the last days, today included, most used first."""
+
+    async def ask(project: LiveProject, period: Period, _: int) -> list[ToolSummary]:
+        found = await families.tools(state.store, project.id, period)
+        return [ToolSummary(calls.tool or "", calls.calls, _mean(calls), *_rates(calls)) for calls in found]
+
+    return await _analytics(request, state, "tools", ask, whole("days", days, 7, 1, MOST_DAYS))
+
+
+@get("/analytics/retention", summary="Users of tools by day", tags=["Reading"], responses={200: _RETENTION, 304: KNOWN})
+async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> Response[bytes]:
+    """Of the last days, today included; days without a user are there."""
+
+    async def ask(project: LiveProject, period: Period, count: int) -> Retention:
+        users = await families.tool_users(state.store, project.id, period)
+        daily = [DailyUsers(_iso(start)[:10], number) for start, number in zip(users.starts, users.daily, strict=True)]
+        return Retention(daily, users.last_week, _period(count))
+
+    return await _analytics(request, state, "retention", ask, whole("days", days, 30, 1, MOST_DAYS))
+
+
+@get("/analytics/errors", summary="The last calls of tools that failed", tags=["Reading"], responses={200: _ERRORS, 304: KNOWN})
+async def errors(request: AnyRequest, state: State, days: Days = "", limit: Limit = "") -> Response[bytes]:
+    """Of the last days, today included, newest first. They are raw events, and gone once those are."""
+    most = whole("limit", limit, 50, 1, MOST_ERRORS)
+
+    async def ask(project: LiveProject, period: Period, _: int) -> ToolErrors:
+        calls = Filter(project=project.id, period=period, names=(TOOL_CALL,), target_type=TOOL)
+        found = [_tool_error(each) for each in await failures(state.store, calls, limit=most)]
+        return ToolErrors(found, len(found))
+
+    return await _analytics(request, state, f"errors/{most}", ask, whole("days", days, 7, 1, MOST_DAYS))
+
+
+async def _analytics(
+    request: AnyRequest, state: State, name: str, ask: Callable[[LiveProject, Period, int], Awaitable[Any]], days: int
+) -> Response[bytes]:
+    project = await readable(request, state.projects, ANALYTICS)
+    period = Period.last_days(days, time.time_ns() // 1_000_000)
+
+    async def make() -> Content:
+        return json(await ask(project, period, days))
+
+    page = await state.answers.page((ANALYTICS, name, project.id, period), make)
+    return cached(request, page, project, ANALYTICS, any_origin=False)
+
+
+def _period(days: int) -> str:
+    return f"{days} days"
+
+
+def _mean(calls: ToolCalls) -> float:
+    return round(calls.mean_ms or 0.0, 2)
+
+
+def _rates(calls: ToolCalls) -> tuple[str, str]:
+    """Successes and errors per cent with two decimals, which add up to 100.00; both 0.00 where no call says how it ended."""
+    if calls.success_rate is None:
+        return "0.00", "0.00"
+    successes = round(calls.success_rate * 10_000)
+    return f"{successes / 100:.2f}", f"{(10_000 - successes) / 100:.2f}"
+
+
+def _iso(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _tool_error(sample: ErrorSample) -> ToolError:
+    duration = None if sample.duration_us is None else sample.duration_us / 1000
+    return ToolError(_iso(sample.at), sample.target, sample.error_type, sample.message, duration)
+
+
+HANDLERS: tuple[Any, ...] = (stats, version_latest, summary, tools, retention, errors)

@@ -1,0 +1,245 @@
+"""Rules that raise alerts, the counts that they look at, and the alerts on their way."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from piccolo.querystring import QueryString
+
+from server.storage.engine import Store
+
+DELIVERIES_KEPT = 100  # of a rule
+
+WAITING = "waiting"
+DELIVERED = "delivered"
+FAILED = "failed"
+
+_RULES = """SELECT alert_rule.id, alert_rule.project_id AS project, project.slug, alert_rule.name, kind, threshold, window_minutes,
+    minimum_events, cooldown_minutes, url, secret, enabled, last_fired_at, state
+    FROM alert_rule JOIN project ON project.id = alert_rule.project_id"""
+_CREATE = """INSERT INTO alert_rule (project_id, name, kind, threshold, window_minutes, minimum_events, cooldown_minutes, url, secret, enabled,
+    created_at, state) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, '{{}}') RETURNING id"""
+_WAITING = """SELECT alert_delivery.id, rule_id AS rule, payload, alert_delivery.created_at, attempts, url, secret
+    FROM alert_delivery JOIN alert_rule ON alert_rule.id = rule_id WHERE status = 'waiting' ORDER BY alert_delivery.id"""
+_TRIM = """DELETE FROM alert_delivery WHERE rule_id = {} AND id <= (
+    SELECT id FROM alert_delivery WHERE rule_id = {} ORDER BY id DESC LIMIT 1 OFFSET {})"""
+
+
+class Kind(enum.StrEnum):
+    """What a rule watches. The threshold of the first three is in percent; the last two have none."""
+
+    FAILURE_RATE = "failure_rate"
+    VOLUME_DROP = "volume_drop"
+    VOLUME_SPIKE = "volume_spike"
+    NEW_ERROR = "new_error"
+    NEW_VERSION = "new_version"
+
+
+class State(msgspec.Struct, omit_defaults=True):
+    """What a rule remembers between two looks.
+
+    `errors_to`: the number of the last type of error that is known. `errors_waiting`: those up to it that were too few to be told.
+    `versions`: the versions of the last two days that are known. None before the first look, which tells nothing and only remembers.
+    """
+
+    errors_to: int | None = None
+    errors_waiting: list[int] = []
+    versions: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When to tell somebody, and where. `slug` is the project's."""
+
+    id: int
+    project: int
+    slug: str
+    name: str
+    kind: Kind
+    threshold: float
+    window_minutes: int
+    minimum_events: int
+    cooldown_minutes: int
+    url: str
+    secret: str
+    enabled: bool
+    last_fired_at: int | None
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An alert that waits to be delivered."""
+
+    id: int
+    rule: int
+    payload: str
+    created_at: int
+    attempts: int
+    url: str
+    secret: str
+
+
+async def create_rule(
+    store: Store,
+    project: int,
+    *,
+    name: str,
+    kind: Kind,
+    threshold: float,
+    window_minutes: int,
+    minimum_events: int,
+    cooldown_minutes: int,
+    url: str,
+    secret: str,
+    now: int,
+) -> int:
+    """Keep a rule; its number. Whoever calls has checked that it makes sense."""
+    values = (project, name, kind.value, threshold, window_minutes, minimum_events, cooldown_minutes, url, secret, True, now)
+    rows = await store.engine.run_querystring(QueryString(_CREATE, *values))
+    return int(rows[0]["id"])
+
+
+async def rules(store: Store) -> list[Rule]:
+    """All rules, those of archived projects too, in the order in which they were made."""
+    return [_rule(row) for row in await store.rows(f"{_RULES} ORDER BY alert_rule.id")]
+
+
+async def rule(store: Store, number: int) -> Rule | None:
+    rows = await store.rows(f"{_RULES} WHERE alert_rule.id = {{}}", number)
+    return _rule(rows[0]) if rows else None
+
+
+async def rules_to_look_at(store: Store, now: int) -> list[Rule]:
+    """The rules that may raise an alert now."""
+    where = "enabled AND project.archived_at IS NULL AND (last_fired_at IS NULL OR last_fired_at + cooldown_minutes * 60000 <= {})"
+    return [_rule(row) for row in await store.rows(f"{_RULES} WHERE {where} ORDER BY alert_rule.id", now)]
+
+
+def _rule(row: dict[str, Any]) -> Rule:
+    state = msgspec.json.decode(row["state"], type=State)
+    return Rule(**{**row, "kind": Kind(row["kind"]), "enabled": bool(row["enabled"]), "state": state})
+
+
+async def delete_rule(store: Store, number: int) -> bool:
+    """Delete a rule and the record of its alerts; whether it was there."""
+    change = await store.change(
+        ("DELETE FROM alert_rule WHERE id = {}", (number,)), ("DELETE FROM alert_delivery WHERE rule_id = {}", (number,))
+    )
+    return change.rows[0] > 0
+
+
+async def remember(store: Store, number: int, state: State) -> None:
+    """A rule has looked and has nothing to tell."""
+    await store.change(("UPDATE alert_rule SET state = {} WHERE id = {}", (_json(state), number)))
+
+
+async def fire(store: Store, number: int, state: State, payload: bytes, now: int) -> None:
+    """A rule has something to tell: note that it has, and what, in one change, so that it is told once however this ends."""
+    insert = "INSERT INTO alert_delivery (rule_id, payload, created_at, status, attempts) VALUES ({}, {}, {}, 'waiting', 0)"
+    await store.change(
+        ("UPDATE alert_rule SET state = {}, last_fired_at = {} WHERE id = {}", (_json(state), now, number)),
+        (insert, (number, payload.decode(), now)),
+        (_TRIM, (number, number, DELIVERIES_KEPT)),
+    )
+
+
+async def waiting(store: Store) -> list[Delivery]:
+    """The alerts that are still to be delivered, oldest first."""
+    return [Delivery(**row) for row in await store.rows(_WAITING)]
+
+
+async def attempted(
+    store: Store, delivery: int, *, status: str, attempts: int, answered: int | None, error: str | None, ended_at: int | None
+) -> None:
+    """Record how the last attempt to deliver an alert went."""
+    sql = "UPDATE alert_delivery SET status = {}, attempts = {}, answered = {}, last_error = {}, ended_at = {} WHERE id = {}"
+    await store.change((sql, (status, attempts, answered, error, ended_at, delivery)))
+
+
+async def last_deliveries(store: Store) -> dict[int, dict[str, Any]]:
+    """The last alert of each rule: `status`, `attempts`, `answered`, `last_error`, `created_at`."""
+    sql = """SELECT rule_id, status, attempts, answered, last_error, created_at FROM alert_delivery
+        WHERE id IN (SELECT max(id) FROM alert_delivery GROUP BY rule_id)"""
+    return {row["rule_id"]: row for row in await store.rows(sql)}
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Events, and how many of them succeeded and failed."""
+
+    events: int
+    successes: int
+    failures: int
+
+
+async def volume(store: Store, project: int, first_hour: int, end_hour: int) -> Volume:
+    """What occurred from one hour (since 1970, UTC) up to but not including another."""
+    rows = await store.rows(
+        "SELECT COALESCE(sum(events), 0) AS events, COALESCE(sum(successes), 0) AS successes, COALESCE(sum(failures), 0) AS failures"
+        " FROM rollup_hour WHERE project_id = {} AND hour >= {} AND hour < {}",
+        project,
+        first_hour,
+        end_hour,
+    )
+    return Volume(**{name: int(value) for name, value in rows[0].items()})
+
+
+async def first_hour(store: Store, project: int) -> int | None:
+    """The first hour in which anything occurred."""
+    rows = await store.rows("SELECT min(hour) AS first FROM rollup_hour WHERE project_id = {}", project)
+    first: int | None = rows[0]["first"]
+    return first
+
+
+async def errors_after(store: Store, project: int, after: int) -> dict[int, str]:
+    """The types of errors, by number, that were first seen after another."""
+    rows = await store.rows("SELECT id, text FROM error_type WHERE project_id = {} AND id > {} ORDER BY id", project, after)
+    return {row["id"]: row["text"] for row in rows}
+
+
+async def newest_error(store: Store, project: int) -> int:
+    rows = await store.rows("SELECT COALESCE(max(id), 0) AS newest FROM error_type WHERE project_id = {}", project)
+    return int(rows[0]["newest"])
+
+
+async def error_counts(store: Store, project: int, first_day: int, errors: Iterable[int]) -> dict[int, tuple[str, int]]:
+    """The text of types of errors and how often each occurred since the beginning of a day."""
+    listed = ", ".join(str(int(number)) for number in errors) or "0"
+    rows = await store.rows(
+        "SELECT error_id, error_type.text, sum(events) AS events FROM rollup_error JOIN error_type ON error_type.id = error_id"
+        f" WHERE rollup_error.project_id = {{}} AND day >= {{}} AND error_id IN ({listed}) GROUP BY error_id, error_type.text",
+        project,
+        first_day,
+    )
+    return {row["error_id"]: (row["text"], int(row["events"])) for row in rows}
+
+
+async def versions_since(store: Store, project: int, first_day: int) -> dict[str, int]:
+    """The versions of events since the beginning of a day, and how many events each has."""
+    rows = await store.rows(
+        "SELECT value, sum(events) AS events FROM rollup_dimension WHERE project_id = {} AND day >= {} AND dimension = 'version' GROUP BY value",
+        project,
+        first_day,
+    )
+    return {row["value"]: int(row["events"]) for row in rows}
+
+
+async def versions_before(store: Store, project: int, day: int, versions: Iterable[str]) -> set[str]:
+    """Which of some versions were seen before a day."""
+    rows = await store.rows(
+        "SELECT DISTINCT value FROM rollup_dimension WHERE project_id = {} AND day < {} AND dimension = 'version'"
+        " AND value IN (SELECT json_each.value FROM json_each({}))",
+        project,
+        day,
+        msgspec.json.encode(list(versions)).decode(),
+    )
+    return {row["value"] for row in rows}
+
+
+def _json(state: State) -> str:
+    return msgspec.json.encode(state).decode()

@@ -1,0 +1,305 @@
+"""Backups of a SQLite store: made while it is written to, checked by opening them, put back in its place.
+
+A backup is one file that needs nothing beside it, and FILE.secret with the secret that keys the hashes: without that, no install in the
+backup would ever be recognised again. Both are for their owner only. Whatever goes wrong, what was there before is still there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from server.settings import Settings
+from server.storage.engine import APP, migrations
+from server.storage.occupancy import Occupancy, StoreBusy
+from server.storage.sqlite_engine import connect
+
+FOLDER = "backups"
+KEPT = 7  # automatic ones
+SPARE = 64 << 20  # bytes that a backup leaves free at least: the store needs some to go on
+
+_AUTOMATIC = re.compile(r"footfall-\d{8}T\d{6}Z-auto\.sqlite3")
+_HEADER = b"SQLite format 3\0"
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{8}")
+_STALE = 24 * 3600.0  # seconds; nobody copies for so long
+_PAGES = 1_000  # copied at once: some milliseconds
+_STEPS = 100_000  # of SQLite's machine, between two looks whether to stop
+
+Progress = Callable[[str, int, int], None]
+"""Told what is done (`copying`, `checking`), and how much of how much, in bytes."""
+
+
+class BackupError(Exception):
+    """A backup cannot be made, used or put back; everything is as it was. One line that says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was opened and found whole. `newest` is the id of its newest event. `secret` is the file beside it."""
+
+    path: Path
+    size: int
+    events: int
+    newest: int | None
+    secret: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to go about it: who is told, whether to leave the disk to others half of the time, and whether to stop."""
+
+    progress: Progress = lambda what, done, total: None
+    gentle: bool = False
+    stopped: Callable[[], bool] = lambda: False
+
+
+def make(settings: Settings, to: Path | None = None, *, automatic: bool = False, manner: Manner | None = None) -> Backup:
+    """Copy the store as it is at one moment, and its secret, into a folder or to a file. Raises BackupError."""
+    manner = manner or Manner()
+    source = settings.sqlite_path
+    if not source.exists():
+        raise BackupError(f"there is no store at {source} to back up")
+    target = _target(settings, to, automatic=automatic)
+    with said(f"the backup {target} cannot be made"), drafts() as draft:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        hold = _share(settings)
+        try:
+            forget_drafts(target.parent, older_than=_STALE)
+            check_room(target.parent, source.stat().st_size)
+            copy = draft(target)
+            events = _copy_store(source, copy, manner)
+            made = check(copy, manner=manner)
+            if made.events != events:
+                raise BackupError(f"the backup {target} came out with {made.events} events of {events}; it was thrown away")
+            secret = _copy_secret(settings, draft(beside(target)))
+            # The secret first: where there is a backup, its secret is there, too.
+            if secret is not None:
+                secret.rename(beside(target))
+            copy.rename(target)
+            sync(target.parent)
+        finally:
+            hold.release()
+    return Backup(target, made.size, made.events, made.newest, beside(target) if secret is not None else None)
+
+
+def _target(settings: Settings, to: Path | None, *, automatic: bool) -> Path:
+    folder = settings.data_dir / FOLDER if to is None else to
+    if to is not None and not to.is_dir():
+        if to.exists() or beside(to).exists():
+            raise BackupError(f"{to} is there already; name another file, or a folder")
+        return to
+    at = datetime.now(UTC)
+    while True:  # two in one second: the second one gets the name of the next
+        target = folder / f"footfall-{at:%Y%m%dT%H%M%SZ}{'-auto' if automatic else ''}.sqlite3"
+        if not target.exists():
+            return target
+        at += timedelta(seconds=1)
+
+
+def beside(path: Path) -> Path:
+    """Where a backup's secret is."""
+    return path.with_name(f"{path.name}.secret")
+
+
+def _share(settings: Settings) -> Occupancy:
+    try:
+        return Occupancy(settings.data_dir)
+    except StoreBusy:
+        raise BackupError("a backup is just being restored; try again when that has ended") from None
+
+
+def _copy_store(source: Path, target: Path, manner: Manner) -> int:
+    """Copy the store page by page, as it was when this began; the number of events in it."""
+    began = time.monotonic()
+
+    def copied(_: int, left: int, total: int) -> None:
+        nonlocal began
+        manner.progress("copying", (total - left) * page, total * page)
+        _stop(manner)
+        if manner.gentle:
+            time.sleep(min(0.5, time.monotonic() - began))
+        began = time.monotonic()
+
+    with contextlib.closing(connect(source, reader=True)) as store, contextlib.closing(sqlite3.connect(target)) as copy:
+        # A transaction of one's own: without, a copy in steps begins anew whenever another connection commits.
+        store.execute("BEGIN")
+        (events,) = store.execute("SELECT count(*) FROM event").fetchone()
+        (page,) = store.execute("PRAGMA page_size").fetchone()
+        copy.execute("PRAGMA synchronous = OFF")  # synced once, at the end
+        store.backup(copy, pages=_PAGES, progress=copied)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, that needs no other beside it
+    sync(target)
+    return int(events)
+
+
+def _copy_secret(settings: Settings, draft: Path) -> Path | None:
+    """A copy of the secret in the data folder; None where it comes from FOOTFALL_SECRET, which is not ours to write down."""
+    path = settings.data_dir / "secret"
+    if settings.secret or not path.exists():
+        return None
+    draft.write_bytes(path.read_bytes())
+    sync(draft)
+    return draft
+
+
+def check(path: Path, *, manner: Manner | None = None) -> Backup:
+    """Open a backup and look whether it is whole, ours, and not of a newer version. Raises BackupError."""
+    manner = manner or Manner()
+    with said(f"{path} cannot be read"):
+        size = _check_file(path)
+        with contextlib.closing(_open(path)) as backup:
+            manner.progress("checking", 0, size)
+            backup.set_progress_handler(lambda: _passing(manner), _STEPS)
+            try:
+                (found,) = backup.execute("PRAGMA quick_check(1)").fetchone()
+            except sqlite3.OperationalError:
+                _stop(manner)
+                raise
+            backup.set_progress_handler(None, 0)
+            if found != "ok":
+                raise BackupError(f"{path} is damaged: {' '.join(str(found).replace('*', '').split())}")
+            _check_version(path, backup)
+            events, newest = backup.execute("SELECT count(*), max(id) FROM event").fetchone()
+            manner.progress("checking", size, size)
+    return Backup(path, size, events, newest, beside(path) if beside(path).exists() else None)
+
+
+def check_quickly(path: Path) -> None:
+    """Whether a file looks like a backup that can be restored here, before it is read as a whole. Raises BackupError."""
+    with said(f"{path} cannot be read"):
+        _check_file(path)
+        with contextlib.closing(_open(path)) as backup:
+            _check_version(path, backup)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # Immutable: nothing is written to it or beside it, so that it may be on a medium that is read-only.
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def _passing(manner: Manner) -> bool:
+    """Between two steps of a long check: leave the disk to others, and say whether to stop."""
+    if manner.gentle:
+        time.sleep(0.001)
+    return manner.stopped()
+
+
+def _check_file(path: Path) -> int:
+    if not path.is_file():
+        raise BackupError(f"there is no file {path}")
+    if not is_database(path):
+        raise BackupError(f"{path} is no backup: it is no SQLite database")
+    wal = path.with_name(f"{path.name}-wal")
+    if wal.exists() and wal.stat().st_size:
+        mend = f"`sqlite3 {path} 'PRAGMA wal_checkpoint(TRUNCATE)'` moves them in"
+        raise BackupError(f"{path} was not closed: its last events are in {wal.name}; {mend}")
+    return path.stat().st_size
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file begins as SQLite's do."""
+    with path.open("rb") as file:
+        return file.read(len(_HEADER)) == _HEADER
+
+
+def _check_version(path: Path, backup: sqlite3.Connection) -> None:
+    tables = {row[0] for row in backup.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not {"migration", "event", "project"} <= tables:
+        raise BackupError(f"{path} is no backup of Footfall: it is a database of something else")
+    done = {row[0] for row in backup.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))}
+    if newer := sorted(done - {migration.id for migration in migrations()}):
+        raise BackupError(f"{path} is of a newer Footfall (migration {newer[-1]}); restore it with that version")
+
+
+def automatic_backups(settings: Settings) -> list[Path]:
+    """The backups that the nightly job made, oldest first. Others are their maker's to keep."""
+    folder = settings.data_dir / FOLDER
+    return sorted(path for path in folder.iterdir() if _AUTOMATIC.fullmatch(path.name)) if folder.is_dir() else []
+
+
+def forget_oldest(settings: Settings, keep: int) -> int:
+    """Delete all automatic backups but the newest; how many."""
+    going = automatic_backups(settings)[:-keep]
+    for path in going:
+        path.unlink()
+        beside(path).unlink(missing_ok=True)
+    return len(going)
+
+
+def make_room(settings: Settings) -> None:
+    """Delete the oldest automatic backups, but never the newest one, until there is room for another."""
+    while len(automatic_backups(settings)) > 1:
+        try:
+            check_room(settings.data_dir, settings.sqlite_path.stat().st_size)
+        except BackupError:
+            forget_oldest(settings, len(automatic_backups(settings)) - 1)
+        else:
+            return
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raises BackupError where a disk cannot take so many bytes and have some left."""
+    free = shutil.disk_usage(folder).free
+    if free < size + SPARE:
+        wanted, there = (f"{number / (1 << 20):,.0f} MiB" for number in (size + SPARE, free))
+        raise BackupError(f"the disk of {folder} has no room: {wanted} are wanted, {there} are free")
+
+
+def _stop(manner: Manner) -> None:
+    if manner.stopped():
+        raise BackupError("it was stopped")
+
+
+@contextlib.contextmanager
+def said(what: str) -> Iterator[None]:
+    """Errors of SQLite and the system in one line."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BackupError(f"{what}: {reason}") from error
+
+
+@contextlib.contextmanager
+def drafts() -> Iterator[Callable[[Path], Path]]:
+    """Gives files their names while they are made: hidden, beside where they will be, and gone where they did not get there."""
+    made: list[Path] = []
+
+    def draft(target: Path) -> Path:
+        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        made.append(path)
+        return path
+
+    try:
+        yield draft
+    finally:
+        for path in made:
+            for leftover in (path, path.with_name(f"{path.name}-journal")):
+                leftover.unlink(missing_ok=True)
+
+
+def forget_drafts(folder: Path, *, older_than: float) -> None:
+    """Delete what a process left that was killed while it made a backup, or put one back. `older_than` is in seconds."""
+    for path in folder.iterdir():
+        name = path.name.removesuffix("-journal")
+        if _DRAFT.fullmatch(name) and "sqlite3" in name and path.stat().st_mtime < time.time() - older_than:
+            path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or a folder's list of files, on the disk."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,77 @@
+"""Keeps the most common values of a day's dimension and counts all others as one.
+
+Anybody can send any version or property, and each value is a row. Values are moved a few at a time, each few in one change, so that at every
+moment the sums over all values are what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from server.storage import rollups
+from server.storage.engine import Store
+from server.storage.rollups import OTHER, VALUES_A_DAY
+from server.storage.sqlite_upkeep import Change
+from server.storage.statements import on_conflict_add
+
+_LOOKED = "values_folded"  # the name of the note that holds the id up to which events were looked at
+_ONE = "project_id = {} AND day = {} AND dimension = {}"
+# One name's values at a time: so the rows are found by the whole of their key.
+_THESE = "project_id = {} AND day = {} AND name_id = {} AND dimension = {} AND value IN (SELECT json_each.value FROM json_each({}))"
+_ADD = f"""INSERT INTO rollup_dimension (project_id, day, name_id, dimension, value, environment, events, successes, failures)
+    SELECT project_id, day, name_id, dimension, '{OTHER}', environment, sum(events), sum(successes), sum(failures)
+    FROM rollup_dimension WHERE {_THESE} GROUP BY project_id, day, name_id, dimension, environment
+    {on_conflict_add(rollups.DIMENSION)}"""
+_REMOVE = f"DELETE FROM rollup_dimension WHERE {_THESE}"
+
+
+async def looked_at(store: Store) -> int:
+    """The id up to which events were looked at for the days that they touched; 0 for none."""
+    rows = await store.rows("SELECT value FROM note WHERE name = {}", _LOOKED)
+    return int(rows[0]["value"]) if rows else 0
+
+
+async def note_looked_at(store: Store, event_id: int) -> None:
+    sql = "INSERT INTO note (name, value) VALUES ({}, {}) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    await store.change((sql, (_LOOKED, event_id)))
+
+
+async def days_touched(store: Store, after: int, last: int) -> set[tuple[int, int]]:
+    """The (project, day) pairs in which the events after an id up to another occurred."""
+    sql = "SELECT DISTINCT project_id, occurred_at / 86400000 AS day FROM event WHERE id > {} AND id <= {}"
+    return {(row["project_id"], row["day"]) for row in await store.rows(sql, after, last)}
+
+
+async def crowded(store: Store, project: int, day: int) -> list[str]:
+    """The dimensions that have more values than are kept."""
+    rows = await store.rows(
+        "SELECT dimension FROM rollup_dimension WHERE project_id = {} AND day = {} AND value <> {}"
+        " GROUP BY dimension HAVING count(DISTINCT value) > {}",
+        project,
+        day,
+        OTHER,
+        VALUES_A_DAY,
+    )
+    return [row["dimension"] for row in rows]
+
+
+async def rare(store: Store, project: int, day: int, dimension: str) -> dict[int, list[str]]:
+    """By name, all values but the most common ones over all names and environments; alphabetical where values are alike."""
+    common = f"SELECT value FROM rollup_dimension WHERE {_ONE} AND value <> {{}} GROUP BY value ORDER BY sum(events) DESC, value LIMIT {{}}"
+    rows = await store.rows(
+        f"SELECT DISTINCT name_id, value FROM rollup_dimension WHERE {_ONE} AND value <> {{}} AND value NOT IN ({common})",
+        *(project, day, dimension, OTHER),
+        *(project, day, dimension, OTHER, VALUES_A_DAY),
+    )
+    found: dict[int, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["name_id"], []).append(row["value"])
+    return found
+
+
+async def fold(store: Store, project: int, day: int, name: int, dimension: str, values: Sequence[str]) -> Change:
+    """Count some values as `(other)`."""
+    these = (project, day, name, dimension, msgspec.json.encode(values).decode())
+    return await store.change((_ADD, these), (_REMOVE, these))

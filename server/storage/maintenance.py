@@ -1,0 +1,135 @@
+"""The SQL of what goes with time: raw events past their retention, marks, the rejected, refusals.
+
+Everything here looks with a reader and takes away with short changes of rows named by their keys, so that whoever calls decides how
+long the writer is held, and commits pass in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from server.event import DAY
+from server.event_id import first_id
+from server.storage.engine import Store
+from server.storage.sqlite_upkeep import Change
+
+SCANNED = 20_000  # events that one look passes over: some ten milliseconds of a reader
+REFUSALS_DAYS = 30
+NO_END = (1 << 63) - 1  # above every id
+
+_RETAINED = "retained:"  # the name of a project's note: no event of it with a lower id is left
+_PASSED = "retained_whole"  # when all events were last looked at, epoch ms
+_SET_NOTE = "INSERT INTO note (name, value) VALUES ({}, {}) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """Rows of which some have had their time. `past` is the condition; its `{}` stands for a limit."""
+
+    table: str
+    key: tuple[str, ...]
+    past: str
+
+
+MARKS = Aged("mark", ("project_id", "key"), "expires_at <= {}")
+REJECTED = Aged("rejected", ("id",), "id < {}")
+REFUSALS = Aged("refusal", ("project_id", "day", "address", "reason"), "day < {}")
+
+
+async def past(store: Store, aged: Aged, limit: int, after: Key | None, most: int) -> list[Key]:
+    """The keys of rows that have had their time, in order, from the first one after a key."""
+    key = ", ".join(aged.key)
+    where = aged.past if after is None else f"{aged.past} AND ({key}) > ({', '.join('{}' for _ in aged.key)})"
+    rows = await store.rows(f"SELECT {key} FROM {aged.table} WHERE {where} ORDER BY {key} LIMIT {{}}", limit, *(after or ()), most)
+    return [tuple(row.values()) for row in rows]
+
+
+async def delete_past(store: Store, aged: Aged, limit: int, keys: Sequence[Key]) -> Change:
+    """Delete rows by key, but for those whose time was made longer meanwhile."""
+    if len(aged.key) == 1:
+        return await store.change(
+            (f"DELETE FROM {aged.table} WHERE {aged.key[0]} IN ({_LISTED}) AND {aged.past}", (_list(k for (k,) in keys), limit))
+        )
+    parts = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(aged.key)))
+    listed = f"({', '.join(aged.key)}) IN (SELECT {parts} FROM json_each({{}}))"
+    return await store.change((f"DELETE FROM {aged.table} WHERE {listed} AND {aged.past}", (_list(keys), limit)))
+
+
+_LISTED = "SELECT value FROM json_each({})"
+
+
+def _list(values: Iterable[Any]) -> str:
+    return msgspec.json.encode(list(values)).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Ids, from `first` up to but not including `end`, of which the events of some projects are to go."""
+
+    first: int
+    end: int
+    projects: frozenset[int]
+
+
+async def windows(store: Store, now: int, default_days: int, *, whole: bool) -> list[Window]:
+    """What retention has to look at: for each project what has come of age since it was last looked at, or where `whole`, all of it.
+
+    Projects of like retention share a window, so that one pass serves them all.
+    """
+    retained = await retained_until(store)
+    shared: dict[tuple[int, int], set[int]] = {}
+    for row in await store.rows("SELECT id, retention_days FROM project"):
+        first = 0 if whole else retained.get(row["id"], 0)
+        end = first_id(now - (row["retention_days"] or default_days) * DAY)
+        if first < end:
+            shared.setdefault((first, end), set()).add(row["id"])
+    return [Window(first, end, frozenset(projects)) for (first, end), projects in sorted(shared.items())]
+
+
+async def retained_until(store: Store) -> dict[int, int]:
+    """For each project that retention has been at, the lowest id that an event of it may still have."""
+    rows = await store.rows("SELECT name, value FROM note WHERE name LIKE 'retained:%'")
+    return {int(row["name"].removeprefix(_RETAINED)): row["value"] for row in rows}
+
+
+async def note_retained(store: Store, window: Window) -> None:
+    """A window is done."""
+    # Of a project whose retention was made longer, what is gone stays gone.
+    later = f"{_SET_NOTE} WHERE note.value < excluded.value"
+    await store.change(*((later, (f"{_RETAINED}{project}", window.end)) for project in sorted(window.projects)))
+
+
+async def whole_pass_at(store: Store) -> int:
+    """When all events were last looked at, in epoch milliseconds; 0 for never."""
+    rows = await store.rows("SELECT value FROM note WHERE name = {}", _PASSED)
+    return int(rows[0]["value"]) if rows else 0
+
+
+async def note_whole_pass(store: Store, now: int) -> None:
+    await store.change((_SET_NOTE, (_PASSED, now)))
+
+
+async def next_stretch(store: Store, after: int, end: int) -> int | None:
+    """The id of the last event of the next stretch after an id and below `end`, None where there is none."""
+    stretch = "SELECT id FROM event WHERE id > {} AND id < {} ORDER BY id LIMIT {}"
+    rows = await store.rows(f"SELECT max(id) AS last FROM ({stretch}) AS stretch", after, end, SCANNED)
+    last: int | None = rows[0]["last"]
+    return last
+
+
+async def events_between(store: Store, after: int, last: int, projects: Iterable[int]) -> list[int]:
+    """The ids of some projects' events after an id up to another, in order."""
+    wanted = ", ".join(str(int(project)) for project in sorted(projects))
+    rows = await store.rows(f"SELECT id FROM event WHERE id > {{}} AND id <= {{}} AND project_id IN ({wanted}) ORDER BY id", after, last)
+    return [row["id"] for row in rows]
+
+
+async def delete_events(store: Store, ids: Sequence[int]) -> Change:
+    """Delete events, and nothing that was ever counted of them."""
+    return await store.change((f"DELETE FROM event WHERE id IN ({_LISTED})", (_list(ids),)))

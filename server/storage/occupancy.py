@@ -1,0 +1,54 @@
+"""Who has the store open. Everything that opens it shares one lock; what puts another store in its place must have the lock alone.
+
+The lock is the kernel's, on a file beside the store: it goes with the process that held it, however that ended. SQLite's own locks do not
+do, because they are on the file that is to be replaced: whoever waits for one goes on with the old file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_NAME = "store.lock"
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class StoreBusy(Exception):
+    """Somebody else has the store open, or is putting another in its place."""
+
+
+class Occupancy:
+    """A hold on the store of a data folder until `release`, which may be called twice."""
+
+    def __init__(self, folder: Path, *, alone: bool = False) -> None:
+        self._file = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise StoreBusy from None
+        except OSError as error:
+            # Some filesystems have no locks. They are no place for SQLite either, which `footfall doctor` says.
+            if error.errno not in _UNSUPPORTED:
+                os.close(self._file)
+                raise
+
+    def release(self) -> None:
+        """Let go."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Have the store to oneself, so that it can be replaced. Raises StoreBusy."""
+    hold = Occupancy(folder, alone=True)
+    try:
+        yield
+    finally:
+        hold.release()

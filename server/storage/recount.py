@@ -1,0 +1,220 @@
+"""Counts stored events again, with the fold that counted them at their commit, and compares with the rollups.
+
+Everything is read from one snapshot of the store, so that what arrives meanwhile is in both or in neither. The recount is kept in a
+temporary database of SQLite's, which goes to the disk where it is large: memory stays flat however many events there are.
+
+What cannot be counted again is passed over: days of which retention has deleted events, days that are noted as partial (imported sums,
+erased installs), picked properties (which ones a project picks may have changed), and totals by target unless all their days are there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from piccolo.querystring import QueryString
+
+from server.event import DAY, MINUTE, Context, Environment
+from server.event_id import first_id, received_at
+from server.storage import rollups
+from server.storage.fold import Folded, Stored, fold
+from server.storage.rollups import DIMENSION, OTHER, ROLLUPS, TARGET_TOTAL, Rollup
+from server.storage.sqlite import insert_many
+from server.storage.sqlite_upkeep import Snapshot
+from server.storage.statements import CONTEXT_COLUMNS, ERROR_INSTALL_COLUMNS, on_conflict_add
+
+AHEAD = 5 * MINUTE  # how far a client's clock may be ahead and is believed: an event may occur so long after its arrival
+CHUNK = 2_000  # events read and folded at once: some ten milliseconds
+_CONTEXTS = 50_000  # kept in memory
+
+# Which installs were there: no sums, but counted from events all the same.
+ACTIVITY = Rollup("activity", ("project_id", "day", "install_id", "environment"), ())
+ERROR_INSTALLS = Rollup("error_install", ERROR_INSTALL_COLUMNS, (), frozenset({"version"}))
+BY_DAY = (*(rollup for rollup in ROLLUPS if rollup.period), ACTIVITY, ERROR_INSTALLS)
+
+_EVENTS = f"""SELECT event.id, event.project_id, name_id, context_id, target_id, install_id, occurred_at, outcome, duration_us,
+        CASE WHEN event.error_type IS NULL THEN NULL ELSE COALESCE(error_type.id, rest.id) END
+    FROM event
+    LEFT JOIN error_type ON error_type.project_id = event.project_id AND error_type.text = event.error_type
+    LEFT JOIN error_type AS rest ON rest.project_id = event.project_id AND rest.text = '{OTHER}'
+    WHERE event.id > {{}} AND occurred_at >= {{}} AND occurred_at < {{}} ORDER BY event.id LIMIT {{}}"""
+
+Key = tuple[Any, ...]
+Rows = dict[Key, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that is not what the events say. `kept` is None where it is missing, `counted` where it should not be there."""
+
+    rollup: Rollup
+    key: Key
+    kept: tuple[int, ...] | None
+    counted: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The days of one project that can be counted again, those in `partial` left out; `totals` where that is every day it ever had."""
+
+    first_day: int
+    partial: frozenset[int]
+
+    @property
+    def totals(self) -> bool:
+        return self.first_day == 0 and not self.partial
+
+
+async def complete_days(snapshot: Snapshot) -> dict[int, Complete]:
+    """What can be counted again, by project."""
+    partial = defaultdict(set)
+    for project, day in await snapshot.rows("SELECT project_id, day FROM partial_day"):
+        partial[project].add(day)
+    retained = {
+        int(name.partition(":")[2]): value
+        for name, value in await snapshot.rows("SELECT name, value FROM note WHERE name LIKE 'retained:%'")
+    }
+    projects = [project for (project,) in await snapshot.rows("SELECT id FROM project ORDER BY id")]
+    return {project: Complete(_first_day(retained.get(project, 0)), frozenset(partial[project])) for project in projects}
+
+
+def _first_day(retained: int) -> int:
+    return 0 if retained <= 0 else -(-(received_at(retained) + AHEAD) // DAY)
+
+
+class Recount:
+    """The sums of the events that occurred on some days. `close` it."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._contexts: dict[int, Context] = {}
+        self._sums = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        for rollup in (*BY_DAY, TARGET_TOTAL):
+            columns = [f"{column} {'TEXT' if column in rollup.text else 'INTEGER'}" for column in (*rollup.key, *rollup.measures)]
+            self._sums.execute(f"CREATE TABLE {rollup.table} ({', '.join(columns)}, PRIMARY KEY ({', '.join(rollup.key)})) WITHOUT ROWID")
+
+    def close(self) -> None:
+        self._sums.close()
+
+    async def count(self, first_day: int, end_day: int, *, progress: Callable[[int], None] = lambda _: None) -> int:
+        """Count the events that occurred from one day up to but not including another; how many. `progress` gets that as it grows."""
+        counted, after = 0, first_id(first_day * DAY - AHEAD) - 1
+        while rows := await self._snapshot.rows(_EVENTS, after, first_day * DAY, end_day * DAY, CHUNK):
+            contexts = await self._contexts_of({row[3] for row in rows})
+            await asyncio.to_thread(self._take, rows, contexts)
+            counted, after = counted + len(rows), rows[-1][0]
+            progress(counted)
+        return counted
+
+    async def day_differences(self, project: int, day: int) -> list[Difference]:
+        """What the rollups say otherwise of a day that was counted."""
+        found = []
+        for rollup in BY_DAY:
+            step = 24 if rollup.period == "hour" else 1
+            where = f"project_id = {{}} AND {rollup.period} >= {{}} AND {rollup.period} < {{}}"
+            found += await self._differences(rollup, where, (project, day * step, (day + 1) * step))
+        return found
+
+    async def total_differences(self, project: int) -> list[Difference]:
+        """The same for totals by target, where all days were counted."""
+        return await self._differences(TARGET_TOTAL, "project_id = {}", (project,))
+
+    async def days_kept(self, project: int, first_day: int, end_day: int) -> list[int]:
+        """The days from one up to but not including another of which there is anything, kept or counted."""
+        sql = "SELECT DISTINCT {} FROM {} WHERE project_id = {{}} AND {} >= {{}} AND {} < {{}}"
+        days = set()
+        for rollup in BY_DAY:
+            step = 24 if rollup.period == "hour" else 1
+            expression = f"{rollup.period} / {step}"
+            query = sql.format(expression, rollup.table, rollup.period, rollup.period)
+            bounds = (project, first_day * step, end_day * step)
+            days |= {day for (day,) in await self._snapshot.rows(query, *bounds)}
+            days |= {day for (day,) in await asyncio.to_thread(self._ask, query, bounds)}
+        return sorted(days)
+
+    async def _differences(self, rollup: Rollup, where: str, arguments: Key) -> list[Difference]:
+        if rollup is DIMENSION:
+            where += f" AND dimension NOT LIKE '{rollups.PROPERTY_PREFIX}%'"
+        sql = f"SELECT {', '.join((*rollup.key, *rollup.measures))} FROM {rollup.table} WHERE {where}"
+        width = len(rollup.key)
+        kept: Rows = {row[:width]: row[width:] for row in await self._snapshot.rows(sql, *arguments)}
+        counted: Rows = {row[:width]: row[width:] for row in await asyncio.to_thread(self._ask, sql, arguments)}
+        if rollup is DIMENSION:
+            counted = _folded_alike(kept, counted)
+        keys = sorted(key for key in kept.keys() | counted.keys() if kept.get(key) != counted.get(key))
+        return [Difference(rollup, key, kept.get(key), counted.get(key)) for key in keys]
+
+    def _ask(self, sql: str, arguments: Key) -> list[Any]:
+        query, bound = QueryString(sql, *arguments).compile_string(engine_type="sqlite")
+        return self._sums.execute(query, bound).fetchall()
+
+    async def _contexts_of(self, numbers: set[int]) -> dict[int, Context]:
+        missing = [number for number in numbers if number not in self._contexts]
+        if len(self._contexts) + len(missing) > _CONTEXTS:
+            self._contexts, missing = {}, list(numbers)
+        if missing:
+            listed = ", ".join(map(str, missing))
+            sql = f"SELECT id, {', '.join(CONTEXT_COLUMNS)} FROM context WHERE id IN ({listed})"
+            for number, environment, *fields in await self._snapshot.rows(sql):
+                self._contexts[number] = Context(Environment(environment), *fields)
+        return self._contexts
+
+    def _take(self, rows: Iterable[Key], contexts: dict[int, Context]) -> None:
+        events = [
+            Stored(project, name, context, target, install, at, outcome, duration, (), error)
+            for _, project, name, context, target, install, at, outcome, duration, error in rows
+        ]
+        folded = fold(events, contexts)
+        self._sums.execute("BEGIN")
+        for rollup, sums in _tables(folded):
+            columns = (*rollup.key, *rollup.measures)
+            end = on_conflict_add(rollup) if rollup.measures else "ON CONFLICT DO NOTHING"
+            insert_many(self._sums, rollup.table, columns, [(*key, *measures) for key, measures in sums], end)
+        self._sums.execute("COMMIT")
+
+
+def _tables(folded: Folded) -> Iterable[tuple[Rollup, Iterable[tuple[Key, Iterable[int]]]]]:
+    for rollup, sums in folded.sums.items():
+        yield rollup, sums.items()
+    yield ACTIVITY, ((key, ()) for key in folded.activity)
+    yield ERROR_INSTALLS, ((key, ()) for key in folded.error_installs)
+
+
+def _folded_alike(kept: Rows, counted: Rows) -> Rows:
+    """What was counted, with the values that the store counts as `(other)` counted so as well.
+
+    A value that was folded may have come again since: then its row holds a part of it, and `(other)` the rest.
+    """
+    crowded = {(key[1], key[3]) for key in kept if key[4] == OTHER}  # day, dimension
+    alike: Rows = {}
+    for key, measures in counted.items():
+        project, day, name, dimension, value, environment = key
+        if (day, dimension) not in crowded:
+            alike[key] = measures
+            continue
+        part = (0,) * len(measures)
+        if value != OTHER and key in kept:
+            part = tuple(map(min, kept[key], measures))
+            alike[key] = part
+        other = (project, day, name, dimension, OTHER, environment)
+        rest = [whole - its for whole, its in zip(measures, part, strict=True)]
+        if any(rest):
+            alike[other] = tuple(map(sum, zip(alike.get(other, (0,) * len(rest)), rest, strict=True)))
+    return alike
+
+
+def repairs(difference: Difference) -> list[tuple[str, Key]]:
+    """The statements that mend a row. Sums are mended by what they lack or have too much, so that commits may add to them meanwhile."""
+    rollup, key = difference.rollup, difference.key
+    this = f"DELETE FROM {rollup.table} WHERE {' AND '.join(f'{column} = {{}}' for column in rollup.key)}"
+    columns = (*rollup.key, *rollup.measures)
+    insert = f"INSERT INTO {rollup.table} ({', '.join(columns)}) VALUES ({', '.join('{}' for _ in columns)}) "
+    if not rollup.measures:
+        return [(this, key)] if difference.counted is None else [(insert + "ON CONFLICT DO NOTHING", key)]
+    nothing = (0,) * len(rollup.measures)
+    lacking = (counted - kept for counted, kept in zip(difference.counted or nothing, difference.kept or nothing, strict=True))
+    return [(insert + on_conflict_add(rollup), (*key, *lacking)), (f"{this} AND events = 0", key)]

@@ -1,0 +1,105 @@
+"""What a SQLite store does for its jobs: several statements as one change, a view that stands still, and giving space back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from piccolo.querystring import QueryString
+
+from server.storage.sqlite_engine import SqliteConnections, connect
+
+
+class Change(NamedTuple):
+    """What a change did: the rows that each statement touched, and the seconds for which nothing else could be written."""
+
+    rows: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Pages of the store's file: all of them, and those that hold nothing."""
+
+    pages: int
+    free: int
+
+
+class Snapshot:
+    """The store as it was at one moment, whatever is written meanwhile."""
+
+    def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
+        self._connection = connection
+        self._thread = thread
+
+    async def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Read, as `Store.rows` does; each row as a tuple, because snapshots are read for what is many."""
+        query, bound = QueryString(sql, *arguments).compile_string(engine_type="sqlite")
+        work = self._connection.execute
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(query, bound).fetchall())
+
+
+class SqliteUpkeep:
+    """See `server.storage.engine.Store` for what each method promises."""
+
+    path: Path
+    _connections: SqliteConnections
+
+    async def change(self, *statements: tuple[str, tuple[Any, ...]]) -> Change:
+        compiled = [QueryString(sql, *arguments).compile_string(engine_type="sqlite") for sql, arguments in statements]
+
+        def work(connection: sqlite3.Connection) -> Change:
+            started = time.perf_counter()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                rows = tuple([max(0, connection.execute(query, arguments).rowcount) for query, arguments in compiled])
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return Change(rows, time.perf_counter() - started)
+
+        return await self._connections.write(work)
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        # A connection and a thread of its own: it may be read for minutes, and the readers are for questions.
+        with ThreadPoolExecutor(1, thread_name_prefix="footfall-snapshot") as thread:
+            loop = asyncio.get_running_loop()
+            connection = await loop.run_in_executor(thread, lambda: connect(self.path, reader=True))
+            try:
+                # The transaction begins to read, and so stands still, with its first SELECT.
+                await loop.run_in_executor(thread, connection.execute, "BEGIN")
+                snapshot = Snapshot(connection, thread)
+                await snapshot.rows("SELECT count(*) FROM note")
+                yield snapshot
+            finally:
+                await loop.run_in_executor(thread, connection.close)
+
+    async def space(self) -> Space:
+        def work(connection: sqlite3.Connection) -> Space:
+            (pages,), (free,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "freelist_count"))
+            return Space(int(pages), int(free))
+
+        return await self._connections.read(work)
+
+    async def give_back(self, pages: int) -> float:
+        def work(connection: sqlite3.Connection) -> float:
+            started = time.perf_counter()
+            # Not `execute`: it steps once where a statement has no columns, and each step frees one page.
+            connection.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
+            return time.perf_counter() - started
+
+        return await self._connections.write(work)
+
+    async def checkpoint(self) -> None:
+        # On a reader's thread: it neither waits for the writer nor holds it up, and spares it doing the same at one of its commits.
+        await self._connections.read(lambda connection: connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())
