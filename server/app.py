@@ -18,6 +18,7 @@ from server.ingest.privacy import Privacy
 from server.ingest.routes import Routes
 from server.ingest.steps import Clock, Ingest, now
 from server.ingest.writer import Writer
+from server.jobs import JOBS, Run, Runner, Scheduler
 from server.metrics import Metrics
 from server.pages import SECURITY_HEADERS
 from server.problems import CONTENT_TYPE, Failed, Malformed, MethodNotAllowed, NotFound, Problem
@@ -86,10 +87,14 @@ async def _open(
             "projects": projects,
             "metrics": metrics,
             "writer": writer,
-            "counts": public.Counts(store),
+            "answers": public.Answers(store),
             "health": health.Health(store),
         }
     )
+    if clock is now:  # with a clock of its own, `footfall demo` lives through a month in seconds: no time for jobs
+        scheduler = Scheduler(Runner(Run(store, settings, metrics)), JOBS)
+        await scheduler.start()
+        stack.push_async_callback(scheduler.stop)
     return Ingest(
         settings,
         Gate(settings, projects, Limits()),

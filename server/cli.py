@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from server import __version__, logs, serving
+from server import __version__, logs, operations, serving
 from server.demo import fill
 from server.doctor import examine
 from server.settings import Settings, SettingsError, describe, load
@@ -247,3 +247,7 @@ def key_revoke(number: int) -> None:
     """Make a key useless, at once and for good. KEY is its number in `footfall key list`."""
     with_store(lambda _: projects.revoke_key(number))
     out.print(f"[green]✓[/green] key {number} is revoked")
+
+
+for command in operations.COMMANDS:
+    main.add_command(command)

@@ -23,6 +23,9 @@ class Metrics:
         self.events: Counter[tuple[str, str]] = Counter()  # (project, entry of the ledger)
         self.refusals: Counter[str] = Counter()  # reason
         self.answers: Counter[tuple[str, int]] = Counter()  # (route, status)
+        self.job_runs: Counter[tuple[str, str]] = Counter()  # (job, what became of it)
+        self.job_done_at: dict[str, float] = {}  # job: seconds since 1970
+        self.rollup_differences = 0  # rows that the last check found
         self.commit_failures = 0
         self.queue_depth: Callable[[], int] = lambda: 0
         self.store_size: Callable[[], int] = lambda: 0
@@ -52,6 +55,15 @@ class Metrics:
         for (route, status), count in self.answers.items():
             answers.add_metric([route, str(status)], count)
         yield answers
+        jobs = CounterMetricFamily("footfall_job_runs", "Runs of jobs by what became of them", labels=["job", "result"])
+        for (job, result), count in self.job_runs.items():
+            jobs.add_metric([job, result], count)
+        yield jobs
+        done = GaugeMetricFamily("footfall_job_done_timestamp_seconds", "When a job last did its work here", labels=["job"])
+        for job, at in self.job_done_at.items():
+            done.add_metric([job], at)
+        yield done
+        yield GaugeMetricFamily("footfall_rollup_differences", "Rows that the last recount found to differ", value=self.rollup_differences)
         yield CounterMetricFamily("footfall_commit_failures", "Commits that the store refused", value=self.commit_failures)
         yield GaugeMetricFamily("footfall_queue_depth", "Events that wait for their commit", value=self.queue_depth())
         yield GaugeMetricFamily("footfall_store_bytes", "Size of the store on disk", value=self.store_size())

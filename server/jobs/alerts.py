@@ -1,0 +1,206 @@
+"""Alerts: rules look at what was counted, and tell a webhook where something is out of the ordinary.
+
+All of them read rollups. Their hours are full ones: rates look at the present hour and as many before it as the window covers, volumes at
+hours that are over, because half an hour is always less than a whole one.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from server import logs
+from server.event import DAY, HOUR, MINUTE
+from server.jobs.run import Run
+from server.jobs.webhooks import Delivered, Webhooks
+from server.storage import alerts as kept
+from server.storage.alerts import Kind, Rule, State
+from server.storage.engine import Store
+
+log = logs.get(__name__)
+
+BASELINE_DAYS = 7  # a volume is compared with the same hours of the days before
+LEAST_DAYS = 3  # and with no fewer than these
+NEW_SINCE_DAYS = 1  # what is new was first seen today, or on so many days before
+GIVE_UP_AFTER = 12  # attempts, over the runs of the job
+GIVE_UP_AGE = DAY
+_SHOWN = 10  # new things in one alert
+_WAITING_ERRORS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule found: a sentence for people, and the numbers behind it."""
+
+    message: str
+    observed: dict[str, Any]
+
+
+Look = Callable[[Store, Rule, int], Awaitable[tuple[Finding | None, State]]]
+
+
+async def alerts(run: Run) -> str:
+    """Look at every rule, then deliver what is to be told, also what could not be delivered before."""
+    fired = 0
+    for rule in await kept.rules_to_look_at(run.store, run.now()):
+        fired += await look(run.store, rule, run.now())
+    delivered, waiting = await deliver_waiting(run.store, Webhooks(private=run.private_alerts), run.now)
+    return f"{fired:,} alerts raised, {delivered:,} delivered, {waiting:,} to be tried again"
+
+
+async def find(store: Store, rule: Rule, now: int) -> Finding | None:
+    """What a rule finds now; nothing is remembered or sent."""
+    finding, _ = await _LOOKS[rule.kind](store, rule, now)
+    return finding
+
+
+async def look(store: Store, rule: Rule, now: int) -> bool:
+    """Look at one rule; whether it has something to tell, which is then on its way."""
+    finding, state = await _LOOKS[rule.kind](store, rule, now)
+    if finding is None:
+        if state != rule.state:
+            await kept.remember(store, rule.id, state)
+        return False
+    await kept.fire(store, rule.id, state, payload(rule, finding, now), now)
+    log.info("alert_raised", rule=rule.id, kind=rule.kind.value)
+    return True
+
+
+async def deliver_waiting(store: Store, webhooks: Webhooks, now: Callable[[], int]) -> tuple[int, int]:
+    """Deliver the alerts that wait; how many were, and how many go on waiting."""
+    delivered = waiting = 0
+    for delivery in await kept.waiting(store):
+        became = await webhooks.deliver(delivery.url, delivery.secret, delivery.payload.encode(), now() // 1000)
+        attempts = delivery.attempts + became.attempts
+        status = _status(became, attempts, now() - delivery.created_at)
+        ended = None if status == kept.WAITING else now()
+        await kept.attempted(
+            store, delivery.id, status=status, attempts=attempts, answered=became.answered, error=became.error, ended_at=ended
+        )
+        delivered += status == kept.DELIVERED
+        waiting += status == kept.WAITING
+        if status != kept.DELIVERED:
+            log.warning("alert_not_delivered", rule=delivery.rule, attempts=attempts, reason=became.error, again=status == kept.WAITING)
+    return delivered, waiting
+
+
+def _status(became: Delivered, attempts: int, age: int) -> str:
+    if became.error is None:
+        return kept.DELIVERED
+    return kept.WAITING if became.again and attempts < GIVE_UP_AFTER and age < GIVE_UP_AGE else kept.FAILED
+
+
+def payload(rule: Rule, finding: Finding, now: int, *, test: bool = False) -> bytes:
+    """What a webhook gets: JSON. `id` is the same however often it is sent."""
+    return msgspec.json.encode(
+        {
+            "id": f"{rule.id}-{now}",
+            "type": "alert",
+            "test": test,
+            "fired_at": datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "project": rule.slug,
+            "rule": {
+                "id": rule.id,
+                "name": rule.name,
+                "kind": rule.kind.value,
+                "threshold": rule.threshold,
+                "window_minutes": rule.window_minutes,
+            },
+            "message": finding.message,
+            "observed": finding.observed,
+        }
+    )
+
+
+async def _failure_rate(store: Store, rule: Rule, now: int) -> tuple[Finding | None, State]:
+    seen = await kept.volume(store, rule.project, (now - rule.window_minutes * MINUTE) // HOUR, now // HOUR + 1)
+    ended = seen.successes + seen.failures
+    if ended < max(1, rule.minimum_events):
+        return None, rule.state
+    rate = 100 * seen.failures / ended
+    if rate < rule.threshold:
+        return None, rule.state
+    message = f"{rate:.1f} % of {ended:,} runs of {rule.slug} failed, which is at or above {rule.threshold:g} %"
+    return Finding(message, {"failure_rate": round(rate, 2), "failures": seen.failures, "ended": ended}), rule.state
+
+
+async def _volume(store: Store, rule: Rule, now: int) -> tuple[Finding | None, State]:
+    hours = max(1, -(-rule.window_minutes * MINUTE // HOUR))
+    end = now // HOUR
+    usual = await _usual_volume(store, rule.project, end - hours, end)
+    if usual is None:
+        return None, rule.state
+    seen = (await kept.volume(store, rule.project, end - hours, end)).events
+    drop = rule.kind is Kind.VOLUME_DROP
+    # Percent of very little means nothing: what should be there, or is there too much, must be something.
+    if (usual if drop else seen) < max(1, rule.minimum_events):
+        return None, rule.state
+    bound = usual * (1 - rule.threshold / 100) if drop else usual * (1 + rule.threshold / 100)
+    if (seen > bound) if drop else (seen < bound):
+        return None, rule.state
+    span = "hour" if hours == 1 else f"{hours} hours"
+    message = f"{rule.slug} had {seen:,} events in the last full {span}; at this time of day there are usually {usual:,.0f}"
+    return Finding(message, {"events": seen, "usual_events": usual, "hours": hours}), rule.state
+
+
+async def _usual_volume(store: Store, project: int, first: int, end: int) -> float | None:
+    """The median of the same hours on the days before, as far as there was anything then; None where that is too little to go by."""
+    began = await kept.first_hour(store, project)
+    if began is None:
+        return None
+    days = [day for day in range(1, BASELINE_DAYS + 1) if first - day * 24 >= began]
+    if len(days) < LEAST_DAYS:
+        return None
+    return float(statistics.median([(await kept.volume(store, project, first - day * 24, end - day * 24)).events for day in days]))
+
+
+async def _new_error(store: Store, rule: Rule, now: int) -> tuple[Finding | None, State]:
+    newest = await kept.newest_error(store, rule.project)
+    if rule.state.errors_to is None:
+        return None, State(errors_to=newest)  # what is there already is not new
+    after = await kept.errors_after(store, rule.project, rule.state.errors_to)
+    candidates = [*rule.state.errors_waiting, *(number for number in after if number <= newest)]
+    counts = await kept.error_counts(store, rule.project, now // DAY - NEW_SINCE_DAYS, candidates)
+    told = {number: counts[number] for number in candidates if number in counts and counts[number][1] >= max(1, rule.minimum_events)}
+    still = [number for number in candidates if number not in told and number in counts][-_WAITING_ERRORS:]
+    state = State(errors_to=newest, errors_waiting=still)
+    return _new("type of error", rule, dict(told.values())), state
+
+
+async def _new_version(store: Store, rule: Rule, now: int) -> tuple[Finding | None, State]:
+    first_day = now // DAY - NEW_SINCE_DAYS
+    seen = await kept.versions_since(store, rule.project, first_day)
+    known = rule.state.versions
+    if known is None:
+        return None, State(versions=sorted(seen))
+    candidates = {version: events for version, events in seen.items() if version not in set(known)}
+    enough = {version: events for version, events in candidates.items() if events >= max(1, rule.minimum_events) and version != "(other)"}
+    old = await kept.versions_before(store, rule.project, first_day, enough) if enough else set()
+    told = {version: events for version, events in enough.items() if version not in old}
+    # Only what was seen on these days is remembered: of all else, the days before tell.
+    state = State(versions=sorted((seen.keys() & set(known)) | enough.keys()))
+    return _new("version", rule, told), state
+
+
+def _new(what: str, rule: Rule, told: dict[str, int]) -> Finding | None:
+    if not told:
+        return None
+    most = sorted(told.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+    names = ", ".join(name for name, _ in most[:3])
+    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+    message = f"{rule.slug} has a new {what}: {names}" if len(told) == 1 else f"{rule.slug} has {len(told)} new {what}s: {names}{more}"
+    return Finding(message, {"new": [{"name": name, "events": events} for name, events in most], "count": len(told)})
+
+
+_LOOKS: dict[Kind, Look] = {
+    Kind.FAILURE_RATE: _failure_rate,
+    Kind.VOLUME_DROP: _volume,
+    Kind.VOLUME_SPIKE: _volume,
+    Kind.NEW_ERROR: _new_error,
+    Kind.NEW_VERSION: _new_version,
+}

@@ -1,0 +1,30 @@
+"""The nightly backup."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from server.jobs.run import JobError, Run
+from server.storage import backup as backups
+from server.storage.backup import BackupError, Manner
+
+
+async def backup(run: Run) -> str:
+    """Copy the store into the data folder, check the copy, and keep the last few."""
+    stop = threading.Event()
+
+    def work() -> backups.Backup:
+        backups.make_room(run.settings)
+        return backups.make(run.settings, automatic=True, manner=Manner(gentle=True, stopped=stop.is_set))
+
+    try:
+        made = await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        stop.set()  # the thread sees it within milliseconds, and leaves nothing behind
+        raise
+    except BackupError as error:
+        raise JobError(str(error)) from error
+    forgotten = backups.forget_oldest(run.settings, backups.KEPT)
+    kept = "its secret beside it" if made.secret else "its secret is in FOOTFALL_SECRET"
+    return f"{made.path.name}, {made.events:,} events, {kept}; {forgotten:,} older ones deleted"

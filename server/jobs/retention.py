@@ -1,0 +1,107 @@
+"""Retention: raw events go when they have been kept long enough, and nothing that was counted of them changes."""
+
+from __future__ import annotations
+
+from server.event import DAY
+from server.event_id import first_id
+from server.jobs.pace import Pace
+from server.jobs.run import Run
+from server.storage import contexts, maintenance
+from server.storage.engine import Store
+from server.storage.maintenance import MARKS, REFUSALS, REFUSALS_DAYS, REJECTED, Aged, Window
+from server.storage.sqlite import REJECTED_LIFETIME
+
+WHOLE_EVERY = 7 * DAY  # how often all events are looked at, also those that came with an import and are older than they should be
+SPARE = 0.05  # the share of the file that stays free for what comes next: giving back what is wanted again tomorrow is work for nothing
+LEAST_SPARE = 256  # pages
+_LOOK = 5_000
+
+
+async def retention(run: Run) -> str:
+    """Delete the events that are older than their project keeps them, and what else has had its time; then give the space back."""
+    store, now, pace = run.store, run.now(), Pace()
+    whole = run.by_hand or await maintenance.whole_pass_at(store) + WHOLE_EVERY <= now
+    events = 0
+    for window in await maintenance.windows(store, now, run.settings.retention_days, whole=whole):
+        events += await _delete_events(store, window, pace)
+        await maintenance.note_retained(store, window)
+    others = await delete_aged(store, REJECTED, first_id(now - REJECTED_LIFETIME), pace)
+    others += await delete_aged(store, REFUSALS, now // DAY - REFUSALS_DAYS, pace)
+    unused = await delete_unused_contexts(store, pace) if whole else 0
+    if whole:
+        await maintenance.note_whole_pass(store, now)
+    pages = await give_back(store, pace)
+    return (
+        f"{events:,} events, {others:,} refusals and {unused:,} contexts deleted, {pages:,} pages given back;"
+        f" the writer was held for {pace.longest * 1000:.0f} ms at most"
+    )
+
+
+async def expire(run: Run) -> str:
+    """Delete the marks that have had their time: they are counted as gone already, and only take room."""
+    pace = Pace()
+    marks = await delete_aged(run.store, MARKS, run.now(), pace)
+    return f"{marks:,} marks deleted; the writer was held for {pace.longest * 1000:.0f} ms at most"
+
+
+async def _delete_events(store: Store, window: Window, pace: Pace) -> int:
+    deleted, after = 0, window.first - 1
+    while (last := await maintenance.next_stretch(store, after, window.end)) is not None:
+        ids = await maintenance.events_between(store, after, last, window.projects)
+        deleted += await pace.over(ids, lambda few: maintenance.delete_events(store, few))
+        if ids:
+            await store.checkpoint()
+        after = last
+    return deleted
+
+
+async def delete_aged(store: Store, aged: Aged, limit: int, pace: Pace) -> int:
+    """Delete the rows of a table that have had their time; how many."""
+    deleted, after = 0, None
+    while keys := await maintenance.past(store, aged, limit, after, _LOOK):
+        deleted += await pace.over(keys, lambda few: maintenance.delete_past(store, aged, limit, few))
+        await store.checkpoint()
+        after = keys[-1]
+    return deleted
+
+
+async def delete_unused_contexts(store: Store, pace: Pace) -> int:
+    """Delete the contexts that two looks, this one and an earlier, found without an event; how many. See `server.storage.contexts`."""
+    newest = await contexts.newest_context(store)
+    listed, used = contexts.Numbers(newest), contexts.Numbers(newest)
+    after = 0
+    while numbers := await contexts.listed_after(store, after, _LOOK):
+        for number in numbers:
+            listed.add(number)
+        after = numbers[-1]
+    after = -1
+    while (last := await maintenance.next_stretch(store, after, maintenance.NO_END)) is not None:
+        for number in await contexts.contexts_between(store, after, last):
+            used.add(number)
+        after = last
+    return await _sort_out(store, listed, used, pace)
+
+
+async def _sort_out(store: Store, listed: contexts.Numbers, used: contexts.Numbers, pace: Pace) -> int:
+    deleted = after = 0
+    while numbers := await contexts.contexts_after(store, after, used.most, _LOOK):
+        unused = [number for number in numbers if number not in used]
+        deleted += await pace.over([number for number in unused if number in listed], lambda few: contexts.delete_unused(store, few))
+        await pace.over([number for number in unused if number not in listed], lambda few: contexts.list_unused(store, few))
+        await pace.over([number for number in numbers if number in used and number in listed], lambda few: contexts.unlist(store, few))
+        after = numbers[-1]
+    return deleted
+
+
+async def give_back(store: Store, pace: Pace) -> int:
+    """Give free pages back to the disk, but for a few; how many."""
+    given, steps, space = 0, Pace(first=20, most=1_000), await store.space()
+    while space.free > (spare := max(LEAST_SPARE, int(space.pages * SPARE))):
+        await steps.took(await store.give_back(min(steps.size, space.free - spare)))
+        before, space = space, await store.space()
+        if space.pages >= before.pages:
+            break  # a file that SQLite made without being told to give back, or one that grows as quickly
+        given += before.pages - space.pages
+        await store.checkpoint()
+    pace.longest = max(pace.longest, steps.longest)
+    return given

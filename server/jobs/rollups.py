@@ -1,0 +1,117 @@
+"""Jobs about rollups: rare values are folded, and what was counted is counted again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+from server import logs
+from server.event import DAY, MINUTE
+from server.event_id import first_id
+from server.jobs.pace import Pace
+from server.jobs.run import Run
+from server.storage import common_values, maintenance, recount
+from server.storage.engine import Store
+from server.storage.recount import Complete, Difference, Recount
+from server.storage.trending import refresh_trending
+
+log = logs.get(__name__)
+
+NIGHTLY_DAYS = 2  # the days before today that the nightly check counts again
+STILL_COMING = 5 * MINUTE  # how long an event may be under way from taking its id to its commit
+_SHOWN = 3
+
+
+async def trending(run: Run) -> str:
+    """Work out anew what is trending."""
+    return f"{await refresh_trending(run.store, run.now()):,} targets are trending"
+
+
+async def fold_values(run: Run) -> str:
+    """Count all but the most common values of a dimension as `(other)`, for the days that were touched since the last time."""
+    store, pace = run.store, Pace()
+    # Events may be under way whose ids are lower than those that are there: they are looked for again the next time.
+    looked_at = first_id(run.now() - STILL_COMING)
+    values = 0
+    for project, day in sorted(await _days_touched(store, 0 if run.by_hand else await common_values.looked_at(store))):
+        values += await _fold_day(store, project, day, pace)
+    await common_values.note_looked_at(store, looked_at)
+    return f"{values:,} values folded; the writer was held for {pace.longest * 1000:.0f} ms at most"
+
+
+async def _days_touched(store: Store, after: int) -> set[tuple[int, int]]:
+    touched = set[tuple[int, int]]()
+    while (last := await maintenance.next_stretch(store, after, maintenance.NO_END)) is not None:
+        touched |= await common_values.days_touched(store, after, last)
+        after = last
+    return touched
+
+
+async def _fold_day(store: Store, project: int, day: int, pace: Pace) -> int:
+    folded = 0
+    for dimension in await common_values.crowded(store, project, day):
+        for name, values in (await common_values.rare(store, project, day, dimension)).items():
+            await pace.over(values, partial(common_values.fold, store, project, day, name, dimension))
+            folded += len(values)
+    return folded
+
+
+async def check_rollups(run: Run) -> str:
+    """Count stored events again and compare: the last days at night, all of them by hand. Mends only where `mend` says so."""
+    today = run.now() // DAY
+    if run.day is not None:
+        first, end = run.day, run.day + 1
+    else:
+        first, end = (0 if run.by_hand else today - NIGHTLY_DAYS), today + 2  # clocks may be ahead
+    checked = Checked()
+    async with run.store.snapshot() as snapshot:
+        again = Recount(snapshot)
+        try:
+            complete = await recount.complete_days(snapshot)
+            await again.count(max(first, min((each.first_day for each in complete.values()), default=0)), end, progress=run.progress)
+            for project, days in complete.items():
+                await _check_project(run, again, checked, project, days, range(max(first, days.first_day), end))
+        finally:
+            again.close()
+    if run.metrics is not None:
+        run.metrics.rollup_differences = 0 if run.mend else checked.differences.total()
+    return checked.said(mended=run.mend)
+
+
+class Checked:
+    """What a check has found so far."""
+
+    def __init__(self) -> None:
+        self.days = 0
+        self.differences: Counter[str] = Counter()
+
+    def said(self, *, mended: bool) -> str:
+        checked = f"{self.days:,} days of projects counted again"
+        if not self.differences:
+            return f"{checked}: all agree"
+        tables = ", ".join(f"{count:,} in {table}" for table, count in sorted(self.differences.items()))
+        return f"{checked}: {self.differences.total():,} rows differ{' and were mended' if mended else ''} ({tables})"
+
+
+async def _check_project(run: Run, again: Recount, checked: Checked, project: int, complete: Complete, days: range) -> None:
+    for day in await again.days_kept(project, days.start, days.stop):
+        if day not in complete.partial:
+            checked.days += 1
+            await _settle(run, checked, project, await again.day_differences(project, day))
+    if complete.totals and days.start == 0:
+        await _settle(run, checked, project, await again.total_differences(project))
+
+
+async def _settle(run: Run, checked: Checked, project: int, found: list[Difference]) -> None:
+    """Tell what differs, and mend it where that is wanted."""
+    if not found:
+        return
+    for difference in found[:_SHOWN]:
+        # A key may hold what clients sent, such as versions: the log gets its integers only.
+        key = [part for part in difference.key if isinstance(part, int)]
+        log.warning("rollup_differs", table=difference.rollup.table, key=key, kept=difference.kept, counted=difference.counted)
+    checked.differences.update(difference.rollup.table for difference in found)
+    if run.mend:
+        pace = Pace(first=20)
+        await pace.over(found, lambda few: run.store.change(*(each for one in few for each in recount.repairs(one))))
+        log.warning("rollups_mended", project=project, rows=len(found))

@@ -1,0 +1,76 @@
+"""Runs the jobs of the table when they are due, for as long as the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+
+from server.jobs.run import Job
+from server.jobs.runner import LEASE, Runner
+
+START_AFTER = 10.0  # seconds in which a server that just started has better things to do
+APART = 5.0  # seconds between the first looks at two jobs
+JITTER = 20.0  # seconds; replicas need not all ask at once
+
+_AGAIN_AFTER = {"busy": LEASE / 1000 + 1, "failed": 31 * 60.0}
+
+
+class _Periods(BaseTrigger):  # type: ignore[misc]
+    """Fires when a period of a job begins."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        begins = self._job.period_of(int(now.timestamp() * 1000)) + self._job.period
+        jitter = random.uniform(0, min(JITTER, self._job.period / 10_000))  # noqa: S311
+        return datetime.fromtimestamp(begins / 1000 + jitter, UTC)
+
+
+class Scheduler:
+    """Whatever is due when the server starts, after a night in which it did not run for example, runs soon after."""
+
+    def __init__(self, runner: Runner, jobs: Iterable[Job], *, start_after: float = START_AFTER, apart: float = APART) -> None:
+        self._runner = runner
+        self._jobs = tuple(jobs)
+        self._start_after = start_after
+        self._apart = apart
+        self._scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
+        self._running: set[asyncio.Task[object]] = set()
+
+    async def start(self) -> None:
+        for place, job in enumerate(self._jobs):
+            self._scheduler.add_job(self._fire, _Periods(job), args=[job], id=job.name)
+            self._once(job, self._start_after + place * self._apart)
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Start no more, and stop what runs; it goes on the next time. May be called twice."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+            await asyncio.sleep(0)  # it does so in the loop's next turn
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _once(self, job: Job, seconds: float) -> None:
+        at = datetime.now(UTC) + timedelta(seconds=seconds)
+        self._scheduler.add_job(self._fire, "date", run_date=at, args=[job], id=f"{job.name}:again", replace_existing=True)
+
+    async def _fire(self, job: Job) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                outcome = await self._runner.run(job, only_due=True)
+                if outcome.became in _AGAIN_AFTER:
+                    self._once(job, _AGAIN_AFTER[outcome.became])
+        finally:
+            self._running.discard(task)

@@ -1,0 +1,238 @@
+"""The commands that keep a server well: jobs, backups, alerts. Registered by `server.cli`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import rich_click as click
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from server import logs
+from server.event import DAY
+from server.event_id import received_at
+from server.jobs import JOBS, Job, Outcome, Run, Runner, find, rules
+from server.jobs.rules import Draft, Tried
+from server.jobs.run import clock
+from server.jobs.webhooks import Webhooks
+from server.settings import Settings
+from server.storage import backup as backups
+from server.storage import job_runs
+from server.storage.alerts import Kind
+from server.storage.backup import BackupError, Manner
+from server.storage.engine import Store
+from server.storage.job_runs import Ran
+from server.storage.restore import restore
+from server.terminal import err, fail, out, plain_table, settings_or_exit, with_store
+
+_MARKS = {"done": "[green]✓[/green]", "failed": "[red]✗[/red]", "interrupted": "[yellow]![/yellow]", "running": "…"}
+_LARGE = 32 << 20  # bytes; what is copied sooner needs no bar
+
+
+@click.command(name="job")
+@click.argument("name", required=False)
+@click.option("--mend", is_flag=True, help="check_rollups: put right what differs.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="check_rollups: only this day (UTC).")
+def job_command(name: str | None, mend: bool, day: datetime | None) -> None:
+    """Run the job NAME now, or list all jobs. The server runs them by itself when they are due."""
+    if name is None:
+        _list_jobs()
+        return
+    job = find(name)
+    if job is None:
+        fail(f"there is no job {name}; there are {', '.join(each.name for each in JOBS)}")
+    if (mend or day) and job.name != "check_rollups":
+        fail("--mend and --day are for check_rollups")
+    outcome = with_store(lambda store, settings: _run(job, store, settings, mend, day))
+    if outcome.became == "busy":
+        fail(f"{job.name} is running already, in {outcome.detail or 'another process'}")
+    if outcome.became != "done":
+        fail(f"{job.name}: {outcome.detail}")
+    out.print(f"[green]✓[/green] {job.name}: {escape(outcome.detail)}", soft_wrap=True)
+
+
+async def _run(job: Job, store: Store, settings: Settings, mend: bool, day: datetime | None) -> Outcome:
+    logs.configure(form=settings.log_format, level="warning")
+    since_1970 = None if day is None else int(day.replace(tzinfo=UTC).timestamp() * 1000) // DAY
+    run = Run(store, settings, by_hand=True, private_alerts=_private(settings), mend=mend, day=since_1970)
+    task = asyncio.ensure_future(Runner(run).run(job))
+    # So that whoever is asked to stop gives the lease back, and says that it was interrupted.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return Outcome("interrupted", "it was stopped")
+
+
+def _list_jobs() -> None:
+    ran = with_store(lambda store, _: job_runs.last(store))
+    table = plain_table("job", "last run", "took", "result", "next", "what it does")
+    now = clock()
+    for job in JOBS:
+        last = ran.get(job.name)
+        began = _moment(last.started_at) if last else "never"
+        next_ = "when a server runs" if last is None else _moment(job.period_of(now) + job.period)
+        table.add_row(job.name, began, _took(last), _result(last), next_, f"[dim]{job.about}[/dim]")
+    out.print(table)
+
+
+def _result(ran: Ran | None) -> str:
+    return "-" if ran is None else f"{_MARKS.get(ran.result, '')} {escape(ran.detail or ran.result)}"
+
+
+def _took(ran: Ran | None) -> str:
+    return "-" if ran is None or ran.ended_at is None else f"{(ran.ended_at - ran.started_at) / 1000:.1f} s"
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+@click.command(name="backup")
+@click.option(
+    "--to", type=click.Path(path_type=Path), help="A file or a folder; the folder `backups` beside the store where it is left out."
+)
+def backup_command(to: Path | None) -> None:
+    """Copy the store and its secret, also while the server runs, and check the copy by opening it."""
+    settings = settings_or_exit()
+    size = settings.sqlite_path.stat().st_size if settings.sqlite_path.exists() else 0
+    try:
+        with _Bar(size) as bar:
+            made = backups.make(settings, to, manner=Manner(progress=bar.show))
+    except BackupError as error:
+        fail(str(error))
+    newest = "" if made.newest is None else f", the newest of {_moment(received_at(made.newest))}"
+    out.print(f"[green]✓[/green] {escape(str(made.path))}: {made.events:,} events{newest}; it was opened and is whole", soft_wrap=True)
+    if made.secret:
+        out.print(
+            f"  the secret is beside it, in {escape(made.secret.name)}: keep the two together, and where only you can read them",
+            soft_wrap=True,
+        )
+    else:
+        out.print(
+            "  the secret comes from FOOTFALL_SECRET and is not in it: keep it too, or no install will be recognised again", soft_wrap=True
+        )
+
+
+@click.command(name="restore")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def restore_command(file: Path, yes: bool) -> None:
+    """Put the backup FILE in the place of the store. The server must be stopped; the present store is moved aside, not deleted."""
+    settings = settings_or_exit()
+    if not yes:
+        _confirm(settings, file)
+    size = file.stat().st_size if file.exists() else 0
+    try:
+        with _Bar(size) as bar:
+            restored = restore(settings, file, manner=Manner(progress=bar.show))
+    except BackupError as error:
+        fail(str(error))
+    out.print(f"[green]✓[/green] {escape(str(file))} is in place: {restored.backup.events:,} events", soft_wrap=True)
+    for path in restored.aside:
+        out.print(f"  what was there before is now {escape(str(path))}", soft_wrap=True)
+    out.print(f"  {escape(restored.recognition)}", soft_wrap=True)
+    if restored.warning:
+        err.print(f"[yellow]![/yellow] {escape(restored.warning)}", soft_wrap=True)
+
+
+def _confirm(settings: Settings, file: Path) -> None:
+    if not sys.stdin.isatty():
+        fail("this replaces the store: say --yes where nobody can be asked")
+    if not click.confirm(f"Put {file} in the place of {settings.sqlite_path}?"):
+        fail("nothing was changed")
+
+
+class _Bar:
+    """A progress bar for what is large."""
+
+    def __init__(self, size: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=err, transient=True, disable=size < _LARGE)
+        self._task = self._progress.add_task("copying", total=size)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, what: str, done: int, total: int) -> None:
+        self._progress.update(self._task, description=what, completed=done, total=total)
+
+
+@click.group(name="alert")
+def alert_group() -> None:
+    """Alerts: rules that tell a webhook when something is out of the ordinary."""
+
+
+@alert_group.command(name="create")
+@click.argument("slug", metavar="PROJECT")
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]), required=True, help="What to watch.")
+@click.option("--url", required=True, help="The webhook: https://…")
+@click.option("--name", default="", help="What people call it.")
+@click.option("--threshold", type=float, help="In percent: 20 for failure_rate, 50 for volume_drop, 200 for volume_spike if left out.")
+@click.option("--window", type=int, default=60, show_default=True, help="Minutes that are looked at, in full hours.")
+@click.option("--minimum", type=int, default=20, show_default=True, help="Events without which nothing is told.")
+@click.option("--cooldown", type=int, default=60, show_default=True, help="Minutes between two alerts of this rule.")
+@click.option("--secret", help="Signs the alerts; made where it is left out.")
+def alert_create(
+    slug: str, kind: str, url: str, name: str, threshold: float | None, window: int, minimum: int, cooldown: int, secret: str | None
+) -> None:
+    """Make a rule and show the secret that signs its alerts."""
+    draft = Draft(Kind(kind), url, name, threshold, window, minimum, cooldown, secret)
+    number, made = with_store(lambda store, settings: rules.create(store, slug, draft, now=clock(), private=_private(settings)))
+    err.print(f"[green]✓[/green] rule {number} for {slug}; `footfall alert try {number}` sends a test. Its alerts are signed with:")
+    click.echo(made)
+
+
+@alert_group.command(name="list")
+@click.argument("slug", metavar="[PROJECT]", required=False)
+def alert_list(slug: str | None) -> None:
+    """Show rules and what became of the last alert of each; of webhooks only the host, since their paths are often secret."""
+    table = plain_table("rule", "project", "name", "kind", "threshold", "window", "cooldown", "webhook", "last alert")
+    for rule, last in with_store(lambda store, _: rules.listed(store)):
+        if slug in (None, rule.slug):
+            threshold = f"{rule.threshold:g} %" if rule.threshold else "-"
+            window, cooldown = f"{rule.window_minutes} min", f"{rule.cooldown_minutes} min"
+            state = "never" if last is None else f"{_moment(last['created_at'])}: {last['status']} {last['last_error'] or ''}".rstrip()
+            table.add_row(
+                *(str(rule.id), rule.slug, escape(rule.name), rule.kind.value, threshold, window, cooldown),
+                *(escape(rules.host_of(rule)), escape(state)),
+            )
+    out.print(table)
+
+
+@alert_group.command(name="delete")
+@click.argument("number", type=int, metavar="RULE")
+def alert_delete(number: int) -> None:
+    """Delete a rule and the record of its alerts."""
+    with_store(lambda store, _: rules.delete(store, number))
+    out.print(f"[green]✓[/green] rule {number} is deleted")
+
+
+@alert_group.command(name="try")
+@click.argument("number", type=int, metavar="RULE")
+def alert_try(number: int) -> None:
+    """Say what a rule finds now, and send its webhook a test."""
+
+    async def work(store: Store, settings: Settings) -> Tried:
+        return await rules.try_rule(store, number, Webhooks(private=_private(settings)), now=clock())
+
+    tried = with_store(work)
+    out.print(f"it finds: {escape(tried.finding.message)}" if tried.finding else "it finds nothing at the moment", soft_wrap=True)
+    if tried.delivered.error is not None:
+        fail(f"the test was not delivered: {tried.delivered.error}")
+    out.print(f"[green]✓[/green] the test was delivered: the webhook answered {tried.delivered.answered}")
+
+
+def _private(settings: Settings) -> bool:
+    return bool(getattr(settings, "alert_private", False))
+
+
+COMMANDS: tuple[click.Command, ...] = (job_command, backup_command, restore_command, alert_group)

@@ -1,0 +1,268 @@
+"""Rare values are folded without losing a count, and a recount finds what is wrong and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.event import DAY, HOUR, Context, Environment, Outcome
+from server.jobs import Run
+from server.jobs.retention import retention
+from server.jobs.rollups import check_rollups, fold_values, trending
+from server.metrics import Metrics
+from server.storage.engine import Store
+from server.storage.rollups import OTHER, VALUES_A_DAY
+from server.storage.statements import NOTE_PARTIAL_DAY
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def whole(run: Run) -> Run:
+    return dataclasses.replace(run, by_hand=True)
+
+
+@pytest.fixture
+def mending(whole: Run) -> Run:
+    return dataclasses.replace(whole, mend=True)
+
+
+@pytest.fixture
+def many_versions(commit: Make, event: Make) -> Make:
+    """Stores events of `count` versions, the first ten of them often, in two names and environments."""
+
+    async def run(count: int, days: float = 0) -> None:
+        outcomes = (Outcome.SUCCESS, Outcome.FAILURE)
+        await commit(
+            event(
+                days,
+                name=f"n{number % 2}",
+                outcome=outcomes[number % 2],
+                context=Context(version=f"v{number:05}", environment=Environment(number % 2)),
+            )
+            for number in range(count)
+            for _ in range(5 if number < 10 else 1)
+        )
+
+    return run
+
+
+async def versions(store: Store) -> dict[str, int]:
+    rows = await store.rows("SELECT value, sum(events) AS n FROM rollup_dimension WHERE dimension = 'version' GROUP BY value")
+    return {row["value"]: row["n"] for row in rows}
+
+
+TOTALS = "SELECT name_id, environment, sum(events) AS e, sum(successes) AS s, sum(failures) AS f FROM rollup_dimension GROUP BY 1, 2 ORDER BY 1, 2"
+
+
+async def test_the_most_common_values_stay_and_the_rest_is_counted_as_one(run: Run, store: Store, many_versions: Make) -> None:
+    await many_versions(1_500)
+    before = await store.rows(TOTALS)
+    assert "500 values folded" in await fold_values(run)
+    kept = await versions(store)
+    assert len(kept) == VALUES_A_DAY + 1
+    assert kept[OTHER] == 500
+    assert all(kept[f"v{number:05}"] == 5 for number in range(10))
+    assert await store.rows(TOTALS) == before
+
+
+async def test_folding_twice_changes_nothing_and_a_value_that_comes_again_is_folded_again(
+    run: Run, store: Store, commit: Make, event: Make, many_versions: Make
+) -> None:
+    await many_versions(1_500)
+    await fold_values(run)
+    first = await versions(store)
+    assert "0 values folded" in await fold_values(run)
+    assert await versions(store) == first
+    await commit([event(name="n0", context=Context(version="v01499"))])
+    assert "1 values folded" in await fold_values(run)
+    assert await versions(store) == {**first, OTHER: 501}
+
+
+async def test_a_thousand_values_are_none_too_many(run: Run, store: Store, many_versions: Make) -> None:
+    await many_versions(VALUES_A_DAY)
+    assert "0 values folded" in await fold_values(run)
+    assert OTHER not in await versions(store)
+
+
+async def test_days_that_late_events_touched_are_folded_too_and_others_are_not_looked_at(
+    run: Run, store: Store, commit: Make, event: Make, now: int, many_versions: Make
+) -> None:
+    await fold_values(run)
+    await commit(event(0, occurred_at=now - 20 * DAY, context=Context(version=f"late {number}")) for number in range(VALUES_A_DAY + 5))
+    assert "5 values folded" in await fold_values(run)
+    tomorrow = dataclasses.replace(run, now=lambda: now + DAY)
+    await fold_values(tomorrow)
+    await many_versions(1_500, 3)  # with ids of three days ago, as an import brings them
+    assert "0 values folded" in await fold_values(tomorrow)
+    assert "500 values folded" in await fold_values(dataclasses.replace(tomorrow, by_hand=True))
+
+
+async def test_a_recount_agrees_with_what_commits_counted(
+    whole: Run, store: Store, commit: Make, varied: Make, stored_at: Path, rollup_differences: Make
+) -> None:
+    for days in (40, 3, 1, 0):
+        await commit(varied(700, days))
+    assert rollup_differences(stored_at) == {}
+    assert await check_rollups(whole) == "4 days of projects counted again: all agree"
+
+
+async def test_at_night_the_last_days_are_counted(run: Run, store: Store, commit: Make, varied: Make) -> None:
+    for days in (5, 1, 0):
+        await commit(varied(100, days))
+    assert await check_rollups(run) == "2 days of projects counted again: all agree"
+
+
+# Each a way in which a row can be wrong, in each table that is counted again.
+A_SUM = "UPDATE {table} SET events = events + 3 WHERE {day}"
+A_ROW_LOST = "DELETE FROM {table} WHERE {day}"
+HOURLY, DAILY, SETS = ("rollup_hour", "rollup_hour_duration"), (
+    "rollup_dimension", "rollup_target_day", "rollup_target_duration", "rollup_error"
+), ("activity", "error_install")  # fmt: skip
+WRONGS = [
+    *((table, wrong) for table in (*HOURLY, *DAILY, "rollup_target_total") for wrong in (A_SUM, A_ROW_LOST)),
+    *((table, A_ROW_LOST) for table in SETS),
+]
+
+
+def of_day(table: str, day: int) -> str:
+    if table == "rollup_target_total":
+        return "target_id = 1"
+    return f"hour / 24 = {day}" if table in HOURLY else f"day = {day}"
+
+
+@pytest.mark.parametrize(("table", "wrong"), WRONGS)
+async def test_what_is_wrong_is_reported_and_mended_on_demand_only(
+    whole: Run, mending: Run, store: Store, commit: Make, varied: Make, tables: Make, now: int, table: str, wrong: str
+) -> None:
+    await commit([*varied(300, 3), *varied(300, 2)])
+    right = tables(table)
+    changed = (await store.change((wrong.format(table=table, day=of_day(table, now // DAY - 3)), ()))).rows[0]
+    assert changed
+    metrics = Metrics("test")
+    said = await check_rollups(dataclasses.replace(whole, metrics=metrics))
+    assert said.endswith(f"{changed:,} rows differ ({changed:,} in {table})")
+    assert metrics.rollup_differences == changed
+    assert tables(table) != right
+    assert "and were mended" in await check_rollups(mending)
+    # What version an install ran last is not counted again; all else is as it was.
+    compared = [row[:4] if table == "activity" else row for row in tables(table)[table]]
+    assert compared == [row[:4] if table == "activity" else row for row in right[table]]
+    assert "all agree" in await check_rollups(whole)
+
+
+async def test_a_row_too_many_goes(whole: Run, mending: Run, store: Store, commit: Make, varied: Make, tables: Make, now: int) -> None:
+    await commit(varied(100, 1))
+    right = tables()
+    hour = (now - DAY) // HOUR
+    await store.change(
+        ("INSERT INTO rollup_hour VALUES (1, {}, 999, 1, 4, 0, 0, 0, 0)", (hour,)),
+        ("INSERT INTO activity VALUES (1, {}, 424242, 1, NULL)", (hour // 24,)),
+    )
+    assert "2 rows differ (1 in activity, 1 in rollup_hour)" in await check_rollups(whole)
+    await check_rollups(mending)
+    assert tables() == right
+
+
+async def test_one_day_alone_may_be_counted(whole: Run, store: Store, commit: Make, varied: Make, now: int) -> None:
+    await commit([*varied(100, 3), *varied(100, 2)])
+    await store.change(("UPDATE rollup_hour SET events = events + 1", ()))
+    one = dataclasses.replace(whole, day=now // DAY - 3)
+    assert (await check_rollups(one)).startswith("1 days of projects counted again: ")
+    two = await check_rollups(whole)
+    assert two.startswith("2 days of projects counted again: ")
+
+
+async def test_late_events_are_no_difference(whole: Run, run: Run, commit: Make, event: Make, now: int) -> None:
+    await commit(event(days, occurred_at=now - 29 * DAY, install=1, duration_us=5) for days in (28, 10, 0))
+    await commit([event(0, occurred_at=now + 4 * 60_000)])
+    assert "all agree" in await check_rollups(whole)
+    assert "all agree" in await check_rollups(run)
+
+
+async def test_folded_values_are_no_difference_and_wrong_ones_still_are(
+    run: Run, whole: Run, mending: Run, store: Store, commit: Make, event: Make, many_versions: Make
+) -> None:
+    await many_versions(1_500)
+    await fold_values(run)
+    await commit([event(name="n1", context=Context(version="v01499", environment=Environment.PERSON))] * 1)
+    assert "all agree" in await check_rollups(whole)
+    before = await store.rows(TOTALS)
+    await store.change((f"UPDATE rollup_dimension SET events = events + 7 WHERE value = '{OTHER}' AND name_id = 1", ()))
+    await store.change(("UPDATE rollup_dimension SET failures = failures + 2 WHERE value = 'v00001'", ()))
+    assert "2 rows differ" in await check_rollups(whole)
+    await check_rollups(mending)
+    assert "all agree" in await check_rollups(whole)
+    assert await store.rows(TOTALS) == before
+
+
+async def test_days_that_lost_events_to_retention_are_passed_over(
+    run: Run, whole: Run, mending: Run, commit: Make, varied: Make, event: Make, tables: Make, now: int
+) -> None:
+    await commit([*varied(200, 400), *varied(200, 364), *varied(200, 1)])
+    # It occurred on a day that is kept in part: some of that day's events came before the cutoff.
+    await commit([event(365.2, occurred_at=now - int(365.2 * DAY)), event(364.9, occurred_at=now - int(365.2 * DAY))])
+    before = tables()
+    await retention(run)
+    said = await check_rollups(mending)
+    assert said == "2 days of projects counted again: all agree"
+    assert tables() == before
+
+
+async def test_days_noted_as_partial_are_passed_over(whole: Run, store: Store, commit: Make, varied: Make, now: int) -> None:
+    await commit([*varied(100, 2), *varied(100, 1)])
+    day = now // DAY - 2
+    await store.change(
+        ("DELETE FROM event WHERE occurred_at < {}", ((day + 1) * DAY,)),
+        (NOTE_PARTIAL_DAY, (1, day)),
+        (NOTE_PARTIAL_DAY, (1, day)),
+    )
+    assert await check_rollups(whole) == "1 days of projects counted again: all agree"
+
+
+async def test_events_that_come_during_a_check_are_no_difference(whole: Run, store: Store, commit: Make, varied: Make, event: Make) -> None:
+    await commit(varied(10_000, 1))
+    came = 0
+
+    def progress(counted: int) -> None:
+        nonlocal came
+        came += 1
+
+    async def posts() -> None:
+        while came < 5:
+            await commit(varied(20, 1))
+
+    posting = asyncio.create_task(posts())
+    said = await check_rollups(dataclasses.replace(whole, progress=progress))
+    await posting
+    assert "all agree" in said
+
+
+async def test_what_comes_while_rows_are_mended_is_not_lost(
+    mending: Run, whole: Run, store: Store, commit: Make, varied: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await commit(varied(200, 1))
+    await store.change(("UPDATE rollup_hour SET events = events - 5", ()))
+    change, late = store.change, [True]
+
+    async def with_a_post_before(*statements: Any) -> Any:
+        if late and "rollup_hour" in statements[0][0]:
+            late.pop()
+            await commit(varied(50, 1))
+        return await change(*statements)
+
+    monkeypatch.setattr(store, "change", with_a_post_before)
+    assert "and were mended" in await check_rollups(mending)
+    assert not late
+    assert "all agree" in await check_rollups(whole)
+
+
+async def test_what_is_trending_is_refreshed(run: Run, store: Store, commit: Make, varied: Make) -> None:
+    await commit(varied(200, 1))
+    assert await trending(run) == await trending(run)
+    assert await store.rows("SELECT 1 FROM trending LIMIT 1")
