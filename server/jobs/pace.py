@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
+from server.storage.engine import Store
 from server.storage.sqlite_upkeep import Change
 
-AIM = 0.02  # seconds for which one change may hold the writer; half of what would be felt leaves room for a slow disk
+AIM = 0.01  # seconds for which one change should hold the writer: far from what would be felt, so that a busy disk may take its time
 LEAST_REST = 0.002
 MOST_REST = 0.1
 
@@ -16,11 +18,15 @@ T = TypeVar("T")
 
 
 class Pace:
-    """Sizes that grow while changes are quick and shrink when they are not, and a rest as long as the work after each."""
+    """Sizes that grow while changes are quick and shrink when they are not, and a rest as long as the work after each.
 
-    def __init__(self, first: int = 50, least: int = 10, most: int = 5_000) -> None:
+    In the rest, what was written goes to its place in the file, beside commits: else some commit would have to do it, ours or a client's.
+    """
+
+    def __init__(self, store: Store, *, first: int = 50, least: int = 10, most: int = 5_000) -> None:
         self.size = first
         self.longest = 0.0
+        self._store = store
         self._least = least
         self._most = most
 
@@ -32,7 +38,9 @@ class Pace:
         elif seconds < AIM / 2:
             # Slowly: what comes next may lie on pages that must be read first.
             self.size = min(self._most, self.size + self.size // 4 + 1)
-        await asyncio.sleep(min(MOST_REST, max(LEAST_REST, seconds)))
+        began = time.perf_counter()
+        await self._store.checkpoint()
+        await asyncio.sleep(min(MOST_REST, max(LEAST_REST, seconds)) - (time.perf_counter() - began))
 
     async def over(self, things: Sequence[T], change: Callable[[Sequence[T]], Awaitable[Change]]) -> int:
         """Change some things, a few at a time; the rows that the first statements touched."""

@@ -19,7 +19,7 @@ _LOOK = 5_000
 
 async def retention(run: Run) -> str:
     """Delete the events that are older than their project keeps them, and what else has had its time; then give the space back."""
-    store, now, pace = run.store, run.now(), Pace()
+    store, now, pace = run.store, run.now(), Pace(run.store)
     whole = run.by_hand or await maintenance.whole_pass_at(store) + WHOLE_EVERY <= now
     events = 0
     for window in await maintenance.windows(store, now, run.settings.retention_days, whole=whole):
@@ -39,7 +39,7 @@ async def retention(run: Run) -> str:
 
 async def expire(run: Run) -> str:
     """Delete the marks that have had their time: they are counted as gone already, and only take room."""
-    pace = Pace()
+    pace = Pace(run.store)
     marks = await delete_aged(run.store, MARKS, run.now(), pace)
     return f"{marks:,} marks deleted; the writer was held for {pace.longest * 1000:.0f} ms at most"
 
@@ -49,8 +49,6 @@ async def _delete_events(store: Store, window: Window, pace: Pace) -> int:
     while (last := await maintenance.next_stretch(store, after, window.end)) is not None:
         ids = await maintenance.events_between(store, after, last, window.projects)
         deleted += await pace.over(ids, lambda few: maintenance.delete_events(store, few))
-        if ids:
-            await store.checkpoint()
         after = last
     return deleted
 
@@ -60,7 +58,6 @@ async def delete_aged(store: Store, aged: Aged, limit: int, pace: Pace) -> int:
     deleted, after = 0, None
     while keys := await maintenance.past(store, aged, limit, after, _LOOK):
         deleted += await pace.over(keys, lambda few: maintenance.delete_past(store, aged, limit, few))
-        await store.checkpoint()
         after = keys[-1]
     return deleted
 
@@ -95,13 +92,12 @@ async def _sort_out(store: Store, listed: contexts.Numbers, used: contexts.Numbe
 
 async def give_back(store: Store, pace: Pace) -> int:
     """Give free pages back to the disk, but for a few; how many."""
-    given, steps, space = 0, Pace(first=20, most=1_000), await store.space()
+    given, steps, space = 0, Pace(store, first=20, most=1_000), await store.space()
     while space.free > (spare := max(LEAST_SPARE, int(space.pages * SPARE))):
         await steps.took(await store.give_back(min(steps.size, space.free - spare)))
         before, space = space, await store.space()
         if space.pages >= before.pages:
             break  # a file that SQLite made without being told to give back, or one that grows as quickly
         given += before.pages - space.pages
-        await store.checkpoint()
     pace.longest = max(pace.longest, steps.longest)
     return given

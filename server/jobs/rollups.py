@@ -29,7 +29,7 @@ async def trending(run: Run) -> str:
 
 async def fold_values(run: Run) -> str:
     """Count all but the most common values of a dimension as `(other)`, for the days that were touched since the last time."""
-    store, pace = run.store, Pace()
+    store, pace = run.store, Pace(run.store)
     # Events may be under way whose ids are lower than those that are there: they are looked for again the next time.
     looked_at = first_id(run.now() - STILL_COMING)
     values = 0
@@ -112,6 +112,6 @@ async def _settle(run: Run, checked: Checked, project: int, found: list[Differen
         log.warning("rollup_differs", table=difference.rollup.table, key=key, kept=difference.kept, counted=difference.counted)
     checked.differences.update(difference.rollup.table for difference in found)
     if run.mend:
-        pace = Pace(first=20)
+        pace = Pace(run.store, first=20)
         await pace.over(found, lambda few: run.store.change(*(each for one in few for each in recount.repairs(one))))
         log.warning("rollups_mended", project=project, rows=len(found))

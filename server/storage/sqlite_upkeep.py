@@ -56,8 +56,8 @@ class SqliteUpkeep:
         compiled = [QueryString(sql, *arguments).compile_string(engine_type="sqlite") for sql, arguments in statements]
 
         def work(connection: sqlite3.Connection) -> Change:
-            started = time.perf_counter()
             connection.execute("BEGIN IMMEDIATE")
+            started = time.perf_counter()  # only now: waiting for another process keeps nobody from writing
             try:
                 rows = tuple([max(0, connection.execute(query, arguments).rowcount) for query, arguments in compiled])
                 connection.execute("COMMIT")

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.event import DAY, Context, Environment, Event, Outcome
+from server.event import DAY, HOUR, Context, Environment, Event, Outcome
 from server.event_id import first_id
-from server.jobs import Run
+from server.jobs import Run, rules
+from server.jobs.rules import Draft
+from server.jobs.webhooks import Webhooks
 from server.settings import Settings
+from server.storage.alerts import Kind, Rule
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
 
@@ -24,12 +31,19 @@ SUMS = (
     "rollup_hour", "rollup_hour_duration", "rollup_dimension", "rollup_target_day", "rollup_target_duration", "rollup_target_total",
     "rollup_error", "ledger", "activity", "error_install", "error_seen", "install",
 )  # fmt: skip
+SECRET = "a secret of the test"
 numbers = itertools.count()
 
 
 @pytest.fixture
 def now() -> int:
     return NOW
+
+
+@pytest.fixture
+def secret() -> str:
+    """Of the rules that are made here."""
+    return SECRET
 
 
 @pytest.fixture
@@ -121,3 +135,78 @@ def count(settings: Settings) -> Callable[[str], int]:
 @pytest.fixture
 def stored_at(settings: Settings) -> Path:
     return settings.sqlite_path
+
+
+class Receiver:
+    """A webhook on this machine. `answers` are the statuses that it gives, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.answers = [200]
+        self.seconds = 0.0
+        self.got: list[tuple[str, dict[str, str], bytes]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.got.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+                time.sleep(receiver.seconds)
+                status = receiver.answers.pop(0) if len(receiver.answers) > 1 else receiver.answers[0]
+                self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("location", f"{receiver.url}elsewhere")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, _, body in self.got]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def webhooks() -> Webhooks:
+    return Webhooks(private=True, first_wait=0.01)
+
+
+@pytest.fixture
+def make_rule(store: Store, receiver: Receiver, now: int) -> Callable[..., Any]:
+    """Makes a rule for the default project that tells the receiver."""
+
+    async def make(kind: Kind, **fields: Any) -> Rule:
+        draft = Draft(**{"kind": kind, "url": f"{receiver.url}hook?token=xyzzy", "secret": SECRET, "minimum_events": 10, **fields})
+        number, _ = await rules.create(store, "default", draft, now=now, private=True)
+        return await rules.find_rule(store, number)
+
+    return make
+
+
+@pytest.fixture
+def ended(event: Callable[..., Event]) -> Callable[..., list[Event]]:
+    """Makes events of so many hours ago that succeeded and failed."""
+
+    def make(hours_ago: float, successes: int, failures: int, **fields: Any) -> list[Event]:
+        outcomes = [Outcome.SUCCESS] * successes + [Outcome.FAILURE] * failures
+        return [event(at=NOW - int(hours_ago * HOUR), outcome=outcome, **fields) for outcome in outcomes]
+
+    return make

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -138,8 +137,7 @@ async def test_a_host_that_is_not_known_is_refused() -> None:
 
 
 @pytest.fixture(autouse=True)
-async def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy would connect to whatever it finds: none is ever asked."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    yield

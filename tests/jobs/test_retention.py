@@ -214,8 +214,8 @@ async def test_a_context_used_again_between_the_two_runs_stays(
     assert len(await store.rows("SELECT id FROM context")) == 1
 
 
-async def test_changes_grow_while_they_are_quick_and_shrink_when_they_are_slow() -> None:
-    pace = Pace(first=100, least=10, most=200)
+async def test_changes_grow_while_they_are_quick_and_shrink_when_they_are_slow(store: Store) -> None:
+    pace = Pace(store, first=100, least=10, most=200)
     for _ in range(20):
         await pace.took(0.001)
     assert pace.size == 200
