@@ -87,6 +87,11 @@ def test_json_in_strings_is_json():
     assert scrub_json([nested]) == [msgspec.json.encode({"deeper": kept}).decode()]
 
 
+def test_a_key_that_is_there_twice_hides_nothing():
+    assert scrub_json(['{"password":"abc","password":null}']) == ['{"password":null}']
+    assert scrub_json(['{"a":"/home/alice","a":1}']) == ['{"a":1}']
+
+
 @pytest.mark.parametrize("text", ['{"os": "darwin",  "n": 1}', "{not json}", "[1, 2", "[info] ready", "{}"])
 def test_strings_that_need_nothing_are_not_written_anew(text):
     assert scrub_json([text]) == [text]

@@ -96,7 +96,8 @@ class Scrubber:
             except (msgspec.DecodeError, RecursionError):
                 return self.text(value)
             kept = self.json(inner, depth + 1)
-            return value if kept == inner else _encode(kept).decode()
+            # Of a key that is there twice, `inner` has the last: what the first one holds is still in the text.
+            return value if kept == inner and self.text(value) == value else _encode(kept).decode()
         return self.text(value, version=version)
 
     def _number(self, value: float) -> Any:
