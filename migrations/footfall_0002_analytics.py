@@ -64,8 +64,8 @@ def _from_events() -> list[str]:
             SELECT context.dialect FROM event JOIN context ON context.id = event.context_id
             WHERE event.name_id = event_name.id AND event.project_id = event_name.project_id ORDER BY event.id LIMIT 1)""",
         """UPDATE install SET dialect = (
-            SELECT NULLIF(context.dialect, '') FROM event JOIN context ON context.id = event.context_id
-            WHERE event.install_id = install.id ORDER BY event.id DESC LIMIT 1)""",
+            SELECT context.dialect FROM event JOIN context ON context.id = event.context_id
+            WHERE event.install_id = install.id AND context.dialect <> '' ORDER BY event.occurred_at DESC, event.id DESC LIMIT 1)""",
     ]
 
 

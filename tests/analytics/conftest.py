@@ -1,0 +1,84 @@
+"""The data set of `dataset`, stored once for all tests that only read it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from server.analytics.filters import Filter
+from server.event import Environment
+from server.settings import load
+from server.storage.engine import Store, open_store
+from server.storage.projects import create_project, ensure_default
+from server.storage.tables import Project
+from tests.analytics import dataset, recount
+
+# A million is what is promised; a tenth of it is enough to be told of a mistake at each run. FOOTFALL_TEST_EVENTS=1000000 runs the whole.
+EVENTS = int(os.environ.get("FOOTFALL_TEST_EVENTS", "100000"))
+
+
+class Filled(NamedTuple):
+    """A data folder, and what is in it: events of the main project in order of arrival, and its installs."""
+
+    folder: Path
+    events: list[recount.Raw]
+    machines: dict[int, recount.Machine]
+    kept: dict[Filter, list[recount.Raw]]
+
+    def matching(self, filter_: Filter) -> list[recount.Raw]:
+        """The events that a filter lets through."""
+        if filter_ not in self.kept:
+            self.kept[filter_] = [event for event in self.events if lets_through(filter_, event)]
+        return self.kept[filter_]
+
+
+def lets_through(filter_: Filter, event: recount.Raw) -> bool:
+    """What a filter means, spelled out."""
+    return (
+        filter_.period.start <= event.at < filter_.period.end
+        and (filter_.audience.value == "everything" or event.environment in recount.PEOPLE)
+        and (not filter_.environments or Environment(event.environment) in filter_.environments)
+        and (not filter_.names or event.name in filter_.names)
+        and (filter_.target is None or (event.target_type, event.target) == filter_.target)
+        and (filter_.target_type is None or event.target_type == filter_.target_type)
+        and (filter_.outcome is None or event.outcome == filter_.outcome)
+        and (filter_.os is None or event.os == filter_.os)
+        and (filter_.arch is None or event.arch == filter_.arch)
+        and (filter_.runtime is None or event.runtime == filter_.runtime)
+        and (filter_.version is None or event.version == filter_.version)
+        and (filter_.package_manager is None or event.package_manager == filter_.package_manager)
+    )
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    folder = tmp_path_factory.mktemp("filled") / "data"
+    settings = load({"FOOTFALL_DATA_DIR": str(folder)})
+
+    async def fill() -> None:
+        store = await open_store(settings)
+        await ensure_default()
+        await create_project("other")
+        await Project.update({Project.dimensions: '["theme"]'}, force=True)
+        started = time.perf_counter()
+        await dataset.fill(store, EVENTS)
+        print(f"\n{EVENTS:,} events stored in {time.perf_counter() - started:.1f} s")
+        await store.close()
+
+    asyncio.run(fill())
+    events = [event for event in recount.load(settings.sqlite_path) if event.project == dataset.MAIN]
+    return Filled(folder, events, recount.machines(events), {})
+
+
+@pytest.fixture
+async def full(filled: Filled) -> AsyncIterator[Store]:
+    """The filled store, open."""
+    store = await open_store(load({"FOOTFALL_DATA_DIR": str(filled.folder)}))
+    yield store
+    await store.close()

@@ -1,0 +1,312 @@
+"""Every answer over one large data set equals a recount from its raw events that shares nothing with the questions (see `recount`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from server.analytics.breakdown import By, breakdown
+from server.analytics.errors import errors, failures
+from server.analytics.filters import Audience, Filter, Period, Step
+from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
+from server.analytics.measures import Installs
+from server.analytics.overview import overview, series
+from server.analytics.targets import targets
+from server.analytics.timings import Durations, Of, timings
+from server.event import DAY, HOUR, PEOPLE, Environment, Outcome
+from server.event_id import to_uuid
+from server.storage.engine import Store
+from tests.analytics import recount
+from tests.analytics.conftest import Filled
+from tests.analytics.dataset import END, MAIN, START
+from tests.analytics.recount import Pair, Raw
+
+pytestmark = [pytest.mark.timeout(1_800), pytest.mark.xdist_group("recount")]
+
+WHOLE = Period(START, END)
+MONTH = Period(END - 30 * DAY, END)
+BASE = Filter(project=MAIN, period=WHOLE)
+# The first ones have rollups for everything, the others make some answers read raw events; all are about the same numbers.
+FILTERS = {
+    "everything": BASE,
+    "a month": BASE.during(MONTH),
+    "people": BASE.people(),
+    "ci": msgspec.structs.replace(BASE, environments=(Environment.CI,)),
+    "people in ci, which is nobody": msgspec.structs.replace(BASE, audience=Audience.PEOPLE, environments=(Environment.CI,)),
+    "one name": msgspec.structs.replace(BASE, names=("build",)),
+    "two names": msgspec.structs.replace(BASE, names=("view", "tool_call")),
+    "linux": msgspec.structs.replace(BASE, os="linux"),
+    "one version": msgspec.structs.replace(BASE, version="1.2.0"),
+    "one target": msgspec.structs.replace(BASE, target=("tool", "tool-3")),
+    "one type of target": msgspec.structs.replace(BASE, target_type="page"),
+    "failures": msgspec.structs.replace(BASE, outcome=Outcome.FAILURE),
+    "neither success nor failure": msgspec.structs.replace(BASE, outcome=Outcome.NONE),
+    "hours, not days": BASE.during(Period(START + 40 * DAY + 5 * HOUR, START + 42 * DAY + 7 * HOUR)),
+    "everything at once": Filter(
+        project=MAIN,
+        period=MONTH,
+        audience=Audience.PEOPLE,
+        names=("build", "tool_call"),
+        os="darwin",
+        runtime="node 22",
+        outcome=Outcome.SUCCESS,
+    ),
+    "what never was": msgspec.structs.replace(BASE, os="plan9"),
+}
+each_filter = pytest.mark.parametrize("filter_", FILTERS.values(), ids=FILTERS)
+
+
+def both(installs: Installs | None) -> Pair:
+    assert installs is not None
+    return installs.all, installs.people
+
+
+@each_filter
+async def test_overview(full: Store, filled: Filled, filter_: Filter) -> None:
+    found = await overview(full, filter_)
+    assert filter_.period.before is not None
+    for period, part in ((filter_.period, "value"), (filter_.period.before, "before")):
+        events = filled.matching(filter_.during(period))
+        count, successes, failed = recount.outcomes(events)
+        assert getattr(found.events, part) == count
+        assert getattr(found.success_rate, part) == (successes / (successes + failed) if successes + failed else None)
+        new = [event for event in events if event.install is not None and period.start <= filled.machines[event.install].first]
+        known = [machine for machine in filled.machines.values() if machine.first < period.end]
+        allowed = tuple(Environment) if filter_.allowed is None else filter_.allowed
+        kinds = [machine.last["environment"] for machine in known if machine.last["environment"] in allowed]
+        assert (getattr(found.active.all, part), getattr(found.active.people, part)) == recount.pair(events)
+        assert (getattr(found.new.all, part), getattr(found.new.people, part)) == recount.pair(new)
+        assert (getattr(found.installs.all, part), getattr(found.installs.people, part)) == (
+            len(kinds),
+            sum(kind in PEOPLE for kind in kinds),
+        )
+        close(getattr(found.median_us, part), recount.quantile(recount.took(events), 0.5))
+        close(getattr(found.p95_us, part), recount.quantile(recount.took(events), 0.95))
+    assert found.events.value is not None
+    before = found.events.before
+    assert found.events.change == ((found.events.value - before) / before if before else None)
+
+
+@each_filter
+@pytest.mark.parametrize("step", Step)
+async def test_series(full: Store, filled: Filled, filter_: Filter, step: Step) -> None:
+    found = await series(full, filter_, step, timed=True)
+    steps = recount.grouped(filled.matching(filter_), lambda event: recount.begins(event.at, step.value))
+    period = filter_.period
+    assert found.starts == recount.every(period.start, period.end, step.value)
+    assert list(zip(found.events, found.successes, found.failures, strict=True)) == [
+        recount.outcomes(steps.get(start, [])) for start in found.starts
+    ]
+    durations = [recount.took(steps.get(start, [])) for start in found.starts]
+    assert (found.timed, found.duration_us) == ([len(each) for each in durations], [sum(each) for each in durations])
+    if step is Step.HOUR:
+        assert (found.active_all, found.active_people) == (None, None)
+        return
+    assert found.active_all is not None
+    assert found.active_people is not None
+    assert list(zip(found.active_all, found.active_people, strict=True)) == [recount.pair(steps.get(start, [])) for start in found.starts]
+
+
+@each_filter
+@pytest.mark.parametrize("by", [By.OS, By.ARCH, By.RUNTIME, By.VERSION, By.PACKAGE_MANAGER])
+async def test_breakdown_by_what_the_context_says(full: Store, filled: Filled, filter_: Filter, by: By) -> None:
+    found = await breakdown(full, filter_, by)
+    events = filled.matching(filter_)
+    by_event = recount.grouped(events, lambda event: getattr(event, by.value))
+    by_install = recount.grouped(
+        (event for event in events if event.install is not None), lambda event: filled.machines[event.install or 0].last.get(by.value)
+    )
+    assert {row.value: (row.events, row.successes, row.failures) for row in found.rows if row.events} == {
+        value: recount.outcomes(each) for value, each in by_event.items()
+    }
+    assert {row.value: both(row.installs) for row in found.rows if row.installs and row.installs.all} == {
+        value: recount.pair(each) for value, each in by_install.items()
+    }
+    assert [row.events for row in found.rows] == sorted((row.events for row in found.rows), reverse=True)
+
+
+@each_filter
+async def test_breakdown_by_everything_else(full: Store, filled: Filled, filter_: Filter) -> None:
+    events = filled.matching(filter_)
+    keys: dict[By, Any] = {
+        By.ENVIRONMENT: lambda event: (Environment(event.environment).word, None),
+        By.NAME: lambda event: (event.name, None),
+        By.TARGET: lambda event: (event.target, event.target_type),
+        By.TOOL: lambda event: (event.target if event.target_type == "tool" else None, "tool"),
+    }
+    for by, key in keys.items():
+        found = await breakdown(full, filter_, by, limit=1_000)
+        expected = {value: each for value, each in recount.grouped(events, key).items() if value[0] is not None}
+        assert {(row.value, row.target_type): (row.events, row.successes, row.failures) for row in found.rows} == {
+            value: recount.outcomes(each) for value, each in expected.items()
+        }, by
+        if by is By.ENVIRONMENT:
+            assert {row.value: both(row.installs) for row in found.rows} == {
+                value[0]: recount.pair(each) for value, each in expected.items()
+            }
+        else:
+            assert {row.installs for row in found.rows} <= {None}
+
+
+@each_filter
+@pytest.mark.parametrize("name", ["theme", "variant"], ids=["a picked property", "another property"])
+async def test_breakdown_by_a_property(full: Store, filled: Filled, filter_: Filter, name: str) -> None:
+    found = await breakdown(full, filter_, By.PROPERTY, property_name=name)
+    said = recount.grouped(filled.matching(filter_), lambda event: msgspec.json.decode(event.properties or "{}").get(name))
+    said.pop(None, None)
+    assert {row.value: (row.events, row.successes, row.failures) for row in found.rows} == {
+        value: recount.outcomes(each) for value, each in said.items()
+    }
+
+
+@each_filter
+async def test_active_users(full: Store, filled: Filled, filter_: Filter) -> None:
+    if not filter_.period.whole_days:
+        return
+    found = await active_users(full, filter_)
+    first, last = filter_.period.first_day, filter_.period.last_day
+    events = filled.matching(filter_.during(Period((first - 30) * DAY, filter_.period.end)))
+    days = [first, first + 3, (first + last) // 2, last - 1, last]  # each day would take long, and not be more of a test
+    for day in days:
+        place = day - first
+        daily, weekly, monthly = (recount.rolling(events, day, length) for length in (1, 7, 30))
+        assert (found.daily_all[place], found.daily_people[place]) == daily
+        assert (found.weekly_all[place], found.weekly_people[place]) == weekly
+        assert (found.monthly_all[place], found.monthly_people[place]) == monthly
+        assert found.stickiness_all[place] == (daily[0] / monthly[0] if monthly[0] else None)
+        assert found.stickiness_people[place] == (daily[1] / monthly[1] if monthly[1] else None)
+
+
+@each_filter
+@pytest.mark.parametrize("step", [Step.DAY, Step.WEEK, Step.MONTH])
+async def test_new_and_returning(full: Store, filled: Filled, filter_: Filter, step: Step) -> None:
+    found = await new_and_returning(full, filter_, step)
+    steps = recount.grouped(filled.matching(filter_), lambda event: recount.begins(event.at, step.value))
+
+    def is_new(event: Raw, start: int) -> bool:
+        return event.install is not None and recount.begins(filled.machines[event.install].first, step.value) == start
+
+    active = [recount.pair(steps.get(start, [])) for start in found.starts]
+    new = [recount.pair(event for event in steps.get(start, []) if is_new(event, start)) for start in found.starts]
+    assert list(zip(found.new_all, found.new_people, strict=True)) == new
+    assert list(zip(found.returning_all, found.returning_people, strict=True)) == [
+        (all_[0] - new_[0], all_[1] - new_[1]) for all_, new_ in zip(active, new, strict=True)
+    ]
+
+
+@each_filter
+async def test_retention(full: Store, filled: Filled, filter_: Filter) -> None:
+    found = await retention(full, filter_)
+    monday = recount.begins(filter_.period.start, "week") // DAY
+    end = recount.begins(filter_.period.end - 1, "week") // DAY + 7
+    events = filled.matching(filter_.during(Period(monday * DAY, end * DAY)))
+    expected = recount.cohorts(events, filled.machines, monday, (end - monday) // 7)
+    assert [cohort.start for cohort in found] == list(range(monday * DAY, end * DAY, 7 * DAY))
+    assert [both(cohort.size) for cohort in found] == [size for size, _ in expected]
+    assert [list(zip(cohort.active_all, cohort.active_people, strict=True)) for cohort in found] == [weeks for _, weeks in expected]
+
+
+@each_filter
+@pytest.mark.parametrize("step", [Step.DAY, Step.WEEK])
+async def test_version_adoption(full: Store, filled: Filled, filter_: Filter, step: Step) -> None:
+    found = await version_adoption(full, filter_, step, limit=3)
+    events = filled.matching(filter_)
+    everyone = recount.adoption(events, step.value)
+    people = recount.adoption((event for event in events if event.environment in recount.PEOPLE), step.value)
+    named = {adoption.version for adoption in found.versions}
+    for counts, part in ((everyone, "all"), (people, "people")):
+        for adoption in found.versions:
+            expected = [
+                sum(count for (version, at), count in counts.items() if at == start and _is(adoption.version, version, named))
+                for start in found.starts
+            ]
+            assert getattr(adoption, part) == expected, adoption.version
+    assert len(found.versions) == min(4, len({version for version, _ in everyone}))
+
+
+def _is(wanted: str | None, version: str, named: set[str | None]) -> bool:
+    return version == wanted if wanted is not None else version not in named
+
+
+def close(found: float | None, exact: float | None) -> None:
+    """Within 2 %, as promised of percentiles."""
+    assert (found is None) == (exact is None)
+    if found is not None and exact is not None:
+        assert abs(found - exact) <= 0.02 * exact
+
+
+def check_durations(found: Durations, events: list[Raw]) -> None:
+    exact = recount.took(events)
+    assert found.timed == sum(found.counts) == len(exact)
+    assert found.mean == (sum(exact) / len(exact) if exact else None)
+    for name, share in (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
+        close(getattr(found.percentiles, name), recount.quantile(exact, share))
+    for place, count in enumerate(found.counts):
+        assert count == sum(found.edges[place] <= duration < found.edges[place + 1] for duration in exact)
+
+
+@each_filter
+async def test_timings_are_within_two_percent(full: Store, filled: Filled, filter_: Filter) -> None:
+    events = filled.matching(filter_)
+    by_name = await timings(full, filter_, Of.NAME)
+    check_durations(by_name.total, events)
+    names = recount.grouped((event for event in events if event.took is not None), lambda event: event.name)
+    assert {group.label for group in by_name.groups} == set(names)
+    for group in by_name.groups:
+        check_durations(group, names[group.label])
+    by_target = await timings(full, filter_, Of.TARGET, limit=5)
+    own = recount.grouped((event for event in events if event.took is not None and event.target), lambda event: event.target)
+    assert [group.timed for group in by_target.groups] == sorted(map(len, own.values()), reverse=True)[:5]
+    for group in by_target.groups:
+        check_durations(group, own[group.label])
+
+
+@each_filter
+async def test_errors(full: Store, filled: Filled, filter_: Filter) -> None:
+    found = await errors(full, filter_)
+    events = filled.matching(filter_)
+    types = recount.grouped((event for event in events if event.error is not None), lambda event: event.error)
+    assert {group.type for group in found.groups} == set(types)
+    assert (found.types, found.events) == (len(types), sum(map(len, types.values())))
+    assert both(found.installs) == recount.pair(event for event in events if event.error is not None)
+    allowed = tuple(Environment) if filter_.allowed is None else filter_.allowed
+    ever = recount.grouped((event for event in filled.events if event.environment in allowed), lambda event: event.error)
+    for group in found.groups:
+        own = types[group.type]
+        assert (group.events, both(group.installs)) == (len(own), recount.pair(own))
+        assert (group.first_seen, group.last_seen) == (min(each.at for each in ever[group.type]), max(each.at for each in ever[group.type]))
+        versions = recount.grouped(own, lambda event: event.version)
+        assert {count.version: count.events for count in group.versions} == {version: len(each) for version, each in versions.items()}
+        assert group.names == sorted({event.name for event in own})
+        assert group.sample is not None
+        assert group.sample.id == to_uuid(own[-1].id)
+        assert (group.sample.at, group.sample.name, group.sample.version) == (own[-1].at, own[-1].name, own[-1].version)
+
+
+@each_filter
+async def test_the_last_failures(full: Store, filled: Filled, filter_: Filter) -> None:
+    found = await failures(full, filter_, limit=20)
+    failed = [event for event in filled.matching(filter_) if event.outcome == Outcome.FAILURE]
+    assert [(each.id, each.error_type, each.duration_us) for each in found] == [
+        (to_uuid(event.id), event.error, event.took) for event in reversed(failed[-20:])
+    ]
+
+
+@each_filter
+async def test_targets(full: Store, filled: Filled, filter_: Filter) -> None:
+    found = await targets(full, filter_, limit=1_000)
+    by_target = recount.grouped(
+        (event for event in filled.matching(filter_) if event.target), lambda event: (event.target_type, event.target)
+    )
+    ever = filled.matching(
+        Filter(project=MAIN, period=WHOLE, audience=filter_.audience, environments=filter_.environments, names=filter_.names)
+    )
+    totals = recount.grouped(ever, lambda event: (event.target_type, event.target))
+    assert {(each.type, each.id): (each.events, each.successes, each.failures, each.total) for each in found} == {
+        key: (*recount.outcomes(events), len(totals[key])) for key, events in by_target.items()
+    }
+    for each in found:
+        exact = recount.took(by_target[each.type, each.id])
+        assert each.mean_us == (sum(exact) / len(exact) if exact else None)
