@@ -26,10 +26,17 @@ from server.settings import Settings, bundled
 from server.shared import Limits
 from server.storage.engine import open_store, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default
+from server.transfer import http as transfer
 
 log = logs.get(__name__)
 
-_HANDLERS: tuple[ControllerRouterHandler, ...] = (*public.HANDLERS, *health.HANDLERS, *openapi.HANDLERS, *pages.HANDLERS)
+_HANDLERS: tuple[ControllerRouterHandler, ...] = (
+    *public.HANDLERS,
+    *transfer.HANDLERS,
+    *health.HANDLERS,
+    *openapi.HANDLERS,
+    *pages.HANDLERS,
+)
 
 
 def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _: None, clock: Clock = now) -> Front:
@@ -46,6 +53,7 @@ def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _
             try:
                 front.ingest = await _open(settings, app.state, stack, progress, clock)
                 front.first_token = await ensure_admin(settings.admin_token)
+                await app.state.projects.refresh()  # the first token opens at once what it is shown for
             except Exception as error:
                 front.failure = error
                 raise
@@ -78,6 +86,8 @@ async def _open(
     metrics = Metrics(__version__)
     writer = Writer(store, metrics, max_queue=settings.max_queue, slug=projects.slug)
     stack.push_async_callback(writer.close)
+    gate = Gate(settings, projects, Limits())
+    privacy = Privacy(server_secret(settings))
     metrics.queue_depth = lambda: writer.depth
     metrics.store_size = store.size
     state.update(
@@ -87,6 +97,8 @@ async def _open(
             "projects": projects,
             "metrics": metrics,
             "writer": writer,
+            "gate": gate,
+            "privacy": privacy,
             "answers": public.Answers(store),
             "health": health.Health(store),
         }
@@ -95,15 +107,7 @@ async def _open(
         scheduler = Scheduler(Runner(Run(store, settings, metrics)), JOBS)
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
-    return Ingest(
-        settings,
-        Gate(settings, projects, Limits()),
-        Privacy(server_secret(settings)),
-        writer,
-        metrics,
-        EventIds(await store.claim_node()),
-        clock,
-    )
+    return Ingest(settings, gate, privacy, writer, metrics, EventIds(await store.claim_node()), clock)
 
 
 def _problem(_: Request[object, object, State], problem: Problem) -> Response[bytes]:

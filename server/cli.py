@@ -22,6 +22,7 @@ from server.storage import projects
 from server.storage.engine import StoreError, migrate, open_store, prepare_data_dir
 from server.storage.projects import ProjectError
 from server.storage.tables import ApiKey, Project
+from server.transfer import commands as transfer_commands
 
 T = TypeVar("T")
 
@@ -249,5 +250,5 @@ def key_revoke(number: int) -> None:
     out.print(f"[green]✓[/green] key {number} is revoked")
 
 
-for command in operations.COMMANDS:
+for command in (*operations.COMMANDS, *transfer_commands.COMMANDS):
     main.add_command(command)

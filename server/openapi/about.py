@@ -8,12 +8,13 @@ from typing import Any
 from limits import RateLimitItem
 
 from server.openapi.families import FAMILIES
-from server.openapi.reading import READING
+from server.openapi.reading import INSTALLS, READING
 from server.settings import Settings
 
 _TAGS = {family.title: family.about for family in FAMILIES.values()} | {
     READING: "Counts, for whoever may know them. What is public is for the server and the project to say; the rest wants a key with the scope "
     "`read`.",
+    INSTALLS: "What is held of one install, for whoever holds its id: to be shown, and to be erased.",
     "Operation": "For those who run the server.",
     "Pages": "For people.",
 }

@@ -15,6 +15,7 @@ from server.openapi.ingest import PATH_PARAMETERS, Operation
 from server.openapi.refusals import refusal
 
 READING = "Reading"
+INSTALLS = "Installs"
 
 # What every reading route may answer beside what its handler declares: `public.readable` raises these.
 _REFUSALS = {401: "This is not public here.", 403: "The key does not have the scope `read`.", 404: "There is nothing here of that name."}
@@ -49,7 +50,7 @@ def _ours(path: str, method: str, operation: Operation) -> Operation:
         **operation,
         "operationId": "_".join([method, *(word.strip("{}").replace(".", "_") for word in path.split("/") if word)]),
         "responses": {str(status): responses[status] for status in sorted(responses)},
-        **({"security": _SECURITY} if reading else {}),
+        **({"security": operation.get("security") or _SECURITY} if reading else {}),
     }
     ours.pop("deprecated", None)
     if "parameters" in ours:

@@ -101,7 +101,8 @@ class Reader:
     def _examples(
         self, path: str, method: str, operation: dict[str, Any], responses: dict[int, dict[str, Any]], variant: dict[str, Any]
     ) -> Iterator[Example]:
-        command = _command(method, self._filled(path, operation))
+        keyed = "security" in operation and {} not in operation["security"]
+        command = _command(method, self._filled(path, operation), keyed=keyed)
         success = min(int(status) for status in variant["answers"])
         bodies = _content(operation.get("requestBody", {})).get("examples", {})
         for name in variant["examples"]:
@@ -139,9 +140,11 @@ def _whole(operation: dict[str, Any], texts: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def _command(method: str, path: str) -> str:
+def _command(method: str, path: str, *, keyed: bool) -> str:
     address = f"'{BASE}{path}'" if "&" in path else f"{BASE}{path}"
-    return f"curl {address}" if method == "GET" else f"curl -X {method} {address}"
+    return " ".join(
+        ["curl", *(["-H 'Authorization: Bearer YOUR_KEY'"] if keyed else []), *([] if method == "GET" else [f"-X {method}"]), address]
+    )
 
 
 def _content(response: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,192 @@
+"""What is held of one install, and how it goes: from the tables, then from the file.
+
+Counts stay: no row of a rollup names an install. Who was active on a day is counted from rows that do name installs, so those numbers drop by
+the one who left. The days are noted as partial, because events no longer tell all that was counted on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from server.event import DAY
+from server.storage.engine import Store, StoreError
+from server.storage.sqlite_engine import KeptSQLiteEngine
+from server.storage.statements import ERROR_INSTALL_COLUMNS
+from server.storage.streaming import EVENTS
+
+EVENTS_A_CHANGE = 500  # a few milliseconds of the writer
+ROUNDS = 5  # a client that goes on sending while it is erased is an install that is new each time
+CHECKPOINTS = 20
+CHECKPOINT_WAIT = 0.25  # seconds between two of them
+_LISTED = "SELECT value FROM json_each({})"
+_ERROR_KEY = ERROR_INSTALL_COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What there is of an install beside its events. `activity` and `errors` are rows of these tables with words for numbers."""
+
+    install: dict[str, Any] | None
+    activity: list[dict[str, Any]]
+    errors: list[dict[str, Any]]
+    events: int
+
+    def __bool__(self) -> bool:
+        return bool(self.install or self.activity or self.errors or self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows went; `known` is false where there was nothing to erase.
+
+    `purged`: the log, which held the rows as they were, is empty; else the next checkpoint empties it. Either way unused bytes of pages may hold
+    copies of rows that SQLite once moved to other pages, until it uses those bytes again; see `rewrite`.
+    """
+
+    events: int
+    days: int
+    errors: int
+    purged: bool
+    known: bool
+
+
+async def held(store: Store, project: int, install: int) -> Held:
+    """All that is held of an install, but for the events themselves, which are counted."""
+    rows = await store.rows("SELECT * FROM install WHERE id = {} AND project_id = {}", install, project)
+    counted = await store.rows("SELECT count(*) AS events FROM event WHERE install_id = {} AND project_id = {}", install, project)
+    activity = await store.rows(
+        f"SELECT day, environment, version FROM activity WHERE project_id = {{}} AND day IN ({_LISTED}) AND install_id = {{}} ORDER BY day",
+        *(project, _days_of(rows), install),
+    )
+    errors = await store.rows(
+        "SELECT error_install.day, error_type.text AS error_type, event_name.text AS name, error_install.version, error_install.environment"
+        " FROM error_install LEFT JOIN error_type ON error_type.id = error_install.error_id"
+        " LEFT JOIN event_name ON event_name.id = error_install.name_id"
+        " WHERE error_install.install_id = {} AND error_install.project_id = {} ORDER BY error_install.day",
+        *(install, project),
+    )
+    return Held(rows[0] if rows else None, activity, errors, int(counted[0]["events"]))
+
+
+def _days_of(installs: list[dict[str, Any]]) -> str:
+    """The days on which an install can have been active, as a JSON list. Activity is kept by day, for all installs together, and has no index
+    by install, which each event would have to pay for; so it is looked up day by day, and whoever asks for an unknown install costs nothing.
+    """
+    return msgspec.json.encode([day for row in installs for day in range(row["first_seen"] // DAY, row["last_seen"] // DAY + 1)]).decode()
+
+
+async def events_of(store: Store, project: int, install: int, after: int, most: int) -> list[dict[str, Any]]:
+    """An install's events after an id, in the order of their arrival, as `streaming.events` gives them."""
+    sql = f"{EVENTS} WHERE event.install_id = {{}} AND event.project_id = {{}} AND event.id > {{}} ORDER BY event.id LIMIT {{}}"
+    return await store.rows(sql, install, project, after, most)
+
+
+async def erase(store: Store, project: int, install: int) -> Erased:
+    """Erase an install; the rows of an install that is not known are none. May be repeated where it was interrupted: its row goes last."""
+    events = days = errors = 0
+    known = False
+    async with _SecureDelete(store):
+        for _ in range(ROUNDS):
+            there = await held(store, project, install)
+            if not there:
+                break
+            known = True
+            await _note_partial(store, project, sorted({row["day"] for row in (*there.activity, *there.errors)}))
+            events += await _erase_events(store, project, install)
+            days, errors = days + len(there.activity), errors + len(there.errors)
+            await _erase_rest(store, project, install)
+        purged = not known or await _purge(store)
+    return Erased(events, days, errors, purged, known)
+
+
+async def _note_partial(store: Store, project: int, days: list[int]) -> None:
+    sql = f"INSERT INTO partial_day (project_id, day) SELECT {{}}, value FROM ({_LISTED}) AS days WHERE true ON CONFLICT DO NOTHING"
+    await store.change((sql, (project, msgspec.json.encode(days).decode())))
+
+
+async def _erase_events(store: Store, project: int, install: int) -> int:
+    """The events, a few at a time, so that commits pass in between."""
+    erased = 0
+    few = "SELECT id FROM event WHERE install_id = {} AND project_id = {} LIMIT {}"
+    while rows := await store.rows(few, install, project, EVENTS_A_CHANGE):
+        ids = [row["id"] for row in rows]
+        change = await store.change((f"DELETE FROM event WHERE id IN ({_LISTED})", (msgspec.json.encode(ids).decode(),)))
+        erased += len(ids)
+        await asyncio.sleep(min(0.05, change.seconds))
+    return erased
+
+
+async def _erase_rest(store: Store, project: int, install: int) -> None:
+    """Everything else, in one change of rows named by their keys; found by a reader, so that the writer is held only to take them away."""
+    days = _days_of(await store.rows("SELECT first_seen, last_seen FROM install WHERE id = {} AND project_id = {}", install, project))
+    keys = await store.rows(
+        f"SELECT {', '.join(_ERROR_KEY)} FROM error_install WHERE install_id = {{}} AND project_id = {{}}", install, project
+    )
+    parts = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(_ERROR_KEY)))
+    await store.change(
+        ("DELETE FROM event WHERE install_id = {} AND project_id = {}", (install, project)),
+        (
+            f"DELETE FROM activity WHERE project_id = {{}} AND day IN ({_LISTED}) AND install_id = {{}}",
+            (project, days, install),
+        ),
+        (
+            f"DELETE FROM error_install WHERE ({', '.join(_ERROR_KEY)}) IN (SELECT {parts} FROM json_each({{}}))",
+            (msgspec.json.encode([list(row.values()) for row in keys]).decode(),),
+        ),
+        ("DELETE FROM install WHERE id = {} AND project_id = {}", (install, project)),
+    )
+
+
+class _SecureDelete:
+    """The writer overwrites what it deletes, meanwhile. Some builds of SQLite always do, most do not."""
+
+    def __init__(self, store: Store) -> None:
+        if not isinstance(store.engine, KeptSQLiteEngine):
+            raise StoreError("installs are erased from a SQLite store only")
+        self._engine = store.engine
+        self._before = 0
+
+    async def __aenter__(self) -> None:
+        rows = await self._engine.run_ddl("PRAGMA secure_delete")
+        self._before = int(rows[0]["secure_delete"])
+        await self._engine.run_ddl("PRAGMA secure_delete = 1")
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._engine.run_ddl(f"PRAGMA secure_delete = {self._before}")
+
+
+async def rewrite(store: Store) -> bool:
+    """Write the whole file anew, without a byte that is not in use. Whether the log is empty then, too.
+
+    Holds the writer for some seconds for each gigabyte: for a quiet hour.
+    """
+    assert isinstance(store.engine, KeptSQLiteEngine)
+    await store.engine.run_ddl("VACUUM")
+    return await _purge(store)
+
+
+async def _purge(store: Store) -> bool:
+    """Write the deletions to their place in the file and empty the log, where older copies of the pages are. Whether that was done.
+
+    Waits for questions under way, which read from the log, but never holds the writer while it does.
+    """
+    assert isinstance(store.engine, KeptSQLiteEngine)
+    for _ in range(CHECKPOINTS):
+        if await store.engine.connections.write(_truncate_log):
+            return True
+        await asyncio.sleep(CHECKPOINT_WAIT)
+    return False
+
+
+def _truncate_log(connection: Any) -> bool:
+    (wait,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 20")
+    try:
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {wait}")
+    return not busy

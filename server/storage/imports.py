@@ -1,0 +1,188 @@
+"""What an import commits: events and counts of old, through the store's own commit, each counted once for ever.
+
+- An imported event carries a key, a hash of its identity in the file it came from (`Event.mark`). The keys are kept in `imported` and never
+  expire, and are written in the event's own transaction: an import that was killed is simply started again.
+- Its id says when it arrived; the importer puts the time there at which it arrived or, where nobody knows, occurred. So retention treats it
+  by its age. Ids of the past were given by other processes, maybe other servers: one that is taken moves on to the next that is free.
+- Counts without events (packs of the downloads seed) go into the rollups, each with the value last imported for its key beside it in
+  `imported_count`; what is added is the difference, so that a newer dump of the same collector may follow. Their days are noted as partial,
+  since no recount of events can find them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from server.event import Context, Environment, Event, Receipt
+from server.event_id import first_id
+from server.storage import rollups
+from server.storage.batch import Batch, Committed, TargetRules
+from server.storage.engine import Store, StoreError
+from server.storage.rollups import Rollup
+from server.storage.sqlite import Commit, insert_many
+from server.storage.sqlite_engine import KeptSQLiteEngine
+from server.storage.statements import on_conflict_add
+
+DOWNLOAD, PACK, DIALECT = "download", "pack", "downloads"  # what the downloads dialect calls them
+TOTAL = -1  # the "day" of a pack's total in the dump
+COUNTED = -2  # the "day" of what was added to a pack's total here
+_LISTED = "SELECT value FROM json_each(?)"
+_NOTE_PARTIAL = "INSERT INTO partial_day (project_id, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+
+class PackCount(msgspec.Struct, frozen=True):
+    """How often a pack was downloaded on a day (days since 1970 in UTC), or ever, where `day` is `TOTAL`."""
+
+    pack: str
+    day: int
+    value: int
+
+
+@dataclass(slots=True)
+class ImportBatch(Batch):
+    """A batch of one project. The mark of each event is its key in `imported`; `counts` are not events."""
+
+    project: int = 0
+    counts: list[PackCount] = field(default_factory=list)
+
+
+class ImportStore:
+    """The store, for an import. Raises StoreError where this engine takes none."""
+
+    def __init__(self, store: Store) -> None:
+        if not isinstance(store.engine, KeptSQLiteEngine):
+            raise StoreError("imports are made into a SQLite store only")
+        self._connections = store.engine.connections
+        self._commit = _ImportCommit()
+
+    async def commit(self, batch: ImportBatch) -> Committed:
+        """Store all of a batch in one transaction. What is there already is a DUPLICATE; counts that cannot be are passed over."""
+        return await self._connections.write(lambda connection: self._commit.run(connection, batch))
+
+    async def foreign_installs(self, project: int, installs: Iterable[int]) -> set[int]:
+        """Which of these installs belong to another project."""
+        listed = msgspec.json.encode(sorted(set(installs))).decode()
+        sql = f"SELECT id FROM install WHERE project_id <> ? AND id IN ({_LISTED})"
+        return await self._connections.read(lambda connection: {row[0] for row in connection.execute(sql, (project, listed))})
+
+
+class _ImportCommit(Commit):
+    """The store's commit, with a look at what was imported before."""
+
+    def _store(self, connection: sqlite3.Connection, batch: Batch) -> Committed:
+        assert isinstance(batch, ImportBatch)
+        fresh = _fresh(connection, batch)
+        fresh = _without_known(connection, batch.events, fresh)
+        ids = _free_ids(connection, [batch.events[place] for place in fresh])
+        events = [msgspec.structs.replace(batch.events[place], id=id_, mark=None) for place, id_ in zip(fresh, ids, strict=True)]
+        stored = super()._store(connection, Batch(events, batch.installs, batch.target_rules))
+        exceptions = dict.fromkeys(set(range(len(batch.events))) - set(fresh), Receipt.DUPLICATE)
+        refused = {fresh[place]: receipt for place, receipt in stored.exceptions.items()}
+        # Refused is not imported: where the project takes more targets one day, the same file brings the rest.
+        _forget(connection, batch, refused)
+        self._count(connection, batch)
+        return Committed({**exceptions, **refused}, stored.created)
+
+    def _count(self, connection: sqlite3.Connection, batch: ImportBatch) -> None:
+        """Add to the rollups by how much the counts differ from what was imported before."""
+        if not batch.counts:
+            return
+        rules, room = batch.target_rules[batch.project], dict[int, int]()
+        days: list[tuple[int, ...]] = []
+        hours: list[tuple[int, ...]] = []
+        totals: list[tuple[int, ...]] = []
+        for pack, counts in itertools.groupby(sorted(batch.counts, key=lambda count: count.pack), key=lambda count: count.pack):
+            first = _first_download(batch.project, pack)
+            target = self.targets.get((batch.project, PACK, pack)) or self._add_target(connection, first, rules, room)
+            if target is None:
+                continue
+            name = self.names.get((batch.project, DOWNLOAD)) or self._add_name(connection, first)
+            for day, more in _differences(connection, batch.project, pack, counts):
+                if day == COUNTED:
+                    totals.append((batch.project, target[0], name, 0, more, 0, 0, 0, 0))
+                    connection.execute(_NOTE_PARTIAL, (batch.project, 0))  # totals by target are more than the sum of events
+                else:
+                    days.append((batch.project, day, target[0], name, 0, more, 0, 0, 0, 0))
+                    # A dump knows days: in the charts by hour they are at the first of the day.
+                    hours.append((batch.project, day * 24, name, 0, more, 0, 0, 0, 0))
+                    connection.execute(_NOTE_PARTIAL, (batch.project, day))
+        for rollup, rows in ((rollups.TARGET_DAY, days), (rollups.HOURLY, hours), (rollups.TARGET_TOTAL, totals)):
+            _add(connection, rollup, rows)
+
+
+def target_rules(most: int) -> TargetRules:
+    """The rules for an import: what the operator brings need not be listed, but there is a bound."""
+    return TargetRules(listed_only=False, most=most)
+
+
+def _fresh(connection: sqlite3.Connection, batch: ImportBatch) -> list[int]:
+    """The places of the events that were not imported before; from now on they were."""
+    first: dict[int, int] = {}
+    for place, event in enumerate(batch.events):
+        assert event.mark is not None
+        first.setdefault(event.mark, place)
+    rows = [(batch.project, key) for key in first]
+    new = insert_many(connection, "imported", ("project_id", "key"), rows, "ON CONFLICT DO NOTHING RETURNING key")
+    return sorted(first[key] for (key,) in new)
+
+
+def _without_known(connection: sqlite3.Connection, events: list[Event], places: list[int]) -> list[int]:
+    """Without those that are in the store though they were never imported: the file was exported from here."""
+    listed = msgspec.json.encode([events[place].id for place in places]).decode()
+    sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({_LISTED})"
+    there = set(connection.execute(sql, (listed,)))
+    return [place for place in places if _like(events[place]) not in there]
+
+
+def _like(event: Event) -> tuple[int, int, int, int | None]:
+    return event.id, event.project, event.occurred_at, event.install
+
+
+def _free_ids(connection: sqlite3.Connection, events: list[Event]) -> list[int]:
+    """An id for each event: its own, or where that is taken the next that is free."""
+    taken: set[int] = set()
+    ids = []
+    for event in events:
+        id_ = event.id
+        while id_ in taken or connection.execute("SELECT 1 FROM event WHERE id = ?", (id_,)).fetchone():
+            id_ += 1
+        taken.add(id_)
+        ids.append(id_)
+    return ids
+
+
+def _forget(connection: sqlite3.Connection, batch: ImportBatch, refused: Iterable[int]) -> None:
+    listed = msgspec.json.encode([batch.events[place].mark for place in refused]).decode()
+    connection.execute(f"DELETE FROM imported WHERE project_id = ? AND key IN ({_LISTED})", (batch.project, listed))
+
+
+def _first_download(project: int, pack: str) -> Event:
+    """Stands for the downloads of a pack where the commit looks its words up."""
+    context = Context(Environment.UNKNOWN, "", DIALECT)
+    return Event(id=first_id(0), project=project, name=DOWNLOAD, occurred_at=0, context=context, target=(PACK, pack))
+
+
+def _differences(connection: sqlite3.Connection, project: int, pack: str, counts: Iterable[PackCount]) -> list[tuple[int, int]]:
+    """What the counts add, by day, and under `COUNTED` to the total; kept as imported.
+
+    A dump's total holds more than its days where the collector dropped old days: the rest goes to the total only. Worked out from all that is
+    known of the pack, so the order in a file does not matter.
+    """
+    sql = "SELECT day, value FROM imported_count WHERE project_id = ? AND pack = ?"
+    known: dict[int, int] = dict(connection.execute(sql, (project, pack)).fetchall())
+    now = {**known, **{count.day: count.value for count in counts}}
+    now[COUNTED] = max(now.get(TOTAL, 0), sum(value for day, value in now.items() if day >= 0))
+    changed = {day: value for day, value in now.items() if known.get(day) != value}
+    end = "ON CONFLICT (project_id, pack, day) DO UPDATE SET value = excluded.value"
+    rows = [(project, pack, day, value) for day, value in changed.items()]
+    insert_many(connection, "imported_count", ("project_id", "pack", "day", "value"), rows, end)
+    return [(day, value - known.get(day, 0)) for day, value in sorted(changed.items()) if day != TOTAL and value != known.get(day, 0)]
+
+
+def _add(connection: sqlite3.Connection, rollup: Rollup, rows: list[tuple[int, ...]]) -> None:
+    insert_many(connection, rollup.table, (*rollup.key, *rollup.measures), rows, on_conflict_add(rollup))

@@ -1,0 +1,125 @@
+"""What an export says of each thing. Names and values are those of the wire where it has them; times are ISO 8601 in UTC.
+
+Installs and sessions are the keyed hashes that the store has, as 16 hexadecimal digits: nothing else exists to be exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from server.dialects.reading.times import iso
+from server.event import DAY, HOUR, Environment, Outcome
+from server.event_id import received_at, to_uuid
+from server.storage import streaming
+from server.storage.engine import Store
+from server.storage.streaming import SUMS, Rows, Span
+
+CONTEXT = ("environment", "environment_reason", "dialect", "os", "arch", "runtime", "version", "package_manager")
+EVENT = (
+    "id", "name", "occurred_at", "received_at", "install", "session", "target_type", "target_id", "outcome", "duration_us", "error_type",
+    "error_message", "skewed", *CONTEXT, "properties",
+)  # fmt: skip
+INSTALL = ("install", "first_seen", "last_seen", *CONTEXT)
+
+_WHOLE = {
+    "duration_us", "events", "successes", "failures", "timed", "bucket",
+}  # fmt: skip
+_OUTCOMES = {Outcome.NONE: None, Outcome.SUCCESS: "success", Outcome.FAILURE: "failure"}
+_ENVIRONMENTS = {int(environment): environment.word for environment in Environment}
+_RENAMED = {"install_id": "install"}
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """One thing that can be exported. `kinds` runs beside `columns`: the type of each column's values, where they are not None."""
+
+    name: str
+    about: str
+    columns: tuple[str, ...]
+    chunks: Callable[[Store, int, Span], AsyncIterator[Rows]]
+    row: Callable[[dict[str, Any]], tuple[Any, ...]]
+
+    @property
+    def kinds(self) -> tuple[type, ...]:
+        return tuple(_kind(column) for column in self.columns)
+
+
+def _kind(column: str) -> type:
+    if column in _WHOLE:
+        return int
+    if column == "properties":
+        return msgspec.Raw
+    return bool if column == "skewed" else str
+
+
+def hexadecimal(number: int | None) -> str | None:
+    """A hash as 16 hexadecimal digits."""
+    return None if number is None else f"{number & 0xFFFF_FFFF_FFFF_FFFF:016x}"
+
+
+def from_hexadecimal(text: str) -> int:
+    """The hash behind 16 hexadecimal digits. ValueError for anything else."""
+    if len(text) != 16 or not text.isalnum():
+        raise ValueError("not 16 hexadecimal digits")
+    value = int(text, 16)
+    return value - (1 << 64) if value >> 63 else value
+
+
+def event(row: dict[str, Any]) -> tuple[Any, ...]:
+    """A row of `streaming.events` in the order of `EVENT`."""
+    return (
+        to_uuid(row["id"]), row["name"], iso(row["occurred_at"]), iso(received_at(row["id"])), hexadecimal(row["install_id"]),
+        hexadecimal(row["session"]), row["target_type"], row["target_id"], _OUTCOMES[row["outcome"]], row["duration_us"], row["error_type"],
+        row["error_message"], bool(row["skewed"]), *_context(row), None if row["properties"] is None else msgspec.Raw(row["properties"].encode()),
+    )  # fmt: skip
+
+
+def install(row: dict[str, Any]) -> tuple[Any, ...]:
+    """A row of `streaming.installs` in the order of `INSTALL`."""
+    return (hexadecimal(row["id"]), iso(row["first_seen"]), iso(row["last_seen"]), *_context(row))
+
+
+def _context(row: dict[str, Any]) -> tuple[Any, ...]:
+    said = (row["reason"], row["dialect"], row["os"], row["arch"], row["runtime"], row["version"], row["package_manager"])
+    return (_ENVIRONMENTS[row["environment"]], *(text or None for text in said))
+
+
+_WORDS: dict[str, Callable[[Any], Any]] = {
+    "day": lambda day: iso(day * DAY)[:10],
+    "hour": lambda hour: iso(hour * HOUR),
+    "environment": _ENVIRONMENTS.__getitem__,
+    "install_id": hexadecimal,
+}
+
+
+def _sums(name: str, about: str) -> Exported:
+    columns = SUMS[name].columns
+    words = [(column, _WORDS.get(column)) for column in columns]
+
+    def row(found: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(found[column] if word is None else word(found[column]) for column, word in words)
+
+    shown = tuple(_RENAMED.get(column, column) for column in columns)
+    return Exported(name, about, shown, lambda store, project, span: streaming.sums(store, name, project, span), row)
+
+
+EXPORTED = {
+    exported.name: exported
+    for exported in (
+        Exported("events", "Raw events, as far as retention has left them.", EVENT, streaming.events, event),
+        Exported("installs", "Installs, with when they were first and last seen.", INSTALL, streaming.installs, install),
+        _sums("activity", "Which install was active on which day."),
+        _sums("hourly", "Events by hour and name."),
+        _sums("hourly-durations", "Durations by hour and name, in buckets of an HDR histogram."),
+        _sums("dimensions", "Events by day, name and the values of a dimension."),
+        _sums("target-days", "Events by day and target."),
+        _sums("target-durations", "Durations by day and target, in buckets."),
+        _sums("target-totals", "Events by target, ever."),
+        _sums("errors", "Events by day and type of error."),
+        _sums("ledger", "What was stored, and what was not and why, by day."),
+    )
+}

@@ -1,0 +1,293 @@
+"""The commands: `footfall export`, `footfall import`, `footfall install show` and `footfall install erase`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+import rich_click as click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from server.dialects.reading import timestamp
+from server.ingest.privacy import Privacy
+from server.problems import Invalid
+from server.settings import Settings, SettingsError, load
+from server.storage import erasure
+from server.storage.engine import Store, StoreError, open_store, server_secret
+from server.storage.imports import ImportStore
+from server.storage.projects import DEFAULT, LiveProject, ProjectError, Projects, ensure_default
+from server.storage.streaming import Span, id_bounds
+from server.transfer import installs
+from server.transfer.columns import EXPORTED, from_hexadecimal
+from server.transfer.export import encoder_for, export
+from server.transfer.formats import FORMATS, FormatError
+from server.transfer.importing import FORMS, Importer, Summary
+from server.transfer.sources import Source, SourceError
+
+T = TypeVar("T")
+
+# Everything but an export itself goes to standard error: the export may be on its way into a pipe.
+err = Console(stderr=True, highlight=False)
+_SUFFIXES = {".csv": "csv", ".parquet": "parquet"}
+_PROJECT = click.option("--project", "slug", default=DEFAULT, show_default=True, metavar="SLUG", help="The project whose data it is.")
+
+
+class Opened(msgspec.Struct):
+    """What a command works on."""
+
+    settings: Settings
+    store: Store
+    project: LiveProject
+
+    def privacy(self) -> Privacy:
+        return Privacy(server_secret(self.settings))
+
+
+@contextlib.asynccontextmanager
+async def _opened(settings: Settings, slug: str) -> AsyncIterator[Opened]:
+    store = await open_store(settings, progress=err.print)
+    try:
+        await ensure_default()
+        projects = Projects(max_targets=settings.max_targets, public=settings.public)
+        await projects.refresh()
+        project = next((each for each in projects.all() if each.slug == slug), None)
+        if project is None:
+            raise ProjectError(f"there is no project {slug}; `footfall project list` shows them all")
+        yield Opened(settings, store, project)
+    finally:
+        await store.close()
+
+
+def _run(slug: str, work: Callable[[Opened], Awaitable[T]]) -> T:
+    """Run something on the opened store; what goes wrong is said in one line."""
+
+    async def run() -> T:
+        async with _opened(load(os.environ), slug) as opened:
+            return await work(opened)
+
+    try:
+        return asyncio.run(run())
+    except (StoreError, ProjectError, SettingsError, SourceError, FormatError) as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read the export has seen enough. Python would complain once more when it flushes standard output at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'the file'}: {error.strerror}")
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"[red]✗[/red] {escape(message)}", soft_wrap=True)
+    sys.exit(1)
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+class _Time(click.ParamType[int]):
+    """A time in ISO 8601, or a day, as epoch milliseconds."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return max(0, timestamp(str(value)) or 0)
+        except Invalid:
+            self.fail("wants a time such as 2026-11-01 or 2026-11-01T12:00:00Z", param, ctx)
+
+
+@click.command(name="export")
+@click.argument("what", type=click.Choice(list(EXPORTED)), metavar="WHAT")
+@_PROJECT
+@click.option("--from", "first", type=_Time(), help="From this time on; a day begins at midnight in UTC.")
+@click.option("--to", "end", type=_Time(), help="Before this time.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="By the name of the file where it is left out, else jsonl.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("-"), help="The file; - is standard output.")
+def export_command(what: str, slug: str, first: int | None, end: int | None, form: str | None, output: Path) -> None:
+    """Write events, installs or counts to a file, while the server runs or not.
+
+    WHAT is one of events, installs, activity, hourly, hourly-durations, dimensions, target-days, target-durations, target-totals, errors, ledger.
+
+    Installs and sessions are hashes, times are in UTC. In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe;
+    `footfall import` takes it off again.
+    """
+    chosen = form or _SUFFIXES.get(output.suffix.lower(), "jsonl")
+    span = Span(first if first is not None else 0, end if end is not None else Span().end)
+    written = _run(slug, lambda opened: _export(opened, what, span, chosen, output))
+    err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
+
+
+async def _export(opened: Opened, what: str, span: Span, form: str, output: Path) -> int:
+    encoder = encoder_for(what, form)
+    low, high = await id_bounds(opened.store, span) if what == "events" else (0, 0)
+    written = 0
+    with _bar() as bar:
+        task = bar.add_task(f"exporting {what}", total=(high - low + 1) if high else None, rows=0)
+
+        def progress(rows: int, last: int) -> None:
+            nonlocal written
+            written = rows
+            bar.update(task, completed=max(0, last - low) if high else rows, rows=rows)
+
+        with _written(output) as file:
+            async for part in export(opened.store, what, opened.project.id, span, encoder, progress=progress):
+                file.write(part)
+        bar.update(task, total=1, completed=1, rows=written)
+    return written
+
+
+@contextlib.contextmanager
+def _written(output: Path) -> Any:
+    """The file to write. It appears under its name when it is whole."""
+    if str(output) == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    draft = output.with_name(f".{output.name}.part")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            yield file
+        draft.replace(output)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@click.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_PROJECT
+@click.option("--format", "form", type=click.Choice(["auto", *FORMS]), default="auto", show_default=True)
+def import_command(file: Path, slug: str, form: str) -> None:
+    """Read events, installs or counts from a file into a project, while the server runs or not.
+
+    Taken are exports of events or installs by `footfall export`, the key-value dump of a downloads collector (`dl:PACK:DATE` and
+    `dl:PACK:total`, as JSON or as lines), and PostHog's export of events; also compressed with gzip.
+
+    A file may be imported twice, and an import that was interrupted may be started again: each row counts once. Events keep their times; those
+    older than the project's retention leave their counts and then go. A dump of downloads that is newer than the last one adds the difference.
+
+    Do not import an export into the server that it came from after retention has deleted its events there: what they counted is still counted.
+    """
+    summary = _run(slug, lambda opened: _import(opened, file, None if form == "auto" else form))
+    for line in _said(summary):
+        err.print(line, soft_wrap=True, markup=False)
+    err.print(f"[green]✓[/green] {summary.rows:,} rows read")
+
+
+async def _import(opened: Opened, file: Path, form: str | None) -> Summary:
+    importer = Importer(ImportStore(opened.store), opened.privacy(), opened.project)
+    with Source(file) as source, _bar() as bar:
+        task = bar.add_task(f"importing {file.name}", total=max(1, source.size), rows=0)
+        summary = await importer.run(source, form, progress=lambda so_far: bar.update(task, completed=source.done, rows=so_far.rows))
+        bar.update(task, completed=max(1, source.size))
+    return summary
+
+
+def _said(summary: Summary) -> list[str]:
+    lines = [
+        f"  {count:,} {what}"
+        for count, what in (
+            (summary.stored, "events imported"),
+            (summary.duplicates, "events were there already"),
+            (summary.installs, "installs"),
+            (summary.counts, "counts of packs"),
+        )
+        if count
+    ]
+    lines += [f"  {count:,} {name} passed over: PostHog's own" for name, count in summary.skipped.most_common()]
+    if summary.bad:
+        lines += [f"  {summary.bad:,} rows could not be used", *(f"    {named}" for named in summary.named)]
+    return lines
+
+
+@click.group(name="install")
+def install_group() -> None:
+    """Installs: what is held of one, and its erasure."""
+
+
+_RAW = click.argument("raw_id", required=False)
+_HASH = click.option("--hash", "hash_", metavar="HEX", help="The install's hash, as exports have it, where nobody knows the id.")
+
+
+@install_group.command(name="show")
+@_RAW
+@_HASH
+@_PROJECT
+@click.option(
+    "--events", "most", type=click.IntRange(1), default=installs.PAGE, show_default=True, help="So many events at most, oldest first."
+)
+def install_show(raw_id: str | None, hash_: str | None, slug: str, most: int) -> None:
+    """Show all that is held of an install, as JSON. RAW_ID is the id that its client sends; - reads it from standard input."""
+
+    async def work(opened: Opened) -> installs.InstallHeld | None:
+        return await installs.show(opened.store, opened.project.id, _number(opened, raw_id, hash_), most=most)
+
+    held = _run(slug, work)
+    if held is None:
+        _fail(f"nothing is held of this install in {slug}")
+    click.echo(msgspec.json.format(msgspec.json.encode(held), indent=2).decode())
+
+
+@install_group.command(name="erase")
+@_RAW
+@_HASH
+@_PROJECT
+@click.option("--rewrite", is_flag=True, help="Write the store's file anew afterwards, so that not even its unused bytes hold a trace.")
+def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: bool) -> None:
+    """Erase an install: its events, its days of activity, its row. Counts stay, and nothing in them leads to an install.
+
+    How many installs were active on a day is counted from their days of activity: those numbers drop by one. Backups and exports made before
+    hold the install until they are deleted.
+
+    What is deleted is overwritten, in the file and in its log. Copies that SQLite left when it once moved rows between pages can remain in unused
+    bytes, out of reach of any question, until it uses those bytes again; --rewrite removes them at once. It takes as much room as the store has
+    and some seconds for each gigabyte, in which nothing else can be written.
+
+    RAW_ID is the id that its client sends; - reads it from standard input.
+    """
+
+    async def work(opened: Opened) -> installs.InstallErased | None:
+        erased = await installs.erase(opened.store, opened.project.id, _number(opened, raw_id, hash_))
+        if erased is not None and rewrite:
+            erased.purged = await erasure.rewrite(opened.store)
+        return erased
+
+    erased = _run(slug, work)
+    if erased is None:
+        _fail(f"nothing is held of this install in {slug}")
+    err.print(f"[green]✓[/green] erased: {erased.events:,} events, {erased.days:,} days of activity, {erased.errors:,} days with an error")
+    if not erased.purged:
+        err.print("[yellow]![/yellow] the store was busy: older copies go from its log with the next checkpoint, or when the server stops")
+
+
+def _number(opened: Opened, raw_id: str | None, hash_: str | None) -> int:
+    if (raw_id is None) == (hash_ is None):
+        raise ProjectError("an install is named by its id, or by --hash")
+    if hash_ is not None:
+        try:
+            return from_hexadecimal(hash_.strip().lower())
+        except ValueError:
+            raise ProjectError("--hash wants 16 hexadecimal digits, as exports have them") from None
+    assert raw_id is not None
+    return opened.privacy().install(opened.project.id, sys.stdin.readline().strip() if raw_id == "-" else raw_id)
+
+
+COMMANDS: tuple[click.Command, ...] = (export_command, import_command, install_group)

@@ -1,0 +1,162 @@
+"""Rows of a previous export of Footfall's: to events with the hashes, the times and the words that they had, and to installs.
+
+What is hashed stays as it is. An install is recognised again only by a server with the same secret under a project of the same number, since
+both are in the hash; elsewhere the history is right, but the install is another one when it comes next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from server.dialects.document import load
+from server.dialects.reading import Id, Label, Name, convert, timestamp
+from server.event import ENVIRONMENTS, Context, Event, FieldError, Incoming, Install, Outcome
+from server.event_id import first_id, from_uuid, received_at
+from server.ingest.privacy import Privacy
+from server.problems import Invalid
+from server.storage.projects import LiveProject
+from server.storage.streaming import AHEAD
+from server.transfer.columns import from_hexadecimal
+
+OLDEST = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; before that, a clock was never set
+
+
+class _Where(msgspec.Struct, kw_only=True):
+    environment: Literal["unknown", "person", "ci", "container", "development", "test"] = "unknown"
+    environment_reason: Label | None = None
+    dialect: Label | None = None
+    os: Label | None = None
+    arch: Label | None = None
+    runtime: Label | None = None
+    version: Label | None = None
+    package_manager: Label | None = None
+
+    def context(self) -> Context:
+        return Context(
+            ENVIRONMENTS[self.environment], self.environment_reason or "", self.dialect or "",
+            self.os, self.arch, self.runtime, self.version, self.package_manager,
+        )  # fmt: skip
+
+
+class _Event(_Where, kw_only=True):
+    id: str
+    name: Name
+    occurred_at: str
+    install: str | None = None
+    session: str | None = None
+    target_type: Id | None = None
+    target_id: Id | None = None
+    outcome: Literal["success", "failure"] | None = None
+    duration_us: int | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    skewed: bool | None = None
+    properties: dict[str, Any] | str | None = None
+
+
+class _Install(_Where, kw_only=True):
+    install: str
+    first_seen: str
+    last_seen: str
+
+
+class Report(NamedTuple):
+    """An install of an export."""
+
+    install: Install
+
+
+_OUTCOMES = {None: Outcome.NONE, "success": Outcome.SUCCESS, "failure": Outcome.FAILURE}
+_WHOLE, _TRUTHS = ("duration_us",), {"true": True, "false": False}
+
+
+def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
+    """An event. Its mark is its key, its id the one that it had. Raises Invalid."""
+    said = convert(_typed(document), _Event)
+    try:
+        id_ = from_uuid(said.id)
+    except ValueError:
+        raise _wrong("id", "must be the id of an event, as an export has it") from None
+    occurred_at = _time(said.occurred_at, "occurred_at", now)
+    if said.duration_us is not None and said.duration_us < 0:
+        raise _wrong("duration_us", "must be at least 0")
+    incoming = Incoming(
+        name=said.name,
+        target=None if said.target_type is None or said.target_id is None else (said.target_type, said.target_id),
+        outcome=_OUTCOMES[said.outcome],
+        duration_us=said.duration_us,
+        error_type=said.error_type,
+        error_message=said.error_message,
+        context=said.context(),
+        properties=_properties(said.properties),
+    )
+    if received_at(id_) > now + AHEAD:
+        id_ = first_id(occurred_at) | (id_ & 0x3F_FFFF)
+    # Scrubbing once more changes nothing in what was scrubbed; but a file can be edited.
+    event = privacy.event(incoming, id=id_, project=project.id, dialect="", received_at=occurred_at, picked=project.picked)
+    return msgspec.structs.replace(
+        event,
+        occurred_at=occurred_at,
+        skewed=bool(said.skewed),
+        install=_hash(said.install, "install"),
+        session=_hash(said.session, "session"),
+        mark=key("footfall", said.id.lower()),
+    )
+
+
+def install(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Report:
+    """An install. Raises Invalid."""
+    said = convert(document, _Install)
+    first, last = _time(said.first_seen, "first_seen", now), _time(said.last_seen, "last_seen", now)
+    incoming = Incoming(name="-", context=said.context())
+    scrubbed = privacy.event(incoming, id=0, project=project.id, dialect="", received_at=now, picked=()).context
+    number = _hash(said.install, "install")
+    assert number is not None
+    return Report(Install(id=number, project=project.id, first_seen=min(first, last), last_seen=max(first, last), context=scrubbed))
+
+
+def key(*parts: str) -> int:
+    """The key of an imported event: 64 bits of a hash. Of n events two are taken for one with a probability of about n²/2⁶⁵."""
+    return int.from_bytes(hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)
+
+
+def _typed(document: Any) -> Any:
+    """A row of CSV, in which everything is text, with the types that its columns have."""
+    if not isinstance(document, dict):
+        return document
+    typed = dict(document)
+    for name in _WHOLE:
+        value = typed.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
+            typed[name] = int(value)
+    if isinstance(typed.get("skewed"), str):
+        typed["skewed"] = _TRUTHS.get(typed["skewed"], typed["skewed"])
+    return typed
+
+
+def _properties(said: dict[str, Any] | str | None) -> dict[str, Any]:
+    found = load(said.encode("utf-8", "surrogatepass")) if isinstance(said, str) else said
+    if found is not None and not isinstance(found, dict):
+        raise _wrong("properties", "expected an object")
+    return found or {}
+
+
+def _time(text: str, path: str, now: int) -> int:
+    at = timestamp(text, path)
+    if at is None or at < OLDEST:
+        raise _wrong(path, "must not be before the year 2000")
+    return min(at, now + AHEAD)
+
+
+def _hash(text: str | None, path: str) -> int | None:
+    try:
+        return None if text is None else from_hexadecimal(text)
+    except ValueError:
+        raise _wrong(path, "must be 16 hexadecimal digits, as an export has it") from None
+
+
+def _wrong(path: str, message: str) -> Invalid:
+    return Invalid(FieldError(path, message))

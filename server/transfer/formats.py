@@ -1,0 +1,177 @@
+"""CSV, JSON lines and Parquet: rows to bytes, a chunk at a time, and never more than a chunk in memory.
+
+A CSV is opened with a spreadsheet, and a cell that begins with = + - @ is a formula there, whoever wrote it. Such text gets an apostrophe
+before it, as text that begins with an apostrophe does, so that `harmless` can be undone without a doubt (`as_written`); an import does so.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+ROW_GROUP = 20_000  # rows of Parquet that are kept until they are written together
+# What spreadsheets take for the beginning of a formula: the four signs, their full-width forms, and the blanks that some pass over first.
+_FORMULA = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001
+_ESCAPED = (*_FORMULA, "'")
+
+
+class FormatError(ValueError):
+    """A format cannot be written or read here. The message is for the operator."""
+
+
+class Encoder(Protocol):
+    """Makes bytes of rows. `start` comes first and `end` last."""
+
+    def start(self) -> bytes: ...
+
+    def rows(self, rows: Iterable[Sequence[Any]]) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    name: str
+    media_type: str
+    encoder: Any
+
+
+class Csv:
+    """RFC 4180 with a header, in UTF-8. What is missing is empty; properties are JSON."""
+
+    def __init__(self, columns: Sequence[str], kinds: Sequence[type]) -> None:
+        self._columns = columns
+        self._text = io.StringIO(newline="")
+        self._writer = csv.writer(self._text)
+
+    def start(self) -> bytes:
+        return self.rows([self._columns])
+
+    def rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
+        self._writer.writerows([_cell(value) for value in row] for row in rows)
+        written = self._text.getvalue()
+        self._text.seek(0)
+        self._text.truncate()
+        return written.encode()
+
+    def end(self) -> bytes:
+        return b""
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, msgspec.Raw):
+        return harmless(bytes(value).decode())
+    return "" if value is None else str(value).lower()
+
+
+def harmless(text: str) -> str:
+    """Text as a cell that no spreadsheet computes."""
+    return f"'{text}" if text.startswith(_ESCAPED) else text
+
+
+def as_written(cell: str) -> str:
+    """The text that `harmless` made a cell of."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_ESCAPED) else cell
+
+
+class JsonLines:
+    """One JSON object a line, in UTF-8. What is missing is null; properties are an object."""
+
+    def __init__(self, columns: Sequence[str], kinds: Sequence[type]) -> None:
+        self._columns = columns
+        self._encoder = msgspec.json.Encoder()
+
+    def start(self) -> bytes:
+        return b""
+
+    def rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
+        return self._encoder.encode_lines(dict(zip(self._columns, row, strict=True)) for row in rows)
+
+    def end(self) -> bytes:
+        return b""
+
+
+class Parquet:
+    """Apache Parquet, compressed with Zstandard. Properties are JSON text."""
+
+    def __init__(self, columns: Sequence[str], kinds: Sequence[type]) -> None:
+        arrow, parquet = arrow_modules()
+        types = {int: arrow.int64(), float: arrow.float64(), bool: arrow.bool_()}
+        self._arrow = arrow
+        self._schema = arrow.schema([(column, types.get(kind, arrow.string())) for column, kind in zip(columns, kinds, strict=True)])
+        self._sink = _Sink()
+        self._writer = parquet.ParquetWriter(self._sink, self._schema, compression="zstd")
+        self._waiting: list[Sequence[Any]] = []
+
+    def start(self) -> bytes:
+        return self._sink.take()
+
+    def rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
+        self._waiting.extend(tuple(bytes(value).decode() if isinstance(value, msgspec.Raw) else value for value in row) for row in rows)
+        if len(self._waiting) >= ROW_GROUP:
+            self._write()
+        return self._sink.take()
+
+    def end(self) -> bytes:
+        self._write()
+        self._writer.close()
+        return self._sink.take()
+
+    def _write(self) -> None:
+        if self._waiting:
+            columns = zip(*self._waiting, strict=True)
+            arrays = [self._arrow.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
+            self._writer.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+            self._waiting = []
+
+
+class _Sink(io.RawIOBase):
+    """A file that can only be written at its end, which is all that Parquet wants."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._length = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        part = bytes(data)
+        self._parts.append(part)
+        self._length += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return self._length
+
+    def take(self) -> bytes:
+        """What was written since it was last asked."""
+        taken = b"".join(self._parts)
+        self._parts.clear()
+        return taken
+
+
+def arrow_modules() -> tuple[Any, Any]:
+    """pyarrow and pyarrow.parquet. FormatError where they are not installed: few want them, and they are as large as all else together."""
+    try:
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise FormatError("Parquet needs pyarrow, which is not installed: pip install 'footfall[parquet]'") from None
+
+
+FORMATS = {
+    each.name: each
+    for each in (
+        Format("csv", "text/csv", Csv),
+        Format("jsonl", "application/x-ndjson", JsonLines),
+        Format("parquet", "application/vnd.apache.parquet", Parquet),
+    )
+}

@@ -1,0 +1,201 @@
+"""Exports for whoever brings a key with the scope `read`; and their own data, shown or erased, for whoever holds an install's id."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from litestar import Response, delete, get
+from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Stream
+
+from server.dialects.reading import timestamp
+from server.event import FieldError
+from server.event_id import from_uuid
+from server.ingest.gate import Caller
+from server.problems import BadQuery, Invalid, NotFound
+from server.public.access import AnyRequest, named, readable
+from server.public.query import choice, parameter, whole, word
+from server.storage.projects import LiveProject
+from server.storage.streaming import Span
+from server.transfer import installs
+from server.transfer.columns import EXPORTED
+from server.transfer.export import encoder_for, export
+from server.transfer.formats import FORMATS, FormatError
+from server.transfer.installs import MOST_A_PAGE, PAGE, InstallErased, InstallHeld
+
+LONGEST_ID = 200
+_NO_STORE = {"Cache-Control": "no-store"}
+_HASH = "9f86d081884c7d65"
+_WHERE = {
+    "environment": "person", "environment_reason": None, "dialect": "native", "os": "linux", "arch": "x64", "runtime": None, "version": "1.2.0",
+    "package_manager": None,
+}  # fmt: skip
+_HELD = InstallHeld(
+    install={"install": _HASH, "first_seen": "2026-11-01T10:00:00.000Z", "last_seen": "2026-11-20T18:30:00.000Z", **_WHERE},
+    days=[{"day": "2026-11-20", "environment": "person", "version": "1.2.0"}],
+    errors=[],
+    total_events=0,
+    events=[],
+    next=None,
+)
+_ERASED = InstallErased(events=12, days=3, errors=1, purged=True)
+_UNKNOWN = ResponseSpec(None, generate_examples=False, description="Nothing is held of this install.")
+_LIMITED = ResponseSpec(None, generate_examples=False, description="Too many requests from one address.")
+_REFUSED = {404: _UNKNOWN, 429: _LIMITED}
+_SHOWN = {
+    200: ResponseSpec(InstallHeld, generate_examples=False, description="All that is held.", examples=[Example(value=_HELD)]),
+    **_REFUSED,
+}
+_GONE = {
+    200: ResponseSpec(InstallErased, generate_examples=False, description="It is gone.", examples=[Example(value=_ERASED)]),
+    **_REFUSED,
+}
+_EXPORT = {
+    200: ResponseSpec(
+        bytes,
+        generate_examples=False,
+        description="The file, as a stream: text/csv, application/x-ndjson or Parquet.",
+        media_type="text/csv",
+    )
+}
+_FORMAT = parameter("The format of the file", enum=list(FORMATS), default="jsonl")
+_TIME = {"maxLength": 40, "example": "2026-11-01T00:00:00Z"}
+_FROM = QueryParameter(name="from", description="From this time on, in ISO 8601", required=False, schema_extra=_TIME)
+_TO = QueryParameter(description="Before this time, in ISO 8601", required=False, schema_extra=_TIME)
+_ID = parameter("The id that the install sends", required=True, minLength=1, maxLength=LONGEST_ID, example="9f0e8a2d6f1b7c34")
+_UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+_AFTER = parameter("The `next` of the page before", pattern=_UUID)
+_LIMIT = parameter("Events on a page", type="integer", minimum=1, maximum=MOST_A_PAGE, default=PAGE)
+
+
+@get(
+    "/v1/export/{what:str}",
+    summary="Export events, installs or counts",
+    tags=["Reading"],
+    responses=_EXPORT,
+    security=[{"bearer": []}, {"key": []}],
+)
+async def export_what(
+    request: AnyRequest,
+    state: State,
+    what: FromPath[str],
+    format: Annotated[str, _FORMAT] = "",  # noqa: A002 - it is the parameter's name
+    from_: Annotated[str, _FROM] = "",
+    to: Annotated[str, _TO] = "",
+) -> Stream:
+    """As CSV, JSON lines or Parquet, streamed. Always wants a key with the scope `read`. Installs are hashes; times are in UTC."""
+    project = await readable(request, state.projects, "export")  # which no setting makes public
+    if what not in EXPORTED:
+        raise NotFound(f"What can be exported is {', '.join(EXPORTED)}.")
+    form = choice("format", format, "jsonl", FORMATS)
+    span = Span(_time("from", from_, 0), _time("to", to, Span().end))
+    try:
+        encoder = encoder_for(what, form)
+    except FormatError as error:
+        raise BadQuery(FieldError("format", str(error))) from None
+    return Stream(
+        export(state.store, what, project.id, span, encoder),
+        media_type=FORMATS[form].media_type,
+        headers={
+            **_NO_STORE,
+            "Content-Disposition": f'attachment; filename="{project.slug}-{what}.{form}"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _time(name: str, text: str, default: int) -> int:
+    if not text:
+        return default
+    try:
+        return max(0, timestamp(text.replace(" ", "+"), name) or 0)  # a plus that was not escaped
+    except Invalid as error:
+        raise BadQuery(*error.errors) from None
+
+
+@get("/v1/installs/{installation_id:path}", summary="What is held of an install", tags=["Installs"], responses=_SHOWN)
+async def show_install(
+    request: AnyRequest,
+    state: State,
+    installation_id: FromPath[str],
+    after: Annotated[str, _AFTER] = "",
+    limit: Annotated[str, _LIMIT] = "",
+) -> Response[InstallHeld]:
+    """For whoever knows its id, which is all the proof that there is: the server keeps only a hash of it. Counts against the rate limit."""
+    return await _show(request, state, installation_id.removeprefix("/"), after, limit)
+
+
+@get("/v1/install", summary="The same, with the id as a parameter", tags=["Installs"], responses=_SHOWN)
+async def show_install_by_id(
+    request: AnyRequest,
+    state: State,
+    id: Annotated[str, _ID] = "",  # noqa: A002 - it is the parameter's name
+    after: Annotated[str, _AFTER] = "",
+    limit: Annotated[str, _LIMIT] = "",
+) -> Response[InstallHeld]:
+    """For ids that a path cannot hold, such as those with doubled slashes."""
+    return await _show(request, state, id, after, limit)
+
+
+@delete("/v1/installs/{installation_id:path}", status_code=200, summary="Erase an install", tags=["Installs"], responses=_GONE)
+async def erase_install(request: AnyRequest, state: State, installation_id: FromPath[str]) -> Response[InstallErased]:
+    """Its events, its days of activity and its row, at once and for good. Counts stay, and nothing in them leads to an install.
+
+    Ask the client to stop first: what it sends afterwards is kept again. Backups made before hold it until they are deleted.
+    """
+    return await _erase(request, state, installation_id.removeprefix("/"))
+
+
+@delete("/v1/install", status_code=200, summary="The same, with the id as a parameter", tags=["Installs"], responses=_GONE)
+async def erase_install_by_id(request: AnyRequest, state: State, id: Annotated[str, _ID] = "") -> Response[InstallErased]:  # noqa: A002
+    """For ids that a path cannot hold."""
+    return await _erase(request, state, id)
+
+
+async def _show(request: AnyRequest, state: State, raw: str, after: str, limit: str) -> Response[InstallHeld]:
+    project, install = await _install(request, state, raw)
+    page = whole("limit", limit, PAGE, 1, MOST_A_PAGE)
+    found = await installs.show(state.store, project.id, install, after=_after(after), most=page)
+    if found is None:
+        raise _unknown()
+    return Response(found, headers=_NO_STORE)
+
+
+async def _erase(request: AnyRequest, state: State, raw: str) -> Response[InstallErased]:
+    project, install = await _install(request, state, raw)
+    erased = await installs.erase(state.store, project.id, install)
+    if erased is None:
+        raise _unknown()
+    return Response(erased, headers=_NO_STORE)
+
+
+async def _install(request: AnyRequest, state: State, raw: str) -> tuple[LiveProject, int]:
+    """The project and the hash of an id. Counts as one request of this address, so that nobody tries ids by the million. Raises Limited."""
+    if len(raw) > LONGEST_ID:
+        raise _unknown()
+    project = await named(request, state.projects)
+    peer = request.client.host if request.client else ""
+    address = state.gate.address(peer, dict(request.scope["headers"]))
+    await state.gate.count_request(Caller(project, None, address))
+    return project, state.privacy.install(project.id, word("id", raw, most=LONGEST_ID))
+
+
+def _after(text: str) -> int:
+    """The id behind a page's `next`, -1 for the first page. Raises BadQuery, or NotFound for a UUID that is no event's."""
+    if text and not re.fullmatch(_UUID, text):
+        raise BadQuery(FieldError("after", "must be the `next` of a page before"))
+    try:
+        return from_uuid(text) if text else -1
+    except ValueError:
+        raise NotFound("There is no such page.") from None
+
+
+def _unknown() -> NotFound:
+    return NotFound("Nothing is held of this install in this project.")
+
+
+HANDLERS = (export_what, show_install, show_install_by_id, erase_install, erase_install_by_id)

@@ -1,0 +1,74 @@
+"""What is held of one install, as its owner gets to see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from server.dialects.reading import iso
+from server.event import DAY, Environment
+from server.event_id import to_uuid
+from server.storage import erasure
+from server.storage.engine import Store
+from server.transfer import columns
+
+PAGE = 100
+MOST_A_PAGE = 1_000
+
+
+class InstallHeld(msgspec.Struct, kw_only=True):
+    """Everything that is held of an install. `install`, `days`, `errors` and `events` are rows as in the exports of these names.
+
+    `events` is one page of `total_events`, oldest arrival first; `next` is where the next page begins, null on the last.
+    """
+
+    install: dict[str, Any] | None
+    days: list[dict[str, Any]]
+    errors: list[dict[str, Any]]
+    total_events: int
+    events: list[dict[str, Any]]
+    next: str | None
+
+
+class InstallErased(msgspec.Struct, kw_only=True):
+    """How many events, days of activity and days with an error were erased. `purged`: the store's log is empty, too."""
+
+    events: int
+    days: int
+    errors: int
+    purged: bool
+
+
+async def show(store: Store, project: int, install: int, *, after: int = -1, most: int = PAGE) -> InstallHeld | None:
+    """What is held of an install, None for nothing. `after` is the id of the last event of the page before."""
+    held = await erasure.held(store, project, install)
+    if not held:
+        return None
+    rows = await erasure.events_of(store, project, install, after, most + 1)
+    shown = rows[:most]
+    return InstallHeld(
+        install=held.install and dict(zip(columns.INSTALL, columns.install(held.install), strict=True)),
+        days=[_day(row) for row in held.activity],
+        errors=[_day(row) for row in held.errors],
+        total_events=held.events,
+        events=[dict(zip(columns.EVENT, columns.event(row), strict=True)) for row in shown],
+        next=to_uuid(shown[-1]["id"]) if len(rows) > most else None,
+    )
+
+
+async def erase(store: Store, project: int, install: int) -> InstallErased | None:
+    """Erase an install; None where nothing was held of it."""
+    erased = await erasure.erase(store, project, install)
+    if not erased.known:
+        return None
+    return InstallErased(events=erased.events, days=erased.days, errors=erased.errors, purged=erased.purged)
+
+
+def _day(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **row,
+        "day": iso(row["day"] * DAY)[:10],
+        "environment": Environment(row["environment"]).word,
+        "version": row["version"] or None,
+    }

@@ -1,0 +1,116 @@
+"""PostHog's event export: one JSON object for each event, with `event`, `distinct_id`, `timestamp`, `uuid` and `properties`.
+
+Events whose name begins with `$` are PostHog's own (identify, flags, exceptions with source code in them, page views) and are passed over, and
+counted. So are, silently, properties that begin with `$`: what they say of the machine is read first. PostHog has no field for the version of
+the tool: the first of `VERSIONS` that an event has is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+from server.dialects.document import load
+from server.dialects.reading import Id, Name, Timestamp, arch_name, bounded, convert, environment, os_name, text, timestamp
+from server.event import Context, Event, FieldError, Incoming
+from server.event_id import EPOCH, first_id
+from server.ingest.privacy import Privacy
+from server.problems import Invalid
+from server.storage.projects import LiveProject
+from server.transfer.footfall import OLDEST, key
+
+DIALECT = "posthog"
+VERSIONS = ("$app_version", "app_version", "version", "cli_version", "package_version", "gx_version")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+
+
+class Skipped(Exception):
+    """An event of PostHog's own. `name` is its name where that is one of PostHog's, else `$…`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+OWN = frozenset({
+    "$identify", "$set", "$set_once", "$groupidentify", "$create_alias", "$merge_dangerously", "$exception", "$feature_flag_called", "$pageview",
+    "$pageleave", "$screen", "$autocapture", "$rageclick", "$opt_in", "$web_vitals", "$ai_generation", "$ai_trace", "$ai_span",
+})  # fmt: skip
+
+
+class _Event(msgspec.Struct, kw_only=True):
+    event: Name
+    distinct_id: Id
+    timestamp: Timestamp
+    uuid: Id | None = None
+    properties: dict[str, Any] | str | None = None
+    session_id: str | None = None
+
+
+def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
+    """An event, hashed and scrubbed as if it had been sent here. Raises Invalid, or Skipped for PostHog's own."""
+    said = convert(document, _Event)
+    if said.event.startswith("$"):
+        raise Skipped(said.event if said.event in OWN else "$…")
+    properties = _properties(said.properties)
+    at = _time(said.timestamp, now)
+    incoming = Incoming(
+        name=said.event,
+        install=None if _made_up(said.distinct_id, properties) else said.distinct_id,
+        occurred_at=at,
+        session=text(properties.get("$session_id") or said.session_id, 200),
+        context=_context(properties),
+        properties=bounded({name: value for name, value in properties.items() if not name.startswith("$")}),
+        id=said.uuid,
+    )
+    mark = _mark(said, document)
+    # The id carries the time of the event for that of its arrival, which nobody knows; the low bits keep apart those of one millisecond.
+    id_ = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
+    kept = privacy.event(incoming, id=id_, project=project.id, dialect=DIALECT, received_at=at, picked=project.picked)
+    return msgspec.structs.replace(kept, mark=mark)
+
+
+def _mark(said: _Event, document: Any) -> int:
+    """What the event is known by: its uuid, else all of it. Old clients sent no uuid; PostHog's own exports always have one."""
+    if said.uuid is not None:
+        return key(DIALECT, said.uuid.lower())
+    return key(DIALECT, "", json.dumps(document, sort_keys=True))
+
+
+def _time(said: str | float, now: int) -> int:
+    at = timestamp(said)
+    if at is None or at < OLDEST:
+        raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
+    return min(at, now)
+
+
+def _properties(said: dict[str, Any] | str | None) -> dict[str, Any]:
+    # In exports of its tables the properties are JSON in a string.
+    found = load(said.encode("utf-8", "surrogatepass")) if isinstance(said, str) and said else said
+    if found and not isinstance(found, dict):
+        raise Invalid(FieldError("properties", "expected an object"))
+    return found or {}
+
+
+def _made_up(distinct_id: str, properties: dict[str, Any]) -> bool:
+    """Whether the id was made for this one event: without one, PostHog's client for Python takes a new UUID each time, and says so."""
+    return properties.get("$process_person_profile") is False and _UUID(distinct_id) is not None
+
+
+def _context(properties: dict[str, Any]) -> Context:
+    where, reason = environment(properties)
+    version = next((found for name in VERSIONS if (found := text(properties.get(name)))), None)
+    return Context(
+        where, reason, DIALECT, os_name(properties.get("$os")), arch_name(properties.get("$arch")), _runtime(properties), version
+    )
+
+
+def _runtime(properties: dict[str, Any]) -> str | None:
+    python = text(properties.get("$python_version"))
+    if python is not None:
+        return text(f"{(text(properties.get('$python_runtime')) or 'python').lower()} {python}")
+    library, version = text(properties.get("$lib")), text(properties.get("$lib_version"))
+    return library and text(f"{library} {version or ''}")

@@ -1,0 +1,258 @@
+"""Files to rows. A row is a document with its place in the file, or the reason why it cannot be read; memory holds a few rows, never a file.
+
+Read are JSON lines, a JSON array, one JSON object as its pairs, CSV with a header, lines of `key value`, and Parquet; the text ones also
+compressed with gzip. Which of them a file is shows in its first bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from server.dialects.document import load
+from server.problems import Problem
+from server.transfer.formats import arrow_modules, as_written
+
+LONGEST = 4 << 20  # bytes of one row; a batch that a server takes is a quarter of it
+_BLOCK = 1 << 16
+_PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
+_BLANK = " \t\r\n"
+
+
+class SourceError(ValueError):
+    """A file that cannot be imported at all. The message is for the operator."""
+
+
+class Row(NamedTuple):
+    """A document and its place, counted from 1: a line, or an element. Where `wrong` is not empty it says why there is none."""
+
+    place: int
+    document: Any
+    wrong: str = ""
+
+
+class Source:
+    """A file that is read once. `shape` is `jsonl`, `array`, `object`, `csv`, `words` or `parquet`; `done` bytes of `size` are read."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._raw = path.open("rb")
+            self.size = path.stat().st_size
+            head = self._raw.read(4)
+            self._raw.seek(0)
+        except OSError as error:
+            raise SourceError(f"{path} cannot be read: {error.strerror}") from None
+        self._path = path
+        self._file: BinaryIO = self._raw
+        self._text: io.TextIOWrapper | None = None
+        if head.startswith(_GZIP):
+            self._file = io.BufferedReader(gzip.GzipFile(fileobj=self._raw))
+        self._at: Callable[[], int] = self._raw.tell
+        try:
+            self.shape = "parquet" if head == _PARQUET else self._text_shape()
+        except SourceError:
+            self._raw.close()
+            raise
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in (self._text, self._file, self._raw):
+            if file is not None:
+                file.close()
+
+    @property
+    def done(self) -> int:
+        return min(self._at(), self.size)
+
+    def rows(self) -> Iterator[Row]:
+        """All rows. Of an object each pair is a row, as `{"name", "value"}`; so is each line of words."""
+        read = {
+            "jsonl": self._lines, "array": self._elements, "object": self._pairs, "csv": self._csv, "words": self._words, "parquet": self._parquet,
+        }  # fmt: skip
+        try:
+            yield from read[self.shape]()
+        except (OSError, EOFError) as error:  # also what gzip says of a file that ends too early
+            raise SourceError(f"{self._path} cannot be read to its end: it may be damaged") from error
+
+    def _text_shape(self) -> str:
+        assert isinstance(self._file, io.BufferedReader)
+        try:
+            beginning = self._file.peek(_BLOCK)[:_BLOCK]
+        except (OSError, EOFError):
+            raise SourceError(f"{self._path} is damaged") from None
+        text = beginning.decode("utf-8-sig", "replace").lstrip()
+        if text.startswith("["):
+            return "array"
+        first = text.partition("\n")[0].strip()
+        if text.startswith("{"):
+            # A whole document on the first line, and more after it: lines. One document that is all of it: its pairs, unless it is a row.
+            return "jsonl" if _is_row(first) else "object"
+        return "csv" if "," in first else "words"
+
+    def _as_text(self) -> io.TextIOWrapper:
+        self._text = io.TextIOWrapper(self._file, "utf-8-sig", errors="replace", newline="")
+        return self._text
+
+    def _binary_lines(self) -> Iterator[tuple[int, bytes | None]]:
+        """The lines with their numbers; None in the place of one that is too long."""
+        number, skipping = 0, False
+        while line := self._file.readline(LONGEST + 1):
+            ends = line.endswith(b"\n") or len(line) <= LONGEST
+            if not skipping:
+                number += 1
+                yield number, (line if ends else None)
+            skipping = not ends
+
+    def _lines(self) -> Iterator[Row]:
+        for number, line in self._binary_lines():
+            if line is None:
+                yield Row(number, None, "the line is too long")
+            elif stripped := line.removeprefix(b"\xef\xbb\xbf").strip():
+                yield _loaded(number, stripped)
+
+    def _words(self) -> Iterator[Row]:
+        for number, line in self._binary_lines():
+            words = (line or b"").decode("utf-8-sig", "replace").split()
+            if line is None or len(words) not in (0, 2):
+                yield Row(number, None, "expected a key and a value")
+            elif words:
+                yield Row(number, {"name": words[0], "value": words[1]})
+
+    def _csv(self) -> Iterator[Row]:
+        csv.field_size_limit(LONGEST)
+        reader = csv.reader(self._as_text())
+        header = next(reader)
+        place = 1
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                place += 1
+                yield Row(place, None, "is no row of a CSV file")
+                continue
+            place += 1
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                yield Row(place, None, f"expected {len(header)} cells")
+            else:
+                yield Row(place, {name: as_written(cell) or None for name, cell in zip(header, cells, strict=True)})
+
+    def _elements(self) -> Iterator[Row]:
+        scanner = _Scanner(self._as_text())
+        scanner.take("[")
+        place = 0
+        while not scanner.at("]"):
+            place += 1
+            value = scanner.value()
+            if value is _UNREADABLE:
+                yield Row(place, None, "is no JSON; what comes after it cannot be read either")
+                return
+            yield _loaded(place, json.dumps(value).encode())
+            scanner.skip(",")
+
+    def _pairs(self) -> Iterator[Row]:
+        scanner = _Scanner(self._as_text())
+        scanner.take("{")
+        place = 0
+        while not scanner.at("}"):
+            place += 1
+            name = scanner.value()
+            scanner.skip(":")
+            value = scanner.value() if isinstance(name, str) else _UNREADABLE
+            if value is _UNREADABLE:
+                yield Row(place, None, "is no JSON; what comes after it cannot be read either")
+                return
+            yield Row(place, {"name": name, "value": value})
+            scanner.skip(",")
+
+    def _parquet(self) -> Iterator[Row]:
+        arrow, parquet = arrow_modules()
+        try:
+            file = parquet.ParquetFile(self._raw)
+            rows, place = max(1, file.metadata.num_rows), 0
+            self._at = lambda: self.size * place // rows
+            for batch in file.iter_batches(batch_size=1_000):
+                for document in batch.to_pylist():
+                    place += 1
+                    yield Row(place, document)
+        except arrow.ArrowException as error:
+            raise SourceError(f"{self._path} is damaged, or no Parquet") from error
+
+
+def _is_row(line: str) -> bool:
+    """Whether a line is a whole JSON object that is a row by itself: a dump of pairs has keys like `dl:peon:total`."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return len(line) >= _BLOCK // 2  # longer than what was looked at: an object over several lines begins with a short one
+    return isinstance(document, dict) and not any(str(key).startswith("dl:") for key in document) and bool(document)
+
+
+def _loaded(place: int, body: bytes) -> Row:
+    try:
+        return Row(place, load(body))
+    except Problem as problem:
+        named = "; ".join(f"{error.path}: {error.message}" for error in problem.errors)
+        return Row(place, None, named or problem.detail)
+
+
+_UNREADABLE = object()
+
+
+class _Scanner:
+    """Reads one JSON value after the other from a text of any length."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._buffer = ""
+        self._ended = False
+        self._decode = json.JSONDecoder().raw_decode
+
+    def _more(self) -> None:
+        block = self._text.read(max(_BLOCK, len(self._buffer)))
+        self._ended = not block
+        self._buffer += block
+
+    def _to_next(self) -> None:
+        self._buffer = self._buffer.lstrip(_BLANK)
+        while not self._buffer and not self._ended:
+            self._more()
+            self._buffer = self._buffer.lstrip(_BLANK)
+
+    def at(self, mark: str) -> bool:
+        """Whether this mark is next, or nothing any more."""
+        self._to_next()
+        return self._buffer.startswith(mark) or not self._buffer
+
+    def take(self, mark: str) -> None:
+        """Pass over a mark that was seen to be there."""
+        self._to_next()
+        self._buffer = self._buffer.removeprefix(mark)
+
+    skip = take
+
+    def value(self) -> Any:
+        """The next value, or `_UNREADABLE`."""
+        self._to_next()
+        while True:
+            try:
+                value, end = self._decode(self._buffer)
+            except (ValueError, RecursionError):
+                value, end = _UNREADABLE, 0
+            # A number at the end of the buffer may go on in the next block.
+            if value is not _UNREADABLE and (end < len(self._buffer) or self._ended):
+                self._buffer = self._buffer[end:]
+                return value
+            if self._ended or len(self._buffer) > LONGEST:
+                return _UNREADABLE
+            self._more()

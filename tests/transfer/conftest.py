@@ -1,0 +1,164 @@
+"""What the stories of export, import and erasure share: stores with events, commands on them, and a look into their files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from server.event import DAY, Context, Environment, Incoming, Outcome
+from server.event_id import EventIds
+from server.ingest.privacy import Privacy
+from server.settings import Settings, load
+from server.storage.batch import Batch, TargetRules
+from server.storage.engine import Store, open_store, server_secret
+from server.storage.imports import ImportStore
+from server.storage.projects import LiveProject, Projects, ensure_default
+from server.storage.streaming import Span
+from server.transfer.export import encoder_for, export
+from server.transfer.importing import Importer, Summary
+from server.transfer.sources import Source
+
+NOW = 1_793_000_000_000  # 2026-10-26
+# Texts that break what reads them carelessly. What scrubbing would change is not among them: it was scrubbed when it was stored.
+HOSTILE = [
+    "=1+1", "+1", "-1", "@SUM(A1)", "\tx", "'quoted", "'=x", 'say "hi", twice', "line\nbreak", "naïve ☃ 漢字 \U0001f600", "  spaces  ", "null", "true",
+    "a,b;c", "\\n", "{}", "\uff1d1", "0012", "1e5",
+]  # fmt: skip
+# Every table that counts, and what each holds of rows without the numbers that differ between two stores.
+COUNTED = {
+    "hourly": "SELECT hour, n.text, environment, events, successes, failures, timed, duration_us FROM rollup_hour r JOIN event_name n ON n.id = name_id",
+    "durations": "SELECT hour, n.text, environment, bucket, events FROM rollup_hour_duration r JOIN event_name n ON n.id = name_id",
+    "dimensions": "SELECT day, n.text, dimension, value, environment, events, successes, failures FROM rollup_dimension r"
+    " JOIN event_name n ON n.id = name_id",
+    "target_days": "SELECT day, t.type, t.external_id, n.text, environment, events, successes, failures, timed, duration_us"
+    " FROM rollup_target_day r JOIN event_name n ON n.id = name_id JOIN target t ON t.id = target_id",
+    "target_durations": "SELECT day, t.external_id, n.text, environment, bucket, events"
+    " FROM rollup_target_duration r JOIN event_name n ON n.id = name_id JOIN target t ON t.id = target_id",
+    "target_totals": "SELECT t.type, t.external_id, n.text, environment, events, successes, failures, timed, duration_us"
+    " FROM rollup_target_total r JOIN event_name n ON n.id = name_id JOIN target t ON t.id = target_id",
+    "errors": "SELECT day, e.text, n.text, version, environment, events FROM rollup_error r JOIN event_name n ON n.id = name_id"
+    " JOIN error_type e ON e.id = error_id",
+    "errors_seen": "SELECT e.text, environment, first_seen, last_seen FROM error_seen s JOIN error_type e ON e.id = error_id",
+    "error_installs": "SELECT day, e.text, version, install_id, environment FROM error_install s JOIN error_type e ON e.id = error_id",
+    "activity": "SELECT day, install_id, environment, version FROM activity",
+    "installs": "SELECT id, first_seen, last_seen, environment, reason, os, arch, runtime, version, package_manager, dialect FROM install",
+    "ledger": "SELECT day, sum(events) FROM ledger WHERE entry = 'stored' GROUP BY day",
+    "events": "SELECT v.id, n.text, occurred_at, install_id, session, outcome, duration_us, error_type, error_message, skewed, properties, environment,"
+    " reason, c.dialect, os, arch, runtime, version, package_manager, t.type, t.external_id FROM event v JOIN event_name n ON n.id = name_id"
+    " JOIN context c ON c.id = context_id LEFT JOIN target t ON t.id = target_id",
+}
+
+
+def counted(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
+    """All that a store counts, in words."""
+    with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as connection:
+        return {table: sorted(connection.execute(sql), key=repr) for table, sql in COUNTED.items()}
+
+
+def settings_in(folder: Path) -> Settings:
+    return load({"FOOTFALL_DATA_DIR": str(folder), "FOOTFALL_SECRET": "the same secret everywhere"})
+
+
+async def project_of(settings: Settings, slug: str = "default") -> LiveProject:
+    projects = Projects(max_targets=settings.max_targets, public=settings.public)
+    await projects.refresh()
+    return projects.find({}, slug)[0]
+
+
+def with_store(settings: Settings, work: Callable[[Store, LiveProject], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        store = await open_store(settings)
+        try:
+            await ensure_default()
+            return await work(store, await project_of(settings))
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def incoming(count: int, seed: int = 7) -> Iterable[tuple[int, Incoming]]:
+    """Events with the times of their arrival: of all kinds, over two months, with hostile text."""
+    chance = random.Random(seed)
+    at = NOW - 60 * DAY
+    for number in range(count):
+        at += chance.randrange(2 * 55 * DAY // count)
+        failed = chance.random() < 0.2
+        context = Context(
+            chance.choice(list(Environment)), chance.choice(["", "ci"]), chance.choice(["native", "sonicjs"]), chance.choice([None, "linux"]),
+            chance.choice([None, "x64"]), None, chance.choice([None, "1.0.0", "=2", "3.1.4-beta"]), "npm",
+        )  # fmt: skip
+        properties = {"n": number, "text": chance.choice(HOSTILE), chance.choice(HOSTILE): [None, 1.5, {"deep": True}]}
+        yield (
+            at,
+            Incoming(
+                name=chance.choice(["build", "=deploy", "run"]),
+                install=chance.choice([None, *(f"install-{one}" for one in range(20))]),
+                occurred_at=at - chance.randrange(DAY),
+                id=f"client-{number}",
+                session=chance.choice([None, "session-1", "session-2"]),
+                target=chance.choice([None, ("pack", "peon"), ("tool", chance.choice(HOSTILE))]),
+                outcome=Outcome.FAILURE if failed else chance.choice([Outcome.NONE, Outcome.SUCCESS]),
+                duration_us=chance.choice([None, chance.randrange(10**9)]),
+                error_type=chance.choice(["TypeError", "@Error"]) if failed else None,
+                error_message=chance.choice(HOSTILE) if failed else None,
+                context=context,
+                properties=properties if chance.random() < 0.8 else {},
+            ),
+        )
+
+
+async def fill(settings: Settings, store: Store, project: LiveProject, events: Iterable[tuple[int, Incoming]]) -> None:
+    """Store events as if they had come at their times."""
+    privacy, ids = Privacy(server_secret(settings)), EventIds(1)
+    iterator = iter(events)
+    while some := list(itertools.islice(iterator, 1_000)):
+        batch = Batch(target_rules={project.id: TargetRules(False, 10_000)})
+        batch.events = [
+            privacy.event(one, id=ids.take(1, at)[0], project=project.id, dialect="native", received_at=at, picked=()) for at, one in some
+        ]
+        await store.commit(batch)
+
+
+async def exported(store: Store, project: LiveProject, path: Path, form: str, what: str = "events", span: Span = Span()) -> Path:  # noqa: B008
+    with path.open("wb") as file:
+        async for part in export(store, what, project.id, span, encoder_for(what, form)):
+            file.write(part)
+    return path
+
+
+async def imported(settings: Settings, store: Store, project: LiveProject, path: Path, form: str | None = None) -> Summary:
+    with Source(path) as source:
+        return await Importer(ImportStore(store), Privacy(server_secret(settings)), project, now=lambda: NOW).run(source, form)
+
+
+def import_file(settings: Settings, path: Path, form: str | None = None) -> Summary:
+    found: Summary = with_store(settings, lambda store, project: imported(settings, store, project, path, form))
+    return found
+
+
+def lines(*documents: Any) -> bytes:
+    return msgspec.json.Encoder().encode_lines(documents)
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Settings:
+    """A store with some thousand events."""
+    settings = settings_in(tmp_path / "origin")
+    with_store(settings, lambda store, project: fill(settings, store, project, incoming(3_000)))
+    return settings
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Settings:
+    """A store with nothing in it."""
+    return settings_in(tmp_path / "fresh")

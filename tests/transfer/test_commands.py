@@ -1,0 +1,128 @@
+"""The commands, as an operator types them; and their memory, which does not grow with what there is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from server.event import DAY, Context, Incoming
+from server.settings import Settings
+from server.transfer.commands import export_command, import_command, install_group
+from tests.transfer.conftest import NOW, counted, fill, settings_in, with_store
+
+MANY = 200_000
+GROWTH = 60 << 20  # bytes by which a process may grow while it handles MANY rows; all of them together would be some 400 MB
+
+
+def alike(count: int) -> Iterable[tuple[int, Incoming]]:
+    """Many events that are quickly stored: memory is about how many there are."""
+    context = Context(dialect="native", os="linux", version="1.0.0")
+    for number in range(count):
+        at = NOW - 10 * DAY + number * 4_000
+        yield (
+            at,
+            Incoming(
+                name="run", install=f"install-{number % 500}", occurred_at=at, context=context, properties={"n": number, "text": "x" * 300}
+            ),
+        )
+
+
+@pytest.fixture
+def run(origin: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Runs a command on the store with events."""
+    monkeypatch.setenv("FOOTFALL_DATA_DIR", str(origin.data_dir))
+    monkeypatch.setenv("FOOTFALL_SECRET", "the same secret everywhere")
+    return lambda command, *arguments: CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_out_of_one_server_and_into_another(run, fresh: Settings, origin: Settings, tmp_path: Path, monkeypatch) -> None:
+    for form in ("csv", "jsonl", "parquet"):
+        result = run(export_command, "events", "--output", tmp_path / f"all.{form}")
+        assert result.exit_code == 0, result.output
+        assert "3,000 rows of events" in result.stderr
+    monkeypatch.setenv("FOOTFALL_DATA_DIR", str(fresh.data_dir))
+    for form, said in (("csv", "3,000 events imported"), ("jsonl", "3,000 events were there already"), ("parquet", "were there already")):
+        result = run(import_command, tmp_path / f"all.{form}")
+        assert result.exit_code == 0, result.output
+        assert said in result.stderr
+    assert counted(fresh) == counted(origin)
+
+
+def test_into_a_pipe_goes_the_export_and_nothing_else(run) -> None:
+    result = run(export_command, "hourly", "--from", "2026-09-01", "--to", "2026-09-03")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert rows
+    assert {row["hour"][:10] for row in rows} <= {"2026-09-01", "2026-09-02"}
+
+
+def test_what_cannot_be_done_is_said_in_one_line(run, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "x.txt").write_text("hello\n")
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "x.gz").write_bytes(b"\x1f\x8b and no more")
+    for arguments in (
+        (export_command, "events", "--project", "nobody"),
+        (export_command, "events", "--output", tmp_path / "none" / "x.csv"),
+        (import_command, tmp_path / "x.txt"),
+        (import_command, tmp_path / "x.parquet"),
+        (import_command, tmp_path / "x.gz"),
+        (install_group, "show", "nobody"),
+        (install_group, "erase"),
+        (install_group, "show", "--hash", "xyz"),
+    ):
+        result = run(*arguments)
+        assert (result.exit_code, result.stderr.count("✗"), result.stdout) == (1, 1, ""), result.output
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = run(export_command, "events", "--format", "parquet")
+    assert "footfall[parquet]" in result.stderr
+
+
+def test_a_failed_export_leaves_no_half_of_a_file(run, tmp_path: Path) -> None:
+    assert run(export_command, "events", "--project", "nobody", "--output", tmp_path / "x.csv").exit_code == 1
+    assert list(tmp_path.glob("*x.csv*")) == []
+
+
+def test_an_install_is_shown_and_erased_by_its_id_or_its_hash(run) -> None:
+    shown = json.loads(run(install_group, "show", "install-7").stdout)
+    assert shown["total_events"] > 20
+    by_hash = json.loads(run(install_group, "show", "--hash", shown["install"]["install"]).stdout)
+    assert by_hash == shown
+    assert f"erased: {shown['total_events']:,} events" in run(install_group, "erase", "install-7").stderr
+    assert run(install_group, "show", "install-7").exit_code == 1
+    assert run(install_group, "erase", "--hash", shown["install"]["install"]).exit_code == 1
+
+
+@pytest.mark.timeout(300)
+def test_memory_stays_flat(tmp_path: Path) -> None:
+    origin, fresh = settings_in(tmp_path / "origin"), settings_in(tmp_path / "fresh")
+    with_store(origin, lambda store, project: fill(origin, store, project, alike(MANY)))
+    file = tmp_path / "all.csv"
+    assert _growth(origin, "export_command", "events", "--output", str(file)) < GROWTH
+    assert _growth(origin, "export_command", "events", "--output", str(tmp_path / "all.parquet")) < 3 * GROWTH  # pyarrow takes its own
+    assert _growth(fresh, "import_command", str(file)) < GROWTH
+    with file.open("rb") as lines:
+        assert sum(1 for _ in lines) > MANY
+
+
+def _growth(settings: Settings, command: str, *arguments: str) -> int:
+    """By how much a process grows, at its peak, while it runs a command, in bytes. As the kernel has it: getrusage counts the parent's, too."""
+    program = f"""
+import re
+from pathlib import Path
+from server.transfer import commands
+peak = lambda: int(re.search("VmHWM:\\\\s+([0-9]+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+before = peak()
+try:
+    commands.{command}({list(arguments)!r})
+except SystemExit as ended:
+    assert not ended.code
+print(peak() - before)
+"""
+    env = {"FOOTFALL_DATA_DIR": str(settings.data_dir), "FOOTFALL_SECRET": "the same secret everywhere", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=110, check=True)
+    return int(done.stdout.splitlines()[-1])

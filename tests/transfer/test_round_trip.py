@@ -1,0 +1,180 @@
+"""What goes out comes in again: an export, imported into an empty store, counts what it counted where it came from; and only once."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from server.ingest.privacy import Privacy
+from server.jobs.rollups import check_rollups
+from server.jobs.run import Run
+from server.settings import Settings
+from server.storage.engine import Store, server_secret
+from server.storage.streaming import Span
+from server.transfer import installs
+from server.transfer.formats import FORMATS, as_written, harmless
+from tests.transfer.conftest import HOSTILE, NOW, counted, exported, import_file, imported, lines, with_store
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_store_moves_with_all_that_it_counted_and_a_second_time_changes_nothing(
+    origin: Settings, fresh: Settings, tmp_path: Path, form: str
+) -> None:
+    file = with_store(origin, lambda store, project: exported(store, project, tmp_path / f"events.{form}", form))
+    summary = import_file(fresh, file)
+    assert (summary.form, summary.stored, summary.duplicates, summary.bad, summary.named) == ("footfall", 3_000, 0, 0, [])
+    once, there = counted(fresh), counted(origin)
+    assert [table for table in there if once[table] != there[table]] == []
+    again = import_file(fresh, file)
+    assert (again.stored, again.duplicates) == (0, 3_000)
+    assert counted(fresh) == once
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_installs_move_with_their_times(origin: Settings, fresh: Settings, tmp_path: Path, form: str) -> None:
+    file = with_store(origin, lambda store, project: exported(store, project, tmp_path / f"installs.{form}", form, "installs"))
+    assert import_file(fresh, file).installs == 20
+    assert import_file(fresh, file).bad == 0
+    assert counted(fresh)["installs"] == counted(origin)["installs"]
+
+
+def test_into_the_store_that_it_came_from_nothing_counts_again(origin: Settings, tmp_path: Path) -> None:
+    before = counted(origin)
+
+    async def there_and_back(store, project):
+        return await imported(origin, store, project, await exported(store, project, tmp_path / "events.jsonl", "jsonl"))
+
+    assert with_store(origin, there_and_back).duplicates == 3_000
+    assert counted(origin) == before
+
+
+def test_two_servers_whose_ids_clash_are_both_counted(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
+    file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.jsonl", "jsonl"))
+    # Another server's events have the same ids, of which our own know nothing.
+    import_file(fresh, file)
+    with sqlite3.connect(fresh.sqlite_path) as connection:
+        connection.execute("UPDATE event SET occurred_at = occurred_at + 1")
+        connection.execute("DELETE FROM imported")
+    summary = import_file(fresh, file)
+    assert (summary.stored, summary.duplicates) == (3_000, 0)
+    with sqlite3.connect(fresh.sqlite_path) as connection:
+        assert connection.execute("SELECT count(*) FROM event").fetchone() == (6_000,)
+
+
+def test_an_import_that_was_killed_is_started_again_and_counts_once(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
+    file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.csv", "csv"))
+    env = {**os.environ, "FOOTFALL_DATA_DIR": str(fresh.data_dir), "FOOTFALL_SECRET": "the same secret everywhere"}
+    program = "from server.transfer.commands import import_command; import_command()"
+    process = subprocess.Popen([sys.executable, "-c", program, str(file)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while _events(fresh) == 0:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    there = _events(fresh)
+    assert 0 < there < 3_000
+    summary = import_file(fresh, file)
+    assert (summary.stored, summary.duplicates) == (3_000 - there, there)
+    assert counted(fresh) == counted(origin)
+
+
+def _events(settings: Settings) -> int:
+    try:
+        with sqlite3.connect(f"file:{settings.sqlite_path}?mode=ro", uri=True) as connection:
+            return int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_of_a_span_only_what_occurred_in_it(origin: Settings, tmp_path: Path) -> None:
+    times = sorted(row[2] for row in counted(origin)["events"])
+    span = Span(times[500], times[2_000])
+    file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "e.jsonl", "jsonl", span=span))
+    assert len(file.read_bytes().splitlines()) == sum(span.first <= at < span.end for at in times)
+
+
+def test_an_install_of_another_project_is_not_mixed_with_ours(origin: Settings, tmp_path: Path) -> None:
+    file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "installs.jsonl", "jsonl", "installs"))
+    with sqlite3.connect(origin.sqlite_path) as connection:
+        connection.execute("UPDATE install SET project_id = 77")
+    summary = import_file(origin, file)
+    assert (summary.installs, summary.bad) == (0, 20)
+    assert "another project" in summary.named[0]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_cell_is_a_formula_and_every_cell_is_read_as_it_was(text: str) -> None:
+    assert not harmless(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert as_written(harmless(text)) == text
+
+
+def test_no_cell_of_a_file_begins_a_formula(origin: Settings, tmp_path: Path) -> None:
+    file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.csv", "csv"))
+    with file.open(newline="", encoding="utf-8") as text:
+        cells = [cell for row in csv.reader(text) for cell in row]
+    assert any(cell.startswith("'=") for cell in cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
+
+
+def test_bad_rows_are_named_and_stop_nothing(fresh: Settings, tmp_path: Path) -> None:
+    good = (
+        b'{"id":"018cc251-f400-7000-8000-000000000000","name":"run","occurred_at":"2026-01-02T00:00:00Z","install":null,'
+        b'"properties":{"a":1}}'
+    )
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(
+        b"\n".join(
+            [
+                good, b"{broken", b'{"id":"x","name":"run","occurred_at":"2026-01-02T00:00:00Z"}', b"7", b"",
+                good.replace(b"null", b'"secret-raw-id"'), good.replace(b"2026-01-02", b"1969-01-02"),
+                good.replace(b'{"a":1}', b'{"a":"' + b"x" * (5 << 20) + b'"}'), good.replace(b"8000-000000000000", b"8010-000000000000"),
+            ]
+        )
+    )  # fmt: skip
+    summary = import_file(fresh, file)
+    assert (summary.stored, summary.bad) == (2, 6)
+    assert [named.partition(":")[0] for named in summary.named] == ["row 2", "row 3", "row 4", "row 6", "row 7", "row 8"]
+    assert "secret-raw-id" not in "".join(summary.named)
+
+
+def test_events_of_before_2024_keep_their_times_and_go_with_retention(fresh: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "old.jsonl"
+    file.write_bytes(
+        b'{"event":"build","distinct_id":"i","timestamp":"2019-05-06T07:08:09Z","uuid":"u1","properties":{}}\n'
+        b'{"event":"build","distinct_id":"i","timestamp":"2025-05-06T07:08:09Z","uuid":"u2","properties":{}}\n'
+    )
+    assert import_file(fresh, file).stored == 2
+    rows = [(row[0] >> 22, row[2]) for row in counted(fresh)["events"]]
+    assert sorted(rows) == [(0, 1557126489000), (1746515289000 - 1704067200000, 1746515289000)]
+    span = Span(1557126489000, 1557126489001)
+    out = with_store(fresh, lambda store, project: exported(store, project, tmp_path / "e.jsonl", "jsonl", span=span))
+    assert b"2019-05-06T07:08:09.000Z" in out.read_bytes()
+
+
+async def _checked(settings: Settings, store: Store) -> str:
+    return await check_rollups(Run(store, settings, by_hand=True, now=lambda: NOW))
+
+
+def test_the_nightly_recount_agrees_with_what_was_imported_and_erased(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
+    file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.jsonl", "jsonl"))
+    old = tmp_path / "old.jsonl"
+    old.write_bytes(lines({"event": "build", "distinct_id": "i", "timestamp": "2019-05-06T07:08:09Z", "uuid": "u1", "properties": {}}))
+    dump = tmp_path / "dump.txt"
+    dump.write_text("dl:peon:total 50\ndl:peon:2026-09-20 7\n")
+    for each in (file, old):
+        import_file(fresh, each)
+        assert "all agree" in with_store(fresh, lambda store, _: _checked(fresh, store))
+    import_file(fresh, dump)
+    assert "all agree" in with_store(fresh, lambda store, _: _checked(fresh, store))
+    install = Privacy(server_secret(fresh)).install(1, "install-7")
+    assert with_store(fresh, lambda store, project: installs.erase(store, project.id, install)) is not None
+    assert "all agree" in with_store(fresh, lambda store, _: _checked(fresh, store))
