@@ -29,7 +29,7 @@ PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
     "file": ("The name of a pack, with `.svg` or `.json` behind it.", {"type": "string"}, "peon.svg"),
     "type": ("The type of a target.", {"type": "string"}, "snippet"),
     "id": ("The id of a target.", {"type": "string"}, "hello-world"),
-    "what": ("What to export.", {"type": "string", "enum": ["events", "installs", "counts"]}, "events"),
+    "what": ("What to export.", {"type": "string"}, "events"),
     "installation_id": ("The id that the install sends.", {"type": "string"}, "0d9b7f52-6a1e-4a43-b1c8-7e5f3f2a9c10"),
 }
 PARAMETERS: dict[str, dict[str, Any]] = {

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -16,9 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from server.dialects.reading import timestamp
+from server.dialects.reading import iso, timestamp
 from server.ingest.privacy import Privacy
-from server.problems import Invalid
+from server.problems import Invalid, Problem
 from server.settings import Settings, SettingsError, load
 from server.storage import erasure
 from server.storage.engine import Store, StoreError, open_store, server_secret
@@ -27,9 +28,10 @@ from server.storage.projects import DEFAULT, LiveProject, ProjectError, Projects
 from server.storage.streaming import Span, id_bounds
 from server.transfer import installs
 from server.transfer.columns import EXPORTED, from_hexadecimal
-from server.transfer.export import encoder_for, export
+from server.transfer.export import encoder_for, export, table
 from server.transfer.formats import FORMATS, FormatError
 from server.transfer.importing import FORMS, Importer, Summary
+from server.transfer.questions import FILTERS, OPTIONS, QUESTIONS, Question, asked
 from server.transfer.sources import Source, SourceError
 
 T = TypeVar("T")
@@ -77,6 +79,8 @@ def _run(slug: str, work: Callable[[Opened], Awaitable[T]]) -> T:
         return asyncio.run(run())
     except (StoreError, ProjectError, SettingsError, SourceError, FormatError) as error:
         _fail(str(error))
+    except Problem as error:
+        _fail("; ".join(f"--{each.path.replace('_', '-')} {each.message}" for each in error.errors) or error.detail)
     except BrokenPipeError:
         # Whoever read the export has seen enough. Python would complain once more when it flushes standard output at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -115,22 +119,40 @@ class _Time(click.ParamType[int]):
             self.fail("wants a time such as 2026-11-01 or 2026-11-01T12:00:00Z", param, ctx)
 
 
+def _words(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for each word that a question takes."""
+    for name, about in reversed({**FILTERS, **OPTIONS}.items()):
+        command = click.option(f"--{name.replace('_', '-')}", name, help=f"{about}.")(command)
+    return command
+
+
 @click.command(name="export")
-@click.argument("what", type=click.Choice(list(EXPORTED)), metavar="WHAT")
+@click.argument("what", type=click.Choice([*EXPORTED, *QUESTIONS]), metavar="WHAT")
 @_PROJECT
 @click.option("--from", "first", type=_Time(), help="From this time on; a day begins at midnight in UTC.")
 @click.option("--to", "end", type=_Time(), help="Before this time.")
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), help="By the name of the file where it is left out, else jsonl.")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("-"), help="The file; - is standard output.")
-def export_command(what: str, slug: str, first: int | None, end: int | None, form: str | None, output: Path) -> None:
-    """Write events, installs or counts to a file, while the server runs or not.
+@_words
+def export_command(what: str, slug: str, first: int | None, end: int | None, form: str | None, output: Path, **words: str | None) -> None:
+    """Write events, installs, counts or the answer of a question to a file, while the server runs or not.
 
-    WHAT is one of events, installs, activity, hourly, hourly-durations, dimensions, target-days, target-durations, target-totals, errors, ledger.
+    WHAT is what is kept: events, installs, activity, hourly, hourly-durations, dimensions, target-days, target-durations, target-totals, errors,
+    ledger. Or it is a question, which takes the options after `--output`, and is about the last 30 days where no time is given: overview, series,
+    breakdown, active-users, new-and-returning, cohorts, versions, durations, error-groups, targets, trending, funnel, experiment, ledger-days.
 
     Installs and sessions are hashes, times are in UTC. In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe;
     `footfall import` takes it off again.
     """
     chosen = form or _SUFFIXES.get(output.suffix.lower(), "jsonl")
+    given = {name: text for name, text in words.items() if text}
+    if what in QUESTIONS:
+        given |= {name: iso(moment) for name, moment in (("from", first), ("to", end)) if moment is not None}
+        written = _run(slug, lambda opened: _answer(opened, QUESTIONS[what], given, chosen, output))
+        err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
+        return
+    if given:
+        _fail(f"--{next(iter(given)).replace('_', '-')} is for questions, and {what} is what is kept")
     span = Span(first if first is not None else 0, end if end is not None else Span().end)
     written = _run(slug, lambda opened: _export(opened, what, span, chosen, output))
     err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
@@ -153,6 +175,14 @@ async def _export(opened: Opened, what: str, span: Span, form: str, output: Path
                 file.write(part)
         bar.update(task, total=1, completed=1, rows=written)
     return written
+
+
+async def _answer(opened: Opened, question: Question, words: dict[str, str], form: str, output: Path) -> int:
+    rows = await question.ask(opened.store, asked(question, opened.project.id, words, now=time.time_ns() // 1_000_000))
+    body = table(rows, form)
+    with _written(output) as file:
+        file.write(body)
+    return len(rows)
 
 
 @contextlib.contextmanager

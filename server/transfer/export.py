@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -33,14 +34,13 @@ async def export(
     yield encoder.end()
 
 
-def answer(structs: Sequence[msgspec.Struct], form: str) -> bytes:
-    """The answer of a question, a list of like structs, in one of `FORMATS`. What is no number, text or truth is written as JSON."""
-    if not structs:
-        return b""
-    fields = msgspec.structs.fields(type(structs[0]))
-    columns = [_alike([_plain(getattr(struct, field.name)) for struct in structs]) for field in fields]
-    encoder: Encoder = FORMATS[form].encoder([field.encode_name for field in fields], [kind for kind, _ in columns])
-    return encoder.start() + encoder.rows(zip(*(values for _, values in columns), strict=True)) + encoder.end()
+def table(rows: Sequence[dict[str, Any]], form: str) -> bytes:
+    """Like rows in one of `FORMATS`. What is no number, text or truth is written as JSON. FormatError where it cannot be written here."""
+    names = list(rows[0]) if rows else []
+    columns = [_alike([_plain(row[name]) for row in rows]) for name in names]
+    encoder: Encoder = FORMATS[form].encoder(names, [kind for kind, _ in columns])
+    header = encoder.start() if names or form == "parquet" else b""
+    return header + encoder.rows(zip(*(values for _, values in columns), strict=True)) + encoder.end()
 
 
 def _plain(value: object) -> object:

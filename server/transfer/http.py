@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from typing import Annotated
 
 from litestar import Response, delete, get
@@ -23,9 +25,10 @@ from server.storage.projects import LiveProject
 from server.storage.streaming import Span
 from server.transfer import installs
 from server.transfer.columns import EXPORTED
-from server.transfer.export import encoder_for, export
+from server.transfer.export import encoder_for, export, table
 from server.transfer.formats import FORMATS, FormatError
 from server.transfer.installs import MOST_A_PAGE, PAGE, InstallErased, InstallHeld
+from server.transfer.questions import DAYS, FILTERS, OPTIONS, QUESTIONS, Question, asked
 
 LONGEST_ID = 200
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -62,6 +65,21 @@ _EXPORT = {
         media_type="text/csv",
     )
 }
+_WORDS = {**FILTERS, **OPTIONS}
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+_ABOUT = (
+    "As CSV, JSON lines or Parquet. Always wants a key with the scope `read`. Installs are hashes; times are in UTC.\n\n"
+    f"What is kept, streamed: {', '.join(f'`{name}`' for name in EXPORTED)}.\n\nAnswers of questions, of the last {DAYS} days where no time is "
+    "given:\n\n"
+    + "\n".join(f"- `{each.name}`: {each.about}{f' Takes {_listed(each.takes)}.' if each.takes else ''}" for each in QUESTIONS.values())
+    + "\n\nQuestions take as parameters of the query, where they make sense:\n\n"
+    + "\n".join(f"- `{name}`: {about}." for name, about in _WORDS.items())
+)
 _FORMAT = parameter("The format of the file", enum=list(FORMATS), default="jsonl")
 _TIME = {"maxLength": 40, "example": "2026-11-01T00:00:00Z"}
 _FROM = QueryParameter(name="from", description="From this time on, in ISO 8601", required=False, schema_extra=_TIME)
@@ -74,7 +92,8 @@ _LIMIT = parameter("Events on a page", type="integer", minimum=1, maximum=MOST_A
 
 @get(
     "/v1/export/{what:str}",
-    summary="Export events, installs or counts",
+    summary="Export events, installs, counts or an answer",
+    description=_ABOUT,
     tags=["Reading"],
     responses=_EXPORT,
     security=[{"bearer": []}, {"key": []}],
@@ -86,26 +105,41 @@ async def export_what(
     format: Annotated[str, _FORMAT] = "",  # noqa: A002 - it is the parameter's name
     from_: Annotated[str, _FROM] = "",
     to: Annotated[str, _TO] = "",
-) -> Stream:
-    """As CSV, JSON lines or Parquet, streamed. Always wants a key with the scope `read`. Installs are hashes; times are in UTC."""
+) -> Stream | Response[bytes]:
     project = await readable(request, state.projects, "export")  # which no setting makes public
-    if what not in EXPORTED:
-        raise NotFound(f"What can be exported is {', '.join(EXPORTED)}.")
     form = choice("format", format, "jsonl", FORMATS)
+    if what in QUESTIONS:
+        return await _answer(request, state, project, QUESTIONS[what], form, {"from": from_, "to": to})
+    if what not in EXPORTED:
+        raise NotFound(f"What can be exported is {', '.join([*EXPORTED, *QUESTIONS])}.")
     span = Span(_time("from", from_, 0), _time("to", to, Span().end))
     try:
         encoder = encoder_for(what, form)
     except FormatError as error:
         raise BadQuery(FieldError("format", str(error))) from None
     return Stream(
-        export(state.store, what, project.id, span, encoder),
-        media_type=FORMATS[form].media_type,
-        headers={
-            **_NO_STORE,
-            "Content-Disposition": f'attachment; filename="{project.slug}-{what}.{form}"',
-            "X-Content-Type-Options": "nosniff",
-        },
+        export(state.store, what, project.id, span, encoder), media_type=FORMATS[form].media_type, headers=_file(project, what, form)
     )
+
+
+async def _answer(
+    request: AnyRequest, state: State, project: LiveProject, question: Question, form: str, period: dict[str, str]
+) -> Response[bytes]:
+    words = {name: word(name, text, most=2_000, required=False) for name, text in request.query_params.items() if name in _WORDS}
+    rows = await question.ask(state.store, asked(question, project.id, {**words, **period}, now=time.time_ns() // 1_000_000))
+    try:
+        body = await asyncio.to_thread(table, rows, form)
+    except FormatError as error:
+        raise BadQuery(FieldError("format", str(error))) from None
+    return Response(body, media_type=FORMATS[form].media_type, headers=_file(project, question.name, form))
+
+
+def _file(project: LiveProject, what: str, form: str) -> dict[str, str]:
+    return {
+        **_NO_STORE,
+        "Content-Disposition": f'attachment; filename="{project.slug}-{what}.{form}"',
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def _time(name: str, text: str, default: int) -> int:

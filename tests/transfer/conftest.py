@@ -7,23 +7,35 @@ import contextlib
 import itertools
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
+from click.testing import CliRunner
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
 
+from server import app as the_app
 from server.event import DAY, Context, Environment, Incoming, Outcome
 from server.event_id import EventIds
+from server.front import Front
+from server.ingest.gate import Gate
 from server.ingest.privacy import Privacy
+from server.ingest.routes import Routes
+from server.problems import Problem
 from server.settings import Settings, load
+from server.shared import Limits
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store, open_store, server_secret
 from server.storage.imports import ImportStore
-from server.storage.projects import LiveProject, Projects, ensure_default
+from server.storage.projects import LiveProject, Projects, create_key, ensure_default
 from server.storage.streaming import Span
 from server.transfer.export import encoder_for, export
+from server.transfer.http import HANDLERS
 from server.transfer.importing import Importer, Summary
 from server.transfer.sources import Source
 
@@ -162,3 +174,52 @@ def origin(tmp_path: Path) -> Settings:
 def fresh(tmp_path: Path) -> Settings:
     """A store with nothing in it."""
     return settings_in(tmp_path / "fresh")
+
+
+class Always(Projects):
+    """Knows of a new key at once."""
+
+    stale = True
+
+
+@pytest.fixture
+async def served(store: Store, settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Gate]]:
+    """The routes on a store with events, and the gate whose limits they keep."""
+    await fill(settings, store, await project_of(settings), incoming(1_200))
+    projects = Always(max_targets=settings.max_targets, public=settings.public)
+    gate = Gate(settings, projects, Limits())
+    litestar = Litestar(
+        route_handlers=list(HANDLERS),
+        exception_handlers={Problem: the_app._problem, HTTPException: the_app._http_exception, Exception: the_app._unexpected},
+        openapi_config=None,
+        state=State(
+            {"store": store, "projects": projects, "gate": gate, "privacy": Privacy(server_secret(settings)), "settings": settings}
+        ),
+        logging_config=None,
+    )
+    front: Any = Front(Routes(), litestar)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://footfall.example") as client:
+        yield client, gate
+
+
+@pytest.fixture
+async def client(served: tuple[httpx.AsyncClient, Gate]) -> httpx.AsyncClient:
+    return served[0]
+
+
+async def key_of(scope: str = "read", project: int = 1) -> dict[str, str]:
+    return {"Authorization": f"Bearer {(await create_key(project, name='', scopes=(scope,)))[1]}"}
+
+
+@pytest.fixture
+async def reader(served: Any) -> dict[str, str]:
+    """The headers of whoever may read."""
+    return await key_of()
+
+
+@pytest.fixture
+def run(origin: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs a command on the store with events."""
+    monkeypatch.setenv("FOOTFALL_DATA_DIR", str(origin.data_dir))
+    monkeypatch.setenv("FOOTFALL_SECRET", "the same secret everywhere")
+    return lambda command, *arguments: CliRunner().invoke(command, [str(argument) for argument in arguments])

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from server.event import DAY, Context, Incoming
 from server.settings import Settings
@@ -31,14 +30,6 @@ def alike(count: int) -> Iterable[tuple[int, Incoming]]:
                 name="run", install=f"install-{number % 500}", occurred_at=at, context=context, properties={"n": number, "text": "x" * 300}
             ),
         )
-
-
-@pytest.fixture
-def run(origin: Settings, monkeypatch: pytest.MonkeyPatch):
-    """Runs a command on the store with events."""
-    monkeypatch.setenv("FOOTFALL_DATA_DIR", str(origin.data_dir))
-    monkeypatch.setenv("FOOTFALL_SECRET", "the same secret everywhere")
-    return lambda command, *arguments: CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
 def test_out_of_one_server_and_into_another(run, fresh: Settings, origin: Settings, tmp_path: Path, monkeypatch) -> None:

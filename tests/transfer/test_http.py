@@ -6,68 +6,21 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from limits import parse
-from litestar import Litestar
-from litestar.datastructures import State
-from litestar.exceptions import HTTPException
 
-from server import app as the_app
 from server.event import Context, Incoming
 from server.event_id import to_uuid
-from server.front import Front
-from server.ingest.gate import Gate
-from server.ingest.privacy import Privacy
-from server.ingest.routes import Routes
-from server.problems import Problem
 from server.settings import Settings
-from server.shared import Limits
-from server.storage.engine import Store, server_secret
-from server.storage.projects import Projects, create_key, create_project
-from server.transfer.http import HANDLERS
+from server.storage.engine import Store
+from server.storage.projects import create_project
 from server.transfer.sources import Source
-from tests.transfer.conftest import NOW, fill, incoming, project_of
+from tests.transfer.conftest import NOW, fill, key_of, project_of
 
 WHO = "install-7"
-
-
-class Always(Projects):
-    """Knows of a new key at once."""
-
-    stale = True
-
-
-@pytest.fixture
-async def served(store: Store, settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Gate]]:
-    """The routes on a store with events, and the gate whose limits they keep."""
-    await fill(settings, store, await project_of(settings), incoming(1_200))
-    projects = Always(max_targets=settings.max_targets, public=settings.public)
-    gate = Gate(settings, projects, Limits())
-    litestar = Litestar(
-        route_handlers=list(HANDLERS),
-        exception_handlers={Problem: the_app._problem, HTTPException: the_app._http_exception, Exception: the_app._unexpected},
-        openapi_config=None,
-        state=State(
-            {"store": store, "projects": projects, "gate": gate, "privacy": Privacy(server_secret(settings)), "settings": settings}
-        ),
-        logging_config=None,
-    )
-    front: Any = Front(Routes(), litestar)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://footfall.example") as client:
-        yield client, gate
-
-
-@pytest.fixture
-async def client(served: tuple[httpx.AsyncClient, Gate]) -> httpx.AsyncClient:
-    return served[0]
-
-
-async def key_of(scope: str = "read", project: int = 1) -> dict[str, str]:
-    return {"Authorization": f"Bearer {(await create_key(project, name='', scopes=(scope,)))[1]}"}
 
 
 @pytest.mark.parametrize("prefix", ["", "/p/default"])

@@ -1,0 +1,305 @@
+"""Answers of questions as tables: what is asked, by words that a command and a route share, and rows without anything within anything.
+
+Times become ISO 8601 in UTC. What belongs together is beside each other: `active` with `all` and `people` becomes `active_all` and `active_people`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from server.analytics import breakdown, errors, experiments, funnel, installs, ledger, overview, targets, timings
+from server.analytics.filters import Audience, Filter, Period, Step
+from server.dialects.reading import timestamp
+from server.dialects.reading.times import iso
+from server.event import DAY, ENVIRONMENTS, HOUR, FieldError, Outcome
+from server.problems import BadQuery, Invalid
+from server.storage.engine import Store
+
+DAYS = 30  # that are answered for where nobody says which
+MOST = 1_000  # rows of an answer that has no end of its own
+
+Row = dict[str, Any]
+E = TypeVar("E", bound=enum.Enum)
+
+_OUTCOMES = {"success": Outcome.SUCCESS, "failure": Outcome.FAILURE}
+_MOMENTS = frozenset({"start", "starts", "at", "first_seen", "last_seen", "refreshed_at"})
+
+# What a question may be told, and what that means. `FILTERS` go for all of them but the ledger and trending.
+FILTERS = {
+    "audience": "`everything`, or `people` for people only",
+    "environment": "Words such as `person` or `ci`, with commas between them",
+    "name": "Names of events, with commas between them",
+    "os": "The operating system",
+    "arch": "The processor architecture",
+    "runtime": "The runtime, as `node 20`",
+    "version": "The version of the tool",
+    "package_manager": "The package manager",
+    "target_type": "The type of a target",
+    "target": "The id of a target, beside its type",
+    "outcome": "`success` or `failure`",
+}
+OPTIONS = {
+    "step": "`hour`, `day`, `week` or `month`",
+    "by": "What to break down by: os, arch, runtime, version, package_manager, environment, name, target, tool or property",
+    "of": "What durations are told apart by: `name` or `target`",
+    "property": "The name of a property",
+    "names": "Of a funnel: names of events in their order, with commas between them",
+    "goal": "Of an experiment: the name of the event that is success",
+    "baseline": "Of an experiment: the variant that the others are compared with",
+    "limit": f"How many rows, at most {MOST}",
+}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A question in words: `FILTERS` and `OPTIONS`. Reading one raises BadQuery, which names it."""
+
+    words: Mapping[str, str]
+    filter: Filter
+
+    def text(self, name: str) -> str | None:
+        return self.words.get(name) or None
+
+    def needed(self, name: str) -> str:
+        text = self.text(name)
+        if text is None:
+            raise BadQuery(FieldError(name, "is missing"))
+        return text
+
+    def choice(self, name: str, default: E) -> E:
+        return _choice(name, self.text(name), default)
+
+    def limit(self, default: int = MOST) -> int:
+        text = self.text("limit")
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST):
+            raise BadQuery(FieldError("limit", f"must be a whole number from 1 to {MOST}"))
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question. `takes` are those of `OPTIONS` that it knows; `FILTERS` are for those that are `filtered`."""
+
+    name: str
+    about: str
+    takes: tuple[str, ...]
+    ask: Callable[[Store, Asked], Awaitable[list[Row]]]
+    filtered: bool = True
+
+
+def asked(question: Question, project: int, words: Mapping[str, str], *, now: int) -> Asked:
+    """Read the words of a question; `now` is epoch ms. Raises BadQuery for a word that it does not take, or that cannot be read."""
+    for name, text in words.items():
+        if text and name not in ("from", "to", *question.takes, *(FILTERS if question.filtered else ())):
+            raise BadQuery(FieldError(name, f"says nothing to {question.name}"))
+    get = {name: text for name, text in words.items() if text}.get
+    names = tuple(each for each in get("name", "").split(",") if each)
+    target, target_type = get("target"), get("target_type")
+    if target and not target_type:
+        raise BadQuery(FieldError("target_type", "is missing: a target has a type and an id"))
+    return Asked(
+        words,
+        Filter(
+            project=project,
+            period=_period(get("from"), get("to"), now),
+            audience=_choice("audience", get("audience"), Audience.EVERYTHING),
+            environments=tuple(_known("environment", each, ENVIRONMENTS) for each in get("environment", "").split(",") if each),
+            names=names,
+            os=get("os"),
+            arch=get("arch"),
+            runtime=get("runtime"),
+            version=get("version"),
+            package_manager=get("package_manager"),
+            target=(target_type, target) if target and target_type else None,
+            target_type=target_type if not target else None,
+            outcome=_known("outcome", get("outcome", ""), _OUTCOMES) if get("outcome") else None,
+        ),
+    )
+
+
+def _period(first: str | None, end: str | None, now: int) -> Period:
+    """From the hour in which it begins to the end of that in which it ends; the last days where nothing is said."""
+    last = _time("to", end) if end else (now // DAY + 1) * DAY
+    begin = _time("from", first) if first else max(0, last - DAYS * DAY)
+    try:
+        return Period(begin // HOUR * HOUR, -(-last // HOUR) * HOUR)
+    except BadQuery as error:
+        fields = {"period.start": "from", "period.end": "to", "period": "from"}
+        raise BadQuery(*(FieldError(fields.get(each.path, each.path), each.message) for each in error.errors)) from None
+
+
+def _time(name: str, text: str) -> int:
+    try:
+        return timestamp(text.replace(" ", "+"), name) or 0  # a plus that was not escaped
+    except Invalid as error:
+        raise BadQuery(*error.errors) from None
+
+
+def _choice(name: str, text: str | None, default: E) -> E:
+    return default if not text else _known(name, text, {str(each.value): each for each in type(default)})
+
+
+def _known(name: str, text: str, known: Mapping[str, Any]) -> Any:
+    if text not in known:
+        raise BadQuery(FieldError(name, f"must be one of {', '.join(known)}"))
+    return known[text]
+
+
+def flat(struct: msgspec.Struct, prefix: str = "") -> Row:
+    """A struct as a row: structs within it beside its own fields, moments as text. Lists stay, to be written as JSON."""
+    row: Row = {}
+    for name in struct.__struct_fields__:
+        value = getattr(struct, name)
+        if isinstance(value, msgspec.Struct):
+            row |= flat(value, f"{prefix}{name}_")
+        else:
+            row[f"{prefix}{name}"] = iso(value) if name in _MOMENTS and isinstance(value, int) else value
+    return row
+
+
+def beside(struct: msgspec.Struct) -> list[Row]:
+    """Parallel lists as rows. Lists that were not asked for are no columns."""
+    columns = {name: column for name in struct.__struct_fields__ if (column := getattr(struct, name)) is not None}
+    columns["starts"] = [iso(start) for start in columns["starts"]]
+    names = ["start" if name == "starts" else name for name in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _rows(structs: Iterable[msgspec.Struct]) -> list[Row]:
+    return [flat(struct) for struct in structs]
+
+
+async def _overview(store: Store, asked: Asked) -> list[Row]:
+    """A row for each figure."""
+    found = await overview.overview(store, asked.filter)
+    rows: list[Row] = []
+    for name in found.__struct_fields__:
+        value = getattr(found, name)
+        apart = {name: value} if not hasattr(value, "people") else {f"{name}_all": value.all, f"{name}_people": value.people}
+        rows += [{"figure": figure, **flat(change)} for figure, change in apart.items()]
+    return rows
+
+
+async def _series(store: Store, asked: Asked) -> list[Row]:
+    return beside(await overview.series(store, asked.filter, asked.choice("step", Step.DAY), timed=True))
+
+
+async def _breakdown(store: Store, asked: Asked) -> list[Row]:
+    asked.needed("by")
+    by = asked.choice("by", breakdown.By.OS)
+    found = await breakdown.breakdown(store, asked.filter, by, property_name=asked.text("property"), limit=asked.limit())
+    unknown = {"installs_all": None, "installs_people": None}
+    return [{name: value for name, value in {**unknown, **flat(row)}.items() if name != "installs"} for row in found.rows]
+
+
+async def _active(store: Store, asked: Asked) -> list[Row]:
+    return beside(await installs.active_users(store, asked.filter))
+
+
+async def _new(store: Store, asked: Asked) -> list[Row]:
+    return beside(await installs.new_and_returning(store, asked.filter, asked.choice("step", Step.DAY)))
+
+
+async def _cohorts(store: Store, asked: Asked) -> list[Row]:
+    """A row for each cohort and week since."""
+    return [
+        {"start": iso(cohort.start), "week": week, **flat(cohort.size, "size_"), "active_all": everyone, "active_people": people}
+        for cohort in await installs.retention(store, asked.filter)
+        for week, (everyone, people) in enumerate(zip(cohort.active_all, cohort.active_people, strict=True))
+    ]
+
+
+async def _versions(store: Store, asked: Asked) -> list[Row]:
+    """A row for each step and version."""
+    found = await installs.version_adoption(store, asked.filter, asked.choice("step", Step.DAY), limit=min(100, asked.limit(10)))
+    return [
+        {"start": iso(start), "version": each.version, "active_all": each.all[place], "active_people": each.people[place]}
+        for place, start in enumerate(found.starts)
+        for each in found.versions
+    ]
+
+
+async def _durations(store: Store, asked: Asked) -> list[Row]:
+    found = await timings.timings(store, asked.filter, asked.choice("of", timings.Of.NAME), limit=asked.limit())
+    return _rows([found.total, *found.groups])
+
+
+async def _error_groups(store: Store, asked: Asked) -> list[Row]:
+    found = await errors.errors(store, asked.filter, limit=asked.limit(), samples=False)
+    return [{name: value for name, value in flat(group).items() if name != "sample"} for group in found.groups]
+
+
+async def _targets(store: Store, asked: Asked) -> list[Row]:
+    return _rows(await targets.targets(store, asked.filter, limit=asked.limit()))
+
+
+async def _trending(store: Store, asked: Asked) -> list[Row]:
+    found = await targets.trending(store, asked.filter.project, limit=asked.limit())
+    return _rows(found.targets)
+
+
+async def _funnel(store: Store, asked: Asked) -> list[Row]:
+    names = [each for each in asked.needed("names").split(",") if each]
+    try:
+        return _rows(await funnel.funnel(store, asked.filter, names))
+    except BadQuery as error:
+        raise BadQuery(*(FieldError("names", each.message) for each in error.errors)) from None
+
+
+async def _experiment(store: Store, asked: Asked) -> list[Row]:
+    """A row for each variant and audience."""
+    found = await experiments.experiment(
+        store, asked.filter, asked.needed("property"), goal=asked.text("goal"), baseline=asked.text("baseline")
+    )
+    apart = [(each.value, "everything", each.all) for each in found.variants] + [
+        (each.value, "people", each.people) for each in found.variants
+    ]
+    return [
+        {
+            "variant": variant,
+            "audience": audience,
+            "baseline": found.baseline,
+            "installs": result.installs,
+            "successes": result.successes,
+            "rate": result.rate,
+            **_interval("rate", result.interval),
+            "difference": result.difference,
+            **_interval("difference", result.difference_interval),
+        }
+        for variant, audience, result in apart
+    ]
+
+
+def _interval(name: str, interval: experiments.Interval | None) -> Row:
+    return {f"{name}_low": interval and interval.low, f"{name}_high": interval and interval.high}
+
+
+async def _ledger(store: Store, asked: Asked) -> list[Row]:
+    return _rows(await ledger.ledger(store, asked.filter.project, asked.filter.period))
+
+
+QUESTIONS = {
+    question.name: question
+    for question in (
+        Question("overview", "The figures of a period beside those of the period before.", (), _overview),
+        Question("series", "Events, their outcomes and durations, and active installs over time.", ("step",), _series),
+        Question("breakdown", "Events and installs by the values of something.", ("by", "property", "limit"), _breakdown),
+        Question("active-users", "Installs active on a day, and in the 7 and 30 days that end with it.", (), _active),
+        Question("new-and-returning", "Active installs that are new, and that came back.", ("step",), _new),
+        Question("cohorts", "Of the installs first seen in a week, how many came back in each week since.", (), _cohorts),
+        Question("versions", "Active installs by version over time.", ("step", "limit"), _versions),
+        Question("durations", "How long things took: percentiles and histograms.", ("of", "limit"), _durations),
+        Question("error-groups", "Types of errors, with the installs that they met.", ("limit",), _error_groups),
+        Question("targets", "Targets and their counts.", ("limit",), _targets),
+        Question("trending", "Targets that rise.", ("limit",), _trending, filtered=False),
+        Question("funnel", "From one event to the next.", ("names",), _funnel),
+        Question("experiment", "The variants of a property, compared.", ("property", "goal", "baseline"), _experiment),
+        Question("ledger-days", "Where everything that arrived went, by day.", (), _ledger, filtered=False),
+    )
+}

@@ -1,0 +1,136 @@
+"""Answers of questions as files: by the command and over HTTP, in each format, and the same as the question gives them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from server.event import DAY
+from server.settings import Settings
+from server.storage.engine import Store
+from server.transfer.commands import export_command
+from server.transfer.questions import QUESTIONS, asked
+from server.transfer.sources import Source
+from tests.transfer.conftest import NOW
+
+SPAN = {"from": "2026-06-01", "to": "2026-10-27"}
+NEEDED = {"breakdown": {"by": "version"}, "funnel": {"names": "run,build"}, "experiment": {"property": "n"}}
+
+
+def parameters(what: str) -> dict[str, str]:
+    return {**SPAN, **NEEDED.get(what, {})}
+
+
+@pytest.mark.parametrize("what", QUESTIONS)
+async def test_every_question_is_answered_in_every_format(
+    client: httpx.AsyncClient, reader: dict[str, str], what: str, tmp_path: Path
+) -> None:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for form in ("csv", "jsonl", "parquet"):
+        answer = await client.get(f"/v1/export/{what}", params={**parameters(what), "format": form}, headers=reader)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-disposition"] == f'attachment; filename="default-{what}.{form}"'
+        if form == "csv":
+            found[form] = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+        elif form == "jsonl":
+            found[form] = [json.loads(line) for line in answer.text.splitlines()]
+        elif answer.content:
+            file = tmp_path / "answer.parquet"
+            file.write_bytes(answer.content)
+            with Source(file) as source:
+                found[form] = [row.document for row in source.rows()]
+    assert len(found["csv"]) == len(found["jsonl"]) == len(found["parquet"])
+    if what not in ("trending", "experiment"):  # which want a job, or a property, that this data has not
+        assert found["jsonl"]
+    for row in found["jsonl"]:
+        assert not [name for name, value in row.items() if isinstance(value, dict) and name != "reasons"], row
+        assert row.keys() == found["jsonl"][0].keys()
+
+
+async def test_a_series_has_all_events_and_keeps_to_its_filter(client: httpx.AsyncClient, reader: dict[str, str]) -> None:
+    async def events(**words: str) -> int:
+        answer = await client.get("/v1/export/series", params={**SPAN, **words}, headers=reader)
+        rows = [json.loads(line) for line in answer.text.splitlines()]
+        return sum(row["events"] for row in rows)
+
+    everything = await events()
+    assert everything == 1_200
+    assert await events(step="month") == everything
+    by_version = [
+        json.loads(line)
+        for line in (await client.get("/v1/export/breakdown", params={**SPAN, "by": "version"}, headers=reader)).text.splitlines()
+    ]
+    assert sum(row["events"] for row in by_version) == everything
+    value = next(row for row in by_version if row["value"])
+    assert await events(version=value["value"]) == value["events"]
+    assert await events(audience="people") + await events(environment="ci,container,development,test") == everything
+
+
+@pytest.mark.parametrize(
+    ("what", "words", "path"),
+    [
+        ("breakdown", {}, "by"),
+        ("breakdown", {"by": "colour"}, "by"),
+        ("series", {"step": "second"}, "step"),
+        ("series", {"by": "os"}, "by"),
+        ("series", {"environment": "mars"}, "environment"),
+        ("series", {"target": "x"}, "target_type"),
+        ("series", {"outcome": "perhaps"}, "outcome"),
+        ("series", {"from": "soon"}, "from"),
+        ("series", {"from": "2026-10-01", "to": "2026-09-01"}, "to"),
+        ("series", {"from": "1999-01-01"}, "from"),
+        ("targets", {"limit": "0"}, "limit"),
+        ("targets", {"limit": "many"}, "limit"),
+        ("funnel", {}, "names"),
+        ("funnel", {"names": "one"}, "names"),
+        ("experiment", {}, "property"),
+        ("ledger-days", {"os": "linux"}, "os"),
+        ("overview", {"format": "xml"}, "format"),
+    ],
+)
+async def test_what_cannot_be_asked_is_named(
+    client: httpx.AsyncClient, reader: dict[str, str], what: str, words: dict[str, str], path: str
+) -> None:
+    answer = await client.get(f"/v1/export/{what}", params=words, headers=reader)
+    assert answer.status_code == 400, answer.text
+    assert [error["path"] for error in answer.json()["errors"]] == [path]
+
+
+async def test_answers_want_a_key_too(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/export/series")).status_code == 401
+
+
+def test_the_command_answers_as_the_route_does(run: Any, tmp_path: Path, origin: Settings) -> None:
+    file = tmp_path / "versions.csv"
+    ran = run(export_command, "breakdown", "--by", "version", "--from", "2026-06-01", "--to", "2026-10-27", "--output", file)
+    assert ran.exit_code == 0, ran.stderr
+    rows = list(csv.DictReader(io.StringIO(file.read_text())))
+    assert sum(int(row["events"]) for row in rows) == 3_000
+    assert {"value", "events", "success_rate", "installs_all", "installs_people"} <= rows[0].keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("breakdown",), "--by is missing"),
+        (("series", "--package-manager", "npm", "--by", "os"), "--by says nothing to series"),
+        (("events", "--os", "linux"), "--os is for questions"),
+        (("funnel", "--names", "one"), "--names must be"),
+    ],
+)
+def test_the_command_names_what_is_wrong(run: Any, arguments: tuple[str, ...], said: str) -> None:
+    ran = run(export_command, *arguments)
+    assert ran.exit_code == 1
+    assert said in ran.stderr
+
+
+async def test_without_a_time_the_last_thirty_days_are_meant(store: Store) -> None:
+    filter_ = asked(QUESTIONS["series"], 1, {}, now=NOW).filter
+    assert filter_.period.end == (NOW // DAY + 1) * DAY
+    assert filter_.period.end - filter_.period.start == 30 * DAY
