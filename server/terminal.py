@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from server.settings import Settings, SettingsError, load
@@ -52,6 +53,11 @@ def with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
         return asyncio.run(run(settings_or_exit()))
     except (StoreError, ProjectError) as error:
         fail(str(error))
+
+
+def as_text(text: str) -> str:
+    """What a client sent, for a terminal: no markup of ours, and no sequence that moves a cursor or changes a title."""
+    return escape("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text))
 
 
 def plain_table(*columns: str) -> Table:

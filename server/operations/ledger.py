@@ -1,0 +1,101 @@
+"""`footfall ledger`: where everything that arrived went, and why some of it was not kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import rich_click as click
+
+from server.analytics.filters import LONGEST, Period
+from server.analytics.ledger import LedgerDay, LimitedAddress, RejectedEvent, ledger, limited_addresses, rejected
+from server.jobs.run import clock
+from server.storage.engine import Store
+from server.storage.projects import DEFAULT, ProjectError
+from server.storage.tables import Project
+from server.terminal import as_text, out, plain_table, with_store
+
+COLUMNS = ("received", "stored", "duplicates", "rejected", "limited", "opted_out")
+_NO_PROJECT = "-"  # what named no project that there is
+
+
+class Found:
+    """What the command shows."""
+
+    def __init__(self, days: list[LedgerDay], refused: list[RejectedEvent], loudest: list[LimitedAddress]) -> None:
+        self.days = days
+        self.refused = refused
+        self.loudest = loudest
+
+
+@click.command(name="ledger")
+@click.argument("slug", metavar="[PROJECT]", default=DEFAULT)
+@click.option("--days", type=click.IntRange(1, LONGEST), default=14, show_default=True, help="So many days, today among them.")
+@click.option("--rejected", "show", is_flag=True, help="Also the last events that were refused, with what is wrong with them.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="How many of those, newest first.")
+def ledger_command(slug: str, days: int, show: bool, limit: int) -> None:
+    """Show where everything went that arrived for a project, by day: received = stored + duplicates + rejected + limited + opted out.
+
+    PROJECT is `default` where it is left out; - is what named no project that there is.
+    """
+
+    async def work(store: Store, _: object) -> Found:
+        number = await _number(slug)
+        period = Period.last_days(days, clock())
+        refused = await rejected(store, number, limit=limit) if show else []
+        return Found(await ledger(store, number, period), refused, await limited_addresses(store, number, period, limit=5))
+
+    found = with_store(work)
+    _print_days(found.days)
+    _print_reasons(found)
+    for event in found.refused:
+        _print_rejected(event)
+
+
+async def _number(slug: str) -> int:
+    if slug == _NO_PROJECT:
+        return 0
+    row = await Project.select(Project.id).where(Project.slug == slug).first()
+    if row is None:
+        raise ProjectError(f"there is no project {slug}; `footfall project list` shows them all")
+    return int(row["id"])
+
+
+def _print_days(days: list[LedgerDay]) -> None:
+    table = plain_table("day", *(name.replace("_", " ") for name in COLUMNS))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for day in reversed(days):
+        table.add_row(_day(day.start), *(f"{getattr(day, name):,}" for name in COLUMNS), style=None if day.received else "dim")
+    table.add_row(f"{len(days)} days", *(f"{sum(getattr(day, name) for day in days):,}" for name in COLUMNS), style="bold")
+    out.print(table)
+
+
+def _print_reasons(found: Found) -> None:
+    reasons: Counter[str] = Counter()
+    for day in found.days:
+        reasons.update(day.reasons)
+    if reasons:
+        out.print("\n[bold]why[/bold]")
+        for reason, events in reasons.most_common():
+            entry, _, why = reason.partition(":")
+            out.print(f"  {events:>9,}  {entry}: {as_text(why.replace('_', ' '))}")
+    if found.loudest:
+        out.print("\n[bold]who was limited most[/bold], as a hash of the address that is another one each day")
+        for address in found.loudest:
+            who = f"{address.address & 0xFFFF_FFFF_FFFF_FFFF:016x}" if address.address else "many addresses"
+            out.print(f"  {address.events:>9,}  {_day(address.start)}  {who}")
+
+
+def _print_rejected(event: RejectedEvent) -> None:
+    at = datetime.fromtimestamp(event.at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    out.print(
+        f"\n[bold]{at} UTC[/bold]  {as_text(event.route)}  {event.dialect or '-'}  {event.reason.replace('_', ' ')}, {event.size:,} bytes"
+    )
+    for error in event.errors:
+        out.print(f"  {as_text(error.path)}: {as_text(error.message)}", soft_wrap=True)
+    out.print(f"  [dim]{as_text(event.excerpt)}[/dim]", soft_wrap=True)
+
+
+def _day(start: int) -> str:
+    return datetime.fromtimestamp(start / 1000, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,49 @@
+"""`footfall ledger`, on what a real server took and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def row_of(text: str, name: str) -> list[int]:
+    (line,) = [line for line in text.splitlines() if line.startswith(name)]
+    return [int(word.replace(",", "")) for word in line.removeprefix(name).split()]
+
+
+def test_everything_that_arrived_is_accounted_for(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_RATE_LIMIT="8/minute").start()
+    event = {"name": "build", "installation_id": "one-of-many"}
+    post = server.client.post
+    for headers in ({}, {}, {"DNT": "1"}):
+        assert post("/v1/events", json=event, headers=headers).status_code == 202
+    for _ in range(2):
+        assert post("/v1/events", json={**event, "id": "the-same"}).status_code == 202
+    assert post("/v1/events", json={"name": "[red]build[/red]"}).status_code == 422
+    assert post("/v1/events", content=b"{ \x1b]0;mine\x07").status_code == 400
+    assert post("/p/nobody/v1/events", json=event).status_code == 404
+    assert [post("/v1/events", json=event).status_code for _ in range(2)][-1] == 429
+    assert server.stop() == 0
+
+    ran = server.footfall("ledger", "--days", "1", "--rejected")
+    assert ran.returncode == 0, ran.stderr
+    received, stored, duplicates, rejected, limited, opted_out = row_of(ran.stdout, "1 days")
+    assert received == stored + duplicates + rejected + limited + opted_out
+    assert (duplicates, rejected, opted_out) == (1, 2, 1)
+    assert stored >= 3
+    assert limited >= 1
+    assert "installation_id: is missing" in ran.stdout
+    assert "[red]build[/red]" in ran.stdout  # shown as it is, not as a colour
+    assert "\x1b" not in ran.stdout
+    assert "who was limited most" in ran.stdout
+    assert "127.0.0.1" not in ran.stdout
+    assert "one-of-many" not in ran.stdout
+
+    unknown = server.footfall("ledger", "-", "--days", "1")
+    assert row_of(unknown.stdout, "1 days") == [1, 0, 0, 1, 0, 0]
+
+
+def test_a_project_that_there_is_not(make_server: Callable[..., Any]) -> None:
+    ran = make_server().footfall("ledger", "nobody")
+    assert ran.returncode == 1
+    assert "there is no project nobody" in ran.stderr
