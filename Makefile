@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo install test check fix bench wheel lock clean
+.PHONY: help run demo install test check fix bench schema wheel lock clean
 
 # Taken from the command line only: shells set HOST, platforms set PORT (which Footfall honours by itself).
 ifeq ($(origin HOST),command line)
@@ -90,6 +90,9 @@ fix: $(READY_DEV) ## mend what ruff can mend
 
 bench: $(READY_DEV) ## benchmarks, each against a reference measured in the same run
 	@.venv/bin/python -m bench $(BENCH_ARGS)
+
+schema: $(READY_DEV) ## graphql/schema.graphql anew, from the code
+	@.venv/bin/python -m server.admin.export graphql/schema.graphql
 
 wheel: $(READY_DEV) ## dist/: the wheel and the source archive
 	@rm -rf dist

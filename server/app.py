@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.types import ControllerRouterHandler
 
 from server import __version__, health, logs, openapi, pages, public
+from server.admin import endpoint, login
 from server.event_id import EventIds
 from server.front import Front
 from server.ingest.gate import Gate
@@ -23,7 +24,7 @@ from server.metrics import Metrics
 from server.pages import SECURITY_HEADERS
 from server.problems import CONTENT_TYPE, Failed, Malformed, MethodNotAllowed, NotFound, Problem
 from server.settings import Settings, bundled
-from server.shared import Limits
+from server.shared import Limits, Live
 from server.storage.engine import open_store, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default
 from server.transfer import http as transfer
@@ -33,6 +34,8 @@ log = logs.get(__name__)
 _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *public.HANDLERS,
     *transfer.HANDLERS,
+    *endpoint.HANDLERS,
+    *login.HANDLERS,
     *health.HANDLERS,
     *openapi.HANDLERS,
     *pages.HANDLERS,
@@ -84,10 +87,12 @@ async def _open(
     projects = Projects(max_targets=settings.max_targets, public=settings.public)
     await projects.refresh()
     metrics = Metrics(__version__)
-    writer = Writer(store, metrics, max_queue=settings.max_queue, slug=projects.slug)
+    live = Live()
+    writer = Writer(store, metrics, max_queue=settings.max_queue, slug=projects.slug, live=live)
     stack.push_async_callback(writer.close)
     gate = Gate(settings, projects, Limits())
     privacy = Privacy(server_secret(settings))
+    stack.callback(live.close)
     metrics.queue_depth = lambda: writer.depth
     metrics.store_size = store.size
     state.update(
@@ -101,6 +106,8 @@ async def _open(
             "privacy": privacy,
             "answers": public.Answers(store),
             "health": health.Health(store),
+            "live": live,
+            "graphql": endpoint.GraphQL(),
         }
     )
     if clock is now:  # with a clock of its own, `footfall demo` lives through a month in seconds: no time for jobs

@@ -45,6 +45,7 @@ def serve(settings: Settings, console: Console) -> int:
         app,
         loop="uvloop",
         http="httptools",
+        ws_max_size=100 * 1024,  # bytes of a message: what is posted may not be larger either
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -87,6 +88,7 @@ def _greet(settings: Settings, console: Console, token: str | None) -> None:
     console.print(f"  what it takes   {base}/docs")
     console.print(f"  data            {settings.data_dir.resolve()}", soft_wrap=True)
     if token is not None:
+        console.print(f"  log in          {base}/login#token={token}", soft_wrap=True)
         console.print("  admin token     shown this once, keep it: only its hash is stored")
         console.print(f"                  [bold]{token}[/bold]")
     console.print("  stop            Ctrl-C")

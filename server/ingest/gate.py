@@ -31,7 +31,7 @@ class Gate:
 
     def __init__(self, settings: Settings, projects: Projects, limits: Limits) -> None:
         self._projects = projects
-        self._limits = limits
+        self.limits = limits
         self._rate_limit = settings.rate_limit
         self._event_limit = settings.event_limit
         self._header = settings.client_ip_header.encode() if settings.client_ip_header else None
@@ -53,6 +53,10 @@ class Gate:
                 return address
             peer = address
         return peer
+
+    def trusts(self, peer: str) -> bool:
+        """Whether a proxy with this address is believed."""
+        return bool(self._trusted) and _within(peer, self._trusted)
 
     async def caller(self, peer: str, headers: Headers, slug: str | None) -> Caller:
         """The project by key, path, host, or the default one. Raises Unauthorized, Forbidden, UnknownProject."""
@@ -84,7 +88,7 @@ class Gate:
                 self._limit_keys.clear()
             key = item.key_for(what, str(whose[1]), str(whose[2]), limited_as(caller.address))
             self._limit_keys[whose] = known = (item, key)
-        standing = await self._limits.hit(item, known[1], cost)
+        standing = await self.limits.hit(item, known[1], cost)
         if not standing.allowed:
             raise OverLimit(f"At most {item} {what} for one address.", standing)
         return standing

@@ -14,6 +14,7 @@ from server import logs
 from server.event import DAY, Event, Install, LedgerEntry, Receipt, Refusal
 from server.metrics import Metrics
 from server.problems import Busy, Failed, Problem
+from server.shared import Live
 from server.storage.batch import Batch, Committed, RejectedRow
 from server.storage.engine import Store
 from server.storage.projects import LiveProject
@@ -61,11 +62,12 @@ class _Gathering:
 class Writer:
     """The one way into the store for events. Call `close` to commit what was accepted and refuse what comes after."""
 
-    def __init__(self, store: Store, metrics: Metrics, *, max_queue: int, slug: Callable[[int], str]) -> None:
+    def __init__(self, store: Store, metrics: Metrics, *, max_queue: int, slug: Callable[[int], str], live: Live | None = None) -> None:
         self._store = store
         self._metrics = metrics
         self._max_queue = max_queue
         self._slug = slug
+        self._live = live or Live()
         self._loop = asyncio.get_running_loop()
         self._next = _Gathering()
         self._running: asyncio.Task[None] | None = None
@@ -220,6 +222,8 @@ class Writer:
             events[self._slug(event.project), _ENTRIES[receipt].value] += 1
             if receipt in _REASONS:
                 self._metrics.refusals[_REASONS[receipt]] += 1
+        if self._live.watched:
+            self._live.publish([event for place, event in enumerate(batch.events) if place not in committed.exceptions])
 
 
 _ENTRIES = {

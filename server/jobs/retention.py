@@ -6,7 +6,7 @@ from server.event import DAY
 from server.event_id import first_id
 from server.jobs.pace import Pace
 from server.jobs.run import Run
-from server.storage import contexts, maintenance
+from server.storage import audit, contexts, maintenance, sessions
 from server.storage.engine import Store
 from server.storage.maintenance import MARKS, REFUSALS, REFUSALS_DAYS, REJECTED, Aged, Window
 from server.storage.sqlite import REJECTED_LIFETIME
@@ -41,7 +41,9 @@ async def expire(run: Run) -> str:
     """Delete the marks that have had their time: they are counted as gone already, and only take room."""
     pace = Pace(run.store)
     marks = await delete_aged(run.store, MARKS, run.now(), pace)
-    return f"{marks:,} marks deleted; the writer was held for {pace.longest * 1000:.0f} ms at most"
+    ended = await sessions.forget(run.store, run.now())
+    await audit.forget(run.store, run.now())
+    return f"{marks:,} marks and {ended:,} sessions deleted; the writer was held for {pace.longest * 1000:.0f} ms at most"
 
 
 async def _delete_events(store: Store, window: Window, pace: Pace) -> int:

@@ -2,8 +2,9 @@
 
 upkeep   jobs, backups, alerts
 ledger   where everything that arrived went
+access   a way in for whoever lost the first one
 """
 
-from server.operations import ledger, upkeep
+from server.operations import access, ledger, upkeep
 
-COMMANDS = (*upkeep.COMMANDS, ledger.ledger_command)
+COMMANDS = (*upkeep.COMMANDS, ledger.ledger_command, access.login_link)

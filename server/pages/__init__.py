@@ -76,6 +76,8 @@ class Pages:
         reading = Template((folder / "reference.html").read_text(encoding="utf-8")).substitute(
             shared, navigation=navigation, content=content
         )
+        form = (folder / "login.html").read_text(encoding="utf-8")
+        self.login = Template(frame.substitute(shared, title="Log in to Footfall", kind="home", content=form))
         self.home = frame.substitute(shared, title="Footfall", kind="home", content=home)
         self.reference = frame.substitute(shared, title="Footfall reference", kind="reference", content=reading)
 

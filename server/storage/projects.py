@@ -102,7 +102,7 @@ class Projects:
 
         Raises Unauthorized for a key of ours that is not known, Forbidden where key and path disagree, UnknownProject.
         """
-        key = self._key(headers)
+        key = self.key(headers)
         if key is not None and key.project is not None:
             if slug is not None and slug != key.project.slug:
                 raise Forbidden("This key belongs to another project than the path names.")
@@ -111,6 +111,10 @@ class Projects:
         if project is None:
             raise UnknownProject("There is no such project.")
         return project, key
+
+    def by_secret(self, secret: str) -> LiveKey | None:
+        """The key that is this secret, None where there is none."""
+        return self._by_key.get(hash_key(secret))
 
     def slug(self, project_id: int) -> str:
         """The slug of a project, empty for one that is gone."""
@@ -125,7 +129,8 @@ class Projects:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         return self._by_host.get(host) or self._by_host.get(host.rpartition(":")[0])
 
-    def _key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
+    def key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
+        """The key that a request brought, None where it brought none. Raises Unauthorized for one of ours that is not known."""
         if b"authorization" not in headers and b"x-footfall-key" not in headers:
             return None
         own = headers.get(b"x-footfall-key", b"").strip().decode("latin-1")
@@ -152,7 +157,7 @@ class Projects:
         )
 
 
-def _checked_limit(text: str | None) -> str | None:
+def checked_limit(text: str | None) -> str | None:
     """A limit as it is kept. ProjectError where it is none."""
     if text is None:
         return None
@@ -221,8 +226,8 @@ async def create_project(
         created_at=_now(),
         requires_key=requires_key,
         hosts=msgspec.json.encode(wanted).decode(),
-        rate_limit=_checked_limit(rate_limit),
-        event_limit=_checked_limit(event_limit),
+        rate_limit=checked_limit(rate_limit),
+        event_limit=checked_limit(event_limit),
     )
     rows = await Project.insert(project).returning(Project.id)
     return int(rows[0]["id"])
@@ -244,7 +249,7 @@ async def create_key(
     if unknown := [scope for scope in wanted if scope not in SCOPES] or (not wanted and ["(none)"]):
         raise ProjectError(f"{unknown[0]} is no scope; there are {', '.join(SCOPES)}")
     key = _new_key()
-    return await _insert_key(project_id, key, name, wanted, _checked_limit(rate_limit), _checked_limit(event_limit)), key
+    return await _insert_key(project_id, key, name, wanted, checked_limit(rate_limit), checked_limit(event_limit)), key
 
 
 def _new_key() -> str:

@@ -46,6 +46,7 @@ class ApiKey(Table, tablename="api_key"):
     event_limit = Text(null=True, default=None)
     created_at = BigInt()
     revoked_at = BigInt(null=True, default=None)
+    last_used_at = BigInt(null=True, default=None)
 
 
 class EventName(Table, tablename="event_name"):

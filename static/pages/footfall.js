@@ -21,3 +21,10 @@ if (contents && matchMedia("(max-width: 60rem)").matches) {
   contents.open = false;
   contents.addEventListener("click", (event) => event.target.closest("a") && (contents.open = false));
 }
+// A link shown at the first start brings the token behind a #, which no log ever sees: it goes into the form and out of the address.
+const token = document.querySelector("#token");
+if (token && location.hash.startsWith("#token=")) {
+  token.value = decodeURIComponent(location.hash.slice(7));
+  history.replaceState(null, "", location.pathname + location.search);
+  token.form.querySelector("button").focus();
+}

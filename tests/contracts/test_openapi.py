@@ -107,7 +107,8 @@ def test_every_ingest_route_is_in_the_document_with_all_its_dialects(route: Rout
 
 def test_every_handler_is_in_the_document() -> None:
     served = {route.path_format for route in Litestar(route_handlers=app._HANDLERS, openapi_config=None, logging_config=None).routes}
-    assert served | ROUTES.keys() == DOCUMENT["paths"].keys()
+    elsewhere = {"/graphql", "/login", "/logout"}  # the first has a contract of its own, the others are forms for people
+    assert (served | ROUTES.keys()) - elsewhere == DOCUMENT["paths"].keys()
 
 
 def test_every_status_that_a_problem_has_is_described() -> None:

@@ -68,7 +68,7 @@ async def test_a_refused_batch_uses_up_nothing() -> None:
 
 def test_windows_that_have_run_out_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000.0
-    monkeypatch.setattr("server.shared.time.time", lambda: now)
+    monkeypatch.setattr("server.shared.limits.time.time", lambda: now)
     counters = Counters()
     for number in range(1_000):
         counters.incr(f"k{number}", 60)

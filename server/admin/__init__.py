@@ -1,0 +1,19 @@
+"""The admin's API: GraphQL at `/graphql`, for people who logged in, for scripts with a key, and, where a dashboard is public, for everybody.
+
+auth         who is asking
+context      what resolvers know of a request
+scalars      scalars and enums
+inputs       what a question is asked about
+answers      the answers of `server.analytics` as types
+charts       the questions as fields of a project
+connections  events and installs as Relay's connections
+loaders      what belongs to the rows of a page, in one statement
+project      a project with its lists and settings
+operation    jobs, sessions, audit log, the server
+mutations/   what admins change
+schema       all of it together
+safety       bounds, and what errors say
+persisted    operations that are known by their hash
+endpoint     the routes
+login        logging in and out
+"""

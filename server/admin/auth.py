@@ -1,0 +1,89 @@
+"""Who is asking: an admin by token, a script by key, a person by session; or nobody, who sees what is public."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.datastructures import State
+
+from server.problems import Forbidden, Problem, Unauthorized
+from server.storage import sessions
+from server.storage.projects import ADMINS, Projects
+
+COOKIE = "footfall_session"
+EVERY = ADMINS  # in the place of a project: all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who is asking. `project` is `EVERY` for whoever may look at all of them; `label` is what the audit log calls them."""
+
+    kind: str
+    scopes: frozenset[str]
+    project: int
+    label: str
+    session: int | None = None
+    key: int | None = None
+
+    def may(self, scope: str, project: int) -> bool:
+        """Whether they may `read` or `admin` a project, or all of them (`EVERY`). Who may change may look."""
+        return bool(self.scopes & {scope, "admin"}) and self.project in (EVERY, project)
+
+
+async def viewer(state: State, headers: Mapping[bytes, bytes], token: str | None = None) -> Viewer | None:
+    """Who sent these headers; None for nobody. `token` is one that came another way, as in a WebSocket's first message.
+
+    A cookie counts only where the request comes from a page of ours: a browser sends it with requests of other sites, too.
+    Raises Unauthorized for a key or a session that is not known.
+    """
+    if token is not None:
+        headers = {b"authorization": b"Bearer " + token.encode("latin-1", "replace")}
+    if b"authorization" in headers or b"x-footfall-key" in headers:
+        return await _by_key(state.projects, headers)
+    cookie = session_cookie(headers)
+    if cookie is None or not same_site(headers):
+        return None
+    found = await sessions.find(state.store, cookie, time.time_ns() // 1_000_000)
+    if found is None:
+        return None
+    return Viewer("session", frozenset(found.scopes), found.project, f"session {found.id}", session=found.id, key=found.key)
+
+
+async def _by_key(projects: Projects, headers: Mapping[bytes, bytes]) -> Viewer:
+    if projects.stale:
+        await projects.refresh()
+    try:
+        key = projects.key(headers)
+    except Problem:
+        raise Unauthorized("This key is not known here, or was revoked.") from None
+    if key is None:
+        raise Unauthorized("This key is not known here, or was revoked.")
+    if not key.scopes & {"read", "admin"}:
+        raise Forbidden("This key has neither the scope read nor admin.")
+    return Viewer("key", key.scopes, key.project.id if key.project else EVERY, f"key {key.id}", key=key.id)
+
+
+def session_cookie(headers: Mapping[bytes, bytes]) -> str | None:
+    """The session's cookie, None where there is none."""
+    for part in headers.get(b"cookie", b"").decode("latin-1").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE and value:
+            return value
+    return None
+
+
+def same_site(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request comes from a page of this server, or from no page at all."""
+    fetched = headers.get(b"sec-fetch-site")
+    if fetched is not None and fetched not in (b"same-origin", b"none"):
+        return False
+    origin = headers.get(b"origin")
+    return origin is None or origin.partition(b"://")[2] == headers.get(b"host", b"")
+
+
+def headers_of(scope: Any) -> dict[bytes, bytes]:
+    """The headers of an ASGI scope."""
+    return dict(scope["headers"])

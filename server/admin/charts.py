@@ -1,0 +1,183 @@
+"""The questions of `server.analytics` as fields of a project: what anybody may see where its dashboard is public."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import strawberry
+from strawberry import argument
+
+from server.admin import answers
+from server.admin.context import AnyInfo, reader
+from server.admin.inputs import EventFilter, PeriodInput, within
+from server.analytics import breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
+from server.analytics.breakdown import By
+from server.analytics.filters import Filter, Step
+from server.analytics.timings import Of
+from server.event import Environment
+
+Period = Annotated[PeriodInput | None, argument(description="The period; the last 30 days if it is left out.")]
+Which = Annotated[EventFilter | None, argument(description="Which events count; all if it is left out.")]
+Cut = Annotated[Step, argument(description="How the series is cut.")]
+First = Annotated[int, argument(description="How many rows, at most 200.")]
+Property = Annotated[str | None, argument(description="The name of the property, where that is what is asked for.")]
+
+MOST = 200
+
+
+@strawberry.type(description="The words that there are to filter by.")
+class Vocabulary:
+    names: list[str] = answers.said("Names of events.")
+    target_types: list[str] = answers.said("Types of targets.")
+    os: list[str] = answers.said("Operating systems, the most common first.")
+    arch: list[str] = answers.said("Processor architectures.")
+    runtime: list[str] = answers.said("Runtimes.")
+    version: list[str] = answers.said("Versions of the tool.", "versions")
+    package_manager: list[str] = answers.said("Package managers.", "packageManagers")
+    environments: list[Environment] = answers.said("Environments.")
+    properties: list[str] = answers.said("Properties that are counted by value.")
+
+
+@strawberry.type(description="What a project's charts are made of.")
+class Charts:
+    number: strawberry.Private[int]
+
+    def about(self, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
+        """What a question is about. Raises BadQuery."""
+        return (filter or EventFilter()).about(self.number, period)
+
+    @strawberry.field(description="How it is doing: the period beside the one before.")
+    async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.Overview:
+        return cast(Any, await overview.overview(info.context.store, self.about(period, filter)))
+
+    @strawberry.field(description="What happened over time.")
+    async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Series:
+        return cast(Any, await overview.series(info.context.store, self.about(period, filter), step))
+
+    @strawberry.field(description="Events and installs by the values of something.")
+    async def breakdown(
+        self,
+        info: AnyInfo,
+        by: Annotated[By, argument(description="Of what.")],
+        period: Period = None,
+        filter: Which = None,
+        property: Property = None,
+        first: First = 10,
+    ) -> answers.Breakdown:
+        asked = self.about(period, filter)
+        if by in (By.TARGET, By.TOOL, By.PROPERTY):  # of which some are not for everybody
+            reader(info, self.number)
+        return cast(
+            Any, await breakdown.breakdown(info.context.store, asked, by, property_name=property, limit=within("first", first, MOST))
+        )
+
+    @strawberry.field(description="Active installs by day, in 7 and in 30 days, with their ratio.")
+    async def active_users(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.ActiveUsers:
+        return cast(Any, await installs.active_users(info.context.store, self.about(period, filter)))
+
+    @strawberry.field(description="Active installs that are new, and that came back.")
+    async def new_and_returning(
+        self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY
+    ) -> answers.NewAndReturning:
+        return cast(Any, await installs.new_and_returning(info.context.store, self.about(period, filter), step))
+
+    @strawberry.field(description="By week: of the installs first seen in it, how many came back in each week since.")
+    async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[answers.Cohort]:
+        return cast(Any, await installs.retention(info.context.store, self.about(period, filter)))
+
+    @strawberry.field(description="Which versions are run, over time.")
+    async def versions(
+        self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY, first: First = 10
+    ) -> answers.VersionAdoption:
+        limit = within("first", first, 50)
+        return cast(Any, await installs.version_adoption(info.context.store, self.about(period, filter), step, limit=limit))
+
+    @strawberry.field(description="How long things take.")
+    async def durations(
+        self,
+        info: AnyInfo,
+        period: Period = None,
+        filter: Which = None,
+        of: Annotated[Of, argument(description="Told apart by name or by target.")] = Of.NAME,
+        first: First = 20,
+    ) -> answers.Timings:
+        reader(info, self.number)
+        limit = within("first", first, MOST)
+        return cast(Any, await timings.timings(info.context.store, self.about(period, filter), of, limit=limit))
+
+    @strawberry.field(description="Errors by type.")
+    async def errors(self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20) -> answers.Errors:
+        reader(info, self.number)
+        limit = within("first", first, MOST)
+        return cast(Any, await errors.errors(info.context.store, self.about(period, filter), limit=limit, samples=False))
+
+    @strawberry.field(description="From one event to the next. Reads raw events, as far as they are kept.")
+    async def funnel(
+        self,
+        info: AnyInfo,
+        names: Annotated[list[str], argument(description="The names of the events, in their order.")],
+        period: Period = None,
+        filter: Which = None,
+        within_hours: Annotated[int, argument(description="All of them within so many hours of the first.")] = 24,
+    ) -> list[answers.FunnelStep]:
+        reader(info, self.number)
+        longest = within("withinHours", within_hours, 24 * 90) * 3_600_000
+        return cast(Any, await funnel.funnel(info.context.store, self.about(period, filter), names, within=longest))
+
+    @strawberry.field(description="The variants of a property, compared. Reads raw events, as far as they are kept.")
+    async def experiment(
+        self,
+        info: AnyInfo,
+        property: Annotated[str, argument(description="The property that holds the variant.")],
+        goal: Annotated[str | None, argument(description="The event that is success; without it an event's own outcome says so.")] = None,
+        baseline: Annotated[str | None, argument(description="The variant that the others are compared with.")] = None,
+        period: Period = None,
+        filter: Which = None,
+    ) -> answers.Experiment:
+        reader(info, self.number)
+        asked = self.about(period, filter)
+        return cast(Any, await experiments.experiment(info.context.store, asked, property, goal=goal, baseline=baseline))
+
+    @strawberry.field(description="Targets and their counts, most events first.")
+    async def targets(
+        self,
+        info: AnyInfo,
+        period: Period = None,
+        filter: Which = None,
+        first: First = 20,
+        offset: Annotated[int, argument(description="So many are passed over.")] = 0,
+    ) -> list[answers.TargetCounts]:
+        reader(info, self.number)
+        limit, skipped = within("first", first, MOST), within("offset", offset + 1, 1_000_001) - 1
+        found = await targets.targets(info.context.store, self.about(period, filter), limit=limit, offset=skipped)
+        return cast(Any, found)
+
+    @strawberry.field(description="Targets that rise.")
+    async def trending(
+        self,
+        info: AnyInfo,
+        type: Annotated[str | None, argument(description="Only targets of this type.")] = None,
+        days: Annotated[int, argument(description="In the last 1, 7 or 30 days.")] = 7,
+        first: First = 20,
+    ) -> answers.Trending:
+        limit = within("first", first, MOST)
+        viewer = info.context.viewer
+        listed = viewer is None or not viewer.may("read", self.number)
+        found = await targets.trending(info.context.store, self.number, type_=type, window_days=days, limit=limit, listed_only=listed)
+        return cast(Any, found)
+
+    @strawberry.field(description="The words that there are to filter by.")
+    async def vocabulary(self, info: AnyInfo, period: Period = None) -> Vocabulary:
+        reader(info, self.number)
+        store, span = info.context.store, (period or PeriodInput()).read()
+        words = {
+            name: await vocabulary.values(store, self.number, name, span)
+            for name in ("os", "arch", "runtime", "version", "package_manager")
+        }
+        return Vocabulary(
+            names=await vocabulary.names(store, self.number),
+            target_types=await vocabulary.target_types(store, self.number),
+            environments=await vocabulary.environments(store, self.number, span),
+            properties=await breakdown.picked_properties(store, self.number),
+            **words,
+        )

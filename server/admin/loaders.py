@@ -1,0 +1,34 @@
+"""Loads what belongs to the rows of a page in one statement for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from strawberry.dataloader import DataLoader
+
+from server.analytics import lists
+from server.analytics.lists import EventRow, InstallRow
+from server.storage.engine import Store
+
+
+class Loaders:
+    """For one operation: what it loads is forgotten with it. Keys are (project, hash), and for events also how many."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.installs: DataLoader[tuple[int, int], InstallRow | None] = DataLoader(self._installs)
+        self.events: DataLoader[tuple[int, int, int], list[EventRow]] = DataLoader(self._events)
+
+    async def _installs(self, keys: Sequence[tuple[int, int]]) -> Sequence[InstallRow | None]:
+        found: dict[tuple[int, int], InstallRow] = {}
+        for project in {project for project, _ in keys}:
+            rows = await lists.installs_by_hash(self._store, project, [each for of, each in keys if of == project])
+            found |= {(project, each): row for each, row in rows.items()}
+        return [found.get(key) for key in keys]
+
+    async def _events(self, keys: Sequence[tuple[int, int, int]]) -> Sequence[list[EventRow]]:
+        found: dict[tuple[int, int, int], list[EventRow]] = {}
+        for project, limit in {(project, limit) for project, _, limit in keys}:
+            rows = await lists.events_of(self._store, project, [each for of, each, most in keys if (of, most) == (project, limit)], limit)
+            found |= {(project, each, limit): events for each, events in rows.items()}
+        return [found.get(key, []) for key in keys]

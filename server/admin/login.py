@@ -1,0 +1,119 @@
+"""Logging in and out. A person brings a token once; from then on a cookie stands for it, which no script and no other site can use."""
+
+from __future__ import annotations
+
+import re
+from string import Template
+from typing import Any
+
+from limits import parse
+from litestar import MediaType, Request, Response, get, post
+from litestar.datastructures import Cookie, State
+from litestar.types import ControllerRouterHandler
+
+from server.admin.auth import COOKIE, EVERY, headers_of, same_site, session_cookie
+from server.admin.scalars import now
+from server.ingest.gate import limited_as
+from server.pages import SECURITY_HEADERS
+from server.pages.markup import escape
+from server.problems import Forbidden, Limited
+from server.storage import audit, sessions
+from server.storage.projects import LiveKey
+
+AnyRequest = Request[object, object, State]
+
+ATTEMPTS = parse("10/minute")
+LONGEST = 300  # characters of a token
+_HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
+_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"), ("curl/", "curl"))
+_SYSTEMS = (("Android", "Android"), ("iPhone", "iOS"), ("iPad", "iOS"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux"))
+_LOCAL = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
+
+
+@get("/login", include_in_schema=False)
+async def login_page(request: AnyRequest, state: State) -> Response[str]:
+    """The form. It works without scripts; with one, a token in the address's fragment fills it in and is cleared from the address."""
+    return _page(state, local(request.query_params.get("next", "/")), "")
+
+
+@post("/login", status_code=303, include_in_schema=False, request_max_body_size=4096)
+async def login(request: AnyRequest, state: State) -> Response[Any]:
+    """Begin a session. Raises Forbidden for a form of another site, Limited for too many attempts."""
+    headers = headers_of(request.scope)
+    if not same_site(headers):
+        raise Forbidden("This form is on a page of another site.")
+    peer = request.client.host if request.client else ""
+    address = state.gate.address(peer, headers)
+    item = ATTEMPTS
+    standing = await state.gate.limits.hit(item, item.key_for("login", limited_as(address)))
+    if not standing.allowed:
+        raise Limited("Too many attempts from this address.", retry_after=standing.reset)
+    form = await request.form()
+    token, target = str(form.get("token", ""))[:LONGEST].strip(), local(str(form.get("next", "/")))
+    key: LiveKey | None = None
+    if token:
+        await state.projects.refresh()
+        key = state.projects.by_secret(token)
+    if key is None or not key.scopes & {"read", "admin"}:
+        return _page(state, target, "This token is not known here, or may not look at anything.", status=401)
+    agent = headers.get(b"user-agent", b"").decode("latin-1")
+    number, cookie = await sessions.begin(state.store, key.id, client_of(agent), now())
+    await audit.record(
+        state.store, now=now(), actor=f"session {number}", action="session.begin", project=key.project.id if key.project else EVERY,
+        detail=f"with key {key.id}",
+    )  # fmt: skip
+    return Response(
+        b"",
+        status_code=303,
+        headers={**_HEADERS, "Location": target},
+        cookies=[_cookie(cookie, sessions.LONGEST // 1000, secure=_secure(request, state))],
+    )
+
+
+@post("/logout", status_code=303, include_in_schema=False, request_max_body_size=4096)
+async def logout(request: AnyRequest, state: State) -> Response[bytes]:
+    """End one's session."""
+    headers = headers_of(request.scope)
+    if not same_site(headers):
+        raise Forbidden("This form is on a page of another site.")
+    cookie = session_cookie(headers)
+    found = await sessions.find(state.store, cookie, now()) if cookie else None
+    if found is not None:
+        await sessions.revoke(state.store, found.id, now())
+        await audit.record(state.store, now=now(), actor=f"session {found.id}", action="session.end", project=found.project)
+    return Response(
+        b"", status_code=303, headers={**_HEADERS, "Location": "/login"}, cookies=[_cookie("", 0, secure=_secure(request, state))]
+    )
+
+
+def local(path: str) -> str:
+    """A path of this server, `/` for anything else: nobody is sent elsewhere."""
+    return path if _LOCAL.fullmatch(path) else "/"
+
+
+def client_of(agent: str) -> str:
+    """Which browser on which system, by their families only."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), "another client")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return f"{browser} on {system}" if system else browser
+
+
+def _page(state: State, target: str, wrong: str, *, status: int = 200) -> Response[str]:
+    page: Template = state.pages.login
+    note = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
+    return Response(page.substitute(next=escape(target), wrong=note), status_code=status, media_type=MediaType.HTML, headers=_HEADERS)
+
+
+def _cookie(value: str, seconds: int, *, secure: bool) -> Cookie:
+    return Cookie(key=COOKIE, value=value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=secure)
+
+
+def _secure(request: AnyRequest, state: State) -> bool:
+    """Whether the browser came over https, as far as that is known: from the scheme, or from a proxy that is trusted."""
+    if request.scope["scheme"] == "https":
+        return True
+    peer = request.client.host if request.client else ""
+    return bool(state.gate.trusts(peer)) and request.headers.get("x-forwarded-proto", "").partition(",")[0].strip() == "https"
+
+
+HANDLERS: tuple[ControllerRouterHandler, ...] = (login_page, login, logout)

@@ -1,0 +1,152 @@
+"""Alerts, jobs and erasure."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import argument
+
+from server import logs
+from server.admin.context import AnyInfo, admin
+from server.admin.mutations.projects import Slug, find
+from server.admin.mutations.result import Result, attempt, wrote
+from server.admin.project import Alert, alert_of
+from server.admin.scalars import Count, now
+from server.jobs import Run, Runner, rules
+from server.jobs import find as find_job
+from server.jobs.rules import Draft
+from server.jobs.webhooks import Webhooks
+from server.storage import erasure
+from server.storage.alerts import Kind, Rule
+from server.storage.project_changes import FieldProblem
+
+log = logs.get(__name__)
+_running: set[asyncio.Task[None]] = set()  # so that none is forgotten while it runs
+
+
+@strawberry.input(description="A rule that tells a webhook when something is out of the ordinary.")
+class AlertInput:
+    kind: Kind = strawberry.field(description="What it watches.")
+    url: str = strawberry.field(description="The webhook, https://…")
+    name: str = strawberry.field(default="", description="What people call it.")
+    threshold: float | None = strawberry.field(default=None, description="In percent; that of its kind if it is left out.")
+    window_minutes: int = strawberry.field(default=60, description="The minutes that it looks at, in full hours.")
+    minimum_events: int = strawberry.field(default=20, description="Events without which it tells nothing.")
+    cooldown_minutes: int = strawberry.field(default=60, description="Minutes between two alerts.")
+
+
+@strawberry.type(description="An alert that was made.")
+class AlertResult(Result):
+    alert: Alert | None = strawberry.field(default=None, description="The alert.")
+    secret: str | None = strawberry.field(default=None, description="What signs its messages. It is shown this once.")
+
+
+@strawberry.type(description="What an alert finds now, and how its webhook took a test.")
+class TryResult(Result):
+    finding: str | None = strawberry.field(default=None, description="What it finds; null for nothing.")
+    answered: int | None = strawberry.field(default=None, description="The status that the webhook answered with.")
+    delivery_error: str | None = strawberry.field(default=None, description="Why the test could not be delivered.")
+
+
+@strawberry.type(description="What was erased of an install.")
+class EraseResult(Result):
+    events: Count = strawberry.field(default=Count(0), description="Events.")
+    days: Count = strawberry.field(default=Count(0), description="Days of activity.")
+
+
+@strawberry.type
+class OperationMutations:
+    @strawberry.mutation(description="Make an alert.")
+    async def create_alert(self, info: AnyInfo, slug: Slug, alert: Annotated[AlertInput, argument(description="The rule.")]) -> AlertResult:
+        async def work() -> dict[str, Any]:
+            row = await find(info, slug)
+            draft = Draft(
+                alert.kind, alert.url, alert.name, alert.threshold, alert.window_minutes, alert.minimum_events, alert.cooldown_minutes
+            )
+            number, secret = await rules.create(info.context.store, slug, draft, now=now(), private=_private(info))
+            await wrote(info, admin(info, row["id"]), "alert.create", row["id"], f"alert {number}: {alert.kind.value}")
+            return {"alert": alert_of(await rules.find_rule(info.context.store, number), None), "secret": secret}
+
+        return await attempt(AlertResult, work)
+
+    @strawberry.mutation(description="Delete an alert.")
+    async def delete_alert(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Its number.")]) -> Result:
+        async def work() -> dict[str, Any]:
+            rule = await _rule(info, id)
+            await rules.delete(info.context.store, rule.id)
+            await wrote(info, admin(info, rule.project), "alert.delete", rule.project, f"alert {rule.id}")
+            return {}
+
+        return await attempt(Result, work)
+
+    @strawberry.mutation(description="Say what an alert finds now, and send its webhook a test.")
+    async def try_alert(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Its number.")]) -> TryResult:
+        async def work() -> dict[str, Any]:
+            rule = await _rule(info, id)
+            tried = await rules.try_rule(info.context.store, rule.id, Webhooks(private=_private(info)), now=now())
+            await wrote(info, admin(info, rule.project), "alert.try", rule.project, f"alert {rule.id}")
+            return {
+                "finding": tried.finding and tried.finding.message,
+                "answered": tried.delivered.answered,
+                "delivery_error": tried.delivered.error,
+            }
+
+        return await attempt(TryResult, work)
+
+    @strawberry.mutation(description="Start a job. `jobs` says how it went.")
+    async def run_job(self, info: AnyInfo, name: Annotated[str, argument(description="Its name.")]) -> Result:
+        viewer = admin(info)
+
+        async def work() -> dict[str, Any]:
+            job = find_job(name)
+            if job is None:
+                raise FieldProblem("name", "is that of no job")
+            state = info.context.state
+            run = Run(info.context.store, state.settings, state.metrics, by_hand=True)
+
+            async def go() -> None:
+                await Runner(run).run(job)
+
+            task = asyncio.create_task(go())
+            _running.add(task)
+            task.add_done_callback(_running.discard)
+            await wrote(info, viewer, "job.run", detail=job.name)
+            return {}
+
+        return await attempt(Result, work)
+
+    @strawberry.mutation(
+        description="Erase an install: its events, its days of activity, its row. Counts stay, and nothing in them leads to it."
+    )
+    async def erase_install(
+        self, info: AnyInfo, slug: Slug, installation_id: Annotated[str, argument(description="The id that its client sends.")]
+    ) -> EraseResult:
+        async def work() -> dict[str, Any]:
+            row = await find(info, slug)
+            if not 1 <= len(installation_id) <= 200 or "\0" in installation_id:
+                raise FieldProblem("installationId", "must have 1 to 200 characters")
+            number = info.context.state.privacy.install(row["id"], installation_id)
+            erased = await erasure.erase(info.context.store, row["id"], number)
+            if not erased.known:
+                raise FieldProblem("installationId", "is that of no install of this project")
+            await wrote(info, admin(info, row["id"]), "install.erase", row["id"], f"{erased.events} events")
+            return {"events": Count(erased.events), "days": Count(erased.days)}
+
+        return await attempt(EraseResult, work)
+
+
+async def _rule(info: AnyInfo, id_: str) -> Rule:
+    admin_of_any = info.context.viewer
+    try:
+        rule = await rules.find_rule(info.context.store, int(id_) if id_.isdigit() and len(id_) < 10 else 0)
+    except ValueError:
+        admin(info, admin_of_any.project if admin_of_any else 0)
+        raise FieldProblem("id", "is that of no alert") from None
+    admin(info, rule.project)
+    return rule
+
+
+def _private(info: AnyInfo) -> bool:
+    return bool(getattr(info.context.state.settings, "alert_private", False))

@@ -1,0 +1,85 @@
+"""The scalars of our own, and how the words of the analytics become GraphQL's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NewType
+
+import strawberry
+from graphql import GraphQLError
+
+from server.analytics.breakdown import By
+from server.analytics.filters import Audience, Step
+from server.analytics.timings import Of
+from server.dialects.reading import timestamp
+from server.dialects.reading.times import iso
+from server.event import Environment, Outcome
+from server.problems import Invalid
+from server.storage.alerts import Kind
+
+DateTime = NewType("DateTime", int)
+Duration = NewType("Duration", float)
+Count = NewType("Count", int)
+Hash = NewType("Hash", int)
+JSON = NewType("JSON", object)
+
+
+def _read_time(value: Any) -> int:
+    if not isinstance(value, str) or len(value) > 40:
+        raise GraphQLError("A time is text, as 2026-11-21 or 2026-11-21T12:00:00Z.")
+    try:
+        return max(0, timestamp(value) or 0)
+    except Invalid:
+        raise GraphQLError("A time is written as 2026-11-21 or 2026-11-21T12:00:00Z.") from None
+
+
+def _show_hash(value: Any) -> str:
+    return f"{value & 0xFFFF_FFFF_FFFF_FFFF:016x}"
+
+
+def _read_hash(value: Any) -> int:
+    if not isinstance(value, str) or len(value) != 16 or not all(character in "0123456789abcdef" for character in value):
+        raise GraphQLError("A hash is 16 hexadecimal digits.")
+    number = int(value, 16)
+    return number - (1 << 64) if number >> 63 else number
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise GraphQLError("A count is a whole number.")
+    return value
+
+
+SCALARS: dict[object, Any] = {
+    DateTime: strawberry.scalar(
+        name="DateTime", description="A time in ISO 8601, to the millisecond, in UTC: `2026-11-21T12:00:00.000Z`.",
+        serialize=iso, parse_value=_read_time, specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+    ),
+    Duration: strawberry.scalar(
+        name="Duration", description="A length of time in milliseconds, to the microsecond.",
+        serialize=lambda microseconds: round(microseconds / 1000, 3), parse_value=lambda milliseconds: milliseconds * 1000,
+    ),
+    Count: strawberry.scalar(
+        name="Count", description="A whole number that may be larger than `Int` allows; exact up to 2^53.", serialize=int, parse_value=_whole
+    ),
+    Hash: strawberry.scalar(
+        name="Hash", description="What is known of an install or a session: the first 64 bits of a keyed hash, as 16 hexadecimal digits.",
+        serialize=_show_hash, parse_value=_read_hash,
+    ),
+    JSON: strawberry.scalar(name="JSON", description="Any JSON value.", serialize=lambda value: value, parse_value=lambda value: value),
+}  # fmt: skip
+
+strawberry.enum(Audience, name="Audience", description="Whose events count: of everybody and everything, or of people only.")
+strawberry.enum(Step, name="Step", description="How a series is cut; days begin at midnight in UTC, weeks on Monday.")
+strawberry.enum(
+    By, name="BreakdownBy", description="What to break down by. `PROPERTY` wants the name of one; `TOOL` is a target of that type."
+)
+strawberry.enum(Of, name="DurationsOf", description="What durations are told apart by.")
+strawberry.enum(Environment, name="Environment", description="Who runs the tool. `UNKNOWN` and `PERSON` count as people.")
+strawberry.enum(Outcome, name="Outcome", description="How the thing that an event reports ended; `NONE` where it does not say.")
+strawberry.enum(Kind, name="AlertKind", description="What an alert watches.")
+
+
+def now() -> int:
+    """Epoch milliseconds."""
+    return int(datetime.now(UTC).timestamp() * 1000)

@@ -1,0 +1,178 @@
+"""Events and installs one by one, a page at a time; keyset cursors, so that a page costs the same wherever it lies."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from server.analytics.filters import Filter
+from server.analytics.sources import Sql, bound, listed, raw_events, read, sql
+from server.event import PEOPLE, Environment
+from server.event_id import received_at
+from server.storage.engine import Store
+
+MOST = 200  # rows of a page
+_EVENT = """SELECT event.id, event.install_id AS install, event_name.text AS name, event.occurred_at, event.outcome, event.duration_us, event.session,
+    event.skewed, event.error_type, event.error_message, event.properties, context.environment, context.reason, context.dialect, context.os,
+    context.arch, context.runtime, context.version, context.package_manager, target.type AS target_type, target.external_id AS target"""
+_WORDS = """ JOIN event ON event.id = page.id JOIN event_name ON event_name.id = event.name_id JOIN context ON context.id = event.context_id
+    LEFT JOIN target ON target.id = event.target_id"""
+_INSTALL = "id, first_seen, last_seen, environment, reason, dialect, os, arch, runtime, version, package_manager"
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """A stored event with the words of its numbers. Times are epoch ms, the duration microseconds; `install` and `session` are hashes.
+
+    `skewed` is set where the client's clock was not believed. `properties` are JSON text.
+    """
+
+    id: int
+    install: int | None
+    name: str
+    occurred_at: int
+    outcome: int
+    duration_us: int | None
+    session: int | None
+    skewed: int | None
+    error_type: str | None
+    error_message: str | None
+    properties: str | None
+    environment: int
+    reason: str
+    dialect: str
+    os: str | None
+    arch: str | None
+    runtime: str | None
+    version: str | None
+    package_manager: str | None
+    target_type: str | None
+    target: str | None
+
+    @property
+    def received_at(self) -> int:
+        return received_at(self.id)
+
+
+class InstallRow(msgspec.Struct, frozen=True):
+    """An install as its newest events describe it. `id` is its hash, times are epoch ms."""
+
+    id: int
+    first_seen: int
+    last_seen: int
+    environment: int
+    reason: str
+    dialect: str | None
+    os: str | None
+    arch: str | None
+    runtime: str | None
+    version: str | None
+    package_manager: str | None
+
+
+class InstallOrder(enum.Enum):
+    """By which an install's place in a list is told; the newest first, but for `HASH`."""
+
+    HASH = "id"
+    LAST_SEEN = "last_seen"
+    FIRST_SEEN = "first_seen"
+
+
+async def events(store: Store, filter_: Filter, *, limit: int, before: int | None = None) -> list[EventRow]:
+    """The newest by arrival that a filter lets through, older than the one with the id `before`. Raises TooBroad."""
+    older = Sql("") if before is None else sql(" AND event.id < ", bound(before))
+    page = sql("SELECT id FROM (", raw_events(filter_), older, f" ORDER BY event.id DESC LIMIT {int(limit)}) AS newest")
+    rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} ORDER BY event.id DESC"))
+    return [EventRow(**row) for row in rows]
+
+
+async def count_events(store: Store, filter_: Filter) -> int:
+    """How many a filter lets through. Raises TooBroad."""
+    rows = await read(store, sql("SELECT count(*) AS n FROM (", raw_events(filter_), ") AS raw"))
+    return int(rows[0]["n"])
+
+
+async def events_of(store: Store, project: int, installs: Sequence[int], limit: int) -> dict[int, list[EventRow]]:
+    """The newest events of each of some installs, in one statement."""
+    page = sql(
+        "SELECT id FROM (SELECT event.id, ROW_NUMBER() OVER (PARTITION BY install_id ORDER BY event.id DESC) AS place FROM event"
+        f" WHERE project_id = {int(project)} AND install_id IN (",
+        listed(installs),
+        f")) AS ranked WHERE place <= {int(limit)}",
+        Sql("", raw=True),
+    )
+    found: dict[int, list[EventRow]] = {install: [] for install in installs}
+    for row in await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} ORDER BY event.id DESC")):
+        found[row["install"]].append(EventRow(**row))
+    return found
+
+
+async def event_of(store: Store, project: int, event_id: int) -> EventRow | None:
+    """One event, None where a project has none of that id."""
+    page = sql("SELECT ", bound(event_id), " AS id")
+    rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} WHERE event.project_id = {int(project)}"))
+    return EventRow(**rows[0]) if rows else None
+
+
+class InstallFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which installs: those that meet every condition. Times are epoch ms, `seen_to` not included."""
+
+    project: int
+    people: bool = False
+    environments: tuple[Environment, ...] = ()
+    os: str | None = None
+    version: str | None = None
+    seen_from: int | None = None
+    seen_to: int | None = None
+
+
+async def installs(
+    store: Store, filter_: InstallFilter, *, limit: int, order: InstallOrder = InstallOrder.HASH, after: tuple[int, int] | None = None
+) -> list[InstallRow]:
+    """Installs in order; `after` is (what they are ordered by, hash) of the last one of the page before. Raises TooBroad."""
+    column = order.value
+    if order is InstallOrder.HASH:
+        later = Sql("") if after is None else sql(" AND id > ", bound(after[1]))
+        ordered = "id"
+    else:
+        later = (
+            Sql("")
+            if after is None
+            else sql(f" AND ({column} < ", bound(after[0]), f" OR ({column} = ", bound(after[0]), " AND id > ", bound(after[1]), "))")
+        )
+        ordered = f"{column} DESC, id"
+    rows = await read(
+        store, sql(f"SELECT {_INSTALL} FROM install WHERE ", _install_conditions(filter_), later, f" ORDER BY {ordered} LIMIT {int(limit)}")
+    )
+    return [InstallRow(**row) for row in rows]
+
+
+async def count_installs(store: Store, filter_: InstallFilter) -> int:
+    """How many there are."""
+    rows = await read(store, sql("SELECT count(*) AS n FROM install WHERE ", _install_conditions(filter_)))
+    return int(rows[0]["n"])
+
+
+async def installs_by_hash(store: Store, project: int, hashes: Sequence[int]) -> dict[int, InstallRow]:
+    """Those of some installs that a project has, in one statement."""
+    rows = await read(store, sql(f"SELECT {_INSTALL} FROM install WHERE project_id = {int(project)} AND id IN (", listed(hashes), ")"))
+    return {row["id"]: InstallRow(**row) for row in rows}
+
+
+def _install_conditions(filter_: InstallFilter) -> Sql:
+    parts: list[str | Sql] = [f"project_id = {int(filter_.project)}"]
+    allowed: Any = filter_.environments
+    if filter_.people:
+        allowed = [each for each in PEOPLE if not filter_.environments or each in filter_.environments]
+    if filter_.people or filter_.environments:
+        parts.append(f" AND environment IN ({', '.join(str(int(each)) for each in allowed) or 'NULL'})")
+    for name in ("os", "version"):
+        if getattr(filter_, name) is not None:
+            parts += [f" AND {name} = ", bound(getattr(filter_, name))]
+    if filter_.seen_from is not None:
+        parts += [" AND last_seen >= ", bound(filter_.seen_from)]
+    if filter_.seen_to is not None:
+        parts += [" AND first_seen < ", bound(filter_.seen_to)]
+    return sql(*parts, Sql("", raw=True))

@@ -1,0 +1,10 @@
+"""What replicas share, or would if there were several.
+
+limits  how often an address has asked already
+live    events as they come, for whoever watches
+"""
+
+from server.shared.limits import Counters, Limits, Standing
+from server.shared.live import Live, TooManyWatchers, Watcher
+
+__all__ = ["Counters", "Limits", "Live", "Standing", "TooManyWatchers", "Watcher"]

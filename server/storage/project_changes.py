@@ -1,0 +1,153 @@
+"""Changes of projects by their admins: what may be said, and what follows. `server.storage.projects` has what the way in asks."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from server.settings import PUBLIC_PARTS
+from server.storage.projects import DEFAULT, ProjectError, checked_limit, read_list
+from server.storage.tables import ApiKey, Project, Target
+
+MOST_PICKED = 5
+VISIBILITIES = ("public", "unlisted", "private")
+_PROPERTY = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
+
+
+class FieldProblem(ProjectError):
+    """What one field of a change says cannot be."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field} {message}")
+        self.field = field
+        self.message = message
+
+
+async def listed(*, archived: bool = False) -> list[dict[str, Any]]:
+    """The rows of all projects by their slugs, those that are archived only where they are wanted."""
+    query = Project.select().order_by(Project.slug)
+    return list(await (query if archived else query.where(Project.archived_at.is_null())))
+
+
+async def row_of(slug: str) -> dict[str, Any] | None:
+    """The row of one project, also of one that is archived."""
+    found: dict[str, Any] | None = await Project.select().where(Project.slug == slug).first()
+    return found
+
+
+async def keys_of(project: int) -> list[dict[str, Any]]:
+    """The rows of a project's keys; of admins' for `ADMINS`."""
+    return list(await ApiKey.select().where(ApiKey.project_id == project).order_by(ApiKey.id))
+
+
+async def key_row(number: int) -> dict[str, Any] | None:
+    """The row of one key."""
+    found: dict[str, Any] | None = await ApiKey.select().where(ApiKey.id == number).first()
+    return found
+
+
+async def change(project: int, **fields: Any) -> None:
+    """Change some columns of a project: name, requires_key, rate_limit, event_limit, retention_days, max_targets, lists_targets, hosts, dimensions,
+    public. Raises FieldProblem."""
+    values = {name: await _CHECKS[name](project, value) if name in _CHECKS else value for name, value in fields.items()}
+    if values:
+        await Project.update({getattr(Project, name): value for name, value in values.items()}).where(Project.id == project)
+
+
+async def archive(project: int, slug: str) -> None:
+    """Take no more events for a project, and show none of it to the public. What it has stays. FieldProblem for the default project."""
+    if slug == DEFAULT:
+        raise FieldProblem("slug", "is that of the project which takes what names no other: it stays")
+    await Project.update({Project.archived_at: time.time_ns() // 1_000_000}).where((Project.id == project) & Project.archived_at.is_null())
+
+
+async def restore(project: int) -> None:
+    """Take events again."""
+    await Project.update({Project.archived_at: None}).where(Project.id == project)
+
+
+async def set_visibility(project: int, type_: str, external_id: str, visibility: str, now: int) -> None:
+    """Say who may see a target's counts, and list it where it is new. FieldProblem for another word."""
+    if visibility not in VISIBILITIES:
+        raise FieldProblem("visibility", f"must be one of {', '.join(VISIBILITIES)}")
+    for name, text in (("type", type_), ("id", external_id)):
+        if not 1 <= len(text) <= 200 or "\0" in text:
+            raise FieldProblem(name, "must have 1 to 200 characters")
+    where = (Target.project_id == project) & (Target.type == type_) & (Target.external_id == external_id)
+    if await Target.exists().where(where):
+        await Target.update({Target.visibility: visibility}).where(where)
+    else:
+        await Target.insert(Target(project_id=project, type=type_, external_id=external_id, visibility=visibility, created_at=now))
+
+
+async def _name(_: int, value: str) -> str:
+    if not 1 <= len(value.strip()) <= 100:
+        raise FieldProblem("name", "must have 1 to 100 characters")
+    return value.strip()
+
+
+async def _retention(_: int, value: int | None) -> int | None:
+    if value is not None and not 1 <= value <= 36_500:
+        raise FieldProblem("retentionDays", "must be from 1 to 36500")
+    return value
+
+
+async def _targets(_: int, value: int | None) -> int | None:
+    if value is not None and not 1 <= value <= 1_000_000:
+        raise FieldProblem("maxTargets", "must be from 1 to 1000000")
+    return value
+
+
+async def _hosts(project: int, value: Iterable[str]) -> str:
+    wanted = list(dict.fromkeys(host.strip().lower() for host in value))
+    if len(wanted) > 50 or not all(_HOST.fullmatch(host) for host in wanted):
+        raise FieldProblem("hosts", "must be up to 50 names of hosts, without https://")
+    rows = await Project.select(Project.hosts).where(Project.id != project)
+    if clash := {host for row in rows for host in read_list(row["hosts"])}.intersection(wanted):
+        raise FieldProblem("hosts", f"holds {clash.pop()}, which belongs to another project")
+    return msgspec.json.encode(wanted).decode()
+
+
+async def _dimensions(_: int, value: Iterable[str]) -> str:
+    wanted = list(dict.fromkeys(value))
+    if len(wanted) > MOST_PICKED:
+        raise FieldProblem("properties", f"must be at most {MOST_PICKED}")
+    if not all(_PROPERTY.fullmatch(name) for name in wanted):
+        raise FieldProblem("properties", "must be names of properties, of 1 to 100 characters")
+    return msgspec.json.encode(wanted).decode()
+
+
+async def _public(_: int, value: Iterable[str] | None) -> str | None:
+    if value is None:
+        return None
+    wanted = list(dict.fromkeys(value))
+    if unknown := [part for part in wanted if part not in PUBLIC_PARTS]:
+        raise FieldProblem("public", f"holds {unknown[0][:40]}; there are {', '.join(PUBLIC_PARTS)}")
+    return msgspec.json.encode(wanted).decode()
+
+
+def _limit(field: str) -> Any:
+    async def check(_: int, value: str | None) -> str | None:
+        try:
+            return checked_limit(value)
+        except ProjectError:
+            raise FieldProblem(field, "must be written as 10/minute") from None
+
+    return check
+
+
+_CHECKS: dict[str, Any] = {
+    "name": _name,
+    "retention_days": _retention,
+    "max_targets": _targets,
+    "hosts": _hosts,
+    "dimensions": _dimensions,
+    "public": _public,
+    "rate_limit": _limit("rateLimit"),
+    "event_limit": _limit("eventLimit"),
+}

@@ -1,0 +1,88 @@
+"""Sessions of people who logged in with a token. Only a hash of what their browser keeps is stored; no address is.
+
+A session has the rights of the key that it was made with, as long as that key has them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+import msgspec
+from piccolo.querystring import QueryString
+
+from server.event import DAY, MINUTE
+from server.storage.engine import Store
+from server.storage.projects import hash_key
+
+IDLE = 30 * DAY  # ms without a request after which a session ends
+LONGEST = 180 * DAY  # ms after which it ends anyhow
+_SEEN_EVERY = 5 * MINUTE  # ms: a write for each request would be too many
+KEPT = 7 * DAY  # ms for which an ended session is listed
+
+_INSERT = "INSERT INTO session (hash, key_id, client, created_at, seen_at) VALUES ({}, {}, {}, {}, {}) RETURNING id"
+_COLUMNS = """session.id, session.key_id AS key, api_key.project_id AS project, api_key.scopes, session.client, session.created_at, session.seen_at,
+    session.revoked_at"""
+_FROM = f"SELECT {_COLUMNS} FROM session JOIN api_key ON api_key.id = session.key_id AND api_key.revoked_at IS NULL"
+_LIVE = "session.revoked_at IS NULL AND session.seen_at > {} AND session.created_at > {}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login. `project` is 0 for all of them; `client` says which browser, by its family only; times are epoch ms."""
+
+    id: int
+    key: int
+    project: int
+    scopes: tuple[str, ...]
+    client: str
+    created_at: int
+    seen_at: int
+    revoked_at: int | None
+
+
+async def begin(store: Store, key: int, client: str, now: int) -> tuple[int, str]:
+    """Begin a session with a key's rights: its number, and the cookie, which is not kept."""
+    cookie = secrets.token_urlsafe(32)
+    rows = await store.engine.run_querystring(QueryString(_INSERT, hash_key(cookie), key, client[:100], now, now))
+    return int(rows[0]["id"]), cookie
+
+
+async def find(store: Store, cookie: str, now: int) -> Session | None:
+    """The session of a cookie, None where there is none or it has ended. Notes that it was seen."""
+    rows = await store.rows(f"{_FROM} WHERE session.hash = {{}} AND {_LIVE}", hash_key(cookie), now - IDLE, now - LONGEST)
+    if not rows:
+        return None
+    found = _session(rows[0])
+    if found.seen_at < now - _SEEN_EVERY:
+        await store.change(("UPDATE session SET seen_at = {} WHERE id = {}", (now, found.id)))
+    return found
+
+
+async def listed(store: Store, now: int) -> list[Session]:
+    """The sessions that are open, the one seen last first."""
+    rows = await store.rows(f"{_FROM} WHERE {_LIVE} ORDER BY session.seen_at DESC LIMIT 200", now - IDLE, now - LONGEST)
+    return [_session(row) for row in rows]
+
+
+async def revoke(store: Store, session: int, now: int) -> bool:
+    """End a session; whether it was open."""
+    change = await store.change(("UPDATE session SET revoked_at = {} WHERE id = {} AND revoked_at IS NULL", (now, session)))
+    return bool(change.rows[0])
+
+
+async def revoke_all(store: Store, now: int, *, but: int | None = None) -> int:
+    """End all sessions, but for one; how many."""
+    change = await store.change(("UPDATE session SET revoked_at = {} WHERE revoked_at IS NULL AND id <> {}", (now, but or 0)))
+    return change.rows[0]
+
+
+async def forget(store: Store, now: int) -> int:
+    """Delete what ended some time ago; how many."""
+    past = "DELETE FROM session WHERE revoked_at < {} OR seen_at < {} OR created_at < {}"
+    change = await store.change((past, (now - KEPT, now - IDLE - KEPT, now - LONGEST - KEPT)))
+    return change.rows[0]
+
+
+def _session(row: dict[str, object]) -> Session:
+    return Session(**{**row, "scopes": msgspec.json.decode(str(row["scopes"]), type=tuple[str, ...])})  # type: ignore[arg-type]
