@@ -1,0 +1,85 @@
+"""A server with events of a demo in it, and ways to ask it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from server.settings import bundled
+
+TOKEN = "ff_the-admin-token-of-the-tests-0123456789"
+OPERATIONS = bundled("graphql") / "operations"
+
+
+class Asker:
+    """Asks a server over HTTP as somebody."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self.client = httpx.Client(base_url=url, headers=headers, timeout=30)
+
+    def send(self, query: str, **variables: Any) -> httpx.Response:
+        return self.client.post("/graphql", json={"query": query, "variables": variables})
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """The data of an answer that must be without errors."""
+        document = self.send(query, **variables).json()
+        assert "errors" not in document, document
+        return document["data"]
+
+    def run(self, operation: str, **variables: Any) -> Any:
+        """The data of one of the documented operations."""
+        return self.ask((OPERATIONS / f"{operation}.graphql").read_text(), **variables)
+
+    def refused(self, query: str, **variables: Any) -> str:
+        """The code of the first error of an answer that must have one."""
+        document = self.send(query, **variables).json()
+        return str(document["errors"][0]["extensions"]["code"])
+
+
+@pytest.fixture(scope="session")
+def filled(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real server with a month of a demo. Tests that change something make things of their own names."""
+    server = server_class(
+        tmp_path_factory.mktemp("admin"), {"FOOTFALL_ADMIN_TOKEN": TOKEN, "FOOTFALL_RATE_LIMIT": "off", "FOOTFALL_EVENT_LIMIT": "off"}
+    )
+    try:
+        assert server.footfall("demo", "--events", "6000").returncode == 0
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def asker(filled: Any) -> Callable[[str | None], Asker]:
+    return lambda token: Asker(filled.url, token)
+
+
+@pytest.fixture
+def admin(filled: Any) -> Asker:
+    """The admin."""
+    return Asker(filled.url, TOKEN)
+
+
+@pytest.fixture
+def nobody(filled: Any) -> Asker:
+    """Somebody without a key."""
+    return Asker(filled.url, None)
+
+
+@pytest.fixture
+def wait() -> Callable[[Callable[[], Any]], Any]:
+    """Waits until something is so."""
+
+    def until(what: Callable[[], Any]) -> Any:
+        for _ in range(200):
+            if found := what():
+                return found
+            time.sleep(0.05)
+        raise AssertionError("it never was so")
+
+    return until

@@ -1,0 +1,122 @@
+"""The schema and the documents in `graphql/` are what the server has, and every documented operation answers."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    build_schema,
+    find_breaking_changes,
+    parse,
+    validate,
+)
+
+from server.admin import export
+from server.settings import bundled
+
+FOLDER = bundled("graphql")
+OPERATIONS = sorted((FOLDER / "operations").glob("*.graphql"))
+VARIABLES: dict[str, dict[str, Any]] = {
+    "Breakdown": {"by": "OS"},
+    "Funnel": {"names": ["installation_started", "installation_completed"]},
+    "Experiment": {"property": "shell"},
+    "CreateProject": {"slug": "made-by-contract"},
+    "UpdateProject": {"slug": "made-by-contract", "changes": {"retentionDays": 30}},
+    "ArchiveProject": {"slug": "made-by-contract"},
+    "RestoreProject": {"slug": "made-by-contract"},
+    "AnnounceVersion": {"slug": "made-by-contract", "latest": {"version": "1.0.0"}},
+    "SetTarget": {"slug": "made-by-contract", "type": "pack", "id": "peon", "visibility": "private"},
+    "CreateKey": {"slug": "made-by-contract", "scopes": ["read"]},
+    "RevokeKey": {"id": "999"},
+    "RevokeSession": {"id": "999"},
+    "CreateAlert": {"slug": "made-by-contract", "alert": {"kind": "NEW_ERROR", "url": "https://127.0.0.1/hook"}},
+    "DeleteAlert": {"id": "999"},
+    "TryAlert": {"id": "999"},
+    "RunJob": {"name": "nothing"},
+    "EraseInstall": {"installationId": "nobody"},
+}
+# Changes that cannot be made, each for a reason that its errors say: nothing of the number, a webhook within, no such job.
+REFUSED = {"RevokeKey", "RevokeSession", "CreateAlert", "DeleteAlert", "TryAlert", "RunJob", "EraseInstall"}
+FIRST = ["CreateProject", "UpdateProject", "ArchiveProject", "RestoreProject"]
+
+
+def test_the_schema_is_the_one_in_the_file() -> None:
+    assert (FOLDER / "schema.graphql").read_text() == export.text(), "make schema writes it anew; the test below says what breaks"
+
+
+def test_no_change_breaks_a_client() -> None:
+    """Against the schema of the last commit that is on record here: whoever breaks it deprecates first (graphql/README.md)."""
+    kept = build_schema((FOLDER / "schema.graphql").read_text())
+    broken = find_breaking_changes(kept, build_schema(export.text()))
+    assert [change.description for change in broken] == []
+
+
+def test_what_would_break_a_client_is_found() -> None:
+    without = export.text().replace("  successRate: Change!\n", "", 1)
+    assert without != export.text()
+    (change,) = find_breaking_changes(build_schema(export.text()), build_schema(without))
+    assert change.description == "Overview.successRate was removed."
+
+
+def test_everything_has_a_description() -> None:
+    bare = []
+    for name, kind in build_schema(export.text()).type_map.items():
+        if name.startswith("__") or name in ("String", "Int", "Float", "Boolean", "ID"):
+            continue
+        if not kind.description:
+            bare.append(name)
+        if isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
+            bare += [f"{name}.{field}" for field, of in kind.fields.items() if not of.description]
+            bare += [
+                f"{name}.{field}({argument})"
+                for field, of in kind.fields.items()
+                for argument, its in of.args.items()
+                if not its.description
+            ]
+        elif isinstance(kind, GraphQLInputObjectType):
+            bare += [f"{name}.{field}" for field, its in kind.fields.items() if not its.description]
+        elif isinstance(kind, GraphQLEnumType):
+            assert kind.values
+    assert bare == []
+
+
+@pytest.mark.parametrize("path", OPERATIONS, ids=lambda path: path.stem)
+def test_every_document_is_one_valid_operation_of_its_files_name(path: Path) -> None:
+    document = parse(path.read_text())
+    assert validate(build_schema(export.text()), document) == []
+    (operation,) = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    assert operation.name is not None
+    assert operation.name.value == path.stem
+
+
+def test_every_document_is_answered(admin: Any) -> None:
+    names = [path.stem for path in OPERATIONS if path.stem != "Live"]  # which has a story of its own
+    for name in sorted(names, key=lambda name: (name not in FIRST, FIRST.index(name) if name in FIRST else 0)):
+        data = admin.run(name, **{"slug": "demo", **VARIABLES.get(name, {})})
+        if (
+            "Result" not in name
+            and (name in VARIABLES or name == "RevokeOtherSessions")
+            and name not in ("Breakdown", "Funnel", "Experiment")
+        ):
+            (result,) = data.values()
+            assert bool(result["errors"]) == (name in REFUSED), (name, result)
+        else:
+            assert all(value is not None for value in data.values()), (name, data)
+
+
+def test_a_document_may_be_sent_by_its_hash(admin: Any) -> None:
+    path = FOLDER / "operations" / "Projects.graphql"
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(path.read_bytes()).hexdigest()}}
+    answer = admin.client.post("/graphql", json={"extensions": extensions}).json()
+    assert {project["slug"] for project in answer["data"]["projects"]} >= {"default", "demo"}
+    extensions["persistedQuery"]["sha256Hash"] = "0" * 64
+    answer = admin.client.post("/graphql", json={"extensions": extensions}).json()
+    assert answer["errors"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"

@@ -1,0 +1,227 @@
+"""Hostile operations are refused before they cost anything, nobody reads without a key, and errors tell what they may."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLScalarType, build_schema
+
+from server.admin import export
+
+SCHEMA = build_schema(export.text())
+DEEP = "{projects" + "{events{nodes{install{events{install" * 20 + "{hash}" + "}}}}}" * 20 + "}"
+NESTED = "{a:projects{events(first:200){nodes{install{events(first:20){install{events(first:20){id}}}}}}}}"
+HOSTILE = {
+    "a thousand aliases": "{" + " ".join(f"a{number}:me{{kind}}" for number in range(1_000)) + "}",
+    "forty-one aliases": "{" + " ".join(f"a{number}:me{{kind}}" for number in range(41)) + "}",
+    "a hundred levels": "{" + "a{" * 100 + "b" + "}" * 101,
+    "deep though valid": DEEP,
+    "dear though flat": NESTED,
+    "fragments in circles": "{...A} fragment A on Query{...B} fragment B on Query{...A}",
+    "fragments that double": "{...F0} "
+    + " ".join(f"fragment F{n} on Query{{...F{n + 1} ...F{n + 1}}}" for n in range(60))
+    + " fragment F60 on Query{me{kind}}",
+    "directives without end": "{me" + " @include(if:true)" * 500 + "{kind}}",
+    "a megabyte of braces": "{" * 1_000_000,
+    "half a hundred kilobytes of braces": "{" * 50_000,
+    "a word of fifty kilobytes": '{project(slug:"' + "x" * 50_000 + '"){slug}}',
+    "no operation": "",
+    "two without a name": "{me{kind}} {me{kind}}",
+    "garbage": "\x00\xff{{{",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_operations_are_refused_and_the_server_goes_on(admin: Any, name: str) -> None:
+    began = time.perf_counter()
+    answer = admin.send(HOSTILE[name])
+    took = time.perf_counter() - began
+    print(f"{name}: {answer.status_code} in {took * 1000:.0f} ms")
+    if answer.headers["content-type"].startswith("application/json"):
+        assert answer.json()["errors"], answer.text
+        assert answer.json().get("data") is None
+    else:
+        assert answer.status_code in (400, 413)
+    assert len(answer.content) < 20_000
+    assert admin.ask("{me{kind}}") == {"me": {"kind": "key"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"[]", "application/json"), (b"{", "application/json"), (b"null", "application/json"), (b'{"query": 1}', "application/json"),
+        (b'{"query": "{me{kind}}", "variables": []}', "application/json"), (b'[{"query": "{me{kind}}"}]', "application/json"),
+        (b'{"query": "{me{kind}}"}', "text/plain"), (b"query={me{kind}}", "application/x-www-form-urlencoded"), (b"[" * 50_000, "application/json"),
+        (b'{"extensions": {"persistedQuery": 1}}', "application/json"), (b"\xff", "application/json"),
+    ],
+)  # fmt: skip
+def test_what_is_no_operation_is_refused(admin: Any, body: bytes, kind: str) -> None:
+    answer = admin.client.post("/graphql", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+
+
+def test_nothing_is_asked_over_get(admin: Any) -> None:
+    assert admin.client.get("/graphql", params={"query": 'mutation{runJob(name:"backup"){errors{message}}}'}).status_code in (404, 405)
+
+
+def test_a_cookie_counts_only_on_pages_of_this_server(asker: Any, filled: Any) -> None:
+    somebody = asker(None)
+    from_login = somebody.client.post("/login", data={"token": "ff_the-admin-token-of-the-tests-0123456789"})
+    assert from_login.status_code == 303
+    assert somebody.ask("{me{kind}}")["me"]["kind"] == "session"
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
+        answer = somebody.client.post("/graphql", json={"query": "{me{kind}}"}, headers=headers)
+        assert answer.json() == {"data": {"me": None}}, headers
+    own = somebody.client.post("/graphql", json={"query": "{me{kind}}"}, headers={"Origin": filled.url, "Sec-Fetch-Site": "same-origin"})
+    assert own.json() == {"data": {"me": {"kind": "session"}}}
+
+
+def bare(kind: Any) -> Any:
+    while isinstance(kind, GraphQLNonNull | GraphQLList):
+        kind = kind.of_type
+    return kind
+
+
+def literal(kind: Any) -> str:
+    """Some value for an argument that must be there."""
+    inner = bare(kind)
+    if isinstance(inner, GraphQLScalarType):
+        value = {"Int": "1", "Boolean": "true", "Hash": '"0000000000000000"'}.get(inner.name, '"default"')
+    elif hasattr(inner, "values"):
+        value = next(iter(inner.values))
+    else:
+        value = (
+            "{"
+            + " ".join(
+                f"{name}:{literal(field.type)}"
+                for name, field in inner.fields.items()
+                if isinstance(field.type, GraphQLNonNull) and field.default_value is None
+            )
+            + "}"
+        )
+    return f"[{value}]" if isinstance(kind.of_type if isinstance(kind, GraphQLNonNull) else kind, GraphQLList) else value
+
+
+def leaf(kind: Any) -> str:
+    """A selection within a type, as small as can be."""
+    inner = bare(kind)
+    if not isinstance(inner, GraphQLObjectType):
+        return ""
+    for name, field in inner.fields.items():
+        if not isinstance(bare(field.type), GraphQLObjectType) and not any(
+            isinstance(each.type, GraphQLNonNull) for each in field.args.values()
+        ):
+            return "{" + name + "}"
+    name, field = next(iter(inner.fields.items()))
+    return "{" + name + leaf(field.type) + "}"
+
+
+def call(name: str, field: Any) -> str:
+    given = " ".join(f"{each}:{literal(its.type)}" for each, its in field.args.items() if isinstance(its.type, GraphQLNonNull))
+    return f"{name}{f'({given})' if given else ''}{leaf(field.type)}"
+
+
+def fields(kind: Any) -> list[tuple[str, Any]]:
+    assert isinstance(kind, GraphQLObjectType)
+    return list(kind.fields.items())
+
+
+def test_nobody_reads_or_changes_anything_without_a_key(nobody: Any) -> None:
+    assert nobody.ask("{me{kind}}") == {"me": None}
+    for name, field in fields(SCHEMA.query_type):
+        if name != "me":
+            assert nobody.refused("{" + call(name, field) + "}") == "UNAUTHENTICATED", name
+    for name, field in fields(SCHEMA.mutation_type):
+        assert nobody.refused("mutation{" + call(name, field) + "}") == "UNAUTHENTICATED", name
+    assert nobody.send("{__schema{types{name}}}").json()["data"] is None
+    assert nobody.send('{__type(name:"Query"){name}}').json()["data"] is None
+
+
+PUBLIC = {
+    "slug", "name", "overview", "series", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "trending",
+}  # fmt: skip
+
+
+def test_a_public_dashboard_shows_its_charts_and_nothing_else(nobody: Any, admin: Any) -> None:
+    made = admin.run("CreateProject", slug="open", changes={"public": ["dashboard"]})
+    assert made["createProject"]["errors"] == []
+    assert nobody.ask("{projects{slug}}") == {"projects": [{"slug": "open"}]}
+    for name, field in fields(SCHEMA.type_map["Project"]):
+        query = '{project(slug:"open"){' + call(name, field) + "}}"
+        if name in PUBLIC:
+            nobody.ask(query)
+        else:
+            assert nobody.refused(query) == "UNAUTHENTICATED", name
+    for by in ("TARGET", "TOOL", "PROPERTY"):
+        assert nobody.refused('{project(slug:"open"){breakdown(by:' + by + "){otherValues}}}") == "UNAUTHENTICATED"
+    assert admin.run("ArchiveProject", slug="open")["archiveProject"]["errors"] == []
+    assert nobody.refused('{project(slug:"open"){slug}}') == "UNAUTHENTICATED"
+
+
+def test_a_key_sees_its_own_project_only_and_reads_where_it_may_only_read(asker: Any, admin: Any) -> None:
+    secret = admin.run("CreateKey", slug="demo", scopes=["read"])["createKey"]["secret"]
+    reader = asker(secret)
+    assert reader.ask("{projects{slug}}") == {"projects": [{"slug": "demo"}]}
+    assert reader.ask('{project(slug:"demo"){ledger{received}}}')
+    assert reader.refused('{project(slug:"default"){slug}}') == "NOT_FOUND"
+    for query in (
+        "{sessions{id}}",
+        "{adminKeys{id}}",
+        "{auditLog{id}}",
+        '{project(slug:"demo"){keys{id}}}',
+        "{server{version}}",
+        "{jobs{name}}",
+    ):
+        assert reader.refused(query) == "FORBIDDEN", query
+    for name, field in fields(SCHEMA.mutation_type):
+        assert reader.refused("mutation{" + call(name, field).replace('slug:"default"', 'slug:"demo"') + "}") == "FORBIDDEN", name
+    sender = asker(admin.run("CreateKey", slug="demo", scopes=["ingest"])["createKey"]["secret"])
+    assert sender.send("{me{kind}}").status_code == 403
+
+
+def test_errors_name_the_field_and_the_log_holds_nothing_that_was_sent(admin: Any, filled: Any) -> None:
+    for query, path in (
+        ('{project(slug:"demo"){overview(period:{last:0}){events{value}}}}', "period.last"),
+        ('{project(slug:"demo"){events(first:1000){nodes{id}}}}', "first"),
+        ('{project(slug:"demo"){events(after:"secret-cursor"){nodes{id}}}}', "after"),
+        ('{project(slug:"demo"){breakdown(by:PROPERTY){otherValues}}}', "property"),
+    ):
+        error = admin.send(query).json()["errors"][0]
+        assert error["extensions"]["code"] == "BAD_INPUT", error
+        assert path in error["extensions"]["errors"][0]["path"], error
+    admin.send('{project(slug:"demo"){event(id:"secret-cursor"){id}}}')
+    admin.send('{nothing(a:"secret-cursor")}')
+    assert "secret-cursor" not in Path(filled.log).read_text()
+
+
+def test_pages_are_bounded_and_follow_each_other(admin: Any) -> None:
+    query = 'query($after:String){project(slug:"demo"){events(period:{last:90},first:200,after:$after){totalCount nodes{id} pageInfo{hasNextPage endCursor}}}}'
+    seen, after = [], None
+    while True:
+        page = admin.ask(query, after=after)["project"]["events"]
+        seen += [node["id"] for node in page["nodes"]]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+        after = page["pageInfo"]["endCursor"]
+    assert len(seen) == len(set(seen)) == page["totalCount"]
+    assert seen == sorted(seen, reverse=True)
+    for order in ("HASH", "LAST_SEEN", "FIRST_SEEN"):
+        query = f'query($after:String){{project(slug:"demo"){{installs(orderBy:{order},first:100,after:$after){{totalCount nodes{{hash}} pageInfo{{hasNextPage endCursor}}}}}}}}'
+        hashes: list[str] = []
+        after, more = None, True
+        while more:
+            page = admin.ask(query, after=after)["project"]["installs"]
+            hashes += [node["hash"] for node in page["nodes"]]
+            after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        assert len(hashes) == len(set(hashes)) == page["totalCount"], order
+
+
+def test_json_of_properties_is_json(admin: Any) -> None:
+    nodes = admin.ask('{project(slug:"demo"){events(period:{last:90},first:50){nodes{properties}}}}')["project"]["events"]["nodes"]
+    assert any(isinstance(node["properties"], dict) for node in nodes)
+    assert json.dumps(nodes)
