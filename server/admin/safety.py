@@ -29,7 +29,7 @@ log = logs.get(__name__)
 MOST_TOKENS = 2_000
 DEEPEST = 10
 MOST_ALIASES = 40
-MOST_COST = 5_000
+MOST_COST = 10_000
 CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 400: "BAD_INPUT", 422: "BAD_INPUT", 429: "LIMITED", 503: "BUSY"}
 
 # Fields that ask the store cost as much as so many others; of a list, each row costs what is asked of it.
@@ -38,7 +38,7 @@ _QUESTIONS = frozenset({
     "overview", "series", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "durations", "errors", "funnel", "experiment",
     "targets", "trending", "vocabulary", "failures", "ledger", "rejected", "limitedAddresses", "totalCount", "events", "installs", "auditLog",
 })  # fmt: skip
-_DEFAULT_ROWS = {"events": 50, "installs": 50}
+_ROWS_OF_A_PAGE, _ROWS_OF_A_LIST = 50, 10  # where nobody says how many
 _PAGED = frozenset({"events", "installs"})
 
 
@@ -106,7 +106,9 @@ def _rows(node: FieldNode) -> int:
                 return max(1, min(int(given.value.value), 200)) if len(given.value.value) < 9 else 200
             if isinstance(given.value, VariableNode):
                 return 100
-    return _DEFAULT_ROWS.get(node.name.value, 1)
+    selected = node.selection_set.selections if node.selection_set else ()
+    page = any(isinstance(each, FieldNode) and each.name.value in ("nodes", "edges") for each in selected)
+    return _ROWS_OF_A_PAGE if page else _ROWS_OF_A_LIST
 
 
 class KnownToUsers(SchemaExtension):

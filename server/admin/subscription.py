@@ -7,12 +7,15 @@ from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import strawberry
+from graphql import GraphQLError
 from strawberry import argument
 
 from server.admin.answers import said
+from server.admin.auth import EVERY
 from server.admin.connections import Event
 from server.admin.context import AnyInfo, reader
 from server.admin.inputs import EventFilter
+from server.admin.safety import told
 from server.admin.scalars import Count
 from server.analytics.filters import Audience
 from server.analytics.lists import EventRow
@@ -41,23 +44,31 @@ class Subscription:
         slug: Annotated[str, argument(description="The project.")],
         filter: Annotated[EventFilter | None, argument(description="Which events; all if it is left out.")] = None,
     ) -> AsyncGenerator[LiveEvents, None]:
-        row = await project_changes.row_of(slug)
-        reader(info, row["id"] if row else 0)
-        if row is None:
-            raise NotFound("There is no such project.")
-        project, wanted = row["id"], filter or EventFilter()
         try:
-            with info.context.state.live.watch(project) as watcher:
-                while (taken := await watcher.take(AT_ONCE)) is not None:
-                    await info.context.renew()
-                    reader(info, project)  # a key or session that was revoked meanwhile sees no more
-                    events, missed = taken
-                    shown = [Event(row=row_of(event), project=project) for event in events if lets_through(wanted, event)]
-                    if shown or missed:
-                        yield LiveEvents(events=shown, missed=Count(missed))
-                    await asyncio.sleep(PAUSE)
-        except TooManyWatchers as error:
-            raise Busy(str(error), retry_after=30) from None
+            async for answer in _watched(info, slug, filter or EventFilter()):
+                yield answer
+        except Exception as error:  # the errors of a stream pass by those who tell the others
+            raise told(GraphQLError("", original_error=error)) from None
+
+
+async def _watched(info: AnyInfo, slug: str, wanted: EventFilter) -> AsyncGenerator[LiveEvents, None]:
+    row = await project_changes.row_of(slug)
+    reader(info, row["id"] if row else EVERY)
+    if row is None:
+        raise NotFound("There is no such project.")
+    project = row["id"]
+    try:
+        with info.context.state.live.watch(project) as watcher:
+            while (taken := await watcher.take(AT_ONCE)) is not None:
+                await info.context.renew()
+                reader(info, project)  # a key or session that was revoked meanwhile sees no more
+                events, missed = taken
+                shown = [Event(row=row_of(event), project=project) for event in events if lets_through(wanted, event)]
+                if shown or missed:
+                    yield LiveEvents(events=shown, missed=Count(missed))
+                await asyncio.sleep(PAUSE)
+    except TooManyWatchers as error:
+        raise Busy(str(error), retry_after=30) from None
 
 
 def row_of(event: Stored) -> EventRow:

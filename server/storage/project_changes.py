@@ -51,11 +51,15 @@ async def key_row(number: int) -> dict[str, Any] | None:
     return found
 
 
+async def checked(project: int, **fields: Any) -> dict[str, Any]:
+    """Columns of a project as they are kept; `project` is 0 for one that is to be made. Raises FieldProblem."""
+    return {name: await _CHECKS[name](project, value) if name in _CHECKS else value for name, value in fields.items()}
+
+
 async def change(project: int, **fields: Any) -> None:
     """Change some columns of a project: name, requires_key, rate_limit, event_limit, retention_days, max_targets, lists_targets, hosts, dimensions,
     public. Raises FieldProblem."""
-    values = {name: await _CHECKS[name](project, value) if name in _CHECKS else value for name, value in fields.items()}
-    if values:
+    if values := await checked(project, **fields):
         await Project.update({getattr(Project, name): value for name, value in values.items()}).where(Project.id == project)
 
 

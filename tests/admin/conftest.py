@@ -38,6 +38,8 @@ class Asker:
     def refused(self, query: str, **variables: Any) -> str:
         """The code of the first error of an answer that must have one."""
         document = self.send(query, **variables).json()
+        assert document.get("errors"), document
+        assert "extensions" in document["errors"][0], document
         return str(document["errors"][0]["extensions"]["code"])
 
 
@@ -55,20 +57,29 @@ def filled(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def asker(filled: Any) -> Callable[[str | None], Asker]:
-    return lambda token: Asker(filled.url, token)
+def asker(filled: Any) -> Iterator[Callable[[str | None], Asker]]:
+    """Makes somebody who asks with a token, or without one."""
+    made: list[Asker] = []
+
+    def make(token: str | None) -> Asker:
+        made.append(Asker(filled.url, token))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.client.close()
 
 
 @pytest.fixture
-def admin(filled: Any) -> Asker:
+def admin(asker: Callable[[str | None], Asker]) -> Asker:
     """The admin."""
-    return Asker(filled.url, TOKEN)
+    return asker(TOKEN)
 
 
 @pytest.fixture
-def nobody(filled: Any) -> Asker:
+def nobody(asker: Callable[[str | None], Asker]) -> Asker:
     """Somebody without a key."""
-    return Asker(filled.url, None)
+    return asker(None)
 
 
 @pytest.fixture

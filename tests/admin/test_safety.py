@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLScalarType, build_schema
+from graphql import (
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLScalarType,
+    build_schema,
+    is_required_argument,
+    is_required_input_field,
+)
 
 from server.admin import export
 
@@ -95,15 +103,8 @@ def literal(kind: Any) -> str:
     elif hasattr(inner, "values"):
         value = next(iter(inner.values))
     else:
-        value = (
-            "{"
-            + " ".join(
-                f"{name}:{literal(field.type)}"
-                for name, field in inner.fields.items()
-                if isinstance(field.type, GraphQLNonNull) and field.default_value is None
-            )
-            + "}"
-        )
+        needed = {name: field for name, field in inner.fields.items() if is_required_input_field(field)}
+        value = "{" + " ".join(f"{name}:{literal(field.type)}" for name, field in needed.items()) + "}"
     return f"[{value}]" if isinstance(kind.of_type if isinstance(kind, GraphQLNonNull) else kind, GraphQLList) else value
 
 
@@ -122,7 +123,7 @@ def leaf(kind: Any) -> str:
 
 
 def call(name: str, field: Any) -> str:
-    given = " ".join(f"{each}:{literal(its.type)}" for each, its in field.args.items() if isinstance(its.type, GraphQLNonNull))
+    given = " ".join(f"{each}:{literal(its.type)}" for each, its in field.args.items() if is_required_argument(its))
     return f"{name}{f'({given})' if given else ''}{leaf(field.type)}"
 
 
@@ -211,7 +212,8 @@ def test_pages_are_bounded_and_follow_each_other(admin: Any) -> None:
     assert len(seen) == len(set(seen)) == page["totalCount"]
     assert seen == sorted(seen, reverse=True)
     for order in ("HASH", "LAST_SEEN", "FIRST_SEEN"):
-        query = f'query($after:String){{project(slug:"demo"){{installs(orderBy:{order},first:100,after:$after){{totalCount nodes{{hash}} pageInfo{{hasNextPage endCursor}}}}}}}}'
+        page_of = "{totalCount nodes{hash} pageInfo{hasNextPage endCursor}}"
+        query = f'query($after:String){{project(slug:"demo"){{installs(orderBy:{order},first:100,after:$after){page_of}}}}}'
         hashes: list[str] = []
         after, more = None, True
         while more:

@@ -90,6 +90,7 @@ class ProjectMutations:
 
         async def work() -> dict[str, Any]:
             columns = (changes or ProjectChanges()).columns()
+            await project_changes.checked(0, **columns)  # before there is anything
             number = await projects.create_project(slug, name=columns.pop("name", slug))
             await project_changes.change(number, **columns)
             await wrote(info, viewer, "project.create", number)
@@ -132,7 +133,7 @@ class ProjectMutations:
 
     @strawberry.mutation(description="Say which version is the latest, or with null that none is announced.")
     async def announce_version(
-        self, info: AnyInfo, slug: Slug, latest: Annotated[LatestInput | None, argument(description="The version.")]
+        self, info: AnyInfo, slug: Slug, latest: Annotated[LatestInput | None, argument(description="The version.")] = None
     ) -> ProjectResult:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)

@@ -1,0 +1,143 @@
+"""Every change does what it says, names the field where it cannot, and is in the audit log, without a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from server.admin.auth import EVERY, Viewer
+from server.admin.context import Context
+from server.admin.loaders import Loaders
+from server.admin.schema import build
+from server.event import Context as Place
+from server.event import Event
+from server.event_id import EventIds
+from server.storage.batch import Batch
+
+
+def errors(result: dict[str, Any]) -> list[str | None]:
+    (payload,) = result.values()
+    return [error["field"] for error in payload["errors"]]
+
+
+def test_a_project_from_its_making_to_its_archive(admin: Any, filled: Any, wait: Callable[..., Any]) -> None:
+    made = admin.run("CreateProject", slug="tool", changes={"name": "A tool", "hosts": ["Tool.Example.org"], "requiresKey": False})
+    assert errors(made) == []
+    event = {"name": "run", "installation_id": "one"}
+    by_host = httpx.post(f"{filled.url}/v1/events", json=event, headers={"Host": "tool.example.org"})
+    assert by_host.status_code == 202
+    assert admin.ask('{project(slug:"tool"){events{totalCount}}}')["project"]["events"]["totalCount"] == 1
+    changed = admin.run(
+        "UpdateProject", slug="tool", changes={"requiresKey": True, "retentionDays": 10, "public": [], "properties": ["theme"]}
+    )
+    assert errors(changed) == []
+    assert httpx.post(f"{filled.url}/p/tool/v1/events", json=event).status_code == 401
+    key = admin.run("CreateKey", slug="tool", scopes=["ingest"])["createKey"]["secret"]
+    with_key = {"Authorization": f"Bearer {key}"}
+    assert httpx.post(f"{filled.url}/v1/events", json=event, headers=with_key).status_code == 202
+    settings = admin.run("ProjectSettings", slug="tool")["project"]["settings"]
+    assert (settings["retentionDays"], settings["public"], settings["properties"], settings["name"]) == (10, [], ["theme"], "A tool")
+    assert errors(admin.run("UpdateProject", slug="tool", changes={"retentionDays": None, "public": None})) == []
+    assert errors(admin.run("ArchiveProject", slug="tool")) == []
+    assert httpx.post(f"{filled.url}/v1/events", json=event, headers=with_key).status_code in (401, 403, 404)
+    assert "tool" not in {each["slug"] for each in admin.ask("{projects{slug}}")["projects"]}
+    assert "tool" in {each["slug"] for each in admin.ask("{projects(archived:true){slug}}")["projects"]}
+    assert errors(admin.run("RestoreProject", slug="tool")) == []
+    assert httpx.post(f"{filled.url}/v1/events", json=event, headers=with_key).status_code == 202
+
+    log = [each for each in admin.run("Operation")["auditLog"] if each["project"] == "tool"]
+    assert [each["action"] for each in reversed(log)] == [
+        "project.create", "project.update", "key.create", "project.update", "project.archive", "project.restore",
+    ]  # fmt: skip
+    assert key not in str(log)
+
+
+@pytest.mark.parametrize(
+    ("slug", "changes", "field"),
+    [
+        ("Bad Slug", {}, None),
+        ("demo", {}, None),
+        ("new", {"name": " "}, "name"),
+        ("new", {"rateLimit": "often"}, "rateLimit"),
+        ("new", {"eventLimit": "1/eon"}, "eventLimit"),
+        ("new", {"retentionDays": 0}, "retentionDays"),
+        ("new", {"maxTargets": -1}, "maxTargets"),
+        ("new", {"hosts": ["https://x"]}, "hosts"),
+        ("new", {"properties": ["a", "b", "c", "d", "e", "f"]}, "properties"),
+        ("new", {"properties": ['"; DROP TABLE event']}, "properties"),
+        ("new", {"public": ["everything"]}, "public"),
+    ],
+)
+def test_what_cannot_be_is_named_and_changes_nothing(admin: Any, slug: str, changes: dict[str, Any], field: str | None) -> None:
+    assert errors(admin.run("CreateProject", slug=slug, changes=changes)) == [field]
+    assert "new" not in {each["slug"] for each in admin.ask("{projects{slug}}")["projects"]}
+
+
+def test_other_changes_that_cannot_be(admin: Any) -> None:
+    assert errors(admin.run("ArchiveProject", slug="default")) == ["slug"]
+    assert errors(admin.run("ArchiveProject", slug="nobody")) == ["slug"]
+    assert errors(admin.run("CreateKey", slug="demo", scopes=["everything"])) == [None]
+    assert errors(admin.run("CreateKey", slug="demo", scopes=[])) == [None]
+    assert errors(admin.run("SetTarget", slug="demo", type="pack", id="x", visibility="secret")) == ["visibility"]
+    assert errors(admin.run("AnnounceVersion", slug="demo", latest={"version": " "})) == [None]
+    assert errors(admin.run("EraseInstall", slug="demo", installationId="")) == ["installationId"]
+
+
+def test_an_install_is_erased_by_its_id_and_the_log_does_not_hold_it(admin: Any, filled: Any) -> None:
+    for _ in range(3):
+        httpx.post(f"{filled.url}/v1/events", json={"name": "run", "installation_id": "to-be-erased"})
+    gone = admin.run("EraseInstall", slug="default", installationId="to-be-erased")["eraseInstall"]
+    assert (gone["events"], gone["days"], gone["errors"]) == (3, 1, [])
+    assert "to-be-erased" not in str(admin.run("Operation"))
+
+
+def test_a_version_is_announced_to_clients(admin: Any, filled: Any) -> None:
+    latest = {"version": "2.0.0", "releaseDate": "2026-11-21", "updateUrl": "https://example.org/", "critical": True}
+    assert errors(admin.run("AnnounceVersion", slug="demo", latest=latest)) == []
+    assert httpx.get(f"{filled.url}/p/demo/v1/version/latest").json()["latest_version"] == "2.0.0"
+
+
+def test_a_job_runs_when_it_is_asked_for(admin: Any, wait: Callable[..., Any]) -> None:
+    assert errors(admin.run("RunJob", name="expire")) == []
+    ran = wait(lambda: [job for job in admin.run("Operation")["jobs"] if job["name"] == "expire" and job["result"] == "done"])
+    assert "deleted" in ran[0]["detail"]
+
+
+def test_an_alert_to_a_private_address_is_refused(admin: Any) -> None:
+    made = admin.run("CreateAlert", slug="demo", alert={"kind": "NEW_ERROR", "url": "https://10.0.0.1/hook"})
+    assert "not public" in made["createAlert"]["errors"][0]["message"]
+
+
+async def test_statements_do_not_grow_with_the_page(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each install with its events, each event with its install."""
+    ids = EventIds(1)
+    now = 1_795_262_400_000
+    events = [Event(id=new, project=1, name="run", occurred_at=now, context=Place(), install=new % 150) for new in ids.take(600, now)]
+    await store.commit(Batch(events))
+    asked: list[str] = []
+    for name in ("rows", "rows_within"):
+        ask = getattr(store, name)
+
+        async def counted(*arguments: Any, ask: Any = ask) -> Any:
+            asked.append(str(arguments))
+            return await ask(*arguments)
+
+        monkeypatch.setattr(store, name, counted)
+    schema = build()
+    query = """query($n: Int!) { project(slug: "default") {
+        events(first: $n, period: {from: "2026-11-01", to: "2026-12-31"}) { nodes { id install { hash events(first: 3) { id install { hash } } } } }
+        installs(first: $n) { nodes { hash events(first: 5) { id install { hash } } } } } }"""
+    statements = []
+    for size in (10, 100):
+        asked.clear()
+        state: Any = type("State", (), {"store": store, "projects": type("Projects", (), {"all": lambda _: []})()})()
+        viewer = Viewer("key", frozenset({"read"}), EVERY, "key 1")
+        context = Context(state=state, viewer=viewer, loaders=Loaders(store))
+        result: Any = await schema.execute(query, variable_values={"n": size}, context_value=context)
+        assert result.errors is None, result.errors
+        assert len(result.data["project"]["events"]["nodes"]) == size
+        statements.append(len(asked))
+    assert max(statements) < 10, statements  # one for each level of the question, or two where it is loaded in two goes

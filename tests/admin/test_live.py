@@ -1,0 +1,166 @@
+"""Live events over graphql-transport-ws, as a browser or a script has them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from server.event import Context, Event
+from server.settings import bundled
+from server.shared import Live
+from server.shared.live import KEPT, MOST_WATCHERS, TooManyWatchers
+
+TOKEN = "ff_the-admin-token-of-the-tests-0123456789"
+LIVE = (bundled("graphql") / "operations" / "Live.graphql").read_text()
+PROTOCOL: Any = ["graphql-transport-ws"]
+
+
+async def opened(url: str, token: str | None = TOKEN) -> ClientConnection:
+    socket = await connect(url.replace("http", "ws") + "/graphql", subprotocols=PROTOCOL)
+    await socket.send(json.dumps({"type": "connection_init", "payload": {"token": token} if token else {}}))
+    assert json.loads(await asyncio.wait_for(socket.recv(), 5)) == {"type": "connection_ack"}
+    return socket
+
+
+async def subscribe(socket: ClientConnection, number: str = "1", **variables: Any) -> None:
+    payload = {"query": LIVE, "variables": {"slug": "default", **variables}}
+    await socket.send(json.dumps({"id": number, "type": "subscribe", "payload": payload}))
+    await asyncio.sleep(0.2)
+
+
+async def received(socket: ClientConnection) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 5))
+    return found
+
+
+async def post(url: str, **fields: Any) -> None:
+    async with httpx.AsyncClient(base_url=url) as client:
+        answer = await client.post("/v1/events", json={"name": "build", "installation_id": "x", **fields})
+        assert answer.status_code == 202
+
+
+async def test_an_event_is_seen_as_it_comes_and_a_filter_keeps_the_rest_away(filled: Any) -> None:
+    socket = await opened(filled.url)
+    await subscribe(socket, filter={"names": ["seen"]})
+    await post(filled.url, name="unseen")
+    await post(filled.url, name="seen", version="1.2.3", properties={"a": "<b>"}, target={"type": "pack", "id": "peon"})
+    message = await received(socket)
+    (event,) = message["payload"]["data"]["events"]["events"]
+    assert (event["name"], event["version"], event["properties"], event["target"]) == (
+        "seen",
+        "1.2.3",
+        {"a": "<b>"},
+        {"type": "pack", "id": "peon"},
+    )
+    assert event["install"]["hash"] != "x"
+    await socket.close()
+
+
+@pytest.mark.parametrize("token", [None, "ff_unknown"])
+async def test_nobody_watches_without_a_key(filled: Any, token: str | None) -> None:
+    with pytest.raises(ConnectionClosed) as closed:
+        await opened(filled.url, token)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4403
+
+
+async def test_a_page_of_another_site_watches_nothing(filled: Any) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(filled.url.replace("http", "ws") + "/graphql", subprotocols=PROTOCOL, origin="https://evil.example")  # type: ignore[arg-type]
+    assert refused.value.response.status_code == 403
+
+
+async def test_whoever_loses_the_key_sees_no_more(filled: Any, admin: Any) -> None:
+    made = admin.run("CreateKey", slug="default", scopes=["read"])["createKey"]
+    socket = await opened(filled.url, made["secret"])
+    await subscribe(socket)
+    await post(filled.url)
+    assert (await received(socket))["type"] == "next"
+    admin.run("RevokeKey", id=made["key"]["id"])
+    await post(filled.url, name="secret")
+    message = await received(socket)
+    assert "secret" not in json.dumps(message)
+    assert message["type"] in ("error", "complete") or message["payload"].get("errors")
+    await socket.close()
+
+
+async def test_a_key_of_one_project_does_not_watch_another(filled: Any, admin: Any) -> None:
+    secret = admin.run("CreateKey", slug="demo", scopes=["read"])["createKey"]["secret"]
+    socket = await opened(filled.url, secret)
+    await subscribe(socket, slug="default")
+    message = await received(socket)
+    assert message["type"] in ("error", "next")
+    assert "FORBIDDEN" in json.dumps(message)
+    await socket.close()
+
+
+async def test_many_subscriptions_on_one_socket_are_refused(filled: Any) -> None:
+    socket = await opened(filled.url)
+    for number in range(40):
+        payload = {"query": LIVE, "variables": {"slug": "default"}}
+        await socket.send(json.dumps({"id": str(number), "type": "subscribe", "payload": payload}))
+    messages = [await received(socket) for _ in range(30)]
+    assert {message["type"] for message in messages} == {"error"}
+    assert "Subscription limit" in json.dumps(messages)
+    await socket.close()
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 50_000, '{"type":"subscribe"}', '{"type":"nonsense"}', '"x"', "1"])
+async def test_what_is_no_message_ends_that_socket_only(filled: Any, text: str) -> None:
+    socket = await opened(filled.url)
+    await socket.send(text)
+    await asyncio.wait_for(socket.wait_closed(), 5)
+    other = await opened(filled.url)
+    await other.close()
+
+
+def event(number: int, project: int = 1) -> Event:
+    return Event(id=number, project=project, name="run", occurred_at=0, context=Context())
+
+
+async def test_a_slow_reader_misses_events_and_is_told_how_many() -> None:
+    live = Live()
+    assert not live.watched
+    with live.watch(1) as watcher:
+        assert live.watched
+        live.publish([event(number) for number in range(KEPT + 20)])
+        live.publish([event(1_000_000, project=2)])
+        taken = await watcher.take(5)
+        assert taken is not None
+        events, missed = taken
+        assert ([each.id for each in events], missed) == (list(range(20, 25)), 20)
+        left = await watcher.take(KEPT)
+        assert left is not None
+        assert (len(left[0]), left[1]) == (KEPT - 5, 0)
+        waiting = asyncio.create_task(watcher.take(1))
+        await asyncio.sleep(0)
+        live.close()
+        assert await waiting is None
+    assert not live.watched
+
+
+def test_so_many_may_watch_and_no_more() -> None:
+    live = Live()
+    entered = [live.watch(number % 3) for number in range(MOST_WATCHERS)]
+    for each in entered:
+        each.__enter__()
+    with pytest.raises(TooManyWatchers), live.watch(1):
+        pass
+    entered.pop().__exit__(None, None, None)
+    with live.watch(1):
+        pass
+
+
+async def test_the_server_stops_while_somebody_watches(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
+    socket = await opened(server.url)
+    await subscribe(socket)
+    assert await asyncio.to_thread(server.stop) == 0
+    await socket.close()

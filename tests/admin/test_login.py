@@ -1,0 +1,148 @@
+"""Logging in as a person does: from the link of the first start to the end of the session."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pytest
+
+from server.admin.auth import COOKIE
+from server.admin.login import client_of, local
+
+TOKEN = "ff_the-admin-token-of-the-tests-0123456789"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def log_in(url: str, token: str, **headers: str) -> httpx.Response:
+    return httpx.post(f"{url}/login", data={"token": token, "next": "/docs"}, headers=headers)
+
+
+def ask(url: str, query: str, cookie: str) -> Any:
+    answer = httpx.post(f"{url}/graphql", json={"query": query}, cookies={COOKIE: cookie})
+    return answer.json()["data"]
+
+
+def test_from_the_link_of_the_first_start_to_logging_out(make_server: Callable[..., Any]) -> None:
+    server = make_server().start()
+    printed = re.search(r"(http://\S+/login)#token=(\S+)", server.log.read_text())
+    assert printed is not None, server.log.read_text()
+    address, token = printed.groups()
+    page = server.client.get(address)
+    assert page.status_code == 200
+    assert 'type="password"' in page.text
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert page.headers["cache-control"] == "no-store"
+
+    entered = log_in(server.url, token, **{"User-Agent": FIREFOX})
+    assert (entered.status_code, entered.headers["location"]) == (303, "/docs")
+    said = entered.headers["set-cookie"].lower()
+    assert "httponly" in said
+    assert "samesite=lax" in said
+    assert "secure" not in said  # over http a browser would not keep it
+    cookie = entered.cookies[COOKIE]
+    (session,) = ask(server.url, "{sessions{id client current}}", cookie)["sessions"]
+    assert session == {"id": "1", "client": "Firefox on Linux", "current": True}
+
+    left = httpx.post(f"{server.url}/logout", cookies={COOKIE: cookie})
+    assert left.status_code == 303
+    assert ask(server.url, "{me{kind}}", cookie) == {"me": None}
+    assert server.stop() == 0
+    # Neither in the store nor in the log is anything that would let somebody in, or tells where they came from.
+    kept = b"".join(path.read_bytes() for path in server.database.parent.glob("footfall.sqlite3*"))
+    for secret in (token, cookie, "127.0.0.1", FIREFOX):
+        assert secret.encode() not in kept
+    assert cookie not in server.log.read_text()
+
+
+def test_a_session_ends_with_its_key_or_when_it_is_revoked(filled: Any, admin: Any) -> None:
+    made = admin.run("CreateKey", slug="demo", scopes=["read"])["createKey"]
+    cookies = [log_in(filled.url, made["secret"]).cookies[COOKIE] for _ in range(2)]
+    for cookie in cookies:
+        assert ask(filled.url, '{project(slug:"demo"){slug} me{allProjects scopes}}', cookie)["me"] == {
+            "allProjects": False,
+            "scopes": ["read"],
+        }
+    sessions = admin.ask("{sessions{id}}")["sessions"]
+    assert admin.run("RevokeSession", id=sessions[0]["id"])["revokeSession"]["ended"] == 1
+    assert [ask(filled.url, "{me{kind}}", cookie)["me"] for cookie in cookies].count(None) == 1
+    assert admin.run("RevokeKey", id=made["key"]["id"])["revokeKey"]["errors"] == []
+    assert [ask(filled.url, "{me{kind}}", cookie)["me"] for cookie in cookies] == [None, None]
+    assert log_in(filled.url, made["secret"]).status_code == 401
+
+
+def test_all_other_sessions_are_ended_at_once(filled: Any) -> None:
+    mine, others = log_in(filled.url, TOKEN).cookies[COOKIE], [log_in(filled.url, TOKEN).cookies[COOKIE] for _ in range(3)]
+    ended = ask(filled.url, "mutation{revokeOtherSessions{ended}}", mine)["revokeOtherSessions"]["ended"]
+    assert ended >= 3
+    assert [ask(filled.url, "{me{kind}}", cookie)["me"] for cookie in others] == [None] * 3
+    assert ask(filled.url, "{me{kind}}", mine)["me"] == {"kind": "session"}
+
+
+def test_an_old_session_is_over(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
+    cookie = log_in(server.url, TOKEN).cookies[COOKIE]
+    assert ask(server.url, "{me{kind}}", cookie)["me"]
+    with closing(sqlite3.connect(server.database)) as connection, connection:
+        connection.execute("UPDATE session SET seen_at = seen_at - 31 * 86400000")
+    assert ask(server.url, "{me{kind}}", cookie)["me"] is None
+
+
+def test_wrong_tokens_are_limited_and_say_nothing(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
+    for token in ("", "x", "ff_wrong", "a" * 10_000, "\0", TOKEN[:-1], "' OR 1=1 --"):
+        answer = log_in(server.url, token)
+        assert answer.status_code in (400, 401), token[:50]
+        assert "set-cookie" not in answer.headers
+        if token:
+            assert token[:50] not in answer.text or len(token) < 3
+    statuses = [log_in(server.url, "ff_wrong").status_code for _ in range(8)]
+    assert statuses[-1] == 429
+    assert log_in(server.url, TOKEN).status_code == 429  # guessing right does not help any more
+    assert "ff_wrong" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}])
+def test_a_form_on_another_site_logs_nobody_in_or_out(filled: Any, headers: dict[str, str]) -> None:
+    assert log_in(filled.url, TOKEN, **headers).status_code == 403
+    assert httpx.post(f"{filled.url}/logout", headers=headers).status_code == 403
+
+
+def test_a_key_that_may_only_send_does_not_log_in(filled: Any, admin: Any) -> None:
+    secret = admin.run("CreateKey", slug="demo", scopes=["ingest"])["createKey"]["secret"]
+    assert log_in(filled.url, secret).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "goes"),
+    [
+        ("/docs", "/docs"), ("/?range=7", "/?range=7"), ("//evil.example", "/"), ("/\\evil.example", "/"), ("https://evil.example", "/"), ("", "/"),
+        ("javascript:alert(1)", "/"), ("/\r\nSet-Cookie: a=b", "/"), ("/" + "x" * 600, "/"),
+    ],
+)  # fmt: skip
+def test_nobody_is_sent_elsewhere(path: str, goes: str) -> None:
+    assert local(path) == goes
+
+
+def test_a_browser_is_known_by_its_family_only() -> None:
+    assert client_of(FIREFOX) == "Firefox on Linux"
+    assert client_of("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit Safari/605") == "Safari on iOS"
+    assert client_of("<script>alert(1)</script>") == "another client"
+
+
+def test_behind_a_trusted_proxy_with_https_the_cookie_is_secure(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN, FOOTFALL_TRUSTED_PROXIES="loopback").start()
+    answer = log_in(server.url, TOKEN, **{"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"})
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+def test_a_lost_link_is_made_anew(make_server: Callable[..., Any]) -> None:
+    server = make_server().start()
+    ran = server.footfall("login-link", "--base", "https://telemetry.example.org/")
+    assert ran.returncode == 0, ran.stderr
+    token = ran.stdout.strip().removeprefix("https://telemetry.example.org/login#token=")
+    assert log_in(server.url, token).status_code == 303
