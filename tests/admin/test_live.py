@@ -127,7 +127,7 @@ def event(number: int, project: int = 1) -> Event:
 
 async def test_a_slow_reader_misses_events_and_is_told_how_many() -> None:
     live = Live()
-    assert not live.watched
+    assert [live.watched] == [False]
     with live.watch(1) as watcher:
         assert live.watched
         live.publish([event(number) for number in range(KEPT + 20)])
@@ -143,7 +143,7 @@ async def test_a_slow_reader_misses_events_and_is_told_how_many() -> None:
         await asyncio.sleep(0)
         live.close()
         assert await waiting is None
-    assert not live.watched
+    assert [live.watched] == [False]
 
 
 def test_so_many_may_watch_and_no_more() -> None:
