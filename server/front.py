@@ -1,7 +1,8 @@
 """The door: every request comes through here. Ingest routes go straight to the way in, everything else to Litestar.
 
 Posts outnumber all else a thousand to one, and Litestar's routing would be a good part of what one costs. The door also serves what clients
-get wrong (a doubled slash from a base URL that ends in one, a slash at the end) without redirecting, and takes the project off the path.
+get wrong (a doubled slash from a base URL that ends in one, a slash at the end) without redirecting, takes the project off the path, and
+answers HEAD wherever GET is answered.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from server.storage.projects import SCOPE_SLUG
 
 _PROJECT = re.compile(r"/p/([^/]+)(/.*)?")
 _SLASHES = re.compile(r"/{2,}")
+_NO_GUESSING = (b"x-content-type-options", b"nosniff")
 
 
 class Front:
@@ -42,7 +44,27 @@ class Front:
             if match is not None:
                 await self.ingest(scope, receive, send, match, slug)
                 return
-        await self._inner({**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), SCOPE_SLUG: slug}, receive, send)
+        inside = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), SCOPE_SLUG: slug}
+        if scope["type"] == "http":
+            head = scope["method"] == "HEAD"
+            if head:
+                inside["method"] = "GET"
+            send = _guarded(send, head=head)
+        await self._inner(inside, receive, send)
+
+
+def _guarded(send: Any, *, head: bool) -> Any:
+    """A `send` that forbids browsers to guess types, whatever the answer, and leaves out the body where only the head was asked for."""
+
+    async def guarded(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            if not any(name == _NO_GUESSING[0] for name, _ in message["headers"]):
+                message = {**message, "headers": [*message["headers"], _NO_GUESSING]}
+        elif head and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return guarded
 
 
 def plain_path(path: str) -> tuple[str, str | None]:

@@ -96,7 +96,6 @@ async def openapi_json(request: Request[object, object, State], state: State) ->
         "ETag": published.etag,
         "Cache-Control": _MAX_AGE,
         "Access-Control-Allow-Origin": "*",
-        "X-Content-Type-Options": "nosniff",
     }
     if published.etag in request.headers.get("if-none-match", ""):
         return Response(b"", status_code=304, headers=headers)

@@ -82,7 +82,6 @@ def cached(request: AnyRequest, page: Page, project: LiveProject, part: str | No
     public = part is None or part in project.public
     headers = {"ETag": page.etag, "Cache-Control": "public, max-age=60" if public else "private, no-cache"}
     headers["Vary"] = "Authorization, X-Footfall-Key"  # a key may name another project
-    headers["X-Content-Type-Options"] = "nosniff"
     if any_origin:
         headers |= ANY_ORIGIN
     if page.content.surrogate_key:

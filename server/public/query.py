@@ -43,8 +43,10 @@ def word(name: str, text: str, *, most: int = 200, required: bool = True) -> str
     """Some text. Raises BadQuery."""
     if not text and required:
         raise BadQuery(FieldError(name, "is missing"))
-    if len(text) > most or "\0" in text:  # which PostgreSQL cannot even be asked for
+    if len(text) > most:
         raise BadQuery(FieldError(name, f"must be at most {most} characters"))
+    if "\0" in text:  # which PostgreSQL cannot even be asked for
+        raise BadQuery(FieldError(name, "must not have NUL in it"))
     return text
 
 
@@ -55,6 +57,8 @@ def words(name: str, text: str, *, most: int, longest: int = 200) -> list[str]:
         raise BadQuery(FieldError(name, "is missing"))
     if len(found) > most:
         raise BadQuery(FieldError(name, f"must be at most {most}"))
-    if any(len(part) > longest or "\0" in part for part in found):
+    if any(len(part) > longest for part in found):
         raise BadQuery(FieldError(name, f"must be at most {longest} characters each"))
+    if "\0" in text:
+        raise BadQuery(FieldError(name, "must not have NUL in it"))
     return found

@@ -138,7 +138,6 @@ def _file(project: LiveProject, what: str, form: str) -> dict[str, str]:
     return {
         **_NO_STORE,
         "Content-Disposition": f'attachment; filename="{project.slug}-{what}.{form}"',
-        "X-Content-Type-Options": "nosniff",
     }
 
 

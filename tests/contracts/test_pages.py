@@ -275,3 +275,12 @@ def test_text_of_the_document_is_escaped() -> None:
     _, content = reference(json.loads(written))
     assert "<img" not in content
     assert "&lt;img src=x onerror=alert(1)&gt; one event" in content
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/health", "/ready", "/counts", "/openapi.json", "/badge/nothing.svg", "/no/such/page"])
+def test_the_head_of_every_answer_can_be_asked_for_and_forbids_guessing(client: httpx.Client, path: str) -> None:
+    whole, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    for answer in (whole, head):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-length"] == str(len(whole.content))
