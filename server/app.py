@@ -25,6 +25,7 @@ from server.pages import SECURITY_HEADERS
 from server.problems import CONTENT_TYPE, Failed, Malformed, MethodNotAllowed, NotFound, Problem
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
+from server.storage import key_use
 from server.storage.engine import open_store, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default
 from server.transfer import http as transfer
@@ -86,6 +87,7 @@ async def _open(
     await ensure_default()
     projects = Projects(max_targets=settings.max_targets, public=settings.public)
     await projects.refresh()
+    await stack.enter_async_context(key_use.written(projects))
     metrics = Metrics(__version__)
     live = Live()
     writer = Writer(store, metrics, max_queue=settings.max_queue, slug=projects.slug, live=live)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import NoReturn, TypeVar
 
 import rich_click as click
@@ -230,13 +231,14 @@ def key_list(slug: str | None) -> None:
                 row["hint"] + "…",
                 ", ".join(projects.read_list(row["scopes"])),
                 row["name"] or "-",
+                datetime.fromtimestamp(row["last_used_at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M") if row["last_used_at"] else "-",
                 "revoked" if row["revoked_at"] else "in use",
             )
             for row in rows
             if wanted is None or row["project_id"] == wanted
         ]
 
-    table = Table("key", "project", "begins", "scopes", "name", "state", box=None, pad_edge=False, header_style="bold")
+    table = Table("key", "project", "begins", "scopes", "name", "last used", "state", box=None, pad_edge=False, header_style="bold")
     for row in with_store(work):
         table.add_row(*row)
     out.print(table)

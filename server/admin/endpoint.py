@@ -43,7 +43,7 @@ _HTTP = {OperationType.QUERY, OperationType.MUTATION}
 
 
 class Body(msgspec.Struct, rename="camel"):
-    """What is posted. `extensions.persistedQuery.sha256Hash` stands for the text of a known operation."""
+    """What is posted. In the place of a known operation's text stands its name or, as `extensions.persistedQuery.sha256Hash`, its hash."""
 
     query: str | None = None
     variables: dict[str, Any] | None = None
@@ -68,7 +68,7 @@ class GraphQL:
         """The status and the document of an answer. Raises Malformed, Busy."""
         query = self._text(body)
         if query is None:
-            return 200, _refused("PERSISTED_QUERY_NOT_FOUND", "This operation is not known by its hash: send its text.")
+            return 200, _refused("PERSISTED_QUERY_NOT_FOUND", "There is no known operation of this hash or name: send its text.")
         label = who.label if who else ""
         if self._running[label] >= AT_ONCE:
             raise Busy("Too many operations run at once.", retry_after=1)
@@ -101,9 +101,10 @@ class GraphQL:
             return body.query
         known = (body.extensions or {}).get("persistedQuery")
         hash_ = known.get("sha256Hash") if isinstance(known, dict) else None
-        if not isinstance(hash_, str):
-            raise Malformed("The body wants a field `query`, or the hash of a known operation.")
-        return self._known.get(hash_)
+        name = hash_ if isinstance(hash_, str) else body.operation_name
+        if not name:
+            raise Malformed("The body wants a field `query`, or the name or hash of a known operation.")
+        return self._known.get(name)
 
 
 def _document(result: Any) -> dict[str, Any]:

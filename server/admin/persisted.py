@@ -1,4 +1,4 @@
-"""Operations that are known by their hash: those in `graphql/operations/`, which the dashboard sends without their text."""
+"""Operations that are known: those in `graphql/operations/`. The dashboard names them by hash, a script by name, and neither sends their text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from server.settings import bundled
 
 
 def load(folder: Path | None = None) -> dict[str, str]:
-    """Each document by its SHA-256 in hexadecimal, as written in its file."""
+    """Each document, as written in its file, by its name and by its SHA-256 in hexadecimal."""
     folder = bundled("graphql") / "operations" if folder is None else folder
-    return {hashlib.sha256(path.read_bytes()).hexdigest(): path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.graphql"))}
+    known = {}
+    for path in sorted(folder.glob("*.graphql")):
+        known[path.stem] = known[hashlib.sha256(path.read_bytes()).hexdigest()] = path.read_text(encoding="utf-8")
+    return known

@@ -72,7 +72,7 @@ class Key:
     hint: str = said("How it begins.")
     scopes: list[str] = said("`ingest`, `read` and `admin`, as far as it has them.")
     created_at: DateTime = said("When it was made.")
-    last_used_at: DateTime | None = said("When it was last used to ask, to within some minutes.")
+    last_used_at: DateTime | None = said("When it was last used, to within a minute or two.")
     revoked: bool = said("Whether it is useless.")
 
 

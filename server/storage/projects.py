@@ -71,6 +71,7 @@ class Projects:
         self._slugs: dict[int, str] = {}
         self._by_host: dict[str, LiveProject] = {}
         self._by_key: dict[bytes, LiveKey] = {}
+        self.used_keys: set[int] = set()  # since somebody last wrote that down
         self._read_at = float("-inf")
 
     async def refresh(self) -> None:
@@ -114,7 +115,10 @@ class Projects:
 
     def by_secret(self, secret: str) -> LiveKey | None:
         """The key that is this secret, None where there is none."""
-        return self._by_key.get(hash_key(secret))
+        key = self._by_key.get(hash_key(secret))
+        if key is not None:
+            self.used_keys.add(key.id)
+        return key
 
     def slug(self, project_id: int) -> str:
         """The slug of a project, empty for one that is gone."""
@@ -136,7 +140,7 @@ class Projects:
         own = headers.get(b"x-footfall-key", b"").strip().decode("latin-1")
         scheme, _, bearer = headers.get(b"authorization", b"").decode("latin-1").strip().partition(" ")
         text = own or (bearer.strip() if scheme.lower() == "bearer" else "")
-        key = self._by_key.get(hash_key(text)) if text else None
+        key = self.by_secret(text) if text else None
         # A bearer that is not of our making belongs to the client's own ways (Track-Skills sends one) and is no key.
         if key is None and (own or text.startswith(KEY_PREFIX)):
             raise Unauthorized("This key is not known here, or was revoked.")

@@ -120,3 +120,10 @@ def test_a_document_may_be_sent_by_its_hash(admin: Any) -> None:
     extensions["persistedQuery"]["sha256Hash"] = "0" * 64
     answer = admin.client.post("/graphql", json={"extensions": extensions}).json()
     assert answer["errors"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+
+
+def test_a_document_may_be_sent_by_its_name(admin: Any) -> None:
+    answer = admin.client.post("/graphql", json={"operationName": "Overview", "variables": {"slug": "demo"}}).json()
+    assert answer["data"] == admin.run("Overview", slug="demo")
+    answer = admin.client.post("/graphql", json={"operationName": "Nonsense"}).json()
+    assert answer["errors"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
