@@ -108,9 +108,7 @@ async def _check_may_watch(request: AnyRequest, projects: Projects) -> None:
     # A proxy on this machine is loopback, too: what it forwards is not from here.
     if _is_loopback(client) and not any(name in request.headers for name in _FORWARDED):
         return
-    if projects.stale:
-        await projects.refresh()
-    _, key = projects.find(dict(request.scope["headers"]), None)
+    key = await projects.key(dict(request.scope["headers"]))
     if key is None or not key.scopes & {"read", "admin"}:
         raise Unauthorized("Metrics are for this machine itself, or want a key with the scope read.")
 

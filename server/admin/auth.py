@@ -53,10 +53,8 @@ async def viewer(state: State, headers: Mapping[bytes, bytes], token: str | None
 
 
 async def _by_key(projects: Projects, headers: Mapping[bytes, bytes]) -> Viewer:
-    if projects.stale:
-        await projects.refresh()
     try:
-        key = projects.key(headers)
+        key = await projects.key(headers)
     except Problem:
         raise Unauthorized("This key is not known here, or was revoked.") from None
     if key is None:

@@ -60,10 +60,8 @@ class Gate:
 
     async def caller(self, peer: str, headers: Headers, slug: str | None) -> Caller:
         """The project by key, path, host, or the default one. Raises Unauthorized, Forbidden, UnknownProject."""
-        if self._projects.stale:
-            await self._projects.refresh()
         address = self.address(peer, headers)
-        project, key = self._projects.find(headers, slug)
+        project, key = await self._projects.find(headers, slug)
         if key is not None and not key.scopes & {"ingest", "admin"}:
             raise Forbidden("This key does not have the scope ingest.")
         if key is None and project.requires_key:

@@ -30,7 +30,5 @@ async def readable(request: AnyRequest, projects: Projects, part: str) -> LivePr
 async def _found(request: AnyRequest, projects: Projects) -> tuple[LiveProject, frozenset[str] | None]:
     if "\0" in request.scope["path"]:
         raise NotFound("Nothing has a name like that.")
-    if projects.stale:
-        await projects.refresh()
-    project, key = projects.find(dict(request.scope["headers"]), request.scope.get(SCOPE_SLUG))  # type: ignore[arg-type]
+    project, key = await projects.find(dict(request.scope["headers"]), request.scope.get(SCOPE_SLUG))  # type: ignore[arg-type]
     return project, None if key is None else key.scopes

@@ -59,10 +59,12 @@ class LiveKey:
 class Projects:
     """The projects and keys of the store, read at once and asked in memory.
 
-    Other processes change them too (`footfall key create`), so whoever asks calls `refresh` first where this is `stale`.
+    Other processes change them too (`footfall key create`), so they are read again after a while, and sooner where one is asked for that is
+    not known: a key that was just made opens at once.
     """
 
     STALE_AFTER = 2.0  # seconds
+    SOONER_AFTER = 0.2  # seconds; nobody has the store read all the time by asking for what there isn't
 
     def __init__(self, *, max_targets: int, public: tuple[str, ...]) -> None:
         self._max_targets = max_targets
@@ -94,16 +96,39 @@ class Projects:
             if row["project_id"] in projects or row["project_id"] == ADMINS
         }
 
-    @property
-    def stale(self) -> bool:
-        return time.monotonic() - self._read_at > self.STALE_AFTER
-
-    def find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
+    async def find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
         """The project that a request is about, by key, path, host, or the default one; and the key, where it brought one.
 
         Raises Unauthorized for a key of ours that is not known, Forbidden where key and path disagree, UnknownProject.
         """
-        key = self.key(headers)
+        if time.monotonic() - self._read_at > self.STALE_AFTER:
+            await self.refresh()
+        try:
+            return self._find(headers, slug)
+        except (Unauthorized, UnknownProject):
+            if not await self._read_again():
+                raise
+        return self._find(headers, slug)
+
+    async def key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
+        """The key that a request brought, None where it brought none. Raises Unauthorized for one of ours that is not known."""
+        if time.monotonic() - self._read_at > self.STALE_AFTER:
+            await self.refresh()
+        try:
+            return self._key(headers)
+        except Unauthorized:
+            if not await self._read_again():
+                raise
+        return self._key(headers)
+
+    async def _read_again(self) -> bool:
+        if time.monotonic() - self._read_at < self.SOONER_AFTER:
+            return False
+        await self.refresh()
+        return True
+
+    def _find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
+        key = self._key(headers)
         if key is not None and key.project is not None:
             if slug is not None and slug != key.project.slug:
                 raise Forbidden("This key belongs to another project than the path names.")
@@ -133,8 +158,7 @@ class Projects:
         host = headers.get(b"host", b"").decode("latin-1").lower()
         return self._by_host.get(host) or self._by_host.get(host.rpartition(":")[0])
 
-    def key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
-        """The key that a request brought, None where it brought none. Raises Unauthorized for one of ours that is not known."""
+    def _key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
         if b"authorization" not in headers and b"x-footfall-key" not in headers:
             return None
         own = headers.get(b"x-footfall-key", b"").strip().decode("latin-1")

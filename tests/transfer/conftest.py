@@ -82,8 +82,7 @@ def settings_in(folder: Path) -> Settings:
 
 async def project_of(settings: Settings, slug: str = "default") -> LiveProject:
     projects = Projects(max_targets=settings.max_targets, public=settings.public)
-    await projects.refresh()
-    return projects.find({}, slug)[0]
+    return (await projects.find({}, slug))[0]
 
 
 def with_store(settings: Settings, work: Callable[[Store, LiveProject], Awaitable[Any]]) -> Any:
@@ -179,7 +178,7 @@ def fresh(tmp_path: Path) -> Settings:
 class Always(Projects):
     """Knows of a new key at once."""
 
-    stale = True
+    STALE_AFTER = -1.0
 
 
 @pytest.fixture
