@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from server import __version__, logs, operations, serving
-from server.demo import fill
+from server.demo import fill, held
 from server.doctor import examine
 from server.settings import Settings, SettingsError, describe, load
 from server.storage import projects
@@ -117,13 +117,16 @@ def doctor() -> None:
 @click.option("--days", type=click.IntRange(1, 30), default=30, show_default=True)
 @click.option("--events", type=click.IntRange(1, 5_000_000), default=20_000, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed tells the same story.")
-@click.option("--serve/--no-serve", "and_serve", default=False, help="Serve what was made.")
+@click.option("--serve/--no-serve", "and_serve", default=False, help="Serve it then; a project that has events already is served as it is.")
 def demo(slug: str, days: int, events: int, seed: int, and_serve: bool) -> None:
     """Fill a project with a month of believable events of all five families, the way real clients send them."""
     settings = settings_or_exit()
     logs.configure(form=settings.log_format, level="warning")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
+        if and_serve and (already := asyncio.run(held(settings, slug))):
+            out.print(f"{slug} has {already:,} events already; `footfall demo` adds another month")
+            sys.exit(serving.serve(settings, out))
         with Progress(*columns, console=out) as bar:
             task = bar.add_task(f"filling {slug}", total=events)
             summary = asyncio.run(

@@ -17,6 +17,6 @@ So all counts, rollups and hashes are the server's own. The installs' ids are ra
 tests. The same seed tells the same story, told from a different present: weekends fall elsewhere, and so does the rest.
 """
 
-from server.demo.filling import Summary, fill
+from server.demo.filling import Summary, fill, held
 
-__all__ = ["Summary", "fill"]
+__all__ = ["Summary", "fill", "held"]

@@ -58,6 +58,16 @@ class _Before(NamedTuple):
     ledger: dict[str, int]
 
 
+async def held(settings: Settings, slug: str) -> int:
+    """How many events a project has stored so far, 0 where there is no such project. Raises StoreError."""
+    store = await open_store(settings)
+    try:
+        row = await Project.select(Project.id).where(Project.slug == slug).first()
+        return 0 if row is None else (await _ledger(store, int(row["id"]))).get(LedgerEntry.STORED.value, 0)
+    finally:
+        await store.close()
+
+
 async def fill(
     settings: Settings,
     *,

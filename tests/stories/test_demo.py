@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -181,6 +183,18 @@ async def test_a_second_demo_adds_as_many_again_to_the_same_project(tmp_path: Pa
     assert (first.created, second.created) == (True, False)
     assert sum(second.ledger.values()) == 120
     assert second.ledger["stored"] > 100
+
+
+def test_a_demo_that_is_served_again_is_not_filled_again(make_server: Callable[..., Any]) -> None:
+    server = make_server()
+    assert server.footfall("demo", "--events", "50").returncode == 0
+    with subprocess.Popen(
+        [sys.executable, "-m", "server", "demo", "--serve"], env=server.env, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.terminate()
+    assert first.startswith("demo has ")
 
 
 async def test_a_project_that_wants_keys_is_left_alone(tmp_path: Path) -> None:
