@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -86,9 +87,32 @@ def test_the_snippets_work_when_pasted(make_server: Callable[..., Any], tmp_path
     assert 'footfall_events_total{project="default",result="stored"} 3.0' in text
 
 
+def shape(value: Any) -> Any:
+    """What an answer is made of, without its figures."""
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return type(value) if value is None or isinstance(value, str) else float
+
+
+def test_the_questions_have_answers_like_those_shown(make_server: Callable[..., Any]) -> None:
+    server = make_server()
+    assert server.footfall("demo", "--events", "4000").returncode == 0
+    key = server.footfall("key", "create", "demo", "--scope", "read").stdout.strip()
+    server.start()
+    asked = re.findall(r"^ask '(.+)'\n((?:# .*\n)+)", "\n".join(fences("sh")), re.MULTILINE)
+    assert len(asked) == 5
+    for question, answer in asked:
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        got = server.client.post("/graphql", content=question, headers=headers).json()
+        said = json.loads("".join(line[2:].strip() for line in answer.splitlines()))
+        assert shape(got) == shape(said), question
+
+
 def test_every_command_that_the_readme_names_exists() -> None:
     known = subprocess.run([sys.executable, "-m", "server", "--help"], capture_output=True, text=True, check=True).stdout
-    for command in re.findall(r"footfall ([a-z]+)", DOCS):
+    for command in re.findall(r"footfall ([a-z][a-z-]*)", DOCS):
         assert f" {command} " in known, command
     makefile = (README.parent / "Makefile").read_text()
     for target in re.findall(r"make ([a-z]+)", DOCS):
