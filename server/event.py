@@ -11,6 +11,7 @@ Times are epoch milliseconds in UTC, durations are microseconds, both as integer
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -174,9 +175,9 @@ class Decoded(msgspec.Struct, kw_only=True):
 class Outcomes(msgspec.Struct, kw_only=True):
     """What became of a request's events: `receipts` and `ids` run beside `Decoded.events`, `created` beside `installs`."""
 
-    receipts: list[Receipt]
-    ids: list[str]
-    created: list[bool] = []
+    receipts: Sequence[Receipt]
+    ids: Sequence[str]
+    created: Sequence[bool] = ()
 
 
 class Answer(msgspec.Struct, frozen=True):

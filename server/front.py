@@ -8,13 +8,16 @@ answers HEAD wherever GET is answered.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-from server.ingest.http import Scope
-from server.ingest.routes import Routes
+from server.ingest.http import Reply, Scope
+from server.ingest.routes import Match, Routes
 from server.ingest.steps import Ingest
 from server.storage.projects import SCOPE_SLUG
 
+_PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # neither escapes nor a query, nor a whole URL as proxies send it
 _PROJECT = re.compile(r"/p/([^/]+)(/.*)?")
 _SLASHES = re.compile(r"/{2,}")
 _NO_GUESSING = (b"x-content-type-options", b"nosniff")
@@ -30,6 +33,7 @@ class Front:
     def __init__(self, routes: Routes, inner: Any) -> None:
         self._routes = routes
         self._inner = inner
+        self._ingest_route = lru_cache(maxsize=4096)(self._find_ingest_route)
         self.ingest: Ingest | None = None
         self.first_token: str | None = None
         self.failure: Exception | None = None
@@ -51,6 +55,21 @@ class Front:
                 inside["method"] = "GET"
             send = _guarded(send, head=head)
         await self._inner(inside, receive, send)
+
+    def take_at_once(
+        self, target: bytes, peer: str, headers: list[tuple[bytes, bytes]], body: bytes, answer: Callable[[Reply], None]
+    ) -> bool:
+        """A POST that is here as a whole: whether it was taken without ASGI, see `Ingest.take_at_once`. `target` is as in the request's line."""
+        if self.ingest is None:
+            return False
+        match, slug = self._ingest_route(target)
+        return match is not None and self.ingest.take_at_once(match, slug, peer, dict(headers), body, answer)
+
+    def _find_ingest_route(self, target: bytes) -> tuple[Match | None, str | None]:
+        if not _PLAIN(target):
+            return None, None
+        path, slug = plain_path(target.decode("ascii"))
+        return self._routes.find(path), slug
 
 
 def _guarded(send: Any, *, head: bool) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from limits import RateLimitItem
 
@@ -14,6 +14,9 @@ from server.shared import Limits, Standing
 from server.storage.projects import LiveKey, LiveProject, Projects
 
 Headers = dict[bytes, bytes]
+
+Limit = Literal["rate_limit", "event_limit"]  # as the settings, projects and keys call them
+_WHAT: dict[Limit, str] = {"rate_limit": "requests", "event_limit": "events"}
 
 _MOST_LIMIT_KEYS = 20_000
 
@@ -26,17 +29,23 @@ class Caller(NamedTuple):
     address: str
 
 
+class _Counted(NamedTuple):
+    """A limit, and under which key the limiter counts one caller."""
+
+    item: RateLimitItem
+    key: str
+
+
 class Gate:
     """The checks before a body is looked at."""
 
     def __init__(self, settings: Settings, projects: Projects, limits: Limits) -> None:
         self._projects = projects
         self.limits = limits
-        self._rate_limit = settings.rate_limit
-        self._event_limit = settings.event_limit
+        self._limits: dict[Limit, RateLimitItem | None] = {"rate_limit": settings.rate_limit, "event_limit": settings.event_limit}
         self._header = settings.client_ip_header.encode() if settings.client_ip_header else None
         self._trusted = settings.trusted_proxies
-        self._limit_keys: dict[tuple[str, int, int, str], tuple[RateLimitItem, str]] = {}
+        self._keys: dict[tuple[Limit, int, int, str], _Counted] = {}
 
     def address(self, peer: str, headers: Headers) -> str:
         """The client's address: the peer's, or what a trusted proxy says. Whoever is not trusted can say what they like."""
@@ -60,36 +69,44 @@ class Gate:
 
     async def caller(self, peer: str, headers: Headers, slug: str | None) -> Caller:
         """The project by key, path, host, or the default one. Raises Unauthorized, Forbidden, UnknownProject."""
-        address = self.address(peer, headers)
         project, key = await self._projects.find(headers, slug)
+        return self._admit(peer, headers, project, key)
+
+    def known_caller(self, peer: str, headers: Headers, slug: str | None) -> Caller | None:
+        """The same without waiting; None where the store must be asked. Raises Unauthorized, Forbidden."""
+        found = self._projects.find_known(headers, slug)
+        return None if found is None else self._admit(peer, headers, *found)
+
+    def _admit(self, peer: str, headers: Headers, project: LiveProject, key: LiveKey | None) -> Caller:
         if key is not None and not key.scopes & {"ingest", "admin"}:
             raise Forbidden("This key does not have the scope ingest.")
         if key is None and project.requires_key:
             raise Unauthorized("This project takes events with a key only: Authorization: Bearer … or X-Footfall-Key.")
-        return Caller(project, key, address)
+        return Caller(project, key, self.address(peer, headers))
 
-    async def count_request(self, caller: Caller) -> Standing | None:
-        """One request of this caller. None where there is no limit; raises Limited."""
-        item = (caller.key and caller.key.rate_limit) or caller.project.rate_limit or self._rate_limit
-        return await self._count("requests", item, caller, 1) if item is not None else None
+    async def count(self, limit: Limit, caller: Caller, cost: int = 1) -> Standing | None:
+        """Requests of this caller, or the events of one request, all or none. None where there is no limit; raises Limited."""
+        counted = self._counted(limit, caller)
+        return None if counted is None else _allowed(limit, counted.item, await self.limits.hit(*counted, cost))
 
-    async def count_events(self, caller: Caller, events: int) -> Standing | None:
-        """The events of one request, all or none. None where there is no limit; raises Limited."""
-        item = (caller.key and caller.key.event_limit) or caller.project.event_limit or self._event_limit
-        return await self._count("events", item, caller, events) if item is not None else None
+    def count_at_once(self, limit: Limit, caller: Caller, cost: int = 1) -> Standing | None:
+        """The same without waiting."""
+        counted = self._counted(limit, caller)
+        return None if counted is None else _allowed(limit, counted.item, self.limits.hit_at_once(*counted, cost))
 
-    async def _count(self, what: str, item: RateLimitItem, caller: Caller, cost: int) -> Standing:
-        whose = (what, caller.project.id, caller.key.id if caller.key else 0, caller.address)
-        known = self._limit_keys.get(whose)
-        if known is None or known[0] is not item:
-            if len(self._limit_keys) >= _MOST_LIMIT_KEYS:
-                self._limit_keys.clear()
-            key = item.key_for(what, str(whose[1]), str(whose[2]), limited_as(caller.address))
-            self._limit_keys[whose] = known = (item, key)
-        standing = await self.limits.hit(item, known[1], cost)
-        if not standing.allowed:
-            raise OverLimit(f"At most {item} {what} for one address.", standing)
-        return standing
+    def _counted(self, limit: Limit, caller: Caller) -> _Counted | None:
+        project, key, address = caller
+        item: RateLimitItem | None = (key and getattr(key, limit)) or getattr(project, limit) or self._limits[limit]
+        if item is None:
+            return None
+        whose = (limit, project.id, key.id if key else 0, address)
+        known = self._keys.get(whose)
+        if known is None or known.item is not item:
+            if len(self._keys) >= _MOST_LIMIT_KEYS:
+                self._keys.clear()
+            name = item.key_for(_WHAT[limit], str(whose[1]), str(whose[2]), limited_as(address))
+            self._keys[whose] = known = _Counted(item, name)
+        return known
 
 
 class OverLimit(Limited):
@@ -98,6 +115,12 @@ class OverLimit(Limited):
     def __init__(self, detail: str, standing: Standing) -> None:
         super().__init__(detail, retry_after=standing.reset)
         self.standing = standing
+
+
+def _allowed(limit: Limit, item: RateLimitItem, standing: Standing) -> Standing:
+    if not standing.allowed:
+        raise OverLimit(f"At most {item} {_WHAT[limit]} for one address.", standing)
+    return standing
 
 
 def opted_out(headers: Headers) -> bool:

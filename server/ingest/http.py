@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
+from server.event import Answer
 from server.ingest.gate import OverLimit
-from server.problems import CONTENT_TYPE, Malformed, Problem, TooLarge, TooSlow
+from server.problems import CONTENT_TYPE, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooSlow
 from server.shared import Standing
 
 Scope = dict[str, Any]
 HeaderList = list[tuple[bytes, bytes]]
 
-CORS: HeaderList = [(b"access-control-allow-origin", b"*")]
+_CORS: HeaderList = [(b"access-control-allow-origin", b"*")]
 # What lets a browser's script on any page post events; never with credentials.
-PREFLIGHT: HeaderList = [
-    *CORS,
+_PREFLIGHT: HeaderList = [
+    *_CORS,
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"Content-Type, Authorization"),
     (b"access-control-max-age", b"86400"),
@@ -89,7 +90,44 @@ async def _read(receive: Any, limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def standing_headers(standing: Standing) -> HeaderList:
+class Reply(NamedTuple):
+    """A whole answer, all but its length. `closes`: the connection is of no use afterwards."""
+
+    status: int
+    headers: HeaderList
+    body: bytes = b""
+    closes: bool = False
+
+
+PREFLIGHT = Reply(204, _PREFLIGHT)
+
+
+def reply(answer: Answer, standing: Standing | None) -> Reply:
+    """A dialect's answer."""
+    headers = [*_CORS, (b"content-type", answer.content_type)] if answer.body else [*_CORS]
+    if standing is not None:
+        headers += _standing_headers(standing)
+    return Reply(answer.status, headers, answer.body)
+
+
+def refusal(problem: Problem, standing: Standing | None) -> Reply:
+    """A problem. `standing` is that of the client where it was not this that was refused."""
+    headers: HeaderList = [*_CORS, (b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
+    if problem.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % problem.retry_after))
+    if isinstance(problem, OverLimit):
+        headers += _standing_headers(problem.standing)
+    elif isinstance(problem, MethodNotAllowed):
+        headers.append((b"allow", b"POST, OPTIONS"))
+    elif standing is not None and not isinstance(problem, Limited):
+        headers += _standing_headers(standing)
+    if problem.code == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="footfall"'))
+    # The rest of the body may still be coming; nobody will read it.
+    return Reply(problem.code, headers, problem.to_json(), closes=isinstance(problem, _CLOSING))
+
+
+def _standing_headers(standing: Standing) -> HeaderList:
     """RateLimit-*, as in draft 6 of the IETF's httpapi working group: three plain numbers, which most clients know."""
     return [
         (b"ratelimit-limit", b"%d" % standing.limit),
@@ -98,22 +136,10 @@ def standing_headers(standing: Standing) -> HeaderList:
     ]
 
 
-async def send_answer(send: Any, status: int, body: bytes, headers: HeaderList) -> None:
-    """Send a whole answer; its length is added."""
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
-    await send({"type": "http.response.body", "body": body})
-
-
-def problem_headers(problem: Problem) -> HeaderList:
-    """The headers that go with a problem, its content type among them."""
-    headers: HeaderList = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
-    if problem.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % problem.retry_after))
-    if isinstance(problem, OverLimit):
-        headers += standing_headers(problem.standing)
-    if isinstance(problem, _CLOSING):
-        # The rest of the body may still be coming; nobody will read it.
+async def send_reply(send: Any, reply: Reply) -> None:
+    """Send a whole answer over ASGI."""
+    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    if reply.closes:
         headers.append((b"connection", b"close"))
-    if problem.code == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="footfall"'))
-    return headers
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,14 +13,14 @@ import msgspec
 from server import logs
 from server.dialects import Dialect
 from server.dialects.document import load
-from server.event import DAY, Answer, Decoded, FieldError, LedgerEntry, Outcomes, Receipt, Refusal, Request
+from server.event import DAY, Decoded, Event, FieldError, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
 from server.event_id import EventIds, to_uuid
 from server.ingest import http
 from server.ingest.gate import Caller, Gate, limited_as, opted_out
-from server.ingest.http import ClientGone, Scope
+from server.ingest.http import ClientGone, Reply, Scope
 from server.ingest.privacy import Privacy, excerpt
 from server.ingest.routes import Match, Route
-from server.ingest.writer import Writer
+from server.ingest.writer import Stored, Writer
 from server.metrics import Metrics
 from server.problems import Failed, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooManyTargets, UnknownTarget
 from server.settings import Settings
@@ -53,6 +54,7 @@ class _Passage(msgspec.Struct, gc=False):
     document: Any = None
     dialect: Dialect | None = None
     decoded: Decoded | None = None
+    ids: Sequence[int] = ()
 
 
 class Ingest:
@@ -73,52 +75,67 @@ class Ingest:
 
     async def __call__(self, scope: Scope, receive: Any, send: Any, match: Match, slug: str | None) -> None:
         """Answer a request to an ingest route, whatever comes."""
-        template = match.route.path.template
         if scope["method"] == "OPTIONS":
-            await http.send_answer(send, 204, b"", http.PREFLIGHT)
+            await http.send_reply(send, http.PREFLIGHT)
             return
         passage = _Passage(match, dict(scope["headers"]), self._clock())
         try:
-            answer = await self._pass(scope, receive, passage, slug)
+            reply = await self._pass(scope, receive, passage, slug)
         except ClientGone:
             return
-        except Problem as problem:
-            await self._refuse(send, passage, problem)
-            return
         except Exception as error:
-            log.error("ingest_failed", route=template, exc_info=error)
-            await self._refuse(send, passage, Failed("This request could not be handled; the log says more."))
-            return
-        self._metrics.answers[template, answer.status] += 1
-        headers = [*http.CORS]
-        if answer.body:
-            headers.append((b"content-type", answer.content_type))
-        if passage.standing is not None:
-            headers += http.standing_headers(passage.standing)
-        await http.send_answer(send, answer.status, answer.body, headers)
+            reply = self._refusal(passage, error)
+        await http.send_reply(send, reply)
 
-    async def _pass(self, scope: Scope, receive: Any, passage: _Passage, slug: str | None) -> Answer:
+    def take_at_once(
+        self, match: Match, slug: str | None, peer: str, headers: dict[bytes, bytes], body: bytes, answer: Callable[[Reply], None]
+    ) -> bool:
+        """The same for a request that is there as a whole, in the hands of whoever received it, and without a task that waits.
+
+        `answer` is called once, now or when its events are durable. False, and nothing was done, where this needs to wait for anything else.
+        """
+        path = match.route.path
+        if len(body) > (self._max_batch_body if path.batch else self._max_body) or len(body) >= _LARGE:
+            return False
+        passage = _Passage(match, headers, self._clock(), body=body)
+        try:
+            passage.caller = caller = self._gate.known_caller(peer, headers, slug)
+            if caller is None:
+                return False
+            passage.standing = self._gate.count_at_once("rate_limit", caller)
+            if path.body:
+                passage.document = load(body)
+            decoded = self._decode(passage, caller)
+            self._note_standing(passage, self._gate.count_at_once("event_limit", caller, len(decoded.events) or 1))
+            kept = self._prepare(passage, caller)
+            if kept is None:
+                answer(self._reply(passage))
+            else:
+                self._writer.hand_in(caller.project, *kept, partial(self._settle, passage, answer))
+        except Exception as error:
+            answer(self._refusal(passage, error))
+        return True
+
+    def _settle(self, passage: _Passage, answer: Callable[[Reply], None], news: Stored | Problem) -> None:
+        try:
+            if isinstance(news, Problem):
+                raise news
+            reply = self._reply(passage, news)
+        except Exception as error:
+            reply = self._refusal(passage, error)
+        answer(reply)
+
+    async def _pass(self, scope: Scope, receive: Any, passage: _Passage, slug: str | None) -> Reply:
         if scope["method"] != passage.match.route.path.method:
             raise MethodNotAllowed("This route takes POST.")
         client = scope.get("client")
         passage.caller = caller = await self._gate.caller(client[0] if client else "", passage.headers, slug)
-        passage.standing = await self._gate.count_request(caller)
+        passage.standing = await self._gate.count("rate_limit", caller)
         await self._read(receive, passage)
-        request = Request(
-            route=passage.match.route.path.template,
-            headers=passage.headers,
-            address=caller.address,
-            received_at=passage.received_at,
-            document=passage.document,
-            params=passage.match.params,
-        )
-        passage.dialect = dialect = _claiming(passage.match.route, request)
-        passage.decoded = decoded = dialect.decode(request)
-        if not decoded.batch and len(passage.body) > self._max_body:
-            raise TooLarge(f"At most {self._max_body} bytes are taken for a single event.")
-        await self._count_events(passage, caller, decoded)
-        outcomes = await self._store(passage, caller, dialect, decoded)
-        return dialect.answer(decoded, outcomes)
+        decoded = self._decode(passage, caller)
+        self._note_standing(passage, await self._gate.count("event_limit", caller, len(decoded.events) or 1))
+        kept = self._prepare(passage, caller)
+        return self._reply(passage, None if kept is None else await self._writer.submit(caller.project, *kept))
 
     async def _read(self, receive: Any, passage: _Passage) -> None:
         path = passage.match.route.path
@@ -128,40 +145,64 @@ class Ingest:
             # The largest bodies, made to be slow, take a tenth of a second: nobody else has to wait for that.
             passage.document = load(passage.body) if len(passage.body) < _LARGE else await asyncio.to_thread(load, passage.body)
 
-    async def _count_events(self, passage: _Passage, caller: Caller, decoded: Decoded) -> None:
-        standing = await self._gate.count_events(caller, max(1, len(decoded.events)))
+    def _decode(self, passage: _Passage, caller: Caller) -> Decoded:
+        route, params = passage.match
+        request = Request(
+            route=route.path.template,
+            headers=passage.headers,
+            address=caller.address,
+            received_at=passage.received_at,
+            document=passage.document,
+            params=params,
+        )
+        passage.dialect = dialect = _claiming(route, request)
+        passage.decoded = decoded = dialect.decode(request)
+        if not decoded.batch and len(passage.body) > self._max_body:
+            raise TooLarge(f"At most {self._max_body} bytes are taken for a single event.")
+        return decoded
+
+    def _note_standing(self, passage: _Passage, standing: Standing | None) -> None:
+        """Of two limits the client hears of the one that is nearer."""
         if standing is not None and (passage.standing is None or standing.remaining < passage.standing.remaining):
             passage.standing = standing
 
-    async def _store(self, passage: _Passage, caller: Caller, dialect: Dialect, decoded: Decoded) -> Outcomes:
-        ids = self._ids.take(len(decoded.events), passage.received_at)
-        shown = [to_uuid(event_id) for event_id in ids]
-        project = caller.project
+    def _prepare(self, passage: _Passage, caller: Caller) -> tuple[list[Event], list[Install]] | None:
+        """What is to be stored, without any raw identifier; None for nothing."""
+        decoded, received_at, project = passage.decoded, passage.received_at, caller.project
+        assert decoded is not None
+        assert passage.dialect is not None
+        passage.ids = self._ids.take(len(decoded.events), received_at)
         if opted_out(passage.headers):
-            self._writer.tally(project, LedgerEntry.OPTED_OUT, "", len(decoded.events) + len(decoded.rejected), passage.received_at)
-            return Outcomes(receipts=[Receipt.STORED] * len(shown), ids=shown, created=[True] * len(decoded.installs))
-        self._note_rejected(passage, caller, decoded)
-        receipts: list[Receipt] = []
-        created: list[bool] = []
-        if decoded.events or decoded.installs:
-            events = [
-                self._privacy.event(
-                    incoming, id=event_id, project=project.id, dialect=dialect.NAME, received_at=passage.received_at, picked=project.picked
-                )
-                for incoming, event_id in zip(decoded.events, ids, strict=True)
-            ]
-            installs = [
-                self._privacy.install_report(report, project=project.id, received_at=passage.received_at) for report in decoded.installs
-            ]
-            receipts, created = await self._writer.submit(project, events, installs)
-            if Receipt.FAILED in receipts:
-                raise Failed("These events could not be stored; the log says more.")
-        return Outcomes(receipts=receipts, ids=shown, created=created)
+            self._writer.tally(project, LedgerEntry.OPTED_OUT, "", len(decoded.events) + len(decoded.rejected), received_at)
+            return None
+        if decoded.rejected:
+            self._note_rejected(passage, caller, decoded)
+        if not decoded.events and not decoded.installs:
+            return None
+        dialect, privacy = passage.dialect.NAME, self._privacy
+        events = [
+            privacy.event(incoming, id=event_id, project=project.id, dialect=dialect, received_at=received_at, picked=project.picked)
+            for incoming, event_id in zip(decoded.events, passage.ids, strict=True)
+        ]
+        return events, [privacy.install_report(report, project=project.id, received_at=received_at) for report in decoded.installs]
+
+    def _reply(self, passage: _Passage, stored: Stored | None = None) -> Reply:
+        """The dialect's answer. Without `stored`, whoever opted out hears that all is well."""
+        decoded, dialect = passage.decoded, passage.dialect
+        assert decoded is not None
+        assert dialect is not None
+        if stored is None:
+            stored = Stored([Receipt.STORED] * len(decoded.events), [True] * len(decoded.installs))
+        elif Receipt.FAILED in stored.receipts:
+            raise Failed("These events could not be stored; the log says more.")
+        answer = dialect.answer(
+            decoded, Outcomes(receipts=stored.receipts, ids=[to_uuid(each) for each in passage.ids], created=stored.created)
+        )
+        self._metrics.answers[passage.match.route.path.template, answer.status] += 1
+        return http.reply(answer, passage.standing)
 
     def _note_rejected(self, passage: _Passage, caller: Caller, decoded: Decoded) -> None:
         """The events of a batch that were refused, in the ledger and for the admin."""
-        if not decoded.rejected:
-            return
         self._metrics.refusals[Refusal.INVALID.value] += len(decoded.rejected)
         self._writer.tally(caller.project, LedgerEntry.REJECTED, Refusal.INVALID.value, len(decoded.rejected), passage.received_at)
         for rejection in decoded.rejected[:REJECTED_A_REQUEST]:
@@ -182,34 +223,37 @@ class Ingest:
             )
         )
 
-    async def _refuse(self, send: Any, passage: _Passage, problem: Problem) -> None:
+    def _refusal(self, passage: _Passage, error: Exception) -> Reply:
         """Say no, and let the ledger know."""
-        self._metrics.answers[passage.match.route.path.template, problem.code] += 1
-        caller = passage.caller
+        template = passage.match.route.path.template
+        problem = error
+        if not isinstance(problem, Problem):
+            log.error("ingest_failed", route=template, exc_info=error)
+            problem = Failed("This request could not be handled; the log says more.")
+        self._metrics.answers[template, problem.code] += 1
         if not _counted_elsewhere(problem):
-            self._metrics.refusals[problem.refusal.value] += 1
-            # Refused before it was read, a request counts as one event: how many it held nobody knows.
-            events = max(1, len(passage.decoded.events)) if passage.decoded else 1
-            entry = LedgerEntry.LIMITED if isinstance(problem, Limited) else LedgerEntry.REJECTED
-            reason = "" if entry is LedgerEntry.LIMITED else problem.refusal.value
-            address = self._privacy.address(limited_as(caller.address), passage.received_at // DAY) if caller and not reason else None
-            self._writer.tally(caller.project if caller else None, entry, reason, events, passage.received_at, address)
+            self._tally(passage, problem)
         if problem.refusal in _SHOWN and not isinstance(problem, MethodNotAllowed) and not opted_out(passage.headers):
             self._keep(passage, problem.refusal, problem.errors, passage.document)
-        headers = [*http.CORS, *http.problem_headers(problem)]
-        if isinstance(problem, MethodNotAllowed):
-            headers.append((b"allow", b"POST, OPTIONS"))
-        elif passage.standing is not None and not isinstance(problem, Limited):
-            headers += http.standing_headers(passage.standing)
-        await http.send_answer(send, problem.code, problem.to_json(), headers)
+        return http.refusal(problem, passage.standing)
+
+    def _tally(self, passage: _Passage, problem: Problem) -> None:
+        self._metrics.refusals[problem.refusal.value] += 1
+        caller = passage.caller
+        # Refused before it was read, a request counts as one event: how many it held nobody knows.
+        events = max(1, len(passage.decoded.events)) if passage.decoded else 1
+        entry = LedgerEntry.LIMITED if isinstance(problem, Limited) else LedgerEntry.REJECTED
+        reason = "" if entry is LedgerEntry.LIMITED else problem.refusal.value
+        address = self._privacy.address(limited_as(caller.address), passage.received_at // DAY) if caller and not reason else None
+        self._writer.tally(caller.project if caller else None, entry, reason, events, passage.received_at, address)
 
 
 def _claiming(route: Route, request: Request) -> Dialect:
+    if len(route.dialects) == 1:
+        return route.dialects[0]
     for dialect in route.dialects:
         if dialect.claims(request):
             return dialect
-    if len(route.dialects) == 1:
-        return route.dialects[0]
     raise Malformed("The body is in none of the formats that this route takes.")
 
 

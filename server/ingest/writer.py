@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from server import logs
 from server.event import DAY, Event, Install, LedgerEntry, Receipt, Refusal
@@ -28,35 +30,75 @@ REFUSED_ADDRESSES_A_COMMIT = 200
 _PASSING = ("OperationalError", "ConnectionError", "InterfaceError", "OSError")
 
 
+class Stored(NamedTuple):
+    """What became of a request: a receipt for each event, and for each install report whether its install is new."""
+
+    receipts: Sequence[Receipt]
+    created: Sequence[bool]
+
+
+Told = Callable[[Stored | Problem], None]
+_ONE_STORED = Stored([Receipt.STORED], [])
+
+
+class _Piece(NamedTuple):
+    """The part of a batch that came with one request: events from and to, install reports from and to."""
+
+    told: Told
+    first: int
+    last: int
+    first_install: int
+    last_install: int
+
+    def of(self, committed: Committed) -> Stored:
+        """What a commit says of this part."""
+        exceptions, events = committed.exceptions, self.last - self.first
+        if events == 1 and not exceptions and self.first_install == self.last_install:
+            return _ONE_STORED
+        receipts = [exceptions.get(place, Receipt.STORED) for place in range(self.first, self.last)]
+        return Stored(receipts, committed.created[self.first_install : self.last_install])
+
+
 class _Gathering:
     """A batch on its way, and those who wait for it."""
 
-    __slots__ = ("batch", "pieces", "waiting")
+    __slots__ = ("batch", "pieces")
 
     def __init__(self) -> None:
         self.batch = Batch()
-        self.pieces: list[tuple[int, int, int, int]] = []  # (events from, to, installs from, to) of each request
-        # One for each request: a task that is cancelled cancels what it waits for, and must not take it from the others.
-        self.waiting: list[asyncio.Future[Committed]] = []
+        self.pieces: list[_Piece] = []
 
-    def take(self, events: Sequence[Event], installs: Sequence[Install], waiter: asyncio.Future[Committed]) -> tuple[int, int, int, int]:
+    def take(self, events: Sequence[Event], installs: Sequence[Install], told: Told) -> None:
         batch = self.batch
-        piece = (len(batch.events), len(batch.events) + len(events), len(batch.installs), len(batch.installs) + len(installs))
-        batch.events.extend(events)
-        batch.installs.extend(installs)
-        self.pieces.append(piece)
-        self.waiting.append(waiter)
-        return piece
+        first, first_install = len(batch.events), len(batch.installs)
+        batch.events += events
+        batch.installs += installs
+        self.pieces.append(_Piece(told, first, first + len(events), first_install, first_install + len(installs)))
 
     def settle(self, committed: Committed) -> None:
-        for waiter in self.waiting:
-            if not waiter.done():
-                waiter.set_result(committed)
+        for piece in self.pieces:
+            _tell(piece.told, piece.of(committed))
 
     def refuse(self, problem: Problem) -> None:
-        for waiter in self.waiting:
-            if not waiter.done():
-                waiter.set_exception(problem)
+        for piece in self.pieces:
+            _tell(piece.told, problem)
+
+
+def _tell(told: Told, news: Stored | Problem) -> None:
+    """Nobody's trouble with the news may keep them from the others."""
+    try:
+        told(news)
+    except Exception as error:
+        log.error("answer_failed", exc_info=error)
+
+
+def _wake(waiter: asyncio.Future[Stored], news: Stored | Problem) -> None:
+    if waiter.done():  # whoever waited was cancelled
+        return
+    if isinstance(news, Problem):
+        waiter.set_exception(news)
+    else:
+        waiter.set_result(news)
 
 
 class Writer:
@@ -85,27 +127,28 @@ class Writer:
         """Events accepted for a commit that has not ended."""
         return self._committing + len(self._next.batch.events)
 
-    async def submit(
-        self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install] = ()
-    ) -> tuple[list[Receipt], list[bool]]:
+    async def submit(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install] = ()) -> Stored:
         """Store events and install reports; when this returns, they are durable.
 
-        A receipt for each event, and for each report whether its install is new. Raises Busy, at once, where the queue is full,
-        the store does not take writes or the server stops; Failed where the store cannot take these events. Then none is stored.
+        Raises Busy, at once, where the queue is full, the store does not take writes or the server stops; Failed where the store cannot
+        take these events. Then none is stored.
         """
+        # A future for each: a task that is cancelled cancels what it waits for, and must not take it from the others.
+        waiter: asyncio.Future[Stored] = self._loop.create_future()
+        self.hand_in(project, events, installs, partial(_wake, waiter))
+        return await waiter
+
+    def hand_in(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install], told: Told) -> None:
+        """The same for whoever does not wait: `told` is called once, when they are durable or will not be. Raises Busy, at once."""
         if self._closed:
             raise Busy("The server is stopping.", retry_after=5)
         if self.depth + len(events) > self._max_queue:
             raise Busy("More events wait to be stored than this server holds.", retry_after=1)
         gathering = self._next
         gathering.batch.target_rules[project.id] = project.target_rules
-        waiter: asyncio.Future[Committed] = self._loop.create_future()
-        first, last, first_install, last_install = gathering.take(events, installs, waiter)
-        self._start()
-        committed = await waiter
-        exceptions = committed.exceptions
-        receipts = [exceptions.get(place, Receipt.STORED) for place in range(first, last)] if exceptions else [Receipt.STORED] * len(events)
-        return receipts, committed.created[first_install:last_install]
+        gathering.take(events, installs, told)
+        if self._running is None:
+            self._start()
 
     def tally(self, project: LiveProject | None, entry: LedgerEntry, reason: str, events: int, at: int, address: int | None = None) -> None:
         """Note what was not taken in the ledger, and whose address (hashed) was limited. Written with the next commit."""
@@ -184,13 +227,12 @@ class Writer:
         """One request holds something that the store cannot take: commit each alone, so that its neighbours lose nothing."""
         whole = gathering.batch
         all_of_it, failed = Committed(), Failed("These events could not be stored.")
-        pieces = gathering.pieces if len(gathering.pieces) > 1 else []
-        if not pieces:
+        if len(gathering.pieces) <= 1:
             self._give_back(gathering)
             gathering.refuse(failed)
             return
         lost: set[int] = set()
-        for first, last, first_install, last_install in pieces:
+        for _, first, last, first_install, last_install in gathering.pieces:
             batch = Batch(whole.events[first:last], whole.installs[first_install:last_install], whole.target_rules)
             try:
                 committed = await self._store.commit(batch)

@@ -102,5 +102,9 @@ class Limits:
 
         `key` is what `item.key_for` makes of whoever is limited.
         """
+        return self.hit_at_once(item, key, cost)
+
+    def hit_at_once(self, item: RateLimitItem, key: str, cost: int = 1) -> Standing:
+        """The same, for whoever cannot wait."""
         allowed, count, left = self._storage.take(key, item.get_expiry(), item.amount, cost)
         return Standing(allowed, item.amount, max(0, item.amount - count), max(1, math.ceil(left)))

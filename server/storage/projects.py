@@ -110,6 +110,15 @@ class Projects:
                 raise
         return self._find(headers, slug)
 
+    def find_known(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None] | None:
+        """The same from memory; None where the store must be asked, or the answer would be no."""
+        if time.monotonic() - self._read_at > self.STALE_AFTER:
+            return None
+        try:
+            return self._find(headers, slug)
+        except (Unauthorized, Forbidden, UnknownProject):
+            return None
+
     async def key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
         """The key that a request brought, None where it brought none. Raises Unauthorized for one of ours that is not known."""
         if time.monotonic() - self._read_at > self.STALE_AFTER:

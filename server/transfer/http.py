@@ -213,7 +213,7 @@ async def _install(request: AnyRequest, state: State, raw: str) -> tuple[LivePro
     project = await named(request, state.projects)
     peer = request.client.host if request.client else ""
     address = state.gate.address(peer, dict(request.scope["headers"]))
-    await state.gate.count_request(Caller(project, None, address))
+    await state.gate.count("rate_limit", Caller(project, None, address))
     return project, state.privacy.install(project.id, word("id", raw, most=LONGEST_ID))
 
 

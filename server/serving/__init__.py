@@ -1,4 +1,4 @@
-"""Runs the server: uvicorn with uvloop and httptools, and the lines that greet whoever started it."""
+"""Runs the server: uvicorn with uvloop and our own protocol, and the lines that greet whoever started it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from server import __version__, logs
 from server.app import create_app
 from server.front import Front
+from server.serving.protocol import Protocol
 from server.settings import Settings
 from server.storage.engine import StoreError
 
@@ -44,7 +45,7 @@ def serve(settings: Settings, console: Console) -> int:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws_max_size=100 * 1024,  # bytes of a message: what is posted may not be larger either
         lifespan="on",
         log_config=None,
