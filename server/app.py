@@ -22,6 +22,7 @@ from server.ingest.writer import Writer
 from server.jobs import JOBS, Run, Runner, Scheduler
 from server.metrics import Metrics
 from server.pages import SECURITY_HEADERS
+from server.pages.dashboard import Dashboard
 from server.problems import CONTENT_TYPE, Failed, Malformed, MethodNotAllowed, NotFound, Problem
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
@@ -71,7 +72,13 @@ def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _
         lifespan=[running],
         exception_handlers={Problem: _problem, HTTPException: _http_exception, Exception: _unexpected},
         openapi_config=None,
-        state=State({"openapi": openapi.Published(document), "pages": pages.Pages(document, bundled("static") / "pages")}),
+        state=State(
+            {
+                "openapi": openapi.Published(document),
+                "pages": pages.Pages(document, bundled("static") / "pages"),
+                "dashboard": Dashboard(bundled("static") / "dist"),
+            }
+        ),
         logging_config=None,
     )
     front = Front(routes, litestar)

@@ -6,6 +6,7 @@ fields     the fields of a body, from its schema
 routes     what the reference shows of each route
 trouble    the kinds of problems
 reference  the reference page
+dashboard  the page that is a program
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from server import __version__
+from server.pages import dashboard
 from server.pages.address import base_url
 from server.pages.markup import colored, escape
 from server.pages.reference import reference
@@ -121,7 +123,9 @@ _NONE = ResponseSpec(None, generate_examples=False, description="There is no suc
 
 @get("/", summary="The first page", tags=["Pages"], responses={200: _HTML, 304: _KNOWN})
 async def home(request: AnyRequest, state: State) -> Response[bytes]:
-    """Says that the server runs, and how to send the first event."""
+    """The dashboard; where it was not built, a page that says that the server runs, and how to send the first event."""
+    if (page := dashboard.first_page(request, state)) is not None:
+        return page
     return _page(request, state.pages.home)
 
 
@@ -154,4 +158,4 @@ async def robots(request: AnyRequest) -> Response[bytes]:
     return _sent(request, _ROBOTS, "text/plain", _etag(_ROBOTS), _A_WHILE)
 
 
-HANDLERS: tuple[ControllerRouterHandler, ...] = (home, docs, static_file, favicon, robots)
+HANDLERS: tuple[ControllerRouterHandler, ...] = (home, docs, static_file, favicon, robots, *dashboard.HANDLERS)

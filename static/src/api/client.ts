@@ -1,0 +1,55 @@
+import { HASHES, type Operations } from "../generated/operations.ts";
+
+export type Name = keyof Operations;
+export type Data<N extends Name> = Operations[N]["data"];
+export type Variables<N extends Name> = Operations[N]["variables"];
+
+/** What the server says is wrong. `code` is one of its own words, such as `UNAUTHENTICATED`; `OFFLINE` where it was not reached. */
+export class Refused extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+interface Document {
+  data?: unknown;
+  errors?: { message: string; extensions?: { code?: string } }[];
+}
+
+/** Run a documented operation. Throws Refused. */
+export async function ask<N extends Name>(name: N, variables: Variables<N>, signal?: AbortSignal): Promise<Data<N>> {
+  const extensions = { persistedQuery: { version: 1, sha256Hash: HASHES[name] } };
+  return (await post({ operationName: name, variables, extensions }, signal)) as Data<N>;
+}
+
+/** Post a body to `/graphql`; the data of its answer. Throws Refused. */
+export async function post(body: object, signal?: AbortSignal): Promise<unknown> {
+  const document = await exchange(body, signal);
+  const error = document.errors?.[0];
+  if (error) throw new Refused(error.extensions?.code ?? "FAILED", error.message);
+  return document.data;
+}
+
+/** Post a body to `/graphql`; its answer as it is. Throws Refused where there is none. */
+export async function exchange(body: object, signal?: AbortSignal): Promise<Document> {
+  let answer: Response;
+  try {
+    answer = await fetch("/graphql", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      signal: signal ?? null,
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Refused("OFFLINE", "The server cannot be reached.");
+  }
+  try {
+    return (await answer.json()) as Document;
+  } catch {
+    throw new Refused("OFFLINE", `The server answered ${answer.status}.`);
+  }
+}

@@ -1,0 +1,57 @@
+import { type UseQueryResult, keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { type Data, type Name, Refused, type Variables, ask } from "./client.ts";
+
+const REFRESH = 60_000; // ms
+
+export type Answer<N extends Name> = UseQueryResult<Data<N>, Error>;
+
+/**
+ * The answer of a documented operation, asked again each minute while the tab is seen. While other variables are asked for, the last
+ * answer stays.
+ */
+export function useAsk<N extends Name>(
+  name: N,
+  variables: Variables<N>,
+  options: { refresh?: (data: Data<N> | undefined) => number | false; enabled?: boolean } = {},
+): Answer<N> {
+  const { refresh, enabled = true } = options;
+  return useQuery<Data<N>, Error>({
+    queryKey: [name, variables],
+    queryFn: ({ signal }) => ask(name, variables, signal),
+    refetchInterval: refresh ? (query) => refresh(query.state.data) : REFRESH,
+    placeholderData: keepPreviousData as never,
+    enabled,
+  });
+}
+
+interface UserError {
+  field?: string | null;
+  message: string;
+}
+
+/** A change that the server refused, with the field that is wrong where it is one's. */
+export class Wrong extends Error {
+  readonly field: string | null;
+
+  constructor({ field, message }: UserError) {
+    super(message);
+    this.field = field ?? null;
+  }
+}
+
+/** A change. What was asked before is asked again when it is done; what is wrong with it is thrown as Wrong or Refused. */
+export function useChange<N extends Name>(name: N) {
+  const client = useQueryClient();
+  return useMutation<Data<N>, Error, Variables<N>>({
+    mutationFn: async (variables) => {
+      const data = await ask(name, variables);
+      const [result] = Object.values(data as Record<string, { errors: UserError[] }>);
+      const error = result?.errors[0];
+      if (error) throw new Wrong(error);
+      return data;
+    },
+    onSuccess: () => client.invalidateQueries(),
+  });
+}
+
+export { Refused };

@@ -1,0 +1,116 @@
+import { Suspense, lazy } from "preact/compat";
+import { useEffect } from "preact/hooks";
+import { Redirect, Route, Switch } from "wouter-preact";
+import { useAsk } from "./api/use.ts";
+import { Embed } from "./pages/embed.tsx";
+import { Home } from "./pages/home.tsx";
+import { Overview } from "./pages/overview.tsx";
+import { SignedOut } from "./pages/signed-out.tsx";
+import { Shell } from "./shell.tsx";
+import { Answered } from "./ui/states.tsx";
+import { AccountProvider, PAGES, type PageName } from "./view/account.ts";
+
+// The first page comes at once; each of the others when it is first looked at.
+const ELSEWHERE = {
+  installs: lazy(() => import("./pages/installs.tsx")),
+  usage: lazy(() => import("./pages/usage.tsx")),
+  funnel: lazy(() => import("./pages/funnel.tsx")),
+  errors: lazy(() => import("./pages/errors.tsx")),
+  downloads: lazy(() => import("./pages/downloads.tsx")),
+  live: lazy(() => import("./pages/live.tsx")),
+  health: lazy(() => import("./pages/health.tsx")),
+  settings: lazy(() => import("./pages/settings/index.tsx")),
+};
+const Explorer = lazy(() => import("./pages/explorer.tsx"));
+
+export function App() {
+  return (
+    <Switch>
+      <Route path="/embed/:project/:chart">{({ project, chart }) => <Embed project={project} chart={chart} />}</Route>
+      <Route>
+        <Known />
+      </Route>
+    </Switch>
+  );
+}
+
+/** Everything that begins with knowing who looks. */
+function Known() {
+  const answer = useAsk("Projects", {});
+  return (
+    <Answered answer={answer} height={400}>
+      {({ me, projects }) => {
+        if (!me && projects.length === 0) return <SignedOut />;
+        const slugs = projects.map(({ slug }) => slug);
+        return (
+          <AccountProvider value={{ me, projects }}>
+            <Switch>
+              <Route path="/">{slugs.length === 1 ? <Redirect to={`/d/${slugs[0]}`} replace /> : <Home />}</Route>
+              <Route path="/p/:project">{({ project }) => <Redirect to={`/d/${project}`} replace />}</Route>
+              <Route path="/graphql">
+                <Shell page="explorer">
+                  <Loading>
+                    <Explorer />
+                  </Loading>
+                </Shell>
+              </Route>
+              <Route path="/d/:project/:page?">
+                {({ project, page = "overview" }) =>
+                  slugs.includes(project) && page in PAGES ? <Page project={project} page={page as PageName} /> : <NotHere known={me !== null} />
+                }
+              </Route>
+              <Route>
+                <NotHere known={me !== null} />
+              </Route>
+            </Switch>
+          </AccountProvider>
+        );
+      }}
+    </Answered>
+  );
+}
+
+function Page({ project, page }: { project: string; page: PageName }) {
+  useEffect(() => {
+    document.title = `${PAGES[page].title} · ${project} · Footfall`;
+    scrollTo(0, 0);
+  }, [project, page]);
+  if (page === "overview") {
+    return (
+      <Shell project={project} page={page}>
+        <Overview project={project} />
+      </Shell>
+    );
+  }
+  const Chosen = ELSEWHERE[page as keyof typeof ELSEWHERE];
+  return (
+    <Shell project={project} page={page}>
+      <Loading>
+        <Chosen key={project} project={project} />
+      </Loading>
+    </Shell>
+  );
+}
+
+function Loading({ children }: { children: preact.ComponentChildren }) {
+  return <Suspense fallback={<div class="skeleton" style={{ height: "400px" }} role="status" aria-label="Loading" />}>{children}</Suspense>;
+}
+
+function NotHere({ known }: { known: boolean }) {
+  return (
+    <main class="center">
+      <h1>There is nothing here</h1>
+      <p>{known ? "No page and no project of yours has this address." : "This project has no public dashboard, or there is no such page."}</p>
+      <p>
+        <a class="button" href="/">
+          To the projects
+        </a>
+        {!known && (
+          <a class="button" href={`/login?next=${encodeURIComponent(location.pathname)}`}>
+            Log in
+          </a>
+        )}
+      </p>
+    </main>
+  );
+}

@@ -1,0 +1,29 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/preact-query";
+import { render } from "preact";
+import { Refused } from "./api/client.ts";
+import { App } from "./app.tsx";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/parts.css";
+import "./styles/pages.css";
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 30_000,
+      refetchOnWindowFocus: true,
+      // What the server refuses it refuses again; only a server that was not reached is asked once more.
+      retry: (failures, error) => failures < 2 && error instanceof Refused && error.code === "OFFLINE",
+    },
+  },
+});
+
+const root = document.getElementById("app");
+if (root) {
+  render(
+    <QueryClientProvider client={client}>
+      <App />
+    </QueryClientProvider>,
+    root,
+  );
+}

@@ -1,0 +1,49 @@
+import { useAsk } from "../api/use.ts";
+import { Chart } from "../charts/chart.tsx";
+import { Bars } from "../ui/bars.tsx";
+import { Answered, Nothing } from "../ui/states.tsx";
+import { count } from "../view/format.ts";
+import { useView } from "../view/state.ts";
+
+const BREAKDOWNS = { versions: "VERSION", os: "OS", runtimes: "RUNTIME", "package-managers": "PACKAGE_MANAGER" } as const;
+const TITLES: Record<string, string> = { versions: "Versions", os: "Operating systems", runtimes: "Runtimes", "package-managers": "Package managers" };
+
+/** One chart by itself, for a frame on another page. Shown to everybody where the project's dashboard is public. */
+export function Embed({ project, chart }: { project: string; chart: string }) {
+  return (
+    <main class="embed">
+      {chart in BREAKDOWNS ? <Breakdown project={project} chart={chart as keyof typeof BREAKDOWNS} /> : chart === "active" || chart === "events" ? <Series project={project} chart={chart} /> : <Nothing>There is no such chart.</Nothing>}
+    </main>
+  );
+}
+
+function Series({ project, chart }: { project: string; chart: "active" | "events" }) {
+  const { span, filter, people } = useView();
+  const step = span.step === "HOUR" ? "DAY" : span.step;
+  const answer = useAsk("Series", { slug: project, period: span.period, filter, step });
+  return (
+    <Answered answer={answer} height={280}>
+      {({ project: { series } }) => {
+        const values = chart === "events" ? series.events : ((people ? series.activePeople : series.activeAll) ?? []);
+        const title = chart === "events" ? "Events" : people ? "Active people" : "Active installs";
+        return <Chart title={title} starts={series.starts} step={step} figure={count} lines={[{ label: title, values, color: "accent", filled: true }]} />;
+      }}
+    </Answered>
+  );
+}
+
+function Breakdown({ project, chart }: { project: string; chart: keyof typeof BREAKDOWNS }) {
+  const { span, filter, people } = useView();
+  const answer = useAsk("Breakdown", { slug: project, by: BREAKDOWNS[chart], period: span.period, filter, first: 10 });
+  return (
+    <Answered answer={answer} height={280}>
+      {({ project: { breakdown } }) => (
+        <Bars
+          title={TITLES[chart] ?? chart}
+          unit={people ? "people" : "installs"}
+          bars={breakdown.rows.flatMap(({ value, installs, events }) => (value === null ? [] : [{ value: null, label: value, amount: (people ? installs?.people : installs?.all) ?? events }]))}
+        />
+      )}
+    </Answered>
+  );
+}

@@ -1,0 +1,140 @@
+import { autocompletion, closeBrackets } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { json } from "@codemirror/lang-json";
+import { HighlightStyle, bracketMatching, foldGutter, syntaxHighlighting } from "@codemirror/language";
+import { EditorState, type Extension } from "@codemirror/state";
+import { EditorView, keymap, lineNumbers } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+import { graphql, updateSchema } from "cm6-graphql";
+import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery } from "graphql";
+import type { Ref } from "preact";
+import { useEffect, useImperativeHandle, useRef, useState } from "preact/hooks";
+import { exchange, post } from "../api/client.ts";
+
+const FIRST = `# Ctrl-Space completes, Ctrl-Enter runs. Every field is described where it is completed.
+query Hello($slug: String!) {
+  me { label scopes }
+  project(slug: $slug) {
+    overview(period: {last: 30}) {
+      events { value change }
+      active { people { value } all { value } }
+      medianDuration { value }
+    }
+  }
+}
+`;
+const KEPT = "footfall.explorer";
+
+// Classes, not styles: the rules are in a sheet that the page's policy allows.
+const COLORS = HighlightStyle.define([
+  { tag: [tags.keyword, tags.definitionKeyword], color: "var(--c4)" },
+  { tag: [tags.propertyName, tags.atom], color: "var(--accent)" },
+  { tag: [tags.string], color: "var(--good)" },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--c3)" },
+  { tag: [tags.variableName, tags.typeName], color: "var(--c7)" },
+  { tag: tags.comment, color: "var(--soft)" },
+]);
+const THEME = EditorView.theme({
+  "&": { backgroundColor: "transparent", color: "var(--ink)" },
+  ".cm-content, .cm-gutters": { fontFamily: "var(--mono)" },
+  ".cm-gutters": { backgroundColor: "transparent", color: "var(--soft)", border: "none" },
+  ".cm-tooltip": { backgroundColor: "var(--raised)", border: "1px solid var(--line)" },
+  ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent-soft)", color: "var(--ink)" },
+  ".cm-cursor": { borderLeftColor: "var(--ink)" },
+});
+
+interface Editor {
+  text(): string;
+  set(text: string): void;
+  view: EditorView | null;
+}
+
+/** An editor for one text. */
+function Code({ label, start, extensions, handle, size = "" }: { label: string; start: string; extensions: Extension[]; handle: Ref<Editor>; size?: string }) {
+  const box = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView | null>(null);
+  useEffect(() => {
+    if (!box.current) return;
+    const basics = [lineNumbers(), foldGutter(), bracketMatching(), syntaxHighlighting(COLORS), THEME, EditorView.lineWrapping];
+    const state = EditorState.create({ doc: start, extensions: [...extensions, ...basics, EditorView.contentAttributes.of({ "aria-label": label })] });
+    const made = new EditorView({ state, parent: box.current });
+    view.current = made;
+    return () => made.destroy();
+  }, []);
+  useImperativeHandle(handle, () => ({
+    text: () => view.current?.state.doc.toString() ?? "",
+    set: (text: string) => view.current?.dispatch({ changes: { from: 0, to: view.current.state.doc.length, insert: text } }),
+    get view() {
+      return view.current;
+    },
+  }));
+  return (
+    <div class={`editor ${size}`}>
+      <h2>{label}</h2>
+      <div ref={box} />
+    </div>
+  );
+}
+
+/** Asks the server anything that its schema has, and completes it while it is typed. */
+export default function Explorer() {
+  const query = useRef<Editor>(null);
+  const variables = useRef<Editor>(null);
+  const answer = useRef<Editor>(null);
+  const [note, setNote] = useState("");
+  const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}") as { query?: string; variables?: string };
+
+  useEffect(() => {
+    document.title = "Explorer · Footfall";
+    const asked = new AbortController();
+    post({ query: getIntrospectionQuery({ specifiedByUrl: true }) }, asked.signal)
+      .then((data) => query.current?.view && updateSchema(query.current.view, buildClientSchema(data as IntrospectionQuery)))
+      .catch((error: Error) => asked.signal.aborted || setNote(error.message));
+    return () => asked.abort();
+  }, []);
+
+  const run = () => {
+    const [text, given] = [query.current?.text() ?? "", variables.current?.text() ?? ""];
+    localStorage.setItem(KEPT, JSON.stringify({ query: text, variables: given }));
+    let values: unknown;
+    try {
+      values = given.trim() ? JSON.parse(given) : {};
+    } catch {
+      setNote("The variables are no JSON.");
+      return;
+    }
+    const began = performance.now();
+    setNote("Asking …");
+    exchange({ query: text, variables: values })
+      .then((document) => {
+        answer.current?.set(JSON.stringify(document, null, 2));
+        setNote(`${Math.round(performance.now() - began)} ms`);
+      })
+      .catch((error: Error) => setNote(error.message));
+  };
+  const runs = keymap.of([{ key: "Mod-Enter", run: () => (run(), true) }]);
+  const writing = [runs, history(), closeBrackets(), autocompletion(), keymap.of([...defaultKeymap, ...historyKeymap])];
+
+  return (
+    <>
+      <div class="choose">
+        <button type="button" class="button strong" onClick={run}>
+          Run
+        </button>
+        <span class="soft" role="status">
+          {note}
+        </span>
+        <span class="soft">
+          With curl: <code>POST /graphql</code> and a key; see <a href="/docs">the reference</a>.
+        </span>
+      </div>
+      <div class="explorer">
+        <div class="stack">
+          <Code label="Operation" start={kept.query ?? FIRST} extensions={[...writing, graphql()]} handle={query} />
+          <Code label="Variables" size="small" start={kept.variables ?? '{"slug": "default"}'} extensions={[...writing, json()]} handle={variables} />
+        </div>
+        <Code label="Answer" size="tall" start="" extensions={[json(), EditorState.readOnly.of(true)]} handle={answer} />
+      </div>
+    </>
+  );
+}

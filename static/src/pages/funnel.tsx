@@ -1,0 +1,104 @@
+import { useSearchParams } from "wouter-preact";
+import { useAsk } from "../api/use.ts";
+import { Card } from "../ui/card.tsx";
+import { Icon } from "../ui/icons.tsx";
+import { barsOf } from "../ui/save.ts";
+import { Answered, Nothing } from "../ui/states.tsx";
+import { count, percent } from "../view/format.ts";
+import { useView } from "../view/state.ts";
+
+const MOST = 8;
+const WITHIN = [1, 24, 168, 720] as const;
+const HOURS: Record<number, string> = { 1: "an hour", 24: "a day", 168: "a week", 720: "30 days" };
+
+/** How many get from one event to the next. The steps are in the address. */
+export default function Funnel({ project }: { project: string }) {
+  const { span, filter, people } = useView();
+  const [params, setParams] = useSearchParams();
+  const steps = params.getAll("step");
+  const within = WITHIN.find((hours) => String(hours) === params.get("within")) ?? 24;
+  const choose = (next: string[], hours: number = within) =>
+    setParams((old) => {
+      const changed = new URLSearchParams(old);
+      changed.delete("step");
+      for (const step of next) changed.append("step", step);
+      if (hours === 24) changed.delete("within");
+      else changed.set("within", String(hours));
+      return changed;
+    });
+  const words = useAsk("Vocabulary", { slug: project, period: span.period });
+  const names = words.data?.project.vocabulary.names ?? [];
+  const answer = useAsk("Funnel", { slug: project, names: steps, withinHours: within, period: span.period, filter }, { enabled: steps.length > 1 });
+  return (
+    <>
+      <div class="choose">
+        {steps.map((step, place) => (
+          <button type="button" class="chip" key={`${step} ${place}`} onClick={() => choose(steps.filter((_, other) => other !== place))} aria-label={`Without step ${step}`}>
+            {place + 1}. <b>{step}</b> <Icon name="close" size={13} />
+          </button>
+        ))}
+        {steps.length < MOST && (
+          <select aria-label="Next step" value="" onChange={(event) => event.currentTarget.value && choose([...steps, event.currentTarget.value])}>
+            <option value="">{steps.length === 0 ? "First event…" : "Then…"}</option>
+            {names
+              .filter((name) => !steps.includes(name))
+              .map((name) => (
+                <option key={name}>{name}</option>
+              ))}
+          </select>
+        )}
+        <label class="inline">
+          <span class="soft">within</span>
+          <select value={within} onChange={(event) => choose(steps, Number(event.currentTarget.value))}>
+            {WITHIN.map((hours) => (
+              <option key={hours} value={hours}>
+                {HOURS[hours]}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      {steps.length < 2 ? (
+        <Card title="Funnel" wide>
+          <Nothing>Pick two or more events, in the order in which they happen: {names.slice(0, 3).join(", then ") || "such as init, then build"}.</Nothing>
+        </Card>
+      ) : (
+        <Answered answer={answer} height={320}>
+          {({ project: { funnel } }) => {
+            const of = ({ installs }: (typeof funnel)[number]) => (people ? installs.people : installs.all);
+            const [first] = funnel;
+            const whole = first ? of(first) : 0;
+            const table = () => ({ columns: ["step", "installs", "of the first"], rows: funnel.map((step) => [step.name, of(step), whole ? of(step) / whole : 0]) });
+            return (
+              <Card title="Funnel" note={people ? "people" : "installs"} table={table} picture={() => barsOf(table(), count)} wide>
+                <ol class="steps">
+                  {funnel.map((step, place) => {
+                    const before = funnel[place - 1];
+                    return (
+                      <li class="step" key={step.name}>
+                        <span class="step-number">{place + 1}</span>
+                        <b>{step.name}</b>
+                        <span>
+                          <b>{count(of(step))}</b> <span class="soft">{percent(whole ? of(step) / whole : null)}</span>
+                        </span>
+                        <span class="step-bar">
+                          <i style={{ width: `${whole ? (of(step) / whole) * 100 : 0}%` }} />
+                        </span>
+                        {before && of(before) > of(step) && (
+                          <span class="step-lost">
+                            {count(of(before) - of(step))} of {count(of(before))} did not get here ({percent((of(before) - of(step)) / of(before))})
+                          </span>
+                        )}
+                      </li>
+                    );
+                  })}
+                </ol>
+              </Card>
+            );
+          }}
+        </Answered>
+      )}
+      <p class="others">A funnel is counted from raw events, as far back as they are kept; an install counts once, for the first time it begins.</p>
+    </>
+  );
+}

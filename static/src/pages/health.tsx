@@ -1,0 +1,174 @@
+import type { Data } from "../api/client.ts";
+import { useAsk } from "../api/use.ts";
+import { Chart } from "../charts/chart.tsx";
+import { Bars } from "../ui/bars.tsx";
+import { Card } from "../ui/card.tsx";
+import { Answered, Nothing } from "../ui/states.tsx";
+import { useAccount } from "../view/account.ts";
+import { ago, bytes, count, moment, percent, words } from "../view/format.ts";
+import { useView } from "../view/state.ts";
+
+/** Where everything went that arrived, and how the server is doing. */
+export default function Health({ project }: { project: string }) {
+  const { span } = useView();
+  const { me } = useAccount();
+  const answer = useAsk("Ledger", { slug: project, period: span.period, first: 50 });
+  return (
+    <>
+      <Answered answer={answer} height={500}>
+        {({ project: { ledger, rejected, limitedAddresses } }) => (
+          <>
+            <Sums ledger={ledger} />
+            <Chart
+              title="Where everything went"
+              starts={ledger.starts}
+              step="DAY"
+              figure={count}
+              stacked
+              lines={[
+                { label: "Rejected", values: ledger.rejected, color: "bad" },
+                { label: "Limited", values: ledger.limited, color: "c3" },
+                { label: "Opted out", values: ledger.optedOut, color: "c4" },
+                { label: "Duplicates", values: ledger.duplicates, color: "c8" },
+                { label: "Stored", values: ledger.stored, color: "c2" },
+              ]}
+            />
+            <div class="grid">
+              <Bars title="Why" note="what was not stored" bars={ledger.reasons.map(({ entry, reason, events }) => ({ value: null, label: `${words(entry)}: ${reason}`, amount: events }))} />
+              <Bars
+                title="Limited addresses"
+                note="a hash, another one each day"
+                bars={limitedAddresses.map(({ address, start, events }) => ({ value: null, label: `${start.slice(0, 10)} ${address}`, amount: events }))}
+              />
+            </div>
+            <Rejected of={rejected} />
+          </>
+        )}
+      </Answered>
+      {me?.allProjects && <Server />}
+    </>
+  );
+}
+
+type Page = Data<"Ledger">["project"];
+
+function Sums({ ledger }: { ledger: Page["ledger"] }) {
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  const received = sum(ledger.received);
+  const parts: [string, number][] = [
+    ["Received", received],
+    ["Stored", sum(ledger.stored)],
+    ["Duplicates", sum(ledger.duplicates)],
+    ["Rejected", sum(ledger.rejected)],
+    ["Limited", sum(ledger.limited)],
+    ["Opted out", sum(ledger.optedOut)],
+  ];
+  return (
+    <div class="figures">
+      {parts.map(([label, value]) => (
+        <div class="figure-card" key={label}>
+          <h2>{label}</h2>
+          <p class="big">{count(value)}</p>
+          <p class="change">
+            <span class="soft">{label === "Received" ? "is the sum of the others" : received ? percent(value / received) : ""}</span>
+          </p>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function Rejected({ of }: { of: Page["rejected"] }) {
+  return (
+    <Card title="Refused lately" note="kept for a week, with identifiers masked" wide>
+      {of.length === 0 ? (
+        <Nothing>Nothing was refused.</Nothing>
+      ) : (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Refused events">
+          <table>
+            <thead>
+              <tr>
+                {["When", "Where", "Client", "Why", "What is wrong", "What was sent"].map((name) => (
+                  <th scope="col" key={name}>
+                    {name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {of.map(({ id, at, route, dialect, reason, errors, excerpt }) => (
+                <tr key={id}>
+                  <td title={moment(at)}>{ago(at)}</td>
+                  <td class="mono">{route}</td>
+                  <td>{dialect}</td>
+                  <td>{reason}</td>
+                  <td>
+                    {errors.map(({ path, message }) => (
+                      <div key={path}>
+                        <code>{path}</code> {message}
+                      </div>
+                    ))}
+                  </td>
+                  <td class="mono soft">{excerpt}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Card>
+  );
+}
+
+function Server() {
+  const answer = useAsk("ServerHealth", {});
+  return (
+    <Answered answer={answer} height={300}>
+      {({ server, jobs }) => (
+        <div class="grid">
+          <Card title="Server" note={`Footfall ${server.version}`}>
+            <ul class="rows">
+              <li>
+                <div>
+                  Takes writes <span class={server.writable ? "row-figure good" : "row-figure bad"}>{server.writable ? "yes" : "no"}</span>
+                </div>
+              </li>
+              <li>
+                <div>
+                  Store <span class="row-figure">{server.engine}</span>
+                </div>
+              </li>
+              <li>
+                <div>
+                  Size <span class="row-figure">{bytes(server.bytes)}</span>
+                </div>
+              </li>
+              <li>
+                <div>
+                  Waiting for their commit <span class="row-figure">{count(server.queued)}</span>
+                </div>
+              </li>
+              <li>
+                <div>
+                  Raw events are kept <span class="row-figure">{count(server.retentionDays)} days</span>
+                </div>
+              </li>
+            </ul>
+          </Card>
+          <Card title="Jobs" note="run by themselves">
+            <ul class="rows">
+              {jobs.map(({ name, about, startedAt, result, detail }) => (
+                <li key={name}>
+                  <div title={about}>
+                    <b>{words(name)}</b> <span class="soft">{detail}</span>
+                    <span class={result === "failed" ? "row-figure bad" : "row-figure soft"}>{result === "failed" ? "failed " : ""}{startedAt ? ago(startedAt) : "not yet"}</span>
+                  </div>
+                </li>
+              ))}
+            </ul>
+          </Card>
+        </div>
+      )}
+    </Answered>
+  );
+}

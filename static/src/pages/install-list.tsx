@@ -1,0 +1,69 @@
+import { useState } from "preact/hooks";
+import { useAsk } from "../api/use.ts";
+import type { InstallFilterInput } from "../generated/operations.ts";
+import { Card } from "../ui/card.tsx";
+import { Answered, Nothing } from "../ui/states.tsx";
+import { ago, count, moment, words } from "../view/format.ts";
+import { useView } from "../view/state.ts";
+
+const A_PAGE = 20;
+
+/** The installs themselves, each a hash that leads to nobody. */
+export function InstallList({ project }: { project: string }) {
+  const { people, filters } = useView();
+  const [cursors, setCursors] = useState<(string | null)[]>([null]);
+  const filter: InstallFilterInput = { people, ...(filters.os ? { os: filters.os } : {}), ...(filters.version ? { version: filters.version } : {}) };
+  const answer = useAsk("Installs", { slug: project, filter, first: A_PAGE, after: cursors.at(-1) ?? null });
+  return (
+    <Answered answer={answer} height={420}>
+      {({ project: { installs } }) => (
+        <Card title="Installs" note={`${count(installs.totalCount)} known, the last seen first`} wide>
+          {installs.nodes.length === 0 ? (
+            <Nothing>No install is known.</Nothing>
+          ) : (
+            <div class="scroll" tabIndex={0} role="region" aria-label="Installs">
+              <table>
+                <thead>
+                  <tr>
+                    {["Install", "Last seen", "First seen", "Who", "Version", "System", "Runtime", "Last events"].map((name) => (
+                      <th scope="col" key={name}>
+                        {name}
+                      </th>
+                    ))}
+                  </tr>
+                </thead>
+                <tbody>
+                  {installs.nodes.map((each) => (
+                    <tr key={each.hash}>
+                      <td class="mono">{each.hash}</td>
+                      <td title={moment(each.lastSeen)}>{ago(each.lastSeen)}</td>
+                      <td title={moment(each.firstSeen)}>{ago(each.firstSeen)}</td>
+                      <td>{words(each.environment)}</td>
+                      <td>{each.version}</td>
+                      <td>{[each.os, each.arch].filter(Boolean).join(" ")}</td>
+                      <td>{each.runtime}</td>
+                      <td class="soft">{each.events.map(({ name }) => name).join(", ")}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+          <div class="inline">
+            <button type="button" class="button" disabled={cursors.length < 2} onClick={() => setCursors(cursors.slice(0, -1))}>
+              Newer
+            </button>
+            <button
+              type="button"
+              class="button"
+              disabled={!installs.pageInfo.hasNextPage}
+              onClick={() => setCursors([...cursors, installs.pageInfo.endCursor ?? null])}
+            >
+              Older
+            </button>
+          </div>
+        </Card>
+      )}
+    </Answered>
+  );
+}

@@ -1,0 +1,141 @@
+import { useAsk } from "../api/use.ts";
+import { Chart } from "../charts/chart.tsx";
+import { Card } from "../ui/card.tsx";
+import { cellsOf } from "../ui/save.ts";
+import { Answered, Nothing } from "../ui/states.tsx";
+import { useAccount } from "../view/account.ts";
+import { count, day, percent } from "../view/format.ts";
+import { useView } from "../view/state.ts";
+import type { Data } from "../api/client.ts";
+import { InstallList } from "./install-list.tsx";
+
+const WEEKS = 12;
+
+/** Who comes, who comes back, and what they run. */
+export default function Installs({ project }: { project: string }) {
+  const { span, filter, people } = useView();
+  const { reads } = useAccount();
+  const step = span.step === "HOUR" ? "DAY" : span.step;
+  const asked = { slug: project, period: span.period, filter };
+  const active = useAsk("ActiveUsers", { ...asked, step });
+  const versions = useAsk("Versions", { ...asked, step, first: 7 });
+  const cohorts = useAsk("Retention", { slug: project, period: span.days < 21 ? { last: 7 * WEEKS } : span.period, filter });
+  return (
+    <>
+      <Answered answer={active} height={560}>
+        {({ project: { activeUsers: by, newAndReturning: each } }) => (
+          <>
+            <Chart
+              title="New and returning"
+              starts={each.starts}
+              step={step}
+              figure={count}
+              stacked
+              lines={[
+                { label: "Returning", values: people ? each.returningPeople : each.returningAll, color: "c2" },
+                { label: "New", values: people ? each.newPeople : each.newAll, color: "c3" },
+              ]}
+            />
+            <Chart
+              title="Active in a day, in 7 days, in 30 days"
+              starts={by.starts}
+              step="DAY"
+              figure={count}
+              note={<Sticky values={people ? by.stickinessPeople : by.stickinessAll} />}
+              lines={[
+                { label: "30 days", values: people ? by.monthlyPeople : by.monthlyAll, color: "c4" },
+                { label: "7 days", values: people ? by.weeklyPeople : by.weeklyAll, color: "c3" },
+                { label: "Day", values: people ? by.dailyPeople : by.dailyAll, color: "accent" },
+              ]}
+            />
+          </>
+        )}
+      </Answered>
+      <Answered answer={versions} height={300}>
+        {({ project: { versions: adoption } }) => (
+          <Chart
+            title="Versions over time"
+            starts={adoption.starts}
+            step={step}
+            figure={count}
+            stacked
+            note="active installs, by the newest version each has sent"
+            lines={adoption.versions.map(({ version, all, people: some }, place) => ({
+              label: version ?? "others",
+              values: people ? some : all,
+              color: version === null ? "c8" : `c${(place % 7) + 1}`,
+            }))}
+          />
+        )}
+      </Answered>
+      <Answered answer={cohorts} height={300}>
+        {({ project: { retention } }) => <Cohorts cohorts={retention} people={people} />}
+      </Answered>
+      {reads && <InstallList project={project} />}
+    </>
+  );
+}
+
+function Sticky({ values }: { values: (number | null)[] }) {
+  const last = values.findLast((value) => value !== null);
+  return last == null ? null : <>{percent(last)} of the month's installs are active on a day</>;
+}
+
+function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["retention"]; people: boolean }) {
+  const rows = cohorts
+    .map(({ start, size, activeAll, activePeople }) => {
+      const [whole, active] = people ? [size.people, activePeople] : [size.all, activeAll];
+      return { start, whole, active, shares: active.map((value) => (whole ? value / whole : null)) };
+    })
+    .filter(({ whole }) => whole > 0)
+    .slice(-WEEKS);
+  const weeks = Math.max(0, ...rows.map(({ shares }) => shares.length));
+  const table = () => ({
+    columns: ["week", "installs", ...Array.from({ length: weeks }, (_, week) => `week ${week}`)],
+    rows: rows.map(({ start, whole, active }) => [start.slice(0, 10), whole, ...active]),
+  });
+  const picture = () => cellsOf(rows.map(({ start, whole, shares }) => ({ label: `${day(start)} · ${whole}`, shares })), percent);
+  return (
+    <Card title="Who comes back" note="of those first seen in a week, who was active in the weeks after" table={table} picture={picture} wide>
+      {rows.length === 0 ? (
+        <Nothing>No install was first seen in this period.</Nothing>
+      ) : (
+        <div class="scroll" tabIndex={0} role="region" aria-label="Weeks">
+          <table class="heat">
+            <thead>
+              <tr>
+                <th scope="col">First seen in the week of</th>
+                <th scope="col" class="figure">
+                  Installs
+                </th>
+                {Array.from({ length: weeks }, (_, week) => (
+                  <th scope="col" key={week}>
+                    {week === 0 ? "Same week" : `+${week}`}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map(({ start, whole, active, shares }) => (
+                <tr key={start}>
+                  <th scope="row">{day(start)}</th>
+                  <td class="figure">{count(whole)}</td>
+                  {shares.map((share, week) => (
+                    <td key={week} style={shade(share ?? 0)} title={`${count(active[week])} of ${count(whole)}`}>
+                      {percent(share)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Card>
+  );
+}
+
+const shade = (share: number) => ({
+  background: `color-mix(in srgb, var(--accent) ${Math.round(6 + 84 * share)}%, var(--raised))`,
+  color: share > 0.5 ? "var(--paper)" : "var(--ink)",
+});

@@ -1,0 +1,126 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import { createClient } from "graphql-ws";
+import type { LiveSubscription } from "../generated/operations.ts";
+import { LIVE } from "../generated/operations.ts";
+import { Icon } from "../ui/icons.tsx";
+import { Copyable, Nothing } from "../ui/states.tsx";
+import { count, duration, time, words } from "../view/format.ts";
+
+type Event = LiveSubscription["events"]["events"][number];
+
+const MOST = 200; // rows; older ones leave
+const MOST_WAITING = 2_000; // while it is paused
+
+/** Events as they come. Pausing keeps what comes meanwhile, to a bound; whatever was passed over is counted. */
+export default function Live({ project }: { project: string }) {
+  const [events, setEvents] = useState<Event[]>([]);
+  const [missed, setMissed] = useState(0);
+  const [state, setState] = useState<"connecting" | "open" | "lost">("connecting");
+  const [paused, setPaused] = useState(false);
+  const [seen, setSeen] = useState(0);
+  const waiting = useRef<Event[]>([]);
+  const held = useRef(false);
+
+  useEffect(() => {
+    held.current = paused;
+    if (paused) return;
+    const came = waiting.current;
+    waiting.current = [];
+    if (came.length > 0) setEvents((old) => [...came.toReversed(), ...old].slice(0, MOST));
+  }, [paused]);
+
+  useEffect(() => {
+    const client = createClient({
+      url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`,
+      retryAttempts: Number.POSITIVE_INFINITY,
+      retryWait: (tries) => new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 500 * 2 ** tries))),
+      shouldRetry: () => true,
+      keepAlive: 20_000,
+      on: { connected: () => setState("open"), closed: () => setState("lost") },
+    });
+    const stop = client.subscribe<LiveSubscription>(
+      { query: LIVE, variables: { slug: project } },
+      {
+        next: ({ data }) => {
+          if (!data) return;
+          const came = data.events.events;
+          setSeen((old) => old + came.length);
+          if (data.events.missed) setMissed((old) => old + data.events.missed);
+          if (held.current) {
+            waiting.current = [...waiting.current, ...came].slice(-MOST_WAITING);
+          } else {
+            setEvents((old) => [...came.toReversed(), ...old].slice(0, MOST));
+          }
+        },
+        error: () => setState("lost"),
+        complete: () => setState("lost"),
+      },
+    );
+    return () => {
+      stop();
+      void client.dispose();
+    };
+  }, [project]);
+
+  const words = { connecting: "Connecting", open: paused ? "Paused" : "Listening", lost: "The connection was lost; trying again" }[state];
+  return (
+    <section class="card wide" aria-label="Live events">
+      <div class="live-head">
+        <span class={state === "lost" ? "tag bad" : "tag good"} role="status">
+          {state === "open" && !paused && <i class="pulse" />} {words}
+        </span>
+        <span class="soft">
+          {count(seen)} since this page was opened{missed > 0 && `, ${count(missed)} passed over because they came too fast`}
+        </span>
+        <button type="button" class="button" onClick={() => setPaused(!paused)} aria-pressed={paused}>
+          <Icon name={paused ? "play" : "pause"} size={15} /> {paused ? "Go on" : "Pause"}
+        </button>
+      </div>
+      {events.length === 0 ? (
+        <>
+          <Nothing>Nothing has come since this page was opened. Send something:</Nothing>
+          <Copyable label="A command that sends an event" text={`curl ${location.origin}/p/${project}/v1/events -d '{"name": "hello", "installation_id": "my-laptop"}'`} />
+        </>
+      ) : (
+        <Stream events={events} />
+      )}
+    </section>
+  );
+}
+
+function Stream({ events }: { events: Event[] }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Events">
+      <table class="stream">
+        <thead>
+          <tr>
+            {["Time", "Event", "Target", "Outcome", "Took", "Who", "Version", "System", "Properties"].map((name) => (
+              <th scope="col" key={name}>
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {events.map((event) => (
+            <tr key={event.id} class="fresh">
+              <td class="mono">{time(event.receivedAt)}</td>
+              <td>
+                <b>{event.name}</b>
+              </td>
+              <td>{event.target && <span title={event.target.type}>{event.target.id}</span>}</td>
+              <td>
+                {event.outcome !== "NONE" && <span class={event.outcome === "FAILURE" ? "tag bad" : "tag good"}>{event.errorType ?? event.outcome.toLowerCase()}</span>}
+              </td>
+              <td class="figure">{event.duration === null ? "" : duration(event.duration)}</td>
+              <td>{words(event.environment)}</td>
+              <td>{event.version}</td>
+              <td>{event.os}</td>
+              <td class="properties">{event.properties == null ? "" : JSON.stringify(event.properties)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,66 @@
+import { useState } from "preact/hooks";
+import { useChange } from "../../api/use.ts";
+import { Card } from "../../ui/card.tsx";
+import { FormError } from "../../ui/form.tsx";
+import { Copyable } from "../../ui/states.tsx";
+import type { ProjectSettings } from "./project.tsx";
+
+const PARTS = {
+  counters: "Counts of packs and other public targets",
+  trending: "What is trending",
+  badges: "Badges for a README",
+  stats: "Statistics: /stats",
+  analytics: "Analytics: /analytics/…",
+  dashboard: "This dashboard: its charts, never a list of events or installs",
+} as const;
+
+/** What of a project needs no login, and how to show it elsewhere. */
+export function Sharing({ slug, settings }: { slug: string; settings: ProjectSettings }) {
+  const [own, setOwn] = useState(settings.public !== null);
+  const [chosen, setChosen] = useState(new Set(settings.public ?? []));
+  const update = useChange("UpdateProject");
+  const shared = own && chosen.has("dashboard");
+  const toggle = (part: string, on: boolean) => {
+    const next = new Set(chosen);
+    if (on) next.add(part);
+    else next.delete(part);
+    setChosen(next);
+  };
+  return (
+    <Card title="What needs no login">
+      <div class="fields">
+        <label class="check">
+          <input type="checkbox" checked={!own} onChange={(event) => setOwn(!event.currentTarget.checked)} /> As the server is set (FOOTFALL_PUBLIC)
+        </label>
+        {own &&
+          Object.entries(PARTS).map(([part, about]) => (
+            <label class="check" key={part}>
+              <input type="checkbox" checked={chosen.has(part)} onChange={(event) => toggle(part, event.currentTarget.checked)} /> {about}
+            </label>
+          ))}
+        <FormError error={update.error} />
+        <div class="inline">
+          <button type="button" class="button strong" disabled={update.isPending} onClick={() => update.mutate({ slug, changes: { public: own ? [...chosen] : null } })}>
+            Save
+          </button>
+          {update.isSuccess && (
+            <span class="good" role="status">
+              Saved
+            </span>
+          )}
+        </div>
+        {shared && (
+          <div>
+            <p>Everybody may look at:</p>
+            <Copyable label="The address of the public dashboard" text={`${location.origin}/d/${slug}`} />
+            <p>A chart in a page of yours (active, events, versions, os, runtimes or package-managers):</p>
+            <Copyable
+              label="A frame with a chart"
+              text={`<iframe src="${location.origin}/embed/${slug}/active?range=90d" width="640" height="340" loading="lazy" style="border:0"></iframe>`}
+            />
+          </div>
+        )}
+      </div>
+    </Card>
+  );
+}

@@ -1,0 +1,113 @@
+import { useIsFetching } from "@tanstack/preact-query";
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Link, useLocation, useSearch } from "wouter-preact";
+import { Toolbar } from "./toolbar.tsx";
+import { Icon } from "./ui/icons.tsx";
+import { PAGES, type PageName, useAccount } from "./view/account.ts";
+
+interface Props {
+  project?: string;
+  page: PageName;
+  children: ComponentChildren;
+}
+
+/** What is around every page: the ways to the others, and what this one is about. */
+export function Shell({ project, page, children }: Props) {
+  const { me, projects, reads, changes } = useAccount();
+  const [open, setOpen] = useState(false);
+  const [, go] = useLocation();
+  const search = useSearch();
+  const at = project ?? projects[0]?.slug ?? "default";
+  useEffect(() => setOpen(false), [page, project]);
+
+  const shown = (Object.keys(PAGES) as PageName[]).filter((name) => (reads || PAGES[name].open) && (name !== "settings" || changes));
+  return (
+    <div class="shell">
+      <a class="skip" href="#main">
+        To the content
+      </a>
+      <header class="head">
+        <Link href="/" class="brand" aria-label="Footfall: all projects">
+          <img src="/static/pages/footfall.svg" width="26" height="26" alt="" /> Footfall
+        </Link>
+        <button type="button" class="button quiet opener" aria-expanded={open} aria-controls="nav" onClick={() => setOpen(!open)}>
+          <Icon name={open ? "close" : "menu"} /> <span class="sr">Menu</span>
+        </button>
+      </header>
+      <nav id="nav" class={open ? "nav open" : "nav"} aria-label="Pages">
+        <label class="switcher">
+          <span class="sr">Project</span>
+          <select value={at} onChange={(event) => go(`/d/${event.currentTarget.value}/${page === "explorer" ? "overview" : page}`)}>
+            {projects.map(({ slug, name }) => (
+              <option value={slug} key={slug}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <ul>
+          {shown.map((name) => (
+            <li key={name}>
+              <Link
+                href={name === "explorer" ? "/graphql" : `/d/${at}${name === "overview" ? "" : `/${name}`}${search ? `?${search}` : ""}`}
+                aria-current={name === page ? "page" : undefined}
+              >
+                <Icon name={PAGES[name].icon} /> {PAGES[name].title}
+              </Link>
+            </li>
+          ))}
+        </ul>
+        <Foot known={me !== null} />
+      </nav>
+      <main id="main" class="main" tabIndex={-1}>
+        <div class="title">
+          <h1>{PAGES[page].title}</h1>
+          <Busy />
+        </div>
+        {PAGES[page].timed && <Toolbar />}
+        {children}
+      </main>
+    </div>
+  );
+}
+
+function Foot({ known }: { known: boolean }) {
+  return (
+    <div class="foot">
+      <a href="/docs">Reference</a>
+      <ThemeSwitch />
+      {known ? (
+        <form method="post" action="/logout">
+          <button type="submit" class="link">
+            Log out
+          </button>
+        </form>
+      ) : (
+        <a href={`/login?next=${encodeURIComponent(location.pathname)}`}>Log in</a>
+      )}
+    </div>
+  );
+}
+
+function ThemeSwitch() {
+  const dark = () => (document.documentElement.dataset["theme"] ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const [now, setNow] = useState(dark);
+  const change = () => {
+    const next = dark() ? "light" : "dark";
+    document.documentElement.dataset["theme"] = next;
+    localStorage.setItem("footfall.theme", next);
+    setNow(next === "dark");
+  };
+  return (
+    <button type="button" class="link" onClick={change} aria-label={now ? "Use light colours" : "Use dark colours"}>
+      <Icon name={now ? "sun" : "moon"} size={16} /> {now ? "Light" : "Dark"}
+    </button>
+  );
+}
+
+/** That something is asked for: only where it takes long enough to be wondered about. */
+function Busy() {
+  const asking = useIsFetching() > 0;
+  return <span class={asking ? "busy on" : "busy"} aria-hidden="true" />;
+}

@@ -1,0 +1,77 @@
+import { useState } from "preact/hooks";
+import { Icon } from "./ui/icons.tsx";
+import { RANGES, RANGE_NAMES, dayText } from "./view/period.ts";
+import { FILTERS, type FilterName, useView } from "./view/state.ts";
+
+/** The period, whether people only, and by what is filtered. */
+export function Toolbar() {
+  const view = useView();
+  const chips = Object.entries(view.filters) as [FilterName, string][];
+  return (
+    <div class="toolbar">
+      <div class="segments" role="group" aria-label="Period">
+        {RANGES.map((range) => (
+          <button type="button" key={range} aria-pressed={view.range === range} onClick={() => view.set({ range })}>
+            {RANGE_NAMES[range]}
+          </button>
+        ))}
+      </div>
+      {view.range === "custom" && <Custom />}
+      <div class="segments" role="group" aria-label="Who is counted">
+        <button type="button" aria-pressed={!view.people} title="People, CI, containers, development and tests" onClick={() => view.set({ people: false })}>
+          Everything
+        </button>
+        <button type="button" aria-pressed={view.people} title="Without CI, containers, development and tests" onClick={() => view.set({ people: true })}>
+          People only
+        </button>
+      </div>
+      {chips.length > 0 && (
+        <ul class="chips" aria-label="Filters">
+          {chips.map(([name, value]) => (
+            <li key={name}>
+              <button type="button" class="chip" onClick={() => view.pick(name, null)} aria-label={`Without ${FILTERS[name]} ${value}`}>
+                {FILTERS[name]}: <b>{name === "target" ? value.slice(value.indexOf(":") + 1) : value}</b> <Icon name="close" size={13} />
+              </button>
+            </li>
+          ))}
+          {chips.length > 1 && (
+            <li>
+              <button type="button" class="link" onClick={view.clear}>
+                Clear all
+              </button>
+            </li>
+          )}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Custom() {
+  const view = useView();
+  const today = dayText(Date.now());
+  const [from, setFrom] = useState(view.from || dayText(Date.now() - 29 * 86_400_000));
+  const [to, setTo] = useState(view.to || today);
+  return (
+    <form
+      class="custom"
+      onSubmit={(event) => {
+        event.preventDefault();
+        view.set({ range: "custom", from, to });
+      }}
+    >
+      <label>
+        <span class="sr">First day</span>
+        <input type="date" value={from} max={to || today} required onInput={(event) => setFrom(event.currentTarget.value)} />
+      </label>
+      –
+      <label>
+        <span class="sr">Last day</span>
+        <input type="date" value={to} min={from} max={today} required onInput={(event) => setTo(event.currentTarget.value)} />
+      </label>
+      <button type="submit" class="button">
+        Show
+      </button>
+    </form>
+  );
+}

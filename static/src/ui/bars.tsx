@@ -1,0 +1,78 @@
+import type { FilterName } from "../view/state.ts";
+import { useView } from "../view/state.ts";
+import { count, percent } from "../view/format.ts";
+import { Card } from "./card.tsx";
+import { barsOf } from "./save.ts";
+import { Nothing } from "./states.tsx";
+
+export interface Bar {
+  /** What it is filtered by when it is clicked; null for what cannot be. */
+  value: string | null;
+  label: string;
+  amount: number;
+  /** Something more to say of it, such as its rate. */
+  aside?: string;
+}
+
+interface Props {
+  title: string;
+  bars: Bar[];
+  /** What a click filters by. */
+  by?: FilterName;
+  /** How many there are beyond these, and how much they have. */
+  others?: { values: number; amount: number };
+  unit?: string;
+  figure?: (amount: number) => string;
+  note?: string;
+}
+
+/** Values with bars, most first; a click on one filters the page by it, another click takes that back. */
+export function Bars({ title, bars, by, others, unit = "events", figure = count, note }: Props) {
+  const { filters, pick } = useView();
+  const most = Math.max(1, ...bars.map(({ amount }) => amount));
+  const total = bars.reduce((sum, { amount }) => sum + amount, others?.amount ?? 0);
+  const chosen = by && filters[by];
+  const table = () => ({ columns: [title, unit, "share"], rows: bars.map(({ label, amount }) => [label, amount, total ? amount / total : 0]) });
+  return (
+    <Card title={title} note={note ?? unit} table={table} picture={() => barsOf(table(), figure)}>
+      {bars.length === 0 ? (
+        <Nothing>Nothing in this period.</Nothing>
+      ) : (
+        <ul class="bars">
+          {bars.map(({ value, label, amount, aside }) => {
+            const content = (
+              <>
+                <span class="bar" style={{ width: `${(amount / most) * 100}%` }} />
+                <span class="bar-label">{label}</span>
+                {aside && <span class="bar-aside">{aside}</span>}
+                <span class="bar-share">{total ? percent(amount / total) : ""}</span>
+                <span class="bar-figure">{figure(amount)}</span>
+              </>
+            );
+            return (
+              <li key={`${label} ${value}`}>
+                {by && value !== null ? (
+                  <button
+                    type="button"
+                    aria-pressed={chosen === value}
+                    title={chosen === value ? `Show others than ${label}, too` : `Show ${label} only`}
+                    onClick={() => pick(by, chosen === value ? null : value)}
+                  >
+                    {content}
+                  </button>
+                ) : (
+                  <div>{content}</div>
+                )}
+              </li>
+            );
+          })}
+        </ul>
+      )}
+      {others && others.values > 0 && (
+        <p class="others">
+          and {count(others.values)} more with {figure(others.amount)}
+        </p>
+      )}
+    </Card>
+  );
+}

@@ -1,0 +1,112 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "./icons.tsx";
+import { type Table, saveCsv, savePng } from "./save.ts";
+
+interface Props {
+  title: string;
+  /** What it says beside the title: a figure, a note. */
+  note?: ComponentChildren;
+  /** What it shows, as a table: for readers that cannot see it, and as CSV. */
+  table?: (() => Table) | undefined;
+  /** What it shows, as a picture. */
+  picture?: (() => HTMLCanvasElement | null) | undefined;
+  wide?: boolean;
+  children: ComponentChildren;
+}
+
+/** A part of a page, with a title, and a menu that saves what it shows. */
+export function Card({ title, note, table, picture, wide = false, children }: Props) {
+  const [tabled, setTabled] = useState(false);
+  const name = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  return (
+    <section class={wide ? "card wide" : "card"} aria-label={title}>
+      <header>
+        <h2>{title}</h2>
+        {note && <div class="note">{note}</div>}
+        {table && (
+          <Menu label={`Save or read ${title}`}>
+            <button type="button" onClick={() => setTabled(!tabled)}>
+              {tabled ? "Show as chart" : "Show as table"}
+            </button>
+            <button type="button" onClick={() => saveCsv(name, table())}>
+              Save as CSV
+            </button>
+            {picture && (
+              <button
+                type="button"
+                onClick={() => {
+                  const canvas = picture();
+                  if (canvas) savePng(name, title, canvas);
+                }}
+              >
+                Save as PNG
+              </button>
+            )}
+          </Menu>
+        )}
+      </header>
+      {tabled && table ? <Tabled table={table()} /> : children}
+    </section>
+  );
+}
+
+/** A button that opens a list of others. */
+export function Menu({ label, children }: { label: string; children: ComponentChildren }) {
+  const box = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    const close = (event: Event) => {
+      const inside = box.current?.contains(event.target as Node);
+      if (box.current?.open && (event instanceof KeyboardEvent ? event.key === "Escape" : !inside)) box.current.open = false;
+    };
+    addEventListener("pointerdown", close);
+    addEventListener("keydown", close);
+    return () => {
+      removeEventListener("pointerdown", close);
+      removeEventListener("keydown", close);
+    };
+  }, []);
+  const chosen = () => {
+    if (box.current) box.current.open = false;
+  };
+  return (
+    <details class="menu" ref={box}>
+      <summary aria-label={label} title={label}>
+        <Icon name="more" />
+      </summary>
+      <div class="menu-list" onClick={chosen}>
+        {children}
+      </div>
+    </details>
+  );
+}
+
+/** A table as it is read. */
+export function Tabled({ table: { columns, rows } }: { table: Table }) {
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Table">
+      <table>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th scope="col" key={column}>
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, place) => (
+            <tr key={place}>
+              {row.map((value, column) => (
+                <td key={column} class={typeof value === "number" ? "figure" : ""}>
+                  {typeof value === "number" ? value.toLocaleString() : value}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,96 @@
+// What a chart shows, as a file: its table as CSV, its picture as PNG.
+
+export interface Table {
+  columns: string[];
+  rows: (string | number | null | undefined)[][];
+}
+
+/** A cell as CSV has it; one that a spreadsheet would run as a formula is marked as text. */
+function cell(value: string | number | null | undefined): string {
+  if (value == null) return "";
+  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+export const csv = ({ columns, rows }: Table): string => [columns, ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
+
+export function save(name: string, body: Blob): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(body);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+export const saveCsv = (name: string, table: Table): void => save(`${name}.csv`, new Blob([csv(table)], { type: "text/csv" }));
+
+const styled = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** A chart's canvas under its title, on the page's own ground. */
+export function savePng(name: string, title: string, chart: HTMLCanvasElement): void {
+  const ratio = devicePixelRatio;
+  const head = Math.round(40 * ratio);
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [chart.width + 32 * ratio, chart.height + head + 16 * ratio];
+  const pen = canvas.getContext("2d");
+  if (!pen) return;
+  pen.fillStyle = styled("--raised");
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.fillStyle = styled("--ink");
+  pen.font = `600 ${15 * ratio}px ${styled("--sans")}`;
+  pen.fillText(title, 16 * ratio, 26 * ratio);
+  pen.drawImage(chart, 16 * ratio, head);
+  canvas.toBlob((blob) => blob && save(`${name}.png`, blob));
+}
+
+/** A picture of a table whose second column is a number: bars with their labels. For charts that are drawn as HTML. */
+export function barsOf({ rows }: Table, figure: (value: number) => string = String): HTMLCanvasElement {
+  const ratio = devicePixelRatio;
+  const [width, height] = [640, 28];
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width * ratio, Math.max(1, rows.length) * height * ratio];
+  const pen = canvas.getContext("2d");
+  if (!pen) return canvas;
+  pen.scale(ratio, ratio);
+  pen.font = `13px ${styled("--sans")}`;
+  const most = Math.max(1, ...rows.map((row) => Number(row[1] ?? 0)));
+  rows.forEach(([label, value], place) => {
+    const top = place * height;
+    pen.fillStyle = styled("--bar");
+    pen.fillRect(0, top + 2, Math.max(2, (Number(value ?? 0) / most) * (width - 90)), height - 4);
+    pen.fillStyle = styled("--ink");
+    pen.fillText(String(label ?? ""), 8, top + 19, width - 110);
+    pen.textAlign = "right";
+    pen.fillText(figure(Number(value ?? 0)), width - 4, top + 19);
+    pen.textAlign = "left";
+  });
+  return canvas;
+}
+
+/** A picture of cells in rows, each as strong as its share (0 to 1, null for none). For heat maps. */
+export function cellsOf(rows: { label: string; shares: (number | null)[] }[], figure: (share: number) => string): HTMLCanvasElement {
+  const ratio = devicePixelRatio;
+  const [side, head, height] = [56, 130, 30];
+  const wide = Math.max(1, ...rows.map(({ shares }) => shares.length));
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [(head + wide * side) * ratio, Math.max(1, rows.length) * height * ratio];
+  const pen = canvas.getContext("2d");
+  if (!pen) return canvas;
+  pen.scale(ratio, ratio);
+  pen.font = `12px ${styled("--sans")}`;
+  rows.forEach(({ label, shares }, y) => {
+    pen.globalAlpha = 1;
+    pen.fillStyle = styled("--ink");
+    pen.fillText(label, 0, y * height + 19, head - 8);
+    shares.forEach((share, x) => {
+      if (share == null) return;
+      pen.globalAlpha = 0.08 + 0.92 * share;
+      pen.fillStyle = styled("--accent");
+      pen.fillRect(head + x * side + 1, y * height + 1, side - 2, height - 2);
+      pen.globalAlpha = 1;
+      pen.fillStyle = share > 0.55 ? styled("--paper") : styled("--ink");
+      pen.fillText(figure(share), head + x * side + 12, y * height + 19);
+    });
+  });
+  return canvas;
+}

@@ -1,0 +1,90 @@
+import type { UseQueryResult } from "@tanstack/preact-query";
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { Refused } from "../api/client.ts";
+import { Icon } from "./icons.tsx";
+
+interface Props<T> {
+  answer: UseQueryResult<T, Error>;
+  /** The height in px that it will have, so that nothing jumps when it comes. */
+  height?: number;
+  children: (data: T) => ComponentChildren;
+}
+
+/** An answer, once it is there: before that its outline, or what went wrong with a way to try again. */
+export function Answered<T>({ answer, height = 200, children }: Props<T>) {
+  if (answer.data !== undefined) {
+    return (
+      <div class={answer.isPlaceholderData ? "stale" : ""} aria-busy={answer.isPlaceholderData}>
+        {answer.isError && <Trouble error={answer.error} retry={() => void answer.refetch()} slim />}
+        {children(answer.data)}
+      </div>
+    );
+  }
+  if (answer.isError) return <Trouble error={answer.error} retry={() => void answer.refetch()} />;
+  return <div class="skeleton" style={{ height: `${height}px` }} aria-busy="true" aria-label="Loading" role="status" />;
+}
+
+/** What went wrong, in words. */
+export function Trouble({ error, retry, slim = false }: { error: Error; retry?: () => void; slim?: boolean }) {
+  const code = error instanceof Refused ? error.code : "";
+  if (code === "UNAUTHENTICATED") {
+    return (
+      <div class={slim ? "trouble slim" : "trouble"} role="alert">
+        <p>This wants a login.</p>
+        <a class="button" href={`/login?next=${encodeURIComponent(location.pathname + location.search)}`}>
+          Log in
+        </a>
+      </div>
+    );
+  }
+  if (code === "PERSISTED_QUERY_NOT_FOUND") {
+    return (
+      <div class="trouble" role="alert">
+        <p>Footfall was updated since this page was opened.</p>
+        <button type="button" class="button" onClick={() => location.reload()}>
+          Load it anew
+        </button>
+      </div>
+    );
+  }
+  return (
+    <div class={slim ? "trouble slim" : "trouble"} role="alert">
+      <p>{error.message}</p>
+      {retry && (
+        <button type="button" class="button" onClick={retry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** That there is nothing, and why that may be. */
+export function Nothing({ children }: { children: ComponentChildren }) {
+  return <p class="nothing">{children}</p>;
+}
+
+/** Text to copy. */
+export function Copyable({ text, label }: { text: string; label: string }) {
+  const [copied, setCopied] = useState(false);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setCopied(true);
+      setTimeout(() => setCopied(false), 1_500);
+    } catch {
+      setCopied(false); // no clipboard without https: it can be selected
+    }
+  };
+  return (
+    <div class="copyable">
+      <pre tabIndex={0} aria-label={label}>
+        <code>{text}</code>
+      </pre>
+      <button type="button" class="button quiet" onClick={() => void copy()}>
+        <Icon name="copy" size={15} /> {copied ? "Copied" : "Copy"}
+      </button>
+    </div>
+  );
+}

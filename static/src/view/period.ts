@@ -1,0 +1,59 @@
+import type { PeriodInput, Step } from "../generated/operations.ts";
+
+export const RANGES = ["today", "7d", "30d", "90d", "12m", "custom"] as const;
+export type Range = (typeof RANGES)[number];
+export const RANGE_NAMES: Record<Range, string> = {
+  today: "Today",
+  "7d": "7 days",
+  "30d": "30 days",
+  "90d": "90 days",
+  "12m": "12 months",
+  custom: "Custom",
+};
+
+const DAY = 86_400_000; // ms
+const DAYS: Record<Exclude<Range, "custom">, number> = { today: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365 };
+
+/** A stretch of days in UTC, with the stretch before it that it is compared with, and the step by which it is drawn. */
+export interface Span {
+  period: PeriodInput;
+  before: PeriodInput;
+  step: Step;
+  days: number;
+}
+
+/** The first moment of a day in UTC, in epoch ms, from `2026-11-30`; null for what is no day. */
+export function dayOf(text: string): number | null {
+  const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  return Number.isNaN(at) ? null : at;
+}
+
+/** A day as `2026-11-30`, from epoch ms. */
+export const dayText = (at: number): string => new Date(at).toISOString().slice(0, 10);
+
+function stepOf(days: number): Step {
+  if (days <= 2) return "HOUR";
+  if (days <= 92) return "DAY";
+  return days <= 750 ? "WEEK" : "MONTH";
+}
+
+/** The span of a range; `from` and `to` are the first and the last day of a custom one. */
+export function spanOf(range: Range, from: string, to: string, now: number = Date.now()): Span {
+  const today = Math.floor(now / DAY) * DAY;
+  if (range === "custom") {
+    const last = dayOf(to) ?? today;
+    const first = Math.min(dayOf(from) ?? last - 29 * DAY, last);
+    const days = Math.round((last - first) / DAY) + 1;
+    return {
+      period: { from: iso(first), to: iso(last + DAY) },
+      before: { from: iso(first - days * DAY), to: iso(first) },
+      step: stepOf(days),
+      days,
+    };
+  }
+  const days = DAYS[range];
+  const first = today - (days - 1) * DAY;
+  return { period: { last: days }, before: { from: iso(first - days * DAY), to: iso(first) }, step: stepOf(days), days };
+}
+
+const iso = (at: number): string => new Date(at).toISOString();

@@ -1,0 +1,105 @@
+import { useMemo } from "preact/hooks";
+import { useSearchParams } from "wouter-preact";
+import type { EventFilter } from "../generated/operations.ts";
+import { RANGES, type Range, type Span, spanOf } from "./period.ts";
+
+/** By what events can be filtered with a click, and what people call it. In the address each is a parameter of its own. */
+export const FILTERS = {
+  name: "Event",
+  os: "OS",
+  arch: "Architecture",
+  runtime: "Runtime",
+  version: "Version",
+  pm: "Package manager",
+  env: "Environment",
+  target: "Target",
+  outcome: "Outcome",
+} as const;
+export type FilterName = keyof typeof FILTERS;
+export type Filters = Partial<Record<FilterName, string>>;
+
+/** What a page is about. All of it is in the address, so that a link shows the same and the back button goes back. */
+export interface View {
+  range: Range;
+  from: string;
+  to: string;
+  people: boolean;
+  filters: Filters;
+  span: Span;
+  filter: EventFilter;
+}
+
+export interface Viewing extends View {
+  set(changes: Partial<Pick<View, "range" | "from" | "to" | "people">>): void;
+  /** Filter by a value, or by no value of this name where it is null. */
+  pick(name: FilterName, value: string | null): void;
+  clear(): void;
+}
+
+const isRange = (text: string | null): text is Range => RANGES.includes(text as Range);
+
+/** The view that an address asks for. */
+export function viewOf(params: URLSearchParams): View {
+  const asked = params.get("range");
+  const range = isRange(asked) ? asked : "30d";
+  const [from, to] = [params.get("from") ?? "", params.get("to") ?? ""];
+  const people = params.get("who") === "people";
+  const filters: Filters = {};
+  for (const name of Object.keys(FILTERS) as FilterName[]) {
+    const value = params.get(name);
+    if (value) filters[name] = value;
+  }
+  return { range, from, to, people, filters, span: spanOf(range, from, to), filter: filterOf(filters, people) };
+}
+
+/** A target in an address: its type, a colon, its id. */
+export const targetText = (type: string | null, id: string): string => `${type ?? ""}:${id}`;
+
+function filterOf(filters: Filters, people: boolean): EventFilter {
+  const filter: EventFilter = {};
+  if (people) filter.audience = "PEOPLE";
+  if (filters.name) filter.names = [filters.name];
+  if (filters.os) filter.os = filters.os;
+  if (filters.arch) filter.arch = filters.arch;
+  if (filters.runtime) filter.runtime = filters.runtime;
+  if (filters.version) filter.version = filters.version;
+  if (filters.pm) filter.packageManager = filters.pm;
+  if (filters.env) filter.environments = [filters.env.toUpperCase() as NonNullable<EventFilter["environments"]>[number]];
+  if (filters.outcome) filter.outcome = filters.outcome === "failure" ? "FAILURE" : "SUCCESS";
+  if (filters.target) {
+    const cut = filters.target.indexOf(":");
+    filter.target = { type: filters.target.slice(0, cut), id: filters.target.slice(cut + 1) };
+  }
+  return filter;
+}
+
+/** The view of the present address, and ways to change it. */
+export function useView(): Viewing {
+  const [params, setParams] = useSearchParams();
+  const text = params.toString();
+  const view = useMemo(() => viewOf(new URLSearchParams(text)), [text]);
+  const change = (change: (next: URLSearchParams) => void) =>
+    setParams((old) => {
+      const next = new URLSearchParams(old);
+      change(next);
+      return next;
+    });
+  return {
+    ...view,
+    set: (changes) =>
+      change((next) => {
+        if (changes.range) put(next, "range", changes.range === "30d" ? "" : changes.range);
+        if (changes.range && changes.range !== "custom") for (const name of ["from", "to"]) next.delete(name);
+        if (changes.from !== undefined) put(next, "from", changes.from);
+        if (changes.to !== undefined) put(next, "to", changes.to);
+        if (changes.people !== undefined) put(next, "who", changes.people ? "people" : "");
+      }),
+    pick: (name, value) => change((next) => put(next, name, value ?? "")),
+    clear: () => change((next) => Object.keys(FILTERS).forEach((name) => next.delete(name))),
+  };
+}
+
+function put(params: URLSearchParams, name: string, value: string): void {
+  if (value) params.set(name, value);
+  else params.delete(name);
+}
