@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from limits import RateLimitItem
 
@@ -15,25 +15,25 @@ from server.storage.projects import LiveKey, LiveProject, Projects
 
 Headers = dict[bytes, bytes]
 
-Limit = Literal["rate_limit", "event_limit"]  # as the settings, projects and keys call them
-_WHAT: dict[Limit, str] = {"rate_limit": "requests", "event_limit": "events"}
+_MOST_CALLERS = 20_000
 
-_MOST_LIMIT_KEYS = 20_000
+
+class Counted(NamedTuple):
+    """A limit, what it is on, and the key by which the limiter knows one caller."""
+
+    item: RateLimitItem
+    what: str
+    key: str
 
 
 class Caller(NamedTuple):
-    """Whose events these are, and where they come from. `address` is to be hashed, never to be kept."""
+    """Whose events these are, where they come from, and how many there may be. `address` is to be hashed, never to be kept."""
 
     project: LiveProject
     key: LiveKey | None
     address: str
-
-
-class _Counted(NamedTuple):
-    """A limit, and under which key the limiter counts one caller."""
-
-    item: RateLimitItem
-    key: str
+    requests: Counted | None
+    events: Counted | None
 
 
 class Gate:
@@ -42,10 +42,11 @@ class Gate:
     def __init__(self, settings: Settings, projects: Projects, limits: Limits) -> None:
         self._projects = projects
         self.limits = limits
-        self._limits: dict[Limit, RateLimitItem | None] = {"rate_limit": settings.rate_limit, "event_limit": settings.event_limit}
+        self._rate_limit = settings.rate_limit
+        self._event_limit = settings.event_limit
         self._header = settings.client_ip_header.encode() if settings.client_ip_header else None
         self._trusted = settings.trusted_proxies
-        self._keys: dict[tuple[Limit, int, int, str], _Counted] = {}
+        self._callers: dict[tuple[int, int, str], Caller] = {}
 
     def address(self, peer: str, headers: Headers) -> str:
         """The client's address: the peer's, or what a trusted proxy says. Whoever is not trusted can say what they like."""
@@ -82,31 +83,29 @@ class Gate:
             raise Forbidden("This key does not have the scope ingest.")
         if key is None and project.requires_key:
             raise Unauthorized("This project takes events with a key only: Authorization: Bearer … or X-Footfall-Key.")
-        return Caller(project, key, self.address(peer, headers))
+        return self.caller_at(self.address(peer, headers) if self._trusted else peer, project, key)
 
-    async def count(self, limit: Limit, caller: Caller, cost: int = 1) -> Standing | None:
-        """Requests of this caller, or the events of one request, all or none. None where there is no limit; raises Limited."""
-        counted = self._counted(limit, caller)
-        return None if counted is None else _allowed(limit, counted.item, await self.limits.hit(*counted, cost))
-
-    def count_at_once(self, limit: Limit, caller: Caller, cost: int = 1) -> Standing | None:
-        """The same without waiting."""
-        counted = self._counted(limit, caller)
-        return None if counted is None else _allowed(limit, counted.item, self.limits.hit_at_once(*counted, cost))
-
-    def _counted(self, limit: Limit, caller: Caller) -> _Counted | None:
-        project, key, address = caller
-        item: RateLimitItem | None = (key and getattr(key, limit)) or getattr(project, limit) or self._limits[limit]
-        if item is None:
-            return None
-        whose = (limit, project.id, key.id if key else 0, address)
-        known = self._keys.get(whose)
-        if known is None or known.item is not item:
-            if len(self._keys) >= _MOST_LIMIT_KEYS:
-                self._keys.clear()
-            name = item.key_for(_WHAT[limit], str(whose[1]), str(whose[2]), limited_as(address))
-            self._keys[whose] = known = _Counted(item, name)
+    def caller_at(self, address: str, project: LiveProject, key: LiveKey | None = None) -> Caller:
+        """Whoever asks from an address, and the limits that hold there: the key's, the project's, or the server's."""
+        whose = (project.id, key.id if key else 0, address)
+        known = self._callers.get(whose)
+        if known is None or known.project is not project or known.key is not key:
+            if len(self._callers) >= _MOST_CALLERS:
+                self._callers.clear()
+            rate = (key and key.rate_limit) or project.rate_limit or self._rate_limit
+            events = (key and key.event_limit) or project.event_limit or self._event_limit
+            self._callers[whose] = known = Caller(
+                project, key, address, _counted(rate, "requests", *whose), _counted(events, "events", *whose)
+            )
         return known
+
+    async def count(self, counted: Counted | None, cost: int = 1) -> Standing | None:
+        """A request of a caller, or the events of one, all or none. None where there is no limit; raises Limited."""
+        return None if counted is None else _allowed(counted, await self.limits.hit(counted.item, counted.key, cost))
+
+    def count_at_once(self, counted: Counted | None, cost: int = 1) -> Standing | None:
+        """The same without waiting."""
+        return None if counted is None else _allowed(counted, self.limits.hit_at_once(counted.item, counted.key, cost))
 
 
 class OverLimit(Limited):
@@ -117,9 +116,13 @@ class OverLimit(Limited):
         self.standing = standing
 
 
-def _allowed(limit: Limit, item: RateLimitItem, standing: Standing) -> Standing:
+def _counted(item: RateLimitItem | None, what: str, project: int, key: int, address: str) -> Counted | None:
+    return None if item is None else Counted(item, what, item.key_for(what, str(project), str(key), limited_as(address)))
+
+
+def _allowed(counted: Counted, standing: Standing) -> Standing:
     if not standing.allowed:
-        raise OverLimit(f"At most {item} {_WHAT[limit]} for one address.", standing)
+        raise OverLimit(f"At most {counted.item} {counted.what} for one address.", standing)
     return standing
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from server.event import Answer
@@ -11,16 +12,17 @@ from server.problems import CONTENT_TYPE, Limited, Malformed, MethodNotAllowed, 
 from server.shared import Standing
 
 Scope = dict[str, Any]
-HeaderList = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
 
-_CORS: HeaderList = [(b"access-control-allow-origin", b"*")]
+_CORS: tuple[Header, ...] = ((b"access-control-allow-origin", b"*"),)
 # What lets a browser's script on any page post events; never with credentials.
-_PREFLIGHT: HeaderList = [
+_PREFLIGHT: tuple[Header, ...] = (
     *_CORS,
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"Content-Type, Authorization"),
     (b"access-control-max-age", b"86400"),
-]
+)
+_RATE_LIMIT = (b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset")
 _CLOSING = (TooLarge, TooSlow)
 
 
@@ -91,11 +93,16 @@ async def _read(receive: Any, limit: int) -> bytes:
 
 
 class Reply(NamedTuple):
-    """A whole answer, all but its length. `closes`: the connection is of no use afterwards."""
+    """A whole answer, but for its length and where the client stands with its limits, which `headers_of` adds.
+
+    The headers are a tuple, the same for all answers of a kind: whoever writes them may know them already. `closes`: the connection is of
+    no use afterwards.
+    """
 
     status: int
-    headers: HeaderList
+    headers: tuple[Header, ...]
     body: bytes = b""
+    standing: Standing | None = None
     closes: bool = False
 
 
@@ -104,42 +111,41 @@ PREFLIGHT = Reply(204, _PREFLIGHT)
 
 def reply(answer: Answer, standing: Standing | None) -> Reply:
     """A dialect's answer."""
-    headers = [*_CORS, (b"content-type", answer.content_type)] if answer.body else [*_CORS]
-    if standing is not None:
-        headers += _standing_headers(standing)
-    return Reply(answer.status, headers, answer.body)
+    headers = _with_content(answer.content_type) if answer.body else _CORS
+    return Reply(answer.status, headers, answer.body, standing)
+
+
+@lru_cache(maxsize=64)
+def _with_content(content_type: bytes) -> tuple[Header, ...]:
+    return (*_CORS, (b"content-type", content_type))
 
 
 def refusal(problem: Problem, standing: Standing | None) -> Reply:
     """A problem. `standing` is that of the client where it was not this that was refused."""
-    headers: HeaderList = [*_CORS, (b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
+    headers: list[Header] = [*_CORS, (b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
     if problem.retry_after is not None:
         headers.append((b"retry-after", b"%d" % problem.retry_after))
-    if isinstance(problem, OverLimit):
-        headers += _standing_headers(problem.standing)
-    elif isinstance(problem, MethodNotAllowed):
+    if isinstance(problem, MethodNotAllowed):
         headers.append((b"allow", b"POST, OPTIONS"))
-    elif standing is not None and not isinstance(problem, Limited):
-        headers += _standing_headers(standing)
     if problem.code == 401:
         headers.append((b"www-authenticate", b'Bearer realm="footfall"'))
+    if isinstance(problem, Limited | MethodNotAllowed):
+        standing = problem.standing if isinstance(problem, OverLimit) else None
     # The rest of the body may still be coming; nobody will read it.
-    return Reply(problem.code, headers, problem.to_json(), closes=isinstance(problem, _CLOSING))
+    return Reply(problem.code, tuple(headers), problem.to_json(), standing, closes=isinstance(problem, _CLOSING))
 
 
-def _standing_headers(standing: Standing) -> HeaderList:
-    """RateLimit-*, as in draft 6 of the IETF's httpapi working group: three plain numbers, which most clients know."""
-    return [
-        (b"ratelimit-limit", b"%d" % standing.limit),
-        (b"ratelimit-remaining", b"%d" % standing.remaining),
-        (b"ratelimit-reset", b"%d" % standing.reset),
-    ]
+def headers_of(reply: Reply) -> list[Header]:
+    """All headers. RateLimit-* as in draft 6 of the IETF's httpapi working group: three plain numbers, which most clients know."""
+    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    if reply.standing is not None:
+        headers += zip(_RATE_LIMIT, (b"%d" % number for number in reply.standing[1:]), strict=True)
+    if reply.closes:
+        headers.append((b"connection", b"close"))
+    return headers
 
 
 async def send_reply(send: Any, reply: Reply) -> None:
     """Send a whole answer over ASGI."""
-    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
-    if reply.closes:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers_of(reply)})
     await send({"type": "http.response.body", "body": reply.body})

@@ -102,11 +102,11 @@ class Ingest:
             passage.caller = caller = self._gate.known_caller(peer, headers, slug)
             if caller is None:
                 return False
-            passage.standing = self._gate.count_at_once("rate_limit", caller)
+            passage.standing = self._gate.count_at_once(caller.requests)
             if path.body:
                 passage.document = load(body)
             decoded = self._decode(passage, caller)
-            self._note_standing(passage, self._gate.count_at_once("event_limit", caller, len(decoded.events) or 1))
+            self._note_standing(passage, self._gate.count_at_once(caller.events, len(decoded.events) or 1))
             kept = self._prepare(passage, caller)
             if kept is None:
                 answer(self._reply(passage))
@@ -130,10 +130,10 @@ class Ingest:
             raise MethodNotAllowed("This route takes POST.")
         client = scope.get("client")
         passage.caller = caller = await self._gate.caller(client[0] if client else "", passage.headers, slug)
-        passage.standing = await self._gate.count("rate_limit", caller)
+        passage.standing = await self._gate.count(caller.requests)
         await self._read(receive, passage)
         decoded = self._decode(passage, caller)
-        self._note_standing(passage, await self._gate.count("event_limit", caller, len(decoded.events) or 1))
+        self._note_standing(passage, await self._gate.count(caller.events, len(decoded.events) or 1))
         kept = self._prepare(passage, caller)
         return self._reply(passage, None if kept is None else await self._writer.submit(caller.project, *kept))
 

@@ -8,12 +8,14 @@ goes uvicorn's own way from the beginning, as if nobody had looked.
 
 from __future__ import annotations
 
+import asyncio
+from functools import lru_cache
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from server.front import Front
-from server.ingest.http import Reply
+from server.ingest.http import Header, Reply
 
 
 class Protocol(HttpToolsProtocol):
@@ -24,8 +26,16 @@ class Protocol(HttpToolsProtocol):
         self._front = self.app if isinstance(self.app, Front) else None
         self._held = False  # a request of which uvicorn does not know yet
         self._body = b""
+        self._active_at = 0.0
+        self._look: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._look is not None:
+            self._look.cancel()
 
     def data_received(self, data: bytes) -> None:
+        self._active_at = self.loop.time()
         super().data_received(data)
         if self._held:  # the rest of its body is still to come
             self._held = False
@@ -90,6 +100,28 @@ class Protocol(HttpToolsProtocol):
         if self._body:
             super().on_body(self._body)
 
+    def on_answered(self) -> None:
+        """What uvicorn does when an answer is complete, but for its timer: one that is set and cleared for each request costs more than
+        one that looks now and then whether the connection is still in use."""
+        if self.pipeline or self.transport.is_closing():
+            self.on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._active_at = self.loop.time()
+        if self._look is None:
+            self._look = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        self._look = None
+        if not self.cycle.response_complete or self.timeout_keep_alive_task is not None:
+            return  # busy; whoever answers sets the next timer
+        left = self._active_at + self.timeout_keep_alive - self.loop.time()
+        if left <= 0:
+            self.timeout_keep_alive_handler()
+        else:
+            self._look = self.loop.call_later(left, self._close_if_idle)
+
 
 class _Exchange:
     """One request that was taken directly. To uvicorn it is the connection's cycle: for what is pipelined, for shutdown, and when the client goes."""
@@ -113,20 +145,28 @@ class _Exchange:
     def answer(self, reply: Reply) -> None:
         """Write the answer, once; to nobody where the client has gone."""
         protocol = self._protocol
-        transport = protocol.transport
         self.response_complete = True
-        if self.disconnected or transport.is_closing():
+        if self.disconnected or protocol.transport.is_closing():
             return
-        parts = [STATUS_LINE[reply.status]]
-        for name, value in protocol.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in reply.headers:
-            parts += (name, b": ", value, b"\r\n")
-        if reply.closes or not self.keep_alive:
-            self.keep_alive = False
-            parts.append(b"connection: close\r\n")
-        parts += (b"content-length: %d\r\n\r\n" % len(reply.body), reply.body)
-        transport.write(b"".join(parts))
-        if not self.keep_alive:
-            transport.close()
-        protocol.on_response_complete()
+        closes = reply.closes or not self.keep_alive
+        head = _head(reply.status, reply.headers, closes)
+        dated = _lines(*protocol.server_state.default_headers)
+        standing = b"" if reply.standing is None else _RATE_LIMIT % reply.standing[1:]
+        body = reply.body
+        protocol.transport.write(b"".join((head, dated, standing, b"content-length: %d\r\n\r\n" % len(body), body)))
+        if closes:
+            protocol.transport.close()
+        protocol.on_answered()
+
+
+_RATE_LIMIT = b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n"
+
+
+@lru_cache(maxsize=8)
+def _lines(*headers: Header) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
+
+
+@lru_cache(maxsize=256)
+def _head(status: int, headers: tuple[Header, ...], closes: bool) -> bytes:
+    return STATUS_LINE[status] + _lines.__wrapped__(*headers) + (b"connection: close\r\n" if closes else b"")

@@ -43,14 +43,16 @@ class Counters(Storage):
         window[0] += amount
         return int(window[0])
 
-    def take(self, key: str, expiry: float, most: int, amount: int) -> tuple[bool, int, float]:
-        """Count `amount` where that stays within `most`: whether it did, the count, and the seconds until the window ends."""
+    def take(self, key: str, expiry: float, most: int, amount: int) -> Standing:
+        """Count `amount` where that stays within `most`."""
         now = time.time()
         window = self._window(key, expiry, now)
-        allowed = window[0] + amount <= most
+        count = window[0] + amount
+        allowed = count <= most
         if allowed:
-            window[0] += amount
-        return allowed, int(window[0]), window[1] - now
+            window[0] = count
+        remaining = most - int(window[0])
+        return Standing(allowed, most, max(0, remaining), math.ceil(window[1] - now))
 
     def _window(self, key: str, expiry: float, now: float) -> list[float]:
         window = self._windows.get(key)
@@ -106,5 +108,4 @@ class Limits:
 
     def hit_at_once(self, item: RateLimitItem, key: str, cost: int = 1) -> Standing:
         """The same, for whoever cannot wait."""
-        allowed, count, left = self._storage.take(key, item.get_expiry(), item.amount, cost)
-        return Standing(allowed, item.amount, max(0, item.amount - count), max(1, math.ceil(left)))
+        return self._storage.take(key, item.get_expiry(), item.amount, cost)

@@ -17,7 +17,6 @@ from litestar.response import Stream
 from server.dialects.reading import timestamp
 from server.event import FieldError
 from server.event_id import from_uuid
-from server.ingest.gate import Caller
 from server.problems import BadQuery, Invalid, NotFound
 from server.public.access import AnyRequest, named, readable
 from server.public.query import choice, parameter, whole, word
@@ -213,7 +212,7 @@ async def _install(request: AnyRequest, state: State, raw: str) -> tuple[LivePro
     project = await named(request, state.projects)
     peer = request.client.host if request.client else ""
     address = state.gate.address(peer, dict(request.scope["headers"]))
-    await state.gate.count("rate_limit", Caller(project, None, address))
+    await state.gate.count(state.gate.caller_at(address, project).requests)
     return project, state.privacy.install(project.id, word("id", raw, most=LONGEST_ID))
 
 

@@ -156,7 +156,7 @@ async def test_no_id_and_ids_that_are_too_long_are_refused(client: httpx.AsyncCl
 
 async def test_nobody_tries_ids_by_the_million(served: Any) -> None:
     client, gate = served
-    gate._limits["rate_limit"] = parse("3/minute")
+    gate._rate_limit = parse("3/minute")
     answers = [(await client.get(f"/v1/installs/guess-{number}")) for number in range(5)]
     assert [answer.status_code for answer in answers] == [404, 404, 404, 429, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
