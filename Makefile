@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo install test check fix bench schema wheel lock clean
+.PHONY: help run demo install dashboard screenshots test check fix bench schema wheel lock clean
 
 # Taken from the command line only: shells set HOST, platforms set PORT (which Footfall honours by itself).
 ifeq ($(origin HOST),command line)
@@ -61,23 +61,52 @@ $(READY_DEV): pyproject.toml constraints.txt
 		exit 1; }
 	@touch $(READY) $@
 
+# The dashboard is built with Node.js: this machine's, if it has one that is new enough, else one from PyPI. Without either, the server runs
+# with a plain first page. No third-party file is committed, so the first build fetches what package-lock.json names.
+DASHBOARD := static/dist/.built
+DASHBOARD_SOURCES := $(shell find static/src static/public graphql -type f -not -path '*/generated/*' 2> /dev/null) $(wildcard static/*.json static/*.ts static/*.mjs static/*.html)
+node_is_new := node -e 'process.exit(process.versions.node.split(".").map(Number)[0] < 20)' > /dev/null 2>&1 && npm --version > /dev/null 2>&1
+with_node := { $(node_is_new) || PATH="$(CURDIR)/.venv/bin:$$PATH"; }
+
+define build_dashboard
+@echo "Building the dashboard (half a minute, once) ..."
+@$(node_is_new) || .venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[node]" || true
+@$(with_node); cd static && \
+	{ test node_modules/.package-lock.json -nt package-lock.json || npm ci --silent --no-audit --no-fund; } && npm run --silent build > dist.log 2>&1 \
+	&& rm -f dist.log && touch dist/.built
+endef
+
+$(DASHBOARD): $(DASHBOARD_SOURCES) | $(READY)
+	$(build_dashboard)
+
+# For `make run` and `make demo`: a server without a dashboard is better than none.
+.PHONY: try-dashboard
+try-dashboard: $(READY)
+	@$(MAKE) --no-print-directory --silent $(DASHBOARD) || echo "The dashboard could not be built (make dashboard says why): serving without it." >&2
+
 help: ## this list
 	@echo "usage: make [target] [HOST=127.0.0.1] [PORT=8000] [DATA_DIR=./data]"
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  %-9s%s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  %-13s%s\n' "$$name" "$$what"; done
 
-run: $(READY) ## start the server, on a fresh machine too; it brings its store up to date by itself
+run: $(READY) try-dashboard ## start the server, on a fresh machine too; it brings its store up to date by itself
 	@exec .venv/bin/footfall serve
 
-demo: $(READY) ## the same with a few weeks of made-up events to look at
+demo: $(READY) try-dashboard ## the same with a few weeks of made-up events to look at
 	@exec .venv/bin/footfall demo --serve
 
 install: $(READY_DEV) ## everything that the targets below need
 
-test: $(READY_DEV) ## all tests; WORKERS=0 runs them one by one, TEST_ARGS="-k counts" picks some
+dashboard: $(DASHBOARD) ## build the dashboard (the others do by themselves)
+
+screenshots: $(READY_DEV) $(DASHBOARD) ## screenshots/: every page of the dashboard, large and small, light and dark, empty and full
+	@.venv/bin/python -m tests.dashboard.screenshots
+
+test: $(READY_DEV) $(DASHBOARD) ## all tests; WORKERS=0 runs them one by one, TEST_ARGS="-k counts" picks some
 	@.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup) $(TEST_ARGS)
 
-check: $(READY_DEV) ## style, types, and which part may import which
+check: $(READY_DEV) $(DASHBOARD) ## style, types, and which part may import which
 	@failed=0; \
+	$(with_node); (cd static && npm run --silent check) || failed=1; \
 	.venv/bin/python -m ruff check --output-format concise || failed=1; \
 	.venv/bin/python -m ruff format --check --output-format concise || failed=1; \
 	.venv/bin/python -m mypy server tests $(if $(wildcard bench/*.py),bench) || failed=1; \
@@ -94,7 +123,7 @@ bench: $(READY_DEV) ## benchmarks, each against a reference measured in the same
 schema: $(READY_DEV) ## graphql/schema.graphql anew, from the code
 	@.venv/bin/python -m server.admin.export graphql/schema.graphql
 
-wheel: $(READY_DEV) ## dist/: the wheel and the source archive
+wheel: $(READY_DEV) $(DASHBOARD) ## dist/: the wheel and the source archive
 	@rm -rf dist
 	@.venv/bin/python -m build --outdir dist
 
@@ -102,7 +131,7 @@ lock: ## constraints.txt anew, with the newest versions that pyproject.toml allo
 	@echo "Resolving in a folder of its own ..."
 	@set -eu; at=$$(mktemp -d); trap 'rm -rf "$$at"' EXIT; unset PIP_CONSTRAINT; \
 	$(PYTHON) -m venv "$$at/venv"; \
-	"$$at/venv/bin/python" -m pip install --quiet --editable '.[dev]'; \
+	"$$at/venv/bin/python" -m pip install --quiet --editable '.[dev,node]'; \
 	"$$at/venv/bin/python" -m pip check; \
 	{ echo "# Every version that Footfall was tested with. Made by \`make lock\`: versions only, no addresses."; \
 	"$$at/venv/bin/python" -m pip freeze --exclude-editable; } > "$$at/constraints.txt"; \
@@ -110,5 +139,5 @@ lock: ## constraints.txt anew, with the newest versions that pyproject.toml allo
 	cp "$$at/constraints.txt" constraints.txt
 
 clean: ## take away all that was made here, but for the data
-	@rm -rf .venv dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv dist static/dist static/node_modules static/src/generated screenshots .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find server tests bench migrations -name __pycache__ -type d -prune -exec rm -rf {} +

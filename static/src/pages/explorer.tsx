@@ -10,6 +10,7 @@ import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery } fro
 import type { Ref } from "preact";
 import { useEffect, useImperativeHandle, useRef, useState } from "preact/hooks";
 import { exchange, post } from "../api/client.ts";
+import { useAccount } from "../view/account.ts";
 
 const FIRST = `# Ctrl-Space completes, Ctrl-Enter runs. Every field is described where it is completed.
 query Hello($slug: String!) {
@@ -25,7 +26,6 @@ query Hello($slug: String!) {
 `;
 const KEPT = "footfall.explorer";
 
-// Classes, not styles: the rules are in a sheet that the page's policy allows.
 const COLORS = HighlightStyle.define([
   { tag: [tags.keyword, tags.definitionKeyword], color: "var(--c4)" },
   { tag: [tags.propertyName, tags.atom], color: "var(--accent)" },
@@ -35,7 +35,8 @@ const COLORS = HighlightStyle.define([
   { tag: tags.comment, color: "var(--soft)" },
 ]);
 const THEME = EditorView.theme({
-  "&": { backgroundColor: "transparent", color: "var(--ink)" },
+  "&": { backgroundColor: "transparent", color: "var(--ink)", height: "var(--height)", fontSize: "0.8125rem" },
+  "&.cm-focused": { outline: "none" },
   ".cm-content, .cm-gutters": { fontFamily: "var(--mono)" },
   ".cm-gutters": { backgroundColor: "transparent", color: "var(--soft)", border: "none" },
   ".cm-tooltip": { backgroundColor: "var(--raised)", border: "1px solid var(--line)" },
@@ -57,7 +58,9 @@ function Code({ label, start, extensions, handle, size = "" }: { label: string; 
     if (!box.current) return;
     const basics = [lineNumbers(), foldGutter(), bracketMatching(), syntaxHighlighting(COLORS), THEME, EditorView.lineWrapping];
     const state = EditorState.create({ doc: start, extensions: [...extensions, ...basics, EditorView.contentAttributes.of({ "aria-label": label })] });
-    const made = new EditorView({ state, parent: box.current });
+    // In a shadow root its rules come as an adopted sheet; in the page they would be an inline style, which the policy forbids.
+    const root = box.current.shadowRoot ?? box.current.attachShadow({ mode: "open" });
+    const made = new EditorView({ state, parent: root, root });
     view.current = made;
     return () => made.destroy();
   }, []);
@@ -78,6 +81,7 @@ function Code({ label, start, extensions, handle, size = "" }: { label: string; 
 
 /** Asks the server anything that its schema has, and completes it while it is typed. */
 export default function Explorer() {
+  const { projects } = useAccount();
   const query = useRef<Editor>(null);
   const variables = useRef<Editor>(null);
   const answer = useRef<Editor>(null);
@@ -131,7 +135,7 @@ export default function Explorer() {
       <div class="explorer">
         <div class="stack">
           <Code label="Operation" start={kept.query ?? FIRST} extensions={[...writing, graphql()]} handle={query} />
-          <Code label="Variables" size="small" start={kept.variables ?? '{"slug": "default"}'} extensions={[...writing, json()]} handle={variables} />
+          <Code label="Variables" size="small" start={kept.variables ?? JSON.stringify({ slug: projects.at(-1)?.slug ?? "default" })} extensions={[...writing, json()]} handle={variables} />
         </div>
         <Code label="Answer" size="tall" start="" extensions={[json(), EditorState.readOnly.of(true)]} handle={answer} />
       </div>
