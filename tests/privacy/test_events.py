@@ -228,3 +228,22 @@ def test_the_context_of_an_install_is_scrubbed():
     report = InstallReport(install=INSTALL, context=Context(os=f"linux {INSTALL}", runtime="/home/alice/node"))
     install = PRIVACY.install_report(report, project=7, received_at=NOW)
     assert (install.context.os, install.context.runtime) == ("linux [id]", "~/node")
+
+
+def test_words_that_are_clean_in_one_event_are_hidden_where_they_name_the_client():
+    said = {"theme": "north-star", "editor": "north star"}
+    assert properties(**said) == said
+    event = kept(properties=said, install="north-star")
+    assert msgspec.json.decode(event.properties or "") == {"theme": "[id]", "editor": "north star"}
+    assert properties(**said) == said
+
+
+def test_what_is_remembered_of_clean_events_is_bounded_and_holds_no_identifier(monkeypatch):
+    monkeypatch.setattr(conversion, "CLEAN_REMEMBERED", 10)
+    monkeypatch.setattr(conversion, "_CLEAN", {})
+    for number in range(100):
+        kept(properties={"number": number, "mail": "me@example.org"} if number % 2 else {"number": number}, install=f"install-{number}")
+        kept(properties={"text": "x" * 1_000})
+    remembered = conversion._CLEAN
+    assert 0 < len(remembered) <= 10
+    assert not any("install-" in text or "example" in text or "xxx" in text for text in remembered)

@@ -17,6 +17,8 @@ MESSAGE_READ = 4_000  # characters of an error message that are looked at
 MESSAGE_KEPT = 1_000
 TYPE_KEPT = 200
 PICKED_KEPT = 64
+CLEAN_REMEMBERED = 4_000  # texts of whole events that need no second look
+CLEAN_LENGTH = 500  # characters of the longest of them
 
 _encode = msgspec.json.Encoder().encode
 _CANNOT_ENCODE = (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError)
@@ -135,10 +137,22 @@ def without_traces(incoming: Incoming) -> tuple[Incoming, str | None]:
     if len(incoming.error_message or "") > MESSAGE_KEPT or len(incoming.error_type or "") > TYPE_KEPT:
         return scrubbed(incoming)
     text = _all_text(incoming, document)
+    lowered = _CLEAN.get(text)
+    if lowered is not None:
+        return scrubbed(incoming) if _names_itself(incoming, lowered) else (incoming, document or None)
     lowered = text.lower()
     if not text.isprintable() or SUSPICIOUS.search(lowered) or _names_itself(incoming, lowered) or has_telling_key(properties, document):
         return scrubbed(incoming)
+    if len(text) <= CLEAN_LENGTH:
+        if len(_CLEAN) >= CLEAN_REMEMBERED:
+            _CLEAN.clear()
+        _CLEAN[text] = lowered
     return incoming, document or None
+
+
+# Texts in which nothing was found, and the same in lower case: a tool's installs say the same few things again and again. None of them holds
+# an identifier of the client that sent it.
+_CLEAN: dict[str, str] = {}
 
 
 def _all_text(incoming: Incoming, document: str) -> str:
