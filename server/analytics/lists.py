@@ -10,8 +10,8 @@ import msgspec
 
 from server.analytics.filters import Filter
 from server.analytics.sources import Sql, bound, listed, raw_events, read, sql
-from server.event import PEOPLE, Environment
-from server.event_id import received_at
+from server.event import DAY, PEOPLE, Environment
+from server.event_id import first_id, received_at
 from server.storage.engine import Store
 
 MOST = 200  # rows of a page
@@ -95,18 +95,39 @@ async def count_events(store: Store, filter_: Filter) -> int:
 
 
 async def events_of(store: Store, project: int, installs: Sequence[int], limit: int) -> dict[int, list[EventRow]]:
-    """The newest events of each of some installs, in one statement."""
+    """The newest events of each of some installs. Raises TooBroad.
+
+    Events have no index by install, which each would have to pay for. So the newest of all are looked through first, and then, for those
+    installs that have fewer than `limit` among them, the older ones.
+    """
+    found: dict[int, list[EventRow]] = {install: [] for install in installs}
+    seen = "SELECT id, first_seen, (SELECT COALESCE(MAX(id), 0) FROM event) AS newest FROM install"
+    known = await read(store, sql(f"{seen} WHERE project_id = {int(project)} AND id IN (", listed(installs), ")"))
+    firsts = {row["id"]: first_id(row["first_seen"] - DAY) for row in known}  # no event of theirs has a lower id
+    newest = known[0]["newest"] if known else 0
+    end = newest + 1
+    for back in (DAY, 10 * DAY, None):
+        start = 0 if back is None else first_id(received_at(newest) - back)
+        wanted = [install for install, first in firsts.items() if first < end and len(found[install]) < limit]
+        if not wanted:
+            break
+        within = f" AND event.id >= {max(start, min(firsts[install] for install in wanted))} AND event.id < {end}"
+        for row in await read(store, _newest_of(project, wanted, within, limit)):
+            if len(found[row["install"]]) < limit:
+                found[row["install"]].append(EventRow(**row))
+        end = start
+    return found
+
+
+def _newest_of(project: int, installs: Sequence[int], within: str, limit: int) -> Sql:
     page = sql(
         "SELECT id FROM (SELECT event.id, ROW_NUMBER() OVER (PARTITION BY install_id ORDER BY event.id DESC) AS place FROM event"
-        f" WHERE project_id = {int(project)} AND install_id IN (",
+        f" WHERE project_id = {int(project)}{within} AND install_id IN (",
         listed(installs),
         f")) AS ranked WHERE place <= {int(limit)}",
         Sql("", raw=True),
     )
-    found: dict[int, list[EventRow]] = {install: [] for install in installs}
-    for row in await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} ORDER BY event.id DESC")):
-        found[row["install"]].append(EventRow(**row))
-    return found
+    return sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} ORDER BY event.id DESC")
 
 
 async def event_of(store: Store, project: int, event_id: int) -> EventRow | None:

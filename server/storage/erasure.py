@@ -12,14 +12,16 @@ from typing import Any
 
 import msgspec
 
-from server.event import DAY
+from server.event import DAY, MINUTE
+from server.event_id import EPOCH, first_id
 from server.storage.engine import Store, StoreError
 from server.storage.sqlite_engine import KeptSQLiteEngine
-from server.storage.statements import ERROR_INSTALL_COLUMNS
+from server.storage.statements import ERROR_INSTALL_COLUMNS, SAY_WORDS_CHANGED
 from server.storage.streaming import EVENTS
 
 EVENTS_A_CHANGE = 500  # a few milliseconds of the writer
 ROUNDS = 5  # a client that goes on sending while it is erased is an install that is new each time
+LATE = first_id(EPOCH + MINUTE)  # as a difference of ids: what a commit under way may be behind the newest event
 CHECKPOINTS = 20
 CHECKPOINT_WAIT = 0.25  # seconds between two of them
 _LISTED = "SELECT value FROM json_each({})"
@@ -57,7 +59,9 @@ class Erased:
 async def held(store: Store, project: int, install: int) -> Held:
     """All that is held of an install, but for the events themselves, which are counted."""
     rows = await store.rows("SELECT * FROM install WHERE id = {} AND project_id = {}", install, project)
-    counted = await store.rows("SELECT count(*) AS events FROM event WHERE install_id = {} AND project_id = {}", install, project)
+    # No event is without its install's row, and events have no index by install: whoever asks for an unknown one costs nothing.
+    count = "SELECT count(*) AS events FROM event WHERE install_id = {} AND project_id = {}"
+    counted = await store.rows(count, install, project) if rows else [{"events": 0}]
     activity = await store.rows(
         f"SELECT day, environment, version FROM activity WHERE project_id = {{}} AND day IN ({_LISTED}) AND install_id = {{}} ORDER BY day",
         *(project, _days_of(rows), install),
@@ -74,7 +78,7 @@ async def held(store: Store, project: int, install: int) -> Held:
 
 def _days_of(installs: list[dict[str, Any]]) -> str:
     """The days on which an install can have been active, as a JSON list. Activity is kept by day, for all installs together, and has no index
-    by install, which each event would have to pay for; so it is looked up day by day, and whoever asks for an unknown install costs nothing.
+    by install, which each event would have to pay for; so it is looked up day by day.
     """
     return msgspec.json.encode([day for row in installs for day in range(row["first_seen"] // DAY, row["last_seen"] // DAY + 1)]).decode()
 
@@ -96,9 +100,10 @@ async def erase(store: Store, project: int, install: int) -> Erased:
                 break
             known = True
             await _note_partial(store, project, sorted({row["day"] for row in (*there.activity, *there.errors)}))
+            late = await _newest(store) - LATE
             events += await _erase_events(store, project, install)
             days, errors = days + len(there.activity), errors + len(there.errors)
-            await _erase_rest(store, project, install)
+            await _erase_rest(store, project, install, late)
         purged = not known or await _purge(store)
     return Erased(events, days, errors, purged, known)
 
@@ -111,8 +116,10 @@ async def _note_partial(store: Store, project: int, days: list[int]) -> None:
 async def _erase_events(store: Store, project: int, install: int) -> int:
     """The events, a few at a time, so that commits pass in between."""
     erased = 0
-    few = "SELECT id FROM event WHERE install_id = {} AND project_id = {} LIMIT {}"
-    while rows := await store.rows(few, install, project, EVENTS_A_CHANGE):
+    few = "SELECT id FROM event WHERE install_id = {} AND project_id = {} AND id > {} ORDER BY id LIMIT {}"
+    after = -1  # there is no index: each look goes on where the last one ended
+    while rows := await store.rows(few, install, project, after, EVENTS_A_CHANGE):
+        after = rows[-1]["id"]
         ids = [row["id"] for row in rows]
         change = await store.change((f"DELETE FROM event WHERE id IN ({_LISTED})", (msgspec.json.encode(ids).decode(),)))
         erased += len(ids)
@@ -120,15 +127,23 @@ async def _erase_events(store: Store, project: int, install: int) -> int:
     return erased
 
 
-async def _erase_rest(store: Store, project: int, install: int) -> None:
-    """Everything else, in one change of rows named by their keys; found by a reader, so that the writer is held only to take them away."""
+async def _newest(store: Store) -> int:
+    (row,) = await store.rows("SELECT COALESCE(MAX(id), 0) AS id FROM event")
+    return int(row["id"])
+
+
+async def _erase_rest(store: Store, project: int, install: int, late: int) -> None:
+    """Everything else, in one change of rows named by their keys; found by a reader, so that the writer is held only to take them away.
+
+    Events after the id `late` go too: they may have come since the others were looked for.
+    """
     days = _days_of(await store.rows("SELECT first_seen, last_seen FROM install WHERE id = {} AND project_id = {}", install, project))
     keys = await store.rows(
         f"SELECT {', '.join(_ERROR_KEY)} FROM error_install WHERE install_id = {{}} AND project_id = {{}}", install, project
     )
     parts = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(_ERROR_KEY)))
     await store.change(
-        ("DELETE FROM event WHERE install_id = {} AND project_id = {}", (install, project)),
+        ("DELETE FROM event WHERE install_id = {} AND project_id = {} AND id > {}", (install, project, late)),
         (
             f"DELETE FROM activity WHERE project_id = {{}} AND day IN ({_LISTED}) AND install_id = {{}}",
             (project, days, install),
@@ -138,6 +153,7 @@ async def _erase_rest(store: Store, project: int, install: int) -> None:
             (msgspec.json.encode([list(row.values()) for row in keys]).decode(),),
         ),
         ("DELETE FROM install WHERE id = {} AND project_id = {}", (install, project)),
+        (SAY_WORDS_CHANGED, ()),  # whoever has just seen the install must not take it for known
     )
 
 

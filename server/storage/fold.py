@@ -155,8 +155,8 @@ def _add(sums: Sums, key: tuple[int | str, ...], measures: tuple[int, ...]) -> N
             cell[place] += measure
 
 
-def stored(event: Event, name: int, context: int, target: int | None, error: int | None) -> Stored:
-    """An event with the numbers that the dictionaries gave its words."""
+def stored(event: Event, name: int, context: int, target: int | None, error: int | None, install: int | None) -> Stored:
+    """An event with the numbers that the dictionaries gave its words. `install` is its install where that is to be folded, too."""
     return Stored(
-        event.project, name, context, target, event.install, event.occurred_at, int(event.outcome), event.duration_us, event.picked, error
+        event.project, name, context, target, install, event.occurred_at, int(event.outcome), event.duration_us, event.picked, error
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dicti
 from server.storage.fold import Folded, Seen, Stored, fold, stored
 from server.storage.occupancy import Occupancy
 from server.storage.rollups import Rollup
+from server.storage.sightings import Sightings
 from server.storage.sqlite_engine import KeptSQLiteEngine, Rows, SqliteConnections
 from server.storage.sqlite_upkeep import SqliteUpkeep
 
@@ -91,7 +93,8 @@ class Commit:
         self.contexts: Dictionary[Context, int] = Dictionary()
         self.targets: Dictionary[tuple[int, str, str], tuple[int, bool]] = Dictionary()
         self.errors: Dictionary[tuple[int, str], int] = Dictionary()
-        self._dictionaries = (self.names, self.contexts, self.targets, self.errors)
+        self.sightings = Sightings()
+        self._dictionaries = (self.names, self.contexts, self.targets, self.errors, self.sightings)
         self._words_changed = 0
 
     def run(self, connection: sqlite3.Connection, batch: Batch) -> Committed:
@@ -125,6 +128,8 @@ class Commit:
         _refuse_marked(connection, batch.events, exceptions)
         events, contexts, rows = self._resolve(connection, batch.events, targets, exceptions)
         folded = fold(events, contexts)
+        for report in batch.installs:
+            self.sightings.reported(report.id)
         created = _fold_reports(connection, batch, folded)
         _write(connection, folded, rows)
         ledger = _ledger(batch, exceptions)
@@ -149,7 +154,8 @@ class Commit:
             contexts[context] = event.context
             target = targets.get(place)
             error = None if event.error_type is None else self._error(connection, event.project, event.error_type)
-            folding.append(stored(event, name, context, target, error))
+            seen = event.install is not None and error is None and self.sightings.says_nothing_new(event, context)
+            folding.append(stored(event, name, context, target, error, None if seen else event.install))
             rows.append((
                 event.id, event.project, event.install, name, context, target, event.occurred_at, int(event.outcome), event.duration_us,
                 event.session, 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
@@ -274,24 +280,22 @@ def _sums(rollup: Rollup, items: Iterable[tuple[tuple[Any, ...], Any]]) -> tuple
 
 def _refuse_marked(connection: sqlite3.Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
     """Except the events whose id was seen before, then the views that are too soon after the last one."""
-    _except_known(
-        connection, [(place, event.mark, event) for place, event in enumerate(events)], MARK_LIFETIME, Receipt.DUPLICATE, exceptions
-    )
-    _except_known(
-        connection, [(place, event.viewer, event) for place, event in enumerate(events)], VIEW_LIFETIME, Receipt.DEBOUNCED, exceptions
-    )
+    marked = [(place, event.mark, event) for place, event in enumerate(events) if event.mark is not None]
+    _except_known(connection, marked, MARK_LIFETIME, Receipt.DUPLICATE, exceptions)
+    viewed = [(place, event.viewer, event) for place, event in enumerate(events) if event.viewer is not None]
+    _except_known(connection, viewed, VIEW_LIFETIME, Receipt.DEBOUNCED, exceptions)
 
 
 def _except_known(
     connection: sqlite3.Connection,
-    candidates: list[tuple[int, int | None, Event]],
+    candidates: list[tuple[int, int, Event]],
     lifetime: int,
     receipt: Receipt,
     exceptions: dict[int, Receipt],
 ) -> None:
     first: dict[tuple[int, int], tuple[int, int]] = {}
     for place, key, event in candidates:
-        if key is None or place in exceptions:
+        if place in exceptions:
             continue
         if (event.project, key) in first:
             exceptions[place] = receipt
@@ -346,20 +350,24 @@ def _trim_rejected(connection: sqlite3.Connection, batch: Batch) -> None:
         )
 
 
-_REFUSED_BY_STORE = {Receipt.UNKNOWN_TARGET: "unknown_target", Receipt.TOO_MANY_TARGETS: "too_many_targets"}
+_ENTRIES = {
+    None: (LedgerEntry.STORED, ""),
+    Receipt.DUPLICATE: (LedgerEntry.DUPLICATE, "same_id"),
+    Receipt.DEBOUNCED: (LedgerEntry.DUPLICATE, "debounced"),
+    Receipt.UNKNOWN_TARGET: (LedgerEntry.REJECTED, "unknown_target"),
+    Receipt.TOO_MANY_TARGETS: (LedgerEntry.REJECTED, "too_many_targets"),
+}
 
 
 def _ledger(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, int, str, str], int]:
     """What this commit adds to the ledger: what was refused before it, and what became of its own events."""
     ledger = dict(batch.ledger)
-    for place, event in enumerate(batch.events):
-        receipt = exceptions.get(place, Receipt.STORED)
-        if receipt is Receipt.STORED:
-            entry, reason = LedgerEntry.STORED, ""
-        elif receipt in _REFUSED_BY_STORE:
-            entry, reason = LedgerEntry.REJECTED, _REFUSED_BY_STORE[receipt]
-        else:
-            entry, reason = LedgerEntry.DUPLICATE, "debounced" if receipt is Receipt.DEBOUNCED else "same_id"
-        key = (event.project, received_at(event.id) // DAY, entry.value, reason)
-        ledger[key] = ledger.get(key, 0) + 1
+    became = Counter(
+        (event.project, received_at(event.id) // DAY, exceptions.get(place) if exceptions else None)
+        for place, event in enumerate(batch.events)
+    )
+    for (project, day, receipt), events in became.items():
+        entry, reason = _ENTRIES[receipt]
+        key = (project, day, entry.value, reason)
+        ledger[key] = ledger.get(key, 0) + events
     return ledger

@@ -1,0 +1,51 @@
+"""Which installs were seen just now, so that an event of theirs says nothing new.
+
+An event says of its install when it was last seen and where it runs, and that it was active on that day. Tools send several events in a
+row: most of them say what the store already knows, and each would write to three places that are far apart in the file. So the rows of an
+install and of its day follow the first of such events at once and the others not at all; `last_seen` may be `FRESH` behind, no more, and
+nothing that is counted ever is.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from server.event import DAY, MINUTE, Event
+from server.storage.dictionaries import Dictionary
+
+FRESH = 5 * MINUTE
+
+
+class Sighting(NamedTuple):
+    """The newest event that an install's rows tell of: its context's number, and when it occurred (epoch ms)."""
+
+    context: int
+    at: int
+
+
+_NONE = Sighting(0, 0)  # the rows tell of something else
+
+
+class Sightings(Dictionary[int, Sighting]):
+    """The installs that were seen lately, by their hash; bounded, and only what has been committed."""
+
+    def says_nothing_new(self, event: Event, context: int) -> bool:
+        """Whether an install's rows stay as they are with this event; if not, the event is taken for what they will tell."""
+        install, at = event.install, event.occurred_at
+        assert install is not None
+        seen = self.get(install)
+        if seen is None:
+            self.add(install, Sighting(context, at))
+        elif seen.context == context:
+            if seen.at <= at < seen.at + FRESH and seen.at // DAY == at // DAY:
+                return True
+            if at > seen.at:
+                self.add(install, Sighting(context, at))
+        else:
+            # An older event of another context leaves rows that tell a bit of both.
+            self.add(install, Sighting(context, at) if at >= seen.at else _NONE)
+        return False
+
+    def reported(self, install: int) -> None:
+        """Something else than an event changes the install's row."""
+        self.add(install, _NONE)
