@@ -76,8 +76,8 @@ def session_cookie(headers: Mapping[bytes, bytes]) -> str | None:
 def same_site(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request comes from a page of this server, or from no page at all."""
     fetched = headers.get(b"sec-fetch-site")
-    if fetched is not None and fetched not in (b"same-origin", b"none"):
-        return False
+    if fetched is not None:  # which no page can forge; beside it an origin may be hidden by the page's policy on referrers
+        return fetched in (b"same-origin", b"none")
     origin = headers.get(b"origin")
     return origin is None or origin.partition(b"://")[2] == headers.get(b"host", b"")
 

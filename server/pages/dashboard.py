@@ -20,7 +20,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors "
 )
-_SECURE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin"}
+_SECURE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin"}
 ALONE = {**_SECURE, "Content-Security-Policy": f"{_POLICY}'none'", "X-Frame-Options": "DENY"}
 FRAMED = {**_SECURE, "Content-Security-Policy": f"{_POLICY}*"}  # for the charts that other sites may show
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}

@@ -1,7 +1,7 @@
 import { Suspense, lazy } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { Redirect, Route, Switch } from "wouter-preact";
-import { useAsk } from "./api/use.ts";
+import { Refused, useAsk } from "./api/use.ts";
 import { Embed } from "./pages/embed.tsx";
 import { Home } from "./pages/home.tsx";
 import { Overview } from "./pages/overview.tsx";
@@ -37,6 +37,7 @@ export function App() {
 /** Everything that begins with knowing who looks. */
 function Known() {
   const answer = useAsk("Projects", {});
+  if (answer.error instanceof Refused && answer.error.code === "UNAUTHENTICATED") return <SignedOut />;
   return (
     <Answered answer={answer} height={400}>
       {({ me, projects }) => {

@@ -29,8 +29,8 @@ export function Toolbar() {
         <ul class="chips" aria-label="Filters">
           {chips.map(([name, value]) => (
             <li key={name}>
-              <button type="button" class="chip" onClick={() => view.pick(name, null)} aria-label={`Without ${FILTERS[name]} ${value}`}>
-                {FILTERS[name]}: <b>{name === "target" ? value.slice(value.indexOf(":") + 1) : value}</b> <Icon name="close" size={13} />
+              <button type="button" class="chip" onClick={() => view.pick(name, null)}>
+                {FILTERS[name]}: <b>{name === "target" ? value.slice(value.indexOf(":") + 1) : value}</b> <span class="sr">: leave out</span> <Icon name="close" size={13} />
               </button>
             </li>
           ))}

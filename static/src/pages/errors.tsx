@@ -4,17 +4,15 @@ import { useAsk } from "../api/use.ts";
 import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
 import { Answered, Nothing } from "../ui/states.tsx";
-import { useAccount } from "../view/account.ts";
 import { ago, count, duration, moment, percent, words } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
-type Group = Data<"ErrorGroups">["project"]["errors"]["groups"][number];
+type Group = Data<"Errors">["project"]["errors"]["groups"][number];
 
 /** What goes wrong: by type, in which versions, for how many; and the last failures as they came. */
 export default function Errors({ project }: { project: string }) {
   const { span, filter } = useView();
-  const { reads } = useAccount();
-  const answer = useAsk("ErrorGroups", { slug: project, period: span.period, filter, first: 50, samples: reads });
+  const answer = useAsk("Errors", { slug: project, period: span.period, filter, first: 50 });
   const [shown, setShown] = useState<string | null>(null);
   return (
     <Answered answer={answer} height={500}>
@@ -23,7 +21,7 @@ export default function Errors({ project }: { project: string }) {
           columns: ["type", "events", "installs", "people", "first seen", "last seen"],
           rows: errors.groups.map(({ type, events, installs, firstSeen, lastSeen }) => [type, events, installs.all, installs.people, firstSeen, lastSeen]),
         });
-        const samples = (failures ?? []).filter(({ errorType }) => shown === null || errorType === shown);
+        const samples = failures.filter(({ errorType }) => shown === null || errorType === shown);
         return (
           <div class="stack">
             <Card
@@ -36,15 +34,13 @@ export default function Errors({ project }: { project: string }) {
               {errors.groups.length === 0 ? (
                 <Nothing>Nothing failed with an error in this period.</Nothing>
               ) : (
-                <Groups groups={errors.groups} shown={shown} show={reads ? setShown : null} />
+                <Groups groups={errors.groups} shown={shown} show={setShown} />
               )}
               {errors.types > errors.groups.length && <p class="others">and {count(errors.types - errors.groups.length)} more types</p>}
             </Card>
-            {reads && (
-              <Card title={shown === null ? "Last failures" : `Last failures with ${shown}`} note="as far as raw events are kept" wide>
-                {samples.length === 0 ? <Nothing>None is kept of this period.</Nothing> : <Samples of={samples} />}
-              </Card>
-            )}
+            <Card title={shown === null ? "Last failures" : `Last failures with ${shown}`} note="as far as raw events are kept" wide>
+              {samples.length === 0 ? <Nothing>None is kept of this period.</Nothing> : <Samples of={samples} />}
+            </Card>
           </div>
         );
       }}
@@ -52,7 +48,7 @@ export default function Errors({ project }: { project: string }) {
   );
 }
 
-function Groups({ groups, shown, show }: { groups: Group[]; shown: string | null; show: ((type: string | null) => void) | null }) {
+function Groups({ groups, shown, show }: { groups: Group[]; shown: string | null; show: (type: string | null) => void }) {
   const { pick } = useView();
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Errors by type">
@@ -79,13 +75,9 @@ function Groups({ groups, shown, show }: { groups: Group[]; shown: string | null
           {groups.map(({ type, events, share, installs, firstSeen, lastSeen, versions, names }) => (
             <tr key={type} class={shown === type ? "picked" : ""}>
               <td>
-                {show ? (
-                  <button type="button" class="pick" aria-pressed={shown === type} onClick={() => show(shown === type ? null : type)}>
-                    {type}
-                  </button>
-                ) : (
-                  <b>{type}</b>
-                )}
+                <button type="button" class="pick" aria-pressed={shown === type} onClick={() => show(shown === type ? null : type)}>
+                  {type}
+                </button>
               </td>
               <td class="figure">{count(events)}</td>
               <td class="figure">{percent(share)}</td>
@@ -108,7 +100,7 @@ function Groups({ groups, shown, show }: { groups: Group[]; shown: string | null
   );
 }
 
-function Samples({ of }: { of: NonNullable<Data<"ErrorGroups">["project"]["failures"]> }) {
+function Samples({ of }: { of: Data<"Errors">["project"]["failures"] }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Failures">
       <table>

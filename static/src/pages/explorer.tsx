@@ -27,11 +27,11 @@ query Hello($slug: String!) {
 const KEPT = "footfall.explorer";
 
 const COLORS = HighlightStyle.define([
-  { tag: [tags.keyword, tags.definitionKeyword], color: "var(--c4)" },
+  { tag: [tags.keyword, tags.definitionKeyword], color: "var(--code-word)" },
   { tag: [tags.propertyName, tags.atom], color: "var(--accent)" },
   { tag: [tags.string], color: "var(--good)" },
-  { tag: [tags.number, tags.bool, tags.null], color: "var(--c3)" },
-  { tag: [tags.variableName, tags.typeName], color: "var(--c7)" },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--code-number)" },
+  { tag: [tags.variableName, tags.typeName], color: "var(--code-type)" },
   { tag: tags.comment, color: "var(--soft)" },
 ]);
 const THEME = EditorView.theme({

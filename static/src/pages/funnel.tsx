@@ -33,8 +33,8 @@ export default function Funnel({ project }: { project: string }) {
     <>
       <div class="choose">
         {steps.map((step, place) => (
-          <button type="button" class="chip" key={`${step} ${place}`} onClick={() => choose(steps.filter((_, other) => other !== place))} aria-label={`Without step ${step}`}>
-            {place + 1}. <b>{step}</b> <Icon name="close" size={13} />
+          <button type="button" class="chip" key={`${step} ${place}`} onClick={() => choose(steps.filter((_, other) => other !== place))}>
+            {place + 1}. <b>{step}</b> <span class="sr">: leave out</span> <Icon name="close" size={13} />
           </button>
         ))}
         {steps.length < MOST && (

@@ -136,6 +136,6 @@ function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["r
 }
 
 const shade = (share: number) => ({
-  background: `color-mix(in srgb, var(--accent) ${Math.round(6 + 84 * share)}%, var(--raised))`,
-  color: share > 0.5 ? "var(--paper)" : "var(--ink)",
+  // Never so strong that the figure on it could not be read.
+  background: `color-mix(in srgb, var(--accent) ${Math.round(3 + 39 * share)}%, var(--raised))`,
 });

@@ -62,7 +62,7 @@ function Figures({ page, project }: { page: Page; project: string }) {
         <Values title="Events" of={page.names} by="name" people={people} />
         {page.targets && <Values title="Tools and targets" of={page.targets} by="target" people={people} />}
         <Values title="Who runs it" of={page.environments} by="env" people={people} />
-        <Recent errors={page.errors} project={project} />
+        {page.errors && <Recent errors={page.errors} project={project} />}
       </div>
     </>
   );
@@ -159,7 +159,7 @@ function Values({ title, of, by, people }: { title: string; of: Page["os"]; by: 
   );
 }
 
-function Recent({ errors, project }: { errors: Page["errors"]; project: string }) {
+function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; project: string }) {
   const search = useSearch();
   return (
     <Card title="Errors" note={`${count(errors.events)} of ${count(errors.types)} types`}>

@@ -28,9 +28,9 @@ export type PageName = "overview" | "installs" | "usage" | "funnel" | "errors" |
 export const PAGES: Record<PageName, { title: string; icon: IconName; open?: boolean; timed?: boolean }> = {
   overview: { title: "Overview", icon: "overview", open: true, timed: true },
   installs: { title: "Installs", icon: "installs", open: true, timed: true },
-  usage: { title: "Usage", icon: "usage", open: true, timed: true },
+  usage: { title: "Usage", icon: "usage", timed: true },
   funnel: { title: "Funnel", icon: "funnel", timed: true },
-  errors: { title: "Errors", icon: "errors", open: true, timed: true },
+  errors: { title: "Errors", icon: "errors", timed: true },
   downloads: { title: "Downloads", icon: "downloads", timed: true },
   live: { title: "Live", icon: "live" },
   health: { title: "Health", icon: "health", timed: true },

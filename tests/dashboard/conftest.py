@@ -1,0 +1,119 @@
+"""A real browser before a real server with a demo in it. One of each for all tests of this folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from server.settings import bundled
+
+TOKEN = "ff_the-admin-token-of-the-dashboards-tests"
+OPERATIONS = bundled("graphql") / "operations"
+PAGES = ("", "/installs", "/usage", "/funnel?step=init&step=build&step=deploy", "/errors", "/downloads", "/live", "/health", "/settings")
+
+
+class Site:
+    """The server, and what it answers."""
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self.url: str = server.url
+        self.client = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+
+    def ask(self, operation: str, **variables: Any) -> Any:
+        """The data of a documented operation, asked over HTTP as a script would."""
+        body = {"query": (OPERATIONS / f"{operation}.graphql").read_text(), "variables": variables}
+        document = self.client.post("/graphql", json=body).json()
+        assert "errors" not in document, document
+        return document["data"]
+
+    def post(self, project: str, **event: Any) -> None:
+        answer = self.client.post(f"/p/{project}/v1/events", json={"installation_id": "somebody", **event}, headers={"Authorization": ""})
+        assert answer.status_code == 202, answer.text
+
+
+@pytest.fixture(scope="session")
+def site(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    server = server_class(
+        tmp_path_factory.mktemp("dashboard"),
+        {"FOOTFALL_ADMIN_TOKEN": TOKEN, "FOOTFALL_RATE_LIMIT": "off", "FOOTFALL_EVENT_LIMIT": "off"},
+    )
+    assert server.footfall("demo", "--events", "6000").returncode == 0
+    server.start()
+    made = Site(server)
+    yield made
+    made.client.close()
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert chromium, "the tests of the dashboard want Debian's chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield opened
+        opened.close()
+
+
+class Tab:
+    """A page of the browser that takes note of what must not be: complaints, errors, requests to anybody else."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.url = url
+        self.complaints: list[str] = []
+        self.page.on("console", lambda message: self._complain(message.type in ("error", "warning"), message.text))
+        self.page.on("pageerror", lambda error: self._complain(True, str(error)))
+        self.page.on("request", lambda request: self._complain(not request.url.startswith((url, "data:", "blob:")), request.url))
+
+    def _complain(self, wrong: bool, what: str) -> None:
+        if wrong:
+            self.complaints.append(what)
+
+    def open(self, path: str) -> Page:
+        """Go to a path and wait until all that it asks for is there."""
+        self.page.goto(self.url + path)
+        self.settled()
+        return self.page
+
+    def settled(self) -> None:
+        self.page.wait_for_load_state("networkidle")
+        expect(self.page.locator(".skeleton, .stale")).to_have_count(0)
+
+
+@pytest.fixture(scope="session")
+def session(site: Site, browser: Browser) -> Any:
+    """What a browser keeps of having logged in: once for all, for logging in has its limits."""
+    context = browser.new_context()
+    answer = context.request.post(f"{site.url}/login", form={"token": TOKEN, "next": "/"}, max_redirects=0)
+    assert answer.status == 303
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def visit(site: Site, browser: Browser, session: Any) -> Iterator[Callable[..., Tab]]:
+    """Opens a tab, logged in or not. No tab may have complained when the test is over."""
+    contexts: list[BrowserContext] = []
+    tabs: list[Tab] = []
+
+    def open_tab(*, known: bool = True, width: int = 1360, height: int = 900, **options: Any) -> Tab:
+        if known:
+            options["storage_state"] = session
+        context = browser.new_context(viewport={"width": width, "height": height}, locale="en-US", timezone_id="UTC", **options)
+        contexts.append(context)
+        tabs.append(Tab(context, site.url))
+        return tabs[-1]
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert [complaint for tab in tabs for complaint in tab.complaints] == []

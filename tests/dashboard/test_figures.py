@@ -1,0 +1,145 @@
+"""What the pages say is what the server answers, whatever is picked; and what is picked is in the address."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("dashboard")
+
+MONTH = {"last": 30}
+
+
+def spaced(value: float) -> str:
+    return f"{round(value):,}"
+
+
+def figure(page: Any, label: str) -> str:
+    return str(page.locator(".figure-card", has=page.get_by_role("heading", name=label, exact=True)).locator(".big").inner_text())
+
+
+def overview(site: Any, period: dict[str, Any], **wanted: Any) -> Any:
+    return site.ask("Overview", slug="demo", period=period, filter=wanted or None, step="DAY")["project"]["overview"]
+
+
+def agree(page: Any, told: Any, *, who: str = "all") -> None:
+    assert figure(page, "Events") == spaced(told["events"]["value"])
+    assert figure(page, "Active installs") == spaced(told["active"][who]["value"])
+    assert figure(page, "Installs known") == spaced(told["installs"][who]["value"])
+    assert figure(page, "Success rate") == f"{told['successRate']['value'] * 100:.1f}".removesuffix(".0") + "%"
+
+
+def test_the_overview_says_what_the_server_answers(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    agree(tab.open("/d/demo"), overview(site, MONTH))
+    agree(tab.open("/d/demo?range=7d"), overview(site, {"last": 7}))
+    agree(tab.open("/d/demo?who=people"), overview(site, MONTH, audience="PEOPLE"), who="people")
+    today = datetime.now(UTC).date()
+    first, last = today - timedelta(days=12), today - timedelta(days=5)
+    days = {"from": f"{first}T00:00:00Z", "to": f"{last + timedelta(days=1)}T00:00:00Z"}
+    agree(tab.open(f"/d/demo?range=custom&from={first}&to={last}"), overview(site, days))
+
+
+def test_a_click_on_a_bar_filters_and_back_goes_back(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo")
+    everything = figure(page, "Events")
+    page.get_by_role("button", name=re.compile("^linux")).click()
+    page.wait_for_url("**/d/demo?os=linux")
+    tab.settled()
+    agree(page, overview(site, MONTH, os="linux"))
+    page.get_by_role("button", name="7 days").click()
+    page.wait_for_url("**range=7d")
+    tab.settled()
+    agree(page, overview(site, {"last": 7}, os="linux"))
+    page.get_by_role("link", name="Usage", exact=True).click()  # which keeps what was picked
+    page.wait_for_url("**/usage?os=linux&range=7d")
+    for _ in range(2):
+        page.go_back()
+    page.wait_for_url("**/d/demo?os=linux")
+    page.get_by_role("button", name=re.compile("^OS: linux")).click()
+    page.wait_for_url(re.compile("/d/demo$"))
+    tab.settled()
+    assert figure(page, "Events") == everything
+
+
+def cells(page: Any, region: str, row: str) -> list[str]:
+    found = page.get_by_role("region", name=region).get_by_role("row", name=re.compile(f"^{re.escape(row)}"))
+    return [text.strip() for text in found.first.locator("td").all_inner_texts()]
+
+
+def test_usage_errors_and_health_say_what_the_server_answers(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/usage")
+    told = site.ask("Usage", slug="demo", period=MONTH)["project"]["names"]["rows"]
+    build = next(row for row in told if row["value"] == "build")
+    assert cells(page, "Commands and other events", "build")[1] == spaced(build["events"])
+
+    page = tab.open("/d/demo/errors")
+    groups = site.ask("Errors", slug="demo", period=MONTH)["project"]["errors"]["groups"]
+    for group in groups[:3]:
+        shown = cells(page, "Errors by type", group["type"])
+        assert (shown[1], shown[3]) == (spaced(group["events"]), spaced(group["installs"]["all"]))
+
+    page = tab.open("/d/demo/health")
+    ledger = site.ask("Ledger", slug="demo", period=MONTH)["project"]["ledger"]
+    for label, name in (("Received", "received"), ("Stored", "stored"), ("Duplicates", "duplicates"), ("Rejected", "rejected")):
+        assert figure(page, label) == spaced(sum(ledger[name]))
+
+
+def test_cohorts_funnel_and_targets_say_what_the_server_answers(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/installs")
+    cohort = next(each for each in site.ask("Retention", slug="demo", period=MONTH)["project"]["retention"] if each["size"]["all"])
+    start = datetime.fromisoformat(cohort["start"])
+    shown = cells(page, "Weeks", f"{start:%b} {start.day}")
+    assert shown[0] == spaced(cohort["size"]["all"])
+    assert shown[1] == "100%"
+
+    page = tab.open("/d/demo/funnel?step=init&step=deploy&within=720")
+    steps = site.ask("Funnel", slug="demo", names=["init", "deploy"], withinHours=720, period=MONTH)["project"]["funnel"]
+    said = page.locator(".step").all_inner_texts()
+    assert [spaced(step["installs"]["all"]) in text for step, text in zip(steps, said, strict=True)] == [True, True]
+
+    page = tab.open("/d/demo/downloads?type=pack")
+    packs = site.ask("Targets", slug="demo", period=MONTH, filter={"targetType": "pack"}, first=25)["project"]["targets"]
+    bars = page.get_by_role("region", name="In this period").locator(".bars li")
+    assert bars.count() == len(packs)
+    for pack, text in zip(packs, bars.all_inner_texts(), strict=True):
+        assert pack["id"] in text
+        assert text.endswith(spaced(pack["events"]))
+
+
+def test_a_chart_can_be_saved_and_read_as_a_table(site: Any, visit: Callable[..., Any], tmp_path: Path) -> None:
+    page = visit().open("/d/demo")
+    card = page.get_by_role("region", name="Versions")
+    versions = site.ask("Breakdown", slug="demo", by="VERSION", period=MONTH, first=8)["project"]["breakdown"]["rows"]
+    told = {row["value"]: row["installs"]["all"] for row in versions if row["value"]}
+
+    def saved(what: str) -> bytes:
+        card.get_by_label("Save or read Versions").click()
+        with page.expect_download() as download:
+            card.get_by_role("button", name=what).click()
+        download.value.save_as(tmp_path / what)
+        return (tmp_path / what).read_bytes()
+
+    rows = list(csv.reader(io.StringIO(saved("Save as CSV").decode(), newline="")))
+    assert {row[0]: int(row[1]) for row in rows[1:]} == told
+    assert saved("Save as PNG").startswith(b"\x89PNG")
+    card.get_by_label("Save or read Versions").click()
+    card.get_by_role("button", name="Show as table").click()
+    assert card.get_by_role("row").count() == len(told) + 1
+
+    main = page.get_by_role("region", name="Active installs")
+    main.get_by_label("Save or read Active installs").click()
+    with page.expect_download() as download:
+        main.get_by_role("button", name="Save as PNG").click()
+    download.value.save_as(tmp_path / "main.png")
+    assert (tmp_path / "main.png").stat().st_size > 5_000

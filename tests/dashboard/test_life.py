@@ -1,0 +1,146 @@
+"""Somebody uses it: logs in, sees the first event arrive, watches, changes settings, shows it to others."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.dashboard.conftest import TOKEN
+
+pytestmark = pytest.mark.xdist_group("dashboard")
+
+HOSTILE = '<img src=x onerror="document.title=1"><script>alert(1)</script>'
+
+
+def test_logging_in_and_out(visit: Callable[..., Any]) -> None:
+    tab = visit(known=False)
+    page = tab.open("/d/demo")
+    page.get_by_label("Token or key").fill(TOKEN)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/d/demo")
+    tab.settled()
+    assert page.locator("h1").inner_text() == "Overview"
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url("**/login")
+    assert tab.open("/d/demo").get_by_role("heading", name="Footfall is running").is_visible()
+
+
+def test_a_new_project_shows_how_to_send_and_turns_into_charts_by_itself(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "fresh").returncode == 0
+    page = visit().open("/d/fresh")
+    assert "/p/fresh/v1/events" in page.get_by_label("A command that sends an event").inner_text()
+    site.post("fresh", name="first", version="1.0.0", os="linux")
+    page.get_by_role("heading", name="Active installs").first.wait_for()
+    assert page.get_by_role("button", name=re.compile("^1.0.0")).is_visible()
+
+
+def test_an_event_is_on_the_live_page_within_a_second_and_pausing_holds_it_back(site: Any, visit: Callable[..., Any]) -> None:
+    page = visit().open("/d/demo/live")
+    page.get_by_text("Listening").wait_for()
+    began = time.monotonic()
+    site.post("demo", name="seen-live")
+    page.get_by_role("cell", name="seen-live").wait_for()
+    assert time.monotonic() - began < 5  # a second on a machine that has nothing else to do
+    page.get_by_role("button", name="Pause").click()
+    site.post("demo", name="held-back")
+    page.get_by_text("2 since this page was opened").wait_for()
+    assert page.get_by_role("cell", name="held-back").count() == 0
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("cell", name="held-back").wait_for()
+
+
+def test_hostile_values_are_shown_as_text(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "hostile").returncode == 0
+    tab = visit()
+    live = tab.open("/d/hostile/live")
+    live.get_by_text("Listening").wait_for()
+    site.post(
+        "hostile",
+        name=HOSTILE[:60],
+        version=HOSTILE,
+        os="linux",
+        properties={"x": HOSTILE},
+        outcome="failure",
+        error={"type": HOSTILE, "message": HOSTILE},
+    )
+    live.get_by_text("<script>alert(1)</script>").first.wait_for()
+    for path in ("", "/errors", "/usage", "/installs", "/health"):
+        page = tab.open(f"/d/hostile{path}")
+        assert page.locator("#app img[src=x], #app script").count() == 0
+        assert page.title() != "1"
+
+
+def test_settings_are_changed_and_a_key_is_shown_once(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "changed").returncode == 0
+    tab = visit()
+    page = tab.open("/d/changed/settings")
+    page.get_by_label("Name", exact=True).first.fill("Another name")
+    page.get_by_label("Requests of one address").fill("often")
+    page.get_by_role("button", name="Save").first.click()
+    page.get_by_role("alert").wait_for()  # beside the field that is wrong
+    page.get_by_label("Requests of one address").fill("30/minute")
+    page.get_by_role("button", name="Save").first.click()
+    page.get_by_text("Saved").wait_for()
+    settings = site.ask("ProjectSettings", slug="changed")["project"]["settings"]
+    assert (settings["name"], settings["rateLimit"]) == ("Another name", "30 per 1 minute")
+
+    page.get_by_placeholder("What is it for?").fill("a script")
+    page.get_by_role("button", name="Make").first.click()
+    secret = page.get_by_label("The new key").inner_text()
+    assert secret.startswith("ff_")
+    assert "a script" in {key["name"] for key in site.ask("ProjectSettings", slug="changed")["project"]["keys"]}
+    assert secret not in tab.open("/d/changed/settings").content()
+
+
+def test_an_install_is_erased_after_a_question(site: Any, visit: Callable[..., Any]) -> None:
+    site.post("demo", name="run", installation_id="to-be-erased-here")
+    page = visit().open("/d/demo/settings")
+    page.get_by_label("The id that the install sends").fill("to-be-erased-here")
+    page.get_by_role("button", name="Erase").click()
+    page.get_by_role("dialog").get_by_role("button", name="Erase").click()
+    page.get_by_text("Erased: 1 events").wait_for()
+
+
+def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "open").returncode == 0
+    for number in range(3):
+        site.post("open", name="run", installation_id=f"install-{number}", os="linux", version="2.0.0")
+    tab = visit(known=False)
+    assert tab.open("/d/open").get_by_role("heading", name="Footfall is running").is_visible()
+    site.ask("UpdateProject", slug="open", changes={"public": ["dashboard"]})
+    page = tab.open("/d/open")
+    assert page.get_by_role("button", name=re.compile("^linux")).is_visible()
+    shown = page.get_by_role("navigation", name="Pages").get_by_role("listitem").all_inner_texts()
+    assert {text.strip() for text in shown} == {"Overview", "Installs"}
+    assert tab.open("/d/open/installs").get_by_text("wants a login").count() == 0
+    frame = tab.open("/embed/open/os?range=7d")
+    assert frame.get_by_text("linux").is_visible()
+    site.ask("UpdateProject", slug="open", changes={"public": ["counters"]})
+
+
+def test_the_theme_is_chosen_and_stays(visit: Callable[..., Any]) -> None:
+    tab = visit(color_scheme="light")
+    page = tab.open("/d/demo")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_role("button", name="Use dark colours").click()
+    dark = page.evaluate(ground)
+    assert dark != light
+    assert tab.open("/d/demo/usage").evaluate(ground) == dark
+
+
+def test_a_server_that_is_gone_is_said_and_the_figures_stay(visit: Callable[..., Any], site: Any) -> None:
+    tab = visit()
+    page = tab.open("/d/demo")
+    page.route("**/graphql", lambda route: route.abort())
+    page.get_by_role("button", name="7 days").click()
+    page.get_by_role("button", name="Try again").first.wait_for()
+    page.unroute("**/graphql")
+    page.get_by_role("button", name="Try again").first.click()
+    tab.settled()
+    assert page.get_by_role("heading", name="Active installs").first.is_visible()
+    tab.complaints = [each for each in tab.complaints if "ERR_FAILED" not in each]

@@ -1,0 +1,96 @@
+"""Every page: whole, quiet, usable by keyboard and screen reader, at every width, and it asks nobody else for anything."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from server.settings import bundled
+from tests.dashboard.conftest import PAGES
+
+pytestmark = pytest.mark.xdist_group("dashboard")
+
+AXE = bundled("static") / "node_modules" / "axe-core" / "axe.min.js"
+FIRST_PAGE = 200 * 1024  # bytes
+LOOKS = [("light", 1360), ("dark", 1360), ("light", 390)]
+
+
+def serious(page: Any) -> list[str]:
+    """What axe finds that would keep somebody out."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")]
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_every_page_is_whole_and_can_be_used_by_everybody(visit: Callable[..., Any], scheme: str, width: int) -> None:
+    tab = visit(color_scheme=scheme, width=width)
+    wrong = {}
+    for path in (*(f"/d/demo{page}" for page in PAGES), "/", "/graphql", "/d/default"):
+        page = tab.open(path)
+        assert page.locator("h1").count() == 1, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        if found := serious(page):
+            wrong[path] = found
+    assert wrong == {}
+
+
+def test_the_signed_out_page_too(visit: Callable[..., Any]) -> None:
+    page = visit(known=False).open("/")
+    expect(page).to_have_title("Log in to Footfall")
+    assert serious(page) == []
+
+
+def test_the_first_page_is_small(site: Any) -> None:
+    page = site.client.get("/").text
+    names = [part.split('"')[0] for part in page.split('"/')[1:] if part.startswith(("assets/", "theme.js"))]
+    assert len(names) > 2
+    sent = [site.client.get(f"/{name}", headers={"Accept-Encoding": "gzip"}) for name in names]
+    assert {answer.status_code for answer in sent} == {200}
+    assert sum(len(gzip.compress(answer.content)) for answer in sent) < FIRST_PAGE
+
+
+def test_files_are_compressed_and_kept_by_browsers_as_long_as_they_are_true(site: Any) -> None:
+    page = site.client.get("/", headers={"Accept-Encoding": "br;q=0, gzip"})
+    assert page.headers["content-encoding"] == "gzip"
+    assert page.headers["cache-control"] == "no-cache"
+    known = {"If-None-Match": page.headers["etag"], "Accept-Encoding": "gzip"}
+    assert site.client.get("/", headers=known).status_code == 304
+    name = next(part.split('"')[0] for part in page.text.split('src="/')[1:] if part.startswith("assets/"))
+    assert "immutable" in site.client.get(f"/{name}").headers["cache-control"]
+    assert site.client.get("/assets/../../pyproject.toml").status_code == 404
+    assert site.client.get("/assets/nothing.js").status_code == 404
+
+
+def test_its_policy_allows_nothing_from_elsewhere_and_frames_only_of_single_charts(site: Any) -> None:
+    policy = site.client.get("/d/demo").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "frame-ancestors *" in site.client.get("/embed/demo/active").headers["content-security-policy"]
+
+
+def test_the_explorer_is_for_browsers_and_get_asks_nothing(site: Any) -> None:
+    assert site.client.get("/graphql", headers={"Accept": "application/json"}).status_code == 405
+    assert "<title>Footfall</title>" in site.client.get("/graphql?query={me{label}}", headers={"Accept": "text/html"}).text
+
+
+def test_a_page_that_is_not_there_says_so(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    assert tab.open("/d/demo/nonsense").locator("h1").inner_text() == "There is nothing here"
+    assert tab.open("/d/nobody").locator("h1").inner_text() == "There is nothing here"
+
+
+def test_the_explorer_asks_and_completes(visit: Callable[..., Any]) -> None:
+    page = visit().open("/graphql")
+    page.get_by_role("button", name="Run").click()
+    page.get_by_label("Answer").get_by_text('"label"').wait_for()
+    page.get_by_label("Operation").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("\nquery Other { serv")
+    page.keyboard.press("Control+Space")
+    page.get_by_role("option", name="server").first.wait_for()
