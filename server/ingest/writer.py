@@ -24,6 +24,8 @@ from server.storage.projects import LiveProject
 log = logs.get(__name__)
 
 FLUSH_AFTER = 1.0  # seconds that refusals may wait where nothing else commits
+CROWD_SECONDS = 0.005  # after an answer, for which a commit waits for the same clients where several send at once ...
+CROWD_STEP = 0.001  # ... as long as in each such time somebody comes
 REJECTED_A_COMMIT = 50
 REFUSED_ADDRESSES_A_COMMIT = 200
 # Store errors that pass: the disk is full, the file is locked, the server is restarting. Nothing is wrong with the batch.
@@ -116,6 +118,9 @@ class Writer:
         self._flush: asyncio.TimerHandle | None = None
         self._committing = 0
         self._closed = False
+        self._crowd = 0  # requests that were answered by the last commit, or waited for the next one then
+        self._answered_at = float("-inf")
+        self._complete: asyncio.Future[None] | None = None  # while the crowd is waited for
 
     @property
     def closed(self) -> bool:
@@ -149,6 +154,8 @@ class Writer:
         gathering.take(events, installs, told)
         if self._running is None:
             self._start()
+        elif self._complete is not None and len(gathering.pieces) >= self._crowd:
+            self._wait_no_more()
 
     def tally(self, project: LiveProject | None, entry: LedgerEntry, reason: str, events: int, at: int, address: int | None = None) -> None:
         """Note what was not taken in the ledger, and whose address (hashed) was limited. Written with the next commit."""
@@ -175,6 +182,7 @@ class Writer:
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None
+        self._wait_no_more()
         self._start()
         while self._running is not None:
             await self._running
@@ -194,9 +202,11 @@ class Writer:
     async def _run(self) -> None:
         try:
             while self._next.batch:
+                await self._wait_for_the_crowd()
                 gathering, self._next = self._next, _Gathering()
                 self._committing = len(gathering.batch.events)
                 await self._commit(gathering)
+                self._crowd, self._answered_at = len(gathering.pieces) + len(self._next.pieces), self._loop.time()
                 if not self._next.batch.events and not self._closed and self._next.batch:
                     self._committing = 0
                     break  # only refusals are left: they may wait
@@ -205,6 +215,26 @@ class Writer:
             self._running = None
             if self._next.batch:
                 self._flush_soon()
+
+    async def _wait_for_the_crowd(self) -> None:
+        """Give those who were just answered a moment to come again.
+
+        Clients that send one event after the other mostly do, and one commit for all of them costs less than two for half of them each.
+        """
+        here, until = 0, self._answered_at + CROWD_SECONDS
+        while here < len(self._next.pieces) < self._crowd and self._loop.time() < until and not self._closed:
+            here = len(self._next.pieces)
+            self._complete = self._loop.create_future()
+            timer = self._loop.call_later(CROWD_STEP, self._wait_no_more)
+            try:
+                await self._complete
+            finally:
+                timer.cancel()
+                self._complete = None
+
+    def _wait_no_more(self) -> None:
+        if self._complete is not None and not self._complete.done():
+            self._complete.set_result(None)
 
     async def _commit(self, gathering: _Gathering) -> None:
         started = time.perf_counter()

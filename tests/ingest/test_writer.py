@@ -10,6 +10,7 @@ import pytest
 
 from server.event import Context, Event, LedgerEntry, Receipt
 from server.event_id import EventIds
+from server.ingest import writer as writing
 from server.ingest.writer import Writer
 from server.metrics import Metrics
 from server.problems import Busy, Failed
@@ -129,3 +130,53 @@ async def test_refusals_alone_are_written_within_a_second_or_so(store: Store) ->
     assert await store.rows("SELECT * FROM ledger") == []
     await asyncio.sleep(1.2)
     assert await store.rows("SELECT address, events FROM refusal") == [{"address": 5, "events": 1}]
+
+
+async def come_again(writer: Writer, times: int) -> None:
+    for _ in range(times):
+        await writer.submit(PROJECT, events(1))
+
+
+async def test_clients_that_come_again_end_up_in_one_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "CROWD_SECONDS", 30.0)
+    monkeypatch.setattr(writing, "CROWD_STEP", 10.0)
+    writer, before = await make_writer(store), store.version
+    early = [asyncio.create_task(come_again(writer, 10)) for _ in range(10)]
+    while writer.depth < 10:
+        await asyncio.sleep(0)
+    late = [asyncio.create_task(come_again(writer, 9)) for _ in range(10)]  # arrive while the first commit runs
+    await asyncio.gather(*early, *late)
+    assert await count(store) == 190
+    assert store.version - before == 10
+
+
+async def test_whoever_comes_alone_is_not_kept_waiting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "CROWD_SECONDS", 3_600.0)
+    monkeypatch.setattr(writing, "CROWD_STEP", 3_600.0)
+    writer = await make_writer(store)
+    await asyncio.wait_for(come_again(writer, 20), timeout=60)
+    assert await count(store) == 20
+
+
+async def test_a_crowd_that_does_not_come_is_not_waited_for_when_the_server_stops(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "CROWD_SECONDS", 3_600.0)
+    monkeypatch.setattr(writing, "CROWD_STEP", 3_600.0)
+    writer = await make_writer(store)
+    await asyncio.gather(*(writer.submit(PROJECT, events(1)) for _ in range(10)))
+    last = asyncio.create_task(writer.submit(PROJECT, events(1)))
+    await asyncio.sleep(0.05)
+    assert not last.done()
+    await asyncio.wait_for(writer.close(), timeout=60)
+    assert (await last).receipts == [Receipt.STORED]
+
+
+async def test_the_news_of_a_commit_reaches_everybody_whoever_stumbles_over_it(store: Store) -> None:
+    writer, heard = await make_writer(store), list[Any]()
+
+    def stumble(_: object) -> None:
+        raise RuntimeError("a client of ours that cannot be written to")
+
+    writer.hand_in(PROJECT, events(1), (), stumble)
+    writer.hand_in(PROJECT, events(1), (), heard.append)
+    assert (await writer.submit(PROJECT, events(1))).receipts == [Receipt.STORED]
+    assert [news.receipts for news in heard] == [[Receipt.STORED]]
