@@ -76,7 +76,7 @@ def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _
             {
                 "openapi": openapi.Published(document),
                 "pages": pages.Pages(document, bundled("static") / "pages"),
-                "dashboard": Dashboard(bundled("static") / "dist"),
+                "dashboard": Dashboard(bundled("static") / "dist" if settings.dashboard else None),
             }
         ),
         logging_config=None,

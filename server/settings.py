@@ -75,6 +75,12 @@ def _positive(text: str) -> int:
     return value
 
 
+def _switch(text: str) -> bool:
+    if text.lower() not in ("on", "off"):
+        raise ValueError("is on or off")
+    return text.lower() == "on"
+
+
 def _header(text: str) -> str:
     return text.strip().lower()
 
@@ -136,6 +142,7 @@ class Settings:
     public: tuple[str, ...] = _setting(
         "FOOTFALL_PUBLIC", _public, "counters,trending,badges", "what needs no login; also stats, analytics, dashboard, or none"
     )
+    dashboard: bool = _setting("FOOTFALL_DASHBOARD", _switch, "on", "whether it serves the dashboard; off leaves a plain first page")
     log_format: str = _setting("FOOTFALL_LOG_FORMAT", _choice("auto", "json", "text"), "auto", "auto is text on a terminal, else JSON")
     log_level: str = _setting(
         "FOOTFALL_LOG_LEVEL", _choice("debug", "info", "warning", "error"), "info", "the least important lines that are written"
@@ -213,6 +220,8 @@ def describe(settings: Settings) -> list[tuple[str, str, str]]:
 def _shown(value: Any, about: Mapping[str, Any]) -> str:
     if value is None:
         return "off" if about["read"] is _limit else "-"
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if about["secret"]:
         return "(set)"
     if isinstance(value, tuple):

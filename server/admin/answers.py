@@ -123,6 +123,12 @@ class Breakdown:
     other_events: Count = said("The events that those have.")
 
 
+@strawberry.type(description="How long things took over time: parallel lists, an entry for each step.")
+class Medians:
+    starts: list[DateTime] = said("When each step begins.")
+    medians: list[Duration | None] = said("Half of the step's events took less; null where none says how long it took.")
+
+
 @strawberry.type(description="Durations that so many of 100 events stay under, within 2 %.")
 class Percentiles:
     p50: Duration | None = said("50 of 100.")

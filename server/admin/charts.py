@@ -54,6 +54,10 @@ class Charts:
     async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Series:
         return cast(Any, await overview.series(info.context.store, self.about(period, filter), step))
 
+    @strawberry.field(description="How long things took over time, by the day or longer.")
+    async def medians(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Medians:
+        return cast(Any, await timings.medians(info.context.store, self.about(period, filter), step))
+
     @strawberry.field(description="Events and installs by the values of something.")
     async def breakdown(
         self,

@@ -141,18 +141,21 @@ def activity(filter_: Filter) -> Sql:
 
 
 def durations(filter_: Filter, *, by: str = "") -> Sql:
-    """Facts about durations: name_id, environment, bucket, events. `by` may be `target_id`, then in a column `value`."""
+    """Facts about durations: day, name_id, environment, bucket, events. `by` may be `target_id`, then in a column `value`."""
     asked = conditions(filter_)
     if not by and not asked:
-        return sql("SELECT name_id, environment, NULL AS value, bucket, events FROM rollup_hour_duration WHERE ", _within_hours(filter_))
+        return sql(
+            "SELECT hour / 24 AS day, name_id, environment, NULL AS value, bucket, events FROM rollup_hour_duration WHERE ",
+            _within_hours(filter_),
+        )
     if filter_.period.whole_days and asked <= {"target"}:
         return sql(
-            "SELECT name_id, environment, target_id AS value, bucket, events FROM rollup_target_duration WHERE ",
+            "SELECT day, name_id, environment, target_id AS value, bucket, events FROM rollup_target_duration WHERE ",
             within_days(filter_),
             _of_target(filter_),
         )
     return sql(
-        f"SELECT name_id, environment, {by or 'NULL'} AS value, {duration_bucket('duration_us')} AS bucket, events FROM (",
+        f"SELECT day, name_id, environment, {by or 'NULL'} AS value, {duration_bucket('duration_us')} AS bucket, events FROM (",
         raw_events(filter_),
         ") AS raw WHERE timed = 1",
     )

@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
-from server.analytics.filters import Filter
-from server.analytics.measures import Percentiles, percentiles
-from server.analytics.sources import Sql, durations, read, sql, sums
+from server.analytics.filters import Filter, Step, starts
+from server.analytics.measures import Percentiles, percentile, percentiles
+from server.analytics.sources import Sql, durations, read, sql, step_of, sums
+from server.event import FieldError
+from server.problems import BadQuery
 from server.storage.engine import Store
 from server.storage.rollups import bucket_bounds
 
@@ -53,6 +55,27 @@ async def timings(store: Store, filter_: Filter, of: Of = Of.NAME, *, limit: int
     found = await (_by_name if of is Of.NAME else _by_target)(store, filter_)
     found.sort(key=lambda group: (-group.timed, group.target_type or "", group.label or ""))
     return Timings(total, found[:limit])
+
+
+class Medians(msgspec.Struct, frozen=True):
+    """Parallel lists: where each step begins (epoch ms), and the median duration in it in microseconds, None where nothing was timed."""
+
+    starts: list[int]
+    medians: list[float | None]
+
+
+async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Medians:
+    """The median duration over time, within 2 %, by the day or longer. Raises BadQuery for hours, and for too many steps."""
+    if step is Step.HOUR:
+        raise BadQuery(FieldError("step", "must be a day or longer"))
+    beginnings = starts(filter_.period, step)
+    facts = sql(
+        f"SELECT {step_of(step, beginnings)} AS step, bucket, SUM(events) AS events FROM (", durations(filter_), ") AS facts GROUP BY 1, 2"
+    )
+    grouped: list[list[dict[str, Any]]] = [[] for _ in beginnings]
+    for row in await read(store, facts):
+        grouped[row["step"]].append(row)
+    return Medians(beginnings, [percentile(_counted(rows), 0.5) for rows in grouped])
 
 
 async def _all(store: Store, filter_: Filter) -> Durations:

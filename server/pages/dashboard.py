@@ -38,11 +38,16 @@ class Built(NamedTuple):
 
 
 class Dashboard:
-    """The files of the build, in memory. Belongs into the application's state as `dashboard`. Without a build there is no dashboard."""
+    """The files of the build, in memory. Belongs into the application's state as `dashboard`. Without a build there is no dashboard.
 
-    def __init__(self, folder: Path) -> None:
+    `folder` is where it was built, None where it is not wanted.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
         self.files: dict[str, Built] = {}
-        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if folder is None:
+            return
+        for path in sorted(folder.rglob("*")):
             kind = _KINDS.get(path.suffix)
             if kind is not None and path.is_file():
                 self.files[path.relative_to(folder).as_posix()] = _built(path, kind)

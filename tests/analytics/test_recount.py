@@ -14,7 +14,7 @@ from server.analytics.installs import active_users, new_and_returning, retention
 from server.analytics.measures import Installs
 from server.analytics.overview import overview, series
 from server.analytics.targets import targets
-from server.analytics.timings import Durations, Of, timings
+from server.analytics.timings import Durations, Of, medians, timings
 from server.event import DAY, HOUR, PEOPLE, Environment, Outcome
 from server.event_id import to_uuid
 from server.storage.engine import Store
@@ -261,6 +261,15 @@ async def test_timings_are_within_two_percent(full: Store, filled: Filled, filte
     assert [group.timed for group in by_target.groups] == sorted(map(len, own.values()), reverse=True)[:5]
     for group in by_target.groups:
         check_durations(group, own[group.label])
+
+
+@each_filter
+async def test_medians_over_time_are_within_two_percent(full: Store, filled: Filled, filter_: Filter) -> None:
+    for step in (Step.DAY, Step.WEEK):
+        found = await medians(full, filter_, step)
+        ends = [*found.starts[1:], filter_.period.end]
+        for start, end, median in zip(found.starts, ends, found.medians, strict=True):
+            close(median, recount.quantile(recount.took([event for event in filled.matching(filter_) if start <= event.at < end]), 0.5))
 
 
 @each_filter

@@ -33,7 +33,9 @@ VOID = {"meta", "link", "img", "br", "wbr", "hr", "input"}
 @pytest.fixture(scope="module")
 def url(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server without limits that shows everything, with a project `tool` and a version announced."""
-    server = server_class(tmp_path_factory.mktemp("pages"), {"FOOTFALL_PUBLIC": "counters,trending,badges,stats,analytics"})
+    server = server_class(
+        tmp_path_factory.mktemp("pages"), {"FOOTFALL_PUBLIC": "counters,trending,badges,stats,analytics", "FOOTFALL_DASHBOARD": "off"}
+    )
     try:
         server.env["FOOTFALL_ADMIN_TOKEN"] = TOKEN
         server.start()

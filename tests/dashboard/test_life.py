@@ -144,3 +144,23 @@ def test_a_server_that_is_gone_is_said_and_the_figures_stay(visit: Callable[...,
     tab.settled()
     assert page.get_by_role("heading", name="Active installs").first.is_visible()
     tab.complaints = [each for each in tab.complaints if "ERR_FAILED" not in each]
+
+
+def test_it_refreshes_each_minute_and_keeps_quiet_in_a_hidden_tab(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "ticking").returncode == 0
+    site.post("ticking", name="run")
+    tab = visit()
+    tab.page.clock.install()
+    page = tab.open("/d/ticking")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    site.post("ticking", name="run")
+    page.clock.run_for(61_000)
+    page.locator(".figure-card", has=page.get_by_role("heading", name="Events", exact=True)).get_by_text("2", exact=True).wait_for()
+    assert asked
+
+    page.evaluate("Object.defineProperty(document, 'visibilityState', {get: () => 'hidden', configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    asked.clear()
+    page.clock.run_for(600_000)
+    assert asked == []

@@ -23,7 +23,7 @@ export function Overview({ project }: { project: string }) {
   const { period, before, step } = view.span;
   const answer = useAsk(
     "OverviewPage",
-    { slug: project, period, before, filter: view.filter, step, known: reads },
+    { slug: project, period, before, filter: view.filter, step, coarse: step === "HOUR" ? "DAY" : step, known: reads },
     { refresh: (data) => (isEmpty(data?.project) ? WHILE_EMPTY : 60_000) },
   );
   const filtered = Object.keys(view.filters).length > 0;
@@ -43,15 +43,17 @@ function Figures({ page, project }: { page: Page; project: string }) {
     const ended = value + (series.failures[place] ?? 0);
     return ended ? value / ended : null;
   });
+  const fresh = people ? page.newAndReturning.newPeople : page.newAndReturning.newAll;
+  const known = knownBefore(overview.installs[who].value ?? 0, fresh);
   return (
     <>
       <div class="figures">
         <Figure label="Active installs" text={compact(overview.active[who].value)} change={overview.active[who].change} spark={active} />
-        <Figure label="New installs" text={compact(overview.new[who].value)} change={overview.new[who].change} />
+        <Figure label="New installs" text={compact(overview.new[who].value)} change={overview.new[who].change} spark={fresh} />
         <Figure label="Events" text={compact(overview.events.value)} change={overview.events.change} spark={series.events} />
         <Figure label="Success rate" text={percent(overview.successRate.value)} change={overview.successRate.change} spark={rates} />
-        <Figure label="Median duration" text={duration(overview.medianDuration.value)} change={overview.medianDuration.change} less />
-        <Figure label="Installs known" text={compact(overview.installs[who].value)} change={overview.installs[who].change} />
+        <Figure label="Median duration" text={duration(overview.medianDuration.value)} change={overview.medianDuration.change} spark={page.medians.medians} less />
+        <Figure label="Installs known" text={compact(overview.installs[who].value)} change={overview.installs[who].change} spark={known} />
       </div>
       <Main page={page} step={span.step} people={people} />
       <div class="grid">
@@ -66,6 +68,18 @@ function Figures({ page, project }: { page: Page; project: string }) {
       </div>
     </>
   );
+}
+
+/** How many installs were known at each step's end, from how many there are now and how many were new in each. */
+function knownBefore(now: number, fresh: number[]): number[] {
+  let known = now;
+  return fresh
+    .toReversed()
+    .map((value) => {
+      known -= value;
+      return known + value;
+    })
+    .toReversed();
 }
 
 interface FigureProps {
