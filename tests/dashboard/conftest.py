@@ -1,4 +1,4 @@
-"""A real browser before a real server with a demo in it. One of each for all tests of this folder."""
+"""A real browser before a real server with a demo in it."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def site(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One a module: as long as it is open, this thread has a running event loop, which other folders' tests cannot do with."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     assert chromium, "the tests of the dashboard want Debian's chromium: apt-get install chromium"
     with sync_playwright() as playwright:
@@ -88,7 +89,7 @@ class Tab:
         expect(self.page.locator(".skeleton, .stale")).to_have_count(0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session(site: Site, browser: Browser) -> Any:
     """What a browser keeps of having logged in: once for all, for logging in has its limits."""
     context = browser.new_context()
