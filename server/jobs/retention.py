@@ -7,9 +7,9 @@ from server.event_id import first_id
 from server.jobs.pace import Pace
 from server.jobs.run import Run
 from server.storage import audit, contexts, maintenance, sessions
+from server.storage.commit import REJECTED_LIFETIME
 from server.storage.engine import Store
 from server.storage.maintenance import MARKS, REFUSALS, REFUSALS_DAYS, REJECTED, Aged, Window
-from server.storage.sqlite import REJECTED_LIFETIME
 
 WHOLE_EVERY = 7 * DAY  # how often all events are looked at, also those that came with an import and are older than they should be
 SPARE = 0.05  # the share of the file that stays free for what comes next: giving back what is wanted again tomorrow is work for nothing

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -22,9 +21,9 @@ from server.event import Context, Environment, Event, Receipt
 from server.event_id import first_id
 from server.storage import rollups
 from server.storage.batch import Batch, Committed, TargetRules
+from server.storage.commit import Commit, Connection
 from server.storage.engine import Store, StoreError
 from server.storage.rollups import Rollup
-from server.storage.sqlite import Commit, insert_many
 from server.storage.sqlite_engine import KeptSQLiteEngine
 from server.storage.statements import on_conflict_add
 
@@ -74,7 +73,7 @@ class ImportStore:
 class _ImportCommit(Commit):
     """The store's commit, with a look at what was imported before."""
 
-    def _store(self, connection: sqlite3.Connection, batch: Batch) -> Committed:
+    def _store(self, connection: Connection, batch: Batch) -> Committed:
         assert isinstance(batch, ImportBatch)
         fresh = _fresh(connection, batch)
         fresh = _without_known(connection, batch.events, fresh)
@@ -88,7 +87,7 @@ class _ImportCommit(Commit):
         self._count(connection, batch)
         return Committed({**exceptions, **refused}, stored.created)
 
-    def _count(self, connection: sqlite3.Connection, batch: ImportBatch) -> None:
+    def _count(self, connection: Connection, batch: ImportBatch) -> None:
         """Add to the rollups by how much the counts differ from what was imported before."""
         if not batch.counts:
             return
@@ -120,18 +119,18 @@ def target_rules(most: int) -> TargetRules:
     return TargetRules(listed_only=False, most=most)
 
 
-def _fresh(connection: sqlite3.Connection, batch: ImportBatch) -> list[int]:
+def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
     """The places of the events that were not imported before; from now on they were."""
     first: dict[int, int] = {}
     for place, event in enumerate(batch.events):
         assert event.mark is not None
         first.setdefault(event.mark, place)
     rows = [(batch.project, key) for key in first]
-    new = insert_many(connection, "imported", ("project_id", "key"), rows, "ON CONFLICT DO NOTHING RETURNING key")
+    new = connection.insert_many("imported", ("project_id", "key"), rows, "ON CONFLICT DO NOTHING RETURNING key")
     return sorted(first[key] for (key,) in new)
 
 
-def _without_known(connection: sqlite3.Connection, events: list[Event], places: list[int]) -> list[int]:
+def _without_known(connection: Connection, events: list[Event], places: list[int]) -> list[int]:
     """Without those that are in the store though they were never imported: the file was exported from here."""
     listed = msgspec.json.encode([events[place].id for place in places]).decode()
     sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({_LISTED})"
@@ -143,7 +142,7 @@ def _like(event: Event) -> tuple[int, int, int, int | None]:
     return event.id, event.project, event.occurred_at, event.install
 
 
-def _free_ids(connection: sqlite3.Connection, events: list[Event]) -> list[int]:
+def _free_ids(connection: Connection, events: list[Event]) -> list[int]:
     """An id for each event: its own, or where that is taken the next that is free."""
     taken: set[int] = set()
     ids = []
@@ -156,7 +155,7 @@ def _free_ids(connection: sqlite3.Connection, events: list[Event]) -> list[int]:
     return ids
 
 
-def _forget(connection: sqlite3.Connection, batch: ImportBatch, refused: Iterable[int]) -> None:
+def _forget(connection: Connection, batch: ImportBatch, refused: Iterable[int]) -> None:
     listed = msgspec.json.encode([batch.events[place].mark for place in refused]).decode()
     connection.execute(f"DELETE FROM imported WHERE project_id = ? AND key IN ({_LISTED})", (batch.project, listed))
 
@@ -167,7 +166,7 @@ def _first_download(project: int, pack: str) -> Event:
     return Event(id=first_id(0), project=project, name=DOWNLOAD, occurred_at=0, context=context, target=(PACK, pack))
 
 
-def _differences(connection: sqlite3.Connection, project: int, pack: str, counts: Iterable[PackCount]) -> list[tuple[int, int]]:
+def _differences(connection: Connection, project: int, pack: str, counts: Iterable[PackCount]) -> list[tuple[int, int]]:
     """What the counts add, by day, and under `COUNTED` to the total; kept as imported.
 
     A dump's total holds more than its days where the collector dropped old days: the rest goes to the total only. Worked out from all that is
@@ -180,9 +179,9 @@ def _differences(connection: sqlite3.Connection, project: int, pack: str, counts
     changed = {day: value for day, value in now.items() if known.get(day) != value}
     end = "ON CONFLICT (project_id, pack, day) DO UPDATE SET value = excluded.value"
     rows = [(project, pack, day, value) for day, value in changed.items()]
-    insert_many(connection, "imported_count", ("project_id", "pack", "day", "value"), rows, end)
+    connection.insert_many("imported_count", ("project_id", "pack", "day", "value"), rows, end)
     return [(day, value - known.get(day, 0)) for day, value in sorted(changed.items()) if day != TOTAL and value != known.get(day, 0)]
 
 
-def _add(connection: sqlite3.Connection, rollup: Rollup, rows: list[tuple[int, ...]]) -> None:
-    insert_many(connection, rollup.table, (*rollup.key, *rollup.measures), rows, on_conflict_add(rollup))
+def _add(connection: Connection, rollup: Rollup, rows: list[tuple[int, ...]]) -> None:
+    connection.insert_many(rollup.table, (*rollup.key, *rollup.measures), rows, on_conflict_add(rollup))

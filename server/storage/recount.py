@@ -23,7 +23,7 @@ from server.event_id import first_id, received_at
 from server.storage import rollups
 from server.storage.fold import Folded, Stored, fold
 from server.storage.rollups import DIMENSION, OTHER, ROLLUPS, TARGET_TOTAL, Rollup
-from server.storage.sqlite import insert_many
+from server.storage.sqlite_engine import KeptConnection
 from server.storage.sqlite_upkeep import Snapshot
 from server.storage.statements import CONTEXT_COLUMNS, ERROR_INSTALL_COLUMNS, on_conflict_add
 
@@ -92,7 +92,7 @@ class Recount:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._contexts: dict[int, Context] = {}
-        self._sums = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._sums = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=KeptConnection)
         for rollup in (*BY_DAY, TARGET_TOTAL):
             columns = [f"{column} {'TEXT' if column in rollup.text else 'INTEGER'}" for column in (*rollup.key, *rollup.measures)]
             self._sums.execute(f"CREATE TABLE {rollup.table} ({', '.join(columns)}, PRIMARY KEY ({', '.join(rollup.key)})) WITHOUT ROWID")
@@ -173,7 +173,7 @@ class Recount:
         for rollup, sums in _tables(folded):
             columns = (*rollup.key, *rollup.measures)
             end = on_conflict_add(rollup) if rollup.measures else "ON CONFLICT DO NOTHING"
-            insert_many(self._sums, rollup.table, columns, [(*key, *measures) for key, measures in sums], end)
+            self._sums.insert_many(rollup.table, columns, [(*key, *measures) for key, measures in sums], end)
         self._sums.execute("COMMIT")
 
 

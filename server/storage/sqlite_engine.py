@@ -11,7 +11,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
@@ -27,6 +27,9 @@ READERS = 3
 _SLOW_READERS = READERS - 1  # the last one stays free for what is quick
 _STEPS_A_LOOK = 20_000  # of SQLite's virtual machine, between two looks at the clock: about a millisecond
 _CACHED_STATEMENTS = 256
+# One statement that carries many rows steps once, and so lets go of the interpreter once; `executemany` does so at each row, and a
+# busy event loop then makes each row wait. A few fixed sizes keep the prepared statements few.
+_CHUNKS = (256, 64, 16, 4, 1)
 _PRAGMAS = (
     "PRAGMA busy_timeout = 10000",  # ms; another process, such as `footfall key create`, may be writing
     "PRAGMA synchronous = FULL",  # in WAL this syncs at each commit: what is acknowledged survives power loss
@@ -35,7 +38,35 @@ _PRAGMAS = (
 )
 
 
-def connect(path: Path, *, reader: bool = False) -> sqlite3.Connection:
+class KeptConnection(sqlite3.Connection):
+    """SQLite's connection, with what a commit asks of one: see `server.storage.commit.Connection`."""
+
+    locks = ""  # there is one writer
+
+    def begin(self) -> None:
+        self.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self.in_transaction:
+            self.execute("ROLLBACK")
+
+    def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], end: str = "") -> list[Any]:
+        marks = "(" + ", ".join("?" * len(columns)) + ")"
+        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+        returned: list[Any] = []
+        done = 0
+        for size in _CHUNKS:
+            while len(rows) - done >= size:
+                flat = [value for row in rows[done : done + size] for value in row]
+                returned += self.execute(head + ", ".join([marks] * size) + " " + end, flat).fetchall()
+                done += size
+        return returned
+
+
+def connect(path: Path, *, reader: bool = False) -> KeptConnection:
     """A connection with our settings, in autocommit mode. `reader` refuses to write."""
     if not reader:
         path.touch(mode=0o600)  # SQLite gives the same mode to the files beside it
@@ -45,6 +76,7 @@ def connect(path: Path, *, reader: bool = False) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=_CACHED_STATEMENTS,
         detect_types=sqlite3.PARSE_DECLTYPES,
+        factory=KeptConnection,
     )
     try:
         if not reader:
@@ -71,17 +103,17 @@ class SqliteConnections:
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="footfall-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, thread_name_prefix="footfall-reader")
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[KeptConnection] = []
         self._exclusive = asyncio.Lock()
         self._slow = asyncio.Semaphore(_SLOW_READERS)
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def write(self, work: Callable[[KeptConnection], T]) -> T:
         """Run `work` on the writer's thread, with nothing else writing meanwhile."""
         async with self._exclusive:
             return await self._on_writer(work)
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Callable[[Callable[[sqlite3.Connection], Any]], Any]]:
+    async def transaction(self) -> AsyncIterator[Callable[[Callable[[KeptConnection], Any]], Any]]:
         """Hold the writer for several awaits; commits wait meanwhile, so keep it short."""
         async with self._exclusive:
             await self._on_writer(lambda connection: connection.execute("BEGIN IMMEDIATE"))
@@ -92,14 +124,14 @@ class SqliteConnections:
                 raise
             await self._on_writer(lambda connection: connection.execute("COMMIT"))
 
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, work: Callable[[KeptConnection], T]) -> T:
         """Run `work` on a reader's thread, beside the writer."""
         return await asyncio.get_running_loop().run_in_executor(self._reader_threads, lambda: work(self._reader()))
 
-    async def read_within(self, seconds: float, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read_within(self, seconds: float, work: Callable[[KeptConnection], T]) -> T:
         """The same for what may take long. Raises TimeoutError after so many seconds of its own."""
 
-        def bounded(connection: sqlite3.Connection) -> T:
+        def bounded(connection: KeptConnection) -> T:
             until = time.monotonic() + seconds
             connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_A_LOOK)
             try:
@@ -114,11 +146,11 @@ class SqliteConnections:
         async with self._slow:
             return await self.read(bounded)
 
-    async def _on_writer(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _on_writer(self, work: Callable[[KeptConnection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work, self._writer)
 
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+    def _reader(self) -> KeptConnection:
+        connection: KeptConnection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = connect(self.path, reader=True)
             self._readers.append(connection)
@@ -132,7 +164,7 @@ class SqliteConnections:
             connection.close()
 
 
-def _fetch(connection: sqlite3.Connection, query: str, arguments: list[Any]) -> Rows:
+def _fetch(connection: KeptConnection, query: str, arguments: list[Any]) -> Rows:
     cursor = connection.execute(query, arguments)
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -146,7 +178,7 @@ class KeptSQLiteEngine(PiccoloSQLiteEngine):
     def __init__(self, connections: SqliteConnections) -> None:
         super().__init__(path=str(connections.path))
         self.connections = connections
-        self.transaction_runner: ContextVar[Callable[[Callable[[sqlite3.Connection], Any]], Any] | None] = ContextVar(
+        self.transaction_runner: ContextVar[Callable[[Callable[[KeptConnection], Any]], Any] | None] = ContextVar(
             f"footfall_transaction_{id(self)}", default=None
         )
 
@@ -163,7 +195,7 @@ class KeptSQLiteEngine(PiccoloSQLiteEngine):
         return await self._run(ddl, [])
 
     async def _run(self, query: str, arguments: list[Any]) -> Rows:
-        def work(connection: sqlite3.Connection) -> Rows:
+        def work(connection: KeptConnection) -> Rows:
             return _fetch(connection, query, arguments)
 
         runner = self.transaction_runner.get()

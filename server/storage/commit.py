@@ -1,0 +1,329 @@
+"""One transaction for one batch: what is stored, and what is not, and every sum of it. The same for both engines.
+
+It runs in a thread, over a connection that can do what `Connection` says: sqlite3's, or the one of `server.storage.postgres_writer`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from server.event import DAY, MINUTE, Context, Event, LedgerEntry, Receipt
+from server.event_id import first_id, received_at
+from server.storage import rollups, statements
+from server.storage.batch import Batch, Committed, TargetRules
+from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
+from server.storage.fold import Folded, Seen, Stored, fold, stored
+from server.storage.rollups import Rollup
+from server.storage.sightings import Sightings
+
+MARK_LIFETIME = 30 * DAY
+VIEW_LIFETIME = 30 * MINUTE
+REJECTED_LIFETIME = 7 * DAY
+REJECTED_A_PROJECT = 1_000
+
+
+class Cursor(Protocol):
+    """What a statement returned."""
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """A connection for writing. In SQL `?` stands for an argument."""
+
+    locks: str
+    """What a SELECT ends in that must not be overtaken by whoever deletes its row."""
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        ...
+
+    def commit(self) -> None:
+        """End it; when this returns, it is durable. Where it raises, nothing was stored."""
+        ...
+
+    def rollback(self) -> None:
+        """Forget it, if there is one."""
+        ...
+
+    def execute(self, sql: str, arguments: Sequence[Any] = (), /) -> Cursor:
+        """Run one statement."""
+        ...
+
+    def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], end: str = "", /) -> list[Any]:
+        """Insert rows; what RETURNING in `end` returns."""
+        ...
+
+
+class Commit:
+    """One transaction for one batch, and the dictionaries that spare it most of the looking up."""
+
+    def __init__(self) -> None:
+        self.names: Dictionary[tuple[int, str], int] = Dictionary()
+        self.contexts: Dictionary[Context, int] = Dictionary()
+        self.targets: Dictionary[tuple[int, str, str], tuple[int, bool]] = Dictionary()
+        self.errors: Dictionary[tuple[int, str], int] = Dictionary()
+        self.sightings = Sightings()
+        self._dictionaries = (self.names, self.contexts, self.targets, self.errors, self.sightings)
+        self._words_changed = 0
+
+    def run(self, connection: Connection, batch: Batch) -> Committed:
+        """Store a batch, or nothing of it. Raises what the connection raises."""
+        connection.begin()
+        try:
+            self._keep_up(connection)
+            committed = self._store(connection, batch)
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            for dictionary in self._dictionaries:
+                dictionary.revert()
+            raise
+        for dictionary in self._dictionaries:
+            dictionary.settle()
+        return committed
+
+    def _keep_up(self, connection: Connection) -> None:
+        """Forget the words where somebody, maybe in another process, has taken some away since the last commit."""
+        found = connection.execute(statements.WORDS_CHANGED).fetchone()
+        if found is not None and found[0] != self._words_changed:
+            self._words_changed = found[0]
+            for dictionary in self._dictionaries:
+                dictionary.forget()
+
+    def _store(self, connection: Connection, batch: Batch) -> Committed:
+        exceptions: dict[int, Receipt] = {}
+        targets = self._find_targets(connection, batch, exceptions)
+        _refuse_marked(connection, batch.events, exceptions)
+        events, contexts, rows = self._resolve(connection, batch.events, targets, exceptions)
+        folded = fold(events, contexts)
+        for report in batch.installs:
+            self.sightings.reported(report.id)
+        created = _fold_reports(connection, batch, folded)
+        _write(connection, folded, rows)
+        ledger = _ledger(batch, exceptions)
+        connection.insert_many(rollups.LEDGER.table, *_sums(rollups.LEDGER, ledger.items()))
+        connection.insert_many(rollups.REFUSALS.table, *_sums(rollups.REFUSALS, batch.refusals.items()))
+        connection.insert_many(
+            "rejected", statements.REJECTED_COLUMNS, [tuple(getattr(row, name) for name in _REJECTED) for row in batch.rejected]
+        )
+        _trim_rejected(connection, batch)
+        return Committed(exceptions, created)
+
+    def _resolve(
+        self, connection: Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]
+    ) -> tuple[list[Stored], dict[int, Context], list[tuple[Any, ...]]]:
+        """The events that are to be stored: for the sums, with their contexts by number, and as rows."""
+        folding, contexts, rows = [], {}, []
+        for place, event in enumerate(events):
+            if place in exceptions:
+                continue
+            name = self.names.get((event.project, event.name)) or self._add_name(connection, event)
+            context = self.contexts.get(event.context) or self._add_context(connection, event.context)
+            contexts[context] = event.context
+            target = targets.get(place)
+            error = None if event.error_type is None else self._error(connection, event.project, event.error_type)
+            seen = event.install is not None and error is None and self.sightings.says_nothing_new(event, context)
+            folding.append(stored(event, name, context, target, error, None if seen else event.install))
+            rows.append((
+                event.id, event.project, event.install, name, context, target, event.occurred_at, int(event.outcome), event.duration_us,
+                event.session, 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
+            ))  # fmt: skip
+        return folding, contexts, rows
+
+    def _add_name(self, connection: Connection, event: Event) -> int:
+        first_used_by = {"dialect": event.context.dialect}
+        number = _word(connection, "event_name", NAMES_A_PROJECT, event.project, event.name, first_used_by)
+        self.names.add((event.project, event.name), number)
+        return number
+
+    def _error(self, connection: Connection, project: int, text: str) -> int:
+        number = self.errors.get((project, text))
+        if number is None:
+            number = _word(connection, "error_type", ERRORS_A_PROJECT, project, text)
+            self.errors.add((project, text), number)
+        return number
+
+    def _add_context(self, connection: Connection, context: Context) -> int:
+        values = [int(context.environment), *(getattr(context, name) for name in statements.CONTEXT_COLUMNS[1:])]
+        same = " AND ".join(
+            f"{name} = ?" if place < 3 else f"COALESCE({name}, '') = COALESCE(?, '')"
+            for place, name in enumerate(statements.CONTEXT_COLUMNS)
+        )
+        find = f"SELECT id FROM context WHERE {same}{connection.locks}"
+        found = connection.execute(find, values).fetchone()
+        if found is None:
+            found = _added(connection, "context", dict(zip(statements.CONTEXT_COLUMNS, values, strict=True)), find, values)
+        else:
+            # It may have been on its way out: see `server.storage.contexts`.
+            connection.execute("DELETE FROM unused_context WHERE id = ?", found)
+        self.contexts.add(context, found[0])
+        return int(found[0])
+
+    def _find_targets(self, connection: Connection, batch: Batch, exceptions: dict[int, Receipt]) -> dict[int, int]:
+        """The target's number of each event that has one, by the event's place; where a target may not be, an exception."""
+        numbers: dict[int, int] = {}
+        room: dict[int, int] = {}
+        for place, event in enumerate(batch.events):
+            if event.target is None:
+                continue
+            rules = batch.target_rules[event.project]
+            found = self.targets.get((event.project, *event.target)) or self._add_target(connection, event, rules, room)
+            if found is None:
+                exceptions[place] = Receipt.TOO_MANY_TARGETS
+            elif rules.listed_only and not found[1]:
+                exceptions[place] = Receipt.UNKNOWN_TARGET
+            else:
+                numbers[place] = found[0]
+        return numbers
+
+    def _add_target(self, connection: Connection, event: Event, rules: TargetRules, room: dict[int, int]) -> tuple[int, bool] | None:
+        """The target's number and whether it is listed as public; None where there may be no more."""
+        assert event.target is not None
+        key = (event.project, *event.target)
+        sql = "SELECT id, visibility FROM target WHERE project_id = ? AND type = ? AND external_id = ?"
+        row = connection.execute(sql, key).fetchone()
+        if row is None:
+            if rules.listed_only:
+                return (0, False)
+            if event.project not in room:
+                (there,) = connection.execute("SELECT count(*) FROM target WHERE project_id = ?", (event.project,)).fetchone()
+                room[event.project] = rules.most - there
+            if room[event.project] <= 0:
+                return None
+            room[event.project] -= 1
+            columns = dict(zip(("project_id", "type", "external_id"), key, strict=True))
+            added = {**columns, "visibility": "unlisted", "created_at": received_at(event.id)}
+            row = _added(connection, "target", added, sql, key, "id, visibility")
+        found = (int(row[0]), row[1] == "public")
+        self.targets.add(key, found)
+        return found
+
+
+def _word(connection: Connection, table: str, most: int, project: int, text: str, about: Mapping[str, str] = MappingProxyType({})) -> int:
+    """The number of a word in a project's dictionary; of `(other)` where the dictionary is full."""
+    find, key = f"SELECT id FROM {table} WHERE project_id = ? AND text = ?", (project, text)
+    found = connection.execute(find, key).fetchone()
+    if found is None:
+        (there,) = connection.execute(f"SELECT count(*) FROM {table} WHERE project_id = ?", (project,)).fetchone()
+        if there >= most and text != rollups.OTHER:
+            return _word(connection, table, most, project, rollups.OTHER)
+        found = _added(connection, table, {"project_id": project, "text": text, **about}, find, key)
+    return int(found[0])
+
+
+def _added(connection: Connection, table: str, row: Mapping[str, Any], find: str, key: Sequence[Any], returning: str = "id") -> Any:
+    """A row that was added to a dictionary, or the same one where another process was quicker."""
+    marks = ", ".join("?" * len(row))
+    insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}) ON CONFLICT DO NOTHING RETURNING {returning}"
+    return connection.execute(insert, tuple(row.values())).fetchone() or connection.execute(find, key).fetchone()
+
+
+_REJECTED = ("id", "project", "route", "dialect", "reason", "errors", "excerpt", "size")
+
+
+def _sums(rollup: Rollup, items: Iterable[tuple[tuple[Any, ...], Any]]) -> tuple[tuple[str, ...], list[tuple[Any, ...]], str]:
+    rows = [(*key, *(measures if isinstance(measures, list) else (measures,))) for key, measures in items]
+    return (*rollup.key, *rollup.measures), rows, statements.on_conflict_add(rollup)
+
+
+def _refuse_marked(connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
+    """Except the events whose id was seen before, then the views that are too soon after the last one."""
+    marked = [(place, event.mark, event) for place, event in enumerate(events) if event.mark is not None]
+    _except_known(connection, marked, MARK_LIFETIME, Receipt.DUPLICATE, exceptions)
+    viewed = [(place, event.viewer, event) for place, event in enumerate(events) if event.viewer is not None]
+    _except_known(connection, viewed, VIEW_LIFETIME, Receipt.DEBOUNCED, exceptions)
+
+
+def _except_known(
+    connection: Connection,
+    candidates: list[tuple[int, int, Event]],
+    lifetime: int,
+    receipt: Receipt,
+    exceptions: dict[int, Receipt],
+) -> None:
+    first: dict[tuple[int, int], tuple[int, int]] = {}
+    for place, key, event in candidates:
+        if place in exceptions:
+            continue
+        if (event.project, key) in first:
+            exceptions[place] = receipt
+        else:
+            first[event.project, key] = (place, received_at(event.id) + lifetime)
+    if first:
+        rows = [(project, key, expires_at) for (project, key), (_, expires_at) in first.items()]
+        fresh = set(connection.insert_many("mark", statements.MARK_COLUMNS, rows, statements.on_conflict_mark(lifetime)))
+        exceptions.update({place: receipt for key, (place, _) in first.items() if key not in fresh})
+
+
+def _fold_reports(connection: Connection, batch: Batch, folded: Folded) -> list[bool]:
+    """Add the install reports to what the events say of installs; for each, whether its install is new."""
+    if not batch.installs:
+        return []
+    ids = {report.id for report in batch.installs}
+    marks = ", ".join("?" * len(ids))
+    there = {row[0] for row in connection.execute(f"SELECT id FROM install WHERE id IN ({marks})", tuple(ids))} | folded.installs.keys()
+    created = []
+    for report in batch.installs:
+        created.append(report.id not in there)
+        there.add(report.id)
+        seen = folded.installs.setdefault(report.id, Seen(report.project, report.first_seen, report.last_seen))
+        seen.add(report.first_seen, report.last_seen, report.context)
+    return created
+
+
+def _write(connection: Connection, folded: Folded, rows: list[tuple[Any, ...]]) -> None:
+    connection.insert_many("event", statements.EVENT_COLUMNS, rows)
+    installs = [
+        (key, seen.project, seen.first_seen, seen.last_seen, seen.environment, seen.reason, *seen.fields)
+        for key, seen in folded.installs.items()
+    ]
+    connection.insert_many("install", statements.INSTALL_COLUMNS, installs, statements.on_conflict_seen())
+    activity = [(*key, version) for key, version in folded.activity.items()]
+    connection.insert_many("activity", statements.ACTIVITY_COLUMNS, activity, statements.ON_ACTIVITY)
+    if folded.errors_seen:
+        affected, seen_errors = list(folded.error_installs), [(*key, *times) for key, times in folded.errors_seen.items()]
+        connection.insert_many("error_install", statements.ERROR_INSTALL_COLUMNS, affected, statements.ON_ERROR_INSTALL)
+        connection.insert_many("error_seen", statements.ERROR_SEEN_COLUMNS, seen_errors, statements.ON_ERROR_SEEN)
+    for rollup, sums in folded.sums.items():
+        connection.insert_many(rollup.table, *_sums(rollup, sums.items()))
+
+
+def _trim_rejected(connection: Connection, batch: Batch) -> None:
+    """Keep the last of a project's rejected only, and only for a week."""
+    for project in {row.project for row in batch.rejected}:
+        connection.execute(
+            "DELETE FROM rejected WHERE project_id = ? AND (id < ? OR id <= (SELECT id FROM rejected WHERE project_id = ?"
+            " ORDER BY id DESC LIMIT 1 OFFSET ?))",
+            (project, first_id(received_at(batch.rejected[-1].id) - REJECTED_LIFETIME), project, REJECTED_A_PROJECT),
+        )
+
+
+_ENTRIES = {
+    None: (LedgerEntry.STORED, ""),
+    Receipt.DUPLICATE: (LedgerEntry.DUPLICATE, "same_id"),
+    Receipt.DEBOUNCED: (LedgerEntry.DUPLICATE, "debounced"),
+    Receipt.UNKNOWN_TARGET: (LedgerEntry.REJECTED, "unknown_target"),
+    Receipt.TOO_MANY_TARGETS: (LedgerEntry.REJECTED, "too_many_targets"),
+}
+
+
+def _ledger(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, int, str, str], int]:
+    """What this commit adds to the ledger: what was refused before it, and what became of its own events."""
+    ledger = dict(batch.ledger)
+    became = Counter(
+        (event.project, received_at(event.id) // DAY, exceptions.get(place) if exceptions else None)
+        for place, event in enumerate(batch.events)
+    )
+    for (project, day, receipt), events in became.items():
+        entry, reason = _ENTRIES[receipt]
+        key = (project, day, entry.value, reason)
+        ledger[key] = ledger.get(key, 0) + events
+    return ledger
