@@ -80,7 +80,7 @@ class Refusal(enum.StrEnum):
     FAILED = "failed"  # our own fault
 
 
-class Context(msgspec.Struct, frozen=True, gc=False):
+class Context(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What an event says about where it ran. Many events share one: stored once, referred to by a small integer."""
 
     environment: Environment = Environment.UNKNOWN
@@ -173,10 +173,11 @@ class Decoded(msgspec.Struct, kw_only=True):
 
 
 class Outcomes(msgspec.Struct, kw_only=True):
-    """What became of a request's events: `receipts` and `ids` run beside `Decoded.events`, `created` beside `installs`."""
+    """What became of a request's events: `receipts` and `ids` (numbers, see `event_id`) run beside `Decoded.events`, `created` beside
+    `installs`."""
 
     receipts: Sequence[Receipt]
-    ids: Sequence[str]
+    ids: Sequence[int]
     created: Sequence[bool] = ()
 
 

@@ -5,6 +5,7 @@ Strict about the types and bounds of what it knows, so that a client's author he
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -35,7 +36,7 @@ from server.dialects.reading import (
     text,
     timestamp,
 )
-from server.event import Answer, Context, Decoded, FieldError, Incoming, Outcome, Outcomes, Receipt, Request
+from server.event import Answer, Context, Decoded, Environment, FieldError, Incoming, Outcome, Outcomes, Receipt, Request
 from server.problems import Invalid
 
 NAME = "native"
@@ -167,13 +168,12 @@ def _event(document: Any, request: Request, position: int | None = None, *, path
 
 def _context(said: Event, properties: dict[str, Any]) -> Context:
     where, reason = environment(properties, said=said.environment, ci=said.ci)
-    return Context(
-        where,
-        reason,
-        NAME,
-        os_name(said.os),
-        arch_name(said.arch),
-        text(said.runtime),
-        text(said.version),
-        text(said.package_manager),
-    )
+    return _known_context(where, reason, said.os, said.arch, said.runtime, said.version, said.package_manager)
+
+
+@lru_cache(maxsize=512)
+def _known_context(
+    where: Environment, reason: str, os: str | None, arch: str | None, runtime: str | None, version: str | None, package_manager: str | None
+) -> Context:
+    """A project's clients say the same few things again and again."""
+    return Context(where, reason, NAME, os_name(os), arch_name(arch), text(runtime), text(version), text(package_manager))

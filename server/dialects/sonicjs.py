@@ -34,6 +34,7 @@ from server.dialects.reading import (
     whole_duration,
 )
 from server.event import Answer, Context, Decoded, Environment, Incoming, InstallReport, Outcome, Outcomes, Request
+from server.event_id import to_uuid
 
 NAME = "sonicjs"
 STATUS = 400  # of a wrong field
@@ -138,7 +139,7 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
         return Answer(201 if outcomes.created[0] else 200, _encode({"data": decoded.echo, "success": True}))
     raise_refusal(outcomes.receipts[0])
     record: Record = decoded.echo
-    record.id = outcomes.ids[0]
+    record.id = to_uuid(outcomes.ids[0])
     return Answer(201, _encode(EventAnswer(record)))
 
 

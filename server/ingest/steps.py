@@ -14,7 +14,7 @@ from server import logs
 from server.dialects import Dialect
 from server.dialects.document import load
 from server.event import DAY, Decoded, Event, FieldError, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
-from server.event_id import EventIds, to_uuid
+from server.event_id import EventIds
 from server.ingest import http
 from server.ingest.gate import Caller, Gate, limited_as, opted_out
 from server.ingest.http import ClientGone, Reply, Scope
@@ -195,9 +195,7 @@ class Ingest:
             stored = Stored([Receipt.STORED] * len(decoded.events), [True] * len(decoded.installs))
         elif Receipt.FAILED in stored.receipts:
             raise Failed("These events could not be stored; the log says more.")
-        answer = dialect.answer(
-            decoded, Outcomes(receipts=stored.receipts, ids=[to_uuid(each) for each in passage.ids], created=stored.created)
-        )
+        answer = dialect.answer(decoded, Outcomes(receipts=stored.receipts, ids=passage.ids, created=stored.created))
         self._metrics.answers[passage.match.route.path.template, answer.status] += 1
         return http.reply(answer, passage.standing)
 

@@ -10,14 +10,15 @@ import msgspec
 from server.dialects import Dialect
 from server.dialects.reading import Path
 from server.event import Answer, Outcomes, Receipt, Request
+from server.event_id import first_id
 from server.openapi.families import GIVES, NOTES, SAMPLES, Sample, family, rank
 from server.openapi.refusals import STANDING_HEADERS, refusal
 from server.openapi.schemas import NO_NUL, Schema, answers, any_of, bodies
 
 Operation = dict[str, Any]
 
-ID = "0196b1d2-4c8e-7d3a-9f10-5b6a7c8d9e0f"  # of an event in an example
 _RECEIVED_AT = 1_773_480_413_589
+ID = first_id(_RECEIVED_AT) + 1  # of an event in an example
 
 _ALWAYS = (401, 403, 404, 422, 429, 500, 503)
 _WITH_BODY = (400, 408, 413)

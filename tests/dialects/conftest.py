@@ -40,12 +40,11 @@ def ask() -> Ask:
 
 @pytest.fixture
 def reply() -> Reply:
-    """A dialect's answer where the store gave these receipts; the ids are `id-0`, `id-1`, …"""
+    """A dialect's answer where the store gave these receipts; the ids are 0, 1, …"""
 
     def make(dialect: ModuleType, decoded: Decoded, *receipts: Receipt, created: list[bool] | None = None) -> Answer:
         given = list(receipts) or [Receipt.STORED] * len(decoded.events)
-        ids = [f"id-{index}" for index in range(len(given))]
-        answer = dialect.answer(decoded, Outcomes(receipts=given, ids=ids, created=created or []))
+        answer = dialect.answer(decoded, Outcomes(receipts=given, ids=range(len(given)), created=created or []))
         assert isinstance(answer, Answer)
         return answer
 

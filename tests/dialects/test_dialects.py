@@ -175,7 +175,7 @@ def outcome(dialect: Dialect, asked: Request) -> tuple[list[bytes], int]:
     count = len(decoded.events)
     errors = [msgspec.json.encode(decoded.rejected)]
     for receipt in Receipt:
-        receipts = Outcomes(receipts=[receipt] * count, ids=["id"] * count, created=[True] * len(decoded.installs))
+        receipts = Outcomes(receipts=[receipt] * count, ids=range(count), created=[True] * len(decoded.installs))
         try:
             answer = dialect.answer(decoded, receipts)
         except Problem as problem:

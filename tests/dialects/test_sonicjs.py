@@ -10,6 +10,7 @@ import pytest
 
 from server.dialects import sonicjs
 from server.event import Environment, Outcome, Receipt
+from server.event_id import to_uuid
 from server.problems import Invalid
 
 Body = Callable[[str], bytes]
@@ -34,7 +35,7 @@ def test_an_installation_starts(ask: Any, reply: Any, body: Body, route: str) ->
     assert event.properties == sent["properties"]
     answer = reply(sonicjs, decoded)
     assert answer.status == 201
-    assert json.loads(answer.body) == {"data": {"id": "id-0", **sent}, "success": True}
+    assert json.loads(answer.body) == {"data": {"id": to_uuid(0), **sent}, "success": True}
 
 
 def test_an_installation_completes(ask: Any, body: Body) -> None:
@@ -72,7 +73,7 @@ def test_properties_and_time_may_be_missing(ask: Any, reply: Any) -> None:
         decoded = sonicjs.decode(ask(wrapped(**data)))
         assert (decoded.events[0].occurred_at, decoded.events[0].properties) == (None, {})
         assert json.loads(reply(sonicjs, decoded).body)["data"] == {
-            "id": "id-0",
+            "id": to_uuid(0),
             "installation_id": "i",
             "event_type": "installation_started",
             "properties": {},
