@@ -11,16 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from server.settings import Settings, load
 from server.storage.engine import Store, open_store
 from server.storage.projects import ensure_default
+from tests.postgres import Postgres, running
 
 START_WITHIN = 30.0
+SECRET = "a secret that all servers of a test share"
 
 
 class Server:
@@ -45,6 +50,11 @@ class Server:
     @property
     def database(self) -> Path:
         return self.folder / "data" / "footfall.sqlite3"
+
+    @property
+    def store(self) -> Path | str:
+        """Where its store is: a file, or a URL."""
+        return self.env.get("FOOTFALL_DATABASE_URL") or self.database
 
     def start(self) -> Server:
         with self.log.open("ab") as log:
@@ -85,7 +95,8 @@ class Server:
             self.kill()
 
 
-MEASURES = "count(*), sum(outcome = 1), sum(outcome = 2), count(duration_us), sum(coalesce(duration_us, 0))"
+OUTCOMES = "count(*), sum(CASE WHEN outcome = 1 THEN 1 ELSE 0 END), sum(CASE WHEN outcome = 2 THEN 1 ELSE 0 END)"
+MEASURES = f"{OUTCOMES}, count(duration_us), sum(coalesce(duration_us, 0))"
 JOINED = "FROM event JOIN context ON context.id = event.context_id"
 # What each rollup must hold, written down a second time, in plain SQL over raw events.
 RECOUNTS = {
@@ -95,7 +106,7 @@ RECOUNTS = {
     "rollup_target_total": f"SELECT project_id, target_id, name_id, environment, {MEASURES} {JOINED}"
     " WHERE target_id IS NOT NULL GROUP BY 1, 2, 3, 4",
     "rollup_dimension": " UNION ALL ".join(
-        f"SELECT project_id, occurred_at / 86400000, name_id, '{name}', {name}, environment, count(*), sum(outcome = 1), sum(outcome = 2)"
+        f"SELECT project_id, occurred_at / 86400000, name_id, '{name}', {name}, environment, {OUTCOMES}"
         f" {JOINED} WHERE {name} IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6"
         for name in ("os", "arch", "runtime", "version", "package_manager")
     ),
@@ -109,19 +120,60 @@ KEPT = {
 }
 
 
-def rollup_differences(database: Path) -> dict[str, set[tuple[object, ...]]]:
-    """Rows by which the rollups of a SQLite store and a recount from its raw events differ, by table; empty where they agree."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        found = {
-            table: set(connection.execute(KEPT.get(table, f"SELECT * FROM {table}"))) ^ set(connection.execute(recount))
-            for table, recount in RECOUNTS.items()
-        }
+def rows_of(database: Path | str, sql: str) -> list[tuple[Any, ...]]:
+    """What is in a store: the file of a SQLite one, or the URL of one on PostgreSQL."""
+    if isinstance(database, Path):
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            return connection.execute(sql).fetchall()
+    with psycopg.connect(database) as remote:
+        found = remote.execute(sql.encode()).fetchall()
+    return [tuple(int(value) if isinstance(value, Decimal) else value for value in row) for row in found]
+
+
+def rollup_differences(database: Path | str) -> dict[str, set[tuple[object, ...]]]:
+    """Rows by which a store's rollups and a recount from its raw events differ, by table; empty where they agree."""
+    found = {
+        table: set(rows_of(database, KEPT.get(table, f"SELECT * FROM {table}"))) ^ set(rows_of(database, recount))
+        for table, recount in RECOUNTS.items()
+    }
     return {table: rows for table, rows in found.items() if rows}
 
 
 @pytest.fixture(name="rollup_differences")
-def _rollup_differences() -> Callable[[Path], dict[str, set[tuple[object, ...]]]]:
+def _rollup_differences() -> Callable[[Path | str], dict[str, set[tuple[object, ...]]]]:
     return rollup_differences
+
+
+@pytest.fixture(name="rows_of")
+def _rows_of() -> Callable[[Path | str, str], list[tuple[Any, ...]]]:
+    return rows_of
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module that names its `ENGINES` has its tests run on each of them; the others run on SQLite."""
+    if "engine" in metafunc.fixturenames and (engines := getattr(metafunc.module, "ENGINES", None)):
+        metafunc.parametrize("engine", engines, indirect=True)
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> str:
+    """Where the store of this test is: `sqlite` or `postgres`."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL, started when a test first wants it."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def database(engine: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """The settings that put a store where this test wants it."""
+    if engine == "sqlite":
+        return {}
+    return {"FOOTFALL_DATABASE_URL": request.getfixturevalue("postgres").fresh(), "FOOTFALL_SECRET": SECRET}
 
 
 def _free_port() -> int:
@@ -137,14 +189,14 @@ def server_class() -> type[Server]:
 
 
 @pytest.fixture
-def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def make_server(tmp_path: Path, database: dict[str, str]) -> Iterator[Callable[..., Server]]:
     """Makes servers that are not started yet; settings are given as FOOTFALL_NAME="…"."""
     made: list[Server] = []
 
     def make(**env: str) -> Server:
         folder = tmp_path / f"server{len(made)}"
         folder.mkdir()
-        made.append(Server(folder, env))
+        made.append(Server(folder, {**database, **env}))
         return made[-1]
 
     yield make
@@ -159,9 +211,9 @@ def server(make_server: Callable[..., Server]) -> Server:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Settings of a store in a folder of its own, without limits."""
-    return load({"FOOTFALL_DATA_DIR": str(tmp_path / "data"), "FOOTFALL_RATE_LIMIT": "off", "FOOTFALL_EVENT_LIMIT": "off"})
+def settings(tmp_path: Path, database: dict[str, str]) -> Settings:
+    """Settings of a store of its own, without limits."""
+    return load({"FOOTFALL_DATA_DIR": str(tmp_path / "data"), "FOOTFALL_RATE_LIMIT": "off", "FOOTFALL_EVENT_LIMIT": "off", **database})
 
 
 @pytest.fixture

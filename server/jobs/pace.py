@@ -7,8 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
+from server.storage.changes import Change
 from server.storage.engine import Store
-from server.storage.sqlite_upkeep import Change
 
 AIM = 0.01  # seconds for which one change should hold the writer: far from what would be felt, so that a busy disk may take its time
 LEAST_REST = 0.002

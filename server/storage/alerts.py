@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from piccolo.querystring import QueryString
 
+from server.storage import listed
 from server.storage.engine import Store
 
 DELIVERIES_KEPT = 100  # of a rule
@@ -233,7 +234,7 @@ async def versions_before(store: Store, project: int, day: int, versions: Iterab
     """Which of some versions were seen before a day."""
     rows = await store.rows(
         "SELECT DISTINCT value FROM rollup_dimension WHERE project_id = {} AND day < {} AND dimension = 'version'"
-        " AND value IN (SELECT json_each.value FROM json_each({}))",
+        f" AND value IN ({listed.texts(store.engine_type)})",
         project,
         day,
         msgspec.json.encode(list(versions)).decode(),

@@ -38,6 +38,7 @@ class Cursor(Protocol):
 class Connection(Protocol):
     """A connection for writing. In SQL `?` stands for an argument."""
 
+    engine_type: str
     locks: str
     """What a SELECT ends in that must not be overtaken by whoever deletes its row."""
 

@@ -10,21 +10,20 @@ from collections.abc import Sequence
 
 import msgspec
 
-from server.storage import rollups
+from server.storage import listed, rollups
+from server.storage.changes import Change
 from server.storage.engine import Store
 from server.storage.rollups import OTHER, VALUES_A_DAY
-from server.storage.sqlite_upkeep import Change
 from server.storage.statements import on_conflict_add
 
 _LOOKED = "values_folded"  # the name of the note that holds the id up to which events were looked at
 _ONE = "project_id = {} AND day = {} AND dimension = {}"
 # One name's values at a time: so the rows are found by the whole of their key.
-_THESE = "project_id = {} AND day = {} AND name_id = {} AND dimension = {} AND value IN (SELECT json_each.value FROM json_each({}))"
-_ADD = f"""INSERT INTO rollup_dimension (project_id, day, name_id, dimension, value, environment, events, successes, failures)
-    SELECT project_id, day, name_id, dimension, '{OTHER}', environment, sum(events), sum(successes), sum(failures)
-    FROM rollup_dimension WHERE {_THESE} GROUP BY project_id, day, name_id, dimension, environment
-    {on_conflict_add(rollups.DIMENSION)}"""
-_REMOVE = f"DELETE FROM rollup_dimension WHERE {_THESE}"
+_THESE = "project_id = {} AND day = {} AND name_id = {} AND dimension = {} AND value IN ({listed})"
+_KEY = "project_id, day, name_id, dimension"
+_OTHERS = f"{_KEY}, '{OTHER}', environment, sum(events), sum(successes), sum(failures)"
+_INTO = "INSERT INTO rollup_dimension (project_id, day, name_id, dimension, value, environment, events, successes, failures)"
+_BY = f"GROUP BY {_KEY}, environment {on_conflict_add(rollups.DIMENSION)}"
 
 
 async def looked_at(store: Store) -> int:
@@ -74,4 +73,10 @@ async def rare(store: Store, project: int, day: int, dimension: str) -> dict[int
 async def fold(store: Store, project: int, day: int, name: int, dimension: str, values: Sequence[str]) -> Change:
     """Count some values as `(other)`."""
     these = (project, day, name, dimension, msgspec.json.encode(values).decode())
-    return await store.change((_ADD, these), (_REMOVE, these))
+    which = _THESE.format("{}", "{}", "{}", "{}", listed=listed.texts(store.engine_type))
+    if store.engine_type == "sqlite":
+        add = f"{_INTO} SELECT {_OTHERS} FROM rollup_dimension WHERE {which} {_BY}"
+        return await store.change((add, these), (f"DELETE FROM rollup_dimension WHERE {which}", these))
+    # In one statement: commits of other processes would get lost between two.
+    moved = f"WITH moved AS (DELETE FROM rollup_dimension WHERE {which} RETURNING *) {_INTO} SELECT {_OTHERS} FROM moved {_BY}"
+    return await store.change((moved, these))

@@ -15,11 +15,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from server.storage import listed
+from server.storage.changes import Change
 from server.storage.engine import Store
-from server.storage.sqlite_upkeep import Change
 from server.storage.statements import SAY_WORDS_CHANGED
-
-_LISTED = "SELECT value FROM json_each({})"
 
 
 class Numbers:
@@ -64,21 +63,28 @@ async def list_unused(store: Store, contexts: Sequence[int]) -> Change:
     """Put contexts on the list of those that may go."""
     numbers = msgspec.json.encode(contexts).decode()
     return await store.change(
-        (f"INSERT INTO unused_context (id) {_LISTED} WHERE true ON CONFLICT DO NOTHING", (numbers,)), (SAY_WORDS_CHANGED, ())
+        (f"INSERT INTO unused_context (id) {listed.integers(store.engine_type)} WHERE true ON CONFLICT DO NOTHING", (numbers,)),
+        (SAY_WORDS_CHANGED, ()),
     )
 
 
 async def unlist(store: Store, contexts: Sequence[int]) -> Change:
     """Take contexts off the list."""
-    return await store.change((f"DELETE FROM unused_context WHERE id IN ({_LISTED})", (msgspec.json.encode(contexts).decode(),)))
+    return await store.change(
+        (f"DELETE FROM unused_context WHERE id IN ({listed.integers(store.engine_type)})", (msgspec.json.encode(contexts).decode(),))
+    )
 
 
 async def delete_unused(store: Store, contexts: Sequence[int]) -> Change:
     """Delete contexts that were on the list before the events were last looked at, but for those that a commit has used meanwhile."""
     numbers = msgspec.json.encode(contexts).decode()
-    listed = f"id IN ({_LISTED}) AND id IN (SELECT id FROM unused_context)"
-    return await store.change(
-        (f"DELETE FROM context WHERE {listed}", (numbers,)),
-        (f"DELETE FROM unused_context WHERE id IN ({_LISTED})", (numbers,)),
-        (SAY_WORDS_CHANGED, ()),
-    )
+    these = f"id IN ({listed.integers(store.engine_type)})"
+    if store.engine_type == "sqlite":
+        return await store.change(
+            (f"DELETE FROM context WHERE {these} AND id IN (SELECT id FROM unused_context)", (numbers,)),
+            (f"DELETE FROM unused_context WHERE {these}", (numbers,)),
+            (SAY_WORDS_CHANGED, ()),
+        )
+    # Off the list first, which waits for commits that are taking one off; what they took stays.
+    gone = f"WITH gone AS (DELETE FROM unused_context WHERE {these} RETURNING id) DELETE FROM context WHERE id IN (SELECT id FROM gone)"
+    return await store.change((gone, (numbers,)), (SAY_WORDS_CHANGED, ()))

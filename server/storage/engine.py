@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import secrets
@@ -14,15 +15,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+import asyncpg
+import psycopg
 from piccolo.engine.base import Engine
 
 from server.settings import Settings, bundled
 from server.storage import tables
 from server.storage.batch import Batch, Committed
+from server.storage.changes import Change, Snapshot, Space
+from server.storage.commit import Commit
 from server.storage.occupancy import Occupancy, StoreBusy
+from server.storage.postgres import PostgresStore
+from server.storage.postgres_writer import connect as connect_postgres
 from server.storage.sqlite import SqliteStore
 from server.storage.sqlite_engine import connect
-from server.storage.sqlite_upkeep import Change, Snapshot, Space
 
 APP = "footfall"
 TABLES = (
@@ -42,6 +48,8 @@ class Store(Protocol):
     engine_type: str
     version: int
     """Grows with each commit of this process."""
+    available: bool
+    """Whether it took the last commit that it was given: False while it cannot be reached."""
 
     @property
     def engine(self) -> Engine[Any]:
@@ -50,6 +58,10 @@ class Store(Protocol):
 
     async def commit(self, batch: Batch) -> Committed:
         """Store all of a batch in one transaction and return when it is durable, or raise and store nothing."""
+        ...
+
+    async def commit_with(self, commit: Commit, batch: Batch) -> Committed:
+        """The same with another commit than that of events which just came: an import's."""
         ...
 
     async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]:
@@ -101,14 +113,35 @@ class Store(Protocol):
 
 async def open_store(settings: Settings, *, progress: Callable[[str], None] = lambda _: None) -> Store:
     """Open the store of these settings, with its tables up to date. StoreError says what is wrong."""
-    if settings.database_url:
-        raise StoreError("FOOTFALL_DATABASE_URL: PostgreSQL is not supported by this version; leave it out for SQLite in the data folder")
+    store: Store = await _open_postgres(settings, progress) if settings.database_url else _open_sqlite(settings, progress)
+    for table in TABLES:
+        table._meta.db = store.engine
+    return store
+
+
+async def _open_postgres(settings: Settings, progress: Callable[[str], None]) -> Store:
+    assert settings.database_url is not None
+    if not settings.secret:
+        raise StoreError(
+            "FOOTFALL_SECRET: with FOOTFALL_DATABASE_URL each server must be given the same; make one with `openssl rand -base64 32`"
+        )
+    try:
+        await asyncio.to_thread(migrate_postgres, settings.database_url, progress=progress)
+        return await PostgresStore.open(settings.database_url)
+    except (psycopg.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        # Neither the address nor its password: errors of drivers may have both in them.
+        raise StoreError(
+            f"the PostgreSQL of FOOTFALL_DATABASE_URL cannot be used ({type(error).__name__}); `footfall doctor` says more"
+        ) from None
+
+
+def _open_sqlite(settings: Settings, progress: Callable[[str], None]) -> Store:
     prepare_data_dir(settings.data_dir)
     try:
         occupancy = Occupancy(settings.data_dir)
         try:
             migrate(settings.sqlite_path, progress=progress)
-            store = SqliteStore(settings.sqlite_path, occupancy)
+            return SqliteStore(settings.sqlite_path, occupancy)
         except BaseException:
             occupancy.release()
             raise
@@ -116,9 +149,6 @@ async def open_store(settings: Settings, *, progress: Callable[[str], None] = la
         raise StoreError("a backup is just being restored; try again when `footfall restore` has ended") from error
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; `footfall doctor` says more") from error
-    for table in TABLES:
-        table._meta.db = store.engine
-    return store
 
 
 def prepare_data_dir(folder: Path) -> None:
@@ -222,4 +252,34 @@ def migrate(path: Path, *, progress: Callable[[str], None] = lambda _: None) -> 
                 raise
     finally:
         connection.close()
+    return ran
+
+
+_MIGRATING = 7_205_759_403_792_794  # an advisory lock of PostgreSQL: any number that nobody else uses in this database
+
+
+def migrate_postgres(url: str, *, progress: Callable[[str], None] = lambda _: None) -> list[str]:
+    """The same on PostgreSQL. Servers that start at once do it one after the other. Raises StoreError, psycopg.Error."""
+    ran = []
+    known = migrations()
+    with connect_postgres(url) as connection:
+        connection.execute("SET statement_timeout = 0")
+        connection.execute("SET lock_timeout = 0")
+        connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATING,))
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS migration (id INTEGER GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, name VARCHAR(200) NOT NULL DEFAULT '',"
+            " app_name VARCHAR(200) NOT NULL DEFAULT '', ran_on TIMESTAMP NOT NULL DEFAULT current_timestamp)"
+        )
+        done = {row[0] for row in connection.execute("SELECT name FROM migration WHERE app_name = %s", (APP,)).fetchall()}
+        if newer := sorted(done - {each.id for each in known}):
+            raise StoreError(f"the store was written by a newer Footfall (migration {newer[-1]}); run that version, or restore a backup")
+        for migration in known:
+            if migration.id in done:
+                continue
+            progress(f"migrating: {migration.name}")
+            with connection.transaction():
+                for statement in migration.statements("postgres"):
+                    connection.execute(statement.encode())
+                connection.execute("INSERT INTO migration (name, app_name) VALUES (%s, %s)", (migration.id, APP))
+            ran.append(migration.name)
     return ran

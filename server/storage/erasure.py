@@ -14,7 +14,8 @@ import msgspec
 
 from server.event import DAY, MINUTE
 from server.event_id import EPOCH, first_id
-from server.storage.engine import Store, StoreError
+from server.storage import listed
+from server.storage.engine import Store
 from server.storage.sqlite_engine import KeptSQLiteEngine
 from server.storage.statements import ERROR_INSTALL_COLUMNS, SAY_WORDS_CHANGED
 from server.storage.streaming import EVENTS
@@ -24,7 +25,6 @@ ROUNDS = 5  # a client that goes on sending while it is erased is an install tha
 LATE = first_id(EPOCH + MINUTE)  # as a difference of ids: what a commit under way may be behind the newest event
 CHECKPOINTS = 20
 CHECKPOINT_WAIT = 0.25  # seconds between two of them
-_LISTED = "SELECT value FROM json_each({})"
 _ERROR_KEY = ERROR_INSTALL_COLUMNS
 
 
@@ -63,7 +63,7 @@ async def held(store: Store, project: int, install: int) -> Held:
     count = "SELECT count(*) AS events FROM event WHERE install_id = {} AND project_id = {}"
     counted = await store.rows(count, install, project) if rows else [{"events": 0}]
     activity = await store.rows(
-        f"SELECT day, environment, version FROM activity WHERE project_id = {{}} AND day IN ({_LISTED}) AND install_id = {{}} ORDER BY day",
+        f"SELECT day, environment, version FROM activity WHERE project_id = {{}} AND day IN ({listed.integers(store.engine_type)}) AND install_id = {{}} ORDER BY day",
         *(project, _days_of(rows), install),
     )
     errors = await store.rows(
@@ -109,7 +109,8 @@ async def erase(store: Store, project: int, install: int) -> Erased:
 
 
 async def _note_partial(store: Store, project: int, days: list[int]) -> None:
-    sql = f"INSERT INTO partial_day (project_id, day) SELECT {{}}, value FROM ({_LISTED}) AS days WHERE true ON CONFLICT DO NOTHING"
+    days_of = listed.integers(store.engine_type)
+    sql = f"INSERT INTO partial_day (project_id, day) SELECT CAST({{}} AS INTEGER), value FROM ({days_of}) AS days WHERE true ON CONFLICT DO NOTHING"
     await store.change((sql, (project, msgspec.json.encode(days).decode())))
 
 
@@ -121,7 +122,9 @@ async def _erase_events(store: Store, project: int, install: int) -> int:
     while rows := await store.rows(few, install, project, after, EVENTS_A_CHANGE):
         after = rows[-1]["id"]
         ids = [row["id"] for row in rows]
-        change = await store.change((f"DELETE FROM event WHERE id IN ({_LISTED})", (msgspec.json.encode(ids).decode(),)))
+        change = await store.change(
+            (f"DELETE FROM event WHERE id IN ({listed.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),))
+        )
         erased += len(ids)
         await asyncio.sleep(min(0.05, change.seconds))
     return erased
@@ -141,15 +144,14 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
     keys = await store.rows(
         f"SELECT {', '.join(_ERROR_KEY)} FROM error_install WHERE install_id = {{}} AND project_id = {{}}", install, project
     )
-    parts = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(_ERROR_KEY)))
     await store.change(
         ("DELETE FROM event WHERE install_id = {} AND project_id = {} AND id > {}", (install, project, late)),
         (
-            f"DELETE FROM activity WHERE project_id = {{}} AND day IN ({_LISTED}) AND install_id = {{}}",
+            f"DELETE FROM activity WHERE project_id = {{}} AND day IN ({listed.integers(store.engine_type)}) AND install_id = {{}}",
             (project, days, install),
         ),
         (
-            f"DELETE FROM error_install WHERE ({', '.join(_ERROR_KEY)}) IN (SELECT {parts} FROM json_each({{}}))",
+            f"DELETE FROM error_install WHERE ({', '.join(_ERROR_KEY)}) IN ({listed.rows(store.engine_type, _ERROR_KEY, ('version',))})",
             (msgspec.json.encode([list(row.values()) for row in keys]).decode(),),
         ),
         ("DELETE FROM install WHERE id = {} AND project_id = {}", (install, project)),
@@ -158,30 +160,29 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
 
 
 class _SecureDelete:
-    """The writer overwrites what it deletes, meanwhile. Some builds of SQLite always do, most do not."""
+    """SQLite's writer overwrites what it deletes, meanwhile. Some builds always do, most do not. PostgreSQL's vacuum sees to its own."""
 
     def __init__(self, store: Store) -> None:
-        if not isinstance(store.engine, KeptSQLiteEngine):
-            raise StoreError("installs are erased from a SQLite store only")
-        self._engine = store.engine
+        self._engine = store.engine if isinstance(store.engine, KeptSQLiteEngine) else None
         self._before = 0
 
     async def __aenter__(self) -> None:
-        rows = await self._engine.run_ddl("PRAGMA secure_delete")
-        self._before = int(rows[0]["secure_delete"])
-        await self._engine.run_ddl("PRAGMA secure_delete = 1")
+        if self._engine is not None:
+            rows = await self._engine.run_ddl("PRAGMA secure_delete")
+            self._before = int(rows[0]["secure_delete"])
+            await self._engine.run_ddl("PRAGMA secure_delete = 1")
 
     async def __aexit__(self, *_: object) -> None:
-        await self._engine.run_ddl(f"PRAGMA secure_delete = {self._before}")
+        if self._engine is not None:
+            await self._engine.run_ddl(f"PRAGMA secure_delete = {self._before}")
 
 
 async def rewrite(store: Store) -> bool:
-    """Write the whole file anew, without a byte that is not in use. Whether the log is empty then, too.
+    """Write everything anew, without a byte that is not in use. Whether the log of SQLite is empty then, too.
 
     Holds the writer for some seconds for each gigabyte: for a quiet hour.
     """
-    assert isinstance(store.engine, KeptSQLiteEngine)
-    await store.engine.run_ddl("VACUUM")
+    await store.engine.run_ddl("VACUUM" if store.engine_type == "sqlite" else "VACUUM FULL")
     return await _purge(store)
 
 
@@ -190,7 +191,8 @@ async def _purge(store: Store) -> bool:
 
     Waits for questions under way, which read from the log, but never holds the writer while it does.
     """
-    assert isinstance(store.engine, KeptSQLiteEngine)
+    if not isinstance(store.engine, KeptSQLiteEngine):
+        return True  # the log is PostgreSQL's own, and goes as it is set up
     for _ in range(CHECKPOINTS):
         if await store.engine.connections.write(_truncate_log):
             return True

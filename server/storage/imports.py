@@ -19,18 +19,16 @@ import msgspec
 
 from server.event import Context, Environment, Event, Receipt
 from server.event_id import first_id
-from server.storage import rollups
+from server.storage import listed, rollups
 from server.storage.batch import Batch, Committed, TargetRules
 from server.storage.commit import Commit, Connection
-from server.storage.engine import Store, StoreError
+from server.storage.engine import Store
 from server.storage.rollups import Rollup
-from server.storage.sqlite_engine import KeptSQLiteEngine
 from server.storage.statements import on_conflict_add
 
 DOWNLOAD, PACK, DIALECT = "download", "pack", "downloads"  # what the downloads dialect calls them
 TOTAL = -1  # the "day" of a pack's total in the dump
 COUNTED = -2  # the "day" of what was added to a pack's total here
-_LISTED = "SELECT value FROM json_each(?)"
 _NOTE_PARTIAL = "INSERT INTO partial_day (project_id, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 
@@ -51,23 +49,21 @@ class ImportBatch(Batch):
 
 
 class ImportStore:
-    """The store, for an import. Raises StoreError where this engine takes none."""
+    """The store, for an import."""
 
     def __init__(self, store: Store) -> None:
-        if not isinstance(store.engine, KeptSQLiteEngine):
-            raise StoreError("imports are made into a SQLite store only")
-        self._connections = store.engine.connections
+        self._store = store
         self._commit = _ImportCommit()
 
     async def commit(self, batch: ImportBatch) -> Committed:
         """Store all of a batch in one transaction. What is there already is a DUPLICATE; counts that cannot be are passed over."""
-        return await self._connections.write(lambda connection: self._commit.run(connection, batch))
+        return await self._store.commit_with(self._commit, batch)
 
     async def foreign_installs(self, project: int, installs: Iterable[int]) -> set[int]:
         """Which of these installs belong to another project."""
-        listed = msgspec.json.encode(sorted(set(installs))).decode()
-        sql = f"SELECT id FROM install WHERE project_id <> ? AND id IN ({_LISTED})"
-        return await self._connections.read(lambda connection: {row[0] for row in connection.execute(sql, (project, listed))})
+        numbers = msgspec.json.encode(sorted(set(installs))).decode()
+        sql = f"SELECT id FROM install WHERE project_id <> {{}} AND id IN ({listed.integers(self._store.engine_type)})"
+        return {row["id"] for row in await self._store.rows(sql, project, numbers)}
 
 
 class _ImportCommit(Commit):
@@ -132,9 +128,9 @@ def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
 
 def _without_known(connection: Connection, events: list[Event], places: list[int]) -> list[int]:
     """Without those that are in the store though they were never imported: the file was exported from here."""
-    listed = msgspec.json.encode([events[place].id for place in places]).decode()
-    sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({_LISTED})"
-    there = set(connection.execute(sql, (listed,)))
+    numbers = msgspec.json.encode([events[place].id for place in places]).decode()
+    sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({listed.integers(connection.engine_type, '?')})"
+    there = set(connection.execute(sql, (numbers,)))
     return [place for place in places if _like(events[place]) not in there]
 
 
@@ -156,8 +152,10 @@ def _free_ids(connection: Connection, events: list[Event]) -> list[int]:
 
 
 def _forget(connection: Connection, batch: ImportBatch, refused: Iterable[int]) -> None:
-    listed = msgspec.json.encode([batch.events[place].mark for place in refused]).decode()
-    connection.execute(f"DELETE FROM imported WHERE project_id = ? AND key IN ({_LISTED})", (batch.project, listed))
+    numbers = msgspec.json.encode([batch.events[place].mark for place in refused]).decode()
+    connection.execute(
+        f"DELETE FROM imported WHERE project_id = ? AND key IN ({listed.integers(connection.engine_type, '?')})", (batch.project, numbers)
+    )
 
 
 def _first_download(project: int, pack: str) -> Event:

@@ -14,8 +14,9 @@ import msgspec
 
 from server.event import DAY
 from server.event_id import first_id
+from server.storage import listed
+from server.storage.changes import Change
 from server.storage.engine import Store
-from server.storage.sqlite_upkeep import Change
 
 SCANNED = 20_000  # events that one look passes over: some ten milliseconds of a reader
 REFUSALS_DAYS = 30
@@ -30,16 +31,18 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Aged:
-    """Rows of which some have had their time. `past` is the condition; its `{}` stands for a limit."""
+    """Rows of which some have had their time. `past` is the condition; its `{}` stands for a limit; `text` are those columns of the key that
+    are not whole numbers."""
 
     table: str
     key: tuple[str, ...]
     past: str
+    text: tuple[str, ...] = ()
 
 
 MARKS = Aged("mark", ("project_id", "key"), "expires_at <= {}")
 REJECTED = Aged("rejected", ("id",), "id < {}")
-REFUSALS = Aged("refusal", ("project_id", "day", "address", "reason"), "day < {}")
+REFUSALS = Aged("refusal", ("project_id", "day", "address", "reason"), "day < {}", ("reason",))
 
 
 async def past(store: Store, aged: Aged, limit: int, after: Key | None, most: int) -> list[Key]:
@@ -54,14 +57,13 @@ async def delete_past(store: Store, aged: Aged, limit: int, keys: Sequence[Key])
     """Delete rows by key, but for those whose time was made longer meanwhile."""
     if len(aged.key) == 1:
         return await store.change(
-            (f"DELETE FROM {aged.table} WHERE {aged.key[0]} IN ({_LISTED}) AND {aged.past}", (_list(k for (k,) in keys), limit))
+            (
+                f"DELETE FROM {aged.table} WHERE {aged.key[0]} IN ({listed.integers(store.engine_type)}) AND {aged.past}",
+                (_list(k for (k,) in keys), limit),
+            )
         )
-    parts = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(aged.key)))
-    listed = f"({', '.join(aged.key)}) IN (SELECT {parts} FROM json_each({{}}))"
-    return await store.change((f"DELETE FROM {aged.table} WHERE {listed} AND {aged.past}", (_list(keys), limit)))
-
-
-_LISTED = "SELECT value FROM json_each({})"
+    these = f"({', '.join(aged.key)}) IN ({listed.rows(store.engine_type, aged.key, aged.text)})"
+    return await store.change((f"DELETE FROM {aged.table} WHERE {these} AND {aged.past}", (_list(keys), limit)))
 
 
 def _list(values: Iterable[Any]) -> str:
@@ -132,4 +134,4 @@ async def events_between(store: Store, after: int, last: int, projects: Iterable
 
 async def delete_events(store: Store, ids: Sequence[int]) -> Change:
     """Delete events, and nothing that was ever counted of them."""
-    return await store.change((f"DELETE FROM event WHERE id IN ({_LISTED})", (_list(ids),)))
+    return await store.change((f"DELETE FROM event WHERE id IN ({listed.integers(store.engine_type)})", (_list(ids),)))

@@ -23,13 +23,17 @@ class SqliteStore(SqliteUpkeep):
     def __init__(self, path: Path, occupancy: Occupancy | None = None) -> None:
         self.path = path
         self.version = 0
+        self.available = True
         self._occupancy = occupancy
         self._connections = SqliteConnections(path)
         self.engine = KeptSQLiteEngine(self._connections)
         self._commit = Commit()
 
     async def commit(self, batch: Batch) -> Committed:
-        committed = await self._connections.write(lambda connection: self._commit.run(connection, batch))
+        return await self.commit_with(self._commit, batch)
+
+    async def commit_with(self, commit: Commit, batch: Batch) -> Committed:
+        committed = await self._connections.write(lambda connection: commit.run(connection, batch))
         self.version += 1
         return committed
 

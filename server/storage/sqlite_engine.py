@@ -41,6 +41,7 @@ _PRAGMAS = (
 class KeptConnection(sqlite3.Connection):
     """SQLite's connection, with what a commit asks of one: see `server.storage.commit.Connection`."""
 
+    engine_type = "sqlite"
     locks = ""  # there is one writer
 
     def begin(self) -> None:

@@ -8,39 +8,23 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from piccolo.querystring import QueryString
 
+from server.storage.changes import Change, Space
 from server.storage.sqlite_engine import SqliteConnections, connect
 
 
-class Change(NamedTuple):
-    """What a change did: the rows that each statement touched, and the seconds for which nothing else could be written."""
-
-    rows: tuple[int, ...]
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Space:
-    """Pages of the store's file: all of them, and those that hold nothing."""
-
-    pages: int
-    free: int
-
-
-class Snapshot:
-    """The store as it was at one moment, whatever is written meanwhile."""
+class SqliteSnapshot:
+    """See `server.storage.changes.Snapshot`."""
 
     def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
         self._connection = connection
         self._thread = thread
 
     async def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        """Read, as `Store.rows` does; each row as a tuple, because snapshots are read for what is many."""
         query, bound = QueryString(sql, *arguments).compile_string(engine_type="sqlite")
         work = self._connection.execute
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(query, bound).fetchall())
@@ -70,7 +54,7 @@ class SqliteUpkeep:
         return await self._connections.write(work)
 
     @contextlib.asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Snapshot]:
+    async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:
         # A connection and a thread of its own: it may be read for minutes, and the readers are for questions.
         with ThreadPoolExecutor(1, thread_name_prefix="footfall-snapshot") as thread:
             loop = asyncio.get_running_loop()
@@ -78,7 +62,7 @@ class SqliteUpkeep:
             try:
                 # The transaction begins to read, and so stands still, with its first SELECT.
                 await loop.run_in_executor(thread, connection.execute, "BEGIN")
-                snapshot = Snapshot(connection, thread)
+                snapshot = SqliteSnapshot(connection, thread)
                 await snapshot.rows("SELECT count(*) FROM note")
                 yield snapshot
             finally:

@@ -144,7 +144,7 @@ def test_nobody_reads_or_changes_anything_without_a_key(nobody: Any) -> None:
 
 
 PUBLIC = {
-    "slug", "name", "overview", "series", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "trending",
+    "slug", "name", "overview", "series", "medians", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "trending",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.dashboard.conftest import TOKEN
 
@@ -142,7 +143,7 @@ def test_a_server_that_is_gone_is_said_and_the_figures_stay(visit: Callable[...,
     page.unroute("**/graphql")
     page.get_by_role("button", name="Try again").first.click()
     tab.settled()
-    assert page.get_by_role("heading", name="Active installs").first.is_visible()
+    expect(page.get_by_role("heading", name="Active installs").first).to_be_visible()
     tab.complaints = [each for each in tab.complaints if "ERR_FAILED" not in each]
 
 

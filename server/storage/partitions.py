@@ -1,0 +1,106 @@
+"""Events on PostgreSQL lie in partitions, one a month of their arrival: retention drops a month whole instead of deleting its rows.
+
+An event's id tells when it arrived, so a month is a range of ids. Partitions are made ahead; what has none, such as an import of old events,
+lies in the default one.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from server.event_id import EPOCH, first_id
+from server.storage.changes import Change
+
+
+class Store(Protocol):
+    """As much of a store as is wanted here."""
+
+    engine_type: str
+
+    async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]: ...
+
+    async def change(self, *statements: tuple[str, tuple[Any, ...]]) -> Change: ...
+
+
+AHEAD = 2  # months beside the present one
+DEFAULT = "event_default"
+
+
+def month_of(at: int) -> tuple[int, int]:
+    """The year and month of a time in epoch milliseconds, in UTC."""
+    when = datetime.fromtimestamp(at / 1000, UTC)
+    return when.year, when.month
+
+
+def next_month(year: int, month: int) -> tuple[int, int]:
+    """The month after a month."""
+    return (year + month // 12, month % 12 + 1)
+
+
+def begins(year: int, month: int) -> int:
+    """The lowest id of a month."""
+    return first_id(max(EPOCH, int(datetime(year, month, 1, tzinfo=UTC).timestamp() * 1000)))
+
+
+def name_of(year: int, month: int) -> str:
+    """The partition of a month."""
+    return f"event_{year:04}_{month:02}"
+
+
+async def make_ahead(store: Store, now: int | None = None) -> list[str]:
+    """See that the present month and the next ones have partitions; the names of those that were made. Nothing on SQLite."""
+    if store.engine_type != "postgres":
+        return []
+    there = set(await partitions(store))
+    made = []
+    month = month_of(now if now is not None else time.time_ns() // 1_000_000)
+    for _ in range(AHEAD + 1):
+        after = next_month(*month)
+        name = name_of(*month)
+        if name not in there:
+            first, end = begins(*month), begins(*after)
+            attach = (
+                f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = '{name}'::regclass) THEN"
+                f" ALTER TABLE event ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end}); END IF; END $$"
+            )
+            # What lies in the default partition and belongs here moves; several servers may do this at once, one after the other.
+            await store.change(
+                ("SELECT pg_advisory_xact_lock(7205759403792793)", ()),
+                (f"CREATE TABLE IF NOT EXISTS {name} (LIKE event INCLUDING DEFAULTS INCLUDING CONSTRAINTS)", ()),
+                (
+                    f"WITH moved AS (DELETE FROM {DEFAULT} WHERE id >= {first} AND id < {end} RETURNING *) INSERT INTO {name} SELECT * FROM moved",
+                    (),
+                ),
+                (attach, ()),
+            )
+            made.append(name)
+        month = after
+    return made
+
+
+async def partitions(store: Store) -> dict[str, tuple[int, int]]:
+    """The partitions of months, with their first id and the one after their last."""
+    rows = await store.rows(
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'event'::regclass AND inhrelid <> {}::text::regclass ORDER BY 1",
+        DEFAULT,
+    )
+    found = {}
+    for row in rows:
+        year, month = (int(part) for part in row["name"].removeprefix("event_").split("_"))
+        found[row["name"]] = (begins(year, month), begins(*next_month(year, month)))
+    return found
+
+
+async def drop_before(store: Store, end: int) -> list[str]:
+    """Drop the partitions whose events all have lower ids; their names. Nothing on SQLite."""
+    if store.engine_type != "postgres":
+        return []
+    dropped = []
+    for name, (_, last) in (await partitions(store)).items():
+        if last <= end:
+            # Detached first, which takes the short lock, and dropped then.
+            await store.change((f"ALTER TABLE event DETACH PARTITION {name}", ()), (f"DROP TABLE {name}", ()))
+            dropped.append(name)
+    return dropped

