@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import uvicorn
-from litestar import Litestar, post
+from litestar import Litestar, get, post
 
 
 class Data(msgspec.Struct):
@@ -31,9 +31,15 @@ async def echo(data: Body) -> Body:
     return data
 
 
+@get("/health")
+async def health() -> str:
+    """To be waited for."""
+    return "ok"
+
+
 if __name__ == "__main__":
     uvicorn.run(
-        Litestar([echo], openapi_config=None),
+        Litestar([echo, health], openapi_config=None),
         port=int(sys.argv[1]),
         loop="uvloop",
         http="httptools",

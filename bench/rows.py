@@ -1,0 +1,50 @@
+"""The other reference: rows that `sqlite3.executemany` writes a second, in transactions of 1,000, into the same table with the same indexes.
+
+`python -m bench.rows FOLDER SECONDS` prints rows a second and µs of CPU time for each row.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from pathlib import Path
+
+from server.event_id import EventIds
+from server.storage.engine import migrate
+from server.storage.sqlite_engine import connect
+from server.storage.statements import EVENT_COLUMNS
+
+PROPERTIES = '{"template":"starter","theme":"dark"}'
+A_TRANSACTION = 1_000
+
+
+def write(folder: Path, seconds: float) -> tuple[float, float]:
+    """Rows a second, and µs of CPU time for each."""
+    path = folder / "rows.sqlite3"
+    migrate(path)
+    connection = connect(path)
+    rng = random.Random(1)
+    installs = [rng.getrandbits(64) - (1 << 63) for _ in range(20_000)]
+    ids = EventIds(1)
+    sql = f"INSERT INTO event ({', '.join(EVENT_COLUMNS)}) VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
+    rows = 0
+    wall = cpu = 0.0
+    while wall < seconds:
+        now = time.time_ns() // 1_000_000
+        batch = [
+            (each, 1, rng.choice(installs), 1, 1, None, now, 0, None, None, None, None, None, PROPERTIES)
+            for each in ids.take(A_TRANSACTION, now)
+        ]
+        began, used = time.perf_counter(), time.process_time()
+        connection.execute("BEGIN")
+        connection.executemany(sql, batch)
+        connection.execute("COMMIT")
+        wall, cpu, rows = wall + time.perf_counter() - began, cpu + time.process_time() - used, rows + A_TRANSACTION
+    connection.close()
+    path.unlink()
+    return rows / wall, cpu / rows * 1e6
+
+
+if __name__ == "__main__":
+    print(*write(Path(sys.argv[1]), float(sys.argv[2])))

@@ -1,0 +1,136 @@
+"""What each step of a single post takes of its CPU time, measured within one process.
+
+The steps are wrapped in clocks; what remains of the process's time is the store, HTTP and the way between the steps. HTTP is only the answer
+here (requests do not come over a socket), so the shares are higher than in a server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.load import UNLIMITED
+from server.app import create_app
+from server.dialects import sonicjs
+from server.ingest.gate import Gate
+from server.ingest.http import Reply
+from server.ingest.privacy import Privacy
+from server.settings import load
+from server.storage.projects import Projects
+
+_BODY = (
+    '{"data":{"installation_id":"%08x-3b7d-4bad-9bdd-2b0d7b3dcb6d","event_type":"installation_started",'
+    '"properties":{"os":"darwin","nodeVersion":"v20.10","packageManager":"npm"},"timestamp":"%s"}}'
+)
+_HEADERS = [(b"host", b"127.0.0.1:8000"), (b"content-type", b"application/json"), (b"content-length", b"240")]
+CONNECTIONS = 64
+
+
+class Clocks:
+    """CPU time of the event loop's thread, by step."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+        self._overhead = self._of_one()
+
+    def wrap(self, holder: Any, name: str, step: str) -> None:
+        """Count the time of a function for a step."""
+        inner = getattr(holder, name)
+        self.spent.setdefault(step, 0.0)
+        setattr(holder, name, self._clocked(inner, step))
+
+    def _clocked(self, inner: Callable[..., Any], step: str) -> Callable[..., Any]:
+        clock, spent = time.thread_time, self.spent
+
+        def clocked(*arguments: Any, **named: Any) -> Any:
+            began = clock()
+            try:
+                return inner(*arguments, **named)
+            finally:
+                spent[step] += clock() - began - self._overhead
+
+        return clocked
+
+    def _of_one(self) -> float:
+        self._overhead, self.spent["nothing"] = 0.0, 0.0
+        clocked = self._clocked(lambda _: None, "nothing")
+        for _ in range(100_000):
+            clocked(0)
+        return self.spent.pop("nothing") / 100_000
+
+
+def shares(requests: int) -> dict[str, float]:
+    """The share of each step, 0 to 1, of the process's CPU time for `requests` single posts."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_shares(Path(folder), requests))
+
+
+async def _shares(folder: Path, requests: int) -> dict[str, float]:
+    clocks = Clocks()
+    Projects.STALE_AFTER = float("inf")  # the one request in two seconds that reads them anew takes another way
+    kept = [
+        (Gate, "known_caller"),
+        (Gate, "count_at_once"),
+        (Privacy, "event"),
+        *((sonicjs, name) for name in ("claims", "decode", "answer")),
+    ]
+    originals = [(holder, name, getattr(holder, name)) for holder, name in kept]
+    steps = ("gate", "limiter", "privacy", "dialect", "dialect", "dialect")
+    app = create_app(load({**UNLIMITED, "FOOTFALL_DATA_DIR": str(folder), "FOOTFALL_LOG_LEVEL": "error"}))
+    messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    ended = asyncio.Event()
+
+    async def heard(message: dict[str, Any]) -> None:
+        if message["type"].endswith(".complete"):
+            ended.set()
+
+    async def lifespan(kind: str) -> None:
+        ended.clear()
+        await messages.put({"type": kind})
+        await ended.wait()
+
+    running = asyncio.create_task(app({"type": "lifespan", "state": {}}, messages.get, heard))
+    await lifespan("lifespan.startup")
+    try:
+        await _post(app, requests // 5)
+        for (holder, name), step in zip(kept, steps, strict=True):
+            clocks.wrap(holder, name, step)
+        before = time.process_time()
+        await _post(app, requests)
+        used = time.process_time() - before
+    finally:
+        for holder, name, original in originals:
+            setattr(holder, name, original)
+        await lifespan("lifespan.shutdown")
+        await running
+    return {step: spent / used for step, spent in clocks.spent.items()}
+
+
+async def _post(app: Any, requests: int) -> None:
+    """Single posts of random installs from a number of clients, each of which sends its next one when it has its answer."""
+    loop = asyncio.get_running_loop()
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    bodies = [(_BODY % (random.randint(1, 20_000), now)).encode() for _ in range(requests)]
+    done = loop.create_future()
+    waiting = requests
+
+    def answered(reply: Reply) -> None:
+        nonlocal waiting
+        assert reply.status == 201, reply
+        waiting -= 1
+        if waiting == 0:
+            done.set_result(None)
+        elif bodies:
+            loop.call_soon(send, bodies.pop())
+
+    def send(body: bytes) -> None:
+        assert app.take_at_once(b"/v1/events", "127.0.0.1", _HEADERS, body, answered)
+
+    for _ in range(min(CONNECTIONS, requests)):
+        send(bodies.pop())
+    await done
