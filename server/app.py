@@ -23,11 +23,11 @@ from server.jobs import JOBS, Run, Runner, Scheduler
 from server.metrics import Metrics
 from server.pages import SECURITY_HEADERS
 from server.pages.dashboard import Dashboard
-from server.problems import CONTENT_TYPE, Failed, Malformed, MethodNotAllowed, NotFound, Problem
+from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
 from server.storage import key_use
-from server.storage.engine import open_store, server_secret
+from server.storage.engine import open_store, passes, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default
 from server.transfer import http as transfer
 
@@ -149,5 +149,8 @@ def _http_exception(request: Request[object, object, State], error: HTTPExceptio
 
 
 def _unexpected(request: Request[object, object, State], error: Exception) -> Response[bytes]:
+    if passes(error):
+        log.error("store_lost", error=type(error).__name__)
+        return _problem(request, Busy("The store cannot be reached at the moment.", retry_after=5))
     log.error("request_failed", exc_info=error)
     return _problem(request, Failed("This request could not be handled; the log says more."))

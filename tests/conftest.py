@@ -217,6 +217,12 @@ def settings(tmp_path: Path, database: dict[str, str]) -> Settings:
 
 
 @pytest.fixture
+def where(settings: Settings) -> Path | str:
+    """Where the store of these settings is: a file, or a URL."""
+    return settings.database_url or settings.sqlite_path
+
+
+@pytest.fixture
 async def store(settings: Settings) -> AsyncIterator[Store]:
     """An open store with the default project."""
     opened = await open_store(settings)

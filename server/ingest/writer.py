@@ -18,7 +18,7 @@ from server.metrics import Metrics
 from server.problems import Busy, Failed, Problem
 from server.shared import Live
 from server.storage.batch import Batch, Committed, RejectedRow
-from server.storage.engine import Store
+from server.storage.engine import Store, passes
 from server.storage.projects import LiveProject
 
 log = logs.get(__name__)
@@ -28,8 +28,6 @@ CROWD_SECONDS = 0.005  # after an answer, for which a commit waits for the same 
 CROWD_STEP = 0.001  # ... as long as in each such time somebody comes
 REJECTED_A_COMMIT = 50
 REFUSED_ADDRESSES_A_COMMIT = 200
-# Store errors that pass: the disk is full, the file is locked, the server is restarting. Nothing is wrong with the batch.
-_PASSING = ("OperationalError", "ConnectionError", "InterfaceError", "OSError")
 
 
 class Stored(NamedTuple):
@@ -147,6 +145,9 @@ class Writer:
         """The same for whoever does not wait: `told` is called once, when they are durable or will not be. Raises Busy, at once."""
         if self._closed:
             raise Busy("The server is stopping.", retry_after=5)
+        if not self._store.available and self._running is not None:
+            # One commit at a time finds out whether the store is back; nobody else waits for that.
+            raise Busy("The store cannot be reached at the moment.", retry_after=5)
         if self.depth + len(events) > self._max_queue:
             raise Busy("More events wait to be stored than this server holds.", retry_after=1)
         gathering = self._next
@@ -242,7 +243,7 @@ class Writer:
             committed = await self._store.commit(gathering.batch)
         except Exception as error:
             self._metrics.commit_failures += 1
-            if _passes(error):
+            if passes(error):
                 log.error("commit_refused", events=len(gathering.batch.events), exc_info=error)
                 self._give_back(gathering)
                 gathering.refuse(Busy("The store does not take writes at the moment.", retry_after=5))
@@ -306,7 +307,3 @@ _ENTRIES = {
     Receipt.TOO_MANY_TARGETS: LedgerEntry.REJECTED,
 }
 _REASONS = {Receipt.UNKNOWN_TARGET: Refusal.UNKNOWN_TARGET.value, Receipt.TOO_MANY_TARGETS: Refusal.TOO_MANY_TARGETS.value}
-
-
-def _passes(error: Exception) -> bool:
-    return any(kind.__name__ in _PASSING for kind in type(error).__mro__)

@@ -12,6 +12,8 @@ from server.storage.backup import BackupError, Manner
 
 async def backup(run: Run) -> str:
     """Copy the store into the data folder, check the copy, and keep the last few."""
+    if run.store.engine_type != "sqlite":
+        return "PostgreSQL is backed up by its own means, such as pg_dump"
     stop = threading.Event()
 
     def work() -> backups.Backup:

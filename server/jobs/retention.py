@@ -6,7 +6,7 @@ from server.event import DAY
 from server.event_id import first_id
 from server.jobs.pace import Pace
 from server.jobs.run import Run
-from server.storage import audit, contexts, maintenance, sessions
+from server.storage import audit, contexts, maintenance, partitions, sessions
 from server.storage.commit import REJECTED_LIFETIME
 from server.storage.engine import Store
 from server.storage.maintenance import MARKS, REFUSALS, REFUSALS_DAYS, REJECTED, Aged, Window
@@ -20,8 +20,10 @@ _LOOK = 5_000
 async def retention(run: Run) -> str:
     """Delete the events that are older than their project keeps them, and what else has had its time; then give the space back."""
     store, now, pace = run.store, run.now(), Pace(run.store)
+    await partitions.make_ahead(store, now)
     whole = run.by_hand or await maintenance.whole_pass_at(store) + WHOLE_EVERY <= now
-    events = 0
+    # Months that no project keeps go whole; what is left goes row by row.
+    events = await partitions.drop_before(store, await maintenance.kept_by_none(store, now, run.settings.retention_days))
     for window in await maintenance.windows(store, now, run.settings.retention_days, whole=whole):
         events += await _delete_events(store, window, pace)
         await maintenance.note_retained(store, window)

@@ -42,6 +42,17 @@ class StoreError(Exception):
     """The store cannot be opened or used. The message says why, and what would mend it."""
 
 
+# Errors that pass: the disk is full, the file is locked, the server is restarting. Nothing is wrong with what was to be stored or read.
+_PASSING = frozenset({
+    "OperationalError", "ConnectionError", "InterfaceError", "OSError", "PostgresConnectionError", "OperatorInterventionError", "TooManyConnectionsError",
+})  # fmt: skip
+
+
+def passes(error: BaseException) -> bool:
+    """Whether an error says that the store cannot be used at the moment, by the names of its kinds: each driver has its own."""
+    return any(kind.__name__ in _PASSING for kind in type(error).__mro__)
+
+
 class Store(Protocol):
     """Where events are kept."""
 

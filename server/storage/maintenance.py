@@ -94,6 +94,12 @@ async def windows(store: Store, now: int, default_days: int, *, whole: bool) -> 
     return [Window(first, end, frozenset(projects)) for (first, end), projects in sorted(shared.items())]
 
 
+async def kept_by_none(store: Store, now: int, default_days: int) -> int:
+    """The id below which no project keeps its events."""
+    rows = await store.rows("SELECT retention_days FROM project")
+    return first_id(now - max([row["retention_days"] or default_days for row in rows], default=default_days) * DAY)
+
+
 async def retained_until(store: Store) -> dict[int, int]:
     """For each project that retention has been at, the lowest id that an event of it may still have."""
     rows = await store.rows("SELECT name, value FROM note WHERE name LIKE 'retained:%'")

@@ -42,6 +42,12 @@ class KeptPostgresEngine(PostgresEngine):
         """Nothing is wanted of any extension."""
 
 
+def _discreet(error: psycopg.Error) -> psycopg.Error:
+    """An error without what it says of rows, and without the server's address: it goes into the log."""
+    error.args = (error.diag.message_primary or type(error).__name__,)
+    return error
+
+
 class PostgresSnapshot:
     """The store as it was at one moment, whatever is written meanwhile."""
 
@@ -101,15 +107,17 @@ class PostgresStore:
                 committed = commit.run(self._writer, batch)
             except _TRIED_AGAIN as error:
                 if attempt == ATTEMPTS:
-                    raise
+                    raise _discreet(error) from None
                 log.info("commit_tried_again", error=type(error).__name__)
                 time.sleep(0.01 * attempt)
-            except (psycopg.OperationalError, psycopg.InterfaceError):
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 self._writer.close()
                 if self.available:
                     self.available = False
                     log.error("store_lost")
-                raise
+                raise _discreet(error) from None
+            except psycopg.Error as error:
+                raise _discreet(error) from None
             else:
                 self._is_back()
                 return committed

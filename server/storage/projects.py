@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 from limits import RateLimitItem, parse
 
+from server import logs
 from server.problems import Forbidden, Unauthorized, UnknownProject
 from server.storage.batch import TargetRules
 from server.storage.tables import ApiKey, Project
@@ -23,6 +24,7 @@ SCOPES = ("ingest", "read", "admin")
 SCOPE_SLUG = "footfall.slug"  # where an ASGI scope carries the project that the path named
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
+log = logs.get(__name__)
 _strings = msgspec.json.Decoder(list[str])
 
 
@@ -101,8 +103,7 @@ class Projects:
 
         Raises Unauthorized for a key of ours that is not known, Forbidden where key and path disagree, UnknownProject.
         """
-        if time.monotonic() - self._read_at > self.STALE_AFTER:
-            await self.refresh()
+        await self._keep_fresh()
         try:
             return self._find(headers, slug)
         except (Unauthorized, UnknownProject):
@@ -121,14 +122,24 @@ class Projects:
 
     async def key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
         """The key that a request brought, None where it brought none. Raises Unauthorized for one of ours that is not known."""
-        if time.monotonic() - self._read_at > self.STALE_AFTER:
-            await self.refresh()
+        await self._keep_fresh()
         try:
             return self._key(headers)
         except Unauthorized:
             if not await self._read_again():
                 raise
         return self._key(headers)
+
+    async def _keep_fresh(self) -> None:
+        if time.monotonic() - self._read_at <= self.STALE_AFTER:
+            return
+        try:
+            await self.refresh()
+        except Exception as error:
+            if not self._by_slug:
+                raise
+            # A store that is gone for a moment: what was known is good enough until it is back.
+            log.warning("projects_not_read", error=type(error).__name__)
 
     async def _read_again(self) -> bool:
         if time.monotonic() - self._read_at < self.SOONER_AFTER:

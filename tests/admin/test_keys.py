@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+ENGINES = ("sqlite", "postgres")
+
 EVENT = {"name": "run", "installation_id": "somebody"}
 
 

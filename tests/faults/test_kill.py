@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from tests.conftest import rows_of
+
+ENGINES = ("sqlite", "postgres")
 
 EVENTS = 10_000
 CONNECTIONS = 50
@@ -61,13 +64,12 @@ async def post_until_cut_off(port: int, waiting: list[int], acknowledged: set[in
             waiting.append(number)
 
 
-def stored_numbers(database: Path) -> Counter[int]:
-    with closing(sqlite3.connect(database)) as connection:
-        return Counter(row[0] for row in connection.execute("SELECT json_extract(properties, '$.number') FROM event"))
+def stored_numbers(store: Path | str) -> Counter[int]:
+    return Counter(json.loads(properties)["number"] for (properties,) in rows_of(store, "SELECT properties FROM event"))
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_counted_twice_in_ten_kills(
-    make_server: Callable[..., Any], rollup_differences: Callable[[Path], Any]
+    make_server: Callable[..., Any], rollup_differences: Callable[[Path | str], Any]
 ) -> None:
     chance = random.Random(20261120)
     server = make_server()
@@ -87,16 +89,16 @@ def test_nothing_acknowledged_is_lost_and_nothing_counted_twice_in_ten_kills(
     for _ in range(KILLS):
         server.start()
         asyncio.run(round_of_posts(chance.uniform(0.0, 0.15)))
-        stored = stored_numbers(server.database)
+        stored = stored_numbers(server.store)
         assert acknowledged <= stored.keys()
         assert set(stored.values()) == {1}
-        assert rollup_differences(server.database) == {}
+        assert rollup_differences(server.store) == {}
     assert waiting, "all was sent before the last kill: nothing was shown"
     server.start()
     asyncio.run(round_of_posts(None))
     assert server.stop() == 0
-    assert stored_numbers(server.database) == Counter(range(EVENTS))
-    assert rollup_differences(server.database) == {}
+    assert stored_numbers(server.store) == Counter(range(EVENTS))
+    assert rollup_differences(server.store) == {}
 
 
 def test_stopping_commits_what_was_accepted_and_ends_in_peace(make_server: Callable[..., Any]) -> None:
@@ -112,5 +114,5 @@ def test_stopping_commits_what_was_accepted_and_ends_in_peace(make_server: Calla
         return status
 
     assert asyncio.run(story()) == 0
-    assert acknowledged <= stored_numbers(server.database).keys()
+    assert acknowledged <= stored_numbers(server.store).keys()
     assert "Traceback" not in server.log.read_text()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -111,30 +109,28 @@ def run(store: Store, settings: Settings) -> Run:
 
 
 @pytest.fixture
-def tables(settings: Settings) -> Callable[..., dict[str, list[Any]]]:
+def tables(where: Path | str, rows_of: Callable[[Path | str, str], list[Any]]) -> Callable[..., dict[str, list[Any]]]:
     """All rows of some tables, of the sums where none are named."""
 
     def read(*names: str) -> dict[str, list[Any]]:
-        with closing(sqlite3.connect(settings.sqlite_path)) as connection:
-            return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names or SUMS}
+        return {name: sorted(rows_of(where, f"SELECT * FROM {name}"), key=repr) for name in names or SUMS}
 
     return read
 
 
 @pytest.fixture
-def count(settings: Settings) -> Callable[[str], int]:
+def count(where: Path | str, rows_of: Callable[[Path | str, str], list[Any]]) -> Callable[[str], int]:
     """How many rows a table has."""
 
     def rows(table: str) -> int:
-        with closing(sqlite3.connect(settings.sqlite_path)) as connection:
-            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+        return int(rows_of(where, f"SELECT count(*) FROM {table}")[0][0])
 
     return rows
 
 
 @pytest.fixture
-def stored_at(settings: Settings) -> Path:
-    return settings.sqlite_path
+def stored_at(where: Path | str) -> Path | str:
+    return where
 
 
 class Receiver:

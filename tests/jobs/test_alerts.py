@@ -17,6 +17,8 @@ from server.storage.alerts import Kind, Rule
 from server.storage.engine import Store
 from server.storage.projects import ProjectError, create_project
 
+ENGINES = ("sqlite", "postgres")
+
 Make = Callable[..., Any]
 
 

@@ -16,6 +16,8 @@ from server.jobs.rollups import check_rollups, fold_values, trending
 from server.storage.engine import Store
 from server.transfer.questions import QUESTIONS, asked
 
+ENGINES = ("sqlite", "postgres")
+
 Make = Callable[..., Any]
 DAYS = 400
 RAW = {"funnel", "experiment"}

@@ -24,6 +24,8 @@ from server.storage.engine import Store, open_store
 from server.storage.projects import LiveProject, create_project
 from server.storage.tables import Project
 
+ENGINES = ("sqlite", "postgres")
+
 # The story of the issue has 500,000; so many takes a minute. FOOTFALL_TEST_RETENTION_EVENTS=500000 tells it.
 OLD_EVENTS = int(os.environ.get("FOOTFALL_TEST_RETENTION_EVENTS", "50000"))
 CLIENTS = 50
@@ -136,6 +138,8 @@ async def test_marks_go_when_they_have_expired(run: Run, commit: Make, event: Ma
 
 
 async def test_space_is_given_back_and_a_little_kept(run: Run, store: Store, settings: Settings, commit: Make, varied: Make) -> None:
+    if store.engine_type == "postgres":
+        return  # its own vacuum sees to it
     padding = '{"padding": "' + "x" * 300 + '"}'
     await commit([*varied(20_000, 400, properties=padding), *varied(1_000)])
     await store.checkpoint()

@@ -19,6 +19,8 @@ from server.storage.engine import Store
 from server.storage.rollups import OTHER, VALUES_A_DAY
 from server.storage.statements import NOTE_PARTIAL_DAY
 
+ENGINES = ("sqlite", "postgres")
+
 Make = Callable[..., Any]
 
 

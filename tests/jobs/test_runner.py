@@ -24,6 +24,8 @@ from server.storage.engine import Store, open_store
 Make = Callable[..., Any]
 SECOND = 1_000
 
+ENGINES = ("sqlite", "postgres")
+
 
 class Work:
     """A job that counts how often it runs, and how often at once."""
@@ -202,6 +204,8 @@ asyncio.run(main())
 
 async def test_after_a_kill_another_takes_over_when_the_lease_has_ended(run: Run, store: Store, settings: Settings) -> None:
     env = {**os.environ, "FOOTFALL_DATA_DIR": str(settings.data_dir)}
+    if settings.database_url and settings.secret:
+        env |= {"FOOTFALL_DATABASE_URL": settings.database_url, "FOOTFALL_SECRET": settings.secret}
     process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=env, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert await asyncio.to_thread(process.stdout.readline) == "working\n"
@@ -251,9 +255,11 @@ def test_every_job_has_a_name_of_its_own_and_a_period() -> None:
 async def test_each_job_twice_changes_nothing_more(run: Run, store: Store, commit: Make, varied: Make, tables: Make) -> None:
     await commit([*varied(300, 400), *varied(300, 1)])
     by_hand = dataclasses.replace(run, by_hand=True)
-    everything = [
-        row["name"] for row in await store.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    ]
+    listed = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        "postgres": "SELECT relname AS name FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace",
+    }
+    everything = [row["name"] for row in await store.rows(listed[store.engine_type])]
     compared = [name for name in everything if name not in ("job_run", "unused_context", "context")]
     for job in JOBS:
         assert (await Runner(by_hand).run(job)).became == "done"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+ENGINES = ("sqlite", "postgres")
+
 
 def row_of(text: str, name: str) -> list[int]:
     (line,) = [line for line in text.splitlines() if line.startswith(name)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
+
+from tests.conftest import rows_of
+
+ENGINES = ("sqlite", "postgres")
 
 BODY = {"name": "x", "installation_id": "i"}
 
@@ -16,11 +18,8 @@ BODY = {"name": "x", "installation_id": "i"}
 def ledger(server: Any) -> dict[tuple[str, str], int]:
     """What the ledger holds once it has been written."""
     time.sleep(1.3)
-    with closing(sqlite3.connect(server.database)) as connection:
-        return {
-            (entry, reason): events
-            for entry, reason, events in connection.execute("SELECT entry, reason, sum(events) FROM ledger GROUP BY 1, 2")
-        }
+    found = rows_of(server.store, "SELECT entry, reason, sum(events) FROM ledger GROUP BY 1, 2")
+    return {(entry, reason): events for entry, reason, events in found}
 
 
 def test_the_eleventh_request_of_a_minute_is_refused_and_told_when_to_come_back(make_server: Callable[..., Any]) -> None:
@@ -33,8 +32,7 @@ def test_the_eleventh_request_of_a_minute_is_refused_and_told_when_to_come_back(
     assert 0 < int(answers[-1].headers["retry-after"]) <= 60
     assert answers[-1].headers["content-type"] == "application/problem+json"
     assert ledger(server) == {("stored", ""): 10, ("limited", ""): 2}
-    with closing(sqlite3.connect(server.database)) as connection:
-        ((address, refused),) = connection.execute("SELECT address, events FROM refusal")
+    ((address, refused),) = rows_of(server.store, "SELECT address, events FROM refusal")
     assert address != 0
     assert refused == 2
 
@@ -54,9 +52,8 @@ def test_who_asks_not_to_be_tracked_is_answered_alike_and_leaves_no_trace(server
         assert server.client.post("/v1/installs", json={"data": {"installation_id": "x"}}, headers=header).status_code == 201
         assert server.client.post("/v1/events", json=BODY, headers=header).json()["accepted"] == 1
     assert ledger(server) == {("opted_out", ""): 6}
-    with closing(sqlite3.connect(server.database)) as connection:
-        for table in ("event", "install", "activity", "target", "event_name", "rejected"):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
+    for table in ("event", "install", "activity", "target", "event_name", "rejected"):
+        assert rows_of(server.store, f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
 def test_a_single_event_has_ten_kibibytes_and_a_batch_a_mebibyte(server: Any) -> None:

@@ -1,0 +1,63 @@
+"""On PostgreSQL events lie in a partition for each month, made ahead, and retention drops months whole."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from server.event import DAY, Context, Environment, Event
+from server.event_id import first_id
+from server.jobs import Run
+from server.jobs.retention import retention
+from server.settings import Settings
+from server.storage import partitions
+from server.storage.batch import Batch, TargetRules
+from server.storage.engine import Store
+
+ENGINES = ("postgres",)
+RULES = {1: TargetRules(listed_only=False, most=100)}
+
+
+def event(at: int, number: int) -> Event:
+    context = Context(Environment.PERSON, "", "native")
+    return Event(id=first_id(at) + number, project=1, name="run", occurred_at=at, context=context, install=number)
+
+
+async def lying(store: Store) -> dict[str, int]:
+    rows = await store.rows("SELECT tableoid::regclass::text AS name, count(*) AS events FROM event GROUP BY 1")
+    return {row["name"]: row["events"] for row in rows}
+
+
+async def test_the_months_to_come_have_partitions_from_the_start(store: Store) -> None:
+    now = time.time_ns() // 1_000_000
+    year, month = partitions.month_of(now)
+    there = await partitions.partitions(store)
+    assert list(there) == [
+        partitions.name_of(*each)
+        for each in ((year, month), partitions.next_month(year, month), partitions.next_month(*partitions.next_month(year, month)))
+    ]
+    await store.commit(Batch([event(now, 1)], target_rules=RULES))
+    assert await lying(store) == {partitions.name_of(year, month): 1}
+
+
+async def test_what_came_before_its_partition_moves_into_it(store: Store) -> None:
+    later = time.time_ns() // 1_000_000 + 200 * DAY
+    await store.commit(Batch([event(later, number) for number in range(5)], target_rules=RULES))
+    assert await lying(store) == {partitions.DEFAULT: 5}
+    assert partitions.name_of(*partitions.month_of(later)) in await partitions.make_ahead(store, later)
+    assert await lying(store) == {partitions.name_of(*partitions.month_of(later)): 5}
+    assert await partitions.make_ahead(store, later) == []
+
+
+async def test_months_go_whole_and_every_sum_stays(store: Store, settings: Settings) -> None:
+    old = time.time_ns() // 1_000_000 + 100 * DAY
+    month = partitions.name_of(*partitions.month_of(old))
+    await partitions.make_ahead(store, old)
+    await store.commit(Batch([event(old, number) for number in range(10)], target_rules=RULES))
+    before: list[Any] = await store.rows("SELECT * FROM rollup_hour")
+    for days, left in ((365 - 1, 10), (365 + 40, 0)):
+        said = await retention(Run(store, settings, now=lambda days=days: old + days * DAY))  # type: ignore[misc]
+        assert said.startswith(f"{10 - left} events")
+        assert sum((await lying(store)).values()) == left
+        assert (month in await partitions.partitions(store)) == bool(left)
+    assert await store.rows("SELECT * FROM rollup_hour") == before
