@@ -174,6 +174,7 @@ def filled(effort: Effort) -> Iterator[Row]:
 def _overview(small: Path, large: Path, effort: Effort) -> Row:
     """The dashboard's first question, p95 over many, in turns."""
     times: dict[Path, list[float]] = {small: [], large: []}
+    first = 0.0
     body = json.dumps({"query": (bundled("graphql") / "operations" / "Overview.graphql").read_text(), "variables": {"slug": "default"}})
     with footfall(small) as one, footfall(large) as other:
         for turn in range(effort.rounds * 50 + 10):
@@ -184,6 +185,7 @@ def _overview(small: Path, large: Path, effort: Effort) -> Row:
                 assert "errors" not in answer, answer
                 if turn >= 10:
                     times[folder].append(took)
+                first = first or (took if folder is large else 0.0)
     few, many = (statistics.quantiles(times[folder], n=20)[-1] for folder in (small, large))
     return Row(
         f"overview at {effort.events:,} events, p95",
@@ -192,7 +194,7 @@ def _overview(small: Path, large: Path, effort: Effort) -> Row:
         f"{many / few:.2f}",
         "≤ 1.5, both < 50 ms",
         many / few <= 1.5 and max(few, many) < 50,
-        f"medians {statistics.median(times[large]):.1f} and {statistics.median(times[small]):.1f} ms",
+        f"medians {statistics.median(times[large]):.1f} and {statistics.median(times[small]):.1f} ms; the first one, not reused, {first:,.0f} ms",
     )
 
 

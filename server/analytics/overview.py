@@ -11,6 +11,7 @@ import msgspec
 
 from server.analytics.filters import Filter, Step, starts
 from server.analytics.measures import Change, Installs, InstallsChange, change, installs, installs_change, percentile, rate
+from server.analytics.reuse import reused
 from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, durations, read, sql, step_of, sums, unique
 from server.event import DAY, HOUR, PEOPLE
 from server.storage.engine import Store
@@ -59,6 +60,7 @@ class _Figures(msgspec.Struct):
     p95_us: float | None
 
 
+@reused
 async def overview(store: Store, filter_: Filter) -> Overview:
     """The figures of a period, each with its change."""
     before_it = filter_.period.before
@@ -76,6 +78,7 @@ async def overview(store: Store, filter_: Filter) -> Overview:
     )
 
 
+@reused
 async def series(store: Store, filter_: Filter, step: Step = Step.DAY, *, timed: bool = False) -> Series:
     """Counts over time. `timed` asks for durations too, which fewer rollups have. Raises BadQuery for too many steps."""
     beginnings = starts(filter_.period, step)
@@ -110,10 +113,13 @@ def _gathered(rows: Sequence[dict[str, Any]], name: str, beginnings: list[int], 
 
 
 async def _active(store: Store, filter_: Filter, step: Step, beginnings: list[int]) -> list[Installs]:
-    query = sql(f"SELECT {step_of(step, beginnings)} AS step, {distinct()} FROM (", activity(filter_), ") AS facts GROUP BY 1")
+    # By days as they are kept: in that order they need no sorting.
+    of = "day" if step is Step.DAY else step_of(step, beginnings)
+    query = sql(f"SELECT {of} AS step, {distinct()} FROM (", activity(filter_), f") AS facts GROUP BY {1 if of != 'day' else 'day'}")
+    first = beginnings[0] // DAY if step is Step.DAY else 0
     found = [Installs()] * len(beginnings)
     for row in await read(store, query):
-        found[row["step"]] = installs(row)
+        found[row["step"] - first] = installs(row)
     return found
 
 

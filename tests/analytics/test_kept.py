@@ -16,7 +16,7 @@ from server.analytics.targets import Counters, counters, trending
 from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import first_id
 from server.settings import Settings
-from server.storage import sqlite
+from server.storage import commit
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store, migrations, open_store
 from server.storage.projects import ProjectError
@@ -66,7 +66,7 @@ async def test_when_an_error_was_first_seen_depends_on_whose_errors_are_asked_fo
 
 
 async def test_more_types_of_errors_than_there_may_be_are_taken_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "ERRORS_A_PROJECT", 2)
+    monkeypatch.setattr(commit, "ERRORS_A_PROJECT", 2)
     for number in range(5):
         await store_all(store, failed(error_type=f"E{number}", install=number))
     found = {group.type: group for group in (await errors(store, TODAY)).groups}

@@ -57,6 +57,9 @@ class Reader:
         self._connection = connection
         self._one_at_a_time = asyncio.Lock()
 
+    def size(self) -> int:
+        return 0
+
     async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]:
         text, bound = QueryString(sql, *arguments).compile_string(engine_type="postgres")
         async with self._one_at_a_time:

@@ -1,0 +1,97 @@
+"""What took long may be said again for a while; what is quick never is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.analytics import reuse
+
+
+class Large:
+    """A store of some size."""
+
+    def __init__(self, size: int = reuse.LARGE + 1) -> None:
+        self._size = size
+
+    def size(self) -> int:
+        return self._size
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(reuse, "time", made)
+    return made
+
+
+def question(clock: Clock, seconds: float) -> Any:
+    """Says how often it was asked, each time after so many seconds."""
+    asked = 0
+
+    @reuse.reused
+    async def ask(store: Any, what: str, *, more: int = 0) -> tuple[str, int, int]:
+        nonlocal asked
+        asked += 1
+        clock.now += seconds
+        return what, more, asked
+
+    return ask
+
+
+async def test_a_slow_answer_about_a_large_store_serves_twenty_times_as_long_as_it_took(clock: Clock) -> None:
+    ask, store = question(clock, 0.5), Large()
+    assert await ask(store, "a") == ("a", 0, 1)
+    clock.now = 1_000.0 + 9.9
+    assert await ask(store, "a") == ("a", 0, 1)
+    clock.now = 1_000.0 + 10.1
+    assert await ask(store, "a") == ("a", 0, 2)
+
+
+async def test_other_questions_and_other_stores_have_answers_of_their_own(clock: Clock) -> None:
+    ask, store, other = question(clock, 0.5), Large(), Large()
+    assert [(await ask(store, "a"))[2], (await ask(store, "b"))[2], (await ask(store, "a", more=1))[2], (await ask(other, "a"))[2]] == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert (await ask(store, "a"))[2] == 1
+
+
+@pytest.mark.parametrize(("seconds", "size"), [(0.05, reuse.LARGE + 1), (5.0, reuse.LARGE)])
+async def test_what_is_quick_and_what_is_small_is_always_asked_anew(clock: Clock, seconds: float, size: int) -> None:
+    ask, store = question(clock, seconds), Large(size)
+    assert [(await ask(store, "a"))[2] for _ in range(3)] == [1, 2, 3]
+
+
+async def test_what_is_kept_is_bounded(clock: Clock) -> None:
+    ask, store = question(clock, 0.5), Large()
+    for number in range(200):
+        await ask(store, str(number))
+    assert 0 < len(reuse._KEPT[store]) <= 64  # type: ignore[index]
+
+
+async def test_a_question_that_fails_is_asked_again(clock: Clock) -> None:
+    answers: list[Any] = [RuntimeError("once"), "fine"]
+
+    @reuse.reused
+    async def ask(store: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    store: Any = Large()
+    with pytest.raises(RuntimeError):
+        await ask(store)
+    assert await ask(store) == "fine"
