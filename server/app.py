@@ -26,6 +26,7 @@ from server.pages.dashboard import Dashboard
 from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
+from server.shared.redis import Shared, SharedLimits, SharedLive
 from server.storage import key_use
 from server.storage.engine import open_store, passes, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default
@@ -96,11 +97,18 @@ async def _open(
     await projects.refresh()
     await stack.enter_async_context(key_use.written(projects))
     metrics = Metrics(__version__)
-    live = Live()
+    secret = server_secret(settings)
+    shared = Shared(settings.redis_url) if settings.redis_url else None
+    limits, live = Limits(), Live()
+    if shared is not None:
+        stack.push_async_callback(shared.close)
+        limits, live = SharedLimits(shared, secret), SharedLive(shared)
+        await stack.enter_async_context(live.running())
+        metrics.shared = shared
     writer = Writer(store, metrics, max_queue=settings.max_queue, slug=projects.slug, live=live)
     stack.push_async_callback(writer.close)
-    gate = Gate(settings, projects, Limits())
-    privacy = Privacy(server_secret(settings))
+    gate = Gate(settings, projects, limits)
+    privacy = Privacy(secret)
     stack.callback(live.close)
     metrics.queue_depth = lambda: writer.depth
     metrics.store_size = store.size
@@ -114,7 +122,7 @@ async def _open(
             "gate": gate,
             "privacy": privacy,
             "answers": public.Answers(store),
-            "health": health.Health(store),
+            "health": health.Health(store, shared),
             "live": live,
             "graphql": endpoint.GraphQL(),
         }

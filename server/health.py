@@ -15,6 +15,7 @@ from litestar.openapi.spec import Example
 from server import __version__, logs
 from server.metrics import Metrics
 from server.problems import Unauthorized
+from server.shared.redis import Shared
 from server.storage.engine import Store
 from server.storage.projects import Projects
 
@@ -29,10 +30,16 @@ _FORWARDED = ("x-forwarded-for", "forwarded", "via", "fly-client-ip", "cf-connec
 class Health:
     """Whether the store takes writes, looked up at most once a second."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, shared: Shared | None = None) -> None:
         self._store = store
+        self._shared = shared
         self._checked_at = float("-inf")
         self._writable = False
+
+    @property
+    def redis(self) -> Literal["ok", "lost"] | None:
+        """Whether Redis answers; None where none is wanted."""
+        return None if self._shared is None else "ok" if self._shared.there else "lost"
 
     async def writable(self) -> bool:
         if time.monotonic() - self._checked_at > _CHECK_EVERY:
@@ -53,12 +60,13 @@ class StoreReport(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """`queued` are events that wait for their commit."""
+    """`queued` are events that wait for their commit. `redis` is lost where limits are those of each replica: then the status is degraded."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     version: str
     store: StoreReport
     queued: int
+    redis: Literal["ok", "lost"] | None = None
 
 
 def _example(*, well: bool) -> list[Example]:
@@ -84,7 +92,9 @@ async def health(state: State) -> Response[Report]:
     """With the version, and how the store is doing."""
     writable = await state.health.writable()
     store = StoreReport(state.store.engine_type, writable, state.store.size())
-    body = Report("ok" if writable else "unavailable", __version__, store, state.writer.depth)
+    redis: Literal["ok", "lost"] | None = state.health.redis
+    well: Literal["ok", "degraded"] = "degraded" if redis == "lost" else "ok"
+    body = Report(well if writable else "unavailable", __version__, store, state.writer.depth, redis)
     return Response(body, status_code=200 if writable else 503, headers={"Cache-Control": "no-store"})
 
 

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 _COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 _COMMIT_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class SharedState(Protocol):
+    """What is said of that which replicas share."""
+
+    there: bool
+    failures: int
 
 
 class Metrics:
@@ -27,6 +35,7 @@ class Metrics:
         self.job_done_at: dict[str, float] = {}  # job: seconds since 1970
         self.rollup_differences = 0  # rows that the last check found
         self.commit_failures = 0
+        self.shared: SharedState | None = None  # where replicas share anything
         self.queue_depth: Callable[[], int] = lambda: 0
         self.store_size: Callable[[], int] = lambda: 0
         self._registry = CollectorRegistry()
@@ -65,6 +74,11 @@ class Metrics:
         yield done
         yield GaugeMetricFamily("footfall_rollup_differences", "Rows that the last recount found to differ", value=self.rollup_differences)
         yield CounterMetricFamily("footfall_commit_failures", "Commits that the store refused", value=self.commit_failures)
+        if self.shared is not None:
+            yield GaugeMetricFamily(
+                "footfall_redis_up", "Whether Redis answers; limits are those of each replica if not", value=int(self.shared.there)
+            )
+            yield CounterMetricFamily("footfall_redis_failures", "Requests to Redis that had no answer", value=self.shared.failures)
         yield GaugeMetricFamily("footfall_queue_depth", "Events that wait for their commit", value=self.queue_depth())
         yield GaugeMetricFamily("footfall_store_bytes", "Size of the store on disk", value=self.store_size())
 

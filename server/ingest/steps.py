@@ -95,7 +95,7 @@ class Ingest:
         `answer` is called once, now or when its events are durable. False, and nothing was done, where this needs to wait for anything else.
         """
         path = match.route.path
-        if len(body) > (self._max_batch_body if path.batch else self._max_body) or len(body) >= _LARGE:
+        if len(body) > (self._max_batch_body if path.batch else self._max_body) or len(body) >= _LARGE or not self._gate.limits.at_once:
             return False
         passage = _Passage(match, headers, self._clock(), body=body)
         try:

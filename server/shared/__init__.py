@@ -2,6 +2,7 @@
 
 limits  how often an address has asked already
 live    events as they come, for whoever watches
+redis   both over Redis, for several servers
 """
 
 from server.shared.limits import Counters, Limits, Standing

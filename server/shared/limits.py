@@ -96,6 +96,9 @@ class Counters(Storage):
 class Limits:
     """Fixed windows over a storage of the `limits` library."""
 
+    at_once = True
+    """Whether `hit_at_once` says all that there is to say: not where other processes count, too."""
+
     def __init__(self, storage: Counters | None = None) -> None:
         self._storage = storage or Counters()
 

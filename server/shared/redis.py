@@ -1,0 +1,227 @@
+"""What replicas share over Redis: rate limits and live events. Redis may go at any time: each replica goes on by itself, and says so.
+
+Nothing of it is needed to keep events, and no address is in it: whoever is limited is a hash there, under the server's secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import math
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import msgspec
+import redis.asyncio
+from limits import RateLimitItem
+from redis.exceptions import RedisError
+
+from server import logs
+from server.event import Event
+from server.shared.limits import Limits, Standing
+from server.shared.live import Live, Watcher
+
+log = logs.get(__name__)
+
+ANSWER_SECONDS = 0.25  # in which Redis must have answered a request for a limit
+AGAIN_SECONDS = 1.0  # after which a Redis that was lost is asked again
+LOOK_SECONDS = 1.0  # between two looks at who watches
+WAITING = 2_000  # events that wait to be sent to other replicas; past it the oldest are let go
+A_MESSAGE = 100  # events
+_CHANNEL = "footfall:live:"
+# A count of a fixed window, all or nothing: {allowed, count, milliseconds that the window has left}.
+_TAKE = """
+local count = tonumber(redis.call('GET', KEYS[1]) or '0')
+local allowed = 0
+if count + tonumber(ARGV[1]) <= tonumber(ARGV[2]) then
+  allowed = 1
+  count = redis.call('INCRBY', KEYS[1], ARGV[1])
+  if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+end
+return {allowed, count, redis.call('PTTL', KEYS[1])}
+"""
+
+
+class Shared:
+    """The connection to Redis, and whether it is there. `failures` counts what was tried in vain."""
+
+    def __init__(self, url: str) -> None:
+        self.client: Any = redis.asyncio.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS)
+        self.there = True
+        self.failures = 0
+        self._again_at = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether to ask it: where it was lost, one asks again after a while, and the others do not wait for that."""
+        if self.there:
+            return True
+        now = time.monotonic()
+        if now < self._again_at:
+            return False
+        self._again_at = now + AGAIN_SECONDS
+        return True
+
+    def lost(self, error: Exception) -> None:
+        """It did not answer."""
+        self.failures += 1
+        self._again_at = time.monotonic() + AGAIN_SECONDS
+        if self.there:
+            self.there = False
+            log.error("redis_lost", error=type(error).__name__, meanwhile="limits and live events are those of each replica")
+
+    def found(self) -> None:
+        """It answered."""
+        if not self.there:
+            self.there = True
+            log.info("redis_is_back")
+
+    async def close(self) -> None:
+        with contextlib.suppress(RedisError, OSError):
+            await self.client.aclose()
+
+
+class SharedLimits(Limits):
+    """Limits that hold over all replicas; those of this one while Redis is lost."""
+
+    at_once = False
+
+    def __init__(self, shared: Shared, secret: bytes) -> None:
+        super().__init__()
+        self._shared = shared
+        self._secret = hashlib.sha256(secret).digest()
+        self._take: Any = shared.client.register_script(_TAKE)
+
+    async def hit(self, item: RateLimitItem, key: str, cost: int = 1) -> Standing:
+        if self._shared.usable:
+            name = "footfall:limit:" + hashlib.blake2b(key.encode(), key=self._secret, digest_size=16).hexdigest()
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    allowed, count, left = await self._take(keys=[name], args=[cost, item.amount, item.get_expiry() * 1000])
+            except (RedisError, OSError, TimeoutError) as error:
+                self._shared.lost(error)
+            else:
+                self._shared.found()
+                reset = math.ceil(left / 1000) if left > 0 else item.get_expiry()
+                return Standing(bool(allowed), item.amount, max(0, item.amount - int(count)), reset)
+        return self.hit_at_once(item, key, cost)
+
+
+class _Message(msgspec.Struct, array_like=True):
+    """Events of one replica."""
+
+    replica: str
+    events: list[Event]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Message).decode
+
+
+class SharedLive(Live):
+    """Live events of all replicas. What is sent between them is sent only while somebody watches somewhere."""
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__()
+        self._shared = shared
+        self._replica = secrets.token_hex(8)
+        self._elsewhere: set[int] = set()  # projects that somebody watches
+        self._waiting: deque[Event] = deque(maxlen=WAITING)
+        self._news = asyncio.Event()
+        self._subscriptions: Any = shared.client.pubsub(ignore_subscribe_messages=True)
+        self._changed = asyncio.Event()
+
+    @property
+    def watched(self) -> bool:
+        return bool(self._watchers) or bool(self._elsewhere)
+
+    def publish(self, events: Sequence[Event]) -> None:
+        super().publish(events)
+        if self._elsewhere:
+            self._waiting.extend(event for event in events if event.project in self._elsewhere)
+            self._news.set()
+
+    @contextmanager
+    def watch(self, project: int) -> Iterator[Watcher]:
+        with super().watch(project) as watcher:
+            self._changed.set()
+            try:
+                yield watcher
+            finally:
+                self._changed.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Exchange events with the other replicas while this is open."""
+        tasks = [asyncio.create_task(each()) for each in (self._look, self._send, self._receive)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(RedisError, OSError):
+                await self._subscriptions.aclose()
+
+    async def _look(self) -> None:
+        """Look who watches, now and then."""
+        while True:
+            if self._shared.usable:
+                try:
+                    channels = await self._shared.client.pubsub_channels(_CHANNEL + "*")
+                    self._elsewhere = {int(channel.decode().removeprefix(_CHANNEL)) for channel in channels}
+                    self._shared.found()
+                except (RedisError, OSError, TimeoutError) as error:
+                    self._elsewhere = set()
+                    self._shared.lost(error)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _send(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                few = [self._waiting.popleft() for _ in range(min(A_MESSAGE, len(self._waiting)))]
+                for project in {event.project for event in few}:
+                    message = _Message(self._replica, [event for event in few if event.project == project])
+                    try:
+                        await self._shared.client.publish(f"{_CHANNEL}{project}", _encode(message))
+                    except (RedisError, OSError, TimeoutError) as error:
+                        self._shared.lost(error)
+
+    async def _receive(self) -> None:
+        """Hand on what the other replicas send of the projects that are watched here."""
+        subscribed: set[int] = set()
+        while True:
+            try:
+                wanted = set(self._watchers)
+                if wanted - subscribed:
+                    await self._subscriptions.subscribe(*(f"{_CHANNEL}{project}" for project in wanted - subscribed))
+                if subscribed - wanted:
+                    await self._subscriptions.unsubscribe(*(f"{_CHANNEL}{project}" for project in subscribed - wanted))
+                subscribed = wanted
+                if not subscribed:
+                    self._changed.clear()
+                    if not self._watchers:
+                        await self._changed.wait()
+                    continue
+                message = await self._subscriptions.get_message(timeout=0.2)
+                if message is not None:
+                    self._hand_on(message["data"])
+            except (RedisError, OSError, TimeoutError) as error:
+                self._shared.lost(error)
+                subscribed = set()
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    def _hand_on(self, data: bytes) -> None:
+        try:
+            message = _decode(data)
+        except msgspec.MsgspecError:  # of another version of Footfall, or of somebody else
+            return
+        if message.replica != self._replica:
+            super().publish(message.events)

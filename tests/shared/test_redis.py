@@ -1,0 +1,121 @@
+"""Replicas share limits and live events over Redis; where it is lost, each goes on by itself and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from limits import parse
+
+from server.event import Context, Environment, Event
+from server.shared.live import KEPT
+from server.shared.redis import Shared, SharedLimits, SharedLive
+from tests.conftest import SECRET
+from tests.redis_server import RedisServer, running_redis
+
+EVENT = {"name": "run", "installation_id": "somebody"}
+FIVE = parse("5/minute")
+
+
+@pytest.fixture
+def server_of_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with running_redis(folder) as running:
+        yield running
+
+
+def event(number: int, project: int = 1) -> Event:
+    return Event(id=number, project=project, name="run", occurred_at=1, context=Context(Environment.PERSON, "", "native"), install=number)
+
+
+def test_two_servers_share_a_limit_exactly_and_no_address_is_in_redis(
+    make_server: Callable[..., Any], server_of_redis: RedisServer
+) -> None:
+    servers = [
+        make_server(FOOTFALL_REDIS_URL=server_of_redis.url, FOOTFALL_SECRET=SECRET, FOOTFALL_RATE_LIMIT="21/minute").start()
+        for _ in range(2)
+    ]
+    answers = [servers[place % 2].client.post("/v1/events", json=EVENT) for place in range(40)]
+    assert [answer.status_code for answer in answers].count(202) == 21
+    assert {answer.status_code for answer in answers} == {202, 429}
+    assert [answer.headers["ratelimit-remaining"] for answer in answers[:3]] == ["20", "19", "18"]
+    with redis.Redis(port=server_of_redis.port) as client:
+        keys = client.keys("*")
+        assert keys
+        assert not [key for key in keys if b"127.0.0.1" in key or b"127.0.0.1" in (client.get(key) or b"")]
+        assert all(0 < client.ttl(key) <= 61 for key in keys)
+        client.save()
+    assert b"127.0.0.1" not in (server_of_redis.folder / "dump.rdb").read_bytes()
+
+
+def test_without_redis_events_are_taken_with_limits_of_each_replica(make_server: Callable[..., Any], server_of_redis: RedisServer) -> None:
+    server = make_server(FOOTFALL_REDIS_URL=server_of_redis.url, FOOTFALL_SECRET=SECRET, FOOTFALL_RATE_LIMIT="30/minute").start()
+    assert server.client.get("/health").json()["redis"] == "ok"
+    server_of_redis.kill()
+    answers = [server.client.post("/v1/events", json=EVENT) for _ in range(32)]
+    assert [answer.status_code for answer in answers] == [202] * 30 + [429] * 2
+    health = server.client.get("/health")
+    assert (health.status_code, health.json()["status"], health.json()["redis"]) == (200, "degraded", "lost")
+    assert "footfall_redis_up 0.0" in server.client.get("/metrics").text
+    assert server.log.read_text().count("redis_lost") == 1
+
+    server_of_redis.start()
+    for _ in range(100):
+        server.client.post("/v1/events", json=EVENT)
+        if server.client.get("/health").json()["status"] == "ok":
+            break
+        time.sleep(0.1)
+    assert server.client.get("/health").json() | {"queued": 0, "store": None, "version": ""} == {
+        "status": "ok", "redis": "ok", "queued": 0, "store": None, "version": "",
+    }  # fmt: skip
+    assert "footfall_redis_up 1.0" in server.client.get("/metrics").text
+
+
+async def test_a_refused_cost_uses_nothing_up(server_of_redis: RedisServer) -> None:
+    shared = Shared(server_of_redis.url)
+    limits = SharedLimits(shared, b"secret")
+    assert (await limits.hit(FIVE, "a", 3))[:3] == (True, 5, 2)
+    assert (await limits.hit(FIVE, "a", 3))[:3] == (False, 5, 2)
+    assert (await limits.hit(FIVE, "a", 2))[:3] == (True, 5, 0)
+    assert (await limits.hit(FIVE, "b", 5))[:3] == (True, 5, 0)
+    await shared.close()
+
+
+async def test_live_events_reach_the_watchers_of_every_replica_once(server_of_redis: RedisServer) -> None:
+    here, there = Shared(server_of_redis.url), Shared(server_of_redis.url)
+    one, other = SharedLive(here), SharedLive(there)
+    async with one.running(), other.running():
+        with one.watch(1) as near, other.watch(1) as far, other.watch(2) as elsewhere:
+            while not (one.watched and one._elsewhere >= {1, 2}):
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.3)
+            one.publish([event(1), event(2), event(3, project=2), event(4, project=3)])
+            assert [each.id for each in (await near.take(10) or ([], 0))[0]] == [1, 2]
+            got: list[int] = []
+            while len(got) < 2:
+                got += [each.id for each in (await asyncio.wait_for(far.take(10), 5) or ([], 0))[0]]
+            assert got == [1, 2]
+            assert [each.id for each in (await asyncio.wait_for(elsewhere.take(10), 5) or ([], 0))[0]] == [3]
+            other.publish([event(5)])
+            assert [each.id for each in (await asyncio.wait_for(near.take(10), 5) or ([], 0))[0]] == [5]
+            assert not near._waiting, "its own events came back"
+    await here.close()
+    await there.close()
+
+
+async def test_without_redis_live_events_are_those_of_each_replica(server_of_redis: RedisServer) -> None:
+    shared = Shared(server_of_redis.url)
+    live = SharedLive(shared)
+    async with live.running():
+        with live.watch(1) as watcher:
+            server_of_redis.kill()
+            live.publish([event(number) for number in range(KEPT + 10)])
+            events, missed = await watcher.take(KEPT) or ([], 0)
+            assert (len(events), missed) == (KEPT, 10)
+    await shared.close()
