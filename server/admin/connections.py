@@ -142,7 +142,7 @@ class Install:
     def first_seen(self) -> DateTime:
         return DateTime(self.row.first_seen)
 
-    @strawberry.field(description="When it was last seen.")
+    @strawberry.field(description="When it was last seen, right to within five minutes.")
     def last_seen(self) -> DateTime:
         return DateTime(self.row.last_seen)
 
