@@ -56,12 +56,13 @@ class Erased:
     known: bool
 
 
-async def held(store: Store, project: int, install: int) -> Held:
-    """All that is held of an install, but for the events themselves, which are counted."""
+async def held(store: Store, project: int, install: int, *, strays: bool = False) -> Held:
+    """All that is held of an install, but for the events themselves, which are counted; with `strays` also where there is no row of it."""
     rows = await store.rows("SELECT * FROM install WHERE id = {} AND project_id = {}", install, project)
-    # No event is without its install's row, and events have no index by install: whoever asks for an unknown one costs nothing.
+    # Events have no index by install, and none is without its install's row: whoever asks for an unknown one costs nothing. Only another
+    # replica, in the moment in which an install is erased, may still take it for known.
     count = "SELECT count(*) AS events FROM event WHERE install_id = {} AND project_id = {}"
-    counted = await store.rows(count, install, project) if rows else [{"events": 0}]
+    counted = await store.rows(count, install, project) if rows or strays else [{"events": 0}]
     activity = await store.rows(
         f"SELECT day, environment, version FROM activity WHERE project_id = {{}} AND day IN ({listed.integers(store.engine_type)}) AND install_id = {{}} ORDER BY day",
         *(project, _days_of(rows), install),
@@ -95,7 +96,7 @@ async def erase(store: Store, project: int, install: int) -> Erased:
     known = False
     async with _SecureDelete(store):
         for _ in range(ROUNDS):
-            there = await held(store, project, install)
+            there = await held(store, project, install, strays=known)
             if not there:
                 break
             known = True
