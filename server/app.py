@@ -158,7 +158,7 @@ def _http_exception(request: Request[object, object, State], error: HTTPExceptio
 
 def _unexpected(request: Request[object, object, State], error: Exception) -> Response[bytes]:
     if passes(error):
-        log.error("store_lost", error=type(error).__name__)
+        log.warning("request_refused", error=type(error).__name__)
         return _problem(request, Busy("The store cannot be reached at the moment.", retry_after=5))
     log.error("request_failed", exc_info=error)
     return _problem(request, Failed("This request could not be handled; the log says more."))

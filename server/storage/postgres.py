@@ -70,7 +70,7 @@ class PostgresStore:
         self.engine = engine
         self.available = True
         self._stopping = False
-        self._writer = PostgresWriter(url, lambda: self._stopping)
+        self._writer = PostgresWriter(url, lambda: self._stopping, self._is_lost)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="footfall-writer")
         self._commit = Commit()
         self._size = 0
@@ -112,9 +112,7 @@ class PostgresStore:
                 time.sleep(0.01 * attempt)
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 self._writer.close()
-                if self.available:
-                    self.available = False
-                    log.error("store_lost")
+                self._is_lost()
                 raise _discreet(error) from None
             except psycopg.Error as error:
                 raise _discreet(error) from None
@@ -122,6 +120,11 @@ class PostgresStore:
                 self._is_back()
                 return committed
         raise AssertionError
+
+    def _is_lost(self) -> None:
+        if self.available:
+            self.available = False
+            log.error("store_lost")
 
     def _is_back(self) -> None:
         if not self.available:

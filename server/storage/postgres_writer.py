@@ -20,6 +20,7 @@ log = logs.get(__name__)
 
 CONNECT_SECONDS = 3
 FATE_SECONDS = 30.0  # for which it asks whether a commit was done whose answer got lost
+_ADDING_WORDS = 7_205_759_403_792_795  # an advisory lock, as that of migrations
 _COPIED = "event"  # has no conflicts: ids are given once
 _OPTIONS = (
     "-c synchronous_commit=on -c statement_timeout=20000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
@@ -40,12 +41,15 @@ class PostgresWriter:
     engine_type = "postgres"
     locks = " FOR KEY SHARE"  # several processes commit at once, and one may be taking the row away
 
-    def __init__(self, url: str, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, url: str, stopping: Callable[[], bool] = lambda: False, lost: Callable[[], None] = lambda: None) -> None:
+        """`stopping` says whether it should give up soon; `lost` is called when the server is gone, before it is asked for anything again."""
         self._url = url
         self._stopping = stopping
+        self._lost = lost
         self._connection: psycopg.Connection[Any] | None = None
         self._types: dict[str, dict[str, str]] = {}
         self._transaction: str | None = None
+        self._witness: int | None = None
 
     def begin(self) -> None:
         connection = self._connected()
@@ -59,17 +63,22 @@ class PostgresWriter:
 
     def commit(self) -> None:
         """End the transaction. Where the connection is lost in the very moment, the server is asked what became of it, until it says."""
-        transaction, self._transaction = self._transaction, None
+        transaction, witness = self._transaction, self._witness
+        self._transaction = self._witness = None
         try:
             self._open.execute("COMMIT")
         except psycopg.OperationalError as error:
             self.close()
-            if self._fate(transaction) != "committed":
+            self._lost()
+            if not self._was_committed(transaction, witness):
                 raise
             log.warning("commit_found_done", error=type(error).__name__)
 
+    def lock_words(self) -> None:
+        self._open.execute("SELECT pg_advisory_xact_lock(%s)", (_ADDING_WORDS,))
+
     def rollback(self) -> None:
-        self._transaction = None
+        self._transaction = self._witness = None
         if self._connection is None:
             return
         try:
@@ -89,6 +98,7 @@ class PostgresWriter:
             with self._open.cursor() as cursor, cursor.copy(copy) as copying:
                 for row in rows:
                     copying.write_row(row)
+            self._witness = rows[0][0]
             return []
         # One array for each column: one statement however many rows. In one order in all processes, so that they never wait in a circle.
         ordered = sorted(rows, key=_order)
@@ -125,20 +135,33 @@ class PostgresWriter:
             self._types[table] = dict(self._open.execute(asked, (table,)).fetchall())
         return self._types[table]
 
-    def _fate(self, transaction: str | None) -> str:
-        """`committed`, or something else: what became of a transaction. Raises psycopg.OperationalError where nobody can say in time."""
+    def _was_committed(self, transaction: str | None, witness: int | None) -> bool:
+        """Whether a transaction whose end nobody heard of was committed. Raises psycopg.OperationalError where nobody can say in time.
+
+        Its number alone does not tell: a server that crashed may give the number of a transaction that it lost to another one. So what
+        counts is whether an event of it is there, once the server says that nothing of this number is under way any more.
+        """
         until = time.monotonic() + FATE_SECONDS
         while True:
             try:
-                cursor = self._connected().execute("SELECT pg_xact_status(%s::xid8)", (transaction,))
-                status = str((cursor.fetchone() or ("unknown",))[0])
+                status = self._status(transaction)
                 if status != "in progress":
-                    return status
+                    return status == "committed" if witness is None else self._is_there(witness)
             except psycopg.OperationalError:
                 self.close()
                 if time.monotonic() > until or self._stopping():
                     raise
             time.sleep(0.1)
+
+    def _status(self, transaction: str | None) -> str:
+        try:
+            found = self._connected().execute("SELECT pg_xact_status(%s::xid8)", (transaction,)).fetchone()
+        except psycopg.DataError:
+            return "aborted"  # the server crashed, and has not come to this number again
+        return "unknown" if found is None else str(found[0])
+
+    def _is_there(self, event: int) -> bool:
+        return self._connected().execute("SELECT 1 FROM event WHERE id = %s", (event,)).fetchone() is not None
 
 
 @lru_cache(maxsize=512)

