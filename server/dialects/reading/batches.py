@@ -13,6 +13,7 @@ from server.problems import Failed, Invalid, TooLarge, TooManyTargets, UnknownTa
 MAX_EVENTS = 1_000
 MAX_ID = 200  # characters
 ID_FIELDS = ("id", "messageId", "uuid")
+_IDS = frozenset(ID_FIELDS)
 
 _REFUSED = {
     Receipt.UNKNOWN_TARGET: "is not among the targets of this project",
@@ -53,12 +54,12 @@ def event_id(document: Mapping[str, Any], request: Request, position: int | None
 
     `position` is the event's place in a batch, whose events share one header.
     """
-    for name in ID_FIELDS:
-        value = document.get(name)
-        if type(value) is str and 0 < len(value) <= MAX_ID:
-            return value
-    key = request.header(b"idempotency-key")
-    if not key:
+    if not _IDS.isdisjoint(document):
+        for name in ID_FIELDS:
+            value = document.get(name)
+            if type(value) is str and 0 < len(value) <= MAX_ID:
+                return value
+    if b"idempotency-key" not in request.headers or not (key := request.header(b"idempotency-key")):
         return None
     return key if position is None else f"{key}:{position}"
 
