@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NoReturn, TypeVar
 
+import psycopg
 import rich_click as click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,7 +21,7 @@ from server.demo import fill, held
 from server.doctor import examine
 from server.settings import Settings, SettingsError, describe, load
 from server.storage import projects
-from server.storage.engine import StoreError, migrate, open_store, prepare_data_dir
+from server.storage.engine import StoreError, migrate, migrate_postgres, open_store, prepare_data_dir
 from server.storage.projects import ProjectError
 from server.storage.tables import ApiKey, Project
 from server.transfer import commands as transfer_commands
@@ -85,13 +86,18 @@ def migrate_command() -> None:
     """Bring the store's tables up to date. `serve` does so by itself."""
     settings = settings_or_exit()
     try:
-        prepare_data_dir(settings.data_dir)
-        ran = migrate(settings.sqlite_path)
+        if settings.database_url:
+            ran = migrate_postgres(settings.database_url)
+        else:
+            prepare_data_dir(settings.data_dir)
+            ran = migrate(settings.sqlite_path)
     except StoreError as error:
         fail(str(error))
+    except psycopg.Error as error:
+        fail(f"the PostgreSQL of FOOTFALL_DATABASE_URL cannot be used ({type(error).__name__}); footfall doctor says more")
     for name in ran:
         out.print(f"ran {name}")
-    out.print(f"[green]✓[/green] {settings.sqlite_path} is up to date")
+    out.print(f"[green]✓[/green] {'the database' if settings.database_url else settings.sqlite_path} is up to date")
 
 
 @main.command()

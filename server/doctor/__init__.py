@@ -6,6 +6,7 @@ may run beside a server, before the first one, and on what is broken.
 machine   Python, SQLite, the clock, memory, open files, the user, the folders that travel with the package
 folder    the data folder, its disk and its permissions; the secret
 store     the SQLite file: is it whole, is it up to date, can it be written, what is in it
+shared    PostgreSQL and Redis, where they are wanted
 network   the address and port, proxies, limits
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from server.doctor import folder, machine, network, store
+from server.doctor import folder, machine, network, shared, store
 from server.doctor.finding import Finding
 from server.settings import Settings
 
@@ -31,6 +32,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Finding]]], ...] = (
     ("the disk", folder.disk),
     ("the secret", folder.secret),
     ("the store", store.database),
+    ("Redis", shared.shared),
     ("the port", network.port),
     ("the network settings", network.address),
 )

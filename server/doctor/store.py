@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from server.doctor import shared
 from server.doctor.finding import Finding, size
 from server.doctor.folder import command, read_only, store_files
 from server.event import MINUTE
@@ -35,8 +36,7 @@ def database(settings: Settings) -> Iterator[Finding]:
     """What can be said of the store, or why nothing can."""
     path = settings.sqlite_path
     if settings.database_url:
-        mend = "leave FOOTFALL_DATABASE_URL out for SQLite in the data folder"
-        yield Finding("problem", "PostgreSQL is not supported by this version", mend)
+        yield from shared.postgres(settings)
     elif settings.data_dir.is_dir() and not os.access(settings.data_dir, os.X_OK):
         return  # said of the folder already
     elif not path.exists():

@@ -99,6 +99,8 @@ def _moment(at: int) -> str:
 def backup_command(to: Path | None) -> None:
     """Copy the store and its secret, also while the server runs, and check the copy by opening it."""
     settings = settings_or_exit()
+    if settings.database_url:
+        fail("PostgreSQL is backed up by its own means: pg_dump --format=custom --file=footfall.dump with the URL of FOOTFALL_DATABASE_URL")
     size = settings.sqlite_path.stat().st_size if settings.sqlite_path.exists() else 0
     try:
         with _Bar(size) as bar:
@@ -124,6 +126,8 @@ def backup_command(to: Path | None) -> None:
 def restore_command(file: Path, yes: bool) -> None:
     """Put the backup FILE in the place of the store. The server must be stopped; the present store is moved aside, not deleted."""
     settings = settings_or_exit()
+    if settings.database_url:
+        fail("PostgreSQL is restored by its own means: pg_restore --clean --if-exists, with the servers stopped")
     if not yes:
         _confirm(settings, file)
     size = file.stat().st_size if file.exists() else 0

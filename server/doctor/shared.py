@@ -1,0 +1,136 @@
+"""PostgreSQL and Redis, where they are wanted: reachable, new enough, and set up as Footfall needs them. What is said names neither address nor password."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import redis
+
+from server.doctor.finding import Finding, size
+from server.settings import Settings
+from server.storage.engine import APP, migrations
+from server.storage.postgres_writer import connect
+
+OLDEST_POSTGRES = 130_000  # pg_xact_status, and partitions that are attached with a short lock
+OLDEST_REDIS = (5, 0)
+SLOW = 0.02  # seconds for a question that asks for nothing
+_EVICTING = ("allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl")
+
+
+def postgres(settings: Settings) -> Iterator[Finding]:
+    """What can be said of the PostgreSQL of FOOTFALL_DATABASE_URL."""
+    assert settings.database_url is not None
+    try:
+        connection = connect(settings.database_url)
+    except psycopg.Error as error:
+        what = f"the PostgreSQL of FOOTFALL_DATABASE_URL cannot be reached: {_said(error)}"
+        yield Finding(
+            "problem", what, "see that it runs, that this machine may connect to it, and that user, password and database are right"
+        )
+        return
+    with contextlib.closing(connection):
+        yield from _examined(connection)
+    if not settings.secret:
+        yield Finding(
+            "problem", "FOOTFALL_SECRET is not set, and each server on a PostgreSQL must have the same", "openssl rand -base64 32"
+        )
+
+
+def _examined(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    version = connection.info.server_version
+    bytes_ = _one(connection, "SELECT pg_database_size(current_database())")
+    took = _timed(lambda: _one(connection, "SELECT 1"))
+    if version < OLDEST_POSTGRES:
+        yield Finding("problem", f"PostgreSQL {version // 10_000} is too old", "Footfall wants PostgreSQL 13 or later")
+    yield Finding("ok", f"PostgreSQL {version // 10_000} answers in {took * 1000:.1f} ms, and the database has {size(bytes_)}")
+    if took > SLOW:
+        yield Finding(
+            "warning", f"PostgreSQL takes {took * 1000:.0f} ms to answer", "put it nearer to the servers: a commit asks it a dozen times"
+        )
+    if _one(connection, "SELECT pg_is_in_recovery()"):
+        yield Finding("problem", "this PostgreSQL is a standby, and takes no writes", "name the primary in FOOTFALL_DATABASE_URL")
+    if _one(connection, "SHOW fsync") != "on":
+        mend = "set fsync = on: else a power cut loses what was acknowledged, and maybe the whole database"
+        yield Finding("problem", "PostgreSQL runs with fsync off", mend)
+    yield from _migrated(connection)
+
+
+def _migrated(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    if not _one(connection, "SELECT to_regclass('migration')"):
+        yield Finding("ok", "there are no tables yet", "`footfall serve` makes them")
+        return
+    done = {row[0] for row in connection.execute("SELECT name FROM migration WHERE app_name = %s", (APP,)).fetchall()}
+    known = {migration.id for migration in migrations()}
+    if done - known:
+        yield Finding("problem", "the store was written by a newer Footfall", "run that version, or restore a backup")
+    elif known - done:
+        yield Finding("ok", f"{len(known - done)} migrations are to run", "`footfall serve` runs them, or `footfall migrate`")
+    else:
+        events = _one(
+            connection,
+            "SELECT COALESCE(sum(GREATEST(reltuples, 0)), 0)::bigint FROM pg_class WHERE relname LIKE 'event\\_2%' AND relkind = 'r'",
+        )
+        stray = _one(connection, "SELECT count(*) FROM (SELECT 1 FROM event_default LIMIT 100001) AS few")
+        yield Finding("ok", f"the tables are up to date, with about {events:,} events")
+        if stray > 100_000:
+            yield Finding(
+                "warning", "many events lie in no month's partition", "an import of old events does that; retention deletes them row by row"
+            )
+
+
+def shared(settings: Settings) -> Iterator[Finding]:
+    """What can be said of the Redis of FOOTFALL_REDIS_URL."""
+    if not settings.redis_url:
+        return
+    client = redis.Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    try:
+        took = _timed(client.ping)
+        about: Any = client.info()
+        policy = str(about.get("maxmemory_policy", ""))
+    except (redis.exceptions.RedisError, OSError) as error:
+        what = f"the Redis of FOOTFALL_REDIS_URL cannot be used: {type(error).__name__}"
+        yield Finding(
+            "warning", what, "events are taken without it, with limits of each server; see that it runs, and that the password is right"
+        )
+        return
+    finally:
+        client.close()
+    version = tuple(int(part) for part in str(about.get("redis_version", "0.0")).split(".")[:2])
+    if version < OLDEST_REDIS:
+        yield Finding("problem", f"Redis {'.'.join(map(str, version))} is too old", "Footfall wants Redis 5 or later")
+    yield Finding("ok", f"Redis {'.'.join(map(str, version))} answers in {took * 1000:.1f} ms")
+    if policy in _EVICTING and about.get("maxmemory"):
+        yield Finding(
+            "warning", f"Redis forgets keys when it is full ({policy})", "limits may then begin anew: give it memory, or noeviction"
+        )
+
+
+def _one(connection: psycopg.Connection[Any], sql: str) -> Any:
+    row = connection.execute(sql.encode()).fetchone()
+    return None if row is None else row[0]
+
+
+def _timed(work: Any) -> float:
+    """The best of three."""
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return min(took)
+
+
+def _said(error: psycopg.Error) -> str:
+    """The kind of an error: its text may hold the address."""
+    text = str(error)
+    kinds = {
+        "refused": "nobody listens there",
+        "password": "the password is wrong",
+        "timeout": "no answer",
+        "does not exist": "there is no such database or user",
+    }
+    return next((meaning for mark, meaning in kinds.items() if mark in text), type(error).__name__)

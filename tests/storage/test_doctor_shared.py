@@ -1,0 +1,50 @@
+"""`footfall doctor` on PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from server.doctor import Finding, examine
+from server.settings import Settings, load
+from server.storage.engine import open_store
+from tests.conftest import SECRET
+from tests.postgres import Postgres
+from tests.redis_server import running_redis
+
+
+def said(findings: list[Finding], level: str) -> str:
+    return "\n".join(finding.what for finding in findings if finding.level == level)
+
+
+def settings_of(folder: Path, **env: str) -> Settings:
+    return load({"FOOTFALL_DATA_DIR": str(folder), **{f"FOOTFALL_{name}": value for name, value in env.items()}})
+
+
+async def test_a_postgresql_that_is_well(postgres: Postgres, tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, DATABASE_URL=postgres.fresh(), SECRET=SECRET)
+    await (await open_store(settings)).close()
+    findings = await examine(settings)
+    assert "answers in" in said(findings, "ok")
+    assert "the tables are up to date" in said(findings, "ok")
+    assert said(findings, "problem") == ""
+
+
+async def test_an_empty_one_without_a_secret(postgres: Postgres, tmp_path: Path) -> None:
+    findings = await examine(settings_of(tmp_path, DATABASE_URL=postgres.address(postgres.empty())))
+    assert "no tables yet" in said(findings, "ok")
+    assert "FOOTFALL_SECRET is not set" in said(findings, "problem")
+
+
+async def test_one_that_is_not_there_and_no_password_is_said(tmp_path: Path) -> None:
+    findings = await examine(settings_of(tmp_path, DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/footfall", SECRET=SECRET))
+    assert "nobody listens there" in said(findings, "problem")
+    assert "hunter2" not in str(findings)
+
+
+async def test_redis_there_and_not(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with running_redis(tmp_path / "redis") as redis:
+        assert "Redis" in said(await examine(settings_of(tmp_path, REDIS_URL=redis.url)), "ok")
+    findings = await examine(settings_of(tmp_path, REDIS_URL=redis.url.replace("redis://", "redis://:hunter2@")))
+    assert "cannot be used" in said(findings, "warning")
+    assert "hunter2" not in str(findings)
