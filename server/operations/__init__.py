@@ -1,10 +1,11 @@
 """The commands that keep a server well, and say how it does. Registered by `server.cli`.
 
 upkeep   jobs, backups, alerts
+copying  from SQLite to PostgreSQL
 ledger   where everything that arrived went
 access   a way in for whoever lost the first one
 """
 
-from server.operations import access, ledger, upkeep
+from server.operations import access, copying, ledger, upkeep
 
-COMMANDS = (*upkeep.COMMANDS, ledger.ledger_command, access.login_link)
+COMMANDS = (*upkeep.COMMANDS, copying.copy_command, ledger.ledger_command, access.login_link)

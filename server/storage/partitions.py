@@ -53,30 +53,44 @@ async def make_ahead(store: Store, now: int | None = None) -> list[str]:
     """See that the present month and the next ones have partitions; the names of those that were made. Nothing on SQLite."""
     if store.engine_type != "postgres":
         return []
-    there = set(await partitions(store))
-    made = []
     month = month_of(now if now is not None else time.time_ns() // 1_000_000)
-    for _ in range(AHEAD + 1):
-        after = next_month(*month)
+    months = [month]
+    for _ in range(AHEAD):
+        months.append(next_month(*months[-1]))
+    return await _make(store, months)
+
+
+async def make(store: Store, first: int, last: int) -> list[str]:
+    """The same for all months from one time to another, in epoch milliseconds."""
+    months = [month_of(first)]
+    while months[-1] < month_of(last):
+        months.append(next_month(*months[-1]))
+    return await _make(store, months)
+
+
+async def _make(store: Store, months: list[tuple[int, int]]) -> list[str]:
+    there = await partitions(store)
+    made = []
+    for month in months:
         name = name_of(*month)
-        if name not in there:
-            first, end = begins(*month), begins(*after)
-            attach = (
-                f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = '{name}'::regclass) THEN"
-                f" ALTER TABLE event ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end}); END IF; END $$"
-            )
-            # What lies in the default partition and belongs here moves; several servers may do this at once, one after the other.
-            await store.change(
-                ("SELECT pg_advisory_xact_lock(7205759403792793)", ()),
-                (f"CREATE TABLE IF NOT EXISTS {name} (LIKE event INCLUDING DEFAULTS INCLUDING CONSTRAINTS)", ()),
-                (
-                    f"WITH moved AS (DELETE FROM {DEFAULT} WHERE id >= {first} AND id < {end} RETURNING *) INSERT INTO {name} SELECT * FROM moved",
-                    (),
-                ),
-                (attach, ()),
-            )
-            made.append(name)
-        month = after
+        if name in there:
+            continue
+        first, end = begins(*month), begins(*next_month(*month))
+        attach = (
+            f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = '{name}'::regclass) THEN"
+            f" ALTER TABLE event ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end}); END IF; END $$"
+        )
+        moved = (
+            f"WITH moved AS (DELETE FROM {DEFAULT} WHERE id >= {first} AND id < {end} RETURNING *) INSERT INTO {name} SELECT * FROM moved"
+        )
+        # What lies in the default partition and belongs here moves; several servers may do this at once, one after the other.
+        await store.change(
+            ("SELECT pg_advisory_xact_lock(7205759403792793)", ()),
+            (f"CREATE TABLE IF NOT EXISTS {name} (LIKE event INCLUDING DEFAULTS INCLUDING CONSTRAINTS)", ()),
+            (moved, ()),
+            (attach, ()),
+        )
+        made.append(name)
     return made
 
 

@@ -1,0 +1,212 @@
+"""Brings a SQLite store over to PostgreSQL, while it serves.
+
+What is brought is the store as it is at one moment: a transaction that reads on one side, and one that writes on the other. So the target
+has all of it or what it had before, and it is done again at will: events are compared in stretches, and only those that differ are
+brought; everything else, which is small beside them, is brought anew. At the end both sides are counted, and where they differ, nothing
+was done.
+
+Once a server has served the target, it is nobody's copy any more, and is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from server.event_id import received_at
+from server.settings import Settings
+from server.storage import partitions, rollups
+from server.storage.engine import APP, StoreError, migrate_postgres, migrations
+from server.storage.occupancy import Occupancy, StoreBusy
+from server.storage.postgres import PostgresStore
+from server.storage.postgres_writer import connect as connect_postgres
+from server.storage.sqlite_engine import connect
+
+STRETCH = 20_000  # events that are compared, and brought, at once
+_LEFT_OUT = ("event", "migration", "lease")  # brought otherwise; each side's own; held by whoever is at work there
+_LOW = (1 << 32) - 1  # sums of what is below this bit fit into 64 bits on both sides
+_MARK = "copied_while"  # a note in the target: the value of its note `opened` when it was a copy
+_SUMMED = {rollup.table: rollup.measures for rollup in (*rollups.ROLLUPS, *rollups.TALLIES)}
+_STRETCH_OF = (
+    "count(*), max(id), sum(id & {low}), sum(coalesce(install_id, 0) & {low}), sum(context_id), sum(length(coalesce(properties, '')))"
+)
+
+Progress = Callable[[str, int, int], None]
+"""Told which table is brought, and how many rows of how many are done in all."""
+
+
+class MovingError(Exception):
+    """The store was not brought over; the target is as it was. One line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What is in the target now, by table, and how many of its events had to be brought this time."""
+
+    rows: dict[str, int]
+    brought: int
+
+
+def move(settings: Settings, url: str, *, progress: Progress = lambda what, done, total: None) -> Moved:
+    """Bring the store in the data folder to the PostgreSQL at `url`. Raises MovingError."""
+    if not settings.sqlite_path.exists():
+        raise MovingError(f"there is no store at {settings.sqlite_path} to copy")
+    with _errors(settings.sqlite_path), contextlib.ExitStack() as stack:
+        stack.callback(Occupancy(settings.data_dir).release)
+        source = stack.enter_context(contextlib.closing(connect(settings.sqlite_path, reader=True)))
+        source.execute("BEGIN")
+        _check_source(source)
+        migrate_postgres(url)
+        first, last = source.execute("SELECT min(id), max(id) FROM event").fetchone()
+        asyncio.run(_make_partitions(url, first, last))
+        target = stack.enter_context(connect_postgres(url))
+        target.execute("SET statement_timeout = 0; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 0")
+        with target.transaction():
+            _check_target(target)
+            return _Move(source, target, progress).run()
+
+
+@contextlib.contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except StoreBusy:
+        raise MovingError("a backup is just being restored; try again when that has ended") from None
+    except StoreError as error:
+        raise MovingError(str(error)) from error
+    except sqlite3.Error as error:
+        raise MovingError(f"{path} cannot be read: {error}") from error
+    except psycopg.errors.LockNotAvailable:
+        raise MovingError("somebody else is at work in the target: another copy, or a server") from None
+    except psycopg.Error as error:
+        # What drivers say may have the address in it, and the rows.
+        said = error.diag.message_primary or type(error).__name__
+        raise MovingError(f"the PostgreSQL cannot be used: {said}") from None
+    except (OSError, TimeoutError) as error:
+        raise MovingError(f"the copy was cut short: {error.strerror or type(error).__name__}") from error
+
+
+async def _make_partitions(url: str, first: int | None, last: int | None) -> None:
+    store = await PostgresStore.open(url)
+    try:
+        if first is not None and last is not None:
+            await partitions.make(store, received_at(first), received_at(last))
+    finally:
+        await store.close()
+
+
+def _check_source(source: sqlite3.Connection) -> None:
+    done = {row[0] for row in source.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))}
+    if done != {migration.id for migration in migrations()}:
+        raise MovingError("the store was last used by another version; run `footfall migrate` of this one first")
+
+
+def _check_target(target: psycopg.Connection[Any]) -> None:
+    """Only what is empty, or was a copy and nothing else, is written over."""
+    notes = dict(target.execute("SELECT name, value FROM note WHERE name IN ('opened', %s)", (_MARK,)).fetchall())
+    if _MARK in notes:
+        if notes.get("opened", 0) != notes[_MARK]:
+            raise MovingError(
+                "a server has served the target since it was copied to; what it took would be lost. Copy to an empty database"
+            )
+    elif "opened" in notes or target.execute("SELECT 1 FROM event LIMIT 1").fetchone():
+        raise MovingError("the target is in use already; copy to an empty database")
+
+
+class _Move:
+    """One copy, within a transaction on each side."""
+
+    def __init__(self, source: sqlite3.Connection, target: psycopg.Connection[Any], progress: Progress) -> None:
+        self._source = source
+        self._target = target
+        self._progress = progress
+        named = source.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
+        self._tables = [name for (name,) in named if name not in _LEFT_OUT]
+        self._counts = {table: self._count(table) for table in ("event", *self._tables)}
+        self._total = sum(self._counts.values())
+        self._done = 0
+
+    def run(self) -> Moved:
+        self._target.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, self._tables))))
+        for table in self._tables:
+            rows = self._source.execute(f"SELECT {', '.join(self._columns(table))} FROM {table}")
+            self._bring(table, rows)
+            self._go_on_counting(table)
+        brought = self._bring_events()
+        self._verify()
+        note = "INSERT INTO note (name, value) SELECT %s, coalesce((SELECT value FROM note WHERE name = 'opened'), 0)"
+        self._target.execute(note, (_MARK,))
+        return Moved(self._counts, brought)
+
+    def _count(self, table: str) -> int:
+        (count,) = self._source.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return int(count)
+
+    def _columns(self, table: str) -> list[str]:
+        return [row[1] for row in self._source.execute(f"PRAGMA table_info({table})")]
+
+    def _bring(self, table: str, rows: sqlite3.Cursor) -> None:
+        names = sql.SQL(", ").join(map(sql.Identifier, self._columns(table)))
+        with self._target.cursor().copy(sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)) as copying:
+            while some := rows.fetchmany(1_000):
+                for row in some:
+                    copying.write_row(row)
+                self._step(table, len(some))
+
+    def _step(self, table: str, rows: int) -> None:
+        self._done += rows
+        self._progress(table, self._done, self._total)
+
+    def _go_on_counting(self, table: str) -> None:
+        """Numbers that PostgreSQL gives go on after those that SQLite gave."""
+        found = self._target.execute(
+            "SELECT pg_get_serial_sequence(table_name, column_name) FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND table_name = %s AND column_name = 'id' AND is_identity = 'YES'",
+            (table,),
+        ).fetchone()
+        if found is not None:
+            highest = sql.SQL("SELECT setval(%s, (SELECT coalesce(max(id), 0) + 1 FROM {}), false)").format(sql.Identifier(table))
+            self._target.execute(highest, (found[0],))
+
+    def _bring_events(self) -> int:
+        """Bring the stretches of events that are not the same on both sides; how many events that were."""
+        columns, after, brought = ", ".join(self._columns("event")), -1, 0
+        measured = _STRETCH_OF.format(low=_LOW)
+        while True:
+            stretch = f"SELECT id, install_id, context_id, properties FROM event WHERE id > {after} ORDER BY id LIMIT {STRETCH}"
+            here = self._source.execute(f"SELECT {measured} FROM ({stretch})").fetchone()
+            count, last = here[:2]
+            if not count:
+                break
+            there = self._target.execute(f"SELECT {measured} FROM event WHERE id > {after} AND id <= {last}".encode()).fetchone()
+            if _numbers(there or ()) == _numbers(here):
+                self._step("event", count)
+            else:
+                self._target.execute("DELETE FROM event WHERE id > %s AND id <= %s", (after, last))
+                self._bring("event", self._source.execute(f"SELECT {columns} FROM event WHERE id > ? AND id <= ?", (after, last)))
+                brought += count
+            after = last
+        self._target.execute("DELETE FROM event WHERE id > %s", (after,))
+        return brought
+
+    def _verify(self) -> None:
+        """Count both sides, and add up what they count. Raises MovingError where they differ."""
+        for table in ("event", *self._tables):
+            measured = ", ".join(("count(*)", *(f"sum({measure})" for measure in _SUMMED.get(table, ()))))
+            here = self._source.execute(f"SELECT {measured} FROM {table}").fetchone()
+            there = self._target.execute(f"SELECT {measured} FROM {table}".encode()).fetchone()
+            if _numbers(there or ()) != _numbers(here):
+                raise MovingError(f"{table} came out otherwise than it is here; nothing was done. Please report this")
+
+
+def _numbers(row: Sequence[Any]) -> list[int]:
+    """Sums are None, int or Decimal."""
+    return [int(value or 0) for value in row]

@@ -1,0 +1,137 @@
+"""From one file to PostgreSQL: all of it, once, however often it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import psycopg
+import pytest
+
+from server.event import Context, Event
+from server.event_id import EventIds
+from server.settings import Settings
+from server.storage import moving
+from server.storage.batch import Batch
+from server.storage.engine import Store, open_store
+from server.storage.moving import MovingError
+from tests.conftest import SECRET, Server, rollup_differences, rows_of
+from tests.postgres import Postgres
+
+NOW = 1_795_219_200_000
+ids = EventIds(5)
+MIXED = "SELECT id, project_id, install_id, name_id, context_id, target_id, occurred_at, outcome, duration_us, properties FROM event"
+
+
+def post(server: Server, first: int, last: int) -> None:
+    for number in range(first, last):
+        event = {
+            "id": f"event-{number}",
+            "name": f"command_{number % 3}",
+            "installation_id": f"install-{number % 7}",
+            "outcome": ("success", "failure")[number % 2],
+            "duration_ms": number,
+            "target": {"type": "tool", "id": f"tool-{number % 4}"},
+            "properties": {"number": number, "text": "ä 'quoted' \\ and\ttabbed"},
+        }
+        assert server.client.post("/v1/events", json=event).status_code == 202
+
+
+def test_a_store_is_brought_over_while_it_serves_and_again_and_then_served(make_server: Callable[..., Server], postgres: Postgres) -> None:
+    url = postgres.address(postgres.empty())
+    small = make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_ADMIN_TOKEN="open-sesame-open-sesame").start()
+    post(small, 0, 60)
+    first = small.footfall("copy", "--to", url)
+    assert first.returncode == 0, first.stderr
+    assert "60 events are there, 60 of them brought now" in " ".join(first.stdout.split())
+    post(small, 60, 70)
+    assert small.footfall("copy", "--to", url).returncode == 0
+    again = small.footfall("copy", "--to", url)
+    assert "70 events are there, 0 of them brought now" in " ".join(again.stdout.split())
+    assert small.stop() == 0
+    assert small.footfall("copy", "--to", url).returncode == 0  # what was written while it stopped
+    assert set(rows_of(url, MIXED)) == set(rows_of(small.database, MIXED))
+    for table in ("install", "activity", "ledger", "rollup_hour", "rollup_dimension", "target"):
+        query = f"SELECT count(*), {'sum(events)' if table.startswith(('rollup', 'ledger')) else 'count(*)'} FROM {table}"
+        assert rows_of(url, query) == rows_of(small.database, query), table
+    assert rollup_differences(url) == {}
+
+    large = make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_DATABASE_URL=url).start()
+    post(large, 0, 80)
+    assert rows_of(url, "SELECT count(*) FROM event") == [(80,)], "the first 70 are known, and the others new"
+    assert rows_of(url, "SELECT count(*) FROM install") == [(7,)], "installs are recognised under the same secret"
+    assert rollup_differences(url) == {}
+    assert large.footfall("project", "create", "another").returncode == 0, "numbers go on after those of SQLite"
+    refused = small.footfall("copy", "--to", url)
+    assert refused.returncode == 1
+    assert "a server has served the target" in " ".join(refused.stderr.split())
+    assert rows_of(url, "SELECT count(*) FROM event") == [(80,)]
+
+
+async def fill(store: Store, count: int) -> None:
+    for _ in range(0, count, 100):
+        some = ids.take(100)
+        await store.commit(
+            Batch([Event(id=new, project=1, name="run", occurred_at=NOW, context=Context(), install=new % 90) for new in some])
+        )
+
+
+def copied(settings: Settings, url: str) -> int:
+    return moving.move(settings, url).brought
+
+
+async def test_what_was_deleted_in_between_goes_there_too(settings: Settings, postgres: Postgres) -> None:
+    url = postgres.fresh()
+    store = await open_store(settings)
+    await fill(store, 3_000)
+    assert await asyncio.to_thread(copied, settings, url) == 3_000
+    assert await asyncio.to_thread(copied, settings, url) == 0
+    await store.change(("DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 100)", ()))
+    assert await asyncio.to_thread(copied, settings, url) == 2_900
+    await store.change(("DELETE FROM event", ()))
+    assert await asyncio.to_thread(copied, settings, url) == 0
+    await store.close()
+    assert rows_of(url, "SELECT count(*) FROM event") == [(0,)]
+
+
+@contextmanager
+def miscounting(url: str) -> Iterator[None]:
+    """A target that does not keep what it is given."""
+    wrong = "BEGIN NEW.events := NEW.events + 1; RETURN NEW; END"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE FUNCTION miscount() RETURNS trigger LANGUAGE plpgsql AS $$ {wrong} $$".encode())
+        connection.execute("CREATE TRIGGER miscount BEFORE INSERT ON rollup_hour FOR EACH ROW EXECUTE FUNCTION miscount()")
+        yield
+        connection.execute("DROP TRIGGER miscount ON rollup_hour")
+
+
+async def test_a_copy_that_is_not_the_same_is_no_copy(settings: Settings, postgres: Postgres) -> None:
+    url = postgres.fresh()
+    store = await open_store(settings)
+    await fill(store, 200)
+    await asyncio.to_thread(copied, settings, url)
+    with closing(sqlite3.connect(settings.sqlite_path)) as connection, connection:
+        connection.execute("UPDATE rollup_hour SET events = events + 1")
+    before = rows_of(url, "SELECT * FROM rollup_hour")
+    with miscounting(url), pytest.raises(MovingError, match="rollup_hour came out otherwise"):
+        await asyncio.to_thread(copied, settings, url)
+    assert rows_of(url, "SELECT * FROM rollup_hour") == before, "what was there stays"
+    await asyncio.to_thread(copied, settings, url)
+    assert rows_of(url, "SELECT sum(events) FROM rollup_hour") == rows_of(settings.sqlite_path, "SELECT sum(events) FROM rollup_hour")
+    await store.close()
+
+
+def test_a_target_in_use_and_one_that_is_not_there_are_left_alone(make_server: Callable[..., Server], postgres: Postgres) -> None:
+    small = make_server(FOOTFALL_SECRET=SECRET).start()
+    used = postgres.fresh()
+    make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_DATABASE_URL=used).start()
+    refused = small.footfall("copy", "--to", used)
+    assert refused.returncode == 1
+    assert "in use already" in refused.stderr
+    for nowhere in ("postgresql://me:hunter2@127.0.0.1:1/footfall", "mysql://me:hunter2@127.0.0.1/footfall"):
+        gone = small.footfall("copy", "--to", nowhere)
+        assert gone.returncode == 1
+        assert "hunter2" not in gone.stdout + gone.stderr
+        assert "Traceback" not in gone.stderr
