@@ -18,7 +18,7 @@ from bench.cases import CASES, Effort, Row
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
-HEAD = "| what | Footfall | reference | ratio or figure | goal | met | more |\n| --- | --- | --- | --- | --- | --- | --- |"
+HEAD = "| what | Footfall | reference | ratio or figure | goal | met | more | measured |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
 FULL = Effort(rounds=5, seconds=4, events=5_000_000, few=50_000, requests=60_000, soak=600)
 QUICK = Effort(rounds=1, seconds=1, events=20_000, few=2_000, requests=5_000, soak=5)
 
@@ -34,27 +34,25 @@ def main() -> None:
     load.need_wrk()
     effort = QUICK if options.quick else FULL
     effort = effort._replace(rounds=options.rounds or effort.rounds, soak=options.soak or effort.soak)
-    rows: list[Row] = []
-    began, busy = time.time(), os.getloadavg()[0]
     for name in options.only or CASES:
         print(f"{name} …", file=sys.stderr, flush=True)
+        busy, rows = os.getloadavg()[0], []
         for row in CASES[name](effort):
             rows.append(row)
             print(row.line(), flush=True)
-    if not options.quick and not options.only:
-        _write(rows, busy, time.time() - began)
+        if not options.quick:
+            _write(rows, busy)
 
 
-def _write(rows: list[Row], busy: float, seconds: float) -> None:
+def _write(rows: list[Row], busy: float) -> None:
+    """Put rows into the table, in the place of those about the same."""
     head, _, rest = README.read_text().partition(BEGIN)
-    tail = rest.partition(END)[2]
-    command = "make bench" + (f' BENCH_ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else "")
-    when = (
-        f"{time.strftime('%Y-%m-%d', time.gmtime())}, {seconds / 60:.0f} minutes, Python {platform.python_version()}, {platform.machine()}"
-    )
-    where = f"{os.cpu_count()} cores; the load of the machine was {busy:.1f} before it began"
-    table = "\n".join([HEAD, *(row.line() for row in rows)])
-    README.write_text(f"{head}{BEGIN}\n`{command}`, {when}, {where}:\n\n{table}\n{END}{tail}")
+    table, _, tail = rest.partition(END)
+    lines = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ") and line not in HEAD}
+    when = f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())}, load {busy:.1f}"
+    lines |= {row.what: f"{row.line()} {when} |" for row in rows}
+    where = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores:"
+    README.write_text("\n".join([f"{head}{BEGIN}", f"`make bench` on {where}", "", HEAD, *lines.values(), f"{END}{tail}"]))
 
 
 main()
