@@ -34,7 +34,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            _spare_the_collector()
+            spare_the_collector()
             _greet(self._settings, self._console, self._front.first_token)
             log.info("serving", version=__version__, port=self._settings.port)
 
@@ -69,7 +69,7 @@ def serve(settings: Settings, console: Console) -> int:
     return 0 if server.started else 3
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Take all that a started server is made of out of the garbage collector's rounds, and have these less often.
 
     Requests leave next to nothing behind that needs collecting, but each round would go over modules, routes and schemas: a tenth of an
