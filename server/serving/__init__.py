@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import logging
 import signal
 import socket
 
@@ -63,7 +65,10 @@ def serve(settings: Settings, console: Console) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         # Uvicorn sends itself the signal that stopped it once more at the end; being asked to stop is no failure.
         signal.signal(number, lambda *_: None)
-    server.run(sockets=[listening])
+    # A store that cannot be opened is said in one line, and not in the hundred of a traceback.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not isinstance(app.failure, StoreError))
+    with contextlib.suppress(SystemExit):  # of uvicorn, where the server did not start
+        server.run(sockets=[listening])
     if app.failure is not None:
         raise StoreError(str(app.failure)) from app.failure
     return 0 if server.started else 3

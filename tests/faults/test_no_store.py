@@ -1,0 +1,34 @@
+"""A store that is not there is said in one line, without its password."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import SECRET, Server
+
+COMMANDS = (("serve",), ("migrate",), ("key", "list"), ("job", "retention"), ("ledger",), ("backup",))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids="-".join)
+def test_a_postgresql_that_is_not_there(make_server: Callable[..., Server], command: tuple[str, ...]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = make_server(FOOTFALL_DATABASE_URL=f"postgres://somebody:open-sesame@127.0.0.1:{port}/footfall", FOOTFALL_SECRET=SECRET)
+    ran = server.footfall(*command)
+    said = ran.stdout + ran.stderr
+    assert ran.returncode == 1
+    assert "PostgreSQL" in said
+    assert "open-sesame" not in said
+    assert "Traceback" not in said
+    assert not server.database.exists(), "it is no reason to go on with another store"
+
+
+def test_a_data_folder_that_cannot_be(make_server: Callable[..., Server]) -> None:
+    ran = make_server(FOOTFALL_DATA_DIR="/proc/nowhere").footfall("serve")
+    assert ran.returncode == 1
+    assert "set FOOTFALL_DATA_DIR" in " ".join(ran.stderr.split())
+    assert "Traceback" not in ran.stdout + ran.stderr
