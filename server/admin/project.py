@@ -56,6 +56,7 @@ class RejectedEvent:
     errors: list[Wrong] = said("The fields that are wrong.")
     excerpt: str = said("What may be shown of it.")
     size: Count = said("Its bytes.")
+    replayable: bool = said("Whether it can be taken after all: `replayRejected`.")
 
 
 @strawberry.type(description="An address that was limited, as a hash that is another one each day.")

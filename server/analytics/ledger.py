@@ -28,7 +28,10 @@ class LedgerDay(msgspec.Struct, frozen=True):
 
 
 class RejectedEvent(msgspec.Struct, frozen=True):
-    """One event or request that was refused. `at` is epoch ms, `excerpt` what may be shown of it, `size` its bytes; `errors` name fields."""
+    """One event or request that was refused. `at` is epoch ms, `excerpt` what may be shown of it, `size` its bytes; `errors` name fields.
+
+    `replayable` are those that can be taken after all, see `server.storage.replay`.
+    """
 
     id: str
     at: int
@@ -38,6 +41,7 @@ class RejectedEvent(msgspec.Struct, frozen=True):
     errors: list[FieldError]
     excerpt: str
     size: int
+    replayable: bool
 
 
 class LimitedAddress(msgspec.Struct, frozen=True):
@@ -95,6 +99,7 @@ async def rejected(store: Store, project: int, *, limit: int = 50, before: str |
             errors=_errors.decode(row["errors"]),
             excerpt=row["excerpt"],
             size=row["size"],
+            replayable=row["event"] is not None,
         )
         for row in rows
     ]

@@ -35,7 +35,7 @@ Clock = Callable[[], int]
 REJECTED_A_REQUEST = 5
 _LARGE = 64 * 1024
 # What the admin gets to see of a refusal: the ones that are about what was sent.
-_SHOWN = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_TARGET, Refusal.TOO_MANY_TARGETS, Refusal.UNKNOWN_ROUTE}
+_SHOWN = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_ROUTE}
 
 
 def now() -> int:
@@ -234,7 +234,7 @@ class Ingest:
         self._metrics.answers[template, problem.code] += 1
         if not _counted_elsewhere(problem):
             self._tally(passage, problem)
-        if problem.refusal in _SHOWN and not isinstance(problem, MethodNotAllowed) and not opted_out(passage.headers):
+        if problem.refusal in _SHOWN and not _counted_elsewhere(problem) and not opted_out(passage.headers):
             self._keep(passage, problem.refusal, problem.errors, passage.document)
         return http.refusal(problem, passage.standing)
 

@@ -17,7 +17,10 @@ class TargetRules(msgspec.Struct, frozen=True):
 
 
 class RejectedRow(msgspec.Struct, gc=False, kw_only=True):
-    """One refused event or request, as the admin may see it for a week; `errors` and `excerpt` are JSON or scrubbed text."""
+    """One refused event or request, as the admin may see it for a week; `errors` and `excerpt` are JSON or scrubbed text.
+
+    `event` is the whole event in MessagePack, where nothing is wrong with it but its target; `install` is then its install.
+    """
 
     id: int
     project: int
@@ -27,6 +30,8 @@ class RejectedRow(msgspec.Struct, gc=False, kw_only=True):
     errors: str
     excerpt: str
     size: int
+    event: bytes | None = None
+    install: int | None = None
 
 
 @dataclass(slots=True)

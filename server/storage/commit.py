@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import msgspec
+
 from server.event import DAY, MINUTE, Context, Event, LedgerEntry, Receipt
 from server.event_id import first_id, received_at
 from server.storage import rollups, statements
-from server.storage.batch import Batch, Committed, TargetRules
+from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
 from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
 from server.storage.fold import Folded, Seen, Stored, fold, stored
 from server.storage.rollups import Rollup
@@ -117,10 +119,10 @@ class Commit:
         ledger = _ledger(batch, exceptions)
         connection.insert_many(rollups.LEDGER.table, *_sums(rollups.LEDGER, ledger.items()))
         connection.insert_many(rollups.REFUSALS.table, *_sums(rollups.REFUSALS, batch.refusals.items()))
-        connection.insert_many(
-            "rejected", statements.REJECTED_COLUMNS, [tuple(getattr(row, name) for name in _REJECTED) for row in batch.rejected]
-        )
-        _trim_rejected(connection, batch)
+        rejected = [*batch.rejected, *_refused(batch, exceptions)]
+        rows_of_rejected = [tuple(getattr(row, name) for name in _REJECTED) for row in rejected]
+        connection.insert_many("rejected", statements.REJECTED_COLUMNS, rows_of_rejected, "ON CONFLICT DO NOTHING")  # refused once more
+        _trim_rejected(connection, rejected)
         return Committed(exceptions, created)
 
     def _resolve(
@@ -235,7 +237,7 @@ def _added(connection: Connection, table: str, row: Mapping[str, Any], find: str
     return connection.execute(insert, tuple(row.values())).fetchone() or connection.execute(find, key).fetchone()
 
 
-_REJECTED = ("id", "project", "route", "dialect", "reason", "errors", "excerpt", "size")
+_REJECTED = ("id", "project", "route", "dialect", "reason", "errors", "excerpt", "size", "event", "install")
 
 
 def _sums(rollup: Rollup, items: Iterable[tuple[tuple[Any, ...], Any]]) -> tuple[tuple[str, ...], list[tuple[Any, ...]], str]:
@@ -305,13 +307,44 @@ def _write(connection: Connection, folded: Folded, rows: list[tuple[Any, ...]]) 
         connection.insert_many(rollup.table, *_sums(rollup, sums.items()))
 
 
-def _trim_rejected(connection: Connection, batch: Batch) -> None:
+_REFUSED = {Receipt.UNKNOWN_TARGET: "unknown_target", Receipt.TOO_MANY_TARGETS: "too_many_targets"}
+_REFUSED_A_COMMIT = 50
+
+
+def _refused(batch: Batch, exceptions: dict[int, Receipt]) -> list[RejectedRow]:
+    """The events that this commit refuses for their targets: whole, so that they can be taken once their targets may be."""
+    rows: list[RejectedRow] = []
+    for place, receipt in exceptions.items():
+        if receipt in _REFUSED and len(rows) < _REFUSED_A_COMMIT:
+            event = batch.events[place]
+            type_, id_ = event.target or ("", "")
+            rows.append(
+                RejectedRow(
+                    id=event.id,
+                    project=event.project,
+                    route="",
+                    dialect=event.context.dialect,
+                    reason=_REFUSED[receipt],
+                    errors=_NO_TARGET,
+                    excerpt=msgspec.json.encode({"name": event.name, "target": {"type": type_, "id": id_}}).decode(),
+                    size=0,
+                    event=msgspec.msgpack.encode(event),
+                    install=event.install,
+                )
+            )
+    return rows
+
+
+_NO_TARGET = '[{"path":"target","message":"is not taken by this project"}]'
+
+
+def _trim_rejected(connection: Connection, rejected: Sequence[RejectedRow]) -> None:
     """Keep the last of a project's rejected only, and only for a week."""
-    for project in {row.project for row in batch.rejected}:
+    for project in {row.project for row in rejected}:
         connection.execute(
             "DELETE FROM rejected WHERE project_id = ? AND (id < ? OR id <= (SELECT id FROM rejected WHERE project_id = ?"
             " ORDER BY id DESC LIMIT 1 OFFSET ?))",
-            (project, first_id(received_at(batch.rejected[-1].id) - REJECTED_LIFETIME), project, REJECTED_A_PROJECT),
+            (project, first_id(received_at(rejected[-1].id) - REJECTED_LIFETIME), project, REJECTED_A_PROJECT),
         )
 
 

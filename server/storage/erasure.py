@@ -155,6 +155,7 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
             f"DELETE FROM error_install WHERE ({', '.join(_ERROR_KEY)}) IN ({listed.rows(store.engine_type, _ERROR_KEY, ('version',))})",
             (msgspec.json.encode([list(row.values()) for row in keys]).decode(),),
         ),
+        ("DELETE FROM rejected WHERE install_id = {} AND project_id = {}", (install, project)),
         ("DELETE FROM install WHERE id = {} AND project_id = {}", (install, project)),
         (SAY_WORDS_CHANGED, ()),  # whoever has just seen the install must not take it for known
     )

@@ -13,7 +13,7 @@ EVENT_COLUMNS = (
 )  # fmt: skip
 ACTIVITY_COLUMNS = ("project_id", "day", "install_id", "environment", "version")
 MARK_COLUMNS = ("project_id", "key", "expires_at")
-REJECTED_COLUMNS = ("id", "project_id", "route", "dialect", "reason", "errors", "excerpt", "size")
+REJECTED_COLUMNS = ("id", "project_id", "route", "dialect", "reason", "errors", "excerpt", "size", "event", "install_id")
 CONTEXT_COLUMNS = ("environment", "reason", "dialect", *(dimension.name for dimension in DIMENSIONS))
 ERROR_INSTALL_COLUMNS = ("project_id", "day", "error_id", "name_id", "version", "install_id", "environment")
 ERROR_SEEN_COLUMNS = ("project_id", "error_id", "environment", "first_seen", "last_seen")

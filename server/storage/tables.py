@@ -138,7 +138,10 @@ class Mark(Table, tablename="mark"):
 
 
 class Rejected(Table, tablename="rejected"):
-    """The last events that were refused, scrubbed: for the admin, for a week. `errors` is JSON, `excerpt` what may be kept of the body."""
+    """The last events that were refused, scrubbed: for the admin, for a week. `errors` is JSON, `excerpt` what may be kept of the body.
+
+    `event` is a whole event in MessagePack where it could be stored after all, `install_id` then its install.
+    """
 
     id = BigInt(primary_key=True)
     project_id = Integer()
@@ -148,6 +151,8 @@ class Rejected(Table, tablename="rejected"):
     errors = Text()
     excerpt = Text()
     size = Integer()
+    event = Bytea(null=True, default=None)
+    install_id = BigInt(null=True, default=None)
 
 
 class Note(Table, tablename="note"):

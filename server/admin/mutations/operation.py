@@ -14,11 +14,13 @@ from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Alert, alert_of
 from server.admin.scalars import Count, now
+from server.event import Receipt
+from server.event_id import from_uuid
 from server.jobs import Run, Runner, rules
 from server.jobs import find as find_job
 from server.jobs.rules import Draft
 from server.jobs.webhooks import Webhooks
-from server.storage import erasure
+from server.storage import erasure, replay
 from server.storage.alerts import Kind, Rule
 from server.storage.project_changes import FieldProblem
 
@@ -54,6 +56,13 @@ class TryResult(Result):
 class EraseResult(Result):
     events: Count = strawberry.field(default=Count(0), description="Events.")
     days: Count = strawberry.field(default=Count(0), description="Days of activity.")
+
+
+@strawberry.type(description="What became of refused events that were tried again.")
+class ReplayResult(Result):
+    stored: Count = strawberry.field(default=Count(0), description="Stored now.")
+    duplicates: Count = strawberry.field(default=Count(0), description="Known by now.")
+    refused: Count = strawberry.field(default=Count(0), description="Refused again.")
 
 
 @strawberry.type
@@ -118,6 +127,38 @@ class OperationMutations:
         return await attempt(Result, work)
 
     @strawberry.mutation(
+        description="Take events that were refused for their targets, once the project lists these or has room: 500 at a time."
+    )
+    async def replay_rejected(
+        self,
+        info: AnyInfo,
+        slug: Slug,
+        ids: Annotated[list[strawberry.ID] | None, argument(description="Which; the oldest that can be taken if it is left out.")] = None,
+    ) -> ReplayResult:
+        async def work() -> dict[str, Any]:
+            row = await find(info, slug)
+            viewer, state = admin(info, row["id"]), info.context.state
+            project = next((each for each in state.projects.all() if each.id == row["id"]), None)
+            if project is None:
+                raise FieldProblem("slug", "is that of an archived project")
+            kept = await replay.waiting(state.store, row["id"], None if ids is None else _numbers(ids))
+            known = await replay.stored_already(state.store, kept)
+            tried = [each for each in kept if each.event.id not in known]
+            stored = await state.writer.submit(project, [each.event for each in tried]) if tried else None
+            receipts = list(stored.receipts) if stored else []
+            again = (Receipt.UNKNOWN_TARGET, Receipt.TOO_MANY_TARGETS, Receipt.FAILED)
+            gone = [each.event.id for each, receipt in zip(tried, receipts, strict=True) if receipt not in again]
+            await replay.settled(state.store, row["id"], kept, [*gone, *known])
+            await wrote(info, viewer, "rejected.replay", row["id"], f"{len(gone)} of {len(kept)} events")
+            return {
+                "stored": Count(receipts.count(Receipt.STORED) + len(known)),
+                "duplicates": Count(receipts.count(Receipt.DUPLICATE) + receipts.count(Receipt.DEBOUNCED)),
+                "refused": Count(len(tried) - len(gone)),
+            }
+
+        return await attempt(ReplayResult, work)
+
+    @strawberry.mutation(
         description="Erase an install: its events, its days of activity, its row. Counts stay, and nothing in them leads to it."
     )
     async def erase_install(
@@ -135,6 +176,13 @@ class OperationMutations:
             return {"events": Count(erased.events), "days": Count(erased.days)}
 
         return await attempt(EraseResult, work)
+
+
+def _numbers(ids: list[strawberry.ID]) -> list[int]:
+    try:
+        return [from_uuid(str(id_)) for id_ in ids]
+    except ValueError:
+        raise FieldProblem("ids", "has one that is no id of a rejected event") from None
 
 
 async def _rule(info: AnyInfo, id_: str) -> Rule:

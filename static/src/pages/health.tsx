@@ -1,8 +1,9 @@
 import type { Data } from "../api/client.ts";
-import { useAsk } from "../api/use.ts";
+import { useAsk, useChange } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
+import { FormError } from "../ui/form.tsx";
 import { Answered, Nothing } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
 import { ago, bytes, count, moment, percent, words } from "../view/format.ts";
@@ -41,7 +42,7 @@ export default function Health({ project }: { project: string }) {
                 bars={limitedAddresses.map(({ address, start, events }) => ({ value: null, label: `${start.slice(0, 10)} ${address}`, amount: events }))}
               />
             </div>
-            <Rejected of={rejected} />
+            <Rejected of={rejected} slug={project} />
           </>
         )}
       </Answered>
@@ -78,9 +79,28 @@ function Sums({ ledger }: { ledger: Page["ledger"] }) {
   );
 }
 
-function Rejected({ of }: { of: Page["rejected"] }) {
+function Rejected({ of, slug }: { of: Page["rejected"]; slug: string }) {
+  const { changes } = useAccount();
+  const replay = useChange("ReplayRejected");
+  const waiting = of.filter(({ replayable }) => replayable).length;
+  const told = replay.data?.replayRejected;
   return (
     <Card title="Refused lately" note="kept for a week, with identifiers masked" wide>
+      {changes && (waiting > 0 || told) && (
+        <p class="choose">
+          {waiting > 0 && (
+            <button type="button" class="button" disabled={replay.isPending} onClick={() => replay.mutate({ slug })}>
+              Take those whose target is taken now
+            </button>
+          )}
+          {told && (
+            <span role="status">
+              {count(told.stored)} stored, {count(told.duplicates)} known already, {count(told.refused)} refused again
+            </span>
+          )}
+          <FormError error={replay.error} />
+        </p>
+      )}
       {of.length === 0 ? (
         <Nothing>Nothing was refused.</Nothing>
       ) : (

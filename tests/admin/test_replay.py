@@ -1,0 +1,68 @@
+"""Events that a project refused for their targets are taken after all, once it takes these targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.admin.conftest import Asker
+from tests.conftest import rollup_differences, rows_of
+
+ENGINES = ("sqlite", "postgres")
+TOKEN = "ff_an-admin-token-of-this-test-only"
+
+
+def event(number: int, target: str = "wanted", install: str = "somebody") -> dict[str, Any]:
+    return {"name": "run", "installation_id": install, "id": f"e{number}", "target": {"type": "tool", "id": target}, "outcome": "success"}
+
+
+def ledger(asker: Asker) -> dict[str, int]:
+    told = asker.run("Ledger", slug="picky", period={"last": 1})["project"]["ledger"]
+    return {name: sum(told[name]) for name in ("received", "stored", "duplicates", "rejected")}
+
+
+def test_what_was_refused_is_taken_once_its_target_is_listed(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
+    asker = Asker(server.url, TOKEN)
+    asker.run("CreateProject", slug="picky", changes={"listsTargets": True})
+    answer = server.client.post("/p/picky/v1/events", json=[event(1), event(2), event(3, "unwanted"), {"name": "x"}]).json()
+    assert answer["accepted"] == 0
+    assert ledger(asker) == {"received": 4, "stored": 0, "duplicates": 0, "rejected": 4}
+    shown = asker.run("Ledger", slug="picky")["project"]["rejected"]
+    assert sorted(each["replayable"] for each in shown) == [False, True, True, True]
+    assert "somebody" not in str(rows_of(server.store, "SELECT * FROM rejected"))
+
+    again = {"stored": 0, "duplicates": 0, "refused": 3, "errors": []}
+    assert asker.run("ReplayRejected", slug="picky")["replayRejected"] == again
+    assert ledger(asker) == {"received": 4, "stored": 0, "duplicates": 0, "rejected": 4}
+
+    asker.run("SetTarget", slug="picky", type="tool", id="wanted", visibility="public")
+    assert asker.run("ReplayRejected", slug="picky")["replayRejected"] == {"stored": 2, "duplicates": 0, "refused": 1, "errors": []}
+    assert ledger(asker) == {"received": 4, "stored": 2, "duplicates": 0, "rejected": 2}
+    assert rollup_differences(server.store) == {}
+
+    # One that was sent again meanwhile is known.
+    left = next(each["id"] for each in asker.run("Ledger", slug="picky")["project"]["rejected"] if each["replayable"])
+    asker.run("SetTarget", slug="picky", type="tool", id="unwanted", visibility="public")
+    assert server.client.post("/p/picky/v1/events", json=event(3, "unwanted")).json()["accepted"] == 1
+    assert asker.run("ReplayRejected", slug="picky", ids=[left])["replayRejected"]["duplicates"] == 1
+    assert asker.run("ReplayRejected", slug="picky", ids=[left])["replayRejected"] == {
+        "stored": 0,
+        "duplicates": 0,
+        "refused": 0,
+        "errors": [],
+    }
+    assert asker.run("ReplayRejected", slug="picky", ids=["nonsense"])["replayRejected"]["errors"][0]["field"] == "ids"
+    asker.client.close()
+
+
+def test_whoever_is_erased_is_erased_from_what_was_refused_too(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
+    asker = Asker(server.url, TOKEN)
+    assert server.client.post("/p/default/v1/events", json=event(1, install="gone")).status_code == 202
+    asker.run("UpdateProject", slug="default", changes={"listsTargets": True})
+    assert server.client.post("/p/default/v1/events", json=event(2, "other", install="gone")).status_code == 422
+    assert rows_of(server.store, "SELECT count(*) FROM rejected") == [(1,)]
+    assert server.client.delete("/v1/installs/gone").status_code == 200
+    assert rows_of(server.store, "SELECT count(*) FROM rejected") == [(0,)]
+    asker.client.close()
