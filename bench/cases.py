@@ -17,6 +17,7 @@ from typing import NamedTuple
 from bench import load
 from bench.filled import fill
 from bench.load import BATCH, COUNTS, DOWNLOAD, SINGLE, Result, Server, footfall, measure, median, reference
+from bench.questions import lines
 from bench.steps import steps
 from server.settings import bundled
 
@@ -232,4 +233,10 @@ def _memory(folder: Path, effort: Effort) -> Iterator[Row]:
     yield Row(what, f"{late:.0f} MiB", "", f"{late - early:+.0f} MiB", "flat", late - early < 10, more)
 
 
-CASES: dict[str, Case] = {case.__name__: case for case in (single, batches, downloads, counts, size, profile, filled)}
+def questions(effort: Effort) -> Iterator[Row]:
+    """The admin API beside ingest."""
+    for what, ours, against, figure, more in lines(effort.rounds, effort.seconds, effort.events // 5):
+        yield Row(what, ours, against, figure, "", None, more)
+
+
+CASES: dict[str, Case] = {case.__name__: case for case in (single, batches, downloads, counts, questions, size, profile, filled)}
