@@ -18,12 +18,12 @@ from bench.load import SINGLE, TOKEN, Server, footfall, measure
 from server.settings import bundled
 
 OPERATIONS = bundled("graphql") / "operations"
-# The two largest pages that the bounds allow: all fields of 200 events with their installs, and 200 installs with ten events each.
+# The two largest pages that the bounds allow: all fields of 100 events with their installs, and 100 installs with five events each.
 LARGEST = {
-    "events": """{ project(slug: "default") { events(first: 200) { nodes { id name occurredAt receivedAt outcome duration errorType errorMessage
+    "events": """{ project(slug: "default") { events(first: 100) { nodes { id name occurredAt receivedAt outcome duration errorType errorMessage
         environment environmentReason dialect os arch runtime version packageManager session properties
         install { hash firstSeen lastSeen os version } } } } }""",
-    "installs": """{ project(slug: "default") { installs(first: 200) { nodes { hash firstSeen lastSeen environment os version runtime
+    "installs": """{ project(slug: "default") { installs(first: 100) { nodes { hash firstSeen lastSeen environment os version runtime
         events(first: 5) { id name occurredAt } } } } }""",
 }
 QUESTIONS = (

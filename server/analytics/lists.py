@@ -14,7 +14,7 @@ from server.event import DAY, PEOPLE, Environment
 from server.event_id import first_id, received_at
 from server.storage.engine import Store
 
-MOST = 200  # rows of a page
+MOST = 100  # rows of a page
 _EVENT = """SELECT event.id, event.install_id AS install, event_name.text AS name, event.occurred_at, event.outcome, event.duration_us, event.session,
     event.skewed, event.error_type, event.error_message, event.properties, context.environment, context.reason, context.dialect, context.os,
     context.arch, context.runtime, context.version, context.package_manager, target.type AS target_type, target.external_id AS target"""

@@ -201,7 +201,7 @@ def test_errors_name_the_field_and_the_log_holds_nothing_that_was_sent(admin: An
 
 
 def test_pages_are_bounded_and_follow_each_other(admin: Any) -> None:
-    query = 'query($after:String){project(slug:"demo"){events(period:{last:90},first:200,after:$after){totalCount nodes{id} pageInfo{hasNextPage endCursor}}}}'
+    query = 'query($after:String){project(slug:"demo"){events(period:{last:90},first:100,after:$after){totalCount nodes{id} pageInfo{hasNextPage endCursor}}}}'
     seen, after = [], None
     while True:
         page = admin.ask(query, after=after)["project"]["events"]
