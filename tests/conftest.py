@@ -130,6 +130,18 @@ def rows_of(database: Path | str, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(int(value) if isinstance(value, Decimal) else value for value in row) for row in found]
 
 
+def change_in(database: Path | str, *statements: str) -> None:
+    """Change a store behind its back."""
+    if isinstance(database, Path):
+        with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+        return
+    with psycopg.connect(database) as remote:
+        for statement in statements:
+            remote.execute(statement.encode())
+
+
 def rollup_differences(database: Path | str) -> dict[str, set[tuple[object, ...]]]:
     """Rows by which a store's rollups and a recount from its raw events differ, by table; empty where they agree."""
     found = {
@@ -149,9 +161,15 @@ def _rows_of() -> Callable[[Path | str, str], list[tuple[Any, ...]]]:
     return rows_of
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Our own marks."""
+    config.addinivalue_line("markers", "on_sqlite: is about SQLite itself")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A module that names its `ENGINES` has its tests run on each of them; the others run on SQLite."""
-    if "engine" in metafunc.fixturenames and (engines := getattr(metafunc.module, "ENGINES", None)):
+    """A module that names its `ENGINES` has its tests run on each of them, but for those marked `on_sqlite`; the others run on SQLite."""
+    engines = getattr(metafunc.module, "ENGINES", None)
+    if "engine" in metafunc.fixturenames and engines and metafunc.definition.get_closest_marker("on_sqlite") is None:
         metafunc.parametrize("engine", engines, indirect=True)
 
 

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -182,4 +183,10 @@ def _differences(connection: Connection, project: int, pack: str, counts: Iterab
 
 
 def _add(connection: Connection, rollup: Rollup, rows: list[tuple[int, ...]]) -> None:
-    connection.insert_many(rollup.table, (*rollup.key, *rollup.measures), rows, on_conflict_add(rollup))
+    # Packs share hours; PostgreSQL takes each key once in a statement.
+    sums: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for row in rows:
+        key, measures = row[: len(rollup.key)], row[len(rollup.key) :]
+        sums[key] = tuple(map(operator.add, sums[key], measures)) if key in sums else measures
+    added = [(*key, *measures) for key, measures in sums.items()]
+    connection.insert_many(rollup.table, (*rollup.key, *rollup.measures), added, on_conflict_add(rollup))

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from typing import Any
 
+import psycopg
 import pytest
 
 from server.event import Context, Event, LedgerEntry, Receipt
@@ -18,6 +19,8 @@ from server.settings import Settings
 from server.storage.batch import TargetRules
 from server.storage.engine import Store
 from server.storage.projects import LiveProject
+
+ENGINES = ("sqlite", "postgres")
 
 PROJECT = LiveProject(1, "default", False, None, None, TargetRules(False, 100), (), (), ())
 ids = EventIds(3)
@@ -55,8 +58,13 @@ async def test_each_request_gets_the_receipts_of_its_own_events(store: Store) ->
 
 async def test_a_full_queue_says_so_at_once_and_takes_more_when_it_is_empty(store: Store, settings: Settings) -> None:
     writer = await make_writer(store, max_queue=10)
-    blocker = sqlite3.connect(settings.sqlite_path, isolation_level=None)
-    blocker.execute("BEGIN IMMEDIATE")
+    blocker: Any
+    if settings.database_url is None:
+        blocker = sqlite3.connect(settings.sqlite_path, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+    else:
+        blocker = psycopg.connect(settings.database_url)
+        blocker.execute("LOCK TABLE event")
     waiting = [asyncio.create_task(writer.submit(PROJECT, events(5))) for _ in range(2)]
     await asyncio.sleep(0.05)
     with pytest.raises(Busy) as full:
@@ -85,6 +93,7 @@ async def test_events_that_the_store_cannot_take_do_not_take_their_neighbours_al
     assert await count(store) == 8
 
 
+@pytest.mark.on_sqlite
 async def test_a_store_that_refuses_writes_is_busy_and_recovers_by_itself(store: Store, settings: Settings) -> None:
     writer = await make_writer(store)
     # A page limit is what a full disk looks like to SQLite.

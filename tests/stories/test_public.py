@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.conftest import change_in
+
+ENGINES = ("sqlite", "postgres")
 
 EVERYTHING = "counters,trending,badges,stats,analytics"
 NONE_OF_ANYTHING = {
@@ -178,9 +181,8 @@ def test_track_skills_tables(shared: Any) -> None:
 def test_the_latest_version_is_what_was_announced_and_nothing_before(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_PUBLIC="none").start()
     assert server.client.get("/v1/version/latest").status_code == 404
-    with sqlite3.connect(server.database) as connection:
-        announced = '{"latest_version":"1.4.0","release_date":"2026-11-20","update_url":"https://example.com/1.4.0","critical":true}'
-        connection.execute("UPDATE project SET latest_version = ?", (announced,))
+    announced = '{"latest_version":"1.4.0","release_date":"2026-11-20","update_url":"https://example.com/1.4.0","critical":true}'
+    change_in(server.store, f"UPDATE project SET latest_version = '{announced}'")
     server.client.post("/dl/peon")
     assert server.client.get("/v1/version/latest").json() == {
         "latest_version": "1.4.0",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import random
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -38,6 +36,8 @@ from server.transfer.export import encoder_for, export
 from server.transfer.http import HANDLERS
 from server.transfer.importing import Importer, Summary
 from server.transfer.sources import Source
+from tests.conftest import rows_of
+from tests.postgres import Postgres
 
 NOW = 1_793_000_000_000  # 2026-10-26
 # Texts that break what reads them carelessly. What scrubbing would change is not among them: it was scrubbed when it was stored.
@@ -72,12 +72,24 @@ COUNTED = {
 
 def counted(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
     """All that a store counts, in words."""
-    with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as connection:
-        return {table: sorted(connection.execute(sql), key=repr) for table, sql in COUNTED.items()}
+    return {table: sorted(rows_of(where(settings), sql), key=repr) for table, sql in COUNTED.items()}
 
 
-def settings_in(folder: Path) -> Settings:
-    return load({"FOOTFALL_DATA_DIR": str(folder), "FOOTFALL_SECRET": "the same secret everywhere"})
+def where(settings: Settings) -> Path | str:
+    """Where the store of these settings is: a file, or a URL."""
+    return settings.database_url or settings.sqlite_path
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The settings of a store as a process gets them."""
+    found = {"FOOTFALL_DATA_DIR": str(settings.data_dir), "FOOTFALL_SECRET": str(settings.secret)}
+    return {**found, "FOOTFALL_DATABASE_URL": settings.database_url} if settings.database_url else found
+
+
+def settings_in(folder: Path, postgres: Postgres | None = None) -> Settings:
+    """Settings of a new store: a file in a folder, or a database."""
+    url = {} if postgres is None else {"FOOTFALL_DATABASE_URL": postgres.fresh()}
+    return load({"FOOTFALL_DATA_DIR": str(folder), "FOOTFALL_SECRET": "the same secret everywhere", **url})
 
 
 async def project_of(settings: Settings, slug: str = "default") -> LiveProject:
@@ -162,17 +174,24 @@ def lines(*documents: Any) -> bytes:
 
 
 @pytest.fixture
-def origin(tmp_path: Path) -> Settings:
+def placed(engine: str, request: pytest.FixtureRequest) -> Postgres | None:
+    """Where the stores of this test are: on a PostgreSQL, or None for files."""
+    server: Postgres | None = None if engine == "sqlite" else request.getfixturevalue("postgres")
+    return server
+
+
+@pytest.fixture
+def origin(tmp_path: Path, placed: Postgres | None) -> Settings:
     """A store with some thousand events."""
-    settings = settings_in(tmp_path / "origin")
+    settings = settings_in(tmp_path / "origin", placed)
     with_store(settings, lambda store, project: fill(settings, store, project, incoming(3_000)))
     return settings
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Settings:
+def fresh(tmp_path: Path, placed: Postgres | None) -> Settings:
     """A store with nothing in it."""
-    return settings_in(tmp_path / "fresh")
+    return settings_in(tmp_path / "fresh", placed)
 
 
 class Always(Projects):
@@ -219,6 +238,6 @@ async def reader(served: Any) -> dict[str, str]:
 @pytest.fixture
 def run(origin: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Runs a command on the store with events."""
-    monkeypatch.setenv("FOOTFALL_DATA_DIR", str(origin.data_dir))
-    monkeypatch.setenv("FOOTFALL_SECRET", "the same secret everywhere")
+    for name, value in environment_of(origin).items():
+        monkeypatch.setenv(name, value)
     return lambda command, *arguments: CliRunner().invoke(command, [str(argument) for argument in arguments])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,10 @@ from server.analytics.counts import PackCounts, pack_counts
 from server.event import DAY
 from server.settings import Settings
 from server.storage import recount
-from tests.transfer.conftest import NOW, import_file, lines, with_store
+from tests.conftest import rows_of
+from tests.transfer.conftest import NOW, import_file, lines, where, with_store
+
+ENGINES = ("sqlite", "postgres")
 
 TODAY = NOW // DAY  # 2026-10-26
 # As on the seed's own page: 12,847 downloads ever, of which the collector still knows the last days.
@@ -73,9 +75,8 @@ def test_charts_by_day_have_them_and_no_event_was_made_up(fresh: Settings, tmp_p
     file = tmp_path / "dump.json"
     file.write_bytes(FORMS["object.json"])
     import_file(fresh, file)
-    with sqlite3.connect(fresh.sqlite_path) as connection:
-        assert connection.execute("SELECT count(*) FROM event").fetchone() == (0,)
-        hours = dict(connection.execute("SELECT hour / 24, sum(events) FROM rollup_hour GROUP BY 1"))
+    assert rows_of(where(fresh), "SELECT count(*) FROM event") == [(0,)]
+    hours = dict(rows_of(where(fresh), "SELECT hour / 24, sum(events) FROM rollup_hour GROUP BY 1"))
     assert hours == {TODAY: 50, TODAY - 1: 400, TODAY - 6: 445, TODAY - 25: 1_000}
 
 

@@ -20,6 +20,8 @@ from server.storage.projects import create_project
 from server.transfer.sources import Source
 from tests.transfer.conftest import NOW, fill, key_of, project_of
 
+ENGINES = ("sqlite", "postgres")
+
 WHO = "install-7"
 
 

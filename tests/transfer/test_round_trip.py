@@ -20,7 +20,10 @@ from server.storage.engine import Store, server_secret
 from server.storage.streaming import Span
 from server.transfer import installs
 from server.transfer.formats import FORMATS, as_written, harmless
-from tests.transfer.conftest import HOSTILE, NOW, counted, exported, import_file, imported, lines, with_store
+from tests.conftest import change_in, rows_of
+from tests.transfer.conftest import HOSTILE, NOW, counted, environment_of, exported, import_file, imported, lines, where, with_store
+
+ENGINES = ("sqlite", "postgres")
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -59,18 +62,15 @@ def test_two_servers_whose_ids_clash_are_both_counted(origin: Settings, fresh: S
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.jsonl", "jsonl"))
     # Another server's events have the same ids, of which our own know nothing.
     import_file(fresh, file)
-    with sqlite3.connect(fresh.sqlite_path) as connection:
-        connection.execute("UPDATE event SET occurred_at = occurred_at + 1")
-        connection.execute("DELETE FROM imported")
+    change_in(where(fresh), "UPDATE event SET occurred_at = occurred_at + 1", "DELETE FROM imported")
     summary = import_file(fresh, file)
     assert (summary.stored, summary.duplicates) == (3_000, 0)
-    with sqlite3.connect(fresh.sqlite_path) as connection:
-        assert connection.execute("SELECT count(*) FROM event").fetchone() == (6_000,)
+    assert _events(fresh) == 6_000
 
 
 def test_an_import_that_was_killed_is_started_again_and_counts_once(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.csv", "csv"))
-    env = {**os.environ, "FOOTFALL_DATA_DIR": str(fresh.data_dir), "FOOTFALL_SECRET": "the same secret everywhere"}
+    env = {**os.environ, **environment_of(fresh)}
     program = "from server.transfer.commands import import_command; import_command()"
     process = subprocess.Popen([sys.executable, "-c", program, str(file)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -88,11 +88,13 @@ def test_an_import_that_was_killed_is_started_again_and_counts_once(origin: Sett
 
 
 def _events(settings: Settings) -> int:
-    try:
-        with sqlite3.connect(f"file:{settings.sqlite_path}?mode=ro", uri=True) as connection:
-            return int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
-    except sqlite3.OperationalError:
+    if settings.database_url is None and not settings.sqlite_path.exists():
         return 0
+    try:
+        ((count,),) = rows_of(where(settings), "SELECT count(*) FROM event")
+    except sqlite3.OperationalError:
+        return 0  # its tables are being made
+    return int(count)
 
 
 def test_of_a_span_only_what_occurred_in_it(origin: Settings, tmp_path: Path) -> None:
@@ -104,8 +106,7 @@ def test_of_a_span_only_what_occurred_in_it(origin: Settings, tmp_path: Path) ->
 
 def test_an_install_of_another_project_is_not_mixed_with_ours(origin: Settings, tmp_path: Path) -> None:
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "installs.jsonl", "jsonl", "installs"))
-    with sqlite3.connect(origin.sqlite_path) as connection:
-        connection.execute("UPDATE install SET project_id = 77")
+    change_in(where(origin), "UPDATE install SET project_id = 77")
     summary = import_file(origin, file)
     assert (summary.installs, summary.bad) == (0, 20)
     assert "another project" in summary.named[0]
