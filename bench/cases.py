@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import load
+from bench.engines import lines as engine_lines
 from bench.filled import fill
 from bench.load import BATCH, COUNTS, DOWNLOAD, SINGLE, Result, Server, footfall, measure, median, reference
 from bench.questions import lines
@@ -239,4 +240,10 @@ def questions(effort: Effort) -> Iterator[Row]:
         yield Row(what, ours, against, figure, "", None, more)
 
 
-CASES: dict[str, Case] = {case.__name__: case for case in (single, batches, downloads, counts, questions, size, profile, filled)}
+def engines(effort: Effort) -> Iterator[Row]:
+    """SQLite and PostgreSQL, one server and two. All of them, PostgreSQL and the load share the machine's two cores."""
+    for what, ours, against, figure, more in engine_lines(effort.rounds, effort.seconds):
+        yield Row(what, ours, against, figure, "", None, more)
+
+
+CASES: dict[str, Case] = {case.__name__: case for case in (single, batches, downloads, counts, questions, engines, size, profile, filled)}
