@@ -118,6 +118,27 @@ async def test_servers_that_commit_the_same_in_any_order_count_it_once_and_never
     assert overheard.said == []
 
 
+async def test_servers_that_learn_the_same_words_in_another_order_do_not_wait_in_a_circle(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, overheard = postgres.fresh(), Overheard()
+    monkeypatch.setattr(postgres_store, "log", overheard)
+    stores = [await PostgresStore.open(url) for _ in range(2)]
+    ids = EventIds(1)
+    for commit in range(5):
+        words = [f"word-{commit}-{number}" for number in range(100)]
+        batches = [
+            Batch([Event(id=ids.take(1, NOW)[0], project=1, name=word, occurred_at=NOW, context=Context()) for word in order])
+            for order in (words, words[::-1])
+        ]
+        await asyncio.gather(*(store.commit(batch) for store, batch in zip(stores, batches, strict=True)))
+    for store in stores:
+        await store.close()
+    assert overheard.said == []
+    assert rows_of(url, "SELECT count(*), count(DISTINCT text) FROM event_name") == [(500, 500)]
+    assert rollup_differences(url) == {}
+
+
 def test_whoever_waits_for_a_server_that_died_in_its_commit_goes_on(postgres: Postgres) -> None:
     url = postgres.fresh()
     dying, living = postgres_writer.PostgresWriter(url), postgres_writer.PostgresWriter(url)
