@@ -78,7 +78,9 @@ def _migrated(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
         yield Finding("ok", f"the tables are up to date, with about {events:,} events")
         if stray > 100_000:
             yield Finding(
-                "warning", "many events lie in no month's partition", "an import of old events does that; retention deletes them row by row"
+                "warning",
+                "many events lie in no month's partition",
+                "an import of old events does that; `footfall job retention` gives each month its own",
             )
 
 

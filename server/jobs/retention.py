@@ -22,6 +22,8 @@ async def retention(run: Run) -> str:
     store, now, pace = run.store, run.now(), Pace(run.store)
     await partitions.make_ahead(store, now)
     whole = run.by_hand or await maintenance.whole_pass_at(store) + WHOLE_EVERY <= now
+    if whole:
+        await partitions.sort_out(store)
     # Months that no project keeps go whole; what is left goes row by row.
     events = await partitions.drop_before(store, await maintenance.kept_by_none(store, now, run.settings.retention_days))
     for window in await maintenance.windows(store, now, run.settings.retention_days, whole=whole):

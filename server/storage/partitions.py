@@ -1,7 +1,7 @@
 """Events on PostgreSQL lie in partitions, one a month of their arrival: retention drops a month whole instead of deleting its rows.
 
 An event's id tells when it arrived, so a month is a range of ids. Partitions are made ahead; what has none, such as an import of old events,
-lies in the default one.
+lies in the default one until `sort_out`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from server.event_id import EPOCH, first_id
+from server.event_id import EPOCH, first_id, received_at
 from server.storage.changes import Change
 
 
@@ -66,6 +66,21 @@ async def make(store: Store, first: int, last: int) -> list[str]:
     while months[-1] < month_of(last):
         months.append(next_month(*months[-1]))
     return await _make(store, months)
+
+
+async def sort_out(store: Store) -> list[str]:
+    """Give the months of which events lie in the default partition their own, and move them there; the names of these. Nothing on SQLite."""
+    if store.engine_type != "postgres":
+        return []
+    made: list[str] = []
+    while True:
+        (row,) = await store.rows(f"SELECT min(id) AS first FROM {DEFAULT}")
+        if row["first"] is None:
+            return made
+        new = await _make(store, [month_of(received_at(row["first"]))])
+        if not new:
+            return made  # another server has just made it
+        made += new
 
 
 async def _make(store: Store, months: list[tuple[int, int]]) -> list[str]:

@@ -49,6 +49,22 @@ async def test_what_came_before_its_partition_moves_into_it(store: Store) -> Non
     assert await partitions.make_ahead(store, later) == []
 
 
+async def test_what_an_import_brought_gets_its_months_with_the_next_whole_retention(store: Store, settings: Settings) -> None:
+    now = time.time_ns() // 1_000_000
+    times = [now - 70 * DAY, now - 130 * DAY, now - 130 * DAY + 1, now - 200 * DAY]
+    await store.commit(Batch([event(at, number) for number, at in enumerate(times)], target_rules=RULES))
+    assert await lying(store) == {partitions.DEFAULT: 4}
+    before = await store.rows("SELECT * FROM event ORDER BY id")
+    await retention(Run(store, settings, by_hand=True, now=lambda: now))
+    by_month: dict[str, int] = {}
+    for at in times:
+        name = partitions.name_of(*partitions.month_of(at))
+        by_month[name] = by_month.get(name, 0) + 1
+    assert await lying(store) == by_month
+    assert await store.rows("SELECT * FROM event ORDER BY id") == before
+    assert await partitions.sort_out(store) == []
+
+
 async def test_months_go_whole_and_every_sum_stays(store: Store, settings: Settings) -> None:
     old = time.time_ns() // 1_000_000 + 100 * DAY
     month = partitions.name_of(*partitions.month_of(old))
