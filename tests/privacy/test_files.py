@@ -5,7 +5,15 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import psycopg
+from redis import Redis
+
+from tests.conftest import SECRET
+from tests.postgres import Postgres
+from tests.redis_server import running_redis
 
 ADDRESS = "203.0.113.77"
 PLANTED = {
@@ -122,3 +130,46 @@ def test_only_the_owner_may_read_what_is_kept(make_server: Callable[..., Any]) -
     assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir()), [
         (file.name, oct(file.stat().st_mode)) for file in folder.iterdir()
     ]
+
+
+def copied(connection: psycopg.Connection[Any], table: str) -> bytes:
+    """All that is in a table, as PostgreSQL keeps it."""
+    with connection.cursor() as cursor, cursor.copy(f'COPY "{table}" TO STDOUT WITH (FORMAT binary)'.encode()) as copy:
+        return b"".join(bytes(part) for part in copy)
+
+
+def test_nor_do_postgresql_and_redis(make_server: Callable[..., Any], postgres: Postgres, tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with running_redis(tmp_path / "redis") as redis:
+        url = postgres.fresh()
+        server = make_server(
+            FOOTFALL_DATABASE_URL=url,
+            FOOTFALL_SECRET=SECRET,
+            FOOTFALL_REDIS_URL=redis.url,
+            FOOTFALL_TRUSTED_PROXIES="loopback",
+            FOOTFALL_LOG_LEVEL="debug",
+            FOOTFALL_RATE_LIMIT="60/minute",
+        ).start()
+        # Whatever has a target is refused, and kept whole: that must be clean, too.
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE project SET lists_targets = true")
+        time.sleep(2.1)  # after which the server has read its projects anew
+        leave_traces(server)
+        time.sleep(1.3)
+        with psycopg.connect(url) as connection:
+            tables = [
+                name
+                for (name,) in connection.execute(
+                    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+                )
+            ]
+            content = {name: copied(connection, name) for name in tables}
+        assert {name: found_in(text) for name, text in content.items() if found_in(text)} == {}
+        assert b"[email]" in b"".join(content.values())
+        assert b"unknown_target" in content["rejected"]
+        with Redis(port=redis.port) as client:
+            keys = client.keys("*")
+            assert keys
+            assert found_in(b" ".join([*keys, *(client.get(key) or b"" for key in keys)])) == []
+        assert server.stop() == 0
+        assert found_in(server.log.read_bytes()) == []
