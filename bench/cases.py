@@ -224,7 +224,7 @@ def _memory(folder: Path, effort: Effort) -> Iterator[Row]:
     with footfall(folder) as server:
         for _ in range(20):
             load.get(f"{server.url}/counts")
-        measure(server, SINGLE, connections=64, seconds=max(1, min(30, effort.soak // 2)))
+        measure(server, SINGLE, connections=64, seconds=max(1, min(120, effort.soak // 2)))
         early = server.memory()
         yield Row(f"memory at {effort.events:,} events, under load", f"{early:.0f} MiB", "", f"{early:.0f} MiB", "< 200 MiB", early < 200)
         loaded = measure(server, SINGLE, connections=64, seconds=effort.soak)
