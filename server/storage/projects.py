@@ -13,7 +13,7 @@ import msgspec
 from limits import RateLimitItem, parse
 
 from server import logs
-from server.problems import Forbidden, Unauthorized, UnknownProject
+from server.problems import Busy, Forbidden, Unauthorized, UnknownProject
 from server.storage.batch import TargetRules
 from server.storage.tables import ApiKey, Project
 
@@ -77,10 +77,19 @@ class Projects:
         self._by_key: dict[bytes, LiveKey] = {}
         self.used_keys: set[int] = set()  # since somebody last wrote that down
         self._read_at = float("-inf")
+        self._unread = False  # whether the last reading failed
 
     async def refresh(self) -> None:
         """Read everything anew."""
         self._read_at = time.monotonic()
+        try:
+            await self._read()
+        except Exception:
+            self._unread = True
+            raise
+        self._unread = False
+
+    async def _read(self) -> None:
         projects = {row["id"]: self._live(row) for row in await Project.select().where(Project.archived_at.is_null())}
         keys = await ApiKey.select().where(ApiKey.revoked_at.is_null())
         self._slugs = {project.id: project.slug for project in projects.values()}
@@ -143,6 +152,9 @@ class Projects:
 
     async def _read_again(self) -> bool:
         if time.monotonic() - self._read_at < self.SOONER_AFTER:
+            if self._unread:
+                # Nobody can say whether there is such a key; a no would have clients throw their events away.
+                raise Busy("The store cannot be reached at the moment.", retry_after=5)
             return False
         await self.refresh()
         return True
