@@ -26,7 +26,6 @@ from server.pages.dashboard import Dashboard
 from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
-from server.shared.redis import Shared, SharedLimits, SharedLive
 from server.storage import key_use
 from server.storage.engine import open_store, passes, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default
@@ -98,9 +97,11 @@ async def _open(
     await stack.enter_async_context(key_use.written(projects))
     metrics = Metrics(__version__)
     secret = server_secret(settings)
-    shared = Shared(settings.redis_url) if settings.redis_url else None
-    limits, live = Limits(), Live()
-    if shared is not None:
+    limits, live, shared = Limits(), Live(), None
+    if settings.redis_url:
+        from server.shared.redis import Shared, SharedLimits, SharedLive  # noqa: PLC0415 - slow to import, and seldom wanted
+
+        shared = Shared(settings.redis_url)
         stack.push_async_callback(shared.close)
         limits, live = SharedLimits(shared, secret), SharedLive(shared)
         await stack.enter_async_context(live.running())

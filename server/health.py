@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from litestar import MediaType, Request, Response, get
@@ -15,8 +15,10 @@ from litestar.openapi.spec import Example
 from server import __version__, logs
 from server.metrics import Metrics
 from server.problems import Unauthorized
-from server.shared.redis import Shared
 from server.storage.engine import Store
+
+if TYPE_CHECKING:
+    from server.shared.redis import Shared
 from server.storage.projects import Projects
 
 AnyRequest = Request[object, object, State]

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from server.storage.engine import migrate_postgres
+from server.storage.postgres_open import migrate_postgres
 
 _numbers = itertools.count()
 

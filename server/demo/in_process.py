@@ -9,7 +9,7 @@ from typing import Any
 
 from server.demo.clients import Call
 from server.front import Front
-from server.storage.engine import StoreError
+from server.storage.migrating import StoreError
 
 _VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 

@@ -12,7 +12,7 @@ import redis
 
 from server.doctor.finding import Finding, size
 from server.settings import Settings
-from server.storage.engine import APP, migrations
+from server.storage.migrating import APP, migrations
 from server.storage.postgres_writer import connect
 
 OLDEST_POSTGRES = 130_000  # pg_xact_status, and partitions that are attached with a short lock

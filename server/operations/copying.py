@@ -6,8 +6,6 @@ import rich_click as click
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from server.storage import moving
-from server.storage.moving import MovingError
 from server.terminal import err, fail, out, plain_table, settings_or_exit
 
 _SCHEMES = ("postgresql://", "postgres://")
@@ -22,6 +20,8 @@ def copy_command(url: str) -> None:
     is quick now), start servers with FOOTFALL_DATABASE_URL and the same FOOTFALL_SECRET. Once these have taken events, the target is no copy
     any more, and is not written over.
     """
+    from server.storage import moving  # noqa: PLC0415 - and with it the drivers, for which no other command should wait
+
     settings = settings_or_exit()
     if not url.startswith(_SCHEMES):
         fail("--to wants postgresql://…")
@@ -32,7 +32,7 @@ def copy_command(url: str) -> None:
             moved = moving.move(
                 settings, url, progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
             )
-    except MovingError as error:
+    except moving.MovingError as error:
         fail(str(error))
     table = plain_table("table", "rows")
     for name, rows in sorted(moved.rows.items()):

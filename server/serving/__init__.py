@@ -16,7 +16,7 @@ from server.app import create_app
 from server.front import Front
 from server.serving.protocol import Protocol
 from server.settings import Settings
-from server.storage.engine import StoreError
+from server.storage.migrating import StoreError
 
 log = logs.get(__name__)
 

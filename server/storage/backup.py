@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from server.settings import Settings
-from server.storage.engine import APP, migrations
+from server.storage.migrating import APP, migrations
 from server.storage.occupancy import Occupancy, StoreBusy
 from server.storage.sqlite_engine import connect
 

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import os
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
-import asyncpg
-import psycopg
 from piccolo.engine.base import Engine
 
-from server.settings import Settings, bundled
+from server.settings import Settings
 from server.storage import tables
 from server.storage.batch import Batch, Committed
 from server.storage.changes import Change, Snapshot, Space
 from server.storage.commit import Commit
+from server.storage.migrating import APP, StoreError, migrations
 from server.storage.occupancy import Occupancy, StoreBusy
-from server.storage.postgres import PostgresStore
-from server.storage.postgres_writer import connect as connect_postgres
 from server.storage.sqlite import SqliteStore
 from server.storage.sqlite_engine import connect
 
-APP = "footfall"
 TABLES = (
     tables.Project, tables.ApiKey, tables.EventName, tables.ContextRow, tables.Target, tables.Install, tables.Event, tables.Activity,
     tables.Mark, tables.Rejected, tables.Note, tables.ErrorType, tables.ErrorInstall, tables.ErrorSeen, tables.Trending,
     tables.Lease, tables.JobRun, tables.UnusedContext, tables.PartialDay, tables.AlertRule, tables.AlertDelivery,
 )  # fmt: skip
-
-
-class StoreError(Exception):
-    """The store cannot be opened or used. The message says why, and what would mend it."""
 
 
 # Errors that pass: the disk is full, the file is locked, the server is restarting. Nothing is wrong with what was to be stored or read.
@@ -124,26 +112,17 @@ class Store(Protocol):
 
 async def open_store(settings: Settings, *, progress: Callable[[str], None] = lambda _: None) -> Store:
     """Open the store of these settings, with its tables up to date. StoreError says what is wrong."""
-    store: Store = await _open_postgres(settings, progress) if settings.database_url else _open_sqlite(settings, progress)
+    store: Store
+    if settings.database_url:
+        # Its drivers take a fifth of a second to import, for which nobody on SQLite should wait.
+        from server.storage.postgres_open import open_postgres  # noqa: PLC0415
+
+        store = await open_postgres(settings, progress)
+    else:
+        store = _open_sqlite(settings, progress)
     for table in TABLES:
         table._meta.db = store.engine
     return store
-
-
-async def _open_postgres(settings: Settings, progress: Callable[[str], None]) -> Store:
-    assert settings.database_url is not None
-    if not settings.secret:
-        raise StoreError(
-            "FOOTFALL_SECRET: with FOOTFALL_DATABASE_URL each server must be given the same; make one with `openssl rand -base64 32`"
-        )
-    try:
-        await asyncio.to_thread(migrate_postgres, settings.database_url, progress=progress)
-        return await PostgresStore.open(settings.database_url)
-    except (psycopg.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        # Neither the address nor its password: errors of drivers may have both in them.
-        raise StoreError(
-            f"the PostgreSQL of FOOTFALL_DATABASE_URL cannot be used ({type(error).__name__}); `footfall doctor` says more"
-        ) from None
 
 
 def _open_sqlite(settings: Settings, progress: Callable[[str], None]) -> Store:
@@ -199,32 +178,6 @@ def keep_secret(path: Path) -> bytes:
     return secret
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One file of `migrations/`."""
-
-    id: str
-    name: str
-    statements: Callable[[str], list[str]]
-    forwards: Callable[[], Awaitable[Any]]
-
-
-def migrations() -> list[Migration]:
-    """All migrations, oldest first."""
-    modules = [_load(path) for path in sorted(bundled("migrations").glob("footfall_*.py"))]
-    return sorted((Migration(m.ID, m.__name__, m.statements, m.forwards) for m in modules), key=lambda migration: migration.id)
-
-
-def _load(path: Path) -> ModuleType:
-    # By path, because Piccolo's way puts the folder first on sys.path and imports by bare name.
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def migrate(path: Path, *, progress: Callable[[str], None] = lambda _: None) -> list[str]:
     """Bring the tables up to date; the names of the migrations that ran. StoreError where the store is newer than this version.
 
@@ -263,34 +216,4 @@ def migrate(path: Path, *, progress: Callable[[str], None] = lambda _: None) -> 
                 raise
     finally:
         connection.close()
-    return ran
-
-
-_MIGRATING = 7_205_759_403_792_794  # an advisory lock of PostgreSQL: any number that nobody else uses in this database
-
-
-def migrate_postgres(url: str, *, progress: Callable[[str], None] = lambda _: None) -> list[str]:
-    """The same on PostgreSQL. Servers that start at once do it one after the other. Raises StoreError, psycopg.Error."""
-    ran = []
-    known = migrations()
-    with connect_postgres(url) as connection:
-        connection.execute("SET statement_timeout = 0")
-        connection.execute("SET lock_timeout = 0")
-        connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATING,))
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS migration (id INTEGER GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, name VARCHAR(200) NOT NULL DEFAULT '',"
-            " app_name VARCHAR(200) NOT NULL DEFAULT '', ran_on TIMESTAMP NOT NULL DEFAULT current_timestamp)"
-        )
-        done = {row[0] for row in connection.execute("SELECT name FROM migration WHERE app_name = %s", (APP,)).fetchall()}
-        if newer := sorted(done - {each.id for each in known}):
-            raise StoreError(f"the store was written by a newer Footfall (migration {newer[-1]}); run that version, or restore a backup")
-        for migration in known:
-            if migration.id in done:
-                continue
-            progress(f"migrating: {migration.name}")
-            with connection.transaction():
-                for statement in migration.statements("postgres"):
-                    connection.execute(statement.encode())
-                connection.execute("INSERT INTO migration (name, app_name) VALUES (%s, %s)", (migration.id, APP))
-            ran.append(migration.name)
     return ran

@@ -24,9 +24,10 @@ from psycopg import sql
 from server.event_id import received_at
 from server.settings import Settings
 from server.storage import partitions, rollups
-from server.storage.engine import APP, StoreError, migrate_postgres, migrations
+from server.storage.migrating import APP, StoreError, migrations
 from server.storage.occupancy import Occupancy, StoreBusy
 from server.storage.postgres import PostgresStore
+from server.storage.postgres_open import migrate_postgres
 from server.storage.postgres_writer import connect as connect_postgres
 from server.storage.sqlite_engine import connect
 

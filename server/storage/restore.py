@@ -14,7 +14,8 @@ from pathlib import Path
 from server.settings import Settings
 from server.storage import backup as backups
 from server.storage.backup import Backup, BackupError, Manner
-from server.storage.engine import StoreError, prepare_data_dir
+from server.storage.engine import prepare_data_dir
+from server.storage.migrating import StoreError
 from server.storage.occupancy import StoreBusy, alone
 
 _CHUNK = 4 << 20

@@ -22,8 +22,9 @@ from server.ingest.privacy import Privacy
 from server.problems import Invalid, Problem
 from server.settings import Settings, SettingsError, load
 from server.storage import erasure
-from server.storage.engine import Store, StoreError, open_store, server_secret
+from server.storage.engine import Store, open_store, server_secret
 from server.storage.imports import ImportStore
+from server.storage.migrating import StoreError
 from server.storage.projects import DEFAULT, LiveProject, ProjectError, Projects, ensure_default
 from server.storage.streaming import Span, id_bounds
 from server.transfer import installs

@@ -18,7 +18,8 @@ from server.event_id import first_id
 from server.settings import Settings
 from server.storage import commit
 from server.storage.batch import Batch, TargetRules
-from server.storage.engine import Store, migrations, open_store
+from server.storage.engine import Store, open_store
+from server.storage.migrating import migrations
 from server.storage.projects import ProjectError
 from server.storage.releases import LatestVersion, announce, latest_version
 from server.storage.sqlite_engine import connect

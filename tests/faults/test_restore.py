@@ -22,7 +22,8 @@ from server.settings import Settings, load
 from server.storage import backup as backups
 from server.storage import engine
 from server.storage.backup import BackupError, Manner
-from server.storage.engine import migrations, open_store
+from server.storage.engine import open_store
+from server.storage.migrating import StoreError, migrations
 from server.storage.restore import restore
 
 Make = Callable[..., Any]
@@ -55,7 +56,7 @@ async def test_no_store_is_opened_while_one_is_put_in_place(filled: Settings, tm
     opened: list[str] = []
 
     def progress(*_: object) -> None:
-        with pytest.raises(engine.StoreError, match="being restored"):
+        with pytest.raises(StoreError, match="being restored"):
             asyncio.run(open_store(filled))
         with pytest.raises(BackupError, match="being restored"):
             backups.make(filled, tmp_path / "another")

@@ -14,8 +14,9 @@ import pytest
 from piccolo.table import Table
 
 from server.settings import Settings, bundled
-from server.storage import engine, tables
-from server.storage.engine import StoreError, migrate, open_store
+from server.storage import engine, migrating, tables
+from server.storage.engine import migrate, open_store
+from server.storage.migrating import StoreError
 from server.storage.rollups import ROLLUPS, TALLIES
 
 
@@ -26,7 +27,7 @@ def columns(path: Path, table: str) -> list[str]:
 
 def test_from_empty_to_the_newest_every_piccolo_table_has_its_columns(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
-    assert migrate(path) == [migration.name for migration in engine.migrations()]
+    assert migrate(path) == [migration.name for migration in migrating.migrations()]
     for table in engine.TABLES:
         mapped = [column._meta.db_column_name for column in table._meta.columns]
         assert set(mapped) <= set(columns(path, table._meta.tablename)), table
@@ -64,7 +65,7 @@ engine.connect = lambda path: Dying(real(path))
 engine.migrate(Path({str(path)!r}))
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
-    assert migrate(path) == [migration.name for migration in engine.migrations()]
+    assert migrate(path) == [migration.name for migration in migrating.migrations()]
     assert columns(path, "event")
 
 
@@ -74,7 +75,7 @@ def test_five_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(5)]
     ran = [int(process.communicate(timeout=60)[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)
-    assert sum(ran) == len(engine.migrations())
+    assert sum(ran) == len(migrating.migrations())
 
 
 async def test_a_store_of_a_newer_version_is_left_alone(settings: Settings) -> None:

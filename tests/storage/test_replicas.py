@@ -14,11 +14,12 @@ import pytest
 
 from server.event import Context, Environment, Event, Receipt
 from server.event_id import EventIds
-from server.storage import engine, partitions, postgres_writer
+from server.storage import migrating, partitions, postgres_open, postgres_writer
 from server.storage import postgres as postgres_store
 from server.storage.batch import Batch, TargetRules
-from server.storage.engine import StoreError, migrate_postgres
+from server.storage.migrating import StoreError
 from server.storage.postgres import PostgresStore
+from server.storage.postgres_open import migrate_postgres
 from tests.conftest import rollup_differences, rows_of
 from tests.postgres import Postgres
 
@@ -29,11 +30,11 @@ OPEN = {1: TargetRules(listed_only=False, most=1_000)}
 
 def test_five_that_start_at_once_migrate_once(postgres: Postgres) -> None:
     url = postgres.address(postgres.empty())
-    program = "import sys\nfrom server.storage.engine import migrate_postgres\nprint(len(migrate_postgres(sys.argv[1])))"
+    program = "import sys\nfrom server.storage.postgres_open import migrate_postgres\nprint(len(migrate_postgres(sys.argv[1])))"
     processes = [subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE, text=True) for _ in range(5)]
     ran = [int(process.communicate(timeout=100)[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)
-    assert sorted(ran) == [0, 0, 0, 0, len(engine.migrations())]
+    assert sorted(ran) == [0, 0, 0, 0, len(migrating.migrations())]
 
 
 async def test_five_that_open_it_at_once_make_its_partitions_once(postgres: Postgres) -> None:
@@ -47,9 +48,9 @@ async def test_five_that_open_it_at_once_make_its_partitions_once(postgres: Post
 
 def test_a_migration_that_is_cut_off_leaves_nothing_and_is_done_again(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     url = postgres.address(postgres.empty())
-    known = engine.migrations()
-    half = engine.Migration(known[1].id, known[1].name, lambda kind: [*known[1].statements(kind)[:3], "SELECT 1 / 0"], known[1].forwards)
-    monkeypatch.setattr(engine, "migrations", lambda: [known[0], half])
+    known = migrating.migrations()
+    half = migrating.Migration(known[1].id, known[1].name, lambda kind: [*known[1].statements(kind)[:3], "SELECT 1 / 0"], known[1].forwards)
+    monkeypatch.setattr(postgres_open, "migrations", lambda: [known[0], half])
     with pytest.raises(psycopg.errors.DivisionByZero):
         migrate_postgres(url)
     assert rows_of(url, "SELECT to_regclass('event') IS NOT NULL, to_regclass('rollup_error') IS NOT NULL") == [(True, False)]

@@ -1,0 +1,44 @@
+"""The migrations, as both engines run them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from server.settings import bundled
+
+APP = "footfall"
+
+
+class StoreError(Exception):
+    """The store cannot be opened or used. The message says why, and what would mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `migrations/`."""
+
+    id: str
+    name: str
+    statements: Callable[[str], list[str]]
+    forwards: Callable[[], Awaitable[Any]]
+
+
+def migrations() -> list[Migration]:
+    """All migrations, oldest first."""
+    modules = [_load(path) for path in sorted(bundled("migrations").glob("footfall_*.py"))]
+    return sorted((Migration(m.ID, m.__name__, m.statements, m.forwards) for m in modules), key=lambda migration: migration.id)
+
+
+def _load(path: Path) -> ModuleType:
+    # By path, because Piccolo's way puts the folder first on sys.path and imports by bare name.
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
