@@ -109,6 +109,8 @@ class Commit:
     def _store(self, connection: Connection, batch: Batch) -> Committed:
         exceptions: dict[int, Receipt] = {}
         targets = self._find_targets(connection, batch, exceptions)
+        if connection.locks:
+            self._learn_words(connection, batch.events, exceptions)
         _refuse_marked(connection, batch.events, exceptions)
         events, contexts, rows = self._resolve(connection, batch.events, targets, exceptions)
         folded = fold(events, contexts)
@@ -124,6 +126,18 @@ class Commit:
         connection.insert_many("rejected", statements.REJECTED_COLUMNS, rows_of_rejected, "ON CONFLICT DO NOTHING")  # refused once more
         _trim_rejected(connection, rejected)
         return Committed(exceptions, created)
+
+    def _learn_words(self, connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
+        """Add all new words before anything else is locked: who holds a mark and wants to add a word would wait for who adds a word and wants
+        that mark."""
+        for place, event in enumerate(events):
+            if place not in exceptions:
+                if self.names.get((event.project, event.name)) is None:
+                    self._add_name(connection, event)
+                if self.contexts.get(event.context) is None:
+                    self._add_context(connection, event.context)
+                if event.error_type is not None:
+                    self._error(connection, event.project, event.error_type)
 
     def _resolve(
         self, connection: Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]
