@@ -120,14 +120,34 @@ KEPT = {
 }
 
 
-def rows_of(database: Path | str, sql: str) -> list[tuple[Any, ...]]:
-    """What is in a store: the file of a SQLite one, or the URL of one on PostgreSQL."""
+Ask = Callable[[str], list[tuple[Any, ...]]]
+
+
+@contextlib.contextmanager
+def asking(database: Path | str) -> Iterator[Ask]:
+    """Asks a store, as it is at one moment, what is in it: the file of a SQLite one, or the URL of one on PostgreSQL.
+
+    At one moment, because the PostgreSQL of a server that was just killed may still be ending its last transaction.
+    """
     if isinstance(database, Path):
-        with contextlib.closing(sqlite3.connect(database)) as connection:
-            return connection.execute(sql).fetchall()
+        with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            connection.execute("BEGIN")
+            yield lambda sql: connection.execute(sql).fetchall()
+        return
     with psycopg.connect(database) as remote:
-        found = remote.execute(sql.encode()).fetchall()
-    return [tuple(int(value) if isinstance(value, Decimal) else value for value in row) for row in found]
+        remote.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+
+        def ask(sql: str) -> list[tuple[Any, ...]]:
+            found = remote.execute(sql.encode()).fetchall()
+            return [tuple(int(value) if isinstance(value, Decimal) else value for value in row) for row in found]
+
+        yield ask
+
+
+def rows_of(database: Path | str, sql: str) -> list[tuple[Any, ...]]:
+    """What is in a store."""
+    with asking(database) as ask:
+        return ask(sql)
 
 
 def change_in(database: Path | str, *statements: str) -> None:
@@ -144,10 +164,8 @@ def change_in(database: Path | str, *statements: str) -> None:
 
 def rollup_differences(database: Path | str) -> dict[str, set[tuple[object, ...]]]:
     """Rows by which a store's rollups and a recount from its raw events differ, by table; empty where they agree."""
-    found = {
-        table: set(rows_of(database, KEPT.get(table, f"SELECT * FROM {table}"))) ^ set(rows_of(database, recount))
-        for table, recount in RECOUNTS.items()
-    }
+    with asking(database) as ask:
+        found = {table: set(ask(KEPT.get(table, f"SELECT * FROM {table}"))) ^ set(ask(recount)) for table, recount in RECOUNTS.items()}
     return {table: rows for table, rows in found.items() if rows}
 
 
