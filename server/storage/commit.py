@@ -5,19 +5,17 @@ It runs in a thread, over a connection that can do what `Connection` says: sqlit
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol
 
-import msgspec
-
-from server.event import DAY, MINUTE, Context, Event, LedgerEntry, Receipt
+from server.event import DAY, MINUTE, Context, Event, Receipt
 from server.event_id import first_id, received_at
 from server.storage import rollups, statements
 from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
 from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
 from server.storage.fold import Folded, Seen, Stored, fold, stored
+from server.storage.receipts import ledger_of, refused
 from server.storage.rollups import Rollup
 from server.storage.sightings import Sightings
 
@@ -65,7 +63,7 @@ class Connection(Protocol):
         wait for each other for ever."""
         ...
 
-    def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], end: str = "", /) -> list[Any]:
+    def insert_many(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], end: str = "", /) -> list[Any]:
         """Insert rows; what RETURNING in `end` returns."""
         ...
 
@@ -118,10 +116,10 @@ class Commit:
             self.sightings.reported(report.id)
         created = _fold_reports(connection, batch, folded)
         _write(connection, folded, rows)
-        ledger = _ledger(batch, exceptions)
+        ledger = ledger_of(batch, exceptions)
         connection.insert_many(rollups.LEDGER.table, *_sums(rollups.LEDGER, ledger.items()))
         connection.insert_many(rollups.REFUSALS.table, *_sums(rollups.REFUSALS, batch.refusals.items()))
-        rejected = [*batch.rejected, *_refused(batch, exceptions)]
+        rejected = [*batch.rejected, *refused(batch, exceptions)]
         rows_of_rejected = [tuple(getattr(row, name) for name in _REJECTED) for row in rejected]
         connection.insert_many("rejected", statements.REJECTED_COLUMNS, rows_of_rejected, "ON CONFLICT DO NOTHING")  # refused once more
         _trim_rejected(connection, rejected)
@@ -144,19 +142,28 @@ class Commit:
     ) -> tuple[list[Stored], dict[int, Context], list[tuple[Any, ...]]]:
         """The events that are to be stored: for the sums, with their contexts by number, and as rows."""
         folding, contexts, rows = [], {}, []
+        words: dict[tuple[int, str, Context], tuple[int, int]] = {}  # most events of a batch say the same
         for place, event in enumerate(events):
             if place in exceptions:
                 continue
-            name = self.names.get((event.project, event.name)) or self._add_name(connection, event)
-            context = self.contexts.get(event.context) or self._add_context(connection, event.context)
-            contexts[context] = event.context
+            said = (event.project, event.name, event.context)
+            numbers = words.get(said)
+            if numbers is None:
+                name = self.names.get((event.project, event.name)) or self._add_name(connection, event)
+                context = self.contexts.get(event.context) or self._add_context(connection, event.context)
+                words[said] = numbers = (name, context)
+                contexts[context] = event.context
+            name, context = numbers
             target = targets.get(place)
             error = None if event.error_type is None else self._error(connection, event.project, event.error_type)
             seen = event.install is not None and error is None and self.sightings.says_nothing_new(event, context)
-            folding.append(stored(event, name, context, target, error, None if seen else event.install))
+            install, at, outcome, duration = event.install, event.occurred_at, int(event.outcome), event.duration_us
+            folding.append(
+                stored((event.project, name, context, target, None if seen else install, at, outcome, duration, event.picked, error))
+            )
             rows.append((
-                event.id, event.project, event.install, name, context, target, event.occurred_at, int(event.outcome), event.duration_us,
-                event.session, 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
+                event.id, event.project, install, name, context, target, at, outcome, duration, event.session,
+                1 if event.skewed else None, event.error_type, event.error_message, event.properties,
             ))  # fmt: skip
         return folding, contexts, rows
 
@@ -321,37 +328,6 @@ def _write(connection: Connection, folded: Folded, rows: list[tuple[Any, ...]]) 
         connection.insert_many(rollup.table, *_sums(rollup, sums.items()))
 
 
-_REFUSED = {Receipt.UNKNOWN_TARGET: "unknown_target", Receipt.TOO_MANY_TARGETS: "too_many_targets"}
-_REFUSED_A_COMMIT = 50
-
-
-def _refused(batch: Batch, exceptions: dict[int, Receipt]) -> list[RejectedRow]:
-    """The events that this commit refuses for their targets: whole, so that they can be taken once their targets may be."""
-    rows: list[RejectedRow] = []
-    for place, receipt in exceptions.items():
-        if receipt in _REFUSED and len(rows) < _REFUSED_A_COMMIT:
-            event = batch.events[place]
-            type_, id_ = event.target or ("", "")
-            rows.append(
-                RejectedRow(
-                    id=event.id,
-                    project=event.project,
-                    route="",
-                    dialect=event.context.dialect,
-                    reason=_REFUSED[receipt],
-                    errors=_NO_TARGET,
-                    excerpt=msgspec.json.encode({"name": event.name, "target": {"type": type_, "id": id_}}).decode(),
-                    size=0,
-                    event=msgspec.msgpack.encode(event),
-                    install=event.install,
-                )
-            )
-    return rows
-
-
-_NO_TARGET = '[{"path":"target","message":"is not taken by this project"}]'
-
-
 def _trim_rejected(connection: Connection, rejected: Sequence[RejectedRow]) -> None:
     """Keep the last of a project's rejected only, and only for a week."""
     for project in {row.project for row in rejected}:
@@ -360,26 +336,3 @@ def _trim_rejected(connection: Connection, rejected: Sequence[RejectedRow]) -> N
             " ORDER BY id DESC LIMIT 1 OFFSET ?))",
             (project, first_id(received_at(rejected[-1].id) - REJECTED_LIFETIME), project, REJECTED_A_PROJECT),
         )
-
-
-_ENTRIES = {
-    None: (LedgerEntry.STORED, ""),
-    Receipt.DUPLICATE: (LedgerEntry.DUPLICATE, "same_id"),
-    Receipt.DEBOUNCED: (LedgerEntry.DUPLICATE, "debounced"),
-    Receipt.UNKNOWN_TARGET: (LedgerEntry.REJECTED, "unknown_target"),
-    Receipt.TOO_MANY_TARGETS: (LedgerEntry.REJECTED, "too_many_targets"),
-}
-
-
-def _ledger(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, int, str, str], int]:
-    """What this commit adds to the ledger: what was refused before it, and what became of its own events."""
-    ledger = dict(batch.ledger)
-    became = Counter(
-        (event.project, received_at(event.id) // DAY, exceptions.get(place) if exceptions else None)
-        for place, event in enumerate(batch.events)
-    )
-    for (project, day, receipt), events in became.items():
-        entry, reason = _ENTRIES[receipt]
-        key = (project, day, entry.value, reason)
-        ledger[key] = ledger.get(key, 0) + events
-    return ledger

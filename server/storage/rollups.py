@@ -41,9 +41,9 @@ OTHER = "(other)"
 VALUES_A_DAY = 1_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rollup:
-    """A table of sums. `key` and `measures` name columns; `text` says which key columns hold text, all else are integers.
+    """A table of sums, one of a kind. `key` and `measures` name columns; `text` says which key columns hold text, all else are integers.
 
     `bucket` of a day or hour: days and hours since 1970 in UTC, of the time at which the events occurred.
     """

@@ -17,13 +17,15 @@ FRESH = 5 * MINUTE
 
 
 class Sighting(NamedTuple):
-    """The newest event that an install's rows tell of: its context's number, and when it occurred (epoch ms)."""
+    """The newest event that an install's rows tell of: its context's number, when it occurred, and until when (both in epoch ms) another
+    one of the same context tells nothing new."""
 
     context: int
     at: int
+    until: int
 
 
-_NONE = Sighting(0, 0)  # the rows tell of something else
+_NONE = Sighting(0, 0, 0)  # the rows tell of something else
 
 
 class Sightings(Dictionary[int, Sighting]):
@@ -35,17 +37,21 @@ class Sightings(Dictionary[int, Sighting]):
         assert install is not None
         seen = self.get(install)
         if seen is None:
-            self.add(install, Sighting(context, at))
+            self.add(install, _sighting(context, at))
         elif seen.context == context:
-            if seen.at <= at < seen.at + FRESH and seen.at // DAY == at // DAY:
+            if seen.at <= at < seen.until:
                 return True
             if at > seen.at:
-                self.add(install, Sighting(context, at))
+                self.add(install, _sighting(context, at))
         else:
             # An older event of another context leaves rows that tell a bit of both.
-            self.add(install, Sighting(context, at) if at >= seen.at else _NONE)
+            self.add(install, _sighting(context, at) if at >= seen.at else _NONE)
         return False
 
     def reported(self, install: int) -> None:
         """Something else than an event changes the install's row."""
         self.add(install, _NONE)
+
+
+def _sighting(context: int, at: int) -> Sighting:
+    return Sighting(context, at, min(at + FRESH, (at // DAY + 1) * DAY))

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,9 @@ _CACHED_STATEMENTS = 256
 # One statement that carries many rows steps once, and so lets go of the interpreter once; `executemany` does so at each row, and a
 # busy event loop then makes each row wait. A few fixed sizes keep the prepared statements few.
 _CHUNKS = (256, 64, 16, 4, 1)
+# SQLite keeps a NaN as NULL. The sqlite3 module knows floats at a glance; for each None it asks all adapters whether it is theirs, which
+# takes longer than all else that it does for a row of an event.
+_NULL = float("nan")
 _PRAGMAS = (
     "PRAGMA busy_timeout = 10000",  # ms; another process, such as `footfall key create`, may be writing
     "PRAGMA synchronous = FULL",  # in WAL this syncs at each commit: what is acknowledged survives power loss
@@ -57,17 +61,21 @@ class KeptConnection(sqlite3.Connection):
     def lock_words(self) -> None:
         """Nobody else writes while a transaction does."""
 
-    def insert_many(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], end: str = "") -> list[Any]:
-        marks = "(" + ", ".join("?" * len(columns)) + ")"
-        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+    def insert_many(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], end: str = "") -> list[Any]:
         returned: list[Any] = []
         done = 0
         for size in _CHUNKS:
             while len(rows) - done >= size:
-                flat = [value for row in rows[done : done + size] for value in row]
-                returned += self.execute(head + ", ".join([marks] * size) + " " + end, flat).fetchall()
+                flat = [_NULL if value is None else value for row in rows[done : done + size] for value in row]
+                returned += self.execute(_insert(table, columns, size, end), flat).fetchall()
                 done += size
         return returned
+
+
+@lru_cache(maxsize=_CACHED_STATEMENTS)
+def _insert(table: str, columns: tuple[str, ...], rows: int, end: str) -> str:
+    marks = "(" + ", ".join("?" * len(columns)) + ")"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * rows)} {end}"
 
 
 def connect(path: Path, *, reader: bool = False) -> KeptConnection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from server.storage.rollups import DIMENSIONS, INSTALL_FIELDS, Rollup
 
@@ -19,12 +20,14 @@ ERROR_INSTALL_COLUMNS = ("project_id", "day", "error_id", "name_id", "version", 
 ERROR_SEEN_COLUMNS = ("project_id", "error_id", "environment", "first_seen", "last_seen")
 
 
+@cache
 def on_conflict_add(rollup: Rollup) -> str:
     """The end of an INSERT that adds to what is there."""
     sums = ", ".join(f"{measure} = {rollup.table}.{measure} + excluded.{measure}" for measure in rollup.measures)
     return f"ON CONFLICT ({', '.join(rollup.key)}) DO UPDATE SET {sums}"
 
 
+@cache
 def on_conflict_seen() -> str:
     """The end of an INSERT of installs: times only widen, fields follow the newest event that has them."""
     newer = "excluded.last_seen >= install.last_seen"
@@ -50,6 +53,7 @@ ON_ERROR_SEEN = """ON CONFLICT (project_id, error_id, environment) DO UPDATE SET
     last_seen = CASE WHEN excluded.last_seen > error_seen.last_seen THEN excluded.last_seen ELSE error_seen.last_seen END"""
 
 
+@cache
 def on_conflict_mark(lifetime_ms: int) -> str:
     """The end of an INSERT of marks that returns those which were not there, or had expired."""
     return f"""ON CONFLICT (project_id, key) DO UPDATE SET expires_at = excluded.expires_at
