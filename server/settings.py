@@ -142,6 +142,9 @@ class Settings:
     public: tuple[str, ...] = _setting(
         "FOOTFALL_PUBLIC", _public, "counters,trending,badges", "what needs no login; also stats, analytics, dashboard, or none"
     )
+    alert_private: bool = _setting(
+        "FOOTFALL_ALERT_PRIVATE", _switch, "off", "whether alerts may go to webhooks in private networks, and on this machine"
+    )
     dashboard: bool = _setting("FOOTFALL_DASHBOARD", _switch, "on", "whether it serves the dashboard; off leaves a plain first page")
     log_format: str = _setting("FOOTFALL_LOG_FORMAT", _choice("auto", "json", "text"), "auto", "auto is text on a terminal, else JSON")
     log_level: str = _setting(

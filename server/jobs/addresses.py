@@ -28,6 +28,10 @@ class Refused(Exception):
     """Nothing is sent there. The message says why, without what a URL may hold that is secret."""
 
 
+class Unresolved(Refused):
+    """No address is known for the host now. That may pass: name servers are away, too, when a network is."""
+
+
 def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part) for part in text.split())
 
@@ -86,7 +90,7 @@ async def lookup(host: str, port: int) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise Refused("the host of the webhook is not known") from None
+        raise Unresolved("the host of the webhook is not known") from None
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 

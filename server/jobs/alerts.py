@@ -6,6 +6,7 @@ hours that are over, because half an hour is always less than a whole one.
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ import msgspec
 from server import logs
 from server.event import DAY, HOUR, MINUTE
 from server.jobs.run import Run
-from server.jobs.webhooks import Delivered, Webhooks
+from server.jobs.webhooks import ATTEMPTS, Delivered, Webhooks
 from server.storage import alerts as kept
-from server.storage.alerts import Kind, Rule, State
+from server.storage.alerts import Delivery, Kind, Rule, State
 from server.storage.engine import Store
 
 log = logs.get(__name__)
@@ -27,8 +28,9 @@ log = logs.get(__name__)
 BASELINE_DAYS = 7  # a volume is compared with the same hours of the days before
 LEAST_DAYS = 3  # and with no fewer than these
 NEW_SINCE_DAYS = 1  # what is new was first seen today, or on so many days before
-GIVE_UP_AFTER = 12  # attempts, over the runs of the job
-GIVE_UP_AGE = DAY
+# How old an alert is at each new round of attempts, after the first one: a receiver that is away for the night still hears of it.
+ROUNDS = (5 * MINUTE, 20 * MINUTE, HOUR, 3 * HOUR, 8 * HOUR, DAY)
+AT_ONCE = 8  # alerts on their way: one receiver that hangs keeps the others waiting for seconds, not for hours
 _SHOWN = 10  # new things in one alert
 _WAITING_ERRORS = 200
 
@@ -73,26 +75,39 @@ async def look(store: Store, rule: Rule, now: int) -> bool:
 
 async def deliver_waiting(store: Store, webhooks: Webhooks, now: Callable[[], int]) -> tuple[int, int]:
     """Deliver the alerts that wait; how many were, and how many go on waiting."""
-    delivered = waiting = 0
-    for delivery in await kept.waiting(store):
-        became = await webhooks.deliver(delivery.url, delivery.secret, delivery.payload.encode(), now() // 1000)
-        attempts = delivery.attempts + became.attempts
-        status = _status(became, attempts, now() - delivery.created_at)
-        ended = None if status == kept.WAITING else now()
-        await kept.attempted(
-            store, delivery.id, status=status, attempts=attempts, answered=became.answered, error=became.error, ended_at=ended
-        )
-        delivered += status == kept.DELIVERED
-        waiting += status == kept.WAITING
-        if status != kept.DELIVERED:
-            log.warning("alert_not_delivered", rule=delivery.rule, attempts=attempts, reason=became.error, again=status == kept.WAITING)
-    return delivered, waiting
+    all_of_them = await kept.waiting(store)
+    due = [delivery for delivery in all_of_them if _due(delivery, now())]
+    some = asyncio.Semaphore(AT_ONCE)
+
+    async def deliver(delivery: Delivery) -> str:
+        async with some:
+            return await _deliver(store, webhooks, delivery, now)
+
+    became = await asyncio.gather(*(deliver(delivery) for delivery in due))
+    return became.count(kept.DELIVERED), len(all_of_them) - len(due) + became.count(kept.WAITING)
 
 
-def _status(became: Delivered, attempts: int, age: int) -> str:
+def _due(delivery: Delivery, now: int) -> bool:
+    rounds = -(-delivery.attempts // ATTEMPTS)
+    return rounds == 0 or now - delivery.created_at >= ROUNDS[min(rounds, len(ROUNDS)) - 1]
+
+
+async def _deliver(store: Store, webhooks: Webhooks, delivery: Delivery, now: Callable[[], int]) -> str:
+    """One round of attempts; the status that the alert has then."""
+    became = await webhooks.deliver(delivery.url, delivery.secret, delivery.payload.encode(), now() // 1000)
+    attempts = delivery.attempts + became.attempts
+    status = _status(became, attempts)
+    ended = None if status == kept.WAITING else now()
+    await kept.attempted(store, delivery.id, status=status, attempts=attempts, answered=became.answered, error=became.error, ended_at=ended)
+    if status != kept.DELIVERED:
+        log.warning("alert_not_delivered", rule=delivery.rule, attempts=attempts, reason=became.error, again=status == kept.WAITING)
+    return status
+
+
+def _status(became: Delivered, attempts: int) -> str:
     if became.error is None:
         return kept.DELIVERED
-    return kept.WAITING if became.again and attempts < GIVE_UP_AFTER and age < GIVE_UP_AGE else kept.FAILED
+    return kept.WAITING if became.again and attempts <= ATTEMPTS * len(ROUNDS) else kept.FAILED
 
 
 def payload(rule: Rule, finding: Finding, now: int, *, test: bool = False) -> bytes:

@@ -20,7 +20,7 @@ import httpx
 import stamina
 
 from server import __version__
-from server.jobs.addresses import CheckedTransport, Refused, Resolver, check_url, lookup
+from server.jobs.addresses import CheckedTransport, Refused, Resolver, Unresolved, check_url, lookup
 
 HEADER = "Footfall-Signature"
 TOLERANCE = 300  # seconds
@@ -105,7 +105,7 @@ class Webhooks:
             ):
                 status = response.status_code
         except Refused as refused:
-            raise _Trouble(str(refused), again=False) from None
+            raise _Trouble(str(refused), again=isinstance(refused, Unresolved)) from None
         except TimeoutError:
             raise _Trouble(f"no answer in {TIMEOUT:g} seconds", again=True) from None
         except httpx.HTTPError as error:

@@ -58,7 +58,7 @@ def job_command(name: str | None, mend: bool, day: datetime | None) -> None:
 async def _run(job: Job, store: Store, settings: Settings, mend: bool, day: datetime | None) -> Outcome:
     logs.configure(form=settings.log_format, level="warning")
     since_1970 = None if day is None else int(day.replace(tzinfo=UTC).timestamp() * 1000) // DAY
-    run = Run(store, settings, by_hand=True, private_alerts=_private(settings), mend=mend, day=since_1970)
+    run = Run(store, settings, by_hand=True, private_alerts=settings.alert_private, mend=mend, day=since_1970)
     task = asyncio.ensure_future(Runner(run).run(job))
     # So that whoever is asked to stop gives the lease back, and says that it was interrupted.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -190,7 +190,7 @@ def alert_create(
 ) -> None:
     """Make a rule and show the secret that signs its alerts."""
     draft = Draft(Kind(kind), url, name, threshold, window, minimum, cooldown, secret)
-    number, made = with_store(lambda store, settings: rules.create(store, slug, draft, now=clock(), private=_private(settings)))
+    number, made = with_store(lambda store, settings: rules.create(store, slug, draft, now=clock(), private=settings.alert_private))
     err.print(f"[green]✓[/green] rule {number} for {slug}; `footfall alert try {number}` sends a test. Its alerts are signed with:")
     click.echo(made)
 
@@ -226,17 +226,13 @@ def alert_try(number: int) -> None:
     """Say what a rule finds now, and send its webhook a test."""
 
     async def work(store: Store, settings: Settings) -> Tried:
-        return await rules.try_rule(store, number, Webhooks(private=_private(settings)), now=clock())
+        return await rules.try_rule(store, number, Webhooks(private=settings.alert_private), now=clock())
 
     tried = with_store(work)
     out.print(f"it finds: {escape(tried.finding.message)}" if tried.finding else "it finds nothing at the moment", soft_wrap=True)
     if tried.delivered.error is not None:
         fail(f"the test was not delivered: {tried.delivered.error}")
     out.print(f"[green]✓[/green] the test was delivered: the webhook answered {tried.delivered.answered}")
-
-
-def _private(settings: Settings) -> bool:
-    return bool(getattr(settings, "alert_private", False))
 
 
 COMMANDS: tuple[click.Command, ...] = (job_command, backup_command, restore_command, alert_group)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.event import MINUTE
+from server.event import DAY, HOUR, MINUTE
 from server.jobs import Run, rules
+from server.jobs.addresses import Unresolved
 from server.jobs.alerts import alerts, deliver_waiting, look
 from server.jobs.webhooks import HEADER, TOLERANCE, Webhooks, sign, verify
 from server.storage import alerts as kept
@@ -72,8 +75,11 @@ async def test_a_receiver_that_is_down_gets_it_later_and_once(
     assert (await kept.last_deliveries(store))[rule.id] == {
         "rule_id": rule.id, "status": "waiting", "attempts": 3, "answered": 429, "last_error": "answered 429", "created_at": now,
     }  # fmt: skip
-    assert await deliver_waiting(store, webhooks, run.now) == (1, 0)
-    assert await deliver_waiting(store, webhooks, run.now) == (0, 0)
+    assert await deliver_waiting(store, webhooks, run.now) == (0, 1)  # not yet: it had no time to come back
+    assert len(receiver.got) == 3
+    later = functools.partial(int, now + 5 * MINUTE)
+    assert await deliver_waiting(store, webhooks, later) == (1, 0)
+    assert await deliver_waiting(store, webhooks, later) == (0, 0)
     assert len(receiver.got) == 5
     assert len({document["id"] for document in receiver.documents}) == 1
     assert (await kept.last_deliveries(store))[rule.id]["status"] == "delivered"
@@ -96,17 +102,67 @@ async def test_an_answer_that_will_not_change_ends_it_and_no_redirect_is_followe
     assert [path for path, _, _ in receiver.got] == ["/hook?token=xyzzy"]
 
 
-async def test_after_a_dozen_attempts_it_is_given_up(
-    run: Run, store: Store, receiver: Any, webhooks: Webhooks, make_rule: Make, commit: Make, now: int, ended: Make
+async def test_a_receiver_that_is_away_for_the_night_is_tried_ever_more_seldom_for_a_day(
+    store: Store, receiver: Any, webhooks: Webhooks, make_rule: Make, commit: Make, now: int, ended: Make
 ) -> None:
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
     await commit(ended(0.1, 0, 50))
     await look(store, rule, now)
     receiver.answers = [500]
-    runs = [await deliver_waiting(store, webhooks, run.now) for _ in range(6)]
-    assert runs == [(0, 1), (0, 1), (0, 1), (0, 0), (0, 0), (0, 0)]
-    assert len(receiver.got) == 12
+    tried = []
+    for age in range(0, DAY + HOUR, 5 * MINUTE):
+        before = len(receiver.got)
+        _, waiting = await deliver_waiting(store, webhooks, functools.partial(int, now + age))
+        if len(receiver.got) > before:
+            tried.append((age // MINUTE, len(receiver.got) - before, waiting))
+    assert tried == [(0, 3, 1), (5, 3, 1), (20, 3, 1), (60, 3, 1), (180, 3, 1), (480, 3, 1), (1_440, 3, 0)]
     assert (await kept.last_deliveries(store))[rule.id]["status"] == "failed"
+
+
+async def test_a_receiver_that_hangs_keeps_no_other_waiting(
+    run: Run, store: Store, receiver: Any, webhooks: Webhooks, make_rule: Make, commit: Make, now: int, ended: Make
+) -> None:
+    made = [await make_rule(Kind.FAILURE_RATE, threshold=20.0, name=f"rule {number}") for number in range(6)]
+    await commit(ended(0.1, 0, 50))
+    for rule in made:
+        await look(store, rule, now)
+    receiver.seconds = 0.5
+    began = time.monotonic()
+    assert await deliver_waiting(store, webhooks, run.now) == (6, 0)
+    assert time.monotonic() - began < 2.5
+    assert len({document["id"] for document in receiver.documents}) == 6
+
+
+async def test_a_name_that_does_not_resolve_may_do_so_later(store: Store, make_rule: Make, commit: Make, now: int, ended: Make) -> None:
+    async def away(_: str, __: int) -> list[str]:
+        raise Unresolved("the host of the webhook is not known")
+
+    rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
+    await commit(ended(0.1, 0, 50))
+    await look(store, rule, now)
+    without_names = Webhooks(private=True, resolver=away, first_wait=0.01)
+    assert await deliver_waiting(store, without_names, functools.partial(int, now)) == (0, 1)
+    assert (await kept.last_deliveries(store))[rule.id]["last_error"] == "the host of the webhook is not known"
+
+
+async def test_a_receiver_does_as_the_documentation_says(
+    receiver: Any, webhooks: Webhooks, make_rule: Make, store: Store, commit: Make, now: int, ended: Make
+) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
+    await commit(ended(0.1, 10, 10))
+    await look(store, rule, now)
+    assert await deliver_waiting(store, webhooks, lambda: time.time_ns() // 1_000_000) == (1, 0)
+    ((_, headers, body),) = receiver.got
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", documented, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    assert names["is_ours"](SECRET, body, headers[HEADER.lower()])
+    assert not names["is_ours"](SECRET, body + b" ", headers[HEADER.lower()])
+    assert not names["is_ours"]("another secret of theirs", body, headers[HEADER.lower()])
+    (shown,) = re.findall(r"^```json\n(.*?)^```", documented, re.MULTILINE | re.DOTALL)
+    said, got = json.loads(shown), json.loads(body)
+    assert (said.keys(), said["rule"].keys(), said["observed"]) == (got.keys(), got["rule"].keys(), got["observed"])
 
 
 async def test_a_receiver_that_never_answers_is_not_waited_for(receiver: Any, webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,9 @@ class OperationMutations:
             draft = Draft(
                 alert.kind, alert.url, alert.name, alert.threshold, alert.window_minutes, alert.minimum_events, alert.cooldown_minutes
             )
-            number, secret = await rules.create(info.context.store, slug, draft, now=now(), private=_private(info))
+            number, secret = await rules.create(
+                info.context.store, slug, draft, now=now(), private=info.context.state.settings.alert_private
+            )
             await wrote(info, admin(info, row["id"]), "alert.create", row["id"], f"alert {number}: {alert.kind.value}")
             return {"alert": alert_of(await rules.find_rule(info.context.store, number), None), "secret": secret}
 
@@ -94,7 +96,9 @@ class OperationMutations:
     async def try_alert(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Its number.")]) -> TryResult:
         async def work() -> dict[str, Any]:
             rule = await _rule(info, id)
-            tried = await rules.try_rule(info.context.store, rule.id, Webhooks(private=_private(info)), now=now())
+            tried = await rules.try_rule(
+                info.context.store, rule.id, Webhooks(private=info.context.state.settings.alert_private), now=now()
+            )
             await wrote(info, admin(info, rule.project), "alert.try", rule.project, f"alert {rule.id}")
             return {
                 "finding": tried.finding and tried.finding.message,
@@ -194,7 +198,3 @@ async def _rule(info: AnyInfo, id_: str) -> Rule:
         raise FieldProblem("id", "is that of no alert") from None
     admin(info, rule.project)
     return rule
-
-
-def _private(info: AnyInfo) -> bool:
-    return bool(getattr(info.context.state.settings, "alert_private", False))
