@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.types import ControllerRouterHandler
 
 from server import __version__, health, logs, openapi, pages, public
-from server.admin import endpoint, login
+from server.admin import endpoint, login, socket
 from server.event_id import EventIds
 from server.front import Front
 from server.ingest.gate import Gate
@@ -37,6 +37,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *public.HANDLERS,
     *transfer.HANDLERS,
     *endpoint.HANDLERS,
+    *socket.HANDLERS,
     *login.HANDLERS,
     *health.HANDLERS,
     *openapi.HANDLERS,

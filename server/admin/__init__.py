@@ -12,8 +12,10 @@ project      a project with its lists and settings
 operation    jobs, sessions, audit log, the server
 mutations/   what admins change
 schema       all of it together
-safety       bounds, and what errors say
+bounds       how large an operation may be
+safety       what every operation passes through, and what errors say
 persisted    operations that are known by their hash
-endpoint     the routes
+endpoint     queries and mutations over POST
+socket       subscriptions over a WebSocket
 login        logging in and out
 """

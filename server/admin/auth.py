@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from limits import RateLimitItem
 from litestar.datastructures import State
 
-from server.problems import Forbidden, Problem, Unauthorized
+from server.ingest.gate import limited_as
+from server.problems import Forbidden, Limited, Problem, Unauthorized
 from server.storage import sessions
 from server.storage.projects import ADMINS, Projects
 
@@ -80,6 +82,19 @@ def same_site(headers: Mapping[bytes, bytes]) -> bool:
         return fetched in (b"same-origin", b"none")
     origin = headers.get(b"origin")
     return origin is None or origin.partition(b"://")[2] == headers.get(b"host", b"")
+
+
+def address_of(state: State, scope: Any) -> str:
+    """What the limits know the one as who asks: an address, or a network of them. For counting, never to be kept."""
+    peer = scope["client"][0] if scope.get("client") else ""
+    return limited_as(state.gate.address(peer, headers_of(scope)))
+
+
+async def count(state: State, item: RateLimitItem, what: str, scope: Any) -> None:
+    """Count a try of one address, over all replicas. Raises Limited."""
+    standing = await state.gate.limits.hit(item, item.key_for(what, address_of(state, scope)))
+    if not standing.allowed:
+        raise Limited("Too many attempts from this address.", retry_after=standing.reset)
 
 
 def headers_of(scope: Any) -> dict[bytes, bytes]:

@@ -11,6 +11,7 @@ from strawberry.types import Info
 from server.admin.auth import EVERY, Viewer, headers_of, viewer
 from server.admin.loaders import Loaders
 from server.problems import Forbidden, Unauthorized
+from server.storage import project_changes
 from server.storage.engine import Store
 
 DASHBOARD = "dashboard"  # the public part that lets everybody see a project's charts
@@ -29,6 +30,7 @@ class Context(BaseContext, kw_only=True):
         token = (self.connection_params or {}).get("token")
         connection = self.websocket or self.request
         if connection is not None:
+            self.loaders = Loaders(self.store)  # what was loaded for earlier events is old by now
             self.viewer = await viewer(self.state, headers_of(connection.scope), token if isinstance(token, str) else None)
 
     @property
@@ -57,3 +59,19 @@ def _allowed(info: AnyInfo, scope: str, project: int) -> Viewer:
     if not who.may(scope, project):
         raise Forbidden(f"This wants the scope {scope}" + (" for all projects." if project == EVERY else " for this project."))
     return who
+
+
+async def project_of(info: AnyInfo, slug: str, scope: str) -> dict[str, Any] | None:
+    """The row of a project that whoever asks may `read` or `admin`; None where there is none that they know of.
+
+    Raises Unauthorized, Forbidden: never so that it tells which other projects there are.
+    """
+    who = info.context.viewer
+    if who is None or not who.scopes & {scope, "admin"}:
+        _allowed(info, scope, EVERY)
+        return None
+    row = await project_changes.row_of(slug)
+    if row is None or not who.may("read", row["id"]):
+        return None
+    _allowed(info, scope, row["id"])
+    return row

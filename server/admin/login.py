@@ -11,12 +11,11 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie, State
 from litestar.types import ControllerRouterHandler
 
-from server.admin.auth import COOKIE, EVERY, headers_of, same_site, session_cookie
+from server.admin.auth import COOKIE, EVERY, count, headers_of, same_site, session_cookie
 from server.admin.scalars import now
-from server.ingest.gate import limited_as
 from server.pages import SECURITY_HEADERS
 from server.pages.markup import escape
-from server.problems import Forbidden, Limited
+from server.problems import Forbidden
 from server.storage import audit, sessions
 from server.storage.projects import LiveKey
 
@@ -42,12 +41,7 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
     headers = headers_of(request.scope)
     if not same_site(headers):
         raise Forbidden("This form is on a page of another site.")
-    peer = request.client.host if request.client else ""
-    address = state.gate.address(peer, headers)
-    item = ATTEMPTS
-    standing = await state.gate.limits.hit(item, item.key_for("login", limited_as(address)))
-    if not standing.allowed:
-        raise Limited("Too many attempts from this address.", retry_after=standing.reset)
+    await count(state, ATTEMPTS, "login", request.scope)
     form = await request.form()
     token, target = str(form.get("token", ""))[:LONGEST].strip(), local(str(form.get("next", "/")))
     key: LiveKey | None = None

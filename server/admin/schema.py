@@ -18,6 +18,7 @@ from server.admin.context import DASHBOARD, AnyInfo, admin, reader
 from server.admin.inputs import within
 from server.admin.mutations import Mutation
 from server.admin.operation import AuditEntry, Job, Me, Server, Session
+from server.admin.persisted import Known
 from server.admin.project import Key, Project, key_of, ledger_of
 from server.admin.safety import extensions
 from server.admin.scalars import SCALARS, Count, now
@@ -157,12 +158,12 @@ class Schema(strawberry.Schema):
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None: ...
 
 
-def build() -> Schema:
-    """The schema, with its bounds."""
+def build(known: Known | None = None) -> Schema:
+    """The schema, with its bounds. The documents that are `known` are read and checked once."""
     return Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        extensions=extensions(),
+        extensions=[*([known.remembered()] if known else []), *extensions()],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
     )

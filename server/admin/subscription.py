@@ -11,9 +11,8 @@ from graphql import GraphQLError
 from strawberry import argument
 
 from server.admin.answers import said
-from server.admin.auth import EVERY
 from server.admin.connections import Event
-from server.admin.context import AnyInfo, reader
+from server.admin.context import AnyInfo, project_of, reader
 from server.admin.inputs import EventFilter
 from server.admin.safety import told
 from server.admin.scalars import Count
@@ -22,11 +21,11 @@ from server.analytics.lists import EventRow
 from server.event import PEOPLE, Environment, Outcome
 from server.event import Event as Stored
 from server.problems import Busy, NotFound
-from server.shared import TooManyWatchers
-from server.storage import project_changes
+from server.shared import TooManyWatchers, Watcher
 
 AT_ONCE = 50
 PAUSE = 0.1  # seconds between two answers of one subscription
+LOOK_AGAIN = 15.0  # seconds without events after which it is asked again whether the one who watches still may
 
 
 @strawberry.type(description="Events that just came.")
@@ -41,25 +40,24 @@ class Subscription:
     async def events(
         self,
         info: AnyInfo,
-        slug: Annotated[str, argument(description="The project.")],
+        project: Annotated[str, argument(description="The project's name in addresses.")],
         filter: Annotated[EventFilter | None, argument(description="Which events; all if it is left out.")] = None,
     ) -> AsyncGenerator[LiveEvents, None]:
         try:
-            async for answer in _watched(info, slug, filter or EventFilter()):
+            async for answer in _watched(info, project, filter or EventFilter()):
                 yield answer
         except Exception as error:  # the errors of a stream pass by those who tell the others
             raise told(GraphQLError("", original_error=error)) from None
 
 
 async def _watched(info: AnyInfo, slug: str, wanted: EventFilter) -> AsyncGenerator[LiveEvents, None]:
-    row = await project_changes.row_of(slug)
-    reader(info, row["id"] if row else EVERY)
+    row = await project_of(info, slug, "read")
     if row is None:
         raise NotFound("There is no such project.")
     project = row["id"]
     try:
         with info.context.state.live.watch(project) as watcher:
-            while (taken := await watcher.take(AT_ONCE)) is not None:
+            while (taken := await _taken(watcher)) is not None:
                 await info.context.renew()
                 reader(info, project)  # a key or session that was revoked meanwhile sees no more
                 events, missed = taken
@@ -69,6 +67,14 @@ async def _watched(info: AnyInfo, slug: str, wanted: EventFilter) -> AsyncGenera
                 await asyncio.sleep(PAUSE)
     except TooManyWatchers as error:
         raise Busy(str(error), retry_after=30) from None
+
+
+async def _taken(watcher: Watcher) -> tuple[list[Stored], int] | None:
+    """The next events and how many were missed; none of them where nothing came for a while, and None at the end."""
+    try:
+        return await asyncio.wait_for(watcher.take(AT_ONCE), LOOK_AGAIN)
+    except TimeoutError:
+        return [], 0
 
 
 def row_of(event: Stored) -> EventRow:

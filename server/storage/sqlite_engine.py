@@ -141,10 +141,12 @@ class SqliteConnections:
         return await asyncio.get_running_loop().run_in_executor(self._reader_threads, lambda: work(self._reader()))
 
     async def read_within(self, seconds: float, work: Callable[[KeptConnection], T]) -> T:
-        """The same for what may take long. Raises TimeoutError after so many seconds of its own."""
+        """The same for what may take long. Raises TimeoutError after so many seconds of its own, and ends at once where nobody waits for it."""
+        until = float("inf")
 
         def bounded(connection: KeptConnection) -> T:
-            until = time.monotonic() + seconds
+            nonlocal until
+            until = min(until, time.monotonic() + seconds)
             connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_A_LOOK)
             try:
                 return work(connection)
@@ -156,7 +158,11 @@ class SqliteConnections:
                 connection.set_progress_handler(None, 0)
 
         async with self._slow:
-            return await self.read(bounded)
+            try:
+                return await self.read(bounded)
+            except asyncio.CancelledError:
+                until = 0.0
+                raise
 
     async def _on_writer(self, work: Callable[[KeptConnection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work, self._writer)

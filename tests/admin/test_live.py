@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from litestar.testing import TestClient
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from server.admin.auth import COOKIE
+from server.admin.socket import OF_ONE_ADDRESS
+from server.app import create_app
 from server.event import Context, Event
-from server.settings import bundled
+from server.settings import Settings, bundled
 from server.shared import Live
 from server.shared.live import KEPT, MOST_WATCHERS, TooManyWatchers
 
@@ -97,8 +103,141 @@ async def test_a_key_of_one_project_does_not_watch_another(filled: Any, admin: A
     await subscribe(socket, slug="default")
     message = await received(socket)
     assert message["type"] in ("error", "next")
-    assert "FORBIDDEN" in json.dumps(message)
+    assert "NOT_FOUND" in json.dumps(message)  # nor is it told that there is one
     await socket.close()
+
+
+async def test_whoever_is_logged_out_sees_no_more(filled: Any, admin: Any) -> None:
+    async with httpx.AsyncClient(base_url=filled.url) as browser:
+        await browser.post("/login", data={"token": TOKEN})
+        cookie = browser.cookies[COOKIE]
+    socket = await connect(
+        filled.url.replace("http", "ws") + "/graphql",
+        subprotocols=PROTOCOL, additional_headers={"Cookie": f"{COOKIE}={cookie}"}, origin=filled.url,
+    )  # fmt: skip
+    await socket.send(json.dumps({"type": "connection_init"}))
+    assert (await received(socket))["type"] == "connection_ack"
+    await subscribe(socket)
+    await post(filled.url)
+    assert (await received(socket))["type"] == "next"
+    (session,) = [each["id"] for each in admin.ask("{sessions{id client}}")["sessions"] if each["client"] == "another client"][:1]
+    assert admin.run("RevokeSession", id=session)["revokeSession"]["ended"] == 1
+    await post(filled.url, name="secret")
+    message = await received(socket)
+    assert "secret" not in json.dumps(message)
+    assert "UNAUTHENTICATED" in json.dumps(message)
+    await socket.close()
+
+
+async def test_a_cookie_from_a_page_of_another_site_opens_no_socket(filled: Any) -> None:
+    async with httpx.AsyncClient(base_url=filled.url) as browser:
+        await browser.post("/login", data={"token": TOKEN})
+        cookie = {"Cookie": f"{COOKIE}={browser.cookies[COOKIE]}"}
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "null"},
+    ):
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(filled.url.replace("http", "ws") + "/graphql", subprotocols=PROTOCOL, additional_headers={**cookie, **headers})
+        assert refused.value.response.status_code == 403
+
+
+def test_whoever_may_watch_no_longer_is_let_go_although_nothing_comes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.admin.subscription.LOOK_AGAIN", 0.05)
+    application: Any = create_app(dataclasses.replace(settings, admin_token=TOKEN))
+    with TestClient(application) as client:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        made = client.post("/graphql", json={"operationName": "CreateKey", "variables": {"scopes": ["read"]}}, headers=headers).json()
+        key = made["data"]["createKey"]
+        with client.websocket_connect("/graphql", subprotocols=list(PROTOCOL)) as socket:
+            socket.send_json({"type": "connection_init", "payload": {"token": key["secret"]}})
+            assert socket.receive_json()["type"] == "connection_ack"
+            socket.send_json({"id": "1", "type": "subscribe", "payload": {"operationName": "Live", "variables": {"slug": "default"}}})
+            socket.send_json({"type": "ping"})
+            assert socket.receive_json() == {"type": "pong"}
+            revoked = {"operationName": "RevokeKey", "variables": {"id": key["key"]["id"]}}
+            assert client.post("/graphql", json=revoked, headers=headers).json()["data"]["revokeKey"]["errors"] == []
+            assert "UNAUTHENTICATED" in json.dumps(socket.receive_json())
+
+
+@pytest.mark.parametrize("query", ["{me{kind}}", 'mutation{runJob(name:"backup"){errors{message}}}'])
+async def test_a_socket_is_for_subscriptions_only(filled: Any, query: str) -> None:
+    socket = await opened(filled.url)
+    await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}}))
+    message = await received(socket)
+    assert message["type"] == "error"
+    await socket.close()
+
+
+async def test_a_known_operation_is_watched_by_its_hash(filled: Any) -> None:
+    socket = await opened(filled.url)
+    for number, hash_ in (("1", "0" * 64), ("2", hashlib.sha256(LIVE.encode()).hexdigest())):
+        payload = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": hash_}}, "variables": {"slug": "default"}}
+        await socket.send(json.dumps({"id": number, "type": "subscribe", "payload": payload}))
+    message = await received(socket)
+    assert (message["id"], message["type"]) == ("1", "error")
+    assert "PERSISTED_QUERY_NOT_FOUND" in json.dumps(message)
+    await asyncio.sleep(0.2)
+    await post(filled.url, name="by hash")
+    message = await received(socket)
+    assert (message["id"], message["type"]) == ("2", "next")
+    await socket.close()
+
+
+async def test_a_reader_that_does_not_read_misses_events_and_is_told_how_many(filled: Any) -> None:
+    """Seven megabytes for somebody who reads nothing meanwhile: nobody waits for them, and afterwards the numbers add up."""
+    socket = await connect(filled.url.replace("http", "ws") + "/graphql", subprotocols=PROTOCOL, max_queue=1)
+    await socket.send(json.dumps({"type": "connection_init", "payload": {"token": TOKEN}}))
+    assert (await received(socket))["type"] == "connection_ack"
+    await subscribe(socket, filter={"names": ["flood"]})
+    events = [{"name": "flood", "installation_id": "x", "properties": {f"p{n}": "y" * 400 for n in range(12)}} for _ in range(150)]
+    async with httpx.AsyncClient(base_url=filled.url, timeout=20) as client:
+        for _ in range(10):
+            answer = await client.post("/v1/events", json=events)
+            assert answer.json()["accepted"] == 150
+    seen = missed = 0
+    while seen + missed < 1_500:
+        told = (await received(socket))["payload"]["data"]["events"]
+        seen, missed = seen + len(told["events"]), missed + told["missed"]
+    assert seen + missed == 1_500
+    assert missed > 0
+    assert seen >= KEPT
+    await socket.close()
+
+
+async def test_ten_thousand_subscriptions_are_refused_and_ingest_goes_on(filled: Any) -> None:
+    socket = await opened(filled.url)
+    frames = [
+        json.dumps({"id": str(n), "type": "subscribe", "payload": {"query": LIVE, "variables": {"slug": "demo"}}}) for n in range(10_000)
+    ]
+
+    async def send() -> None:
+        for frame in frames:
+            await socket.send(frame)
+
+    sending = asyncio.create_task(send())
+    refused = 0
+    while refused < 9_990:
+        message = await received(socket)
+        refused += message["type"] == "error" and "limit" in json.dumps(message)
+        if refused % 2_000 == 1_000:
+            await post(filled.url)
+    await sending
+    await socket.close()
+
+
+async def test_one_address_does_not_take_all_sockets(filled: Any) -> None:
+    address = filled.url.replace("http", "ws") + "/graphql"
+    sockets = [await connect(address, subprotocols=PROTOCOL) for _ in range(OF_ONE_ADDRESS)]
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(address, subprotocols=PROTOCOL)
+    assert refused.value.response.status_code == 403
+    for socket in sockets:
+        await socket.close()
+    other = await opened(filled.url)
+    await other.close()
 
 
 async def test_many_subscriptions_on_one_socket_are_refused(filled: Any) -> None:

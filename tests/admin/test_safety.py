@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from graphql import (
     GraphQLList,
@@ -19,6 +23,9 @@ from graphql import (
 )
 
 from server.admin import export
+from server.admin.auth import EVERY, Viewer
+from server.admin.endpoint import Body, GraphQL
+from tests.admin.conftest import Asker
 
 SCHEMA = build_schema(export.text())
 DEEP = "{projects" + "{events{nodes{install{events{install" * 20 + "{hash}" + "}}}}}" * 20 + "}"
@@ -33,6 +40,25 @@ HOSTILE = {
     "fragments that double": "{...F0} "
     + " ".join(f"fragment F{n} on Query{{...F{n + 1} ...F{n + 1}}}" for n in range(60))
     + " fragment F60 on Query{me{kind}}",
+    "fragments that double and cost nothing": "{...F0} "
+    + " ".join(f"fragment F{n} on Query{{...F{n + 1} ...F{n + 1}}}" for n in range(60))
+    + " fragment F60 on Query{...Nobody}",
+    "fragments in a circle that doubles": "{...F0} "
+    + " ".join(f"fragment F{n} on Query{{...F{(n + 1) % 60} ...F{(n + 1) % 60}}}" for n in range(60)),
+    "fragments that all overlap": "{"
+    + " ".join(f"...F{n}" for n in range(90))
+    + "} "
+    + " ".join(f"fragment F{n} on Query{{me{{kind label}}}}" for n in range(90)),
+    "one field over and over": "{me{" + "kind " * 1_400 + "}}",
+    "one field over and over, with what is below": "{" + "me{kind}" * 350 + "}",
+    "one field over and over where nobody asks": "{me{kind}} fragment A on __Type{" + "kind " * 1_400 + "}",
+    "the schema many times": "{" + " ".join(f"a{n}:__schema{{types{{name}}}}" for n in range(30)) + "}",
+    "the schema in circles": "{__schema{types{fields{type{fields{type{fields{type{fields{name}}}}}}}}}}",
+    "a hundred operations": " ".join(f"query a{n}{{me{{kind}}}}" for n in range(100)),
+    "lists in lists": "{project(slug:" + "[" * 700 + "]" * 700 + "){slug}}",
+    "fragments in fragments": "{" + "...{" * 400 + "me{kind}" + "}" * 401,
+    "a comment of fifty kilobytes": "#" + "x" * 50_000 + "\n{me{kind}}",
+    "a number of fifty kilobytes": '{project(slug:"demo"){events(first:' + "9" * 30_000 + "){nodes{id}}}}",
     "directives without end": "{me" + " @include(if:true)" * 500 + "{kind}}",
     "a megabyte of braces": "{" * 1_000_000,
     "half a hundred kilobytes of braces": "{" * 50_000,
@@ -56,6 +82,83 @@ def test_hostile_operations_are_refused_and_the_server_goes_on(admin: Any, name:
         assert answer.status_code in (400, 413)
     assert len(answer.content) < 20_000
     assert admin.ask("{me{kind}}") == {"me": {"kind": "key"}}
+
+
+def test_ingest_goes_on_beside_hostile_operations_of_strangers(filled: Any, nobody: Any) -> None:
+    """Each of them, three times, from somebody without a key, while events are posted."""
+    stop = threading.Event()
+    codes: list[int] = []
+
+    def post() -> None:
+        with httpx.Client(base_url=filled.url, timeout=10) as client:
+            while not stop.is_set():
+                codes.append(client.post("/v1/events", json={"name": "run", "installation_id": "x"}).status_code)
+
+    posting = threading.Thread(target=post)
+    posting.start()
+    try:
+        for _ in range(3):
+            for query in HOSTILE.values():
+                assert nobody.send(query).status_code in (200, 400, 413)
+    finally:
+        stop.set()
+        posting.join()
+    assert len(codes) > 5
+    assert set(codes) == {202}
+
+
+def test_strangers_may_not_ask_all_the_time(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN="ff_the-admin-token-of-the-tests-0123456789").start()
+    wrong = Asker(server.url, "ff_wrong")
+    assert {wrong.send("{me{kind}}").status_code for _ in range(100)} == {401}
+    nobody = Asker(server.url, None)
+    answers = [nobody.send("{me{kind}}") for _ in range(141)]
+    assert {answer.status_code for answer in answers[:140]} == {200}
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert wrong.send("{me{kind}}").status_code == 429
+    known = Asker(server.url, "ff_the-admin-token-of-the-tests-0123456789")
+    assert known.ask("{me{kind}}") == {"me": {"kind": "key"}}
+    for each in (wrong, nobody, known):
+        each.client.close()
+
+
+async def test_an_operation_that_takes_too_long_is_stopped_and_the_store_is_free_again(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question is one that would never end: both readers for long questions are busy with it, until the operation's time is over."""
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS n FROM n"
+    ask = store.rows_within
+    monkeypatch.setattr(store, "rows_within", lambda seconds, *_: ask(seconds, endless))
+    monkeypatch.setattr("server.admin.endpoint.SECONDS", 0.3)
+    query = '{project(slug:"default"){a:events{totalCount} b:events{totalCount} c:events{totalCount} d:events{totalCount}}}'
+    state: Any = type("State", (), {"store": store, "projects": type("Projects", (), {"all": lambda _: []})()})()
+    answer = await GraphQL().run(state, Viewer("key", frozenset({"read"}), EVERY, "key 1"), Body(query=query))
+    assert answer["errors"][0]["extensions"]["code"] == "TIMEOUT"
+    async with asyncio.timeout(5):  # each of the endless ones had ten seconds
+        for _ in range(6):
+            assert await ask(5, "SELECT 1 AS n") == [{"n": 1}]
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "says"),
+    [
+        ("query($n:Int!){project(slug:\"demo\"){events(first:$n){totalCount}}}", {"n": "hush"}, "Variable '$n'"),
+        ("query($f:EventFilter){project(slug:\"demo\"){events(filter:$f){totalCount}}}", {"f": {"hush": "hush hush"}}, "EventFilter"),
+        ("query($f:EventFilter){project(slug:\"demo\"){events(filter:$f){totalCount}}}", {"f": {"audience": "hush hush"}}, ".audience"),
+        ("query($f:EventFilter){project(slug:\"demo\"){events(filter:$f){totalCount}}}", {"f": {"names": [{"a": "hush hush"}]}}, ".names[0]"),
+        ("query($p:PeriodInput){project(slug:\"demo\"){events(period:$p){totalCount}}}", {"p": {"from": "hush hush"}}, ".from"),
+        ("{project(slug:\"demo\"){events(first:\"hush hush\"){totalCount}}}", {}, "Int cannot represent"),
+        ("{project(slug:\"demo\"){events(filter:{audience:\"hush hush\"}){totalCount}}}", {}, "'Audience'"),
+        ("{project(slug:\"demo\"){install(hash:\"hush hush\"){hash}}}", {}, "A hash is"),
+        ("{me{kind} \"hush hush\"}", {}, "Syntax Error"),
+    ],
+)  # fmt: skip
+def test_what_graphql_itself_refuses_has_a_code_and_repeats_no_value(admin: Any, query: str, variables: dict[str, Any], says: str) -> None:
+    answer = admin.send(query, **variables)
+    (error,) = answer.json()["errors"]
+    assert error["extensions"]["code"] == "BAD_INPUT"
+    assert says in error["message"]
+    assert "hush hush" not in answer.text
+    assert "'hush'" not in error["message"].partition("unknown field")[0]
 
 
 @pytest.mark.parametrize(

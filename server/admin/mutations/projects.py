@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import argument
 
-from server.admin.context import AnyInfo, admin
+from server.admin.context import AnyInfo, admin, project_of
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Project
 from server.admin.scalars import now
@@ -62,12 +62,10 @@ class ProjectResult(Result):
 
 
 async def find(info: AnyInfo, slug: str) -> dict[str, Any]:
-    """The row of a project that whoever asks may change. Raises ProjectError, Unauthorized, Forbidden."""
-    row = await project_changes.row_of(slug)
+    """The row of a project that whoever asks may change. Raises FieldProblem, Unauthorized, Forbidden."""
+    row = await project_of(info, slug, "admin")
     if row is None:
-        admin(info)
         raise FieldProblem("slug", "is that of no project")
-    admin(info, row["id"])
     return row
 
 

@@ -1,0 +1,139 @@
+"""`/graphql` over a WebSocket, for subscriptions: the protocol graphql-transport-ws."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from litestar import WebSocket, websocket
+from litestar.datastructures import State
+from litestar.types import ControllerRouterHandler
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.litestar.controller import LitestarWebSocketAdapter
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
+from strawberry.types.graphql import OperationType
+from strawberry.types.unset import UNSET, UnsetType
+
+from server.admin.auth import address_of, count, headers_of, same_site
+from server.admin.context import Context
+from server.admin.endpoint import STRANGERS, Body, GraphQL, NotKnown, refused
+from server.admin.loaders import Loaders
+from server.problems import Malformed, Problem
+
+MOST_SOCKETS = 200  # of this process
+OF_ONE_ADDRESS = 50  # of them
+SUBSCRIPTIONS = 10  # on one socket
+SECONDS_TO_SAY_WHO = 10
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Protocol:
+    """What Strawberry's handler of the protocol asks of the one who serves it."""
+
+    async def on_ws_connect(self, context: Context) -> UnsetType:
+        """Find out who asks, from the first message or from the cookie. Raises ConnectionRejectionError for nobody."""
+        try:
+            await context.renew()
+            if context.viewer is None:
+                raise Malformed("Nobody is known.")
+        except Problem:
+            assert context.websocket is not None
+            try:
+                await count(context.state, STRANGERS, "graphql", context.websocket.scope)
+            except Problem as limited:
+                raise ConnectionRejectionError from limited
+            raise ConnectionRejectionError from None
+        return UNSET
+
+    def encode_json(self, data: object) -> str:
+        return _encode(data).decode()
+
+    def decode_json(self, data: str | bytes) -> object:
+        try:
+            return msgspec.json.decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise json.JSONDecodeError("no JSON", "", 0) from error
+
+
+class _OnlySubscriptions:
+    """The schema, of which only subscriptions are run here: what else there is has its bounds at the other door."""
+
+    def __init__(self, graphql: GraphQL) -> None:
+        self._schema: Any = graphql.schema
+
+    async def stream(self, *given: Any, **named: Any) -> Any:
+        return await self._schema.stream(*given, **named, allowed_operation_types=(OperationType.SUBSCRIPTION,))
+
+
+class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
+    """Takes known operations by name or hash, and nothing that is no operation."""
+
+    graphql: GraphQL
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        given: Any = message
+        try:
+            body = msgspec.convert(given["payload"], Body)
+            known = {"query": self.graphql.text(body), "variables": body.variables, "operationName": body.operation_name}
+            wanted: Any = {"id": msgspec.convert(given["id"], str), "type": "subscribe", "payload": known}
+        except (msgspec.ValidationError, KeyError):
+            await self.handle_invalid_message("Failed to parse message")
+        except Malformed as problem:
+            await self._refuse(given["id"], "BAD_INPUT", problem.detail)
+        except NotKnown:
+            await self._refuse(given["id"], "PERSISTED_QUERY_NOT_FOUND", "There is no known operation of this hash or name: send its text.")
+        else:
+            await super().handle_subscribe(wanted)
+
+    async def _refuse(self, number: Any, code: str, message: str) -> None:
+        answer: Any = {"id": number, "type": "error", "payload": refused(code, message)["errors"]}
+        await self.send_message(answer)
+
+
+@websocket("/graphql")
+async def graphql_socket(socket: WebSocket[object, object, State], state: State) -> None:
+    """Subscriptions. A browser may open one from a page of this server only."""
+    graphql: GraphQL = state.graphql
+    if not same_site(headers_of(socket.scope)):
+        await socket.close(code=1008)  # before it was accepted: the handshake is answered with 403
+        return
+    address = address_of(state, socket.scope)
+    if graphql.sockets.total() >= MOST_SOCKETS or graphql.sockets[address] >= OF_ONE_ADDRESS:
+        await socket.close(code=1013)
+        return
+    graphql.sockets[address] += 1
+    try:
+        await _serve(socket, state, graphql)
+    finally:
+        graphql.sockets[address] -= 1
+        if not graphql.sockets[address]:
+            del graphql.sockets[address]
+
+
+async def _serve(socket: WebSocket[object, object, State], state: State, graphql: GraphQL) -> None:
+    known = GRAPHQL_TRANSPORT_WS_PROTOCOL in socket.scope["subprotocols"]
+    await socket.accept(subprotocols=GRAPHQL_TRANSPORT_WS_PROTOCOL if known else None)
+    if not known:
+        await socket.close(code=4406, reason="Subprotocol not acceptable")
+        return
+    view: Any = _Protocol()
+    schema: Any = _OnlySubscriptions(graphql)
+    handler = _Handler(
+        view=view,
+        websocket=LitestarWebSocketAdapter(view, socket, socket),
+        context=Context(state=state, viewer=None, loaders=Loaders(state.store), websocket=socket),
+        root_value=None,
+        schema=schema,
+        connection_init_wait_timeout=timedelta(seconds=SECONDS_TO_SAY_WHO),
+        max_subscriptions_per_connection=SUBSCRIPTIONS,
+    )
+    handler.graphql = graphql
+    await handler.handle()
+
+
+HANDLERS: tuple[ControllerRouterHandler, ...] = (graphql_socket,)
