@@ -136,8 +136,8 @@ async def _open(
     return Ingest(settings, gate, privacy, writer, metrics, EventIds(await store.claim_node()), clock)
 
 
-def _problem(_: Request[object, object, State], problem: Problem) -> Response[bytes]:
-    headers = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
+def _problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:
+    headers = {**SECURITY_HEADERS, **public.origins.headers(request), "Cache-Control": "no-store"}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     if problem.code == 401:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from server.analytics.sources import Sql, bound, read, sql
+from server.analytics.targets import visible
 from server.storage.engine import Store
 
 # The names that the downloads dialect gives its events and targets.
@@ -23,8 +24,13 @@ class PackCounts(msgspec.Struct, frozen=True):
 _NAME = "(SELECT id FROM event_name WHERE project_id = {} AND text = {})"
 
 
-async def pack_counts(store: Store, project: int, today: int, pack: str | None = None) -> dict[str, PackCounts]:
-    """The counts of all packs of a project, or of one, most downloaded first. `today` is days since 1970."""
+async def pack_counts(
+    store: Store, project: int, today: int, pack: str | None = None, *, listed_only: bool = False
+) -> dict[str, PackCounts]:
+    """The counts of all packs of a project, or of one, most downloaded first. `today` is days since 1970.
+
+    No private ones, and only public ones where `listed_only`.
+    """
     name = Sql(_NAME, (project, DOWNLOAD))
     query = sql(
         "SELECT target.external_id AS pack, total.events AS total, COALESCE(recent.week, 0) AS last7d,",
@@ -37,7 +43,8 @@ async def pack_counts(store: Store, project: int, today: int, pack: str | None =
         f" LEFT JOIN (SELECT target_id, SUM(events) AS week, SUM(CASE WHEN day = {today} THEN events ELSE 0 END) AS today",
         f" FROM rollup_target_day WHERE project_id = {project} AND day BETWEEN {today - 6} AND {today} AND name_id = ",
         name,
-        " GROUP BY target_id) AS recent ON recent.target_id = total.target_id ORDER BY total.events DESC, target.external_id",
+        " GROUP BY target_id) AS recent ON recent.target_id = total.target_id",
+        f" WHERE {visible(listed_only)} ORDER BY total.events DESC, target.external_id",
     )
     rows = await read(store, query)
     return {row["pack"]: PackCounts(int(row["total"]), int(row["last7d"]), int(row["today"])) for row in rows}

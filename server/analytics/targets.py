@@ -102,7 +102,7 @@ async def counters(store: Store, project: int, type_: str, ids: list[str], *, li
         bound(type_),
         " AND target.external_id IN (",
         listed(ids),
-        f") AND {_visible(listed_only)}",
+        f") AND {visible(listed_only)}",
     )
     found: dict[str, dict[str, int]] = {}
     for row in await read(store, query):
@@ -122,7 +122,7 @@ async def trending(
     query = sql(
         "SELECT target.type, target.external_id AS id, trending.score, trending.events FROM trending",
         " JOIN target ON target.id = trending.target_id",
-        f" WHERE trending.project_id = {project} AND trending.window_days = {int(window_days)} AND {_visible(listed_only)}",
+        f" WHERE trending.project_id = {project} AND trending.window_days = {int(window_days)} AND {visible(listed_only)}",
         "" if type_ is None else sql(" AND target.type = ", bound(type_)),
         f" ORDER BY trending.score DESC, target.id LIMIT {int(limit)}",
     )
@@ -140,7 +140,8 @@ async def trending(
     )
 
 
-def _visible(listed_only: bool) -> str:
+def visible(listed_only: bool) -> str:
+    """A condition for targets that may be shown: no private ones, and only public ones where `listed_only`."""
     return f"target.visibility = '{PUBLIC}'" if listed_only else f"target.visibility <> '{PRIVATE}'"
 
 

@@ -2,6 +2,7 @@
 
 access     whether a request may read a part of a project
 answers    ready answers, with what caches want to know of them
+origins    what pages of other sites may read
 query      parameters: what they may be, and what is wrong with them
 counts     downloads of packs
 counters   what a site shows beside its targets, and what is trending
@@ -11,10 +12,17 @@ families   FlakeDrop's statistics, Track-Skills' tables, the latest version of a
 
 from litestar.types import ControllerRouterHandler
 
-from server.public import badges, counters, counts, families
+from server.public import badges, counters, counts, families, origins
 from server.public.access import readable
 from server.public.answers import Answers
 
-HANDLERS: tuple[ControllerRouterHandler, ...] = (*counts.HANDLERS, *counters.HANDLERS, *badges.HANDLERS, *families.HANDLERS)
+# The preflight first: where a path has another method already, Litestar has made an OPTIONS of its own.
+HANDLERS: tuple[ControllerRouterHandler, ...] = (
+    *origins.HANDLERS,
+    *counts.HANDLERS,
+    *counters.HANDLERS,
+    *badges.HANDLERS,
+    *families.HANDLERS,
+)
 
 __all__ = ["HANDLERS", "Answers", "readable"]

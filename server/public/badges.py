@@ -19,6 +19,7 @@ from server.problems import BadQuery, NotFound
 from server.public.access import AnyRequest, readable
 from server.public.answers import Content, cached, json
 from server.public.counts import KNOWN, one
+from server.public.origins import OPEN
 from server.public.query import TEXT, choice, parameter, word
 
 PART = "badges"
@@ -31,6 +32,7 @@ COLORS = {
     "blue": "#007ec6", "grey": "#555", "gray": "#555", "lightgrey": "#9f9f9f", "lightgray": "#9f9f9f", "success": "#4c1",
     "important": "#fe7d37", "critical": "#e05d44", "informational": "#007ec6", "inactive": "#9f9f9f",
 }  # fmt: skip
+_BRIGHT = 0.69  # from here on dark letters are read better, as shields.io has it
 _HEX = re.compile(r"#?(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _COLOR_PATTERN = f"^({'|'.join(COLORS)}|#?[0-9a-fA-F]{{3}}|#?[0-9a-fA-F]{{6}})$"
 _COLOR = "A name of shields.io's, or three or six hexadecimal digits"
@@ -52,7 +54,7 @@ _BADGE = ResponseSpec(
 )
 
 
-@get("/badge/{file:str}", summary="Downloads of one pack as a badge", tags=["Reading"], responses={200: _BADGE, 304: KNOWN})
+@get("/badge/{file:str}", summary="Downloads of one pack as a badge", tags=["Reading"], responses={200: _BADGE, 304: KNOWN}, opt=OPEN)
 async def badge(
     request: AnyRequest,
     state: State,
@@ -69,14 +71,14 @@ async def badge(
     words = "".join(filter(str.isprintable, word("label", label, most=LONGEST_LABEL, required=False))) or "downloads"
     counted = choice("metric", metric, "total", METRICS)
     paint = _color(color)
-    today = time.time_ns() // 1_000_000 // DAY
+    today, listed_only = time.time_ns() // 1_000_000 // DAY, project.target_rules.listed_only
 
     async def make() -> Content:
-        counts = one(await pack_counts(state.store, project.id, today, pack), pack)
+        counts = one(await pack_counts(state.store, project.id, today, pack, listed_only=listed_only), pack)
         found = Badge(1, words, _message(counts, counted), color or "brightgreen")
         return json(found) if kind == "json" else Content(svg(found.label, found.message, paint).encode(), SVG)
 
-    page = await state.answers.page(("badge", project.id, today, pack, kind, words, counted, color), make)
+    page = await state.answers.page(("badge", project.id, listed_only, today, pack, kind, words, counted, color), make)
     response = cached(request, page, project, PART)
     if kind == "svg":
         # Opened by itself, a picture is a document: one that may load and run nothing.
@@ -110,6 +112,7 @@ def svg(label: str, message: str, color: str) -> str:
     """A badge as shields.io's flat ones look. `textLength` makes texts fit whatever font there is; all text is escaped."""
     left, right = _width(label) + 10, _width(message) + 10
     title = _text(f"{label}: {message}")
+    ink, shadow = ("#333", "#ccc") if _brightness(color) > _BRIGHT else ("#fff", "#010101")
     return f"""\
 <svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{title}"><title>{title}</title>\
 <linearGradient id="s" x2="0" y2="100%"><stop offset="0" stop-color="#bbb" stop-opacity=".1"/><stop offset="1" stop-opacity=".1"/>\
@@ -117,14 +120,21 @@ def svg(label: str, message: str, color: str) -> str:
 <rect width="{left}" height="20" fill="#555"/><rect x="{left}" width="{right}" height="20" fill="{_text(color)}"/>\
 <rect width="{left + right}" height="20" fill="url(#s)"/></g>\
 <g fill="#fff" text-anchor="middle" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" text-rendering="geometricPrecision" font-size="110">\
-{_words(label, left / 2, left - 10)}{_words(message, left + right / 2, right - 10)}</g></svg>"""
+{_words(label, left / 2, left - 10)}{_words(message, left + right / 2, right - 10, ink, shadow)}</g></svg>"""
 
 
-def _words(text: str, middle: float, width: int) -> str:
+def _words(text: str, middle: float, width: int, ink: str = "#fff", shadow: str = "#010101") -> str:
     """A text with its shadow. In tenths, so that positions are whole numbers."""
     at = f'transform="scale(.1)" textLength="{width * 10}"'
-    shadow = f'<text aria-hidden="true" x="{round(middle * 10)}" y="150" fill="#010101" fill-opacity=".3" {at}>{_text(text)}</text>'
-    return f'{shadow}<text x="{round(middle * 10)}" y="140" {at}>{_text(text)}</text>'
+    below = f'<text aria-hidden="true" x="{round(middle * 10)}" y="150" fill="{shadow}" fill-opacity=".3" {at}>{_text(text)}</text>'
+    return f'{below}<text x="{round(middle * 10)}" y="140" fill="{ink}" {at}>{_text(text)}</text>'
+
+
+def _brightness(color: str) -> float:
+    """How bright a color of `#rgb` or `#rrggbb` looks, 0 to 1: W3C, "Techniques For Accessibility Evaluation And Repair Tools" (2000)."""
+    digits = color[1:] if len(color) == 7 else "".join(digit * 2 for digit in color[1:])
+    red, green, blue = (int(digits[place : place + 2], 16) for place in (0, 2, 4))
+    return (299 * red + 587 * green + 114 * blue) / 255_000
 
 
 def _text(text: str) -> str:

@@ -18,6 +18,7 @@ from server.problems import NotFound
 from server.public.access import AnyRequest, readable
 from server.public.answers import Content, cached, json
 from server.public.counts import KNOWN
+from server.public.origins import OPEN
 from server.public.query import TEXT, WORDS, choice, parameter, whole, word, words
 
 MOST_IDS = 100
@@ -47,7 +48,13 @@ _WINDOW = parameter("Over how many days", enum=list(WINDOWS), default="7d")
 _LIMIT = parameter("How many", type="integer", minimum=1, maximum=MOST_TRENDING, default=20)
 
 
-@get("/api/public/counters/{type:str}/{id:str}", summary="Counters of one target", tags=["Reading"], responses={200: _ONE, 304: KNOWN})
+@get(
+    "/api/public/counters/{type:str}/{id:str}",
+    summary="Counters of one target",
+    tags=["Reading"],
+    responses={200: _ONE, 304: KNOWN},
+    opt=OPEN,
+)
 async def counters_of_one(request: AnyRequest, state: State, type: FromPath[str], id: FromPath[str]) -> Response[bytes]:  # noqa: A002
     """Over all time. A target that nobody has met yet is not found."""
     project = await readable(request, state.projects, "counters")
@@ -62,7 +69,7 @@ async def counters_of_one(request: AnyRequest, state: State, type: FromPath[str]
     return cached(request, await state.answers.page(("counter", project.id, listed_only, type, id), make), project, "counters")
 
 
-@get("/api/public/counters", summary="Counters of many targets", tags=["Reading"], responses={200: _MANY, 304: KNOWN})
+@get("/api/public/counters", summary="Counters of many targets", tags=["Reading"], responses={200: _MANY, 304: KNOWN}, opt=OPEN)
 async def counters_of_many(
     request: AnyRequest,
     state: State,
@@ -83,7 +90,7 @@ async def counters_of_many(
     return cached(request, await state.answers.page(key, make), project, "counters")
 
 
-@get("/api/public/trending", summary="What is trending", tags=["Reading"], responses={200: _TRENDING, 304: KNOWN})
+@get("/api/public/trending", summary="What is trending", tags=["Reading"], responses={200: _TRENDING, 304: KNOWN}, opt=OPEN)
 async def trending(
     request: AnyRequest,
     state: State,

@@ -15,6 +15,7 @@ from server.event import DAY
 from server.problems import NotFound
 from server.public.access import AnyRequest, readable
 from server.public.answers import Content, Page, cached, json
+from server.public.origins import OPEN
 from server.storage.projects import LiveProject
 
 PART = "counters"
@@ -27,14 +28,14 @@ _ALL_COUNTS = ResponseSpec(
 _PACK_COUNTS = ResponseSpec(PackCounts, generate_examples=False, description="The counts.", examples=[Example(value=_COUNTS)])
 
 
-@get("/counts", summary="Downloads of every pack", tags=["Reading"], responses={200: _ALL_COUNTS, 304: KNOWN})
+@get("/counts", summary="Downloads of every pack", tags=["Reading"], responses={200: _ALL_COUNTS, 304: KNOWN}, opt=OPEN)
 async def counts(request: AnyRequest, state: State) -> Response[bytes]:
     """Most downloaded first. Days are in UTC; `last7d` is today and the six before."""
     project = await readable(request, state.projects, PART)
     return cached(request, await _page(state, project), project, PART)
 
 
-@get("/counts/{pack:str}", summary="Downloads of one pack", tags=["Reading"], responses={200: _PACK_COUNTS, 304: KNOWN})
+@get("/counts/{pack:str}", summary="Downloads of one pack", tags=["Reading"], responses={200: _PACK_COUNTS, 304: KNOWN}, opt=OPEN)
 async def counts_of_pack(request: AnyRequest, state: State, pack: FromPath[str]) -> Response[bytes]:
     """The same for one of them."""
     project = await readable(request, state.projects, PART)
@@ -42,13 +43,13 @@ async def counts_of_pack(request: AnyRequest, state: State, pack: FromPath[str])
 
 
 async def _page(state: State, project: LiveProject, pack: str | None = None) -> Page:
-    today = time.time_ns() // 1_000_000 // DAY
+    today, listed_only = time.time_ns() // 1_000_000 // DAY, project.target_rules.listed_only
 
     async def make() -> Content:
-        found = await pack_counts(state.store, project.id, today, pack)
+        found = await pack_counts(state.store, project.id, today, pack, listed_only=listed_only)
         return json(found if pack is None else one(found, pack))
 
-    page: Page = await state.answers.page(("counts", project.id, today, pack), make)
+    page: Page = await state.answers.page(("counts", project.id, listed_only, today, pack), make)
     return page
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from server.analytics import sources
 from server.analytics.breakdown import By, breakdown
+from server.analytics.counts import PackCounts, pack_counts
 from server.analytics.errors import Errors, errors, failures
 from server.analytics.experiments import Interval, experiment, newcombe, wilson
 from server.analytics.families import flakedrop_stats
@@ -30,6 +31,7 @@ from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
 from server.storage.rollups import DIMENSIONS, duration_bucket
 from server.storage.statements import duration_bucket as bucket_in_sql
+from server.storage.tables import Target
 
 MIDNIGHT = 1_795_219_200_000  # of a day in 2026
 NOON = MIDNIGHT + 12 * HOUR
@@ -101,6 +103,17 @@ async def test_one_event_is_one_of_everything(store: Store) -> None:
     )
     assert group.sample is not None
     assert (group.sample.message, group.sample.target, group.sample.duration_us, group.sample.version) == ("m", "t", 50, "1.0")
+
+
+async def test_a_private_pack_is_counted_and_shown_to_nobody(store: Store) -> None:
+    await store_all(store, *(event(name="download", target=("pack", pack)) for pack in ("open", "hidden", "hidden", "listed")))
+    await Target.update({Target.visibility: "private"}).where(Target.external_id == "hidden")
+    await Target.update({Target.visibility: "public"}).where(Target.external_id == "listed")
+    today = MIDNIGHT // DAY
+    assert await pack_counts(store, 1, today) == {"open": PackCounts(1, 1, 1), "listed": PackCounts(1, 1, 1)}
+    assert await pack_counts(store, 1, today, "hidden") == {}
+    assert await pack_counts(store, 1, today, listed_only=True) == {"listed": PackCounts(1, 1, 1)}
+    assert [(row.value, row.events) for row in (await breakdown(store, TODAY, By.TARGET, limit=1)).rows] == [("hidden", 2)]
 
 
 async def test_a_period_has_its_first_millisecond_and_not_its_end(store: Store) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from server.analytics import reuse
+from server.public import answers
+from server.public.answers import Answers, Content
 
 
 class Large:
@@ -95,3 +98,53 @@ async def test_a_question_that_fails_is_asked_again(clock: Clock) -> None:
     with pytest.raises(RuntimeError):
         await ask(store)
     assert await ask(store) == "fine"
+
+
+class Written(Large):
+    """A store into which something is written all the time."""
+
+    def __init__(self, size: int = reuse.LARGE + 1) -> None:
+        super().__init__(size)
+        self._version = 0
+
+    @property
+    def version(self) -> int:
+        self._version += 1
+        return self._version
+
+
+@pytest.mark.parametrize(("took", "serves"), [(0.2, 4), (30.0, 60)])
+async def test_a_public_answer_that_took_long_serves_for_a_minute_at_most_whatever_is_stored(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, took: float, serves: float
+) -> None:
+    monkeypatch.setattr(answers, "time", clock)
+    pages: Any = Answers(Written())  # type: ignore[arg-type]
+    made = 0
+
+    async def make() -> Content:
+        nonlocal made
+        made += 1
+        clock.now += took
+        return Content(b"%d" % made)
+
+    assert (await pages.page("counts", make)).content.body == b"1"
+    clock.now += serves - 0.1
+    assert (await pages.page("counts", make)).content.body == b"1"
+    clock.now += 0.2
+    assert (await pages.page("counts", make)).content.body == b"2"
+
+
+async def test_many_different_slow_answers_at_once_leave_a_reader_to_others() -> None:
+    pages: Any = Answers(Written(0))  # type: ignore[arg-type]
+    busy = most = 0
+
+    async def make() -> Content:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        await asyncio.sleep(0.01)
+        busy -= 1
+        return Content(b"")
+
+    await asyncio.gather(*(pages.page(number, make) for number in range(10)))
+    assert most == 2

@@ -208,6 +208,8 @@ def test_a_badge_is_a_picture_that_holds_what_it_was_asked_for_and_nothing_else(
         "message": "3 today",
         "color": "ff8800",
     }
+    letters = {element.get("fill") for element in ET.fromstring(get("/badge/peon.svg?color=ffff00").text).iter() if element.text == "3"}
+    assert letters == {"#333", "#ccc"}  # white ones would not be seen
     for missing in ("/badge/nobody.svg", "/badge/peon", "/badge/.svg", "/badge/peon.png"):
         assert get(missing).status_code == 404
 
@@ -254,6 +256,28 @@ def test_an_answer_has_an_etag_and_is_not_sent_twice(shared: Any, path: str) -> 
     assert first.headers.get("access-control-allow-origin") == ("*" if path in PUBLIC_BY_NATURE else None)
     again = shared.client.get(path, headers={"If-None-Match": f'"other", W/{first.headers["etag"]}'})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+
+
+@pytest.mark.parametrize("path", PUBLIC_BY_NATURE)
+def test_a_page_of_another_site_may_ask_and_is_told_what_is_wrong(shared: Any, path: str) -> None:
+    asked = {"Origin": "https://packs.example", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "content-type"}
+    before = shared.client.request("OPTIONS", path, headers=asked)
+    assert (before.status_code, before.headers["access-control-allow-origin"]) == (204, "*")
+    assert "GET" in before.headers["access-control-allow-methods"]
+    assert "content-type" in before.headers["access-control-allow-headers"].lower()
+    answer = shared.client.get(path, headers={"Origin": "https://packs.example"})
+    assert "ETag" in answer.headers["access-control-expose-headers"]
+    assert "access-control-allow-credentials" not in answer.headers
+    for wrong in (path.replace("peon", "nobody").replace("snippet/a", "snippet/nobody").replace("ids=a", "ids="), f"/p/nobody{path}"):
+        refused = shared.client.get(wrong, headers={"Origin": "https://packs.example"})
+        assert refused.headers["access-control-allow-origin"] == "*", wrong
+
+
+@pytest.mark.parametrize("path", [*OF_THE_PROJECT, "/v1/version/latest", "/v1/export/events", "/v1/installs/x", "/graphql"])
+def test_nothing_else_may_be_read_by_pages_of_other_sites(shared: Any, path: str) -> None:
+    for method in ("GET", "OPTIONS"):
+        answer = shared.client.request(method, path, headers={"Origin": "https://packs.example", "Access-Control-Request-Method": "GET"})
+        assert "access-control-allow-origin" not in answer.headers, method
 
 
 @pytest.mark.parametrize("path", [*PUBLIC_BY_NATURE, *OF_THE_PROJECT])
