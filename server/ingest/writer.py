@@ -26,6 +26,7 @@ log = logs.get(__name__)
 FLUSH_AFTER = 1.0  # seconds that refusals may wait where nothing else commits
 CROWD_SECONDS = 0.005  # after an answer, for which a commit waits for the same clients where several send at once ...
 CROWD_STEP = 0.001  # ... as long as in each such time somebody comes
+PATIENCE = 10.0  # seconds that a commit may take before those who come, and those who wait for the next one, are told to come later
 REJECTED_A_COMMIT = 50
 REFUSED_ADDRESSES_A_COMMIT = 200
 
@@ -116,6 +117,7 @@ class Writer:
         self._flush: asyncio.TimerHandle | None = None
         self._committing = 0
         self._closed = False
+        self._overdue = False  # the present commit takes longer than anybody should wait for the next one
         self._crowd = 0  # requests that were answered by the last commit, or waited for the next one then
         self._answered_at = float("-inf")
         self._complete: asyncio.Future[None] | None = None  # while the crowd is waited for
@@ -145,7 +147,7 @@ class Writer:
         """The same for whoever does not wait: `told` is called once, when they are durable or will not be. Raises Busy, at once."""
         if self._closed:
             raise Busy("The server is stopping.", retry_after=5)
-        if not self._store.available and self._running is not None:
+        if self._running is not None and (self._overdue or not self._store.available):
             # One commit at a time finds out whether the store is back; nobody else waits for that.
             raise Busy("The store cannot be reached at the moment.", retry_after=5)
         if self.depth + len(events) > self._max_queue:
@@ -240,7 +242,7 @@ class Writer:
     async def _commit(self, gathering: _Gathering) -> None:
         started = time.perf_counter()
         try:
-            committed = await self._store.commit(gathering.batch)
+            committed = await self._in_time(gathering.batch)
         except Exception as error:
             self._metrics.commit_failures += 1
             if passes(error):
@@ -255,6 +257,22 @@ class Writer:
         self._count(gathering.batch, committed, time.perf_counter() - started)
         gathering.settle(committed)
 
+    async def _in_time(self, batch: Batch) -> Committed:
+        """Commit, and let nobody else wait while that takes too long. What is being committed waits: nobody knows what becomes of it."""
+        overdue = self._loop.call_later(PATIENCE, self._lose_patience)
+        try:
+            return await self._store.commit(batch)
+        finally:
+            overdue.cancel()
+            self._overdue = False
+
+    def _lose_patience(self) -> None:
+        log.error("commit_overdue", events=self._committing, waiting=len(self._next.batch.events))
+        self._overdue = True
+        gathering, self._next = self._next, _Gathering()
+        self._give_back(gathering)
+        gathering.refuse(Busy("The store does not answer at the moment.", retry_after=5))
+
     async def _commit_apart(self, gathering: _Gathering) -> None:
         """One request holds something that the store cannot take: commit each alone, so that its neighbours lose nothing."""
         whole = gathering.batch
@@ -267,7 +285,7 @@ class Writer:
         for _, first, last, first_install, last_install in gathering.pieces:
             batch = Batch(whole.events[first:last], whole.installs[first_install:last_install], whole.target_rules)
             try:
-                committed = await self._store.commit(batch)
+                committed = await self._in_time(batch)
             except Exception as error:
                 log.error("commit_failed", events=len(batch.events), exc_info=error)
                 lost.update(range(first, last))

@@ -30,9 +30,12 @@ TABLES = (
 )  # fmt: skip
 
 
-# Errors that pass: the disk is full, the file is locked, the server is restarting. Nothing is wrong with what was to be stored or read.
+# Errors that pass: the disk is full, the file is locked, the server is restarting, or takes no writes until another is made the first.
+# Nothing is wrong with what was to be stored or read.
 _PASSING = frozenset({
-    "OperationalError", "ConnectionError", "InterfaceError", "OSError", "PostgresConnectionError", "OperatorInterventionError", "TooManyConnectionsError",
+    "OperationalError", "ConnectionError", "InterfaceError", "OSError", "PostgresConnectionError", "OperatorInterventionError",
+    "InsufficientResourcesError", "LockNotAvailableError", "TransactionRollbackError", "ReadOnlySqlTransaction", "ReadOnlySQLTransactionError",
+    "TargetServerAttributeNotMatched",
 })  # fmt: skip
 
 

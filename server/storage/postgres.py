@@ -28,7 +28,11 @@ Rows = list[dict[str, Any]]
 READERS = 6  # connections of one process for everything but commits
 ATTEMPTS = 5  # at a commit that only another process's commit was in the way of
 _TRIED_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
+# Read-only: it was the first of several, and another is now. The next connection may find that one.
+_LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 _READ_SETTINGS = {"application_name": "footfall", "timezone": "UTC", "statement_timeout": "60000", "lock_timeout": "10000"}
+_COMMITTED_LATELY = 2.0  # seconds after a commit in which nobody need try whether one can be made
+CHECK_SECONDS = 5.0  # in which it must be known whether anything can be written
 _SIZE_EVERY = 60.0  # seconds
 
 
@@ -73,6 +77,7 @@ class PostgresStore:
         self._writer = PostgresWriter(url, lambda: self._stopping, self._is_lost)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="footfall-writer")
         self._commit = Commit()
+        self._committed_at = float("-inf")
         self._size = 0
         self._size_at = float("-inf")
 
@@ -97,7 +102,11 @@ class PostgresStore:
         return await self.commit_with(self._commit, batch)
 
     async def commit_with(self, commit: Commit, batch: Batch) -> Committed:
-        committed: Committed = await self._on_writer(lambda: self._commit_now(batch, commit))
+        try:
+            committed: Committed = await self._on_writer(lambda: self._commit_now(batch, commit))
+        except psycopg.errors.ReadOnlySqlTransaction:
+            await self._pool.expire_connections()  # they lead to the same server
+            raise
         self.version += 1
         return committed
 
@@ -110,7 +119,7 @@ class PostgresStore:
                     raise _discreet(error) from None
                 log.info("commit_tried_again", error=type(error).__name__)
                 time.sleep(0.01 * attempt)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            except _LOST as error:
                 self._writer.close()
                 self._is_lost()
                 raise _discreet(error) from None
@@ -118,10 +127,12 @@ class PostgresStore:
                 raise _discreet(error) from None
             else:
                 self._is_back()
+                self._committed_at = time.monotonic()
                 return committed
         raise AssertionError
 
     def _is_lost(self) -> None:
+        self._committed_at = float("-inf")
         if self.available:
             self.available = False
             log.error("store_lost")
@@ -176,18 +187,22 @@ class PostgresStore:
         return int(rows[0]["value"])
 
     async def check_writable(self) -> None:
-        async with self._pool.acquire(timeout=3) as connection:
-            transaction = connection.transaction()
-            await transaction.start()
+        if time.monotonic() - self._committed_at > _COMMITTED_LATELY:
             try:
-                await connection.execute(
-                    "INSERT INTO note (name, value) VALUES ('checked', 0) ON CONFLICT (name) DO UPDATE SET value = 0", timeout=3
-                )
-            finally:
-                await transaction.rollback()
-        self._is_back()
+                await asyncio.wait_for(self._on_writer(self._check_now), CHECK_SECONDS)
+            except TimeoutError:
+                self._is_lost()
+                raise
         if time.monotonic() - self._size_at > _SIZE_EVERY:
             await self._look_at_size()
+
+    def _check_now(self) -> None:
+        try:
+            self._writer.check()
+        except _LOST as error:
+            self._writer.close()
+            raise _discreet(error) from None
+        self._is_back()
 
     def size(self) -> int:
         return self._size

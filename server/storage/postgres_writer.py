@@ -6,8 +6,9 @@ Commits run in a thread beside the event loop, as SQLite's do, and so over psyco
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from server import logs
 log = logs.get(__name__)
 
 CONNECT_SECONDS = 3
+ANSWER_SECONDS = 25.0  # longer than any statement may take: a server that stands still says nothing, not even that time is up
 FATE_SECONDS = 30.0  # for which it asks whether a commit was done whose answer got lost
 _ADDING_WORDS = 7_205_759_403_792_795  # an advisory lock, as that of migrations
 _COPIED = "event"  # has no conflicts: ids are given once
@@ -28,11 +30,29 @@ _OPTIONS = (
 _KEEPALIVE: Any = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 
 
-def connect(url: str) -> psycopg.Connection[Any]:
+class _Impatient(psycopg.Connection[Any]):
+    """Waits for no answer longer than `ANSWER_SECONDS`: the kernel of a machine whose PostgreSQL is stopped still says that all is well."""
+
+    def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
+        return super().wait(_bounded(gen, time.monotonic() + ANSWER_SECONDS), *arguments, **named)
+
+
+def _bounded(gen: Generator[Any, Any, Any], until: float) -> Generator[Any, Any, Any]:
+    """What psycopg waits for, until it has waited long enough: it looks up from its socket ten times a second."""
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > until:
+                raise psycopg.OperationalError("the server did not answer in time")
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        return end.value
+
+
+def connect(url: str, kind: type[psycopg.Connection[Any]] = psycopg.Connection) -> psycopg.Connection[Any]:
     """A connection in autocommit mode, with our settings. Raises psycopg.OperationalError."""
-    return psycopg.connect(
-        url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=_OPTIONS, application_name="footfall", **_KEEPALIVE
-    )
+    return kind.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=_OPTIONS, application_name="footfall", **_KEEPALIVE)
 
 
 class PostgresWriter:
@@ -50,6 +70,7 @@ class PostgresWriter:
         self._types: dict[str, dict[str, str]] = {}
         self._transaction: str | None = None
         self._witness: int | None = None
+        self._checking = f"checked:{secrets.token_hex(6)}"
 
     def begin(self) -> None:
         connection = self._connected()
@@ -73,6 +94,16 @@ class PostgresWriter:
             if not self._was_committed(transaction, witness):
                 raise
             log.warning("commit_found_done", error=type(error).__name__)
+
+    def check(self) -> None:
+        """Raises where nothing can be written now. Writes what it takes back, under a name of its own: no server waits here for another."""
+        self.begin()
+        try:
+            self._open.execute(
+                "INSERT INTO note (name, value) VALUES (%s, 0) ON CONFLICT (name) DO UPDATE SET value = 0", (self._checking,)
+            )
+        finally:
+            self.rollback()
 
     def lock_words(self) -> None:
         self._open.execute("SELECT pg_advisory_xact_lock(%s)", (_ADDING_WORDS,))
@@ -123,7 +154,7 @@ class PostgresWriter:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url)
+            self._connection = connect(self._url, _Impatient)
         return self._connection
 
     def _kinds(self, table: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import secrets
@@ -66,6 +67,7 @@ class Projects:
     """
 
     STALE_AFTER = 2.0  # seconds
+    IN_TIME = 1.0  # seconds that a request waits for that at most; a store that hangs holds up nobody whose project is known
     SOONER_AFTER = 0.2  # seconds; nobody has the store read all the time by asking for what there isn't
 
     def __init__(self, *, max_targets: int, public: tuple[str, ...]) -> None:
@@ -78,6 +80,7 @@ class Projects:
         self.used_keys: set[int] = set()  # since somebody last wrote that down
         self._read_at = float("-inf")
         self._unread = False  # whether the last reading failed
+        self._reading: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
         """Read everything anew."""
@@ -139,11 +142,28 @@ class Projects:
                 raise
         return self._key(headers)
 
+    async def _refresh_in_time(self) -> None:
+        """Read everything anew. Raises TimeoutError where that takes too long; it goes on by itself then, and nobody begins another."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self.refresh())
+            self._reading.add_done_callback(self._has_read)
+        reading = self._reading
+        done, _ = await asyncio.wait({reading}, timeout=self.IN_TIME)
+        if not done:
+            self._unread = True
+            raise TimeoutError
+        reading.result()
+
+    def _has_read(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
+        if not reading.cancelled():
+            reading.exception()  # whoever still waits for it says so
+
     async def _keep_fresh(self) -> None:
-        if time.monotonic() - self._read_at <= self.STALE_AFTER:
+        if time.monotonic() - self._read_at <= self.STALE_AFTER or (self._reading is not None and self._by_slug):
             return
         try:
-            await self.refresh()
+            await self._refresh_in_time()
         except Exception as error:
             if not self._by_slug:
                 raise
@@ -156,7 +176,7 @@ class Projects:
                 # Nobody can say whether there is such a key; a no would have clients throw their events away.
                 raise Busy("The store cannot be reached at the moment.", retry_after=5)
             return False
-        await self.refresh()
+        await self._refresh_in_time()
         return True
 
     def _find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:

@@ -40,8 +40,9 @@ def own() -> Iterator[Postgres]:
 class Load:
     """Clients with an outbox: they send each event until it is acknowledged."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, patience: float = PATIENCE) -> None:
         self.port = port
+        self.patience = patience
         self.acknowledged: set[int] = set()
         self.statuses: Counter[int] = Counter()
         self.without_retry_after = 0
@@ -56,7 +57,7 @@ class Load:
         with closing(writer):
             while not self.ended.is_set():
                 number = next(self._numbers)
-                while (answer := await asyncio.wait_for(self._post(reader, writer, number), PATIENCE)) == 503:
+                while (answer := await asyncio.wait_for(self._post(reader, writer, number), self.patience)) == 503:
                     await asyncio.sleep(0.05)
                     if self.ended.is_set():
                         break
