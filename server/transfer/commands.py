@@ -140,7 +140,8 @@ def export_command(what: str, slug: str, first: int | None, end: int | None, for
 
     WHAT is what is kept: events, installs, activity, hourly, hourly-durations, dimensions, target-days, target-durations, target-totals, errors,
     ledger. Or it is a question, which takes the options after `--output`, and is about the last 30 days where no time is given: overview, series,
-    breakdown, active-users, new-and-returning, cohorts, versions, durations, error-groups, targets, trending, funnel, experiment, ledger-days.
+    breakdown, active-users, new-and-returning, cohorts, versions, durations, medians, error-groups, failures, targets, trending, funnel,
+    experiment, ledger-days, rejected, limited.
 
     Installs and sessions are hashes, times are in UTC. In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe;
     `footfall import` takes it off again.

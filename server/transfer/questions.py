@@ -16,12 +16,15 @@ from server.analytics import breakdown, errors, experiments, funnel, installs, l
 from server.analytics.filters import Audience, Filter, Period, Step
 from server.dialects.reading import timestamp
 from server.dialects.reading.times import iso
-from server.event import DAY, ENVIRONMENTS, HOUR, FieldError, Outcome
+from server.event import DAY, ENVIRONMENTS, HOUR, Environment, FieldError, Outcome
 from server.problems import BadQuery, Invalid
 from server.storage.engine import Store
+from server.storage.trending import WINDOWS
+from server.transfer.columns import hexadecimal
 
 DAYS = 30  # that are answered for where nobody says which
 MOST = 1_000  # rows of an answer that has no end of its own
+MOST_HOURS = 24 * 90  # of a funnel
 
 Row = dict[str, Any]
 E = TypeVar("E", bound=enum.Enum)
@@ -49,6 +52,9 @@ OPTIONS = {
     "of": "What durations are told apart by: `name` or `target`",
     "property": "The name of a property",
     "names": "Of a funnel: names of events in their order, with commas between them",
+    "within": "Of a funnel: in how many hours, 24 if it is left out",
+    "window": "Of what is trending: `7d` or `30d`",
+    "type": "Of what is trending: the type of the targets",
     "goal": "Of an experiment: the name of the event that is success",
     "baseline": "Of an experiment: the variant that the others are compared with",
     "limit": f"How many rows, at most {MOST}",
@@ -74,11 +80,14 @@ class Asked(msgspec.Struct, frozen=True):
         return _choice(name, self.text(name), default)
 
     def limit(self, default: int = MOST) -> int:
-        text = self.text("limit")
+        return self.whole("limit", default, MOST)
+
+    def whole(self, name: str, default: int, most: int) -> int:
+        text = self.text(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST):
-            raise BadQuery(FieldError("limit", f"must be a whole number from 1 to {MOST}"))
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most):
+            raise BadQuery(FieldError(name, f"must be a whole number from 1 to {most}"))
         return int(text)
 
 
@@ -239,17 +248,27 @@ async def _targets(store: Store, asked: Asked) -> list[Row]:
     return _rows(await targets.targets(store, asked.filter, limit=asked.limit()))
 
 
+async def _medians(store: Store, asked: Asked) -> list[Row]:
+    return beside(await timings.medians(store, asked.filter, asked.choice("step", Step.DAY)))
+
+
+async def _failures(store: Store, asked: Asked) -> list[Row]:
+    found = await errors.failures(store, asked.filter, limit=asked.limit(50))
+    return [{**flat(sample), "environment": Environment(sample.environment).word} for sample in found]
+
+
 async def _trending(store: Store, asked: Asked) -> list[Row]:
-    found = await targets.trending(store, asked.filter.project, limit=asked.limit())
+    days = _known("window", asked.text("window") or "7d", {f"{window.days}d": window.days for window in WINDOWS})
+    found = await targets.trending(store, asked.filter.project, type_=asked.text("type"), window_days=days, limit=asked.limit())
     return _rows(found.targets)
 
 
 async def _funnel(store: Store, asked: Asked) -> list[Row]:
     names = [each for each in asked.needed("names").split(",") if each]
     try:
-        return _rows(await funnel.funnel(store, asked.filter, names))
+        return _rows(await funnel.funnel(store, asked.filter, names, within=asked.whole("within", 24, MOST_HOURS) * HOUR))
     except BadQuery as error:
-        raise BadQuery(*(FieldError("names", each.message) for each in error.errors)) from None
+        raise BadQuery(*(FieldError({"steps": "names"}.get(each.path, each.path), each.message) for each in error.errors)) from None
 
 
 async def _experiment(store: Store, asked: Asked) -> list[Row]:
@@ -284,6 +303,15 @@ async def _ledger(store: Store, asked: Asked) -> list[Row]:
     return _rows(await ledger.ledger(store, asked.filter.project, asked.filter.period))
 
 
+async def _rejected(store: Store, asked: Asked) -> list[Row]:
+    return _rows(await ledger.rejected(store, asked.filter.project, limit=asked.limit()))
+
+
+async def _limited(store: Store, asked: Asked) -> list[Row]:
+    found = await ledger.limited_addresses(store, asked.filter.project, asked.filter.period, limit=asked.limit())
+    return [{**flat(each), "address": hexadecimal(each.address)} for each in found]
+
+
 QUESTIONS = {
     question.name: question
     for question in (
@@ -295,11 +323,15 @@ QUESTIONS = {
         Question("cohorts", "Of the installs first seen in a week, how many came back in each week since.", (), _cohorts),
         Question("versions", "Active installs by version over time.", ("step", "limit"), _versions),
         Question("durations", "How long things took: percentiles and histograms.", ("of", "limit"), _durations),
+        Question("medians", "The median duration over time.", ("step",), _medians),
         Question("error-groups", "Types of errors, with the installs that they met.", ("limit",), _error_groups),
+        Question("failures", "The last events that failed.", ("limit",), _failures),
         Question("targets", "Targets and their counts.", ("limit",), _targets),
-        Question("trending", "Targets that rise.", ("limit",), _trending, filtered=False),
-        Question("funnel", "From one event to the next.", ("names",), _funnel),
+        Question("trending", "Targets that rise.", ("window", "type", "limit"), _trending, filtered=False),
+        Question("funnel", "From one event to the next.", ("names", "within"), _funnel),
         Question("experiment", "The variants of a property, compared.", ("property", "goal", "baseline"), _experiment),
         Question("ledger-days", "Where everything that arrived went, by day.", (), _ledger, filtered=False),
+        Question("rejected", "The last that were refused, and why.", ("limit",), _rejected, filtered=False),
+        Question("limited", "The addresses that were limited most, as hashes of a day.", ("limit",), _limited, filtered=False),
     )
 }

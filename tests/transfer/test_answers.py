@@ -21,6 +21,7 @@ from tests.transfer.conftest import NOW
 
 SPAN = {"from": "2026-06-01", "to": "2026-10-27"}
 NEEDED = {"breakdown": {"by": "version"}, "funnel": {"names": "run,build"}, "experiment": {"property": "n"}}
+MAYBE_NOTHING = {"trending", "experiment", "rejected", "limited"}  # which want a job, a property, or refusals that this data has not
 
 
 def parameters(what: str) -> dict[str, str]:
@@ -46,7 +47,7 @@ async def test_every_question_is_answered_in_every_format(
             with Source(file) as source:
                 found[form] = [row.document for row in source.rows()]
     assert len(found["csv"]) == len(found["jsonl"]) == len(found["parquet"])
-    if what not in ("trending", "experiment"):  # which want a job, or a property, that this data has not
+    if what not in MAYBE_NOTHING:
         assert found["jsonl"]
     for row in found["jsonl"]:
         assert not [name for name, value in row.items() if isinstance(value, dict) and name != "reasons"], row
@@ -89,6 +90,10 @@ async def test_a_series_has_all_events_and_keeps_to_its_filter(client: httpx.Asy
         ("targets", {"limit": "many"}, "limit"),
         ("funnel", {}, "names"),
         ("funnel", {"names": "one"}, "names"),
+        ("funnel", {"names": "one,two", "within": "0"}, "within"),
+        ("trending", {"window": "1d"}, "window"),
+        ("trending", {"os": "linux"}, "os"),
+        ("medians", {"step": "hour"}, "step"),
         ("experiment", {}, "property"),
         ("ledger-days", {"os": "linux"}, "os"),
         ("overview", {"format": "xml"}, "format"),
