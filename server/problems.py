@@ -2,14 +2,16 @@
 
 Problem
 ├── Malformed 400          the body is no JSON, or not text
+│   └── BrokenHttp 400     the request itself is not as HTTP wants it
 ├── Invalid 400 | 422      JSON, but fields are wrong; names each field
 │   └── BadQuery 400       parameters of a question are wrong; names each
 ├── Unauthorized 401       a key is wanted, or the one given is not known
 ├── Forbidden 403          the key may not do this
 ├── NotFound 404           no such route, project, pack or target
 ├── MethodNotAllowed 405
-├── TooSlow 408            the body did not arrive in time
+├── TooSlow 408            the request did not arrive in time
 ├── TooLarge 413
+│   └── HeadTooLarge 431   the headers are
 ├── UnknownTarget 422      the project lists its targets, and this is none of them
 ├── TooManyTargets 422     the project's bound on distinct targets is reached
 ├── TooBroad 422           a question that would read too many raw events
@@ -71,6 +73,10 @@ class Malformed(Problem):
     status, title, refusal = 400, "The body cannot be read", Refusal.MALFORMED
 
 
+class BrokenHttp(Malformed):
+    title = "The request cannot be read"
+
+
 class Invalid(Problem):
     """Fields are wrong. The status is 422 unless the dialect's clients expect 400."""
 
@@ -117,11 +123,15 @@ class MethodNotAllowed(Problem):
 
 
 class TooSlow(Problem):
-    status, title, refusal = 408, "The body took too long to arrive", Refusal.TOO_SLOW
+    status, title, refusal = 408, "The request took too long to arrive", Refusal.TOO_SLOW
 
 
 class TooLarge(Problem):
     status, title, refusal = 413, "The body is too large", Refusal.TOO_LARGE
+
+
+class HeadTooLarge(TooLarge):
+    status, title = 431, "The headers are too large"
 
 
 class UnknownTarget(Problem):

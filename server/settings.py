@@ -130,7 +130,9 @@ class Settings:
     max_queue: int = _setting(
         "FOOTFALL_MAX_QUEUE", _positive, "20000", "events that may wait for their commit; past it the answer is 503, at once"
     )
-    body_timeout: int = _setting("FOOTFALL_BODY_TIMEOUT", _positive, "10", "seconds in which a body must have arrived")
+    body_timeout: int = _setting(
+        "FOOTFALL_BODY_TIMEOUT", _positive, "10", "seconds in which a request's headers must have arrived, and then its body"
+    )
     shutdown_timeout: int = _setting("FOOTFALL_SHUTDOWN_TIMEOUT", _positive, "20", "seconds that requests under way get at shutdown")
     client_ip_header: str | None = _setting(
         "FOOTFALL_CLIENT_IP_HEADER", _header, None, "the header in which a trusted proxy names the client, as Fly-Client-IP"

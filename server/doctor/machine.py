@@ -49,10 +49,10 @@ def clock(_: Settings) -> Iterator[Finding]:
 
 
 def limits(_: Settings) -> Iterator[Finding]:
-    """How many files may be open, and how much memory is left."""
-    files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """How many files the server may have open at most, which it takes, and how much memory is left."""
+    _soft, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY and files < FEWEST_FILES:
-        mend = "raise it: `ulimit -n 65536`, or LimitNOFILE=65536 in the systemd unit"
+        mend = "raise it: `ulimit -Hn 65536`, or LimitNOFILE=65536 in the systemd unit"
         yield Finding("warning", f"only {files} files may be open at once, and each connection is one", mend)
     else:
         yield Finding("ok", f"{'any number of' if files == resource.RLIM_INFINITY else files} files may be open at once")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ _PREFLIGHT: tuple[Header, ...] = (
 )
 _RATE_LIMIT = (b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset")
 _CLOSING = (TooLarge, TooSlow)
+_LISTEN_ON = 16 * 1024 * 1024  # bytes of a body that was refused, which are read and thrown away
+_LISTEN_SECONDS = 2.0
 
 
 class ClientGone(Exception):
@@ -149,3 +152,18 @@ async def send_reply(send: Any, reply: Reply) -> None:
     """Send a whole answer over ASGI."""
     await send({"type": "http.response.start", "status": reply.status, "headers": headers_of(reply)})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+async def send_last_reply(send: Any, receive: Any, reply: Reply) -> None:
+    """The same to a client that is still sending, and close only after listening on for a moment: the network stacks of some systems throw
+    away what they have received when they are hung up on while they send, and the client would never read why."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers_of(reply)})
+    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    left = _LISTEN_ON
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LISTEN_SECONDS):
+            message = {"more_body": True}
+            while left > 0 and message.get("more_body"):
+                message = await receive()
+                left -= len(message.get("body", b""))
+    await send({"type": "http.response.body", "body": b""})

@@ -86,6 +86,9 @@ class Ingest:
             return
         except Exception as error:
             reply = self._refusal(passage, error)
+            if isinstance(error, TooLarge) and not passage.body:
+                await http.send_last_reply(send, receive, reply)
+                return
         await http.send_reply(send, reply)
 
     def take_at_once(

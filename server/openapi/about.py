@@ -27,7 +27,7 @@ Footfall takes events from command-line tools and counts them. It keeps no IP ad
 Bodies are JSON in UTF-8. The body is what counts: `Content-Type` may be missing, wrong or carry a charset, `Content-Length` may be missing,
 and a doubled slash in the path or one at its end is served, never redirected. A client that follows no redirects loses nothing.
 
-- A single event has at most {max_body}, a batch at most {max_batch_body} and 1,000 events. A body has {body_timeout} seconds to arrive.
+- A single event has at most {max_body}, a batch at most {max_batch_body} and 1,000 events. Headers (at most 32 KiB) and body have {body_timeout} seconds each.
 - JSON that is ambiguous is refused with 400: the same name twice in one object, NUL characters, integers beyond 64 bits, names of more than
   256 characters, more than 16 levels.
 - An answer that says yes means that the event is on the disk. When the server cannot promise that, it says 503 at once, with `Retry-After`.

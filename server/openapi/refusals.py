@@ -12,6 +12,7 @@ from server.problems import (
     Busy,
     Failed,
     Forbidden,
+    HeadTooLarge,
     Invalid,
     Limited,
     Malformed,
@@ -73,13 +74,14 @@ _PROBLEMS: dict[int, tuple[str, Problem]] = {
     401: ("A key is needed, or the one that was sent is not known.", Unauthorized("This key is not known here, or was revoked.")),
     403: ("The key may not do this.", Forbidden("This key does not have the scope ingest.")),
     404: ("There is no such project.", UnknownProject("There is no such project.")),
-    408: ("The body took too long to arrive.", TooSlow("The body must arrive within 10 seconds.")),
+    408: ("The headers or the body took too long to arrive.", TooSlow("The body must arrive within 10 seconds.")),
     413: ("The body is too large.", TooLarge("At most 10240 bytes are taken here.")),
     422: (
         "A field is missing or wrong, or the project takes no such target.",
         Invalid(FieldError("installation_id", "is missing"), FieldError("duration_ms", "must be at least 0")),
     ),
     429: ("Too many requests or events from one address.", Limited("At most 10 per 1 minute requests for one address.", retry_after=42)),
+    431: ("The headers are too large.", HeadTooLarge("At most 32768 bytes of headers are taken.")),
     500: ("Our own fault.", Failed("This request could not be handled; the log says more.")),
     503: ("The queue is full, or the store cannot write.", Busy("Too many events are waiting to be stored.", retry_after=1)),
 }

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import socket
+from functools import partial
+from typing import cast
 
 import uvicorn
 from rich.console import Console
@@ -21,6 +25,7 @@ from server.storage.migrating import StoreError
 log = logs.get(__name__)
 
 _BACKLOG = 2048
+_FILES = 65_536
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - to be shown as an address that can be opened
 
 
@@ -45,11 +50,12 @@ def serve(settings: Settings, console: Console) -> int:
     """Serve until stopped by a signal; the exit status. StoreError where the store cannot be opened or the port is taken."""
     logs.configure(form=settings.log_format, level=settings.log_level)
     listening = _listen(settings)
+    allow_connections()
     app = create_app(settings, progress=lambda line: console.print(f"[dim]{line}[/dim]"))
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=Protocol,
+        http=cast("type[asyncio.Protocol]", partial(Protocol, patience=float(settings.body_timeout))),
         ws_max_size=100 * 1024,  # bytes of a message: what is posted may not be larger either
         lifespan="on",
         log_config=None,
@@ -83,6 +89,15 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
+
+
+def allow_connections() -> None:
+    """Have as many files open as we may: each connection is one, and many systems begin with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):  # where the system says no after all, there are as many as before
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(settings: Settings) -> socket.socket:

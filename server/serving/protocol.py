@@ -8,64 +8,48 @@ goes uvicorn's own way from the beginning, as if nobody had looked.
 
 from __future__ import annotations
 
-import asyncio
 from functools import lru_cache
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from server.front import Front
 from server.ingest.http import Header, Reply
+from server.serving.connection import Connection
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(Connection):
     """One connection. `Front` is the application, without any middleware around it."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._front = self.app if isinstance(self.app, Front) else None
         self._held = False  # a request of which uvicorn does not know yet
-        self._body = b""
-        self._active_at = 0.0
-        self._look: asyncio.TimerHandle | None = None
+        self._parts: list[bytes] = []  # of its body
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self._look is not None:
-            self._look.cancel()
-
-    def data_received(self, data: bytes) -> None:
-        self._active_at = self.loop.time()
-        super().data_received(data)
-        if self._held:  # the rest of its body is still to come
-            self._held = False
-            if not self.transport.is_closing():
-                self._pass_on()
-
-    def on_message_begin(self) -> None:
-        self.url = b""
-        self.headers = []
-        self.expect_100_continue = False
-
-    def on_headers_complete(self) -> None:
-        self._body = b""
+    def on_head(self) -> None:
         self._held = self._may_be_short()
         if not self._held:
-            self._pass_on()
+            self._begin()
 
     def on_body(self, body: bytes) -> None:
         if self._held:
-            self._body += body
+            self._moved = True
+            self._parts.append(body)
         else:
             super().on_body(body)
 
-    def on_message_complete(self) -> None:
+    def on_whole(self) -> None:
         if self._held:
-            self._held = False
             if self._take_at_once():
+                self._held = False
                 return
             self._pass_on()
-        super().on_message_complete()
+        super().on_whole()
+
+    def on_read(self) -> None:
+        if self._held:  # the rest of its body is still to come
+            self._pass_on()
 
     def _may_be_short(self) -> bool:
         parser, before = self.parser, cast("RequestResponseCycle | None", self.cycle)
@@ -75,58 +59,38 @@ class Protocol(HttpToolsProtocol):
             and self._front is not None
             and not self.expect_100_continue
             and not self.flow.write_paused
-            and not parser.should_upgrade()
             and parser.get_http_version() == "1.1"
         )
 
     def _take_at_once(self) -> bool:
-        before = self.cycle
-        exchange = _Exchange(self, keep_alive=self.parser.should_keep_alive())
+        before, parts = self.cycle, self._parts
+        exchange = _Exchange(self, keep_alive=not self._last)
         self.cycle = cast(RequestResponseCycle, exchange)
         peer = self.client[0] if self.client else ""
         assert self._front is not None
-        if self._front.take_at_once(self.url, peer, self.headers, self._body, exchange.answer):
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._front.take_at_once(self.url, peer, self.headers, body, exchange.answer):
+            parts.clear()
             return True
         self.cycle = before
         return False
 
     def _pass_on(self) -> None:
         """Let uvicorn have the request from its beginning up to here."""
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
-        self.headers += headers
-        super().on_headers_complete()
-        if self._body:
-            super().on_body(self._body)
-
-    def on_answered(self) -> None:
-        """What uvicorn does when an answer is complete, but for its timer: one that is set and cleared for each request costs more than
-        one that looks now and then whether the connection is still in use."""
-        if self.pipeline or self.transport.is_closing():
-            self.on_response_complete()
-            return
-        self.server_state.total_requests += 1
-        self.flow.resume_reading()
-        self._active_at = self.loop.time()
-        if self._look is None:
-            self._look = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
-
-    def _close_if_idle(self) -> None:
-        self._look = None
-        if not self.cycle.response_complete or self.timeout_keep_alive_task is not None:
-            return  # busy; whoever answers sets the next timer
-        left = self._active_at + self.timeout_keep_alive - self.loop.time()
-        if left <= 0:
-            self.timeout_keep_alive_handler()
-        else:
-            self._look = self.loop.call_later(left, self._close_if_idle)
+        self._held = False
+        self._begin()
+        body = b"".join(self._parts)
+        self._parts.clear()
+        if body:
+            super().on_body(body)
 
 
 class _Exchange:
     """One request that was taken directly. To uvicorn it is the connection's cycle: for what is pipelined, for shutdown, and when the client goes."""
 
     __slots__ = ("_protocol", "disconnected", "keep_alive", "response_complete")
+
+    more_body = False  # to come
 
     def __init__(self, protocol: Protocol, *, keep_alive: bool) -> None:
         self._protocol = protocol
@@ -156,7 +120,7 @@ class _Exchange:
         protocol.transport.write(b"".join((head, dated, standing, b"content-length: %d\r\n\r\n" % len(body), body)))
         if closes:
             protocol.transport.close()
-        protocol.on_answered()
+        protocol.on_response_complete()
 
 
 _RATE_LIMIT = b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n"

@@ -320,8 +320,8 @@ def test_a_folder_that_cannot_be_made_is_a_problem(open_path: Path) -> None:
 
 
 async def test_few_open_files_are_a_warning(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 4096))
-    heard(await ask(served), "warning", "256 files", "ulimit -n")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (128, 256))
+    heard(await ask(served), "warning", "256 files", "ulimit -Hn")
 
 
 async def test_little_memory_is_a_warning(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,294 @@
+"""HTTP as uvicorn speaks it, within bounds: what one connection may send, hold and wait for.
+
+Uvicorn by itself takes heads and trailers of any length, keeps connections that never say anything, reads on while thousands of requests
+wait for their turn, leaves a client that closed its sending side without an answer, and drops the body of a request that offers HTTP/2
+(as Java's client does with each first one). What is wrong with the HTTP itself is answered here, with a problem like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from server.problems import CONTENT_TYPE, BrokenHttp, HeadTooLarge, Problem, TooSlow
+
+MOST_HEAD = 32 * 1024  # bytes without any of a body: a head, trailers, a chunk's extension
+MOST_WAITING = 64  # requests of one connection that wait for the answers before theirs
+_PIECE = 16 * 1024  # bytes that are parsed before anybody looks at what they came to
+_LOOK_EVERY = 10.0  # seconds, or less where less patience is asked for
+_OF_UPGRADES = (b"upgrade", b"http2-settings")
+
+
+class Flow(FlowControl):
+    """Does not resume reading, whoever asks, while the connection still has something to parse."""
+
+    full = False
+
+    def resume_reading(self) -> None:
+        if not self.full:
+            super().resume_reading()
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. `patience`: seconds in which a head must have arrived, and in which a body must."""
+
+    flow: Flow
+
+    def __init__(self, *arguments: Any, patience: float, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._patience = patience
+        self._active_at = 0.0
+        self._begun_at: float | None = None  # of the request that is still arriving; of the connection, before its first
+        self._in_head = False
+        self._hosts = 0
+        self._last = False  # no request may follow the one that is arriving
+        self._done = False  # nothing more is read
+        self._moved = False  # since the last piece, a body grew or a request ended
+        self._barren = 0  # bytes since then
+        self._kept = b""  # what was read and is not parsed yet
+        self._unsent = 0  # bytes, at the last look
+        self._look: asyncio.TimerHandle | None = None
+
+    # --- of the transport ---
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = Flow(transport)
+        self._active_at = self._begun_at = self.loop.time()
+        self._look_again()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._kept = b""
+        self._look_no_more()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """The client sends no more. One that only closed this side of the connection still gets the answers to what it sent."""
+        cycle = self._unanswered()
+        if cycle is None or cycle.more_body:
+            return None
+        self._done = True
+        cycle.keep_alive = False
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        self._active_at = self.loop.time()
+        if self._kept:  # read before the transport heard that it should not
+            self._kept += data
+        elif not self._done:
+            self._parse(data)
+
+    def resume_writing(self) -> None:
+        self._unsent = 0
+        super().resume_writing()
+
+    # --- of the parser ---
+
+    def on_message_begin(self) -> None:
+        if self._done:
+            raise BrokenHttp("Nothing may follow a request that says Connection: close.")
+        self._begun_at = self._active_at
+        self._in_head = True
+        self._hosts = 0
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        parser = self.parser
+        if self._hosts != 1 and (self._hosts or parser.get_http_version() != "1.0"):
+            raise BrokenHttp("A request names one Host.")
+        self._last = not parser.should_keep_alive()
+        if parser.should_upgrade() and not self._should_upgrade():
+            if parser.get_method() == b"CONNECT":
+                raise BrokenHttp("This is no proxy.")
+            return  # asked again without the offer, see `_without_upgrade`
+        self.on_head()
+
+    def on_head(self) -> None:
+        """A request's head is complete, and as it should be."""
+        self._begin()
+
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._moved = True
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            return
+        self._begun_at = None
+        self._done = self._last
+        self.on_whole()
+
+    def on_whole(self) -> None:
+        """A request has arrived."""
+        super().on_message_complete()
+
+    def on_read(self) -> None:
+        """All that was read is parsed."""
+
+    def _begin(self) -> None:
+        """Let uvicorn have the request from its beginning."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
+
+    # --- reading ---
+
+    def _parse(self, data: bytes) -> None:
+        """Parse what was read; as much of it as there is room for requests that wait."""
+        for at in range(0, len(data), _PIECE):
+            piece = data[at : at + _PIECE]
+            if not self._parse_piece(piece):
+                return
+            if len(self.pipeline) > MOST_WAITING and at + _PIECE < len(data):
+                self._kept = data[at + _PIECE :]
+                self.flow.pause_reading()
+                self.flow.full = True
+                return
+        self.on_read()
+
+    def _parse_piece(self, piece: bytes) -> bool:
+        """Whether there may be more."""
+        self._moved = False
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._should_upgrade():
+                return self._without_upgrade(piece[upgrade.args[0] :])
+            self.handle_websocket_upgrade()
+            return False
+        except httptools.HttpParserError as error:
+            if not self._done:
+                problem = error.__context__
+                self._refuse(problem if isinstance(problem, Problem) else BrokenHttp("This cannot be read as HTTP/1.1."))
+            return False
+        self._barren = 0 if self._moved else self._barren + len(piece)
+        if self._barren > MOST_HEAD:
+            self._refuse(HeadTooLarge(f"At most {MOST_HEAD} bytes of headers are taken."))
+        return not self._done
+
+    def _parse_kept(self) -> None:
+        data, self._kept = self._kept, b""
+        self.flow.full = False
+        if not self._done and not self.transport.is_closing():
+            self._parse(data)
+            self.flow.resume_reading()
+
+    def _should_upgrade(self) -> bool:
+        return self.parser.get_method() == b"GET" and super()._should_upgrade()
+
+    def _without_upgrade(self, rest: bytes) -> bool:
+        """Nobody has to accept an offer to speak another protocol; but the parser has taken the request's end for the end of its head."""
+        method = self.parser.get_method()
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        wanted = [(name, value) for name, value in self.headers if name not in _OF_UPGRADES]
+        lines = [b"%b: %b\r\n" % (name, _without_offer(value) if name == b"connection" else value) for name, value in wanted]
+        return self._parse_piece(b"".join((method, b" ", self.url, b" HTTP/1.1\r\n", *lines, b"\r\n", rest)))
+
+    def handle_websocket_upgrade(self) -> None:
+        self._look_no_more()
+        super().handle_websocket_upgrade()
+
+    # --- answering ---
+
+    def on_response_complete(self) -> None:
+        """An answer is written: whoever waited behind it comes next. No timer: `_look_around` finds whoever is idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self._active_at = self.loop.time()
+        if self._begun_at is not None:
+            self._begun_at = self._active_at  # it was not read while this was answered
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._kept:
+            self.loop.call_soon(self._parse_kept)
+        self.flow.resume_reading()
+
+    def _unanswered(self) -> RequestResponseCycle | None:
+        """The newest request, if it has no answer yet."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return None if cycle is None or cycle.response_complete else cycle
+
+    def _refuse(self, problem: Problem) -> None:
+        """Say what is wrong and close; but first whoever has sent a whole request before gets its answer, and no other."""
+        self._done = True
+        cycle = self._unanswered()
+        if cycle is not None:
+            if not cycle.more_body:
+                cycle.keep_alive = False
+                return
+            if self.pipeline or cycle.response_started:
+                self.transport.close()
+                return
+        body = problem.to_json()
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", CONTENT_TYPE),
+            (b"cache-control", b"no-store"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+        ]
+        self.transport.write(b"".join((STATUS_LINE[problem.code], *(b"%b: %b\r\n" % header for header in headers), b"\r\n", body)))
+        self.transport.close()
+
+    # --- waiting ---
+
+    def _look_again(self) -> None:
+        self._look = self.loop.call_later(min(_LOOK_EVERY, self._patience / 2), self._look_around)
+
+    def _look_no_more(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+    def _look_around(self) -> None:
+        """Now and then: is anybody there? One timer that is set anew with each request would cost each of them more."""
+        now, transport = self.loop.time(), self.transport
+        answering = self._unanswered() is not None
+        unsent = transport.get_write_buffer_size()
+        if unsent and unsent == self._unsent and (self.flow.write_paused or not answering or transport.is_closing()):
+            transport.abort()  # nothing was added, and nothing read
+            return
+        self._unsent = unsent
+        if not transport.is_closing():
+            if self.flow.read_paused or self._kept:
+                pass  # the client waits for us
+            elif self._begun_at is not None:
+                # Bodies of events have been given up before this by those who read them; this is for all the others.
+                if now - self._begun_at > (self._patience if self._in_head or not answering else 2 * self._patience):
+                    self._give_up()
+            elif not answering and now - self._active_at >= self.timeout_keep_alive:
+                transport.close()
+        self._look_again()
+
+    def _give_up(self) -> None:
+        if self._in_head or self._unanswered() is not None:
+            self._refuse(TooSlow(f"A request must arrive within {self._patience:g} seconds."))
+        else:
+            self.transport.close()  # it never said anything
+
+
+def _without_offer(connection: bytes) -> bytes:
+    """A Connection header without what belongs to the offer."""
+    return b", ".join(token for token in map(bytes.strip, connection.split(b",")) if token.lower() not in _OF_UPGRADES)
