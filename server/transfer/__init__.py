@@ -6,6 +6,7 @@ export     the two together
 sources    files to rows, of which some may be bad, in flat memory
 footfall   rows of a previous export to events and installs
 posthog    PostHog's export to events
+wire       events as clients send them, from any other collector
 downloads  the key-value dump of the downloads seed to counts
 importing  the loop: read, convert, commit
 http       the routes

@@ -211,7 +211,8 @@ def import_command(file: Path, slug: str, form: str) -> None:
     """Read events, installs or counts from a file into a project, while the server runs or not.
 
     Taken are exports of events or installs by `footfall export`, the key-value dump of a downloads collector (`dl:PACK:DATE` and
-    `dl:PACK:total`, as JSON or as lines), and PostHog's export of events; also compressed with gzip.
+    `dl:PACK:total`, as JSON or as lines), PostHog's export of events, and events as `POST /v1/events` takes them, each with its `timestamp`: what any
+    other collector kept can be written so. Also compressed with gzip.
 
     A file may be imported twice, and an import that was interrupted may be started again: each row counts once. Events keep their times; those
     older than the project's retention leave their counts and then go. A dump of downloads that is newer than the last one adds the difference.

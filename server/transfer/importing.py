@@ -18,14 +18,14 @@ from server.ingest.privacy import Privacy
 from server.problems import Problem
 from server.storage.imports import ImportBatch, ImportStore, PackCount, target_rules
 from server.storage.projects import LiveProject
-from server.transfer import downloads, footfall, posthog
+from server.transfer import downloads, footfall, posthog, wire
 from server.transfer.posthog import Skipped
 from server.transfer.sources import Row, Source, SourceError
 
 ROWS_A_COMMIT = 1_000  # some fifty milliseconds of the writer
 NAMED = 10  # bad rows that are named
 MOST_REST = 0.1  # seconds
-FORMS = ("footfall", "downloads", "posthog")
+FORMS = ("footfall", "downloads", "posthog", "wire")
 _LOOKED = 20  # rows that are looked at to tell the format
 
 Made = Event | Install | PackCount
@@ -89,6 +89,7 @@ class Importer:
             "footfall events": lambda document: footfall.event(document, project, privacy, now),
             "footfall installs": lambda document: footfall.install(document, project, privacy, now).install,
             "posthog": lambda document: posthog.event(document, project, privacy, now),
+            "wire": lambda document: wire.event(document, project, privacy, now),
             "downloads": lambda document: downloads.count(document, now),
         }
         return kinds[kind]
@@ -155,7 +156,9 @@ def _kind_of(rows: list[Row], form: str | None) -> str:
     found = kinds[0] if kinds else None
     if form is None:
         if found is None and rows:
-            raise SourceError("this is no export of Footfall's, no dump of downloads and no export of PostHog's; --format says what it is")
+            raise SourceError(
+                "this is no export of Footfall's or PostHog's, no dump of downloads, and no events as clients send them; --format says what it is"
+            )
         return found or "downloads"  # an empty file
     if form == "footfall":
         return found if found is not None and found.startswith("footfall") else "footfall events"
@@ -171,5 +174,7 @@ def _kind(document: Any) -> str | None:
         return "footfall events"
     if {"install", "first_seen", "last_seen"} <= document.keys():
         return "footfall installs"
+    if wire.claims(document):
+        return "wire"
     name = document.get("name", document.get("key"))
     return "downloads" if isinstance(name, str) and name.startswith("dl:") else None

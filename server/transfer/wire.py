@@ -1,0 +1,80 @@
+"""Rows as clients send them, from whatever counted before: to events that are hashed and scrubbed as if they had just come in, but keep their times.
+
+A row is an event of `POST /v1/events`, whose `timestamp` is wanted here, or a row of a SonicJS collector's table of events. So that a database
+need not nest anything, `target_type` and `target_id`, `error_type` and `error_message` may stand beside the rest, `properties` may be JSON in a
+string, and `dialect` names the family of clients that it came from: by that `/stats` and `/analytics/*` know their own.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from server.dialects import DIALECTS, native, sonicjs
+from server.dialects.document import load
+from server.event import Event, FieldError, Request
+from server.event_id import EPOCH, first_id
+from server.ingest.privacy import Privacy
+from server.problems import Invalid
+from server.storage.projects import LiveProject
+from server.transfer.footfall import OLDEST, key
+
+_NAMES = tuple(dialect.NAME for dialect in DIALECTS)
+_NESTED = (("target", "type"), ("target", "id"), ("error", "type"), ("error", "message"))
+
+
+def claims(document: dict[str, Any]) -> bool:
+    """Whether a row is one of these."""
+    return "installation_id" in document and not document.keys().isdisjoint(("name", "event_type"))
+
+
+def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
+    """An event. Known again by its id, else by all that it says. Raises Invalid."""
+    if not isinstance(document, dict):
+        raise Invalid(FieldError("", "expected an object"))
+    row = _nested(document)
+    said = row.pop("dialect", None)
+    if said is not None and said not in _NAMES:
+        raise Invalid(FieldError("dialect", f"must be one of {', '.join(_NAMES)}"))
+    theirs = "event_type" in row and "name" not in row
+    if not theirs and "name" not in row:
+        raise Invalid(FieldError("name", "is missing"))
+    request = Request(route="/v1/events", headers={}, address="", received_at=now, document={"data": row} if theirs else row)
+    (incoming,) = (sonicjs if theirs else native).decode(request).events
+    if incoming.occurred_at is None:
+        raise Invalid(FieldError("timestamp", "is missing: what is imported must say when it was"))
+    if incoming.occurred_at < OLDEST:
+        raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
+    at = min(incoming.occurred_at, now)
+    dialect = said or (sonicjs if theirs else native).NAME
+    incoming = msgspec.structs.replace(incoming, context=msgspec.structs.replace(incoming.context, dialect=dialect))
+    mark = (
+        key("wire", incoming.id.lower()) if incoming.id is not None else key("wire", "", json.dumps(document, sort_keys=True, default=str))
+    )
+    # The id carries the time of the event for that of its arrival, which nobody knows; the low bits keep apart those of one millisecond.
+    id_ = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
+    kept = privacy.event(incoming, id=id_, project=project.id, dialect=dialect, received_at=at, picked=project.picked)
+    return msgspec.structs.replace(kept, mark=mark)
+
+
+def _nested(document: dict[str, Any]) -> dict[str, Any]:
+    """The row as a client would have sent it: what is null is left out, what a database had to keep flat is put where it belongs."""
+    row = {name: value for name, value in document.items() if value is not None}
+    for outer, inner in _NESTED:
+        if (value := row.pop(f"{outer}_{inner}", None)) is not None:
+            row[outer] = {**(row[outer] if isinstance(row.get(outer), dict) else {}), inner: value}
+    if isinstance(row.get("properties"), str):
+        row["properties"] = load(row["properties"].encode("utf-8", "surrogatepass"))
+    if isinstance(row.get("duration_ms"), str):
+        row["duration_ms"] = _number(row["duration_ms"])
+    return row
+
+
+def _number(text: str) -> float:
+    """Of a CSV, in which everything is text."""
+    try:
+        return float(text)
+    except ValueError:
+        raise Invalid(FieldError("duration_ms", "must be a number")) from None
