@@ -97,7 +97,8 @@ class Incoming(msgspec.Struct, gc=False, kw_only=True):
     """One event as its dialect understood it. Holds raw identifiers: it never leaves `ingest`.
 
     `occurred_at` is what the client said, believed or not; `None` where it said nothing.
-    `debounce` is who is looking, for events that count once in 30 minutes.
+    `debounce` is who is looking, for events that count once in 30 minutes. `document` is `properties` as compact JSON, where the dialect has it
+    at hand; events that say the same may share both, so neither is ever changed.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Incoming(msgspec.Struct, gc=False, kw_only=True):
     error_message: str | None = None
     context: Context = Context()
     properties: dict[str, Any] = {}
+    document: str | None = None
     debounce: str | None = None
 
 

@@ -24,7 +24,7 @@ from server.storage.statements import duration_bucket
 T = TypeVar("T")
 
 RAW_SECONDS = 10.0  # that one query may read raw events; on one core that is some four million of them
-# How far an event's own time may lie from that of its arrival: see `ingest.privacy.conversion.believed`.
+# How far an event's own time may lie from that of its arrival: see `ingest.privacy.conversion`.
 _LATE, _EARLY = 30 * DAY, 5 * MINUTE
 
 _CONTEXT = tuple(dimension.name for dimension in DIMENSIONS)

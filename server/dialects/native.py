@@ -6,7 +6,7 @@ Strict about the types and bounds of what it knows, so that a client's author he
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -14,11 +14,16 @@ from server.dialects.reading import (
     ID_FIELDS,
     MAX_ERROR_MESSAGE,
     MAX_ERROR_TYPE,
+    MAX_EVENTS,
+    REMEMBERED,
+    REMEMBERED_LENGTH,
     Id,
     Label,
     Name,
+    NotPlain,
     Number,
     Path,
+    Prepared,
     Properties,
     Timestamp,
     arch_name,
@@ -28,9 +33,11 @@ from server.dialects.reading import (
     environment,
     event_id,
     gather,
+    header_id,
     keep,
     leftovers,
     os_name,
+    properties_in,
     raise_refusal,
     tally,
     text,
@@ -84,10 +91,36 @@ class EventBatch(msgspec.Struct):
     events: list[Event]
 
 
+_one, _batch, _array = Prepared(Event), Prepared(EventBatch), Prepared(list[Event])
+
+
+def _prepared(body: bytes, request: Request) -> Decoded | None:
+    """One plain event, or many."""
+    if body.startswith(b'{"data"'):
+        return None
+    many = body.startswith((b'{"events"', b"["))
+    if not many:
+        said = _one.read(body)
+        items = None if said is None else [said]
+    elif body.startswith(b"["):
+        items = _array.read(body)
+    else:
+        said = _batch.read(body)
+        items = None if said is None else said.events
+    if items is None or len(items) > MAX_EVENTS:
+        return None
+    try:
+        events = [_plain_event(said, request, place if many else None) for place, said in enumerate(items)]
+    except (NotPlain, Invalid):  # what is wrong is to be named
+        return None
+    return Decoded(events=events, batch=many)
+
+
 PATHS = (
     Path(
         template="/v1/events",
         batch=True,
+        prepared=_prepared,
         summary="Send one event, or a batch of up to 1,000",
         accepts=(Event, EventInData, EventBatch, list[Event]),
         answers={
@@ -101,7 +134,6 @@ PATHS = (
 
 _OUTCOMES = {None: Outcome.NONE, "success": Outcome.SUCCESS, "failure": Outcome.FAILURE}
 _FIELDS = frozenset({*Event.__struct_fields__, *ID_FIELDS})
-_NO_ERROR = Error()
 _STORED = Answer(202, b'{"accepted":1,"duplicates":0,"rejected":[]}')
 _KNOWN = Answer(202, b'{"accepted":0,"duplicates":1,"rejected":[]}')
 _encode = msgspec.json.Encoder().encode
@@ -145,30 +177,57 @@ def _decode_batch(items: list[Any], request: Request) -> Decoded:
 def _event(document: Any, request: Request, position: int | None = None, *, path: str = "") -> Incoming:
     said = convert(document, Event, path=path)
     prefix = f"{path}." if path else ""
-    error = said.error or _NO_ERROR
     properties = said.properties or {}
     if not document.keys() <= _FIELDS:
         keep(properties, leftovers(document, _FIELDS))
         bounded(properties, path=f"{prefix}properties")
+    where, reason = environment(properties, said=said.environment, ci=said.ci)
+    context = _known_context(where, reason, said.os, said.arch, said.runtime, said.version, said.package_manager)
+    return _incoming(said, Alike(context, properties, None), event_id(document, request, position), prefix)
+
+
+def _plain_event(said: Any, request: Request, position: int | None) -> Incoming:
+    """The same for an event in its plain form. Raises NotPlain where its properties are not."""
+    raw = bytes(said.properties)
+    read = _alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__
+    alike = read(raw, said.environment, said.ci, said.os, said.arch, said.runtime, said.version, said.package_manager)
+    return _incoming(said, alike, said.id or header_id(request, position))
+
+
+class Alike(NamedTuple):
+    """What many events say alike. `document` is `properties` as JSON, where they are in their plain form."""
+
+    context: Context
+    properties: dict[str, Any]
+    document: str | None
+
+
+def _incoming(said: Event, alike: Alike, raw_id: str | None, prefix: str = "") -> Incoming:
+    context, properties, document = alike
+    target, error, sent_at = said.target, said.error, said.timestamp
     return Incoming(
         name=said.name,
         install=said.installation_id,
-        occurred_at=timestamp(said.timestamp, f"{prefix}timestamp"),
-        id=event_id(document, request, position),
+        occurred_at=None if sent_at is None else timestamp(sent_at, f"{prefix}timestamp"),
+        id=raw_id,
         session=said.session_id,
-        target=None if said.target is None else (said.target.type, said.target.id),
+        target=None if target is None else (target.type, target.id),
         outcome=_OUTCOMES[said.outcome],
-        duration_us=duration(said.duration_ms, f"{prefix}duration_ms"),
-        error_type=text(error.type, MAX_ERROR_TYPE),
-        error_message=text(error.message, MAX_ERROR_MESSAGE),
-        context=_context(said, properties),
+        duration_us=None if said.duration_ms is None else duration(said.duration_ms, f"{prefix}duration_ms"),
+        error_type=None if error is None else text(error.type, MAX_ERROR_TYPE),
+        error_message=None if error is None else text(error.message, MAX_ERROR_MESSAGE),
+        context=context,
         properties=properties,
+        document=document,
     )
 
 
-def _context(said: Event, properties: dict[str, Any]) -> Context:
-    where, reason = environment(properties, said=said.environment, ci=said.ci)
-    return _known_context(where, reason, said.os, said.arch, said.runtime, said.version, said.package_manager)
+@lru_cache(maxsize=REMEMBERED)
+def _alike(raw: bytes, said: str | None, ci: bool | None, *fields: str | None) -> Alike:
+    """What an event says beside who, when and how it went, from its properties as they are written."""
+    properties = properties_in(raw)
+    context = _known_context(*environment(properties, said=said, ci=ci), *fields)
+    return Alike(context, properties, _encode(properties).decode() if properties else "")
 
 
 @lru_cache(maxsize=512)

@@ -7,15 +7,19 @@ with the record as it was made.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from server.dialects.reading import (
     ID_FIELDS,
     MAX_ERROR_TYPE,
+    REMEMBERED,
+    REMEMBERED_LENGTH,
     Name,
+    NotPlain,
     Path,
+    Prepared,
     Properties,
     Timestamp,
     arch_name,
@@ -23,11 +27,13 @@ from server.dialects.reading import (
     convert,
     environment,
     event_id,
+    header_id,
     iso,
     keep,
     leftovers,
     node_runtime,
     os_name,
+    properties_in,
     raise_refusal,
     text,
     timestamp,
@@ -35,6 +41,7 @@ from server.dialects.reading import (
 )
 from server.event import Answer, Context, Decoded, Environment, Incoming, InstallReport, Outcome, Outcomes, Request
 from server.event_id import to_uuid
+from server.problems import Invalid
 
 NAME = "sonicjs"
 STATUS = 400  # of a wrong field
@@ -72,7 +79,7 @@ class Record(msgspec.Struct, gc=False):
     id: str
     installation_id: str
     event_type: str
-    properties: dict[str, Any]
+    properties: dict[str, Any] | msgspec.Raw
     timestamp: Any
 
 
@@ -81,14 +88,34 @@ class EventAnswer(msgspec.Struct):
     success: bool = True
 
 
+_plain = Prepared(EventBody)
+
+
+def _prepared(body: bytes, request: Request) -> Decoded | None:
+    """One plain event."""
+    if not body.startswith(b'{"data"') or (found := _plain.read(body)) is None:
+        return None
+    said = found.data
+    raw = bytes(said.properties)
+    try:
+        alike = (_alike_in if len(raw) <= REMEMBERED_LENGTH else _alike_in.__wrapped__)(raw)
+        return _decoded(said, alike, header_id(request), said.properties if raw else {}, request)
+    except (NotPlain, Invalid):  # what is wrong is to be named
+        return None
+
+
 _EVENT_ANSWERS = {201: "Stored, or known already. `data` is the event as it was sent, with its id.", 400: "A field is missing or wrong."}
 _INSTALL_ANSWERS = {200: "The install was known, and is up to date.", 201: "The install is new.", 400: "A field is missing or wrong."}
 
 PATHS = (
-    Path(template="/v1/events", summary="Record one event (SonicJS)", accepts=(EventBody,), answers=_EVENT_ANSWERS),
-    Path(template="/api/v1/events", summary="Record one event (SonicJS)", accepts=(EventBody,), answers=_EVENT_ANSWERS),
-    Path(template="/v1/installs", summary="Create or update an install", accepts=(InstallBody,), answers=_INSTALL_ANSWERS),
-    Path(template="/api/v1/installs", summary="Create or update an install", accepts=(InstallBody,), answers=_INSTALL_ANSWERS),
+    *(
+        Path(template=template, prepared=_prepared, summary="Record one event (SonicJS)", accepts=(EventBody,), answers=_EVENT_ANSWERS)
+        for template in ("/v1/events", "/api/v1/events")
+    ),
+    *(
+        Path(template=template, summary="Create or update an install", accepts=(InstallBody,), answers=_INSTALL_ANSWERS)
+        for template in ("/v1/installs", "/api/v1/installs")
+    ),
 )
 
 _OUTCOMES = {"installation_completed": Outcome.SUCCESS, "installation_failed": Outcome.FAILURE}
@@ -115,22 +142,26 @@ def decode(request: Request) -> Decoded:
         return _decode_install(request)
     said = convert(request.document, EventBody, status=STATUS).data
     data = request.document["data"]
-    properties = _properties(said, data)
+    alike = _alike(_properties(said, data), None)
+    return _decoded(said, alike, event_id(data, request), data.get("properties") or {}, request)
+
+
+def _decoded(said: Event, alike: Alike, raw_id: str | None, sent: dict[str, Any] | msgspec.Raw, request: Request) -> Decoded:
     occurred_at = timestamp(said.timestamp, "data.timestamp", status=STATUS)
     event = Incoming(
         name=said.event_type,
         install=said.installation_id,
         occurred_at=occurred_at,
-        id=event_id(data, request),
+        id=raw_id,
         outcome=_OUTCOMES.get(said.event_type, Outcome.NONE),
-        duration_us=whole_duration(properties.get("durationMs", properties.get("duration"))),
-        error_type=text(properties.get("errorType"), MAX_ERROR_TYPE),
-        context=_context(properties),
-        properties=properties,
+        duration_us=alike.duration_us,
+        error_type=alike.error_type,
+        context=alike.context,
+        properties=alike.properties,
+        document=alike.document,
     )
     sent_at = iso(request.received_at) if said.timestamp is None else said.timestamp
-    record = Record("", said.installation_id, said.event_type, data.get("properties") or {}, sent_at)
-    return Decoded(events=[event], echo=record)
+    return Decoded(events=[event], echo=Record("", said.installation_id, said.event_type, sent, sent_at))
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
@@ -164,6 +195,29 @@ def _properties(said: Event, data: dict[str, Any]) -> dict[str, Any]:
         keep(properties, leftovers(data, _FIELDS))
         bounded(properties, status=STATUS, path="data.properties")
     return properties
+
+
+class Alike(NamedTuple):
+    """What many events say alike, all of it in their properties. `document` is these as JSON, where they are in their plain form."""
+
+    context: Context
+    properties: dict[str, Any]
+    document: str | None
+    duration_us: int | None
+    error_type: str | None
+
+
+def _alike(properties: dict[str, Any], document: str | None) -> Alike:
+    duration_us = whole_duration(properties.get("durationMs", properties.get("duration")))
+    return Alike(_context(properties), properties, document, duration_us, text(properties.get("errorType"), MAX_ERROR_TYPE))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _alike_in(raw: bytes) -> Alike:
+    """The same from properties as they are written. Raises NotPlain."""
+    properties = properties_in(raw)
+    properties.pop("installation_id", None)
+    return _alike(properties, _encode(properties).decode() if properties else "")
 
 
 def _context(properties: dict[str, Any]) -> Context:

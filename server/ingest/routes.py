@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from server.dialects import DIALECTS, Dialect
 from server.dialects.reading import Path
+from server.event import Decoded, Request
+
+Prepared = tuple[Dialect, Callable[[bytes, Request], Decoded | None]]
 
 
 class Route(NamedTuple):
-    """One path. Where several dialects share it, each is asked in turn whether the body is its own."""
+    """One path. Where several dialects share it, each is asked in turn whether the body is its own. Before that, those that can read a plain
+    body of theirs at once may try."""
 
     path: Path
     dialects: tuple[Dialect, ...]
+    prepared: tuple[Prepared, ...]
 
 
 class Match(NamedTuple):
@@ -27,10 +33,9 @@ class Routes:
         found: dict[str, Route] = {}
         for dialect in dialects:
             for path in dialect.PATHS:
-                known = found.get(path.template)
-                found[path.template] = (
-                    Route(path, (dialect,)) if known is None else Route(_wider(known.path, path), (*known.dialects, dialect))
-                )
+                known = found.get(path.template) or Route(path, (), ())
+                prepared: tuple[Prepared, ...] = () if path.prepared is None else ((dialect, path.prepared),)
+                found[path.template] = Route(_wider(known.path, path), (*known.dialects, dialect), (*known.prepared, *prepared))
         self.all = tuple(found.values())
         self._whole = {template: Match(route, ()) for template, route in found.items() if "{" not in template}
         self._prefixes = {template.partition("{")[0]: route for template, route in found.items() if "{" in template}

@@ -107,9 +107,9 @@ class Ingest:
             if caller is None:
                 return False
             passage.standing = self._gate.count_at_once(caller.requests)
-            if path.body:
-                passage.document = load(body)
-            decoded = self._decode(passage, caller)
+            request = _request(passage, caller)
+            self._read(passage, request)
+            decoded = self._decode(passage, request)
             self._note_standing(passage, self._gate.count_at_once(caller.events, len(decoded.events) or 1))
             kept = self._prepare(passage, caller)
             if kept is None:
@@ -135,32 +135,40 @@ class Ingest:
         client = scope.get("client")
         passage.caller = caller = await self._gate.caller(client[0] if client else "", passage.headers, slug)
         passage.standing = await self._gate.count(caller.requests)
-        await self._read(receive, passage)
-        decoded = self._decode(passage, caller)
+        request = _request(passage, caller)
+        await self._receive(receive, passage, request)
+        decoded = self._decode(passage, request)
         self._note_standing(passage, await self._gate.count(caller.events, len(decoded.events) or 1))
         kept = self._prepare(passage, caller)
         return self._reply(passage, None if kept is None else await self._writer.submit(caller.project, *kept))
 
-    async def _read(self, receive: Any, passage: _Passage) -> None:
+    async def _receive(self, receive: Any, passage: _Passage, request: Request) -> None:
         path = passage.match.route.path
         if path.body:
             limit = self._max_batch_body if path.batch else self._max_body
             passage.body = await self._bodies.read(receive, passage.headers, limit)
+        if len(passage.body) < _LARGE:
+            self._read(passage, request)
+        else:
             # The largest bodies, made to be slow, take a tenth of a second: nobody else has to wait for that.
-            passage.document = load(passage.body) if len(passage.body) < _LARGE else await asyncio.to_thread(load, passage.body)
+            await asyncio.to_thread(self._read, passage, request)
 
-    def _decode(self, passage: _Passage, caller: Caller) -> Decoded:
-        route, params = passage.match
-        request = Request(
-            route=route.path.template,
-            headers=passage.headers,
-            address=caller.address,
-            received_at=passage.received_at,
-            document=passage.document,
-            params=params,
-        )
-        passage.dialect = dialect = _claiming(route, request)
-        passage.decoded = decoded = dialect.decode(request)
+    def _read(self, passage: _Passage, request: Request) -> None:
+        """What a body says: at once where it is in some dialect's plain form, else as a document."""
+        route, body = passage.match.route, passage.body
+        for dialect, prepared in route.prepared:
+            passage.decoded = prepared(body, request)
+            if passage.decoded is not None:
+                passage.dialect = dialect
+                return
+        if route.path.body:
+            request.document = passage.document = load(body)
+
+    def _decode(self, passage: _Passage, request: Request) -> Decoded:
+        decoded = passage.decoded
+        if decoded is None:
+            passage.dialect = dialect = _claiming(passage.match.route, request)
+            passage.decoded = decoded = dialect.decode(request)
         if not decoded.batch and len(passage.body) > self._max_body:
             raise TooLarge(f"At most {self._max_body} bytes are taken for a single event.")
         return decoded
@@ -184,10 +192,9 @@ class Ingest:
         if not decoded.events and not decoded.installs:
             return None
         dialect, privacy = passage.dialect.NAME, self._privacy
-        events = [
-            privacy.event(incoming, id=event_id, project=project.id, dialect=dialect, received_at=received_at, picked=project.picked)
-            for incoming, event_id in zip(decoded.events, passage.ids, strict=True)
-        ]
+        events = privacy.events(
+            decoded.events, ids=passage.ids, project=project.id, dialect=dialect, received_at=received_at, picked=project.picked
+        )
         return events, [privacy.install_report(report, project=project.id, received_at=received_at) for report in decoded.installs]
 
     def _reply(self, passage: _Passage, stored: Stored | None = None) -> Reply:
@@ -250,6 +257,13 @@ class Ingest:
         reason = "" if entry is LedgerEntry.LIMITED else problem.refusal.value
         address = self._privacy.address(limited_as(caller.address), passage.received_at // DAY) if caller and not reason else None
         self._writer.tally(caller.project if caller else None, entry, reason, events, passage.received_at, address)
+
+
+def _request(passage: _Passage, caller: Caller) -> Request:
+    route, params = passage.match
+    return Request(
+        route=route.path.template, headers=passage.headers, address=caller.address, received_at=passage.received_at, params=params
+    )
 
 
 def _claiming(route: Route, request: Request) -> Dialect:

@@ -4,15 +4,17 @@ fields    typed conversion with errors that name the field; text; what is left o
 times     timestamps and durations
 context   the words that clients use for the place they run in
 batches   many events in one body, and what became of each
+prepared  bodies in their plain form, read in one pass
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from server.dialects.reading.batches import ID_FIELDS, Tally, event_id, gather, raise_refusal, tally
+from server.dialects.reading.batches import ID_FIELDS, MAX_EVENTS, Tally, event_id, gather, header_id, raise_refusal, tally
 from server.dialects.reading.context import arch_name, environment, node_runtime, os_name
 from server.dialects.reading.fields import (
     MAX_ERROR_MESSAGE,
@@ -29,17 +31,24 @@ from server.dialects.reading.fields import (
     leftovers,
     text,
 )
+from server.dialects.reading.prepared import REMEMBERED, REMEMBERED_LENGTH, NotPlain, Prepared, properties_in
 from server.dialects.reading.times import duration, iso, timestamp, whole_duration
+from server.event import Decoded, Request
 
 __all__ = [
     "ID_FIELDS",
     "MAX_ERROR_MESSAGE",
     "MAX_ERROR_TYPE",
+    "MAX_EVENTS",
+    "REMEMBERED",
+    "REMEMBERED_LENGTH",
     "Id",
     "Label",
     "Name",
+    "NotPlain",
     "Number",
     "Path",
+    "Prepared",
     "Properties",
     "Tally",
     "Timestamp",
@@ -50,11 +59,13 @@ __all__ = [
     "environment",
     "event_id",
     "gather",
+    "header_id",
     "iso",
     "keep",
     "leftovers",
     "node_runtime",
     "os_name",
+    "properties_in",
     "raise_refusal",
     "tally",
     "text",
@@ -69,6 +80,8 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     `template` may hold one parameter in braces as its last segment (`/dl/{pack}`), given to the dialect unchecked in `Request.params`.
     `batch`: the route may carry many events, so the larger body limit holds.
     `body`: whether a JSON body is read; where false, whatever is sent is ignored.
+    `prepared` reads what most clients send here at once: the events of a body (and its request, without a document), or None where the body
+    is not in its plain form; then it becomes a document, and the dialects that share the path are asked whose it is.
     `accepts` are the types of body that are taken, any one of them, and `answers` the statuses: for the OpenAPI document.
     """
 
@@ -76,6 +89,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "POST"
     batch: bool = False
     body: bool = True
+    prepared: Callable[[bytes, Request], Decoded | None] | None = None
     summary: str = ""
     accepts: tuple[Any, ...] = ()
     answers: dict[int, str] = {}

@@ -59,6 +59,11 @@ def event_id(document: Mapping[str, Any], request: Request, position: int | None
             value = document.get(name)
             if type(value) is str and 0 < len(value) <= MAX_ID:
                 return value
+    return header_id(request, position)
+
+
+def header_id(request: Request, position: int | None = None) -> str | None:
+    """The id that the header `Idempotency-Key` gives to an event."""
     if b"idempotency-key" not in request.headers or not (key := request.header(b"idempotency-key")):
         return None
     return key if position is None else f"{key}:{position}"
@@ -68,6 +73,8 @@ def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Ta
     """What became of each event of a batch. `target` is what the dialect calls the field that the store may refuse."""
     accepted = duplicates = 0
     rejected = list(decoded.rejected)
+    if outcomes.receipts.count(Receipt.STORED) == len(outcomes.receipts):
+        return Tally(len(outcomes.receipts), 0, rejected)
     for position, receipt in zip(decoded.positions or range(len(decoded.events)), outcomes.receipts, strict=True):
         if receipt is Receipt.STORED:
             accepted += 1

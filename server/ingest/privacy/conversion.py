@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -66,35 +68,48 @@ class Privacy:
 
         `id` is from `EventIds`, `received_at` is epoch milliseconds, `picked` names the properties that the project counts by.
         """
+        return self.events([incoming], ids=[id], project=project, dialect=dialect, received_at=received_at, picked=picked)[0]
+
+    def events(
+        self, incoming: Sequence[Incoming], *, ids: Sequence[int], project: int, dialect: str, received_at: int, picked: tuple[str, ...]
+    ) -> list[Event]:
+        """The same for all events of a request, whose `ids` run beside them."""
         hashes = self._hashes(project)
-        target = incoming.target
-        viewer = None
-        if incoming.debounce is not None:
-            viewer = hashes.viewer(*(target or ("", incoming.name)), incoming.debounce)
-        mark = None if incoming.id is None else hashes.mark(dialect, incoming.id)
-        install = None if incoming.install is None else hashes.install(incoming.install)
-        session = None if incoming.session is None else hashes.session(incoming.session)
-        occurred_at, skewed = believed(incoming.occurred_at, received_at)
-        incoming, properties = without_traces(incoming)
-        return Event(
-            id=id,
-            project=project,
-            name=incoming.name,
-            occurred_at=occurred_at,
-            context=incoming.context,
-            install=install,
-            session=session,
-            target=incoming.target,
-            outcome=incoming.outcome,
-            duration_us=incoming.duration_us,
-            error_type=incoming.error_type,
-            error_message=incoming.error_message,
-            skewed=skewed,
-            properties=properties,
-            picked=_picked(incoming.properties, picked) if picked else (),
-            mark=mark,
-            viewer=viewer,
-        )
+        earliest, latest = received_at - BEHIND, received_at + AHEAD
+        events = []
+        for said, event_id in zip(incoming, ids, strict=True):
+            raw_install, raw_session, raw_id, at = said.install, said.session, said.id, said.occurred_at
+            install = None
+            if raw_install is not None and (install := hashes.remembered(raw_install)) is None:
+                install = hashes.install(raw_install)
+                hashes.remember(raw_install, install)
+            mark = None if raw_id is None else hashes.mark(dialect, raw_id)
+            session = None if raw_session is None else hashes.session(raw_session)
+            viewer = None if said.debounce is None else hashes.viewer(*(said.target or ("", said.name)), said.debounce)
+            skewed = at is not None and not earliest <= at <= latest  # a clock that is wrong
+            kept, properties = without_traces(said)
+            events.append(
+                Event(
+                    id=event_id,
+                    project=project,
+                    name=kept.name,
+                    occurred_at=received_at if at is None or skewed else at,
+                    context=kept.context,
+                    install=install,
+                    session=session,
+                    target=kept.target,
+                    outcome=kept.outcome,
+                    duration_us=kept.duration_us,
+                    error_type=kept.error_type,
+                    error_message=kept.error_message,
+                    skewed=skewed,
+                    properties=properties,
+                    picked=_picked(kept.properties, picked) if picked else (),
+                    mark=mark,
+                    viewer=viewer,
+                )
+            )
+        return events
 
     def install_report(self, report: InstallReport, *, project: int, received_at: int) -> Install:
         """What is kept of an installation's report. Installs may be years old; a time that cannot be is taken for the time of arrival."""
@@ -115,44 +130,43 @@ class Privacy:
         return hashes
 
 
-def believed(occurred_at: int | None, received_at: int) -> tuple[int, bool]:
-    """When it happened, and whether the client's clock is wrong. Epoch milliseconds."""
-    if occurred_at is None:
-        return received_at, False
-    if received_at - BEHIND <= occurred_at <= received_at + AHEAD:
-        return occurred_at, False
-    return received_at, True
-
-
 def without_traces(incoming: Incoming) -> tuple[Incoming, str | None]:
     """The event with its text scrubbed, and its properties as compact JSON. Its identifiers are still in it, to be dropped.
 
     Most events hold nothing to scrub: one look at all their text together finds out.
     """
-    properties = incoming.properties
-    try:
-        document = _encode(properties).decode() if properties else ""
-    except _CANNOT_ENCODE:
+    document = incoming.document
+    if document is None:
+        try:
+            document = _encode(incoming.properties).decode() if incoming.properties else ""
+        except _CANNOT_ENCODE:
+            return scrubbed(incoming)
+    said = (document, incoming.name, incoming.context, incoming.target, incoming.error_type, incoming.error_message)
+    lowered = _CLEAN.get(said)
+    if lowered is None:
+        text = _all_text(incoming, document)
+        lowered = text.lower()
+        if _suspicious(incoming, document, text, lowered) or _names_itself(incoming, lowered):
+            return scrubbed(incoming)
+        if len(text) <= CLEAN_LENGTH:
+            if len(_CLEAN) >= CLEAN_REMEMBERED:
+                _CLEAN.clear()
+            _CLEAN[said] = lowered
+    elif _names_itself(incoming, lowered):
         return scrubbed(incoming)
-    if len(incoming.error_message or "") > MESSAGE_KEPT or len(incoming.error_type or "") > TYPE_KEPT:
-        return scrubbed(incoming)
-    text = _all_text(incoming, document)
-    lowered = _CLEAN.get(text)
-    if lowered is not None:
-        return scrubbed(incoming) if _names_itself(incoming, lowered) else (incoming, document or None)
-    lowered = text.lower()
-    if not text.isprintable() or SUSPICIOUS.search(lowered) or _names_itself(incoming, lowered) or has_telling_key(properties, document):
-        return scrubbed(incoming)
-    if len(text) <= CLEAN_LENGTH:
-        if len(_CLEAN) >= CLEAN_REMEMBERED:
-            _CLEAN.clear()
-        _CLEAN[text] = lowered
     return incoming, document or None
 
 
-# Texts in which nothing was found, and the same in lower case: a tool's installs say the same few things again and again. None of them holds
-# an identifier of the client that sent it.
-_CLEAN: dict[str, str] = {}
+# What events said in which nothing was found, and all of it in lower case: a tool's installs say the same few things again and again. None
+# of it holds an identifier of the client that sent it.
+_CLEAN: dict[tuple[object, ...], str] = {}
+
+
+def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> bool:
+    """Whether an event's text may hold anything to scrub, its client's identifiers apart."""
+    if len(incoming.error_message or "") > MESSAGE_KEPT or len(incoming.error_type or "") > TYPE_KEPT:
+        return True
+    return not text.isprintable() or SUSPICIOUS.search(lowered) is not None or has_telling_key(incoming.properties, document)
 
 
 def _all_text(incoming: Incoming, document: str) -> str:
@@ -169,13 +183,14 @@ def _all_text(incoming: Incoming, document: str) -> str:
 def _names_itself(incoming: Incoming, lowered: str) -> bool:
     """Whether one of the client's own identifiers occurs in the (lower-cased) text."""
     for raw in (incoming.install, incoming.session, incoming.id, incoming.debounce):
-        if raw is not None and len(raw) >= SHORTEST_ID and (raw.lower() in lowered or _escaped_in_json(raw)):
+        if raw is not None and len(raw) >= SHORTEST_ID and (raw.lower() in lowered or not _as_it_is(raw)):
             return True
     return False
 
 
-def _escaped_in_json(raw: str) -> bool:
-    return '"' in raw or "\\" in raw or not raw.isprintable()
+# Whether an identifier stands in JSON and in lower-cased text as it is itself. Others may be there in another form, of which only the scrubber
+# knows.
+_as_it_is = re.compile(r"[ !#-\[\]-~]*").fullmatch
 
 
 def _identifiers(incoming: Incoming) -> list[str]:

@@ -7,10 +7,12 @@ a key of its own, derived from the secret, so that nobody can tell from two proj
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable
 
 _BLOCK = 64  # bytes, of SHA-256
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
+_REMEMBERED = 32_768  # installs of a project; some 6 MiB
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
@@ -49,9 +51,11 @@ def utf8(text: str) -> bytes:
 class ProjectHashes:
     """The hashes of one project. The prefixes keep the kinds apart: the same text as an install and as a session gives two numbers."""
 
-    __slots__ = ("_install", "_mark", "_session", "_viewer")
+    __slots__ = ("_install", "_mark", "_remembered", "_salt", "_session", "_viewer")
 
     def __init__(self, key: bytes) -> None:
+        self._salt = secrets.token_hex(16)
+        self._remembered: dict[int, int] = {}
         self._install = keyed(key, b"install\0")
         self._session = keyed(key, b"session\0")
         self._mark = keyed(key, b"mark\0")
@@ -59,6 +63,17 @@ class ProjectHashes:
 
     def install(self, raw: str) -> int:
         return number(self._install(utf8(raw)))
+
+    def remembered(self, raw: str) -> int | None:
+        """The hash of an install that was remembered."""
+        return self._remembered.get(hash(self._salt + raw))
+
+    def remember(self, raw: str, install: int) -> None:
+        """Keep an install's hash for the next time: of what the client sent, in the place of which Python's own hash (SipHash) stands, behind
+        a salt. Two of a full memory are taken for one as seldom as two in a store: see `number`."""
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[hash(self._salt + raw)] = install
 
     def session(self, raw: str) -> int:
         return number(self._session(utf8(raw)))

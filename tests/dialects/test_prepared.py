@@ -1,0 +1,193 @@
+"""The short way for plain bodies leads where the long one does, or nowhere."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.dialects import native, sonicjs
+from server.dialects.document import load
+from server.event import Decoded, Outcomes, Receipt, Request
+from server.problems import Problem
+from tests.dialects.conftest import BODIES, RECEIVED_AT
+
+DIALECTS = (sonicjs, native)  # in the order in which they are asked
+
+_UUID = "6f1c1b0e-3b7d-4bad-9bdd-2b0d7b3dcb6d"
+_NATIVE: dict[str, Any] = {"name": "build", "installation_id": _UUID}
+_SONICJS: dict[str, Any] = {"installation_id": _UUID, "event_type": "installation_started"}
+
+
+def request_for(document: Any = None) -> Request:
+    return Request(
+        route="/v1/events", headers={b"idempotency-key": b"k-1"}, address="198.51.100.4", received_at=RECEIVED_AT, document=document
+    )
+
+
+def shortly(body: bytes) -> tuple[Any, Decoded] | None:
+    """Which dialect reads a body at once, and what it finds."""
+    for dialect in DIALECTS:
+        (prepared,) = {path.prepared for path in dialect.PATHS if path.prepared is not None}
+        decoded = prepared(body, request_for())
+        if decoded is not None:
+            return dialect, decoded
+    return None
+
+
+def at_length(body: bytes) -> tuple[Any, Decoded]:
+    """The same for the way by a document. Raises Problem."""
+    request = request_for(load(body))
+    dialect = next(dialect for dialect in DIALECTS if dialect.claims(request))
+    return dialect, dialect.decode(request)
+
+
+def told(dialect: Any, decoded: Decoded) -> tuple[Any, ...]:
+    """All that the rest of the way in gets to know, and the answer."""
+    for event in decoded.events:
+        assert event.document in (None, msgspec.json.encode(event.properties).decode() if event.properties else "")
+    events = [msgspec.structs.replace(event, document=None) for event in decoded.events]
+    receipts = [Receipt.STORED] * len(events)
+    answer = dialect.answer(decoded, Outcomes(receipts=receipts, ids=range(len(events))))
+    return dialect, events, decoded.rejected, decoded.positions, decoded.batch, answer.status, json.loads(answer.body)
+
+
+def same_on_both_ways(body: bytes) -> bool:
+    """Whether the short way takes a body; if it does, as the long one does."""
+    found = shortly(body)
+    if found is not None:
+        assert told(*found) == told(*at_length(body))
+    return found is not None
+
+
+PLAIN = [
+    _NATIVE,
+    [_NATIVE, _NATIVE],
+    {"events": [_NATIVE, {**_NATIVE, "ci": False, "properties": {"a": {"b": [1, 2.5, None, "x:y"]}}}]},
+    {"events": []},
+    {**_NATIVE, "timestamp": "2026-02-16T11:00:00.123Z", "id": "e-1", "session_id": "s-1", "duration_ms": 12.5, "outcome": "failure"},
+    {**_NATIVE, "target": {"type": "pack", "id": "peon"}, "error": {"type": " TypeError ", "message": "x is no y"}, "environment": "ci"},
+    {**_NATIVE, "os": "macOS", "arch": "x86_64", "runtime": "node 20.10", "version": "1.2.3", "package_manager": "npm"},
+    {**_NATIVE, "properties": {"isCI": "true", "name": "x", "größe": "süß 🙂"}},
+    {"data": _SONICJS},
+    {"data": {**_SONICJS, "timestamp": 1_771_243_100_000, "properties": {"os": "darwin", "nodeVersion": "v20.10", "durationMs": 12}}},
+    {"data": {**_SONICJS, "event_type": "installation_failed", "properties": {"installation_id": _UUID, "errorType": "E", "stage": "x"}}},
+    {"data": {**_SONICJS, "properties": {"os": ["a", {"b": None}], "duration": -1, "nodeVersion": 20}}},
+]
+
+
+@pytest.mark.parametrize("document", PLAIN)
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("twice", [False, True])
+def test_what_clients_mostly_send_goes_the_short_way(document: Any, separators: tuple[str, str], twice: bool) -> None:
+    body = json.dumps(document, separators=separators, ensure_ascii=False).encode()
+    assert same_on_both_ways(body)
+    if twice:  # what was read once is remembered
+        assert same_on_both_ways(body)
+
+
+@pytest.mark.parametrize("file", sorted(BODIES.glob("*.json")), ids=lambda file: file.stem)
+def test_bodies_of_real_clients_say_the_same_on_both_ways(file: Any) -> None:
+    same_on_both_ways(file.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"name":"a","name":"b","installation_id":"x"}',
+        b'{"name":"a","installation_id":"x","properties":{"a":1,"a":2}}',
+        b'{"name":"a","installation_id":"x","properties":{"a":1},"properties":{"a":2}}',
+        b'{"name":"a","name":"\\u003a","installation_id":"x"}',
+        b'{"name":"a","installation_id":"x","properties":{"b\\u003a":1,"a":1,"a":2}}',
+        b'{"name":"a\\u0000","installation_id":"x"}',
+        b'{"name":"a","installation_id":"x","properties":{"a\\u0000":1}}',
+        b'{"name":"a","installation_id":"x","properties":{"a":9223372036854775808}}',
+        b'{"name":"a","installation_id":"x","properties":{"a":1e999}}',
+        b'{"name":"a","installation_id":"x","properties":{"a":"\xff"}}',
+        b'{"name":"a","installation_id":"x","properties":' + b'{"a":' * 20 + b"1" + b"}" * 21,
+        b'{"name":"a","installation_id":"x","properties":[]}',
+        b'{"name":"a","installation_id":"x","properties":{' + b",".join(b'"%d":1' % number for number in range(101)) + b"}}",
+        b'{"name":"a","installation_id":"x","properties":{"' + b"k" * 300 + b'":1}}',
+        b'{"name":"a","installation_id":"x","timestamp":"yesterday"}',
+        b'{"name":"a","installation_id":"x","duration_ms":-1}',
+        b'{"name":"a","installation_id":"x","duration_ms":1' + b"0" * 400 + b"}",
+        b'{"name":"","installation_id":"x"}',
+        b'{"name":"a"}',
+        b'{"name":"a","installation_id":"x"} {}',
+        b'[{"name":"a","installation_id":"x"},{"name":7,"installation_id":"x"}]',
+        b"[" + b",".join([b'{"name":"a","installation_id":"x"}'] * 1001) + b"]",
+        b'{"data":{"installation_id":"x"}}',
+        b'{"data":{"installation_id":"x","event_type":"a","timestamp":"yesterday"}}',
+        b'{"data":{"installation_id":"x","event_type":"a","properties":7}}',
+        b'{"data":{"installation_id":"x","event_type":"a","event_type":"a"}}',
+        b"",
+        b"[" * 100_000,
+        b'{"name":"a","installation_id":"x","properties":' + b"[" * 100_000,
+    ],
+)
+def test_what_is_wrong_goes_the_long_way_and_is_named_there(body: bytes) -> None:
+    assert shortly(body) is None
+    try:
+        _, decoded = at_length(body)
+    except Problem:
+        return
+    assert decoded.rejected
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {**_NATIVE, "extra": 1},
+        {**_NATIVE, "messageId": "m-1"},
+        {**_NATIVE, "version": None},
+        {**_NATIVE, "properties": None},
+        {"data": _NATIVE},
+        {"data": {**_SONICJS, "extra": 1}},
+        {"data": {**_SONICJS, "properties": None}},
+        {"data": _SONICJS, "name": "x"},
+        {"events": [_NATIVE], "sent_at": 7},
+        {"type": "heartbeat", "data": {"data": {"user_id": "x"}}},
+    ],
+)
+def test_what_is_unusual_goes_the_long_way(document: Any) -> None:
+    assert shortly(json.dumps(document).encode()) is None
+
+
+_short = st.text(max_size=12)
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | _short,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_short, inner, max_size=3),
+    max_leaves=8,
+)
+_properties = st.dictionaries(
+    st.sampled_from(["os", "ci", "isCI", "duration", "durationMs", "errorType", "nodeVersion", "a"]) | _short, _json
+)
+_times = st.sampled_from(["2026-02-16T11:00:00Z", "2026-02-16 11:00:00.5+02:00", 0, -1.5, 1_771_243_100_000, "", "x"])
+_native = st.fixed_dictionaries(
+    {"name": _short, "installation_id": _short},
+    optional={
+        **dict.fromkeys(("id", "session_id", "version", "os", "arch", "runtime", "package_manager"), _short),
+        "timestamp": _times,
+        "duration_ms": st.integers(-5, 10**13) | st.floats(allow_nan=False, allow_infinity=False),
+        "target": st.fixed_dictionaries({"type": _short, "id": _short}),
+        "error": st.fixed_dictionaries({}, optional={"type": _short, "message": _short}),
+        "outcome": st.sampled_from(["success", "failure", "maybe"]),
+        "environment": st.sampled_from(["ci", "person", "nobody"]),
+        "ci": st.booleans(),
+        "properties": _properties,
+    },
+)
+_sonicjs = st.fixed_dictionaries(
+    {"installation_id": _short, "event_type": _short}, optional={"properties": _properties, "timestamp": _times}
+).map(lambda data: {"data": data})
+_bodies = st.one_of(_native, _sonicjs, st.lists(_native, max_size=4), st.lists(_native, max_size=4).map(lambda events: {"events": events}))
+
+
+@given(_bodies, st.booleans())
+def test_any_body_says_the_same_on_both_ways(document: Any, ascii_only: bool) -> None:
+    body = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    same_on_both_ways(body)
