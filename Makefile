@@ -120,8 +120,8 @@ fix: $(READY_DEV) ## mend what ruff can mend
 bench: $(READY_DEV) ## benchmarks, each against a reference measured in the same run
 	@.venv/bin/python -m bench $(BENCH_ARGS)
 
-schema: $(READY_DEV) ## graphql/schema.graphql anew, from the code
-	@.venv/bin/python -m server.admin.export graphql/schema.graphql
+schema: $(READY_DEV) ## graphql/schema.graphql anew, from the code; what breaks clients wants BREAKING=1
+	@.venv/bin/python -m server.admin.export graphql/schema.graphql $(if $(BREAKING),--breaking)
 
 wheel: $(READY_DEV) $(DASHBOARD) ## dist/: the wheel and the source archive
 	@rm -rf dist

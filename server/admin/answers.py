@@ -7,7 +7,8 @@ from typing import Any
 import strawberry
 
 from server.admin.scalars import Count, DateTime, Duration
-from server.event import Environment
+from server.admin.words import Visibility
+from server.event import Environment, LedgerEntry
 
 
 def said(description: str, name: str | None = None) -> Any:
@@ -202,7 +203,7 @@ class Errors:
 class TargetCounts:
     type: str = said("Its type.")
     id: strawberry.ID = said("Its id.")
-    visibility: str = said("`public`, `unlisted` or `private`: who may see its counts without a key.")
+    visibility: Visibility = said("Who may see its counts without a key.")
     events: Count = said("Events in the period.")
     total: Count = said("Events ever, that the filter lets through.")
     successes: Count = said("Those of the period that were a success.")
@@ -291,6 +292,6 @@ class Ledger:
 
 @strawberry.type(description="A reason with a count.")
 class Reason:
-    entry: str = said("`rejected` or `duplicate`.")
+    entry: LedgerEntry = said("What became of them.")
     reason: str = said("The reason, such as `invalid`.")
     events: Count = said("How many events.")

@@ -1,9 +1,8 @@
-"""Events and installs, as Relay's connections have them: https://relay.dev/graphql/connections.htm"""
+"""Events and installs, one by one and as connections."""
 
 from __future__ import annotations
 
-import base64
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import strawberry
@@ -11,25 +10,17 @@ import strawberry
 from server.admin.answers import said
 from server.admin.context import AnyInfo
 from server.admin.inputs import within
+from server.admin.paging import Page, PageInfo, cursor
 from server.admin.scalars import JSON, Count, DateTime, Duration, Hash
 from server.analytics import lists
 from server.analytics.filters import Filter
-from server.analytics.lists import EventRow, InstallFilter, InstallOrder, InstallRow
-from server.event import Environment, FieldError, Outcome
+from server.analytics.lists import EventOrder, EventRow, InstallFilter, InstallOrder, InstallRow
+from server.event import Environment, Outcome
 from server.event_id import to_uuid
-from server.problems import BadQuery
 
 EVENTS_OF_AN_INSTALL = 20
 
-strawberry.enum(InstallOrder, name="InstallOrder", description="By what installs are ordered: their hash, or the newest seen first.")
-
-
-@strawberry.type(description="Where a page lies in its list.")
-class PageInfo:
-    has_next_page: bool = said("Whether there is more after it.")
-    has_previous_page: bool = said("Whether it is not the first.")
-    start_cursor: str | None = said("The cursor of its first row.")
-    end_cursor: str | None = said("The cursor of its last row: what the next page comes after.")
+Number = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 @strawberry.type(description="What an event is about.")
@@ -193,7 +184,7 @@ class EventEdge:
     cursor: str = said("Its place.")
 
 
-@strawberry.type(description="A page of events, the newest by arrival first.")
+@strawberry.type(description="A page of events.")
 class EventConnection:
     edges: list[EventEdge] = said("The events with their places.")
     page_info: PageInfo = said("Where the page lies.")
@@ -229,45 +220,22 @@ class InstallConnection:
         return Count(await lists.count_installs(info.context.store, self.filter))
 
 
-async def events(info: AnyInfo, filter_: Filter, first: int, after: str | None) -> EventConnection:
+async def events(info: AnyInfo, filter_: Filter, order: EventOrder, asked: Page) -> EventConnection:
     """A page of events. Raises BadQuery for a cursor that is none, TooBroad."""
-    limit = within("first", first, lists.MOST)
-    before = None if after is None else _read_cursor(after, 1)[0]
-    rows = await lists.events(info.context.store, filter_, limit=limit + 1, before=before)
-    edges = [EventEdge(node=Event(row=row, project=filter_.project), cursor=_cursor(row.id)) for row in rows[:limit]]
-    return EventConnection(edges=edges, page_info=_page_info(edges, more=len(rows) > limit, after=after), filter=filter_)
-
-
-async def installs(info: AnyInfo, filter_: InstallFilter, order: InstallOrder, first: int, after: str | None) -> InstallConnection:
-    """A page of installs. Raises BadQuery for a cursor that is none, TooBroad."""
-    limit = within("first", first, lists.MOST)
-    place = None if after is None else _read_cursor(after, 2)
-    rows = await lists.installs(info.context.store, filter_, limit=limit + 1, order=order, after=(place[0], place[1]) if place else None)
-    edges = [
-        InstallEdge(node=Install(row=row, project=filter_.project), cursor=_cursor(getattr(row, order.value), row.id))
-        for row in rows[:limit]
-    ]
-    return InstallConnection(edges=edges, page_info=_page_info(edges, more=len(rows) > limit, after=after), filter=filter_)
-
-
-def _page_info(edges: list[Any], *, more: bool, after: str | None) -> PageInfo:
-    return PageInfo(
-        has_next_page=more,
-        has_previous_page=after is not None,
-        start_cursor=edges[0].cursor if edges else None,
-        end_cursor=edges[-1].cursor if edges else None,
+    place: tuple[Number] | None = asked.place(tuple[Number])
+    rows = await lists.events(
+        info.context.store, filter_, limit=asked.limit + 1, order=order, after=place and place[0], backwards=asked.backwards
     )
+    edges = [EventEdge(node=Event(row=row, project=filter_.project), cursor=cursor(row.id)) for row in asked.cut(rows)]
+    return EventConnection(edges=edges, page_info=asked.info(edges, len(rows)), filter=filter_)
 
 
-def _cursor(*numbers: int) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(numbers)).decode().rstrip("=")
-
-
-def _read_cursor(text: str, length: int) -> list[int]:
-    try:
-        numbers = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=list[int])
-    except ValueError:
-        numbers = []
-    if len(numbers) != length or not all(-(1 << 63) <= number < 1 << 63 for number in numbers):
-        raise BadQuery(FieldError("after", "is no cursor of this list"))
-    return numbers
+async def installs(info: AnyInfo, filter_: InstallFilter, order: InstallOrder, asked: Page) -> InstallConnection:
+    """A page of installs. Raises BadQuery for a cursor that is none, TooBroad."""
+    place: tuple[Number, Number] | None = asked.place(tuple[Number, Number])
+    rows = await lists.installs(info.context.store, filter_, limit=asked.limit + 1, order=order, after=place, backwards=asked.backwards)
+    edges = [
+        InstallEdge(node=Install(row=row, project=filter_.project), cursor=cursor(getattr(row, order.value), row.id))
+        for row in asked.cut(rows)
+    ]
+    return InstallConnection(edges=edges, page_info=asked.info(edges, len(rows)), filter=filter_)

@@ -8,16 +8,19 @@ from strawberry.dataloader import DataLoader
 
 from server.analytics import lists
 from server.analytics.lists import EventRow, InstallRow
+from server.storage import job_runs
 from server.storage.engine import Store
+from server.storage.job_runs import Ran
 
 
 class Loaders:
-    """For one operation: what it loads is forgotten with it. Keys are (project, hash), and for events also how many."""
+    """For one operation: what it loads is forgotten with it. Keys are (project, hash), or the name of a job; and for lists also how many."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.installs: DataLoader[tuple[int, int], InstallRow | None] = DataLoader(self._installs)
         self.events: DataLoader[tuple[int, int, int], list[EventRow]] = DataLoader(self._events)
+        self.runs: DataLoader[tuple[str, int], list[Ran]] = DataLoader(self._runs)
 
     async def _installs(self, keys: Sequence[tuple[int, int]]) -> Sequence[InstallRow | None]:
         found: dict[tuple[int, int], InstallRow] = {}
@@ -32,3 +35,7 @@ class Loaders:
             rows = await lists.events_of(self._store, project, [each for of, each, most in keys if (of, most) == (project, limit)], limit)
             found |= {(project, each, limit): events for each, events in rows.items()}
         return [found.get(key, []) for key in keys]
+
+    async def _runs(self, keys: Sequence[tuple[str, int]]) -> Sequence[list[Ran]]:
+        found = await job_runs.history(self._store)
+        return [found.get(name, [])[:limit] for name, limit in keys]

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, cast
+
 import strawberry
+from strawberry import argument
 
 from server.admin.answers import said
+from server.admin.context import AnyInfo
+from server.admin.inputs import within
 from server.admin.scalars import Count, DateTime
+from server.admin.words import Engine, JobResult, PublicPart, Scope, ViewerKind
+from server.storage import job_runs
+
+
+@strawberry.type(description="One run of a job.")
+class JobRun:
+    started_at: DateTime = said("When it began.")
+    ended_at: DateTime | None = said("When it ended.")
+    result: JobResult = said("How it went.")
+    detail: str = said("What the job said of itself.")
 
 
 @strawberry.type(description="A job, with its last run.")
@@ -15,15 +30,23 @@ class Job:
     period_minutes: int = said("It runs every so many minutes.")
     started_at: DateTime | None = said("When its last run began.")
     ended_at: DateTime | None = said("When that ended.")
-    result: str | None = said("`running`, `done`, `failed` or `interrupted`.")
+    result: JobResult | None = said("How it went.")
     detail: str | None = said("What it says of itself.")
+
+    @strawberry.field(description="Its last runs, the newest first.")
+    async def runs(
+        self, info: AnyInfo, first: Annotated[int, argument(description="How many, at most 50, which are kept.")] = 10
+    ) -> list[JobRun]:
+        found = await info.context.loaders.runs.load((self.name, within("first", first, job_runs.KEPT)))
+        return cast(Any, found)
 
 
 @strawberry.type(description="A login that is open.")
 class Session:
     id: strawberry.ID = said("Its number.")
     client: str = said("Which browser, by its family.")
-    scopes: list[str] = said("What it may do.")
+    scopes: list[Scope] = said("What it may do: what the key may that it was begun with.")
+    key: strawberry.ID = said("The number of that key.")
     created_at: DateTime = said("When it began.")
     seen_at: DateTime = said("When it was last seen, to within some minutes.")
     current: bool = said("Whether it is the one that asks.")
@@ -42,17 +65,18 @@ class AuditEntry:
 @strawberry.type(description="The store and the process.")
 class Server:
     version: str = said("The version of Footfall.")
-    engine: str = said("`sqlite` or `postgres`.")
+    engine: Engine = said("What keeps the store.")
     writable: bool = said("Whether the store takes writes.")
     bytes: Count = said("The size of the store.")
+    redis: bool | None = said("Whether Redis answers; null where none is wanted.")
     queued: Count = said("Events that wait for their commit.")
     retention_days: int = said("How long raw events are kept, unless a project says otherwise.")
-    public: list[str] = said("What needs no login, unless a project says otherwise.")
+    public: list[PublicPart] = said("What needs no login, unless a project says otherwise.")
 
 
 @strawberry.type(description="Who is asking.")
 class Me:
-    kind: str = said("`key` or `session`.")
-    scopes: list[str] = said("`read` and `admin`, as far as there are.")
+    kind: ViewerKind = said("How they are known.")
+    scopes: list[Scope] = said("What they may do here.")
     label: str = said("What the audit log calls them.")
     all_projects: bool = said("Whether they may see all projects.")

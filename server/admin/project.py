@@ -9,25 +9,26 @@ import msgspec
 import strawberry
 from strawberry import argument
 
-from server.admin import answers, connections
+from server.admin import answers, connections, paging
 from server.admin.answers import said
 from server.admin.charts import Charts, First, Period, Which
 from server.admin.connections import Event, EventConnection, InstallConnection
 from server.admin.context import AnyInfo, admin, reader
 from server.admin.inputs import PeriodInput, within
+from server.admin.paging import Page, PageInfo, cursor, page
 from server.admin.scalars import Count, DateTime, Hash
+from server.admin.words import AlertStatus, PublicPart, Scope
 from server.analytics import errors, ledger, lists
-from server.analytics.lists import InstallFilter, InstallOrder
-from server.event import Environment, FieldError
+from server.analytics.lists import EventOrder, InstallFilter, InstallOrder
+from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
 from server.jobs import rules
 from server.problems import BadQuery
 from server.storage import project_changes
 from server.storage.alerts import Kind, Rule
+from server.storage.project_changes import ProjectOrder
 from server.storage.projects import read_list
 from server.storage.releases import LatestVersion
-
-After = Annotated[str | None, argument(description="The cursor of the last row of the page before.")]
 
 
 @strawberry.input(description="Which installs: those that meet every condition.")
@@ -35,9 +36,21 @@ class InstallFilterInput:
     people: bool = strawberry.field(default=False, description="People only.")
     environments: list[Environment] = strawberry.field(default_factory=list, description="Any of these environments.")
     os: str | None = strawberry.field(default=None, description="The operating system.")
+    arch: str | None = strawberry.field(default=None, description="The processor architecture.")
+    runtime: str | None = strawberry.field(default=None, description="The runtime, such as `node 20`.")
     version: str | None = strawberry.field(default=None, description="The newest version that it sent.")
+    package_manager: str | None = strawberry.field(default=None, description="The package manager.")
     seen_from: DateTime | None = strawberry.field(default=None, description="Seen at this time or later.")
     seen_to: DateTime | None = strawberry.field(default=None, description="Seen before this time.")
+
+    def about(self, project: int) -> InstallFilter:
+        """The question's filter. Raises BadQuery, which names the field."""
+        if len(self.environments) > len(Environment):
+            raise BadQuery(FieldError("filter.environments", f"must be at most {len(Environment)}"))
+        said_ = {
+            name: getattr(self, name) for name in ("people", "os", "arch", "runtime", "version", "package_manager", "seen_from", "seen_to")
+        }
+        return InstallFilter(project=project, environments=tuple(self.environments), **said_)
 
 
 @strawberry.type(description="What is wrong with one field.")
@@ -52,7 +65,7 @@ class RejectedEvent:
     at: DateTime = said("When it arrived.")
     route: str = said("Where it was sent.")
     dialect: str = said("The family of clients, as far as that is known.")
-    reason: str = said("Why it was refused.")
+    reason: Refusal = said("Why it was refused.")
     errors: list[Wrong] = said("The fields that are wrong.")
     excerpt: str = said("What may be shown of it.")
     size: Count = said("Its bytes.")
@@ -71,7 +84,7 @@ class Key:
     id: strawberry.ID = said("Its number.")
     name: str = said("What people call it.")
     hint: str = said("How it begins.")
-    scopes: list[str] = said("`ingest`, `read` and `admin`, as far as it has them.")
+    scopes: list[Scope] = said("What it may do.")
     created_at: DateTime = said("When it was made.")
     last_used_at: DateTime | None = said("When it was last used, to within a minute or two.")
     revoked: bool = said("Whether it is useless.")
@@ -88,7 +101,7 @@ class Alert:
     cooldown_minutes: int = said("Minutes between two alerts.")
     host: str = said("The webhook's host; its path is often secret.")
     enabled: bool = said("Whether it is looked at.")
-    last_status: str | None = said("What became of its last alert.")
+    last_status: AlertStatus | None = said("What became of its last alert.")
     last_fired_at: DateTime | None = said("When that was.")
 
 
@@ -111,7 +124,7 @@ class ProjectSettings:
     lists_targets: bool = said("Whether only targets that were listed before are counted.")
     hosts: list[str] = said("Hosts whose requests are about it.")
     dimensions: list[str] = said("Properties that are counted by value, at most five.", "properties")
-    public: list[str] | None = said("Parts that need no login.")
+    public: list[PublicPart] | None = said("Parts that need no login.")
     latest: Latest | None = said("The version that clients are told of.")
     created_at: DateTime = said("When it was made.")
     archived_at: DateTime | None = said("When it was archived; it takes no events since.")
@@ -143,16 +156,24 @@ class Project(Charts):
             lists_targets=bool(row["lists_targets"]),
             hosts=read_list(row["hosts"]),
             dimensions=read_list(row["dimensions"]),
-            public=None if row["public"] is None else read_list(row["public"]),
+            public=None if row["public"] is None else [PublicPart(part) for part in read_list(row["public"])],
             latest=None if latest is None else Latest(version=latest.latest_version, **_but(latest, "latest_version")),
         )
 
-    @strawberry.field(description="Its events, the newest by arrival first.")
+    @strawberry.field(description="Its events by their arrival.")
     async def events(
-        self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 50, after: After = None
+        self,
+        info: AnyInfo,
+        period: Period = None,
+        filter: Which = None,
+        order_by: Annotated[EventOrder, argument(description="In which order.")] = EventOrder.NEWEST,
+        first: paging.First = None,
+        after: paging.After = None,
+        last: paging.Last = None,
+        before: paging.Before = None,
     ) -> EventConnection:
         reader(info, self.number)
-        return await connections.events(info, self.about(period, filter), first, after)
+        return await connections.events(info, self.about(period, filter), order_by, page(first, after, last, before))
 
     @strawberry.field(description="One event.")
     async def event(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Its id.")]) -> Event | None:
@@ -170,21 +191,14 @@ class Project(Charts):
         info: AnyInfo,
         filter: Annotated[InstallFilterInput | None, argument(description="Which installs; all if it is left out.")] = None,
         order_by: Annotated[InstallOrder, argument(description="In which order.")] = InstallOrder.LAST_SEEN,
-        first: First = 50,
-        after: After = None,
+        first: paging.First = None,
+        after: paging.After = None,
+        last: paging.Last = None,
+        before: paging.Before = None,
     ) -> InstallConnection:
         reader(info, self.number)
         asked = filter or InstallFilterInput()
-        wanted = InstallFilter(
-            project=self.number,
-            people=asked.people,
-            environments=tuple(asked.environments),
-            os=asked.os,
-            version=asked.version,
-            seen_from=asked.seen_from,
-            seen_to=asked.seen_to,
-        )
-        return await connections.installs(info, wanted, order_by, first, after)
+        return await connections.installs(info, asked.about(self.number), order_by, page(first, after, last, before))
 
     @strawberry.field(description="One install by its hash.")
     async def install(
@@ -221,7 +235,7 @@ class Project(Charts):
         span = (period or PeriodInput()).read()
         return cast(Any, await ledger.limited_addresses(info.context.store, self.number, span, limit=within("first", first, 200)))
 
-    @strawberry.field(description="Its keys.")
+    @strawberry.field(description="Its keys, also those that were revoked.")
     async def keys(self, info: AnyInfo) -> list[Key]:
         admin(info, self.number)
         return [key_of(row) for row in await project_changes.keys_of(self.number)]
@@ -233,6 +247,38 @@ class Project(Charts):
         return [alert_of(rule, last) for rule, last in found if rule.project == self.number]
 
 
+@strawberry.type(description="A project with its place in the list.")
+class ProjectEdge:
+    node: Project = said("The project.")
+    cursor: str = said("Its place.")
+
+
+@strawberry.type(description="A page of projects.")
+class ProjectConnection:
+    edges: list[ProjectEdge] = said("The projects with their places.")
+    page_info: PageInfo = said("Where the page lies.")
+    archived: strawberry.Private[bool]
+    only: strawberry.Private[list[int] | None]
+
+    @strawberry.field(description="The projects without their places.")
+    def nodes(self) -> list[Project]:
+        return [edge.node for edge in self.edges]
+
+    @strawberry.field(description="How many there are in all. Counted only where it is asked for.")
+    async def total_count(self) -> Count:
+        return Count(await project_changes.how_many(archived=self.archived, only=self.only))
+
+
+async def projects(order: ProjectOrder, asked: Page, *, archived: bool, only: list[int] | None) -> ProjectConnection:
+    """A page of projects; `only` are the numbers of those that may be seen, None for all. Raises BadQuery for a cursor that is none."""
+    place: tuple[int, str] | None = asked.place(tuple[int, str])
+    rows = await project_changes.page(
+        limit=asked.limit + 1, archived=archived, only=only, order=order, after=place, backwards=asked.backwards
+    )
+    edges = [ProjectEdge(node=Project(number=row["id"], row=row), cursor=cursor(row["id"], row["slug"])) for row in asked.cut(rows)]
+    return ProjectConnection(edges=edges, page_info=asked.info(edges, len(rows)), archived=archived, only=only)
+
+
 def _but(struct: msgspec.Struct, name: str) -> dict[str, Any]:
     return {each: getattr(struct, each) for each in struct.__struct_fields__ if each != name}
 
@@ -242,7 +288,7 @@ def key_of(row: dict[str, Any]) -> Key:
         id=strawberry.ID(str(row["id"])),
         name=row["name"],
         hint=row["hint"],
-        scopes=read_list(row["scopes"]),
+        scopes=[Scope(scope) for scope in read_list(row["scopes"])],
         created_at=row["created_at"],
         last_used_at=row["last_used_at"],
         revoked=row["revoked_at"] is not None,
@@ -272,7 +318,7 @@ async def ledger_of(info: AnyInfo, number: int, period: PeriodInput | None) -> a
     return answers.Ledger(
         starts=[DateTime(day.start) for day in days],
         reasons=[
-            answers.Reason(entry=entry, reason=reason, events=Count(events))
+            answers.Reason(entry=LedgerEntry(entry), reason=reason, events=Count(events))
             for (entry, _, reason), events in ((name.partition(":"), events) for name, events in reasons.most_common())
         ],
         **{name: [getattr(day, name) for day in days] for name in columns},

@@ -1,4 +1,4 @@
-"""The scalars of our own, and how the words of the analytics become GraphQL's."""
+"""The scalars of our own."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from typing import Any, NewType
 import strawberry
 from graphql import GraphQLError
 
-from server.analytics.breakdown import By
-from server.analytics.filters import Audience, Step
-from server.analytics.timings import Of
 from server.dialects.reading import timestamp
 from server.dialects.reading.times import iso
-from server.event import Environment, Outcome
 from server.problems import Invalid
-from server.storage.alerts import Kind
 
 DateTime = NewType("DateTime", int)
 Duration = NewType("Duration", float)
@@ -68,16 +63,6 @@ SCALARS: dict[object, Any] = {
     ),
     JSON: strawberry.scalar(name="JSON", description="Any JSON value.", serialize=lambda value: value, parse_value=lambda value: value),
 }  # fmt: skip
-
-strawberry.enum(Audience, name="Audience", description="Whose events count: of everybody and everything, or of people only.")
-strawberry.enum(Step, name="Step", description="How a series is cut; days begin at midnight in UTC, weeks on Monday.")
-strawberry.enum(
-    By, name="BreakdownBy", description="What to break down by. `PROPERTY` wants the name of one; `TOOL` is a target of that type."
-)
-strawberry.enum(Of, name="DurationsOf", description="What durations are told apart by.")
-strawberry.enum(Environment, name="Environment", description="Who runs the tool. `UNKNOWN` and `PERSON` count as people.")
-strawberry.enum(Outcome, name="Outcome", description="How the thing that an event reports ended; `NONE` where it does not say.")
-strawberry.enum(Kind, name="AlertKind", description="What an alert watches.")
 
 
 def now() -> int:

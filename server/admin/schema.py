@@ -11,21 +11,23 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from server import __version__
+from server.admin import paging, project
 from server.admin.answers import Ledger
 from server.admin.auth import EVERY
 from server.admin.charts import First, Period
-from server.admin.context import DASHBOARD, AnyInfo, admin, reader
+from server.admin.context import DASHBOARD, AnyInfo, admin, project_of, reader
 from server.admin.inputs import within
 from server.admin.mutations import Mutation
 from server.admin.operation import AuditEntry, Job, Me, Server, Session
 from server.admin.persisted import Known
-from server.admin.project import Key, Project, key_of, ledger_of
+from server.admin.project import Key, Project, ProjectConnection, key_of, ledger_of
 from server.admin.safety import extensions
 from server.admin.scalars import SCALARS, Count, now
 from server.admin.subscription import Subscription
 from server.jobs import JOBS
 from server.problems import NotFound, Unauthorized
 from server.storage import audit, job_runs, project_changes, sessions
+from server.storage.project_changes import ProjectOrder
 
 
 @strawberry.type(
@@ -38,18 +40,28 @@ class Query:
         if viewer is None:
             return None
         scopes = [scope for scope in ("read", "admin") if scope in viewer.scopes or "admin" in viewer.scopes]
-        return Me(kind=viewer.kind, scopes=scopes, label=viewer.label, all_projects=viewer.project == EVERY)
+        return Me(kind=cast(Any, viewer.kind), scopes=cast(Any, scopes), label=viewer.label, all_projects=viewer.project == EVERY)
 
-    @strawberry.field(description="The projects that whoever asks may read, by their slugs; for nobody those with a public dashboard.")
+    @strawberry.field(description="The projects that whoever asks may read; for nobody those with a public dashboard.")
     async def projects(
-        self, info: AnyInfo, archived: Annotated[bool, argument(description="Also those that are archived.")] = False
-    ) -> list[Project]:
-        viewer, rows = info.context.viewer, await project_changes.listed(archived=archived)
+        self,
+        info: AnyInfo,
+        archived: Annotated[bool, argument(description="Also those that are archived.")] = False,
+        order_by: Annotated[ProjectOrder, argument(description="In which order.")] = ProjectOrder.SLUG,
+        first: paging.First = None,
+        after: paging.After = None,
+        last: paging.Last = None,
+        before: paging.Before = None,
+    ) -> ProjectConnection:
+        viewer, only = info.context.viewer, None
         if viewer is None:
-            rows = [row for row in rows if _public(info, row)]
-            if not rows:
+            only = [each.id for each in info.context.state.projects.all() if DASHBOARD in each.public]
+            if not only:
                 raise Unauthorized("This wants a login, or a key with the scope read.")
-        return [Project(number=row["id"], row=row) for row in rows if viewer is None or viewer.may("read", row["id"])]
+        elif viewer.project != EVERY:
+            only = [viewer.project]
+        asked = paging.page(first, after, last, before)
+        return await project.projects(order_by, asked, archived=archived and viewer is not None, only=only)
 
     @strawberry.field(description="One project.")
     async def project(self, info: AnyInfo, slug: Annotated[str, argument(description="Its name in addresses.")]) -> Project:
@@ -87,7 +99,8 @@ class Query:
             Session(
                 id=strawberry.ID(str(each.id)),
                 client=each.client,
-                scopes=list(each.scopes),
+                key=strawberry.ID(str(each.key)),
+                scopes=cast(Any, each.scopes),
                 created_at=cast(Any, each.created_at),
                 seen_at=cast(Any, each.seen_at),
                 current=each.id == viewer.session,
@@ -108,9 +121,10 @@ class Query:
         first: First = 50,
         before: Annotated[strawberry.ID | None, argument(description="Older than the one with this id.")] = None,
     ) -> list[AuditEntry]:
-        row = await project_changes.row_of(slug) if slug is not None else None
-        admin(info, row["id"] if row else EVERY)
-        if slug is not None and row is None:
+        row = await project_of(info, slug, "admin") if slug is not None else None
+        if slug is None:
+            admin(info)
+        elif row is None:
             raise NotFound("There is no such project.")
         place = int(before) if before is not None and before.isdigit() and len(before) < 10 else None
         entries = await audit.entries(
@@ -135,12 +149,13 @@ class Query:
         state = info.context.state
         return Server(
             version=__version__,
-            engine=state.store.engine_type,
+            engine=cast(Any, state.store.engine_type),
             writable=await state.health.writable(),
             bytes=Count(state.store.size()),
             queued=Count(state.writer.depth),
             retention_days=state.settings.retention_days,
-            public=list(state.settings.public),
+            public=cast(Any, state.settings.public),
+            redis=None if state.health.redis is None else state.health.redis == "ok",
         )
 
 

@@ -72,6 +72,13 @@ class InstallRow(msgspec.Struct, frozen=True):
     package_manager: str | None
 
 
+class EventOrder(enum.Enum):
+    """In which order events come, by their arrival."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
 class InstallOrder(enum.Enum):
     """By which an install's place in a list is told; the newest first, but for `HASH`."""
 
@@ -80,12 +87,22 @@ class InstallOrder(enum.Enum):
     FIRST_SEEN = "first_seen"
 
 
-async def events(store: Store, filter_: Filter, *, limit: int, before: int | None = None) -> list[EventRow]:
-    """The newest by arrival that a filter lets through, older than the one with the id `before`. Raises TooBroad."""
-    older = Sql("") if before is None else sql(" AND event.id < ", bound(before))
-    page = sql("SELECT id FROM (", raw_events(filter_), older, f" ORDER BY event.id DESC LIMIT {int(limit)}) AS newest")
-    rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} ORDER BY event.id DESC"))
-    return [EventRow(**row) for row in rows]
+async def events(
+    store: Store,
+    filter_: Filter,
+    *,
+    limit: int,
+    order: EventOrder = EventOrder.NEWEST,
+    after: int | None = None,
+    backwards: bool = False,
+) -> list[EventRow]:
+    """At most `limit` events that a filter lets through, in order: those after the one with this id or, backwards, before it. Raises TooBroad."""
+    falling = (order is EventOrder.NEWEST) is not backwards
+    ordered = f" ORDER BY event.id {'DESC' if falling else 'ASC'}"
+    beyond = Sql("") if after is None else sql(f" AND event.id {'<' if falling else '>'} ", bound(after))
+    page = sql("SELECT id FROM (", raw_events(filter_), beyond, f"{ordered} LIMIT {int(limit)}) AS beyond")
+    rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS}{ordered}"))
+    return [EventRow(**row) for row in (reversed(rows) if backwards else rows)]
 
 
 async def count_events(store: Store, filter_: Filter) -> int:
@@ -144,30 +161,47 @@ class InstallFilter(msgspec.Struct, frozen=True, kw_only=True):
     people: bool = False
     environments: tuple[Environment, ...] = ()
     os: str | None = None
+    arch: str | None = None
+    runtime: str | None = None
     version: str | None = None
+    package_manager: str | None = None
     seen_from: int | None = None
     seen_to: int | None = None
 
 
 async def installs(
-    store: Store, filter_: InstallFilter, *, limit: int, order: InstallOrder = InstallOrder.HASH, after: tuple[int, int] | None = None
+    store: Store,
+    filter_: InstallFilter,
+    *,
+    limit: int,
+    order: InstallOrder = InstallOrder.HASH,
+    after: tuple[int, int] | None = None,
+    backwards: bool = False,
 ) -> list[InstallRow]:
-    """Installs in order; `after` is (what they are ordered by, hash) of the last one of the page before. Raises TooBroad."""
-    column = order.value
-    if order is InstallOrder.HASH:
-        later = Sql("") if after is None else sql(" AND id > ", bound(after[1]))
-        ordered = "id"
-    else:
-        later = (
-            Sql("")
-            if after is None
-            else sql(f" AND ({column} < ", bound(after[0]), f" OR ({column} = ", bound(after[0]), " AND id > ", bound(after[1]), "))")
-        )
-        ordered = f"{column} DESC, id"
+    """At most `limit` installs in order: those after the one with this (what they are ordered by, hash) or, backwards, before it.
+
+    Raises TooBroad.
+    """
+    beyond, ordered = _install_order(order, after, backwards)
     rows = await read(
-        store, sql(f"SELECT {_INSTALL} FROM install WHERE ", _install_conditions(filter_), later, f" ORDER BY {ordered} LIMIT {int(limit)}")
+        store,
+        sql(f"SELECT {_INSTALL} FROM install WHERE ", _install_conditions(filter_), beyond, f" ORDER BY {ordered} LIMIT {int(limit)}"),
     )
-    return [InstallRow(**row) for row in rows]
+    return [InstallRow(**row) for row in (reversed(rows) if backwards else rows)]
+
+
+def _install_order(order: InstallOrder, after: tuple[int, int] | None, backwards: bool) -> tuple[Sql, str]:
+    """What lies beyond a place in an order, and the order itself. Those seen at the same time come by their hash."""
+    column, rising = order.value, ("<", "DESC") if backwards else (">", "ASC")
+    if order is InstallOrder.HASH:
+        return Sql("") if after is None else sql(f" AND id {rising[0]} ", bound(after[1])), f"id {rising[1]}"
+    falling = (">", "ASC") if backwards else ("<", "DESC")
+    ordered = f"{column} {falling[1]}, id {rising[1]}"
+    if after is None:
+        return Sql(""), ordered
+    seen, hash_ = after
+    of_then = sql(f" OR ({column} = ", bound(seen), f" AND id {rising[0]} ", bound(hash_), "))")
+    return sql(f" AND ({column} {falling[0]} ", bound(seen), of_then), ordered
 
 
 async def count_installs(store: Store, filter_: InstallFilter) -> int:
@@ -189,7 +223,7 @@ def _install_conditions(filter_: InstallFilter) -> Sql:
         allowed = [each for each in PEOPLE if not filter_.environments or each in filter_.environments]
     if filter_.people or filter_.environments:
         parts.append(f" AND environment IN ({', '.join(str(int(each)) for each in allowed) or 'NULL'})")
-    for name in ("os", "version"):
+    for name in ("os", "arch", "runtime", "version", "package_manager"):
         if getattr(filter_, name) is not None:
             parts += [f" AND {name} = ", bound(getattr(filter_, name))]
     if filter_.seen_from is not None:

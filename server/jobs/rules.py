@@ -13,7 +13,7 @@ from server.jobs.webhooks import Delivered, Webhooks
 from server.storage import alerts as kept
 from server.storage.alerts import Kind, Rule
 from server.storage.engine import Store
-from server.storage.projects import ProjectError, find_project
+from server.storage.projects import FieldProblem, ProjectError, find_project
 
 DEFAULT_THRESHOLDS = {Kind.FAILURE_RATE: 20.0, Kind.VOLUME_DROP: 50.0, Kind.VOLUME_SPIKE: 200.0, Kind.NEW_ERROR: 0.0, Kind.NEW_VERSION: 0.0}
 LONGEST_WINDOW = 7 * DAY // 60_000  # minutes
@@ -56,7 +56,7 @@ async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bo
         port = url.port or (443 if url.scheme == "https" else 80)
         check_addresses(await lookup(url.raw_host.decode("ascii"), port), private=private)
     except Refused as refused:
-        raise ProjectError(str(refused)) from refused
+        raise FieldProblem("url", f"cannot be taken: {refused}") from refused
     secret = draft.secret or SECRET_PREFIX + secrets.token_urlsafe(32)
     number = await kept.create_rule(
         store,
@@ -77,17 +77,17 @@ async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bo
 def _check(draft: Draft, threshold: float) -> None:
     most = {Kind.FAILURE_RATE: 100.0, Kind.VOLUME_DROP: 100.0, Kind.VOLUME_SPIKE: 100_000.0}.get(draft.kind)
     if most is not None and not 0 < threshold <= most:
-        raise ProjectError(f"the threshold of {draft.kind.value} is above 0 and at most {most:,.0f} percent")
+        raise FieldProblem("threshold", f"of {draft.kind.value} is above 0 and at most {most:,.0f} percent")
     if not 1 <= draft.window_minutes <= LONGEST_WINDOW:
-        raise ProjectError(f"the window is 1 to {LONGEST_WINDOW:,} minutes")
+        raise FieldProblem("windowMinutes", f"must be 1 to {LONGEST_WINDOW:,} minutes")
     if draft.minimum_events < 1:
-        raise ProjectError("a rule wants at least one event to go by")
+        raise FieldProblem("minimumEvents", "must be at least one")
     if not 5 <= draft.cooldown_minutes <= LONGEST_WINDOW:
-        raise ProjectError(f"the time between two alerts of a rule is 5 to {LONGEST_WINDOW:,} minutes")
+        raise FieldProblem("cooldownMinutes", f"must be 5 to {LONGEST_WINDOW:,} minutes")
     if len(draft.name) > NAME_LENGTH or not draft.name.isprintable():
-        raise ProjectError(f"a rule's name is a line of at most {NAME_LENGTH} characters")
+        raise FieldProblem("name", f"must be a line of at most {NAME_LENGTH} characters")
     if draft.secret is not None and not 16 <= len(draft.secret) <= 200:
-        raise ProjectError("a secret has 16 to 200 characters; leave it out and one is made")
+        raise FieldProblem("secret", "has 16 to 200 characters; leave it out and one is made")
 
 
 async def find_rule(store: Store, number: int) -> Rule:

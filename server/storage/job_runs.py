@@ -52,3 +52,11 @@ async def end(store: Store, number: int, result: str, detail: str, now: int) -> 
 async def last(store: Store) -> dict[str, Ran]:
     """The last run of each job that ever ran, by the job's name."""
     return {row["name"]: Ran(**row) for row in await store.rows(_LAST)}
+
+
+async def history(store: Store) -> dict[str, list[Ran]]:
+    """All runs that are kept, by the job's name, the newest first."""
+    found: dict[str, list[Ran]] = {}
+    for row in await store.rows("SELECT name, holder, started_at, ended_at, result, detail FROM job_run ORDER BY id DESC"):
+        found.setdefault(row["name"], []).append(Ran(**row))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 import time
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 
 from server.settings import PUBLIC_PARTS
-from server.storage.projects import DEFAULT, ProjectError, checked_limit, read_list
+from server.storage.projects import DEFAULT, FieldProblem, ProjectError, Why, checked_limit, read_list
 from server.storage.tables import ApiKey, Project, Target
 
 MOST_PICKED = 5
@@ -19,19 +20,46 @@ _PROPERTY = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 
 
-class FieldProblem(ProjectError):
-    """What one field of a change says cannot be."""
+class ProjectOrder(enum.Enum):
+    """In which order projects come."""
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field} {message}")
-        self.field = field
-        self.message = message
+    SLUG = "slug"
+    NEWEST = "newest"
 
 
 async def listed(*, archived: bool = False) -> list[dict[str, Any]]:
     """The rows of all projects by their slugs, those that are archived only where they are wanted."""
     query = Project.select().order_by(Project.slug)
     return list(await (query if archived else query.where(Project.archived_at.is_null())))
+
+
+async def page(
+    *, limit: int, archived: bool, only: Iterable[int] | None, order: ProjectOrder, after: tuple[int, str] | None, backwards: bool = False
+) -> list[dict[str, Any]]:
+    """The rows of at most `limit` projects in order: those after the one with this number and slug or, backwards, before it.
+
+    `only` are the numbers of those that may be seen; None for all.
+    """
+    by_slug = order is ProjectOrder.SLUG
+    ascending = by_slug is not backwards
+    column: Any = Project.slug if by_slug else Project.id
+    query: Any = _shown(Project.select(), archived, only).order_by(column, ascending=ascending).limit(limit)
+    if after is not None:
+        place = after[1] if by_slug else after[0]
+        query = query.where(column > place if ascending else column < place)
+    rows = list(await query)
+    return rows[::-1] if backwards else rows
+
+
+async def how_many(*, archived: bool, only: Iterable[int] | None) -> int:
+    """How many projects there are, of those that may be seen."""
+    return int(await _shown(Project.count(), archived, only))
+
+
+def _shown(query: Any, archived: bool, only: Iterable[int] | None) -> Any:
+    if not archived:
+        query = query.where(Project.archived_at.is_null())
+    return query if only is None else query.where(Project.id.is_in([*only, -1]))  # never an empty list
 
 
 async def row_of(slug: str) -> dict[str, Any] | None:
@@ -112,8 +140,8 @@ async def _hosts(project: int, value: Iterable[str]) -> str:
     if len(wanted) > 50 or not all(_HOST.fullmatch(host) for host in wanted):
         raise FieldProblem("hosts", "must be up to 50 names of hosts, without https://")
     rows = await Project.select(Project.hosts).where(Project.id != project)
-    if clash := {host for row in rows for host in read_list(row["hosts"])}.intersection(wanted):
-        raise FieldProblem("hosts", f"holds {clash.pop()}, which belongs to another project")
+    if {host for row in rows for host in read_list(row["hosts"])}.intersection(wanted):
+        raise FieldProblem("hosts", "has one that belongs to another project", Why.TAKEN)
     return msgspec.json.encode(wanted).decode()
 
 
@@ -130,8 +158,8 @@ async def _public(_: int, value: Iterable[str] | None) -> str | None:
     if value is None:
         return None
     wanted = list(dict.fromkeys(value))
-    if unknown := [part for part in wanted if part not in PUBLIC_PARTS]:
-        raise FieldProblem("public", f"holds {unknown[0][:40]}; there are {', '.join(PUBLIC_PARTS)}")
+    if not set(wanted) <= set(PUBLIC_PARTS):
+        raise FieldProblem("public", f"must be of {', '.join(PUBLIC_PARTS)}")
     return msgspec.json.encode(wanted).decode()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import hashlib
 import re
 import secrets
@@ -31,6 +32,24 @@ _strings = msgspec.json.Decoder(list[str])
 
 class ProjectError(ValueError):
     """What was asked of a project or key cannot be. The message is for the person who asked."""
+
+
+class Why(enum.Enum):
+    """Why a change cannot be made."""
+
+    INVALID = "invalid"
+    TAKEN = "taken"
+    UNKNOWN = "unknown"
+
+
+class FieldProblem(ProjectError):
+    """What one field of a change says cannot be. `message` never holds the value."""
+
+    def __init__(self, field: str, message: str, why: Why = Why.INVALID) -> None:
+        super().__init__(f"{field} {message}")
+        self.field = field
+        self.message = message
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,13 +312,13 @@ async def create_project(
 ) -> int:
     """Make a project; its number. ProjectError where the slug, a host or a limit cannot be, or is taken."""
     if not SLUG.fullmatch(slug):
-        raise ProjectError("a slug is 1 to 40 of a-z, 0-9 and -, and begins with a letter or digit")
+        raise FieldProblem("slug", "is 1 to 40 of a-z, 0-9 and -, and begins with a letter or digit")
     if await Project.exists().where(Project.slug == slug):
-        raise ProjectError(f"there is a project {slug} already")
+        raise FieldProblem("slug", "is that of another project", Why.TAKEN)
     wanted = [host.strip().lower() for host in hosts]
     taken = {host for row in await Project.select(Project.hosts) for host in _strings.decode(row["hosts"])}
-    if clash := taken.intersection(wanted):
-        raise ProjectError(f"the host {clash.pop()} belongs to another project")
+    if taken.intersection(wanted):
+        raise FieldProblem("hosts", "has one that belongs to another project", Why.TAKEN)
     project = Project(
         slug=slug,
         name=name or slug,
@@ -326,8 +345,8 @@ async def create_key(
 ) -> tuple[int, str]:
     """Make a key; its number and the key itself, which is not kept and so cannot be shown again."""
     wanted = tuple(dict.fromkeys(scopes))
-    if unknown := [scope for scope in wanted if scope not in SCOPES] or (not wanted and ["(none)"]):
-        raise ProjectError(f"{unknown[0]} is no scope; there are {', '.join(SCOPES)}")
+    if not wanted or not set(wanted) <= set(SCOPES):
+        raise FieldProblem("scopes", f"must be one or more of {', '.join(SCOPES)}")
     key = _new_key()
     return await _insert_key(project_id, key, name, wanted, checked_limit(rate_limit), checked_limit(event_limit)), key
 

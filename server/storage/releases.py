@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from server.storage.projects import ProjectError
+from server.storage.projects import FieldProblem, Why
 from server.storage.tables import Project
 
 
@@ -27,10 +27,10 @@ async def latest_version(project_id: int) -> LatestVersion | None:
 async def announce(project_id: int, version: LatestVersion | None) -> None:
     """Announce a version, or take the announcement back. ProjectError where there is no such project, or the version has no name."""
     if version is not None and not version.latest_version.strip():
-        raise ProjectError("a version needs a name, such as 1.4.0")
+        raise FieldProblem("version", "must have a name, such as 1.4.0")
     if version is not None and version.update_url and not version.update_url.startswith(("https://", "http://")):
-        raise ProjectError("the address of an update begins with https://")
+        raise FieldProblem("updateUrl", "must begin with https://")
     if not await Project.exists().where(Project.id == project_id):
-        raise ProjectError("there is no such project")
+        raise FieldProblem("slug", "is that of no project", Why.UNKNOWN)
     text = None if version is None else msgspec.json.encode(version).decode()
     await Project.update({Project.latest_version: text}).where(Project.id == project_id)

@@ -40,7 +40,7 @@ function Known() {
   if (answer.error instanceof Refused && answer.error.code === "UNAUTHENTICATED") return <SignedOut />;
   return (
     <Answered answer={answer} height={400}>
-      {({ me, projects }) => {
+      {({ me, projects: { nodes: projects, pageInfo } }) => {
         if (!me && projects.length === 0) return <SignedOut />;
         const slugs = projects.map(({ slug }) => slug);
         return (
@@ -57,7 +57,7 @@ function Known() {
               </Route>
               <Route path="/d/:project/:page?">
                 {({ project, page = "overview" }) =>
-                  slugs.includes(project) && page in PAGES ? <Page project={project} page={page as PageName} /> : <NotHere known={me !== null} />
+                  (slugs.includes(project) || pageInfo.hasNextPage) && page in PAGES ? <Page project={project} page={page as PageName} /> : <NotHere known={me !== null} />
                 }
               </Route>
               <Route>

@@ -84,7 +84,7 @@ async def test_a_page_of_another_site_watches_nothing(filled: Any) -> None:
 
 
 async def test_whoever_loses_the_key_sees_no_more(filled: Any, admin: Any) -> None:
-    made = admin.run("CreateKey", slug="default", scopes=["read"])["createKey"]
+    made = admin.run("CreateKey", slug="default", scopes=["READ"])["createKey"]
     socket = await opened(filled.url, made["secret"])
     await subscribe(socket)
     await post(filled.url)
@@ -98,7 +98,7 @@ async def test_whoever_loses_the_key_sees_no_more(filled: Any, admin: Any) -> No
 
 
 async def test_a_key_of_one_project_does_not_watch_another(filled: Any, admin: Any) -> None:
-    secret = admin.run("CreateKey", slug="demo", scopes=["read"])["createKey"]["secret"]
+    secret = admin.run("CreateKey", slug="demo", scopes=["READ"])["createKey"]["secret"]
     socket = await opened(filled.url, secret)
     await subscribe(socket, slug="default")
     message = await received(socket)
@@ -149,7 +149,7 @@ def test_whoever_may_watch_no_longer_is_let_go_although_nothing_comes(settings: 
     application: Any = create_app(dataclasses.replace(settings, admin_token=TOKEN))
     with TestClient(application) as client:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        made = client.post("/graphql", json={"operationName": "CreateKey", "variables": {"scopes": ["read"]}}, headers=headers).json()
+        made = client.post("/graphql", json={"operationName": "CreateKey", "variables": {"scopes": ["READ"]}}, headers=headers).json()
         key = made["data"]["createKey"]
         with client.websocket_connect("/graphql", subprotocols=list(PROTOCOL)) as socket:
             socket.send_json({"type": "connection_init", "payload": {"token": key["secret"]}})

@@ -60,12 +60,12 @@ def test_from_the_link_of_the_first_start_to_logging_out(make_server: Callable[.
 
 
 def test_a_session_ends_with_its_key_or_when_it_is_revoked(filled: Any, admin: Any) -> None:
-    made = admin.run("CreateKey", slug="demo", scopes=["read"])["createKey"]
+    made = admin.run("CreateKey", slug="demo", scopes=["READ"])["createKey"]
     cookies = [log_in(filled.url, made["secret"]).cookies[COOKIE] for _ in range(2)]
     for cookie in cookies:
         assert ask(filled.url, '{project(slug:"demo"){slug} me{allProjects scopes}}', cookie)["me"] == {
             "allProjects": False,
-            "scopes": ["read"],
+            "scopes": ["READ"],
         }
     sessions = admin.ask("{sessions{id}}")["sessions"]
     assert admin.run("RevokeSession", id=sessions[0]["id"])["revokeSession"]["ended"] == 1
@@ -80,7 +80,7 @@ def test_all_other_sessions_are_ended_at_once(filled: Any) -> None:
     ended = ask(filled.url, "mutation{revokeOtherSessions{ended}}", mine)["revokeOtherSessions"]["ended"]
     assert ended >= 3
     assert [ask(filled.url, "{me{kind}}", cookie)["me"] for cookie in others] == [None] * 3
-    assert ask(filled.url, "{me{kind}}", mine)["me"] == {"kind": "session"}
+    assert ask(filled.url, "{me{kind}}", mine)["me"] == {"kind": "SESSION"}
 
 
 def test_an_old_session_is_over(make_server: Callable[..., Any]) -> None:
@@ -113,7 +113,7 @@ def test_a_form_on_another_site_logs_nobody_in_or_out(filled: Any, headers: dict
 
 
 def test_a_key_that_may_only_send_does_not_log_in(filled: Any, admin: Any) -> None:
-    secret = admin.run("CreateKey", slug="demo", scopes=["ingest"])["createKey"]["secret"]
+    secret = admin.run("CreateKey", slug="demo", scopes=["INGEST"])["createKey"]["secret"]
     assert log_in(filled.url, secret).status_code == 401
 
 

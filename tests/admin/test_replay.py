@@ -36,14 +36,14 @@ def test_what_was_refused_is_taken_once_its_target_is_listed(make_server: Callab
     assert asker.run("ReplayRejected", slug="picky")["replayRejected"] == again
     assert ledger(asker) == {"received": 4, "stored": 0, "duplicates": 0, "rejected": 4}
 
-    asker.run("SetTarget", slug="picky", type="tool", id="wanted", visibility="public")
+    asker.run("SetTarget", slug="picky", type="tool", id="wanted", visibility="PUBLIC")
     assert asker.run("ReplayRejected", slug="picky")["replayRejected"] == {"stored": 2, "duplicates": 0, "refused": 1, "errors": []}
     assert ledger(asker) == {"received": 4, "stored": 2, "duplicates": 0, "rejected": 2}
     assert rollup_differences(server.store) == {}
 
     # One that was sent again meanwhile is known.
     left = next(each["id"] for each in asker.run("Ledger", slug="picky")["project"]["rejected"] if each["replayable"])
-    asker.run("SetTarget", slug="picky", type="tool", id="unwanted", visibility="public")
+    asker.run("SetTarget", slug="picky", type="tool", id="unwanted", visibility="PUBLIC")
     assert server.client.post("/p/picky/v1/events", json=event(3, "unwanted")).json()["accepted"] == 1
     assert asker.run("ReplayRejected", slug="picky", ids=[left])["replayRejected"]["duplicates"] == 1
     assert asker.run("ReplayRejected", slug="picky", ids=[left])["replayRejected"] == {

@@ -81,7 +81,7 @@ def test_hostile_operations_are_refused_and_the_server_goes_on(admin: Any, name:
     else:
         assert answer.status_code in (400, 413)
     assert len(answer.content) < 20_000
-    assert admin.ask("{me{kind}}") == {"me": {"kind": "key"}}
+    assert admin.ask("{me{kind}}") == {"me": {"kind": "KEY"}}
 
 
 def test_ingest_goes_on_beside_hostile_operations_of_strangers(filled: Any, nobody: Any) -> None:
@@ -118,7 +118,7 @@ def test_strangers_may_not_ask_all_the_time(make_server: Callable[..., Any]) -> 
     assert int(answers[-1].headers["retry-after"]) > 0
     assert wrong.send("{me{kind}}").status_code == 429
     known = Asker(server.url, "ff_the-admin-token-of-the-tests-0123456789")
-    assert known.ask("{me{kind}}") == {"me": {"kind": "key"}}
+    assert known.ask("{me{kind}}") == {"me": {"kind": "KEY"}}
     for each in (wrong, nobody, known):
         each.client.close()
 
@@ -184,12 +184,12 @@ def test_a_cookie_counts_only_on_pages_of_this_server(asker: Any, filled: Any) -
     somebody = asker(None)
     from_login = somebody.client.post("/login", data={"token": "ff_the-admin-token-of-the-tests-0123456789"})
     assert from_login.status_code == 303
-    assert somebody.ask("{me{kind}}")["me"]["kind"] == "session"
+    assert somebody.ask("{me{kind}}")["me"]["kind"] == "SESSION"
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
         answer = somebody.client.post("/graphql", json={"query": "{me{kind}}"}, headers=headers)
         assert answer.json() == {"data": {"me": None}}, headers
     own = somebody.client.post("/graphql", json={"query": "{me{kind}}"}, headers={"Origin": filled.url, "Sec-Fetch-Site": "same-origin"})
-    assert own.json() == {"data": {"me": {"kind": "session"}}}
+    assert own.json() == {"data": {"me": {"kind": "SESSION"}}}
 
 
 def bare(kind: Any) -> Any:
@@ -252,9 +252,9 @@ PUBLIC = {
 
 
 def test_a_public_dashboard_shows_its_charts_and_nothing_else(nobody: Any, admin: Any) -> None:
-    made = admin.run("CreateProject", slug="open", changes={"public": ["dashboard"]})
+    made = admin.run("CreateProject", slug="open", changes={"public": ["DASHBOARD"]})
     assert made["createProject"]["errors"] == []
-    assert nobody.ask("{projects{slug}}") == {"projects": [{"slug": "open"}]}
+    assert nobody.ask("{projects{totalCount nodes{slug}}}") == {"projects": {"totalCount": 1, "nodes": [{"slug": "open"}]}}
     for name, field in fields(SCHEMA.type_map["Project"]):
         query = '{project(slug:"open"){' + call(name, field) + "}}"
         if name in PUBLIC:
@@ -268,9 +268,9 @@ def test_a_public_dashboard_shows_its_charts_and_nothing_else(nobody: Any, admin
 
 
 def test_a_key_sees_its_own_project_only_and_reads_where_it_may_only_read(asker: Any, admin: Any) -> None:
-    secret = admin.run("CreateKey", slug="demo", scopes=["read"])["createKey"]["secret"]
+    secret = admin.run("CreateKey", slug="demo", scopes=["READ"])["createKey"]["secret"]
     reader = asker(secret)
-    assert reader.ask("{projects{slug}}") == {"projects": [{"slug": "demo"}]}
+    assert reader.ask("{projects{totalCount nodes{slug}}}") == {"projects": {"totalCount": 1, "nodes": [{"slug": "demo"}]}}
     assert reader.ask('{project(slug:"demo"){ledger{received}}}')
     assert reader.refused('{project(slug:"default"){slug}}') == "NOT_FOUND"
     for query in (
@@ -284,7 +284,7 @@ def test_a_key_sees_its_own_project_only_and_reads_where_it_may_only_read(asker:
         assert reader.refused(query) == "FORBIDDEN", query
     for name, field in fields(SCHEMA.mutation_type):
         assert reader.refused("mutation{" + call(name, field).replace('slug:"default"', 'slug:"demo"') + "}") == "FORBIDDEN", name
-    sender = asker(admin.run("CreateKey", slug="demo", scopes=["ingest"])["createKey"]["secret"])
+    sender = asker(admin.run("CreateKey", slug="demo", scopes=["INGEST"])["createKey"]["secret"])
     assert sender.send("{me{kind}}").status_code == 403
 
 

@@ -13,8 +13,9 @@ from server.admin.mutations.projects import find
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Key, key_of
 from server.admin.scalars import Count, now
+from server.admin.words import Scope
 from server.storage import project_changes, projects, sessions
-from server.storage.project_changes import FieldProblem
+from server.storage.projects import FieldProblem, Why
 
 NAME = 100
 
@@ -36,7 +37,7 @@ class KeyMutations:
     async def create_key(
         self,
         info: AnyInfo,
-        scopes: Annotated[list[str], argument(description="`ingest` to send events, `read` to ask, `admin` to change.")],
+        scopes: Annotated[list[Scope], argument(description="What it may do.")],
         slug: Annotated[str | None, argument(description="The project that it is for; all of them where it is left out.")] = None,
         name: Annotated[str, argument(description="What people call it.")] = "",
     ) -> KeyResult:
@@ -45,8 +46,9 @@ class KeyMutations:
             viewer = admin(info, project)
             if len(name) > NAME:
                 raise FieldProblem("name", f"must have at most {NAME} characters")
-            number, secret = await projects.create_key(project, name=name, scopes=scopes)
-            await wrote(info, viewer, "key.create", project, f"key {number}: {', '.join(scopes)}")
+            wanted = [scope.value for scope in scopes]
+            number, secret = await projects.create_key(project, name=name, scopes=wanted)
+            await wrote(info, viewer, "key.create", project, f"key {number}: {', '.join(dict.fromkeys(wanted))}")
             row = await project_changes.key_row(number)
             return {"key": key_of(row) if row else None, "secret": secret}
 
@@ -58,7 +60,7 @@ class KeyMutations:
             row = await project_changes.key_row(int(id)) if id.isdigit() and len(id) < 10 else None
             viewer = admin(info, row["project_id"] if row else EVERY)
             if row is None:
-                raise FieldProblem("id", "is that of no key")
+                raise FieldProblem("id", "is that of no key", Why.UNKNOWN)
             await projects.revoke_key(row["id"])
             await wrote(info, viewer, "key.revoke", row["project_id"], f"key {row['id']}")
             return {}
@@ -74,7 +76,7 @@ class KeyMutations:
             own = viewer is not None and viewer.session is not None and str(viewer.session) == id
             viewer = reader(info, viewer.project) if own and viewer else admin(info)
             if not (id.isdigit() and len(id) < 10) or not await sessions.revoke(info.context.store, int(id), now()):
-                raise FieldProblem("id", "is that of no open session")
+                raise FieldProblem("id", "is that of no open session", Why.UNKNOWN)
             await wrote(info, viewer, "session.revoke", detail=f"session {id}")
             return {"ended": Count(1)}
 

@@ -22,7 +22,7 @@ from server.jobs.rules import Draft
 from server.jobs.webhooks import Webhooks
 from server.storage import erasure, replay
 from server.storage.alerts import Kind, Rule
-from server.storage.project_changes import FieldProblem
+from server.storage.projects import FieldProblem, Why
 
 log = logs.get(__name__)
 _running: set[asyncio.Task[None]] = set()  # so that none is forgotten while it runs
@@ -115,7 +115,7 @@ class OperationMutations:
         async def work() -> dict[str, Any]:
             job = find_job(name)
             if job is None:
-                raise FieldProblem("name", "is that of no job")
+                raise FieldProblem("name", "is that of no job", Why.UNKNOWN)
             state = info.context.state
             run = Run(info.context.store, state.settings, state.metrics, by_hand=True)
 
@@ -175,7 +175,7 @@ class OperationMutations:
             number = info.context.state.privacy.install(row["id"], installation_id)
             erased = await erasure.erase(info.context.store, row["id"], number)
             if not erased.known:
-                raise FieldProblem("installationId", "is that of no install of this project")
+                raise FieldProblem("installationId", "is that of no install of this project", Why.UNKNOWN)
             await wrote(info, admin(info, row["id"]), "install.erase", row["id"], f"{erased.events} events")
             return {"events": Count(erased.events), "days": Count(erased.days)}
 
@@ -195,6 +195,6 @@ async def _rule(info: AnyInfo, id_: str) -> Rule:
         rule = await rules.find_rule(info.context.store, int(id_) if id_.isdigit() and len(id_) < 10 else 0)
     except ValueError:
         admin(info, admin_of_any.project if admin_of_any else 0)
-        raise FieldProblem("id", "is that of no alert") from None
+        raise FieldProblem("id", "is that of no alert", Why.UNKNOWN) from None
     admin(info, rule.project)
     return rule

@@ -11,8 +11,9 @@ from server.admin.context import AnyInfo, admin, project_of
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Project
 from server.admin.scalars import now
+from server.admin.words import PublicPart, Visibility
 from server.storage import project_changes, projects
-from server.storage.project_changes import FieldProblem
+from server.storage.projects import FieldProblem, Why
 from server.storage.releases import LatestVersion, announce
 
 Slug = Annotated[str, argument(description="The project's name in addresses.")]
@@ -31,9 +32,7 @@ class ProjectChanges:
     )
     hosts: list[str] | None = strawberry.field(default=strawberry.UNSET, description="Hosts whose requests are about it.")
     properties: list[str] | None = strawberry.field(default=strawberry.UNSET, description="Properties to count by value, at most five.")
-    public: list[str] | None = strawberry.field(
-        default=strawberry.UNSET, description="What needs no login: counters, trending, badges, stats, analytics, dashboard."
-    )
+    public: list[PublicPart] | None = strawberry.field(default=strawberry.UNSET, description="What needs no login.")
 
     def columns(self) -> dict[str, Any]:
         """What is to be changed, by the names of the store. Raises FieldProblem for a null where there must be a value."""
@@ -41,8 +40,10 @@ class ProjectChanges:
         for name, default in (("name", None), ("requires_key", False), ("lists_targets", False), ("hosts", []), ("properties", [])):
             if name in said_ and said_[name] is None:
                 if default is None:
-                    raise FieldProblem(name, "must not be null")
+                    raise FieldProblem(name, "must not be null")  # of one word, as the field is called
                 said_[name] = default
+        if said_.get("public") is not None:
+            said_["public"] = [part.value for part in said_["public"]]
         if "properties" in said_:
             said_["dimensions"] = said_.pop("properties")
         return said_
@@ -65,7 +66,7 @@ async def find(info: AnyInfo, slug: str) -> dict[str, Any]:
     """The row of a project that whoever asks may change. Raises FieldProblem, Unauthorized, Forbidden."""
     row = await project_of(info, slug, "admin")
     if row is None:
-        raise FieldProblem("slug", "is that of no project")
+        raise FieldProblem("slug", "is that of no project", Why.UNKNOWN)
     return row
 
 
@@ -149,12 +150,12 @@ class ProjectMutations:
         slug: Slug,
         type: Annotated[str, argument(description="The target's type.")],
         id: Annotated[str, argument(description="The target's id.")],
-        visibility: Annotated[str, argument(description="`public`, `unlisted` or `private`.")] = "public",
+        visibility: Annotated[Visibility, argument(description="Who may see its counts without a key.")] = Visibility.PUBLIC,
     ) -> Result:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
-            await project_changes.set_visibility(row["id"], type, id, visibility, now())
-            await wrote(info, admin(info, row["id"]), "target.set", row["id"], f"{type} {visibility}")
+            await project_changes.set_visibility(row["id"], type, id, visibility.value, now())
+            await wrote(info, admin(info, row["id"]), "target.set", row["id"], f"{type} {visibility.value}")
             return {}
 
         return await attempt(Result, work)

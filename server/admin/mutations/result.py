@@ -13,13 +13,13 @@ from server.admin.context import AnyInfo
 from server.admin.scalars import now
 from server.problems import BadQuery
 from server.storage import audit
-from server.storage.project_changes import FieldProblem
-from server.storage.projects import ProjectError
+from server.storage.projects import FieldProblem, ProjectError, Why
 
 
 @strawberry.type(description="Why a change could not be made.")
 class UserError:
     field: str | None = said("The field that says what cannot be; null where it is not about a single one.")
+    code: Why = said("What is wrong, for scripts.")
     message: str = said("What is wrong, for people.")
 
 
@@ -36,11 +36,11 @@ async def attempt(kind: type[R], work: Callable[[], Awaitable[dict[str, Any]]]) 
     try:
         return kind(errors=[], **await work())
     except FieldProblem as error:
-        return kind(errors=[UserError(field=error.field, message=error.message)])
+        return kind(errors=[UserError(field=error.field, code=error.why, message=error.message)])
     except ProjectError as error:
-        return kind(errors=[UserError(field=None, message=str(error))])
+        return kind(errors=[UserError(field=None, code=Why.INVALID, message=str(error))])
     except BadQuery as error:
-        return kind(errors=[UserError(field=each.path, message=each.message) for each in error.errors])
+        return kind(errors=[UserError(field=each.path, code=Why.INVALID, message=each.message) for each in error.errors])
 
 
 async def wrote(info: AnyInfo, viewer: Viewer, action: str, project: int = EVERY, detail: str = "") -> None:

@@ -121,7 +121,7 @@ function Rejected({ of, slug }: { of: Page["rejected"]; slug: string }) {
                   <td title={moment(at)}>{ago(at)}</td>
                   <td class="mono">{route}</td>
                   <td>{dialect}</td>
-                  <td>{reason}</td>
+                  <td>{words(reason)}</td>
                   <td>
                     {errors.map(({ path, message }) => (
                       <div key={path}>
@@ -155,7 +155,7 @@ function Server() {
               </li>
               <li>
                 <div>
-                  Store <span class="row-figure">{server.engine}</span>
+                  Store <span class="row-figure">{{ SQLITE: "SQLite", POSTGRES: "PostgreSQL" }[server.engine]}</span>
                 </div>
               </li>
               <li>
@@ -181,7 +181,7 @@ function Server() {
                 <li key={name}>
                   <div title={about}>
                     <b>{words(name)}</b> <span class="soft">{detail}</span>
-                    <span class={result === "failed" ? "row-figure bad" : "row-figure soft"}>{result === "failed" ? "failed " : ""}{startedAt ? ago(startedAt) : "not yet"}</span>
+                    <span class={result === "FAILED" ? "row-figure bad" : "row-figure soft"}>{result === "FAILED" ? "failed " : ""}{startedAt ? ago(startedAt) : "not yet"}</span>
                   </div>
                 </li>
               ))}

@@ -28,7 +28,7 @@ export function Home() {
         )}
       </header>
       <Answered answer={answer} height={300}>
-        {({ projects }) => (
+        {({ projects: { nodes: projects } }) => (
           <ul class="projects">
             {projects.map(({ slug, name, overview, series }) => (
               <li key={slug}>

@@ -4,7 +4,10 @@ import type { Data } from "../api/client.ts";
 import type { IconName } from "../ui/icons.tsx";
 
 /** Who looks, and what they may see: what the server said of itself when it was asked. */
-export type Account = Data<"Projects">;
+export interface Account {
+  me: Data<"Projects">["me"];
+  projects: Data<"Projects">["projects"]["nodes"];
+}
 
 const AccountContext = createContext<Account>({ me: null, projects: [] });
 export const AccountProvider = AccountContext.Provider;
@@ -19,7 +22,7 @@ export interface Rights extends Account {
 export function useAccount(): Rights {
   const account = useContext(AccountContext);
   const scopes = account.me?.scopes ?? [];
-  return { ...account, reads: scopes.includes("read"), changes: scopes.includes("admin") };
+  return { ...account, reads: scopes.includes("READ"), changes: scopes.includes("ADMIN") };
 }
 
 export type PageName = "overview" | "installs" | "usage" | "funnel" | "errors" | "downloads" | "live" | "health" | "settings" | "explorer";

@@ -47,7 +47,7 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
                 <b>{name || words(kind)}</b>
                 <span class="soft">
                   {words(kind)}
-                  {threshold > 0 && `, ${threshold} %`} in {windowMinutes} minutes · to {host} · {lastFiredAt ? `${lastStatus} ${ago(lastFiredAt)}` : "never told"}
+                  {threshold > 0 && `, ${threshold} %`} in {windowMinutes} minutes · to {host} · {lastFiredAt ? `${lastStatus?.toLowerCase()} ${ago(lastFiredAt)}` : "never told"}
                 </span>
                 <span class="row-figure inline">
                   <button type="button" class="button" disabled={attempt.isPending} onClick={() => test(id)}>

@@ -6,7 +6,8 @@ import { Confirmed, FormError, given } from "../../ui/form.tsx";
 import { Copyable, Nothing } from "../../ui/states.tsx";
 import { ago, moment } from "../../view/format.ts";
 
-const SCOPES = { ingest: "send events", read: "ask questions and export", admin: "change the project" } as const;
+const SCOPES = { INGEST: "send events", READ: "ask questions and export", ADMIN: "change the project" } as const;
+type Scope = keyof typeof SCOPES;
 
 /** The keys of a project. A key is shown once, when it is made. */
 export function Keys({ slug, keys }: { slug: string; keys: Data<"ProjectSettings">["project"]["keys"] }) {
@@ -16,7 +17,7 @@ export function Keys({ slug, keys }: { slug: string; keys: Data<"ProjectSettings
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
-    const scopes = new FormData(form).getAll("scope").map(String);
+    const scopes = new FormData(form).getAll("scope") as Scope[];
     create.mutate(
       { slug, scopes, name: given(form, "name") },
       {
@@ -52,7 +53,7 @@ export function Keys({ slug, keys }: { slug: string; keys: Data<"ProjectSettings
                 <tr key={id}>
                   <td>{name || `key ${id}`}</td>
                   <td class="mono">{hint}…</td>
-                  <td>{scopes.join(", ")}</td>
+                  <td>{scopes.join(", ").toLowerCase()}</td>
                   <td title={moment(createdAt)}>{ago(createdAt)}</td>
                   <td title={moment(lastUsedAt)}>{lastUsedAt ? ago(lastUsedAt) : "never"}</td>
                   <td class="figure">
@@ -77,7 +78,7 @@ export function Keys({ slug, keys }: { slug: string; keys: Data<"ProjectSettings
         </label>
         {Object.entries(SCOPES).map(([scope, about]) => (
           <label class="check" key={scope} title={about}>
-            <input type="checkbox" name="scope" value={scope} defaultChecked={scope === "ingest"} /> {scope}
+            <input type="checkbox" name="scope" value={scope} defaultChecked={scope === "INGEST"} /> {scope.toLowerCase()}
           </label>
         ))}
         <button type="submit" class="button" disabled={create.isPending}>

@@ -17,8 +17,8 @@ export function Jobs({ jobs }: { jobs: Page["jobs"] }) {
             <div>
               <b>{words(name)}</b> <span class="soft">{about}</span>
               <span class="row-figure inline">
-                <span class={result === "failed" ? "bad" : "soft"} title={detail ?? ""}>
-                  {startedAt ? `${result === "failed" ? "failed " : ""}${ago(startedAt)}` : "not yet"}
+                <span class={result === "FAILED" ? "bad" : "soft"} title={detail ?? ""}>
+                  {startedAt ? `${result === "FAILED" ? "failed " : ""}${ago(startedAt)}` : "not yet"}
                 </span>
                 <button type="button" class="button" disabled={run.isPending} onClick={() => run.mutate({ name })}>
                   Run now
@@ -45,7 +45,7 @@ export function Sessions({ sessions }: { sessions: Page["sessions"] }) {
             <div>
               <b>{client}</b> {current && <span class="tag good">this one</span>}
               <span class="soft">
-                {scopes.join(", ")} · since {moment(createdAt)} · seen {ago(seenAt)}
+                {scopes.join(", ").toLowerCase()} · since {moment(createdAt)} · seen {ago(seenAt)}
               </span>
               {!current && (
                 <span class="row-figure">

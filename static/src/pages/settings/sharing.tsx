@@ -6,21 +6,22 @@ import { Copyable } from "../../ui/states.tsx";
 import type { ProjectSettings } from "./project.tsx";
 
 const PARTS = {
-  counters: "Counts of packs and other public targets",
-  trending: "What is trending",
-  badges: "Badges for a README",
-  stats: "Statistics: /stats",
-  analytics: "Analytics: /analytics/…",
-  dashboard: "This dashboard: its charts, never a list of events or installs",
+  COUNTERS: "Counts of packs and other public targets",
+  TRENDING: "What is trending",
+  BADGES: "Badges for a README",
+  STATS: "Statistics: /stats",
+  ANALYTICS: "Analytics: /analytics/…",
+  DASHBOARD: "This dashboard: its charts, never a list of events or installs",
 } as const;
+type Part = keyof typeof PARTS;
 
 /** What of a project needs no login, and how to show it elsewhere. */
 export function Sharing({ slug, settings }: { slug: string; settings: ProjectSettings }) {
   const [own, setOwn] = useState(settings.public !== null);
-  const [chosen, setChosen] = useState(new Set(settings.public ?? []));
+  const [chosen, setChosen] = useState(new Set<Part>(settings.public ?? []));
   const update = useChange("UpdateProject");
-  const shared = own && chosen.has("dashboard");
-  const toggle = (part: string, on: boolean) => {
+  const shared = own && chosen.has("DASHBOARD");
+  const toggle = (part: Part, on: boolean) => {
     const next = new Set(chosen);
     if (on) next.add(part);
     else next.delete(part);
@@ -33,7 +34,7 @@ export function Sharing({ slug, settings }: { slug: string; settings: ProjectSet
           <input type="checkbox" checked={!own} onChange={(event) => setOwn(!event.currentTarget.checked)} /> As the server is set (FOOTFALL_PUBLIC)
         </label>
         {own &&
-          Object.entries(PARTS).map(([part, about]) => (
+          (Object.entries(PARTS) as [Part, string][]).map(([part, about]) => (
             <label class="check" key={part}>
               <input type="checkbox" checked={chosen.has(part)} onChange={(event) => toggle(part, event.currentTarget.checked)} /> {about}
             </label>
