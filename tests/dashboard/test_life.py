@@ -112,7 +112,7 @@ def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable
         site.post("open", name="run", installation_id=f"install-{number}", os="linux", version="2.0.0")
     tab = visit(known=False)
     assert tab.open("/d/open").get_by_role("heading", name="Footfall is running").is_visible()
-    site.ask("UpdateProject", slug="open", changes={"public": ["dashboard"]})
+    site.ask("UpdateProject", slug="open", changes={"public": ["DASHBOARD"]})
     page = tab.open("/d/open")
     assert page.get_by_role("button", name=re.compile("^linux")).is_visible()
     shown = page.get_by_role("navigation", name="Pages").get_by_role("listitem").all_inner_texts()
