@@ -120,7 +120,7 @@ def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable
     assert tab.open("/d/open/installs").get_by_text("wants a login").count() == 0
     frame = tab.open("/embed/open/os?range=7d")
     assert frame.get_by_text("linux").is_visible()
-    site.ask("UpdateProject", slug="open", changes={"public": ["counters"]})
+    site.ask("UpdateProject", slug="open", changes={"public": ["COUNTERS"]})
 
 
 def test_the_theme_is_chosen_and_stays(visit: Callable[..., Any]) -> None:
