@@ -31,6 +31,8 @@ FAST_DEPTH = 8  # building the decoder's type doubles with each level: 5 ms for 
 STATUS = 400
 
 _INT64 = 1 << 63
+_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
 _SHOWN = re.compile(r"[A-Za-z0-9_.$-]{1,64}").fullmatch
 _BYTE = re.compile(r"\(byte (\d+)\)")
 
@@ -94,6 +96,10 @@ def hides_something(body: bytes) -> bool:
 def _malformed(body: bytes, error: Exception) -> Malformed:
     if not body:
         return Malformed("The body is empty; JSON was expected")
+    if body.startswith(_COMPRESSED):
+        return Malformed("The body is compressed; JSON is taken as it is, in UTF-8")
+    if body.startswith(_ORDER_MARKS):
+        return Malformed("The body begins with a byte order mark; JSON is taken without one, in UTF-8")
     if isinstance(error, UnicodeDecodeError):
         return Malformed("The body is not UTF-8 text")
     if isinstance(error, RecursionError):

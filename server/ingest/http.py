@@ -140,7 +140,9 @@ def refusal(problem: Problem, standing: Standing | None) -> Reply:
 
 def headers_of(reply: Reply) -> list[Header]:
     """All headers. RateLimit-* as in draft 6 of the IETF's httpapi working group: three plain numbers, which most clients know."""
-    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    headers = list(reply.headers)
+    if reply.status != 204:  # which has no body, and no word about one
+        headers.append((b"content-length", b"%d" % len(reply.body)))
     if reply.standing is not None:
         headers += zip(_RATE_LIMIT, (b"%d" % number for number in reply.standing[1:]), strict=True)
     if reply.closes:

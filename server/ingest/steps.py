@@ -252,8 +252,12 @@ class Ingest:
         self._metrics.refusals[problem.refusal.value] += 1
         caller = passage.caller
         # Refused before it was read, a request counts as one event: how many it held nobody knows.
-        events = max(1, len(passage.decoded.events)) if passage.decoded else 1
-        entry = LedgerEntry.LIMITED if isinstance(problem, Limited) else LedgerEntry.REJECTED
+        entry, events = LedgerEntry.REJECTED, len(passage.decoded.events) if passage.decoded else 1
+        if isinstance(problem, Limited):
+            entry = LedgerEntry.LIMITED
+            if passage.decoded:  # those of a batch that are wrong were not noted yet
+                events += len(passage.decoded.rejected)
+        events = max(1, events)
         reason = "" if entry is LedgerEntry.LIMITED else problem.refusal.value
         address = self._privacy.address(limited_as(caller.address), passage.received_at // DAY) if caller and not reason else None
         self._writer.tally(caller.project if caller else None, entry, reason, events, passage.received_at, address)

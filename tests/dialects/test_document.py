@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -68,6 +69,20 @@ def test_what_is_no_json_in_utf_8_is_malformed(body: bytes) -> None:
 def test_a_hundred_thousand_levels_are_malformed(opening: bytes, closing: bytes) -> None:
     with pytest.raises(Malformed):
         load(opening * 100_000 + closing)
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (gzip.compress(b"{}"), "compressed"),
+        (b"\x28\xb5\x2f\xfd\x04\x00", "compressed"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        ("{}".encode("utf-16"), "byte order mark"),
+    ],
+)
+def test_a_body_that_something_else_was_made_of_hears_what_it_is(body: bytes, word: str) -> None:
+    with pytest.raises(Malformed, match=word):
+        load(body)
 
 
 def test_a_malformed_body_hears_where_it_stopped_making_sense() -> None:
