@@ -1,10 +1,10 @@
-// Types of every operation in ../graphql/operations, from ../graphql/schema.graphql: src/generated/operations.ts.
+// Types of every operation in ../graphql/operations, from ../graphql/schema.graphql: src/generated/operations.ts. Their texts: documents.ts.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { codegen } from "@graphql-codegen/core";
 import * as operations from "@graphql-codegen/typescript-operations";
-import { Kind, OperationTypeNode, parse } from "graphql";
+import { Kind, OperationTypeNode, parse, print } from "graphql";
 
 const here = import.meta.dirname;
 const folder = join(here, "../graphql/operations");
@@ -75,5 +75,28 @@ ${lines.map(({ name, hash }) => `  ${name}: "${hash}",`).join("\n")}
 
 /** The one document that goes over a WebSocket, with its text. */
 export const LIVE = ${JSON.stringify(live.text)};
+`,
+);
+
+// What the explorer offers to begin with: every query, with the variables that must be given.
+const queries = documents.flatMap(({ name, text, document }) => {
+  const operation = document.definitions.find(({ kind }) => kind === Kind.OPERATION_DEFINITION);
+  if (operation.operation !== OperationTypeNode.QUERY) return [];
+  const wanted = (operation.variableDefinitions ?? []).filter(({ type, defaultValue }) => type.kind === Kind.NON_NULL_TYPE && !defaultValue);
+  const variables = Object.fromEntries(wanted.map(({ variable, type }) => [variable.name.value, example(print(type.type))]));
+  return [{ name, text, variables }];
+});
+
+/** Something of a type to begin with. */
+function example(type) {
+  if (type.startsWith("[")) return [];
+  const named = schema.definitions.find(({ kind, name }) => kind === Kind.ENUM_TYPE_DEFINITION && name.value === type);
+  return named ? named.values[0].name.value : "";
+}
+
+writeFileSync(
+  join(here, "src/generated/documents.ts"),
+  `// Made by codegen.mjs; not committed.
+export const DOCUMENTS: { name: string; text: string; variables: Record<string, unknown> }[] = ${JSON.stringify(queries, null, 2)};
 `,
 );

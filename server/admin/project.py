@@ -18,7 +18,7 @@ from server.admin.inputs import PeriodInput, within
 from server.admin.paging import Page, PageInfo, cursor, page
 from server.admin.scalars import Count, DateTime, Hash
 from server.admin.words import AlertStatus, PublicPart, Scope
-from server.analytics import errors, ledger, lists
+from server.analytics import errors, ledger, lists, vocabulary
 from server.analytics.lists import EventOrder, InstallFilter, InstallOrder
 from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
@@ -142,6 +142,11 @@ class Project(Charts):
     def name(self) -> str:
         return str(self.row["name"])
 
+    @strawberry.field(description="When its first event was, to the hour; null as long as there was none.")
+    async def first_event(self, info: AnyInfo) -> DateTime | None:
+        began = await vocabulary.first_event(info.context.store, self.number)
+        return None if began is None else DateTime(began)
+
     @strawberry.field(description="How it is set up.")
     def settings(self, info: AnyInfo) -> ProjectSettings:
         reader(info, self.number)
@@ -209,10 +214,19 @@ class Project(Charts):
         return None if row is None else connections.Install(row=row, project=self.number)
 
     @strawberry.field(description="The last events that failed, as far as they are kept.")
-    async def failures(self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20) -> list[answers.ErrorSample]:
+    async def failures(
+        self,
+        info: AnyInfo,
+        period: Period = None,
+        filter: Which = None,
+        error_type: Annotated[
+            str | None, argument(description="Those with this type of error instead, whether they say that they failed or not.")
+        ] = None,
+        first: First = 20,
+    ) -> list[answers.ErrorSample]:
         reader(info, self.number)
         limit = within("first", first, 200)
-        return cast(Any, await errors.failures(info.context.store, self.about(period, filter), limit=limit))
+        return cast(Any, await errors.failures(info.context.store, self.about(period, filter), error_type=error_type, limit=limit))
 
     @strawberry.field(description="Where everything that arrived went, by day.")
     async def ledger(self, info: AnyInfo, period: Period = None) -> answers.Ledger:

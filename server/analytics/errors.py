@@ -98,8 +98,13 @@ async def errors(store: Store, filter_: Filter, *, limit: int = 50, samples: boo
     return Errors(groups, len(rows), total, everyone)
 
 
-async def failures(store: Store, filter_: Filter, *, limit: int = 50) -> list[ErrorSample]:
-    """The last events that failed, by arrival, newest first. They are raw events: older ones than the project keeps are gone."""
+async def failures(store: Store, filter_: Filter, *, error_type: str | None = None, limit: int = 50) -> list[ErrorSample]:
+    """The last events that failed, by arrival, newest first. They are raw events: older ones than the project keeps are gone.
+
+    With an `error_type` the last ones that have it instead, whether they say that they failed or not.
+    """
+    if error_type is not None:
+        return await _samples(store, sql(raw_events(filter_), " AND event.error_type = ", bound(error_type)), limit)
     if filter_.outcome not in (None, Outcome.FAILURE):
         return []
     failed = msgspec.structs.replace(filter_, outcome=Outcome.FAILURE)

@@ -1,10 +1,16 @@
-"""The words that a project's events use: what there is to filter by and to choose from."""
+"""The words that a project's events use: what there is to filter by and to choose from, and since when."""
 
 from __future__ import annotations
 
 from server.analytics.filters import Period
-from server.event import Environment
+from server.event import HOUR, Environment
 from server.storage.engine import Store
+
+
+async def first_event(store: Store, project: int) -> int | None:
+    """The hour of the first event, epoch milliseconds; None as long as there was none. Retention does not move it."""
+    (row,) = await store.rows("SELECT MIN(hour) AS hour FROM rollup_hour WHERE project_id = {}", project)
+    return None if row["hour"] is None else int(row["hour"]) * HOUR
 
 
 async def names(store: Store, project: int) -> list[str]:

@@ -1,3 +1,4 @@
-// Before anything is drawn: the theme that was chosen here last, so that a dark page does not flash white.
-const theme = localStorage.getItem("footfall.theme");
-if (theme) document.documentElement.dataset.theme = theme;
+// Before anything is drawn: the theme that was chosen here last, so that a dark page does not flash white. A frame on another page may name its own.
+const framed = location.pathname.startsWith("/embed/");
+const theme = framed ? new URLSearchParams(location.search).get("theme") : localStorage.getItem("footfall.theme");
+if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;

@@ -3,12 +3,13 @@ import { useEffect } from "preact/hooks";
 import { Redirect, Route, Switch } from "wouter-preact";
 import { Refused, useAsk } from "./api/use.ts";
 import { Embed } from "./pages/embed.tsx";
+import { FirstEvent } from "./pages/first-event.tsx";
 import { Home } from "./pages/home.tsx";
 import { Overview } from "./pages/overview.tsx";
 import { SignedOut } from "./pages/signed-out.tsx";
 import { Shell } from "./shell.tsx";
 import { Answered } from "./ui/states.tsx";
-import { AccountProvider, PAGES, type PageName } from "./view/account.ts";
+import { AccountProvider, PAGES, type PageName, useBeginning } from "./view/account.ts";
 
 // The first page comes at once; each of the others when it is first looked at.
 const ELSEWHERE = {
@@ -44,7 +45,7 @@ function Known() {
         if (!me && projects.length === 0) return <SignedOut />;
         const slugs = projects.map(({ slug }) => slug);
         return (
-          <AccountProvider value={{ me, projects }}>
+          <AccountProvider value={{ me: me ?? null, projects }}>
             <Switch>
               <Route path="/">{slugs.length === 1 ? <Redirect to={`/d/${slugs[0]}`} replace /> : <Home />}</Route>
               <Route path="/p/:project">{({ project }) => <Redirect to={`/d/${project}`} replace />}</Route>
@@ -71,11 +72,22 @@ function Known() {
   );
 }
 
+// What is there to be seen before the first event: how it is going, and what can be set.
+const BEFORE_EVENTS = new Set<PageName>(["live", "health", "settings"]);
+
 function Page({ project, page }: { project: string; page: PageName }) {
+  const begun = useBeginning(project) !== null;
   useEffect(() => {
     document.title = `${PAGES[page].title} · ${project} · Footfall`;
     scrollTo(0, 0);
   }, [project, page]);
+  if (!begun && !BEFORE_EVENTS.has(page)) {
+    return (
+      <Shell project={project} page={page} empty>
+        <FirstEvent key={project} project={project} />
+      </Shell>
+    );
+  }
   if (page === "overview") {
     return (
       <Shell project={project} page={page}>

@@ -1,6 +1,6 @@
 import { useIsFetching } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { Toolbar } from "./toolbar.tsx";
 import { Icon } from "./ui/icons.tsx";
@@ -9,17 +9,26 @@ import { PAGES, type PageName, useAccount } from "./view/account.ts";
 interface Props {
   project?: string;
   page: PageName;
+  /** There is nothing yet that a period or a filter could be about. */
+  empty?: boolean;
   children: ComponentChildren;
 }
 
 /** What is around every page: the ways to the others, and what this one is about. */
-export function Shell({ project, page, children }: Props) {
+export function Shell({ project, page, empty = false, children }: Props) {
   const { me, projects, reads, changes } = useAccount();
   const [open, setOpen] = useState(false);
   const [, go] = useLocation();
   const search = useSearch();
-  const at = project ?? projects[0]?.slug ?? "default";
-  useEffect(() => setOpen(false), [page, project]);
+  const asked = new URLSearchParams(search).get("project"); // of the explorer, whose address names none otherwise
+  const at = project ?? projects.find(({ slug }) => slug === asked)?.slug ?? projects[0]?.slug ?? "default";
+  const kept = project && search ? `?${search}` : "";
+  const first = useRef(true);
+  useEffect(() => {
+    setOpen(false);
+    if (!first.current) document.getElementById("main")?.focus({ preventScroll: true }); // so that what is read aloud is the new page
+    first.current = false;
+  }, [page, project]);
 
   const shown = (Object.keys(PAGES) as PageName[]).filter((name) => (reads || PAGES[name].open) && (name !== "settings" || changes));
   return (
@@ -27,45 +36,49 @@ export function Shell({ project, page, children }: Props) {
       <a class="skip" href="#main">
         To the content
       </a>
-      <header class="head">
-        <Link href="/" class="brand" aria-label="Footfall: all projects">
-          <img src="/static/pages/footfall.svg" width="26" height="26" alt="" /> Footfall
-        </Link>
-        <button type="button" class="button quiet opener" aria-expanded={open} aria-controls="nav" onClick={() => setOpen(!open)}>
-          <Icon name={open ? "close" : "menu"} /> <span class="sr">Menu</span>
-        </button>
-      </header>
-      <nav id="nav" class={open ? "nav open" : "nav"} aria-label="Pages">
-        <label class="switcher">
-          <span class="sr">Project</span>
-          <select value={at} onChange={(event) => go(`/d/${event.currentTarget.value}/${page === "explorer" ? "overview" : page}`)}>
-            {projects.map(({ slug, name }) => (
-              <option value={slug} key={slug}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <ul>
-          {shown.map((name) => (
-            <li key={name}>
-              <Link
-                href={name === "explorer" ? "/graphql" : `/d/${at}${name === "overview" ? "" : `/${name}`}${search ? `?${search}` : ""}`}
-                aria-current={name === page ? "page" : undefined}
-              >
-                <Icon name={PAGES[name].icon} /> {PAGES[name].title}
-              </Link>
-            </li>
-          ))}
-        </ul>
-        <Foot known={me !== null} />
-      </nav>
+      <div class="side">
+        <div class="rail">
+          <header class="head">
+            <Link href="/" class="brand" aria-label="Footfall: all projects">
+              <img src="/static/pages/footfall.svg" width="26" height="26" alt="" /> Footfall
+            </Link>
+            <button type="button" class="button quiet opener" aria-expanded={open} aria-controls="nav" onClick={() => setOpen(!open)}>
+              <Icon name={open ? "close" : "menu"} /> <span class="sr">Menu</span>
+            </button>
+          </header>
+          <nav id="nav" class={open ? "nav open" : "nav"} aria-label="Pages">
+            <label class="switcher">
+              <span class="sr">Project</span>
+              <select value={at} onChange={(event) => go(`/d/${event.currentTarget.value}/${page === "explorer" ? "overview" : page}`)}>
+                {projects.map(({ slug, name }) => (
+                  <option value={slug} key={slug}>
+                    {name}
+                  </option>
+                ))}
+              </select>
+            </label>
+            <ul>
+              {shown.map((name) => (
+                <li key={name}>
+                  <Link
+                    href={name === "explorer" ? `/graphql?project=${at}` : `/d/${at}${name === "overview" ? "" : `/${name}`}${kept}`}
+                    aria-current={name === page ? "page" : undefined}
+                  >
+                    <Icon name={PAGES[name].icon} /> {PAGES[name].title}
+                  </Link>
+                </li>
+              ))}
+            </ul>
+            <Foot known={me !== null} />
+          </nav>
+        </div>
+      </div>
       <main id="main" class="main" tabIndex={-1}>
-        <div class="title">
+        <div class="top">
           <h1>{PAGES[page].title}</h1>
           <Busy />
+          {!empty && <Toolbar timed={PAGES[page].timed ?? false} filtered={PAGES[page].filtered ?? false} />}
         </div>
-        {PAGES[page].timed && <Toolbar />}
         {children}
       </main>
     </div>
@@ -75,16 +88,20 @@ export function Shell({ project, page, children }: Props) {
 function Foot({ known }: { known: boolean }) {
   return (
     <div class="foot">
-      <a href="/docs">Reference</a>
+      <a href="/docs">
+        <Icon name="book" size={16} /> Reference
+      </a>
       <ThemeSwitch />
       {known ? (
         <form method="post" action="/logout">
           <button type="submit" class="link">
-            Log out
+            <Icon name="leave" size={16} /> Log out
           </button>
         </form>
       ) : (
-        <a href={`/login?next=${encodeURIComponent(location.pathname)}`}>Log in</a>
+        <a href={`/login?next=${encodeURIComponent(location.pathname + location.search)}`}>
+          <Icon name="leave" size={16} /> Log in
+        </a>
       )}
     </div>
   );

@@ -1,36 +1,44 @@
 import { useState } from "preact/hooks";
 import { Icon } from "./ui/icons.tsx";
-import { RANGES, RANGE_NAMES, dayText } from "./view/period.ts";
+import { words } from "./view/format.ts";
+import { RANGES, RANGE_NAMES, RANGE_SHORT, dayText } from "./view/period.ts";
 import { FILTERS, type FilterName, useView } from "./view/state.ts";
 
-/** The period, whether people only, and by what is filtered. */
-export function Toolbar() {
+/** The period, whether people only, and by what is filtered: as far as a page is about that. */
+export function Toolbar({ timed, filtered }: { timed: boolean; filtered: boolean }) {
   const view = useView();
-  const chips = Object.entries(view.filters) as [FilterName, string][];
+  const chips = filtered ? (Object.entries(view.filters) as [FilterName, string][]) : [];
   return (
-    <div class="toolbar">
-      <div class="segments" role="group" aria-label="Period">
-        {RANGES.map((range) => (
-          <button type="button" key={range} aria-pressed={view.range === range} onClick={() => view.set({ range })}>
-            {RANGE_NAMES[range]}
-          </button>
-        ))}
-      </div>
-      {view.range === "custom" && <Custom />}
-      <div class="segments" role="group" aria-label="Who is counted">
-        <button type="button" aria-pressed={!view.people} title="People, CI, containers, development and tests" onClick={() => view.set({ people: false })}>
-          Everything
-        </button>
-        <button type="button" aria-pressed={view.people} title="Without CI, containers, development and tests" onClick={() => view.set({ people: true })}>
-          People only
-        </button>
+    <>
+      <div class="toolbar">
+        {timed && (
+          <div class="segments period" role="group" aria-label="Period">
+            {RANGES.map((range) => (
+              <button type="button" key={range} aria-pressed={view.range === range} onClick={() => view.set({ range })}>
+                <span class="long">{RANGE_NAMES[range]}</span>
+                <span class="short">{RANGE_SHORT[range]}</span>
+              </button>
+            ))}
+          </div>
+        )}
+        {timed && view.range === "custom" && <Custom key={`${view.from} ${view.to}`} />}
+        {filtered && (
+          <div class="segments" role="group" aria-label="Who is counted">
+            <button type="button" aria-pressed={!view.people} title="People, CI, containers, development and tests" onClick={() => view.set({ people: false })}>
+              Everything
+            </button>
+            <button type="button" aria-pressed={view.people} title="Without CI, containers, development and tests" onClick={() => view.set({ people: true })}>
+              People<span class="long"> only</span>
+            </button>
+          </div>
+        )}
       </div>
       {chips.length > 0 && (
         <ul class="chips" aria-label="Filters">
           {chips.map(([name, value]) => (
             <li key={name}>
-              <button type="button" class="chip" onClick={() => view.pick(name, null)}>
-                {FILTERS[name]}: <b>{name === "target" ? value.slice(value.indexOf(":") + 1) : value}</b> <span class="sr">: leave out</span> <Icon name="close" size={13} />
+              <button type="button" class="chip" title={`Do not filter by ${FILTERS[name]}`} onClick={() => view.pick(name, null)}>
+                {FILTERS[name]}: <b>{shownValue(name, value)}</b> <span class="sr">: leave out</span> <Icon name="close" size={13} />
               </button>
             </li>
           ))}
@@ -43,8 +51,13 @@ export function Toolbar() {
           )}
         </ul>
       )}
-    </div>
+    </>
   );
+}
+
+function shownValue(name: FilterName, value: string): string {
+  if (name === "target") return value.slice(value.indexOf(":") + 1);
+  return name === "env" || name === "outcome" ? words(value) : value;
 }
 
 function Custom() {

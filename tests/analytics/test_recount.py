@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from server.analytics import vocabulary
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.filters import Audience, Filter, Period, Step
@@ -301,6 +302,20 @@ async def test_the_last_failures(full: Store, filled: Filled, filter_: Filter) -
     assert [(each.id, each.error_type, each.duration_us) for each in found] == [
         (to_uuid(event.id), event.error, event.took) for event in reversed(failed[-20:])
     ]
+
+
+@each_filter
+async def test_the_last_events_with_one_type_of_error_however_rare(full: Store, filled: Filled, filter_: Filter) -> None:
+    by_type = recount.grouped((event for event in filled.matching(filter_) if event.error), lambda event: event.error)
+    for error_type, events in by_type.items():
+        found = await failures(full, filter_, error_type=error_type, limit=5)
+        assert [each.id for each in found] == [to_uuid(event.id) for event in reversed(events[-5:])]
+
+
+async def test_when_a_project_began(full: Store, filled: Filled) -> None:
+    first = min(event.at for event in filled.matching(Filter(project=MAIN, period=WHOLE)))
+    assert await vocabulary.first_event(full, MAIN) == first // HOUR * HOUR
+    assert await vocabulary.first_event(full, 999) is None
 
 
 @each_filter

@@ -2,8 +2,8 @@ import type { Ref } from "preact";
 import { useEffect, useImperativeHandle, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { stepText, tick, tight } from "../view/format.ts";
-import { color, series as seriesColor, useTheme } from "./theme.ts";
+import { type Measure, stepText, tick } from "../view/format.ts";
+import { color, useTheme } from "./theme.ts";
 
 export interface Line {
   label: string;
@@ -12,13 +12,15 @@ export interface Line {
   color?: string;
   dashed?: boolean;
   filled?: boolean;
+  /** When its own steps begin, where they are others than the chart's: a period that this one is compared with. */
+  starts?: string[];
 }
 
 interface Props {
   starts: string[];
   lines: Line[];
   step: string;
-  figure: (value: number | null) => string;
+  measure: Measure;
   /** Lines pile up; what is said of each stays its own. */
   stacked?: boolean;
   height?: number;
@@ -31,19 +33,23 @@ export interface Drawn {
   canvas(): HTMLCanvasElement | null;
 }
 
-/** Lines over time, or areas that pile up, with what is under the pointer said beside it. */
-export function Plot({ starts, lines, step, figure, stacked = false, height = 240, label, handle }: Props) {
+const LENGTHS: Record<string, number> = { HOUR: 3_600_000, DAY: 86_400_000, WEEK: 7 * 86_400_000, MONTH: 28 * 86_400_000 }; // ms, at least
+
+/** Lines over time, or areas that pile up, with what is under the pointer said beside it. What is not over yet is dashed. */
+export function Plot({ starts, lines, step, measure, stacked = false, height = 240, label, handle }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<{ place: number; left: number } | null>(null);
   const theme = useTheme();
-  const shape = `${lines.map((line) => `${line.label}${line.dashed}`).join()} ${stacked} ${step} ${theme} ${height}`;
-  const data = dataOf(starts, lines, stacked);
+  const last = starts.at(-1);
+  const open = !stacked && starts.length > 2 && last !== undefined && Date.parse(last) + (LENGTHS[step] ?? 0) > Date.now();
+  const shape = `${lines.map((line) => `${line.label}${line.dashed}${line.color}`).join()} ${stacked} ${open} ${step} ${theme} ${height} ${measure.axis(0)}`;
+  const data = dataOf(starts, lines, stacked, open);
 
   useEffect(() => {
     const host = box.current;
     if (!host) return;
-    const made = new uPlot(optionsOf(host.clientWidth, height, lines, stacked, step, figure, setAt), data, host);
+    const made = new uPlot(optionsOf(host.clientWidth, height, lines, { stacked, open, step, measure }, setAt), data, host);
     plot.current = made;
     const observer = new ResizeObserver(() => made.setSize({ width: host.clientWidth, height }));
     observer.observe(host);
@@ -57,43 +63,68 @@ export function Plot({ starts, lines, step, figure, stacked = false, height = 24
   useEffect(() => plot.current?.setData(data), [starts, lines]);
   useImperativeHandle(handle ?? null, () => ({ canvas: () => plot.current?.ctx.canvas ?? null }), []);
 
-  const start = at && starts[at.place];
   return (
     <div class="plot" role="img" aria-label={label}>
       <div ref={box} />
-      {at && start && (
-        <div class={at.left > (box.current?.clientWidth ?? 0) / 2 ? "tip left" : "tip"} style={{ left: `${at.left}px` }}>
-          <strong>{stepText(start, step)}</strong>
-          {lines.map((line, place) => (
-            <span key={line.label}>
-              <i style={{ background: colorOf(line, place) }} /> {line.label} <b>{figure(line.values[at.place] ?? null)}</b>
-            </span>
-          ))}
-        </div>
+      {at && starts[at.place] && <Tip starts={starts} lines={lines} step={step} measure={measure} stacked={stacked} at={at} width={box.current?.clientWidth ?? 0} />}
+    </div>
+  );
+}
+
+type TipProps = Pick<Props, "starts" | "lines" | "step" | "measure"> & { stacked: boolean; at: { place: number; left: number }; width: number };
+
+/** What is under the pointer. Of areas the highest comes first, as it is seen. */
+function Tip({ starts, lines, step, measure, stacked, at: { place, left }, width }: TipProps) {
+  const shown = stacked ? lines.toReversed() : lines;
+  const total = lines.reduce((sum, { values }) => sum + (values[place] ?? 0), 0);
+  const name = (line: Line) => (line.starts?.[place] ? stepText(line.starts[place], step) : line.label);
+  return (
+    <div class={left > width / 2 ? "tip left" : "tip"} style={{ left: `${left}px` }}>
+      <strong>{stepText(starts[place] ?? "", step)}</strong>
+      {shown.map((line) => (
+        <span key={line.label}>
+          <i class={line.dashed ? "dashed" : ""} style={{ background: colorOf(line) }} /> {name(line)} <b>{measure.full(line.values[place] ?? null)}</b>
+        </span>
+      ))}
+      {stacked && lines.length > 1 && (
+        <span class="tip-total">
+          All <b>{measure.full(total)}</b>
+        </span>
       )}
     </div>
   );
 }
 
-/** What the lines' colours mean. */
-export function Legend({ lines }: { lines: Line[] }) {
+/** What the lines' colours mean; a click on one hides it. The last that is left stays. */
+export function Legend({ lines, hidden, toggle }: { lines: Line[]; hidden: ReadonlySet<string>; toggle: (label: string) => void }) {
   useTheme();
   return (
     <ul class="legend">
-      {lines.map((line, place) => (
-        <li key={line.label}>
-          <i class={line.dashed ? "dashed" : ""} style={{ background: colorOf(line, place) }} /> {line.label}
-        </li>
-      ))}
+      {lines.map((line) => {
+        const shown = !hidden.has(line.label);
+        return (
+          <li key={line.label}>
+            <button type="button" aria-pressed={shown} disabled={shown && hidden.size === lines.length - 1} title={shown ? `Hide ${line.label}` : `Show ${line.label}`} onClick={() => toggle(line.label)}>
+              <i class={line.dashed ? "dashed" : ""} style={{ background: colorOf(line) }} /> {line.label}
+            </button>
+          </li>
+        );
+      })}
     </ul>
   );
 }
 
-const colorOf = (line: Line, place: number): string => (line.color ? color(line.color) : seriesColor(place));
+export const colorOf = (line: Line): string => color(line.color ?? "c1");
 
-function dataOf(starts: string[], lines: Line[], stacked: boolean): uPlot.AlignedData {
+/** One list for each series of `optionsOf`. What is not over yet is a series of its own, after all others. */
+function dataOf(starts: string[], lines: Line[], stacked: boolean, open: boolean): uPlot.AlignedData {
   const times = starts.map((start) => Date.parse(start) / 1000);
-  if (!stacked) return [times, ...lines.map(({ values }) => values.slice(0, times.length))] as uPlot.AlignedData;
+  if (!stacked) {
+    const end = times.length - 1;
+    const whole = lines.map(({ values, dashed }) => times.map((_, place) => (open && !dashed && place === end ? null : (values[place] ?? null))));
+    const rest = lines.filter(({ dashed }) => open && !dashed).map(({ values }) => times.map((_, place) => (place >= end - 1 ? (values[place] ?? null) : null)));
+    return [times, ...whole, ...rest] as uPlot.AlignedData;
+  }
   const sums = times.map(() => 0);
   const piled = lines.map(({ values }) =>
     times.map((_, place) => {
@@ -104,40 +135,39 @@ function dataOf(starts: string[], lines: Line[], stacked: boolean): uPlot.Aligne
   return [times, ...piled.reverse()]; // the highest is drawn first, the others over it
 }
 
+interface Look {
+  stacked: boolean;
+  open: boolean;
+  step: string;
+  measure: Measure;
+}
 type Point = (at: { place: number; left: number } | null) => void;
 
-function optionsOf(width: number, height: number, lines: Line[], stacked: boolean, step: string, figure: Props["figure"], point: Point): uPlot.Options {
+function optionsOf(width: number, height: number, lines: Line[], { stacked, open, step, measure }: Look, point: Point): uPlot.Options {
   const grid = { stroke: color("line"), width: 1 };
   const font = `12px ${color("sans")}`;
-  const drawn = lines.map((line, place) => ({ line, place }));
-  if (stacked) drawn.reverse();
-  const few = (self: uPlot) => (self.data[0]?.length ?? 0) < 2;
   return {
     width,
     height,
-    padding: [12, 8, 0, 0],
+    padding: [10, 26, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(most * 1.08, most <= 1 && most > 0 ? most : 1)] } },
+    scales: { x: { time: true }, y: { range: (_, least, most) => range(least, most, measure) } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     axes: [
-      { stroke: color("soft"), font, grid: { show: false }, ticks: { show: false }, gap: 8, size: 32, space: 70, values: (_, times) => times.map((time) => tick(time * 1000, step)) },
-      { stroke: color("soft"), font, grid, ticks: { show: false }, size: (_, values) => 14 + 7 * Math.max(2, ...(values ?? []).map((value) => value.length)), values: (_, values) => values.map((value) => (Number.isInteger(value) || value < 1 ? axis(value, figure) : "")) },
+      { stroke: color("soft"), font, grid: { show: false }, ticks: { show: false }, gap: 8, size: 28, splits: (self) => named(self.data[0], step, Math.max(2, self.width / 84)), values: (_, times) => times.map((time) => tick(time * 1000, step)) },
+      {
+        stroke: color("soft"),
+        font,
+        grid,
+        ticks: { show: false },
+        space: 30,
+        incrs: measure.steps,
+        size: (_, values) => 14 + 7 * Math.max(2, ...(values ?? []).map((value) => value.length)),
+        values: (_, values) => values.map((value) => measure.axis(value)),
+      },
     ],
-    series: [
-      {},
-      ...drawn.map(({ line, place }): uPlot.Series => {
-        const stroke = colorOf(line, place);
-        return {
-          label: line.label,
-          stroke,
-          width: stacked ? 1 : 2,
-          ...(line.dashed ? { dash: [4, 4], width: 1.5 } : {}),
-          ...(stacked ? { fill: stroke } : line.filled ? { fill: `${stroke}1f` } : {}),
-          points: { show: few, size: 6, fill: stroke },
-        };
-      }),
-    ],
+    series: [{}, ...seriesOf(lines, stacked, open)],
     hooks: {
       setCursor: [
         (self) => {
@@ -149,8 +179,37 @@ function optionsOf(width: number, height: number, lines: Line[], stacked: boolea
   };
 }
 
-/** A figure on an axis: short where it is a number, as it is where it is a share or a duration. */
-function axis(value: number, figure: Props["figure"]): string {
-  const text = figure(value);
-  return /^[\d.,\s]+$/.test(text) ? tight(value) : text;
+function seriesOf(lines: Line[], stacked: boolean, open: boolean): uPlot.Series[] {
+  const few = (self: uPlot) => (self.data[0]?.length ?? 0) < 2;
+  const made = lines.map((line): uPlot.Series => {
+    const stroke = colorOf(line);
+    return {
+      label: line.label,
+      stroke,
+      width: stacked ? 1 : 2,
+      ...(line.dashed ? { dash: [4, 4], width: 1.5 } : {}),
+      ...(stacked ? { fill: stroke } : line.filled ? { fill: `${stroke}1f` } : {}),
+      points: { show: few, size: 6, fill: stroke },
+    };
+  });
+  if (stacked) return made.reverse();
+  const rest = lines.flatMap((line, place) => (open && !line.dashed ? [{ ...(made[place] as uPlot.Series), label: "", dash: [3, 4], points: { show: false } }] : []));
+  return [...made, ...rest];
+}
+
+/** From where to where the axis of the figures goes. */
+function range(least: number | null, most: number | null, { share }: Measure): [number, number] {
+  if (share) return [Math.max(0, Math.floor(((least ?? 0) - 0.01) * 20) / 20), 1];
+  const top = most ?? 0;
+  return [0, top > 0 ? top * 1.08 : 1];
+}
+
+// Of how many steps each is named on the axis of time, where there is no room for all of them.
+const EACH: Record<string, number[]> = { HOUR: [1, 2, 3, 6, 12, 24], DAY: [1, 2, 3, 7, 14, 28, 84], WEEK: [1, 2, 4, 8, 13, 26, 52], MONTH: [1, 2, 3, 6, 12, 24] };
+
+/** The steps that are named on an axis of time, in seconds: always ones that the chart has. */
+function named(times: ArrayLike<number>, step: string, room: number): number[] {
+  const all = Array.from(times);
+  const every = (EACH[step] ?? [1]).find((each) => all.length / each <= room) ?? all.length;
+  return all.filter((time, place) => (step === "HOUR" ? new Date(time * 1000).getUTCHours() % every === 0 : place % every === 0));
 }

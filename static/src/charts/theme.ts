@@ -3,9 +3,6 @@ import { useEffect, useState } from "preact/hooks";
 /** The colours of the page, as a canvas needs them. */
 export const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** The colour of the series at a place: as many as are told apart easily, then the same again. */
-export const series = (place: number): string => color(`c${(place % 8) + 1}`);
-
 /** Changes whenever the page's colours do. */
 export function useTheme(): number {
   const [turn, setTurn] = useState(0);

@@ -50,9 +50,9 @@ export default function Downloads({ project }: { project: string }) {
             <Bars
               title="In this period"
               by="target"
-              bars={targets.map((each) => ({ value: targetText(each.type, each.id), label: each.id, amount: each.events, ...(type ? {} : { aside: "" }) }))}
+              bars={targets.map((each) => ({ value: targetText(each.type, each.id), label: each.id, amount: each.events, ...(type ? {} : { kind: each.type }) }))}
             />
-            <Bars title="Ever" by="target" bars={byTotal(targets)} />
+            <Bars title="Ever" by="target" bars={byTotal(targets, type === "")} note="events, of those beside" />
             <Trending of={trending} days={days} choose={(window) => put("window", window === 7 ? "" : String(window))} />
           </div>
         )}
@@ -63,8 +63,10 @@ export default function Downloads({ project }: { project: string }) {
 
 type Targets = Data<"Targets">["project"];
 
-const byTotal = (targets: Targets["targets"]) =>
-  targets.map((each) => ({ value: targetText(each.type, each.id), label: each.id, amount: each.total })).toSorted((one, other) => other.amount - one.amount);
+const byTotal = (targets: Targets["targets"], typed: boolean) =>
+  targets
+    .map((each) => ({ value: targetText(each.type, each.id), label: each.id, amount: each.total, ...(typed ? { kind: each.type } : {}) }))
+    .toSorted((one, other) => other.amount - one.amount);
 
 const COUNTERS = ["views", "copies", "downloads", "uses", "exports", "favorites", "comments", "votesUp", "votesDown"] as const;
 const NAMES: Record<(typeof COUNTERS)[number], string> = {
@@ -86,7 +88,7 @@ function Trending({ of: { refreshedAt, targets }, days, choose }: { of: Targets[
     rows: targets.map(({ targetId, score, targetType, events, counters }) => [targetId, score, targetType, events, ...used.map((name) => counters[name])]),
   });
   return (
-    <Card title="Trending" note={`as of ${ago(refreshedAt)}`} table={table} picture={() => barsOf(table(), number)} wide>
+    <Card title="Trending" note={refreshedAt ? `as of ${ago(refreshedAt)}` : "not worked out yet"} table={table} picture={() => barsOf(table(), number)} wide>
       <div class="segments" role="group" aria-label="Window">
         {WINDOWS.map((window) => (
           <button type="button" key={window} aria-pressed={days === window} onClick={() => choose(window)}>
@@ -95,10 +97,10 @@ function Trending({ of: { refreshedAt, targets }, days, choose }: { of: Targets[
         ))}
       </div>
       {targets.length === 0 ? (
-        <Nothing>Nothing rises.</Nothing>
+        <Nothing>Nothing is on its way up in this window.</Nothing>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Trending">
-          <table>
+          <table class="single">
             <thead>
               <tr>
                 <th scope="col">Target</th>
@@ -118,13 +120,13 @@ function Trending({ of: { refreshedAt, targets }, days, choose }: { of: Targets[
             <tbody>
               {targets.map(({ targetId, targetType, score, events, counters }) => (
                 <tr key={`${targetType} ${targetId}`}>
-                  <td>
+                  <td class="rest" title={targetId}>
                     <b>{targetId}</b> <span class="soft">{targetType}</span>
                   </td>
                   <td class="figure">{number(score)}</td>
                   <td class="figure">{count(events)}</td>
                   {used.map((name) => (
-                    <td class="figure" key={name}>
+                    <td class={counters[name] ? "figure" : "figure none"} key={name}>
                       {count(counters[name])}
                     </td>
                   ))}

@@ -1,8 +1,9 @@
+import { useEffect, useState } from "preact/hooks";
 import { useAsk } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Bars } from "../ui/bars.tsx";
 import { Answered, Nothing } from "../ui/states.tsx";
-import { count } from "../view/format.ts";
+import { COUNTS } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
 const BREAKDOWNS = { versions: "VERSION", os: "OS", runtimes: "RUNTIME", "package-managers": "PACKAGE_MANAGER" } as const;
@@ -12,21 +13,35 @@ const TITLES: Record<string, string> = { versions: "Versions", os: "Operating sy
 export function Embed({ project, chart }: { project: string; chart: string }) {
   return (
     <main class="embed">
-      {chart in BREAKDOWNS ? <Breakdown project={project} chart={chart as keyof typeof BREAKDOWNS} /> : chart === "active" || chart === "events" ? <Series project={project} chart={chart} /> : <Nothing>There is no such chart.</Nothing>}
+      {chart in BREAKDOWNS && <Breakdown project={project} chart={chart as keyof typeof BREAKDOWNS} />}
+      {(chart === "active" || chart === "events") && <Series project={project} chart={chart} />}
+      {!(chart in BREAKDOWNS || chart === "active" || chart === "events") && <Nothing>There is no such chart.</Nothing>}
     </main>
   );
+}
+
+/** The height that the frame leaves for a chart. */
+function useHeight(): number {
+  const [height, setHeight] = useState(innerHeight);
+  useEffect(() => {
+    const resized = () => setHeight(innerHeight);
+    addEventListener("resize", resized);
+    return () => removeEventListener("resize", resized);
+  }, []);
+  return Math.max(120, height - 110);
 }
 
 function Series({ project, chart }: { project: string; chart: "active" | "events" }) {
   const { span, filter, people } = useView();
   const step = span.step === "HOUR" ? "DAY" : span.step;
+  const height = useHeight();
   const answer = useAsk("Series", { slug: project, period: span.period, filter, step });
   return (
     <Answered answer={answer} height={280}>
       {({ project: { series } }) => {
         const values = chart === "events" ? series.events : ((people ? series.activePeople : series.activeAll) ?? []);
         const title = chart === "events" ? "Events" : people ? "Active people" : "Active installs";
-        return <Chart title={title} starts={series.starts} step={step} figure={count} lines={[{ label: title, values, color: "accent", filled: true }]} />;
+        return <Chart title={title} starts={series.starts} step={step} measure={COUNTS} height={height} lines={[{ label: title, values, color: "accent", filled: true }]} />;
       }}
     </Answered>
   );
@@ -41,7 +56,10 @@ function Breakdown({ project, chart }: { project: string; chart: keyof typeof BR
         <Bars
           title={TITLES[chart] ?? chart}
           unit={people ? "people" : "installs"}
-          bars={breakdown.rows.flatMap(({ value, installs, events }) => (value === null ? [] : [{ value: null, label: value, amount: (people ? installs?.people : installs?.all) ?? events }]))}
+          bars={breakdown.rows.flatMap(({ value, installs, events }) => {
+            const amount = (people ? installs?.people : installs?.all) ?? events;
+            return value === null || amount === 0 ? [] : [{ value: null, label: value, amount }];
+          })}
         />
       )}
     </Answered>

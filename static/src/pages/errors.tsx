@@ -1,45 +1,47 @@
-import { useState } from "preact/hooks";
+import { Fragment } from "preact";
+import { useSearchParams } from "wouter-preact";
 import type { Data } from "../api/client.ts";
 import { useAsk } from "../api/use.ts";
+import { Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
+import { Icon } from "../ui/icons.tsx";
 import { barsOf } from "../ui/save.ts";
 import { Answered, Nothing } from "../ui/states.tsx";
-import { ago, count, duration, moment, percent, words } from "../view/format.ts";
+import { ago, count, duration, many, moment, portion, words } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
-type Group = Data<"Errors">["project"]["errors"]["groups"][number];
+type Answer = Data<"Errors">["project"];
+type Group = Answer["errors"]["groups"][number];
+type Sample = Answer["failures"][number];
 
-/** What goes wrong: by type, in which versions, for how many; and the last failures as they came. */
+/** What goes wrong: by type, since when, in which versions, for how many; and the last failures as they came. The type that is looked at is in the address. */
 export default function Errors({ project }: { project: string }) {
   const { span, filter } = useView();
   const answer = useAsk("Errors", { slug: project, period: span.period, filter, first: 50 });
-  const [shown, setShown] = useState<string | null>(null);
   return (
     <Answered answer={answer} height={500}>
       {({ project: { errors, failures } }) => {
         const table = () => ({
-          columns: ["type", "events", "installs", "people", "first seen", "last seen"],
-          rows: errors.groups.map(({ type, events, installs, firstSeen, lastSeen }) => [type, events, installs.all, installs.people, firstSeen, lastSeen]),
+          columns: ["type", "events", "installs", "people", "first seen", "last seen", "versions"],
+          rows: errors.groups.map(({ type, events, installs, firstSeen, lastSeen, versions }) => [
+            type,
+            events,
+            installs.all,
+            installs.people,
+            firstSeen,
+            lastSeen,
+            versions.flatMap(({ version }) => version ?? []).join(" "),
+          ]),
         });
-        const samples = failures.filter(({ errorType }) => shown === null || errorType === shown);
+        const note = errors.events > 0 ? `${many(errors.events, "event")}, ${many(errors.installs.all, "install")}` : "";
         return (
           <div class="stack">
-            <Card
-              title="By type"
-              note={`${count(errors.events)} events, ${count(errors.installs.all)} installs`}
-              table={table}
-              picture={() => barsOf(table(), count)}
-              wide
-            >
-              {errors.groups.length === 0 ? (
-                <Nothing>Nothing failed with an error in this period.</Nothing>
-              ) : (
-                <Groups groups={errors.groups} shown={shown} show={setShown} />
-              )}
-              {errors.types > errors.groups.length && <p class="others">and {count(errors.types - errors.groups.length)} more types</p>}
+            <Card title="By type" note={note} table={table} picture={() => barsOf(table(), count)} wide>
+              {errors.groups.length === 0 ? <Nothing>Nothing failed with an error in this period.</Nothing> : <Groups groups={errors.groups} project={project} />}
+              {errors.types > errors.groups.length && <p class="others">and {many(errors.types - errors.groups.length, "more type")}</p>}
             </Card>
-            <Card title={shown === null ? "Last failures" : `Last failures with ${shown}`} note="as far as raw events are kept" wide>
-              {samples.length === 0 ? <Nothing>None is kept of this period.</Nothing> : <Samples of={samples} />}
+            <Card title="Last failures" note="as far as raw events are kept" wide>
+              {failures.length === 0 ? <Nothing>None is kept of this period.</Nothing> : <Samples of={failures} typed />}
             </Card>
           </div>
         );
@@ -48,11 +50,19 @@ export default function Errors({ project }: { project: string }) {
   );
 }
 
-function Groups({ groups, shown, show }: { groups: Group[]; shown: string | null; show: (type: string | null) => void }) {
-  const { pick } = useView();
+function Groups({ groups, project }: { groups: Group[]; project: string }) {
+  const [params, setParams] = useSearchParams();
+  const shown = params.get("error");
+  const show = (type: string | null) =>
+    setParams((old) => {
+      const next = new URLSearchParams(old);
+      if (type === null) next.delete("error");
+      else next.set("error", type);
+      return next;
+    });
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Errors by type">
-      <table>
+      <table class="single">
         <thead>
           <tr>
             <th scope="col">Type</th>
@@ -68,31 +78,20 @@ function Groups({ groups, shown, show }: { groups: Group[]; shown: string | null
             <th scope="col">Last seen</th>
             <th scope="col">First seen</th>
             <th scope="col">Versions</th>
-            <th scope="col">In</th>
           </tr>
         </thead>
         <tbody>
-          {groups.map(({ type, events, share, installs, firstSeen, lastSeen, versions, names }) => (
-            <tr key={type} class={shown === type ? "picked" : ""}>
-              <td>
-                <button type="button" class="pick" aria-pressed={shown === type} onClick={() => show(shown === type ? null : type)}>
-                  {type}
-                </button>
-              </td>
-              <td class="figure">{count(events)}</td>
-              <td class="figure">{percent(share)}</td>
-              <td class="figure">{count(installs.all)}</td>
-              <td title={moment(lastSeen)}>{ago(lastSeen)}</td>
-              <td title={moment(firstSeen)}>{ago(firstSeen)}</td>
-              <td>
-                {versions.slice(0, 4).map(({ version, events: some }) => (
-                  <button type="button" class="tag" key={version} title={`${count(some)} events`} disabled={version === null} onClick={() => pick("version", version)}>
-                    {version ?? "not said"}
-                  </button>
-                ))}
-              </td>
-              <td class="soft">{names.join(", ")}</td>
-            </tr>
+          {groups.map((group) => (
+            <Fragment key={group.type}>
+              <Row group={group} open={shown === group.type} show={show} />
+              {shown === group.type && (
+                <tr class="details">
+                  <td colSpan={7}>
+                    <Details group={group} project={project} />
+                  </td>
+                </tr>
+              )}
+            </Fragment>
           ))}
         </tbody>
       </table>
@@ -100,14 +99,90 @@ function Groups({ groups, shown, show }: { groups: Group[]; shown: string | null
   );
 }
 
-function Samples({ of }: { of: Data<"Errors">["project"]["failures"] }) {
+function Row({ group: { type, events, share, installs, firstSeen, lastSeen, versions }, open, show }: { group: Group; open: boolean; show: (type: string | null) => void }) {
+  const known = versions.flatMap(({ version }) => version ?? []);
+  return (
+    <tr class={open ? "picked" : ""}>
+      <td class="rest">
+        <button type="button" class="pick fold" aria-expanded={open} title={type} onClick={() => show(open ? null : type)}>
+          <Icon name="chevron" size={14} /> <span class="cut">{type}</span>
+        </button>
+      </td>
+      <td class="figure">{count(events)}</td>
+      <td class="figure">{portion(share)}</td>
+      <td class="figure">{count(installs.all)}</td>
+      <td title={moment(lastSeen)}>{ago(lastSeen)}</td>
+      <td title={moment(firstSeen)}>{ago(firstSeen)}</td>
+      <td>
+        {known.slice(0, 3).map((version) => (
+          <span class="tag" key={version}>
+            {version}
+          </span>
+        ))}
+        {known.length > 3 && <span class="soft">+{known.length - 3}</span>}
+        {known.length === 0 && <span class="soft">not said</span>}
+      </td>
+    </tr>
+  );
+}
+
+/** All of one type of error: when, where, in which versions, and the last that are still kept. */
+function Details({ group: { type, installs, firstSeen, lastSeen, names, versions }, project }: { group: Group; project: string }) {
+  const { span, filter, pick, filters } = useView();
+  const answer = useAsk("ErrorSamples", { slug: project, errorType: type, period: span.period, filter });
+  return (
+    <div class="error-details">
+      <dl class="facts">
+        <div>
+          <dt>First seen</dt>
+          <dd>{moment(firstSeen)}</dd>
+        </div>
+        <div>
+          <dt>Last seen</dt>
+          <dd>{moment(lastSeen)}</dd>
+        </div>
+        <div>
+          <dt>Met</dt>
+          <dd>
+            {many(installs.all, "install")}, {many(installs.people, "person", "people")}
+          </dd>
+        </div>
+        <div>
+          <dt>In</dt>
+          <dd>
+            {names.map((name) => (
+              <button type="button" class="tag" key={name} title={`Show ${name} only`} aria-pressed={filters.name === name} onClick={() => pick("name", filters.name === name ? null : name)}>
+                {name}
+              </button>
+            ))}
+          </dd>
+        </div>
+      </dl>
+      <Bars
+        title="Affected versions"
+        by="version"
+        bars={versions.map(({ version, events }) => ({ value: version, label: version ?? "not said", amount: events }))}
+      />
+      <Answered answer={answer} height={120}>
+        {({ project: { failures } }) => (
+          <Card title="Sample" note="the last that are kept" wide>
+            {failures.length === 0 ? <Nothing>None is kept of this period.</Nothing> : <Samples of={failures} />}
+          </Card>
+        )}
+      </Answered>
+    </div>
+  );
+}
+
+/** Failures as they came, with their type where they may have several. */
+function Samples({ of, typed = false }: { of: Sample[]; typed?: boolean }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Failures">
-      <table>
+      <table class="single">
         <thead>
           <tr>
-            {["When", "What", "Error", "Who", "Version", "System", "Took"].map((name) => (
-              <th scope="col" key={name}>
+            {["When", "What", typed ? "Error" : "Message", "Who", "Version", "System", "Took"].map((name) => (
+              <th scope="col" key={name} class={name === "Took" ? "figure" : ""}>
                 {name}
               </th>
             ))}
@@ -120,12 +195,12 @@ function Samples({ of }: { of: Data<"Errors">["project"]["failures"] }) {
               <td>
                 {each.name} {each.target && <span class="soft">{each.target}</span>}
               </td>
-              <td>
-                <b>{each.errorType ?? "–"}</b> <span class="soft">{each.message}</span>
+              <td class="message">
+                {typed && <b>{each.errorType ?? "no type"}</b>} <span class="soft">{each.message}</span>
               </td>
               <td>{words(each.environment)}</td>
               <td>{each.version}</td>
-              <td>{each.os}</td>
+              <td>{[each.os, each.arch].filter(Boolean).join(" ")}</td>
               <td class="figure">{duration(each.duration)}</td>
             </tr>
           ))}

@@ -8,8 +8,11 @@ import { tags } from "@lezer/highlight";
 import { graphql, updateSchema } from "cm6-graphql";
 import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery } from "graphql";
 import type { Ref } from "preact";
-import { useEffect, useImperativeHandle, useRef, useState } from "preact/hooks";
+import { useEffect, useImperativeHandle, useMemo, useRef, useState } from "preact/hooks";
+import { useSearch } from "wouter-preact";
 import { exchange, post } from "../api/client.ts";
+import { DOCUMENTS } from "../generated/documents.ts";
+import { Icon } from "../ui/icons.tsx";
 import { useAccount } from "../view/account.ts";
 
 const FIRST = `# Ctrl-Space completes, Ctrl-Enter runs. Every field is described where it is completed.
@@ -79,6 +82,16 @@ function Code({ label, start, extensions, handle, size = "" }: { label: string; 
   );
 }
 
+/** What was written here last. Whatever else is kept under that name is nothing. */
+function remembered(): { query?: string; variables?: string } {
+  try {
+    const { query, variables } = JSON.parse(localStorage.getItem(KEPT) ?? "{}") as Record<string, unknown>;
+    return { ...(typeof query === "string" ? { query } : {}), ...(typeof variables === "string" ? { variables } : {}) };
+  } catch {
+    return {};
+  }
+}
+
 /** Asks the server anything that its schema has, and completes it while it is typed. */
 export default function Explorer() {
   const { projects } = useAccount();
@@ -86,7 +99,9 @@ export default function Explorer() {
   const variables = useRef<Editor>(null);
   const answer = useRef<Editor>(null);
   const [note, setNote] = useState("");
-  const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}") as { query?: string; variables?: string };
+  const kept = useMemo(remembered, []);
+  const asked = new URLSearchParams(useSearch()).get("project");
+  const slug = projects.find((each) => each.slug === asked)?.slug ?? projects.at(-1)?.slug ?? "default";
 
   useEffect(() => {
     document.title = "Explorer · Footfall";
@@ -116,6 +131,12 @@ export default function Explorer() {
       })
       .catch((error: Error) => setNote(error.message));
   };
+  const choose = (name: string) => {
+    const found = DOCUMENTS.find((each) => each.name === name);
+    if (!found) return;
+    query.current?.set(found.text);
+    variables.current?.set(JSON.stringify({ ...found.variables, ...("slug" in found.variables ? { slug } : {}) }, null, 2));
+  };
   const runs = keymap.of([{ key: "Mod-Enter", run: () => (run(), true) }]);
   const writing = [runs, history(), closeBrackets(), autocompletion(), keymap.of([...defaultKeymap, ...historyKeymap])];
 
@@ -123,19 +144,25 @@ export default function Explorer() {
     <>
       <div class="choose">
         <button type="button" class="button strong" onClick={run}>
-          Run
+          <Icon name="play" size={14} /> Run
         </button>
+        <select aria-label="A documented operation" value="" onChange={(event) => choose(event.currentTarget.value)}>
+          <option value="">A documented operation …</option>
+          {DOCUMENTS.map(({ name }) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
         <span class="soft" role="status">
           {note}
         </span>
-        <span class="soft">
+        <span class="soft aside">
           With curl: <code>POST /graphql</code> and a key; see <a href="/docs">the reference</a>.
         </span>
       </div>
       <div class="explorer">
         <div class="stack">
           <Code label="Operation" start={kept.query ?? FIRST} extensions={[...writing, graphql()]} handle={query} />
-          <Code label="Variables" size="small" start={kept.variables ?? JSON.stringify({ slug: projects.at(-1)?.slug ?? "default" })} extensions={[...writing, json()]} handle={variables} />
+          <Code label="Variables" size="small" start={kept.variables ?? JSON.stringify({ slug })} extensions={[...writing, json()]} handle={variables} />
         </div>
         <Code label="Answer" size="tall" start="" extensions={[json(), EditorState.readOnly.of(true)]} handle={answer} />
       </div>

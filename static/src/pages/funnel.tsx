@@ -47,7 +47,7 @@ export default function Funnel({ project }: { project: string }) {
               ))}
           </select>
         )}
-        <label class="inline">
+        <label class="within">
           <span class="soft">within</span>
           <select value={within} onChange={(event) => choose(steps, Number(event.currentTarget.value))}>
             {WITHIN.map((hours) => (
@@ -68,9 +68,10 @@ export default function Funnel({ project }: { project: string }) {
             const of = ({ installs }: (typeof funnel)[number]) => (people ? installs.people : installs.all);
             const [first] = funnel;
             const whole = first ? of(first) : 0;
+            const [last] = funnel.slice(-1);
             const table = () => ({ columns: ["step", "installs", "of the first"], rows: funnel.map((step) => [step.name, of(step), whole ? of(step) / whole : 0]) });
             return (
-              <Card title="Funnel" note={people ? "people" : "installs"} table={table} picture={() => barsOf(table(), count)} wide>
+              <Card title="Funnel" note={`${percent(last && whole ? of(last) / whole : null)} of ${people ? "people" : "installs"} get through`} table={table} picture={() => barsOf(table(), count)} wide>
                 <ol class="steps">
                   {funnel.map((step, place) => {
                     const before = funnel[place - 1];
@@ -78,7 +79,7 @@ export default function Funnel({ project }: { project: string }) {
                       <li class="step" key={step.name}>
                         <span class="step-number">{place + 1}</span>
                         <b>{step.name}</b>
-                        <span>
+                        <span class="step-figure">
                           <b>{count(of(step))}</b> <span class="soft">{percent(whole ? of(step) / whole : null)}</span>
                         </span>
                         <span class="step-bar">

@@ -6,40 +6,38 @@ import { Card } from "../ui/card.tsx";
 import { FormError } from "../ui/form.tsx";
 import { Answered, Nothing } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
-import { ago, bytes, count, moment, percent, words } from "../view/format.ts";
+import { COUNTS, ago, bytes, count, day, many, moment, percent, words } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
 /** Where everything went that arrived, and how the server is doing. */
 export default function Health({ project }: { project: string }) {
   const { span } = useView();
   const { me } = useAccount();
-  const answer = useAsk("Ledger", { slug: project, period: span.period, first: 50 });
+  const answer = useAsk("Ledger", { slug: project, period: span.period, first: 20 });
   return (
     <>
       <Answered answer={answer} height={500}>
         {({ project: { ledger, rejected, limitedAddresses } }) => (
           <>
             <Sums ledger={ledger} />
-            <Chart
-              title="Where everything went"
-              starts={ledger.starts}
-              step="DAY"
-              figure={count}
-              stacked
-              lines={[
-                { label: "Rejected", values: ledger.rejected, color: "bad" },
-                { label: "Limited", values: ledger.limited, color: "c3" },
-                { label: "Opted out", values: ledger.optedOut, color: "c4" },
-                { label: "Duplicates", values: ledger.duplicates, color: "c8" },
-                { label: "Stored", values: ledger.stored, color: "c2" },
-              ]}
-            />
+            <div class="charts even">
+              <Chart
+                title="Where everything went"
+                starts={ledger.starts}
+                step="DAY"
+                measure={COUNTS}
+                stacked
+                lines={[...notStored(ledger), { label: "Stored", values: ledger.stored, color: "c2" }]}
+              />
+              <Chart title="What was not stored" starts={ledger.starts} step="DAY" measure={COUNTS} stacked lines={notStored(ledger)} />
+            </div>
             <div class="grid">
-              <Bars title="Why" note="what was not stored" bars={ledger.reasons.map(({ entry, reason, events }) => ({ value: null, label: `${words(entry)}: ${reason}`, amount: events }))} />
+              <Bars title="Why" note="what was not stored" nothing="Everything was stored." bars={ledger.reasons.map(({ entry, reason, events }) => ({ value: null, label: words(reason), kind: words(entry), amount: events }))} />
               <Bars
                 title="Limited addresses"
                 note="a hash, another one each day"
-                bars={limitedAddresses.map(({ address, start, events }) => ({ value: null, label: `${start.slice(0, 10)} ${address}`, amount: events }))}
+                nothing="No address was limited."
+                bars={limitedAddresses.map(({ address, start, events }) => ({ value: null, label: address, kind: day(start), amount: events }))}
               />
             </div>
             <Rejected of={rejected} slug={project} />
@@ -52,6 +50,13 @@ export default function Health({ project }: { project: string }) {
 }
 
 type Page = Data<"Ledger">["project"];
+
+const notStored = (ledger: Page["ledger"]) => [
+  { label: "Rejected", values: ledger.rejected, color: "bad" },
+  { label: "Limited", values: ledger.limited, color: "c3" },
+  { label: "Opted out", values: ledger.optedOut, color: "c4" },
+  { label: "Duplicates", values: ledger.duplicates, color: "c8" },
+];
 
 function Sums({ ledger }: { ledger: Page["ledger"] }) {
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
@@ -71,7 +76,7 @@ function Sums({ ledger }: { ledger: Page["ledger"] }) {
           <h2>{label}</h2>
           <p class="big">{count(value)}</p>
           <p class="change">
-            <span class="soft">{label === "Received" ? "is the sum of the others" : received ? percent(value / received) : ""}</span>
+            <span class="soft">{label === "Received" ? "the sum of the others" : received ? percent(value / received) : ""}</span>
           </p>
         </div>
       ))}
@@ -105,7 +110,7 @@ function Rejected({ of, slug }: { of: Page["rejected"]; slug: string }) {
         <Nothing>Nothing was refused.</Nothing>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Refused events">
-          <table>
+          <table class="single">
             <thead>
               <tr>
                 {["When", "Where", "Client", "Why", "What is wrong", "What was sent"].map((name) => (
@@ -129,7 +134,9 @@ function Rejected({ of, slug }: { of: Page["rejected"]; slug: string }) {
                       </div>
                     ))}
                   </td>
-                  <td class="mono soft">{excerpt}</td>
+                  <td class="mono soft rest" title={excerpt}>
+                    {excerpt}
+                  </td>
                 </tr>
               ))}
             </tbody>
@@ -170,7 +177,7 @@ function Server() {
               </li>
               <li>
                 <div>
-                  Raw events are kept <span class="row-figure">{count(server.retentionDays)} days</span>
+                  Raw events are kept <span class="row-figure">{many(server.retentionDays, "day")}</span>
                 </div>
               </li>
             </ul>
@@ -179,9 +186,13 @@ function Server() {
             <ul class="rows">
               {jobs.map(({ name, about, startedAt, result, detail }) => (
                 <li key={name}>
-                  <div title={about}>
-                    <b>{words(name)}</b> <span class="soft">{detail}</span>
-                    <span class={result === "FAILED" ? "row-figure bad" : "row-figure soft"}>{result === "FAILED" ? "failed " : ""}{startedAt ? ago(startedAt) : "not yet"}</span>
+                  <div class="job" title={about}>
+                    <b>{words(name)}</b>
+                    <span class={result === "FAILED" ? "row-figure bad" : "row-figure soft"}>
+                      {result === "FAILED" ? "failed " : ""}
+                      {startedAt ? ago(startedAt) : "not yet"}
+                    </span>
+                    <span class="soft">{detail}</span>
                   </div>
                 </li>
               ))}

@@ -1,16 +1,22 @@
-import { useEffect } from "preact/hooks";
+import { Suspense, lazy } from "preact/compat";
+import { useEffect, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
+import type { Data } from "../api/client.ts";
 import { useAsk } from "../api/use.ts";
 import { Spark } from "../charts/spark.tsx";
+import { Icon } from "../ui/icons.tsx";
 import { Answered } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
-import { compact, growth } from "../view/format.ts";
+import { compact, growth, percent } from "../view/format.ts";
+import { comparable, spanOf } from "../view/period.ts";
 
 const PERIOD = { last: 30 };
+const NewProject = lazy(() => import("./settings/new-project.tsx"));
 
 /** All projects, for those who have several. */
 export function Home() {
   const { changes, me } = useAccount();
+  const [adding, setAdding] = useState(false);
   const answer = useAsk("ProjectCards", { period: PERIOD });
   useEffect(() => {
     document.title = "Footfall";
@@ -30,36 +36,71 @@ export function Home() {
       <Answered answer={answer} height={300}>
         {({ projects: { nodes: projects } }) => (
           <ul class="projects">
-            {projects.map(({ slug, name, overview, series }) => (
-              <li key={slug}>
-                <Link href={`/d/${slug}`}>
-                  <h2>{name}</h2>
-                  <dl>
-                    <div>
-                      <dt>Active people</dt>
-                      <dd>{compact(overview.active.people.value)}</dd>
-                    </div>
-                    <div>
-                      <dt>Events</dt>
-                      <dd>{compact(overview.events.value)}</dd>
-                    </div>
-                    <div>
-                      <dt>Change</dt>
-                      <dd>{growth(overview.events.change)}</dd>
-                    </div>
-                  </dl>
-                  <Spark values={series.events} />
+            {projects.map((project) => (
+              <li key={project.slug}>
+                <Link href={`/d/${project.slug}`}>
+                  <ProjectCard project={project} />
                 </Link>
               </li>
             ))}
           </ul>
         )}
       </Answered>
-      {changes && (
-        <p class="soft">
-          Another one: <code>footfall project create NAME</code>, or in the settings of any project.
-        </p>
-      )}
+      {changes && me?.allProjects && (adding ? <Adding /> : <AddButton add={() => setAdding(true)} />)}
     </main>
+  );
+}
+
+function AddButton({ add }: { add: () => void }) {
+  return (
+    <button type="button" class="button" onClick={add}>
+      <Icon name="plus" size={15} /> New project
+    </button>
+  );
+}
+
+function Adding() {
+  return (
+    <section class="card adding" aria-label="New project">
+      <Suspense fallback={null}>
+        <NewProject />
+      </Suspense>
+    </section>
+  );
+}
+
+function ProjectCard({ project: { slug, name, firstEvent, overview, series } }: { project: Data<"ProjectCards">["projects"]["nodes"][number] }) {
+  if (!firstEvent) {
+    return (
+      <>
+        <h2>{name}</h2>
+        <p class="soft">Nothing has arrived yet. See how to send the first event.</p>
+      </>
+    );
+  }
+  const compared = comparable(spanOf("30d", "", ""), Date.parse(firstEvent));
+  return (
+    <>
+      <h2>
+        {name} {name.toLowerCase() !== slug && <span class="soft">{slug}</span>}
+      </h2>
+      <dl>
+        <div>
+          <dt>Active people</dt>
+          <dd>{compact(overview.active.people.value)}</dd>
+        </div>
+        <div>
+          <dt>Events</dt>
+          <dd>
+            {compact(overview.events.value)} {compared && <small class="soft">{growth(overview.events.change)}</small>}
+          </dd>
+        </div>
+        <div>
+          <dt>Success</dt>
+          <dd>{percent(overview.successRate.value)}</dd>
+        </div>
+      </dl>
+      <Spark values={series.events} />
+    </>
   );
 }

@@ -10,9 +10,13 @@ const A_PAGE = 20;
 
 /** The installs themselves, each a hash that leads to nobody. */
 export function InstallList({ project }: { project: string }) {
-  const { people, filters } = useView();
+  const { people, filters, filter: asked } = useView();
+  const filter: InstallFilterInput = { people, os: filters.os ?? null, version: filters.version ?? null, environments: asked.environments ?? [] };
+  return <Pages key={JSON.stringify([project, filter])} project={project} filter={filter} />;
+}
+
+function Pages({ project, filter }: { project: string; filter: InstallFilterInput }) {
   const [cursors, setCursors] = useState<(string | null)[]>([null]);
-  const filter: InstallFilterInput = { people, ...(filters.os ? { os: filters.os } : {}), ...(filters.version ? { version: filters.version } : {}) };
   const answer = useAsk("Installs", { slug: project, filter, first: A_PAGE, after: cursors.at(-1) ?? null });
   return (
     <Answered answer={answer} height={420}>
@@ -22,7 +26,7 @@ export function InstallList({ project }: { project: string }) {
             <Nothing>No install is known.</Nothing>
           ) : (
             <div class="scroll" tabIndex={0} role="region" aria-label="Installs">
-              <table>
+              <table class="single">
                 <thead>
                   <tr>
                     {["Install", "Last seen", "First seen", "Who", "Version", "System", "Runtime", "Last events"].map((name) => (
@@ -38,18 +42,20 @@ export function InstallList({ project }: { project: string }) {
                       <td class="mono">{each.hash}</td>
                       <td title={moment(each.lastSeen)}>{ago(each.lastSeen)}</td>
                       <td title={moment(each.firstSeen)}>{ago(each.firstSeen)}</td>
-                      <td>{words(each.environment)}</td>
+                      <td title={each.environmentReason ?? undefined}>{words(each.environment)}</td>
                       <td>{each.version}</td>
                       <td>{[each.os, each.arch].filter(Boolean).join(" ")}</td>
                       <td>{each.runtime}</td>
-                      <td class="soft">{each.events.map(({ name }) => name).join(", ")}</td>
+                      <td class="soft rest" title={each.events.map(({ name }) => name).join(", ")}>
+                        {each.events.map(({ name }) => name).join(", ")}
+                      </td>
                     </tr>
                   ))}
                 </tbody>
               </table>
             </div>
           )}
-          <div class="inline">
+          <div class="pager">
             <button type="button" class="button" disabled={cursors.length < 2} onClick={() => setCursors(cursors.slice(0, -1))}>
               Newer
             </button>

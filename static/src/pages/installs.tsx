@@ -4,7 +4,7 @@ import { Card } from "../ui/card.tsx";
 import { cellsOf } from "../ui/save.ts";
 import { Answered, Nothing } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
-import { count, day, percent } from "../view/format.ts";
+import { COUNTS, count, day, percent, portion } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 import type { Data } from "../api/client.ts";
 import { InstallList } from "./install-list.tsx";
@@ -24,12 +24,12 @@ export default function Installs({ project }: { project: string }) {
     <>
       <Answered answer={active} height={560}>
         {({ project: { activeUsers: by, newAndReturning: each } }) => (
-          <>
+          <div class="charts even">
             <Chart
               title="New and returning"
               starts={each.starts}
               step={step}
-              figure={count}
+              measure={COUNTS}
               stacked
               lines={[
                 { label: "Returning", values: people ? each.returningPeople : each.returningAll, color: "c2" },
@@ -37,10 +37,10 @@ export default function Installs({ project }: { project: string }) {
               ]}
             />
             <Chart
-              title="Active in a day, in 7 days, in 30 days"
+              title="Active by day, 7 and 30 days"
               starts={by.starts}
               step="DAY"
-              figure={count}
+              measure={COUNTS}
               note={<Sticky values={people ? by.stickinessPeople : by.stickinessAll} />}
               lines={[
                 { label: "30 days", values: people ? by.monthlyPeople : by.monthlyAll, color: "c4" },
@@ -48,7 +48,7 @@ export default function Installs({ project }: { project: string }) {
                 { label: "Day", values: people ? by.dailyPeople : by.dailyAll, color: "accent" },
               ]}
             />
-          </>
+          </div>
         )}
       </Answered>
       <Answered answer={versions} height={300}>
@@ -57,11 +57,11 @@ export default function Installs({ project }: { project: string }) {
             title="Versions over time"
             starts={adoption.starts}
             step={step}
-            figure={count}
+            measure={COUNTS}
             stacked
             note="active installs, by the newest version each has sent"
             lines={adoption.versions.map(({ version, all, people: some }, place) => ({
-              label: version ?? "others",
+              label: version ?? "Others",
               values: people ? some : all,
               color: version === null ? "c8" : `c${(place % 7) + 1}`,
             }))}
@@ -78,7 +78,7 @@ export default function Installs({ project }: { project: string }) {
 
 function Sticky({ values }: { values: (number | null)[] }) {
   const last = values.findLast((value) => value !== null);
-  return last == null ? null : <>{percent(last)} of the month's installs are active on a day</>;
+  return last == null ? null : <>{percent(last)} of a month's installs come on a day</>;
 }
 
 function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["retention"]; people: boolean }) {
@@ -96,7 +96,7 @@ function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["r
   });
   const picture = () => cellsOf(rows.map(({ start, whole, shares }) => ({ label: `${day(start)} · ${whole}`, shares })), percent);
   return (
-    <Card title="Who comes back" note="of those first seen in a week, who was active in the weeks after" table={table} picture={picture} wide>
+    <Card title="Who comes back" note="of those first seen in a week, how many were active in the weeks after" table={table} picture={picture} wide>
       {rows.length === 0 ? (
         <Nothing>No install was first seen in this period.</Nothing>
       ) : (
@@ -104,13 +104,13 @@ function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["r
           <table class="heat">
             <thead>
               <tr>
-                <th scope="col">First seen in the week of</th>
+                <th scope="col">First week</th>
                 <th scope="col" class="figure">
                   Installs
                 </th>
                 {Array.from({ length: weeks }, (_, week) => (
-                  <th scope="col" key={week}>
-                    {week === 0 ? "Same week" : `+${week}`}
+                  <th scope="col" class="cell" key={week}>
+                    {week === 0 ? "Same" : `+${week}`}
                   </th>
                 ))}
               </tr>
@@ -121,8 +121,8 @@ function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["r
                   <th scope="row">{day(start)}</th>
                   <td class="figure">{count(whole)}</td>
                   {shares.map((share, week) => (
-                    <td key={week} style={shade(share ?? 0)} title={`${count(active[week])} of ${count(whole)}`}>
-                      {percent(share)}
+                    <td class="cell" key={week} style={shade(share ?? 0)} title={`${count(active[week])} of ${count(whole)}`}>
+                      {portion(share)}
                     </td>
                   ))}
                 </tr>

@@ -1,10 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { createClient } from "graphql-ws";
-import type { LiveSubscription } from "../generated/operations.ts";
+import type { LiveSubscription, LiveSubscriptionVariables } from "../generated/operations.ts";
 import { LIVE } from "../generated/operations.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Copyable, Nothing } from "../ui/states.tsx";
 import { count, duration, time, words } from "../view/format.ts";
+import { useView } from "../view/state.ts";
 
 type Event = LiveSubscription["events"]["events"][number];
 
@@ -13,6 +14,8 @@ const MOST_WAITING = 2_000; // while it is paused
 
 /** Events as they come. Pausing keeps what comes meanwhile, to a bound; whatever was passed over is counted. */
 export default function Live({ project }: { project: string }) {
+  const { filter } = useView();
+  const asked = JSON.stringify(filter);
   const [events, setEvents] = useState<Event[]>([]);
   const [missed, setMissed] = useState(0);
   const [state, setState] = useState<"connecting" | "open" | "lost">("connecting");
@@ -39,7 +42,7 @@ export default function Live({ project }: { project: string }) {
       on: { connected: () => setState("open"), closed: () => setState("lost") },
     });
     const stop = client.subscribe<LiveSubscription>(
-      { query: LIVE, variables: { slug: project } },
+      { query: LIVE, variables: { slug: project, filter: JSON.parse(asked) as LiveSubscriptionVariables["filter"] } },
       {
         next: ({ data }) => {
           if (!data) return;
@@ -60,14 +63,15 @@ export default function Live({ project }: { project: string }) {
       stop();
       void client.dispose();
     };
-  }, [project]);
+  }, [project, asked]);
 
-  const words = { connecting: "Connecting", open: paused ? "Paused" : "Listening", lost: "The connection was lost; trying again" }[state];
+  const said = { connecting: "Connecting", open: paused ? "Paused" : "Listening", lost: "The connection was lost; trying again" }[state];
   return (
     <section class="card wide" aria-label="Live events">
+      <h2 class="sr">Events as they come</h2>
       <div class="live-head">
         <span class={state === "lost" ? "tag bad" : "tag good"} role="status">
-          {state === "open" && !paused && <i class="pulse" />} {words}
+          {state === "open" && !paused && <i class="pulse" />} {said}
         </span>
         <span class="soft">
           {count(seen)} since this page was opened{missed > 0 && `, ${count(missed)} passed over because they came too fast`}
@@ -91,7 +95,7 @@ export default function Live({ project }: { project: string }) {
 function Stream({ events }: { events: Event[] }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Events">
-      <table class="stream">
+      <table class="stream single">
         <thead>
           <tr>
             {["Time", "Event", "Target", "Outcome", "Took", "Who", "Version", "System", "Properties"].map((name) => (
@@ -116,7 +120,7 @@ function Stream({ events }: { events: Event[] }) {
               <td>{words(event.environment)}</td>
               <td>{event.version}</td>
               <td>{event.os}</td>
-              <td class="properties">{event.properties == null ? "" : JSON.stringify(event.properties)}</td>
+              <td class="properties rest" title={event.properties == null ? "" : JSON.stringify(event.properties)}>{event.properties == null ? "" : JSON.stringify(event.properties)}</td>
             </tr>
           ))}
         </tbody>

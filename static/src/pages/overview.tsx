@@ -1,149 +1,132 @@
-import type { Data } from "../api/client.ts";
+import { Link, useSearch, useSearchParams } from "wouter-preact";
 import { useAsk } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
-import { Spark } from "../charts/spark.tsx";
 import { Bars, type Bar } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
-import { Icon } from "../ui/icons.tsx";
+import { Figure } from "../ui/figure.tsx";
 import { Answered, Nothing } from "../ui/states.tsx";
-import { useAccount } from "../view/account.ts";
-import { ago, compact, count, duration, growth, percent, words } from "../view/format.ts";
+import { useAccount, useBeginning } from "../view/account.ts";
+import { COUNTS, ago, count, growth, many, percent, points, words } from "../view/format.ts";
+import { comparable } from "../view/period.ts";
 import { type FilterName, targetText, useView } from "../view/state.ts";
-import { FirstEvent } from "./first-event.tsx";
-import { Link, useSearch } from "wouter-preact";
+import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
 
-type Page = Data<"OverviewPage">["project"];
-
-const WHILE_EMPTY = 3_000; // ms
-const isEmpty = (project: Page | undefined): boolean => project?.overview.installs.all.value === 0 && project.overview.events.value === 0 && project.overview.events.before === 0;
-
+/** How it is doing: figures, the one that is picked over time, and what it is made of. */
 export function Overview({ project }: { project: string }) {
   const view = useView();
   const { reads } = useAccount();
+  const [params] = useSearchParams();
   const { period, before, step } = view.span;
-  const answer = useAsk(
-    "OverviewPage",
-    { slug: project, period, before, filter: view.filter, step, coarse: step === "HOUR" ? "DAY" : step, known: reads },
-    { refresh: (data) => (isEmpty(data?.project) ? WHILE_EMPTY : 60_000) },
-  );
-  const filtered = Object.keys(view.filters).length > 0;
-  return (
-    <Answered answer={answer} height={640}>
-      {({ project: page }) => (isEmpty(page) && !filtered ? <FirstEvent project={project} /> : <Figures page={page} project={project} />)}
-    </Answered>
-  );
+  const metric = metricOf(params.get("metric"), step);
+  const answer = useAsk("OverviewPage", {
+    slug: project,
+    period,
+    before,
+    filter: view.filter,
+    step,
+    coarse: step === "HOUR" ? "DAY" : step,
+    known: reads,
+    newBefore: METRICS[metric].needs === "new",
+    timesBefore: METRICS[metric].needs === "times",
+  });
+  return <Answered answer={answer}>{({ project: page }) => <Figures page={page} project={project} metric={metric} />}</Answered>;
 }
 
-function Figures({ page, project }: { page: Page; project: string }) {
+function Figures({ page, project, metric }: { page: Page; project: string; metric: MetricName }) {
   const { people, span } = useView();
-  const { overview, series } = page;
-  const who = people ? "people" : "all";
-  const active = (people ? series.activePeople : series.activeAll) ?? series.events;
-  const rates = series.successes.map((value, place) => {
-    const ended = value + (series.failures[place] ?? 0);
-    return ended ? value / ended : null;
-  });
-  const fresh = people ? page.newAndReturning.newPeople : page.newAndReturning.newAll;
-  const known = knownBefore(overview.installs[who].value ?? 0, fresh);
+  const [, setParams] = useSearchParams();
+  const began = useBeginning(project);
+  const compared = comparable(span, began);
+  const choose = (name: MetricName) =>
+    setParams((old) => {
+      const next = new URLSearchParams(old);
+      if (name === "active") next.delete("metric");
+      else next.set("metric", name);
+      return next;
+    });
   return (
     <>
       <div class="figures">
-        <Figure label="Active installs" text={compact(overview.active[who].value)} change={overview.active[who].change} spark={active} />
-        <Figure label="New installs" text={compact(overview.new[who].value)} change={overview.new[who].change} spark={fresh} />
-        <Figure label="Events" text={compact(overview.events.value)} change={overview.events.change} spark={series.events} />
-        <Figure label="Success rate" text={percent(overview.successRate.value)} change={overview.successRate.change} spark={rates} />
-        <Figure label="Median duration" text={duration(overview.medianDuration.value)} change={overview.medianDuration.change} spark={page.medians.medians} less />
-        <Figure label="Installs known" text={compact(overview.installs[who].value)} change={overview.installs[who].change} spark={known} />
+        {(Object.keys(METRICS) as MetricName[]).map((name) => {
+          const { label, change, less = false, close = false, measure, short, values } = METRICS[name];
+          const figure = change(page.overview, people);
+          return (
+            <Figure
+              key={name}
+              label={label}
+              text={short(figure.value)}
+              was={short(figure.before)}
+              change={figure.change ?? null}
+              grew={measure.share ? points(figure) : growth(figure.change)}
+              {...(compared ? {} : { since: began })}
+              spark={values(page, people, false) ?? page.series.events}
+              less={less}
+              close={close}
+              full={measure.full(figure.value)}
+              {...(metricOf(name, span.step) === name ? { picked: metric === name, pick: () => choose(name) } : {})}
+            />
+          );
+        })}
       </div>
-      <Main page={page} step={span.step} people={people} />
-      <div class="grid">
-        <Values title="Versions" of={page.versions} by="version" people={people} />
-        <Values title="Operating systems" of={page.os} by="os" people={people} />
-        <Values title="Runtimes" of={page.runtimes} by="runtime" people={people} />
-        <Values title="Package managers" of={page.packageManagers} by="pm" people={people} />
-        <Values title="Events" of={page.names} by="name" people={people} />
-        {page.targets && <Values title="Tools and targets" of={page.targets} by="target" people={people} />}
-        <Values title="Who runs it" of={page.environments} by="env" people={people} />
-        {page.errors && <Recent errors={page.errors} project={project} />}
+      <div class="charts">
+        <Main page={page} metric={metric} compared={compared} />
+        <Outcomes page={page} />
       </div>
+      <Parts page={page} project={project} people={people} />
     </>
   );
 }
 
-/** How many installs were known at each step's end, from how many there are now and how many were new in each. */
-function knownBefore(now: number, fresh: number[]): number[] {
-  let known = now;
-  return fresh
-    .toReversed()
-    .map((value) => {
-      known -= value;
-      return known + value;
-    })
-    .toReversed();
-}
-
-interface FigureProps {
-  label: string;
-  text: string;
-  change: number | null | undefined;
-  spark?: (number | null)[];
-  /** Less is better. */
-  less?: boolean;
-}
-
-function Figure({ label, text, change, spark, less = false }: FigureProps) {
-  const good = change == null || Math.abs(change) < 0.005 ? "" : change > 0 !== less ? "good" : "bad";
+function Main({ page, metric, compared }: { page: Page; metric: MetricName; compared: boolean }) {
+  const { people, span } = useView();
+  const { label, labelPeople, measure, values } = METRICS[metric];
+  const now = values(page, people, false) ?? [];
+  const earlier = values(page, people, true);
   return (
-    <div class="figure-card">
-      <h2>{label}</h2>
-      <p class="big">{text}</p>
-      <p class={`change ${good}`}>
-        {change == null ? (
-          <span class="soft">nothing to compare</span>
-        ) : (
-          <>
-            <Icon name={change >= 0 ? "up" : "down"} size={13} /> {growth(change)} <span class="soft">on before</span>
-          </>
-        )}
-      </p>
-      {spark && <Spark values={spark} />}
+    <Chart
+      title={(people && labelPeople) || label}
+      starts={page.series.starts}
+      step={span.step}
+      measure={measure}
+      lines={[
+        { label: "This period", values: now, color: "accent", filled: !measure.share },
+        ...(compared && earlier ? [{ label: "The period before", values: earlier, color: "soft", dashed: true, starts: page.before.starts }] : []),
+      ]}
+    />
+  );
+}
+
+function Outcomes({ page: { series } }: { page: Page }) {
+  const { span } = useView();
+  const silent = series.events.map((value, place) => value - (series.successes[place] ?? 0) - (series.failures[place] ?? 0));
+  return (
+    <Chart
+      title="Events by outcome"
+      starts={series.starts}
+      step={span.step}
+      measure={COUNTS}
+      stacked
+      lines={[
+        { label: "Failure", values: series.failures, color: "bad" },
+        { label: "Success", values: series.successes, color: "c2" },
+        { label: "No outcome", values: silent, color: "c8" },
+      ]}
+    />
+  );
+}
+
+function Parts({ page, project, people }: { page: Page; project: string; people: boolean }) {
+  return (
+    <div class="grid">
+      <Values title="Versions" of={page.versions} by="version" people={people} />
+      <Values title="Events" of={page.names} by="name" people={people} />
+      {page.targets && <Values title="Tools and targets" of={page.targets} by="target" people={people} />}
+      {page.errors && <Recent errors={page.errors} project={project} />}
+      <Values title="Operating systems" of={page.os} by="os" people={people} />
+      <Values title="Runtimes" of={page.runtimes} by="runtime" people={people} />
+      <Values title="Package managers" of={page.packageManagers} by="pm" people={people} />
+      <Values title="Who runs it" of={page.environments} by="env" people={people} />
     </div>
-  );
-}
-
-function Main({ page: { series, before }, step, people }: { page: Page; step: string; people: boolean }) {
-  const pick = (of: Page["series"]) => (people ? of.activePeople : of.activeAll);
-  const installs = pick(series);
-  const earlier = pick(before);
-  const hourly = installs == null;
-  return (
-    <>
-      <Chart
-        title={hourly ? "Events" : people ? "Active people" : "Active installs"}
-        starts={series.starts}
-        step={step}
-        figure={count}
-        lines={[
-          { label: "This period", values: installs ?? series.events, color: "accent", filled: true },
-          { label: "The period before", values: earlier ?? before.events, color: "soft", dashed: true },
-        ]}
-      />
-      {!hourly && (
-        <Chart
-          title="Events by outcome"
-          starts={series.starts}
-          step={step}
-          figure={count}
-          stacked
-          height={180}
-          lines={[
-            { label: "Failure", values: series.failures, color: "bad" },
-            { label: "Success", values: series.successes, color: "c2" },
-            { label: "Says nothing", values: series.events.map((value, place) => value - (series.successes[place] ?? 0) - (series.failures[place] ?? 0)), color: "c8" },
-          ]}
-        />
-      )}
-    </>
   );
 }
 
@@ -168,31 +151,41 @@ function Values({ title, of, by, people }: { title: string; of: Page["os"]; by: 
       by={by}
       unit={byInstalls ? (people ? "people" : "installs") : "events"}
       {...(byInstalls ? {} : { others: { values: of.otherValues, amount: of.otherEvents } })}
-      {...(silent && known.length === 0 ? { note: "no event says" } : {})}
+      {...(silent && known.length === 0 ? { nothing: "No event of this period says." } : {})}
     />
   );
 }
 
 function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; project: string }) {
   const search = useSearch();
+  const at = (type: string) => {
+    const params = new URLSearchParams(search);
+    params.set("error", type);
+    return `/d/${project}/errors?${params}`;
+  };
   return (
-    <Card title="Errors" note={`${count(errors.events)} of ${count(errors.types)} types`}>
+    <Card title="Errors" note={errors.events > 0 ? `${many(errors.events, "event")}, ${many(errors.types, "type")}` : ""}>
       {errors.groups.length === 0 ? (
         <Nothing>Nothing failed with an error in this period.</Nothing>
       ) : (
         <ul class="rows">
-          {errors.groups.map((group) => (
-            <li key={group.type}>
-              <Link href={`/d/${project}/errors${search ? `?${search}` : ""}`}>
-                <b>{group.type}</b>
+          {errors.groups.map(({ type, installs, lastSeen, events }) => (
+            <li key={type}>
+              <Link href={at(type)} class="error-row" title={type}>
+                <b class="cut">{type}</b>
+                <span class="row-figure">{count(events)}</span>
                 <span class="soft">
-                  {count(group.installs.all)} installs · last {ago(group.lastSeen)}
+                  {many(installs.all, "install")} · {ago(lastSeen)}
                 </span>
-                <span class="row-figure">{count(group.events)}</span>
               </Link>
             </li>
           ))}
         </ul>
+      )}
+      {errors.types > errors.groups.length && (
+        <p class="others">
+          <Link href={`/d/${project}/errors${search ? `?${search}` : ""}`}>All {count(errors.types)} types</Link>
+        </p>
       )}
     </Card>
   );

@@ -1,11 +1,13 @@
-import { useState } from "preact/hooks";
+import { useSearchParams } from "wouter-preact";
 import type { Data } from "../api/client.ts";
 import { useAsk } from "../api/use.ts";
+import { Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
 import { Answered, Nothing } from "../ui/states.tsx";
-import { count, duration, percent } from "../view/format.ts";
+import { count, duration, many, percent } from "../view/format.ts";
 import { type FilterName, targetText, useView } from "../view/state.ts";
+import { Histogram, Shape } from "./histogram.tsx";
 
 type Page = Data<"Usage">["project"];
 type Timed = Page["byName"]["groups"][number];
@@ -20,112 +22,150 @@ export default function Usage({ project }: { project: string }) {
         <div class="stack">
           <Part title="Commands and other events" counted={page.names} timed={page.byName.groups} by="name" />
           <Part title="Tools and targets" counted={page.tools} timed={page.byTool.groups} by="target" />
+          <Properties project={project} arch={page.arch} />
         </div>
       )}
     </Answered>
   );
 }
 
-const COLUMNS = ["", "Events", "Succeed", "p50", "p75", "p95", "p99"];
+const PERCENTILES = ["p50", "p75", "p95", "p99"] as const;
+
+interface Row {
+  key: string;
+  label: string;
+  targetType: string | null;
+  events: number;
+  successes: number;
+  failures: number;
+  successRate: number | null;
+  times: Timed | undefined;
+}
+
+function rowsOf(counted: Page["names"], timed: Timed[], by: FilterName): Row[] {
+  return counted.rows.flatMap(({ value, targetType, ...row }) => {
+    if (value === null) return [];
+    const times = timed.find((each) => each.label === value && (by === "name" || each.targetType === targetType));
+    return [{ ...row, targetType, label: value, key: by === "target" ? targetText(targetType, value) : value, times }];
+  });
+}
 
 function Part({ title, counted, timed, by }: { title: string; counted: Page["names"]; timed: Timed[]; by: FilterName }) {
-  const { filters, pick } = useView();
-  const [shown, setShown] = useState<string | null>(null);
-  const rows = counted.rows.flatMap((row) => {
-    if (row.value === null) return [];
-    const key = by === "target" ? targetText(row.targetType, row.value) : row.value;
-    const times = timed.find((each) => each.label === row.value && (by === "name" || each.targetType === row.targetType));
-    return [{ ...row, label: row.value, key, times }];
-  });
-  const histogram = rows.find(({ key }) => key === shown)?.times ?? rows.find(({ times }) => times)?.times;
+  const [params, setParams] = useSearchParams();
+  const rows = rowsOf(counted, timed, by);
+  const parameter = by === "name" ? "times" : "tool-times"; // of the address: whose durations are shown in full
+  const shown = rows.find(({ key, times }) => times && key === params.get(parameter)) ?? rows.find(({ times }) => times);
+  const show = (key: string) =>
+    setParams((old) => {
+      const next = new URLSearchParams(old);
+      next.set(parameter, key);
+      return next;
+    });
   const table = () => ({
-    columns: [title, "events", "successes", "failures", "p50 ms", "p75 ms", "p95 ms", "p99 ms"],
-    rows: rows.map(({ label, events, successes, failures, times }) => {
-      const at = times?.percentiles;
-      return [label, events, successes, failures, at?.p50, at?.p75, at?.p95, at?.p99];
-    }),
+    columns: [title, "events", "successes", "failures", ...PERCENTILES.map((name) => `${name} ms`)],
+    rows: rows.map(({ label, events, successes, failures, times }) => [label, events, successes, failures, ...PERCENTILES.map((name) => times?.percentiles[name])]),
   });
   return (
-    <Card title={title} note="counts, success, durations" table={table} picture={() => barsOf(table(), count)} wide>
-      {rows.length === 0 ? (
-        <Nothing>Nothing in this period.</Nothing>
-      ) : (
-        <>
-          <div class="scroll" tabIndex={0} role="region" aria-label={title}>
-            <table>
-              <thead>
-                <tr>
-                  {COLUMNS.map((name) => (
-                    <th scope="col" key={name} class={name ? "figure" : ""}>
-                      {name || <span class="sr">Name</span>}
-                    </th>
-                  ))}
-                  <th scope="col">
-                    <span class="sr">Histogram</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {rows.map(({ key, label, targetType, events, successRate, times }) => (
-                  <tr key={key} class={filters[by] === key ? "picked" : ""}>
-                    <td>
-                      <button type="button" class="pick" aria-pressed={filters[by] === key} onClick={() => pick(by, filters[by] === key ? null : key)}>
-                        {label}
-                      </button>{" "}
-                      {targetType && <span class="soft">{targetType}</span>}
-                    </td>
-                    <td class="figure">{count(events)}</td>
-                    <td class="figure">{successRate !== null && successRate < 0.9 ? <b class="bad">{percent(successRate)}</b> : percent(successRate)}</td>
-                    <td class="figure">{duration(times?.percentiles.p50)}</td>
-                    <td class="figure">{duration(times?.percentiles.p75)}</td>
-                    <td class="figure">{duration(times?.percentiles.p95)}</td>
-                    <td class="figure">{duration(times?.percentiles.p99)}</td>
-                    <td class="figure">
-                      {times && (
-                        <button type="button" class="link" aria-pressed={times === histogram} onClick={() => setShown(key)}>
-                          {times === histogram ? "shown below" : "how it spreads"}
-                        </button>
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-          {counted.otherValues > 0 && (
-            <p class="others">
-              and {count(counted.otherValues)} more with {count(counted.otherEvents)} events
-            </p>
-          )}
-          {histogram && <Histogram of={histogram} />}
-        </>
-      )}
-    </Card>
+    <>
+      <Card title={title} table={table} picture={() => barsOf(table(), count)} wide>
+        {rows.length === 0 ? <Nothing>Nothing in this period.</Nothing> : <Rows title={title} rows={rows} by={by} shown={shown?.key} show={show} />}
+        {counted.otherValues > 0 && (
+          <p class="others">
+            and {count(counted.otherValues)} more with {many(counted.otherEvents, "event")}
+          </p>
+        )}
+      </Card>
+      {shown?.times && <Histogram of={shown.times} />}
+    </>
   );
 }
 
-/** How the durations of one thing spread: a bar for each range, wider ranges where durations are longer. */
-function Histogram({ of: { label, edges, counts, timed, mean } }: { of: Timed }) {
-  const most = Math.max(1, ...counts);
+function Rows({ title, rows, by, shown, show }: { title: string; rows: Row[]; by: FilterName; shown: string | undefined; show: (key: string) => void }) {
+  const { filters, pick } = useView();
   return (
-    <figure>
-      <h3>
-        How long {label} takes <span class="soft">· {count(timed)} times, {duration(mean)} on average</span>
-      </h3>
-      <div class="histogram" role="img" aria-label={`Durations of ${label}, from ${duration(edges[0])} to ${duration(edges.at(-1))}`}>
-        {counts.map((value, place) => (
-          <span
-            key={place}
-            style={{ height: `${(value / most) * 100}%` }}
-            title={`${duration(edges[place])} to ${duration(edges[place + 1])}: ${count(value)}`}
-          />
-        ))}
-      </div>
-      <div class="histogram-ends">
-        <span>{duration(edges[0])}</span>
-        <span>{duration(edges[Math.floor(edges.length / 2)])}</span>
-        <span>{duration(edges.at(-1))}</span>
-      </div>
-    </figure>
+    <div class="scroll" tabIndex={0} role="region" aria-label={title}>
+      <table class="single">
+        <thead>
+          <tr>
+            <th scope="col">{by === "name" ? "Event" : "Target"}</th>
+            {["Events", "Succeed", "Median", "p75", "p95", "p99"].map((name) => (
+              <th scope="col" key={name} class="figure">
+                {name}
+              </th>
+            ))}
+            <th scope="col" class="figure">
+              Durations
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ key, label, targetType, events, successRate, times }) => (
+            <tr key={key} class={filters[by] === key ? "picked" : ""}>
+              <td class="rest">
+                <button type="button" class="pick cut" title={`Show ${label} only`} aria-pressed={filters[by] === key} onClick={() => pick(by, filters[by] === key ? null : key)}>
+                  {label}
+                </button>{" "}
+                {targetType && <span class="soft">{targetType}</span>}
+              </td>
+              <td class="figure">{count(events)}</td>
+              <td class="figure">{successRate !== null && successRate < 0.9 ? <b class="bad">{percent(successRate)}</b> : <Known text={percent(successRate)} of={successRate} />}</td>
+              {PERCENTILES.map((name) => (
+                <td class="figure" key={name}>
+                  <Known text={duration(times?.percentiles[name])} of={times?.percentiles[name]} />
+                </td>
+              ))}
+              <td class="figure">
+                {times && (
+                  <button type="button" class="shape" aria-pressed={shown === key} aria-label={`Durations of ${label}`} title={`Show the durations of ${label} below`} onClick={() => show(key)}>
+                    <Shape counts={times.counts} />
+                  </button>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** A figure, or quietly that there is none. */
+function Known({ text, of }: { text: string; of: number | null | undefined }) {
+  return of == null ? <span class="none">{text}</span> : <>{text}</>;
+}
+
+/** What else events say of where they run, and the properties that the project has counted by value. */
+function Properties({ project, arch }: { project: string; arch: Page["arch"] }) {
+  const { span } = useView();
+  const vocabulary = useAsk("Vocabulary", { slug: project, period: span.period });
+  const names = vocabulary.data?.project.vocabulary.properties ?? [];
+  return (
+    <div class="grid">
+      <Bars
+        title="Architectures"
+        by="arch"
+        bars={arch.rows.flatMap(({ value, events }) => (value === null || events === 0 ? [] : [{ value, label: value, amount: events }]))}
+        others={{ values: arch.otherValues, amount: arch.otherEvents }}
+      />
+      {names.map((name) => (
+        <Property key={name} project={project} name={name} />
+      ))}
+    </div>
+  );
+}
+
+function Property({ project, name }: { project: string; name: string }) {
+  const { span, filter } = useView();
+  const answer = useAsk("Breakdown", { slug: project, by: "PROPERTY", property: name, period: span.period, filter, first: 10 });
+  return (
+    <Answered answer={answer} height={200}>
+      {({ project: { breakdown } }) => (
+        <Bars
+          title={`Property: ${name}`}
+          bars={breakdown.rows.flatMap(({ value, events }) => (value === null ? [] : [{ value: null, label: value, amount: events }]))}
+          others={{ values: breakdown.otherValues, amount: breakdown.otherEvents }}
+        />
+      )}
+    </Answered>
   );
 }

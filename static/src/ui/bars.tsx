@@ -1,6 +1,6 @@
 import type { FilterName } from "../view/state.ts";
 import { useView } from "../view/state.ts";
-import { count, percent } from "../view/format.ts";
+import { count, portion } from "../view/format.ts";
 import { Card } from "./card.tsx";
 import { barsOf } from "./save.ts";
 import { Nothing } from "./states.tsx";
@@ -10,8 +10,10 @@ export interface Bar {
   value: string | null;
   label: string;
   amount: number;
-  /** Something more to say of it, such as its rate. */
+  /** Something more to say of it, such as its rate where that is bad. */
   aside?: string;
+  /** What kind of thing it is. */
+  kind?: string;
 }
 
 interface Props {
@@ -24,10 +26,12 @@ interface Props {
   unit?: string;
   figure?: (amount: number) => string;
   note?: string;
+  /** What is said where there is none. */
+  nothing?: string;
 }
 
 /** Values with bars, most first; a click on one filters the page by it, another click takes that back. */
-export function Bars({ title, bars, by, others, unit = "events", figure = count, note }: Props) {
+export function Bars({ title, bars, by, others, unit = "events", figure = count, note, nothing = "Nothing in this period." }: Props) {
   const { filters, pick } = useView();
   const most = Math.max(1, ...bars.map(({ amount }) => amount));
   const total = bars.reduce((sum, { amount }) => sum + amount, others?.amount ?? 0);
@@ -36,16 +40,17 @@ export function Bars({ title, bars, by, others, unit = "events", figure = count,
   return (
     <Card title={title} note={note ?? unit} table={table} picture={() => barsOf(table(), figure)}>
       {bars.length === 0 ? (
-        <Nothing>Nothing in this period.</Nothing>
+        <Nothing>{nothing}</Nothing>
       ) : (
         <ul class="bars">
-          {bars.map(({ value, label, amount, aside }) => {
+          {bars.map(({ value, label, amount, aside, kind }) => {
             const content = (
               <>
                 <span class="bar" style={{ width: `${(amount / most) * 100}%` }} />
                 <span class="bar-label">{label}</span>
+                {kind && <span class="bar-kind">{kind}</span>}
                 {aside && <span class="bar-aside">{aside}</span>}
-                <span class="bar-share">{total ? percent(amount / total) : ""}</span>
+                <span class="bar-share">{total ? portion(amount / total) : ""}</span>
                 <span class="bar-figure">{figure(amount)}</span>
               </>
             );
@@ -61,7 +66,7 @@ export function Bars({ title, bars, by, others, unit = "events", figure = count,
                     {content}
                   </button>
                 ) : (
-                  <div>{content}</div>
+                  <div title={label}>{content}</div>
                 )}
               </li>
             );
@@ -70,7 +75,7 @@ export function Bars({ title, bars, by, others, unit = "events", figure = count,
       )}
       {others && others.values > 0 && (
         <p class="others">
-          and {count(others.values)} more with {figure(others.amount)}
+          and {count(others.values)} more with {figure(others.amount)} {unit}
         </p>
       )}
     </Card>

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "./icons.tsx";
-import { type Table, saveCsv, savePng } from "./save.ts";
+import { type Picture, type Table, saveCsv, savePng } from "./save.ts";
 
 interface Props {
   title: string;
@@ -10,7 +10,7 @@ interface Props {
   /** What it shows, as a table: for readers that cannot see it, and as CSV. */
   table?: (() => Table) | undefined;
   /** What it shows, as a picture. */
-  picture?: (() => HTMLCanvasElement | null) | undefined;
+  picture?: (() => Picture | null) | undefined;
   wide?: boolean;
   children: ComponentChildren;
 }
@@ -36,8 +36,8 @@ export function Card({ title, note, table, picture, wide = false, children }: Pr
               <button
                 type="button"
                 onClick={() => {
-                  const canvas = picture();
-                  if (canvas) savePng(name, title, canvas);
+                  const drawn = picture();
+                  if (drawn) savePng(name, title, drawn);
                 }}
               >
                 Save as PNG

@@ -18,6 +18,10 @@ const PATHS = {
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   pause: "M8 5v14M16 5v14",
   play: "M7 4.500v15l12-7.500z",
+  book: "M5 5a2 2 0 0 1 2-2h12v15H7a2 2 0 0 0-2 2zM5 20a1.500 1.500 0 0 0 1.500 1H19",
+  leave: "M10 4H5v16h5M14 8l4 4-4 4M18 12H9",
+  plus: "M12 5v14M5 12h14",
+  chevron: "M9 6l6 6-6 6",
   up: "M12 19V6M6 11.500 12 5.500l6 6",
   down: "M12 5v13M6 12.500l6 6 6-6",
 } as const;

@@ -26,10 +26,16 @@ export const saveCsv = (name: string, table: Table): void => save(`${name}.csv`,
 
 const styled = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** A chart's canvas under its title, on the page's own ground. */
-export function savePng(name: string, title: string, chart: HTMLCanvasElement): void {
+/** What was drawn, and what its colours mean. */
+export interface Picture {
+  canvas: HTMLCanvasElement;
+  legend?: { label: string; color: string }[];
+}
+
+/** A chart's canvas under its title and its legend, on the page's own ground. */
+export function savePng(name: string, title: string, { canvas: chart, legend = [] }: Picture): void {
   const ratio = devicePixelRatio;
-  const head = Math.round(40 * ratio);
+  const head = Math.round((legend.length > 1 ? 66 : 42) * ratio);
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [chart.width + 32 * ratio, chart.height + head + 16 * ratio];
   const pen = canvas.getContext("2d");
@@ -39,18 +45,31 @@ export function savePng(name: string, title: string, chart: HTMLCanvasElement): 
   pen.fillStyle = styled("--ink");
   pen.font = `600 ${15 * ratio}px ${styled("--sans")}`;
   pen.fillText(title, 16 * ratio, 26 * ratio);
+  if (legend.length > 1) drawLegend(pen, legend, ratio);
   pen.drawImage(chart, 16 * ratio, head);
   canvas.toBlob((blob) => blob && save(`${name}.png`, blob));
 }
 
+function drawLegend(pen: CanvasRenderingContext2D, legend: NonNullable<Picture["legend"]>, ratio: number): void {
+  pen.font = `${12 * ratio}px ${styled("--sans")}`;
+  let left = 16 * ratio;
+  for (const { label, color } of legend) {
+    pen.fillStyle = color;
+    pen.fillRect(left, 41 * ratio, 10 * ratio, 10 * ratio);
+    pen.fillStyle = styled("--soft");
+    pen.fillText(label, left + 15 * ratio, 50 * ratio);
+    left += 33 * ratio + pen.measureText(label).width;
+  }
+}
+
 /** A picture of a table whose second column is a number: bars with their labels. For charts that are drawn as HTML. */
-export function barsOf({ rows }: Table, figure: (value: number) => string = String): HTMLCanvasElement {
+export function barsOf({ rows }: Table, figure: (value: number) => string = String): Picture {
   const ratio = devicePixelRatio;
   const [width, height] = [640, 28];
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [width * ratio, Math.max(1, rows.length) * height * ratio];
   const pen = canvas.getContext("2d");
-  if (!pen) return canvas;
+  if (!pen) return { canvas };
   pen.scale(ratio, ratio);
   pen.font = `13px ${styled("--sans")}`;
   const most = Math.max(1, ...rows.map((row) => Number(row[1] ?? 0)));
@@ -64,18 +83,18 @@ export function barsOf({ rows }: Table, figure: (value: number) => string = Stri
     pen.fillText(figure(Number(value ?? 0)), width - 4, top + 19);
     pen.textAlign = "left";
   });
-  return canvas;
+  return { canvas };
 }
 
 /** A picture of cells in rows, each as strong as its share (0 to 1, null for none). For heat maps. */
-export function cellsOf(rows: { label: string; shares: (number | null)[] }[], figure: (share: number) => string): HTMLCanvasElement {
+export function cellsOf(rows: { label: string; shares: (number | null)[] }[], figure: (share: number) => string): Picture {
   const ratio = devicePixelRatio;
   const [side, head, height] = [56, 130, 30];
   const wide = Math.max(1, ...rows.map(({ shares }) => shares.length));
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [(head + wide * side) * ratio, Math.max(1, rows.length) * height * ratio];
   const pen = canvas.getContext("2d");
-  if (!pen) return canvas;
+  if (!pen) return { canvas };
   pen.scale(ratio, ratio);
   pen.font = `12px ${styled("--sans")}`;
   rows.forEach(({ label, shares }, y) => {
@@ -92,5 +111,5 @@ export function cellsOf(rows: { label: string; shares: (number | null)[] }[], fi
       pen.fillText(figure(share), head + x * side + 12, y * height + 19);
     });
   });
-  return canvas;
+  return { canvas };
 }

@@ -60,9 +60,15 @@ export function Trouble({ error, retry, slim = false }: { error: Error; retry?: 
   );
 }
 
-/** That there is nothing, and why that may be. */
-export function Nothing({ children }: { children: ComponentChildren }) {
-  return <p class="nothing">{children}</p>;
+/** That there is nothing, and why that may be; `height` (px) is that of what else would be there. */
+export function Nothing({ height, children }: { height?: number; children: ComponentChildren }) {
+  return height === undefined ? (
+    <p class="nothing">{children}</p>
+  ) : (
+    <p class="nothing tall" style={{ minHeight: `${height}px` }}>
+      {children}
+    </p>
+  );
 }
 
 /** Text to copy. */

@@ -25,17 +25,34 @@ export function useAccount(): Rights {
   return { ...account, reads: scopes.includes("READ"), changes: scopes.includes("ADMIN") };
 }
 
+/** When a project's first event was, in epoch ms; null as long as there was none. */
+export function useBeginning(project: string): number | null {
+  const first = useContext(AccountContext).projects.find(({ slug }) => slug === project)?.firstEvent;
+  return first == null ? null : Date.parse(first);
+}
+
 export type PageName = "overview" | "installs" | "usage" | "funnel" | "errors" | "downloads" | "live" | "health" | "settings" | "explorer";
 
-/** The pages, in their order. `open` ones can be public; `timed` ones are about a period. */
-export const PAGES: Record<PageName, { title: string; icon: IconName; open?: boolean; timed?: boolean }> = {
-  overview: { title: "Overview", icon: "overview", open: true, timed: true },
-  installs: { title: "Installs", icon: "installs", open: true, timed: true },
-  usage: { title: "Usage", icon: "usage", timed: true },
-  funnel: { title: "Funnel", icon: "funnel", timed: true },
-  errors: { title: "Errors", icon: "errors", timed: true },
-  downloads: { title: "Downloads", icon: "downloads", timed: true },
-  live: { title: "Live", icon: "live" },
+interface PageFacts {
+  title: string;
+  icon: IconName;
+  /** Can be public. */
+  open?: boolean;
+  /** Is about a period. */
+  timed?: boolean;
+  /** Is about the events that meet a filter. */
+  filtered?: boolean;
+}
+
+/** The pages, in their order. */
+export const PAGES: Record<PageName, PageFacts> = {
+  overview: { title: "Overview", icon: "overview", open: true, timed: true, filtered: true },
+  installs: { title: "Installs", icon: "installs", open: true, timed: true, filtered: true },
+  usage: { title: "Usage", icon: "usage", timed: true, filtered: true },
+  funnel: { title: "Funnel", icon: "funnel", timed: true, filtered: true },
+  errors: { title: "Errors", icon: "errors", timed: true, filtered: true },
+  downloads: { title: "Downloads", icon: "downloads", timed: true, filtered: true },
+  live: { title: "Live", icon: "live", filtered: true },
   health: { title: "Health", icon: "health", timed: true },
   settings: { title: "Settings", icon: "settings" },
   explorer: { title: "Explorer", icon: "explorer" },

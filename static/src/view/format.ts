@@ -3,7 +3,10 @@
 const whole = new Intl.NumberFormat();
 const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 const part = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+const wholePart = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
 const change = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
+const signed = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, signDisplay: "exceptZero" });
+const signedWhole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0, signDisplay: "exceptZero" });
 const digits = (most: number) => new Intl.NumberFormat(undefined, { maximumSignificantDigits: most });
 const three = digits(3);
 
@@ -17,8 +20,14 @@ export const compact = (value: Maybe): string => (value == null ? NOTHING : (Mat
 /** The same where there is little room. */
 export const tight = (value: Maybe): string => (value == null ? NOTHING : short.format(value));
 export const percent = (value: Maybe): string => (value == null ? NOTHING : part.format(value));
+/** A share beside others: to a tenth only where it is small. */
+export const portion = (value: Maybe): string => (value == null ? NOTHING : (value > 0 && value < 0.0995 ? part : wholePart).format(value));
 /** How much something grew, with its sign: 0.5 is +50 %; what grew tenfold or more is said in times. */
 export const growth = (value: Maybe): string => (value == null ? NOTHING : value >= 9 ? `×${tight(Math.round(value + 1))}` : change.format(value));
+/** How much a share changed, in percentage points: from 0.9 to 0.95 is +5 pts. */
+export function points({ value, before }: { value?: Maybe; before?: Maybe }): string {
+  return value == null || before == null ? NOTHING : `${(Math.abs(value - before) < 0.01 ? signed : signedWhole).format((value - before) * 100)} pts`;
+}
 
 const UNITS: [number, Intl.NumberFormatOptions["unit"]][] = [
   [86_400_000, "day"],
@@ -27,7 +36,7 @@ const UNITS: [number, Intl.NumberFormatOptions["unit"]][] = [
   [1_000, "second"],
 ];
 
-/** A duration in ms, to three digits: 812 ms, 3.05 s, 1.2 min. */
+/** A duration in ms, to three digits: 812ms, 3.05s, 1.2m. */
 export function duration(ms: Maybe): string {
   if (ms == null) return NOTHING;
   const [size, unit] = UNITS.find(([size]) => ms >= size) ?? [1, "millisecond"];
@@ -35,7 +44,7 @@ export function duration(ms: Maybe): string {
   return new Intl.NumberFormat(undefined, {
     style: "unit",
     unit: unit as string,
-    unitDisplay: "short",
+    unitDisplay: "narrow",
     ...(value >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 }),
   }).format(value);
 }
@@ -53,7 +62,7 @@ const utc = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(und
 const dayFormat = utc({ day: "numeric", month: "short" });
 const longDay = utc({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
 const monthFormat = utc({ month: "short", year: "numeric" });
-const hourFormat = utc({ hour: "2-digit", minute: "2-digit" });
+const hourFormat = utc({ hour: "numeric" });
 const dayHour = utc({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
@@ -68,16 +77,18 @@ export function stepText(at: Time, step: string): string {
   if (step === "MONTH") return monthFormat.format(date(at));
   return step === "WEEK" ? `Week of ${dayFormat.format(date(at))}` : longDay.format(date(at));
 }
-/** The same on an axis, where there is little room. */
-export const tick = (at: Time, step: string): string =>
-  (step === "HOUR" ? hourFormat : step === "MONTH" ? monthFormat : dayFormat).format(date(at));
+/** The same on an axis, where there is little room: of an hour at midnight the day. */
+export function tick(at: Time, step: string): string {
+  const hourly = step === "HOUR" && date(at).getUTCHours() !== 0;
+  return (hourly ? hourFormat : step === "MONTH" ? monthFormat : dayFormat).format(date(at));
+}
 /** A moment, in the reader's own time zone. */
 export const moment = (at: Time | null | undefined): string => (at == null ? NOTHING : local.format(date(at)));
 export const time = (at: Time): string => clock.format(date(at));
 
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "narrow" });
 
-/** How long ago, in words. */
+/** How long ago, shortly: 15h ago. */
 export function ago(at: Time | null | undefined, now: number = Date.now()): string {
   if (at == null) return NOTHING;
   const ms = date(at).getTime() - now;
@@ -91,5 +102,31 @@ export function words(name: string): string {
   return text === "ci" ? "CI" : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** A word of the ledger as people write it: same_id is same id. */
+export const plain = (name: string): string => name.replaceAll("_", " ");
+
+/** How much of something, with the right form of its word: 1 event, 2 events. */
+export const many = (value: number, one: string, more = `${one}s`): string => `${count(value)} ${value === 1 ? one : more}`;
+
 /** A number to three digits. */
 export const number = (value: Maybe): string => (value == null ? NOTHING : three.format(value));
+
+/** What a chart's figures are: how they are said in full and on an axis, and the steps that an axis may take. */
+export interface Measure {
+  full(value: Maybe): string;
+  axis(value: number): string;
+  steps: number[];
+  /** Shares are shown from near the lowest of them, all else from nothing. */
+  share?: boolean;
+}
+
+const powers = (from: number, to: number, of: number[]): number[] =>
+  Array.from({ length: to - from + 1 }, (_, place) => of.map((each) => each * 10 ** (from + place))).flat();
+
+export const COUNTS: Measure = { full: count, axis: tight, steps: powers(0, 14, [1, 2, 5]) };
+export const SHARES: Measure = { full: percent, axis: percent, steps: [0.01, 0.02, 0.05, 0.1, 0.2, 0.25], share: true };
+export const DURATIONS: Measure = {
+  full: duration,
+  axis: (value) => (value === 0 ? whole.format(0) : duration(value)),
+  steps: [...powers(-2, 3, [1, 2, 5]), 15_000, 30_000, 60_000, 120_000, 300_000, 900_000, 1_800_000, ...powers(0, 4, [1, 2, 5]).map((each) => each * 3_600_000)],
+};

@@ -10,6 +10,8 @@ export const RANGE_NAMES: Record<Range, string> = {
   "12m": "12 months",
   custom: "Custom",
 };
+/** The same where there is little room. */
+export const RANGE_SHORT: Record<Range, string> = { today: "Today", "7d": "7d", "30d": "30d", "90d": "90d", "12m": "12m", custom: "Custom" };
 
 const DAY = 86_400_000; // ms
 const DAYS: Record<Exclude<Range, "custom">, number> = { today: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365 };
@@ -54,6 +56,11 @@ export function spanOf(range: Range, from: string, to: string, now: number = Dat
   const days = DAYS[range];
   const first = today - (days - 1) * DAY;
   return { period: { last: days }, before: { from: iso(first - days * DAY), to: iso(first) }, step: stepOf(days), days };
+}
+
+/** Whether there were events through most of the period before, so that a change says something. `began` is when the first was, in epoch ms. */
+export function comparable({ before, days }: Span, began: number | null): boolean {
+  return began !== null && typeof before.from === "string" && began < Date.parse(before.from) + Math.max(1, days / 4) * DAY;
 }
 
 const iso = (at: number): string => new Date(at).toISOString();

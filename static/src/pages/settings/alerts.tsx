@@ -2,17 +2,19 @@ import { useState } from "preact/hooks";
 import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
 import type { AlertKind } from "../../generated/operations.ts";
-import { Card } from "../../ui/card.tsx";
 import { Confirmed, Field, FormError, given } from "../../ui/form.tsx";
+import { Section } from "../../ui/section.tsx";
 import { Copyable, Nothing } from "../../ui/states.tsx";
-import { ago, words } from "../../view/format.ts";
+import { ago, many, percent, words } from "../../view/format.ts";
 
+const MEASURED = new Set<AlertKind>(["FAILURE_RATE", "VOLUME_DROP", "VOLUME_SPIKE"]); // against a threshold
 const KINDS: AlertKind[] = ["FAILURE_RATE", "VOLUME_DROP", "VOLUME_SPIKE", "NEW_ERROR", "NEW_VERSION"];
 
 /** Rules that tell a webhook when something is out of the ordinary. */
 export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSettings">["project"]["alerts"] }) {
   const [secret, setSecret] = useState<string | null>(null);
   const [tried, setTried] = useState("");
+  const [kind, setKind] = useState<AlertKind>("FAILURE_RATE");
   const create = useChange("CreateAlert");
   const remove = useChange("DeleteAlert");
   const attempt = useChange("TryAlert");
@@ -26,6 +28,7 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
         onSuccess: ({ createAlert }) => {
           setSecret(createAlert.secret ?? null);
           form.reset();
+          setKind("FAILURE_RATE");
         },
       },
     );
@@ -36,7 +39,7 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
       { onSuccess: ({ tryAlert }) => setTried(`${tryAlert.finding ?? "It finds nothing now."} ${tryAlert.deliveryError ?? `The webhook answered ${tryAlert.answered}.`}`) },
     );
   return (
-    <Card title="Alerts" note="signed webhooks">
+    <Section title="Alerts" about="Rules that tell a webhook, signed, when something is out of the ordinary: failures, volume, a new error, a new version.">
       {alerts.length === 0 ? (
         <Nothing>No rule watches this project.</Nothing>
       ) : (
@@ -47,7 +50,7 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
                 <b>{name || words(kind)}</b>
                 <span class="soft">
                   {words(kind)}
-                  {threshold > 0 && `, ${threshold} %`} in {windowMinutes} minutes · to {host} · {lastFiredAt ? `${lastStatus?.toLowerCase()} ${ago(lastFiredAt)}` : "never told"}
+                  {threshold > 0 && `, ${percent(threshold / 100)}`} in {many(windowMinutes, "minute")} · to {host} · {lastFiredAt ? `${lastStatus?.toLowerCase()} ${ago(lastFiredAt)}` : "never told"}
                 </span>
                 <span class="row-figure inline">
                   <button type="button" class="button" disabled={attempt.isPending} onClick={() => test(id)}>
@@ -69,17 +72,19 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
       )}
       <form class="inline" onSubmit={submit}>
         <Field label="Watch">
-          <select name="kind">
-            {KINDS.map((kind) => (
-              <option value={kind} key={kind}>
-                {words(kind)}
+          <select name="kind" value={kind} onChange={(event) => setKind(event.currentTarget.value as AlertKind)}>
+            {KINDS.map((each) => (
+              <option value={each} key={each}>
+                {words(each)}
               </option>
             ))}
           </select>
         </Field>
-        <Field label="Percent" name="threshold" error={create.error}>
-          <input name="threshold" type="number" min={0} step="any" size={5} />
-        </Field>
+        {MEASURED.has(kind) && (
+          <Field label="Percent" name="threshold" error={create.error}>
+            <input name="threshold" type="number" min={0} step="any" class="narrow" placeholder="usual" />
+          </Field>
+        )}
         <Field label="Webhook" name="url" error={create.error}>
           <input name="url" type="url" required placeholder="https://…" size={30} />
         </Field>
@@ -91,6 +96,6 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
         </button>
       </form>
       <FormError error={create.error ?? remove.error ?? attempt.error} fields={["threshold", "url"]} />
-    </Card>
+    </Section>
   );
 }

@@ -1,8 +1,8 @@
 import { useRef, useState } from "preact/hooks";
 import { useChange } from "../../api/use.ts";
-import { Card } from "../../ui/card.tsx";
 import { Confirmed, Field, FormError } from "../../ui/form.tsx";
-import { count } from "../../view/format.ts";
+import { Section } from "../../ui/section.tsx";
+import { many } from "../../view/format.ts";
 
 /** Somebody asks that what is held of their install be erased, and brings its id. */
 export function Erasure({ slug }: { slug: string }) {
@@ -10,7 +10,7 @@ export function Erasure({ slug }: { slug: string }) {
   const [id, setId] = useState("");
   const done = useRef("");
   return (
-    <Card title="Erase an install">
+    <Section title="Erase an install" about="For somebody who asks that what is held of their install be erased, and brings its id. It cannot be undone.">
       <div class="fields">
         <Field
           label="The id that the install sends"
@@ -30,7 +30,7 @@ export function Erasure({ slug }: { slug: string }) {
                 { slug, installationId: id.trim() },
                 {
                   onSuccess: ({ eraseInstall }) => {
-                    done.current = `Erased: ${count(eraseInstall.events)} events, ${count(eraseInstall.days)} days.`;
+                    done.current = `Erased: ${many(eraseInstall.events, "event")}, ${many(eraseInstall.days, "day")}.`;
                     setId("");
                   },
                 },
@@ -45,6 +45,6 @@ export function Erasure({ slug }: { slug: string }) {
         </div>
         <FormError error={erase.error} fields={["installationId"]} />
       </div>
-    </Card>
+    </Section>
   );
 }

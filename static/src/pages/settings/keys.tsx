@@ -1,16 +1,24 @@
 import { useState } from "preact/hooks";
 import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
-import { Card } from "../../ui/card.tsx";
 import { Confirmed, FormError, given } from "../../ui/form.tsx";
+import { Section } from "../../ui/section.tsx";
 import { Copyable, Nothing } from "../../ui/states.tsx";
 import { ago, moment } from "../../view/format.ts";
 
 const SCOPES = { INGEST: "send events", READ: "ask questions and export", ADMIN: "change the project" } as const;
 type Scope = keyof typeof SCOPES;
 
-/** The keys of a project. A key is shown once, when it is made. */
-export function Keys({ slug, keys }: { slug: string; keys: Data<"ProjectSettings">["project"]["keys"] }) {
+interface Props {
+  /** The project that they are for; null for all projects. */
+  slug: string | null;
+  keys: Data<"ProjectSettings">["project"]["keys"];
+  title: string;
+  about: string;
+}
+
+/** The keys of a project or of the server. A key is shown once, when it is made. */
+export function Keys({ slug, keys, title, about }: Props) {
   const [secret, setSecret] = useState<string | null>(null);
   const create = useChange("CreateKey");
   const revoke = useChange("RevokeKey");
@@ -30,12 +38,12 @@ export function Keys({ slug, keys }: { slug: string; keys: Data<"ProjectSettings
   };
   const used = keys.filter(({ revoked }) => !revoked);
   return (
-    <Card title="Keys" note="for clients that must name the project, and for reading">
+    <Section title={title} about={about}>
       {used.length === 0 ? (
         <Nothing>No key is in use.</Nothing>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Keys">
-          <table>
+        <div class="scroll" tabIndex={0} role="region" aria-label={title}>
+          <table class="single">
             <thead>
               <tr>
                 {["Name", "Begins", "May", "Made", "Last used"].map((name) => (
@@ -71,21 +79,24 @@ export function Keys({ slug, keys }: { slug: string; keys: Data<"ProjectSettings
           <Copyable label="The new key" text={secret} />
         </div>
       )}
-      <form class="inline" onSubmit={submit}>
+      <form class="fields" onSubmit={submit}>
         <label class="field">
           <span>New key</span>
           <input name="name" placeholder="What is it for?" maxLength={100} />
         </label>
-        {Object.entries(SCOPES).map(([scope, about]) => (
-          <label class="check" key={scope} title={about}>
-            <input type="checkbox" name="scope" value={scope} defaultChecked={scope === "INGEST"} /> {scope.toLowerCase()}
-          </label>
-        ))}
+        <fieldset class="choice">
+          <legend>It may</legend>
+          {Object.entries(SCOPES).map(([scope, may]) => (
+            <label class="check" key={scope}>
+              <input type="checkbox" name="scope" value={scope} defaultChecked={scope === "INGEST"} /> {may} <span class="soft">{scope.toLowerCase()}</span>
+            </label>
+          ))}
+        </fieldset>
         <button type="submit" class="button" disabled={create.isPending}>
           Make
         </button>
       </form>
       <FormError error={create.error ?? revoke.error} />
-    </Card>
+    </Section>
   );
 }

@@ -2,7 +2,8 @@ import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
 import { Card, Tabled } from "../../ui/card.tsx";
 import { Confirmed, FormError } from "../../ui/form.tsx";
-import { ago, moment, words } from "../../view/format.ts";
+import { Section } from "../../ui/section.tsx";
+import { ago, moment, plain, words } from "../../view/format.ts";
 
 type Page = Data<"Operation">;
 
@@ -10,12 +11,13 @@ type Page = Data<"Operation">;
 export function Jobs({ jobs }: { jobs: Page["jobs"] }) {
   const run = useChange("RunJob");
   return (
-    <Card title="Jobs" note="run by themselves">
+    <Section title="Jobs" about="What the server does by itself; any of it can be done now.">
       <ul class="rows">
         {jobs.map(({ name, about, startedAt, result, detail }) => (
           <li key={name}>
-            <div>
-              <b>{words(name)}</b> <span class="soft">{about}</span>
+            <div class="job">
+              <b>{words(name)}</b>
+              <span class="soft">{about}</span>
               <span class="row-figure inline">
                 <span class={result === "FAILED" ? "bad" : "soft"} title={detail ?? ""}>
                   {startedAt ? `${result === "FAILED" ? "failed " : ""}${ago(startedAt)}` : "not yet"}
@@ -29,7 +31,7 @@ export function Jobs({ jobs }: { jobs: Page["jobs"] }) {
         ))}
       </ul>
       <FormError error={run.error} />
-    </Card>
+    </Section>
   );
 }
 
@@ -38,7 +40,7 @@ export function Sessions({ sessions }: { sessions: Page["sessions"] }) {
   const end = useChange("RevokeSession");
   const others = useChange("RevokeOtherSessions");
   return (
-    <Card title="Sessions" note="where somebody is logged in">
+    <Section title="Sessions" about="Where somebody is logged in. Ending one logs it out at once.">
       <ul class="rows">
         {sessions.map(({ id, client, scopes, createdAt, seenAt, current }) => (
           <li key={id}>
@@ -58,7 +60,7 @@ export function Sessions({ sessions }: { sessions: Page["sessions"] }) {
       </ul>
       {sessions.length > 1 && <Confirmed label="End all others" question="Only this session goes on." act={() => others.mutate({})} />}
       <FormError error={end.error ?? others.error} />
-    </Card>
+    </Section>
   );
 }
 
@@ -66,7 +68,7 @@ export function Sessions({ sessions }: { sessions: Page["sessions"] }) {
 export function Audit({ entries }: { entries: Page["auditLog"] }) {
   const table = () => ({
     columns: ["When", "Who", "What", "Project", "Detail"],
-    rows: entries.map(({ at, actor, action, project, detail }) => [moment(at), actor, action, project, detail]),
+    rows: entries.map(({ at, actor, action, project, detail }) => [moment(at), actor, plain(action.replace(".", " ")), project, detail]),
   });
   return (
     <Card title="Audit log" table={table}>

@@ -1,7 +1,8 @@
+import { useLocation } from "wouter-preact";
 import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
-import { Card } from "../../ui/card.tsx";
 import { Confirmed, Field, FormError, given } from "../../ui/form.tsx";
+import { Section } from "../../ui/section.tsx";
 import { moment } from "../../view/format.ts";
 
 export type ProjectSettings = Data<"ProjectSettings">["project"]["settings"];
@@ -14,7 +15,7 @@ const numeric = (text: string): number | null => (text === "" ? null : Number(te
 export function ProjectForm({ slug, settings }: { slug: string; settings: ProjectSettings }) {
   const update = useChange("UpdateProject");
   const archive = useChange("ArchiveProject");
-  const restore = useChange("RestoreProject");
+  const [, go] = useLocation();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
@@ -35,12 +36,12 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
   };
   const error = update.error;
   return (
-    <Card title="Project" note={`made ${moment(settings.createdAt)}`}>
+    <Section title="Project" about={`Made ${moment(settings.createdAt)}. What is left empty follows the server's own setting.`}>
       <form class="fields" onSubmit={submit}>
         <Field label="Name" name="name" error={error}>
           <input name="name" defaultValue={settings.name} required maxLength={100} />
         </Field>
-        <Field label="Days that raw events are kept" name="retentionDays" error={error} about="Sums outlive them. Empty: the server's own setting.">
+        <Field label="Days that raw events are kept" name="retentionDays" error={error} about="Sums outlive them.">
           <input name="retentionDays" type="number" min={1} defaultValue={settings.retentionDays ?? ""} />
         </Field>
         <div class="inline">
@@ -76,20 +77,14 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
               Saved
             </span>
           )}
-          {settings.archivedAt ? (
-            <button type="button" class="button" onClick={() => restore.mutate({ slug })}>
-              Take events again
-            </button>
-          ) : (
-            <Confirmed
-              label="Archive"
-              question="It takes no more events, and the public sees none of it. What it has stays, and it can be brought back."
-              act={() => archive.mutate({ slug })}
-            />
-          )}
+          <Confirmed
+            label="Archive"
+            question="It takes no more events, and the public sees none of it. What it has stays, and the server's settings bring it back."
+            act={() => archive.mutate({ slug }, { onSuccess: () => go("/") })}
+          />
         </div>
-        <FormError error={archive.error ?? restore.error} />
+        <FormError error={archive.error} />
       </form>
-    </Card>
+    </Section>
   );
 }

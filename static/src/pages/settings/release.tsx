@@ -1,7 +1,7 @@
 import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
-import { Card } from "../../ui/card.tsx";
 import { Field, FormError, given } from "../../ui/form.tsx";
+import { Section } from "../../ui/section.tsx";
 
 /** The version that clients are told of when they ask `/v1/version/latest`. */
 export function Release({ slug, latest }: { slug: string; latest: Data<"ProjectSettings">["project"]["settings"]["latest"] }) {
@@ -14,7 +14,7 @@ export function Release({ slug, latest }: { slug: string; latest: Data<"ProjectS
     announce.mutate({ slug, latest: version ? told : null });
   };
   return (
-    <Card title="Latest version" note="what clients are told that ask; empty for none">
+    <Section title="Latest version" about={<>What clients are told that ask <code>/v1/version/latest</code>; without a version they are told that there is none.</>}>
       <form class="inline" onSubmit={submit}>
         <Field label="Version" name="version" error={announce.error}>
           <input name="version" defaultValue={latest?.version ?? ""} size={10} />
@@ -38,6 +38,6 @@ export function Release({ slug, latest }: { slug: string; latest: Data<"ProjectS
         )}
       </form>
       <FormError error={announce.error} fields={["version", "releaseDate", "updateUrl"]} />
-    </Card>
+    </Section>
   );
 }

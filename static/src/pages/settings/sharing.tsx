@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { useChange } from "../../api/use.ts";
-import { Card } from "../../ui/card.tsx";
 import { FormError } from "../../ui/form.tsx";
+import { Section } from "../../ui/section.tsx";
 import { Copyable } from "../../ui/states.tsx";
 import type { ProjectSettings } from "./project.tsx";
 
@@ -28,7 +28,7 @@ export function Sharing({ slug, settings }: { slug: string; settings: ProjectSet
     setChosen(next);
   };
   return (
-    <Card title="What needs no login">
+    <Section title="What needs no login" about="Parts that everybody may see. Never a list of events or installs, and never a raw event.">
       <div class="fields">
         <label class="check">
           <input type="checkbox" checked={!own} onChange={(event) => setOwn(!event.currentTarget.checked)} /> As the server is set (FOOTFALL_PUBLIC)
@@ -62,6 +62,6 @@ export function Sharing({ slug, settings }: { slug: string; settings: ProjectSet
           </div>
         )}
       </div>
-    </Card>
+    </Section>
   );
 }

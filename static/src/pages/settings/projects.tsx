@@ -1,0 +1,43 @@
+import { Link } from "wouter-preact";
+import { useAsk, useChange } from "../../api/use.ts";
+import { FormError } from "../../ui/form.tsx";
+import { Section } from "../../ui/section.tsx";
+import { Answered } from "../../ui/states.tsx";
+import { useAccount } from "../../view/account.ts";
+import NewProject from "./new-project.tsx";
+
+/** All projects, those that were archived among them, and a form for one more. */
+export function Projects() {
+  const { projects: active } = useAccount();
+  const answer = useAsk("Projects", { archived: true });
+  const restore = useChange("RestoreProject");
+  const isActive = (slug: string) => active.some((each) => each.slug === slug);
+  return (
+    <Section title="Projects" about="One for each tool: its events, keys, limits and retention are kept apart.">
+      <Answered answer={answer}>
+        {({ projects: { nodes } }) => (
+          <ul class="rows">
+            {nodes.map(({ slug, name, firstEvent }) => (
+              <li key={slug}>
+                <div>
+                  {isActive(slug) ? <Link href={`/d/${slug}/settings`}>{name}</Link> : <b>{name}</b>} <code>{slug}</code>
+                  {!firstEvent && <span class="soft">no events yet</span>}
+                  {!isActive(slug) && (
+                    <span class="row-figure inline">
+                      <span class="tag">archived</span>
+                      <button type="button" class="button" disabled={restore.isPending} onClick={() => restore.mutate({ slug })}>
+                        Restore
+                      </button>
+                    </span>
+                  )}
+                </div>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Answered>
+      <FormError error={restore.error} />
+      <NewProject />
+    </Section>
+  );
+}
