@@ -107,6 +107,8 @@ def asked(question: Question, project: int, words: Mapping[str, str], *, now: in
     for name, text in words.items():
         if text and name not in ("from", "to", *question.takes, *(FILTERS if question.filtered else ())):
             raise BadQuery(FieldError(name, f"says nothing to {question.name}"))
+        if "\0" in text or not _is_text(text):
+            raise BadQuery(FieldError(name, "must be text"))  # which a shell does not promise
     get = {name: text for name, text in words.items() if text}.get
     names = tuple(each for each in get("name", "").split(",") if each)
     target, target_type = get("target"), get("target_type")
@@ -130,6 +132,14 @@ def asked(question: Question, project: int, words: Mapping[str, str], *, now: in
             outcome=_known("outcome", get("outcome", ""), _OUTCOMES) if get("outcome") else None,
         ),
     )
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _period(first: str | None, end: str | None, now: int) -> Period:
@@ -204,7 +214,7 @@ async def _breakdown(store: Store, asked: Asked) -> list[Row]:
     by = asked.choice("by", breakdown.By.OS)
     found = await breakdown.breakdown(store, asked.filter, by, property_name=asked.text("property"), limit=asked.limit())
     unknown = {"installs_all": None, "installs_people": None}
-    return [{name: value for name, value in {**unknown, **flat(row)}.items() if name != "installs"} for row in found.rows]
+    return [{name: value for name, value in {**flat(row), **unknown, **flat(row)}.items() if name != "installs"} for row in found.rows]
 
 
 async def _active(store: Store, asked: Asked) -> list[Row]:
@@ -249,7 +259,8 @@ async def _targets(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _medians(store: Store, asked: Asked) -> list[Row]:
-    return beside(await timings.medians(store, asked.filter, asked.choice("step", Step.DAY)))
+    found = await timings.medians(store, asked.filter, asked.choice("step", Step.DAY))
+    return [{"start": iso(start), "median_us": median} for start, median in zip(found.starts, found.medians, strict=True)]
 
 
 async def _failures(store: Store, asked: Asked) -> list[Row]:

@@ -117,7 +117,8 @@ def test_the_command_answers_as_the_route_does(run: Any, tmp_path: Path, origin:
     assert ran.exit_code == 0, ran.stderr
     rows = list(csv.DictReader(io.StringIO(file.read_text())))
     assert sum(int(row["events"]) for row in rows) == 3_000
-    assert {"value", "events", "success_rate", "installs_all", "installs_people"} <= rows[0].keys()
+    assert {"events", "success_rate", "installs_all", "installs_people"} <= rows[0].keys()
+    assert next(iter(rows[0])) == "value"
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,7 @@ def test_the_command_answers_as_the_route_does(run: Any, tmp_path: Path, origin:
         (("breakdown",), "--by is missing"),
         (("series", "--package-manager", "npm", "--by", "os"), "--by says nothing to series"),
         (("events", "--os", "linux"), "--os is for questions"),
+        (("series", "--os", "\udcff"), "--os must be text"),
         (("funnel", "--names", "one"), "--names must be"),
     ],
 )
