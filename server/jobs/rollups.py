@@ -113,5 +113,5 @@ async def _settle(run: Run, checked: Checked, project: int, found: list[Differen
     checked.differences.update(difference.rollup.table for difference in found)
     if run.mend:
         pace = Pace(run.store, first=20)
-        await pace.over(found, lambda few: run.store.change(*(each for one in few for each in recount.repairs(one))))
+        await pace.over(found, lambda few: run.store.change(*(each for one in few for each in recount.repairs(one)), alone=True))
         log.warning("rollups_mended", project=project, rows=len(found))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from server.event import DAY, MINUTE, Context, Event, Receipt
 from server.event_id import first_id, received_at
-from server.storage import rollups, statements
+from server.storage import listed, rollups, statements
 from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
 from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
 from server.storage.fold import Folded, Seen, Stored, fold, stored
@@ -39,8 +39,8 @@ class Connection(Protocol):
     """A connection for writing. In SQL `?` stands for an argument."""
 
     engine_type: str
-    locks: str
-    """What a SELECT ends in that must not be overtaken by whoever deletes its row."""
+    several: bool
+    """Whether other processes commit at the same time, to the same rows."""
 
     def begin(self) -> None:
         """Begin a transaction."""
@@ -79,10 +79,12 @@ class Commit:
         self.sightings = Sightings()
         self._dictionaries = (self.names, self.contexts, self.targets, self.errors, self.sightings)
         self._words_changed = 0
+        self._revived: set[int] = set()
 
     def run(self, connection: Connection, batch: Batch) -> Committed:
         """Store a batch, or nothing of it. Raises what the connection raises."""
         connection.begin()
+        self._revived.clear()
         try:
             self._keep_up(connection)
             committed = self._store(connection, batch)
@@ -107,10 +109,11 @@ class Commit:
     def _store(self, connection: Connection, batch: Batch) -> Committed:
         exceptions: dict[int, Receipt] = {}
         targets = self._find_targets(connection, batch, exceptions)
-        if connection.locks:
+        if connection.several:
             self._learn_words(connection, batch.events, exceptions)
         _refuse_marked(connection, batch.events, exceptions)
         events, contexts, rows = self._resolve(connection, batch.events, targets, exceptions)
+        self._revive(connection)
         folded = fold(events, contexts)
         for report in batch.installs:
             self.sightings.reported(report.id)
@@ -136,6 +139,13 @@ class Commit:
                     self._add_context(connection, event.context)
                 if event.error_type is not None:
                     self._error(connection, event.project, event.error_type)
+        self._revive(connection)
+
+    def _revive(self, connection: Connection) -> None:
+        """Contexts that were found may have been on their way out: see `server.storage.contexts`. In one order in all processes."""
+        for number in sorted(self._revived):
+            connection.execute("DELETE FROM unused_context WHERE id = ?", (number,))
+        self._revived.clear()
 
     def _resolve(
         self, connection: Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]
@@ -186,14 +196,13 @@ class Commit:
             f"{name} = ?" if place < 3 else f"COALESCE({name}, '') = COALESCE(?, '')"
             for place, name in enumerate(statements.CONTEXT_COLUMNS)
         )
-        find = f"SELECT id FROM context WHERE {same}{connection.locks}"
+        find = f"SELECT id FROM context WHERE {same}"
         found = connection.execute(find, values).fetchone()
         if found is None:
             connection.lock_words()
             found = _added(connection, "context", dict(zip(statements.CONTEXT_COLUMNS, values, strict=True)), find, values)
         else:
-            # It may have been on its way out: see `server.storage.contexts`.
-            connection.execute("DELETE FROM unused_context WHERE id = ?", found)
+            self._revived.add(int(found[0]))
         self.contexts.add(context, found[0])
         return int(found[0])
 
@@ -330,9 +339,8 @@ def _write(connection: Connection, folded: Folded, rows: list[tuple[Any, ...]]) 
 
 def _trim_rejected(connection: Connection, rejected: Sequence[RejectedRow]) -> None:
     """Keep the last of a project's rejected only, and only for a week."""
+    crowded = "SELECT id FROM rejected WHERE project_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
+    past = listed.unlocked(connection.engine_type, "rejected", ("id",), f"project_id = ? AND (id < ? OR id <= ({crowded}))")
     for project in {row.project for row in rejected}:
-        connection.execute(
-            "DELETE FROM rejected WHERE project_id = ? AND (id < ? OR id <= (SELECT id FROM rejected WHERE project_id = ?"
-            " ORDER BY id DESC LIMIT 1 OFFSET ?))",
-            (project, first_id(received_at(rejected[-1].id) - REJECTED_LIFETIME), project, REJECTED_A_PROJECT),
-        )
+        aged = first_id(received_at(rejected[-1].id) - REJECTED_LIFETIME)
+        connection.execute(f"DELETE FROM rejected WHERE id IN ({past})", (project, aged, project, REJECTED_A_PROJECT))

@@ -77,6 +77,6 @@ async def fold(store: Store, project: int, day: int, name: int, dimension: str, 
     if store.engine_type == "sqlite":
         add = f"{_INTO} SELECT {_OTHERS} FROM rollup_dimension WHERE {which} {_BY}"
         return await store.change((add, these), (f"DELETE FROM rollup_dimension WHERE {which}", these))
-    # In one statement: commits of other processes would get lost between two.
+    # In one statement, and alone: commits of other processes would get lost between two, or wait for it while it waits for them.
     moved = f"WITH moved AS (DELETE FROM rollup_dimension WHERE {which} RETURNING *) {_INTO} SELECT {_OTHERS} FROM moved {_BY}"
-    return await store.change((moved, these))
+    return await store.change((moved, these), alone=True)

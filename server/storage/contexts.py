@@ -65,13 +65,15 @@ async def list_unused(store: Store, contexts: Sequence[int]) -> Change:
     return await store.change(
         (f"INSERT INTO unused_context (id) {listed.integers(store.engine_type)} WHERE true ON CONFLICT DO NOTHING", (numbers,)),
         (SAY_WORDS_CHANGED, ()),
+        alone=True,
     )
 
 
 async def unlist(store: Store, contexts: Sequence[int]) -> Change:
     """Take contexts off the list."""
     return await store.change(
-        (f"DELETE FROM unused_context WHERE id IN ({listed.integers(store.engine_type)})", (msgspec.json.encode(contexts).decode(),))
+        (f"DELETE FROM unused_context WHERE id IN ({listed.integers(store.engine_type)})", (msgspec.json.encode(contexts).decode(),)),
+        alone=True,
     )
 
 
@@ -79,12 +81,9 @@ async def delete_unused(store: Store, contexts: Sequence[int]) -> Change:
     """Delete contexts that were on the list before the events were last looked at, but for those that a commit has used meanwhile."""
     numbers = msgspec.json.encode(contexts).decode()
     these = f"id IN ({listed.integers(store.engine_type)})"
-    if store.engine_type == "sqlite":
-        return await store.change(
-            (f"DELETE FROM context WHERE {these} AND id IN (SELECT id FROM unused_context)", (numbers,)),
-            (f"DELETE FROM unused_context WHERE {these}", (numbers,)),
-            (SAY_WORDS_CHANGED, ()),
-        )
-    # Off the list first, which waits for commits that are taking one off; what they took stays.
-    gone = f"WITH gone AS (DELETE FROM unused_context WHERE {these} RETURNING id) DELETE FROM context WHERE id IN (SELECT id FROM gone)"
-    return await store.change((gone, (numbers,)), (SAY_WORDS_CHANGED, ()))
+    return await store.change(
+        (f"DELETE FROM context WHERE {these} AND id IN (SELECT id FROM unused_context)", (numbers,)),
+        (f"DELETE FROM unused_context WHERE {these}", (numbers,)),
+        (SAY_WORDS_CHANGED, ()),
+        alone=True,
+    )

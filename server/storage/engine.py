@@ -74,8 +74,12 @@ class Store(Protocol):
         """Read what may take long, such as raw events, and leave room for other readers. Raises TimeoutError past the time."""
         ...
 
-    async def change(self, *statements: tuple[str, tuple[Any, ...]]) -> Change:
-        """Run statements, each with its arguments, as one transaction. `{}` stands for an argument, in both engines."""
+    async def change(self, *statements: tuple[str, tuple[Any, ...]], alone: bool = False) -> Change:
+        """Run statements, each with its arguments, as one transaction. `{}` stands for an argument, in both engines.
+
+        `alone`: while nobody commits, in any process, and nobody else makes such a change: for rows that commits write, too, and that they
+        could meet in another order.
+        """
         ...
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:

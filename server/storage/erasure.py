@@ -112,7 +112,7 @@ async def erase(store: Store, project: int, install: int) -> Erased:
 async def _note_partial(store: Store, project: int, days: list[int]) -> None:
     days_of = listed.integers(store.engine_type)
     sql = f"INSERT INTO partial_day (project_id, day) SELECT CAST({{}} AS INTEGER), value FROM ({days_of}) AS days WHERE true ON CONFLICT DO NOTHING"
-    await store.change((sql, (project, msgspec.json.encode(days).decode())))
+    await store.change((sql, (project, msgspec.json.encode(days).decode())), alone=True)
 
 
 async def _erase_events(store: Store, project: int, install: int) -> int:
@@ -124,7 +124,7 @@ async def _erase_events(store: Store, project: int, install: int) -> int:
         after = rows[-1]["id"]
         ids = [row["id"] for row in rows]
         change = await store.change(
-            (f"DELETE FROM event WHERE id IN ({listed.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),))
+            (f"DELETE FROM event WHERE id IN ({listed.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),)), alone=True
         )
         erased += len(ids)
         await asyncio.sleep(min(0.05, change.seconds))
@@ -158,6 +158,7 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
         ("DELETE FROM rejected WHERE install_id = {} AND project_id = {}", (install, project)),
         ("DELETE FROM install WHERE id = {} AND project_id = {}", (install, project)),
         (SAY_WORDS_CHANGED, ()),  # whoever has just seen the install must not take it for known
+        alone=True,
     )
 
 

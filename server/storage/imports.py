@@ -88,27 +88,38 @@ class _ImportCommit(Commit):
         """Add to the rollups by how much the counts differ from what was imported before."""
         if not batch.counts:
             return
-        rules, room = batch.target_rules[batch.project], dict[int, int]()
+        packs = self._words_of(connection, batch)
         days: list[tuple[int, ...]] = []
         hours: list[tuple[int, ...]] = []
         totals: list[tuple[int, ...]] = []
+        # In the order in which every commit writes, words before all else: so that no two wait for each other.
         for pack, counts in itertools.groupby(sorted(batch.counts, key=lambda count: count.pack), key=lambda count: count.pack):
-            first = _first_download(batch.project, pack)
-            target = self.targets.get((batch.project, PACK, pack)) or self._add_target(connection, first, rules, room)
-            if target is None:
+            if pack not in packs:
                 continue
-            name = self.names.get((batch.project, DOWNLOAD)) or self._add_name(connection, first)
+            target, name = packs[pack]
             for day, more in _differences(connection, batch.project, pack, counts):
                 if day == COUNTED:
-                    totals.append((batch.project, target[0], name, 0, more, 0, 0, 0, 0))
-                    connection.execute(_NOTE_PARTIAL, (batch.project, 0))  # totals by target are more than the sum of events
+                    totals.append((batch.project, target, name, 0, more, 0, 0, 0, 0))
                 else:
-                    days.append((batch.project, day, target[0], name, 0, more, 0, 0, 0, 0))
+                    days.append((batch.project, day, target, name, 0, more, 0, 0, 0, 0))
                     # A dump knows days: in the charts by hour they are at the first of the day.
                     hours.append((batch.project, day * 24, name, 0, more, 0, 0, 0, 0))
-                    connection.execute(_NOTE_PARTIAL, (batch.project, day))
-        for rollup, rows in ((rollups.TARGET_DAY, days), (rollups.HOURLY, hours), (rollups.TARGET_TOTAL, totals)):
+        for rollup, rows in ((rollups.HOURLY, hours), (rollups.TARGET_DAY, days), (rollups.TARGET_TOTAL, totals)):
             _add(connection, rollup, rows)
+        # Totals by target are more than the sum of events: that is noted as day 0.
+        for day in sorted({day for _, day, *_ in days} | ({0} if totals else set())):
+            connection.execute(_NOTE_PARTIAL, (batch.project, day))
+
+    def _words_of(self, connection: Connection, batch: ImportBatch) -> dict[str, tuple[int, int]]:
+        """The numbers of each pack's target and of the name of its events; without the packs for which the project has no room."""
+        rules, room, found = batch.target_rules[batch.project], dict[int, int](), {}
+        for pack in sorted({count.pack for count in batch.counts}):
+            first = _first_download(batch.project, pack)
+            target = self.targets.get((batch.project, PACK, pack)) or self._add_target(connection, first, rules, room)
+            if target is not None:
+                name = self.names.get((batch.project, DOWNLOAD)) or self._add_name(connection, first)
+                found[pack] = (target[0], name)
+        return found
 
 
 def target_rules(most: int) -> TargetRules:

@@ -56,14 +56,11 @@ async def past(store: Store, aged: Aged, limit: int, after: Key | None, most: in
 async def delete_past(store: Store, aged: Aged, limit: int, keys: Sequence[Key]) -> Change:
     """Delete rows by key, but for those whose time was made longer meanwhile."""
     if len(aged.key) == 1:
-        return await store.change(
-            (
-                f"DELETE FROM {aged.table} WHERE {aged.key[0]} IN ({listed.integers(store.engine_type)}) AND {aged.past}",
-                (_list(k for (k,) in keys), limit),
-            )
-        )
-    these = f"({', '.join(aged.key)}) IN ({listed.rows(store.engine_type, aged.key, aged.text)})"
-    return await store.change((f"DELETE FROM {aged.table} WHERE {these} AND {aged.past}", (_list(keys), limit)))
+        key, values, argument = aged.key[0], listed.integers(store.engine_type), _list(k for (k,) in keys)
+    else:
+        key, values, argument = f"({', '.join(aged.key)})", listed.rows(store.engine_type, aged.key, aged.text), _list(keys)
+    these = listed.unlocked(store.engine_type, aged.table, aged.key, f"{key} IN ({values}) AND {aged.past}")
+    return await store.change((f"DELETE FROM {aged.table} WHERE {key} IN ({these})", (argument, limit)))
 
 
 def _list(values: Iterable[Any]) -> str:
@@ -140,4 +137,5 @@ async def events_between(store: Store, after: int, last: int, projects: Iterable
 
 async def delete_events(store: Store, ids: Sequence[int]) -> Change:
     """Delete events, and nothing that was ever counted of them."""
-    return await store.change((f"DELETE FROM event WHERE id IN ({listed.integers(store.engine_type)})", (_list(ids),)))
+    these = listed.unlocked(store.engine_type, "event", ("id",), f"id IN ({listed.integers(store.engine_type)})")
+    return await store.change((f"DELETE FROM event WHERE id IN ({these})", (_list(ids),)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,14 +19,15 @@ from server.storage.batch import Batch, Committed
 from server.storage.changes import Change, Space
 from server.storage.commit import Commit
 from server.storage.partitions import make_ahead
-from server.storage.postgres_writer import PostgresWriter
+from server.storage.postgres_writer import COMMITTING, PostgresWriter
 
 log = logs.get(__name__)
 
 Rows = list[dict[str, Any]]
 
 READERS = 6  # connections of one process for everything but commits
-ATTEMPTS = 5  # at a commit that only another process's commit was in the way of
+ATTEMPTS = 5  # at a commit that only another process's commit was in the way of, and at a change that must be alone
+ALONE_SECONDS = 1.0  # for which such a change waits for commits under way, and new ones wait behind it
 _TRIED_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
 # Read-only: it was the first of several, and another is now. The next connection may find that one.
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
@@ -155,11 +156,21 @@ class PostgresStore:
             except asyncpg.QueryCanceledError as error:
                 raise TimeoutError(f"more than {seconds:g} seconds") from error
 
-    async def change(self, *statements: tuple[str, tuple[Any, ...]]) -> Change:
+    async def change(self, *statements: tuple[str, tuple[Any, ...]], alone: bool = False) -> Change:
         compiled = [QueryString(sql, *arguments).compile_string(engine_type="postgres") for sql, arguments in statements]
+        for _ in range(ATTEMPTS - 1 if alone else 0):
+            with contextlib.suppress(asyncpg.LockNotAvailableError):
+                return await self._changed(compiled, alone)
+            await asyncio.sleep(ALONE_SECONDS)  # for which others commit
+        return await self._changed(compiled, alone)
+
+    async def _changed(self, compiled: Sequence[tuple[str, list[Any]]], alone: bool) -> Change:
         rows = []
         started = time.perf_counter()
         async with self._pool.acquire() as connection, connection.transaction():
+            if alone:
+                await connection.execute(f"SET LOCAL lock_timeout = {int(ALONE_SECONDS * 1000)}")
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", COMMITTING)
             for query, bound in compiled:
                 status = await connection.execute(query, *bound)
                 count = status.rpartition(" ")[2]

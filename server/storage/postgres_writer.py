@@ -22,7 +22,11 @@ log = logs.get(__name__)
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 25.0  # longer than any statement may take: a server that stands still says nothing, not even that time is up
 FATE_SECONDS = 30.0  # for which it asks whether a commit was done whose answer got lost
-_ADDING_WORDS = 7_205_759_403_792_795  # an advisory lock, as that of migrations
+# Advisory locks, as that of migrations.
+_ADDING_WORDS = 7_205_759_403_792_795
+COMMITTING = 7_205_759_403_792_796
+"""Shared by all commits; had by a change that must be alone. It is the first lock of both, so neither waits for the other in a circle."""
+_BEGIN = f"BEGIN; SELECT pg_current_xact_id()::text, pg_advisory_xact_lock_shared({COMMITTING})"
 _COPIED = "event"  # has no conflicts: ids are given once
 _OPTIONS = (
     "-c synchronous_commit=on -c statement_timeout=20000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
@@ -59,7 +63,7 @@ class PostgresWriter:
     """See `server.storage.commit.Connection` for what each method promises. Reconnects by itself."""
 
     engine_type = "postgres"
-    locks = " FOR KEY SHARE"  # several processes commit at once, and one may be taking the row away
+    several = True
 
     def __init__(self, url: str, stopping: Callable[[], bool] = lambda: False, lost: Callable[[], None] = lambda: None) -> None:
         """`stopping` says whether it should give up soon; `lost` is called when the server is gone, before it is asked for anything again."""
@@ -75,7 +79,7 @@ class PostgresWriter:
     def begin(self) -> None:
         connection = self._connected()
         try:
-            cursor = connection.execute("BEGIN; SELECT pg_current_xact_id()::text")
+            cursor = connection.execute(_BEGIN)
             cursor.nextset()
             self._transaction = cursor.fetchone()[0]  # type: ignore[index]
         except psycopg.OperationalError:

@@ -55,4 +55,5 @@ async def settled(store: Store, project: int, tried: Sequence[Kept], gone: Seque
             f"DELETE FROM rejected WHERE project_id = {{}} AND id IN ({listed.integers(store.engine_type)})",
             (project, msgspec.json.encode(list(gone)).decode()),
         ),
+        alone=True,
     )

@@ -46,7 +46,7 @@ class KeptConnection(sqlite3.Connection):
     """SQLite's connection, with what a commit asks of one: see `server.storage.commit.Connection`."""
 
     engine_type = "sqlite"
-    locks = ""  # there is one writer
+    several = False  # there is one writer
 
     def begin(self) -> None:
         self.execute("BEGIN IMMEDIATE")

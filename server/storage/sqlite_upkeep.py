@@ -36,7 +36,7 @@ class SqliteUpkeep:
     path: Path
     _connections: SqliteConnections
 
-    async def change(self, *statements: tuple[str, tuple[Any, ...]]) -> Change:
+    async def change(self, *statements: tuple[str, tuple[Any, ...]], alone: bool = False) -> Change:
         compiled = [QueryString(sql, *arguments).compile_string(engine_type="sqlite") for sql, arguments in statements]
 
         def work(connection: sqlite3.Connection) -> Change:

@@ -252,11 +252,11 @@ async def test_what_comes_while_rows_are_mended_is_not_lost(
     await store.change(("UPDATE rollup_hour SET events = events - 5", ()))
     change, late = store.change, [True]
 
-    async def with_a_post_before(*statements: Any) -> Any:
+    async def with_a_post_before(*statements: Any, **how: Any) -> Any:
         if late and "rollup_hour" in statements[0][0]:
             late.pop()
             await commit(varied(50, 1))
-        return await change(*statements)
+        return await change(*statements, **how)
 
     monkeypatch.setattr(store, "change", with_a_post_before)
     assert "and were mended" in await check_rollups(mending)

@@ -114,9 +114,9 @@ def test_a_build_of_sqlite_that_does_not_overwrite_is_made_to(origin: Settings) 
         await store.engine.run_ddl("PRAGMA secure_delete = 0")
         change = store.change
 
-        async def watched(*statements):
+        async def watched(*statements, **how):
             seen.extend(row["secure_delete"] for row in await store.engine.run_ddl("PRAGMA secure_delete"))
-            return await change(*statements)
+            return await change(*statements, **how)
 
         store.change = watched
         await installs.erase(store, project.id, install)
@@ -134,12 +134,12 @@ def test_interrupted_it_can_be_repeated(origin: Settings, monkeypatch: pytest.Mo
     async def interrupted(store, project):
         change, left = store.change, step + 1
 
-        async def failing(*statements):
+        async def failing(*statements, **how):
             nonlocal left
             if left == 0:
                 raise KeyError("killed")
             left -= 1
-            return await change(*statements)
+            return await change(*statements, **how)
 
         monkeypatch.setattr(store, "change", failing)
         monkeypatch.setattr("server.storage.erasure.EVENTS_A_CHANGE", 10)
