@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -40,6 +41,20 @@ class Postgres:
     def start(self) -> None:
         """Start it again, after it was stopped."""
         self._server.start()
+
+    def stop_at_once(self) -> None:
+        """As a crash does: no goodbye to anybody."""
+        assert self.pid is not None
+        os.kill(self.pid, signal.SIGQUIT)
+        while Path(f"/proc/{self.pid}").exists():
+            time.sleep(0.02)
+
+    def hurry(self) -> None:
+        """Leave it to the kernel when to write: a crash of the server alone loses nothing by that, and tests make many databases."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            connection.execute("SELECT pg_reload_conf()")
 
     def pause(self) -> None:
         """Let it stand still, as a machine does that swaps or whose disk hangs: connections stay, and nothing answers."""
@@ -100,9 +115,12 @@ def running(*, own: bool = False) -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="footfall-pg-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # it is not run as root, and must get there
         server = package.get_server(Path(folder) / "data")
+        postgres = Postgres(server.get_uri(), server)
+        postgres.hurry()
         try:
-            yield Postgres(server.get_uri(), server)
+            yield postgres
         finally:
+            postgres.stop_at_once()  # nobody wants what is in it, and writing it down takes a while
             server.cleanup()
 
 

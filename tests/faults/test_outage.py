@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any
 import httpx
 
 from tests.conftest import SECRET, rollup_differences, rows_of
-from tests.postgres import Postgres, running
+from tests.postgres import running
 
 SECONDS = float(os.environ.get("FOOTFALL_TEST_OUTAGE_SECONDS", "4"))
 CLIENTS = 30
@@ -56,7 +55,7 @@ def test_an_outage_of_postgresql_under_load(make_server: Callable[..., Any]) -> 
             over = False
             posting = [asyncio.create_task(client.run(lambda: over)) for client in clients]
             await asyncio.sleep(1.5)
-            await asyncio.to_thread(stop_at_once, postgres)
+            await asyncio.to_thread(postgres.stop_at_once)
             until = time.monotonic() + SECONDS
             while time.monotonic() < until:
                 await asyncio.sleep(0.5)
@@ -86,15 +85,3 @@ def test_an_outage_of_postgresql_under_load(make_server: Callable[..., Any]) -> 
         log = Path(server.log).read_text()
         assert "postgresql://" not in log
         assert server.stop() == 0
-
-
-def stop_at_once(postgres: Postgres) -> None:
-    """As a crash does: no goodbye to anybody."""
-    assert postgres.pid is not None
-    os.kill(postgres.pid, signal.SIGQUIT)
-    while True:
-        try:
-            os.kill(postgres.pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.02)

@@ -21,7 +21,6 @@ from server.event import Context, Event
 from server.event_id import EventIds
 from server.storage.batch import Batch
 from server.storage.postgres import PostgresStore
-from tests.faults.test_outage import stop_at_once
 from tests.postgres import Postgres, running
 
 OUTAGE = float(os.environ.get("FOOTFALL_TEST_OUTAGE_SECONDS", "4"))
@@ -117,7 +116,7 @@ def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
             for outage in (0.0, OUTAGE, 0.2, 0.0):
                 await load.more(200)
                 await asyncio.sleep(chance.uniform(0, 0.2))
-                await asyncio.to_thread(stop_at_once, own)
+                await asyncio.to_thread(own.stop_at_once)
                 if outage:
                     refused = load.statuses[503]
                     await load.until(lambda seen=refused: load.statuses[503] > seen + CONNECTIONS)  # type: ignore[misc]
