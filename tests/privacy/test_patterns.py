@@ -42,6 +42,11 @@ TAKEN_OUT = [
     ("scp alice@laptop:/srv/data .", "scp [email]:/srv/data ."),
     ("alice@laptop:~$", "[email]:~$"),
     ("alice@10.0.0.5", "[email]"),
+    ("alice@[10.0.0.5]", "[email]"),
+    ('"alice smith"@example.com', "[email]"),
+    (r"mail \"alice smith\"@example.com", "mail [email]"),
+    (r"alice\u0040example.com", "[email]"),
+    ("alice&#64;example.com", "[email]"),
     ("someone@2x.com", "[email]"),
     ("me@10.20.static.isp.example", "[email]"),
     # home folders
@@ -52,6 +57,9 @@ TAKEN_OUT = [
     ("/var/home/alice/x", "~/x"),
     ("/usr/home/alice/x", "~/x"),
     ("/nfs/home/alice/x", "~/x"),
+    ("/homes/alice/x", "~/x"),
+    (r"/Users/alice\ smith/x", "~/x"),
+    ("/nix/var/nix/profiles/per-user/alice/x", "~/x"),
     ("/mnt/cluster/a/home/alice/x", "~/x"),
     ("/mnt/c/Users/alice/x", "~/x"),
     ("/c/Users/alice/x", "~/x"),
@@ -108,6 +116,11 @@ TAKEN_OUT = [
     ("64:ff9b::10.1.2.3", "[ip]"),
     ("addr:2001:db8::1", "addr:[ip]"),
     ("2001:db8::/32", "[ip]/32"),
+    ("dead:beef:cafe::", "[ip]"),
+    ("2001-db8--1.ipv6-literal.net", "[ip].ipv6-literal.net"),
+    ("1.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "[ip]ip6.arpa"),
+    ("203-0-113-9.dsl.isp.example", "[ip].dsl.isp.example"),
+    ("ENOTFOUND c-203-0-113-9.hsd1.isp.example", "ENOTFOUND c-[ip].hsd1.isp.example"),
     ("mac 00:1A:2b:3c:4d:5e up", "mac [mac] up"),
     ("mac:00:1a:2b:3c:4d:5e", "mac:[mac]"),
     ("00-1A-2B-3C-4D-5E", "[mac]"),
@@ -148,6 +161,22 @@ TAKEN_OUT = [
     ("shpat_" + "a1b2" * 8, "[secret]"),
     ("ATATT3" + "xFfGF0" * 4, "[secret]"),
     ("hvs." + "A1b2" * 6, "[secret]"),
+    ("cio" + "A1b2" * 8, "[secret]"),
+    ("rubygems_" + "a1b2" * 12, "[secret]"),
+    ("glsa_" + "A1b2" * 8, "[secret]"),
+    ("lin_api_" + "A1b2" * 10, "[secret]"),
+    ("tskey-auth-" + "A1b2" * 6, "[secret]"),
+    ("dp.pt." + "A1b2" * 10, "[secret]"),
+    ("figd_" + "A1b2" * 10, "[secret]"),
+    ("nvapi-" + "A1b2" * 10, "[secret]"),
+    ("sbp_" + "a1b2" * 10, "[secret]"),
+    ("r8_" + "A1b2" * 9, "[secret]"),
+    ("ntn_" + "A1b2" * 11, "[secret]"),
+    ("sq0atp-" + "A1b2" * 6, "[secret]"),
+    ("PMAK-" + "a1b2" * 6 + "-" + "a1b2" * 8, "[secret]"),
+    ("pat-na1-" + "12345678-1234-1234-1234-123456789abc", "[secret]"),
+    ("key-" + "a1b2" * 8, "[secret]"),
+    ("AGE-SECRET-KEY-1" + "QPZRY9" * 9, "[secret]"),
     ("key ff_" + "Ab1-_cd2" * 4 + " given", "key [secret] given"),
     (f"key:\n{PEM}\nbye", "key:\n[secret]\nbye"),
     (PEM[:60], "[secret]"),  # its end is missing
@@ -168,7 +197,7 @@ TAKEN_OUT = [
     ("password='it\\'s', x", "password='[secret]', x"),
     (r"{\"password\":\"hunter2\",\"a\":1}", r"{\"password\":\"[secret]\",\"a\":1}"),
     ("{'password': 'hunter2', 'a': 1}", "{'password': '[secret]', 'a': 1}"),
-    ("Server=db;Password=a,b;User=x", "Server=db;Password=[secret];User=x"),
+    ("Server=db;Password=a,b;User=x", "Server=db;Password=[secret];User=[removed]"),
     ("PGPASSWORD=hunter2 psql", "PGPASSWORD=[secret] psql"),
     ("pwd=hunter2", "pwd=[secret]"),
     ("GITHUB_TOKEN=abc", "GITHUB_TOKEN=[secret]"),
@@ -188,6 +217,11 @@ TAKEN_OUT = [
     # names of people and machines
     ("username=alice", "username=[removed]"),
     ("hostname: alices-laptop", "hostname: [removed]"),
+    ("HOME=/home/alice USER=alice", "HOME=~ USER=[removed]"),
+    ("LOGNAME=alice", "LOGNAME=[removed]"),
+    ("getaddrinfo ENOTFOUND Alices-MacBook-Pro.local", "getaddrinfo ENOTFOUND [removed]"),
+    ("on alices-imac", "on [removed]"),
+    ("on DESKTOP-4QK2L9A", "on [removed]"),
     ('password authentication failed for user "alice"', 'password authentication failed for user "[removed]"'),
     ("Access denied for user 'alice'@'localhost'", "Access denied for user '[removed]'@'localhost'"),
     # in text that was escaped and never unescaped
@@ -203,6 +237,7 @@ TAKEN_OUT = [
 LEFT_ALONE = re.split(
     r"\s{2,}|\n",
     r"""node 20.10.0  v20.10  1.2.3  darwin  x64  installation_completed  2025-12-09T10:00:00.000Z  10:30:45  10:30:45.123  std::vector<int>
+builds-mac.zip  desktop-settings  macbook-pro  MacBookPro18,1  1-2-3-4  key-value  end-user=  app-1-2-3.zip  2026-11-25-10.txt
 a::b  abc::def  Face::Dead  ::std::string  crate::module::f  dead::beef  A::b::c  ::  ::1  [::1]:8000  /usr/local/bin  /usr/bin/node
 /opt/homebrew/bin  src/home/index.ts  ./home/x  pages/Users/list.tsx  /docs/home/start  /home  /home/  https://example.com/home/start
 https://example.com/Users/7  /rootfs  project/root/x  ~/x  ~  ~1.2.3  ~> 1.2  /var/log/x  /data/x  @scope/package@1.2.3  pkg@1.2.3

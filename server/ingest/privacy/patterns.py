@@ -57,6 +57,7 @@ _TOKENS = (
     r"token|secret|credential|(?<![a-z])_auth"
     r"|(?:api|access|secret|private|signing|encryption|license|master|account|deploy|write)[-_. ]?key(?:[-_. ]?id)?"
 )
+_SELF = ("user", "username", "logname", "sudo_user")  # of the environment
 _NAMED = ("user", "host", "computer", "machine", "device")
 _PROSE = r"(?!(?:is|was|or|and|flag|option|must|cannot|not|to|in|argument|required|needs|with|for|if|has|from)\b)"
 
@@ -107,7 +108,7 @@ def _ipv6(match: re.Match[str]) -> str:
         valid = colons == (6 if "." in candidate else 7) and candidate[0] != ":"
     else:
         first, _, rest = candidate.partition("::")
-        named = not any(map(str.isdigit, candidate)) or (len(first) < 3 and ":" not in rest and "." not in rest)
+        named = (not any(map(str.isdigit, candidate)) and ":" not in first) or (len(first) < 3 and ":" not in rest and "." not in rest)
         valid = gaps == 1 and ":::" not in candidate and colons <= 7 and not named and not first.startswith(":")
     harmless = candidate.lstrip("0:") in ("", "1") or candidate.lower().startswith("::ffff:127.")
     return text if harmless or not valid else f"[ip]{text[len(candidate) :]}"
@@ -164,6 +165,26 @@ _TOKENS_BY_PREFIX = (
     ("DigitalOcean, Docker", r"(?:do[opr]_v1|dckr_pat)_[\w-]{16,}+", ("do[opr]_v1_", "dckr_pat_")),
     ("Shopify, Databricks", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|dapi[0-9a-f]{32}", ("shp(?:at|ca|pa|ss)_", "dapi[0-9a-f]{32}")),
     ("Atlassian, Vault", r"ATATT3[\w=-]{16,}+|hv[sbr]\.[\w-]{20,}+", ("atatt3", r"hv[sbr]\.")),
+    (
+        "crates.io, RubyGems",
+        rf"{_START}cio[A-Za-z0-9]{{32}}(?![A-Za-z0-9])|rubygems_[0-9a-f]{{32,}}+",
+        ("cio[a-z0-9]{32}", "rubygems_[0-9a-f]{32}"),
+    ),
+    ("Grafana, Linear", r"gl(?:sa|c)_[\w+/=-]{20,}+|lin_(?:api|oauth)_[A-Za-z0-9]{20,}+", ("gl(?:sa|c)_", "lin_(?:api|oauth)_")),
+    (
+        "Tailscale, Doppler",
+        rf"{_START}(?:tskey-[\w-]{{16,}}+|dp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{{20,}}+)",
+        ("tskey-", r"dp\.(?:pt|st|ct|sa|scim|audit)\."),
+    ),
+    ("Figma, NVIDIA, Supabase", r"figd_[\w-]{20,}+|nvapi-[\w-]{20,}+|sbp_[0-9a-f]{32,}+", ("figd_", "nvapi-", "sbp_[0-9a-f]{32}")),
+    ("Replicate, Notion", rf"{_START}(?:r8_[A-Za-z0-9]{{30,}}+|ntn_[A-Za-z0-9]{{30,}}+)", ("r8_[a-z0-9]{30}", "ntn_[a-z0-9]{30}")),
+    ("Square, Postman", r"sq0[a-z]{3}-[\w-]{20,}+|PMAK-[0-9a-f-]{40,}+", ("sq0[a-z]{3}-", "pmak-")),
+    (
+        "HubSpot, Mailgun",
+        rf"{_START}(?:pat-[a-z]{{2,3}}[0-9]-[0-9a-f-]{{36}}|key-[0-9a-f]{{32}}(?![0-9a-f]))",
+        ("pat-[a-z]{2,3}[0-9]-", "key-[0-9a-f]{32}"),
+    ),
+    ("age", r"AGE-SECRET-KEY-1[A-Z0-9]{20,}+", ("age-secret-key-1",)),
     ("a Telegram bot", r"[0-9]{8,10}:[\w-]{35}(?![\w-])", (r":[\w-]{35}",)),
     ("Footfall", rf"{_START}ff_(?=[a-z_-]*+[A-Z0-9])[\w-]{{20,}}+", (r"ff_[\w-]{20}",)),
 )
@@ -224,6 +245,19 @@ PATTERNS: tuple[Pattern, ...] = (
         rf"\g<lead>\g<open>{REMOVED}",
         *(f"{thing}[-_. ]?name" for thing in _NAMED),
     ),
+    _row(
+        "USER=",
+        rf"(?ai)(?P<lead>(?<![A-Za-z0-9_])(?:{'|'.join(_SELF)})=){_VALUE}",
+        rf"\g<lead>\g<open>{REMOVED}",
+        *(f"{name}=" for name in _SELF),
+    ),
+    _row(
+        "a computer named after somebody",  # as macOS and Windows name them by themselves
+        r"(?ai)(?<![\w-])(?:[\w-]{1,40}?s-(?:macbook(?:-pro|-air)?|imac|mac-(?:mini|pro|studio))(?:-[0-9]{1,3})?(?:\.(?:local|lan|home))?"
+        r"|(?-i:DESKTOP|LAPTOP)-(?=[A-Z]*[0-9])(?-i:[A-Z0-9]{7,8}))(?![\w-])",
+        REMOVED,
+        *("s-macbook", "s-imac", "s-mac-", "desktop-[a-z0-9]{7}", "laptop-[a-z0-9]{7}"),
+    ),
     _row("for user 'me'", rf"(?ai)\b(user\s{{1,4}}{_QUOTE})[^\"'`\s\\]{{1,64}}+(?={_QUOTE})", rf"\1{REMOVED}", r"user[\s\\]"),
     _row(
         "MAC address",
@@ -241,6 +275,19 @@ PATTERNS: tuple[Pattern, ...] = (
         r"\.[0-9a-f]{4}\.[0-9a-f]{4}",
     ),
     _row("IP address in a host's name", rf"(?i){_WORD}(ec2|ip)(?:-[0-9]{{1,3}}){{4}}(?![0-9-])", r"\1-[ip]", "ec2-", "ip-[0-9]"),
+    _row(
+        "IP address in a name of a provider's",  # c-203-0-113-9.hsd1.example.net
+        rf"(?i)(?<![\w.-])([a-z][a-z0-9]{{0,15}}-)?(?:{_OCTET}-){{3}}{_OCTET}(?=(?:\.(?=[0-9-]*[a-z])[a-z0-9-]++){{2}})",
+        r"\1[ip]",
+        r"-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}\.",
+    ),
+    _row(
+        "IPv6 address in a name",
+        r"(?i)(?<![\w.-])(?:[0-9a-f-]{2,39}+(?=\.ipv6-literal\.net)|(?:[0-9a-f]\.){4,32}+(?=ip6\.arpa))",
+        "[ip]",
+        r"\.ipv6-literal",
+        r"\.ip6\.arpa",
+    ),
     _row(
         "IPv6 address",
         rf"(?:(?<![\w:.])|(?<=[g-zG-Z_]:)|{_LINE})(?:{_HEXES}:){{2,8}}(?:{_IPV4}|{_HEXES})(?:%[\w.-]{{1,16}}+)?(?![\w:])",
@@ -273,18 +320,32 @@ PATTERNS: tuple[Pattern, ...] = (
         "documents and settings",
     ),
     _row("home on a telephone", rf"{_PATH}/data/(?:data|user/[0-9]{{1,4}})/[\w.]++(?:/files/home)?", "~", "/data/"),
-    _row("home folder", rf"(?:{_PATH}|{_FLAG}){_MOUNTS}/(?:home|Users)/{{1,4}}{_USER}", "~", "home/", "users/"),
+    _row(
+        "home folder",
+        rf"(?:{_PATH}|{_FLAG}){_MOUNTS}/(?:homes?|Users)/{{1,4}}{_USER}(?:\\{{1,4}} {_USER})*+",
+        "~",
+        "home/",
+        "homes/",
+        "users/",
+    ),
     _row("home folder in a URL", r"(?ai)(?:%2f|%5c)(?:home|users)(?:%2f|%5c)[^\s/%&\"'<>]++", "~", "%(?:2f|5c)(?:home|users)%"),
     _row("home of root", rf"{_PATH}/root(?![\w.-])", "~", "/root"),
     _row("temporary folder of one user", rf"{_PATH}(?:/private)?/var/folders/[\w+]{{1,8}}+/[\w+-]{{1,64}}+", "~", "/var/folders/"),
+    _row("profile of one user", rf"{_PATH}/nix/var/nix/profiles/per-user/{_USER}", "~", "per-user/"),
     _row("~user", r"(?<![\w~/.])~[A-Za-z_][\w.-]{0,31}+(?=/)", "~", "~[a-z_]"),
     _row(
         "e-mail",
-        rf"(?<![\w.+%-])[\w.+%-]++@(?!{_VERSION}|{_SPRITE})(?:\[ip\]|{_LABELS}|\w[\w-]*+(?=:[~/]))",
+        rf"(?<![\w.+%-])[\w.+%-]++@(?!{_VERSION}|{_SPRITE})(?:\[{{1,2}}ip\]{{1,2}}|{_LABELS}|\w[\w-]*+(?=:[~/]))",
         "[email]",
         r"@(?<=[^\s\"/]@)",
     ),
-    _row("e-mail in a URL", rf"(?i)(?<![\w.+-])[\w.+-]++%40{_LABELS}", "[email]", "%40"),
+    _row(
+        "e-mail, its sign escaped",
+        rf"(?i)(?<![\w.+-])[\w.+-]++(?:%40|\\{{1,4}}u0040|&#(?:64|x40);){_LABELS}",
+        "[email]",
+        *("%40", r"\\u0040", "&#64;", "&#x40;"),
+    ),
+    _row("e-mail of a quoted name", rf"(?:\\{{0,4}}\"[^\"\\\r\n@]{{1,64}}\\{{0,4}}\")@{_LABELS}", "[email]", r"@(?<=\"@)[\w-]{1,63}\."),
 )
 
 # Control characters that no store and no terminal wants; a tab and a line's end may stay. In JSON they are written as escapes.
