@@ -88,6 +88,7 @@ class _ImportCommit(Commit):
         """Add to the rollups by how much the counts differ from what was imported before."""
         if not batch.counts:
             return
+        connection.lock_words()  # also from other imports of counts: each adds by how much its own differ from the last ones
         packs = self._words_of(connection, batch)
         days: list[tuple[int, ...]] = []
         hours: list[tuple[int, ...]] = []
