@@ -19,7 +19,7 @@ from server.event_id import EPOCH, first_id
 from server.ingest.privacy import Privacy
 from server.problems import Invalid
 from server.storage.projects import LiveProject
-from server.transfer.footfall import OLDEST, key
+from server.transfer.footfall import OLDEST
 
 _NAMES = tuple(dialect.NAME for dialect in DIALECTS)
 _NESTED = (("target", "type"), ("target", "id"), ("error", "type"), ("error", "message"))
@@ -50,9 +50,9 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
     at = min(incoming.occurred_at, now)
     dialect = said or (sonicjs if theirs else native).NAME
     incoming = msgspec.structs.replace(incoming, context=msgspec.structs.replace(incoming.context, dialect=dialect))
-    mark = (
-        key("wire", incoming.id.lower()) if incoming.id is not None else key("wire", "", json.dumps(document, sort_keys=True, default=str))
-    )
+    # Keyed, unlike PostHog's: an id may be anything here, and a whole row holds what is hashed everywhere else.
+    alike = json.dumps(document, sort_keys=True, default=str)
+    mark = privacy.mark(project.id, "import", alike) if incoming.id is None else privacy.mark(project.id, "import by id", incoming.id)
     # The id carries the time of the event for that of its arrival, which nobody knows; the low bits keep apart those of one millisecond.
     id_ = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
     kept = privacy.event(incoming, id=id_, project=project.id, dialect=dialect, received_at=at, picked=project.picked)
