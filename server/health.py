@@ -92,7 +92,7 @@ _METRICS = {
 @get(["/health", "/v1/health", "/api/v1/health"], summary="Whether the server takes events", tags=["Operation"], responses=_HEALTH)
 async def health(state: State) -> Response[Report]:
     """With the version, and how the store is doing."""
-    writable = await state.health.writable()
+    writable = await state.health.writable() and not state.writer.refusing
     store = StoreReport(state.store.engine_type, writable, state.store.size())
     redis: Literal["ok", "lost"] | None = state.health.redis
     well: Literal["ok", "degraded"] = "degraded" if redis == "lost" else "ok"

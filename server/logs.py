@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from typing import Any
@@ -61,9 +62,15 @@ def _exceptions_without_values(_: Any, __: str, event: dict[str, Any]) -> dict[s
         module = trace.tb_frame.f_globals.get("__name__", "?")
         places.append(f"{module}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
-    event["error"] = type(error).__name__
+    event["error"] = f"{type(error).__name__} {_code(error)}".rstrip()
     event["at"] = places[-6:]
     return event
+
+
+def _code(error: BaseException) -> str:
+    """What went wrong in a word that holds nobody's values: SQLITE_FULL, ENOSPC."""
+    number = getattr(error, "errno", None)
+    return str(getattr(error, "sqlite_errorname", "")) or (errno.errorcode.get(number, "") if isinstance(number, int) else "")
 
 
 def get(name: str) -> Logger:

@@ -27,6 +27,7 @@ FLUSH_AFTER = 1.0  # seconds that refusals may wait where nothing else commits
 CROWD_SECONDS = 0.005  # after an answer, for which a commit waits for the same clients where several send at once ...
 CROWD_STEP = 0.001  # ... as long as in each such time somebody comes
 PATIENCE = 10.0  # seconds that a commit may take before those who come, and those who wait for the next one, are told to come later
+REFUSING = 10.0  # seconds for which a store that took no writes is taken for one that takes none
 REJECTED_A_COMMIT = 50
 REFUSED_ADDRESSES_A_COMMIT = 200
 
@@ -117,6 +118,8 @@ class Writer:
         self._flush: asyncio.TimerHandle | None = None
         self._committing = 0
         self._closed = False
+        self._refused_at = float("-inf")  # seconds; when the store last took no writes, unless it took some since
+        self._said_at = float("-inf")  # when that was logged
         self._overdue = False  # the present commit takes longer than anybody should wait for the next one
         self._crowd = 0  # requests that were answered by the last commit, or waited for the next one then
         self._answered_at = float("-inf")
@@ -126,6 +129,11 @@ class Writer:
     def closed(self) -> bool:
         """Whether it takes no more."""
         return self._closed
+
+    @property
+    def refusing(self) -> bool:
+        """Whether the store took no writes when it was last asked, which was only just. A full disk may take a small one, and no other."""
+        return time.monotonic() - self._refused_at < REFUSING
 
     @property
     def depth(self) -> int:
@@ -246,16 +254,25 @@ class Writer:
         except Exception as error:
             self._metrics.commit_failures += 1
             if passes(error):
-                if self._store.available:  # else it said itself that it is lost, once and not for each request
-                    log.error("commit_refused", events=len(gathering.batch.events), exc_info=error)
+                self._note_refused(gathering, error)
                 self._give_back(gathering)
                 gathering.refuse(Busy("The store does not take writes at the moment.", retry_after=5))
             else:
                 log.error("commit_failed", events=len(gathering.batch.events), exc_info=error)
                 await self._commit_apart(gathering)
             return
+        if gathering.batch.events:
+            self._refused_at = float("-inf")
         self._count(gathering.batch, committed, time.perf_counter() - started)
         gathering.settle(committed)
+
+    def _note_refused(self, gathering: _Gathering, error: Exception) -> None:
+        """Log it once in a while, and not for each request: where the disk is full, the log is often on it."""
+        self._refused_at = now = time.monotonic()
+        # Where it is not available it has said itself that it is lost.
+        if self._store.available and now - self._said_at > REFUSING:
+            self._said_at = now
+            log.error("commit_refused", events=len(gathering.batch.events), exc_info=error)
 
     async def _in_time(self, batch: Batch) -> Committed:
         """Commit, and let nobody else wait while that takes too long. What is being committed waits: nobody knows what becomes of it."""

@@ -100,9 +100,11 @@ async def test_a_store_that_refuses_writes_is_busy_and_recovers_by_itself(store:
     await store.engine.run_ddl("PRAGMA max_page_count = 1")
     with pytest.raises(Busy):
         await writer.submit(PROJECT, events(500, properties="x" * 2_000))
+    refusing = writer.refusing
     writer.tally(PROJECT, LedgerEntry.REJECTED, "busy", 500, 1_795_219_200_000)
     await store.engine.run_ddl("PRAGMA max_page_count = 1000000")
     await writer.submit(PROJECT, events(2))
+    assert (refusing, writer.refusing) == (True, False)
     assert await count(store) == 2
     ledger = await store.rows("SELECT entry, sum(events) AS n FROM ledger GROUP BY entry ORDER BY entry")
     assert [tuple(row.values()) for row in ledger] == [("rejected", 500), ("stored", 2)]
