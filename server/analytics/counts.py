@@ -22,6 +22,7 @@ class PackCounts(msgspec.Struct, frozen=True):
 
 
 _NAME = "(SELECT id FROM event_name WHERE project_id = {} AND text = {})"
+_TARGET = "(SELECT id FROM target WHERE project_id = {} AND type = {} AND external_id = {})"
 
 
 async def pack_counts(
@@ -32,17 +33,20 @@ async def pack_counts(
     No private ones, and only public ones where `listed_only`.
     """
     name = Sql(_NAME, (project, DOWNLOAD))
+    only = "" if pack is None else sql(" AND target_id = ", Sql(_TARGET, (project, PACK, pack)))
+    week = ", ".join(str(day) for day in range(today - 6, today + 1))  # each by itself: a pack is then found by key on each
     query = sql(
         "SELECT target.external_id AS pack, total.events AS total, COALESCE(recent.week, 0) AS last7d,",
         " COALESCE(recent.today, 0) AS today FROM (SELECT target_id, SUM(events) AS events FROM rollup_target_total",
         f" WHERE project_id = {project} AND name_id = ",
         name,
+        only,
         " GROUP BY target_id) AS total JOIN target ON target.id = total.target_id AND target.type = ",
         bound(PACK),
-        "" if pack is None else sql(" AND target.external_id = ", bound(pack)),
         f" LEFT JOIN (SELECT target_id, SUM(events) AS week, SUM(CASE WHEN day = {today} THEN events ELSE 0 END) AS today",
-        f" FROM rollup_target_day WHERE project_id = {project} AND day BETWEEN {today - 6} AND {today} AND name_id = ",
+        f" FROM rollup_target_day WHERE project_id = {project} AND day IN ({week}) AND name_id = ",
         name,
+        only,
         " GROUP BY target_id) AS recent ON recent.target_id = total.target_id",
         f" WHERE {visible(listed_only)} ORDER BY total.events DESC, target.external_id",
     )
