@@ -143,3 +143,108 @@ def test_a_chart_can_be_saved_and_read_as_a_table(site: Any, visit: Callable[...
         main.get_by_role("button", name="Save as PNG").click()
     download.value.save_as(tmp_path / "main.png")
     assert (tmp_path / "main.png").stat().st_size > 5_000
+
+
+def table_of(card: Any, title: str) -> list[list[str]]:
+    """What a card's chart shows, read as a table."""
+    card.get_by_label(f"Save or read {title}", exact=True).click()
+    card.get_by_role("button", name="Show as table").click()
+    return [row.locator("td").all_inner_texts() for row in card.locator("tbody tr").all()]
+
+
+def test_a_click_on_a_figure_shows_it_over_time_beside_the_period_before(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo?range=7d")
+    page.get_by_role("button", name="New installs").click()
+    page.wait_for_url("**metric=new")
+    tab.settled()
+    today = datetime.now(UTC).date()
+    periods = ({"last": 7}, {"from": f"{today - timedelta(days=13)}T00:00:00Z", "to": f"{today - timedelta(days=6)}T00:00:00Z"})
+    told = [site.ask("ActiveUsers", slug="demo", period=period)["project"]["newAndReturning"]["newAll"] for period in periods]
+    rows = table_of(page.get_by_role("region", name="New installs"), "New installs")
+    assert [[int(now), int(before)] for _, now, before in rows] == [list(pair) for pair in zip(*told, strict=True)]
+    page.get_by_role("button", name="Success rate").click()
+    page.wait_for_url("**metric=success")
+    page.get_by_role("region", name="Success rate").wait_for()
+    page.go_back()
+    page.get_by_role("region", name="New installs").wait_for()
+
+
+def test_a_period_is_only_compared_with_one_that_had_events(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    assert tab.open("/d/demo").get_by_text("since ").count() == 6  # a demo has a month, and none before it
+    page = tab.open("/d/demo?range=7d")
+    assert page.get_by_text("since ").count() == 0
+    assert page.get_by_role("button", name="The period before").count() == 1
+
+
+def test_an_error_opens_to_its_own_versions_and_samples(site: Any, visit: Callable[..., Any]) -> None:
+    groups = site.ask("Errors", slug="demo", period=MONTH, first=50)["project"]["errors"]["groups"]
+    rarest = min((group for group in groups if any(each["version"] for each in group["versions"])), key=lambda group: group["events"])
+    tab = visit()
+    page = tab.open("/d/demo/errors")
+    page.get_by_role("button", name=rarest["type"], exact=True).click()
+    page.wait_for_url("**error=*")
+    tab.settled()
+    told = site.ask("ErrorSamples", slug="demo", errorType=rarest["type"], period=MONTH)["project"]["failures"]
+    shown = page.get_by_role("region", name="Sample").locator("tbody tr")
+    assert shown.count() == len(told)
+    assert [told[0]["name"] in text and told[0]["message"] in text for text in shown.all_inner_texts()[:1]] == [True]
+    version = next(each["version"] for each in rarest["versions"] if each["version"])
+    page.get_by_role("region", name="Affected versions").get_by_role("button", name=re.compile(f"^{re.escape(version)}")).click()
+    page.wait_for_url(f"**version={version}*")
+    page.go_back()
+    page.go_back()
+    tab.settled()
+    assert page.get_by_role("region", name="Sample").count() == 0
+
+
+def test_durations_are_a_histogram_that_can_be_saved(site: Any, visit: Callable[..., Any], tmp_path: Path) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/usage")
+    page.get_by_role("button", name="Durations of lint").click()
+    page.wait_for_url("**times=lint")
+    card = page.get_by_role("region", name="How long lint takes")
+    groups = site.ask("Durations", slug="demo", period=MONTH)["project"]["durations"]["groups"]
+    told = next(group for group in groups if group["label"] == "lint")
+    card.get_by_label("Save or read How long lint takes").click()
+    with page.expect_download() as download:
+        card.get_by_role("button", name="Save as CSV").click()
+    download.value.save_as(tmp_path / "lint.csv")
+    rows = list(csv.reader(io.StringIO((tmp_path / "lint.csv").read_text())))[1:]
+    assert [int(row[1]) for row in rows] == told["counts"]
+    assert [float(row[2]) for row in rows] == told["edges"][:-1]
+    assert card.locator(".mark").count() == 2
+
+
+def test_days_are_picked_by_hand_and_a_wrong_address_is_still_a_page(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo")
+    page.get_by_role("button", name="Custom").click()
+    today = datetime.now(UTC).date()
+    first, last = today - timedelta(days=9), today - timedelta(days=8)
+    page.get_by_label("First day").fill(f"{first}")
+    page.get_by_label("Last day").fill(f"{last}")
+    page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_url(f"**from={first}&to={last}")
+    tab.settled()
+    days = {"from": f"{first}T00:00:00Z", "to": f"{last + timedelta(days=1)}T00:00:00Z"}
+    assert figure(page, "Events") == spaced(overview(site, days)["events"]["value"])
+    for wrong in (
+        "range=never&metric=none&who=nobody",
+        "range=custom&from=yesterday&to=2026-13-45",
+        "range=custom&from=2030-01-01&to=2020-01-01",
+    ):
+        page = tab.open(f"/d/demo?{wrong}")
+        assert page.locator(".figure-card").count() == 6
+        assert page.get_by_role("alert").count() == 0
+
+
+def test_figures_are_said_as_the_reader_says_them(site: Any, visit: Callable[..., Any]) -> None:
+    told = overview(site, MONTH)["events"]["value"]
+    tab = visit(locale="de-DE")
+    assert figure(tab.open("/d/demo"), "Events") == f"{told:,.0f}".replace(",", ".")
+    assert re.search(r"^\d+,?\d* %$", figure(tab.page, "Success rate").replace("\xa0", " "))
+    tab = visit(locale="ar-EG")
+    assert not figure(tab.open("/d/demo"), "Events").isascii()
+    assert int("".join(filter(str.isdecimal, figure(tab.page, "Events")))) == told

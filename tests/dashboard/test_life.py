@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -37,6 +39,16 @@ def test_a_new_project_shows_how_to_send_and_turns_into_charts_by_itself(site: A
     site.post("fresh", name="first", version="1.0.0", os="linux")
     page.get_by_role("heading", name="Active installs").first.wait_for()
     assert page.get_by_role("button", name=re.compile("^1.0.0")).is_visible()
+
+
+def test_every_page_of_an_empty_project_says_how_to_send(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "bare").returncode == 0
+    tab = visit()
+    for path in ("", "/installs", "/usage", "/funnel", "/errors", "/downloads"):
+        assert "/p/bare/" in tab.open(f"/d/bare{path}").get_by_label("A command that sends an event").inner_text(), path
+    page = tab.open("/d/bare/downloads")
+    assert site.client.post("/p/bare/dl/hello", headers={"Authorization": ""}).status_code == 202
+    page.get_by_role("button", name=re.compile("^hello")).first.wait_for()
 
 
 def test_an_event_is_on_the_live_page_within_a_second_and_pausing_holds_it_back(site: Any, visit: Callable[..., Any]) -> None:
@@ -105,6 +117,63 @@ def test_an_install_is_erased_after_a_question(site: Any, visit: Callable[..., A
     page.get_by_role("button", name="Erase").click()
     page.get_by_role("dialog").get_by_role("button", name="Erase").click()
     page.get_by_text("Erased: 1 event, 1 day.").wait_for()
+
+
+def test_a_project_is_archived_and_brought_back(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "retired").returncode == 0
+    tab = visit()
+    page = tab.open("/d/retired/settings")
+    page.get_by_role("button", name="Archive").click()
+    page.get_by_role("dialog").get_by_role("button", name="Archive").click()
+    page.wait_for_url(f"{tab.url}/")
+    page = tab.open("/d/demo/settings")
+    page.get_by_role("listitem").filter(has_text="retired").get_by_role("button", name="Restore").click()
+    page.get_by_role("link", name="retired", exact=True).wait_for()
+    assert tab.open("/d/retired/settings").locator("h1").inner_text() == "Settings"
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Callable[[str], str]]:
+    """Another site: shows a text as a page, and says where."""
+    shown: list[str] = []
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(shown[0].encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+
+        def show(text: str) -> str:
+            shown[:] = [text]
+            return f"http://127.0.0.1:{server.server_port}/"
+
+        yield show
+        server.shutdown()
+
+
+def test_charts_in_a_frame_of_another_site(site: Any, visit: Callable[..., Any], elsewhere: Callable[[str], str]) -> None:
+    for slug in ("framed", "unframed"):
+        assert site.server.footfall("project", "create", slug).returncode == 0
+        site.post(slug, name="run", os="linux", version="3.1.4")
+    site.ask("UpdateProject", slug="framed", changes={"public": ["DASHBOARD"]})
+    address = elsewhere(
+        f'<link rel="icon" href="data:,"><iframe src="{site.url}/embed/framed/versions?theme=dark"></iframe>'
+        f'<iframe src="{site.url}/embed/unframed/os"></iframe>'
+    )
+    tab = visit(known=False)
+    tab.page.goto(address)
+    shown, refused = (tab.page.frame_locator("iframe").nth(place) for place in (0, 1))
+    shown.get_by_text("3.1.4").wait_for()
+    assert shown.locator("html").get_attribute("data-theme") == "dark"
+    refused.get_by_text("This chart is not public.").wait_for()
+    tab.complaints.remove(address)  # the page around them
 
 
 def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable[..., Any]) -> None:

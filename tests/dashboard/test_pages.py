@@ -39,6 +39,49 @@ def test_every_page_is_whole_and_can_be_used_by_everybody(visit: Callable[..., A
     assert wrong == {}
 
 
+def test_names_that_are_long_fit_a_small_phone(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "long").returncode == 0
+    for number in range(12):
+        long = f"{number}-" + "w" * 57
+        site.post(
+            "long",
+            name=long,
+            version=long,
+            os=long[:30],
+            runtime=long,
+            outcome="failure",
+            duration_ms=10.0 ** min(number, 9),
+            error={"type": long * 2, "message": "m" * 300},
+            target={"type": "tool", "id": long},
+            properties={long: long},
+        )
+    tab = visit(width=360)
+    for path in PAGES:
+        page = tab.open(f"/d/long{path.partition('?')[0]}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+def test_everything_can_be_reached_and_done_with_the_keyboard(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent.trim()") == "To the content"
+    page.keyboard.press("Enter")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent").startswith("2."):  # the first of the versions
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url("**version=2*")
+    tab.settled()
+    menu = page.get_by_label("Save or read Versions")
+    menu.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("region", name="Versions").get_by_role("button", name="Save as CSV").wait_for()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("region", name="Versions").get_by_role("button", name="Save as CSV").is_visible()
+
+
 def test_the_signed_out_page_too(visit: Callable[..., Any]) -> None:
     page = visit(known=False).open("/")
     expect(page).to_have_title("Log in to Footfall")

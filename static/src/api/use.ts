@@ -39,8 +39,11 @@ export class Wrong extends Error {
   }
 }
 
-/** A change. What was asked before is asked again when it is done; what is wrong with it is thrown as Wrong or Refused. */
-export function useChange<N extends Name>(name: N) {
+/**
+ * A change. What was asked before is asked again when it is done; what is wrong with it is thrown as Wrong or Refused. `leave` is called
+ * before anything is asked again: for a change after which this page is gone.
+ */
+export function useChange<N extends Name>(name: N, leave?: () => void) {
   const client = useQueryClient();
   return useMutation<Data<N>, Error, Variables<N>>({
     mutationFn: async (variables) => {
@@ -50,7 +53,10 @@ export function useChange<N extends Name>(name: N) {
       if (error) throw new Wrong(error);
       return data;
     },
-    onSuccess: () => client.invalidateQueries(),
+    onSuccess: () => {
+      leave?.();
+      return client.invalidateQueries();
+    },
   });
 }
 

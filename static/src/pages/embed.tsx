@@ -1,5 +1,7 @@
+import type { UseQueryResult } from "@tanstack/preact-query";
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { useAsk } from "../api/use.ts";
+import { Refused, useAsk } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Bars } from "../ui/bars.tsx";
 import { Answered, Nothing } from "../ui/states.tsx";
@@ -20,6 +22,19 @@ export function Embed({ project, chart }: { project: string; chart: string }) {
   );
 }
 
+/** An answer, or that it is not for everybody: a frame is no place to log in. */
+function Shown<T>({ answer, children }: { answer: UseQueryResult<T, Error>; children: (data: T) => ComponentChildren }) {
+  const { error } = answer;
+  if (error instanceof Refused && (error.code === "UNAUTHENTICATED" || error.code === "FORBIDDEN" || error.code === "NOT_FOUND")) {
+    return <Nothing>This chart is not public.</Nothing>;
+  }
+  return (
+    <Answered answer={answer} height={280}>
+      {children}
+    </Answered>
+  );
+}
+
 /** The height that the frame leaves for a chart. */
 function useHeight(): number {
   const [height, setHeight] = useState(innerHeight);
@@ -37,13 +52,13 @@ function Series({ project, chart }: { project: string; chart: "active" | "events
   const height = useHeight();
   const answer = useAsk("Series", { slug: project, period: span.period, filter, step });
   return (
-    <Answered answer={answer} height={280}>
+    <Shown answer={answer}>
       {({ project: { series } }) => {
         const values = chart === "events" ? series.events : ((people ? series.activePeople : series.activeAll) ?? []);
         const title = chart === "events" ? "Events" : people ? "Active people" : "Active installs";
         return <Chart title={title} starts={series.starts} step={step} measure={COUNTS} height={height} lines={[{ label: title, values, color: "accent", filled: true }]} />;
       }}
-    </Answered>
+    </Shown>
   );
 }
 
@@ -51,17 +66,19 @@ function Breakdown({ project, chart }: { project: string; chart: keyof typeof BR
   const { span, filter, people } = useView();
   const answer = useAsk("Breakdown", { slug: project, by: BREAKDOWNS[chart], period: span.period, filter, first: 10 });
   return (
-    <Answered answer={answer} height={280}>
+    <Shown answer={answer}>
       {({ project: { breakdown } }) => (
         <Bars
           title={TITLES[chart] ?? chart}
           unit={people ? "people" : "installs"}
-          bars={breakdown.rows.flatMap(({ value, installs, events }) => {
-            const amount = (people ? installs?.people : installs?.all) ?? events;
-            return value === null || amount === 0 ? [] : [{ value: null, label: value, amount }];
-          })}
+          bars={breakdown.rows
+            .flatMap(({ value, installs, events }) => {
+              const amount = (people ? installs?.people : installs?.all) ?? events;
+              return value === null || amount === 0 ? [] : [{ value: null, label: value, amount }];
+            })
+            .toSorted((one, other) => other.amount - one.amount)}
         />
       )}
-    </Answered>
+    </Shown>
   );
 }

@@ -37,7 +37,7 @@ export function Histogram({ of }: { of: Timed }) {
             <i style={{ height: `${(value / most) * 100}%` }} />
           </span>
         ))}
-        {marks.map((at, place) => at !== null && <b class="mark" key={place} style={{ left: `${at * 100}%` }} data-name={place === 0 ? "median" : "p95"} />)}
+        {marks.map((at, place) => at !== null && <b class={at > 0.85 ? "mark left" : "mark"} key={place} style={{ left: `${at * 100}%` }} data-name={place === 0 ? "median" : "p95"} />)}
       </div>
       <div class="histogram-ends" aria-hidden="true">
         {ticks(edges).map((place) => (

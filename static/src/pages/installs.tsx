@@ -77,7 +77,7 @@ export default function Installs({ project }: { project: string }) {
 }
 
 function Sticky({ values }: { values: (number | null)[] }) {
-  const last = values.findLast((value) => value !== null);
+  const last = values.slice(0, Math.max(1, values.length - 1)).findLast((value) => value !== null); // the last day may not be over
   return last == null ? null : <>{percent(last)} of a month's installs come on a day</>;
 }
 

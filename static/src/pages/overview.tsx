@@ -143,11 +143,12 @@ function Values({ title, of, by, people }: { title: string; of: Page["os"]; by: 
       ...(successRate !== null && successRate < 0.9 ? { aside: `${percent(successRate)} succeed` } : {}),
     };
   });
-  bars.sort((one, other) => other.amount - one.amount);
+  const shown = bars.filter(({ amount }) => amount > 0);
+  shown.sort((one, other) => other.amount - one.amount);
   return (
     <Bars
       title={title}
-      bars={bars}
+      bars={shown}
       by={by}
       unit={byInstalls ? (people ? "people" : "installs") : "events"}
       {...(byInstalls ? {} : { others: { values: of.otherValues, amount: of.otherEvents } })}

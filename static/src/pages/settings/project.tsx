@@ -14,8 +14,8 @@ const numeric = (text: string): number | null => (text === "" ? null : Number(te
 /** How a project is set up. What is left empty follows the server's own setting. */
 export function ProjectForm({ slug, settings }: { slug: string; settings: ProjectSettings }) {
   const update = useChange("UpdateProject");
-  const archive = useChange("ArchiveProject");
   const [, go] = useLocation();
+  const archive = useChange("ArchiveProject", () => go("/"));
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
@@ -80,7 +80,7 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
           <Confirmed
             label="Archive"
             question="It takes no more events, and the public sees none of it. What it has stays, and the server's settings bring it back."
-            act={() => archive.mutate({ slug }, { onSuccess: () => go("/") })}
+            act={() => archive.mutate({ slug })}
           />
         </div>
         <FormError error={archive.error} />
