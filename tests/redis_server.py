@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
@@ -37,6 +38,16 @@ class RedisServer:
                 except redis.exceptions.ConnectionError:
                     time.sleep(0.02)
         raise AssertionError("Redis did not start")
+
+    def pause(self) -> None:
+        """Let it stand still: its connections stay, and nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         if self._process is not None:

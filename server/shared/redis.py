@@ -12,9 +12,9 @@ import math
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import redis.asyncio
@@ -28,7 +28,8 @@ from server.shared.live import Live, Watcher
 
 log = logs.get(__name__)
 
-ANSWER_SECONDS = 0.25  # in which Redis must have answered a request for a limit
+ANSWER_SECONDS = 0.25  # in which Redis must have answered a request for limits
+AT_ONCE = 200  # limits in one request
 AGAIN_SECONDS = 1.0  # after which a Redis that was lost is asked again
 LOOK_SECONDS = 1.0  # between two looks at who watches
 WAITING = 2_000  # events that wait to be sent to other replicas; past it the oldest are let go
@@ -86,8 +87,21 @@ class Shared:
             await self.client.aclose()
 
 
+class _Question(NamedTuple):
+    """A cost that somebody waits to have counted. The answer is None where Redis gave none."""
+
+    name: str
+    cost: int
+    item: RateLimitItem
+    answer: asyncio.Future[Standing | None]
+
+
 class SharedLimits(Limits):
-    """Limits that hold over all replicas; those of this one while Redis is lost."""
+    """Limits that hold over all replicas; those of this one while Redis is lost.
+
+    One request to Redis is under way at a time, and takes with it all that was asked while the last one was: however many clients come at
+    once, there is one connection, and it is never the reason for which Redis seems lost.
+    """
 
     at_once = False
 
@@ -95,21 +109,60 @@ class SharedLimits(Limits):
         super().__init__()
         self._shared = shared
         self._secret = hashlib.sha256(secret).digest()
-        self._take: Any = shared.client.register_script(_TAKE)
+        self._questions: deque[_Question] = deque()
+        self._asking: asyncio.Task[None] | None = None
 
     async def hit(self, item: RateLimitItem, key: str, cost: int = 1) -> Standing:
         if self._shared.usable:
             name = "footfall:limit:" + hashlib.blake2b(key.encode(), key=self._secret, digest_size=16).hexdigest()
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    allowed, count, left = await self._take(keys=[name], args=[cost, item.amount, item.get_expiry() * 1000])
-            except (RedisError, OSError, TimeoutError) as error:
-                self._shared.lost(error)
-            else:
-                self._shared.found()
-                reset = math.ceil(left / 1000) if left > 0 else item.get_expiry()
-                return Standing(bool(allowed), item.amount, max(0, item.amount - int(count)), reset)
+            question = _Question(name, cost, item, asyncio.get_running_loop().create_future())
+            self._questions.append(question)
+            if self._asking is None:
+                self._asking = asyncio.create_task(self._ask())
+            standing = await question.answer
+            if standing is not None:
+                return standing
         return self.hit_at_once(item, key, cost)
+
+    async def _ask(self) -> None:
+        few: list[_Question] = []
+        try:
+            while self._questions:
+                few = [self._questions.popleft() for _ in range(min(AT_ONCE, len(self._questions)))]
+                _tell(few, await self._answers(few))
+                if not self._shared.there:
+                    break
+        finally:
+            self._asking = None
+            few += self._questions
+            self._questions.clear()
+            _tell(few, [None] * len(few))
+
+    async def _answers(self, questions: Sequence[_Question]) -> list[Standing | None]:
+        asked = self._shared.client.pipeline(transaction=False)
+        for name, cost, item, _ in questions:
+            asked.eval(_TAKE, 1, name, cost, item.amount, item.get_expiry() * 1000)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                found = await asked.execute(raise_on_error=False)
+            if wrong := next((each for each in found if isinstance(each, Exception)), None):
+                raise wrong
+        except (RedisError, OSError, TimeoutError) as error:
+            self._shared.lost(error)
+            return [None] * len(questions)
+        self._shared.found()
+        return [_standing(question.item, *answer) for question, answer in zip(questions, found, strict=True)]
+
+
+def _standing(item: RateLimitItem, allowed: int, count: int | bytes, left: int) -> Standing:
+    reset = math.ceil(left / 1000) if left > 0 else item.get_expiry()
+    return Standing(bool(allowed), item.amount, max(0, item.amount - int(count)), reset)
+
+
+def _tell(questions: Iterable[_Question], answers: Iterable[Standing | None]) -> None:
+    for question, answer in zip(questions, answers, strict=True):
+        if not question.answer.done():  # whoever asked may have gone
+            question.answer.set_result(answer)
 
 
 class _Message(msgspec.Struct, array_like=True):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from limits import parse
@@ -75,6 +76,94 @@ def test_without_redis_events_are_taken_with_limits_of_each_replica(make_server:
         "status": "ok", "redis": "ok", "queued": 0, "store": None, "version": "",
     }  # fmt: skip
     assert "footfall_redis_up 1.0" in server.client.get("/metrics").text
+
+
+def is_well(server: Any) -> None:
+    """Wait until the server says that Redis is there."""
+    deadline = time.monotonic() + 15
+    while (health := server.client.get("/health").json())["redis"] != "ok":
+        assert time.monotonic() < deadline
+        server.client.post("/v1/events", json=EVENT)
+        time.sleep(0.1)
+    assert health["status"] == "ok"
+
+
+async def test_while_redis_stands_still_nobody_waits_for_it(make_server: Callable[..., Any], server_of_redis: RedisServer) -> None:
+    server = make_server(FOOTFALL_REDIS_URL=server_of_redis.url, FOOTFALL_SECRET=SECRET, FOOTFALL_RATE_LIMIT="100000/minute").start()
+    answers: list[tuple[int, float]] = []
+    over = asyncio.Event()
+
+    async def post() -> None:
+        async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+            while not over.is_set():
+                began = time.monotonic()
+                answer = await client.post("/v1/events", json=EVENT)
+                answers.append((answer.status_code, time.monotonic() - began))
+
+    posting = [asyncio.create_task(post()) for _ in range(20)]
+    while len(answers) < 100:
+        await asyncio.sleep(0.01)
+    server_of_redis.pause()
+    try:
+        before = len(answers)
+        await asyncio.sleep(4)
+        said = await asyncio.to_thread(server.client.get, "/health")
+    finally:
+        server_of_redis.resume()
+        over.set()
+        await asyncio.gather(*posting)
+    assert (said.status_code, said.json()["status"], said.json()["redis"]) == (200, "degraded", "lost")
+    assert {status for status, _ in answers} == {202}
+    meanwhile = sorted(seconds for _, seconds in answers[before:])
+    assert len(meanwhile) > 200, "events went on to be taken"
+    # Each second somebody asks whether it is back, and waits a quarter of a second for that; nobody else does.
+    assert meanwhile[len(meanwhile) // 2] < 0.5
+    assert meanwhile[-1] < 3
+    await asyncio.to_thread(is_well, server)
+    assert server.log.read_text().count("redis_lost") == server.log.read_text().count("redis_is_back")
+
+
+async def test_live_events_of_others_come_again_when_redis_is_back(server_of_redis: RedisServer) -> None:
+    here, there = Shared(server_of_redis.url), Shared(server_of_redis.url)
+    one, other = SharedLive(here), SharedLive(there)
+    async with one.running(), other.running():
+        with other.watch(1) as far:
+            for how in ("killed", "paused"):
+                if how == "killed":
+                    server_of_redis.kill()
+                    one.publish([event(1)])
+                    server_of_redis.start()
+                else:
+                    server_of_redis.pause()
+                    one.publish([event(2)])
+                    await asyncio.sleep(1)
+                    server_of_redis.resume()
+                number, got = 10, list[int]()
+                async with asyncio.timeout(20):
+                    while not got or got[-1] < 10:  # what was sent meanwhile may or may not come
+                        number += 1
+                        one.publish([event(number)])
+                        await asyncio.sleep(0.1)
+                        if far._waiting:
+                            got += [each.id for each in (await far.take(100) or ([], 0))[0]]
+                assert len(set(got)) == len(got), how
+    await here.close()
+    await there.close()
+
+
+async def test_a_limit_is_exact_however_many_replicas_ask_at_once(server_of_redis: RedisServer) -> None:
+    several = [Shared(server_of_redis.url) for _ in range(3)]
+    limits = [SharedLimits(shared, b"secret") for shared in several]
+    await asyncio.gather(*(each.hit(parse("100/minute"), "warm") for each in limits))
+    hundred = parse("100/minute")
+    ones = await asyncio.gather(*(limits[place % 3].hit(hundred, "one") for place in range(250)))
+    assert [standing.allowed for standing in ones].count(True) == 100
+    assert {standing.remaining for standing in ones if standing.allowed} == set(range(100))
+    threes = await asyncio.gather(*(limits[place % 3].hit(hundred, "three", 3) for place in range(90)))
+    assert [standing.allowed for standing in threes].count(True) == 33
+    assert all(shared.there for shared in several)
+    for shared in several:
+        await shared.close()
 
 
 async def test_a_refused_cost_uses_nothing_up(server_of_redis: RedisServer) -> None:
