@@ -6,6 +6,9 @@ scalars      scalars and enums
 inputs       what a question is asked about
 answers      the answers of `server.analytics` as types
 charts       the questions as fields of a project
+families     the questions of single families of clients
+paging       pages of a list
+words        the closed lists of words
 connections  events and installs as Relay's connections
 loaders      what belongs to the rows of a page, in one statement
 project      a project with its lists and settings

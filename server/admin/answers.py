@@ -189,6 +189,7 @@ class ErrorGroup:
     last_seen: DateTime | None = said("When it last happened, ever.")
     versions: list[VersionCount] = said("In which versions, most events first.")
     names: list[str] = said("The names of the events.")
+    sample: ErrorSample | None = said("The newest of them, as far as it is kept. Read only where it is asked for.")
 
 
 @strawberry.type(description="Errors by type.")

@@ -36,7 +36,8 @@ _QUESTION = 10
 _QUESTIONS = frozenset({
     "overview", "series", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "durations", "medians", "errors", "funnel",
     "experiment", "targets", "trending", "vocabulary", "failures", "ledger", "rejected", "limitedAddresses", "totalCount", "events", "installs",
-    "auditLog", "projects", "jobs", "runs",
+    "auditLog", "projects", "jobs", "runs", "packs", "counters",
+    "flakedrop", "toolUse",
 })  # fmt: skip
 _ROWS_OF_A_PAGE, _ROWS_OF_A_LIST = 50, 10  # where nobody says how many
 _PAGED = frozenset({"events", "installs", "projects", "runs"})

@@ -8,11 +8,11 @@ import strawberry
 from strawberry import argument
 
 from server.admin import answers
-from server.admin.context import AnyInfo, reader
+from server.admin.context import AnyInfo, asks_for, reader
 from server.admin.inputs import EventFilter, PeriodInput, within
 from server.analytics import breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
 from server.analytics.breakdown import By
-from server.analytics.filters import Filter, Step
+from server.analytics.filters import Filter, Step, starts
 from server.analytics.timings import Of
 from server.event import Environment
 
@@ -46,17 +46,23 @@ class Charts:
         """What a question is about. Raises BadQuery."""
         return (filter or EventFilter()).about(self.number, period)
 
+    def over_time(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None, step: Step, lists: int) -> Filter:
+        """The same for so many parallel lists with an entry for each step. Raises BadQuery, and GraphQLError where they are too long."""
+        asked = self.about(period, filter)
+        info.context.spend(lists * len(starts(asked.period, step)))
+        return asked
+
     @strawberry.field(description="How it is doing: the period beside the one before.")
     async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.Overview:
         return cast(Any, await overview.overview(info.context.store, self.about(period, filter)))
 
     @strawberry.field(description="What happened over time.")
     async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Series:
-        return cast(Any, await overview.series(info.context.store, self.about(period, filter), step))
+        return cast(Any, await overview.series(info.context.store, self.over_time(info, period, filter, step, 6), step))
 
     @strawberry.field(description="How long things took over time, by the day or longer.")
     async def medians(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Medians:
-        return cast(Any, await timings.medians(info.context.store, self.about(period, filter), step))
+        return cast(Any, await timings.medians(info.context.store, self.over_time(info, period, filter, step, 2), step))
 
     @strawberry.field(description="Events and installs by the values of something.")
     async def breakdown(
@@ -77,24 +83,28 @@ class Charts:
 
     @strawberry.field(description="Active installs by day, in 7 and in 30 days, with their ratio.")
     async def active_users(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.ActiveUsers:
-        return cast(Any, await installs.active_users(info.context.store, self.about(period, filter)))
+        return cast(Any, await installs.active_users(info.context.store, self.over_time(info, period, filter, Step.DAY, 9)))
 
     @strawberry.field(description="Active installs that are new, and that came back.")
     async def new_and_returning(
         self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY
     ) -> answers.NewAndReturning:
-        return cast(Any, await installs.new_and_returning(info.context.store, self.about(period, filter), step))
+        return cast(Any, await installs.new_and_returning(info.context.store, self.over_time(info, period, filter, step, 5), step))
 
     @strawberry.field(description="By week: of the installs first seen in it, how many came back in each week since.")
     async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[answers.Cohort]:
-        return cast(Any, await installs.retention(info.context.store, self.about(period, filter)))
+        asked = self.about(period, filter)
+        weeks = len(starts(asked.period, Step.WEEK))
+        info.context.spend(weeks * (weeks + 1))
+        return cast(Any, await installs.retention(info.context.store, asked))
 
     @strawberry.field(description="Which versions are run, over time.")
     async def versions(
         self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY, first: First = 10
     ) -> answers.VersionAdoption:
         limit = within("first", first, 50)
-        return cast(Any, await installs.version_adoption(info.context.store, self.about(period, filter), step, limit=limit))
+        asked = self.over_time(info, period, filter, step, 2 * limit)
+        return cast(Any, await installs.version_adoption(info.context.store, asked, step, limit=limit))
 
     @strawberry.field(description="How long things take.")
     async def durations(
@@ -113,7 +123,7 @@ class Charts:
     async def errors(self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20) -> answers.Errors:
         reader(info, self.number)
         limit = within("first", first, MOST)
-        return cast(Any, await errors.errors(info.context.store, self.about(period, filter), limit=limit, samples=False))
+        return cast(Any, await errors.errors(info.context.store, self.about(period, filter), limit=limit, samples=asks_for(info, "sample")))
 
     @strawberry.field(description="From one event to the next. Reads raw events, as far as they are kept.")
     async def funnel(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from graphql import GraphQLError
 from litestar.datastructures import State
 from strawberry.litestar import BaseContext
 from strawberry.types import Info
+from strawberry.types.nodes import SelectedField
 
 from server.admin.auth import EVERY, Viewer, headers_of, viewer
 from server.admin.loaders import Loaders
@@ -14,6 +16,7 @@ from server.problems import Forbidden, Unauthorized
 from server.storage import project_changes
 from server.storage.engine import Store
 
+MOST_ENTRIES = 50_000  # of lists over time, in one answer; ten thousand take about 14 ms
 DASHBOARD = "dashboard"  # the public part that lets everybody see a project's charts
 
 
@@ -24,6 +27,14 @@ class Context(BaseContext, kw_only=True):
     viewer: Viewer | None
     loaders: Loaders
     connection_params: dict[str, Any] | None = None
+    entries: int = 0  # of lists over time, that were asked for so far
+
+    def spend(self, entries: int) -> None:
+        """Ask for so many entries more. Raises GraphQLError where an answer gets too long: while it is written, nothing else is done."""
+        self.entries += entries
+        if self.entries > MOST_ENTRIES:
+            message = f"This answer has more than {MOST_ENTRIES} entries of lists over time: ask for a shorter period or longer steps."
+            raise GraphQLError(message, extensions={"code": "TOO_COMPLEX"})
 
     async def renew(self) -> None:
         """Look again who is asking: for what goes on for long."""
@@ -59,6 +70,17 @@ def _allowed(info: AnyInfo, scope: str, project: int) -> Viewer:
     if not who.may(scope, project):
         raise Forbidden(f"This wants the scope {scope}" + (" for all projects." if project == EVERY else " for this project."))
     return who
+
+
+def asks_for(info: AnyInfo, name: str) -> bool:
+    """Whether a field of this name is asked for, somewhere below the one that is being answered."""
+    waiting: list[Any] = list(info.selected_fields)
+    while waiting:
+        for each in waiting.pop().selections:
+            if isinstance(each, SelectedField) and each.name == name:
+                return True
+            waiting.append(each)
+    return False
 
 
 async def project_of(info: AnyInfo, slug: str, scope: str) -> dict[str, Any] | None:

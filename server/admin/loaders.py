@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from strawberry.dataloader import DataLoader
 
-from server.analytics import lists
+from server.analytics import lists, vocabulary
 from server.analytics.lists import EventRow, InstallRow
 from server.storage import job_runs
 from server.storage.engine import Store
@@ -14,12 +14,13 @@ from server.storage.job_runs import Ran
 
 
 class Loaders:
-    """For one operation: what it loads is forgotten with it. Keys are (project, hash), or the name of a job; and for lists also how many."""
+    """For one operation: what it loads is forgotten with it. Keys are (project, hash), a project, or the name of a job; and for lists also how many."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.installs: DataLoader[tuple[int, int], InstallRow | None] = DataLoader(self._installs)
         self.events: DataLoader[tuple[int, int, int], list[EventRow]] = DataLoader(self._events)
+        self.first_events: DataLoader[int, int | None] = DataLoader(self._first_events)
         self.runs: DataLoader[tuple[str, int], list[Ran]] = DataLoader(self._runs)
 
     async def _installs(self, keys: Sequence[tuple[int, int]]) -> Sequence[InstallRow | None]:
@@ -39,3 +40,7 @@ class Loaders:
     async def _runs(self, keys: Sequence[tuple[str, int]]) -> Sequence[list[Ran]]:
         found = await job_runs.history(self._store)
         return [found.get(name, [])[:limit] for name, limit in keys]
+
+    async def _first_events(self, keys: Sequence[int]) -> Sequence[int | None]:
+        found = await vocabulary.first_events(self._store, keys)
+        return [found.get(key) for key in keys]

@@ -14,11 +14,12 @@ from server.admin.answers import said
 from server.admin.charts import Charts, First, Period, Which
 from server.admin.connections import Event, EventConnection, InstallConnection
 from server.admin.context import AnyInfo, admin, reader
+from server.admin.families import Families
 from server.admin.inputs import PeriodInput, within
 from server.admin.paging import Page, PageInfo, cursor, page
 from server.admin.scalars import Count, DateTime, Hash
 from server.admin.words import AlertStatus, PublicPart, Scope
-from server.analytics import errors, ledger, lists, vocabulary
+from server.analytics import errors, ledger, lists
 from server.analytics.lists import EventOrder, InstallFilter, InstallOrder
 from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
@@ -131,7 +132,7 @@ class ProjectSettings:
 
 
 @strawberry.type(description="One tool whose telemetry is kept apart.")
-class Project(Charts):
+class Project(Charts, Families):
     row: strawberry.Private[dict[str, Any]]
 
     @strawberry.field(description="Its name in addresses.")
@@ -144,7 +145,7 @@ class Project(Charts):
 
     @strawberry.field(description="When its first event was, to the hour; null as long as there was none.")
     async def first_event(self, info: AnyInfo) -> DateTime | None:
-        began = await vocabulary.first_event(info.context.store, self.number)
+        began = await info.context.loaders.first_events.load(self.number)
         return None if began is None else DateTime(began)
 
     @strawberry.field(description="How it is set up.")
@@ -324,7 +325,9 @@ def alert_of(rule: Rule, last: dict[str, Any] | None) -> Alert:
 
 async def ledger_of(info: AnyInfo, number: int, period: PeriodInput | None) -> answers.Ledger:
     """The ledger as parallel lists."""
-    days = await ledger.ledger(info.context.store, number, (period or PeriodInput()).read())
+    span = (period or PeriodInput()).read()
+    info.context.spend(7 * (span.last_day - span.first_day + 1))
+    days = await ledger.ledger(info.context.store, number, span)
     reasons: Counter[str] = Counter()
     for day in days:
         reasons.update(day.reasons)

@@ -80,7 +80,7 @@ async def errors(store: Store, filter_: Filter, *, limit: int = 50, samples: boo
     affected, everyone = await _affected(store, filter_, shown)
     seen = await _seen(store, filter_, shown)
     versions, names = await _versions(store, facts, shown), await _names(store, facts, shown)
-    found = {type_: await _sample(store, filter_, type_) for type_ in shown} if samples else {}
+    found = await _newest(store, filter_, shown) if samples else {}
     groups = [
         ErrorGroup(
             type=type_,
@@ -205,20 +205,22 @@ async def _names(store: Store, facts: Sql, shown: list[str]) -> dict[str, list[s
     return {error: sorted(names) for error, names in found.items()}
 
 
-async def _sample(store: Store, filter_: Filter, type_: str) -> ErrorSample | None:
-    # What does not fit into the dictionary of types goes by a type that no event has: such a group has no sample.
-    samples = await _samples(store, sql(raw_events(filter_), " AND event.error_type = ", bound(type_)), 1)
-    return samples[0] if samples else None
+async def _newest(store: Store, filter_: Filter, shown: list[str]) -> dict[str, ErrorSample]:
+    """The newest event of each of some types. What does not fit into the dictionary of types goes by a type that no event has."""
+    failed = sql(raw_events(filter_), " AND event.error_type IN (", listed(shown), ")")
+    ranked = sql("SELECT failed.*, ROW_NUMBER() OVER (PARTITION BY error_type ORDER BY id DESC) AS place FROM (", failed, ") AS failed")
+    samples = await _samples(store, sql("SELECT ranked.* FROM (", ranked, ") AS ranked WHERE place = 1"), len(shown), by="ranked.id")
+    return {sample.error_type: sample for sample in samples if sample.error_type is not None}
 
 
-async def _samples(store: Store, events: Sql, limit: int) -> list[ErrorSample]:
+async def _samples(store: Store, events: Sql, limit: int, by: str = "event.id") -> list[ErrorSample]:
     """The newest of some raw events by arrival."""
     rows = await read(
         store,
         sql(
             "SELECT newest.*, event_name.text AS name, target.type AS target_type, target.external_id AS target FROM (",
             events,
-            f" ORDER BY event.id DESC LIMIT {int(limit)}) AS newest JOIN event_name ON event_name.id = newest.name_id",
+            f" ORDER BY {by} DESC LIMIT {int(limit)}) AS newest JOIN event_name ON event_name.id = newest.name_id",
             " LEFT JOIN target ON target.id = newest.target_id ORDER BY newest.id DESC",
         ),
     )

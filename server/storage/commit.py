@@ -210,11 +210,18 @@ class Commit:
         """The target's number of each event that has one, by the event's place; where a target may not be, an exception."""
         numbers: dict[int, int] = {}
         room: dict[int, int] = {}
+        looked_up: dict[tuple[int, str, str], tuple[int, bool] | None] = {}
         for place, event in enumerate(batch.events):
             if event.target is None:
                 continue
             rules = batch.target_rules[event.project]
-            found = self.targets.get((event.project, *event.target)) or self._add_target(connection, event, rules, room)
+            key = (event.project, *event.target)
+            if not rules.listed_only:
+                found = self.targets.get(key) or self._add_target(connection, event, rules, room)
+            else:  # which are listed may change at any time, here or on another server
+                if key not in looked_up:
+                    looked_up[key] = self._add_target(connection, event, rules, room)
+                found = looked_up[key]
             if found is None:
                 exceptions[place] = Receipt.TOO_MANY_TARGETS
             elif rules.listed_only and not found[1]:

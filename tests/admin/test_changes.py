@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.admin.auth import EVERY, Viewer
+from server.admin.auth import COOKIE, EVERY, Viewer
 from server.admin.context import Context
 from server.admin.loaders import Loaders
 from server.admin.schema import build
@@ -16,6 +16,7 @@ from server.event import Context as Place
 from server.event import Event
 from server.event_id import EventIds
 from server.storage.batch import Batch
+from tests.admin.conftest import Asker
 
 
 def errors(result: dict[str, Any]) -> list[str | None]:
@@ -99,6 +100,61 @@ def test_an_install_is_erased_by_its_id_and_the_log_does_not_hold_it(admin: Any,
     gone = admin.run("EraseInstall", slug="default", installationId="to-be-erased")["eraseInstall"]
     assert (gone["events"], gone["days"], gone["errors"]) == (3, 1, [])
     assert "to-be-erased" not in str(admin.run("Operation"))
+    httpx.post(f"{filled.url}/v1/events", json={"name": "run", "installation_id": "to-be-erased"})
+    (newest,) = admin.ask('{project(slug:"default"){events(first:1){nodes{install{hash}}}}}')["project"]["events"]["nodes"]
+    by_hash = admin.run("EraseInstall", slug="default", hash=newest["install"]["hash"])["eraseInstall"]
+    assert (by_hash["events"], by_hash["errors"]) == (1, [])
+    again = admin.run("EraseInstall", slug="default", hash=newest["install"]["hash"])["eraseInstall"]["errors"]
+    assert [(error["field"], error["code"]) for error in again] == [("hash", "UNKNOWN")]
+    assert errors(admin.run("EraseInstall", slug="default")) == ["installationId"]
+    assert errors(admin.run("EraseInstall", slug="default", hash="0" * 16, installationId="x")) == ["installationId"]
+
+
+def test_each_change_is_in_the_audit_log_and_no_secret_is(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN="ff_an-admin-token-of-this-test-only", FOOTFALL_ALERT_PRIVATE="on").start()
+    asker = Asker(server.url, "ff_an-admin-token-of-this-test-only")
+    session = asker.client.post("/login", data={"token": "ff_an-admin-token-of-this-test-only"}).cookies[COOKIE]
+    asker.client.cookies.clear()
+    server.client.post("/v1/events", json={"name": "run", "installation_id": "an-installation-id"})
+    alert = {"kind": "NEW_ERROR", "url": "http://127.0.0.1:9/a-path-that-is-secret"}
+    secrets = [session, "an-installation-id", "a-path-that-is-secret", "ff_an-admin"]
+    done = []
+    for name, variables in (
+        ("CreateProject", {"slug": "audited"}), ("UpdateProject", {"slug": "audited", "changes": {"name": "Audited"}}),
+        ("AnnounceVersion", {"slug": "audited", "latest": {"version": "1.0.0"}}), ("SetTarget", {"slug": "audited", "type": "pack", "id": "x"}),
+        ("ArchiveProject", {"slug": "audited"}), ("RestoreProject", {"slug": "audited"}), ("ReplayRejected", {"slug": "audited"}),
+        ("CreateKey", {"slug": "audited", "scopes": ["READ"]}), ("RevokeKey", {"id": "2"}),
+        ("CreateAlert", {"slug": "audited", "alert": alert}), ("TryAlert", {"id": "1"}), ("DeleteAlert", {"id": "1"}),
+        ("RunJob", {"name": "expire"}), ("EraseInstall", {"slug": "default", "installationId": "an-installation-id"}),
+        ("RevokeSession", {"id": "1"}), ("RevokeOtherSessions", {}),
+    ):  # fmt: skip
+        answer = asker.run(name, **variables)
+        assert errors(answer) == [], (name, answer)
+        (payload,) = answer.values()
+        secrets += [payload["secret"]] if payload.get("secret") else []
+        done.append(name)
+    mutations = build()._schema.mutation_type
+    assert mutations is not None
+    assert {name[0].lower() + name[1:] for name in done} == set(mutations.fields), "a change without a test that it is written down"
+    log = asker.run("Operation")["auditLog"]
+    assert [each["action"] for each in reversed(log)] == [
+        "session.begin", "project.create", "project.update", "project.announce", "target.set", "project.archive", "project.restore",
+        "rejected.replay", "key.create", "key.revoke", "alert.create", "alert.try", "alert.delete", "job.run", "install.erase", "session.revoke",
+        "session.revoke_others",
+    ]  # fmt: skip
+    for secret in secrets:
+        assert secret not in str(log)
+    asker.client.close()
+
+
+def test_a_target_that_becomes_private_is_refused_from_then_on(admin: Any, filled: Any) -> None:
+    admin.run("CreateProject", slug="picky", changes={"listsTargets": True, "public": ["COUNTERS"]})
+    event = {"name": "run", "installation_id": "x", "target": {"type": "tool", "id": "shy"}}
+    statuses = []
+    for visibility in ("PRIVATE", "PUBLIC", "PRIVATE", "UNLISTED", "PUBLIC"):
+        assert errors(admin.run("SetTarget", slug="picky", type="tool", id="shy", visibility=visibility)) == []
+        statuses.append(httpx.post(f"{filled.url}/p/picky/v1/events", json=event).status_code)
+    assert statuses == [422, 202, 422, 422, 202]
 
 
 def test_a_version_is_announced_to_clients(admin: Any, filled: Any) -> None:

@@ -182,7 +182,12 @@ async def test_jobs_have_their_last_runs(ask: Any, store: Any, settings: Any) ->
     assert jobs["retention"]["runs"] == []
 
 
-SIZES: dict[str, dict[str, Any]] = {"Funnel": {"names": ["run 0", "run 1"]}, "Experiment": {"property": "x"}, "Breakdown": {"by": "TARGET"}}
+SIZES: dict[str, dict[str, Any]] = {
+    "ErrorSamples": {"errorType": "error 2"},
+    "Funnel": {"names": ["run 0", "run 1"]},
+    "Experiment": {"property": "x"},
+    "Breakdown": {"by": "TARGET"},
+}
 
 
 async def test_no_documented_question_asks_the_store_more_often_for_a_larger_page(

@@ -139,6 +139,22 @@ async def test_an_operation_that_takes_too_long_is_stopped_and_the_store_is_free
 
 
 @pytest.mark.parametrize(
+    "asked",
+    [
+        " ".join(f"a{n}:series(period:{{last:100}},step:HOUR){{starts}}" for n in range(4)),
+        "versions(period:{last:1700},first:50){starts}",
+        " ".join(f"a{n}:activeUsers(period:{{last:700}}){{starts}}" for n in range(20)),
+        " ".join(f"a{n}:ledger(period:{{last:1800}}){{starts}}" for n in range(20)),
+        " ".join(f"a{n}:retention(period:{{last:1600}}){{start}}" for n in range(5)),
+    ],
+)
+def test_answers_that_would_be_too_long_are_not_begun(admin: Any, asked: str) -> None:
+    """While an answer is written, nothing else is done."""
+    assert admin.refused('{project(slug:"demo"){' + asked + "}}") == "TOO_COMPLEX"
+    assert admin.ask('{project(slug:"demo"){series(period:{last:60},step:HOUR){starts} ledger(period:{last:1800}){starts}}}')
+
+
+@pytest.mark.parametrize(
     ("query", "variables", "says"),
     [
         ("query($n:Int!){project(slug:\"demo\"){events(first:$n){totalCount}}}", {"n": "hush"}, "Variable '$n'"),
@@ -247,7 +263,7 @@ def test_nobody_reads_or_changes_anything_without_a_key(nobody: Any) -> None:
 
 
 PUBLIC = {
-    "slug", "name", "overview", "series", "medians", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "trending",
+    "slug", "name", "firstEvent", "overview", "series", "medians", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "trending",
 }  # fmt: skip
 
 

@@ -152,7 +152,7 @@ async def test_the_other_answers_are_the_same(full: Store, filled: Filled, conne
         "tool callers": lambda store: tool_callers(store, MAIN, period),
         "trending": lambda store: trending(store, MAIN, type_="page", window_days=30),
         "counters": lambda store: counters(store, MAIN, "page", ["page-1", "page-2", "none"], listed_only=False),
-        "first event": lambda store: vocabulary.first_event(store, MAIN),
+        "first event": lambda store: vocabulary.first_events(store, [MAIN, 999]),
         "names": lambda store: vocabulary.names(store, MAIN),
         "types": lambda store: vocabulary.target_types(store, MAIN),
         "values": lambda store: vocabulary.values(store, MAIN, "os", period),

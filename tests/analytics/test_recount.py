@@ -314,8 +314,7 @@ async def test_the_last_events_with_one_type_of_error_however_rare(full: Store, 
 
 async def test_when_a_project_began(full: Store, filled: Filled) -> None:
     first = min(event.at for event in filled.matching(Filter(project=MAIN, period=WHOLE)))
-    assert await vocabulary.first_event(full, MAIN) == first // HOUR * HOUR
-    assert await vocabulary.first_event(full, 999) is None
+    assert await vocabulary.first_events(full, [MAIN, 999]) == {MAIN: first // HOUR * HOUR}
 
 
 @each_filter

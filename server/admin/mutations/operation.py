@@ -13,7 +13,7 @@ from server.admin.context import AnyInfo, admin
 from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Alert, alert_of
-from server.admin.scalars import Count, now
+from server.admin.scalars import Count, Hash, now
 from server.event import Receipt
 from server.event_id import from_uuid
 from server.jobs import Run, Runner, rules
@@ -166,16 +166,25 @@ class OperationMutations:
         description="Erase an install: its events, its days of activity, its row. Counts stay, and nothing in them leads to it."
     )
     async def erase_install(
-        self, info: AnyInfo, slug: Slug, installation_id: Annotated[str, argument(description="The id that its client sends.")]
+        self,
+        info: AnyInfo,
+        slug: Slug,
+        installation_id: Annotated[str | None, argument(description="The id that its client sends; or else its hash.")] = None,
+        hash: Annotated[Hash | None, argument(description="The hash that stands for it, as lists show it.")] = None,
     ) -> EraseResult:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
-            if not 1 <= len(installation_id) <= 200 or "\0" in installation_id:
+            if (installation_id is None) is (hash is None):
+                raise FieldProblem("installationId", "must be said, or else the hash")
+            if installation_id is not None and (not 1 <= len(installation_id) <= 200 or "\0" in installation_id):
                 raise FieldProblem("installationId", "must have 1 to 200 characters")
-            number = info.context.state.privacy.install(row["id"], installation_id)
+            number = hash if installation_id is None else info.context.state.privacy.install(row["id"], installation_id)
+            assert number is not None
             erased = await erasure.erase(info.context.store, row["id"], number)
             if not erased.known:
-                raise FieldProblem("installationId", "is that of no install of this project", Why.UNKNOWN)
+                raise FieldProblem(
+                    "hash" if installation_id is None else "installationId", "is that of no install of this project", Why.UNKNOWN
+                )
             await wrote(info, admin(info, row["id"]), "install.erase", row["id"], f"{erased.events} events")
             return {"events": Count(erased.events), "days": Count(erased.days)}
 
