@@ -16,7 +16,8 @@ class Trouble(NamedTuple):
 
 TROUBLES: dict[Refusal, Trouble] = {
     Refusal.MALFORMED: Trouble(
-        "The body is not JSON in UTF-8, is empty where JSON was expected, or is in none of the formats that the route takes.",
+        "The body is not JSON in UTF-8, is empty where JSON was expected, or is in none of the formats that the route takes; or the request is "
+        "not as HTTP wants it, which closes the connection.",
         "`detail` says from which byte on it cannot be read. In a shell, put the JSON in single quotes.",
     ),
     Refusal.INVALID: Trouble(
@@ -25,11 +26,12 @@ TROUBLES: dict[Refusal, Trouble] = {
         "missing.",
     ),
     Refusal.TOO_LARGE: Trouble(
-        "The body is larger than the route takes, or the batch has more than 1,000 events.",
+        "The body is larger than the route takes, the batch has more than 1,000 events, or the headers have more than 32 KiB (431).",
         "Send smaller batches. A single event that is too large has something in it that does not belong there, such as a log.",
     ),
     Refusal.TOO_SLOW: Trouble(
-        "The body did not arrive in time.", "Try again. If it happens often, compare `Content-Length` with what is really sent."
+        "The headers or the body did not arrive in time.",
+        "Try again. If it happens often, compare `Content-Length` with what is really sent.",
     ),
     Refusal.UNKNOWN_ROUTE: Trouble(
         "Nothing is served under this path, no pack can have this name, or the route does not take this method.",
