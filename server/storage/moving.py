@@ -1,9 +1,9 @@
 """Brings a SQLite store over to PostgreSQL, while it serves.
 
-What is brought is the store as it is at one moment: a transaction that reads on one side, and one that writes on the other. So the target
-has all of it or what it had before, and it is done again at will: events are compared in stretches, and only those that differ are
-brought; everything else, which is small beside them, is brought anew. At the end both sides are counted, and where they differ, nothing
-was done.
+Events, which are most of it, are compared in stretches, and only those that differ are brought. First all but the newest, each stretch for
+itself: whoever is cut short goes on there the next time, and meanwhile no server starts on the target. Then the rest, as it is at one
+moment: a transaction that reads on one side, and one that writes on the other. In it everything else, which is small beside events, is
+brought anew, both sides are counted, and where they differ, it is undone. So it is done again at will.
 
 Once a server has served the target, it is nobody's copy any more, and is left alone.
 """
@@ -27,17 +27,18 @@ from server.storage import partitions, rollups
 from server.storage.migrating import APP, StoreError, migrations
 from server.storage.occupancy import Occupancy, StoreBusy
 from server.storage.postgres import PostgresStore
-from server.storage.postgres_open import migrate_postgres
+from server.storage.postgres_open import UNFINISHED, migrate_postgres
 from server.storage.postgres_writer import connect as connect_postgres
 from server.storage.sqlite_engine import connect
 
 STRETCH = 20_000  # events that are compared, and brought, at once
+_COPYING = 7_205_759_403_792_797  # an advisory lock, as that of migrations
 _LEFT_OUT = ("event", "migration", "lease")  # brought otherwise; each side's own; held by whoever is at work there
 _LOW = (1 << 32) - 1  # sums of what is below this bit fit into 64 bits on both sides
 _MARK = "copied_while"  # a note in the target: the value of its note `opened` when it was a copy
 _SUMMED = {rollup.table: rollup.measures for rollup in (*rollups.ROLLUPS, *rollups.TALLIES)}
-_STRETCH_OF = (
-    "count(*), max(id), sum(id & {low}), sum(coalesce(install_id, 0) & {low}), sum(context_id), sum(length(coalesce(properties, '')))"
+_MEASURED = (
+    f"count(*), max(id), sum(id & {_LOW}), sum(coalesce(install_id, 0) & {_LOW}), sum(context_id), sum(length(coalesce(properties, '')))"
 )
 
 Progress = Callable[[str, int, int], None]
@@ -45,7 +46,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class MovingError(Exception):
-    """The store was not brought over; the target is as it was. One line that says why."""
+    """The store was not brought over. One line that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +64,18 @@ def move(settings: Settings, url: str, *, progress: Progress = lambda what, done
     with _errors(settings.sqlite_path), contextlib.ExitStack() as stack:
         stack.callback(Occupancy(settings.data_dir).release)
         source = stack.enter_context(contextlib.closing(connect(settings.sqlite_path, reader=True)))
-        source.execute("BEGIN")
         _check_source(source)
         migrate_postgres(url)
         first, last = source.execute("SELECT min(id), max(id) FROM event").fetchone()
         asyncio.run(_make_partitions(url, first, last))
         target = stack.enter_context(connect_postgres(url))
         target.execute("SET statement_timeout = 0; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 0")
+        _check_target(target)
+        moving = _Move(source, target, progress)
+        moving.bring_most()
+        source.execute("BEGIN")
         with target.transaction():
-            _check_target(target)
-            return _Move(source, target, progress).run()
+            return moving.bring_all()
 
 
 @contextlib.contextmanager
@@ -111,7 +114,10 @@ def _check_source(source: sqlite3.Connection) -> None:
 
 
 def _check_target(target: psycopg.Connection[Any]) -> None:
-    """Only what is empty, or was a copy and nothing else, is written over."""
+    """Only what is empty, or was a copy and nothing else, is written over, and by one at a time."""
+    (alone,) = target.execute("SELECT pg_try_advisory_lock(%s)", (_COPYING,)).fetchone() or (False,)
+    if not alone:
+        raise MovingError("another copy into the target is under way")
     notes = dict(target.execute("SELECT name, value FROM note WHERE name IN ('opened', %s)", (_MARK,)).fetchall())
     if _MARK in notes:
         if notes.get("opened", 0) != notes[_MARK]:
@@ -123,7 +129,7 @@ def _check_target(target: psycopg.Connection[Any]) -> None:
 
 
 class _Move:
-    """One copy, within a transaction on each side."""
+    """One copy."""
 
     def __init__(self, source: sqlite3.Connection, target: psycopg.Connection[Any], progress: Progress) -> None:
         self._source = source
@@ -131,25 +137,44 @@ class _Move:
         self._progress = progress
         named = source.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
         self._tables = [name for (name,) in named if name not in _LEFT_OUT]
-        self._counts = {table: self._count(table) for table in ("event", *self._tables)}
-        self._total = sum(self._counts.values())
+        self._total = sum(self._counted().values())
         self._done = 0
+        self._brought = 0
 
-    def run(self) -> Moved:
+    def bring_most(self) -> None:
+        """Bring all events but the newest, whatever comes meanwhile."""
+        after = -1
+        while (stretch := self._stretch(after))[0] == STRETCH:
+            with self._target.transaction():
+                if self._bring_stretch(after, stretch):
+                    self._is_unfinished()
+            after = stretch[1]
+            self._step("event", STRETCH)
+
+    def _is_unfinished(self) -> None:
+        """The target is nothing that a server could serve now, and still nobody's but a copy's."""
+        note = (
+            "INSERT INTO note (name, value) SELECT %s, coalesce((SELECT value FROM note WHERE name = 'opened'), 0) ON CONFLICT DO NOTHING"
+        )
+        for name in (_MARK, UNFINISHED):
+            self._target.execute(note, (name,))
+
+    def bring_all(self) -> Moved:
+        """Bring what is still missing, within a transaction on each side."""
+        counts = self._counted()
         self._target.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, self._tables))))
         for table in self._tables:
             rows = self._source.execute(f"SELECT {', '.join(self._columns(table))} FROM {table}")
             self._bring(table, rows)
             self._go_on_counting(table)
-        brought = self._bring_events()
+        self._bring_events()
         self._verify()
         note = "INSERT INTO note (name, value) SELECT %s, coalesce((SELECT value FROM note WHERE name = 'opened'), 0)"
         self._target.execute(note, (_MARK,))
-        return Moved(self._counts, brought)
+        return Moved(counts, self._brought)
 
-    def _count(self, table: str) -> int:
-        (count,) = self._source.execute(f"SELECT count(*) FROM {table}").fetchone()
-        return int(count)
+    def _counted(self) -> dict[str, int]:
+        return {table: self._source.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("event", *self._tables)}
 
     def _columns(self, table: str) -> list[str]:
         return [row[1] for row in self._source.execute(f"PRAGMA table_info({table})")]
@@ -160,10 +185,11 @@ class _Move:
             while some := rows.fetchmany(1_000):
                 for row in some:
                     copying.write_row(row)
-                self._step(table, len(some))
+                if table != "event":
+                    self._step(table, len(some))
 
     def _step(self, table: str, rows: int) -> None:
-        self._done += rows
+        self._done = min(self._total, self._done + rows)
         self._progress(table, self._done, self._total)
 
     def _go_on_counting(self, table: str) -> None:
@@ -177,26 +203,32 @@ class _Move:
             highest = sql.SQL("SELECT setval(%s, (SELECT coalesce(max(id), 0) + 1 FROM {}), false)").format(sql.Identifier(table))
             self._target.execute(highest, (found[0],))
 
-    def _bring_events(self) -> int:
-        """Bring the stretches of events that are not the same on both sides; how many events that were."""
-        columns, after, brought = ", ".join(self._columns("event")), -1, 0
-        measured = _STRETCH_OF.format(low=_LOW)
-        while True:
-            stretch = f"SELECT id, install_id, context_id, properties FROM event WHERE id > {after} ORDER BY id LIMIT {STRETCH}"
-            here = self._source.execute(f"SELECT {measured} FROM ({stretch})").fetchone()
-            count, last = here[:2]
-            if not count:
-                break
-            there = self._target.execute(f"SELECT {measured} FROM event WHERE id > {after} AND id <= {last}".encode()).fetchone()
-            if _numbers(there or ()) == _numbers(here):
-                self._step("event", count)
-            else:
-                self._target.execute("DELETE FROM event WHERE id > %s AND id <= %s", (after, last))
-                self._bring("event", self._source.execute(f"SELECT {columns} FROM event WHERE id > ? AND id <= ?", (after, last)))
-                brought += count
-            after = last
+    def _bring_events(self) -> None:
+        """Bring the stretches of events that are not the same on both sides, and take away what is here no more."""
+        after = -1
+        while (stretch := self._stretch(after))[0]:
+            self._bring_stretch(after, stretch)
+            self._step("event", stretch[0])
+            after = stretch[1]
         self._target.execute("DELETE FROM event WHERE id > %s", (after,))
-        return brought
+
+    def _stretch(self, after: int) -> Sequence[Any]:
+        """What is measured of the next stretch: its events, the last one's id, sums."""
+        stretch = f"SELECT id, install_id, context_id, properties FROM event WHERE id > {after} ORDER BY id LIMIT {STRETCH}"
+        found: Sequence[Any] = self._source.execute(f"SELECT {_MEASURED} FROM ({stretch})").fetchone()
+        return found
+
+    def _bring_stretch(self, after: int, stretch: Sequence[Any]) -> bool:
+        """Bring a stretch where it is not the same on both sides; whether it was brought."""
+        count, last = stretch[:2]
+        there = self._target.execute(f"SELECT {_MEASURED} FROM event WHERE id > {after} AND id <= {last}".encode()).fetchone()
+        if _numbers(there or ()) == _numbers(stretch):
+            return False
+        self._target.execute("DELETE FROM event WHERE id > %s AND id <= %s", (after, last))
+        columns = ", ".join(self._columns("event"))
+        self._bring("event", self._source.execute(f"SELECT {columns} FROM event WHERE id > ? AND id <= ?", (after, last)))
+        self._brought += count
+        return True
 
     def _verify(self) -> None:
         """Count both sides, and add up what they count. Raises MovingError where they differ."""

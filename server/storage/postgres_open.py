@@ -13,6 +13,7 @@ from server.storage.migrating import APP, StoreError, migrations
 from server.storage.postgres import PostgresStore
 from server.storage.postgres_writer import connect
 
+UNFINISHED = "copy_unfinished"  # a note: see `server.storage.moving`
 _MIGRATING = 7_205_759_403_792_794  # an advisory lock of PostgreSQL: any number that nobody else uses in this database
 
 
@@ -60,7 +61,11 @@ async def open_postgres(settings: Settings, progress: Callable[[str], None]) -> 
         )
     try:
         await asyncio.to_thread(migrate_postgres, settings.database_url, progress=progress)
-        return await PostgresStore.open(settings.database_url)
+        store = await PostgresStore.open(settings.database_url)
+        if await store.rows("SELECT 1 FROM note WHERE name = {}", UNFINISHED):
+            await store.close()
+            raise StoreError("a copy into the PostgreSQL of FOOTFALL_DATABASE_URL was cut short; run `footfall copy` again until it ends")
+        return store
     except (psycopg.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise _unusable(error) from None
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
@@ -12,11 +15,13 @@ import pytest
 
 from server.event import Context, Event
 from server.event_id import EventIds
-from server.settings import Settings
+from server.settings import Settings, load
 from server.storage import moving
 from server.storage.batch import Batch
 from server.storage.engine import Store, open_store
 from server.storage.moving import MovingError
+from server.storage.postgres_open import UNFINISHED
+from server.storage.projects import ensure_default
 from tests.conftest import SECRET, Server, rollup_differences, rows_of
 from tests.postgres import Postgres
 
@@ -70,9 +75,9 @@ def test_a_store_is_brought_over_while_it_serves_and_again_and_then_served(make_
     assert rows_of(url, "SELECT count(*) FROM event") == [(80,)]
 
 
-async def fill(store: Store, count: int) -> None:
-    for _ in range(0, count, 100):
-        some = ids.take(100)
+async def fill(store: Store, count: int, at_once: int = 100) -> None:
+    for _ in range(0, count, at_once):
+        some = ids.take(at_once)
         await store.commit(
             Batch([Event(id=new, project=1, name="run", occurred_at=NOW, context=Context(), install=new % 90) for new in some])
         )
@@ -94,6 +99,79 @@ async def test_what_was_deleted_in_between_goes_there_too(settings: Settings, po
     assert await asyncio.to_thread(copied, settings, url) == 0
     await store.close()
     assert rows_of(url, "SELECT count(*) FROM event") == [(0,)]
+
+
+def test_a_copy_that_was_killed_goes_on_where_it_was_and_no_server_starts_on_half_of_it(
+    make_server: Callable[..., Server], postgres: Postgres
+) -> None:
+    url, events = postgres.fresh(), 4 * moving.STRETCH
+    small = make_server(FOOTFALL_SECRET=SECRET)
+    settings = load({"FOOTFALL_DATA_DIR": str(small.folder / "data")})
+
+    async def prepare() -> None:
+        store = await open_store(settings)
+        await ensure_default()
+        await fill(store, events, at_once=5_000)
+        await store.close()
+
+    asyncio.run(prepare())
+    small.start()
+    copying = subprocess.Popen([sys.executable, "-m", "server", "copy", "--to", url], env=small.env)
+    while not (there := rows_of(url, "SELECT count(*) FROM event")[0][0]):
+        assert copying.poll() is None
+    copying.kill()
+    copying.wait()
+    assert there < events, "it was killed in the middle"
+    post(small, 0, 10)
+    large = make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_DATABASE_URL=url)
+    with pytest.raises(AssertionError, match="was cut short; run `footfall copy` again"):
+        large.start()
+    again = small.footfall("copy", "--to", url)
+    assert again.returncode == 0, again.stderr
+    brought = int(re.findall(r"([\d,]+) of them brought now", " ".join(again.stdout.split()))[0].replace(",", ""))
+    assert brought <= events + 10 - there
+    assert set(rows_of(url, MIXED)) == set(rows_of(small.database, MIXED))
+    assert rollup_differences(url) == {}
+    large.start()
+    assert rows_of(url, "SELECT count(*) FROM event") == [(events + 10,)]
+
+
+async def test_two_copies_at_once_are_one(settings: Settings, postgres: Postgres) -> None:
+    url = postgres.fresh()
+    store = await open_store(settings)
+    await fill(store, 100)
+    with psycopg.connect(url) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (moving._COPYING,))
+        with pytest.raises(MovingError, match="another copy"):
+            await asyncio.to_thread(copied, settings, url)
+    assert await asyncio.to_thread(copied, settings, url) == 100
+    await store.close()
+
+
+async def test_what_changes_between_the_stretches_is_brought_in_the_end(
+    settings: Settings, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.fresh()
+    monkeypatch.setattr(moving, "STRETCH", 100)
+    store = await open_store(settings)
+    await fill(store, 1_000)
+    changes = iter([
+        "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 30)",
+        "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id DESC LIMIT 30)",
+        "UPDATE event SET properties = 'longer' WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 3 OFFSET 200)",
+    ])  # fmt: skip
+
+    def meanwhile(what: str, done: int, total: int) -> None:
+        assert 0 < done <= total
+        if what == "event" and (change := next(changes, None)):
+            with closing(sqlite3.connect(settings.sqlite_path)) as connection, connection:
+                connection.execute(change)
+
+    moved = await asyncio.to_thread(moving.move, settings, url, progress=meanwhile)
+    await store.close()
+    assert moved.rows["event"] == 940
+    assert rows_of(url, MIXED + " ORDER BY id") == rows_of(settings.sqlite_path, MIXED + " ORDER BY id")
+    assert rows_of(url, f"SELECT 1 FROM note WHERE name = '{UNFINISHED}'") == []
 
 
 @contextmanager
