@@ -122,8 +122,14 @@ def _counted(item: RateLimitItem | None, what: str, project: int, key: int, addr
 
 def _allowed(counted: Counted, standing: Standing) -> Standing:
     if not standing.allowed:
-        raise OverLimit(f"At most {counted.item} {counted.what} for one address.", standing)
+        raise OverLimit(f"At most {counted.item.amount} {counted.what} from one address in {_window(counted.item)}.", standing)
     return standing
+
+
+def _window(item: RateLimitItem) -> str:
+    """`a minute`, `10 seconds`."""
+    unit = item.GRANULARITY.name
+    return f"{item.multiples} {unit}s" if item.multiples > 1 else f"{'an' if unit == 'hour' else 'a'} {unit}"
 
 
 def opted_out(headers: Headers) -> bool:

@@ -80,7 +80,7 @@ _PROBLEMS: dict[int, tuple[str, Problem]] = {
         "A field is missing or wrong, or the project takes no such target.",
         Invalid(FieldError("installation_id", "is missing"), FieldError("duration_ms", "must be at least 0")),
     ),
-    429: ("Too many requests or events from one address.", Limited("At most 10 per 1 minute requests for one address.", retry_after=42)),
+    429: ("Too many requests or events from one address.", Limited("At most 10 requests from one address in a minute.", retry_after=42)),
     431: ("The headers are too large.", HeadTooLarge("At most 32768 bytes of headers are taken.")),
     500: ("Our own fault.", Failed("This request could not be handled; the log says more.")),
     503: ("The queue is full, or the store cannot write.", Busy("Too many events are waiting to be stored.", retry_after=1)),
