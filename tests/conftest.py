@@ -56,9 +56,9 @@ class Server:
         """Where its store is: a file, or a URL."""
         return self.env.get("FOOTFALL_DATABASE_URL") or self.database
 
-    def start(self) -> Server:
+    def start(self, cwd: Path | None = None) -> Server:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "server", "serve"], env=self.env, stdout=log, stderr=log)
+            self.process = subprocess.Popen([sys.executable, "-m", "server", "serve"], env=self.env, stdout=log, stderr=log, cwd=cwd)
         deadline = time.monotonic() + START_WITHIN
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
