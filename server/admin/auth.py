@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from limits import RateLimitItem
+from limits import RateLimitItem, parse
 from litestar.datastructures import State
 
 from server.ingest.gate import limited_as
@@ -16,6 +16,8 @@ from server.storage import sessions
 from server.storage.projects import ADMINS, Projects
 
 COOKIE = "footfall_session"
+STRANGERS = parse("240/minute")  # operations of one address without a login: a public dashboard's page asks a handful
+WRONG_KEYS = parse("60/minute")  # of one address
 EVERY = ADMINS  # in the place of a project: all of them
 
 
@@ -52,6 +54,28 @@ async def viewer(state: State, headers: Mapping[bytes, bytes], token: str | None
     if found is None:
         return None
     return Viewer("session", frozenset(found.scopes), found.project, f"session {found.id}", session=found.id, key=found.key)
+
+
+async def counted_viewer(state: State, scope: Any) -> Viewer | None:
+    """Who asks by HTTP. Those who are not known may not ask often, and whoever brings wrong keys brings none for a while.
+
+    Raises Unauthorized, Forbidden, Limited.
+    """
+    headers = headers_of(scope)
+    brings_key = b"authorization" in headers or b"x-footfall-key" in headers
+    tries = WRONG_KEYS.key_for("wrong keys", address_of(state, scope)) if brings_key else ""
+    if brings_key:  # a right one is refused, too, or else one could go on guessing
+        standing = state.gate.limits.hit_at_once(WRONG_KEYS, tries, 0)
+        if not standing.remaining:
+            raise Limited("Too many wrong keys from this address.", retry_after=standing.reset)
+    try:
+        who = await viewer(state, headers)
+    except Unauthorized:
+        state.gate.limits.hit_at_once(WRONG_KEYS, tries)
+        raise
+    if who is None:
+        await count(state, STRANGERS, "graphql", scope)
+    return who
 
 
 async def _by_key(projects: Projects, headers: Mapping[bytes, bytes]) -> Viewer:

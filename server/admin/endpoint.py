@@ -9,14 +9,13 @@ from typing import Any
 import msgspec
 import strawberry
 from graphql import GraphQLError
-from limits import parse
 from litestar import Request, Response, post
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from server.admin.auth import Viewer, count, headers_of, viewer
+from server.admin.auth import Viewer, address_of, counted_viewer
 from server.admin.bounds import MOST_TEXT
 from server.admin.context import Context
 from server.admin.loaders import Loaders
@@ -24,14 +23,14 @@ from server.admin.persisted import Known
 from server.admin.safety import CODES, told
 from server.admin.schema import build
 from server.pages import SECURITY_HEADERS
-from server.problems import Busy, Malformed, Problem, Unauthorized
+from server.problems import Busy, Malformed, Problem
 
 AnyRequest = Request[object, object, State]
 
 MOST_BODY = 100 * 1024  # bytes
 SECONDS = 20.0  # that one operation may take
-AT_ONCE = 8  # operations of one viewer; those of everybody who is not known count together
-STRANGERS = parse("240/minute")  # operations of one address without a login: a public dashboard's page asks a handful
+AT_ONCE = 8  # operations of one viewer, or of one address without a login
+OF_STRANGERS = 24  # of all of these together
 _HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
 _HTTP = {OperationType.QUERY, OperationType.MUTATION}
 
@@ -62,22 +61,24 @@ class GraphQL:
         self._running: Counter[str] = Counter()
         self.sockets: Counter[str] = Counter()  # by address
 
-    async def run(self, state: State, who: Viewer | None, body: Body) -> dict[str, Any]:
-        """The document of an answer. Raises Malformed, Busy."""
+    async def run(self, state: State, who: Viewer | None, body: Body, *, label: str = "") -> dict[str, Any]:
+        """The document of an answer. `label` is for whoever asks: they may have a few operations at once. Raises Malformed, Busy."""
         try:
             query = self.text(body)
         except NotKnown:
             return refused("PERSISTED_QUERY_NOT_FOUND", "There is no known operation of this hash or name: send its text.")
-        label = who.label if who else ""
-        if self._running[label] >= AT_ONCE:
+        strangers = "" if who is None else label
+        if self._running[label] >= AT_ONCE or self._running[strangers] >= OF_STRANGERS:
             raise Busy("Too many operations run at once.", retry_after=1)
-        self._running[label] += 1
+        counted = {label, strangers}
+        self._running.update(counted)
         try:
             return await self._answer(state, who, query, body)
         finally:
-            self._running[label] -= 1
-            if not self._running[label]:
-                del self._running[label]
+            self._running.subtract(counted)
+            for each in counted:
+                if not self._running[each]:
+                    del self._running[each]
 
     async def _answer(self, state: State, who: Viewer | None, query: str, body: Body) -> dict[str, Any]:
         try:
@@ -136,7 +137,8 @@ async def graphql_post(request: AnyRequest, state: State) -> Response[bytes]:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Malformed("The content type must be application/json.")
         body = await _body(request)
-        document = await state.graphql.run(state, await _who(request, state), body)
+        who = await counted_viewer(state, request.scope)
+        document = await state.graphql.run(state, who, body, label=who.label if who else f"from {address_of(state, request.scope)}")
     except Problem as problem:
         document = refused(CODES.get(problem.code, "FAILED"), problem.detail)
         headers = dict(_HEADERS)
@@ -146,19 +148,6 @@ async def graphql_post(request: AnyRequest, state: State) -> Response[bytes]:
             headers["WWW-Authenticate"] = 'Bearer realm="footfall"'
         return Response(_encode(document), status_code=problem.code, media_type="application/json", headers=headers)
     return Response(_encode(document), media_type="application/json", headers=_HEADERS)
-
-
-async def _who(request: AnyRequest, state: State) -> Viewer | None:
-    """Who asks. Those who are not known may not ask often. Raises Unauthorized, Forbidden, Limited."""
-    headers = headers_of(request.scope)
-    try:
-        who = await viewer(state, headers)
-    except Unauthorized:
-        await count(state, STRANGERS, "graphql", request.scope)
-        raise
-    if who is None:
-        await count(state, STRANGERS, "graphql", request.scope)
-    return who
 
 
 async def _body(request: AnyRequest) -> Body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from string import Template
 from typing import Any
 
@@ -11,6 +12,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie, State
 from litestar.types import ControllerRouterHandler
 
+from server import logs
 from server.admin.auth import COOKIE, EVERY, count, headers_of, same_site, session_cookie
 from server.admin.scalars import now
 from server.pages import SECURITY_HEADERS
@@ -20,6 +22,8 @@ from server.storage import audit, sessions
 from server.storage.projects import LiveKey
 
 AnyRequest = Request[object, object, State]
+
+log = logs.get(__name__)
 
 ATTEMPTS = parse("10/minute")
 LONGEST = 300  # characters of a token
@@ -49,7 +53,9 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
         await state.projects.refresh()
         key = state.projects.by_secret(token)
     if key is None or not key.scopes & {"read", "admin"}:
+        log.warning("login_refused")
         return _page(state, target, "This token is not known here, or may not look at anything.", status=401)
+    await _end(state, headers)  # the one that this browser had: nobody would find it any more
     agent = headers.get(b"user-agent", b"").decode("latin-1")
     number, cookie = await sessions.begin(state.store, key.id, client_of(agent), now())
     await audit.record(
@@ -70,14 +76,19 @@ async def logout(request: AnyRequest, state: State) -> Response[bytes]:
     headers = headers_of(request.scope)
     if not same_site(headers):
         raise Forbidden("This form is on a page of another site.")
+    await _end(state, headers)
+    return Response(
+        b"", status_code=303, headers={**_HEADERS, "Location": "/login"}, cookies=[_cookie("", 0, secure=_secure(request, state))]
+    )
+
+
+async def _end(state: State, headers: Mapping[bytes, bytes]) -> None:
+    """End the session that a browser has, if it has one."""
     cookie = session_cookie(headers)
     found = await sessions.find(state.store, cookie, now()) if cookie else None
     if found is not None:
         await sessions.revoke(state.store, found.id, now())
         await audit.record(state.store, now=now(), actor=f"session {found.id}", action="session.end", project=found.project)
-    return Response(
-        b"", status_code=303, headers={**_HEADERS, "Location": "/login"}, cookies=[_cookie("", 0, secure=_secure(request, state))]
-    )
 
 
 def local(path: str) -> str:

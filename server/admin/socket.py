@@ -18,9 +18,9 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Subscr
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
-from server.admin.auth import address_of, count, headers_of, same_site
+from server.admin.auth import STRANGERS, address_of, count, headers_of, same_site
 from server.admin.context import Context
-from server.admin.endpoint import STRANGERS, Body, GraphQL, NotKnown, refused
+from server.admin.endpoint import Body, GraphQL, NotKnown, refused
 from server.admin.loaders import Loaders
 from server.problems import Malformed, Problem
 

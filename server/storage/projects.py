@@ -20,6 +20,7 @@ from server.storage.batch import TargetRules
 from server.storage.tables import ApiKey, Project
 
 DEFAULT = "default"
+OF_SETTINGS = "FOOTFALL_ADMIN_TOKEN"  # what the key from the settings is called
 ADMINS = 0  # stands for a project in the keys of admins, which are for all
 KEY_PREFIX = "ff_"
 SCOPES = ("ingest", "read", "admin")
@@ -288,11 +289,16 @@ async def ensure_default() -> None:
 async def ensure_admin(token: str | None) -> str | None:
     """See that somebody can log in: the token of the settings, or one that is made at the first start and returned, this once.
 
-    An admin's key belongs to no project.
+    An admin's key belongs to no project. A new token in the settings takes the place of the one before, which may have leaked.
     """
     if token is not None:
-        if not await ApiKey.exists().where(ApiKey.hash == hash_key(token)):
-            await _insert_key(ADMINS, token, "FOOTFALL_ADMIN_TOKEN", ("admin",))
+        known = await ApiKey.select(ApiKey.revoked_at).where(ApiKey.hash == hash_key(token)).first()
+        if known is None:
+            number = await _insert_key(ADMINS, token, OF_SETTINGS, ("admin",))
+            earlier = (ApiKey.project_id == ADMINS) & (ApiKey.name == OF_SETTINGS) & ApiKey.revoked_at.is_null() & (ApiKey.id != number)
+            await ApiKey.update({ApiKey.revoked_at: _now()}).where(earlier)
+        elif known["revoked_at"] is not None:
+            log.warning("admin_token_revoked", meaning="FOOTFALL_ADMIN_TOKEN opens nothing any more: set another one")
         return None
     if await ApiKey.exists().where((ApiKey.project_id == ADMINS) & ApiKey.revoked_at.is_null()):
         return None

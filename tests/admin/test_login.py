@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from server.admin.auth import COOKIE
 from server.admin.login import client_of, local
+from tests.redis_server import running_redis
 
 TOKEN = "ff_the-admin-token-of-the-tests-0123456789"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -90,6 +92,51 @@ def test_an_old_session_is_over(make_server: Callable[..., Any]) -> None:
     with closing(sqlite3.connect(server.database)) as connection, connection:
         connection.execute("UPDATE session SET seen_at = seen_at - 31 * 86400000")
     assert ask(server.url, "{me{kind}}", cookie)["me"] is None
+
+
+def test_a_session_ends_some_day_however_often_it_is_seen(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
+    cookie = log_in(server.url, TOKEN).cookies[COOKIE]
+    with closing(sqlite3.connect(server.database)) as connection, connection:
+        connection.execute("UPDATE session SET created_at = created_at - 181 * 86400000")
+    assert ask(server.url, "{me{kind}}", cookie)["me"] is None
+
+
+def test_logging_in_takes_no_cookie_from_elsewhere_and_ends_the_one_that_was(filled: Any) -> None:
+    first = httpx.post(f"{filled.url}/login", data={"token": TOKEN}, cookies={COOKIE: "chosen-by-somebody-else"}).cookies[COOKIE]
+    assert first != "chosen-by-somebody-else"
+    assert ask(filled.url, "{me{kind}}", "chosen-by-somebody-else")["me"] is None
+    second = httpx.post(f"{filled.url}/login", data={"token": TOKEN}, cookies={COOKIE: first}).cookies[COOKIE]
+    assert second != first
+    assert [ask(filled.url, "{me{kind}}", cookie)["me"] for cookie in (first, second)] == [None, {"kind": "SESSION"}]
+
+
+def test_a_new_token_in_the_settings_takes_the_place_of_the_old_one(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN="ff_the-first-token-which-leaked").start()
+    cookie = log_in(server.url, "ff_the-first-token-which-leaked").cookies[COOKIE]
+    other = server.footfall("key", "create", "default", "--scope", "read").stdout.strip()
+    assert server.stop() == 0
+    server.env["FOOTFALL_ADMIN_TOKEN"] = TOKEN
+    server.start()
+    assert log_in(server.url, "ff_the-first-token-which-leaked").status_code == 401
+    assert ask(server.url, "{me{kind}}", cookie)["me"] is None
+    assert log_in(server.url, TOKEN).status_code == log_in(server.url, other).status_code == 303
+    assert server.stop() == 0
+    server.env["FOOTFALL_ADMIN_TOKEN"] = "ff_the-first-token-which-leaked"  # as on a replica that was forgotten
+    server.start()
+    assert log_in(server.url, "ff_the-first-token-which-leaked").status_code == 401
+    assert log_in(server.url, TOKEN).status_code == 303
+    assert "admin_token_revoked" in server.log.read_text()
+
+
+def test_attempts_count_over_all_replicas(make_server: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with running_redis(tmp_path / "redis") as redis:
+        shared = {"FOOTFALL_REDIS_URL": redis.url, "FOOTFALL_SECRET": "a secret that both servers share", "FOOTFALL_ADMIN_TOKEN": TOKEN}
+        urls = [make_server(**shared).start().url for _ in range(2)]
+        statuses = [log_in(urls[number % 2], "ff_wrong").status_code for number in range(10)]
+        assert statuses == [401] * 10
+        assert [log_in(url, TOKEN).status_code for url in urls] == [429, 429]
 
 
 def test_wrong_tokens_are_limited_and_say_nothing(make_server: Callable[..., Any]) -> None:

@@ -107,19 +107,22 @@ def test_ingest_goes_on_beside_hostile_operations_of_strangers(filled: Any, nobo
     assert set(codes) == {202}
 
 
-def test_strangers_may_not_ask_all_the_time(make_server: Callable[..., Any]) -> None:
-    server = make_server(FOOTFALL_ADMIN_TOKEN="ff_the-admin-token-of-the-tests-0123456789").start()
-    wrong = Asker(server.url, "ff_wrong")
-    assert {wrong.send("{me{kind}}").status_code for _ in range(100)} == {401}
-    nobody = Asker(server.url, None)
-    answers = [nobody.send("{me{kind}}") for _ in range(141)]
-    assert {answer.status_code for answer in answers[:140]} == {200}
-    assert answers[-1].status_code == 429
-    assert int(answers[-1].headers["retry-after"]) > 0
+def test_strangers_may_not_ask_all_the_time_nor_guess_keys(make_server: Callable[..., Any]) -> None:
+    token = "ff_the-admin-token-of-the-tests-0123456789"
+    server = make_server(FOOTFALL_ADMIN_TOKEN=token).start()
+    nobody, known, wrong = Asker(server.url, None), Asker(server.url, token), Asker(server.url, "ff_wrong")
+    logged_in = Asker(server.url, None)
+    assert logged_in.client.post("/login", data={"token": token}).status_code == 303
+    assert {nobody.send("{me{kind}}").status_code for _ in range(240)} == {200}
+    answer = nobody.send("{me{kind}}")
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (429, "LIMITED")
+    assert int(answer.headers["retry-after"]) > 0
+    assert {wrong.send("{me{kind}}").status_code for _ in range(60)} == {401}
     assert wrong.send("{me{kind}}").status_code == 429
-    known = Asker(server.url, "ff_the-admin-token-of-the-tests-0123456789")
-    assert known.ask("{me{kind}}") == {"me": {"kind": "KEY"}}
-    for each in (wrong, nobody, known):
+    assert known.send("{me{kind}}").status_code == 429  # or else one could go on guessing
+    assert logged_in.ask("{me{kind}}") == {"me": {"kind": "SESSION"}}
+    assert server.client.post("/v1/events", json={"name": "run", "installation_id": "x"}).status_code == 202
+    for each in (wrong, nobody, known, logged_in):
         each.client.close()
 
 
@@ -193,7 +196,13 @@ def test_what_is_no_operation_is_refused(admin: Any, body: bytes, kind: str) -> 
 
 
 def test_nothing_is_asked_over_get(admin: Any) -> None:
-    assert admin.client.get("/graphql", params={"query": 'mutation{runJob(name:"backup"){errors{message}}}'}).status_code in (404, 405)
+    before = len(admin.ask("{auditLog{id}}")["auditLog"])
+    for accepted in ("*/*", "application/json", "text/html"):
+        query = 'mutation{runJob(name:"expire"){errors{message}}}'
+        answer = admin.client.get("/graphql", params={"query": query}, headers={"Accept": accepted})
+        assert answer.status_code in (404, 405) or answer.headers["content-type"].startswith("text/html")
+        assert "data" not in answer.text or "<html" in answer.text
+    assert len(admin.ask("{auditLog{id}}")["auditLog"]) == before
 
 
 def test_a_cookie_counts_only_on_pages_of_this_server(asker: Any, filled: Any) -> None:

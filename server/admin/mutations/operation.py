@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import strawberry
 from strawberry import argument
 
-from server import logs
 from server.admin.context import AnyInfo, admin
 from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, wrote
@@ -23,9 +21,6 @@ from server.jobs.webhooks import Webhooks
 from server.storage import erasure, replay
 from server.storage.alerts import Kind, Rule
 from server.storage.projects import FieldProblem, Why
-
-log = logs.get(__name__)
-_running: set[asyncio.Task[None]] = set()  # so that none is forgotten while it runs
 
 
 @strawberry.input(description="A rule that tells a webhook when something is out of the ordinary.")
@@ -118,13 +113,7 @@ class OperationMutations:
                 raise FieldProblem("name", "is that of no job", Why.UNKNOWN)
             state = info.context.state
             run = Run(info.context.store, state.settings, state.metrics, by_hand=True)
-
-            async def go() -> None:
-                await Runner(run).run(job)
-
-            task = asyncio.create_task(go())
-            _running.add(task)
-            task.add_done_callback(_running.discard)
+            state.scheduler.look_after(Runner(run).run(job))
             await wrote(info, viewer, "job.run", detail=job.name)
             return {}
 
