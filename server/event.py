@@ -191,7 +191,7 @@ class Answer(msgspec.Struct, frozen=True):
     content_type: bytes = b"application/json"
 
 
-class Event(msgspec.Struct, gc=False, kw_only=True):
+class Event(msgspec.Struct, gc=False):
     """One event as the store takes it: no raw identifier, no unscrubbed text.
 
     `id` is an `EventId` number. `install`, `session`, `mark` and `viewer` are the leading 64 bits of a keyed hash, signed.

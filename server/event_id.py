@@ -53,11 +53,8 @@ def first_id(at: int) -> int:
 
 def to_uuid(event_id: int) -> str:
     """The id as a UUIDv7 string, in the order of the numbers."""
-    milliseconds = received_at(event_id)
-    rest = event_id & ((1 << _SHIFT) - 1)
-    value = (milliseconds << 80) | (0x7 << 76) | ((rest >> 10) << 64) | (0b10 << 62) | ((rest & 0x3FF) << 52)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    at = (event_id >> _SHIFT) + EPOCH
+    return f"{at >> 16:08x}-{at & 0xFFFF:04x}-7{event_id >> 10 & 0xFFF:03x}-{0x8000 | (event_id & 0x3FF) << 4:04x}-000000000000"
 
 
 def from_uuid(text: str) -> int:

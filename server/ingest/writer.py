@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -57,6 +58,8 @@ class _Piece(NamedTuple):
         exceptions, events = committed.exceptions, self.last - self.first
         if events == 1 and not exceptions and self.first_install == self.last_install:
             return _ONE_STORED
+        if not exceptions:
+            return Stored([Receipt.STORED] * events, committed.created[self.first_install : self.last_install])
         receipts = [exceptions.get(place, Receipt.STORED) for place in range(self.first, self.last)]
         return Stored(receipts, committed.created[self.first_install : self.last_install])
 
@@ -325,18 +328,21 @@ class Writer:
     def _count(self, batch: Batch, committed: Committed, seconds: float) -> None:
         self._metrics.commit_events.observe(len(batch.events))
         self._metrics.commit_seconds.observe(seconds)
-        events = self._metrics.events
-        for place, event in enumerate(batch.events):
-            receipt = committed.exceptions.get(place, Receipt.STORED) if committed.exceptions else Receipt.STORED
-            events[self._slug(event.project), _ENTRIES[receipt].value] += 1
+        stored = Counter([event.project for event in batch.events])
+        for place, receipt in committed.exceptions.items():
+            project = batch.events[place].project
+            stored[project] -= 1
+            self._metrics.events[self._slug(project), _ENTRIES[receipt].value] += 1
             if receipt in _REASONS:
                 self._metrics.refusals[_REASONS[receipt]] += 1
+        for project, events in stored.items():
+            if events:
+                self._metrics.events[self._slug(project), LedgerEntry.STORED.value] += events
         if self._live.watched:
             self._live.publish([event for place, event in enumerate(batch.events) if place not in committed.exceptions])
 
 
 _ENTRIES = {
-    Receipt.STORED: LedgerEntry.STORED,
     Receipt.DUPLICATE: LedgerEntry.DUPLICATE,
     Receipt.DEBOUNCED: LedgerEntry.DUPLICATE,
     Receipt.UNKNOWN_TARGET: LedgerEntry.REJECTED,

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from server.event import DAY, MINUTE, Context, Event, Receipt
+from server.event import DAY, HOUR, MINUTE, Context, Event, Receipt
 from server.event_id import first_id, received_at
 from server.storage import listed, rollups, statements
 from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
 from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
-from server.storage.fold import Folded, Seen, Stored, fold, stored
+from server.storage.fold import Folded, Group, Seen, Stored, fold, stored
 from server.storage.receipts import ledger_of, refused
 from server.storage.rollups import Rollup
 from server.storage.sightings import Sightings
@@ -68,6 +68,16 @@ class Connection(Protocol):
         ...
 
 
+class _Resolved(NamedTuple):
+    """Events that are to be stored: what there is to fold of some, how many `others` there are of a group, their contexts by number, and all of
+    them as rows."""
+
+    folding: list[Stored]
+    others: dict[Group, int]
+    contexts: dict[int, Context]
+    rows: list[tuple[Any, ...]]
+
+
 class Commit:
     """One transaction for one batch, and the dictionaries that spare it most of the looking up."""
 
@@ -112,13 +122,13 @@ class Commit:
         if connection.several:
             self._learn_words(connection, batch.events, exceptions)
         _refuse_marked(connection, batch.events, exceptions)
-        events, contexts, rows = self._resolve(connection, batch.events, targets, exceptions)
+        found = self._resolve(connection, batch.events, targets, exceptions)
         self._revive(connection)
-        folded = fold(events, contexts)
+        folded = fold(found.folding, found.contexts, found.others)
         for report in batch.installs:
             self.sightings.reported(report.id)
         created = _fold_reports(connection, batch, folded)
-        _write(connection, folded, rows)
+        _write(connection, folded, found.rows)
         ledger = ledger_of(batch, exceptions)
         connection.insert_many(rollups.LEDGER.table, *_sums(rollups.LEDGER, ledger.items()))
         connection.insert_many(rollups.REFUSALS.table, *_sums(rollups.REFUSALS, batch.refusals.items()))
@@ -147,35 +157,40 @@ class Commit:
             connection.execute("DELETE FROM unused_context WHERE id = ?", (number,))
         self._revived.clear()
 
-    def _resolve(
-        self, connection: Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]
-    ) -> tuple[list[Stored], dict[int, Context], list[tuple[Any, ...]]]:
-        """The events that are to be stored: for the sums, with their contexts by number, and as rows."""
-        folding, contexts, rows = [], {}, []
-        words: dict[tuple[int, str, Context], tuple[int, int]] = {}  # most events of a batch say the same
+    def _resolve(self, connection: Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]) -> _Resolved:
+        """The events that are to be stored, with numbers for their words."""
+        found = _Resolved([], {}, {}, [])
+        folding, rows, targeted, nothing_new = found.folding, found.rows, targets.get, self.sightings.says_nothing_new
+        alike: dict[tuple[int, str, Context, int, int], list[int]] = {}  # most events of a batch say the same
         for place, event in enumerate(events):
             if place in exceptions:
                 continue
-            said = (event.project, event.name, event.context)
-            numbers = words.get(said)
-            if numbers is None:
+            install, at, outcome, duration = event.install, event.occurred_at, int(event.outcome), event.duration_us
+            said = (event.project, event.name, event.context, outcome, at // HOUR)
+            known = alike.get(said)
+            if known is None:
                 name = self.names.get((event.project, event.name)) or self._add_name(connection, event)
                 context = self.contexts.get(event.context) or self._add_context(connection, event.context)
-                words[said] = numbers = (name, context)
-                contexts[context] = event.context
-            name, context = numbers
-            target = targets.get(place)
+                found.contexts[context] = event.context
+                alike[said] = known = [name, context, 0]
+            name, context, _ = known
+            target = targeted(place)
             error = None if event.error_type is None else self._error(connection, event.project, event.error_type)
-            seen = event.install is not None and error is None and self.sightings.says_nothing_new(event, context)
-            install, at, outcome, duration = event.install, event.occurred_at, int(event.outcome), event.duration_us
-            folding.append(
-                stored((event.project, name, context, target, None if seen else install, at, outcome, duration, event.picked, error))
-            )
+            seen = install is None or (error is None and nothing_new(install, context, at))
+            if seen and target is None and duration is None and error is None and not event.picked:
+                known[2] += 1
+            else:
+                folding.append(
+                    stored((event.project, name, context, target, None if seen else install, at, outcome, duration, event.picked, error))
+                )
             rows.append((
                 event.id, event.project, install, name, context, target, at, outcome, duration, event.session,
                 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
             ))  # fmt: skip
-        return folding, contexts, rows
+        for (project, _, _, outcome, hour), (name, context, others) in alike.items():
+            group = (project, hour, name, context, outcome)
+            found.others[group] = found.others.get(group, 0) + others
+        return found
 
     def _add_name(self, connection: Connection, event: Event) -> int:
         first_used_by = {"dialect": event.context.dialect}

@@ -5,9 +5,10 @@ The commit folds what it is about to store, the recount folds what is stored; so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from server.event import DAY, HOUR, Context, Environment, Outcome
@@ -75,10 +76,15 @@ class Folded:
     errors_seen: dict[tuple[int, int, int], tuple[int, int]] = field(default_factory=dict)
 
 
-def fold(events: Iterable[Stored], contexts: dict[int, Context]) -> Folded:
-    """The sums of some events. `contexts` has an entry for each context number among them."""
+# Events that count alike: project, hour, name, context, outcome.
+Group = tuple[int, int, int, int, int]
+
+
+def fold(events: Iterable[Stored], contexts: dict[int, Context], others: Mapping[Group, int] = MappingProxyType({})) -> Folded:
+    """The sums of some events, and of `others` of which there is nothing to say but their group. `contexts` has an entry for each context
+    number among them."""
     folded = Folded()
-    groups: dict[tuple[int, int, int, int, int], list[int]] = {}
+    groups: dict[Group, list[int]] = {group: [number, 0, 0] for group, number in others.items() if number}
     for event in events:
         project, name, context_id, target, install, at, outcome, duration, picked, error = event
         hour = at // HOUR
@@ -90,8 +96,6 @@ def fold(events: Iterable[Stored], contexts: dict[int, Context]) -> Folded:
         if duration is not None:
             cell[1] += 1
             cell[2] += duration
-        if install is None and target is None and duration is None and error is None and not picked:
-            continue  # as of most events: what they say is in their group
         context = contexts[context_id]
         environment = int(context.environment)
         if install is not None:
@@ -141,7 +145,7 @@ def _add_error(folded: Folded, event: Stored, error: int, context: Context) -> N
     folded.errors_seen[project, error, environment] = (min(first, at), max(last, at))
 
 
-def _add_groups(folded: Folded, groups: dict[tuple[int, int, int, int, int], list[int]], contexts: dict[int, Context]) -> None:
+def _add_groups(folded: Folded, groups: dict[Group, list[int]], contexts: dict[int, Context]) -> None:
     """What all events have, once for each group of like ones: the hour, and each dimension of the context."""
     hourly, dimensions = folded.sums[rollups.HOURLY], folded.sums[rollups.DIMENSION]
     for (project, hour, name, context_id, outcome), (events, timed, duration_us) in groups.items():

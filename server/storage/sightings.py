@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.event import DAY, MINUTE, Event
+from server.event import DAY, MINUTE
 from server.storage.dictionaries import Dictionary
 
 FRESH = 5 * MINUTE
@@ -31,21 +31,22 @@ _NONE = Sighting(0, 0, 0)  # the rows tell of something else
 class Sightings(Dictionary[int, Sighting]):
     """The installs that were seen lately, by their hash; bounded, and only what has been committed."""
 
-    def says_nothing_new(self, event: Event, context: int) -> bool:
-        """Whether an install's rows stay as they are with this event; if not, the event is taken for what they will tell."""
-        install, at = event.install, event.occurred_at
-        assert install is not None
-        seen = self.get(install)
+    def says_nothing_new(self, install: int, context: int, at: int) -> bool:
+        """Whether an install's rows stay as they are with an event; if not, the event is taken for what they will tell."""
+        # What this transaction writes is newer than what is known from others.
+        seen = self._pending.get(install) or self._known.get(install)
         if seen is None:
             self.add(install, _sighting(context, at))
-        elif seen.context == context:
-            if seen.at <= at < seen.until:
+            return False
+        told, since, until = seen
+        if told == context:
+            if since <= at < until:
                 return True
-            if at > seen.at:
+            if at > since:
                 self.add(install, _sighting(context, at))
         else:
             # An older event of another context leaves rows that tell a bit of both.
-            self.add(install, _sighting(context, at) if at >= seen.at else _NONE)
+            self.add(install, _sighting(context, at) if at >= since else _NONE)
         return False
 
     def reported(self, install: int) -> None:

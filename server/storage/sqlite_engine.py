@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import sqlite3
 import threading
 import time
@@ -15,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +33,13 @@ _CACHED_STATEMENTS = 256
 # One statement that carries many rows steps once, and so lets go of the interpreter once; `executemany` does so at each row, and a
 # busy event loop then makes each row wait. A few fixed sizes keep the prepared statements few.
 _CHUNKS = (256, 64, 16, 4, 1)
+# What many events mostly have alike, if only because most of them have none of it.
+_MANY = 64
+_ALIKE = {
+    "event": frozenset(
+        {"project_id", "name_id", "context_id", "target_id", "outcome", "duration_us", "session", "skewed", "error_type", "error_message"}
+    )
+}
 # SQLite keeps a NaN as NULL. The sqlite3 module knows floats at a glance; for each None it asks all adapters whether it is theirs, which
 # takes longer than all else that it does for a row of an event.
 _NULL = float("nan")
@@ -66,16 +75,36 @@ class KeptConnection(sqlite3.Connection):
         done = 0
         for size in _CHUNKS:
             while len(rows) - done >= size:
-                flat = [_NULL if value is None else value for row in rows[done : done + size] for value in row]
-                returned += self.execute(_insert(table, columns, size, end), flat).fetchall()
+                returned += self.execute(*_insert(table, columns, rows[done : done + size], end)).fetchall()
                 done += size
         return returned
 
 
+def _insert(table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], end: str) -> tuple[str, list[Any]]:
+    """A statement that inserts rows, and its arguments. Values that all of many rows have alike are bound once."""
+    if len(rows) >= _MANY and table in _ALIKE:
+        first, same = rows[0], _places(columns, _ALIKE[table])
+        values = list(zip(*rows, strict=True))
+        if all(values[place].count(first[place]) == len(rows) for place in same):
+            apart = chain.from_iterable(zip(*[column for place, column in enumerate(values) if place not in same], strict=True))
+            arguments = [first[place] for place in sorted(same)]
+            arguments += apart
+            return _insertion(table, columns, same, len(rows), end), [_NULL if value is None else value for value in arguments]
+    return _insertion(table, columns, frozenset(), len(rows), end), [_NULL if value is None else value for row in rows for value in row]
+
+
 @lru_cache(maxsize=_CACHED_STATEMENTS)
-def _insert(table: str, columns: tuple[str, ...], rows: int, end: str) -> str:
-    marks = "(" + ", ".join("?" * len(columns)) + ")"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * rows)} {end}"
+def _insertion(table: str, columns: tuple[str, ...], same: frozenset[int], rows: int, end: str) -> str:
+    """The statement for so many rows, which have the columns in the places of `same` alike: these are its first arguments."""
+    shared = {place: f"?{number}" for number, place in enumerate(sorted(same), 1)}
+    number = itertools.count(len(same) + 1)
+    marks = ", ".join("(" + ", ".join(shared.get(place) or f"?{next(number)}" for place in range(len(columns))) + ")" for _ in range(rows))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks} {end}"
+
+
+@lru_cache(maxsize=16)
+def _places(columns: tuple[str, ...], names: frozenset[str]) -> frozenset[int]:
+    return frozenset(columns.index(name) for name in names)
 
 
 def connect(path: Path, *, reader: bool = False) -> KeptConnection:

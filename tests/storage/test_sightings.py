@@ -57,6 +57,13 @@ async def test_another_context_is_told_at_once_and_so_is_the_way_back(store: Sto
         assert await days(store) == [(NOON // DAY, 7, context.version)]
 
 
+async def test_the_way_back_is_told_within_one_commit_too(store: Store) -> None:
+    await happen(store, (7, NOON, DARWIN))
+    await happen(store, (7, NOON + 1, LINUX), (7, NOON + 2, DARWIN))
+    assert await install(store) == {"first_seen": NOON, "last_seen": NOON + 2, "os": "darwin", "version": "1"}
+    assert await days(store) == [(NOON // DAY, 7, "1")]
+
+
 async def test_a_new_day_counts_an_install_at_once(store: Store) -> None:
     midnight = NOON // DAY * DAY + DAY
     await happen(store, (7, midnight - 1, DARWIN))

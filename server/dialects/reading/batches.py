@@ -21,6 +21,9 @@ _REFUSED = {
 }
 
 
+_STORED = Receipt.STORED  # looking a member up in its enum takes longer than to compare it
+
+
 class Tally(msgspec.Struct):
     """What became of a request's events; what answers to batches are made of."""
 
@@ -73,7 +76,7 @@ def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Ta
     """What became of each event of a batch. `target` is what the dialect calls the field that the store may refuse."""
     accepted = duplicates = 0
     rejected = list(decoded.rejected)
-    if outcomes.receipts.count(Receipt.STORED) == len(outcomes.receipts):
+    if outcomes.receipts.count(_STORED) == len(outcomes.receipts):
         return Tally(len(outcomes.receipts), 0, rejected)
     for position, receipt in zip(decoded.positions or range(len(decoded.events)), outcomes.receipts, strict=True):
         if receipt is Receipt.STORED:
@@ -88,6 +91,8 @@ def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Ta
 
 def raise_refusal(receipt: Receipt, *, target: str = "target") -> None:
     """Raises the problem of a single event that the store did not take, and returns for any other receipt."""
+    if receipt is _STORED:
+        return
     if receipt is Receipt.UNKNOWN_TARGET:
         raise UnknownTarget("The target is not among those of this project", errors=_refusal(receipt, target))
     if receipt is Receipt.TOO_MANY_TARGETS:

@@ -61,8 +61,7 @@ def _from_text(value: str) -> int | None:
         moment = datetime.fromisoformat(value if value[-1:] != "z" else value.upper())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        passed = moment - _EPOCH
-        return passed.days * DAY + passed.seconds * 1000 + passed.microseconds // 1000
+        return (moment - _EPOCH) // _MILLISECOND
     except (ValueError, OverflowError):
         return None
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from server.event import DAY, MINUTE, Context, Event, Incoming, Install, InstallReport
-from server.ingest.privacy.hashes import ProjectHashes, keyed, number, utf8
-from server.ingest.privacy.scrub import SHORTEST_ID, SUSPICIOUS, Scrubber, beginning, has_telling_key
+from server.ingest.privacy.hashes import SHORTEST_ID, ProjectHashes, keyed, number, plain, utf8
+from server.ingest.privacy.scrub import SUSPICIOUS, Scrubber, beginning, has_telling_key
 
 AHEAD = 5 * MINUTE  # a client's clock may be as much ahead
 BEHIND = 30 * DAY  # and as much behind, since clients keep events while they are offline
@@ -75,26 +74,27 @@ class Privacy:
     ) -> list[Event]:
         """The same for all events of a request, whose `ids` run beside them."""
         hashes = self._hashes(project)
+        salt, known = hashes.salt, hashes.known
         earliest, latest = received_at - BEHIND, received_at + AHEAD
         events = []
         for said, event_id in zip(incoming, ids, strict=True):
             raw_install, raw_session, raw_id, at = said.install, said.session, said.id, said.occurred_at
-            install = None
-            if raw_install is not None and (install := hashes.remembered(raw_install)) is None:
-                install = hashes.install(raw_install)
-                hashes.remember(raw_install, install)
+            install = None if raw_install is None else known.get(hash(salt + raw_install))
+            plain_install = install is not None
+            if raw_install is not None and install is None:
+                install = hashes.learn(raw_install)
             mark = None if raw_id is None else hashes.mark(dialect, raw_id)
             session = None if raw_session is None else hashes.session(raw_session)
             viewer = None if said.debounce is None else hashes.viewer(*(said.target or ("", said.name)), said.debounce)
             skewed = at is not None and not earliest <= at <= latest  # a clock that is wrong
-            kept, properties = without_traces(said)
+            kept, properties = without_traces(said, plain_install=plain_install)
             events.append(
-                Event(
-                    id=event_id,
-                    project=project,
-                    name=kept.name,
-                    occurred_at=received_at if at is None or skewed else at,
-                    context=kept.context,
+                Event(  # with more than fifteen names, Python makes a dictionary of them first
+                    event_id,
+                    project,
+                    kept.name,
+                    received_at if at is None or skewed else at,
+                    kept.context,
                     install=install,
                     session=session,
                     target=kept.target,
@@ -130,8 +130,10 @@ class Privacy:
         return hashes
 
 
-def without_traces(incoming: Incoming) -> tuple[Incoming, str | None]:
+def without_traces(incoming: Incoming, *, plain_install: bool = False) -> tuple[Incoming, str | None]:
     """The event with its text scrubbed, and its properties as compact JSON. Its identifiers are still in it, to be dropped.
+
+    `plain_install`: the install's id is known to be `plain`.
 
     Most events hold nothing to scrub: one look at all their text together finds out.
     """
@@ -146,13 +148,13 @@ def without_traces(incoming: Incoming) -> tuple[Incoming, str | None]:
     if lowered is None:
         text = _all_text(incoming, document)
         lowered = text.lower()
-        if _suspicious(incoming, document, text, lowered) or _names_itself(incoming, lowered):
+        if _suspicious(incoming, document, text, lowered) or _names_itself(incoming, lowered, plain_install=plain_install):
             return scrubbed(incoming)
         if len(text) <= CLEAN_LENGTH:
             if len(_CLEAN) >= CLEAN_REMEMBERED:
                 _CLEAN.clear()
             _CLEAN[said] = lowered
-    elif _names_itself(incoming, lowered):
+    elif _names_itself(incoming, lowered, plain_install=plain_install):
         return scrubbed(incoming)
     return incoming, document or None
 
@@ -180,17 +182,21 @@ def _all_text(incoming: Incoming, document: str) -> str:
     return text
 
 
-def _names_itself(incoming: Incoming, lowered: str) -> bool:
+def _names_itself(incoming: Incoming, lowered: str, *, plain_install: bool) -> bool:
     """Whether one of the client's own identifiers occurs in the (lower-cased) text."""
-    for raw in (incoming.install, incoming.session, incoming.id, incoming.debounce):
-        if raw is not None and len(raw) >= SHORTEST_ID and (raw.lower() in lowered or not _as_it_is(raw)):
-            return True
-    return False
+    raw = incoming.install
+    if raw is not None and (raw.lower() in lowered if plain_install else _names(raw, lowered)):
+        return True
+    others = (incoming.session, incoming.id, incoming.debounce)
+    return others != _NO_OTHERS and any(raw is not None and _names(raw, lowered) for raw in others)
 
 
-# Whether an identifier stands in JSON and in lower-cased text as it is itself. Others may be there in another form, of which only the scrubber
-# knows.
-_as_it_is = re.compile(r"[ !#-\[\]-~]*").fullmatch
+_NO_OTHERS = (None, None, None)
+
+
+def _names(raw: str, lowered: str) -> bool:
+    """What is not plain may be there in another form, of which only the scrubber knows."""
+    return len(raw) >= SHORTEST_ID and (not plain(raw) or raw.lower() in lowered)
 
 
 def _identifiers(incoming: Incoming) -> list[str]:

@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
+SHORTEST_ID = 6  # shorter identifiers occur in ordinary words
 _BLOCK = 64  # bytes, of SHA-256
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _REMEMBERED = 32_768  # installs of a project; some 6 MiB
@@ -43,6 +44,11 @@ def number(digest: bytes) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
+def plain(raw: str) -> bool:
+    """Whether an id is long enough to be looked for in text, and stands in lower-cased JSON as it is itself, but for capitals."""
+    return len(raw) >= SHORTEST_ID and raw.isascii() and raw.isprintable() and '"' not in raw and "\\" not in raw
+
+
 def utf8(text: str) -> bytes:
     """UTF-8, also of half surrogate pairs, which JavaScript lets through in JSON."""
     return text.encode("utf-8", "surrogatepass")
@@ -51,11 +57,13 @@ def utf8(text: str) -> bytes:
 class ProjectHashes:
     """The hashes of one project. The prefixes keep the kinds apart: the same text as an install and as a session gives two numbers."""
 
-    __slots__ = ("_install", "_mark", "_remembered", "_salt", "_session", "_viewer")
+    __slots__ = ("_install", "_mark", "_session", "_viewer", "known", "salt")
 
     def __init__(self, key: bytes) -> None:
-        self._salt = secrets.token_hex(16)
-        self._remembered: dict[int, int] = {}
+        # Installs that were seen before, each by Python's own hash (SipHash) of `salt` and the id: no id is kept. Two of a full memory are
+        # taken for one as seldom as two in a store, see `number`; and nobody outside knows the salt.
+        self.salt = secrets.token_hex(16)
+        self.known: dict[int, int] = {}
         self._install = keyed(key, b"install\0")
         self._session = keyed(key, b"session\0")
         self._mark = keyed(key, b"mark\0")
@@ -64,16 +72,15 @@ class ProjectHashes:
     def install(self, raw: str) -> int:
         return number(self._install(utf8(raw)))
 
-    def remembered(self, raw: str) -> int | None:
-        """The hash of an install that was remembered."""
-        return self._remembered.get(hash(self._salt + raw))
-
-    def remember(self, raw: str, install: int) -> None:
-        """Keep an install's hash for the next time: of what the client sent, in the place of which Python's own hash (SipHash) stands, behind
-        a salt. Two of a full memory are taken for one as seldom as two in a store: see `number`."""
-        if len(self._remembered) >= _REMEMBERED:
-            self._remembered.clear()
-        self._remembered[hash(self._salt + raw)] = install
+    def learn(self, raw: str) -> int:
+        """The hash of an install, which is `known` from now on where its id is an ordinary one: see `plain`."""
+        install = self.install(raw)
+        if not plain(raw):
+            return install
+        if len(self.known) >= _REMEMBERED:
+            self.known.clear()
+        self.known[hash(self.salt + raw)] = install
+        return install
 
     def session(self, raw: str) -> int:
         return number(self._session(utf8(raw)))

@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
+from server.ingest.privacy.hashes import SHORTEST_ID
 from server.ingest.privacy.keys import KEY_END, RULES, KeyRule, rule_for
 from server.ingest.privacy.patterns import CONTROLS_IN_JSON, ID, PATTERNS, union
 
 PASSES = 3  # what a pattern leaves may be what another looks for; in practice the second pass finds nothing
 DEPTH = 64  # nested deeper than this, nobody reads it, and our own recursion stays far from Python's limit
-SHORTEST_ID = 6  # shorter identifiers occur in ordinary words
 WHOLE_NUMBERS = 1 << 64
 KEYS_REMEMBERED = 1_000  # characters: longer documents do not get to fill the memory of `rule_for` with their keys
 
