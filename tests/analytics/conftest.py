@@ -31,6 +31,10 @@ class Filled(NamedTuple):
     machines: dict[int, recount.Machine]
     kept: dict[Filter, list[recount.Raw]]
 
+    def __repr__(self) -> str:
+        """Short: pytest shows what a test that fails was given, and a million events are gigabytes of text."""
+        return f"Filled({len(self.events):,} events)"
+
     def matching(self, filter_: Filter) -> list[recount.Raw]:
         """The events that a filter lets through."""
         if filter_ not in self.kept:
