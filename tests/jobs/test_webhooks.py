@@ -45,11 +45,27 @@ async def test_an_alert_is_delivered_signed_and_once(
         "fired_at": "2026-11-21T12:00:00Z",
         "project": "default",
         "rule": {"id": rule.id, "name": "Too many failures", "kind": "failure_rate", "threshold": 20.0, "window_minutes": 60},
-        "message": "50.0 % of 20 runs of default failed, which is at or above 20 %",
+        **dict.fromkeys(("message", "text", "content"), "50.0 % of 20 runs of default failed, which is at or above 20 %"),
         "observed": {"failure_rate": 50.0, "failures": 10, "ended": 20},
     }
     assert await alerts(allowed) == "0 alerts raised, 0 delivered, 0 to be tried again"
     assert len(receiver.got) == 1
+
+
+async def test_what_clients_sent_calls_nobody_in_a_chat(
+    run: Run, store: Store, receiver: Any, make_rule: Make, commit: Make, ended: Make
+) -> None:
+    await make_rule(Kind.NEW_ERROR)
+    allowed = dataclasses.replace(run, private_alerts=True)
+    await alerts(allowed)  # what is there already is not new
+    hostile = "@everyone <!channel> `now` https://evil.example"
+    await commit(ended(0.1, 0, 20, error_type=hostile))
+    assert await alerts(allowed) == "1 alerts raised, 1 delivered, 0 to be tried again"
+    (document,) = receiver.documents
+    assert hostile in document["message"]
+    for shown in (document["text"], document["content"]):
+        assert not [sign for sign in ("@everyone", "<", ">", "`", "://") if sign in shown]
+        assert "everyone" in shown
 
 
 async def test_a_rule_is_silent_until_its_cooldown_has_passed(
