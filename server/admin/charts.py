@@ -42,19 +42,21 @@ class Vocabulary:
 class Charts:
     number: strawberry.Private[int]
 
-    def about(self, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
-        """What a question is about. Raises BadQuery."""
+    def about(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
+        """What a question is about. Raises BadQuery, and Unauthorized for targets, of which some are not for everybody."""
+        if filter is not None and (filter.target is not None or filter.target_type is not None):
+            reader(info, self.number)
         return (filter or EventFilter()).about(self.number, period)
 
     def over_time(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None, step: Step, lists: int) -> Filter:
         """The same for so many parallel lists with an entry for each step. Raises BadQuery, and GraphQLError where they are too long."""
-        asked = self.about(period, filter)
+        asked = self.about(info, period, filter)
         info.context.spend(lists * len(starts(asked.period, step)))
         return asked
 
     @strawberry.field(description="How it is doing: the period beside the one before.")
     async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.Overview:
-        return cast(Any, await overview.overview(info.context.store, self.about(period, filter)))
+        return cast(Any, await overview.overview(info.context.store, self.about(info, period, filter)))
 
     @strawberry.field(description="What happened over time.")
     async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Series:
@@ -74,7 +76,7 @@ class Charts:
         property: Property = None,
         first: First = 10,
     ) -> answers.Breakdown:
-        asked = self.about(period, filter)
+        asked = self.about(info, period, filter)
         if by in (By.TARGET, By.TOOL, By.PROPERTY):  # of which some are not for everybody
             reader(info, self.number)
         return cast(
@@ -93,7 +95,7 @@ class Charts:
 
     @strawberry.field(description="By week: of the installs first seen in it, how many came back in each week since.")
     async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[answers.Cohort]:
-        asked = self.about(period, filter)
+        asked = self.about(info, period, filter)
         weeks = len(starts(asked.period, Step.WEEK))
         info.context.spend(weeks * (weeks + 1))
         return cast(Any, await installs.retention(info.context.store, asked))
@@ -117,13 +119,15 @@ class Charts:
     ) -> answers.Timings:
         reader(info, self.number)
         limit = within("first", first, MOST)
-        return cast(Any, await timings.timings(info.context.store, self.about(period, filter), of, limit=limit))
+        return cast(Any, await timings.timings(info.context.store, self.about(info, period, filter), of, limit=limit))
 
     @strawberry.field(description="Errors by type.")
     async def errors(self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20) -> answers.Errors:
         reader(info, self.number)
         limit = within("first", first, MOST)
-        return cast(Any, await errors.errors(info.context.store, self.about(period, filter), limit=limit, samples=asks_for(info, "sample")))
+        return cast(
+            Any, await errors.errors(info.context.store, self.about(info, period, filter), limit=limit, samples=asks_for(info, "sample"))
+        )
 
     @strawberry.field(description="From one event to the next. Reads raw events, as far as they are kept.")
     async def funnel(
@@ -136,7 +140,7 @@ class Charts:
     ) -> list[answers.FunnelStep]:
         reader(info, self.number)
         longest = within("withinHours", within_hours, 24 * 90) * 3_600_000
-        return cast(Any, await funnel.funnel(info.context.store, self.about(period, filter), names, within=longest))
+        return cast(Any, await funnel.funnel(info.context.store, self.about(info, period, filter), names, within=longest))
 
     @strawberry.field(description="The variants of a property, compared. Reads raw events, as far as they are kept.")
     async def experiment(
@@ -149,7 +153,7 @@ class Charts:
         filter: Which = None,
     ) -> answers.Experiment:
         reader(info, self.number)
-        asked = self.about(period, filter)
+        asked = self.about(info, period, filter)
         return cast(Any, await experiments.experiment(info.context.store, asked, property, goal=goal, baseline=baseline))
 
     @strawberry.field(description="Targets and their counts, most events first.")
@@ -163,7 +167,7 @@ class Charts:
     ) -> list[answers.TargetCounts]:
         reader(info, self.number)
         limit, skipped = within("first", first, MOST), within("offset", offset + 1, 1_000_001) - 1
-        found = await targets.targets(info.context.store, self.about(period, filter), limit=limit, offset=skipped)
+        found = await targets.targets(info.context.store, self.about(info, period, filter), limit=limit, offset=skipped)
         return cast(Any, found)
 
     @strawberry.field(description="Targets that rise.")

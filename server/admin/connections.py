@@ -50,6 +50,10 @@ class Event:
     def received_at(self) -> DateTime:
         return DateTime(self.row.received_at)
 
+    @strawberry.field(description="Whether the client's clock was not believed: then it happened when it arrived.")
+    def clock_skewed(self) -> bool:
+        return bool(self.row.skewed)
+
     @strawberry.field(description="What it is about.")
     def target(self) -> EventTarget | None:
         if self.row.target is None:

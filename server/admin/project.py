@@ -86,6 +86,8 @@ class Key:
     name: str = said("What people call it.")
     hint: str = said("How it begins.")
     scopes: list[Scope] = said("What it may do.")
+    rate_limit: str | None = said("Requests of one address with it; null where the project's or the server's limit holds.")
+    event_limit: str | None = said("Events of one address with it.")
     created_at: DateTime = said("When it was made.")
     last_used_at: DateTime | None = said("When it was last used, to within a minute or two.")
     revoked: bool = said("Whether it is useless.")
@@ -179,7 +181,7 @@ class Project(Charts, Families):
         before: paging.Before = None,
     ) -> EventConnection:
         reader(info, self.number)
-        return await connections.events(info, self.about(period, filter), order_by, page(first, after, last, before))
+        return await connections.events(info, self.about(info, period, filter), order_by, page(first, after, last, before))
 
     @strawberry.field(description="One event.")
     async def event(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Its id.")]) -> Event | None:
@@ -227,7 +229,7 @@ class Project(Charts, Families):
     ) -> list[answers.ErrorSample]:
         reader(info, self.number)
         limit = within("first", first, 200)
-        return cast(Any, await errors.failures(info.context.store, self.about(period, filter), error_type=error_type, limit=limit))
+        return cast(Any, await errors.failures(info.context.store, self.about(info, period, filter), error_type=error_type, limit=limit))
 
     @strawberry.field(description="Where everything that arrived went, by day.")
     async def ledger(self, info: AnyInfo, period: Period = None) -> answers.Ledger:
@@ -304,6 +306,8 @@ def key_of(row: dict[str, Any]) -> Key:
         name=row["name"],
         hint=row["hint"],
         scopes=[Scope(scope) for scope in read_list(row["scopes"])],
+        rate_limit=row["rate_limit"],
+        event_limit=row["event_limit"],
         created_at=row["created_at"],
         last_used_at=row["last_used_at"],
         revoked=row["revoked_at"] is not None,

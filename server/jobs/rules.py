@@ -83,7 +83,7 @@ def _check(draft: Draft, threshold: float) -> None:
     if draft.minimum_events < 1:
         raise FieldProblem("minimumEvents", "must be at least one")
     if not 5 <= draft.cooldown_minutes <= LONGEST_WINDOW:
-        raise FieldProblem("cooldownMinutes", f"must be 5 to {LONGEST_WINDOW:,} minutes")
+        raise FieldProblem("cooldownMinutes", f"must be 5 to {LONGEST_WINDOW:,} minutes between two alerts")
     if len(draft.name) > NAME_LENGTH or not draft.name.isprintable():
         raise FieldProblem("name", f"must be a line of at most {NAME_LENGTH} characters")
     if draft.secret is not None and not 16 <= len(draft.secret) <= 200:
@@ -96,6 +96,14 @@ async def find_rule(store: Store, number: int) -> Rule:
     if rule is None:
         raise ProjectError(f"there is no rule {number}; `footfall alert list` shows them all")
     return rule
+
+
+async def change(store: Store, number: int, **columns: Any) -> None:
+    """Change name, threshold, window_minutes, minimum_events, cooldown_minutes or enabled of a rule. ProjectError says what cannot be."""
+    rule = await find_rule(store, number)
+    about = {name: columns.get(name, getattr(rule, name)) for name in ("name", "window_minutes", "minimum_events", "cooldown_minutes")}
+    _check(Draft(rule.kind, rule.url, **about), columns.get("threshold", rule.threshold))
+    await kept.change_rule(store, number, columns)
 
 
 async def delete(store: Store, number: int) -> None:
@@ -117,6 +125,11 @@ async def listed(store: Store) -> list[tuple[Rule, dict[str, Any] | None]]:
     """All rules, each with its last alert; see `server.storage.alerts.last_deliveries`."""
     last = await kept.last_deliveries(store)
     return [(rule, last.get(rule.id)) for rule in await kept.rules(store)]
+
+
+async def last_of(store: Store, number: int) -> dict[str, Any]:
+    """The last alert of a rule; empty where there was none."""
+    return (await kept.last_deliveries(store)).get(number, {})
 
 
 def host_of(rule: Rule) -> str:

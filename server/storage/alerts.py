@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +124,13 @@ async def rules_to_look_at(store: Store, now: int) -> list[Rule]:
 def _rule(row: dict[str, Any]) -> Rule:
     state = msgspec.json.decode(row["state"], type=State)
     return Rule(**{**row, "kind": Kind(row["kind"]), "enabled": bool(row["enabled"]), "state": state})
+
+
+async def change_rule(store: Store, number: int, columns: Mapping[str, Any]) -> None:
+    """Change some of name, threshold, window_minutes, minimum_events, cooldown_minutes, enabled. Whoever calls has checked that they make sense."""
+    marks = ", ".join(f"{name} = {{}}" for name in columns)
+    if columns:
+        await store.change((f"UPDATE alert_rule SET {marks} WHERE id = {{}}", (*columns.values(), number)))
 
 
 async def delete_rule(store: Store, number: int) -> bool:

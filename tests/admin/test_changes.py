@@ -16,7 +16,7 @@ from server.event import Context as Place
 from server.event import Event
 from server.event_id import EventIds
 from server.storage.batch import Batch
-from tests.admin.conftest import Asker
+from tests.admin.conftest import OPERATIONS, Asker
 
 
 def errors(result: dict[str, Any]) -> list[str | None]:
@@ -124,7 +124,8 @@ def test_each_change_is_in_the_audit_log_and_no_secret_is(make_server: Callable[
         ("AnnounceVersion", {"slug": "audited", "latest": {"version": "1.0.0"}}), ("SetTarget", {"slug": "audited", "type": "pack", "id": "x"}),
         ("ArchiveProject", {"slug": "audited"}), ("RestoreProject", {"slug": "audited"}), ("ReplayRejected", {"slug": "audited"}),
         ("CreateKey", {"slug": "audited", "scopes": ["READ"]}), ("RevokeKey", {"id": "2"}),
-        ("CreateAlert", {"slug": "audited", "alert": alert}), ("TryAlert", {"id": "1"}), ("DeleteAlert", {"id": "1"}),
+        ("CreateAlert", {"slug": "audited", "alert": alert}), ("TryAlert", {"id": "1"}),
+        ("UpdateAlert", {"id": "1", "changes": {"enabled": False}}), ("DeleteAlert", {"id": "1"}),
         ("RunJob", {"name": "expire"}), ("EraseInstall", {"slug": "default", "installationId": "an-installation-id"}),
         ("RevokeSession", {"id": "1"}), ("RevokeOtherSessions", {}),
     ):  # fmt: skip
@@ -139,12 +140,50 @@ def test_each_change_is_in_the_audit_log_and_no_secret_is(make_server: Callable[
     log = asker.run("Operation")["auditLog"]
     assert [each["action"] for each in reversed(log)] == [
         "session.begin", "project.create", "project.update", "project.announce", "target.set", "project.archive", "project.restore",
-        "rejected.replay", "key.create", "key.revoke", "alert.create", "alert.try", "alert.delete", "job.run", "install.erase", "session.revoke",
+        "rejected.replay", "key.create", "key.revoke", "alert.create", "alert.try", "alert.update", "alert.delete", "job.run", "install.erase", "session.revoke",
         "session.revoke_others",
     ]  # fmt: skip
     for secret in secrets:
         assert secret not in str(log)
     asker.client.close()
+
+
+def test_an_alert_is_changed_and_paused(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN="ff_an-admin-token-of-this-test-only", FOOTFALL_ALERT_PRIVATE="on").start()
+    asker = Asker(server.url, "ff_an-admin-token-of-this-test-only")
+    made = asker.run("CreateAlert", slug="default", alert={"kind": "FAILURE_RATE", "url": "http://127.0.0.1:9/x"})["createAlert"]["alert"]
+    changed = asker.run("UpdateAlert", id=made["id"], changes={"enabled": False, "threshold": 50, "name": "calm"})["updateAlert"]
+    assert changed["errors"] == []
+    assert (changed["alert"]["enabled"], changed["alert"]["threshold"], changed["alert"]["name"]) == (False, 50, "calm")
+    assert changed["alert"]["windowMinutes"] == 60
+    for wrong, field in (
+        ({"threshold": 101}, "threshold"),
+        ({"windowMinutes": 0}, "windowMinutes"),
+        ({"cooldownMinutes": 1}, "cooldownMinutes"),
+    ):
+        assert errors(asker.run("UpdateAlert", id=made["id"], changes=wrong)) == [field]
+    (kept,) = asker.run("ProjectSettings", slug="default")["project"]["alerts"]
+    assert (kept["enabled"], kept["threshold"], kept["windowMinutes"]) == (False, 50, 60)
+    asker.client.close()
+
+
+def test_a_key_has_limits_of_its_own(admin: Any, filled: Any) -> None:
+    made = admin.run("CreateKey", slug="demo", scopes=["INGEST"], rateLimit="2/minute", eventLimit="100/hour")["createKey"]
+    assert (made["key"]["rateLimit"], made["key"]["eventLimit"]) == ("2 per 1 minute", "100 per 1 hour")
+    headers = {"Authorization": f"Bearer {made['secret']}"}
+    event = {"name": "run", "installation_id": "x"}
+    assert [httpx.post(f"{filled.url}/v1/events", json=event, headers=headers).status_code for _ in range(3)] == [202, 202, 429]
+    assert errors(admin.run("CreateKey", slug="demo", scopes=["INGEST"], rateLimit="often")) == ["rateLimit"]
+
+
+def test_who_changes_one_project_takes_no_host_from_another(admin: Any, asker: Callable[..., Asker]) -> None:
+    admin.run("CreateProject", slug="hosted", changes={"hosts": ["hosted.example.org"]})
+    own = asker(admin.run("CreateKey", slug="hosted", scopes=["ADMIN"])["createKey"]["secret"])
+    query = (OPERATIONS / "UpdateProject.graphql").read_text()
+    assert errors(own.run("UpdateProject", slug="hosted", changes={"name": "Hosted", "hosts": ["hosted.example.org"]})) == []
+    assert own.refused(query, slug="hosted", changes={"hosts": ["telemetry.example.org"]}) == "FORBIDDEN"
+    assert errors(own.run("UpdateProject", slug="default", changes={"name": "x"})) == ["slug"]  # nor is it told that there is one
+    assert errors(admin.run("UpdateProject", slug="hosted", changes={"hosts": ["telemetry.example.org"]})) == []
 
 
 def test_a_target_that_becomes_private_is_refused_from_then_on(admin: Any, filled: Any) -> None:

@@ -41,11 +41,12 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "CreateAlert": {"slug": "made-by-contract", "alert": {"kind": "NEW_ERROR", "url": "https://127.0.0.1/hook"}},
     "DeleteAlert": {"id": "999"},
     "TryAlert": {"id": "999"},
+    "UpdateAlert": {"id": "999", "changes": {"enabled": False}},
     "RunJob": {"name": "nothing"},
     "EraseInstall": {"installationId": "nobody"},
 }
 # Changes that cannot be made, each for a reason that its errors say: nothing of the number, a webhook within, no such job.
-REFUSED = {"RevokeKey", "RevokeSession", "CreateAlert", "DeleteAlert", "TryAlert", "RunJob", "EraseInstall"}
+REFUSED = {"RevokeKey", "RevokeSession", "CreateAlert", "DeleteAlert", "TryAlert", "UpdateAlert", "RunJob", "EraseInstall"}
 FIRST = ["CreateProject", "UpdateProject", "ArchiveProject", "RestoreProject"]
 
 

@@ -288,6 +288,18 @@ def test_a_public_dashboard_shows_its_charts_and_nothing_else(nobody: Any, admin
             assert nobody.refused(query) == "UNAUTHENTICATED", name
     for by in ("TARGET", "TOOL", "PROPERTY"):
         assert nobody.refused('{project(slug:"open"){breakdown(by:' + by + "){otherValues}}}") == "UNAUTHENTICATED"
+    for asked in ('{target:{type:"pack",id:"x"}}', '{targetType:"pack"}'):  # or else one could count private ones
+        for chart in ("overview", "series", "retention", "activeUsers", "newAndReturning", "versions", "medians"):
+            query = (
+                '{project(slug:"open"){'
+                + chart
+                + "(filter:"
+                + asked
+                + ")"
+                + leaf(dict(fields(SCHEMA.type_map["Project"]))[chart].type)
+                + "}}"
+            )
+            assert nobody.refused(query) == "UNAUTHENTICATED", query
     assert admin.run("ArchiveProject", slug="open")["archiveProject"]["errors"] == []
     assert nobody.refused('{project(slug:"open"){slug}}') == "UNAUTHENTICATED"
 

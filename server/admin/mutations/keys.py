@@ -40,6 +40,10 @@ class KeyMutations:
         scopes: Annotated[list[Scope], argument(description="What it may do.")],
         slug: Annotated[str | None, argument(description="The project that it is for; all of them where it is left out.")] = None,
         name: Annotated[str, argument(description="What people call it.")] = "",
+        rate_limit: Annotated[
+            str | None, argument(description="Requests of one address with it, as `10/minute`; else the project's.")
+        ] = None,
+        event_limit: Annotated[str | None, argument(description="Events of one address with it.")] = None,
     ) -> KeyResult:
         async def work() -> dict[str, Any]:
             project = EVERY if slug is None else (await find(info, slug))["id"]
@@ -47,7 +51,8 @@ class KeyMutations:
             if len(name) > NAME:
                 raise FieldProblem("name", f"must have at most {NAME} characters")
             wanted = [scope.value for scope in scopes]
-            number, secret = await projects.create_key(project, name=name, scopes=wanted)
+            limits = await project_changes.checked(project, rate_limit=rate_limit, event_limit=event_limit)
+            number, secret = await projects.create_key(project, name=name, scopes=wanted, **limits)
             await wrote(info, viewer, "key.create", project, f"key {number}: {', '.join(dict.fromkeys(wanted))}")
             row = await project_changes.key_row(number)
             return {"key": key_of(row) if row else None, "secret": secret}

@@ -34,10 +34,24 @@ class AlertInput:
     cooldown_minutes: int = strawberry.field(default=60, description="Minutes between two alerts.")
 
 
-@strawberry.type(description="An alert that was made.")
+@strawberry.input(description="What to change of an alert. What is left out stays.")
+class AlertChanges:
+    enabled: bool | None = strawberry.field(default=strawberry.UNSET, description="Whether it is looked at.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="What people call it.")
+    threshold: float | None = strawberry.field(default=strawberry.UNSET, description="In percent.")
+    window_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="The minutes that it looks at, in full hours.")
+    minimum_events: int | None = strawberry.field(default=strawberry.UNSET, description="Events without which it tells nothing.")
+    cooldown_minutes: int | None = strawberry.field(default=strawberry.UNSET, description="Minutes between two alerts.")
+
+    def columns(self) -> dict[str, Any]:
+        """What is to be changed, by the names of the store."""
+        return {name: getattr(self, name) for name in type(self).__annotations__ if getattr(self, name) not in (strawberry.UNSET, None)}
+
+
+@strawberry.type(description="An alert that was made or changed.")
 class AlertResult(Result):
     alert: Alert | None = strawberry.field(default=None, description="The alert.")
-    secret: str | None = strawberry.field(default=None, description="What signs its messages. It is shown this once.")
+    secret: str | None = strawberry.field(default=None, description="What signs its messages. It is shown once, when it is made.")
 
 
 @strawberry.type(description="What an alert finds now, and how its webhook took a test.")
@@ -74,6 +88,24 @@ class OperationMutations:
             )
             await wrote(info, admin(info, row["id"]), "alert.create", row["id"], f"alert {number}: {alert.kind.value}")
             return {"alert": alert_of(await rules.find_rule(info.context.store, number), None), "secret": secret}
+
+        return await attempt(AlertResult, work)
+
+    @strawberry.mutation(
+        description="Change an alert, or have it looked at no more for a while. Its webhook and what signs its messages stay."
+    )
+    async def update_alert(
+        self,
+        info: AnyInfo,
+        id: Annotated[strawberry.ID, argument(description="Its number.")],
+        changes: Annotated[AlertChanges, argument(description="What to change.")],
+    ) -> AlertResult:
+        async def work() -> dict[str, Any]:
+            rule, columns = await _rule(info, id), changes.columns()
+            await rules.change(info.context.store, rule.id, **columns)
+            await wrote(info, admin(info, rule.project), "alert.update", rule.project, f"alert {rule.id}: {', '.join(sorted(columns))}")
+            last = await rules.last_of(info.context.store, rule.id)
+            return {"alert": alert_of(await rules.find_rule(info.context.store, rule.id), last or None)}
 
         return await attempt(AlertResult, work)
 

@@ -13,7 +13,7 @@ from server.admin.project import Project
 from server.admin.scalars import now
 from server.admin.words import PublicPart, Visibility
 from server.storage import project_changes, projects
-from server.storage.projects import FieldProblem, Why
+from server.storage.projects import FieldProblem, Why, read_list
 from server.storage.releases import LatestVersion, announce
 
 Slug = Annotated[str, argument(description="The project's name in addresses.")]
@@ -30,7 +30,9 @@ class ProjectChanges:
     lists_targets: bool | None = strawberry.field(
         default=strawberry.UNSET, description="Whether only targets that were listed before are counted."
     )
-    hosts: list[str] | None = strawberry.field(default=strawberry.UNSET, description="Hosts whose requests are about it.")
+    hosts: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description="Hosts whose requests are about it. Wants the scope admin for all projects."
+    )
     properties: list[str] | None = strawberry.field(default=strawberry.UNSET, description="Properties to count by value, at most five.")
     public: list[PublicPart] | None = strawberry.field(default=strawberry.UNSET, description="What needs no login.")
 
@@ -104,6 +106,8 @@ class ProjectMutations:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
             columns = changes.columns()
+            if "hosts" in columns and set(columns["hosts"]) != set(read_list(row["hosts"])):
+                admin(info)  # of everything: a host takes requests away from other projects
             await project_changes.change(row["id"], **columns)
             await wrote(info, admin(info, row["id"]), "project.update", row["id"], ", ".join(sorted(columns)))
             return await shown(slug)
