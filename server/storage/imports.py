@@ -72,6 +72,7 @@ class _ImportCommit(Commit):
 
     def _store(self, connection: Connection, batch: Batch) -> Committed:
         assert isinstance(batch, ImportBatch)
+        connection.lock_words()  # one import at a time: each must see the ids and the counts that the last one left
         fresh = _fresh(connection, batch)
         fresh = _without_known(connection, batch.events, fresh)
         ids = _free_ids(connection, [batch.events[place] for place in fresh])
@@ -88,7 +89,6 @@ class _ImportCommit(Commit):
         """Add to the rollups by how much the counts differ from what was imported before."""
         if not batch.counts:
             return
-        connection.lock_words()  # also from other imports of counts: each adds by how much its own differ from the last ones
         packs = self._words_of(connection, batch)
         days: list[tuple[int, ...]] = []
         hours: list[tuple[int, ...]] = []

@@ -6,6 +6,7 @@ lies in the default one until `sort_out`.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -26,6 +27,11 @@ class Store(Protocol):
 
 AHEAD = 2  # months beside the present one
 DEFAULT = "event_default"
+_ONE_AT_A_TIME = ("SELECT pg_advisory_xact_lock(7205759403792793)", ())
+WAIT = 0.5  # seconds for which a partition's lock is waited for, since all commits wait behind it meanwhile ...
+PAUSE = 2.0  # ... and after which it is tried again
+ATTEMPTS = 60
+COUNTED = 1_000_000  # events that are counted before they go; of more it is said about how many they are
 
 
 def month_of(at: int) -> tuple[int, int]:
@@ -49,7 +55,7 @@ def name_of(year: int, month: int) -> str:
     return f"event_{year:04}_{month:02}"
 
 
-async def make_ahead(store: Store, now: int | None = None) -> list[str]:
+async def make_ahead(store: Store, now: int | None = None, *, attempts: int = ATTEMPTS) -> list[str]:
     """See that the present month and the next ones have partitions; the names of those that were made. Nothing on SQLite."""
     if store.engine_type != "postgres":
         return []
@@ -57,7 +63,7 @@ async def make_ahead(store: Store, now: int | None = None) -> list[str]:
     months = [month]
     for _ in range(AHEAD):
         months.append(next_month(*months[-1]))
-    return await _make(store, months)
+    return await _make(store, months, attempts)
 
 
 async def make(store: Store, first: int, last: int) -> list[str]:
@@ -83,7 +89,7 @@ async def sort_out(store: Store) -> list[str]:
         made += new
 
 
-async def _make(store: Store, months: list[tuple[int, int]]) -> list[str]:
+async def _make(store: Store, months: list[tuple[int, int]], attempts: int = ATTEMPTS) -> list[str]:
     there = await partitions(store)
     made = []
     for month in months:
@@ -98,9 +104,12 @@ async def _make(store: Store, months: list[tuple[int, int]]) -> list[str]:
         moved = (
             f"WITH moved AS (DELETE FROM {DEFAULT} WHERE id >= {first} AND id < {end} RETURNING *) INSERT INTO {name} SELECT * FROM moved"
         )
-        # What lies in the default partition and belongs here moves; several servers may do this at once, one after the other.
-        await store.change(
-            ("SELECT pg_advisory_xact_lock(7205759403792793)", ()),
+        # What lies in the default partition and belongs here moves. All of that partition is locked first: who has a part of it already
+        # would wait for who wants the rest.
+        await _patiently(
+            store,
+            attempts,
+            (f"LOCK TABLE {DEFAULT} IN ACCESS EXCLUSIVE MODE", ()),
             (f"CREATE TABLE IF NOT EXISTS {name} (LIKE event INCLUDING DEFAULTS INCLUDING CONSTRAINTS)", ()),
             (moved, ()),
             (attach, ()),
@@ -129,7 +138,39 @@ async def drop_before(store: Store, end: int) -> int:
     dropped = 0
     for name, (_, last) in (await partitions(store)).items():
         if last <= end:
-            (row,) = await store.rows(f"SELECT count(*) AS events FROM {name}")
-            await store.change((f"ALTER TABLE event DETACH PARTITION {name}", ()), (f"DROP TABLE {name}", ()))
-            dropped += int(row["events"])
+            events = await _events_in(store, name)
+            await _patiently(store, ATTEMPTS, (f"ALTER TABLE event DETACH PARTITION {name}", ()), (f"DROP TABLE {name}", ()))
+            dropped += events
     return dropped
+
+
+async def _events_in(store: Store, name: str) -> int:
+    """How many events a partition has; about, where it has very many, which would take minutes to count."""
+    (row,) = await store.rows("SELECT reltuples::bigint AS events FROM pg_class WHERE oid = {}::text::regclass", name)
+    if row["events"] <= COUNTED:
+        (row,) = await store.rows(f"SELECT count(*) AS events FROM {name}")
+    return int(row["events"])
+
+
+async def _patiently(store: Store, attempts: int, *statements: tuple[str, tuple[Any, ...]]) -> None:
+    """A change of partitions, by one server at a time. Whoever reads events holds it up, such as an export of hours: nobody who commits may
+    have to wait for that, too.
+
+    Raises where it was held up for minutes: the next run of the job tries again.
+    """
+    statements = (_ONE_AT_A_TIME, (f"SET LOCAL lock_timeout = {int(WAIT * 1000)}", ()), *statements)
+    for _ in range(attempts - 1):
+        try:
+            await store.change(*statements)
+        except Exception as error:
+            if not _is_held_up(error):
+                raise
+            await asyncio.sleep(PAUSE)
+        else:
+            return
+    await store.change(*statements)
+
+
+def _is_held_up(error: Exception) -> bool:
+    """Whether somebody else had a lock for too long. By its name: SQLite's users have no driver that knows it."""
+    return type(error).__name__ == "LockNotAvailableError"

@@ -95,7 +95,10 @@ class PostgresStore:
             max_inactive_connection_lifetime=120,
         )
         store = cls(url, engine)
-        await make_ahead(store)
+        try:
+            await make_ahead(store, attempts=3)
+        except asyncpg.LockNotAvailableError:
+            log.warning("partitions_not_made")  # somebody reads for long; a job makes them, and meanwhile there is the default one
         await store._look_at_size()
         return store
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
+
+import pytest
 
 from server.event import DAY, Context, Environment, Event
 from server.event_id import first_id
@@ -13,6 +16,7 @@ from server.settings import Settings
 from server.storage import partitions
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
+from server.storage.postgres import PostgresStore
 
 ENGINES = ("postgres",)
 RULES = {1: TargetRules(listed_only=False, most=100)}
@@ -77,3 +81,40 @@ async def test_months_go_whole_and_every_sum_stays(store: Store, settings: Setti
         assert sum((await lying(store)).values()) == left
         assert (month in await partitions.partitions(store)) == bool(left)
     assert await store.rows("SELECT * FROM rollup_hour") == before
+
+
+async def test_who_reads_for_long_holds_up_neither_commits_nor_a_start(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = time.time_ns() // 1_000_000 + 100 * DAY
+    monkeypatch.setattr(partitions, "PAUSE", 0.2)
+    await partitions.make_ahead(store, old)
+    await store.commit(Batch([event(old, number) for number in range(10)], target_rules=RULES))
+    run = Run(store, settings, now=lambda: old + 500 * DAY)
+    async with store.snapshot() as snapshot:
+        await snapshot.rows("SELECT count(*) FROM event")  # an export begins
+        retiring = asyncio.create_task(retention(run))
+        waits = []
+        for number in range(15):
+            began = time.monotonic()
+            await store.commit(Batch([event(old + 1_000, 100 + number)], target_rules=RULES))
+            waits.append(time.monotonic() - began)
+            await asyncio.sleep(0.1)
+        assert not retiring.done()
+        other = await PostgresStore.open(str(settings.database_url))  # its partitions are there
+        await other.close()
+    said = await retiring
+    assert said.startswith("25 events")
+    assert max(waits) < 5, "as long as a job waits for its lock at once, and no longer"
+    assert (await lying(store)).keys() <= {partitions.DEFAULT}
+
+
+async def test_of_very_many_events_it_is_said_about_how_many_went(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "COUNTED", 5)
+    old = time.time_ns() // 1_000_000 + 100 * DAY
+    await partitions.make_ahead(store, old)
+    await store.commit(Batch([event(old, number) for number in range(10)], target_rules=RULES))
+    await store.engine.run_ddl("ANALYZE event")
+    assert (await retention(Run(store, settings, now=lambda: old + 500 * DAY))).startswith("10 events")

@@ -28,13 +28,25 @@ MARKS = 600
 OPEN = {1: TargetRules(listed_only=False, most=1_000)}
 
 
-def test_five_that_start_at_once_migrate_once(postgres: Postgres) -> None:
+@pytest.mark.parametrize("known", [0, 3])
+def test_five_that_start_at_once_migrate_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, known: int) -> None:
     url = postgres.address(postgres.empty())
+    every = migrating.migrations()
+    if known:  # the store of an older version, with something in it
+        monkeypatch.setattr(postgres_open, "migrations", lambda: every[:known])
+        assert len(migrate_postgres(url)) == known
+        with psycopg.connect(url) as connection:
+            for number in range(3):
+                connection.execute(
+                    "INSERT INTO event (id, project_id, name_id, context_id, occurred_at, outcome) VALUES (%s, 1, 1, 1, 1, 0)", (number,)
+                )
     program = "import sys\nfrom server.storage.postgres_open import migrate_postgres\nprint(len(migrate_postgres(sys.argv[1])))"
     processes = [subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE, text=True) for _ in range(5)]
     ran = [int(process.communicate(timeout=100)[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)
-    assert sorted(ran) == [0, 0, 0, 0, len(migrating.migrations())]
+    assert sorted(ran) == [0, 0, 0, 0, len(every) - known]
+    assert rows_of(url, "SELECT count(*) FROM event") == [(known,)]
+    assert rows_of(url, "SELECT count(*), count(DISTINCT name) FROM migration") == [(len(every), len(every))]
 
 
 async def test_five_that_open_it_at_once_make_its_partitions_once(postgres: Postgres) -> None:
