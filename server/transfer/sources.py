@@ -11,6 +11,8 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -184,9 +186,22 @@ class Source:
             for batch in file.iter_batches(batch_size=1_000):
                 for document in batch.to_pylist():
                     place += 1
-                    yield Row(place, document)
+                    yield Row(place, {name: _plain(value) for name, value in document.items()})
         except arrow.ArrowException as error:
             raise SourceError(f"{self._path} is damaged, or no Parquet") from error
+
+
+def _plain(value: Any) -> Any:
+    """A value of Parquet's as JSON would have it: it knows times, decimals and bytes."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _is_row(line: str) -> bool:

@@ -22,6 +22,7 @@ from server.storage.projects import LiveProject
 from server.transfer.footfall import OLDEST
 
 _NAMES = tuple(dialect.NAME for dialect in DIALECTS)
+_IDS = ("id", "installation_id", "session_id", "target_id")
 _NESTED = (("target", "type"), ("target", "id"), ("error", "type"), ("error", "message"))
 
 
@@ -62,6 +63,9 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
 def _nested(document: dict[str, Any]) -> dict[str, Any]:
     """The row as a client would have sent it: what is null is left out, what a database had to keep flat is put where it belongs."""
     row = {name: value for name, value in document.items() if value is not None}
+    for name in _IDS:
+        if type(row.get(name)) is int:  # as databases number their rows
+            row[name] = str(row[name])
     for outer, inner in _NESTED:
         if (value := row.pop(f"{outer}_{inner}", None)) is not None:
             row[outer] = {**(row[outer] if isinstance(row.get(outer), dict) else {}), inner: value}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 from server.ingest.privacy import Privacy
 from server.settings import Settings
 from server.storage.engine import server_secret
-from tests.transfer.conftest import counted, import_file, lines
+from server.transfer.formats import arrow_modules
+from tests.conftest import rows_of
+from tests.transfer.conftest import counted, import_file, lines, where
 
 # As captured from posthog-python 7.91.1 and posthog-node 5.70.0.
 PYTHON: dict[str, Any] = {
@@ -57,6 +60,25 @@ def test_events_come_in_once_and_nothing_of_posthogs_own(fresh: Settings, tmp_pa
     once = counted(fresh)
     assert import_file(fresh, file).duplicates == 3
     assert counted(fresh) == once
+
+
+def test_posthogs_batch_export_is_parquet_with_times(fresh: Settings, tmp_path: Path) -> None:
+    arrow, parquet = arrow_modules()
+    at = datetime(2025, 5, 1, 10, 0, 0, 123_000, tzinfo=UTC)
+    rows = {
+        "uuid": arrow.array(["0191-a", "0191-b"]),
+        "event": arrow.array(["build", "deploy"]),
+        "properties": arrow.array(['{"$os": "Linux", "version": "1.2"}', "{}"]),
+        "distinct_id": arrow.array(["u1", "u2"]),
+        "timestamp": arrow.array([at, at], arrow.timestamp("us", tz="UTC")),
+        "_inserted_at": arrow.array([at.replace(tzinfo=None)] * 2, arrow.timestamp("us")),
+    }
+    file = tmp_path / "events.parquet"
+    parquet.write_table(arrow.table(rows), file)
+    summary = import_file(fresh, file)
+    assert (summary.form, summary.stored, summary.bad) == ("posthog", 2, 0), summary.named
+    found = rows_of(where(fresh), "SELECT occurred_at, os, version FROM event JOIN context ON context.id = context_id ORDER BY os")
+    assert sorted(found, key=repr) == sorted([(1_746_093_600_123, "linux", "1.2"), (1_746_093_600_123, None, None)], key=repr)
 
 
 def test_each_field_is_where_it_belongs(fresh: Settings, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ ENGINES = ("sqlite", "postgres")
 
 # As a query of a Track-Skills database gives its table, with a name for each column.
 CALLS: list[dict[str, Any]] = [
-    {"id": f"call-{number}", "name": "tool_call", "dialect": "trackskills", "installation_id": f"user-{number % 2}", "target_type": "tool",
+    {"id": number, "name": "tool_call", "dialect": "trackskills", "installation_id": f"user-{number % 2}", "target_type": "tool",
      "target_id": "search", "timestamp": f"2026-02-{number + 1:02} 10:00:00", "duration_ms": 100 * number, "outcome": outcome,
      "error_type": None if outcome == "success" else "Timeout", "error_message": None, "properties": '{"query": "x"}'}
     for number, outcome in enumerate(["success", "failure", "success"])
