@@ -1,7 +1,7 @@
 import { Suspense, lazy } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { Redirect, Route, Switch } from "wouter-preact";
-import { Refused, useAsk } from "./api/use.ts";
+import { Refused, useProjects } from "./api/use.ts";
 import { Embed } from "./pages/embed.tsx";
 import { FirstEvent } from "./pages/first-event.tsx";
 import { Home } from "./pages/home.tsx";
@@ -37,11 +37,11 @@ export function App() {
 
 /** Everything that begins with knowing who looks. */
 function Known() {
-  const answer = useAsk("Projects", {});
+  const answer = useProjects();
   if (answer.error instanceof Refused && answer.error.code === "UNAUTHENTICATED") return <SignedOut />;
   return (
     <Answered answer={answer} height={400}>
-      {({ me, projects: { nodes: projects, pageInfo } }) => {
+      {({ me, projects }) => {
         if (!me && projects.length === 0) return <SignedOut />;
         const slugs = projects.map(({ slug }) => slug);
         return (
@@ -58,7 +58,7 @@ function Known() {
               </Route>
               <Route path="/d/:project/:page?">
                 {({ project, page = "overview" }) =>
-                  (slugs.includes(project) || pageInfo.hasNextPage) && page in PAGES ? <Page project={project} page={page as PageName} /> : <NotHere known={me !== null} />
+                  slugs.includes(project) && page in PAGES ? <Page project={project} page={page as PageName} /> : <NotHere known={me !== null} />
                 }
               </Route>
               <Route>

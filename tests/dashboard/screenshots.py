@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -69,6 +70,18 @@ def shoot(browser: Browser, url: str, look: str, scheme: str, pages: dict[str, s
     context.close()
 
 
+def picture(browser: Browser, url: str) -> None:
+    """The one of the README: the overview on its last two whole weeks."""
+    context = browser.new_context(viewport={"width": 1500, "height": 900}, color_scheme="light", locale="en-US")
+    context.request.post(f"{url}/login", form={"token": TOKEN, "next": "/"}, max_redirects=0)
+    page = context.new_page()
+    today = datetime.now(UTC).date()
+    page.goto(f"{url}/d/demo?range=custom&from={today - timedelta(days=14)}&to={today - timedelta(days=1)}")
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=FOLDER / "readme.png")
+    context.close()
+
+
 def main() -> None:
     """Shoot everything."""
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -80,6 +93,7 @@ def main() -> None:
             for scheme in SCHEMES:
                 shoot(browser, url, look, scheme, FULL, "full")
                 shoot(browser, url, look, scheme, EMPTY, "empty")
+        picture(browser, url)
         browser.close()
 
 

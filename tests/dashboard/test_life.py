@@ -174,6 +174,7 @@ def test_charts_in_a_frame_of_another_site(site: Any, visit: Callable[..., Any],
     assert shown.locator("html").get_attribute("data-theme") == "dark"
     refused.get_by_text("This chart is not public.").wait_for()
     tab.complaints.remove(address)  # the page around them
+    site.ask("UpdateProject", slug="framed", changes={"public": ["COUNTERS"]})
 
 
 def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable[..., Any]) -> None:

@@ -24,6 +24,25 @@ export function useAsk<N extends Name>(
   });
 }
 
+type Projects = Data<"Projects">["projects"]["nodes"];
+
+/** Who asks, and all projects that they may see, however many pages that takes. Asked again each minute, or each `refresh` ms. */
+export function useProjects({ archived = false, refresh = REFRESH }: { archived?: boolean; refresh?: number } = {}) {
+  return useQuery<{ me: Data<"Projects">["me"]; projects: Projects }, Error>({
+    queryKey: ["Projects", { archived }],
+    queryFn: async ({ signal }) => {
+      const found: Projects = [];
+      for (let after: string | null = null; ; ) {
+        const { me, projects }: Data<"Projects"> = await ask("Projects", { archived, after }, signal);
+        found.push(...projects.nodes);
+        after = projects.pageInfo.endCursor;
+        if (!projects.pageInfo.hasNextPage || after === null) return { me, projects: found };
+      }
+    },
+    refetchInterval: refresh,
+  });
+}
+
 interface UserError {
   field?: string | null;
   message: string;

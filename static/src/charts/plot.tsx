@@ -189,12 +189,18 @@ function seriesOf(lines: Line[], stacked: boolean, open: boolean): uPlot.Series[
       width: stacked ? 1 : 2,
       ...(line.dashed ? { dash: [4, 4], width: 1.5 } : {}),
       ...(stacked ? { fill: stroke } : line.filled ? { fill: `${stroke}1f` } : {}),
-      points: { show: few, size: 6, fill: stroke },
+      points: { show: few, filter: (self, place) => alone(self.data[place] ?? []), size: 6, fill: stroke },
     };
   });
   if (stacked) return made.reverse();
-  const rest = lines.flatMap((line, place) => (open && !line.dashed ? [{ ...(made[place] as uPlot.Series), label: "", dash: [3, 4], points: { show: false } }] : []));
+  const rest = lines.flatMap((line, place) => (open && !line.dashed ? [{ ...(made[place] as uPlot.Series), label: "", dash: [3, 4] }] : []));
   return [...made, ...rest];
+}
+
+/** The places of values without neighbours, of which a line shows nothing. */
+function alone(values: ArrayLike<number | null | undefined>): number[] | null {
+  const found = Array.from(values).flatMap((value, place) => (value != null && values[place - 1] == null && values[place + 1] == null ? [place] : []));
+  return found.length > 0 ? found : null;
 }
 
 /** From where to where the axis of the figures goes. */

@@ -1,5 +1,5 @@
 import { Link } from "wouter-preact";
-import { useAsk } from "../api/use.ts";
+import { useProjects } from "../api/use.ts";
 import { Copyable } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
 
@@ -7,7 +7,7 @@ const SOON = 3_000; // ms
 
 /** For a project without events: how to send the first one. The page turns to charts by itself when it is there. */
 export function FirstEvent({ project }: { project: string }) {
-  useAsk("Projects", {}, { refresh: () => SOON }); // which says when there is one, and then this is gone
+  useProjects({ refresh: SOON }); // which says when there is one, and then this is gone
   const { reads } = useAccount();
   const base = project === "default" ? location.origin : `${location.origin}/p/${project}`;
   const event = '{"name": "build", "installation_id": "any-random-id",\n    "version": "1.0.0", "os": "linux", "outcome": "success", "duration_ms": 812}';

@@ -17,7 +17,8 @@ const NewProject = lazy(() => import("./settings/new-project.tsx"));
 export function Home() {
   const { changes, me } = useAccount();
   const [adding, setAdding] = useState(false);
-  const answer = useAsk("ProjectCards", { period: PERIOD });
+  const [cursors, setCursors] = useState<(string | null)[]>([null]);
+  const answer = useAsk("ProjectCards", { period: PERIOD, after: cursors.at(-1) ?? null });
   useEffect(() => {
     document.title = "Footfall";
   }, []);
@@ -34,16 +35,28 @@ export function Home() {
         )}
       </header>
       <Answered answer={answer} height={300}>
-        {({ projects: { nodes: projects } }) => (
-          <ul class="projects">
-            {projects.map((project) => (
-              <li key={project.slug}>
-                <Link href={`/d/${project.slug}`}>
-                  <ProjectCard project={project} />
-                </Link>
-              </li>
-            ))}
-          </ul>
+        {({ projects: { nodes, pageInfo } }) => (
+          <>
+            <ul class="projects">
+              {nodes.map((project) => (
+                <li key={project.slug}>
+                  <Link href={`/d/${project.slug}`}>
+                    <ProjectCard project={project} />
+                  </Link>
+                </li>
+              ))}
+            </ul>
+            {(cursors.length > 1 || pageInfo.hasNextPage) && (
+              <div class="pager">
+                <button type="button" class="button" disabled={cursors.length < 2} onClick={() => setCursors(cursors.slice(0, -1))}>
+                  Those before
+                </button>
+                <button type="button" class="button" disabled={!pageInfo.hasNextPage} onClick={() => setCursors([...cursors, pageInfo.endCursor])}>
+                  More projects
+                </button>
+              </div>
+            )}
+          </>
         )}
       </Answered>
       {changes && me?.allProjects && (adding ? <Adding /> : <AddButton add={() => setAdding(true)} />)}

@@ -92,6 +92,12 @@ export default function Live({ project }: { project: string }) {
   );
 }
 
+/** How it ended: what went wrong has the name of its error. */
+function Ended({ event: { outcome, errorType } }: { event: Event }) {
+  if (outcome === "SUCCESS") return <span class="tag good">success</span>;
+  return outcome === "FAILURE" || errorType ? <span class="tag bad">{errorType ?? "failure"}</span> : null;
+}
+
 function Stream({ events }: { events: Event[] }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Events">
@@ -99,7 +105,7 @@ function Stream({ events }: { events: Event[] }) {
         <thead>
           <tr>
             {["Time", "Event", "Target", "Outcome", "Took", "Who", "Version", "System", "Properties"].map((name) => (
-              <th scope="col" key={name}>
+              <th scope="col" key={name} class={name === "Took" ? "figure" : ""}>
                 {name}
               </th>
             ))}
@@ -114,7 +120,7 @@ function Stream({ events }: { events: Event[] }) {
               </td>
               <td>{event.target && <span title={event.target.type}>{event.target.id}</span>}</td>
               <td>
-                {event.outcome !== "NONE" && <span class={event.outcome === "FAILURE" ? "tag bad" : "tag good"}>{event.errorType ?? event.outcome.toLowerCase()}</span>}
+                <Ended event={event} />
               </td>
               <td class="figure">{event.duration === null ? "" : duration(event.duration)}</td>
               <td>{words(event.environment)}</td>

@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks";
 import { Link, useSearch, useSearchParams } from "wouter-preact";
 import { useAsk } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
@@ -8,7 +9,7 @@ import { Answered, Nothing } from "../ui/states.tsx";
 import { useAccount, useBeginning } from "../view/account.ts";
 import { COUNTS, ago, count, growth, many, percent, points, words } from "../view/format.ts";
 import { comparable } from "../view/period.ts";
-import { type FilterName, targetText, useView } from "../view/state.ts";
+import { targetText, useView } from "../view/state.ts";
 import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
 
 /** How it is doing: figures, the one that is picked over time, and what it is made of. */
@@ -72,7 +73,7 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
         <Main page={page} metric={metric} compared={compared} />
         <Outcomes page={page} />
       </div>
-      <Parts page={page} project={project} people={people} />
+      <Parts page={page} project={project} />
     </>
   );
 }
@@ -115,44 +116,63 @@ function Outcomes({ page: { series } }: { page: Page }) {
   );
 }
 
-function Parts({ page, project, people }: { page: Page; project: string; people: boolean }) {
+function Parts({ page, project }: { page: Page; project: string }) {
   return (
     <div class="grid">
-      <Values title="Versions" of={page.versions} by="version" people={people} />
-      <Values title="Events" of={page.names} by="name" people={people} />
-      {page.targets && <Values title="Tools and targets" of={page.targets} by="target" people={people} />}
+      <Values title="Versions" project={project} of={page.versions} by="version" />
+      <Values title="Events" project={project} of={page.names} by="name" />
+      {page.targets && <Values title="Tools and targets" project={project} of={page.targets} by="target" />}
       {page.errors && <Recent errors={page.errors} project={project} />}
-      <Values title="Operating systems" of={page.os} by="os" people={people} />
-      <Values title="Runtimes" of={page.runtimes} by="runtime" people={people} />
-      <Values title="Package managers" of={page.packageManagers} by="pm" people={people} />
-      <Values title="Who runs it" of={page.environments} by="env" people={people} />
+      <Values title="Operating systems" project={project} of={page.os} by="os" />
+      <Values title="Runtimes" project={project} of={page.runtimes} by="runtime" />
+      <Values title="Package managers" project={project} of={page.packageManagers} by="pm" />
+      <Values title="Who runs it" project={project} of={page.environments} by="env" />
     </div>
   );
 }
 
-function Values({ title, of, by, people }: { title: string; of: Page["os"]; by: FilterName; people: boolean }) {
+const BY = { version: "VERSION", os: "OS", runtime: "RUNTIME", pm: "PACKAGE_MANAGER", name: "NAME", target: "TARGET", env: "ENVIRONMENT" } as const;
+const FEW = 8; // the most common installs': events come in another order, so more than these are asked for
+const ALL = 200; // as many as the server tells at once
+
+interface ValuesProps {
+  title: string;
+  project: string;
+  of: Page["os"];
+  by: keyof typeof BY;
+}
+
+/** What events are made of, by one thing: the most common values, and all of them when asked. */
+function Values({ title, project, of: first, by }: ValuesProps) {
+  const { people, span, filter } = useView();
+  const [whole, setWhole] = useState(false);
+  const all = useAsk("Breakdown", { slug: project, by: BY[by], period: span.period, filter, first: ALL }, { enabled: whole });
+  const of = (whole && all.data?.project.breakdown) || first;
   const known = of.rows.filter(({ value }) => value !== null);
-  const silent = of.rows.find(({ value }) => value === null);
   const byInstalls = known.length > 0 && known.every(({ installs }) => installs !== null);
-  const bars = known.map(({ value, targetType, events, successRate, installs }): Bar => {
-    const text = value ?? "";
-    return {
-      value: by === "target" ? targetText(targetType, text) : by === "env" ? text.toLowerCase() : text,
-      label: by === "env" ? words(text) : text,
-      amount: byInstalls ? ((people ? installs?.people : installs?.all) ?? 0) : events,
-      ...(successRate !== null && successRate < 0.9 ? { aside: `${percent(successRate)} succeed` } : {}),
-    };
-  });
-  const shown = bars.filter(({ amount }) => amount > 0);
-  shown.sort((one, other) => other.amount - one.amount);
+  const bars = known
+    .map(({ value, targetType, events, successRate, installs }): Bar => {
+      const text = value ?? "";
+      return {
+        value: by === "target" ? targetText(targetType, text) : by === "env" ? text.toLowerCase() : text,
+        label: by === "env" ? words(text) : text,
+        amount: byInstalls ? ((people ? installs?.people : installs?.all) ?? 0) : events,
+        ...(successRate !== null && successRate < 0.9 ? { aside: `${percent(successRate)} succeed` } : {}),
+      };
+    })
+    .filter(({ amount }) => amount > 0)
+    .toSorted((one, other) => other.amount - one.amount);
+  const shown = whole && all.data ? bars : bars.slice(0, FEW);
   return (
     <Bars
       title={title}
       bars={shown}
       by={by}
       unit={byInstalls ? (people ? "people" : "installs") : "events"}
-      {...(byInstalls ? {} : { others: { values: of.otherValues, amount: of.otherEvents } })}
-      {...(silent && known.length === 0 ? { nothing: "No event of this period says." } : {})}
+      others={{ values: of.otherValues + bars.length - shown.length, amount: byInstalls ? null : of.otherEvents }}
+      total={byInstalls ? bars.reduce((sum, { amount }) => sum + amount, 0) : undefined}
+      more={{ whole: whole && all.data !== undefined, toggle: () => setWhole(!whole) }}
+      {...(of.rows.length > 0 && known.length === 0 ? { nothing: "No event of this period says." } : {})}
     />
   );
 }

@@ -21,8 +21,12 @@ interface Props {
   bars: Bar[];
   /** What a click filters by. */
   by?: FilterName;
-  /** How many there are beyond these, and how much they have. */
-  others?: { values: number; amount: number };
+  /** How many there are beyond these, and how much they have, where that adds up. */
+  others?: { values: number; amount: number | null } | undefined;
+  /** What the shares are of; all that is shown and the others where it is left out. */
+  total?: number | undefined;
+  /** Shows all there are, or the first again. */
+  more?: { whole: boolean; toggle: () => void } | undefined;
   unit?: string;
   figure?: (amount: number) => string;
   note?: string;
@@ -31,10 +35,10 @@ interface Props {
 }
 
 /** Values with bars, most first; a click on one filters the page by it, another click takes that back. */
-export function Bars({ title, bars, by, others, unit = "events", figure = count, note, nothing = "Nothing in this period." }: Props) {
+export function Bars({ title, bars, by, others, more, total: given, unit = "events", figure = count, note, nothing = "Nothing in this period." }: Props) {
   const { filters, pick } = useView();
   const most = Math.max(1, ...bars.map(({ amount }) => amount));
-  const total = bars.reduce((sum, { amount }) => sum + amount, others?.amount ?? 0);
+  const total = given ?? bars.reduce((sum, { amount }) => sum + amount, others?.amount ?? 0);
   const chosen = by && filters[by];
   const table = () => ({ columns: [title, unit, "share"], rows: bars.map(({ label, amount }) => [label, amount, total ? amount / total : 0]) });
   return (
@@ -42,7 +46,7 @@ export function Bars({ title, bars, by, others, unit = "events", figure = count,
       {bars.length === 0 ? (
         <Nothing>{nothing}</Nothing>
       ) : (
-        <ul class="bars">
+        <ul class={more?.whole ? "bars whole" : "bars"}>
           {bars.map(({ value, label, amount, aside, kind }) => {
             const content = (
               <>
@@ -73,11 +77,34 @@ export function Bars({ title, bars, by, others, unit = "events", figure = count,
           })}
         </ul>
       )}
-      {others && others.values > 0 && (
-        <p class="others">
-          and {count(others.values)} more with {figure(others.amount)} {unit}
-        </p>
-      )}
+      <Others others={others} more={more} said={(amount) => `${figure(amount)} ${unit}`} />
     </Card>
+  );
+}
+
+/** What there is beyond what is shown. */
+function Others({ others, more, said }: Pick<Props, "others" | "more"> & { said: (amount: number) => string }) {
+  if (more?.whole) {
+    return (
+      <p class="others">
+        <button type="button" class="link" onClick={more.toggle}>
+          Show fewer
+        </button>
+      </p>
+    );
+  }
+  if (!others || others.values === 0) return null;
+  const text = `and ${count(others.values)} more`;
+  return (
+    <p class="others">
+      {more ? (
+        <button type="button" class="link" onClick={more.toggle}>
+          {text}
+        </button>
+      ) : (
+        text
+      )}
+      {others.amount !== null && ` with ${said(others.amount)}`}
+    </p>
   );
 }

@@ -1,5 +1,5 @@
 import { Link } from "wouter-preact";
-import { useAsk, useChange } from "../../api/use.ts";
+import { useChange, useProjects } from "../../api/use.ts";
 import { FormError } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
 import { Answered } from "../../ui/states.tsx";
@@ -9,15 +9,15 @@ import NewProject from "./new-project.tsx";
 /** All projects, those that were archived among them, and a form for one more. */
 export function Projects() {
   const { projects: active } = useAccount();
-  const answer = useAsk("Projects", { archived: true });
+  const answer = useProjects({ archived: true });
   const restore = useChange("RestoreProject");
   const isActive = (slug: string) => active.some((each) => each.slug === slug);
   return (
     <Section title="Projects" about="One for each tool: its events, keys, limits and retention are kept apart.">
       <Answered answer={answer}>
-        {({ projects: { nodes } }) => (
+        {({ projects }) => (
           <ul class="rows">
-            {nodes.map(({ slug, name, firstEvent }) => (
+            {projects.map(({ slug, name, firstEvent }) => (
               <li key={slug}>
                 <div>
                   {isActive(slug) ? <Link href={`/d/${slug}/settings`}>{name}</Link> : <b>{name}</b>} <code>{slug}</code>
