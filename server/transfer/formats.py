@@ -2,6 +2,8 @@
 
 A CSV is opened with a spreadsheet, and a cell that begins with = + - @ is a formula there, whoever wrote it. Such text gets an apostrophe
 before it, as text that begins with an apostrophe does, so that `harmless` can be undone without a doubt (`as_written`); an import does so.
+Where a semicolon parts cells, as spreadsheets of half of Europe have it, quotes of ours hold nothing together: so what comes after a semicolon,
+a tab or the end of a line gets its apostrophe, too.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import csv
 import importlib
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,6 +22,8 @@ ROW_GROUP = 20_000  # rows of Parquet that are kept until they are written toget
 # What spreadsheets take for the beginning of a formula: the four signs, their full-width forms, and the blanks that some pass over first.
 _FORMULA = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001
 _ESCAPED = (*_FORMULA, "'")
+_NEXT_CELL = re.compile(r"([;\t\r\n])(?='*[=+@＝＋－＠-])")  # noqa: RUF001
+_HARMLESS_CELL = re.compile(r"([;\t\r\n])'(?='*[=+@＝＋－＠-])")  # noqa: RUF001
 
 
 class FormatError(ValueError):
@@ -74,12 +79,13 @@ def _cell(value: Any) -> Any:
 
 def harmless(text: str) -> str:
     """Text as a cell that no spreadsheet computes."""
-    return f"'{text}" if text.startswith(_ESCAPED) else text
+    return _NEXT_CELL.sub(r"\1'", f"'{text}" if text.startswith(_ESCAPED) else text)
 
 
 def as_written(cell: str) -> str:
     """The text that `harmless` made a cell of."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_ESCAPED) else cell
+    text = _HARMLESS_CELL.sub(r"\1", cell)
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_ESCAPED) else text
 
 
 class JsonLines:

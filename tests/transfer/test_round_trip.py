@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text as hypothesis_text
 
 from server.ingest.privacy import Privacy
 from server.jobs.rollups import check_rollups
@@ -116,6 +119,13 @@ def test_an_install_of_another_project_is_not_mixed_with_ours(origin: Settings, 
 def test_no_cell_is_a_formula_and_every_cell_is_read_as_it_was(text: str) -> None:
     assert not harmless(text).startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     assert as_written(harmless(text)) == text
+
+
+@given(hypothesis_text(alphabet="=+-@'\t\r\n;＝a\"", max_size=12))  # noqa: RUF001
+def test_no_part_of_a_cell_is_a_formula_where_semicolons_part_cells(text: str) -> None:
+    cell = harmless(text)
+    assert as_written(cell) == text
+    assert not [part for part in re.split(r"[;\t\r\n]", cell) if part.startswith(("=", "+", "-", "@", "＝"))]  # noqa: RUF001
 
 
 def test_no_cell_of_a_file_begins_a_formula(origin: Settings, tmp_path: Path) -> None:
