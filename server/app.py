@@ -23,7 +23,7 @@ from server.jobs import JOBS, Run, Runner, Scheduler
 from server.metrics import Metrics
 from server.pages import SECURITY_HEADERS
 from server.pages.dashboard import Dashboard
-from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem
+from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem, TooLarge
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
 from server.storage import key_use
@@ -154,6 +154,8 @@ def _http_exception(request: Request[object, object, State], error: HTTPExceptio
         return response
     if isinstance(error, NotFoundException):
         return _problem(request, NotFound("Nothing is served under this path."))
+    if error.status_code == 413:
+        return _problem(request, TooLarge("The body is larger than this route takes."))
     if error.status_code < 500:
         return _problem(request, Malformed("The request cannot be read."))
     return _unexpected(request, error)

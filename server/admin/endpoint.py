@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import strawberry
 from graphql import GraphQLError
+from limits import parse
 from litestar import Request, Response, post
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from server.admin.auth import Viewer, address_of, counted_viewer
@@ -23,7 +25,8 @@ from server.admin.persisted import Known
 from server.admin.safety import CODES, told
 from server.admin.schema import build
 from server.pages import SECURITY_HEADERS
-from server.problems import Busy, Malformed, Problem
+from server.problems import Busy, Limited, Malformed, Problem
+from server.shared import Limits
 
 AnyRequest = Request[object, object, State]
 
@@ -31,6 +34,8 @@ MOST_BODY = 100 * 1024  # bytes
 SECONDS = 20.0  # that one operation may take
 AT_ONCE = 8  # operations of one viewer, or of one address without a login
 OF_STRANGERS = 24  # of all of these together
+LONG = 1_000  # characters of an operation, which cost milliseconds to be refused
+REFUSED = parse("30/minute")  # of such operations of one viewer, or of one address without a login; after that none is looked at
 _HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
 _HTTP = {OperationType.QUERY, OperationType.MUTATION}
 
@@ -59,10 +64,11 @@ class GraphQL:
         self.known = Known()
         self.schema: strawberry.Schema = build(self.known)
         self._running: Counter[str] = Counter()
+        self._refused = Limits()
         self.sockets: Counter[str] = Counter()  # by address
 
     async def run(self, state: State, who: Viewer | None, body: Body, *, label: str = "") -> dict[str, Any]:
-        """The document of an answer. `label` is for whoever asks: they may have a few operations at once. Raises Malformed, Busy."""
+        """The document of an answer. `label` is for whoever asks: they may have a few operations at once. Raises Malformed, Busy, Limited."""
         try:
             query = self.text(body)
         except NotKnown:
@@ -70,20 +76,27 @@ class GraphQL:
         strangers = "" if who is None else label
         if self._running[label] >= AT_ONCE or self._running[strangers] >= OF_STRANGERS:
             raise Busy("Too many operations run at once.", retry_after=1)
+        long = len(query) > LONG and not self.known.has(query)
+        if long and not (standing := self._refused.hit_at_once(REFUSED, label, 0)).remaining:
+            raise Limited("Too many of your long operations were refused.", retry_after=standing.reset)
         counted = {label, strangers}
         self._running.update(counted)
         try:
-            return await self._answer(state, who, query, body)
+            result = await self._result(state, who, query, body)
+            if long and isinstance(result, PreExecutionError):
+                self._refused.hit_at_once(REFUSED, label)
+            return result if isinstance(result, dict) else _document(result)
         finally:
             self._running.subtract(counted)
             for each in counted:
                 if not self._running[each]:
                     del self._running[each]
 
-    async def _answer(self, state: State, who: Viewer | None, query: str, body: Body) -> dict[str, Any]:
+    async def _result(self, state: State, who: Viewer | None, query: str, body: Body) -> Any:
+        """What the schema says, or the document of an answer that says why it was not asked."""
         try:
             async with asyncio.timeout(SECONDS):
-                result = await self.schema.execute(
+                return await self.schema.execute(
                     query,
                     variable_values=body.variables,
                     operation_name=body.operation_name,
@@ -98,7 +111,6 @@ class GraphQL:
             if type(error).__module__.startswith("strawberry."):
                 return refused("BAD_INPUT", "There is no operation of that name and kind in this document; subscriptions want a WebSocket.")
             raise
-        return _document(result)
 
     def text(self, body: Body) -> str:
         """The text of the operation that is asked for. Raises Malformed, NotKnown."""

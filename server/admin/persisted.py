@@ -28,13 +28,17 @@ class Known:
         """The document of this name or hash."""
         return self._texts.get(name)
 
+    def has(self, text: str) -> bool:
+        """Whether a text is one of the documents."""
+        return text in self._all
+
     def checked(self, text: str | None) -> DocumentNode | None:
         """The document that this text is, where it was found to be good before."""
         return self._checked.get(text or "")
 
     def keep(self, text: str, document: DocumentNode) -> None:
         """Remember that this text is good; only for documents of ours, so that nobody fills the memory."""
-        if text in self._all:
+        if self.has(text):
             self._checked[text] = document
 
     def remembered(self) -> type[SchemaExtension]:
