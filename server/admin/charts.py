@@ -175,7 +175,7 @@ class Charts:
         self,
         info: AnyInfo,
         type: Annotated[str | None, argument(description="Only targets of this type.")] = None,
-        days: Annotated[int, argument(description="In the last 1, 7 or 30 days.")] = 7,
+        days: Annotated[int, argument(description="In the last 7 or 30 days.")] = 7,
         first: First = 20,
     ) -> answers.Trending:
         limit = within("first", first, MOST)

@@ -9,7 +9,10 @@ import msgspec
 from server.analytics.filters import Filter
 from server.analytics.measures import rate
 from server.analytics.sources import TIMED_SUMS, Sql, bound, listed, read, sql, sums
+from server.event import FieldError
+from server.problems import BadQuery
 from server.storage.engine import Store
+from server.storage.trending import WINDOWS
 
 PRIVATE = "private"
 PUBLIC = "public"
@@ -115,7 +118,9 @@ async def counters(store: Store, project: int, type_: str, ids: list[str], *, li
 async def trending(
     store: Store, project: int, *, type_: str | None = None, window_days: int = 7, limit: int = 20, listed_only: bool = False
 ) -> Trending:
-    """What is trending, as the job last worked it out (`server.storage.trending`): `window_days` is one of its windows."""
+    """What is trending, as the job last worked it out (`server.storage.trending`): `window_days` is one of its windows, else BadQuery."""
+    if window_days not in (spans := [window.days for window in WINDOWS]):
+        raise BadQuery(FieldError("days", f"must be one of {', '.join(map(str, spans))}"))
     refreshed = await store.rows(
         "SELECT MAX(refreshed_at) AS at FROM trending WHERE project_id = {} AND window_days = {}", project, window_days
     )

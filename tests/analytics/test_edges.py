@@ -182,6 +182,7 @@ def test_what_cannot_be_a_period_is_named(make: Callable[[], Any], field: str) -
         (lambda store: new_and_returning(store, TODAY, Step.HOUR), "step"),
         (lambda store: version_adoption(store, TODAY, Step.HOUR), "step"),
         (lambda store: retention(store, TODAY.during(Period(0, 800 * DAY))), "period"),
+        (lambda store: trending(store, 1, window_days=1), "days"),
         (lambda store: breakdown(store, TODAY, By.PROPERTY), "property"),
         (lambda store: breakdown(store, TODAY, By.PROPERTY, property_name='a"b'), "property"),
         (lambda store: experiment(store, TODAY, "\\"), "property"),
@@ -189,7 +190,7 @@ def test_what_cannot_be_a_period_is_named(make: Callable[[], Any], field: str) -
         (lambda store: funnel(store, TODAY, ["a", "b"], within=0), "within"),
         (lambda store: rejected(store, 1, before="no id"), "before"),
     ],
-    ids=["new by hour", "versions by hour", "many weeks", "no property", "quoted", "escaped", "one step", "no time", "no id"],
+    ids=["new by hour", "versions by hour", "many weeks", "no window", "no property", "quoted", "escaped", "one step", "no time", "no id"],
 )
 async def test_what_cannot_be_asked_is_named(store: Store, ask: Callable[[Store], Awaitable[Any]], field: str) -> None:
     with pytest.raises(BadQuery) as caught:
