@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from server.analytics import active as sums_of_active
+from server.analytics.active import countable
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs, rate
 from server.analytics.sources import SUMS, Sql, activity, distinct, property_sums, raw_events, read, sql, sums, unique
@@ -15,6 +17,7 @@ from server.event import Environment, FieldError
 from server.problems import BadQuery
 from server.storage.engine import Store
 from server.storage.projects import read_list
+from server.storage.rollups import PEOPLE_ONLY
 from server.storage.statements import property_json
 
 TOOL = "tool"  # the type of target that a tool is
@@ -81,20 +84,31 @@ async def breakdown(store: Store, filter_: Filter, by: By, *, property_name: str
 async def _by_dimension(store: Store, filter_: Filter, dimension: str) -> list[Row]:
     """By what the context says: events by what each said, installs by the newest that each said."""
     facts = await read(store, sql(f"SELECT value, {SUMS} FROM (", sums(filter_, by=dimension), ") AS facts GROUP BY value"))
-    active = await read(
-        store,
-        sql(
-            f"SELECT install.{dimension} AS value, COUNT(*) AS everyone, SUM(people) AS people FROM (",
-            unique(activity(filter_)),
-            f") AS active JOIN install ON install.id = active.install_id GROUP BY install.{dimension}",
-        ),
-    )
+    counted = await _installs_by(store, filter_, dimension)
     events = {row["value"]: row for row in facts}
     # The rollup has no rows for what events do not say; what is missing of their total is that.
     events[None] = await _unsaid(store, filter_, list(events.values()))
-    counted = {row["value"]: installs(row) for row in active}
     values = {value for value, row in events.items() if int(row["events"])} | counted.keys()
     return [_row(value, events.get(value), counted.get(value, Installs())) for value in values]
+
+
+async def _installs_by(store: Store, filter_: Filter, dimension: str) -> dict[str | None, Installs]:
+    """Active installs by the newest value that each said."""
+    counted, first = countable(filter_), filter_.period.first_day
+    if counted and counted.people == PEOPLE_ONLY and await sums_of_active.newest_day(store, filter_.project) <= filter_.period.last_day:
+        # Nothing came after the period: active in it is whose last day is not before it.
+        last_day = "people_day" if counted.everyone == PEOPLE_ONLY else "active_day"
+        query = sql(
+            f"SELECT {dimension} AS value, COUNT(*) AS everyone, SUM(CASE WHEN people_day >= {first} THEN 1 ELSE 0 END) AS people"
+            f" FROM install WHERE project_id = {filter_.project} AND {last_day} >= {first} GROUP BY {dimension}"
+        )
+    else:
+        query = sql(
+            f"SELECT install.{dimension} AS value, COUNT(*) AS everyone, SUM(people) AS people FROM (",
+            unique(activity(filter_)),
+            f") AS active JOIN install ON install.id = active.install_id GROUP BY install.{dimension}",
+        )
+    return {row["value"]: installs(row) for row in await read(store, query)}
 
 
 async def _unsaid(store: Store, filter_: Filter, said: list[dict[str, Any]]) -> dict[str, int]:
@@ -105,9 +119,12 @@ async def _unsaid(store: Store, filter_: Filter, said: list[dict[str, Any]]) -> 
 
 async def _by_environment(store: Store, filter_: Filter) -> list[Row]:
     facts = await read(store, sql(f"SELECT environment, {SUMS} FROM (", sums(filter_), ") AS facts GROUP BY environment"))
-    active = await read(store, sql(f"SELECT environment, {distinct()} FROM (", activity(filter_), ") AS facts GROUP BY environment"))
+    if countable(filter_):
+        counted = await sums_of_active.by_environment(store, filter_)
+    else:
+        active = await read(store, sql(f"SELECT environment, {distinct()} FROM (", activity(filter_), ") AS facts GROUP BY environment"))
+        counted = {row["environment"]: installs(row) for row in active}
     events = {row["environment"]: row for row in facts}
-    counted = {row["environment"]: installs(row) for row in active}
     return [
         _row(Environment(number).word, events.get(number), counted.get(number, Installs()))
         for number in events.keys() | counted.keys()

@@ -53,8 +53,8 @@ async def flakedrop_stats(store: Store, project: int) -> FlakeDropStats:
     """The counts of a project's FlakeDrop events, all time."""
     rows = await store.rows(
         "SELECT event_name.text AS name, SUM(events) AS events, SUM(successes) AS successes, SUM(failures) AS failures"
-        " FROM rollup_hour JOIN event_name ON event_name.id = rollup_hour.name_id"
-        " WHERE rollup_hour.project_id = {} AND event_name.dialect = {} GROUP BY event_name.text",
+        " FROM rollup_day JOIN event_name ON event_name.id = rollup_day.name_id"
+        " WHERE rollup_day.project_id = {} AND event_name.dialect = {} GROUP BY event_name.text",
         project,
         FLAKEDROP,
     )

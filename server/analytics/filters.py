@@ -9,6 +9,7 @@ import msgspec
 
 from server.event import DAY, HOUR, PEOPLE, Environment, FieldError, Outcome
 from server.problems import BadQuery
+from server.storage.rollups import week_of
 
 LONGEST = 1_830  # days of a period: five years
 MOST_STEPS = 2_500  # of a series: a hundred days by the hour
@@ -110,11 +111,6 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     def people(self) -> Filter:
         """The same question about people only."""
         return msgspec.structs.replace(self, audience=Audience.PEOPLE)
-
-
-def week_of(day: int) -> int:
-    """The Monday of a day's week; both in days since 1970, which began on a Thursday."""
-    return day - (day + 3) % 7
 
 
 def starts(period: Period, step: Step) -> list[int]:

@@ -6,12 +6,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from server.analytics.filters import Filter, Period, Step, starts, week_of
+from server.analytics import active
+from server.analytics.active import countable
+from server.analytics.filters import Filter, Period, Step, starts
 from server.analytics.measures import Installs, installs, share
+from server.analytics.reuse import reused
 from server.analytics.sources import Sql, activity, distinct, for_both, read, sql, step_of
 from server.event import DAY, FieldError
 from server.problems import BadQuery
 from server.storage.engine import Store
+from server.storage.rollups import week_of
 
 WEEK, MONTH = 7, 30  # days that a weekly and a monthly active install looks back
 MOST_COHORTS = 104
@@ -33,7 +37,8 @@ class ActiveUsers(msgspec.Struct, frozen=True):
 
 
 class NewAndReturning(msgspec.Struct, frozen=True):
-    """Parallel lists, an entry for each step: active installs that were first seen in that step, and those that were known before."""
+    """Parallel lists, an entry for each step: active installs that were first seen in that step (as far as it lies in the period), and those
+    that were known before."""
 
     starts: list[int]
     new_all: list[int]
@@ -72,17 +77,24 @@ class VersionAdoption(msgspec.Struct, frozen=True):
 async def active_users(store: Store, filter_: Filter) -> ActiveUsers:
     """Daily, weekly and monthly active installs. Raises BadQuery for a period that is not whole days."""
     beginnings = starts(_whole_days(filter_), Step.DAY)
+    if counted := countable(filter_):
+        windows = [await active.rolling(store, filter_, counted, len(beginnings), window) for window in (1, WEEK, MONTH)]
+        return _active_users(beginnings, *windows)
     everyone, people = await for_both(filter_, lambda asked: _rolling(store, asked, len(beginnings)))
+    return _active_users(beginnings, *(list(map(Installs, *pairs)) for pairs in zip(everyone, people, strict=True)))
+
+
+def _active_users(beginnings: list[int], daily: list[Installs], weekly: list[Installs], monthly: list[Installs]) -> ActiveUsers:
     return ActiveUsers(
         starts=beginnings,
-        daily_all=everyone.daily,
-        daily_people=people.daily,
-        weekly_all=everyone.weekly,
-        weekly_people=people.weekly,
-        monthly_all=everyone.monthly,
-        monthly_people=people.monthly,
-        stickiness_all=[share(day, month) for day, month in zip(everyone.daily, everyone.monthly, strict=True)],
-        stickiness_people=[share(day, month) for day, month in zip(people.daily, people.monthly, strict=True)],
+        daily_all=[count.all for count in daily],
+        daily_people=[count.people for count in daily],
+        weekly_all=[count.all for count in weekly],
+        weekly_people=[count.people for count in weekly],
+        monthly_all=[count.all for count in monthly],
+        monthly_people=[count.people for count in monthly],
+        stickiness_all=[share(day.all, month.all) for day, month in zip(daily, monthly, strict=True)],
+        stickiness_people=[share(day.people, month.people) for day, month in zip(daily, monthly, strict=True)],
     )
 
 
@@ -134,26 +146,36 @@ async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day, a week or a month"))
     beginnings = starts(filter_.period, step)
+    if counted := countable(filter_):
+        everyone = await active.active_by_step(store, filter_, counted, step, beginnings)
+        new = await active.new_by_step(store, filter_, counted, step, beginnings)
+    else:
+        everyone, new = await _active_and_new(store, filter_, step, beginnings)
+    return NewAndReturning(
+        beginnings,
+        [count.all for count in new],
+        [count.people for count in new],
+        [both.all - count.all for both, count in zip(everyone, new, strict=True)],
+        [both.people - count.people for both, count in zip(everyone, new, strict=True)],
+    )
+
+
+async def _active_and_new(store: Store, filter_: Filter, step: Step, beginnings: list[int]) -> tuple[list[Installs], list[Installs]]:
+    """By steps: installs with an event, and those of them that were first seen in the step."""
     rows = await read(
         store,
         sql(
-            f"SELECT step, {distinct()}, {distinct('first_step = step', 'new_')} FROM (",
-            f"SELECT facts.install_id, facts.environment, {step_of(step, beginnings, 'facts.day')} AS step, ",
+            f"SELECT step, {distinct()}, {distinct(f'first_step = step AND first_seen >= {filter_.period.start}', 'new_')} FROM (",
+            f"SELECT facts.install_id, facts.environment, first_seen, {step_of(step, beginnings, 'facts.day')} AS step, ",
             f"{step_of(step, beginnings, f'(install.first_seen / {DAY})')} AS first_step FROM (",
             activity(filter_),
             ") AS facts JOIN install ON install.id = facts.install_id) AS seen GROUP BY step",
         ),
     )
-    active, new = [Installs()] * len(beginnings), [Installs()] * len(beginnings)
+    everyone, new = [Installs()] * len(beginnings), [Installs()] * len(beginnings)
     for row in rows:
-        active[row["step"]], new[row["step"]] = installs(row), installs(row, "new_")
-    return NewAndReturning(
-        beginnings,
-        [count.all for count in new],
-        [count.people for count in new],
-        [both.all - count.all for both, count in zip(active, new, strict=True)],
-        [both.people - count.people for both, count in zip(active, new, strict=True)],
-    )
+        everyone[row["step"]], new[row["step"]] = installs(row), installs(row, "new_")
+    return everyone, new
 
 
 async def retention(store: Store, filter_: Filter) -> list[Cohort]:
@@ -165,20 +187,27 @@ async def retention(store: Store, filter_: Filter) -> list[Cohort]:
     weeks = (end - first) // 7
     if weeks > MOST_COHORTS:
         raise BadQuery(FieldError("period", f"must have at most {MOST_COHORTS} weeks"))
-    cohorts = _cohort_weeks(filter_.during(Period(first * DAY, end * DAY)), first)
-    found = await read(store, sql(f"SELECT cohort, week, {distinct()} FROM (", cohorts, ") AS weeks GROUP BY cohort, week"))
-    sizes = await read(store, sql(f"SELECT cohort, {distinct()} FROM (", cohorts, ") AS weeks GROUP BY cohort"))
-    size = {row["cohort"]: installs(row) for row in sizes}
-    active = {(row["cohort"], row["week"]): installs(row) for row in found}
+    filter_ = filter_.during(Period(first * DAY, end * DAY))
+    counted = countable(filter_)
+    sizes, found = await (active.cohorts(store, filter_, counted) if counted else _cohorts(store, filter_, first))
     return [
         Cohort(
-            (first + 7 * cohort) * DAY,
-            size.get(cohort, Installs()),
-            [active.get((cohort, week), Installs()).all for week in range(cohort, weeks)],
-            [active.get((cohort, week), Installs()).people for week in range(cohort, weeks)],
+            cohort * DAY,
+            sizes.get(cohort, Installs()),
+            [found.get((cohort, week), Installs()).all for week in range(cohort, end, 7)],
+            [found.get((cohort, week), Installs()).people for week in range(cohort, end, 7)],
         )
-        for cohort in range(weeks)
+        for cohort in range(first, end, 7)
     ]
+
+
+async def _cohorts(store: Store, filter_: Filter, first: int) -> tuple[dict[int, Installs], dict[tuple[int, int], Installs]]:
+    """What `active.cohorts` gives, from activity or events."""
+    weeks = _cohort_weeks(filter_, first)
+    rows = await read(store, sql(f"SELECT cohort, week, {distinct()} FROM (", weeks, ") AS weeks GROUP BY cohort, week"))
+    sizes = await read(store, sql(f"SELECT cohort, {distinct()} FROM (", weeks, ") AS weeks GROUP BY cohort"))
+    found = {(first + 7 * row["cohort"], first + 7 * row["week"]): installs(row) for row in rows}
+    return {first + 7 * row["cohort"]: installs(row) for row in sizes}, found
 
 
 def _cohort_weeks(filter_: Filter, first: int) -> Sql:
@@ -192,12 +221,18 @@ def _cohort_weeks(filter_: Filter, first: int) -> Sql:
     )
 
 
+@reused
 async def version_adoption(store: Store, filter_: Filter, step: Step = Step.DAY, *, limit: int = 10) -> VersionAdoption:
     """Which versions were run over time; the versions beyond `limit` are taken together. Raises BadQuery by the hour."""
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day, a week or a month"))
     beginnings = starts(filter_.period, step)
-    everyone, people = await for_both(filter_, lambda asked: _versions(store, asked, step, beginnings))
+    counted = countable(filter_) if step is Step.DAY else None
+    if counted:
+        everyone = await active.versions(store, filter_, counted.everyone)
+        people = {} if counted.people is None else await active.versions(store, filter_, counted.people)
+    else:
+        everyone, people = await for_both(filter_, lambda asked: _versions(store, asked, step, beginnings))
     totals: dict[str, int] = {}
     for (version, _), count in everyone.items():
         totals[version] = totals.get(version, 0) + count

@@ -107,7 +107,7 @@ def sums(filter_: Filter, *, by: str = "", timed: bool = False, hourly: bool = F
         asked.discard("outcome")  # counted in the measures
         daily = filter_.period.whole_days and not hourly
         if not by and not asked:
-            return _rollup_hour(filter_, timed)
+            return _rollup_day(filter_, timed) if daily else _rollup_hour(filter_, timed)
         if daily and not timed and len(wanted := asked | {by} - {""}) == 1 and (dimension := wanted.pop()) in _CONTEXT:
             return _rollup_dimension(filter_, dimension)
         if daily and by in ("", "target_id") and asked <= {"target"}:
@@ -141,21 +141,23 @@ def activity(filter_: Filter) -> Sql:
 
 
 def durations(filter_: Filter, *, by: str = "") -> Sql:
-    """Facts about durations: day, name_id, environment, bucket, events. `by` may be `target_id`, then in a column `value`."""
+    """Facts about durations: day, environment, value, bucket, events. `value` is by what is asked for: `name_id`, `target_id` or nothing."""
     asked = conditions(filter_)
-    if not by and not asked:
-        return sql(
-            "SELECT hour / 24 AS day, name_id, environment, NULL AS value, bucket, events FROM rollup_hour_duration WHERE ",
-            _within_hours(filter_),
+    if by in ("", "name_id") and not asked:
+        table, day, where = (
+            ("rollup_day_duration", "day", within_days(filter_))
+            if filter_.period.whole_days
+            else ("rollup_hour_duration", "hour / 24", _within_hours(filter_))
         )
+        return sql(f"SELECT {day} AS day, environment, {by or 'NULL'} AS value, bucket, events FROM {table} WHERE ", where)
     if filter_.period.whole_days and asked <= {"target"}:
         return sql(
-            "SELECT day, name_id, environment, target_id AS value, bucket, events FROM rollup_target_duration WHERE ",
+            f"SELECT day, environment, {by or 'NULL'} AS value, bucket, events FROM rollup_target_duration WHERE ",
             within_days(filter_),
             _of_target(filter_),
         )
     return sql(
-        f"SELECT day, name_id, environment, {by or 'NULL'} AS value, {duration_bucket('duration_us')} AS bucket, events FROM (",
+        f"SELECT day, environment, {by or 'NULL'} AS value, {duration_bucket('duration_us')} AS bucket, events FROM (",
         raw_events(filter_),
         ") AS raw WHERE timed = 1",
     )
@@ -210,6 +212,11 @@ def conditions(filter_: Filter) -> set[str]:
 def _rollup_hour(filter_: Filter, timed: bool) -> Sql:
     columns = f"hour / 24 AS day, hour, name_id, environment, NULL AS value, {_measures(filter_, timed)}"
     return sql(f"SELECT {columns} FROM rollup_hour WHERE ", _within_hours(filter_))
+
+
+def _rollup_day(filter_: Filter, timed: bool) -> Sql:
+    columns = f"day, NULL AS hour, name_id, environment, NULL AS value, {_measures(filter_, timed)}"
+    return sql(f"SELECT {columns} FROM rollup_day WHERE ", within_days(filter_))
 
 
 def _rollup_dimension(filter_: Filter, dimension: str) -> Sql:

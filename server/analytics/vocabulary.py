@@ -46,9 +46,9 @@ async def values(store: Store, project: int, dimension: str, period: Period, *, 
 async def environments(store: Store, project: int, period: Period) -> list[Environment]:
     """The environments that events of a period came from."""
     rows = await store.rows(
-        "SELECT DISTINCT environment FROM rollup_hour WHERE project_id = {} AND hour BETWEEN {} AND {}",
+        "SELECT DISTINCT environment FROM rollup_day WHERE project_id = {} AND day BETWEEN {} AND {}",
         project,
-        period.first_day * 24,
-        period.last_day * 24 + 23,
+        period.first_day,
+        period.last_day,
     )
     return sorted(Environment(row["environment"]) for row in rows)

@@ -10,7 +10,7 @@ from server.event import DAY, MINUTE
 from server.event_id import first_id
 from server.jobs.pace import Pace
 from server.jobs.run import Run
-from server.storage import common_values, maintenance, recount
+from server.storage import activity_recount, common_values, maintenance, recount
 from server.storage.engine import Store
 from server.storage.recount import Complete, Difference, Recount
 from server.storage.trending import refresh_trending
@@ -71,6 +71,7 @@ async def check_rollups(run: Run) -> str:
             await again.count(max(first, min((each.first_day for each in complete.values()), default=0)), end, progress=run.progress)
             for project, days in complete.items():
                 await _check_project(run, again, checked, project, days, range(max(first, days.first_day), end))
+                await _check_activity(run, checked, project, await activity_recount.differences(snapshot, project))
         finally:
             again.close()
     if run.metrics is not None:
@@ -100,6 +101,16 @@ async def _check_project(run: Run, again: Recount, checked: Checked, project: in
             await _settle(run, checked, project, await again.day_differences(project, day))
     if complete.totals and days.start == 0:
         await _settle(run, checked, project, await again.total_differences(project))
+
+
+async def _check_activity(run: Run, checked: Checked, project: int, found: dict[str, int]) -> None:
+    """The same for the counts of active installs. They are mended all together: each follows from the days before it."""
+    if found:
+        log.warning("active_installs_differ", project=project, **found)
+        checked.differences.update(found)
+    if run.mend and (found or checked.differences[recount.ACTIVITY.table]):
+        await run.store.change(*activity_recount.anew(project), alone=True)
+        log.warning("active_installs_counted_anew", project=project)
 
 
 async def _settle(run: Run, checked: Checked, project: int, found: list[Difference]) -> None:

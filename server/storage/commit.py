@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from server.event import DAY, HOUR, MINUTE, Context, Event, Receipt
 from server.event_id import first_id, received_at
-from server.storage import listed, rollups, statements
+from server.storage import activity, listed, rollups, statements
 from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
 from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
 from server.storage.fold import Folded, Group, Seen, Stored, fold, stored
@@ -349,13 +349,12 @@ def _write(connection: Connection, folded: Folded, rows: list[tuple[Any, ...]]) 
         for key, seen in folded.installs.items()
     ]
     connection.insert_many("install", statements.INSTALL_COLUMNS, installs, statements.on_conflict_seen())
-    activity = [(*key, version) for key, version in folded.activity.items()]
-    connection.insert_many("activity", statements.ACTIVITY_COLUMNS, activity, statements.ON_ACTIVITY)
+    of_activity = activity.record(connection, folded.installs, folded.activity) if folded.installs else {}
     if folded.errors_seen:
         affected, seen_errors = list(folded.error_installs), [(*key, *times) for key, times in folded.errors_seen.items()]
         connection.insert_many("error_install", statements.ERROR_INSTALL_COLUMNS, affected, statements.ON_ERROR_INSTALL)
         connection.insert_many("error_seen", statements.ERROR_SEEN_COLUMNS, seen_errors, statements.ON_ERROR_SEEN)
-    for rollup, sums in folded.sums.items():
+    for rollup, sums in (*folded.sums.items(), *of_activity.items()):
         connection.insert_many(rollup.table, *_sums(rollup, sums.items()))
 
 

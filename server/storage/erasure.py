@@ -14,7 +14,8 @@ import msgspec
 
 from server.event import DAY, MINUTE
 from server.event_id import EPOCH, first_id
-from server.storage import listed
+from server.storage import activity_recount, listed
+from server.storage.activity_recount import Which
 from server.storage.engine import Store
 from server.storage.sqlite_engine import KeptSQLiteEngine
 from server.storage.statements import ERROR_INSTALL_COLUMNS, SAY_WORDS_CHANGED
@@ -145,12 +146,12 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
     keys = await store.rows(
         f"SELECT {', '.join(_ERROR_KEY)} FROM error_install WHERE install_id = {{}} AND project_id = {{}}", install, project
     )
+    on_days = f"project_id = {{}} AND day IN ({listed.integers(store.engine_type)}) AND install_id = {{}}"
+    its = Which(on_days, "install.id = {} AND project_id = {}", (project, days, install), (install, project))
     await store.change(
         ("DELETE FROM event WHERE install_id = {} AND project_id = {} AND id > {}", (install, project, late)),
-        (
-            f"DELETE FROM activity WHERE project_id = {{}} AND day IN ({listed.integers(store.engine_type)}) AND install_id = {{}}",
-            (project, days, install),
-        ),
+        *activity_recount.taken_out(its, project),
+        (f"DELETE FROM activity WHERE {its.activity}", its.of_activity),
         (
             f"DELETE FROM error_install WHERE ({', '.join(_ERROR_KEY)}) IN ({listed.rows(store.engine_type, _ERROR_KEY, ('version',))})",
             (msgspec.json.encode([list(row.values()) for row in keys]).decode(),),

@@ -122,6 +122,7 @@ def _add_details(folded: Folded, event: Stored, hour: int, environment: int) -> 
     if duration is not None:
         bucket = rollups.duration_bucket(duration)
         _count(sums[rollups.HOURLY_DURATION], (project, hour, name, environment, bucket))
+        _count(sums[rollups.DAILY_DURATION], (project, day, name, environment, bucket))
     if target is None and not picked:
         return
     measures = (1, outcome == Outcome.SUCCESS, outcome == Outcome.FAILURE, duration is not None, duration or 0)
@@ -147,12 +148,13 @@ def _add_error(folded: Folded, event: Stored, error: int, context: Context) -> N
 
 def _add_groups(folded: Folded, groups: dict[Group, list[int]], contexts: dict[int, Context]) -> None:
     """What all events have, once for each group of like ones: the hour, and each dimension of the context."""
-    hourly, dimensions = folded.sums[rollups.HOURLY], folded.sums[rollups.DIMENSION]
+    hourly, daily, dimensions = (folded.sums[rollup] for rollup in (rollups.HOURLY, rollups.DAILY, rollups.DIMENSION))
     for (project, hour, name, context_id, outcome), (events, timed, duration_us) in groups.items():
         context = contexts[context_id]
         environment = int(context.environment)
         measures = (events, events * (outcome == Outcome.SUCCESS), events * (outcome == Outcome.FAILURE), timed, duration_us)
         _add(hourly, (project, hour, name, environment), measures)
+        _add(daily, (project, hour // 24, name, environment), measures)
         for dimension in DIMENSIONS:
             value = getattr(context, dimension.name)
             if value is not None:

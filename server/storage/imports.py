@@ -105,7 +105,8 @@ class _ImportCommit(Commit):
                     days.append((batch.project, day, target, name, 0, more, 0, 0, 0, 0))
                     # A dump knows days: in the charts by hour they are at the first of the day.
                     hours.append((batch.project, day * 24, name, 0, more, 0, 0, 0, 0))
-        for rollup, rows in ((rollups.HOURLY, hours), (rollups.TARGET_DAY, days), (rollups.TARGET_TOTAL, totals)):
+        daily = [(project, hour // 24, *rest) for project, hour, *rest in hours]
+        for rollup, rows in ((rollups.HOURLY, hours), (rollups.DAILY, daily), (rollups.TARGET_DAY, days), (rollups.TARGET_TOTAL, totals)):
             _add(connection, rollup, rows)
         # Totals by target are more than the sum of events: that is noted as day 0.
         for day in sorted({day for _, day, *_ in days} | ({0} if totals else set())):

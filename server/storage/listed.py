@@ -22,10 +22,11 @@ def texts(engine_type: str, mark: str = "{}") -> str:
 def rows(engine_type: str, columns: Sequence[str], text: Collection[str] = (), mark: str = "{}") -> str:
     """A query for rows, each a list in the list; those of the columns that are not `text` are integers."""
     if engine_type == "sqlite":
-        parts = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(columns)))
+        parts = ", ".join(f"json_extract(value, '$[{place}]') AS {column}" for place, column in enumerate(columns))
         return f"SELECT {parts} FROM json_each({mark})"
     parts = ", ".join(
-        f"value ->> {place}" if column in text else f"CAST(value ->> {place} AS BIGINT)" for place, column in enumerate(columns)
+        f"{f'value ->> {place}' if column in text else f'CAST(value ->> {place} AS BIGINT)'} AS {column}"
+        for place, column in enumerate(columns)
     )
     return f"SELECT {parts} FROM json_array_elements(CAST({mark} AS json)) AS listed(value)"
 

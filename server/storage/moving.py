@@ -36,7 +36,7 @@ _COPYING = 7_205_759_403_792_797  # an advisory lock, as that of migrations
 _LEFT_OUT = ("event", "migration", "lease")  # brought otherwise; each side's own; held by whoever is at work there
 _LOW = (1 << 32) - 1  # sums of what is below this bit fit into 64 bits on both sides
 _MARK = "copied_while"  # a note in the target: the value of its note `opened` when it was a copy
-_SUMMED = {rollup.table: rollup.measures for rollup in (*rollups.ROLLUPS, *rollups.TALLIES)}
+_SUMMED = {rollup.table: rollup.measures for rollup in (*rollups.ROLLUPS, *rollups.OF_ACTIVITY, *rollups.TALLIES)}
 _MEASURED = (
     f"count(*), max(id), sum(id & {_LOW}), sum(coalesce(install_id, 0) & {_LOW}), sum(context_id), sum(length(coalesce(properties, '')))"
 )

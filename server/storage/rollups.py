@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.event import PEOPLE, Environment
+
 OUTCOMES = ("events", "successes", "failures")
 TIMED = (*OUTCOMES, "timed", "duration_us")
 
@@ -61,6 +63,9 @@ class Rollup:
 
 HOURLY = Rollup("rollup_hour", ("project_id", "hour", "name_id", "environment"), TIMED)
 HOURLY_DURATION = Rollup("rollup_hour_duration", ("project_id", "hour", "name_id", "environment", "bucket"), ("events",))
+# The same for whole days: what long periods are asked about.
+DAILY = Rollup("rollup_day", ("project_id", "day", "name_id", "environment"), TIMED)
+DAILY_DURATION = Rollup("rollup_day_duration", ("project_id", "day", "name_id", "environment", "bucket"), ("events",))
 DIMENSION = Rollup(
     "rollup_dimension",
     ("project_id", "day", "name_id", "dimension", "value", "environment"),
@@ -75,9 +80,33 @@ ERROR = Rollup("rollup_error", ("project_id", "day", "error_id", "name_id", "ver
 LEDGER = Rollup("ledger", ("project_id", "day", "entry", "reason"), ("events",), frozenset({"entry", "reason"}))
 REFUSALS = Rollup("refusal", ("project_id", "day", "address", "reason"), ("events",), frozenset({"reason"}))
 
-ROLLUPS = (HOURLY, HOURLY_DURATION, DIMENSION, TARGET_DAY, TARGET_DURATION, TARGET_TOTAL, ERROR)
+ROLLUPS = (HOURLY, HOURLY_DURATION, DAILY, DAILY_DURATION, DIMENSION, TARGET_DAY, TARGET_DURATION, TARGET_TOTAL, ERROR)
 # Kept and added up in the same way, but no events stand behind them to be counted again.
 TALLIES = (LEDGER, REFUSALS)
+
+
+# Active installs: `server.storage.activity` says why they add up. An audience is who of them counts: all installs, those that ran for people
+# (`server.event.PEOPLE`), or those that ran in one environment, under its own number. An install may be in several.
+EVERYONE, PEOPLE_ONLY = -1, -2
+AUDIENCES_OF = {int(each): (EVERYONE, PEOPLE_ONLY, int(each)) if each in PEOPLE else (EVERYONE, int(each)) for each in Environment}
+NEVER = -1  # the earlier day of a first one
+NOT_YET = 2**31 - 1
+UNKNOWN_LAST = 9  # after every other environment
+# Installs active on a day, by the day before it on which they were.
+ACTIVE = Rollup("rollup_active", ("project_id", "day", "earlier", "audience"), ("installs",))
+# Installs by the day on which they were first seen, and the first day on which they were active in the audience: never an earlier one, and
+# NOT_YET for those that a client only reported, which are taken for UNKNOWN.
+ARRIVAL = Rollup("rollup_arrival", ("project_id", "first_day", "day", "audience"), ("installs",))
+# Installs active in a week, by the week in which they were first seen; each named by its Monday.
+COHORT = Rollup("rollup_cohort", ("project_id", "cohort", "week", "audience"), ("installs",))
+# Installs by the version that they ran last on a day. Where one ran several in several environments, a person's goes first, then by number.
+VERSION_DAY = Rollup("rollup_version", ("project_id", "day", "version", "audience"), ("installs",), frozenset({"version"}))
+OF_ACTIVITY = (ACTIVE, ARRIVAL, COHORT, VERSION_DAY)
+
+
+def week_of(day: int) -> int:
+    """The Monday of a day's week; both in days since 1970, which began on a Thursday."""
+    return day - (day + 3) % 7
 
 
 def duration_bucket(duration_us: int) -> int:

@@ -12,7 +12,7 @@ EVENT_COLUMNS = (
     "id", "project_id", "install_id", "name_id", "context_id", "target_id", "occurred_at", "outcome", "duration_us", "session", "skewed",
     "error_type", "error_message", "properties",
 )  # fmt: skip
-ACTIVITY_COLUMNS = ("project_id", "day", "install_id", "environment", "version")
+ACTIVITY_COLUMNS = ("project_id", "day", "install_id", "environment", "version", "earlier")
 MARK_COLUMNS = ("project_id", "key", "expires_at")
 REJECTED_COLUMNS = ("id", "project_id", "route", "dialect", "reason", "errors", "excerpt", "size", "event", "install_id")
 CONTEXT_COLUMNS = ("environment", "reason", "dialect", *(dimension.name for dimension in DIMENSIONS))

@@ -84,7 +84,11 @@ class Target(Table, tablename="target"):
 
 
 class Install(Table, tablename="install"):
-    """One anonymous installation; `id` is the keyed hash of the id that its client sent."""
+    """One anonymous installation; `id` is the keyed hash of the id that its client sent.
+
+    `active_day` and `people_day` are the last days of its activity, of all and of people's; `first_day` is the day of `first_seen` with which
+    that activity was counted. Null where there was none.
+    """
 
     id = BigInt(primary_key=True)
     project_id = Integer()
@@ -98,6 +102,9 @@ class Install(Table, tablename="install"):
     version = Text(null=True)
     package_manager = Text(null=True)
     dialect = Text(null=True)
+    first_day = Integer(null=True)
+    active_day = Integer(null=True)
+    people_day = Integer(null=True)
 
 
 class Event(Table, tablename="event"):
@@ -120,13 +127,17 @@ class Event(Table, tablename="event"):
 
 
 class Activity(Table, tablename="activity"):
-    """One row for each day on which an install was active in an environment, with the version it ran last that day."""
+    """One row for each day on which an install was active in an environment, with the version it ran last that day.
+
+    `earlier` is the day before on which it was active in any environment, -1 for its first; see `server.storage.activity`.
+    """
 
     project_id = Integer()
     day = Integer(primary_key=True)
     install_id = BigInt()
     environment = SmallInt()
     version = Text(null=True)
+    earlier = Integer(default=-1)
 
 
 class Mark(Table, tablename="mark"):

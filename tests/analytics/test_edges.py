@@ -16,7 +16,7 @@ from server.analytics.counts import PackCounts, pack_counts
 from server.analytics.errors import Errors, errors, failures
 from server.analytics.experiments import Interval, experiment, newcombe, wilson
 from server.analytics.families import flakedrop_stats
-from server.analytics.filters import Audience, Filter, Period, Step, starts, week_of
+from server.analytics.filters import Audience, Filter, Period, Step, starts
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.ledger import ledger, rejected
@@ -29,7 +29,7 @@ from server.event_id import first_id
 from server.problems import BadQuery, TooBroad
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
-from server.storage.rollups import DIMENSIONS, duration_bucket
+from server.storage.rollups import DIMENSIONS, duration_bucket, week_of
 from server.storage.statements import duration_bucket as bucket_in_sql
 from server.storage.tables import Target
 

@@ -74,20 +74,29 @@ async def test_overview(full: Store, filled: Filled, filter_: Filter) -> None:
         assert getattr(found.events, part) == count
         assert getattr(found.success_rate, part) == (successes / (successes + failed) if successes + failed else None)
         new = [event for event in events if event.install is not None and period.start <= filled.machines[event.install].first]
-        known = [machine for machine in filled.machines.values() if machine.first < period.end]
-        allowed = tuple(Environment) if filter_.allowed is None else filter_.allowed
-        kinds = [machine.last["environment"] for machine in known if machine.last["environment"] in allowed]
         assert (getattr(found.active.all, part), getattr(found.active.people, part)) == recount.pair(events)
         assert (getattr(found.new.all, part), getattr(found.new.people, part)) == recount.pair(new)
-        assert (getattr(found.installs.all, part), getattr(found.installs.people, part)) == (
-            len(kinds),
-            sum(kind in PEOPLE for kind in kinds),
-        )
+        assert (getattr(found.installs.all, part), getattr(found.installs.people, part)) == _known(filled, filter_, period.end)
         close(getattr(found.median_us, part), recount.quantile(recount.took(events), 0.5))
         close(getattr(found.p95_us, part), recount.quantile(recount.took(events), 0.95))
     assert found.events.value is not None
     before = found.events.before
     assert found.events.change == ((found.events.value - before) / before if before else None)
+
+
+def _known(filled: Filled, filter_: Filter, end: int) -> Pair:
+    """Installs seen before a time. Whole days tell who ran for people, or in one environment, by then; else the last environment counts."""
+    allowed = tuple(Environment) if filter_.allowed is None else filter_.allowed
+    seen = {install: machine for install, machine in filled.machines.items() if machine.first < end}
+    if not filter_.period.whole_days or not allowed:
+        kinds = [machine.last["environment"] for machine in seen.values() if machine.last["environment"] in allowed]
+        return len(kinds), sum(kind in PEOPLE for kind in kinds)
+    ran = [event for event in filled.events if event.project == MAIN and event.install in seen and event.at < end]
+    mine = {event.install for event in ran if event.environment in allowed}
+    everyone = len(seen) if filter_.allowed is None else len(mine)
+    return everyone, len(
+        {event.install for event in ran if event.environment in PEOPLE and event.install in mine and event.environment in allowed}
+    )
 
 
 @each_filter
@@ -187,7 +196,10 @@ async def test_new_and_returning(full: Store, filled: Filled, filter_: Filter, s
     steps = recount.grouped(filled.matching(filter_), lambda event: recount.begins(event.at, step.value))
 
     def is_new(event: Raw, start: int) -> bool:
-        return event.install is not None and recount.begins(filled.machines[event.install].first, step.value) == start
+        if event.install is None:
+            return False
+        first = filled.machines[event.install].first
+        return recount.begins(first, step.value) == start and first >= filter_.period.start
 
     active = [recount.pair(steps.get(start, [])) for start in found.starts]
     new = [recount.pair(event for event in steps.get(start, []) if is_new(event, start)) for start in found.starts]
