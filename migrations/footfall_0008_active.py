@@ -1,4 +1,4 @@
-"""Active installs, counted so that any period can be added up; sums and durations by the day beside those by the hour."""
+"""Active installs, counted so that any period can be added up; sums by the day beside those by the hour, durations by the day in their place."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
@@ -25,6 +25,9 @@ def statements(engine: str) -> list[str]:
             project_id INTEGER NOT NULL, day INTEGER NOT NULL, name_id INTEGER NOT NULL, environment SMALLINT NOT NULL, {_TIMED},
             PRIMARY KEY (project_id, day, name_id, environment)) {keyed}""",
         f"""CREATE TABLE rollup_day_duration (
+            project_id INTEGER NOT NULL, day INTEGER NOT NULL, environment SMALLINT NOT NULL, bucket INTEGER NOT NULL,
+            events BIGINT NOT NULL, PRIMARY KEY (project_id, day, environment, bucket)) {keyed}""",
+        f"""CREATE TABLE rollup_name_duration (
             project_id INTEGER NOT NULL, day INTEGER NOT NULL, name_id INTEGER NOT NULL, environment SMALLINT NOT NULL,
             bucket INTEGER NOT NULL, events BIGINT NOT NULL, PRIMARY KEY (project_id, day, name_id, environment, bucket)) {keyed}""",
         f"""CREATE TABLE rollup_active (
@@ -50,8 +53,11 @@ def _from_hours() -> list[str]:
     return [
         """INSERT INTO rollup_day SELECT project_id, hour / 24, name_id, environment, SUM(events), SUM(successes), SUM(failures), SUM(timed),
             SUM(duration_us) FROM rollup_hour GROUP BY 1, 2, 3, 4""",
-        """INSERT INTO rollup_day_duration SELECT project_id, hour / 24, name_id, environment, bucket, SUM(events) FROM rollup_hour_duration
+        """INSERT INTO rollup_name_duration SELECT project_id, hour / 24, name_id, environment, bucket, SUM(events) FROM rollup_hour_duration
             GROUP BY 1, 2, 3, 4, 5""",
+        """INSERT INTO rollup_day_duration SELECT project_id, day, environment, bucket, SUM(events) FROM rollup_name_duration
+            GROUP BY 1, 2, 3, 4""",
+        "DROP TABLE rollup_hour_duration",
     ]
 
 

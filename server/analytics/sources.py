@@ -143,13 +143,9 @@ def activity(filter_: Filter) -> Sql:
 def durations(filter_: Filter, *, by: str = "") -> Sql:
     """Facts about durations: day, environment, value, bucket, events. `value` is by what is asked for: `name_id`, `target_id` or nothing."""
     asked = conditions(filter_)
-    if by in ("", "name_id") and not asked:
-        table, day, where = (
-            ("rollup_day_duration", "day", within_days(filter_))
-            if filter_.period.whole_days
-            else ("rollup_hour_duration", "hour / 24", _within_hours(filter_))
-        )
-        return sql(f"SELECT {day} AS day, environment, {by or 'NULL'} AS value, bucket, events FROM {table} WHERE ", where)
+    if by in ("", "name_id") and not asked and filter_.period.whole_days:
+        table = "rollup_name_duration" if by or filter_.names else "rollup_day_duration"
+        return sql(f"SELECT day, environment, {by or 'NULL'} AS value, bucket, events FROM {table} WHERE ", within_days(filter_))
     if filter_.period.whole_days and asked <= {"target"}:
         return sql(
             f"SELECT day, environment, {by or 'NULL'} AS value, bucket, events FROM rollup_target_duration WHERE ",

@@ -121,8 +121,8 @@ def _add_details(folded: Folded, event: Stored, hour: int, environment: int) -> 
     sums = folded.sums
     if duration is not None:
         bucket = rollups.duration_bucket(duration)
-        _count(sums[rollups.HOURLY_DURATION], (project, hour, name, environment, bucket))
-        _count(sums[rollups.DAILY_DURATION], (project, day, name, environment, bucket))
+        _count(sums[rollups.DAILY_DURATION], (project, day, environment, bucket))
+        _count(sums[rollups.NAME_DURATION], (project, day, name, environment, bucket))
     if target is None and not picked:
         return
     measures = (1, outcome == Outcome.SUCCESS, outcome == Outcome.FAILURE, duration is not None, duration or 0)

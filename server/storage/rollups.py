@@ -62,10 +62,11 @@ class Rollup:
 
 
 HOURLY = Rollup("rollup_hour", ("project_id", "hour", "name_id", "environment"), TIMED)
-HOURLY_DURATION = Rollup("rollup_hour_duration", ("project_id", "hour", "name_id", "environment", "bucket"), ("events",))
 # The same for whole days: what long periods are asked about.
 DAILY = Rollup("rollup_day", ("project_id", "day", "name_id", "environment"), TIMED)
-DAILY_DURATION = Rollup("rollup_day_duration", ("project_id", "day", "name_id", "environment", "bucket"), ("events",))
+# Durations of all names together, and by name. Buckets by the hour would be about as many rows as there are events.
+DAILY_DURATION = Rollup("rollup_day_duration", ("project_id", "day", "environment", "bucket"), ("events",))
+NAME_DURATION = Rollup("rollup_name_duration", ("project_id", "day", "name_id", "environment", "bucket"), ("events",))
 DIMENSION = Rollup(
     "rollup_dimension",
     ("project_id", "day", "name_id", "dimension", "value", "environment"),
@@ -80,7 +81,7 @@ ERROR = Rollup("rollup_error", ("project_id", "day", "error_id", "name_id", "ver
 LEDGER = Rollup("ledger", ("project_id", "day", "entry", "reason"), ("events",), frozenset({"entry", "reason"}))
 REFUSALS = Rollup("refusal", ("project_id", "day", "address", "reason"), ("events",), frozenset({"reason"}))
 
-ROLLUPS = (HOURLY, HOURLY_DURATION, DAILY, DAILY_DURATION, DIMENSION, TARGET_DAY, TARGET_DURATION, TARGET_TOTAL, ERROR)
+ROLLUPS = (HOURLY, DAILY, DAILY_DURATION, NAME_DURATION, DIMENSION, TARGET_DAY, TARGET_DURATION, TARGET_TOTAL, ERROR)
 # Kept and added up in the same way, but no events stand behind them to be counted again.
 TALLIES = (LEDGER, REFUSALS)
 

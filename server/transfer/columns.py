@@ -114,7 +114,7 @@ EXPORTED = {
         Exported("installs", "Installs, with when they were first and last seen.", INSTALL, streaming.installs, install),
         _sums("activity", "Which install was active on which day."),
         _sums("hourly", "Events by hour and name."),
-        _sums("hourly-durations", "Durations by hour and name, in buckets of an HDR histogram."),
+        _sums("durations", "Durations by day and name, in buckets of an HDR histogram."),
         _sums("dimensions", "Events by day, name and the values of a dimension."),
         _sums("target-days", "Events by day and target."),
         _sums("target-durations", "Durations by day and target, in buckets."),

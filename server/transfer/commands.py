@@ -138,7 +138,7 @@ def _words(command: Callable[..., None]) -> Callable[..., None]:
 def export_command(what: str, slug: str, first: int | None, end: int | None, form: str | None, output: Path, **words: str | None) -> None:
     """Write events, installs, counts or the answer of a question to a file, while the server runs or not.
 
-    WHAT is what is kept: events, installs, activity, hourly, hourly-durations, dimensions, target-days, target-durations, target-totals, errors,
+    WHAT is what is kept: events, installs, activity, hourly, durations, dimensions, target-days, target-durations, target-totals, errors,
     ledger. Or it is a question, which takes the options after `--output`, and is about the last 30 days where no time is given: overview, series,
     breakdown, active-users, new-and-returning, cohorts, versions, durations, medians, error-groups, failures, targets, trending, funnel,
     experiment, ledger-days, rejected, limited.

@@ -26,7 +26,7 @@ from server.storage.engine import Store
 NOW = 1_795_262_400_000  # noon of a day in 2026
 RULES = TargetRules(listed_only=False, most=100_000)
 SUMS = (
-    "rollup_hour", "rollup_hour_duration", "rollup_day", "rollup_day_duration", "rollup_active", "rollup_arrival", "rollup_cohort", "rollup_version",
+    "rollup_hour", "rollup_day", "rollup_day_duration", "rollup_name_duration", "rollup_active", "rollup_arrival", "rollup_cohort", "rollup_version",
     "rollup_dimension", "rollup_target_day", "rollup_target_duration", "rollup_target_total",
     "rollup_error", "ledger", "activity", "error_install", "error_seen", "install",
 )  # fmt: skip

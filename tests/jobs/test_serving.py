@@ -63,7 +63,7 @@ def sums(database: Path) -> dict[str, list[Any]]:
             )
             for table, period in (
                 ("rollup_hour", "hour"),
-                ("rollup_hour_duration", "hour"),
+                ("rollup_name_duration", "day"),
                 ("rollup_dimension", "day"),
                 ("activity", "day"),
             )

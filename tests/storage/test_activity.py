@@ -154,13 +154,30 @@ async def test_the_migration_counts_what_was_there_before_it(store: Store) -> No
     for one in events[::2]:
         one.duration_us = 5_000 + one.id % 7
     await commit(store, events, [report(20, 2), report(3, -9)])
-    tables = ("rollup_day", "rollup_day_duration", "rollup_active", "rollup_arrival", "rollup_cohort", "rollup_version")
+    tables = (
+        "rollup_day",
+        "rollup_day_duration",
+        "rollup_name_duration",
+        "rollup_active",
+        "rollup_arrival",
+        "rollup_cohort",
+        "rollup_version",
+    )
     everything = [*(f"SELECT * FROM {table}" for table in tables), "SELECT * FROM activity", "SELECT * FROM install"]
 
     async def kept() -> list[set[tuple[Any, ...]]]:
         return [{tuple(sorted(row.items(), key=str)) for row in await store.rows(query)} for query in everything]
 
     before = await kept()
+    # Durations were kept by the hour.
+    key = "project_id INTEGER, hour INTEGER, name_id INTEGER, environment SMALLINT, bucket INTEGER, events BIGINT"
+    await store.change(
+        (f"CREATE TABLE rollup_hour_duration ({key})", ()),
+        (
+            "INSERT INTO rollup_hour_duration SELECT project_id, day * 24, name_id, environment, bucket, events FROM rollup_name_duration",
+            (),
+        ),
+    )
     columns = (("activity", "earlier"), *(("install", column) for column in ("first_day", "active_day", "people_day")))
     await store.change(
         *((f"DROP TABLE {table}", ()) for table in tables),

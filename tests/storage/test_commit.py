@@ -105,7 +105,7 @@ async def test_every_rollup_adds_up(store: Store) -> None:
             "duration_us": 0,
         },
     ]
-    buckets = await store.rows("SELECT bucket, events FROM rollup_hour_duration ORDER BY bucket")
+    buckets = await store.rows("SELECT bucket, events FROM rollup_day_duration ORDER BY bucket")
     assert buckets == [{"bucket": duration_bucket(1_000), "events": 2}, {"bucket": duration_bucket(3_000), "events": 2}]
     dimensions = await store.rows(
         "SELECT dimension, value, environment, events, failures FROM rollup_dimension ORDER BY dimension, environment"

@@ -97,7 +97,7 @@ def test_nobody_was_held_up_by_the_limits_of_the_settings(filled: Filled) -> Non
         ("SELECT SUM(events) FROM rollup_hour", "SELECT count(*) FROM event"),
         ("SELECT SUM(failures) FROM rollup_hour", "SELECT count(*) FROM event WHERE outcome = 2"),
         ("SELECT SUM(duration_us) FROM rollup_hour", "SELECT SUM(duration_us) FROM event"),
-        ("SELECT SUM(events) FROM rollup_hour_duration", "SELECT count(*) FROM event WHERE duration_us IS NOT NULL"),
+        ("SELECT SUM(events) FROM rollup_day_duration", "SELECT count(*) FROM event WHERE duration_us IS NOT NULL"),
         ("SELECT SUM(events) FROM rollup_target_day", "SELECT count(*) FROM event WHERE target_id IS NOT NULL"),
         ("SELECT SUM(events) FROM rollup_target_total", "SELECT count(*) FROM event WHERE target_id IS NOT NULL"),
         (

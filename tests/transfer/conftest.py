@@ -48,7 +48,7 @@ HOSTILE = [
 # Every table that counts, and what each holds of rows without the numbers that differ between two stores.
 COUNTED = {
     "hourly": "SELECT hour, n.text, environment, events, successes, failures, timed, duration_us FROM rollup_hour r JOIN event_name n ON n.id = name_id",
-    "durations": "SELECT hour, n.text, environment, bucket, events FROM rollup_hour_duration r JOIN event_name n ON n.id = name_id",
+    "durations": "SELECT day, n.text, environment, bucket, events FROM rollup_name_duration r JOIN event_name n ON n.id = name_id",
     "dimensions": "SELECT day, n.text, dimension, value, environment, events, successes, failures FROM rollup_dimension r"
     " JOIN event_name n ON n.id = name_id",
     "target_days": "SELECT day, t.type, t.external_id, n.text, environment, events, successes, failures, timed, duration_us"

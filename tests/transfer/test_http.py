@@ -44,7 +44,7 @@ async def test_json_lines_of_a_span_and_every_other_export(client: httpx.AsyncCl
     times = [json.loads(line)["occurred_at"] for line in answer.text.splitlines()]
     assert times
     assert all("2026-08-31T22:00" <= at < "2026-09-08" for at in times)
-    for what in ("installs", "activity", "hourly", "hourly-durations", "dimensions", "target-days", "target-totals", "errors", "ledger"):
+    for what in ("installs", "activity", "hourly", "durations", "dimensions", "target-days", "target-totals", "errors", "ledger"):
         lines = (await client.get(f"/v1/export/{what}", headers=headers)).text.splitlines()
         assert lines, what
         assert "project_id" not in json.loads(lines[0])
