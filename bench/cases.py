@@ -168,16 +168,17 @@ def filled(effort: Effort) -> Iterator[Row]:
         yield Row("memory after start", f"{memory:.0f} MiB", "", f"{memory:.0f} MiB", "< 120 MiB", memory < 120)
         fill(Path(small), effort.few)
         fill(Path(large), effort.events)
-        yield _overview(Path(small), Path(large), effort)
+        for operation in ("Overview", "OverviewPage"):
+            yield _overview(operation, Path(small), Path(large), effort)
         yield _cold_start(Path(large), effort)
         yield from _memory(Path(large), effort)
 
 
-def _overview(small: Path, large: Path, effort: Effort) -> Row:
-    """The dashboard's first question, p95 over many, in turns."""
+def _overview(operation: str, small: Path, large: Path, effort: Effort) -> Row:
+    """A documented question about the last 30 days, p95 over many, in turns. The dashboard's first page asks `OverviewPage`."""
     times: dict[Path, list[float]] = {small: [], large: []}
     first = 0.0
-    body = json.dumps({"query": (bundled("graphql") / "operations" / "Overview.graphql").read_text(), "variables": {"slug": "default"}})
+    body = json.dumps({"query": (bundled("graphql") / "operations" / f"{operation}.graphql").read_text(), "variables": {"slug": "default"}})
     with footfall(small) as one, footfall(large) as other:
         for turn in range(effort.rounds * 50 + 10):
             for folder, server in ((small, one), (large, other)):
@@ -190,13 +191,13 @@ def _overview(small: Path, large: Path, effort: Effort) -> Row:
                 first = first or (took if folder is large else 0.0)
     few, many = (statistics.quantiles(times[folder], n=20)[-1] for folder in (small, large))
     return Row(
-        f"overview at {effort.events:,} events, p95",
+        f"{operation} at {effort.events:,} events, p95",
         f"{many:.1f} ms",
         f"{effort.few:,} events: {few:.1f} ms",
         f"{many / few:.2f}",
         "≤ 1.5, both < 50 ms",
         many / few <= 1.5 and max(few, many) < 50,
-        f"medians {statistics.median(times[large]):.1f} and {statistics.median(times[small]):.1f} ms; the first one, not reused, {first:,.0f} ms",
+        f"medians {statistics.median(times[large]):.1f} and {statistics.median(times[small]):.1f} ms; the first one {first:,.0f} ms",
     )
 
 
