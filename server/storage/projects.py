@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import hashlib
 import re
@@ -283,7 +284,8 @@ def hash_key(key: str) -> bytes:
 async def ensure_default() -> None:
     """The project that takes what names no other."""
     if not await Project.exists().where(Project.slug == DEFAULT):
-        await create_project(DEFAULT, name="Default")
+        with contextlib.suppress(FieldProblem):  # several servers may start at once
+            await create_project(DEFAULT, name="Default")
 
 
 async def ensure_admin(token: str | None) -> str | None:
@@ -334,7 +336,10 @@ async def create_project(
         rate_limit=checked_limit(rate_limit),
         event_limit=checked_limit(event_limit),
     )
-    rows = await Project.insert(project).returning(Project.id)
+    # Whoever makes it at the same moment was first, or will be told.
+    rows = await Project.insert(project).on_conflict(target=Project.slug, action="DO NOTHING").returning(Project.id)
+    if not rows:
+        raise FieldProblem("slug", "is that of another project", Why.TAKEN)
     return int(rows[0]["id"])
 
 
@@ -374,7 +379,10 @@ async def _insert_key(
         event_limit=event_limit,
         created_at=_now(),
     )
-    rows = await ApiKey.insert(row).returning(ApiKey.id)
+    # Servers that start at once have the same first admin in their settings.
+    rows = await ApiKey.insert(row).on_conflict(target=ApiKey.hash, action="DO NOTHING").returning(ApiKey.id)
+    if not rows:
+        rows = await ApiKey.select(ApiKey.id).where(ApiKey.hash == row.hash)
     return int(rows[0]["id"])
 
 
