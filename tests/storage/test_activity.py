@@ -183,6 +183,6 @@ async def test_the_migration_counts_what_was_there_before_it(store: Store) -> No
         *((f"DROP TABLE {table}", ()) for table in tables),
         *((f"ALTER TABLE {table} DROP COLUMN {column}", ()) for table, column in columns),
     )
-    (migration,) = [each for each in migrations() if each.name == "footfall_0008_active"]
+    (migration,) = [each for each in migrations() if each.name == "footfall_0009_active"]
     await store.change(*((statement, ()) for statement in migration.statements(store.engine_type)))
     assert await kept() == before

@@ -4,7 +4,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
 from piccolo.querystring import QueryString
 
-ID = "2026-11-25T23:30:00:000000"
+ID = "2026-11-26T00:40:00:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "active installs that add up, sums by the day"
 
