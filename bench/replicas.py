@@ -113,7 +113,7 @@ def main() -> None:
     multiprocessing.set_start_method("spawn")
     print("| servers | events a commit | rows | events a second | a commit: median | 99 % |")
     print("| ---: | ---: | --- | ---: | ---: | ---: |")
-    with running() as postgres:
+    with running(own=True) as postgres:
         postgres.fresh()
         for size, (servers, together) in itertools.product((1, 30, 300), ((1, True), (2, True), (2, False), (3, True), (3, False))):
             found = [measure(postgres, servers=servers, size=size, together=together) for _ in range(rounds)]

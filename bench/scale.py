@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import EventIds
 from server.storage.batch import Batch, TargetRules
-from server.storage.postgres import PostgresStore
+from server.storage.postgres import READERS, PostgresStore
 from tests.postgres import running
 
 INSTALLS = 20_000
@@ -30,6 +30,7 @@ GB_MONTH = 0.12  # US dollars for a GB of fast disk for a month, as the usual cl
 CORE_MONTH = 25.0  # US dollars for a core with 4 GB of memory
 DISTINCT_KEYS_A_DAY = 30_000  # rows of rollups that a project with many versions, names and targets adds a day
 REPLICA_EVENTS = 5_000  # a second, that one server takes as single posts with a margin; bench/README.md has what it measured
+CONNECTIONS = READERS + 1  # of one server at most
 SHARD_EVENTS = 15_000  # a second, that one PostgreSQL commits with a margin
 
 
@@ -135,7 +136,7 @@ def computed(measured: Measured, step: Step) -> dict[str, str]:
         "rollups, a year": f"{DISTINCT_KEYS_A_DAY * 365 * step.shards / 1e6:,.0f} million rows, {rollups / 1e9:,.0f} GB",
         "write-ahead log": f"{step.rate * measured.wal_bytes / 1e6:,.1f} MB/s",
         "servers (one core each)": f"{replicas}",
-        "connections to PostgreSQL": f"{replicas * 7}" + (" through a pooler" if replicas * 7 > 200 else ""),
+        "connections to PostgreSQL": f"{replicas * CONNECTIONS}",
         "PostgreSQL": "one, 8 cores" if step.shards == 1 else f"Citus, {step.shards} workers of 8 cores",
         "disk, with a standby": f"{2 * disk / 1e12:,.1f} TB",
         "a month": f"${cost:,.0f}",
