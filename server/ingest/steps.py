@@ -107,15 +107,12 @@ class Ingest:
             if caller is None:
                 return False
             passage.standing = self._gate.count_at_once(caller.requests)
-            request = _request(passage, caller)
-            self._read(passage, request)
-            decoded = self._decode(passage, request)
+            decoded = self._read(passage, _request(passage, caller))
             self._note_standing(passage, self._gate.count_at_once(caller.events, len(decoded.events) or 1))
-            kept = self._prepare(passage, caller)
-            if kept is None:
-                answer(self._reply(passage))
+            if self._account_for(passage, caller):
+                self._writer.hand_in(caller.project, *self._kept(passage, caller), partial(self._settle, passage, answer))
             else:
-                self._writer.hand_in(caller.project, *kept, partial(self._settle, passage, answer))
+                answer(self._reply(passage))
         except Exception as error:
             answer(self._refusal(passage, error))
         return True
@@ -135,40 +132,34 @@ class Ingest:
         client = scope.get("client")
         passage.caller = caller = await self._gate.caller(client[0] if client else "", passage.headers, slug)
         passage.standing = await self._gate.count(caller.requests)
-        request = _request(passage, caller)
-        await self._receive(receive, passage, request)
-        decoded = self._decode(passage, request)
-        self._note_standing(passage, await self._gate.count(caller.events, len(decoded.events) or 1))
-        kept = self._prepare(passage, caller)
-        return self._reply(passage, None if kept is None else await self._writer.submit(caller.project, *kept))
-
-    async def _receive(self, receive: Any, passage: _Passage, request: Request) -> None:
         path = passage.match.route.path
         if path.body:
             limit = self._max_batch_body if path.batch else self._max_body
             passage.body = await self._bodies.read(receive, passage.headers, limit)
-        if len(passage.body) < _LARGE:
-            self._read(passage, request)
-        else:
-            # The largest bodies, made to be slow, take a tenth of a second: nobody else has to wait for that.
-            await asyncio.to_thread(self._read, passage, request)
+        # The largest bodies, made to be slow, take a tenth of a second to read and some seconds to scrub: nobody else has to wait for that.
+        slow = len(passage.body) >= _LARGE
+        request = _request(passage, caller)
+        decoded = await asyncio.to_thread(self._read, passage, request) if slow else self._read(passage, request)
+        self._note_standing(passage, await self._gate.count(caller.events, len(decoded.events) or 1))
+        if not self._account_for(passage, caller):
+            return self._reply(passage)
+        kept = await asyncio.to_thread(self._kept, passage, caller) if slow else self._kept(passage, caller)
+        return self._reply(passage, await self._writer.submit(caller.project, *kept))
 
-    def _read(self, passage: _Passage, request: Request) -> None:
-        """What a body says: at once where it is in some dialect's plain form, else as a document."""
+    def _read(self, passage: _Passage, request: Request) -> Decoded:
+        """What a body says: at once where it is in some dialect's plain form, else by way of a document."""
         route, body = passage.match.route, passage.body
         for dialect, prepared in route.prepared:
             passage.decoded = prepared(body, request)
             if passage.decoded is not None:
                 passage.dialect = dialect
-                return
-        if route.path.body:
-            request.document = passage.document = load(body)
-
-    def _decode(self, passage: _Passage, request: Request) -> Decoded:
+                break
+        else:
+            if route.path.body:
+                request.document = passage.document = load(body)
+            passage.dialect = _claiming(route, request)
+            passage.decoded = passage.dialect.decode(request)
         decoded = passage.decoded
-        if decoded is None:
-            passage.dialect = dialect = _claiming(passage.match.route, request)
-            passage.decoded = decoded = dialect.decode(request)
         if not decoded.batch and len(passage.body) > self._max_body:
             raise TooLarge(f"At most {self._max_body} bytes are taken for a single event.")
         return decoded
@@ -178,19 +169,23 @@ class Ingest:
         if standing is not None and (passage.standing is None or standing.remaining < passage.standing.remaining):
             passage.standing = standing
 
-    def _prepare(self, passage: _Passage, caller: Caller) -> tuple[list[Event], list[Install]] | None:
-        """What is to be stored, without any raw identifier; None for nothing."""
+    def _account_for(self, passage: _Passage, caller: Caller) -> bool:
+        """Note whoever opted out and whatever is wrong; whether anything is left to be stored."""
+        decoded, received_at = passage.decoded, passage.received_at
+        assert decoded is not None
+        passage.ids = self._ids.take(len(decoded.events), received_at)
+        if opted_out(passage.headers):
+            self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", len(decoded.events) + len(decoded.rejected), received_at)
+            return False
+        if decoded.rejected:
+            self._note_rejected(passage, caller, decoded)
+        return bool(decoded.events or decoded.installs)
+
+    def _kept(self, passage: _Passage, caller: Caller) -> tuple[list[Event], list[Install]]:
+        """What is to be stored, without any raw identifier. Touches nothing of the event loop's."""
         decoded, received_at, project = passage.decoded, passage.received_at, caller.project
         assert decoded is not None
         assert passage.dialect is not None
-        passage.ids = self._ids.take(len(decoded.events), received_at)
-        if opted_out(passage.headers):
-            self._writer.tally(project, LedgerEntry.OPTED_OUT, "", len(decoded.events) + len(decoded.rejected), received_at)
-            return None
-        if decoded.rejected:
-            self._note_rejected(passage, caller, decoded)
-        if not decoded.events and not decoded.installs:
-            return None
         dialect, privacy = passage.dialect.NAME, self._privacy
         events = privacy.events(
             decoded.events, ids=passage.ids, project=project.id, dialect=dialect, received_at=received_at, picked=project.picked

@@ -244,3 +244,17 @@ def test_what_a_hostile_client_put_in_is_kept_as_text_and_nothing_else(hostile: 
     assert hostile.client.post("/v1/events", json={"name": name, "installation_id": "i", "properties": {name: name}}).status_code == 202
     with closing(sqlite3.connect(hostile.database)) as connection:
         assert connection.execute("SELECT count(*) FROM event_name WHERE text = ?", (name,)).fetchone() == (1,)
+
+
+def test_nobody_waits_for_a_batch_that_is_slow_to_scrub(hostile: Any) -> None:
+    slow = [{"name": "x", "installation_id": "i", "properties": {"text": "https://u:p@h/ token=a1 " * 160}}] * 260
+    body = json.dumps(slow).encode()
+    with socket.create_connection(("127.0.0.1", hostile.port), timeout=20) as connection:
+        connection.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        for _ in range(3):
+            assert hostile.client.post("/v1/events", json=GOOD["/v1/events"]).status_code == 202
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):  # its own answer is still to come
+            connection.recv(1)
+        connection.settimeout(20)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 202")

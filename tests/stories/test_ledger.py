@@ -87,7 +87,7 @@ class Sender:
 
 
 def test_received_is_stored_and_duplicates_and_rejected_and_limited_and_opted_out(make_server: Callable[..., Any]) -> None:
-    server = make_server(FOOTFALL_EVENT_LIMIT="300/second").start()
+    server = make_server(FOOTFALL_EVENT_LIMIT="700/hour").start()
     sender = Sender(server.url, server.client, seed=20_261_125)
     for _ in range(400):
         sender.send_something()
@@ -101,6 +101,6 @@ def test_received_is_stored_and_duplicates_and_rejected_and_limited_and_opted_ou
         entry: sum(int(float(n)) for n in re.findall(rf'footfall_events_total{{.*result="{entry}"}} (\S+)', text)) for entry in ENTRIES
     }
     assert counted == {entry: ledger[entry] for entry in ENTRIES}
-    assert min(ledger.values()) > 0
+    assert all(counted.values()), counted
     assert {"taken": ledger["stored"] + ledger["duplicate"], **{entry: ledger[entry] for entry in ENTRIES[2:]}} == sender.account
     assert rows_of(server.store, "SELECT count(*) FROM event") == [(ledger["stored"],)]
