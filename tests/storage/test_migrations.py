@@ -15,29 +15,45 @@ from piccolo.table import Table
 
 from server.settings import Settings, bundled
 from server.storage import engine, migrating, tables
-from server.storage.engine import migrate, open_store
+from server.storage.engine import TABLES, migrate, open_store
 from server.storage.migrating import StoreError
+from server.storage.postgres_open import migrate_postgres
 from server.storage.rollups import ROLLUPS, TALLIES
+from tests.conftest import rows_of
+
+ENGINES = ("sqlite", "postgres")
 
 
-def columns(path: Path, table: str) -> list[str]:
-    with sqlite3.connect(path) as connection:
-        return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+def columns(store: Path | str, table: str) -> list[str]:
+    of_postgres = "SELECT column_name FROM information_schema.columns WHERE table_name = '{}' ORDER BY ordinal_position"
+    of_sqlite = "SELECT name FROM pragma_table_info('{}')"
+    return [name for (name,) in rows_of(store, (of_sqlite if isinstance(store, Path) else of_postgres).format(table))]
 
 
-def test_from_empty_to_the_newest_every_piccolo_table_has_its_columns(tmp_path: Path) -> None:
+@pytest.fixture
+def migrated(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path | str:
+    """An empty store with all tables."""
+    every = [migration.name for migration in migrating.migrations()]
+    if engine == "postgres":
+        postgres = request.getfixturevalue("postgres")
+        url: str = postgres.address(postgres.empty())
+        assert migrate_postgres(url) == every
+        assert migrate_postgres(url) == []
+        return url
     path = tmp_path / "store.sqlite3"
-    assert migrate(path) == [migration.name for migration in migrating.migrations()]
-    for table in engine.TABLES:
+    assert migrate(path) == every
+    return path
+
+
+def test_from_empty_to_the_newest_every_piccolo_table_has_its_columns(migrated: Path | str) -> None:
+    for table in TABLES:
         mapped = [column._meta.db_column_name for column in table._meta.columns]
-        assert set(mapped) <= set(columns(path, table._meta.tablename)), table
+        assert set(mapped) <= set(columns(migrated, table._meta.tablename)), table
 
 
-def test_every_rollup_has_its_key_and_measures(tmp_path: Path) -> None:
-    path = tmp_path / "store.sqlite3"
-    migrate(path)
+def test_every_rollup_has_its_key_and_measures(migrated: Path | str) -> None:
     for rollup in (*ROLLUPS, *TALLIES):
-        assert columns(path, rollup.table) == [*rollup.key, *rollup.measures]
+        assert columns(migrated, rollup.table) == [*rollup.key, *rollup.measures]
 
 
 def test_a_second_time_there_is_nothing_to_do(tmp_path: Path) -> None:
@@ -78,6 +94,7 @@ def test_five_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     assert sum(ran) == len(migrating.migrations())
 
 
+@pytest.mark.on_sqlite  # PostgreSQL's: test_replicas.py
 async def test_a_store_of_a_newer_version_is_left_alone(settings: Settings) -> None:
     store = await open_store(settings)
     await store.close()

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.admin.test_live import TOKEN, opened, received, subscribe
 from tests.conftest import SECRET, rollup_differences, rows_of
 from tests.postgres import Postgres
 from tests.redis_server import running_redis
@@ -111,6 +112,41 @@ def test_three_replicas_lose_nothing_and_count_nothing_twice(make_server: Callab
         assert story.acknowledged == set(range(EVENTS))
         assert rollup_differences(servers[0].store) == {}
         assert all(server.stop() == 0 for server in servers)
+
+
+async def test_two_replicas_are_one_to_whoever_posts_or_watches(
+    make_server: Callable[..., Any], postgres: Postgres, tmp_path: Path
+) -> None:
+    (tmp_path / "redis").mkdir()
+    with running_redis(tmp_path / "redis") as redis:
+        shared = {
+            "FOOTFALL_DATABASE_URL": postgres.fresh(), "FOOTFALL_SECRET": SECRET, "FOOTFALL_REDIS_URL": redis.url, "FOOTFALL_ADMIN_TOKEN": TOKEN,
+            "FOOTFALL_RATE_LIMIT": "30/minute",
+        }  # fmt: skip
+        servers = [make_server(**shared) for _ in range(2)]
+        await asyncio.gather(*(asyncio.to_thread(server.start) for server in servers))
+        one, other = servers
+        socket = await opened(one.url, TOKEN)
+        await subscribe(socket)
+        await asyncio.sleep(1.5)  # the other looks once a second who watches
+        view = {"targetType": "snippet", "targetId": "abc", "kind": "view", "sessionId": "somebody"}
+        seen = [server.client.post("/v1/engagement", json=view) for server in (other, one, other)]
+        assert [(answer.status_code, answer.json()["counted"]) for answer in seen] == [(202, True), (202, False), (202, False)]
+        again = [server.client.post("/v1/events", json={"name": "run", "installation_id": "x", "id": "the-same"}) for server in servers]
+        assert [answer.status_code for answer in again] == [202, 202]
+        watched: list[str] = []
+        while len(watched) < 2:
+            watched += [event["name"] for event in (await received(socket))["payload"]["data"]["events"]["events"]]
+        assert watched == ["view", "run"]
+        await socket.close()
+        rest = await asyncio.gather(
+            *(asyncio.to_thread(servers[place % 2].client.post, "/v1/events", content=body(place)) for place in range(40))
+        )
+        assert [answer.status_code for answer in rest].count(202) == 30 - len(seen) - len(again)
+        assert {answer.status_code for answer in rest} == {202, 429}
+        assert [server.stop() for server in servers] == [0, 0]
+        (account,) = rows_of(one.store, "SELECT sum(CASE WHEN entry = 'stored' THEN events END), sum(events) FROM ledger")
+        assert account == (2 + 25, len(seen) + len(again) + len(rest))
 
 
 def test_five_servers_that_start_at_once_on_an_empty_database(make_server: Callable[..., Any], postgres: Postgres) -> None:
