@@ -105,16 +105,24 @@ def _migrated_postgres(url: str) -> list[str]:
     return migrated(url)
 
 
+def _settings_table(settings: Settings, values: str) -> Table:
+    table = Table("setting", values, "meaning", box=None, pad_edge=False, header_style="bold")
+    for name, value, why in describe(settings):
+        table.add_row(name, value, f"[dim]{why}[/dim]")
+    return table
+
+
 @main.command()
 def doctor() -> None:
     """Say what is wrong and how to mend it; exits with 1 where something is."""
     from server.doctor import examine  # noqa: PLC0415
 
-    settings = settings_or_exit()
-    table = Table("setting", "value", "meaning", box=None, pad_edge=False, header_style="bold")
-    for name, value, why in describe(settings):
-        table.add_row(name, value, f"[dim]{why}[/dim]")
-    out.print(table)
+    try:
+        settings = load(os.environ)
+    except SettingsError as error:
+        out.print(_settings_table(load({}), "default"))
+        fail(str(error))
+    out.print(_settings_table(settings, "value"))
     out.print()
     marks = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "problem": "[red]✗[/red]"}
     findings = asyncio.run(examine(settings))

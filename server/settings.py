@@ -6,6 +6,7 @@ A setting comes from the environment, else from the file named by FOOTFALL_CONFI
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -167,7 +168,9 @@ def load(env: Mapping[str, str]) -> Settings:
     if unknown := sorted(
         name for name in given if name.startswith("FOOTFALL_") and name not in known and not name.startswith("FOOTFALL_TEST_")
     ):
-        raise SettingsError(f"{unknown[0]} is no setting; `footfall doctor` lists them all")
+        close = difflib.get_close_matches(unknown[0], known, 1, 0.85)
+        meant = f", did you mean {close[0]}?" if close else ";"
+        raise SettingsError(f"{unknown[0]} is no setting{meant} `footfall doctor` lists them all")
     settings = Settings(**{setting.name: _read(setting.metadata, given) for setting in fields(Settings)})
     _check_together(settings)
     return settings

@@ -46,7 +46,8 @@ def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
         ({"FOOTFALL_MAX_BODY": "ten"}, "FOOTFALL_MAX_BODY"),
         ({"FOOTFALL_PUBLIC": "counters,secrets"}, "FOOTFALL_PUBLIC"),
         ({"FOOTFALL_TRUSTED_PROXIES": "10.0.0.0/99"}, "FOOTFALL_TRUSTED_PROXIES"),
-        ({"FOOTFALL_NONSENSE": "1"}, "FOOTFALL_NONSENSE"),
+        ({"FOOTFALL_NONSENSE": "1"}, "FOOTFALL_NONSENSE is no setting; `footfall doctor` lists"),
+        ({"FOOTFALL_RATE_LIMITS": "1"}, "did you mean FOOTFALL_RATE_LIMIT"),
         ({"FOOTFALL_SECRET": "short"}, "FOOTFALL_SECRET"),
         ({"FOOTFALL_CLIENT_IP_HEADER": "Fly-Client-IP"}, "FOOTFALL_TRUSTED_PROXIES"),
         ({"FOOTFALL_MAX_BODY": "2MiB"}, "FOOTFALL_MAX_BATCH_BODY"),
@@ -57,6 +58,13 @@ def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
 def test_a_setting_that_cannot_be_used_is_named(env: dict[str, str], says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         load(env)
+
+
+def test_a_doctor_who_is_given_a_wrong_setting_names_it_and_lists_them_all(make_server: Callable[..., Any]) -> None:
+    ran = make_server(FOOTFALL_RATE_LIMITS="1").footfall("doctor")
+    assert ran.returncode == 1
+    assert "FOOTFALL_RATE_LIMITS is no setting" in ran.stderr
+    assert all(name in ran.stdout for name in documented())
 
 
 def test_settings_come_from_the_environment_then_the_file_then_the_default(tmp_path: Path) -> None:
