@@ -74,6 +74,11 @@ class EventFilter:
         )
 
 
+def number_of(id_: str) -> int | None:
+    """The number that an id of ours is; None where it is none."""
+    return int(id_) if id_.isascii() and id_.isdigit() and len(id_) < 10 else None
+
+
 def within(name: str, value: int, most: int) -> int:
     """A number of rows. Raises BadQuery, which names the field."""
     if not 1 <= value <= most:

@@ -77,6 +77,8 @@ def told(error: GraphQLError) -> GraphQLError:
         )
     if error.path is None and isinstance(cause, ValueError):  # a number of a hundred thousand digits, which Python will not read
         return GraphQLError("A value is none that its field takes.", error.nodes, extensions={"code": "BAD_INPUT"})
+    if any(kind.__name__ == "CharacterNotInRepertoireError" for kind in type(cause).__mro__):  # PostgreSQL knows no text with a zero
+        return GraphQLError("A text has a character that none may have.", error.nodes, path=error.path, extensions={"code": "BAD_INPUT"})
     log.error("graphql_failed", exc_info=cause)
     return GraphQLError("This could not be answered; the log says more.", error.nodes, path=error.path, extensions={"code": "FAILED"})
 

@@ -16,7 +16,7 @@ from server.admin.answers import Ledger
 from server.admin.auth import EVERY
 from server.admin.charts import First, Period
 from server.admin.context import DASHBOARD, AnyInfo, admin, project_of, reader
-from server.admin.inputs import within
+from server.admin.inputs import number_of, within
 from server.admin.mutations import Mutation
 from server.admin.operation import AuditEntry, Job, Me, Server, Session
 from server.admin.persisted import Known
@@ -24,8 +24,9 @@ from server.admin.project import Key, Project, ProjectConnection, key_of, ledger
 from server.admin.safety import extensions
 from server.admin.scalars import SCALARS, Count, now
 from server.admin.subscription import Subscription
+from server.event import FieldError
 from server.jobs import JOBS
-from server.problems import NotFound, Unauthorized
+from server.problems import BadQuery, NotFound, Unauthorized
 from server.storage import audit, job_runs, project_changes, sessions
 from server.storage.project_changes import ProjectOrder
 
@@ -126,7 +127,9 @@ class Query:
             admin(info)
         elif row is None:
             raise NotFound("There is no such project.")
-        place = int(before) if before is not None and before.isdigit() and len(before) < 10 else None
+        place = None if before is None else number_of(before)
+        if before is not None and place is None:
+            raise BadQuery(FieldError("before", "is no id of an entry"))
         entries = await audit.entries(
             info.context.store, project=row["id"] if row else None, limit=within("first", first, 200), before=place
         )

@@ -118,8 +118,8 @@ async def set_visibility(project: int, type_: str, external_id: str, visibility:
 
 
 async def _name(_: int, value: str) -> str:
-    if not 1 <= len(value.strip()) <= 100:
-        raise FieldProblem("name", "must have 1 to 100 characters")
+    if not 1 <= len(value.strip()) <= 100 or not value.strip().isprintable():
+        raise FieldProblem("name", "must be a line of 1 to 100 characters")
     return value.strip()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
@@ -23,8 +22,6 @@ from graphql import (
 )
 
 from server.admin import export
-from server.admin.auth import EVERY, Viewer
-from server.admin.endpoint import Body, GraphQL
 from tests.admin.conftest import Asker
 
 SCHEMA = build_schema(export.text())
@@ -142,21 +139,6 @@ def test_strangers_may_not_ask_all_the_time_nor_guess_keys(make_server: Callable
     assert server.client.post("/v1/events", json={"name": "run", "installation_id": "x"}).status_code == 202
     for each in (wrong, nobody, known, logged_in):
         each.client.close()
-
-
-async def test_an_operation_that_takes_too_long_is_stopped_and_the_store_is_free_again(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The question is one that would never end: both readers for long questions are busy with it, until the operation's time is over."""
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS n FROM n"
-    ask = store.rows_within
-    monkeypatch.setattr(store, "rows_within", lambda seconds, *_: ask(seconds, endless))
-    monkeypatch.setattr("server.admin.endpoint.SECONDS", 0.3)
-    query = '{project(slug:"default"){a:events{totalCount} b:events{totalCount} c:events{totalCount} d:events{totalCount}}}'
-    state: Any = type("State", (), {"store": store, "projects": type("Projects", (), {"all": lambda _: []})()})()
-    answer = await GraphQL().run(state, Viewer("key", frozenset({"read"}), EVERY, "key 1"), Body(query=query))
-    assert answer["errors"][0]["extensions"]["code"] == "TIMEOUT"
-    async with asyncio.timeout(5):  # each of the endless ones had ten seconds
-        for _ in range(6):
-            assert await ask(5, "SELECT 1 AS n") == [{"n": 1}]
 
 
 @pytest.mark.parametrize(

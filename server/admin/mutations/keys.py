@@ -9,6 +9,7 @@ from strawberry import argument
 
 from server.admin.auth import EVERY
 from server.admin.context import AnyInfo, admin, reader
+from server.admin.inputs import number_of
 from server.admin.mutations.projects import find
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Key, key_of
@@ -48,8 +49,8 @@ class KeyMutations:
         async def work() -> dict[str, Any]:
             project = EVERY if slug is None else (await find(info, slug))["id"]
             viewer = admin(info, project)
-            if len(name) > NAME:
-                raise FieldProblem("name", f"must have at most {NAME} characters")
+            if len(name) > NAME or not name.isprintable():
+                raise FieldProblem("name", f"must be a line of at most {NAME} characters")
             wanted = [scope.value for scope in scopes]
             limits = await project_changes.checked(project, rate_limit=rate_limit, event_limit=event_limit)
             number, secret = await projects.create_key(project, name=name, scopes=wanted, **limits)
@@ -62,7 +63,8 @@ class KeyMutations:
     @strawberry.mutation(description="Make a key useless, at once and for good; also the sessions that were begun with it.")
     async def revoke_key(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="The key's number.")]) -> Result:
         async def work() -> dict[str, Any]:
-            row = await project_changes.key_row(int(id)) if id.isdigit() and len(id) < 10 else None
+            number = number_of(id)
+            row = None if number is None else await project_changes.key_row(number)
             viewer = admin(info, row["project_id"] if row else EVERY)
             if row is None:
                 raise FieldProblem("id", "is that of no key", Why.UNKNOWN)
@@ -80,7 +82,8 @@ class KeyMutations:
             viewer = info.context.viewer
             own = viewer is not None and viewer.session is not None and str(viewer.session) == id
             viewer = reader(info, viewer.project) if own and viewer else admin(info)
-            if not (id.isdigit() and len(id) < 10) or not await sessions.revoke(info.context.store, int(id), now()):
+            number = number_of(id)
+            if number is None or not await sessions.revoke(info.context.store, number, now()):
                 raise FieldProblem("id", "is that of no open session", Why.UNKNOWN)
             await wrote(info, viewer, "session.revoke", detail=f"session {id}")
             return {"ended": Count(1)}

@@ -8,6 +8,7 @@ import strawberry
 from strawberry import argument
 
 from server.admin.context import AnyInfo, admin
+from server.admin.inputs import number_of
 from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Alert, alert_of
@@ -222,7 +223,7 @@ def _numbers(ids: list[strawberry.ID]) -> list[int]:
 async def _rule(info: AnyInfo, id_: str) -> Rule:
     admin_of_any = info.context.viewer
     try:
-        rule = await rules.find_rule(info.context.store, int(id_) if id_.isdigit() and len(id_) < 10 else 0)
+        rule = await rules.find_rule(info.context.store, number_of(id_) or 0)
     except ValueError:
         admin(info, admin_of_any.project if admin_of_any else 0)
         raise FieldProblem("id", "is that of no alert", Why.UNKNOWN) from None

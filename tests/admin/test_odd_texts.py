@@ -1,0 +1,52 @@
+"""Texts that no store or parser likes: each is refused, or is nothing that there is. None of them is a fault of ours in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.admin.conftest import Asker
+
+ENGINES = ("sqlite", "postgres")
+TOKEN = "ff_an-admin-token-of-this-test-only"
+ODD = {"a zero": "a\0b", "a digit that is none": "²", "another script's digit": "٣", "long": "x" * 20_000, "a quote": "'; DROP TABLE event; --",
+       "a pattern": "%_\\", "a line": "a\nb", "beyond": "\U0010ffff", "nothing": "", "a number": "999999999999999999999"}  # fmt: skip
+QUESTIONS = (
+    "project(slug:$t){slug}", "auditLog(slug:$t){id}", "auditLog(before:$id){id}", "projects(after:$t){nodes{slug}}",
+    *(f'project(slug:"default"){{{field}}}' for field in (
+        "events(filter:{os:$t}){totalCount nodes{id}}", "overview(filter:{names:[$t]}){events{value}}", "events(filter:{target:{type:$t,id:$t}}){totalCount}",
+        "breakdown(by:PROPERTY,property:$t){otherValues}", 'funnel(names:[$t,"b"]){name}', "experiment(property:$t,goal:$t){mixed}",
+        "counters(type:$t,ids:[$id]){id}", "trending(type:$t){refreshedAt}", "failures(errorType:$t){id}", "installs(filter:{version:$t}){totalCount}",
+        "event(id:$id){id}", "rejected(before:$t){id}", "installs(after:$t){totalCount}", "series(filter:{version:$t,runtime:$t}){events}",
+    )),
+)  # fmt: skip
+CHANGES = (
+    "createProject(slug:$t)", 'createProject(slug:"x",changes:{name:$t})', "archiveProject(slug:$t)", "createKey(scopes:[READ],name:$t)",
+    "revokeKey(id:$id)", "revokeSession(id:$id)", "deleteAlert(id:$id)", "tryAlert(id:$id)", "runJob(name:$t)",
+    *(f'{change.partition("(")[0]}(slug:"default",{change.partition("(")[2]}' for change in (
+        "updateProject(changes:{name:$t})", "updateProject(changes:{properties:[$t]})", "updateProject(changes:{hosts:[$t]})",
+        "updateProject(changes:{rateLimit:$t})", "announceVersion(latest:{version:$t})", 'announceVersion(latest:{version:"1",updateUrl:$t})',
+        'announceVersion(latest:{version:"1",releaseDate:$t})', 'setTarget(type:$t,id:"x")', 'setTarget(type:"x",id:$t)', "createKey(scopes:[READ],rateLimit:$t)",
+        'createAlert(alert:{kind:NEW_ERROR,url:$t})', 'eraseInstall(installationId:$t)', "replayRejected(ids:[$id])",
+    )),
+)  # fmt: skip
+
+
+def test_no_text_is_a_fault_of_the_server(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
+    asker = Asker(server.url, TOKEN)
+    for name, text in ODD.items():
+        for asked in (*QUESTIONS, *CHANGES):
+            change = asked in CHANGES
+            used = ", ".join(
+                f"{each}: {kind}!" for each, kind in (("$t", "String"), ("$id", "ID")) if f":{each}" in asked or f"[{each}" in asked
+            )
+            query = f"{'mutation' if change else 'query'}({used}){{{asked}{'{errors{field code message}}' if change else ''}}}"
+            document = asker.send(query, t=text, id=text).json()
+            codes = {error["extensions"]["code"] for error in document.get("errors", [])}
+            assert codes <= {"BAD_INPUT", "NOT_FOUND"}, (name, asked, document)
+            if len(text) > 5 and change:
+                assert text not in str(document), (name, asked)
+    assert "graphql_failed" not in server.log.read_text()
+    assert asker.ask("{me{kind}}")
+    asker.client.close()
