@@ -2,6 +2,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/preact-query";
 import { render } from "preact";
 import { Refused } from "./api/client.ts";
 import { App } from "./app.tsx";
+import { askAhead } from "./pages/overview.tsx";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/parts.css";
@@ -17,6 +18,8 @@ const client = new QueryClient({
     },
   },
 });
+
+askAhead(client);
 
 const root = document.getElementById("app");
 if (root) {

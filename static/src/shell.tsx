@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { Toolbar } from "./toolbar.tsx";
 import { Icon } from "./ui/icons.tsx";
-import { PAGES, type PageName, useAccount } from "./view/account.ts";
+import { PAGES, type PageName, remember, useAccount } from "./view/account.ts";
 
 interface Props {
   project?: string;
@@ -93,7 +93,7 @@ function Foot({ known }: { known: boolean }) {
       </a>
       <ThemeSwitch />
       {known ? (
-        <form method="post" action="/logout">
+        <form method="post" action="/logout" onSubmit={() => remember(false)}>
           <button type="submit" class="link">
             <Icon name="leave" size={16} /> Log out
           </button>

@@ -255,3 +255,23 @@ def test_figures_are_said_as_the_reader_says_them(site: Any, visit: Callable[...
     tab = visit(locale="ar-EG")
     assert not figure(tab.open("/d/demo"), "Events").isascii()
     assert int("".join(filter(str.isdecimal, figure(tab.page, "Events")))) == told
+
+
+def test_a_funnel_is_picked_event_by_event_and_people_only_by_a_switch(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/funnel")
+    page.get_by_role("button", name="build", exact=True).click()
+    page.wait_for_url("**step=build")
+    page.get_by_label("Next step").select_option("deploy")
+    page.wait_for_url("**step=build&step=deploy")
+    page.get_by_label("within").select_option("a week")
+    page.get_by_role("button", name="People only").click()
+    page.wait_for_url("**who=people*")
+    tab.settled()
+    asked = {"names": ["build", "deploy"], "withinHours": 168, "period": MONTH, "filter": {"audience": "PEOPLE"}}
+    steps = site.ask("Funnel", slug="demo", **asked)["project"]["funnel"]
+    said = page.locator(".step-figure b").all_inner_texts()
+    assert said == [spaced(step["installs"]["people"]) for step in steps]
+    for _ in range(4):
+        page.go_back()
+    page.wait_for_url("**/d/demo/funnel")

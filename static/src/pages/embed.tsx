@@ -15,6 +15,7 @@ const TITLES: Record<string, string> = { versions: "Versions", os: "Operating sy
 export function Embed({ project, chart }: { project: string; chart: string }) {
   return (
     <main class="embed">
+      <h1 class="sr">{project}</h1>
       {chart in BREAKDOWNS && <Breakdown project={project} chart={chart as keyof typeof BREAKDOWNS} />}
       {(chart === "active" || chart === "events") && <Series project={project} chart={chart} />}
       {!(chart in BREAKDOWNS || chart === "active" || chart === "events") && <Nothing>There is no such chart.</Nothing>}

@@ -177,7 +177,7 @@ function Details({ group: { type, installs, firstSeen, lastSeen, names, versions
 /** Failures as they came, with their type where they may have several. */
 function Samples({ of, typed = false }: { of: Sample[]; typed?: boolean }) {
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Failures">
+    <div class="scroll" tabIndex={0} role="region" aria-label={typed ? "Failures" : "Samples"}>
       <table class="single">
         <thead>
           <tr>

@@ -26,8 +26,8 @@ export default function Funnel({ project }: { project: string }) {
       else changed.set("within", String(hours));
       return changed;
     });
-  const words = useAsk("Vocabulary", { slug: project, period: span.period });
-  const names = words.data?.project.vocabulary.names ?? [];
+  const common = useAsk("Breakdown", { slug: project, by: "NAME", period: span.period, first: 200 });
+  const names = common.data?.project.breakdown.rows.flatMap(({ value }) => value ?? []) ?? []; // the most common first
   const answer = useAsk("Funnel", { slug: project, names: steps, withinHours: within, period: span.period, filter }, { enabled: steps.length > 1 });
   return (
     <>
@@ -60,7 +60,17 @@ export default function Funnel({ project }: { project: string }) {
       </div>
       {steps.length < 2 ? (
         <Card title="Funnel" wide>
-          <Nothing>Pick two or more events, in the order in which they happen: {names.slice(0, 3).join(", then ") || "such as init, then build"}.</Nothing>
+          <Nothing>{steps.length === 0 ? "Pick two or more events, in the order in which they happen." : `What comes after ${steps[0]}?`}</Nothing>
+          <div class="suggested">
+            {names
+              .filter((name) => !steps.includes(name))
+              .slice(0, 12)
+              .map((name) => (
+                <button type="button" class="chip" key={name} onClick={() => choose([...steps, name])}>
+                  <Icon name="plus" size={13} /> <b>{name}</b>
+                </button>
+              ))}
+          </div>
         </Card>
       ) : (
         <Answered answer={answer} height={320}>

@@ -1,10 +1,12 @@
 import { useEffect } from "preact/hooks";
 import { Copyable } from "../ui/states.tsx";
+import { remember } from "../view/account.ts";
 
 /** For whoever is not known here. The form works as any form: the cookie that it brings is for this server's eyes only. */
 export function SignedOut() {
   useEffect(() => {
     document.title = "Log in to Footfall";
+    remember(false);
   }, []);
   const next = location.pathname + location.search;
   return (

@@ -25,6 +25,16 @@ export function useAccount(): Rights {
   return { ...account, reads: scopes.includes("READ"), changes: scopes.includes("ADMIN") };
 }
 
+const READER = "footfall.reader";
+
+/** Whether somebody here could read when they last looked: a guess, before the server has said who is here. */
+export const couldRead = (): boolean => localStorage.getItem(READER) !== null;
+
+export function remember(reads: boolean): void {
+  if (reads) localStorage.setItem(READER, "yes");
+  else localStorage.removeItem(READER);
+}
+
 /** When a project's first event was, in epoch ms; null as long as there was none. */
 export function useBeginning(project: string): number | null {
   const first = useContext(AccountContext).projects.find(({ slug }) => slug === project)?.firstEvent;

@@ -42,7 +42,7 @@ export function Keys({ slug, keys, title, about }: Props) {
       {used.length === 0 ? (
         <Nothing>No key is in use.</Nothing>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label={title}>
+        <div class="scroll" tabIndex={0} role="region" aria-label={`${title}, listed`}>
           <table class="single">
             <thead>
               <tr>
