@@ -1,5 +1,5 @@
 import { Suspense, lazy } from "preact/compat";
-import { useEffect } from "preact/hooks";
+import { useEffect, useErrorBoundary } from "preact/hooks";
 import { Redirect, Route, Switch } from "wouter-preact";
 import { Refused, useProjects } from "./api/use.ts";
 import { Embed } from "./pages/embed.tsx";
@@ -8,8 +8,8 @@ import { Home } from "./pages/home.tsx";
 import { Overview } from "./pages/overview.tsx";
 import { SignedOut } from "./pages/signed-out.tsx";
 import { Shell } from "./shell.tsx";
-import { Answered } from "./ui/states.tsx";
-import { AccountProvider, PAGES, type PageName, useBeginning } from "./view/account.ts";
+import { Trouble } from "./ui/states.tsx";
+import { type Account, AccountProvider, PAGES, type PageName, useBeginning } from "./view/account.ts";
 
 // The first page comes at once; each of the others when it is first looked at.
 const ELSEWHERE = {
@@ -35,40 +35,60 @@ export function App() {
   );
 }
 
-/** Everything that begins with knowing who looks. */
+/** Everything that begins with knowing who looks. That they are not known any more is said at once; all else that fails, by each page. */
 function Known() {
-  const answer = useProjects();
-  if (answer.error instanceof Refused && answer.error.code === "UNAUTHENTICATED") return <SignedOut />;
+  const { data, error, refetch } = useProjects();
+  if (error instanceof Refused && error.code === "UNAUTHENTICATED") return <SignedOut />;
+  if (data) return !data.me && data.projects.length === 0 ? <SignedOut /> : <Pages me={data.me ?? null} projects={data.projects} />;
+  return error ? <Unreached error={error} retry={() => void refetch()} /> : <Starting />;
+}
+
+function Pages({ me, projects }: Account) {
+  const slugs = projects.map(({ slug }) => slug);
   return (
-    <Answered answer={answer} height={400}>
-      {({ me, projects }) => {
-        if (!me && projects.length === 0) return <SignedOut />;
-        const slugs = projects.map(({ slug }) => slug);
-        return (
-          <AccountProvider value={{ me: me ?? null, projects }}>
-            <Switch>
-              <Route path="/">{slugs.length === 1 ? <Redirect to={`/d/${slugs[0]}`} replace /> : <Home />}</Route>
-              <Route path="/p/:project">{({ project }) => <Redirect to={`/d/${project}`} replace />}</Route>
-              <Route path="/graphql">
-                <Shell page="explorer">
-                  <Loading>
-                    <Explorer />
-                  </Loading>
-                </Shell>
-              </Route>
-              <Route path="/d/:project/:page?">
-                {({ project, page = "overview" }) =>
-                  slugs.includes(project) && page in PAGES ? <Page project={project} page={page as PageName} /> : <NotHere known={me !== null} />
-                }
-              </Route>
-              <Route>
-                <NotHere known={me !== null} />
-              </Route>
-            </Switch>
-          </AccountProvider>
-        );
-      }}
-    </Answered>
+    <AccountProvider value={{ me, projects }}>
+      <Switch>
+        <Route path="/">{slugs.length === 1 ? <Redirect to={`/d/${slugs[0]}`} replace /> : <Home />}</Route>
+        <Route path="/p/:project">{({ project }) => <Redirect to={`/d/${project}`} replace />}</Route>
+        <Route path="/graphql">
+          <Shell page="explorer">
+            <Loading>
+              <Explorer />
+            </Loading>
+          </Shell>
+        </Route>
+        <Route path="/d/:project/:page?">
+          {({ project, page = "overview" }) =>
+            slugs.includes(project) && page in PAGES ? <Page project={project} page={page as PageName} /> : <NotHere known={me !== null} />
+          }
+        </Route>
+        <Route>
+          <NotHere known={me !== null} />
+        </Route>
+      </Switch>
+    </AccountProvider>
+  );
+}
+
+/** What is seen until the first answer: where everything will be. */
+function Starting() {
+  return (
+    <div class="shell" role="status" aria-label="Loading">
+      <div class="side" />
+      <div class="main">
+        <div class="top" />
+        <div class="skeleton" style={{ height: "640px" }} />
+      </div>
+    </div>
+  );
+}
+
+function Unreached({ error, retry }: { error: Error; retry: () => void }) {
+  return (
+    <main class="center">
+      <h1>Footfall does not answer</h1>
+      <Trouble error={error} retry={retry} />
+    </main>
   );
 }
 
@@ -98,14 +118,17 @@ function Page({ project, page }: { project: string; page: PageName }) {
   const Chosen = ELSEWHERE[page as keyof typeof ELSEWHERE];
   return (
     <Shell project={project} page={page}>
-      <Loading>
+      <Loading key={page}>
         <Chosen key={project} project={project} />
       </Loading>
     </Shell>
   );
 }
 
+/** A part of the program that comes when it is looked at. After an update of the server an open tab asks for parts that are gone. */
 function Loading({ children }: { children: preact.ComponentChildren }) {
+  const [error] = useErrorBoundary();
+  if (error) return <Trouble error={new Refused("BROKEN", "This page could not be shown: perhaps Footfall was updated since it was opened.")} />;
   return <Suspense fallback={<div class="skeleton" style={{ height: "400px" }} role="status" aria-label="Loading" />}>{children}</Suspense>;
 }
 

@@ -239,7 +239,28 @@ def test_a_server_that_is_gone_is_said_and_the_figures_stay(visit: Callable[...,
     page.get_by_role("button", name="Try again").first.click()
     tab.settled()
     expect(page.get_by_role("heading", name="Active installs").first).to_be_visible()
+    page.route("**/graphql", lambda route: route.abort())
+    page.reload()
+    page.get_by_role("heading", name="Footfall does not answer").wait_for()
+    page.unroute("**/graphql")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("heading", name="Active installs").first.wait_for()
     tab.complaints = [each for each in tab.complaints if "ERR_FAILED" not in each]
+
+
+def test_a_tab_that_is_older_than_the_server_says_so(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo")
+    page.route("**/assets/usage-*", lambda route: route.fulfill(status=404))
+    page.get_by_role("link", name="Usage", exact=True).click()
+    page.get_by_role("button", name="Load it anew").wait_for()
+    page.get_by_role("link", name="Health", exact=True).click()  # the others go on
+    page.get_by_role("heading", name="Received").wait_for()
+    page.unroute("**/assets/usage-*")
+    page.get_by_role("link", name="Usage", exact=True).click()
+    page.get_by_role("button", name="Load it anew").click()
+    page.get_by_role("heading", name="Commands and other events").wait_for()
+    tab.complaints = [each for each in tab.complaints if "404" not in each and "dynamically imported" not in each]
 
 
 def test_it_refreshes_each_minute_and_keeps_quiet_in_a_hidden_tab(site: Any, visit: Callable[..., Any]) -> None:

@@ -39,7 +39,11 @@ export function Overview({ project }: { project: string }) {
   const metric = metricOf(params.get("metric"), variables.step);
   const answer = useAsk("OverviewPage", variables);
   useEffect(() => remember(reads), [reads]);
-  return <Answered answer={answer}>{({ project: page }) => <Figures page={page} project={project} metric={metric} />}</Answered>;
+  return (
+    <Answered answer={answer} height={640}>
+      {({ project: page }) => <Figures page={page} project={project} metric={metric} />}
+    </Answered>
+  );
 }
 
 function Figures({ page, project, metric }: { page: Page; project: string; metric: MetricName }) {

@@ -38,10 +38,10 @@ export function Trouble({ error, retry, slim = false }: { error: Error; retry?: 
       </div>
     );
   }
-  if (code === "PERSISTED_QUERY_NOT_FOUND") {
+  if (code === "PERSISTED_QUERY_NOT_FOUND" || code === "BROKEN") {
     return (
       <div class="trouble" role="alert">
-        <p>Footfall was updated since this page was opened.</p>
+        <p>{code === "BROKEN" ? error.message : "Footfall was updated since this page was opened."}</p>
         <button type="button" class="button" onClick={() => location.reload()}>
           Load it anew
         </button>
