@@ -52,7 +52,7 @@ export default function Downloads({ project }: { project: string }) {
               by="target"
               bars={targets.map((each) => ({ value: targetText(each.type, each.id), label: each.id, amount: each.events, ...(type ? {} : { kind: each.type }) }))}
             />
-            <Bars title="Ever" by="target" bars={byTotal(targets, type === "")} note="events, of those beside" />
+            <Bars title="Ever" by="target" bars={byTotal(targets, type === "")} note="events of the same" />
             <Trending of={trending} days={days} choose={(window) => put("window", window === 7 ? "" : String(window))} />
           </div>
         )}

@@ -32,7 +32,7 @@ export default function Health({ project }: { project: string }) {
               <Chart title="What was not stored" starts={ledger.starts} step="DAY" measure={COUNTS} stacked lines={notStored(ledger)} />
             </div>
             <div class="grid">
-              <Bars title="Why" note="what was not stored" nothing="Everything was stored." bars={ledger.reasons.map(({ entry, reason, events }) => ({ value: null, label: words(reason), kind: words(entry), amount: events }))} />
+              <Bars title="Why" note="what was not stored" nothing="Nothing was turned away." bars={ledger.reasons.map(({ entry, reason, events }) => ({ value: null, label: words(reason), kind: words(entry), amount: events }))} />
               <Bars
                 title="Limited addresses"
                 note="a hash, another one each day"
