@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.types import ControllerRouterHandler
 
 from server import __version__, health, logs, openapi, pages, public
-from server.admin import endpoint, login, socket
+from server.admin import doors, login
 from server.event_id import EventIds
 from server.front import Front
 from server.ingest.gate import Gate
@@ -36,8 +36,7 @@ log = logs.get(__name__)
 _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *public.HANDLERS,
     *transfer.HANDLERS,
-    *endpoint.HANDLERS,
-    *socket.HANDLERS,
+    *doors.HANDLERS,
     *login.HANDLERS,
     *health.HANDLERS,
     *openapi.HANDLERS,
@@ -58,6 +57,7 @@ def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _
         async with contextlib.AsyncExitStack() as stack:
             try:
                 front.ingest = await _open(settings, app.state, stack, progress, clock)
+                front.later = app.state.graphql.loaded
                 front.first_token = await ensure_admin(settings.admin_token)
                 await app.state.projects.refresh()  # the first token opens at once what it is shown for
             except Exception as error:
@@ -126,7 +126,7 @@ async def _open(
             "answers": public.Answers(store),
             "health": health.Health(store, shared),
             "live": live,
-            "graphql": endpoint.GraphQL(),
+            "graphql": doors.Loading(),
         }
     )
     if clock is now:  # with a clock of its own, `footfall demo` lives through a month in seconds: no time for jobs

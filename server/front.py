@@ -8,7 +8,7 @@ answers HEAD wherever GET is answered.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +27,7 @@ class Front:
     """The ASGI application.
 
     `ingest` is there once the server has started, `first_token` where that start made the first admin's token, `failure` where the server
-    could not start.
+    could not start. `later` loads what a start does not wait for; whoever needs it before waits for it.
     """
 
     def __init__(self, routes: Routes, inner: Any) -> None:
@@ -37,6 +37,7 @@ class Front:
         self.ingest: Ingest | None = None
         self.first_token: str | None = None
         self.failure: Exception | None = None
+        self.later: Callable[[], Awaitable[object]] | None = None
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

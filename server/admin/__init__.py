@@ -18,6 +18,7 @@ schema       all of it together
 bounds       how large an operation may be
 safety       what every operation passes through, and what errors say
 persisted    operations that are known by their hash
+doors        the routes, which are there before what answers is loaded
 endpoint     queries and mutations over POST
 socket       subscriptions over a WebSocket
 login        logging in and out

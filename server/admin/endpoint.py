@@ -1,4 +1,4 @@
-"""`/graphql` over POST: queries and mutations. Nothing is asked over GET, and no batches are taken. `socket` has the subscriptions."""
+"""Queries and mutations, over POST. Nothing is asked over GET, and no batches are taken. `socket` has the subscriptions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import msgspec
 import strawberry
 from graphql import GraphQLError
 from limits import parse
-from litestar import Request, Response, post
+from litestar import Request, Response
 from litestar.datastructures import State
-from litestar.types import ControllerRouterHandler
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
@@ -30,7 +29,6 @@ from server.shared import Limits
 
 AnyRequest = Request[object, object, State]
 
-MOST_BODY = 100 * 1024  # bytes
 SECONDS = 20.0  # that one operation may take
 AT_ONCE = 8  # operations of one viewer, or of one address without a login
 OF_STRANGERS = 24  # of all of these together
@@ -58,7 +56,7 @@ class NotKnown(Exception):
 
 
 class GraphQL:
-    """Runs operations. Belongs into the application's state as `graphql`."""
+    """Runs operations. `doors` makes the one that there is."""
 
     def __init__(self) -> None:
         self.known = Known()
@@ -66,6 +64,24 @@ class GraphQL:
         self._running: Counter[str] = Counter()
         self._refused = Limits()
         self.sockets: Counter[str] = Counter()  # by address
+
+    async def posted(self, request: AnyRequest, state: State) -> Response[bytes]:
+        """The answer to a POST. The content type must be JSON, which a page of another site cannot send without asking first."""
+        try:
+            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+                raise Malformed("The content type must be application/json.")
+            body = await _body(request)
+            who = await counted_viewer(state, request.scope)
+            document = await self.run(state, who, body, label=who.label if who else f"from {address_of(state, request.scope)}")
+        except Problem as problem:
+            document = refused(CODES.get(problem.code, "FAILED"), problem.detail)
+            headers = dict(_HEADERS)
+            if problem.retry_after is not None:
+                headers["Retry-After"] = str(problem.retry_after)
+            if problem.code == 401:
+                headers["WWW-Authenticate"] = 'Bearer realm="footfall"'
+            return Response(_encode(document), status_code=problem.code, media_type="application/json", headers=headers)
+        return Response(_encode(document), media_type="application/json", headers=_HEADERS)
 
     async def run(self, state: State, who: Viewer | None, body: Body, *, label: str = "") -> dict[str, Any]:
         """The document of an answer. `label` is for whoever asks: they may have a few operations at once. Raises Malformed, Busy, Limited."""
@@ -142,31 +158,8 @@ def refused(code: str, message: str) -> dict[str, Any]:
     return {"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}
 
 
-@post("/graphql", status_code=200, request_max_body_size=MOST_BODY, include_in_schema=False)
-async def graphql_post(request: AnyRequest, state: State) -> Response[bytes]:
-    """Run an operation. The content type must be JSON, which a page of another site cannot send without asking first."""
-    try:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Malformed("The content type must be application/json.")
-        body = await _body(request)
-        who = await counted_viewer(state, request.scope)
-        document = await state.graphql.run(state, who, body, label=who.label if who else f"from {address_of(state, request.scope)}")
-    except Problem as problem:
-        document = refused(CODES.get(problem.code, "FAILED"), problem.detail)
-        headers = dict(_HEADERS)
-        if problem.retry_after is not None:
-            headers["Retry-After"] = str(problem.retry_after)
-        if problem.code == 401:
-            headers["WWW-Authenticate"] = 'Bearer realm="footfall"'
-        return Response(_encode(document), status_code=problem.code, media_type="application/json", headers=headers)
-    return Response(_encode(document), media_type="application/json", headers=_HEADERS)
-
-
 async def _body(request: AnyRequest) -> Body:
     try:
         return _decode(await request.body())
     except (msgspec.DecodeError, RecursionError):
         raise Malformed('The body must be JSON: {"query": "…", "variables": {…}}.') from None
-
-
-HANDLERS: tuple[ControllerRouterHandler, ...] = (graphql_post,)

@@ -1,4 +1,4 @@
-"""`/graphql` over a WebSocket, for subscriptions: the protocol graphql-transport-ws."""
+"""Subscriptions, over a WebSocket: the protocol graphql-transport-ws."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-from litestar import WebSocket, websocket
+from litestar import WebSocket
 from litestar.datastructures import State
-from litestar.types import ControllerRouterHandler
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.litestar.controller import LitestarWebSocketAdapter
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
@@ -95,10 +94,8 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
         await self.send_message(answer)
 
 
-@websocket("/graphql")
-async def graphql_socket(socket: WebSocket[object, object, State], state: State) -> None:
+async def serve(socket: WebSocket[object, object, State], state: State, graphql: GraphQL) -> None:
     """Subscriptions. A browser may open one from a page of this server only."""
-    graphql: GraphQL = state.graphql
     if not same_site(headers_of(socket.scope)):
         await socket.close(code=1008)  # before it was accepted: the handshake is answered with 403
         return
@@ -134,6 +131,3 @@ async def _serve(socket: WebSocket[object, object, State], state: State, graphql
     )
     handler.graphql = graphql
     await handler.handle()
-
-
-HANDLERS: tuple[ControllerRouterHandler, ...] = (graphql_socket,)

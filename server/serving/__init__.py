@@ -25,6 +25,7 @@ from server.storage.migrating import StoreError
 log = logs.get(__name__)
 
 _BACKLOG = 2048
+_FIRST_ANSWERS = 1.0  # seconds
 _FILES = 65_536
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - to be shown as an address that can be opened
 
@@ -37,13 +38,31 @@ class _Server(uvicorn.Server):
         self._settings = settings
         self._console = console
         self._front = front
+        self._later: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             spare_the_collector()
+            self._later = asyncio.create_task(self._load_later())
             _greet(self._settings, self._console, self._front.first_token)
             log.info("serving", version=__version__, port=self._settings.port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._later is not None:
+            self._later.cancel()
+        await super().shutdown(sockets)
+
+    async def _load_later(self) -> None:
+        """What the start did not wait for. It takes the processor from whoever asks meanwhile, so the first answers go before it."""
+        await asyncio.sleep(_FIRST_ANSWERS)
+        if self._front.later is None:
+            return
+        try:
+            await self._front.later()
+        except Exception as error:
+            log.error("loading_failed", exc_info=error)
+        gc.freeze()  # as at the start, but for the round of the collector, which everybody would wait for
 
 
 def serve(settings: Settings, console: Console) -> int:

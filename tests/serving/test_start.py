@@ -1,0 +1,33 @@
+"""A start is short: what the first answers do not need comes after them, and whoever asks for it before that waits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+LATER = ("strawberry", "graphql", "psycopg", "redis", "server.demo.clients")
+TOKEN = "ff_an-admin-token-of-a-test"
+
+
+def test_what_the_first_answers_do_not_need_is_not_imported_for_them() -> None:
+    asked = f"import server.cli, server.serving, sys; print([name for name in {LATER} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_those_who_ask_graphql_right_after_the_start_are_answered(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
+
+    def ask(_: int) -> httpx.Response:
+        return httpx.post(
+            f"{server.url}/graphql", json={"query": "{me {kind}}"}, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60
+        )
+
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(ask, range(4)))
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"data": {"me": {"kind": "KEY"}}})] * 4
