@@ -21,6 +21,7 @@ from server.ingest.steps import Clock, Ingest, now
 from server.ingest.writer import Writer
 from server.jobs import JOBS, Run, Runner, Scheduler
 from server.metrics import Metrics
+from server.openapi.application import Application
 from server.pages import SECURITY_HEADERS
 from server.pages.dashboard import Dashboard
 from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem, TooLarge
@@ -68,7 +69,7 @@ def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _
             finally:
                 log.info("stopping")
 
-    litestar = Litestar(
+    litestar = Application(
         route_handlers=list(_HANDLERS),
         lifespan=[running],
         exception_handlers={Problem: _problem, HTTPException: _http_exception, Exception: _unexpected},

@@ -5,6 +5,7 @@ families   the families of clients, with samples of what they send
 meanings   what fields mean
 ingest     operations of the ingest routes
 reading    operations of the routes that Litestar serves
+application  the Litestar that serves them
 refusals   answers that are errors
 """
 

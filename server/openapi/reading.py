@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from litestar import Litestar
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
+from server.openapi.application import Application
 from server.openapi.ingest import PATH_PARAMETERS, Operation
 from server.openapi.refusals import refusal
 
@@ -28,7 +28,7 @@ def operations(handlers: Sequence[ControllerRouterHandler]) -> tuple[dict[str, d
     """The path items of all handlers that are in the schema, and the schemas that they refer to."""
     # An application of its own, which serves nothing: naming a plugin keeps Litestar from adding its pages, which load from elsewhere.
     config = OpenAPIConfig(title="Footfall", version="0", use_handler_docstrings=True, render_plugins=[JsonRenderPlugin()])
-    schema = Litestar(route_handlers=handlers, openapi_config=config, logging_config=None).openapi_schema.to_schema()
+    schema = Application(route_handlers=handlers, openapi_config=config, logging_config=None).openapi_schema.to_schema()
     described: Any = msgspec.to_builtins(schema)  # examples may be structs
     # Litestar keeps a handler's paths in a set: sorted, the document is the same in each process.
     items = sorted(described["paths"].items(), key=lambda entry: (entry[0].count("/"), entry[0]))
