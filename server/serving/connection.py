@@ -45,6 +45,7 @@ class Connection(HttpToolsProtocol):
         self._begun_at: float | None = None  # of the request that is still arriving; of the connection, before its first
         self._in_head = False
         self._hosts = 0
+        self._offers = False  # it would rather speak another protocol
         self._last = False  # no request may follow the one that is arriving
         self._done = False  # nothing more is read
         self._moved = False  # since the last piece, a body grew or a request ended
@@ -114,7 +115,8 @@ class Connection(HttpToolsProtocol):
         if self._hosts != 1 and (self._hosts or parser.get_http_version() != "1.0"):
             raise BrokenHttp("A request names one Host.")
         self._last = not parser.should_keep_alive()
-        if parser.should_upgrade() and not self._should_upgrade():
+        self._offers = parser.should_upgrade() and not self._should_upgrade()
+        if self._offers:
             if parser.get_method() == b"CONNECT":
                 raise BrokenHttp("This is no proxy.")
             return  # asked again without the offer, see `_without_upgrade`
@@ -130,7 +132,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._moved = True
-        if self.parser.should_upgrade() and not self._should_upgrade():
+        if self._offers:
             return
         self._begun_at = None
         self._done = self._last
@@ -155,6 +157,10 @@ class Connection(HttpToolsProtocol):
 
     def _parse(self, data: bytes) -> None:
         """Parse what was read; as much of it as there is room for requests that wait."""
+        if len(data) <= _PIECE:
+            if self._parse_piece(data):
+                self.on_read()
+            return
         for at in range(0, len(data), _PIECE):
             piece = data[at : at + _PIECE]
             if not self._parse_piece(piece):
