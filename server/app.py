@@ -115,6 +115,7 @@ async def _open(
     stack.callback(live.close)
     metrics.queue_depth = lambda: writer.depth
     metrics.store_size = store.size
+    metrics.store_up = lambda: store.available
     state.update(
         {
             "settings": settings,

@@ -24,7 +24,7 @@ class SharedState(Protocol):
 
 
 class Metrics:
-    """The counts of one process since it started. `queue_depth` and `store_size` are asked at each scrape."""
+    """The counts of one process since it started. `queue_depth`, `store_size` and `store_up` are asked at each scrape."""
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -38,6 +38,7 @@ class Metrics:
         self.shared: SharedState | None = None  # where replicas share anything
         self.queue_depth: Callable[[], int] = lambda: 0
         self.store_size: Callable[[], int] = lambda: 0
+        self.store_up: Callable[[], bool] = lambda: True
         self._registry = CollectorRegistry()
         self.commit_events = Histogram("footfall_commit_events", "Events in one commit", buckets=_COMMIT_EVENTS, registry=self._registry)
         self.commit_seconds = Histogram(
@@ -79,6 +80,7 @@ class Metrics:
                 "footfall_redis_up", "Whether Redis answers; limits are those of each replica if not", value=int(self.shared.there)
             )
             yield CounterMetricFamily("footfall_redis_failures", "Requests to Redis that had no answer", value=self.shared.failures)
+        yield GaugeMetricFamily("footfall_store_up", "Whether the store took what it was last given", value=int(self.store_up()))
         yield GaugeMetricFamily("footfall_queue_depth", "Events that wait for their commit", value=self.queue_depth())
         yield GaugeMetricFamily("footfall_store_bytes", "Size of the store on disk", value=self.store_size())
 

@@ -12,6 +12,7 @@ from typing import Any
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
+from server import logs
 from server.jobs.run import Job
 from server.jobs.runner import LEASE, Runner
 
@@ -19,7 +20,9 @@ START_AFTER = 10.0  # seconds in which a server that just started has better thi
 APART = 5.0  # seconds between the first looks at two jobs
 JITTER = 20.0  # seconds; replicas need not all ask at once
 
-_AGAIN_AFTER = {"busy": LEASE / 1000 + 1, "failed": 31 * 60.0}
+_AGAIN_AFTER = {"busy": LEASE / 1000 + 1, "failed": 31 * 60.0, "not begun": 60.0}
+
+log = logs.get(__name__)
 
 
 class _Periods(BaseTrigger):  # type: ignore[misc]
@@ -76,8 +79,16 @@ class Scheduler:
         self._running.add(task)
         try:
             with contextlib.suppress(asyncio.CancelledError):
-                outcome = await self._runner.run(job, only_due=True)
-                if outcome.became in _AGAIN_AFTER:
-                    self._once(job, _AGAIN_AFTER[outcome.became])
+                became = await self._became(job)
+                if became in _AGAIN_AFTER:
+                    self._once(job, _AGAIN_AFTER[became])
         finally:
             self._running.discard(task)
+
+    async def _became(self, job: Job) -> str:
+        try:
+            return (await self._runner.run(job, only_due=True)).became
+        except Exception as error:
+            # The store is gone, so nobody can say whether the job is due: the next period may be a day away.
+            log.warning("job_not_begun", job=job.name, error=type(error).__name__)
+            return "not begun"

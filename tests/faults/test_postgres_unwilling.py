@@ -94,6 +94,7 @@ def test_one_that_takes_no_writes_is_told_as_503_until_it_does(own: Postgres, se
         assert int(answer.headers["retry-after"]) > 0
         time.sleep(2.1)
         assert server.client.get("/health").json()["store"]["writable"] is False
+        assert "footfall_store_up 0.0" in server.client.get("/metrics").text
         asked = server.client.get("/counts")
         assert asked.status_code == 200, "what only reads goes on"
         (there,) = rows_of(server.store, "SELECT count(*) FROM event")

@@ -16,6 +16,7 @@ import pytest
 
 from server.event import DAY, HOUR, MINUTE
 from server.jobs import JOBS, Job, JobError, Outcome, Run, Runner, Scheduler
+from server.jobs import scheduler as scheduler_module
 from server.metrics import Metrics
 from server.settings import Settings
 from server.storage import job_runs, leases
@@ -128,6 +129,24 @@ async def test_a_scheduler_runs_a_job_in_each_period(run: Run) -> None:
     began = work.began
     await asyncio.sleep(1.2)
     assert work.began == began
+
+
+async def test_a_job_that_could_not_begin_because_the_store_was_gone_begins_when_it_is_back(
+    run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work()
+    monkeypatch.setitem(scheduler_module._AGAIN_AFTER, "not begun", 0.1)
+    scheduler = Scheduler(Runner(dataclasses.replace(run, now=lambda: int(time.time() * 1000))), [work.job(DAY)], start_after=0.01)
+    await store.change(("ALTER TABLE job_run RENAME TO gone", ()))
+    await scheduler.start()
+    await asyncio.sleep(0.5)
+    assert work.began == 0
+    await store.change(("ALTER TABLE gone RENAME TO job_run", ()))
+    async with asyncio.timeout(10):
+        while not work.ended:
+            await asyncio.sleep(0.05)
+    await scheduler.stop()
+    assert work.began == 1
 
 
 async def test_a_job_is_due_once_in_its_period_again_after_it_failed_and_when_it_was_cut_off(run: Run, store: Store, now: int) -> None:

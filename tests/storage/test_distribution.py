@@ -19,7 +19,7 @@ SPREAD = {
     "imported": "key",
     "rejected": "id",
     "error_seen": "project_id",
-    **{rollup.table: "project_id" for rollup in (*rollups.ROLLUPS, *rollups.TALLIES)},
+    **{rollup.table: "project_id" for rollup in (*rollups.ROLLUPS, *rollups.OF_ACTIVITY, *rollups.TALLIES)},
 }
 # Small, the same on every machine, and read once by each server.
 DICTIONARIES = {"event_name", "context", "target", "error_type", "unused_context"}
