@@ -20,6 +20,7 @@ MOST_HEAD = 32 * 1024  # bytes without any of a body: a head, trailers, a chunk'
 MOST_WAITING = 64  # requests of one connection that wait for the answers before theirs
 _PIECE = 16 * 1024  # bytes that are parsed before anybody looks at what they came to
 _LOOK_EVERY = 10.0  # seconds, or less where less patience is asked for
+_READERS = 6  # times as much patience for those who read: whoever pages through an export takes a while
 _OF_UPGRADES = (b"upgrade", b"http2-settings")
 
 
@@ -51,7 +52,8 @@ class Connection(HttpToolsProtocol):
         self._moved = False  # since the last piece, a body grew or a request ended
         self._barren = 0  # bytes since then
         self._kept = b""  # what was read and is not parsed yet
-        self._unsent = 0  # bytes, at the last look
+        self._unsent = 0  # bytes, at the last look ...
+        self._stuck_at = 0.0  # ... and for how long it has been these
         self._look: asyncio.TimerHandle | None = None
 
     # --- of the transport ---
@@ -273,10 +275,11 @@ class Connection(HttpToolsProtocol):
         now, transport = self.loop.time(), self.transport
         answering = self._unanswered() is not None
         unsent = transport.get_write_buffer_size()
-        if unsent and unsent == self._unsent and (self.flow.write_paused or not answering or transport.is_closing()):
+        if unsent != self._unsent or not (self.flow.write_paused or not answering or transport.is_closing()):
+            self._unsent, self._stuck_at = unsent, now
+        elif unsent and now - self._stuck_at >= _READERS * self._patience:
             transport.abort()  # nothing was added, and nothing read
             return
-        self._unsent = unsent
         if not transport.is_closing():
             if self.flow.read_paused or self._kept:
                 pass  # the client waits for us

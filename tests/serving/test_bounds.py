@@ -209,6 +209,20 @@ def test_who_never_reads_is_not_read_either_and_loses_nothing(connect: Any, serv
     assert server.client.post("/v1/events", content=EVENT).status_code == 202
 
 
+def test_who_asks_and_never_reads_is_let_go(connect: Any) -> None:
+    connection = connect()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.sendall(b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+
+    def go_on() -> None:
+        for _ in range(150):
+            connection.send(b"\r\n")  # which may precede a request, and is refused by a socket that nobody holds
+            time.sleep(0.2)
+
+    with pytest.raises(OSError, match=r"reset|Broken"):
+        go_on()
+
+
 def resident(server: Any) -> int:
     """Mebibytes of memory."""
     lines = Path(f"/proc/{server.process.pid}/status").read_text().splitlines()
