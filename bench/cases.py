@@ -121,7 +121,7 @@ def batches(effort: Effort) -> Iterator[Row]:
         f"{rows / other:.2f}",
         "≥ 0.5",
         rows / other >= 0.5,
-        f"p50 {one.p50:.1f} ms, p99 {one.p99:.1f} ms a batch",
+        f"p50 {one.p50:.1f} ms, p99 {one.p99:.1f} ms a batch; per CPU second {other_cpu / (one.cpu / A_BATCH):.2f} times as many",
     )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.load import UNLIMITED
 from server.app import create_app
 from server.dialects import sonicjs
@@ -39,10 +41,12 @@ class Clocks:
         """Count the time of a function for a step."""
         inner = getattr(holder, name)
         self.spent.setdefault(step, 0.0)
-        setattr(holder, name, self._clocked(inner, step))
+        setattr(holder, name, self.clocked(inner, step))
 
-    def _clocked(self, inner: Callable[..., Any], step: str) -> Callable[..., Any]:
+    def clocked(self, inner: Callable[..., Any], step: str) -> Callable[..., Any]:
+        """The same function with a clock around it."""
         clock, spent = time.thread_time, self.spent
+        spent.setdefault(step, 0.0)
 
         def clocked(*arguments: Any, **named: Any) -> Any:
             began = clock()
@@ -54,8 +58,8 @@ class Clocks:
         return clocked
 
     def _of_one(self) -> float:
-        self._overhead, self.spent["nothing"] = 0.0, 0.0
-        clocked = self._clocked(lambda _: None, "nothing")
+        self._overhead = 0.0
+        clocked = self.clocked(lambda _: None, "nothing")
         for _ in range(100_000):
             clocked(0)
         return self.spent.pop("nothing") / 100_000
@@ -73,11 +77,16 @@ async def _steps(folder: Path, requests: int) -> dict[str, float]:
     kept = [
         (Gate, "known_caller"),
         (Gate, "count_at_once"),
-        (Privacy, "event"),
-        *((sonicjs, name) for name in ("claims", "decode", "answer")),
+        (Privacy, "events"),
+        (sonicjs, "answer"),
     ]
-    originals = [(holder, name, getattr(holder, name)) for holder, name in kept]
-    of = ("gate", "limiter", "privacy", "dialect", "dialect", "dialect")
+    originals = [(sonicjs, "PATHS", sonicjs.PATHS), *((holder, name, getattr(holder, name)) for holder, name in kept)]
+    of = ("gate", "limiter", "privacy", "dialect")
+    # Reading the body is the dialect's part, and the routes hold that function.
+    sonicjs.PATHS = tuple(
+        path if path.prepared is None else msgspec.structs.replace(path, prepared=clocks.clocked(path.prepared, "dialect"))
+        for path in sonicjs.PATHS
+    )
     app = create_app(load({**UNLIMITED, "FOOTFALL_DATA_DIR": str(folder), "FOOTFALL_LOG_LEVEL": "error"}))
     messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     ended = asyncio.Event()
@@ -96,6 +105,7 @@ async def _steps(folder: Path, requests: int) -> dict[str, float]:
     spare_the_collector()
     try:
         await _post(app, requests // 5)
+        clocks.spent.clear()
         for (holder, name), step in zip(kept, of, strict=True):
             clocks.wrap(holder, name, step)
         await _post(app, requests)
