@@ -18,16 +18,24 @@ from bench.load import SINGLE, TOKEN, Server, footfall, measure
 from server.settings import bundled
 
 OPERATIONS = bundled("graphql") / "operations"
-# The two largest pages that the bounds allow: all fields of 100 events with their installs, and 100 installs with five events each.
+# The largest answers that the bounds allow: all fields of 100 events with their installs, 100 installs with five events each, and lists over time
+# with 30,000 entries in all.
 LARGEST = {
     "events": """{ project(slug: "default") { events(first: 100) { nodes { id name occurredAt receivedAt outcome duration errorType errorMessage
         environment environmentReason dialect os arch runtime version packageManager session properties
         install { hash firstSeen lastSeen os version } } } } }""",
     "installs": """{ project(slug: "default") { installs(first: 100) { nodes { hash firstSeen lastSeen environment os version runtime
         events(first: 5) { id name occurredAt } } } } }""",
+    "lists": '{ project(slug: "default") { '
+    + " ".join(
+        f"a{n}: activeUsers(period: {{last: 660}}) {{ starts dailyAll dailyPeople weeklyAll weeklyPeople monthlyAll monthlyPeople"
+        " stickinessAll stickinessPeople }"
+        for n in range(5)
+    )
+    + " } }",
 }
 QUESTIONS = (
-    "ActiveUsers", "Breakdown", "Durations", "Errors", "Events", "Installs", "Ledger", "Overview", "OverviewPage", "Retention", "Series", "Targets",
+    "ActiveUsers", "Breakdown", "Durations", "Errors", "Events", "Families", "Installs", "Ledger", "Overview", "OverviewPage", "Retention", "Series", "Targets",
     "Usage", "Versions", "Vocabulary",
 )  # fmt: skip
 ASKING = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from graphql import (
     validate,
 )
 
-from server.admin import export
-from server.settings import bundled
+from server.admin import export, words
+from server.settings import PUBLIC_PARTS, bundled
+from server.storage import alerts, job_runs, project_changes
+from server.storage.projects import SCOPES
 
 FOLDER = bundled("graphql")
 OPERATIONS = sorted((FOLDER / "operations").glob("*.graphql"))
@@ -52,6 +55,18 @@ FIRST = ["CreateProject", "UpdateProject", "ArchiveProject", "RestoreProject"]
 
 def test_the_schema_is_the_one_in_the_file() -> None:
     assert (FOLDER / "schema.graphql").read_text() == export.text(), "make schema writes it anew; the test below says what breaks"
+
+
+@pytest.mark.parametrize(
+    ("words_of", "kept"),
+    [
+        (words.Scope, SCOPES), (words.PublicPart, PUBLIC_PARTS), (words.Visibility, project_changes.VISIBILITIES), (words.JobResult, job_runs.RESULTS),
+        (words.AlertStatus, (alerts.WAITING, alerts.DELIVERED, alerts.FAILED)),
+    ],
+)  # fmt: skip
+def test_the_words_are_those_that_the_store_keeps(words_of: type[Enum], kept: tuple[str, ...]) -> None:
+    assert {word.value for word in words_of} == set(kept)
+    assert all(word.name == word.value.upper() for word in words_of)
 
 
 def test_what_breaks_a_client_is_said_and_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
