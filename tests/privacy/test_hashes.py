@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ingest.privacy import Privacy
+from server.event import Context, Incoming
+from server.ingest.privacy import Privacy, hashes
 from server.ingest.privacy.hashes import keyed, number
 
 SECRET = b"a secret of the server's own"
@@ -74,3 +75,22 @@ def test_an_address_is_the_same_all_day_in_all_projects():
 def test_no_secret_is_refused():
     with pytest.raises(ValueError, match="secret"):
         Privacy(b"")
+
+
+def test_what_is_remembered_of_installs_is_bounded_over_all_projects_and_holds_no_id(monkeypatch):
+    monkeypatch.setattr(hashes, "REMEMBERED", 10)
+    privacy = Privacy(SECRET)
+
+    def event(project, install):
+        incoming = Incoming(name="x", install=install, context=Context())
+        return privacy.event(incoming, id=1, project=project, dialect="native", received_at=0, picked=())
+
+    for _ in range(2):
+        for place in range(100):
+            for project in (1, 2):
+                assert event(project, f"install-{place}").install == privacy.install(project, f"install-{place}")
+                assert event(project, "the same").install == privacy.install(project, "the same")
+    remembered = privacy._hashes(1).known
+    assert remembered is privacy._hashes(2).known
+    assert 0 < len(remembered) <= 10
+    assert all(type(part) is int for entry in remembered.items() for part in entry)

@@ -37,6 +37,7 @@ class Privacy:
         self._derive = keyed(secret, b"footfall/project/")
         self._address = keyed(secret, b"footfall/address/")
         self._projects: dict[int, ProjectHashes] = {}
+        self._known: dict[int, int] = {}
 
     def project_key(self, project_id: int) -> bytes:
         """The key of a project's hashes: HMAC-SHA256(secret, "footfall/project/" + id), 32 bytes."""
@@ -126,7 +127,7 @@ class Privacy:
     def _hashes(self, project: int) -> ProjectHashes:
         hashes = self._projects.get(project)
         if hashes is None:
-            hashes = self._projects[project] = ProjectHashes(self.project_key(project))
+            hashes = self._projects[project] = ProjectHashes(self.project_key(project), self._known)
         return hashes
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 SHORTEST_ID = 6  # shorter identifiers occur in ordinary words
 _BLOCK = 64  # bytes, of SHA-256
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
-_REMEMBERED = 32_768  # installs of a project; some 6 MiB
+REMEMBERED = 32_768  # installs of all projects together; some 6 MiB
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
@@ -59,11 +59,11 @@ class ProjectHashes:
 
     __slots__ = ("_install", "_mark", "_session", "_viewer", "known", "salt")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, known: dict[int, int]) -> None:
         # Installs that were seen before, each by Python's own hash (SipHash) of `salt` and the id: no id is kept. Two of a full memory are
-        # taken for one as seldom as two in a store, see `number`; and nobody outside knows the salt.
+        # taken for one as seldom as two in a store, see `number`; and nobody outside knows the salt. All projects share `known`.
         self.salt = secrets.token_hex(16)
-        self.known: dict[int, int] = {}
+        self.known = known
         self._install = keyed(key, b"install\0")
         self._session = keyed(key, b"session\0")
         self._mark = keyed(key, b"mark\0")
@@ -77,7 +77,7 @@ class ProjectHashes:
         install = self.install(raw)
         if not plain(raw):
             return install
-        if len(self.known) >= _REMEMBERED:
+        if len(self.known) >= REMEMBERED:
             self.known.clear()
         self.known[hash(self.salt + raw)] = install
         return install
