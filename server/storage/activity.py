@@ -39,8 +39,9 @@ from server.storage.statements import ACTIVITY_COLUMNS, ON_ACTIVITY
 Key = tuple[int, int, int, int]  # project, day, install, environment: the key of `activity`
 Sums = dict[tuple[int | str, ...], list[int]]
 
-_LAST_DAYS = """SELECT install.id, install.project_id, install.first_seen, install.first_day, install.active_day, install.people_day,
-        activity.environment, activity.earlier, activity.version
+# (+ makes an expression of a column, which the driver hands over as it is: for columns it looks for a converter each time.)
+_LAST_DAYS = """SELECT +install.id, +install.project_id, +install.first_seen, +install.first_day, +install.active_day, +install.people_day,
+        +activity.environment, +activity.earlier, activity.version
     FROM ({listed}) AS these CROSS JOIN install LEFT JOIN activity ON activity.project_id = install.project_id
         AND activity.day = install.active_day AND activity.install_id = install.id
     WHERE install.id = these.value"""
@@ -50,9 +51,12 @@ _DAYS = """SELECT activity.install_id, activity.day, activity.environment, activ
 _LINKED = (*_PLACE, "earlier")
 _LINK = """UPDATE activity SET earlier = these.earlier FROM ({listed}) AS these
     WHERE activity.project_id = these.project_id AND activity.day = these.day AND activity.install_id = these.install_id"""
-_NOTED = ("id", "first_day", "active_day", "people_day")
-_NOTE = """UPDATE install SET first_day = these.first_day, active_day = these.active_day, people_day = these.people_day
-    FROM ({listed}) AS these WHERE install.id = these.id"""
+_NOTED = ("id", "project_id", "first_day", "active_day", "people_day", "first_seen", "last_seen", "environment", "reason")
+_UNUSED = (0, 0, 0, "")
+# The rows are all there: this is the update of many that both engines do fastest.
+_NOTE = (
+    """ON CONFLICT (id) DO UPDATE SET first_day = excluded.first_day, active_day = excluded.active_day, people_day = excluded.people_day"""
+)
 
 
 class Connection(Protocol):
@@ -117,6 +121,9 @@ class _Chain:
 
     def settle(self, sums: Mapping[Rollup, Sums]) -> None:
         """Count what is new."""
+        if len(self.said) == 1 and self._follows(*self.said[0][:2]):
+            self._add_day(sums, *self.said[0])
+            return
         if self._days and self._moved:
             self._count_again(sums)
         elif not self._days:
@@ -125,12 +132,39 @@ class _Chain:
         for day, environment, version in self.said:
             if day not in self._days:
                 self._link(day)
+            there = self._days[day]
             for audience in AUDIENCES_OF[environment]:
-                if audience not in self._days[day]:
+                if audience not in there:
                     self._count(sums, day, audience)
-                    self._days[day].add(audience)
+                    there.add(audience)
             if version is not None:
                 self._run(sums, day, environment, version)
+
+    def _follows(self, day: int, environment: int) -> bool:
+        """Whether a day is the first one, or comes after the last one in the same audiences: so it mostly is."""
+        if not self._days:
+            return self._first_day is None
+        if len(self._days) != 1 or self._first_day != self.seen_day:
+            return False
+        ((last, there),) = self._days.items()
+        return last < day and there.issuperset(AUDIENCES_OF[environment])
+
+    def _add_day(self, sums: Mapping[Rollup, Sums], day: int, environment: int, version: str | None) -> None:
+        """What `_count` and `_run` add of such a day, in a third of the time."""
+        last = next(iter(self._days), NEVER)
+        project, audiences, week = self.project, AUDIENCES_OF[environment], week_of(day)
+        active, arrivals, cohorts, versions = (sums[rollup] for rollup in OF_ACTIVITY)
+        for audience in audiences:
+            add(active, (project, day, last, audience), 1)
+            if last == NEVER:
+                add(arrivals, (project, self.seen_day, day, audience), 1)
+            if last < week:
+                add(cohorts, (project, week_of(self.seen_day), week, audience), 1)
+            if version is not None:
+                add(versions, (project, day, version, audience), 1)
+        self._days[day] = set(audiences)
+        self._earlier[day] = last
+        self._first_day = self.seen_day
 
     def _run(self, sums: Mapping[Rollup, Sums], day: int, environment: int, version: str) -> None:
         """It ran a version on a day."""
@@ -196,14 +230,14 @@ class _Chain:
         """Rows of `activity` that have another earlier day now."""
         return [(self.project, day, self.install, self._earlier[day]) for day in self._relinked]
 
-    def note(self) -> tuple[int | None, ...] | None:
+    def note(self) -> tuple[int | str | None, ...] | None:
         """What its row should say, None where it does."""
         active = max(self._days, default=None)
         people = max((day for day, there in self._days.items() if PEOPLE_ONLY in there), default=NEVER)
         if self._noted[2] is not None:
             people = max(people, self._noted[2])
         said = (self._first_day, active, None if people == NEVER else people)
-        return None if said == self._noted else (self.install, *said)
+        return None if said == self._noted else (self.install, self.project, *said, *_UNUSED)
 
 
 def _last_run(versions: Mapping[int, str], audience: int) -> str | None:
@@ -227,19 +261,23 @@ def add(sums: Sums, key: tuple[int | str, ...], installs: int) -> None:
         del sums[key]
 
 
-def record(connection: Connection, installs: Iterable[int], activity: Mapping[Key, str | None]) -> dict[Rollup, Sums]:
+def record(connection: Connection, reported: Iterable[int], activity: Mapping[Key, str | None]) -> dict[Rollup, Sums]:
     """Store days of activity with their versions; what they add to the sums. The installs' rows are there, and locked by this transaction.
 
-    `installs` are those of the activity and any others that may turn out to have been seen earlier.
+    `reported` are installs that may turn out to have been seen earlier, without any activity.
     """
     sums: dict[Rollup, Sums] = {rollup: {} for rollup in OF_ACTIVITY}
+    installs = {key[2] for key in activity}.union(reported)
+    if not installs:
+        return sums
     chains = _chains(connection, installs, activity)
     for chain in chains.values():
         chain.settle(sums)
     rows = [(*key, version, chains[key[2]].earlier_of(key[1])) for key, version in activity.items()]
     connection.insert_many("activity", ACTIVITY_COLUMNS, rows, ON_ACTIVITY)
     _update(connection, _LINK, _LINKED, [link for chain in chains.values() for link in chain.links()])
-    _update(connection, _NOTE, _NOTED, [note for chain in chains.values() if (note := chain.note()) is not None])
+    notes = [note for chain in chains.values() if (note := chain.note()) is not None]
+    connection.insert_many("install", _NOTED, notes, _NOTE)
     return sums
 
 

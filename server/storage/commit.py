@@ -17,7 +17,7 @@ from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dicti
 from server.storage.fold import Folded, Group, Seen, Stored, fold, stored
 from server.storage.receipts import ledger_of, refused
 from server.storage.rollups import Rollup
-from server.storage.sightings import Sightings
+from server.storage.sightings import News, Sightings
 
 MARK_LIFETIME = 30 * DAY
 VIEW_LIFETIME = 30 * MINUTE
@@ -160,7 +160,7 @@ class Commit:
     def _resolve(self, connection: Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]) -> _Resolved:
         """The events that are to be stored, with numbers for their words."""
         found = _Resolved([], {}, {}, [])
-        folding, rows, targeted, nothing_new = found.folding, found.rows, targets.get, self.sightings.says_nothing_new
+        folding, rows, targeted, news = found.folding, found.rows, targets.get, self.sightings.news
         alike: dict[tuple[int, str, Context, int, int], list[int]] = {}  # most events of a batch say the same
         for place, event in enumerate(events):
             if place in exceptions:
@@ -176,13 +176,14 @@ class Commit:
             name, context, _ = known
             target = targeted(place)
             error = None if event.error_type is None else self._error(connection, event.project, event.error_type)
-            seen = install is None or (error is None and nothing_new(install, context, at))
-            if seen and target is None and duration is None and error is None and not event.picked:
+            new = News.NOTHING if install is None else News.ALL if error is not None else news(install, context, at)
+            if new is News.TIME and connection.several:
+                new = News.ALL  # another process may have told of another version meanwhile
+            if not new and target is None and duration is None and error is None and not event.picked:
                 known[2] += 1
             else:
-                folding.append(
-                    stored((event.project, name, context, target, None if seen else install, at, outcome, duration, event.picked, error))
-                )
+                its, active = (install if new else None), new is News.ALL
+                folding.append(stored((event.project, name, context, target, its, at, outcome, duration, event.picked, error, active)))
             rows.append((
                 event.id, event.project, install, name, context, target, at, outcome, duration, event.session,
                 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
@@ -334,6 +335,7 @@ def _fold_reports(connection: Connection, batch: Batch, folded: Folded) -> list[
     marks = ", ".join("?" * len(ids))
     there = {row[0] for row in connection.execute(f"SELECT id FROM install WHERE id IN ({marks})", tuple(ids))} | folded.installs.keys()
     created = []
+    folded.reported |= ids
     for report in batch.installs:
         created.append(report.id not in there)
         there.add(report.id)
@@ -349,7 +351,7 @@ def _write(connection: Connection, folded: Folded, rows: list[tuple[Any, ...]]) 
         for key, seen in folded.installs.items()
     ]
     connection.insert_many("install", statements.INSTALL_COLUMNS, installs, statements.on_conflict_seen())
-    of_activity = activity.record(connection, folded.installs, folded.activity) if folded.installs else {}
+    of_activity = activity.record(connection, folded.reported, folded.activity)
     if folded.errors_seen:
         affected, seen_errors = list(folded.error_installs), [(*key, *times) for key, times in folded.errors_seen.items()]
         connection.insert_many("error_install", statements.ERROR_INSTALL_COLUMNS, affected, statements.ON_ERROR_INSTALL)

@@ -31,6 +31,7 @@ class Stored(NamedTuple):
     duration_us: int | None
     picked: tuple[tuple[str, str], ...]
     error: int | None = None
+    active: bool = True  # False where its install's day of activity is known
 
 
 stored: Callable[[tuple[Any, ...]], Stored] = partial(tuple.__new__, Stored)
@@ -66,12 +67,14 @@ class Seen:
 class Folded:
     """What a set of events adds: `sums[rollup][key]` lists the rollup's measures; `activity` maps a key of that table to the version.
 
-    `error_installs` holds keys of that table, `errors_seen` the first and the last time (epoch ms) for a key of that one.
+    `reported` are installs that somebody told of outside any event. `error_installs` holds keys of that table, `errors_seen` the first and
+    the last time (epoch ms) for a key of that one.
     """
 
     sums: dict[Rollup, Sums] = field(default_factory=lambda: {rollup: {} for rollup in rollups.ROLLUPS})
     installs: dict[int, Seen] = field(default_factory=dict)
     activity: dict[tuple[int, int, int, int], str | None] = field(default_factory=dict)
+    reported: set[int] = field(default_factory=set)
     error_installs: set[tuple[int, int, int, int, str, int, int]] = field(default_factory=set)
     errors_seen: dict[tuple[int, int, int], tuple[int, int]] = field(default_factory=dict)
 
@@ -86,7 +89,7 @@ def fold(events: Iterable[Stored], contexts: dict[int, Context], others: Mapping
     folded = Folded()
     groups: dict[Group, list[int]] = {group: [number, 0, 0] for group, number in others.items() if number}
     for event in events:
-        project, name, context_id, target, install, at, outcome, duration, picked, error = event
+        project, name, context_id, target, install, at, outcome, duration, picked, error, active = event
         hour = at // HOUR
         group = (project, hour, name, context_id, outcome)
         cell = groups.get(group)
@@ -104,7 +107,7 @@ def fold(events: Iterable[Stored], contexts: dict[int, Context], others: Mapping
                 folded.installs[install] = seen = Seen(project, at, at)
             seen.add(at, at, context)
             key = (project, hour // 24, install, environment)
-            if context.version is not None or key not in folded.activity:
+            if active and (context.version is not None or key not in folded.activity):
                 folded.activity[key] = context.version
         if target is not None or duration is not None or picked:
             _add_details(folded, event, hour, environment)
@@ -116,7 +119,7 @@ def fold(events: Iterable[Stored], contexts: dict[int, Context], others: Mapping
 
 def _add_details(folded: Folded, event: Stored, hour: int, environment: int) -> None:
     """What only some events have: a duration's bucket, a target, picked properties."""
-    project, name, _, target, _, _, outcome, duration, picked, _ = event
+    project, name, _, target, _, _, outcome, duration, picked, _, _ = event
     day = hour // 24
     sums = folded.sums
     if duration is not None:

@@ -136,7 +136,7 @@ class PostgresWriter:
             self._witness = rows[0][0]
             return []
         # One array for each column: one statement however many rows. In one order in all processes, so that they never wait in a circle.
-        ordered = sorted(rows, key=_order)
+        ordered = _in_order(rows)
         kinds = self._kinds(table)
         arrays = ", ".join(f"%s::{kinds[column]}[]" for column in columns)
         statement = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) {end}"
@@ -202,6 +202,14 @@ class PostgresWriter:
 @lru_cache(maxsize=512)
 def _translated(sql: str) -> Any:
     return sql.replace("%", "%%").replace("?", "%s")
+
+
+def _in_order(rows: Sequence[Any]) -> list[Any]:
+    """By their keys, which come first and hold no None: only rows without a key get to what cannot be compared."""
+    try:
+        return sorted(rows)
+    except TypeError:
+        return sorted(rows, key=_order)
 
 
 def _order(row: Sequence[Any]) -> tuple[tuple[bool, Any], ...]:

@@ -8,12 +8,21 @@ nothing that is counted ever is.
 
 from __future__ import annotations
 
+import enum
 from typing import NamedTuple
 
 from server.event import DAY, MINUTE
 from server.storage.dictionaries import Dictionary
 
 FRESH = 5 * MINUTE
+
+
+class News(enum.IntEnum):
+    """What an event tells of its install that the rows do not say yet."""
+
+    NOTHING = 0
+    TIME = 1  # when it was seen; its day of activity is known
+    ALL = 2
 
 
 class Sighting(NamedTuple):
@@ -31,23 +40,25 @@ _NONE = Sighting(0, 0, 0)  # the rows tell of something else
 class Sightings(Dictionary[int, Sighting]):
     """The installs that were seen lately, by their hash; bounded, and only what has been committed."""
 
-    def says_nothing_new(self, install: int, context: int, at: int) -> bool:
-        """Whether an install's rows stay as they are with an event; if not, the event is taken for what they will tell."""
+    def news(self, install: int, context: int, at: int) -> News:
+        """What of an install's rows changes with an event; if anything, the event is taken for what they will tell."""
         # What this transaction writes is newer than what is known from others.
         seen = self._pending.get(install) or self._known.get(install)
         if seen is None:
             self.add(install, _sighting(context, at))
-            return False
+            return News.ALL
         told, since, until = seen
         if told == context:
             if since <= at < until:
-                return True
+                return News.NOTHING
             if at > since:
                 self.add(install, _sighting(context, at))
+            if at // DAY == since // DAY:
+                return News.TIME
         else:
             # An older event of another context leaves rows that tell a bit of both.
             self.add(install, _sighting(context, at) if at >= since else _NONE)
-        return False
+        return News.ALL
 
     def reported(self, install: int) -> None:
         """Something else than an event changes the install's row."""
