@@ -28,6 +28,7 @@ FLUSH_AFTER = 1.0  # seconds that refusals may wait where nothing else commits
 CROWD_SECONDS = 0.005  # after an answer, for which a commit waits for the same clients where several send at once ...
 CROWD_STEP = 0.001  # ... as long as in each such time somebody comes
 PATIENCE = 10.0  # seconds that a commit may take before those who come, and those who wait for the next one, are told to come later
+LOOK = 0.25  # seconds between two looks at how a commit does
 REFUSING = 10.0  # seconds for which a store that took no writes is taken for one that takes none
 REJECTED_A_COMMIT = 50
 REFUSED_ADDRESSES_A_COMMIT = 200
@@ -123,6 +124,7 @@ class Writer:
         self._closed = False
         self._refused_at = float("-inf")  # seconds; when the store last took no writes, unless it took some since
         self._said_at = float("-inf")  # when that was logged
+        self._watching: asyncio.TimerHandle | None = None
         self._overdue = False  # the present commit takes longer than anybody should wait for the next one
         self._crowd = 0  # requests that were answered by the last commit, or waited for the next one then
         self._answered_at = float("-inf")
@@ -278,17 +280,28 @@ class Writer:
             log.error("commit_refused", events=len(gathering.batch.events), exc_info=error)
 
     async def _in_time(self, batch: Batch) -> Committed:
-        """Commit, and let nobody else wait while that takes too long. What is being committed waits: nobody knows what becomes of it."""
-        overdue = self._loop.call_later(PATIENCE, self._lose_patience)
+        """Commit, and let nobody else wait while that takes too long, or once the store is known to be lost.
+
+        What is being committed waits: nobody knows what becomes of it.
+        """
+        self._watch(self._loop.time())
         try:
             return await self._store.commit(batch)
         finally:
-            overdue.cancel()
+            assert self._watching is not None
+            self._watching.cancel()
             self._overdue = False
 
-    def _lose_patience(self) -> None:
-        log.error("commit_overdue", events=self._committing, waiting=len(self._next.batch.events))
-        self._overdue = True
+    def _watch(self, since: float) -> None:
+        self._overdue = self._loop.time() - since >= PATIENCE
+        if self._overdue:
+            log.error("commit_overdue", events=self._committing, waiting=len(self._next.batch.events))
+        else:
+            self._watching = self._loop.call_later(LOOK, self._watch, since)
+        if self._overdue or not self._store.available:
+            self._refuse_those_who_wait()
+
+    def _refuse_those_who_wait(self) -> None:
         gathering, self._next = self._next, _Gathering()
         self._give_back(gathering)
         gathering.refuse(Busy("The store does not answer at the moment.", retry_after=5))

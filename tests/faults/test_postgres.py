@@ -108,7 +108,8 @@ def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
     url = own.fresh()
     server = make_server(FOOTFALL_DATABASE_URL=url, FOOTFALL_SECRET=SECRET).start()
     chance = random.Random(20261121)
-    load = Load(server.port)
+    # Whose event was just being committed hears of it when somebody can know, or after half a minute; all others at once.
+    load = Load(server.port, patience=OUTAGE + 35.0)
 
     async def story() -> None:
         posting = asyncio.create_task(load.run())
@@ -118,8 +119,7 @@ def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
                 await asyncio.sleep(chance.uniform(0, 0.2))
                 await asyncio.to_thread(own.stop_at_once)
                 if outage:
-                    refused = load.statuses[503]
-                    await load.until(lambda seen=refused: load.statuses[503] > seen + CONNECTIONS)  # type: ignore[misc]
+                    await asyncio.to_thread(_refuses, server)
                     if outage == OUTAGE:
                         await asyncio.to_thread(_says_that_its_store_is_gone, server)
                     await asyncio.sleep(outage)
@@ -132,7 +132,7 @@ def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
     asyncio.run(story())
     assert server.client.get("/ready").status_code == 200
     assert server.client.get("/health").json()["status"] == "ok"
-    assert load.statuses.keys() == {202, 503}
+    assert load.statuses.keys() <= {202, 503}
     assert load.without_retry_after == 0
     assert server.stop() == 0
     stored = Counter(int(number) for (number,) in rows_of(url, "SELECT CAST(properties AS json) ->> 'number' FROM event"))
@@ -142,6 +142,17 @@ def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
     assert rollup_differences(url) == {}
     log = server.log.read_text()
     assert log.count("store_lost") == log.count("store_is_back")
+
+
+def _refuses(server: Any) -> None:
+    """Until whoever comes now is told to come again. All who came before may be in a commit of which nobody knows what became of it."""
+    deadline = time.monotonic() + 20
+    event = {"name": "newcomer", "installation_id": "newcomer", "properties": {"number": 1_000_000}, "id": "newcomer"}
+    while (answer := server.client.post("/v1/events", json=event)).status_code != 503:
+        assert answer.status_code == 202
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "retry-after" in answer.headers
 
 
 def _says_that_its_store_is_gone(server: Any) -> None:

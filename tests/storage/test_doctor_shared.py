@@ -8,7 +8,7 @@ from server.doctor import Finding, examine
 from server.settings import Settings, load
 from server.storage.engine import open_store
 from tests.conftest import SECRET
-from tests.postgres import Postgres
+from tests.postgres import Postgres, running
 from tests.redis_server import running_redis
 
 
@@ -20,13 +20,17 @@ def settings_of(folder: Path, **env: str) -> Settings:
     return load({"FOOTFALL_DATA_DIR": str(folder), **{f"FOOTFALL_{name}": value for name, value in env.items()}})
 
 
-async def test_a_postgresql_that_is_well(postgres: Postgres, tmp_path: Path) -> None:
-    settings = settings_of(tmp_path, DATABASE_URL=postgres.fresh(), SECRET=SECRET)
-    await (await open_store(settings)).close()
-    findings = await examine(settings)
+async def test_a_postgresql_that_is_well(tmp_path: Path) -> None:
+    with running(own=True) as postgres:
+        settings = settings_of(tmp_path, DATABASE_URL=postgres.fresh(), SECRET=SECRET)
+        await (await open_store(settings)).close()
+        findings = await examine(settings)
+        postgres.hurry()
+        hurried = await examine(settings)
     assert "answers in" in said(findings, "ok")
     assert "the tables are up to date" in said(findings, "ok")
     assert said(findings, "problem") == ""
+    assert said(hurried, "problem") == "PostgreSQL runs with fsync off"
 
 
 async def test_an_empty_one_without_a_secret(postgres: Postgres, tmp_path: Path) -> None:
