@@ -12,14 +12,16 @@ from server.analytics import active as sums_of_active
 from server.analytics.active import countable
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs, rate
+from server.analytics.reuse import shared
 from server.analytics.sources import SUMS, Sql, activity, distinct, property_sums, raw_events, read, sql, sums, unique
 from server.event import Environment, FieldError
 from server.problems import BadQuery
 from server.storage.engine import Store
 from server.storage.projects import read_list
-from server.storage.rollups import PEOPLE_ONLY
+from server.storage.rollups import DIMENSIONS, PEOPLE_ONLY
 from server.storage.statements import property_json
 
+_NEWEST = ", ".join(f"install.{dimension.name}" for dimension in DIMENSIONS)
 TOOL = "tool"  # the type of target that a tool is
 LONGEST_WORD = 64  # characters of a property's value, as in the rollup (`ingest.privacy`)
 
@@ -94,21 +96,31 @@ async def _by_dimension(store: Store, filter_: Filter, dimension: str) -> list[R
 
 async def _installs_by(store: Store, filter_: Filter, dimension: str) -> dict[str | None, Installs]:
     """Active installs by the newest value that each said."""
+    found: dict[str | None, Installs] = {}
+    for row in await _installs_alike(store, filter_):
+        before, more = found.get(row[dimension], Installs()), installs(row)
+        found[row[dimension]] = Installs(before.all + more.all, before.people + more.people)
+    return found
+
+
+@shared
+async def _installs_alike(store: Store, filter_: Filter) -> list[dict[str, Any]]:
+    """Active installs by the newest value of every dimension: a page asks for several, and looking at the installs is what takes long."""
     counted, first = countable(filter_), filter_.period.first_day
     if counted and counted.people == PEOPLE_ONLY and await sums_of_active.newest_day(store, filter_.project) <= filter_.period.last_day:
         # Nothing came after the period: active in it is whose last day is not before it.
         last_day = "people_day" if counted.everyone == PEOPLE_ONLY else "active_day"
         query = sql(
-            f"SELECT {dimension} AS value, COUNT(*) AS everyone, SUM(CASE WHEN people_day >= {first} THEN 1 ELSE 0 END) AS people"
-            f" FROM install WHERE project_id = {filter_.project} AND {last_day} >= {first} GROUP BY {dimension}"
+            f"SELECT {_NEWEST}, COUNT(*) AS everyone, SUM(CASE WHEN people_day >= {first} THEN 1 ELSE 0 END) AS people"
+            f" FROM install WHERE project_id = {filter_.project} AND {last_day} >= {first} GROUP BY {_NEWEST}"
         )
     else:
         query = sql(
-            f"SELECT install.{dimension} AS value, COUNT(*) AS everyone, SUM(people) AS people FROM (",
+            f"SELECT {_NEWEST}, COUNT(*) AS everyone, SUM(people) AS people FROM (",
             unique(activity(filter_)),
-            f") AS active JOIN install ON install.id = active.install_id GROUP BY install.{dimension}",
+            f") AS active JOIN install ON install.id = active.install_id GROUP BY {_NEWEST}",
         )
-    return {row["value"]: installs(row) for row in await read(store, query)}
+    return await read(store, query)
 
 
 async def _unsaid(store: Store, filter_: Filter, said: list[dict[str, Any]]) -> dict[str, int]:

@@ -7,6 +7,7 @@ keeps the questions below a twentieth of one core, and is as old at most. Small 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import Callable, Coroutine, Hashable
@@ -19,6 +20,8 @@ LARGE = 64 * 1024 * 1024  # bytes of a store
 SLOW = 0.1  # seconds
 SHARE = 0.05  # of the time
 _MOST_KEPT = 64
+
+_ASKED: WeakKeyDictionary[Store, dict[Hashable, asyncio.Task[Any]]] = WeakKeyDictionary()
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,5 +53,22 @@ def reused(question: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]) ->
                 kept.clear()
             kept[key] = _Kept(answer, began + took / SHARE)
         return answer
+
+    return ask
+
+
+def shared(question: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]:
+    """A question that is asked once for all who want its answer at the same moment, as the parts of one page do."""
+
+    @functools.wraps(question)
+    async def ask(store: Store, /, *arguments: P.args, **named: P.kwargs) -> T:
+        asked = _ASKED.setdefault(store, {})
+        key = (question.__name__, arguments, tuple(sorted(named.items())))
+        task = asked.get(key)
+        if task is None:
+            task = asked[key] = asyncio.create_task(question(store, *arguments, **named))
+            task.add_done_callback(lambda _: asked.pop(key, None))
+        # Whoever is cancelled takes it from nobody else.
+        return await asyncio.shield(task)
 
     return ask

@@ -148,3 +148,22 @@ async def test_many_different_slow_answers_at_once_leave_a_reader_to_others() ->
 
     await asyncio.gather(*(pages.page(number, make) for number in range(10)))
     assert most == 2
+
+
+async def test_who_asks_at_the_same_moment_shares_the_answer_and_nobody_takes_it_from_the_others() -> None:
+    asked = 0
+
+    @reuse.shared
+    async def ask(store: Any, what: str) -> str:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        return f"{what} {asked}"
+
+    store: Any = Large()
+    impatient = asyncio.create_task(ask(store, "a"))
+    others = [asyncio.create_task(ask(store, what)) for what in "aab"]
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert await asyncio.gather(*others) == ["a 2", "a 2", "b 2"]
+    assert await ask(store, "a") == "a 3"
