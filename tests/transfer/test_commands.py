@@ -15,8 +15,8 @@ from server.settings import Settings
 from server.transfer.commands import export_command, import_command, install_group
 from tests.transfer.conftest import NOW, counted, fill, settings_in, with_store
 
-MANY = 200_000
-GROWTH = 60 << 20  # bytes by which a process may grow while it handles MANY rows; all of them together would be some 400 MB
+MANY = 100_000
+GROWTH = 60 << 20  # bytes by which a process may grow while it handles MANY rows; all of them together would be some 200 MB
 
 
 def alike(count: int) -> Iterable[tuple[int, Incoming]]:
