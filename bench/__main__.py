@@ -55,4 +55,5 @@ def _write(rows: list[Row], busy: float) -> None:
     README.write_text("\n".join([f"{head}{BEGIN}", f"`make bench` on {where}", "", HEAD, *lines.values(), f"{END}{tail}"]))
 
 
-main()
+if __name__ == "__main__":
+    main()
