@@ -58,6 +58,7 @@ def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _
         async with contextlib.AsyncExitStack() as stack:
             try:
                 front.ingest = await _open(settings, app.state, stack, progress, clock)
+                front.answers, front.projects = app.state.answers, app.state.projects
                 front.later = app.state.graphql.loaded
                 front.first_token = await ensure_admin(settings.admin_token)
                 await app.state.projects.refresh()  # the first token opens at once what it is shown for

@@ -1,8 +1,8 @@
 """The door: every request comes through here. Ingest routes go straight to the way in, everything else to Litestar.
 
-Posts outnumber all else a thousand to one, and Litestar's routing would be a good part of what one costs. The door also serves what clients
-get wrong (a doubled slash from a base URL that ends in one, a slash at the end) without redirecting, takes the project off the path, and
-answers HEAD wherever GET is answered.
+Posts outnumber all else a thousand to one, and Litestar's routing would be a good part of what one costs. The same is true of public answers
+that were just given to somebody else. The door also serves what clients get wrong (a doubled slash from a base URL that ends in one, a slash
+at the end) without redirecting, takes the project off the path, and answers HEAD wherever GET is answered.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from typing import Any
 from server.ingest.http import Reply, Scope
 from server.ingest.routes import Match, Routes
 from server.ingest.steps import Ingest
-from server.storage.projects import SCOPE_SLUG
+from server.public import Answers
+from server.storage.projects import SCOPE_SLUG, Projects
 
 _PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # neither escapes nor a query, nor a whole URL as proxies send it
 _PROJECT = re.compile(r"/p/([^/]+)(/.*)?")
 _SLASHES = re.compile(r"/{2,}")
+_ASKS_FOR_MORE = (b"authorization", b"x-footfall-key", b"if-none-match")  # than what anybody is told
 _NO_GUESSING = (b"x-content-type-options", b"nosniff")
 
 
 class Front:
     """The ASGI application.
 
-    `ingest` is there once the server has started, `first_token` where that start made the first admin's token, `failure` where the server
-    could not start. `later` loads what a start does not wait for; whoever needs it before waits for it.
+    `ingest`, `answers` and `projects` are there once the server has started, `first_token` where that start made the first admin's token,
+    `failure` where the server could not start. `later` loads what a start does not wait for; whoever needs it before waits for it.
     """
 
     def __init__(self, routes: Routes, inner: Any) -> None:
@@ -35,6 +37,8 @@ class Front:
         self._inner = inner
         self._ingest_route = lru_cache(maxsize=4096)(self._find_ingest_route)
         self.ingest: Ingest | None = None
+        self.answers: Answers | None = None
+        self.projects: Projects | None = None
         self.first_token: str | None = None
         self.failure: Exception | None = None
         self.later: Callable[[], Awaitable[object]] | None = None
@@ -66,11 +70,31 @@ class Front:
         match, slug = self._ingest_route(target)
         return match is not None and self.ingest.take_at_once(match, slug, peer, dict(headers), body, answer)
 
+    def ready(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> Reply | None:
+        """What a GET was answered that asked for the same a moment ago, where that may be given to this one, too."""
+        path, slug = _plain_target(target)
+        if path is None or self.answers is None or self.projects is None:
+            return None
+        ready = self.answers.ready(path, slug)
+        if ready is None:
+            return None
+        told = dict(headers)
+        if any(name in told for name in _ASKS_FOR_MORE):
+            return None
+        found = self.projects.find_known(told, slug)
+        if found is None or found[0] is not ready.project:
+            return None
+        return Reply(200, ready.headers, ready.page.content.body)
+
     def _find_ingest_route(self, target: bytes) -> tuple[Match | None, str | None]:
-        if not _PLAIN(target):
-            return None, None
-        path, slug = plain_path(target.decode("ascii"))
-        return self._routes.find(path), slug
+        path, slug = _plain_target(target)
+        return (None, None) if path is None else (self._routes.find(path), slug)
+
+
+@lru_cache(maxsize=4096)
+def _plain_target(target: bytes) -> tuple[str | None, str | None]:
+    """The path and the project's slug of a request's target that is a plain path, both None where it is not."""
+    return plain_path(target.decode("ascii")) if _PLAIN(target) else (None, None)
 
 
 def _guarded(send: Any, *, head: bool) -> Any:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, NamedTuple
-from weakref import WeakValueDictionary
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from litestar import Response
@@ -16,14 +15,18 @@ from server.analytics.reuse import LARGE, SHARE, SLOW
 from server.public.access import AnyRequest
 from server.public.origins import ANY_ORIGIN
 from server.storage.engine import Store
-from server.storage.projects import LiveProject
+from server.storage.projects import SCOPE_SLUG, LiveProject
 
 JSON = "application/json"
 _FRESH_FOR = 1.0  # seconds that an answer may serve where other processes may have written meanwhile
 _MAX_AGE = 60  # seconds that others may keep a public answer, and we one that took long
+_A_DAY = 86_400  # seconds
 _AT_ONCE = 2  # answers that are worked out: whoever asks for many different ones leaves a reader to the rest of the server
 _MOST_KEPT = 256
 _encode = msgspec.json.Encoder().encode
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Content(NamedTuple):
@@ -48,55 +51,107 @@ def json(value: Any) -> Content:
     return Content(_encode(value))
 
 
-class Answers:
-    """Answers by what they are about, made anew when something was stored or a second has passed; each by one request at a time.
+class Ready(NamedTuple):
+    """A whole answer, with the headers that it was given with.
 
-    Of a large store an answer may take long, and anybody may ask: it is given again for twenty times as long, but for a minute at most.
+    `project` is what it is about as it was then: projects that are read again are other objects, as what they show may have changed.
+    """
+
+    page: Page
+    project: LiveProject
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+class _Making:
+    """A page that is being worked out. `version` is the store's when its reading began, None before that."""
+
+    version: int | None = None
+    task: asyncio.Task[Page]
+
+
+class Answers:
+    """Answers by what they are about, made anew when something was stored or a second has passed.
+
+    Whoever asks for the same meanwhile waits for the same, unless something was stored after its reading began. Of a large store an answer
+    may take long, and anybody may ask: it is given again for twenty times as long, but for a minute at most.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pages: dict[Hashable, Page] = {}
-        self._making: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
+        self._making: dict[Hashable, _Making] = {}
+        self._ready: dict[tuple[str, str | None], Ready] = {}
         self._some = asyncio.Semaphore(_AT_ONCE)
 
     async def page(self, key: Hashable, make: Callable[[], Awaitable[Content]]) -> Page:
         """The answer with that key, from `make` where there is none that is still true. Raises what `make` raises."""
-        if (page := self._fresh(key)) is not None:
+        page = self._pages.get(key)
+        if page is not None and self._is_true(page):
             return page
-        # Whoever asks for the same meanwhile waits here and finds it done: a busy page costs one reading at a time.
-        lock = self._making.get(key)
-        if lock is None:
-            lock = self._making[key] = asyncio.Lock()
-        async with lock:
-            if (page := self._fresh(key)) is not None:
-                return page
-            page = await self._made(make)
-            if len(self._pages) >= _MOST_KEPT:
-                self._pages.clear()
-            self._pages[key] = page
-            return page
+        making = self._making.get(key)
+        if making is None or making.version not in (None, self._store.version):
+            making = self._making[key] = _Making()
+            making.task = asyncio.create_task(self._made(key, make, making))
+            making.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # all who wait may have gone
+        # All are woken at once; with a lock, each would have to wait until the one before had its turn. Who is cancelled takes it from nobody.
+        return await asyncio.shield(making.task)
 
-    async def _made(self, make: Callable[[], Awaitable[Content]]) -> Page:
-        async with self._some:
-            version: int | None = self._store.version
-            began = time.monotonic()
-            content = await make()
-            took = time.monotonic() - began
+    async def _made(self, key: Hashable, make: Callable[[], Awaitable[Content]], making: _Making) -> Page:
+        try:
+            async with self._some:
+                page = self._pages.get(key)
+                if page is None or not self._is_true(page):
+                    page = await self._worked_out(make, making)
+                    _keep(self._pages, key, page)
+        finally:
+            if self._making.get(key) is making:
+                del self._making[key]
+        return page
+
+    async def _worked_out(self, make: Callable[[], Awaitable[Content]], making: _Making) -> Page:
+        version: int | None
+        version = making.version = self._store.version
+        began = time.monotonic()
+        content = await make()
+        took = time.monotonic() - began
         serves = _FRESH_FOR
         if took > SLOW and self._store.size() > LARGE:
             version, serves = None, min(_MAX_AGE, took / SHARE)
+        serves = min(serves, _A_DAY - time.time() % _A_DAY)  # tomorrow, today is another day
         return Page(content, f'"{hashlib.sha256(content.body).hexdigest()[:32]}"', version, began + took + serves)
 
-    def _fresh(self, key: Hashable) -> Page | None:
-        page = self._pages.get(key)
-        if page is None or page.version not in (None, self._store.version) or time.monotonic() > page.until:
-            return None
-        return page
+    def _is_true(self, page: Page) -> bool:
+        return page.version in (None, self._store.version) and time.monotonic() <= page.until
+
+    def remember(self, path: str, slug: str | None, ready: Ready) -> None:
+        """What was answered to a request for a path without a query, in full and without a key."""
+        _keep(self._ready, (path, slug), ready)
+
+    def ready(self, path: str, slug: str | None) -> Ready | None:
+        """The whole answer to a request like that, while it is still true. It is for whoever asks about that project, and for nobody else."""
+        ready = self._ready.get((path, slug))
+        return ready if ready is not None and self._is_true(ready.page) else None
 
 
-def cached(request: AnyRequest, page: Page, project: LiveProject, part: str | None, *, any_origin: bool = True) -> Response[bytes]:
-    """A page with its ETag, or 304 where the client has it already. Caches share what is public: `part` is, or None for what always is."""
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[key] = value
+
+
+def cached(
+    request: AnyRequest,
+    page: Page,
+    project: LiveProject,
+    part: str | None,
+    *,
+    any_origin: bool = True,
+    more: Mapping[str, str] | None = None,
+) -> Response[bytes]:
+    """A page with its ETag, or 304 where the client has it already. Caches share what is public: `part` is, or None for what always is.
+
+    `more` headers, if the page has any of its own.
+    """
     public = part is None or part in project.public
     headers = {"ETag": page.etag, "Cache-Control": f"public, max-age={_MAX_AGE}" if public else "private, no-cache"}
     headers["Vary"] = "Authorization, X-Footfall-Key"  # a key may name another project
@@ -104,7 +159,20 @@ def cached(request: AnyRequest, page: Page, project: LiveProject, part: str | No
         headers |= ANY_ORIGIN
     if page.content.surrogate_key:
         headers["Surrogate-Key"] = page.content.surrogate_key
+    headers |= more or {}
+    if public:
+        _remember(request, page, project, headers)
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     if page.etag in known or "*" in known:
         return Response(b"", status_code=304, headers=headers)
     return Response(page.content.body, headers=headers, media_type=page.content.media_type)
+
+
+def _remember(request: AnyRequest, page: Page, project: LiveProject, headers: dict[str, str]) -> None:
+    """Keep the whole answer, which anybody may read, for those who ask for the same."""
+    scope = request.scope
+    if scope["query_string"]:
+        return
+    whole = {**headers, "Content-Type": page.content.media_type, "X-Content-Type-Options": "nosniff"}
+    told = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in whole.items())
+    request.app.state.answers.remember(scope["path"], scope.get(SCOPE_SLUG), Ready(page, project, told))

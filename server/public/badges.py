@@ -79,11 +79,9 @@ async def badge(
         return json(found) if kind == "json" else Content(svg(found.label, found.message, paint).encode(), SVG)
 
     page = await state.answers.page(("badge", project.id, listed_only, today, pack, kind, words, counted, color), make)
-    response = cached(request, page, project, PART)
-    if kind == "svg":
-        # Opened by itself, a picture is a document: one that may load and run nothing.
-        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
-    return response
+    # Opened by itself, a picture is a document: one that may load and run nothing.
+    safely = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"} if kind == "svg" else None
+    return cached(request, page, project, PART, more=safely)
 
 
 def _color(text: str) -> str:

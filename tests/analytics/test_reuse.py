@@ -29,6 +29,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
+    def time(self) -> float:
+        return self.now
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
@@ -132,6 +135,88 @@ async def test_a_public_answer_that_took_long_serves_for_a_minute_at_most_whatev
     assert (await pages.page("counts", make)).content.body == b"1"
     clock.now += 0.2
     assert (await pages.page("counts", make)).content.body == b"2"
+
+
+class Changing(Large):
+    """A store into which something is written now and then."""
+
+    version = 0
+
+
+async def test_a_crowd_that_asks_for_the_same_is_answered_at_once_by_one_reading() -> None:
+    store = Changing(0)
+    pages: Any = Answers(store)  # type: ignore[arg-type]
+    made = turns = 0
+
+    async def make() -> Content:
+        nonlocal made
+        made += 1
+        await asyncio.sleep(0.01)
+        return Content(b"%d" % made)
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    crowd = [asyncio.create_task(pages.page("counts", make)) for _ in range(500)]
+    done, _ = await asyncio.wait(crowd, return_when=asyncio.FIRST_COMPLETED)
+    counting = asyncio.create_task(count_turns())
+    assert {page.content.body for page in await asyncio.gather(*crowd)} == {b"1"}
+    counting.cancel()
+    assert turns < 10  # of the loop, in which others may be served between the first of them and the last
+    assert done
+
+
+async def test_who_asks_after_something_was_stored_is_told_of_it() -> None:
+    store = Changing(0)
+    pages: Any = Answers(store)  # type: ignore[arg-type]
+
+    async def make() -> Content:
+        found = b"%d" % store.version
+        await asyncio.sleep(0.01)
+        return Content(found)
+
+    asked = []
+    for version in range(5):
+        store.version = version
+        asked += [asyncio.create_task(pages.page("counts", make)) for _ in range(3)]
+        await asyncio.sleep(0.001)
+    bodies = [page.content.body for page in await asyncio.gather(*asked)]
+    assert all(int(body) >= number // 3 for number, body in enumerate(bodies))
+
+
+async def test_an_answer_of_today_is_not_given_tomorrow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "time", clock)
+    clock.now = 20_000 * 86_400 - 0.5
+    pages: Any = Answers(Changing(0))  # type: ignore[arg-type]
+
+    async def make() -> Content:
+        return Content(b"%d" % (clock.now // 86_400))
+
+    assert (await pages.page("counts", make)).content.body == b"19999"
+    clock.now += 0.6
+    assert (await pages.page("counts", make)).content.body == b"20000"
+
+
+async def test_what_goes_wrong_is_told_to_all_who_wait_and_tried_again() -> None:
+    pages: Any = Answers(Changing(0))  # type: ignore[arg-type]
+    tries = 0
+
+    async def make() -> Content:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0.01)
+        if tries == 1:
+            raise LookupError
+        return Content(b"")
+
+    crowd = [asyncio.create_task(pages.page("counts", make)) for _ in range(4)]
+    crowd[0].cancel()
+    wrong = await asyncio.gather(*crowd, return_exceptions=True)
+    assert [type(error) for error in wrong] == [asyncio.CancelledError, LookupError, LookupError, LookupError]
+    assert (await pages.page("counts", make)).content.body == b""
 
 
 async def test_many_different_slow_answers_at_once_leave_a_reader_to_others() -> None:

@@ -26,6 +26,12 @@ class Wire:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self.received = b""
 
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
     def send(self, *parts: bytes, pause: float = 0.0) -> None:
         for part in parts:
             self.socket.sendall(part)

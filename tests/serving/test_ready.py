@@ -1,0 +1,121 @@
+"""A public answer is given again to the next who asks, without asking anybody: nobody may be able to tell, and nobody may get another's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.admin.conftest import Asker
+from tests.serving.test_bounds import resident
+from tests.serving.test_protocol import Wire, post
+
+PATHS = ("/counts", "/counts/glados", "/badge/glados.svg", "/badge/glados.json", "/api/public/counters/pack/glados", "/api/public/trending")
+SLOWLY = "If-None-Match: nothing"
+TOKEN = "ff_an-admin-token-of-this-test-only"
+
+
+def get(path: str, *headers: str) -> bytes:
+    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: x", *headers)).encode() + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_answer_that_was_ready_is_the_same_as_the_first(server: Any, path: str) -> None:
+    with Wire(server.port) as wire:
+        wire.send(post("/dl/glados", b""))
+        assert wire.answer()[0] == 202
+        answers = []
+        for headers in ((SLOWLY,), (), (), (SLOWLY,)):
+            wire.send(get(path, *headers))
+            status, told, body = wire.answer()
+            assert (status, bool(body)) == (200, True)
+            answers.append(({name: value for name, value in told.items() if name != "date"}, body))
+        assert all(answer == answers[0] for answer in answers)
+
+
+def test_what_is_ready_is_never_older_than_what_was_stored(server: Any) -> None:
+    with Wire(server.port) as wire:
+        for number in range(1, 50):
+            wire.send(post("/dl/glados", b""))
+            assert wire.answer()[0] == 202
+            for _ in range(3):
+                wire.send(get("/counts"))
+                assert json.loads(wire.answer()[2])["glados"]["total"] == number
+
+
+def test_a_key_or_a_path_of_another_project_gets_its_own_answer(make_server: Callable[..., Any]) -> None:
+    server = make_server()
+    assert server.footfall("project", "create", "tool").returncode == 0
+    key = server.footfall("key", "create", "tool", "--scope", "read").stdout.split()[-1]
+    server.start()
+    with Wire(server.port) as wire:
+        wire.send(post("/dl/glados", b""))
+        assert wire.answer()[0] == 202
+        for _ in range(3):
+            for path, header, packs in (
+                ("/counts", "X-Other: y", ["glados"]),
+                ("/counts", f"X-Footfall-Key: {key}", []),
+                ("/p/tool/counts", "X-Other: y", []),
+                ("/p/default/counts", "X-Other: y", ["glados"]),
+                ("//counts/", "X-Other: y", ["glados"]),
+            ):
+                wire.send(get(path, header))
+                assert list(json.loads(wire.answer()[2])) == packs, path
+            wire.send(get("/counts", "X-Footfall-Key: ff_of-nobody"))
+            assert wire.answer()[0] == 401
+
+
+def test_what_is_no_longer_public_is_not_ready_either(make_server: Callable[..., Any]) -> None:
+    server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
+    with Wire(server.port) as wire:
+        for _ in range(2):
+            wire.send(get("/counts"))
+            assert wire.answer()[0] == 200
+        change = 'mutation {updateProject(slug: "default", changes: {public: []}) {errors {code}}}'
+        asker = Asker(server.url, TOKEN)
+        assert asker.ask(change) == {"updateProject": {"errors": []}}
+        asker.client.close()
+        for _ in range(2):
+            wire.send(get("/counts"))
+            assert wire.answer()[0] == 401
+
+
+def test_heads_bodies_pipelines_and_goodbyes_are_as_ever(server: Any) -> None:
+    with Wire(server.port) as wire:
+        wire.send(get("/counts"))
+        assert wire.answer()[2] == b"{}"
+        wire.send(
+            get("/counts", "Content-Length: 3") + b"abc" + get("/counts") + post("/dl/glados", b"") + get("/counts") + get("/nowhere")
+        )
+        assert [wire.answer()[0] for _ in range(5)] == [200, 200, 202, 200, 404]
+        wire.send(get("/counts"))
+        length = len(wire.answer()[2])
+        wire.send(get("/counts").replace(b"GET", b"HEAD", 1))
+        while not wire.received.endswith(b"\r\n\r\n"):
+            wire.received += wire.socket.recv(65536)
+        assert f"content-length: {length}" in wire.received.decode().lower()
+        wire.received = b""
+        wire.send(get("/counts", "Connection: close"))
+        status, headers, _ = wire.answer()
+        assert (status, headers["connection"]) == (200, "close")
+        assert wire.closed()
+
+
+def test_a_crowd_that_never_reads_does_not_fill_the_memory(server: Any) -> None:
+    """One who asks a thousand times and does not read waits for its answers itself."""
+    with Wire(server.port) as filler, Wire(server.port) as wire:
+        for number in range(300):
+            filler.send(post(f"/dl/pack-{number}", b""))
+            assert filler.answer()[0] == 202
+        filler.send(get("/counts"))
+        size = len(filler.answer()[2])
+        before = resident(server)
+        wire.send(get("/counts") * 3000)
+        filler.send(get("/counts"))
+        assert filler.answer()[0] == 200
+        assert resident(server) - before < 3000 * size / 2**20 / 3
+        for _ in range(3000):
+            status, _, body = wire.answer()
+            assert (status, len(body)) == (200, size)
