@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from functools import lru_cache
 
 EPOCH = 1_704_067_200_000  # 2024-01-01T00:00:00Z, in milliseconds
 NODES = 1 << 10
@@ -53,8 +54,7 @@ def first_id(at: int) -> int:
 
 def to_uuid(event_id: int) -> str:
     """The id as a UUIDv7 string, in the order of the numbers."""
-    at = (event_id >> _SHIFT) + EPOCH
-    return f"{at >> 16:08x}-{at & 0xFFFF:04x}-7{event_id >> 10 & 0xFFF:03x}-{0x8000 | (event_id & 0x3FF) << 4:04x}-000000000000"
+    return _when(event_id >> _SHIFT) + _who(event_id >> 10 & 0xFFF) + _which(event_id & 0x3FF)
 
 
 def from_uuid(text: str) -> int:
@@ -64,3 +64,20 @@ def from_uuid(text: str) -> int:
     if event_id < 0 or to_uuid(event_id) != str(uuid.UUID(text)):
         raise ValueError("not the id of an event")
     return event_id
+
+
+# The parts of a UUID. Numbers are turned to text slowly, and each event is told its id: most of one second share the first two.
+@lru_cache(maxsize=1024)
+def _when(since: int) -> str:
+    at = since + EPOCH
+    return f"{at >> 16:08x}-{at & 0xFFFF:04x}-7"
+
+
+@lru_cache(maxsize=1024)
+def _who(node: int) -> str:
+    return f"{node:03x}-"
+
+
+@lru_cache(maxsize=1024)
+def _which(place: int) -> str:
+    return f"{0x8000 | place << 4:04x}-000000000000"

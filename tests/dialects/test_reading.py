@@ -186,6 +186,23 @@ def test_a_time_that_we_write_is_the_time_that_we_read(at: int) -> None:
     assert timestamp(iso(at)) == at
 
 
+@given(
+    st.from_regex(r"[0-9]{4}-[0-9W]{2}-[0-9]{1,2}[T ][0-9]{2}[:+]?[0-9]{2}[:.]?[0-9]{2}([.,][0-9]{3})?Z?", fullmatch=True)
+    | st.datetimes().map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
+    | st.sampled_from(["2026-11-26T02+05:30.123Z", "2026-11-26T02:60:30.123Z", "2026-11-26T02:05:60.123Z", "2026-W48-4T02:05:30.123Z"])
+)
+def test_the_usual_form_is_read_as_any_other(said: str) -> None:
+    def read(text: str) -> int | None:
+        try:
+            return timestamp(text)
+        except Invalid:
+            return None
+
+    # One digit more is another form of the same time, which is read in the thorough way.
+    other = f"{said[:-1]}0Z" if said[-5:-4] == "." else f"{said.removesuffix('Z')}+00:00" if said.endswith("Z") else said
+    assert read(said) == read(other)
+
+
 def test_a_time_is_written_as_javascript_writes_it() -> None:
     assert iso(NOON) == "2026-02-16T12:00:00.000Z"
     assert iso(NOON + 7) == "2026-02-16T12:00:00.007Z"
