@@ -3,6 +3,7 @@
 filters      what a question is asked about: project, period, which events count
 measures     what answers are made of: installs, changes, rates, percentiles
 sources      where they are read from: a rollup where one has the combination, otherwise raw events, within bounds
+histograms   how long things took, day by day, kept in memory
 
 overview     how a project is doing, at a glance and over time
 installs     active, new and returning installs; retention; versions over time

@@ -124,9 +124,15 @@ async def _installs_alike(store: Store, filter_: Filter) -> list[dict[str, Any]]
 
 
 async def _unsaid(store: Store, filter_: Filter, said: list[dict[str, Any]]) -> dict[str, int]:
-    (total,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(filter_), ") AS facts"))
+    total = await _total(store, filter_)
     known = [row for row in said if row["value"] is not None]
     return {name: int(total[name] or 0) - sum(int(row[name]) for row in known) for name in ("events", "successes", "failures")}
+
+
+@shared
+async def _total(store: Store, filter_: Filter) -> dict[str, Any]:
+    (total,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(filter_), ") AS facts"))
+    return total
 
 
 async def _by_environment(store: Store, filter_: Filter) -> list[Row]:

@@ -12,9 +12,10 @@ import msgspec
 from server.analytics import active as sums_of_active
 from server.analytics.active import audiences, countable
 from server.analytics.filters import Filter, Step, starts
+from server.analytics.histograms import histogram
 from server.analytics.measures import Change, Installs, InstallsChange, change, installs, installs_change, percentile, rate
 from server.analytics.reuse import reused
-from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, durations, read, sql, step_of, sums, unique
+from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, read, sql, step_of, sums, unique
 from server.event import DAY, HOUR, PEOPLE
 from server.storage.engine import Store
 
@@ -129,9 +130,8 @@ async def _active(store: Store, filter_: Filter, step: Step, beginnings: list[in
 
 async def _figures(store: Store, filter_: Filter) -> _Figures:
     (totals,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(filter_), ") AS facts"))
-    buckets = await read(store, sql("SELECT bucket, SUM(events) AS events FROM (", durations(filter_), ") AS facts GROUP BY 1 ORDER BY 1"))
+    counted = await histogram(store, filter_)
     active, new = await _active_and_new(store, filter_)
-    counted = [(int(row["bucket"]), int(row["events"])) for row in buckets]
     return _Figures(
         events=int(totals["events"] or 0),
         success_rate=rate(int(totals["successes"] or 0), int(totals["failures"] or 0)),

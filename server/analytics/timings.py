@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from server.analytics.filters import Filter, Step, starts
+from server.analytics.histograms import by_day, histogram, histograms
 from server.analytics.measures import Percentiles, percentiles
 from server.analytics.sources import Sql, durations, read, sql, step_of, sums
 from server.event import FieldError
@@ -69,6 +70,8 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Media
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day or longer"))
     beginnings = starts(filter_.period, step)
+    if by_day(filter_):
+        return Medians(beginnings, [step.percentile(0.5) for step in await histograms(store, filter_, beginnings)])
     facts = sql(
         f"SELECT {step_of(step, beginnings)} AS step, bucket, SUM(events) AS events FROM (", durations(filter_), ") AS facts GROUP BY 1, 2"
     )
@@ -86,9 +89,9 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Media
 
 
 async def _all(store: Store, filter_: Filter) -> Durations:
-    buckets = await read(store, sql("SELECT bucket, SUM(events) AS events FROM (", durations(filter_), ") AS facts GROUP BY bucket"))
+    counted = await histogram(store, filter_)
     (sum_,) = await read(store, sql("SELECT SUM(duration_us) AS duration_us FROM (", sums(filter_, timed=True), ") AS facts"))
-    return _durations(None, None, _counted(buckets), int(sum_["duration_us"] or 0))
+    return _durations(None, None, counted, int(sum_["duration_us"] or 0))
 
 
 async def _by_name(store: Store, filter_: Filter) -> list[Durations]:

@@ -86,5 +86,15 @@ def property_json(engine_type: str, properties: str, name: str) -> tuple[str, st
     return f"CAST(CAST({properties} AS json) -> CAST({{}} AS text) AS text)", name
 
 
+def in_a_row(engine_type: str, *columns: str) -> str:
+    """An aggregate: the whole numbers of all rows in one text, row after row, with commas between them."""
+    if engine_type == "sqlite":
+        return f"group_concat({_BETWEEN.join(columns)})"
+    return f"string_agg({_BETWEEN.join(f'CAST({column} AS text)' for column in columns)}, ',')"
+
+
+_BETWEEN = " || ',' || "
+
+
 # For whoever changes sums without events, or events without sums: the recount then knows that they cannot agree.
 NOTE_PARTIAL_DAY = "INSERT INTO partial_day (project_id, day) VALUES ({}, {}) ON CONFLICT DO NOTHING"

@@ -218,13 +218,13 @@ async def test_no_documented_question_asks_the_store_more_often_for_a_larger_pag
         if not text.startswith("query") or "$first" not in text or path.stem == "ProjectCards":  # whose rows are questions of their own
             continue
         counts = []
-        for size in (2, 50):
+        for size in (2, 2, 50):  # the first one makes what is kept for the next
             asked.clear()
             data = await ask(
                 text, slug="default", first=size, **({"period": {"from": "2026-11-01", "to": "2026-12-31"}} | SIZES.get(path.stem, {}))
             )
             assert data
             counts.append(len(asked))
-        assert counts[0] == counts[1] > 0, (path.stem, counts)
+        assert counts[1] == counts[2] > 0, (path.stem, counts)
         checked.append(path.stem)
     assert len(checked) >= 10, checked
