@@ -122,6 +122,14 @@ def anew(project: int) -> list[Statement]:
     return statements
 
 
+async def at_most(snapshot: Snapshot, project: int, days: int) -> bool:
+    """Whether a project's installs have no more than so many days of activity, all taken together."""
+    ((found,),) = await snapshot.rows(
+        f"SELECT COUNT(*) FROM (SELECT 1 FROM activity WHERE project_id = {{}} LIMIT {days + 1}) AS first_ones", project
+    )
+    return int(found) <= days
+
+
 async def differences(snapshot: Snapshot, project: int) -> dict[str, int]:
     """How many rows of a project are not what its activity says, by table; empty where all are."""
     found: dict[str, int] = {}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.event import DAY, HOUR, Context, Environment, Outcome
-from server.jobs import Run
+from server.jobs import Run, rollups
 from server.jobs.retention import retention
 from server.jobs.rollups import check_rollups, fold_values, trending
 from server.metrics import Metrics
@@ -272,3 +275,51 @@ async def test_what_is_trending_is_refreshed(run: Run, store: Store, commit: Mak
     await commit(varied(200, 1))
     assert await trending(run) == await trending(run)
     assert await store.rows("SELECT 1 FROM trending LIMIT 1")
+
+
+@pytest.mark.parametrize("days", range(7))
+async def test_many_days_of_activity_are_counted_again_on_sundays_only(
+    run: Run, store: Store, commit: Make, event: Make, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    now = run.now() + days * DAY
+    sunday = datetime.fromtimestamp(now / 1000, UTC).isoweekday() == 7
+    await commit(event(install=number) for number in range(3))
+    await store.change(("UPDATE rollup_active SET installs = installs + 1", ()))
+    nightly = dataclasses.replace(run, now=lambda: now)
+    assert "in rollup_active" in await check_rollups(nightly)
+    monkeypatch.setattr(rollups, "NIGHTLY_ACTIVITY", 2)
+    assert ("in rollup_active" in await check_rollups(nightly)) is sunday
+
+
+GROWTH = 40 * 2**20  # bytes; what is sorted would be twice that in memory
+
+
+def test_the_memory_of_a_check_stays_flat_however_many_days_of_activity_there_are(tmp_path: Path) -> None:
+    program = """
+import asyncio, re, sys
+from pathlib import Path
+from server.jobs import Run
+from server.jobs.rollups import check_rollups
+from server.settings import load
+from server.storage.engine import open_store
+from server.storage.projects import ensure_default
+
+peak = lambda: int(re.search("VmHWM:\\s+([0-9]+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+async def check():
+    settings = load({"FOOTFALL_DATA_DIR": sys.argv[1]})
+    store = await open_store(settings)
+    await ensure_default()
+    days = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 249999) SELECT 1, 20000 + i / 20000, i % 20000 + 1, 1, '1.0' FROM n"
+    await store.change((f"INSERT INTO activity (project_id, day, install_id, environment, version) {days}", ()))
+    before = peak()
+    print(await check_rollups(Run(store, settings)))
+    print(peak() - before)
+    await store.close()
+
+asyncio.run(check())
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=110, check=True)
+    said, growth = done.stdout.splitlines()[-2:]
+    assert "rows differ" in said
+    assert int(growth) < GROWTH
