@@ -99,9 +99,12 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
     raw = bytes(said.properties)
     try:
         alike = (_alike_in if len(raw) <= REMEMBERED_LENGTH else _alike_in.__wrapped__)(raw)
-        return _decoded(said, alike, header_id(request), said.properties if raw else {}, request)
+        incoming = _incoming(said, alike, header_id(request))
     except (NotPlain, Invalid):  # what is wrong is to be named
         return None
+    if raw and said.timestamp is not None and body.startswith(b'{"data":{"') and body.endswith(b"}}"):
+        return Decoded(events=[incoming], echo=body[9:-2])  # nothing is missing: the answer says the same again
+    return Decoded(events=[incoming], echo=_record(said, said.properties if raw else {}, request))
 
 
 _EVENT_ANSWERS = {201: "Stored, or known already. `data` is the event as it was sent, with its id.", 400: "A field is missing or wrong."}
@@ -143,15 +146,15 @@ def decode(request: Request) -> Decoded:
     said = convert(request.document, EventBody, status=STATUS).data
     data = request.document["data"]
     alike = _alike(_properties(said, data), None)
-    return _decoded(said, alike, event_id(data, request), data.get("properties") or {}, request)
+    incoming = _incoming(said, alike, event_id(data, request))
+    return Decoded(events=[incoming], echo=_record(said, data.get("properties") or {}, request))
 
 
-def _decoded(said: Event, alike: Alike, raw_id: str | None, sent: dict[str, Any] | msgspec.Raw, request: Request) -> Decoded:
-    occurred_at = timestamp(said.timestamp, "data.timestamp", status=STATUS)
-    event = Incoming(
+def _incoming(said: Event, alike: Alike, raw_id: str | None) -> Incoming:
+    return Incoming(
         name=said.event_type,
         install=said.installation_id,
-        occurred_at=occurred_at,
+        occurred_at=timestamp(said.timestamp, "data.timestamp", status=STATUS),
         id=raw_id,
         outcome=_OUTCOMES.get(said.event_type, Outcome.NONE),
         duration_us=alike.duration_us,
@@ -160,8 +163,11 @@ def _decoded(said: Event, alike: Alike, raw_id: str | None, sent: dict[str, Any]
         properties=alike.properties,
         document=alike.document,
     )
+
+
+def _record(said: Event, properties: dict[str, Any] | msgspec.Raw, request: Request) -> Record:
     sent_at = iso(request.received_at) if said.timestamp is None else said.timestamp
-    return Decoded(events=[event], echo=Record("", said.installation_id, said.event_type, sent, sent_at))
+    return Record("", said.installation_id, said.event_type, properties, sent_at)
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
@@ -169,8 +175,11 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
     if decoded.installs:
         return Answer(201 if outcomes.created[0] else 200, _encode({"data": decoded.echo, "success": True}))
     raise_refusal(outcomes.receipts[0])
-    record: Record = decoded.echo
-    record.id = to_uuid(outcomes.ids[0])
+    number, sent = to_uuid(outcomes.ids[0]), decoded.echo
+    if type(sent) is bytes:
+        return Answer(201, b'{"data":{"id":"%b",%b},"success":true}' % (number.encode(), sent))
+    record: Record = sent
+    record.id = number
     return Answer(201, _encode(EventAnswer(record)))
 
 

@@ -129,6 +129,8 @@ def connect(path: Path, *, reader: bool = False) -> KeptConnection:
         connection.execute(f"PRAGMA cache_size = {-8_000 if reader else -32_000}")
         if reader:
             connection.execute("PRAGMA query_only = ON")
+            # What a question sorts may be all that there is. Small sorts never get there.
+            connection.execute("PRAGMA temp_store = FILE")
     except BaseException:
         connection.close()
         raise

@@ -60,8 +60,6 @@ class SqliteUpkeep:
             loop = asyncio.get_running_loop()
             connection = await loop.run_in_executor(thread, lambda: connect(self.path, reader=True))
             try:
-                # What is sorted there may be all that there is: it goes to the disk, and the memory stays flat.
-                await loop.run_in_executor(thread, connection.execute, "PRAGMA temp_store = FILE")
                 # The transaction begins to read, and so stands still, with its first SELECT.
                 await loop.run_in_executor(thread, connection.execute, "BEGIN")
                 snapshot = SqliteSnapshot(connection, thread)

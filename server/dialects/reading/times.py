@@ -30,23 +30,16 @@ def timestamp(value: Any, path: str = "timestamp", *, status: int = 422) -> int 
     if value is None:
         return None
     if type(value) is str:
-        at = _from_usual_text(value)
-        if at is None:
-            at = _from_text(value)
+        # JavaScript's `toISOString` and most others write it so, of a minute that somebody else named, too.
+        millisecond, second = _MILLISECONDS.get(value[19:]), _SECONDS.get(value[16:19])
+        if millisecond is not None and second is not None and (minute := _minute(value[:16])) is not None:
+            return minute + second + millisecond
+        at = _from_text(value)
     else:
         at = _from_number(value)
     if at is None:
         raise Invalid(FieldError(path, "must be a time in ISO 8601, or in epoch milliseconds"), status=status)
     return at
-
-
-def _from_usual_text(value: str) -> int | None:
-    """From what JavaScript's `toISOString` and most others write: mostly of a minute that others named, too, and so known."""
-    millisecond = _MILLISECONDS.get(value[19:])
-    if millisecond is None:
-        return None
-    second, minute = _SECONDS.get(value[16:19]), _minute(value[:16])
-    return None if second is None or minute is None else minute + second + millisecond
 
 
 @lru_cache(maxsize=4_096)
