@@ -15,7 +15,7 @@ def statements(engine: str) -> list[str]:
     return [
         # Each imported event by a hash of its identity. Unlike a mark it never expires: a file may be imported again after a year.
         f"CREATE TABLE imported (project_id INTEGER NOT NULL, key BIGINT NOT NULL, PRIMARY KEY (project_id, key)) {keyed}",
-        # Each imported count of a pack by its day; days below zero are `server.storage.imports.TOTAL` and `COUNTED`.
+        # Each imported count of a pack by its day; days below zero are `server.storage.history.imports.TOTAL` and `COUNTED`.
         f"""CREATE TABLE imported_count (
             project_id INTEGER NOT NULL, pack TEXT NOT NULL, day INTEGER NOT NULL, value BIGINT NOT NULL,
             PRIMARY KEY (project_id, pack, day)) {keyed}""",

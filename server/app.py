@@ -27,9 +27,8 @@ from server.pages.dashboard import Dashboard
 from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem, TooLarge
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
-from server.storage import key_use
 from server.storage.engine import open_store, passes, server_secret
-from server.storage.projects import Projects, ensure_admin, ensure_default
+from server.storage.projects import Projects, ensure_admin, ensure_default, key_use
 from server.transfer import http as transfer
 
 log = logs.get(__name__)

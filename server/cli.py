@@ -100,7 +100,7 @@ def migrate_command() -> None:
 
 
 def _migrated_postgres(url: str) -> list[str]:
-    from server.storage.postgres_open import migrated  # noqa: PLC0415
+    from server.storage.postgres.opening import migrated  # noqa: PLC0415
 
     return migrated(url)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from server.storage.postgres_open import migrate_postgres
+from server.storage.postgres.opening import migrate_postgres
 
 _numbers = itertools.count()
 

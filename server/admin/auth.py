@@ -12,8 +12,7 @@ from litestar.datastructures import State
 
 from server.ingest.gate import limited_as
 from server.problems import Forbidden, Limited, Problem, Unauthorized
-from server.storage import sessions
-from server.storage.projects import ADMINS, Projects
+from server.storage.projects import ADMINS, Projects, sessions
 
 COOKIE = "footfall_session"
 STRANGERS = parse("240/minute")  # operations of one address without a login: a public dashboard's page asks a handful

@@ -13,8 +13,8 @@ from strawberry.types.nodes import SelectedField
 from server.admin.auth import EVERY, Viewer, headers_of, viewer
 from server.admin.loaders import Loaders
 from server.problems import Forbidden, Unauthorized
-from server.storage import project_changes
 from server.storage.engine import Store
+from server.storage.projects import project_changes
 
 MOST_ENTRIES = 30_000  # of lists over time, in one answer; ten thousand take about 14 ms
 DASHBOARD = "dashboard"  # the public part that lets everybody see a project's charts

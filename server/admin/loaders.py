@@ -8,9 +8,9 @@ from strawberry.dataloader import DataLoader
 
 from server.analytics import lists, vocabulary
 from server.analytics.lists import EventRow, InstallRow
-from server.storage import job_runs
 from server.storage.engine import Store
-from server.storage.job_runs import Ran
+from server.storage.upkeep import job_runs
+from server.storage.upkeep.job_runs import Ran
 
 
 class Loaders:

@@ -18,8 +18,7 @@ from server.ingest.steps import now
 from server.pages import SECURITY_HEADERS
 from server.pages.markup import escape
 from server.problems import Forbidden
-from server.storage import audit, sessions
-from server.storage.projects import LiveKey
+from server.storage.projects import LiveKey, audit, sessions
 
 AnyRequest = Request[object, object, State]
 

@@ -12,7 +12,7 @@ from server.admin.context import AnyInfo
 from server.admin.inputs import within
 from server.admin.scalars import Count, DateTime
 from server.admin.words import Engine, JobResult, PublicPart, Scope, ViewerKind
-from server.storage import job_runs
+from server.storage.upkeep import job_runs
 
 
 @strawberry.type(description="One run of a job.")

@@ -25,11 +25,10 @@ from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
 from server.jobs import rules
 from server.problems import BadQuery
-from server.storage import project_changes
-from server.storage.alerts import Kind, Rule
-from server.storage.project_changes import ProjectOrder
-from server.storage.projects import read_list
-from server.storage.releases import LatestVersion
+from server.storage.projects import project_changes, read_list
+from server.storage.projects.project_changes import ProjectOrder
+from server.storage.projects.releases import LatestVersion
+from server.storage.upkeep.alerts import Kind, Rule
 
 
 @strawberry.input(description="Which installs: those that meet every condition.")

@@ -27,8 +27,9 @@ from server.admin.subscription import Subscription
 from server.event import FieldError
 from server.jobs import JOBS
 from server.problems import BadQuery, NotFound, Unauthorized
-from server.storage import audit, job_runs, project_changes, sessions
-from server.storage.project_changes import ProjectOrder
+from server.storage.projects import audit, project_changes, sessions
+from server.storage.projects.project_changes import ProjectOrder
+from server.storage.upkeep import job_runs
 
 
 @strawberry.type(

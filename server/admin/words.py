@@ -11,9 +11,9 @@ from server.analytics.filters import Audience, Step
 from server.analytics.lists import EventOrder, InstallOrder
 from server.analytics.timings import Of
 from server.event import Environment, LedgerEntry, Outcome, Refusal
-from server.storage.alerts import Kind
-from server.storage.project_changes import ProjectOrder
 from server.storage.projects import Why
+from server.storage.projects.project_changes import ProjectOrder
+from server.storage.upkeep.alerts import Kind
 
 
 class Scope(enum.Enum):
@@ -36,7 +36,7 @@ class PublicPart(enum.Enum):
 
 
 class Visibility(enum.Enum):
-    """See `server.storage.project_changes.VISIBILITIES`."""
+    """See `server.storage.projects.project_changes.VISIBILITIES`."""
 
     PUBLIC = "public"
     UNLISTED = "unlisted"
@@ -44,7 +44,7 @@ class Visibility(enum.Enum):
 
 
 class JobResult(enum.Enum):
-    """See `server.storage.job_runs.RESULTS`."""
+    """See `server.storage.upkeep.job_runs.RESULTS`."""
 
     RUNNING = "running"
     DONE = "done"

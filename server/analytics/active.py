@@ -1,4 +1,4 @@
-"""Counts of active installs out of their sums: `server.storage.activity` says why these add up for any period, exactly.
+"""Counts of active installs out of their sums: `server.storage.commit.activity` says why these add up for any period, exactly.
 
 Only questions about whole days and an audience that is counted can be answered so (`countable`); all others look at days of activity or events.
 """

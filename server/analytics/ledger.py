@@ -30,7 +30,7 @@ class LedgerDay(msgspec.Struct, frozen=True):
 class RejectedEvent(msgspec.Struct, frozen=True):
     """One event or request that was refused. `at` is epoch ms, `excerpt` what may be shown of it, `size` its bytes; `errors` name fields.
 
-    `replayable` are those that can be taken after all, see `server.storage.replay`.
+    `replayable` are those that can be taken after all, see `server.storage.history.replay`.
     """
 
     id: str

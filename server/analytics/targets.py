@@ -12,7 +12,7 @@ from server.analytics.sources import TIMED_SUMS, Sql, bound, listed, read, sql, 
 from server.event import FieldError
 from server.problems import BadQuery
 from server.storage.engine import Store
-from server.storage.trending import WINDOWS
+from server.storage.upkeep.trending import WINDOWS
 
 PRIVATE = "private"
 PUBLIC = "public"
@@ -118,7 +118,7 @@ async def counters(store: Store, project: int, type_: str, ids: list[str], *, li
 async def trending(
     store: Store, project: int, *, type_: str | None = None, window_days: int = 7, limit: int = 20, listed_only: bool = False
 ) -> Trending:
-    """What is trending, as the job last worked it out (`server.storage.trending`): `window_days` is one of its windows, else BadQuery."""
+    """What is trending, as the job last worked it out (`server.storage.upkeep.trending`): `window_days` is one of its windows, else BadQuery."""
     if window_days not in (spans := [window.days for window in WINDOWS]):
         raise BadQuery(FieldError("days", f"must be one of {', '.join(map(str, spans))}"))
     refreshed = await store.rows(

@@ -13,7 +13,7 @@ import redis
 from server.doctor.finding import Finding, size
 from server.settings import Settings
 from server.storage.migrating import APP, migrations
-from server.storage.postgres_writer import connect
+from server.storage.postgres.writer import connect
 
 OLDEST_POSTGRES = 130_000  # pg_xact_status, and partitions that are attached with a short lock
 OLDEST_REDIS = (5, 0)

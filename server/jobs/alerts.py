@@ -19,9 +19,9 @@ from server import logs
 from server.event import DAY, HOUR, MINUTE
 from server.jobs.run import Run
 from server.jobs.webhooks import ATTEMPTS, Delivered, Webhooks
-from server.storage import alerts as kept
-from server.storage.alerts import Delivery, Kind, Rule, State
 from server.storage.engine import Store
+from server.storage.upkeep import alerts as kept
+from server.storage.upkeep.alerts import Delivery, Kind, Rule, State
 
 log = logs.get(__name__)
 

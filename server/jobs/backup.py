@@ -6,8 +6,8 @@ import asyncio
 import threading
 
 from server.jobs.run import JobError, Run
-from server.storage import backup as backups
-from server.storage.backup import BackupError, Manner
+from server.storage.copies import backup as backups
+from server.storage.copies.backup import BackupError, Manner
 
 
 async def backup(run: Run) -> str:

@@ -6,10 +6,12 @@ from server.event import DAY
 from server.event_id import first_id
 from server.jobs.pace import Pace
 from server.jobs.run import Run
-from server.storage import audit, contexts, maintenance, partitions, sessions
 from server.storage.commit import REJECTED_LIFETIME
 from server.storage.engine import Store
-from server.storage.maintenance import MARKS, REFUSALS, REFUSALS_DAYS, REJECTED, Aged, Window
+from server.storage.postgres import partitions
+from server.storage.projects import audit, sessions
+from server.storage.upkeep import contexts, maintenance
+from server.storage.upkeep.maintenance import MARKS, REFUSALS, REFUSALS_DAYS, REJECTED, Aged, Window
 
 WHOLE_EVERY = 7 * DAY  # how often all events are looked at, also those that came with an import and are older than they should be
 SPARE = 0.05  # the share of the file that stays free for what comes next: giving back what is wanted again tomorrow is work for nothing
@@ -69,7 +71,7 @@ async def delete_aged(store: Store, aged: Aged, limit: int, pace: Pace) -> int:
 
 
 async def delete_unused_contexts(store: Store, pace: Pace) -> int:
-    """Delete the contexts that two looks, this one and an earlier, found without an event; how many. See `server.storage.contexts`."""
+    """Delete the contexts that two looks, this one and an earlier, found without an event; how many. See `server.storage.upkeep.contexts`."""
     newest = await contexts.newest_context(store)
     listed, used = contexts.Numbers(newest), contexts.Numbers(newest)
     after = 0

@@ -10,10 +10,10 @@ from server.event import DAY, MINUTE
 from server.event_id import first_id
 from server.jobs.pace import Pace
 from server.jobs.run import Run
-from server.storage import activity_recount, common_values, maintenance, recount
 from server.storage.engine import Store
-from server.storage.recount import Complete, Difference, Recount
-from server.storage.trending import refresh_trending
+from server.storage.upkeep import activity_recount, common_values, maintenance, recount
+from server.storage.upkeep.recount import Complete, Difference, Recount
+from server.storage.upkeep.trending import refresh_trending
 
 log = logs.get(__name__)
 

@@ -14,9 +14,9 @@ from typing import Literal
 from server import logs
 from server.event import MINUTE
 from server.jobs.run import Job, JobError, Run
-from server.storage import job_runs, leases
-from server.storage.job_runs import DONE, FAILED, INTERRUPTED, RUNNING, Ran
 from server.storage.projects import ProjectError
+from server.storage.upkeep import job_runs, leases
+from server.storage.upkeep.job_runs import DONE, FAILED, INTERRUPTED, RUNNING, Ran
 
 log = logs.get(__name__)
 

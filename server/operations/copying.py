@@ -20,7 +20,7 @@ def copy_command(url: str) -> None:
     is quick now), start servers with FOOTFALL_DATABASE_URL and the same FOOTFALL_SECRET. Once these have taken events, the target is no copy
     any more, and is not written over.
     """
-    from server.storage import moving  # noqa: PLC0415 - and with it the drivers, for which no other command should wait
+    from server.storage.copies import moving  # noqa: PLC0415 - and with it the drivers, for which no other command should wait
 
     settings = settings_or_exit()
     if not url.startswith(_SCHEMES):

@@ -20,13 +20,13 @@ from server.jobs.rules import Draft, Tried
 from server.jobs.run import clock
 from server.jobs.webhooks import Webhooks
 from server.settings import Settings
-from server.storage import backup as backups
-from server.storage import job_runs
-from server.storage.alerts import Kind
-from server.storage.backup import BackupError, Manner
+from server.storage.copies import backup as backups
+from server.storage.copies.backup import BackupError, Manner
+from server.storage.copies.restore import restore
 from server.storage.engine import Store
-from server.storage.job_runs import Ran
-from server.storage.restore import restore
+from server.storage.upkeep import job_runs
+from server.storage.upkeep.alerts import Kind
+from server.storage.upkeep.job_runs import Ran
 from server.terminal import err, fail, out, plain_table, settings_or_exit, with_store
 
 _MARKS = {"done": "[green]✓[/green]", "failed": "[red]✗[/red]", "interrupted": "[yellow]![/yellow]", "running": "…"}

@@ -22,7 +22,7 @@ from server.public.answers import Content, cached, json
 from server.public.counts import KNOWN
 from server.public.query import parameter, whole
 from server.storage.projects import LiveProject
-from server.storage.releases import LatestVersion, latest_version
+from server.storage.projects.releases import LatestVersion, latest_version
 
 ANALYTICS = "analytics"
 MOST_DAYS = 365

@@ -17,11 +17,11 @@ from server.settings import Settings
 from server.storage import tables
 from server.storage.batch import Batch, Committed
 from server.storage.changes import Change, Snapshot, Space
-from server.storage.commit import Commit
+from server.storage.commit.transaction import Commit
 from server.storage.migrating import APP, StoreError, migrations
 from server.storage.occupancy import Occupancy, StoreBusy
-from server.storage.sqlite import SqliteStore
-from server.storage.sqlite_engine import connect
+from server.storage.sqlite.connections import connect
+from server.storage.sqlite.store import SqliteStore
 
 TABLES = (
     tables.Project, tables.ApiKey, tables.EventName, tables.ContextRow, tables.Target, tables.Install, tables.Event, tables.Activity,
@@ -122,7 +122,7 @@ async def open_store(settings: Settings, *, progress: Callable[[str], None] = la
     store: Store
     if settings.database_url:
         # Its drivers take a fifth of a second to import, for which nobody on SQLite should wait.
-        from server.storage.postgres_open import open_postgres  # noqa: PLC0415
+        from server.storage.postgres.opening import open_postgres  # noqa: PLC0415
 
         store = await open_postgres(settings, progress)
     else:

@@ -86,7 +86,7 @@ ROLLUPS = (HOURLY, DAILY, DAILY_DURATION, NAME_DURATION, DIMENSION, TARGET_DAY, 
 TALLIES = (LEDGER, REFUSALS)
 
 
-# Active installs: `server.storage.activity` says why they add up. An audience is who of them counts: all installs, those that ran for people
+# Active installs: `server.storage.commit.activity` says why they add up. An audience is who of them counts: all installs, those that ran for people
 # (`server.event.PEOPLE`), or those that ran in one environment, under its own number. An install may be in several.
 EVERYONE, PEOPLE_ONLY = -1, -2
 AUDIENCES_OF = {int(each): (EVERYONE, PEOPLE_ONLY, int(each)) if each in PEOPLE else (EVERYONE, int(each)) for each in Environment}

@@ -13,7 +13,7 @@ from piccolo.table import Table
 class Project(Table, tablename="project"):
     """One tool whose telemetry is kept apart. `hosts`, `dimensions` and `public` are JSON lists; `public` null means the server's own.
 
-    `latest_version` is JSON, see `server.storage.releases`.
+    `latest_version` is JSON, see `server.storage.projects.releases`.
     """
 
     id = Serial(primary_key=True)
@@ -129,7 +129,7 @@ class Event(Table, tablename="event"):
 class Activity(Table, tablename="activity"):
     """One row for each day on which an install was active in an environment, with the version it ran last that day.
 
-    `earlier` is the day before on which it was active in any environment, -1 for its first; see `server.storage.activity`.
+    `earlier` is the day before on which it was active in any environment, -1 for its first; see `server.storage.commit.activity`.
     """
 
     project_id = Integer()
@@ -204,7 +204,7 @@ class ErrorSeen(Table, tablename="error_seen"):
 
 
 class Trending(Table, tablename="trending"):
-    """The targets of a project by a score that decays with age, as `server.storage.trending` last worked it out."""
+    """The targets of a project by a score that decays with age, as `server.storage.upkeep.trending` last worked it out."""
 
     project_id = Integer()
     window_days = Integer()
@@ -223,7 +223,7 @@ class Lease(Table, tablename="lease"):
 
 
 class JobRun(Table, tablename="job_run"):
-    """One run of a job. `result` is one of `server.storage.job_runs.RESULTS`, `detail` what it says of itself."""
+    """One run of a job. `result` is one of `server.storage.upkeep.job_runs.RESULTS`, `detail` what it says of itself."""
 
     id = Serial(primary_key=True)
     name = Text()
@@ -235,7 +235,7 @@ class JobRun(Table, tablename="job_run"):
 
 
 class UnusedContext(Table, tablename="unused_context"):
-    """Contexts that no event had when last looked; see `server.storage.contexts`."""
+    """Contexts that no event had when last looked; see `server.storage.upkeep.contexts`."""
 
     id = Integer(primary_key=True)
 
@@ -248,7 +248,7 @@ class PartialDay(Table, tablename="partial_day"):
 
 
 class AlertRule(Table, tablename="alert_rule"):
-    """When to tell somebody, and where. `state` is JSON: what `server.storage.alerts` must remember between two looks."""
+    """When to tell somebody, and where. `state` is JSON: what `server.storage.upkeep.alerts` must remember between two looks."""
 
     id = Serial(primary_key=True)
     project_id = Integer()

@@ -14,9 +14,9 @@ import msgspec
 from server.dialects.reading.times import iso
 from server.event import DAY, HOUR, Environment, Outcome
 from server.event_id import received_at, to_uuid
-from server.storage import streaming
 from server.storage.engine import Store
-from server.storage.streaming import SUMS, Rows, Span
+from server.storage.history import streaming
+from server.storage.history.streaming import SUMS, Rows, Span
 
 CONTEXT = ("environment", "environment_reason", "dialect", "os", "arch", "runtime", "version", "package_manager")
 EVENT = (

@@ -21,12 +21,12 @@ from server.dialects.reading import iso, timestamp
 from server.ingest.privacy import Privacy
 from server.problems import Invalid, Problem
 from server.settings import Settings, SettingsError, load
-from server.storage import erasure
 from server.storage.engine import Store, open_store, server_secret
-from server.storage.imports import ImportStore
+from server.storage.history import erasure
+from server.storage.history.imports import ImportStore
+from server.storage.history.streaming import Span, id_bounds
 from server.storage.migrating import StoreError
 from server.storage.projects import DEFAULT, LiveProject, ProjectError, Projects, ensure_default
-from server.storage.streaming import Span, id_bounds
 from server.transfer import installs
 from server.transfer.columns import EXPORTED, from_hexadecimal
 from server.transfer.export import encoder_for, export, table

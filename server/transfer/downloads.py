@@ -11,7 +11,7 @@ from typing import Any
 
 from server.event import DAY, FieldError
 from server.problems import Invalid
-from server.storage.imports import TOTAL, PackCount
+from server.storage.history.imports import TOTAL, PackCount
 
 _KEY = re.compile(r"dl:([a-z0-9][a-z0-9_-]{0,63}):(total|\d{4}-\d{2}-\d{2})").fullmatch
 _MOST = 1 << 53  # what JSON's numbers, and so the collector, can count to

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from server.storage.engine import Store
-from server.storage.streaming import Span
+from server.storage.history.streaming import Span
 from server.transfer.columns import EXPORTED
 from server.transfer.formats import FORMATS, Encoder
 

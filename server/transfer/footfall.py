@@ -17,8 +17,8 @@ from server.event import ENVIRONMENTS, Context, Event, FieldError, Incoming, Ins
 from server.event_id import first_id, from_uuid, received_at
 from server.ingest.privacy import Privacy
 from server.problems import Invalid
+from server.storage.history.streaming import AHEAD
 from server.storage.projects import LiveProject
-from server.storage.streaming import AHEAD
 from server.transfer.columns import from_hexadecimal
 
 OLDEST = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; before that, a clock was never set

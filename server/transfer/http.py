@@ -20,8 +20,8 @@ from server.event_id import from_uuid
 from server.problems import BadQuery, Invalid, NotFound
 from server.public.access import AnyRequest, named, readable
 from server.public.query import choice, parameter, whole, word
+from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject
-from server.storage.streaming import Span
 from server.transfer import installs
 from server.transfer.columns import EXPORTED
 from server.transfer.export import encoder_for, export, table

@@ -16,7 +16,7 @@ from typing import Any
 from server.event import Event, Install, Receipt
 from server.ingest.privacy import Privacy
 from server.problems import Problem
-from server.storage.imports import ImportBatch, ImportStore, PackCount, target_rules
+from server.storage.history.imports import ImportBatch, ImportStore, PackCount, target_rules
 from server.storage.projects import LiveProject
 from server.transfer import downloads, footfall, posthog, wire
 from server.transfer.posthog import Skipped

@@ -9,8 +9,8 @@ import msgspec
 from server.dialects.reading import iso
 from server.event import DAY, Environment
 from server.event_id import to_uuid
-from server.storage import erasure
 from server.storage.engine import Store
+from server.storage.history import erasure
 from server.transfer import columns
 
 PAGE = 100

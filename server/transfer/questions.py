@@ -19,7 +19,7 @@ from server.dialects.reading.times import iso
 from server.event import DAY, ENVIRONMENTS, HOUR, Environment, FieldError, Outcome
 from server.problems import BadQuery, Invalid
 from server.storage.engine import Store
-from server.storage.trending import WINDOWS
+from server.storage.upkeep.trending import WINDOWS
 from server.transfer.columns import hexadecimal
 
 DAYS = 30  # that are answered for where nobody says which

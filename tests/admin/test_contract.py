@@ -21,8 +21,8 @@ from graphql import (
 
 from server.admin import export, words
 from server.settings import PUBLIC_PARTS, bundled
-from server.storage import alerts, job_runs, project_changes
-from server.storage.projects import SCOPES
+from server.storage.projects import SCOPES, project_changes
+from server.storage.upkeep import alerts, job_runs
 
 FOLDER = bundled("graphql")
 OPERATIONS = sorted((FOLDER / "operations").glob("*.graphql"))

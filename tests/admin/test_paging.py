@@ -17,9 +17,10 @@ from server.health import Health
 from server.jobs import find
 from server.jobs.run import Run
 from server.jobs.runner import Runner
-from server.storage import job_runs, project_changes, projects
+from server.storage import projects
 from server.storage.batch import Batch, TargetRules
-from server.storage.projects import create_project
+from server.storage.projects import create_project, project_changes
+from server.storage.upkeep import job_runs
 from tests.admin.conftest import OPERATIONS
 
 ENGINES = ("sqlite", "postgres")

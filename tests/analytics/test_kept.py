@@ -16,14 +16,14 @@ from server.analytics.targets import Counters, counters, trending
 from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import first_id
 from server.settings import Settings
-from server.storage import commit
 from server.storage.batch import Batch, TargetRules
+from server.storage.commit import transaction
 from server.storage.engine import Store, open_store
 from server.storage.migrating import migrations
 from server.storage.projects import ProjectError
-from server.storage.releases import LatestVersion, announce, latest_version
-from server.storage.sqlite_engine import connect
-from server.storage.trending import refresh_trending
+from server.storage.projects.releases import LatestVersion, announce, latest_version
+from server.storage.sqlite.connections import connect
+from server.storage.upkeep.trending import refresh_trending
 
 MIDNIGHT = 1_795_219_200_000
 TODAY = Filter(project=1, period=Period(MIDNIGHT, MIDNIGHT + DAY))
@@ -67,7 +67,7 @@ async def test_when_an_error_was_first_seen_depends_on_whose_errors_are_asked_fo
 
 
 async def test_more_types_of_errors_than_there_may_be_are_taken_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit, "ERRORS_A_PROJECT", 2)
+    monkeypatch.setattr(transaction, "ERRORS_A_PROJECT", 2)
     for number in range(5):
         await store_all(store, failed(error_type=f"E{number}", install=number))
     found = {group.type: group for group in (await errors(store, TODAY)).groups}

@@ -26,7 +26,7 @@ from server.event import DAY, HOUR, MINUTE, Environment
 from server.event_id import received_at
 from server.settings import load
 from server.storage.engine import Store, open_store
-from server.storage.trending import WEIGHTS, WINDOWS, refresh_trending
+from server.storage.upkeep.trending import WEIGHTS, WINDOWS, refresh_trending
 from tests.analytics import recount
 from tests.analytics.conftest import Filled
 from tests.analytics.dataset import END, MAIN, START

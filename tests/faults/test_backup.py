@@ -20,11 +20,11 @@ from server.jobs import Run
 from server.jobs.backup import backup as nightly
 from server.jobs.run import JobError
 from server.settings import Settings, load
-from server.storage import backup as backups
 from server.storage import engine
-from server.storage.backup import BackupError, Manner
+from server.storage.copies import backup as backups
+from server.storage.copies.backup import BackupError, Manner
+from server.storage.copies.restore import restore
 from server.storage.engine import Store
-from server.storage.restore import restore
 
 CLIENTS = 50
 Make = Callable[..., Any]

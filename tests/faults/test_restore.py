@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 
 from server.settings import Settings, load
-from server.storage import backup as backups
 from server.storage import engine
-from server.storage.backup import BackupError, Manner
+from server.storage.copies import backup as backups
+from server.storage.copies.backup import BackupError, Manner
+from server.storage.copies.restore import restore
 from server.storage.engine import open_store
 from server.storage.migrating import StoreError, migrations
-from server.storage.restore import restore
 
 Make = Callable[..., Any]
 

@@ -12,10 +12,10 @@ from server.event import DAY, HOUR, MINUTE, Context, Outcome
 from server.jobs import Run, rules
 from server.jobs.alerts import alerts, find, look
 from server.jobs.rules import Draft
-from server.storage import alerts as kept
-from server.storage.alerts import Kind, Rule
 from server.storage.engine import Store
 from server.storage.projects import ProjectError, create_project
+from server.storage.upkeep import alerts as kept
+from server.storage.upkeep.alerts import Kind, Rule
 
 ENGINES = ("sqlite", "postgres")
 

@@ -19,8 +19,8 @@ from server.jobs import JOBS, Job, JobError, Outcome, Run, Runner, Scheduler
 from server.jobs import scheduler as scheduler_module
 from server.metrics import Metrics
 from server.settings import Settings
-from server.storage import job_runs, leases
 from server.storage.engine import Store, open_store
+from server.storage.upkeep import job_runs, leases
 
 Make = Callable[..., Any]
 SECOND = 1_000

@@ -18,9 +18,9 @@ from server.jobs import Run, rules
 from server.jobs.addresses import Unresolved
 from server.jobs.alerts import alerts, deliver_waiting, look
 from server.jobs.webhooks import HEADER, TOLERANCE, Webhooks, sign, verify
-from server.storage import alerts as kept
-from server.storage.alerts import Kind
 from server.storage.engine import Store
+from server.storage.upkeep import alerts as kept
+from server.storage.upkeep.alerts import Kind
 
 Make = Callable[..., Any]
 SECRET = "a secret of the test"

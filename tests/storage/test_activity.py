@@ -12,12 +12,12 @@ import pytest
 
 from server.event import DAY, PEOPLE, Context, Environment, Event, Install
 from server.event_id import first_id
-from server.storage import activity_recount
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
-from server.storage.erasure import erase
+from server.storage.history.erasure import erase
 from server.storage.migrating import migrations
 from server.storage.rollups import EVERYONE, NOT_YET, PEOPLE_ONLY, week_of
+from server.storage.upkeep import activity_recount
 from tests.conftest import rollup_differences
 
 ENGINES = ("sqlite", "postgres")

@@ -17,7 +17,7 @@ from server.settings import Settings, bundled
 from server.storage import engine, migrating, tables
 from server.storage.engine import TABLES, migrate, open_store
 from server.storage.migrating import StoreError
-from server.storage.postgres_open import migrate_postgres
+from server.storage.postgres.opening import migrate_postgres
 from server.storage.rollups import ROLLUPS, TALLIES
 from tests.conftest import rows_of
 

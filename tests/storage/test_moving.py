@@ -16,11 +16,11 @@ import pytest
 from server.event import Context, Event
 from server.event_id import EventIds
 from server.settings import Settings, load
-from server.storage import moving
 from server.storage.batch import Batch
+from server.storage.copies import moving
+from server.storage.copies.moving import MovingError
 from server.storage.engine import Store, open_store
-from server.storage.moving import MovingError
-from server.storage.postgres_open import UNFINISHED
+from server.storage.postgres.opening import UNFINISHED
 from server.storage.projects import ensure_default
 from tests.conftest import SECRET, Server, rollup_differences, rows_of
 from tests.postgres import Postgres

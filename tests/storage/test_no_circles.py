@@ -15,10 +15,12 @@ import pytest
 
 from server.event import DAY, Context, Environment, Event, Install
 from server.event_id import EventIds, first_id
-from server.storage import common_values, contexts, erasure, imports, maintenance, partitions, recount
-from server.storage import postgres as postgres_store
 from server.storage.batch import Batch, RejectedRow, TargetRules
-from server.storage.postgres import PostgresStore
+from server.storage.history import erasure, imports
+from server.storage.postgres import partitions
+from server.storage.postgres import store as postgres_store
+from server.storage.postgres.store import PostgresStore
+from server.storage.upkeep import common_values, contexts, maintenance, recount
 from tests.conftest import rows_of
 from tests.postgres import Postgres
 from tests.storage.test_replicas import Overheard

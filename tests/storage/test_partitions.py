@@ -13,10 +13,10 @@ from server.event_id import first_id
 from server.jobs import Run
 from server.jobs.retention import retention
 from server.settings import Settings
-from server.storage import partitions
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
-from server.storage.postgres import PostgresStore
+from server.storage.postgres import partitions
+from server.storage.postgres.store import PostgresStore
 
 ENGINES = ("postgres",)
 RULES = {1: TargetRules(listed_only=False, most=100)}

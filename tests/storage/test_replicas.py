@@ -14,12 +14,15 @@ import pytest
 
 from server.event import Context, Environment, Event, Receipt
 from server.event_id import EventIds
-from server.storage import migrating, partitions, postgres_open, postgres_writer
-from server.storage import postgres as postgres_store
+from server.storage import migrating
 from server.storage.batch import Batch, TargetRules
 from server.storage.migrating import StoreError
-from server.storage.postgres import PostgresStore
-from server.storage.postgres_open import migrate_postgres
+from server.storage.postgres import opening as postgres_open
+from server.storage.postgres import partitions
+from server.storage.postgres import store as postgres_store
+from server.storage.postgres import writer as postgres_writer
+from server.storage.postgres.opening import migrate_postgres
+from server.storage.postgres.store import PostgresStore
 from tests.conftest import rollup_differences, rows_of
 from tests.postgres import Postgres
 
@@ -40,7 +43,7 @@ def test_five_that_start_at_once_migrate_once(postgres: Postgres, monkeypatch: p
                 connection.execute(
                     "INSERT INTO event (id, project_id, name_id, context_id, occurred_at, outcome) VALUES (%s, 1, 1, 1, 1, 0)", (number,)
                 )
-    program = "import sys\nfrom server.storage.postgres_open import migrate_postgres\nprint(len(migrate_postgres(sys.argv[1])))"
+    program = "import sys\nfrom server.storage.postgres.opening import migrate_postgres\nprint(len(migrate_postgres(sys.argv[1])))"
     processes = [subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE, text=True) for _ in range(5)]
     ran = [int(process.communicate(timeout=100)[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)

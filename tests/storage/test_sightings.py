@@ -13,10 +13,10 @@ import pytest
 from server.analytics import lists
 from server.event import DAY, HOUR, MINUTE, Context, Environment, Event, Install
 from server.event_id import first_id, received_at
-from server.storage import erasure
 from server.storage.batch import Batch, TargetRules
+from server.storage.commit.sightings import FRESH
 from server.storage.engine import Store
-from server.storage.sightings import FRESH
+from server.storage.history import erasure
 
 ENGINES = ("sqlite", "postgres")
 NOON = 1_795_219_200_000 // DAY * DAY + 12 * HOUR

@@ -29,9 +29,9 @@ from server.settings import Settings, load
 from server.shared import Limits
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store, open_store, server_secret
-from server.storage.imports import ImportStore
+from server.storage.history.imports import ImportStore
+from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject, Projects, create_key, ensure_default
-from server.storage.streaming import Span
 from server.transfer.export import encoder_for, export
 from server.transfer.http import HANDLERS
 from server.transfer.importing import Importer, Summary

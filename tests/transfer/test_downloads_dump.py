@@ -11,7 +11,7 @@ import pytest
 from server.analytics.counts import PackCounts, pack_counts
 from server.event import DAY
 from server.settings import Settings
-from server.storage import recount
+from server.storage.upkeep import recount
 from tests.conftest import rows_of
 from tests.transfer.conftest import NOW, import_file, lines, where, with_store
 

@@ -12,8 +12,9 @@ from server.event import Context, Incoming, Outcome
 from server.event_id import from_uuid
 from server.ingest.privacy import Privacy
 from server.settings import Settings
-from server.storage import erasure, recount
 from server.storage.engine import server_secret
+from server.storage.history import erasure
+from server.storage.upkeep import recount
 from server.transfer import installs
 from tests.conftest import rows_of
 from tests.transfer.conftest import NOW, counted, fill, incoming, project_of, where, with_store
@@ -142,7 +143,7 @@ def test_interrupted_it_can_be_repeated(origin: Settings, monkeypatch: pytest.Mo
             return await change(*statements, **how)
 
         monkeypatch.setattr(store, "change", failing)
-        monkeypatch.setattr("server.storage.erasure.EVENTS_A_CHANGE", 10)
+        monkeypatch.setattr("server.storage.history.erasure.EVENTS_A_CHANGE", 10)
         with pytest.raises(KeyError):
             await installs.erase(store, project.id, install)
         monkeypatch.setattr(store, "change", change)

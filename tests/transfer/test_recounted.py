@@ -14,8 +14,8 @@ from server.analytics.overview import overview, series
 from server.event import DAY, Environment
 from server.ingest.privacy import Privacy
 from server.settings import Settings
-from server.storage import erasure
 from server.storage.engine import Store, server_secret
+from server.storage.history import erasure
 from tests.analytics import recount
 from tests.analytics.recount import Machine, Raw
 from tests.transfer.conftest import NOW, import_file, lines, with_store

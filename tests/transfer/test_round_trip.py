@@ -20,7 +20,7 @@ from server.jobs.rollups import check_rollups
 from server.jobs.run import Run
 from server.settings import Settings
 from server.storage.engine import Store, server_secret
-from server.storage.streaming import Span
+from server.storage.history.streaming import Span
 from server.transfer import installs
 from server.transfer.formats import FORMATS, as_written, harmless
 from tests.conftest import change_in, rows_of

@@ -15,8 +15,8 @@ from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Key, key_of
 from server.admin.scalars import Count, now
 from server.admin.words import Scope
-from server.storage import project_changes, projects, sessions
-from server.storage.projects import FieldProblem, Why
+from server.storage import projects
+from server.storage.projects import FieldProblem, Why, project_changes, sessions
 
 NAME = 100
 

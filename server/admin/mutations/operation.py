@@ -19,9 +19,9 @@ from server.jobs import Run, Runner, rules
 from server.jobs import find as find_job
 from server.jobs.rules import Draft
 from server.jobs.webhooks import Webhooks
-from server.storage import erasure, replay
-from server.storage.alerts import Kind, Rule
+from server.storage.history import erasure, replay
 from server.storage.projects import FieldProblem, Why
+from server.storage.upkeep.alerts import Kind, Rule
 
 
 @strawberry.input(description="A rule that tells a webhook when something is out of the ordinary.")

@@ -12,9 +12,9 @@ from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Project
 from server.admin.scalars import now
 from server.admin.words import PublicPart, Visibility
-from server.storage import project_changes, projects
-from server.storage.projects import FieldProblem, Why, read_list
-from server.storage.releases import LatestVersion, announce
+from server.storage import projects
+from server.storage.projects import FieldProblem, Why, project_changes, read_list
+from server.storage.projects.releases import LatestVersion, announce
 
 Slug = Annotated[str, argument(description="The project's name in addresses.")]
 

@@ -12,8 +12,7 @@ from server.admin.auth import EVERY, Viewer
 from server.admin.context import AnyInfo
 from server.admin.scalars import now
 from server.problems import BadQuery
-from server.storage import audit
-from server.storage.projects import FieldProblem, ProjectError, Why
+from server.storage.projects import FieldProblem, ProjectError, Why, audit
 
 
 @strawberry.type(description="Why a change could not be made.")

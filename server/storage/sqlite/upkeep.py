@@ -14,7 +14,7 @@ from typing import Any
 from piccolo.querystring import QueryString
 
 from server.storage.changes import Change, Space
-from server.storage.sqlite_engine import SqliteConnections, connect
+from server.storage.sqlite.connections import SqliteConnections, connect
 
 
 class SqliteSnapshot:

@@ -22,7 +22,7 @@ from server.event import Context, Environment, Event, Receipt
 from server.event_id import first_id
 from server.storage import listed, rollups
 from server.storage.batch import Batch, Committed, TargetRules
-from server.storage.commit import Commit, Connection
+from server.storage.commit.transaction import Commit, Connection
 from server.storage.engine import Store
 from server.storage.rollups import Rollup
 from server.storage.statements import on_conflict_add

@@ -10,10 +10,10 @@ import psycopg
 
 from server.settings import Settings
 from server.storage.migrating import APP, StoreError, migrations
-from server.storage.postgres import PostgresStore
-from server.storage.postgres_writer import connect
+from server.storage.postgres.store import PostgresStore
+from server.storage.postgres.writer import connect
 
-UNFINISHED = "copy_unfinished"  # a note: see `server.storage.moving`
+UNFINISHED = "copy_unfinished"  # a note: see `server.storage.copies.moving`
 _MIGRATING = 7_205_759_403_792_794  # an advisory lock of PostgreSQL: any number that nobody else uses in this database
 
 

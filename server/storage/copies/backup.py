@@ -21,7 +21,7 @@ from pathlib import Path
 from server.settings import Settings
 from server.storage.migrating import APP, migrations
 from server.storage.occupancy import Occupancy, StoreBusy
-from server.storage.sqlite_engine import connect
+from server.storage.sqlite.connections import connect
 
 FOLDER = "backups"
 KEPT = 7  # automatic ones

@@ -52,7 +52,7 @@ _PRAGMAS = (
 
 
 class KeptConnection(sqlite3.Connection):
-    """SQLite's connection, with what a commit asks of one: see `server.storage.commit.Connection`."""
+    """SQLite's connection, with what a commit asks of one: see `server.storage.commit.transaction.Connection`."""
 
     engine_type = "sqlite"
     several = False  # there is one writer

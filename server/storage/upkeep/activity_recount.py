@@ -1,6 +1,6 @@
 """The counts of active installs once more, from all days of activity, in SQL: to compare them, to make them anew, and to take an install out.
 
-`server.storage.activity` says what they count, and keeps them up to date one day at a time; this shares nothing with it but the tables.
+`server.storage.commit.activity` says what they count, and keeps them up to date one day at a time; this shares nothing with it but the tables.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from server.storage.projects import FieldProblem, Why
+from server.storage.projects.words import FieldProblem, Why
 from server.storage.tables import Project
 
 

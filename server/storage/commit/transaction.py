@@ -1,6 +1,6 @@
 """One transaction for one batch: what is stored, and what is not, and every sum of it. The same for both engines.
 
-It runs in a thread, over a connection that can do what `Connection` says: sqlite3's, or the one of `server.storage.postgres_writer`.
+It runs in a thread, over a connection that can do what `Connection` says: sqlite3's, or the one of `server.storage.postgres.writer`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Any, NamedTuple, Protocol
 
 from server.event import DAY, HOUR, MINUTE, Context, Event, Receipt
 from server.event_id import first_id, received_at
-from server.storage import activity, listed, rollups, statements
+from server.storage import listed, rollups, statements
 from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
-from server.storage.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
-from server.storage.fold import Folded, Group, Seen, Stored, fold, stored
-from server.storage.receipts import ledger_of, refused
+from server.storage.commit import activity
+from server.storage.commit.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
+from server.storage.commit.fold import Folded, Group, Seen, Stored, fold, stored
+from server.storage.commit.receipts import ledger_of, refused
+from server.storage.commit.sightings import News, Sightings
 from server.storage.rollups import Rollup
-from server.storage.sightings import News, Sightings
 
 MARK_LIFETIME = 30 * DAY
 VIEW_LIFETIME = 30 * MINUTE
@@ -152,7 +153,7 @@ class Commit:
         self._revive(connection)
 
     def _revive(self, connection: Connection) -> None:
-        """Contexts that were found may have been on their way out: see `server.storage.contexts`. In one order in all processes."""
+        """Contexts that were found may have been on their way out: see `server.storage.upkeep.contexts`. In one order in all processes."""
         for number in sorted(self._revived):
             connection.execute("DELETE FROM unused_context WHERE id = ?", (number,))
         self._revived.clear()

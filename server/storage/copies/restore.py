@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from server.settings import Settings
-from server.storage import backup as backups
-from server.storage.backup import Backup, BackupError, Manner
+from server.storage.copies import backup as backups
+from server.storage.copies.backup import Backup, BackupError, Manner
 from server.storage.engine import prepare_data_dir
 from server.storage.migrating import StoreError
 from server.storage.occupancy import StoreBusy, alone

@@ -60,7 +60,7 @@ _NOTE = (
 
 
 class Connection(Protocol):
-    """What of `server.storage.commit.Connection` is used here."""
+    """What of `server.storage.commit.transaction.Connection` is used here."""
 
     engine_type: str
 

@@ -3,55 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import enum
-import hashlib
-import re
-import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import msgspec
-from limits import RateLimitItem, parse
+from limits import RateLimitItem
 
 from server import logs
 from server.problems import Busy, Forbidden, Unauthorized, UnknownProject
 from server.storage.batch import TargetRules
+from server.storage.projects.words import ADMINS, DEFAULT, KEY_PREFIX, hash_key, read_limit, read_list
 from server.storage.tables import ApiKey, Project
 
-DEFAULT = "default"
-OF_SETTINGS = "FOOTFALL_ADMIN_TOKEN"  # what the key from the settings is called
-ADMINS = 0  # stands for a project in the keys of admins, which are for all
-KEY_PREFIX = "ff_"
-SCOPES = ("ingest", "read", "admin")
-SCOPE_SLUG = "footfall.slug"  # where an ASGI scope carries the project that the path named
-SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-
 log = logs.get(__name__)
-_strings = msgspec.json.Decoder(list[str])
-
-
-class ProjectError(ValueError):
-    """What was asked of a project or key cannot be. The message is for the person who asked."""
-
-
-class Why(enum.Enum):
-    """Why a change cannot be made."""
-
-    INVALID = "invalid"
-    TAKEN = "taken"
-    UNKNOWN = "unknown"
-
-
-class FieldProblem(ProjectError):
-    """What one field of a change says cannot be. `message` never holds the value."""
-
-    def __init__(self, field: str, message: str, why: Why = Why.INVALID) -> None:
-        super().__init__(f"{field} {message}")
-        self.field = field
-        self.message = message
-        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +87,9 @@ class Projects:
             bytes(row["hash"]): LiveKey(
                 row["id"],
                 projects.get(row["project_id"]),
-                frozenset(_strings.decode(row["scopes"])),
-                _limit(row["rate_limit"]),
-                _limit(row["event_limit"]),
+                frozenset(read_list(row["scopes"])),
+                read_limit(row["rate_limit"]),
+                read_limit(row["event_limit"]),
             )
             for row in keys
             if row["project_id"] in projects or row["project_id"] == ADMINS
@@ -249,149 +213,10 @@ class Projects:
             id=int(str(row["id"])),
             slug=str(row["slug"]),
             requires_key=bool(row["requires_key"]),
-            rate_limit=_limit(row["rate_limit"]),
-            event_limit=_limit(row["event_limit"]),
+            rate_limit=read_limit(row["rate_limit"]),
+            event_limit=read_limit(row["event_limit"]),
             target_rules=TargetRules(bool(row["lists_targets"]), int(str(most))),
-            picked=tuple(_strings.decode(str(row["dimensions"]))),
-            public=self._public if row["public"] is None else tuple(_strings.decode(str(row["public"]))),
-            hosts=tuple(_strings.decode(str(row["hosts"]))),
+            picked=tuple(read_list(str(row["dimensions"]))),
+            public=self._public if row["public"] is None else tuple(read_list(str(row["public"]))),
+            hosts=tuple(read_list(str(row["hosts"]))),
         )
-
-
-def checked_limit(text: str | None) -> str | None:
-    """A limit as it is kept. ProjectError where it is none."""
-    if text is None:
-        return None
-    try:
-        return str(parse(text))
-    except ValueError:
-        raise ProjectError("a limit is written as 10/minute") from None
-
-
-def _limit(text: object) -> RateLimitItem | None:
-    return parse(str(text)) if text else None
-
-
-def read_list(text: str) -> list[str]:
-    """The list in a column that holds one as JSON."""
-    return _strings.decode(text)
-
-
-def hash_key(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
-
-
-async def ensure_default() -> None:
-    """The project that takes what names no other."""
-    if not await Project.exists().where(Project.slug == DEFAULT):
-        with contextlib.suppress(FieldProblem):  # several servers may start at once
-            await create_project(DEFAULT, name="Default")
-
-
-async def ensure_admin(token: str | None) -> str | None:
-    """See that somebody can log in: the token of the settings, or one that is made at the first start and returned, this once.
-
-    An admin's key belongs to no project. A new token in the settings takes the place of the one before, which may have leaked.
-    """
-    if token is not None:
-        known = await ApiKey.select(ApiKey.revoked_at).where(ApiKey.hash == hash_key(token)).first()
-        if known is None:
-            number = await _insert_key(ADMINS, token, OF_SETTINGS, ("admin",))
-            earlier = (ApiKey.project_id == ADMINS) & (ApiKey.name == OF_SETTINGS) & ApiKey.revoked_at.is_null() & (ApiKey.id != number)
-            await ApiKey.update({ApiKey.revoked_at: _now()}).where(earlier)
-        elif known["revoked_at"] is not None:
-            log.warning("admin_token_revoked", meaning="FOOTFALL_ADMIN_TOKEN opens nothing any more: set another one")
-        return None
-    if await ApiKey.exists().where((ApiKey.project_id == ADMINS) & ApiKey.revoked_at.is_null()):
-        return None
-    made = _new_key()
-    await _insert_key(ADMINS, made, "first admin", ("admin",))
-    return made
-
-
-async def create_project(
-    slug: str,
-    *,
-    name: str = "",
-    hosts: Iterable[str] = (),
-    requires_key: bool = False,
-    rate_limit: str | None = None,
-    event_limit: str | None = None,
-) -> int:
-    """Make a project; its number. ProjectError where the slug, a host or a limit cannot be, or is taken."""
-    if not SLUG.fullmatch(slug):
-        raise FieldProblem("slug", "is 1 to 40 of a-z, 0-9 and -, and begins with a letter or digit")
-    if await Project.exists().where(Project.slug == slug):
-        raise FieldProblem("slug", "is that of another project", Why.TAKEN)
-    wanted = [host.strip().lower() for host in hosts]
-    taken = {host for row in await Project.select(Project.hosts) for host in _strings.decode(row["hosts"])}
-    if taken.intersection(wanted):
-        raise FieldProblem("hosts", "has one that belongs to another project", Why.TAKEN)
-    project = Project(
-        slug=slug,
-        name=name or slug,
-        created_at=_now(),
-        requires_key=requires_key,
-        hosts=msgspec.json.encode(wanted).decode(),
-        rate_limit=checked_limit(rate_limit),
-        event_limit=checked_limit(event_limit),
-    )
-    # Whoever makes it at the same moment was first, or will be told.
-    rows = await Project.insert(project).on_conflict(target=Project.slug, action="DO NOTHING").returning(Project.id)
-    if not rows:
-        raise FieldProblem("slug", "is that of another project", Why.TAKEN)
-    return int(rows[0]["id"])
-
-
-async def find_project(slug: str) -> int:
-    """A project's number. ProjectError where there is none of that slug."""
-    row = await Project.select(Project.id).where(Project.slug == slug).first()
-    if row is None:
-        raise ProjectError(f"there is no project {slug}; `footfall project list` shows them all")
-    return int(row["id"])
-
-
-async def create_key(
-    project_id: int, *, name: str, scopes: Iterable[str], rate_limit: str | None = None, event_limit: str | None = None
-) -> tuple[int, str]:
-    """Make a key; its number and the key itself, which is not kept and so cannot be shown again."""
-    wanted = tuple(dict.fromkeys(scopes))
-    if not wanted or not set(wanted) <= set(SCOPES):
-        raise FieldProblem("scopes", f"must be one or more of {', '.join(SCOPES)}")
-    key = _new_key()
-    return await _insert_key(project_id, key, name, wanted, checked_limit(rate_limit), checked_limit(event_limit)), key
-
-
-def _new_key() -> str:
-    return KEY_PREFIX + secrets.token_urlsafe(24)
-
-
-async def _insert_key(
-    project_id: int, key: str, name: str, scopes: tuple[str, ...], rate_limit: str | None = None, event_limit: str | None = None
-) -> int:
-    row = ApiKey(
-        project_id=project_id,
-        hash=hash_key(key),
-        hint=key[: len(KEY_PREFIX) + 4] if key.startswith(KEY_PREFIX) else "",
-        name=name,
-        scopes=msgspec.json.encode(scopes).decode(),
-        rate_limit=rate_limit,
-        event_limit=event_limit,
-        created_at=_now(),
-    )
-    # Servers that start at once have the same first admin in their settings.
-    rows = await ApiKey.insert(row).on_conflict(target=ApiKey.hash, action="DO NOTHING").returning(ApiKey.id)
-    if not rows:
-        rows = await ApiKey.select(ApiKey.id).where(ApiKey.hash == row.hash)
-    return int(rows[0]["id"])
-
-
-async def revoke_key(key_id: int) -> None:
-    """Make a key useless, for good. ProjectError where there is none of that number."""
-    if not await ApiKey.exists().where(ApiKey.id == key_id):
-        raise ProjectError(f"there is no key {key_id}; `footfall key list` shows them all")
-    await ApiKey.update({ApiKey.revoked_at: _now()}).where((ApiKey.id == key_id) & ApiKey.revoked_at.is_null())
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

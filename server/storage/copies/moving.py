@@ -23,13 +23,14 @@ from psycopg import sql
 
 from server.event_id import received_at
 from server.settings import Settings
-from server.storage import partitions, rollups
+from server.storage import rollups
 from server.storage.migrating import APP, StoreError, migrations
 from server.storage.occupancy import Occupancy, StoreBusy
-from server.storage.postgres import PostgresStore
-from server.storage.postgres_open import UNFINISHED, migrate_postgres
-from server.storage.postgres_writer import connect as connect_postgres
-from server.storage.sqlite_engine import connect
+from server.storage.postgres import partitions
+from server.storage.postgres.opening import UNFINISHED, migrate_postgres
+from server.storage.postgres.store import PostgresStore
+from server.storage.postgres.writer import connect as connect_postgres
+from server.storage.sqlite.connections import connect
 
 STRETCH = 20_000  # events that are compared, and brought, at once
 _COPYING = 7_205_759_403_792_797  # an advisory lock, as that of migrations

@@ -13,7 +13,7 @@ from piccolo.querystring import QueryString
 
 from server.event import DAY, MINUTE
 from server.storage.engine import Store
-from server.storage.projects import hash_key
+from server.storage.projects.words import hash_key
 
 IDLE = 30 * DAY  # ms without a request after which a session ends
 LONGEST = 180 * DAY  # ms after which it ends anyhow

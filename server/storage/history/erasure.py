@@ -14,12 +14,13 @@ import msgspec
 
 from server.event import DAY, MINUTE
 from server.event_id import EPOCH, first_id
-from server.storage import activity_recount, listed
-from server.storage.activity_recount import Which
+from server.storage import listed
 from server.storage.engine import Store
-from server.storage.sqlite_engine import KeptSQLiteEngine
+from server.storage.history.streaming import EVENTS
+from server.storage.sqlite.connections import KeptSQLiteEngine
 from server.storage.statements import ERROR_INSTALL_COLUMNS, SAY_WORDS_CHANGED
-from server.storage.streaming import EVENTS
+from server.storage.upkeep import activity_recount
+from server.storage.upkeep.activity_recount import Which
 
 EVENTS_A_CHANGE = 500  # a few milliseconds of the writer
 ROUNDS = 5  # a client that goes on sending while it is erased is an install that is new each time

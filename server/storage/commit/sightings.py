@@ -12,7 +12,7 @@ import enum
 from typing import NamedTuple
 
 from server.event import DAY, MINUTE
-from server.storage.dictionaries import Dictionary
+from server.storage.commit.dictionaries import Dictionary
 
 FRESH = 5 * MINUTE
 

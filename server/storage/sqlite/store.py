@@ -9,10 +9,10 @@ from typing import Any
 from piccolo.querystring import QueryString
 
 from server.storage.batch import Batch, Committed
-from server.storage.commit import Commit
+from server.storage.commit.transaction import Commit
 from server.storage.occupancy import Occupancy
-from server.storage.sqlite_engine import KeptSQLiteEngine, Rows, SqliteConnections
-from server.storage.sqlite_upkeep import SqliteUpkeep
+from server.storage.sqlite.connections import KeptSQLiteEngine, Rows, SqliteConnections
+from server.storage.sqlite.upkeep import SqliteUpkeep
 
 
 class SqliteStore(SqliteUpkeep):

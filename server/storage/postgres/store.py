@@ -17,9 +17,9 @@ from piccolo.querystring import QueryString
 from server import logs
 from server.storage.batch import Batch, Committed
 from server.storage.changes import Change, Space
-from server.storage.commit import Commit
-from server.storage.partitions import make_ahead
-from server.storage.postgres_writer import COMMITTING, PostgresWriter
+from server.storage.commit.transaction import Commit
+from server.storage.postgres.partitions import make_ahead
+from server.storage.postgres.writer import COMMITTING, PostgresWriter
 
 log = logs.get(__name__)
 

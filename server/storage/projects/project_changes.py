@@ -1,4 +1,4 @@
-"""Changes of projects by their admins: what may be said, and what follows. `server.storage.projects` has what the way in asks."""
+"""Changes of projects by their admins: what may be said, and what follows. `live` has what the way in asks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from server.settings import PUBLIC_PARTS
-from server.storage.projects import DEFAULT, FieldProblem, ProjectError, Why, checked_limit, read_list
+from server.storage.projects.words import DEFAULT, FieldProblem, ProjectError, Why, checked_limit, read_list
 from server.storage.tables import ApiKey, Project, Target
 
 MOST_PICKED = 5

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 
 from server import logs
-from server.storage.projects import Projects
+from server.storage.projects.live import Projects
 from server.storage.tables import ApiKey
 
 log = logs.get(__name__)

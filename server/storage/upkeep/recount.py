@@ -22,9 +22,9 @@ from server.event import DAY, MINUTE, Context, Environment
 from server.event_id import first_id, received_at
 from server.storage import rollups
 from server.storage.changes import Snapshot
-from server.storage.fold import Folded, Stored, fold
+from server.storage.commit.fold import Folded, Stored, fold
 from server.storage.rollups import DIMENSION, OTHER, ROLLUPS, TARGET_TOTAL, Rollup
-from server.storage.sqlite_engine import KeptConnection
+from server.storage.sqlite.connections import KeptConnection
 from server.storage.statements import CONTEXT_COLUMNS, ERROR_INSTALL_COLUMNS, on_conflict_add
 
 AHEAD = 5 * MINUTE  # how far a client's clock may be ahead and is believed: an event may occur so long after its arrival

@@ -1,0 +1,145 @@
+"""How projects and keys come to be, and how keys end."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from server import logs
+from server.storage.projects.words import (
+    ADMINS,
+    DEFAULT,
+    KEY_PREFIX,
+    OF_SETTINGS,
+    SCOPES,
+    SLUG,
+    FieldProblem,
+    ProjectError,
+    Why,
+    checked_limit,
+    hash_key,
+    read_list,
+)
+from server.storage.tables import ApiKey, Project
+
+log = logs.get(__name__)
+
+
+async def ensure_default() -> None:
+    """The project that takes what names no other."""
+    if not await Project.exists().where(Project.slug == DEFAULT):
+        with contextlib.suppress(FieldProblem):  # several servers may start at once
+            await create_project(DEFAULT, name="Default")
+
+
+async def ensure_admin(token: str | None) -> str | None:
+    """See that somebody can log in: the token of the settings, or one that is made at the first start and returned, this once.
+
+    An admin's key belongs to no project. A new token in the settings takes the place of the one before, which may have leaked.
+    """
+    if token is not None:
+        known = await ApiKey.select(ApiKey.revoked_at).where(ApiKey.hash == hash_key(token)).first()
+        if known is None:
+            number = await _insert_key(ADMINS, token, OF_SETTINGS, ("admin",))
+            earlier = (ApiKey.project_id == ADMINS) & (ApiKey.name == OF_SETTINGS) & ApiKey.revoked_at.is_null() & (ApiKey.id != number)
+            await ApiKey.update({ApiKey.revoked_at: _now()}).where(earlier)
+        elif known["revoked_at"] is not None:
+            log.warning("admin_token_revoked", meaning="FOOTFALL_ADMIN_TOKEN opens nothing any more: set another one")
+        return None
+    if await ApiKey.exists().where((ApiKey.project_id == ADMINS) & ApiKey.revoked_at.is_null()):
+        return None
+    made = _new_key()
+    await _insert_key(ADMINS, made, "first admin", ("admin",))
+    return made
+
+
+async def create_project(
+    slug: str,
+    *,
+    name: str = "",
+    hosts: Iterable[str] = (),
+    requires_key: bool = False,
+    rate_limit: str | None = None,
+    event_limit: str | None = None,
+) -> int:
+    """Make a project; its number. ProjectError where the slug, a host or a limit cannot be, or is taken."""
+    if not SLUG.fullmatch(slug):
+        raise FieldProblem("slug", "is 1 to 40 of a-z, 0-9 and -, and begins with a letter or digit")
+    if await Project.exists().where(Project.slug == slug):
+        raise FieldProblem("slug", "is that of another project", Why.TAKEN)
+    wanted = [host.strip().lower() for host in hosts]
+    taken = {host for row in await Project.select(Project.hosts) for host in read_list(row["hosts"])}
+    if taken.intersection(wanted):
+        raise FieldProblem("hosts", "has one that belongs to another project", Why.TAKEN)
+    project = Project(
+        slug=slug,
+        name=name or slug,
+        created_at=_now(),
+        requires_key=requires_key,
+        hosts=msgspec.json.encode(wanted).decode(),
+        rate_limit=checked_limit(rate_limit),
+        event_limit=checked_limit(event_limit),
+    )
+    # Whoever makes it at the same moment was first, or will be told.
+    rows = await Project.insert(project).on_conflict(target=Project.slug, action="DO NOTHING").returning(Project.id)
+    if not rows:
+        raise FieldProblem("slug", "is that of another project", Why.TAKEN)
+    return int(rows[0]["id"])
+
+
+async def find_project(slug: str) -> int:
+    """A project's number. ProjectError where there is none of that slug."""
+    row = await Project.select(Project.id).where(Project.slug == slug).first()
+    if row is None:
+        raise ProjectError(f"there is no project {slug}; `footfall project list` shows them all")
+    return int(row["id"])
+
+
+async def create_key(
+    project_id: int, *, name: str, scopes: Iterable[str], rate_limit: str | None = None, event_limit: str | None = None
+) -> tuple[int, str]:
+    """Make a key; its number and the key itself, which is not kept and so cannot be shown again."""
+    wanted = tuple(dict.fromkeys(scopes))
+    if not wanted or not set(wanted) <= set(SCOPES):
+        raise FieldProblem("scopes", f"must be one or more of {', '.join(SCOPES)}")
+    key = _new_key()
+    return await _insert_key(project_id, key, name, wanted, checked_limit(rate_limit), checked_limit(event_limit)), key
+
+
+def _new_key() -> str:
+    return KEY_PREFIX + secrets.token_urlsafe(24)
+
+
+async def _insert_key(
+    project_id: int, key: str, name: str, scopes: tuple[str, ...], rate_limit: str | None = None, event_limit: str | None = None
+) -> int:
+    row = ApiKey(
+        project_id=project_id,
+        hash=hash_key(key),
+        hint=key[: len(KEY_PREFIX) + 4] if key.startswith(KEY_PREFIX) else "",
+        name=name,
+        scopes=msgspec.json.encode(scopes).decode(),
+        rate_limit=rate_limit,
+        event_limit=event_limit,
+        created_at=_now(),
+    )
+    # Servers that start at once have the same first admin in their settings.
+    rows = await ApiKey.insert(row).on_conflict(target=ApiKey.hash, action="DO NOTHING").returning(ApiKey.id)
+    if not rows:
+        rows = await ApiKey.select(ApiKey.id).where(ApiKey.hash == row.hash)
+    return int(rows[0]["id"])
+
+
+async def revoke_key(key_id: int) -> None:
+    """Make a key useless, for good. ProjectError where there is none of that number."""
+    if not await ApiKey.exists().where(ApiKey.id == key_id):
+        raise ProjectError(f"there is no key {key_id}; `footfall key list` shows them all")
+    await ApiKey.update({ApiKey.revoked_at: _now()}).where((ApiKey.id == key_id) & ApiKey.revoked_at.is_null())
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
