@@ -113,6 +113,8 @@ def running(command: list[str], port: int, **env: str) -> Iterator[Server]:
                 get(f"{server.url}/health")
                 break
             time.sleep(0.005)
+        else:
+            sys.exit(f"{' '.join(command)} did not answer within a minute")
         yield server
     finally:
         process.terminate()

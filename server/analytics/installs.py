@@ -8,7 +8,7 @@ import msgspec
 
 from server.analytics import active
 from server.analytics.active import countable
-from server.analytics.filters import Filter, Period, Step, starts
+from server.analytics.filters import LONGEST, Filter, Period, Step, starts
 from server.analytics.measures import Installs, installs, share
 from server.analytics.reuse import reused
 from server.analytics.sources import Sql, activity, distinct, for_both, read, sql, step_of
@@ -111,6 +111,9 @@ async def _rolling(store: Store, filter_: Filter, days: int) -> _Rolling:
     after the last before it goes away. So one look at each of its days, with the one before and the one after, is enough.
     """
     first = filter_.period.first_day
+    if days > LONGEST - MONTH + 1:
+        message = f"must have at most {LONGEST - MONTH + 1} days with these filters, because each day looks back on {MONTH}"
+        raise BadQuery(FieldError("period", message))
     earlier = Period(max(0, first - MONTH + 1) * DAY, filter_.period.end)
     windows = ", ".join(
         f"SUM(CASE WHEN earlier IS NULL OR day - earlier >= {window} THEN 1 ELSE 0 END) AS came{window}, "

@@ -12,6 +12,7 @@ import msgspec
 from litestar import Response
 
 from server.analytics.reuse import LARGE, SHARE, SLOW
+from server.problems import Busy
 from server.public.access import AnyRequest
 from server.public.origins import ANY_ORIGIN
 from server.storage.engine import Store
@@ -21,6 +22,7 @@ JSON = "application/json"
 _FRESH_FOR = 1.0  # seconds that an answer may serve where other processes may have written meanwhile
 _MAX_AGE = 60  # seconds that others may keep a public answer, and we one that took long
 _A_DAY = 86_400  # seconds
+_PATIENCE = 30.0  # seconds that somebody waits for an answer; a database may stand still without saying so
 _AT_ONCE = 2  # answers that are worked out: whoever asks for many different ones leaves a reader to the rest of the server
 _MOST_KEPT = 256
 _encode = msgspec.json.Encoder().encode
@@ -84,7 +86,8 @@ class Answers:
         self._some = asyncio.Semaphore(_AT_ONCE)
 
     async def page(self, key: Hashable, make: Callable[[], Awaitable[Content]]) -> Page:
-        """The answer with that key, from `make` where there is none that is still true. Raises what `make` raises."""
+        """The answer with that key, from `make` where there is none that is still true. Raises what `make` raises, and Busy where that takes
+        too long."""
         page = self._pages.get(key)
         if page is not None and self._is_true(page):
             return page
@@ -94,7 +97,10 @@ class Answers:
             making.task = asyncio.create_task(self._made(key, make, making))
             making.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # all who wait may have gone
         # All are woken at once; with a lock, each would have to wait until the one before had its turn. Who is cancelled takes it from nobody.
-        return await asyncio.shield(making.task)
+        try:
+            return await asyncio.wait_for(asyncio.shield(making.task), _PATIENCE)
+        except TimeoutError:
+            raise Busy("The store does not answer at the moment.", retry_after=5) from None
 
     async def _made(self, key: Hashable, make: Callable[[], Awaitable[Content]], making: _Making) -> Page:
         try:

@@ -310,3 +310,14 @@ async def test_all_the_words_of_a_filter_are_only_ever_values(store: Store) -> N
     assert (await overview(store, hostile)).events.value == 1
     (row,) = (await breakdown(store, hostile, By.PROPERTY, property_name="{}")).rows
     assert (row.value, row.events) == ("'", 1)
+
+
+async def test_what_looks_back_says_how_long_a_period_it_takes(store: Store) -> None:
+    longest = Filter(project=1, period=Period(MIDNIGHT - 1_829 * DAY, MIDNIGHT + DAY))
+    assert len((await active_users(store, longest)).starts) == 1_830
+    with pytest.raises(BadQuery) as caught:
+        await active_users(store, msgspec.structs.replace(longest, os="linux"))
+    (error,) = caught.value.errors
+    assert (error.path, "at most 1801 days with these filters" in error.message) == ("period", True)
+    within = Filter(project=1, period=Period(MIDNIGHT - 1_800 * DAY, MIDNIGHT + DAY), os="linux")
+    assert len((await active_users(store, within)).starts) == 1_801

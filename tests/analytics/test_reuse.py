@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.analytics import reuse
+from server.problems import Busy
 from server.public import answers
 from server.public.answers import Answers, Content
 
@@ -198,6 +199,21 @@ async def test_an_answer_of_today_is_not_given_tomorrow(clock: Clock, monkeypatc
     assert (await pages.page("counts", make)).content.body == b"19999"
     clock.now += 0.6
     assert (await pages.page("counts", make)).content.body == b"20000"
+
+
+async def test_nobody_waits_for_ever_for_a_store_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_PATIENCE", 0.02)
+    pages: Any = Answers(Changing(0))  # type: ignore[arg-type]
+    goes_on = asyncio.Event()
+
+    async def make() -> Content:
+        await goes_on.wait()
+        return Content(b"at last")
+
+    waiting = [pages.page("counts", make) for _ in range(3)]
+    assert [type(found) for found in await asyncio.gather(*waiting, return_exceptions=True)] == [Busy] * 3
+    goes_on.set()
+    assert (await pages.page("counts", make)).content.body == b"at last"
 
 
 async def test_what_goes_wrong_is_told_to_all_who_wait_and_tried_again() -> None:
