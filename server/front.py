@@ -19,6 +19,7 @@ from server.public import Answers
 from server.storage.projects import SCOPE_SLUG, Projects
 
 _PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # neither escapes nor a query, nor a whole URL as proxies send it
+_LONGEST = 512  # bytes of a target that is looked up so: what was looked up is remembered, and nobody may fill the memory with it
 _PROJECT = re.compile(r"/p/([^/]+)(/.*)?")
 _SLASHES = re.compile(r"/{2,}")
 _ASKS_FOR_MORE = (b"authorization", b"x-footfall-key", b"if-none-match")  # than what anybody is told
@@ -65,14 +66,14 @@ class Front:
         self, target: bytes, peer: str, headers: list[tuple[bytes, bytes]], body: bytes, answer: Callable[[Reply], None]
     ) -> bool:
         """A POST that is here as a whole: whether it was taken without ASGI, see `Ingest.take_at_once`. `target` is as in the request's line."""
-        if self.ingest is None:
+        if self.ingest is None or len(target) > _LONGEST:
             return False
         match, slug = self._ingest_route(target)
         return match is not None and self.ingest.take_at_once(match, slug, peer, dict(headers), body, answer)
 
     def ready(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> Reply | None:
         """What a GET was answered that asked for the same a moment ago, where that may be given to this one, too."""
-        path, slug = _plain_target(target)
+        path, slug = _plain_target(target) if len(target) <= _LONGEST else (None, None)
         if path is None or self.answers is None or self.projects is None:
             return None
         ready = self.answers.ready(path, slug)

@@ -103,6 +103,15 @@ def test_heads_bodies_pipelines_and_goodbyes_are_as_ever(server: Any) -> None:
         assert wire.closed()
 
 
+def test_thousands_of_long_targets_are_not_remembered(server: Any) -> None:
+    with Wire(server.port) as wire:
+        before = resident(server)
+        for number in range(4_000):
+            wire.send(get(f"/counts/{number:016000}"), post(f"/dl/{number:016000}", b""))
+            assert [wire.answer()[0] for _ in range(2)] in ([404, 404], [404, 400])
+        assert resident(server) - before < 100  # Litestar remembers a thousand
+
+
 def test_a_crowd_that_never_reads_does_not_fill_the_memory(server: Any) -> None:
     """One who asks a thousand times and does not read waits for its answers itself."""
     with Wire(server.port) as filler, Wire(server.port) as wire:
