@@ -28,7 +28,7 @@ from server.storage.rollups import bucket_middle
 from server.storage.statements import in_a_row
 
 MOST_DAYS = 100  # of a period; what is asked about more of them is added up in the store
-_MOST_KEPT = 4_000  # histograms of some 5 KiB
+_MOST_KEPT = 2_000  # histograms of some 5 KiB
 _KEPT_FOR = 600.0  # seconds, after which it is read again: somebody may have mended the rollup
 
 _numbers = msgspec.json.Decoder(list[int])
