@@ -104,18 +104,23 @@ def _thousand_packs(server: Server) -> None:
 
 def batches(effort: Effort) -> Iterator[Row]:
     """Goal 2."""
+    for connections in (8, 32):
+        yield _against_rows(effort, connections)
+
+
+def _against_rows(effort: Effort, connections: int) -> Row:
     ours, bare = [], []
     with footfall() as server, tempfile.TemporaryDirectory() as folder:
-        measure(server, BATCH, connections=8, seconds=1)
+        measure(server, BATCH, connections=connections, seconds=1)
         for _ in range(effort.rounds):
             command = [sys.executable, "-m", "bench.rows", folder, str(effort.seconds)]
             done = subprocess.run(command, preexec_fn=load.pin(load.SERVER_CORE), capture_output=True, text=True, check=True)
             bare.append([float(figure) for figure in done.stdout.split()])
-            ours.append(measure(server, BATCH, connections=8, seconds=effort.seconds))
+            ours.append(measure(server, BATCH, connections=connections, seconds=effort.seconds))
     one = median(ours)
     rows, other, other_cpu = one.rate * A_BATCH, *(statistics.median(figures) for figures in zip(*bare, strict=True))
-    yield Row(
-        f"events in batches of {A_BATCH}",
+    return Row(
+        f"events in batches of {A_BATCH}, {connections} connections",
         f"{rows:,.0f} rows/s, {one.cpu / A_BATCH:.1f} µs",
         f"`executemany`: {other:,.0f} rows/s, {other_cpu:.1f} µs",
         f"{rows / other:.2f}",

@@ -109,8 +109,9 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
         items = None if said is None else said.events
     if items is None or len(items) > MAX_EVENTS:
         return None
+    key = header_id(request)
     try:
-        events = [_plain_event(said, request, place if many else None) for place, said in enumerate(items)]
+        events = [_plain_event(said, said.id or (key and (f"{key}:{place}" if many else key))) for place, said in enumerate(items)]
     except (NotPlain, Invalid):  # what is wrong is to be named
         return None
     return Decoded(events=events, batch=many)
@@ -186,12 +187,12 @@ def _event(document: Any, request: Request, position: int | None = None, *, path
     return _incoming(said, Alike(context, properties, None), event_id(document, request, position), prefix)
 
 
-def _plain_event(said: Any, request: Request, position: int | None) -> Incoming:
+def _plain_event(said: Any, raw_id: str | None) -> Incoming:
     """The same for an event in its plain form. Raises NotPlain where its properties are not."""
     raw = bytes(said.properties)
     read = _alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__
     alike = read(raw, said.environment, said.ci, said.os, said.arch, said.runtime, said.version, said.package_manager)
-    return _incoming(said, alike, said.id or header_id(request, position))
+    return _incoming(said, alike, raw_id)
 
 
 class Alike(NamedTuple):

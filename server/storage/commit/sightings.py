@@ -35,6 +35,7 @@ class Sighting(NamedTuple):
 
 
 _NONE = Sighting(0, 0, 0)  # the rows tell of something else
+_NOTHING = News.NOTHING  # looking a member up in its enum takes a while, and each event does
 
 
 class Sightings(Dictionary[int, Sighting]):
@@ -50,7 +51,7 @@ class Sightings(Dictionary[int, Sighting]):
         told, since, until = seen
         if told == context:
             if since <= at < until:
-                return News.NOTHING
+                return _NOTHING
             if at > since:
                 self.add(install, _sighting(context, at))
             if at // DAY == since // DAY:

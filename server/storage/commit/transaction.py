@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from server.event import DAY, HOUR, MINUTE, Context, Event, Receipt
+from server.event import DAY, HOUR, MINUTE, Context, Event, Outcome, Receipt
 from server.event_id import first_id, received_at
 from server.storage import listed, rollups, statements
 from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
@@ -162,26 +162,26 @@ class Commit:
         """The events that are to be stored, with numbers for their words."""
         found = _Resolved([], {}, {}, [])
         folding, rows, targeted, news = found.folding, found.rows, targets.get, self.sightings.news
-        alike: dict[tuple[int, str, Context, int, int], list[int]] = {}  # most events of a batch say the same
+        alike: dict[tuple[int, str, Context, Outcome, int], list[int]] = {}  # most events of a batch say the same
         for place, event in enumerate(events):
-            if place in exceptions:
+            if exceptions and place in exceptions:
                 continue
-            install, at, outcome, duration = event.install, event.occurred_at, int(event.outcome), event.duration_us
-            said = (event.project, event.name, event.context, outcome, at // HOUR)
+            install, at, duration = event.install, event.occurred_at, event.duration_us
+            said = (event.project, event.name, event.context, event.outcome, at // HOUR)
             known = alike.get(said)
             if known is None:
                 name = self.names.get((event.project, event.name)) or self._add_name(connection, event)
                 context = self.contexts.get(event.context) or self._add_context(connection, event.context)
                 found.contexts[context] = event.context
-                alike[said] = known = [name, context, 0]
-            name, context, _ = known
-            target = targeted(place)
+                alike[said] = known = [name, context, int(event.outcome), 0]
+            name, context, outcome, _ = known
+            target = targeted(place) if targets else None
             error = None if event.error_type is None else self._error(connection, event.project, event.error_type)
             new = News.NOTHING if install is None else News.ALL if error is not None else news(install, context, at)
             if new is News.TIME and connection.several:
                 new = News.ALL  # another process may have told of another version meanwhile
             if not new and target is None and duration is None and error is None and not event.picked:
-                known[2] += 1
+                known[3] += 1
             else:
                 its, active = (install if new else None), new is News.ALL
                 folding.append(stored((event.project, name, context, target, its, at, outcome, duration, event.picked, error, active)))
@@ -189,7 +189,7 @@ class Commit:
                 event.id, event.project, install, name, context, target, at, outcome, duration, event.session,
                 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
             ))  # fmt: skip
-        for (project, _, _, outcome, hour), (name, context, others) in alike.items():
+        for (project, _, _, _, hour), (name, context, outcome, others) in alike.items():
             group = (project, hour, name, context, outcome)
             found.others[group] = found.others.get(group, 0) + others
         return found

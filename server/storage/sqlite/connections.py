@@ -82,15 +82,23 @@ class KeptConnection(sqlite3.Connection):
 
 def _insert(table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], end: str) -> tuple[str, list[Any]]:
     """A statement that inserts rows, and its arguments. Values that all of many rows have alike are bound once."""
-    if len(rows) >= _MANY and table in _ALIKE:
-        first, same = rows[0], _places(columns, _ALIKE[table])
-        values = list(zip(*rows, strict=True))
-        if all(values[place].count(first[place]) == len(rows) for place in same):
-            apart = chain.from_iterable(zip(*[column for place, column in enumerate(values) if place not in same], strict=True))
-            arguments = [first[place] for place in sorted(same)]
-            arguments += apart
-            return _insertion(table, columns, same, len(rows), end), [_NULL if value is None else value for value in arguments]
-    return _insertion(table, columns, frozenset(), len(rows), end), [_NULL if value is None else value for row in rows for value in row]
+    if len(rows) < _MANY or table not in _ALIKE:
+        return _insertion(table, columns, frozenset(), len(rows), end), [_NULL if value is None else value for row in rows for value in row]
+    values, same = list(zip(*rows, strict=True)), _places(columns, _ALIKE[table])
+    if any(values[place].count(rows[0][place]) != len(rows) for place in same):
+        same = frozenset()
+    arguments = [_bound(rows[0][place]) for place in sorted(same)]
+    apart = [_all_bound(column) for place, column in enumerate(values) if place not in same]
+    arguments += chain.from_iterable(zip(*apart, strict=True))
+    return _insertion(table, columns, same, len(rows), end), arguments
+
+
+def _bound(value: Any) -> Any:
+    return _NULL if value is None else value
+
+
+def _all_bound(column: tuple[Any, ...]) -> Sequence[Any]:
+    return [_NULL if value is None else value for value in column] if None in column else column
 
 
 @lru_cache(maxsize=_CACHED_STATEMENTS)
