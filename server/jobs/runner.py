@@ -17,6 +17,7 @@ from server.jobs.run import Job, JobError, Run
 from server.storage.projects import ProjectError
 from server.storage.upkeep import job_runs, leases
 from server.storage.upkeep.job_runs import DONE, FAILED, INTERRUPTED, RUNNING, Ran
+from server.tasks import ended
 
 log = logs.get(__name__)
 
@@ -138,8 +139,7 @@ class Runner:
                 raise LeaseLost from None
             raise
         finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            await ended([keeper])
 
     async def _let_go(self, lease: str) -> None:
         with contextlib.suppress(Exception):

@@ -25,6 +25,7 @@ from server import logs
 from server.event import Event
 from server.shared.limits import Limits, Standing
 from server.shared.live import Live, Watcher
+from server.tasks import ended
 
 log = logs.get(__name__)
 
@@ -215,9 +216,7 @@ class SharedLive(Live):
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await ended(tasks)
             with contextlib.suppress(RedisError, OSError):
                 await self._subscriptions.aclose()
 

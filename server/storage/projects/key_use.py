@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from server import logs
 from server.storage.projects.live import Projects
 from server.storage.tables import ApiKey
+from server.tasks import ended
 
 log = logs.get(__name__)
 
@@ -41,7 +42,5 @@ async def written(projects: Projects) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await ended([task])
         await write(projects)

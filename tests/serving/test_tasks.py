@@ -1,0 +1,52 @@
+"""Tasks that are told to end do, whatever a library makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from server.tasks import ended
+
+
+@pytest.mark.timeout(20)
+async def test_a_task_that_lost_its_cancellation_is_told_again() -> None:
+    lost = 0
+
+    async def deaf() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.sleep(3_600)
+            except asyncio.CancelledError:  # as where it comes together with a library's own time-out
+                lost += 1
+                if lost == 3:
+                    raise
+
+    async def failing() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3_600)
+        raise LookupError
+
+    async def tidy() -> None:
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            await asyncio.sleep(0.05)
+            tidied.set()
+
+    tidied = asyncio.Event()
+    tasks = [asyncio.create_task(each()) for each in (deaf, failing, tidy)]
+    await asyncio.sleep(0)
+    await ended(tasks, again=0.1)
+    assert all(task.done() for task in tasks)
+    assert lost == 3
+    assert tidied.is_set()
+
+
+async def test_nothing_to_end_is_no_trouble() -> None:
+    done = asyncio.create_task(asyncio.sleep(0))
+    await done
+    await ended([done])
+    await ended([])
