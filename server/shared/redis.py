@@ -32,6 +32,7 @@ log = logs.get(__name__)
 ANSWER_SECONDS = 0.25  # in which Redis must have answered a request for limits
 AT_ONCE = 200  # limits in one request
 AGAIN_SECONDS = 1.0  # after which a Redis that was lost is asked again
+CLOSING_SECONDS = 2.0  # for a goodbye
 LOOK_SECONDS = 1.0  # between two looks at who watches
 WAITING = 2_000  # events that wait to be sent to other replicas; past it the oldest are let go
 A_MESSAGE = 100  # events
@@ -84,8 +85,10 @@ class Shared:
             log.info("redis_is_back")
 
     async def close(self) -> None:
-        with contextlib.suppress(RedisError, OSError):
-            await self.client.aclose()
+        """Say goodbye; a server that stops does not wait for a Redis that says nothing."""
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self.client.aclose()
 
 
 class _Question(NamedTuple):
@@ -217,8 +220,9 @@ class SharedLive(Live):
             yield
         finally:
             await ended(tasks)
-            with contextlib.suppress(RedisError, OSError):
-                await self._subscriptions.aclose()
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(CLOSING_SECONDS):
+                    await self._subscriptions.aclose()
 
     async def _look(self) -> None:
         """Look who watches, now and then."""
