@@ -12,9 +12,9 @@ AGAIN = 3.0  # seconds
 async def ended(tasks: Iterable[asyncio.Task[Any]], *, again: float = AGAIN) -> None:
     """Cancel tasks and wait until they have ended, in whatever way.
 
-    A cancellation that arrives together with a library's own time-out may be taken for that and be lost: asyncio's `wait_for` had this before
-    Python 3.12 (bpo-37658), and clients of databases have it still. So whoever has not ended after some time (`again`, seconds, which must be
-    enough to tidy up) hears it again: otherwise one such moment keeps a server from stopping for ever.
+    A cancellation that arrives together with a library's own time-out may be taken for that and be lost, as in asyncio's `wait_for` before
+    Python 3.12 (bpo-37658). So whoever has not ended after some time (`again`, seconds, which must be enough to tidy up) hears it again:
+    otherwise one such moment could keep a server from stopping for ever.
     """
     left = set(tasks)
     while left:
