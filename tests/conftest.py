@@ -190,6 +190,7 @@ def _rows_of() -> Callable[[Path | str, str], list[tuple[Any, ...]]]:
 def pytest_configure(config: pytest.Config) -> None:
     """Our own marks."""
     config.addinivalue_line("markers", "on_sqlite: is about SQLite itself")
+    config.addinivalue_line("markers", "one_path: the way the body arrives does not matter (tests/field)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
