@@ -103,11 +103,20 @@ def _all_bound(column: tuple[Any, ...]) -> Sequence[Any]:
 
 @lru_cache(maxsize=_CACHED_STATEMENTS)
 def _insertion(table: str, columns: tuple[str, ...], same: frozenset[int], rows: int, end: str) -> str:
-    """The statement for so many rows, which have the columns in the places of `same` alike: these are its first arguments."""
-    shared = {place: f"?{number}" for number, place in enumerate(sorted(same), 1)}
-    number = itertools.count(len(same) + 1)
-    marks = ", ".join("(" + ", ".join(shared.get(place) or f"?{next(number)}" for place in range(len(columns))) + ")" for _ in range(rows))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks} {end}"
+    """The statement for so many rows, which have the columns in the places of `same` alike: these are its first arguments.
+
+    All parameters are bare `?`. Since Python 3.12 the sqlite3 module asks SQLite for the name of each parameter that it binds; numbered ones
+    (`?1`) have names, in a list that is searched from its beginning, and Python warns of each.
+    """
+    insert = f"INSERT INTO {table} ({', '.join(columns)})"
+    values = ", ".join([f"({', '.join('?' * (len(columns) - len(same)))})"] * rows)
+    if not same:
+        return f"{insert} VALUES {values} {end}"
+    shared = [columns[place] for place in sorted(same)]
+    apart = itertools.count(1)
+    selected = ", ".join(f"alike.{name}" if name in shared else f"apart.column{next(apart)}" for name in columns)
+    alike = f"WITH alike ({', '.join(shared)}) AS (VALUES ({', '.join('?' * len(shared))}))"
+    return f"{alike} {insert} SELECT {selected} FROM alike CROSS JOIN (VALUES {values}) AS apart WHERE true {end}"
 
 
 @lru_cache(maxsize=16)
