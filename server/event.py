@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -133,6 +133,13 @@ class FieldError(msgspec.Struct, frozen=True):
     message: str
 
 
+class Fault(NamedTuple):
+    """A value of a document that cannot be kept, by its path: field names, and indexes of arrays."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+
 class Rejection(msgspec.Struct, frozen=True):
     """One event of a batch that was not taken, by its place in the batch."""
 
@@ -141,7 +148,8 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, kw_only=True):
-    """What a dialect may know of a request. `document` is the decoded JSON body, `None` where the route has none.
+    """What a dialect may know of a request. `document` is the decoded JSON body, `None` where the route has none, and `faults` are the values in
+    it that cannot be kept.
 
     Header names are lower case. `address` is the client's address: to be hashed, never to be kept.
     """
@@ -151,6 +159,7 @@ class Request(msgspec.Struct, kw_only=True):
     address: str
     received_at: int
     document: Any = None
+    faults: tuple[Fault, ...] = ()
     params: tuple[str, ...] = ()
 
     def header(self, name: bytes) -> str:
@@ -163,7 +172,7 @@ class Decoded(msgspec.Struct, kw_only=True):
     """What a dialect found in a request.
 
     `positions[i]` is the place of `events[i]` in the client's batch; empty means `0, 1, 2, …`.
-    `echo` is whatever the dialect needs to phrase its answer.
+    `echo` is whatever the dialect needs to phrase its answer. `ignored` names fields that were not understood.
     """
 
     events: list[Incoming] = []
@@ -172,6 +181,7 @@ class Decoded(msgspec.Struct, kw_only=True):
     positions: list[int] = []
     batch: bool = False
     echo: Any = None
+    ignored: list[str] = []
 
 
 class Outcomes(msgspec.Struct, kw_only=True):

@@ -1,14 +1,16 @@
-"""Bytes to a JSON document, or the reason why not.
+"""Bytes to a JSON document, with what is wrong in it, by its place.
 
-msgspec reads fast, and too kindly for us: of two equal keys it keeps the last, it takes NUL characters (PostgreSQL's text cannot hold
-them), integers of 400 digits and a thousand levels. `load` refuses all that without walking the document:
+msgspec reads fast, and accepts more than a store can keep: of two equal keys it keeps the last, it accepts NUL characters (PostgreSQL's text
+cannot hold them), integers of 400 digits and a thousand levels. `read` finds all of these without walking the document:
 
 - a decoder typed for `FAST_DEPTH` levels refuses large integers, long keys and depth while it reads;
 - equal keys show in the colons. Each key of a JSON text has one colon outside of strings, and the colons inside of strings come back
   when the document is written again. So the text has more colons than the document exactly where a key was lost; only an escaped
   colon (`\\u003a`) could hide one.
 
-Where any of these speaks up, which ordinary bodies never do, `_inspect` reads the body again, exactly and slowly, and names the place.
+Where one of these checks fails, which ordinary bodies never do, `_inspect` reads the body again, exactly and slowly, and names each place.
+A body that begins with a byte order mark, or holds half of a surrogate pair (as JavaScript writes a text that was cut inside an emoji), takes
+that way, too: it is accepted, with U+FFFD for the half.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from server.event import FieldError
+from server.event import Fault, FieldError
 from server.problems import Invalid, Malformed
 
 MAX_DEPTH = 16
@@ -32,7 +34,8 @@ STATUS = 400
 
 _INT64 = 1 << 63
 _BACKSLASH = ord("\\")
-_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstd
 _SHOWN = re.compile(r"[A-Za-z0-9_.$-]{1,64}").fullmatch
 _BYTE = re.compile(r"\(byte (\d+)\)")
@@ -41,22 +44,37 @@ _BYTE = re.compile(r"\(byte (\d+)\)")
 def load(body: bytes) -> Any:
     """The document in a body.
 
-    Raises `Malformed` for what is no JSON in UTF-8, and `Invalid` with status 400, naming the place, for equal keys in one object, NUL
-    characters, integers beyond 64 bits, numbers beyond a double, keys over 256 characters and more than 16 levels.
+    Raises `Malformed` for what is no JSON in UTF-8, and `Invalid` with status 400, naming the place, for the first of the faults that `read`
+    returns.
     """
-    try:
-        document = _decode(body)
-    except msgspec.ValidationError:
-        return _inspect(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(body, error) from None
-    if _loses_keys(body, document) or hides_something(body):
-        return _inspect(body)
+    document, faults = read(body)
+    if faults:
+        raise refused(faults[:1])
     return document
 
 
+def read(body: bytes) -> tuple[Any, tuple[Fault, ...]]:
+    """The document in a body, and the values in it that cannot be kept: equal keys in one object, NUL characters, integers beyond 64 bits,
+    numbers beyond a double, keys over 256 characters, more than 16 levels, and bytes that are not UTF-8.
+
+    In the document, something harmless stands in the place of each. Raises `Malformed` for what is no JSON.
+    """
+    try:
+        document = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # a ValidationError is a DecodeError
+        return _inspect(body, error)
+    if _loses_keys(body, document) or hides_something(body):
+        return _inspect(body, None)
+    return document, ()
+
+
+def refused(faults: Iterable[Fault]) -> Invalid:
+    """The problem of a body whose faults cost all of it."""
+    return Invalid(*(FieldError(dotted(fault.path), fault.message) for fault in faults), status=STATUS)
+
+
 def plain(body: bytes) -> Any:
-    """The document in a body or a part of one, at most `FAST_DEPTH` levels deep. Raises ValueError where `load` has to look at it."""
+    """The document in a body or a part of one, at most `FAST_DEPTH` levels deep. Raises ValueError where `read` has to look at it."""
     document = _decode(body)
     if _loses_keys(body, document) or hides_something(body):
         raise ValueError("needs a closer look")
@@ -80,7 +98,6 @@ def _decoder() -> msgspec.json.Decoder[Any]:
 
 
 _decode = _decoder().decode
-_decode_any = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -95,43 +112,85 @@ def hides_something(body: bytes) -> bool:
     return _BACKSLASH in body and b"\\u00" in body and (b"\\u0000" in body or b"\\u003a" in body or b"\\u003A" in body)
 
 
-def _malformed(body: bytes, error: Exception) -> Malformed:
+def _malformed(body: bytes, error: Exception | None) -> Malformed:
     if not body:
         return Malformed("The body is empty; JSON was expected")
     if body.startswith(_COMPRESSED):
-        return Malformed("The body is compressed; JSON is taken as it is, in UTF-8")
-    if body.startswith(_ORDER_MARKS):
-        return Malformed("The body begins with a byte order mark; JSON is taken without one, in UTF-8")
-    if isinstance(error, UnicodeDecodeError):
-        return Malformed("The body is not UTF-8 text")
-    if isinstance(error, RecursionError):
-        return Malformed(f"The body is nested too deeply; {MAX_DEPTH} levels are taken")
+        return Malformed("The body is compressed, and no Content-Encoding says how")
+    if body.startswith(_UTF16_MARKS):
+        return Malformed("The body is in UTF-16; JSON is read in UTF-8")
     place = _BYTE.search(str(error))
     return Malformed("The body is not JSON" + (f": it cannot be read from byte {place[1]} on" if place else ""))
 
 
+def _inspect(body: bytes, error: Exception | None) -> tuple[Any, tuple[Fault, ...]]:
+    """The document once more, exactly, with its faults. There may be none: deep, but not too deep; an escaped colon, but no equal keys."""
+    text = whole_characters(body)
+    try:
+        parsed = _parse(text)
+    except RecursionError:
+        try:
+            parsed = _parse(_shallow(text))
+        except ValueError:
+            raise _malformed(body, None) from None
+    except ValueError:  # JSONDecodeError is one
+        raise _malformed(body, error) from None
+    inspection = _Inspection(1 if type(parsed) is list else 2)
+    return inspection.value(parsed, ()), tuple(inspection.faults.values())
+
+
+# --- text ---
+
+# Surrogates as some languages encode them, one by one: no UTF-8, but it is clear what they stand for.
+_ENCODED_SURROGATES = re.compile(rb"(?:\xed[\xa0-\xbf][\x80-\xbf])+")
+# Pairs first, then halves (the group), then any other escape.
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
+_STRAY_BYTES = re.compile("[\udc80-\udcff]")  # as `surrogateescape` decodes bytes that are not UTF-8
+
+
+def whole_characters(body: bytes) -> str:
+    """The text of a body without a byte order mark, and with U+FFFD for halves of surrogate pairs. Bytes that are not UTF-8 are lone
+    surrogates in it."""
+    body = body.removeprefix(_UTF8_MARK)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = _ENCODED_SURROGATES.sub(_joined, body).decode("utf-8", "surrogateescape")
+    if "\\ud" in text or "\\uD" in text:
+        text = _ESCAPE.sub(lambda escape: "\\ufffd" if escape[1] else escape[0], text)
+    return text
+
+
+def _joined(surrogates: re.Match[bytes]) -> bytes:
+    text = surrogates[0].decode("utf-8", "surrogatepass")
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
+_MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]+|[\]}]+', re.DOTALL)
+
+
+def _shallow(text: str) -> str:
+    """A text that is nested too deeply to be read, without what is deeper than two levels below the deepest that is accepted."""
+    kept: list[str] = []
+    depth, written, most = 0, 0, MAX_DEPTH + 2
+    for marks in _MARKS.finditer(text):
+        first, length = marks[0][0], len(marks[0])
+        if first in "[{":
+            if depth <= most < depth + length:
+                kept += (text[written : marks.start() + most - depth], "0")
+            depth += length
+        elif first in "]}":
+            depth -= length
+            if depth <= most < depth + length:
+                written = marks.end() - (most - depth)
+    return "".join((*kept, text[written:])) if depth <= most else ""
+
+
+# --- values ---
+
+
 class _Repeating(list[tuple[str, Any]]):
     """An object of which a key is there more than once: its members, in their order."""
-
-
-class _Wrong(Exception):
-    """Something in the document that is not taken. The path grows from the inside out while this passes the containers around it."""
-
-    def __init__(self, message: str, *path: str | int) -> None:
-        super().__init__(message)
-        self.message = message
-        self.path = list(path)
-
-
-def _inspect(body: bytes) -> Any:
-    """The document once more, exactly. Returns it where nothing is wrong: deep, but not too deep; an escaped colon, but no equal keys."""
-    try:
-        _check(_parse(body.decode()), 0)
-        return _decode_any(body)
-    except _Wrong as wrong:
-        raise Invalid(FieldError(dotted(wrong.path[::-1]), wrong.message), status=STATUS) from None
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError, JSONDecodeError and msgspec's errors are ValueErrors
-        raise _malformed(body, error) from None
 
 
 def _parse(text: str) -> Any:
@@ -157,49 +216,57 @@ def _constant(_: str) -> Any:
     raise json.JSONDecodeError("NaN and Infinity are not JSON", "", 0)
 
 
-def _check(value: Any, depth: int) -> None:
-    """Raises `_Wrong` for the first thing in a value, in the order of the text, that is not taken."""
-    kind = type(value)
-    if kind is str:
-        if "\0" in value:
-            raise _Wrong("must not hold NUL characters")
-    elif kind is int:
-        if not -_INT64 <= value < _INT64:
-            raise _Wrong("must be a whole number of at most 64 bits")
-    elif kind is float:
-        if not math.isfinite(value):
-            raise _Wrong("is too large for a number")
-    elif kind is list or kind is dict or kind is _Repeating:
-        if depth >= MAX_DEPTH:
-            raise _Wrong(f"must not be nested deeper than {MAX_DEPTH} levels")
-        if kind is list:
-            _check_items(value, depth + 1)
-        else:
-            _check_members(value.items() if kind is dict else value, depth + 1)
+Place = tuple[str | int, ...]
 
 
-def _check_items(items: list[Any], depth: int) -> None:
-    index = 0
-    try:
-        for index, item in enumerate(items):  # noqa: B007 - the except clause uses it
-            _check(item, depth)
-    except _Wrong as wrong:
-        wrong.path.append(index)
-        raise
+class _Inspection:
+    """Copies a document without what cannot be kept, and notes the first fault in each part of it: of paths that begin with the same `parts`
+    parts, which is one event of a batch, or one field of an event."""
 
+    def __init__(self, parts: int) -> None:
+        self._parts = parts
+        self.faults: dict[Place, Fault] = {}
 
-def _check_members(members: Iterable[tuple[str, Any]], depth: int) -> None:
-    seen: set[str] = set()
-    for key, value in members:
-        if len(key) > MAX_KEY:
-            raise _Wrong(f"must have a name of at most {MAX_KEY} characters", key)
-        if "\0" in key:
-            raise _Wrong("must not hold NUL characters in its name", key)
-        if key in seen:
-            raise _Wrong("is there more than once", key)
-        seen.add(key)
-        try:
-            _check(value, depth)
-        except _Wrong as wrong:
-            wrong.path.append(key)
-            raise
+    def value(self, value: Any, path: Place) -> Any:
+        kind = type(value)
+        if kind is str:
+            return self._text(value, path)
+        if kind is int and not -_INT64 <= value < _INT64:
+            return self._fault(path, "must be a whole number of at most 64 bits")
+        if kind is float and not math.isfinite(value):
+            return self._fault(path, "is too large for a number")
+        if kind is list or kind is dict or kind is _Repeating:
+            if len(path) >= MAX_DEPTH:
+                return self._fault(path, f"must not be nested deeper than {MAX_DEPTH} levels")
+            if kind is list:
+                return [self.value(item, (*path, index)) for index, item in enumerate(value)]
+            return self._members(value.items() if kind is dict else value, path)
+        return value
+
+    def _members(self, members: Iterable[tuple[str, Any]], path: Place) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, value in members:
+            place = (*path, key)
+            if len(key) > MAX_KEY:
+                self._fault(place, f"must have a name of at most {MAX_KEY} characters")
+                continue
+            if "\0" in key:
+                self._fault(place, "must not hold NUL characters in its name")
+            elif key in kept:
+                self._fault(place, "is there more than once")
+            elif _STRAY_BYTES.search(key):
+                self._fault(place, "must have a name in UTF-8")
+            kept[_STRAY_BYTES.sub("\ufffd", key.replace("\0", ""))] = self.value(value, place)
+        return kept
+
+    def _text(self, text: str, path: Place) -> str:
+        if "\0" in text:
+            self._fault(path, "must not hold NUL characters")
+            text = text.replace("\0", "")
+        if not text.isascii() and _STRAY_BYTES.search(text):
+            self._fault(path, "must be text in UTF-8")
+            text = _STRAY_BYTES.sub("\ufffd", text)
+        return text
+
+    def _fault(self, path: Place, message: str) -> None:
+        self.faults.setdefault(path[: self._parts], Fault(path, message))

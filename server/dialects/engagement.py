@@ -98,7 +98,7 @@ def decode(request: Request) -> Decoded:
     """One event or many. Raises `Invalid` where the one event is wrong, `TooLarge` above 1,000."""
     document = request.document
     if type(document) is list:
-        return gather(document, lambda item, position: _event(item, request, position))
+        return gather(document, lambda item, position: _event(item, request, position), request)
     return Decoded(events=[_event(document, request)])
 
 

@@ -154,7 +154,7 @@ def decode(request: Request) -> Decoded:
         if "events" in document:
             if type(document["events"]) is not list:
                 raise Invalid(FieldError("events", "expected an array"))
-            return _decode_batch(document["events"], request)
+            return _decode_batch(document["events"], request, "events")
         if "data" in document:
             return Decoded(events=[_event(document["data"], request, path="data")])
     return Decoded(events=[_event(document, request)])
@@ -171,8 +171,8 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
     return _KNOWN
 
 
-def _decode_batch(items: list[Any], request: Request) -> Decoded:
-    return gather(items, lambda item, position: _event(item, request, position))
+def _decode_batch(items: list[Any], request: Request, *within: str) -> Decoded:
+    return gather(items, lambda item, position: _event(item, request, position), request, *within)
 
 
 def _event(document: Any, request: Request, position: int | None = None, *, path: str = "") -> Incoming:

@@ -88,7 +88,7 @@ def decode(request: Request) -> Decoded:
         return Decoded(events=[_event(document, request)])
     if type(document) is not list:
         raise Invalid(FieldError("", "expected an array"), status=STATUS)
-    return gather(document, lambda item, position: _event(item, request, position))
+    return gather(document, lambda item, position: _event(item, request, position), request)
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:

@@ -12,7 +12,7 @@ import msgspec
 
 from server import logs
 from server.dialects import Dialect
-from server.dialects.document import load
+from server.dialects.document import read, refused
 from server.event import DAY, Decoded, Event, FieldError, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
 from server.event_id import EventIds
 from server.ingest import http
@@ -22,7 +22,7 @@ from server.ingest.privacy import Privacy, excerpt
 from server.ingest.routes import Match, Route
 from server.ingest.writer import Stored, Writer
 from server.metrics import Metrics
-from server.problems import Busy, Failed, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooManyTargets, UnknownTarget
+from server.problems import Busy, Failed, Invalid, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooManyTargets, UnknownTarget
 from server.settings import Settings
 from server.shared import Standing
 from server.storage.batch import RejectedRow
@@ -34,6 +34,7 @@ Clock = Callable[[], int]
 
 REJECTED_A_REQUEST = 5
 _LARGE = 64 * 1024
+_MOST_FAULTS = 20  # that the answer names
 # What the admin gets to see of a refusal: the ones that are about what was sent.
 _SHOWN = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_ROUTE}
 
@@ -156,9 +157,10 @@ class Ingest:
                 break
         else:
             if route.path.body:
-                request.document = passage.document = load(body)
+                request.document, request.faults = read(body)
+                passage.document = request.document
             passage.dialect = _claiming(route, request)
-            passage.decoded = passage.dialect.decode(request)
+            passage.decoded = _decode(passage.dialect, request)
         decoded = passage.decoded
         if not decoded.batch and len(passage.body) > self._max_body:
             raise TooLarge(f"At most {self._max_body} bytes are taken for a single event.")
@@ -272,6 +274,19 @@ def _claiming(route: Route, request: Request) -> Dialect:
         if dialect.claims(request):
             return dialect
     raise Malformed("The body is in none of the formats that this route takes.")
+
+
+def _decode(dialect: Dialect, request: Request) -> Decoded:
+    """What a document says. Values that cannot be kept refuse the event that holds them: one of a batch, or all of the body."""
+    if not request.faults:
+        return dialect.decode(request)
+    try:
+        decoded = dialect.decode(request)
+    except Invalid:
+        decoded = None
+    if decoded is None or not decoded.batch:
+        raise refused(request.faults[:_MOST_FAULTS])
+    return decoded
 
 
 def _counted_elsewhere(problem: Problem) -> bool:

@@ -155,11 +155,11 @@ class Source:
         place = 0
         while not scanner.at("]"):
             place += 1
-            value = scanner.value()
-            if value is _UNREADABLE:
+            text = scanner.text()
+            if text is None:
                 yield Row(place, None, "is no JSON; what comes after it cannot be read either")
                 return
-            yield _loaded(place, json.dumps(value).encode())
+            yield _loaded(place, text.encode("utf-8", "surrogatepass"))
             scanner.skip(",")
 
     def _pairs(self) -> Iterator[Row]:
@@ -231,7 +231,8 @@ class _Scanner:
         self._text = text
         self._buffer = ""
         self._ended = False
-        self._decode = json.JSONDecoder().raw_decode
+        # An integer may have any number of digits here: which are too many is for `document.load` to say.
+        self._decode = json.JSONDecoder(parse_int=lambda digits: int(digits[:20])).raw_decode
 
     def _more(self) -> None:
         block = self._text.read(max(_BLOCK, len(self._buffer)))
@@ -258,6 +259,14 @@ class _Scanner:
 
     def value(self) -> Any:
         """The next value, or `_UNREADABLE`."""
+        return self._next()[0]
+
+    def text(self) -> str | None:
+        """The next value as it is written, or None."""
+        value, text = self._next()
+        return None if value is _UNREADABLE else text
+
+    def _next(self) -> tuple[Any, str]:
         self._to_next()
         while True:
             try:
@@ -266,8 +275,8 @@ class _Scanner:
                 value, end = _UNREADABLE, 0
             # A number at the end of the buffer may go on in the next block.
             if value is not _UNREADABLE and (end < len(self._buffer) or self._ended):
-                self._buffer = self._buffer[end:]
-                return value
+                text, self._buffer = self._buffer[:end], self._buffer[end:]
+                return value, text
             if self._ended or len(self._buffer) > LONGEST:
-                return _UNREADABLE
+                return _UNREADABLE, ""
             self._more()

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from server.dialects.document import dotted, refused
 from server.event import Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request
 from server.problems import Failed, Invalid, TooLarge, TooManyTargets, UnknownTarget
 
@@ -32,17 +33,22 @@ class Tally(msgspec.Struct):
     rejected: list[Rejection]
 
 
-def gather(items: list[Any], read: Callable[[Any, int], Incoming]) -> Decoded:
-    """The events of a batch: `read` takes an item and its place. One that is `Invalid` is rejected, its neighbours are not.
+def gather(items: list[Any], read: Callable[[Any, int], Incoming], request: Request, *within: str) -> Decoded:
+    """The events of a batch: `read` takes an item and its place. One that is `Invalid`, or holds one of the request's faults, is rejected, its
+    neighbours are not. `within` is the path of the array.
 
-    Raises `TooLarge` for more than 1,000.
+    Raises `TooLarge` for more than 1,000, and `Invalid` where the array itself is ambiguous.
     """
     if len(items) > MAX_EVENTS:
         raise TooLarge(f"A batch holds at most {MAX_EVENTS:,} events")
+    faulty = _faults_by_index(request, within) if request.faults else {}
     events: list[Incoming] = []
     positions: list[int] = []
     rejected: list[Rejection] = []
     for index, item in enumerate(items):
+        if index in faulty:
+            rejected.append(Rejection(index, (faulty[index],)))
+            continue
         try:
             events.append(read(item, index))
         except Invalid as problem:
@@ -50,6 +56,18 @@ def gather(items: list[Any], read: Callable[[Any, int], Incoming]) -> Decoded:
         else:
             positions.append(index)
     return Decoded(events=events, rejected=rejected, positions=positions if rejected else [], batch=True)
+
+
+def _faults_by_index(request: Request, within: tuple[str, ...]) -> dict[int, FieldError]:
+    """The faults of a batch's events, by their places. Those of fields that no dialect reads, beside the array, matter to no event."""
+    depth = len(within)
+    if own := [fault for fault in request.faults if fault.path == within]:
+        raise refused(own)
+    return {
+        index: FieldError(dotted(path[depth + 1 :]), message)
+        for path, message in request.faults
+        if path[:depth] == within and isinstance(index := path[depth], int)
+    }
 
 
 def event_id(document: Mapping[str, Any], request: Request, position: int | None = None) -> str | None:
