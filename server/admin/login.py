@@ -47,10 +47,7 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
     await count(state, ATTEMPTS, "login", request.scope)
     form = await request.form()
     token, target = str(form.get("token", ""))[:LONGEST].strip(), local(str(form.get("next", "/")))
-    key: LiveKey | None = None
-    if token:
-        await state.projects.refresh()
-        key = state.projects.by_secret(token)
+    key: LiveKey | None = await state.projects.key_of(token) if token else None
     if key is None or not key.scopes & {"read", "admin"}:
         log.warning("login_refused")
         return _page(state, target, "This token is not known here, or may not look at anything.", status=401)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from limits import RateLimitItem
 
 from server import logs
 from server.problems import Busy, Forbidden, Unauthorized, UnknownProject
 from server.storage.batch import TargetRules
-from server.storage.projects.words import ADMINS, DEFAULT, KEY_PREFIX, hash_key, read_limit, read_list
+from server.storage.projects.words import ADMINS, DEFAULT, KEY_PREFIX, SLUG, hash_key, read_limit, read_list
 from server.storage.tables import ApiKey, Project
 
 log = logs.get(__name__)
+
+T = TypeVar("T")
+
+_MOST_HOSTS = 1_000  # Host headers that are remembered as claimed by no project; further ones are as the last reading has them
+_LONGEST_HOST = 260  # bytes: a name of 253, a colon and a port
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +50,30 @@ class LiveKey:
     event_limit: RateLimitItem | None
 
 
+class _NoSlug(UnknownProject):
+    """This can be the slug of no project: the store need not be asked."""
+
+
+class _UnclaimedHost(UnknownProject):
+    """No project claims this Host header, as far as is known; it was not looked up in the store yet."""
+
+    def __init__(self, host: bytes) -> None:
+        super().__init__("No project claims this host.")
+        self.host = host
+
+
 class Projects:
     """The projects and keys of the store, read at once and asked in memory.
 
-    Other processes change them too (`footfall key create`), so they are read again after a while, and sooner where one is asked for that is
-    not known: a key that was just made opens at once.
+    Other processes change them too (`footfall key create`, other replicas), so they are read again after a while. A name or key that is not
+    known is refused only after a reading that began when the request was here: a project or key that was just made takes its first burst
+    whole. Such readings keep a pause between them and serve all requests that wait, so a flood of unknown names costs a few readings a second.
     """
 
     STALE_AFTER = 2.0  # seconds
-    IN_TIME = 1.0  # seconds that a request waits for that at most; a store that hangs holds up nobody whose project is known
-    SOONER_AFTER = 0.2  # seconds; nobody has the store read all the time by asking for what there isn't
+    IN_TIME = 1.0  # seconds that a request waits for a reading; a store that hangs delays no request whose project is known
+    PAUSE = 0.2  # seconds between readings for what is not known; slow readings pause longer, see `_pause`
+    LONGEST_PAUSE = 1.0
 
     def __init__(self, *, max_targets: int, public: tuple[str, ...]) -> None:
         self._max_targets = max_targets
@@ -62,27 +82,46 @@ class Projects:
         self._slugs: dict[int, str] = {}
         self._by_host: dict[str, LiveProject] = {}
         self._by_key: dict[bytes, LiveKey] = {}
-        self.used_keys: set[int] = set()  # since somebody last wrote that down
-        self._read_at = float("-inf")
-        self._unread = False  # whether the last reading failed
+        self._unclaimed: set[bytes] = set()  # Host headers that no project claims, as of a reading
+        self.used_keys: set[int] = set()  # since they were last written to the store
+        self._tried_at = float("-inf")  # when the last reading began ...
+        self._took = 0.0  # ... and how long it took, in seconds
+        self._read_at = float("-inf")  # when the last successful reading began
         self._reading: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
-        """Read everything anew."""
-        self._read_at = time.monotonic()
-        try:
-            await self._read()
-        except Exception:
-            self._unread = True
-            raise
-        self._unread = False
+        """Read everything anew, as of now or later. Raises what the store raises."""
+        called = time.monotonic()
+        while self._read_at < called:
+            await asyncio.shield(self._current_reading())
 
-    async def _read(self) -> None:
-        projects = {row["id"]: self._live(row) for row in await Project.select().where(Project.archived_at.is_null())}
-        keys = await ApiKey.select().where(ApiKey.revoked_at.is_null())
+    def _current_reading(self, pause: float = 0.0) -> asyncio.Task[None]:
+        """The one reading that is under way or waits for its turn; a new one, after a pause, where there is none."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read(pause))
+            self._reading.add_done_callback(self._has_read)
+        return self._reading
+
+    def _has_read(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
+        if not reading.cancelled():
+            reading.exception()  # raised to each request that waits; there may be none left
+
+    async def _read(self, pause: float) -> None:
+        if pause > 0:
+            await asyncio.sleep(pause)
+        began = self._tried_at = time.monotonic()
+        try:
+            projects = {row["id"]: self._live(row) for row in await Project.select().where(Project.archived_at.is_null())}
+            keys = await ApiKey.select().where(ApiKey.revoked_at.is_null())
+        finally:
+            self._took = time.monotonic() - began
+        by_host = {host: project for project in projects.values() for host in project.hosts}
+        if by_host.keys() != self._by_host.keys():
+            self._unclaimed.clear()
         self._slugs = {project.id: project.slug for project in projects.values()}
         self._by_slug = {project.slug: project for project in projects.values()}
-        self._by_host = {host: project for project in projects.values() for host in project.hosts}
+        self._by_host = by_host
         self._by_key = {
             bytes(row["hash"]): LiveKey(
                 row["id"],
@@ -94,23 +133,18 @@ class Projects:
             for row in keys
             if row["project_id"] in projects or row["project_id"] == ADMINS
         }
+        self._read_at = began
 
     async def find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
         """The project that a request is about, by key, path, host, or the default one; and the key, where it brought one.
 
-        Raises Unauthorized for a key of ours that is not known, Forbidden where key and path disagree, UnknownProject.
+        Raises Unauthorized for a key of ours that is not known, Forbidden where key and path disagree, UnknownProject, Busy.
         """
-        await self._keep_fresh()
-        try:
-            return self._find(headers, slug)
-        except (Unauthorized, UnknownProject):
-            if not await self._read_again():
-                raise
-        return self._find(headers, slug)
+        return await self._certain(lambda: self._find(headers, slug))
 
     def find_known(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None] | None:
-        """The same from memory; None where the store must be asked, or the answer would be no."""
-        if time.monotonic() - self._read_at > self.STALE_AFTER:
+        """Like `find`, from memory and without waiting; None where the store must be asked, or the answer would be no."""
+        if time.monotonic() - self._tried_at > self.STALE_AFTER:
             return None
         try:
             return self._find(headers, slug)
@@ -118,51 +152,63 @@ class Projects:
             return None
 
     async def key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
-        """The key that a request brought, None where it brought none. Raises Unauthorized for one of ours that is not known."""
-        await self._keep_fresh()
-        try:
-            return self._key(headers)
-        except Unauthorized:
-            if not await self._read_again():
-                raise
-        return self._key(headers)
+        """The key that a request brought, None where it brought none. Raises Unauthorized for one of ours that is not known, Busy."""
+        return await self._certain(lambda: self._key(headers))
 
-    async def _refresh_in_time(self) -> None:
-        """Read everything anew. Raises TimeoutError where that takes too long; it goes on by itself then, and nobody begins another."""
-        if self._reading is None:
-            self._reading = asyncio.create_task(self.refresh())
-            self._reading.add_done_callback(self._has_read)
-        reading = self._reading
-        done, _ = await asyncio.wait({reading}, timeout=self.IN_TIME)
+    async def key_of(self, secret: str) -> LiveKey | None:
+        """The key that is this secret, None where there is none. Raises Busy."""
+
+        def look() -> LiveKey:
+            key = self.by_secret(secret)
+            if key is None:
+                raise Unauthorized("This key is not known here, or was revoked.")
+            return key
+
+        try:
+            return await self._certain(look)
+        except Unauthorized:
+            return None
+
+    async def _certain(self, look: Callable[[], T]) -> T:
+        """What `look` finds in memory. It is refused only as of a reading that began after this call."""
+        called = time.monotonic()
+        await self._keep_fresh()
+        while True:
+            try:
+                return look()
+            except _UnclaimedHost as unclaimed:
+                if self._read_at >= called:
+                    self._unclaimed.add(unclaimed.host)
+                    continue
+            except (Unauthorized, UnknownProject) as refusal:
+                if self._read_at >= called or isinstance(refusal, _NoSlug):
+                    raise
+            await self._wait_for_reading(max(0.0, self._tried_at + self._pause - time.monotonic()))
+
+    @property
+    def _pause(self) -> float:
+        """Seconds between the beginnings of two readings for what is not known: readings take at most a fifth of the time."""
+        return min(self.LONGEST_PAUSE, max(self.PAUSE, 5 * self._took))
+
+    async def _wait_for_reading(self, pause: float) -> None:
+        """Wait for the reading under way, or for one that begins after the pause. Raises Busy where the store does not answer in time:
+        a no would have clients throw their events away."""
+        reading = self._current_reading(pause)
+        done, _ = await asyncio.wait({reading}, timeout=self.IN_TIME + pause)
         if not done:
-            self._unread = True
-            raise TimeoutError
+            raise Busy("The store cannot be reached at the moment.", retry_after=5)
         reading.result()
 
-    def _has_read(self, reading: asyncio.Task[None]) -> None:
-        self._reading = None
-        if not reading.cancelled():
-            reading.exception()  # whoever still waits for it says so
-
     async def _keep_fresh(self) -> None:
-        if time.monotonic() - self._read_at <= self.STALE_AFTER or (self._reading is not None and self._by_slug):
+        if time.monotonic() - self._tried_at <= self.STALE_AFTER or (self._reading is not None and self._by_slug):
             return
         try:
-            await self._refresh_in_time()
+            await self._wait_for_reading(0.0)
         except Exception as error:
             if not self._by_slug:
                 raise
             # A store that is gone for a moment: what was known is good enough until it is back.
             log.warning("projects_not_read", error=type(error).__name__)
-
-    async def _read_again(self) -> bool:
-        if time.monotonic() - self._read_at < self.SOONER_AFTER:
-            if self._unread:
-                # Nobody can say whether there is such a key; a no would have clients throw their events away.
-                raise Busy("The store cannot be reached at the moment.", retry_after=5)
-            return False
-        await self._refresh_in_time()
-        return True
 
     def _find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
         key = self._key(headers)
@@ -172,7 +218,8 @@ class Projects:
             return key.project, key
         project = self._by_slug.get(slug) if slug is not None else self._by_request_host(headers) or self._by_slug.get(DEFAULT)
         if project is None:
-            raise UnknownProject("There is no such project.")
+            kind = UnknownProject if slug is None or SLUG.fullmatch(slug) else _NoSlug
+            raise kind("There is no such project.")
         return project, key
 
     def by_secret(self, secret: str) -> LiveKey | None:
@@ -190,10 +237,14 @@ class Projects:
         return self._by_slug.values()
 
     def _by_request_host(self, headers: Mapping[bytes, bytes]) -> LiveProject | None:
-        if not self._by_host:
+        host = headers.get(b"host", b"")
+        if host in self._unclaimed:
             return None
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        return self._by_host.get(host) or self._by_host.get(host.rpartition(":")[0])
+        name = host.decode("latin-1").lower()
+        project = self._by_host.get(name) or self._by_host.get(name.rpartition(":")[0])
+        if project is None and len(host) <= _LONGEST_HOST and len(self._unclaimed) < _MOST_HOSTS:
+            raise _UnclaimedHost(host)
+        return project
 
     def _key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
         if b"authorization" not in headers and b"x-footfall-key" not in headers:

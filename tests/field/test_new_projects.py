@@ -1,0 +1,141 @@
+"""Promises about projects and keys that were just made: their first burst is taken whole, on every replica."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from server.problems import Unauthorized, UnknownProject
+from server.storage.projects import Projects, create_key, create_project
+from tests.conftest import Server
+from tests.field.conftest import TOKEN
+
+BURST = 5
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def server(field_server: Server) -> Server:
+    return field_server
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def field_engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def replica(server: Server, tmp_path: Path) -> Iterator[Server]:
+    """Another server on the same store; on SQLite the one that there is."""
+    if "FOOTFALL_DATABASE_URL" not in server.env:
+        yield server
+        return
+    other = Server(tmp_path, {name: value for name, value in server.env.items() if name.startswith("FOOTFALL_") and "PORT" not in name})
+    try:
+        yield other.start()
+    finally:
+        other.close()
+
+
+def new_slug() -> str:
+    return f"fresh-{next(_numbers)}"
+
+
+def burst(server: Server, path: str, **headers: str) -> list[int]:
+    """The statuses of posts that arrive at once, each on a connection of its own."""
+
+    def post(number: int) -> int:
+        body = {"name": "build", "installation_id": f"i{number}"}
+        return httpx.post(server.url + path, json=body, headers=headers, timeout=20).status_code
+
+    with ThreadPoolExecutor(BURST) as pool:
+        return list(pool.map(post, range(BURST)))
+
+
+def mutate(server: Server, mutation: str) -> Any:
+    answer = server.client.post("/graphql", json={"query": f"mutation {{ {mutation} }}"}, headers={"authorization": f"Bearer {TOKEN}"})
+    return answer.json()["data"]
+
+
+def test_a_project_made_by_a_command_takes_its_first_burst_whole(server: Server) -> None:
+    slug = new_slug()
+    assert server.footfall("project", "create", slug).returncode == 0
+    assert burst(server, f"/p/{slug}/v1/events") == [202] * BURST
+
+
+def test_a_write_key_made_by_a_command_takes_its_first_burst_whole(server: Server) -> None:
+    for header in ("x-footfall-key", "authorization"):
+        made = server.footfall("key", "create", "default", "--scope", "ingest")
+        key = made.stdout.split()[-1]
+        assert burst(server, "/v1/events", **{header: key if header == "x-footfall-key" else f"Bearer {key}"}) == [202] * BURST
+
+
+def test_a_project_made_on_one_replica_takes_its_first_burst_whole_on_another(server: Server, replica: Server) -> None:
+    for _ in range(3):
+        slug = new_slug()
+        mutate(server, f'createProject(slug: "{slug}") {{ errors {{ message }} }}')
+        assert burst(replica, f"/p/{slug}/v1/events") == [202] * BURST
+        made = mutate(server, f'createKey(slug: "{slug}", scopes: [INGEST]) {{ secret }}')
+        assert burst(replica, "/v1/events", **{"x-footfall-key": made["createKey"]["secret"]}) == [202] * BURST
+
+
+def test_a_host_claimed_by_a_new_project_sends_its_first_burst_there(server: Server) -> None:
+    slug = new_slug()
+    host = f"{slug}.example.org"
+    assert server.footfall("project", "create", slug, "--host", host).returncode == 0
+    assert burst(server, "/v1/events", host=host) == [202] * BURST
+    answer = server.client.post(
+        "/graphql",
+        json={"query": "query ($s: String!) { project(slug: $s) { ledger { stored } } }", "variables": {"s": slug}},
+        headers={"authorization": f"Bearer {TOKEN}"},
+    ).json()
+    assert sum(answer["data"]["project"]["ledger"]["stored"]) == BURST
+
+
+class Counting(Projects):
+    """Counts how often it asks the store."""
+
+    readings = 0
+
+    async def _read(self, pause: float) -> None:
+        await super()._read(pause)
+        self.readings += 1
+
+
+async def test_a_flood_of_unknown_projects_and_keys_costs_one_reading_for_all(store: Any) -> None:
+    projects = Counting(max_targets=1, public=())
+    await projects.refresh()
+    slugs = [projects.find({}, f"unknown-{number}") for number in range(500)]
+    keys = [projects.key({b"x-footfall-key": b"ff_unknown-%d" % number}) for number in range(500)]
+    found = await asyncio.gather(*slugs, *keys, return_exceptions=True)
+    assert {type(each) for each in found} == {UnknownProject, Unauthorized}
+    assert projects.readings == 2
+
+
+async def test_what_was_unknown_a_moment_ago_is_known_once_it_is_made(store: Any) -> None:
+    projects = Projects(max_targets=1, public=())
+    await projects.refresh()
+    with pytest.raises(UnknownProject):
+        await projects.find({b"host": b"new.example"}, "new")
+    assert (await projects.find({b"host": b"new.example"}, None))[0].slug == "default"
+    number = await create_project("new", hosts=["new.example"])
+    _, secret = await create_key(number, name="", scopes=["ingest"])
+    assert (await projects.find({}, "new"))[0].id == number
+    assert (await projects.find({b"x-footfall-key": secret.encode()}, None))[0].id == number
+    assert (await projects.find({b"host": b"new.example"}, None))[0].id == number
+
+
+async def test_a_slug_that_no_project_can_have_is_refused_without_asking_the_store(store: Any) -> None:
+    projects = Counting(max_targets=1, public=())
+    await projects.refresh()
+    for slug in ("No", "x" * 41, "a_b", "..", "\0"):
+        with pytest.raises(UnknownProject):
+            await projects.find({}, slug)
+    assert projects.readings == 1
