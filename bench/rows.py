@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from server.event_id import EventIds
-from server.storage.engine import migrate
 from server.storage.sqlite.connections import connect
+from server.storage.sqlite.opening import migrate
 from server.storage.statements import EVENT_COLUMNS
 
 PROPERTIES = '{"template":"starter","theme":"dark"}'

@@ -29,6 +29,7 @@ from server.settings import Settings, bundled
 from server.shared import Limits, Live
 from server.storage.engine import open_store, passes, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default, key_use
+from server.tasks import StopRequest
 from server.transfer import http as transfer
 
 log = logs.get(__name__)
@@ -44,11 +45,14 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
 )
 
 
-def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _: None, clock: Clock = now) -> Front:
+def create_app(
+    settings: Settings, *, progress: Callable[[str], None] = lambda _: None, clock: Clock = now, stop: StopRequest | None = None
+) -> Front:
     """The ASGI application. Its store is opened when the server starts, and closed, with all that was accepted in it, when it stops.
 
-    `clock` gives the time of arrival in epoch milliseconds: `footfall demo` lives through a month with it.
+    `clock` gives the time of arrival in epoch milliseconds: `footfall demo` lives through a month with it. `stop` ends a start under way.
     """
+    stop = stop or StopRequest()
     routes = Routes()
     document = openapi.document(routes.all, _HANDLERS, settings)
 
@@ -56,7 +60,7 @@ def create_app(settings: Settings, *, progress: Callable[[str], None] = lambda _
     async def running(app: Litestar) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             try:
-                front.ingest = await _open(settings, app.state, stack, progress, clock)
+                front.ingest = await stop.cancels(_open(settings, app.state, stack, progress, clock))
                 front.answers, front.projects = app.state.answers, app.state.projects
                 front.later = app.state.graphql.loaded
                 front.first_token = await ensure_admin(settings.admin_token)

@@ -18,10 +18,12 @@ from rich.table import Table
 from server import __version__, logs, operations, serving
 from server.settings import Settings, SettingsError, describe, load
 from server.storage import projects
-from server.storage.engine import migrate, open_store, prepare_data_dir
+from server.storage.engine import open_store, prepare_data_dir
 from server.storage.migrating import StoreError
 from server.storage.projects import ProjectError
+from server.storage.sqlite.opening import upgrade
 from server.storage.tables import ApiKey, Project
+from server.tasks import in_thread
 from server.transfer import commands as transfer_commands
 
 T = TypeVar("T")
@@ -84,11 +86,8 @@ def migrate_command() -> None:
     """Bring the store's tables up to date. `serve` does so by itself."""
     settings = settings_or_exit()
     try:
-        if settings.database_url:
-            ran = _migrated_postgres(settings.database_url)
-        else:
-            prepare_data_dir(settings.data_dir)
-            ran = migrate(settings.sqlite_path)
+        # In a thread: a signal ends the statement under way, and the migration is rolled back.
+        ran = asyncio.run(in_thread(lambda stopped: _migrate(settings, stopped)))
     except StoreError as error:
         fail(str(error))
     for name in ran:
@@ -99,10 +98,13 @@ def migrate_command() -> None:
 # What only one command wants is imported by it: `serve` starts half a second sooner.
 
 
-def _migrated_postgres(url: str) -> list[str]:
-    from server.storage.postgres.opening import migrated  # noqa: PLC0415
+def _migrate(settings: Settings, stopped: Callable[[], bool]) -> list[str]:
+    if settings.database_url:
+        from server.storage.postgres.opening import migrated  # noqa: PLC0415
 
-    return migrated(url)
+        return migrated(settings.database_url, progress=err.print, stopped=stopped)
+    prepare_data_dir(settings.data_dir)
+    return upgrade(settings, progress=err.print, stopped=stopped)
 
 
 def _settings_table(settings: Settings, values: str) -> Table:

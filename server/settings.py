@@ -148,6 +148,9 @@ class Settings:
     alert_private: bool = _setting(
         "FOOTFALL_ALERT_PRIVATE", _switch, "off", "whether alerts may go to webhooks in private networks, and on this machine"
     )
+    upgrade_backup: bool = _setting(
+        "FOOTFALL_UPGRADE_BACKUP", _switch, "on", "whether a SQLite store is backed up, with the other backups, before it is migrated"
+    )
     dashboard: bool = _setting("FOOTFALL_DASHBOARD", _switch, "on", "whether it serves the dashboard; off leaves a plain first page")
     log_format: str = _setting("FOOTFALL_LOG_FORMAT", _choice("auto", "json", "text"), "auto", "auto is text on a terminal, else JSON")
     log_level: str = _setting(

@@ -1,12 +1,63 @@
-"""Ending tasks of the event loop."""
+"""Ending tasks of the event loop, and the threads they wait for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+import threading
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 AGAIN = 3.0  # seconds
+
+
+class Stopped(Exception):
+    """The work ended early because it was asked to stop. Nothing is left half done."""
+
+
+class StopRequest:
+    """A request to stop, made by a signal handler while a task starts something."""
+
+    def __init__(self) -> None:
+        self.is_made = False
+        self._cancel: Callable[[], object] | None = None
+
+    def make(self) -> None:
+        """Cancel the task under way, and every later one. May be called from a signal handler."""
+        self.is_made = True
+        if self._cancel is not None:
+            self._cancel()
+
+    async def cancels(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`. Raises Stopped where the request was made before, or comes first."""
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+        self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        if self.is_made:
+            task.cancel()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self.is_made:
+                raise Stopped from None
+            task.cancel()
+            raise
+        finally:
+            self._cancel = None
+
+
+async def in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
+    """Run `work(stopped)` in a thread. On cancellation `stopped()` becomes true, and the thread is waited for."""
+    stop = threading.Event()
+    running = asyncio.ensure_future(asyncio.to_thread(work, stop.is_set))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()
+        raise
 
 
 async def ended(tasks: Iterable[asyncio.Task[Any]], *, again: float = AGAIN) -> None:

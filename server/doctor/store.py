@@ -125,7 +125,7 @@ def _migrated(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
         yield Finding("problem", what, "install that version again, or restore a backup from before the upgrade")
     elif waiting := [migration.name for migration in known if migration.id not in done]:
         what = f"the store is older than this version: {', '.join(waiting)} {'has' if len(waiting) == 1 else 'have'} not run"
-        yield Finding("warning", what, "make a backup; then `footfall migrate`, or the next `footfall serve`, runs what is missing")
+        yield Finding("warning", what, "the next `footfall serve`, or `footfall migrate`, makes a backup and runs them")
     else:
         yield Finding("ok", "the tables are up to date")
 

@@ -6,8 +6,8 @@ import asyncio
 import threading
 
 from server.jobs.run import JobError, Run
-from server.storage.copies import backup as backups
-from server.storage.copies.backup import BackupError, Manner
+from server.storage.sqlite import backup as backups
+from server.storage.sqlite.backup import BackupError, Manner
 
 
 async def backup(run: Run) -> str:
@@ -18,7 +18,7 @@ async def backup(run: Run) -> str:
 
     def work() -> backups.Backup:
         backups.make_room(run.settings)
-        return backups.make(run.settings, automatic=True, manner=Manner(gentle=True, stopped=stop.is_set))
+        return backups.make(run.settings, kind="auto", manner=Manner(gentle=True, stopped=stop.is_set))
 
     try:
         made = await asyncio.to_thread(work)

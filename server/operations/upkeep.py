@@ -20,10 +20,10 @@ from server.jobs.rules import Draft, Tried
 from server.jobs.run import clock
 from server.jobs.webhooks import Webhooks
 from server.settings import Settings
-from server.storage.copies import backup as backups
-from server.storage.copies.backup import BackupError, Manner
 from server.storage.copies.restore import restore
 from server.storage.engine import Store
+from server.storage.sqlite import backup as backups
+from server.storage.sqlite.backup import BackupError, Manner
 from server.storage.upkeep import job_runs
 from server.storage.upkeep.alerts import Kind
 from server.storage.upkeep.job_runs import Ran

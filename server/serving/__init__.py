@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import resource
 import signal
 import socket
+import threading
 from functools import partial
+from types import FrameType
 from typing import cast
 
 import uvicorn
@@ -21,20 +24,23 @@ from server.front import Front
 from server.serving.protocol import Protocol
 from server.settings import Settings
 from server.storage.migrating import StoreError
+from server.tasks import Stopped, StopRequest
 
 log = logs.get(__name__)
 
 _BACKLOG = 2048
 _FIRST_ANSWERS = 1.0  # seconds
 _FILES = 65_536
+_START_GRACE = 0.8  # seconds in which a start that is asked to stop rolls back and closes what it opened
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - to be shown as an address that can be opened
 
 
 class _Server(uvicorn.Server):
     """Uvicorn that says when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings, console: Console, front: Front) -> None:
+    def __init__(self, config: uvicorn.Config, settings: Settings, console: Console, front: Front, stop: StopRequest) -> None:
         super().__init__(config)
+        self._stop = stop
         self._settings = settings
         self._console = console
         self._front = front
@@ -47,6 +53,19 @@ class _Server(uvicorn.Server):
             self._later = asyncio.create_task(self._load_later())
             _greet(self._settings, self._console, self._front.first_token)
             log.info("serving", version=__version__, port=self._settings.port)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if not self.started and not self._stop.is_made:
+            self._stop.make()
+            leaving = threading.Timer(_START_GRACE, self._leave_start)
+            leaving.daemon = True
+            leaving.start()
+
+    def _leave_start(self) -> None:
+        """Exit where the start does not end by itself. Nothing was acknowledged yet, and an open transaction is rolled back."""
+        if not self.started:
+            os._exit(0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._later is not None:
@@ -70,7 +89,8 @@ def serve(settings: Settings, console: Console) -> int:
     logs.configure(form=settings.log_format, level=settings.log_level)
     listening = _listen(settings)
     allow_connections()
-    app = create_app(settings, progress=lambda line: console.print(f"[dim]{line}[/dim]"))
+    stop = StopRequest()
+    app = create_app(settings, progress=lambda line: console.print(f"[dim]{line}[/dim]", soft_wrap=True), stop=stop)
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -86,14 +106,17 @@ def serve(settings: Settings, console: Console) -> int:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
-    server = _Server(config, settings, console, app)
+    server = _Server(config, settings, console, app, stop)
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Uvicorn sends itself the signal that stopped it once more at the end; being asked to stop is no failure.
-        signal.signal(number, lambda *_: None)
+        # Uvicorn installs the same handler when its loop runs, and raises the signal that stopped it once more at the end: a stop is no failure.
+        signal.signal(number, server.handle_exit)
     # A store that cannot be opened is said in one line, and not in the hundred of a traceback.
-    logging.getLogger("uvicorn.error").addFilter(lambda _: not isinstance(app.failure, StoreError))
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not isinstance(app.failure, StoreError | Stopped))
     with contextlib.suppress(SystemExit):  # of uvicorn, where the server did not start
         server.run(sockets=[listening])
+    if isinstance(app.failure, Stopped):
+        log.info("stopped_at_start")
+        return 0
     if app.failure is not None:
         raise StoreError(str(app.failure)) from app.failure
     return 0 if server.started else 3

@@ -7,7 +7,6 @@ import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +17,11 @@ from server.storage import tables
 from server.storage.batch import Batch, Committed
 from server.storage.changes import Change, Snapshot, Space
 from server.storage.commit.transaction import Commit
-from server.storage.migrating import APP, StoreError, migrations
+from server.storage.migrating import StoreError
 from server.storage.occupancy import Occupancy, StoreBusy
-from server.storage.sqlite.connections import connect
+from server.storage.sqlite.opening import upgrade
 from server.storage.sqlite.store import SqliteStore
+from server.tasks import in_thread
 
 TABLES = (
     tables.Project, tables.ApiKey, tables.EventName, tables.ContextRow, tables.Target, tables.Install, tables.Event, tables.Activity,
@@ -126,18 +126,19 @@ async def open_store(settings: Settings, *, progress: Callable[[str], None] = la
 
         store = await open_postgres(settings, progress)
     else:
-        store = _open_sqlite(settings, progress)
+        store = await _open_sqlite(settings, progress)
     for table in TABLES:
         table._meta.db = store.engine
     return store
 
 
-def _open_sqlite(settings: Settings, progress: Callable[[str], None]) -> Store:
+async def _open_sqlite(settings: Settings, progress: Callable[[str], None]) -> Store:
     prepare_data_dir(settings.data_dir)
     try:
         occupancy = Occupancy(settings.data_dir)
         try:
-            migrate(settings.sqlite_path, progress=progress)
+            # In a thread, so that the event loop hears signals during a long statement.
+            await in_thread(lambda stopped: upgrade(settings, progress=progress, stopped=stopped))
             return SqliteStore(settings.sqlite_path, occupancy)
         except BaseException:
             occupancy.release()
@@ -183,44 +184,3 @@ def keep_secret(path: Path) -> bytes:
     if len(secret) < 16:
         raise StoreError(f"{path} holds no usable secret; restore it from a backup, or no install will be recognised again")
     return secret
-
-
-def migrate(path: Path, *, progress: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Bring the tables up to date; the names of the migrations that ran. StoreError where the store is newer than this version.
-
-    Each migration and the record that it ran are one transaction: Piccolo's own command makes two of them, and a crash in between
-    stops every later start with `table already exists`.
-    """
-    connection = connect(path)
-    ran = []
-    try:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS migration (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(200) NOT NULL DEFAULT '',"
-            " app_name VARCHAR(200) NOT NULL DEFAULT '', ran_on TIMESTAMP NOT NULL DEFAULT current_timestamp)"
-        )
-        known = migrations()
-        for migration in known:
-            # Immediate: whoever starts at the same time waits here, and then finds it done.
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                done = {row[0] for row in connection.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))}
-                if newer := sorted(done - {each.id for each in known}):
-                    raise StoreError(
-                        f"the store was written by a newer Footfall (migration {newer[-1]}); run that version, or restore a backup"
-                    )
-                if migration.id not in done:
-                    progress(f"migrating: {migration.name}")
-                    for statement in migration.statements("sqlite"):
-                        connection.execute(statement)
-                    connection.execute(
-                        "INSERT INTO migration (name, app_name, ran_on) VALUES (?, ?, ?)",
-                        (migration.id, APP, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")),
-                    )
-                    ran.append(migration.name)
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-    finally:
-        connection.close()
-    return ran

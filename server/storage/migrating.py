@@ -18,6 +18,12 @@ class StoreError(Exception):
     """The store cannot be opened or used. The message says why, and what would mend it."""
 
 
+def check_not_newer(done: set[str], known: list[Migration]) -> None:
+    """Raises StoreError where a migration was run that this version does not know."""
+    if newer := sorted(done - {migration.id for migration in known}):
+        raise StoreError(f"the store was written by a newer Footfall (migration {newer[-1]}); run that version, or restore a backup")
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file of `migrations/`."""

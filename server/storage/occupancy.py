@@ -10,10 +10,14 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from server.tasks import Stopped
+
 _NAME = "store.lock"
+_LOOK_EVERY = 0.05  # seconds
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -52,3 +56,28 @@ def alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         hold.release()
+
+
+@contextlib.contextmanager
+def turn(folder: Path, stopped: Callable[[], bool]) -> Iterator[None]:
+    """Wait until no other process has its turn on the data folder. Raises Stopped once `stopped()`."""
+    held = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while not _lock(held):
+            if stopped():
+                raise Stopped
+            time.sleep(_LOOK_EVERY)
+        yield
+    finally:
+        os.close(held)
+
+
+def _lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+    return True

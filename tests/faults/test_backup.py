@@ -21,10 +21,10 @@ from server.jobs.backup import backup as nightly
 from server.jobs.run import JobError
 from server.settings import Settings, load
 from server.storage import engine
-from server.storage.copies import backup as backups
-from server.storage.copies.backup import BackupError, Manner
 from server.storage.copies.restore import restore
 from server.storage.engine import Store
+from server.storage.sqlite import backup as backups
+from server.storage.sqlite.backup import BackupError, Manner
 
 CLIENTS = 50
 Make = Callable[..., Any]

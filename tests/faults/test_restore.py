@@ -20,11 +20,12 @@ import pytest
 
 from server.settings import Settings, load
 from server.storage import engine
-from server.storage.copies import backup as backups
-from server.storage.copies.backup import BackupError, Manner
 from server.storage.copies.restore import restore
 from server.storage.engine import open_store
 from server.storage.migrating import StoreError, migrations
+from server.storage.sqlite import backup as backups
+from server.storage.sqlite import opening
+from server.storage.sqlite.backup import BackupError, Manner
 
 Make = Callable[..., Any]
 
@@ -196,9 +197,9 @@ def test_a_backup_of_an_older_version_is_put_back_and_migrated_at_the_next_start
 ) -> None:
     old, here = load({"FOOTFALL_DATA_DIR": str(tmp_path / "old")}), load({"FOOTFALL_DATA_DIR": str(tmp_path / "here")})
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "migrations", lambda: migrations()[:1])
+        patch.setattr(opening, "migrations", lambda: migrations()[:1])
         engine.prepare_data_dir(old.data_dir)
-        engine.migrate(old.sqlite_path)
+        opening.migrate(old.sqlite_path)
     made = backups.make(old, tmp_path / "backup")
     assert restore(here, made.path).backup.events == 0
 

@@ -15,10 +15,11 @@ from piccolo.table import Table
 
 from server.settings import Settings, bundled
 from server.storage import engine, migrating, tables
-from server.storage.engine import TABLES, migrate, open_store
+from server.storage.engine import TABLES, open_store
 from server.storage.migrating import StoreError
 from server.storage.postgres.opening import migrate_postgres
 from server.storage.rollups import ROLLUPS, TALLIES
+from server.storage.sqlite.opening import migrate
 from tests.conftest import rows_of
 
 ENGINES = ("sqlite", "postgres")
@@ -68,17 +69,17 @@ def test_killed_between_the_tables_and_the_record_the_next_start_goes_on(tmp_pat
     program = f"""
 import os, sqlite3
 from pathlib import Path
-from server.storage import engine
-real = engine.connect
+from server.storage.sqlite import opening
+real = opening.connect
 class Dying:
     def __init__(self, connection): self.connection = connection
     def execute(self, sql, *arguments):
         if sql.startswith("INSERT INTO migration"):
             os.kill(os.getpid(), 9)
         return self.connection.execute(sql, *arguments)
-    def close(self): self.connection.close()
-engine.connect = lambda path: Dying(real(path))
-engine.migrate(Path({str(path)!r}))
+    def __getattr__(self, name): return getattr(self.connection, name)
+opening.connect = lambda path: Dying(real(path))
+opening.migrate(Path({str(path)!r}))
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
     assert migrate(path) == [migration.name for migration in migrating.migrations()]
@@ -87,7 +88,7 @@ engine.migrate(Path({str(path)!r}))
 
 def test_five_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
-    program = f"from pathlib import Path\nfrom server.storage.engine import migrate\nprint(len(migrate(Path({str(path)!r}))))"
+    program = f"from pathlib import Path\nfrom server.storage.sqlite.opening import migrate\nprint(len(migrate(Path({str(path)!r}))))"
     processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(5)]
     ran = [int(process.communicate(timeout=60)[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)

@@ -1,6 +1,5 @@
-"""A store as a whole: its backups, putting one back, moving to PostgreSQL.
+"""A store as a whole: putting a backup in its place, moving to PostgreSQL. Backups are made by `server.storage.sqlite.backup`.
 
-backup    copies of a SQLite store, made while it is written to
-restore   puts one in the place of the store
+restore   puts a backup in the place of the store
 moving    from SQLite to PostgreSQL, while it serves
 """

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from server.settings import Settings
-from server.storage.copies import backup as backups
-from server.storage.copies.backup import Backup, BackupError, Manner
 from server.storage.engine import prepare_data_dir
 from server.storage.migrating import StoreError
 from server.storage.occupancy import StoreBusy, alone
+from server.storage.sqlite import backup as backups
+from server.storage.sqlite.backup import Backup, BackupError, Manner
 
 _CHUNK = 4 << 20
 _SHORTEST_SECRET = 16

@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any
 
 import asyncpg
 import psycopg
 
 from server.settings import Settings
-from server.storage.migrating import APP, StoreError, migrations
+from server.storage.migrating import APP, StoreError, check_not_newer, migrations
 from server.storage.postgres.store import PostgresStore
 from server.storage.postgres.writer import connect
+from server.tasks import Stopped, in_thread
 
 UNFINISHED = "copy_unfinished"  # a note: see `server.storage.copies.moving`
 _MIGRATING = 7_205_759_403_792_794  # an advisory lock of PostgreSQL: any number that nobody else uses in this database
+_CANCEL_SECONDS = 0.3
+_NO_BACKUP = "no backup is made before these migrations: PostgreSQL is backed up by its own tools, such as pg_dump. Each migration is one transaction"
 
 
-def migrate_postgres(url: str, *, progress: Callable[[str], None] = lambda _: None) -> list[str]:
-    """The same on PostgreSQL. Servers that start at once do it one after the other. Raises StoreError, psycopg.Error."""
+class _Stoppable(psycopg.Connection[Any]):
+    """Looks ten times a second for a request to stop, cancels its statement then, and raises Stopped."""
+
+    stopped: Callable[[], bool] = staticmethod(lambda: False)
+
+    def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
+        try:
+            return super().wait(self._watched(gen), *arguments, **named)
+        except Stopped:
+            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+                self.cancel_safe(timeout=_CANCEL_SECONDS)
+                self.stopped = lambda: False
+                self.close()
+            raise
+
+    def _watched(self, gen: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        try:
+            awaited = next(gen)
+            while True:
+                ready = yield awaited
+                if not ready and self.stopped():
+                    raise Stopped
+                awaited = gen.send(ready)
+        except StopIteration as end:
+            return end.value
+
+
+def migrate_postgres(
+    url: str, *, progress: Callable[[str], None] = lambda _: None, stopped: Callable[[], bool] = lambda: False
+) -> list[str]:
+    """Bring the tables on PostgreSQL up to date; the names of the migrations that ran. Servers that start at once take turns.
+
+    Each migration is one transaction with the record of it. Once `stopped()`, the one under way is rolled back. Raises StoreError,
+    psycopg.Error, Stopped.
+    """
     ran = []
     known = migrations()
-    with connect(url) as connection:
+    with connect(url, _Stoppable) as connection:
+        assert isinstance(connection, _Stoppable)
+        connection.stopped = stopped
         connection.execute("SET statement_timeout = 0")
         connection.execute("SET lock_timeout = 0")
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATING,))
@@ -30,11 +68,14 @@ def migrate_postgres(url: str, *, progress: Callable[[str], None] = lambda _: No
             " app_name VARCHAR(200) NOT NULL DEFAULT '', ran_on TIMESTAMP NOT NULL DEFAULT current_timestamp)"
         )
         done = {row[0] for row in connection.execute("SELECT name FROM migration WHERE app_name = %s", (APP,)).fetchall()}
-        if newer := sorted(done - {each.id for each in known}):
-            raise StoreError(f"the store was written by a newer Footfall (migration {newer[-1]}); run that version, or restore a backup")
+        check_not_newer(done, known)
+        if done and done < {migration.id for migration in known}:
+            progress(_NO_BACKUP)
         for migration in known:
             if migration.id in done:
                 continue
+            if stopped():
+                raise Stopped
             progress(f"migrating: {migration.name}")
             with connection.transaction():
                 for statement in migration.statements("postgres"):
@@ -44,10 +85,10 @@ def migrate_postgres(url: str, *, progress: Callable[[str], None] = lambda _: No
     return ran
 
 
-def migrated(url: str) -> list[str]:
-    """The same for the command line: whatever goes wrong is a StoreError."""
+def migrated(url: str, *, progress: Callable[[str], None], stopped: Callable[[], bool]) -> list[str]:
+    """`migrate_postgres` for the command line: every error is a StoreError."""
     try:
-        return migrate_postgres(url)
+        return migrate_postgres(url, progress=progress, stopped=stopped)
     except psycopg.Error as error:
         raise _unusable(error) from None
 
@@ -60,7 +101,8 @@ async def open_postgres(settings: Settings, progress: Callable[[str], None]) -> 
             "FOOTFALL_SECRET: with FOOTFALL_DATABASE_URL each server must be given the same; make one with `openssl rand -base64 32`"
         )
     try:
-        await asyncio.to_thread(migrate_postgres, settings.database_url, progress=progress)
+        url = settings.database_url
+        await in_thread(lambda stopped: migrate_postgres(url, progress=progress, stopped=stopped))
         store = await PostgresStore.open(settings.database_url)
         if await store.rows("SELECT 1 FROM note WHERE name = {}", UNFINISHED):
             await store.close()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from server.settings import Settings
 from server.storage.migrating import APP, migrations
@@ -27,7 +28,7 @@ FOLDER = "backups"
 KEPT = 7  # automatic ones
 SPARE = 64 << 20  # bytes that a backup leaves free at least: the store needs some to go on
 
-_AUTOMATIC = re.compile(r"footfall-\d{8}T\d{6}Z-auto\.sqlite3")
+_AUTOMATIC = re.compile(r"footfall-\d{8}T\d{6}Z-(auto|upgrade)\.sqlite3")
 _HEADER = b"SQLite format 3\0"
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{8}")
 _STALE = 24 * 3600.0  # seconds; nobody copies for so long
@@ -62,13 +63,17 @@ class Manner:
     stopped: Callable[[], bool] = lambda: False
 
 
-def make(settings: Settings, to: Path | None = None, *, automatic: bool = False, manner: Manner | None = None) -> Backup:
+Kind = Literal["auto", "upgrade"]
+"""Backups that are made and deleted without an operator: by the nightly job, and before migrations."""
+
+
+def make(settings: Settings, to: Path | None = None, *, kind: Kind | None = None, manner: Manner | None = None) -> Backup:
     """Copy the store as it is at one moment, and its secret, into a folder or to a file. Raises BackupError."""
     manner = manner or Manner()
     source = settings.sqlite_path
     if not source.exists():
         raise BackupError(f"there is no store at {source} to back up")
-    target = _target(settings, to, automatic=automatic)
+    target = _target(settings, to, kind)
     with said(f"the backup {target} cannot be made"), drafts() as draft:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold = _share(settings)
@@ -91,7 +96,7 @@ def make(settings: Settings, to: Path | None = None, *, automatic: bool = False,
     return Backup(target, made.size, made.events, made.newest, beside(target) if secret is not None else None)
 
 
-def _target(settings: Settings, to: Path | None, *, automatic: bool) -> Path:
+def _target(settings: Settings, to: Path | None, kind: Kind | None) -> Path:
     folder = settings.data_dir / FOLDER if to is None else to
     if to is not None and not to.is_dir():
         if to.exists() or beside(to).exists():
@@ -99,7 +104,7 @@ def _target(settings: Settings, to: Path | None, *, automatic: bool) -> Path:
         return to
     at = datetime.now(UTC)
     while True:  # two in one second: the second one gets the name of the next
-        target = folder / f"footfall-{at:%Y%m%dT%H%M%SZ}{'-auto' if automatic else ''}.sqlite3"
+        target = folder / f"footfall-{at:%Y%m%dT%H%M%SZ}{f'-{kind}' if kind else ''}.sqlite3"
         if not target.exists():
             return target
         at += timedelta(seconds=1)
@@ -221,7 +226,7 @@ def _check_version(path: Path, backup: sqlite3.Connection) -> None:
 
 
 def automatic_backups(settings: Settings) -> list[Path]:
-    """The backups that the nightly job made, oldest first. Others are their maker's to keep."""
+    """The backups of the nightly job and those before migrations, oldest first. Others are their maker's to keep."""
     folder = settings.data_dir / FOLDER
     return sorted(path for path in folder.iterdir() if _AUTOMATIC.fullmatch(path.name)) if folder.is_dir() else []
 
