@@ -181,12 +181,15 @@ class VersionCount:
 
 @strawberry.type(description="All errors of one type.")
 class ErrorGroup:
-    type: str = said("The type of the error.")
-    events: Count = said("The events that failed with it.")
-    share: float | None = said("Of all events with an error, 0 to 1.")
-    installs: InstallCounts = said("The installs that it met.")
-    first_seen: DateTime | None = said("When it first happened, ever.")
-    last_seen: DateTime | None = said("When it last happened, ever.")
+    type: str | None = said("The error type; null for failures that name none.")
+    events: Count = said("Its events.")
+    share: float | None = said("The share of all failures and other events with an error type, 0 to 1.")
+    installs: InstallCounts = said("The affected installs.")
+    first_seen: DateTime | None = said(
+        "The first of these events: in the period, under the filter. Null where retention has deleted it. Read only where it is asked for."
+    )
+    last_seen: DateTime | None = said("The last of these events. Read only where it is asked for.")
+    first_ever: DateTime | None = said("The first time in the filter's environments, whatever the period.")
     versions: list[VersionCount] = said("In which versions, most events first.")
     names: list[str] = said("The names of the events.")
     sample: ErrorSample | None = said("The newest of them, as far as it is kept. Read only where it is asked for.")
@@ -195,9 +198,10 @@ class ErrorGroup:
 @strawberry.type(description="Errors by type.")
 class Errors:
     groups: list[ErrorGroup] = said("The types, most events first.")
-    types: Count = said("How many types there are.")
-    events: Count = said("Events with an error.")
-    installs: InstallCounts = said("Installs with an error.")
+    types: Count = said("How many types there are; failures without a type count as one.")
+    events: Count = said("Failures and other events with an error type.")
+    failures: Count = said("Events that failed.")
+    installs: InstallCounts = said("Installs with any of these events.")
 
 
 @strawberry.type(description="A target with its counts.")

@@ -125,9 +125,10 @@ class Charts:
     async def errors(self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20) -> answers.Errors:
         reader(info, self.number)
         limit = within("first", first, MOST)
-        return cast(
-            Any, await errors.errors(info.context.store, self.about(info, period, filter), limit=limit, samples=asks_for(info, "sample"))
-        )
+        asked = self.about(info, period, filter)
+        times = asks_for(info, "firstSeen") or asks_for(info, "lastSeen")
+        found = await errors.errors(info.context.store, asked, limit=limit, samples=asks_for(info, "sample"), times=times)
+        return cast(Any, found)
 
     @strawberry.field(description="From one event to the next. Reads raw events, as far as they are kept.")
     async def funnel(

@@ -222,7 +222,10 @@ class Project(Charts, Families):
         period: Period = None,
         filter: Which = None,
         error_type: Annotated[
-            str | None, argument(description="Those with this type of error instead, whether they say that they failed or not.")
+            str | None,
+            argument(
+                description="Those with this error type instead, whether they say that they failed or not; empty for failures without a type."
+            ),
         ] = None,
         first: First = 20,
     ) -> list[answers.ErrorSample]:

@@ -40,6 +40,7 @@ DIMENSIONS = (
 INSTALL_FIELDS = (*(dimension.name for dimension in DIMENSIONS), "dialect")
 PROPERTY_PREFIX = "property:"
 OTHER = "(other)"
+NO_ERROR_TYPE = ""  # in the dictionary of error types: failures that name no type
 VALUES_A_DAY = 1_000
 
 
@@ -76,7 +77,7 @@ DIMENSION = Rollup(
 TARGET_DAY = Rollup("rollup_target_day", ("project_id", "day", "target_id", "name_id", "environment"), TIMED)
 TARGET_DURATION = Rollup("rollup_target_duration", ("project_id", "day", "target_id", "name_id", "environment", "bucket"), ("events",))
 TARGET_TOTAL = Rollup("rollup_target_total", ("project_id", "target_id", "name_id", "environment"), TIMED)
-# Only of events with a type of error, whether they failed or not. A version that is not known is empty.
+# Events with an error type, whether they failed or not, and failures without one (`NO_ERROR_TYPE`). An unknown version is empty.
 ERROR = Rollup("rollup_error", ("project_id", "day", "error_id", "name_id", "version", "environment"), ("events",), frozenset({"version"}))
 LEDGER = Rollup("ledger", ("project_id", "day", "entry", "reason"), ("events",), frozenset({"entry", "reason"}))
 REFUSALS = Rollup("refusal", ("project_id", "day", "address", "reason"), ("events",), frozenset({"reason"}))

@@ -143,6 +143,11 @@ def every(start: int, end: int, step: str) -> list[int]:
     return sorted({begins(at, step) for at in hours})
 
 
+def failing(events: Iterable[Raw]) -> dict[str | None, list[Raw]]:
+    """Failures and other events with an error type, by type; None for failures without one."""
+    return grouped((event for event in events if event.error or event.outcome == 2), lambda event: event.error or None)
+
+
 def rolling(events: Iterable[Raw], day: int, days: int) -> Pair:
     """Installs active in the days that end with one."""
     return pair(event for event in events if day - days < event.day <= day)

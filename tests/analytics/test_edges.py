@@ -69,7 +69,7 @@ async def test_an_empty_project_answers_everything_with_nothing(store: Store) ->
     assert (await version_adoption(store, TODAY)).versions == []
     total = (await timings(store, TODAY)).total
     assert (total.timed, total.mean, total.percentiles, total.edges, total.counts) == (0, None, Percentiles(), [], [])
-    assert await errors(store, TODAY) == Errors([], 0, 0, Installs())
+    assert await errors(store, TODAY) == Errors([], 0, 0, 0, Installs())
     assert await failures(store, TODAY) == []
     assert await targets(store, TODAY) == []
     assert [(step.installs, step.of_first) for step in await funnel(store, TODAY, ["a", "b"])] == [(Installs(), None)] * 2

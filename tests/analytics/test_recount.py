@@ -289,16 +289,19 @@ async def test_medians_over_time_are_within_two_percent(full: Store, filled: Fil
 async def test_errors(full: Store, filled: Filled, filter_: Filter) -> None:
     found = await errors(full, filter_)
     events = filled.matching(filter_)
-    types = recount.grouped((event for event in events if event.error is not None), lambda event: event.error)
+    types = recount.failing(events)
+    everything = [event for each in types.values() for event in each]
     assert {group.type for group in found.groups} == set(types)
-    assert (found.types, found.events) == (len(types), sum(map(len, types.values())))
-    assert both(found.installs) == recount.pair(event for event in events if event.error is not None)
+    assert (found.types, found.events) == (len(types), len(everything))
+    assert found.failures == recount.outcomes(events)[2]
+    assert both(found.installs) == recount.pair(everything)
     allowed = tuple(Environment) if filter_.allowed is None else filter_.allowed
-    ever = recount.grouped((event for event in filled.events if event.environment in allowed), lambda event: event.error)
+    ever = recount.failing(event for event in filled.events if event.environment in allowed)
     for group in found.groups:
         own = types[group.type]
-        assert (group.events, both(group.installs)) == (len(own), recount.pair(own))
-        assert (group.first_seen, group.last_seen) == (min(each.at for each in ever[group.type]), max(each.at for each in ever[group.type]))
+        assert (group.events, both(group.installs), group.share) == (len(own), recount.pair(own), len(own) / len(everything))
+        assert (group.first_seen, group.last_seen) == (min(each.at for each in own), max(each.at for each in own))
+        assert group.first_ever == min(each.at for each in ever[group.type])
         versions = recount.grouped(own, lambda event: event.version)
         assert {count.version: count.events for count in group.versions} == {version: len(each) for version, each in versions.items()}
         assert group.names == sorted({event.name for event in own})
@@ -318,9 +321,8 @@ async def test_the_last_failures(full: Store, filled: Filled, filter_: Filter) -
 
 @each_filter
 async def test_the_last_events_with_one_type_of_error_however_rare(full: Store, filled: Filled, filter_: Filter) -> None:
-    by_type = recount.grouped((event for event in filled.matching(filter_) if event.error), lambda event: event.error)
-    for error_type, events in by_type.items():
-        found = await failures(full, filter_, error_type=error_type, limit=5)
+    for error_type, events in recount.failing(filled.matching(filter_)).items():
+        found = await failures(full, filter_, error_type=error_type or "", limit=5)
         assert [each.id for each in found] == [to_uuid(event.id) for event in reversed(events[-5:])]
 
 

@@ -148,8 +148,8 @@ class Commit:
                     self._add_name(connection, event)
                 if self.contexts.get(event.context) is None:
                     self._add_context(connection, event.context)
-                if event.error_type is not None:
-                    self._error(connection, event.project, event.error_type)
+                if event.error_type is not None or event.outcome is Outcome.FAILURE:
+                    self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE)
         self._revive(connection)
 
     def _revive(self, connection: Connection) -> None:
@@ -176,7 +176,9 @@ class Commit:
                 alike[said] = known = [name, context, int(event.outcome), 0]
             name, context, outcome, _ = known
             target = targeted(place) if targets else None
-            error = None if event.error_type is None else self._error(connection, event.project, event.error_type)
+            error = None
+            if event.error_type is not None or event.outcome is Outcome.FAILURE:
+                error = self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE)
             new = News.NOTHING if install is None else News.ALL if error is not None else news(install, context, at)
             if new is News.TIME and connection.several:
                 new = News.ALL  # another process may have told of another version meanwhile
@@ -278,7 +280,7 @@ def _word(connection: Connection, table: str, most: int, project: int, text: str
     if found is None:
         connection.lock_words()
         (there,) = connection.execute(f"SELECT count(*) FROM {table} WHERE project_id = ?", (project,)).fetchone()
-        if there >= most and text != rollups.OTHER:
+        if there >= most and text not in (rollups.OTHER, rollups.NO_ERROR_TYPE):
             return _word(connection, table, most, project, rollups.OTHER)
         found = _added(connection, table, {"project_id": project, "text": text, **about}, find, key)
     return int(found[0])

@@ -132,7 +132,7 @@ def _described(rollup: Rollup) -> Sums:
     for column, table, columns in (
         ("name_id", "event_name", (("text", "name"),)),
         ("target_id", "target", (("type", "target_type"), ("external_id", "target_id"))),
-        ("error_id", "error_type", (("text", "error_type"),)),
+        ("error_id", "error_type", (("text", "error_type"),)),  # empty for failures without one
     ):
         if column in rollup.key:
             joins.append(f"LEFT JOIN {table} ON {table}.id = sums.{column}")

@@ -12,6 +12,7 @@ from piccolo.querystring import QueryString
 
 from server.storage import listed
 from server.storage.engine import Store
+from server.storage.rollups import NO_ERROR_TYPE
 
 DELIVERIES_KEPT = 100  # of a rule
 
@@ -205,8 +206,10 @@ async def first_hour(store: Store, project: int) -> int | None:
 
 
 async def errors_after(store: Store, project: int, after: int) -> dict[int, str]:
-    """The types of errors, by number, that were first seen after another."""
-    rows = await store.rows("SELECT id, text FROM error_type WHERE project_id = {} AND id > {} ORDER BY id", project, after)
+    """The types of errors, by number, that were first seen after another; failures that name no type are no new type."""
+    rows = await store.rows(
+        "SELECT id, text FROM error_type WHERE project_id = {} AND id > {} AND text <> {} ORDER BY id", project, after, NO_ERROR_TYPE
+    )
     return {row["id"]: row["text"] for row in rows}
 
 

@@ -18,12 +18,12 @@ from typing import Any
 
 from piccolo.querystring import QueryString
 
-from server.event import DAY, MINUTE, Context, Environment
+from server.event import DAY, MINUTE, Context, Environment, Outcome
 from server.event_id import first_id, received_at
 from server.storage import rollups
 from server.storage.changes import Snapshot
 from server.storage.commit.fold import Folded, Stored, fold
-from server.storage.rollups import DIMENSION, OTHER, ROLLUPS, TARGET_TOTAL, Rollup
+from server.storage.rollups import DIMENSION, NO_ERROR_TYPE, OTHER, ROLLUPS, TARGET_TOTAL, Rollup
 from server.storage.sqlite.connections import KeptConnection
 from server.storage.statements import CONTEXT_COLUMNS, ERROR_INSTALL_COLUMNS, on_conflict_add
 
@@ -37,9 +37,9 @@ ERROR_INSTALLS = Rollup("error_install", ERROR_INSTALL_COLUMNS, (), frozenset({"
 BY_DAY = (*(rollup for rollup in ROLLUPS if rollup.period), ACTIVITY, ERROR_INSTALLS)
 
 _EVENTS = f"""SELECT event.id, event.project_id, name_id, context_id, target_id, install_id, occurred_at, outcome, duration_us,
-        CASE WHEN event.error_type IS NULL THEN NULL ELSE COALESCE(error_type.id, rest.id) END
+        CASE WHEN event.error_type IS NULL AND outcome <> {int(Outcome.FAILURE)} THEN NULL ELSE COALESCE(error_type.id, rest.id) END
     FROM event
-    LEFT JOIN error_type ON error_type.project_id = event.project_id AND error_type.text = event.error_type
+    LEFT JOIN error_type ON error_type.project_id = event.project_id AND error_type.text = COALESCE(event.error_type, '{NO_ERROR_TYPE}')
     LEFT JOIN error_type AS rest ON rest.project_id = event.project_id AND rest.text = '{OTHER}'
     WHERE event.id > {{}} AND occurred_at >= {{}} AND occurred_at < {{}} ORDER BY event.id LIMIT {{}}"""
 

@@ -14,6 +14,10 @@ type Answer = Data<"Errors">["project"];
 type Group = Answer["errors"]["groups"][number];
 type Sample = Answer["failures"][number];
 
+const UNTYPED = "No error type";
+/** A type as the address and `failures` name it: empty for failures without one. */
+const nameOf = (type: string | null): string => type ?? "";
+
 /** What goes wrong: by type, since when, in which versions, for how many; and the last failures as they came. The type that is looked at is in the address. */
 export default function Errors({ project }: { project: string }) {
   const { span, filter } = useView();
@@ -22,10 +26,11 @@ export default function Errors({ project }: { project: string }) {
     <Answered answer={answer} height={500}>
       {({ project: { errors, failures } }) => {
         const table = () => ({
-          columns: ["type", "events", "installs", "people", "first seen", "last seen", "versions"],
-          rows: errors.groups.map(({ type, events, installs, firstSeen, lastSeen, versions }) => [
-            type,
+          columns: ["type", "events", "share", "installs", "people", "first seen", "last seen", "versions"],
+          rows: errors.groups.map(({ type, events, share, installs, firstSeen, lastSeen, versions }) => [
+            type ?? UNTYPED,
             events,
+            share,
             installs.all,
             installs.people,
             firstSeen,
@@ -33,11 +38,15 @@ export default function Errors({ project }: { project: string }) {
             versions.flatMap(({ version }) => version ?? []).join(" "),
           ]),
         });
-        const note = errors.events > 0 ? `${many(errors.events, "event")}, ${many(errors.installs.all, "install")}` : "";
+        const others = errors.events - errors.failures;
+        const note =
+          errors.events > 0
+            ? `${many(errors.failures, "failure")}${others > 0 ? ` and ${many(others, "other event")} with an error type` : ""}, ${many(errors.installs.all, "install")}`
+            : "";
         return (
           <div class="stack">
             <Card title="By type" note={note} table={table} picture={() => barsOf(table(), count)} wide>
-              {errors.groups.length === 0 ? <Nothing>Nothing failed with an error in this period.</Nothing> : <Groups groups={errors.groups} project={project} />}
+              {errors.groups.length === 0 ? <Nothing>Nothing failed in this period.</Nothing> : <Groups groups={errors.groups} project={project} />}
               {errors.types > errors.groups.length && <p class="others">and {many(errors.types - errors.groups.length, "more type")}</p>}
             </Card>
             <Card title="Last failures" note="as far as raw events are kept" wide>
@@ -82,9 +91,9 @@ function Groups({ groups, project }: { groups: Group[]; project: string }) {
         </thead>
         <tbody>
           {groups.map((group) => (
-            <Fragment key={group.type}>
-              <Row group={group} open={shown === group.type} show={show} />
-              {shown === group.type && (
+            <Fragment key={nameOf(group.type)}>
+              <Row group={group} open={shown === nameOf(group.type)} show={show} />
+              {shown === nameOf(group.type) && (
                 <tr class="details">
                   <td colSpan={7}>
                     <Details group={group} project={project} />
@@ -99,20 +108,24 @@ function Groups({ groups, project }: { groups: Group[]; project: string }) {
   );
 }
 
-function Row({ group: { type, events, share, installs, firstSeen, lastSeen, versions }, open, show }: { group: Group; open: boolean; show: (type: string | null) => void }) {
+function Row({ group: { type, events, share, installs, firstSeen, lastSeen, firstEver, versions }, open, show }: { group: Group; open: boolean; show: (type: string | null) => void }) {
+  const label = type ?? UNTYPED;
+  const isNew = firstEver !== null && firstEver === firstSeen;
   const known = versions.flatMap(({ version }) => version ?? []);
   return (
     <tr class={open ? "picked" : ""}>
       <td class="rest">
-        <button type="button" class="pick fold" aria-expanded={open} title={type} onClick={() => show(open ? null : type)}>
-          <Icon name="chevron" size={14} /> <span class="cut">{type}</span>
+        <button type="button" class="pick fold" aria-expanded={open} title={label} onClick={() => show(open ? null : nameOf(type))}>
+          <Icon name="chevron" size={14} /> <span class={type === null ? "cut soft" : "cut"}>{label}</span>
         </button>
       </td>
       <td class="figure">{count(events)}</td>
       <td class="figure">{portion(share)}</td>
       <td class="figure">{count(installs.all)}</td>
       <td title={moment(lastSeen)}>{ago(lastSeen)}</td>
-      <td title={moment(firstSeen)}>{ago(firstSeen)}</td>
+      <td title={isNew ? `${moment(firstSeen)}: the first time ever` : `${moment(firstSeen)}; the first time ever was ${moment(firstEver)}`}>
+        {ago(firstSeen)} {isNew && <span class="tag">new</span>}
+      </td>
       <td>
         {known.slice(0, 3).map((version) => (
           <span class="tag" key={version}>
@@ -127,18 +140,22 @@ function Row({ group: { type, events, share, installs, firstSeen, lastSeen, vers
 }
 
 /** All of one type of error: when, where, in which versions, and the last that are still kept. */
-function Details({ group: { type, installs, firstSeen, lastSeen, names, versions }, project }: { group: Group; project: string }) {
+function Details({ group: { type, installs, firstSeen, lastSeen, firstEver, names, versions }, project }: { group: Group; project: string }) {
   const { span, filter, pick, filters } = useView();
-  const answer = useAsk("ErrorSamples", { slug: project, errorType: type, period: span.period, filter });
+  const answer = useAsk("ErrorSamples", { slug: project, errorType: nameOf(type), period: span.period, filter });
   return (
     <div class="error-details">
       <dl class="facts">
         <div>
-          <dt>First seen</dt>
+          <dt>First time ever</dt>
+          <dd>{moment(firstEver)}</dd>
+        </div>
+        <div>
+          <dt>First seen here</dt>
           <dd>{moment(firstSeen)}</dd>
         </div>
         <div>
-          <dt>Last seen</dt>
+          <dt>Last seen here</dt>
           <dd>{moment(lastSeen)}</dd>
         </div>
         <div>

@@ -192,21 +192,21 @@ function Values({ title, project, of: first, by }: ValuesProps) {
 
 function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; project: string }) {
   const search = useSearch();
-  const at = (type: string) => {
+  const at = (type: string | null) => {
     const params = new URLSearchParams(search);
-    params.set("error", type);
+    params.set("error", type ?? "");
     return `/d/${project}/errors?${params}`;
   };
   return (
     <Card title="Errors" note={errors.events > 0 ? `${many(errors.events, "event")}, ${many(errors.types, "type")}` : ""}>
       {errors.groups.length === 0 ? (
-        <Nothing>Nothing failed with an error in this period.</Nothing>
+        <Nothing>Nothing failed in this period.</Nothing>
       ) : (
         <ul class="rows">
           {errors.groups.map(({ type, installs, lastSeen, events }) => (
-            <li key={type}>
-              <Link href={at(type)} class="error-row" title={type}>
-                <b class="cut">{type}</b>
+            <li key={type ?? ""}>
+              <Link href={at(type)} class="error-row" title={type ?? "No error type"}>
+                <b class={type === null ? "cut soft" : "cut"}>{type ?? "No error type"}</b>
                 <span class="row-figure">{count(events)}</span>
                 <span class="soft">
                   {many(installs.all, "install")} · {ago(lastSeen)}
