@@ -12,9 +12,12 @@ const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 30_000,
-      refetchOnWindowFocus: true,
+      // A failed query is repeated as soon as somebody looks or the network is back, however old its last answer is.
+      refetchOnWindowFocus: (query) => (query.state.status === "error" ? "always" : true),
+      refetchOnReconnect: (query) => (query.state.status === "error" ? "always" : true),
+      networkMode: "always", // the server may be on this machine
       // What the server refuses it refuses again; only a server that was not reached is asked once more.
-      retry: (failures, error) => failures < 2 && error instanceof Refused && error.code === "OFFLINE",
+      retry: (failures, error) => failures < 1 && error instanceof Refused && error.code === "OFFLINE",
     },
   },
 });

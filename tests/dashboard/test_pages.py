@@ -39,28 +39,6 @@ def test_every_page_is_whole_and_can_be_used_by_everybody(visit: Callable[..., A
     assert wrong == {}
 
 
-def test_names_that_are_long_fit_a_small_phone(site: Any, visit: Callable[..., Any]) -> None:
-    assert site.server.footfall("project", "create", "long").returncode == 0
-    for number in range(12):
-        long = f"{number}-" + "w" * 57
-        site.post(
-            "long",
-            name=long,
-            version=long,
-            os=long[:30],
-            runtime=long,
-            outcome="failure",
-            duration_ms=10.0 ** min(number, 9),
-            error={"type": long * 2, "message": "m" * 300},
-            target={"type": "tool", "id": long},
-            properties={long: long},
-        )
-    tab = visit(width=360)
-    for path in PAGES:
-        page = tab.open(f"/d/long{path.partition('?')[0]}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
-
-
 def test_everything_can_be_reached_and_done_with_the_keyboard(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo")

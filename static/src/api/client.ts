@@ -47,9 +47,12 @@ export async function exchange(body: object, signal?: AbortSignal): Promise<Docu
     if (signal?.aborted) throw error;
     throw new Refused("OFFLINE", "The server cannot be reached.");
   }
+  let document: Document & { detail?: string };
   try {
-    return (await answer.json()) as Document;
+    document = (await answer.json()) as typeof document;
   } catch {
     throw new Refused("OFFLINE", `The server answered ${answer.status}.`);
   }
+  if (document.data !== undefined || document.errors) return document;
+  throw new Refused(answer.status >= 500 ? "OFFLINE" : "FAILED", document.detail ?? `The server answered ${answer.status}.`); // a problem document
 }

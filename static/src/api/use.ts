@@ -1,7 +1,12 @@
-import { type UseQueryResult, keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { type Query, type UseQueryResult, keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
 import { type Data, type Name, Refused, type Variables, ask } from "./client.ts";
 
 const REFRESH = 60_000; // ms
+const RECOVER = 3_000; // ms
+
+/** The time until a query is repeated: short while the server is unreachable, such as during a restart. */
+const next = <T>(query: Query<T, Error>, refresh: (data: T | undefined) => number | false): number | false =>
+  query.state.error instanceof Refused && query.state.error.code === "OFFLINE" ? RECOVER : refresh(query.state.data);
 
 export type Answer<N extends Name> = UseQueryResult<Data<N>, Error>;
 
@@ -18,7 +23,7 @@ export function useAsk<N extends Name>(
   return useQuery<Data<N>, Error>({
     queryKey: [name, variables],
     queryFn: ({ signal }) => ask(name, variables, signal),
-    refetchInterval: refresh ? (query) => refresh(query.state.data) : REFRESH,
+    refetchInterval: (query) => next(query as Query<Data<N>, Error>, refresh ?? (() => REFRESH)),
     placeholderData: keepPreviousData as never,
     enabled,
   });
@@ -39,7 +44,7 @@ export function useProjects({ archived = false, refresh = REFRESH }: { archived?
         if (!projects.pageInfo.hasNextPage || after === null) return { me, projects: found };
       }
     },
-    refetchInterval: refresh,
+    refetchInterval: (query) => next(query as Query<{ me: Data<"Projects">["me"]; projects: Projects }, Error>, () => refresh),
   });
 }
 

@@ -65,7 +65,7 @@ export function Plot({ starts, lines, step, measure, stacked = false, height = 2
 
   return (
     <div class="plot" role="img" aria-label={label}>
-      <div ref={box} />
+      <div ref={box} style={{ minHeight: `${height}px` }} />
       {at && starts[at.place] && <Tip starts={starts} lines={lines} step={step} measure={measure} stacked={stacked} at={at} width={box.current?.clientWidth ?? 0} />}
     </div>
   );
