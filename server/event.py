@@ -97,6 +97,7 @@ class Incoming(msgspec.Struct, gc=False, kw_only=True):
     """One event as its dialect understood it. Holds raw identifiers: it never leaves `ingest`.
 
     `occurred_at` is what the client said, believed or not; `None` where it said nothing.
+    `visitor` is an address with an agent, where a client sends no id of its install: it stands for one until the day ends.
     `debounce` is who is looking, for events that count once in 30 minutes. `document` is `properties` as compact JSON, where the dialect has it
     at hand; events that say the same may share both, so neither is ever changed.
     """
@@ -115,6 +116,7 @@ class Incoming(msgspec.Struct, gc=False, kw_only=True):
     properties: dict[str, Any] = {}
     document: str | None = None
     debounce: str | None = None
+    visitor: str | None = None
 
 
 class InstallReport(msgspec.Struct, gc=False, kw_only=True):
@@ -205,6 +207,7 @@ class Event(msgspec.Struct, gc=False):
     """One event as the store takes it: no raw identifier, no unscrubbed text.
 
     `id` is an `EventId` number. `install`, `session`, `mark` and `viewer` are the leading 64 bits of a keyed hash, signed.
+    `note` is what the ledger says of it beside that it was stored.
     """
 
     id: int
@@ -224,6 +227,7 @@ class Event(msgspec.Struct, gc=False):
     picked: tuple[tuple[str, str], ...] = ()
     mark: int | None = None
     viewer: int | None = None
+    note: str = ""
 
 
 class Install(msgspec.Struct, gc=False, kw_only=True):

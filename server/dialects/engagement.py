@@ -29,6 +29,7 @@ from server.dialects.reading import (
     timestamp,
 )
 from server.event import DAY, Answer, Context, Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request
+from server.identifiers import identifier
 from server.problems import Invalid
 
 NAME = "engagement"
@@ -124,27 +125,26 @@ def _event(document: Any, request: Request, position: int | None = None) -> Inco
     if not said.target_id.strip():
         raise Invalid(FieldError("targetId", "must not be blank"))
     metadata = said.metadata or {}
+    user, session = (None if raw is None else identifier(raw) for raw in (said.user_id, said.session_id))
     where, reason = environment(metadata, path="metadata")
     return Incoming(
         name=said.kind,
-        install=said.user_id or said.session_id or None,
+        install=user or session or said.user_id or said.session_id or None,
         occurred_at=timestamp(said.timestamp),
         id=event_id(document, request, position),
-        session=said.session_id or None,
+        session=session,
         target=(said.target_type, said.target_id),
         context=Context(where, reason, NAME),
         properties=_properties(metadata, leftovers(document, _FIELDS)),
-        debounce=_viewer(said, metadata, request) if said.kind == "view" else None,
+        debounce=(session or user or _passerby(metadata, request)) if said.kind == "view" else None,
     )
 
 
-def _viewer(said: Engagement, metadata: dict[str, Any], request: Request) -> str:
-    """Who is looking: the session, else the user, else whoever has this address and agent today.
+def _passerby(metadata: dict[str, Any], request: Request) -> str:
+    """The viewer of an event without a session or user: this address and agent, today.
 
     A site that reports its visitors' views from its own server gives their address and agent in the metadata: those go first.
     """
-    if said.session_id or said.user_id:
-        return said.session_id or said.user_id or ""
     address = text(metadata.get("ip")) or request.address
     agent = _first(metadata, _AGENTS) or request.header(b"user-agent")
     return f"{request.received_at // DAY}\n{address}\n{agent}"

@@ -44,6 +44,7 @@ from server.dialects.reading import (
     timestamp,
 )
 from server.event import Answer, Context, Decoded, Environment, FieldError, Incoming, Outcome, Outcomes, Receipt, Request
+from server.identifiers import identifier
 from server.problems import Invalid
 
 NAME = "native"
@@ -111,7 +112,10 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
         return None
     key = header_id(request)
     try:
-        events = [_plain_event(said, said.id or (key and (f"{key}:{place}" if many else key))) for place, said in enumerate(items)]
+        events = [
+            _plain_event(said, (said.id and identifier(said.id)) or (key and (f"{key}:{place}" if many else key)))
+            for place, said in enumerate(items)
+        ]
     except (NotPlain, Invalid):  # what is wrong is to be named
         return None
     return Decoded(events=events, batch=many)

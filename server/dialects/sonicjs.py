@@ -41,6 +41,7 @@ from server.dialects.reading import (
 )
 from server.event import Answer, Context, Decoded, Environment, Incoming, InstallReport, Outcome, Outcomes, Request
 from server.event_id import to_uuid
+from server.identifiers import identifier
 from server.problems import Invalid
 
 NAME = "sonicjs"
@@ -172,8 +173,8 @@ def _record(said: Event, properties: dict[str, Any] | msgspec.Raw, request: Requ
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
     """201 with the event as it was sent; for an install 201 where it is new, and 200 where it was known."""
-    if decoded.installs:
-        return Answer(201 if outcomes.created[0] else 200, _encode({"data": decoded.echo, "success": True}))
+    if type(decoded.echo) is dict:
+        return Answer(201 if any(outcomes.created) else 200, _encode({"data": decoded.echo, "success": True}))
     raise_refusal(outcomes.receipts[0])
     number, sent = to_uuid(outcomes.ids[0]), decoded.echo
     if type(sent) is bytes:
@@ -193,7 +194,8 @@ def _decode_install(request: Request) -> Decoded:
             dialect=NAME, os=os_name(said.os), runtime=node_runtime(said.node_version), package_manager=text(said.package_manager)
         ),
     )
-    return Decoded(installs=[report], echo=request.document["data"])
+    usable = identifier(said.installation_id) is not None  # a report of no install is answered, and says nothing
+    return Decoded(installs=[report] if usable else [], echo=request.document["data"])
 
 
 def _properties(said: Event, data: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from server.dialects.reading import (
     whole_duration,
 )
 from server.event import Answer, Context, Decoded, FieldError, Incoming, Outcome, Outcomes, Rejection, Request
+from server.identifiers import identifier
 from server.problems import Invalid, Malformed
 
 NAME = "trackskills"
@@ -105,12 +106,15 @@ def _event(document: Any, request: Request, position: int | None = None) -> Inco
     metadata = _metadata(said.metadata)
     where, reason = environment(metadata, path="metadata")
     error_type = text(said.error_type, MAX_ERROR_TYPE)
+    session = identifier(request.header(b"mcp-session-id"))
+    install = f"session:{session}" if session else _key(request)
     return Incoming(
         name="tool_call",
-        install=_install(request),
+        install=install,
+        visitor=f"{request.address}\n{request.header(b'user-agent')}" if install is None else None,
         occurred_at=timestamp(said.timestamp, status=STATUS),
         id=event_id(document, request, position),
-        session=request.header(b"mcp-session-id") or None,
+        session=session,
         target=("tool", said.tool_name),
         outcome=_OUTCOMES[said.status],
         duration_us=whole_duration(said.duration_ms),
@@ -121,14 +125,13 @@ def _event(document: Any, request: Request, position: int | None = None) -> Inco
     )
 
 
-def _install(request: Request) -> str:
-    """Who is calling: the session, else the key, else whoever has this address and agent. To be hashed, never to be kept."""
-    if session := request.header(b"mcp-session-id"):
-        return f"session:{session}"
+def _key(request: Request) -> str | None:
+    """The key of the caller, which stands for its install. The shell client without a key sends `Bearer ` and nothing behind it."""
     authorization = request.header(b"authorization")
-    if authorization and authorization.lower() != "bearer":  # the shell client without a key sends `Bearer ` and nothing behind it
-        return f"key:{authorization}"
-    return f"address:{request.address}\n{request.header(b'user-agent')}"
+    scheme, _, token = authorization.partition(" ")
+    if identifier(token or scheme) is None or authorization.lower() == "bearer":
+        return None
+    return f"key:{authorization}"
 
 
 def _metadata(said: str | dict[str, Any] | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from server.dialects.reading import iso, timestamp
+from server.identifiers import identifier
 from server.ingest.privacy import Privacy
 from server.problems import Invalid, Problem
 from server.settings import Settings, SettingsError, load
@@ -320,7 +321,10 @@ def _number(opened: Opened, raw_id: str | None, hash_: str | None) -> int:
         except ValueError:
             raise ProjectError("--hash wants 16 hexadecimal digits, as exports have them") from None
     assert raw_id is not None
-    return opened.privacy().install(opened.project.id, sys.stdin.readline().strip() if raw_id == "-" else raw_id)
+    usable = identifier(sys.stdin.readline() if raw_id == "-" else raw_id)
+    if usable is None:
+        raise ProjectError("RAW_ID is a word for a missing id, and no id")
+    return opened.privacy().install(opened.project.id, usable)
 
 
 COMMANDS: tuple[click.Command, ...] = (export_command, import_command, install_group)

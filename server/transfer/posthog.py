@@ -17,6 +17,7 @@ from server.dialects.document import load
 from server.dialects.reading import Id, Name, Timestamp, arch_name, bounded, convert, environment, os_name, text, timestamp
 from server.event import Context, Event, FieldError, Incoming
 from server.event_id import EPOCH, first_id
+from server.identifiers import identifier
 from server.ingest.privacy import Privacy
 from server.problems import Invalid
 from server.storage.projects import LiveProject
@@ -75,8 +76,8 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
 
 def _mark(said: _Event, document: Any) -> int:
     """What the event is known by: its uuid, else all of it. Old clients sent no uuid; PostHog's own exports always have one."""
-    if said.uuid is not None:
-        return key(DIALECT, said.uuid.lower())
+    if said.uuid is not None and (usable := identifier(said.uuid)) is not None:
+        return key(DIALECT, usable.lower())
     return key(DIALECT, "", json.dumps(document, sort_keys=True))
 
 

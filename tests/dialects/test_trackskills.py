@@ -45,24 +45,27 @@ def test_the_shell_client_has_four_fields_and_an_empty_key(ask: Any, body: Body)
     request = ask(body("trackskills-shell"), ROUTE, authorization="Bearer ", user_agent="curl/8.5", content_type="application/json")
     (event,) = trackskills.decode(request).events
     assert (event.target, event.outcome, event.duration_us) == (("tool", "seo_audit"), Outcome.SUCCESS, 100_000)
-    assert event.install == "address:198.51.100.4\ncurl/8.5"
+    assert (event.install, event.visitor) == (None, "198.51.100.4\ncurl/8.5")
     assert event.properties == {"status": "success", "category": "your_category"}
 
 
 @pytest.mark.parametrize(
-    ("headers", "install", "session"),
+    ("headers", "install", "session", "visitor"),
     [
-        ({"mcp_session_id": "m", "authorization": "Bearer k", "user_agent": "a"}, "session:m", "m"),
-        ({"mcp_session_id": "  ", "authorization": "Bearer k"}, "key:Bearer k", None),
-        ({"authorization": "Basic abc"}, "key:Basic abc", None),
-        ({"authorization": "bearer  ", "user_agent": "a"}, "address:198.51.100.4\na", None),
-        ({"authorization": ""}, "address:198.51.100.4\n", None),
-        ({}, "address:198.51.100.4\n", None),
+        ({"mcp_session_id": "m", "authorization": "Bearer k", "user_agent": "a"}, "session:m", "m", None),
+        ({"mcp_session_id": "  ", "authorization": "Bearer k"}, "key:Bearer k", None, None),
+        ({"authorization": "Basic abc"}, "key:Basic abc", None, None),
+        ({"authorization": "bearer  ", "user_agent": "a"}, None, None, "198.51.100.4\na"),
+        ({"authorization": "Bearer undefined", "mcp_session_id": "null", "user_agent": "a"}, None, None, "198.51.100.4\na"),
+        ({"authorization": ""}, None, None, "198.51.100.4\n"),
+        ({}, None, None, "198.51.100.4\n"),
     ],
 )
-def test_the_install_is_whoever_the_headers_say(ask: Any, headers: dict[str, str], install: str, session: str | None) -> None:
+def test_the_headers_name_the_install_or_else_the_address_does(
+    ask: Any, headers: dict[str, str], install: str | None, session: str | None, visitor: str | None
+) -> None:
     (event,) = trackskills.decode(ask(CALL, ROUTE, **headers)).events
-    assert (event.install, event.session) == (install, session)
+    assert (event.install, event.session, event.visitor) == (install, session, visitor)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_versions_of_four_numbers_are_versions():
     assert event.properties == '{"appVersion":"1.2.3.4","peer":"[ip]"}'
 
 
-@pytest.mark.parametrize("raw", [INSTALL, "user-7781", 'say "x"', "back\\slash", "  spaced  ", "ünïque-id"])
+@pytest.mark.parametrize("raw", [INSTALL, "user-7781", 'say "x"', "back\\slash", "spaced 77", "ünïque-id", "somepersonswords"])
 def test_raw_identifiers_do_not_stay_in_text(raw):
     event = kept(
         install=raw,
@@ -111,7 +111,7 @@ def test_raw_identifiers_do_not_stay_in_text(raw):
         target=("install", raw),
         error_message=f"{raw.upper()} failed: {raw}",
         context=Context(version=f"1+{raw}"),
-        properties={"a": f"x{raw}y", raw: [{"deep": raw}], "json": msgspec.json.encode({"id": raw}).decode()},
+        properties={"a": f"x/{raw}_y", raw: [{"deep": raw}], "json": msgspec.json.encode({"id": raw}).decode()},
     )
     assert (event.name, event.target, event.error_message, event.context.version) == (
         "by [id]",
@@ -119,7 +119,7 @@ def test_raw_identifiers_do_not_stay_in_text(raw):
         "[id] failed: [id]",
         "1+[id]",
     )
-    assert event.properties == '{"a":"x[id]y","[id]":[{"deep":"[id]"}],"json":"{\\"id\\":\\"[id]\\"}"}'
+    assert event.properties == '{"a":"x/[id]_y","[id]":[{"deep":"[id]"}],"json":"{\\"id\\":\\"[id]\\"}"}'
 
 
 def test_a_raw_identifier_may_be_a_number():
@@ -129,13 +129,58 @@ def test_a_raw_identifier_may_be_a_number():
     )
 
 
-def test_short_identifiers_are_words_like_others():
-    assert kept(install="start", properties={"phase": "start"}).properties == '{"phase":"start"}'
+@pytest.mark.parametrize("padded", [f" {INSTALL}\n", f"\ufeff{INSTALL}"])
+def test_an_identifier_with_blanks_around_it_is_masked_without_them(padded):
+    event = kept(install=padded, session=padded, properties={"a": f"x{INSTALL}y"})
+    assert event.properties == '{"a":"x[id]y"}'
+    assert (event.install, event.session) == (PRIVACY.install(7, INSTALL), PRIVACY.session(7, INSTALL))
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ({"install": "start"}, {"phase": "start"}),
+        ({"install": "deploy"}, {"command": "deploy"}),
+        ({"install": "100000"}, {"size": 1000000, "files": 100000}),
+        ({"install": "12345678"}, {"n": 123456789, "text": "x12345678"}),
+        ({"install": "user-77"}, {"text": "user-778 and xuser-77"}),
+        ({"id": "100000"}, {"file_size": 1000000, "files": 100000}),
+        ({"id": "1700000000001"}, {"started": 1700000000001}),
+        ({"id": "export-1"}, {"file": "export-10.csv", "also": "export-1.csv export-1"}),
+        ({"session": "deploy"}, {"command": "deploy"}),
+        ({"session": "2026-11-29"}, {"date": "2026-11-29"}),
+        ({"session": "nightly-build-12"}, {"job": "nightly-build-12"}),
+        ({"session": "installation_completed"}, {"last": "installation_completed"}),
+        ({"session": "a1b2-c3"}, {"file": "a1b2-c3.log", "other": "xa1b2-c3 a1b2-c3-2"}),
+        ({"debounce": "viewer-1"}, {"page": "viewer-1"}),
+    ],
+)
+def test_words_and_short_counters_are_no_traces_of_an_id(ids, said):
+    assert properties(**said) == said
+    event = kept(**ids, properties=said)
+    assert msgspec.json.decode(event.properties or "") == said
+
+
+def test_what_events_are_counted_by_is_never_masked_for_an_event_or_a_session():
+    raw = "8d1f77aa-3f2b-4f7b-8a21-5d0c9b7e6f10"
+    context = Context(os=f"os {raw}", arch=raw, version=f"1+{raw}", runtime=raw, package_manager=raw)
+    event = kept(id=raw, session=raw, debounce=raw, name=f"by {raw}", target=("run", raw), context=context, properties={"a": raw})
+    assert (event.name, event.target, event.context) == (f"by {raw}", ("run", raw), context)
+    assert event.properties == '{"a":"[id]"}'
 
 
 def test_sessions_and_event_ids_and_viewers_are_identifiers_too():
-    event = kept(session="session-1", id="message-1", debounce="viewer-1", properties={"a": "session-1 message-1 viewer-1"})
-    assert event.properties == '{"a":"[id] [id] [id]"}'
+    event = kept(
+        session="sess-8d1f77",
+        id="8d1f77aa3f2b4f7b",
+        debounce="V1StGXR8Z5jd",
+        properties={"a": "sess-8d1f77 x8d1f77aa3f2b4f7bx (V1StGXR8Z5jd)."},
+    )
+    assert event.properties == '{"a":"[id] x[id]x ([id])."}'
+
+
+def test_an_identifier_is_found_behind_an_escape_that_was_never_undone():
+    assert kept(install="user-7781", error_message=r"a\nuser-7781\tb").error_message == r"a\n[id]\tb"
 
 
 def test_messages_are_cut_after_scrubbing():

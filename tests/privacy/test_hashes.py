@@ -63,6 +63,14 @@ def test_the_same_text_is_something_else_in_another_place():
     assert len(set(numbers)) == len(numbers)
 
 
+def test_a_visitor_is_another_install_each_day_and_no_id_has_its_hash():
+    numbers = [PRIVACY.visitor(1, "198.51.100.7\ncurl", day) for day in (20_000, 20_001)]
+    forged = [
+        PRIVACY.install(1, raw) for raw in ("198.51.100.7\ncurl", "20000\0198.51.100.7\ncurl", "visitor\x0020000\x00198.51.100.7\ncurl")
+    ]
+    assert len({*numbers, *forged}) == len(numbers) + len(forged)
+
+
 def test_the_parts_of_a_viewer_cannot_be_shifted():
     assert PRIVACY.viewer(1, "a", "bc", "d") != PRIVACY.viewer(1, "ab", "c", "d") != PRIVACY.viewer(1, "a", "b", "cd")
 

@@ -15,6 +15,7 @@ from server.admin.project import Alert, alert_of
 from server.admin.scalars import Count, Hash, now
 from server.event import Receipt
 from server.event_id import from_uuid
+from server.identifiers import identifier
 from server.jobs import Run, Runner, rules
 from server.jobs import find as find_job
 from server.jobs.rules import Draft
@@ -200,6 +201,8 @@ class OperationMutations:
                 raise FieldProblem("installationId", "must be said, or else the hash")
             if installation_id is not None and (not 1 <= len(installation_id) <= 200 or "\0" in installation_id):
                 raise FieldProblem("installationId", "must have 1 to 200 characters")
+            if installation_id is not None and identifier(installation_id) is None:
+                raise FieldProblem("installationId", "is a word for a missing id, and no id")
             number = hash if installation_id is None else info.context.state.privacy.install(row["id"], installation_id)
             assert number is not None
             erased = await erasure.erase(info.context.store, row["id"], number)

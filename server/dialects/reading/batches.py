@@ -9,6 +9,7 @@ import msgspec
 
 from server.dialects.document import dotted, refused
 from server.event import Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request
+from server.identifiers import identifier
 from server.problems import Failed, Invalid, TooLarge, TooManyTargets, UnknownTarget
 
 MAX_EVENTS = 1_000
@@ -78,14 +79,14 @@ def event_id(document: Mapping[str, Any], request: Request, position: int | None
     if not _IDS.isdisjoint(document):
         for name in ID_FIELDS:
             value = document.get(name)
-            if type(value) is str and 0 < len(value) <= MAX_ID:
-                return value
+            if type(value) is str and len(value) <= MAX_ID and (usable := identifier(value)) is not None:
+                return usable
     return header_id(request, position)
 
 
 def header_id(request: Request, position: int | None = None) -> str | None:
     """The id that the header `Idempotency-Key` gives to an event."""
-    if b"idempotency-key" not in request.headers or not (key := request.header(b"idempotency-key")):
+    if b"idempotency-key" not in request.headers or (key := identifier(request.header(b"idempotency-key"))) is None:
         return None
     return key if position is None else f"{key}:{position}"
 

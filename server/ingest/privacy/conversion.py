@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from server.event import DAY, MINUTE, Context, Event, Incoming, Install, InstallReport
+from server.identifiers import MISSING, identifier, stripped
 from server.ingest.privacy.hashes import SHORTEST_ID, ProjectHashes, keyed, number, plain, utf8
 from server.ingest.privacy.scrub import SUSPICIOUS, Scrubber, beginning, has_telling_key
 
@@ -44,12 +45,16 @@ class Privacy:
         return self._derive(str(project_id).encode())
 
     def install(self, project: int, raw: str) -> int:
-        """An install, from the id that its client sends."""
-        return self._hashes(project).install(raw)
+        """An install, from the id that its client sends. Whether it is an id at all, `identifier` tells."""
+        return self._hashes(project).install(stripped(raw))
+
+    def visitor(self, project: int, raw: str, day: int) -> int:
+        """An install that is known by its address only, on one day (days since 1970): on the next it is another."""
+        return self._hashes(project).visitor(day, raw)
 
     def session(self, project: int, raw: str) -> int:
         """A session of a client."""
-        return self._hashes(project).session(raw)
+        return self._hashes(project).session(stripped(raw))
 
     def mark(self, project: int, dialect: str, raw_id: str) -> int:
         """An event that may arrive twice, from the id that its client gave it."""
@@ -82,10 +87,16 @@ class Privacy:
             raw_install, raw_session, raw_id, at = said.install, said.session, said.id, said.occurred_at
             install = None if raw_install is None else known.get(hash(salt + raw_install))
             plain_install = install is not None
-            if raw_install is not None and install is None:
-                install = hashes.learn(raw_install)
+            note = ""
+            if install is None:
+                if raw_install is not None:
+                    install = hashes.learn(raw_install)
+                    note = MISSING if install is None else ""
+                elif said.visitor is not None:
+                    install = hashes.visitor(received_at // DAY, said.visitor)
             mark = None if raw_id is None else hashes.mark(dialect, raw_id)
-            session = None if raw_session is None else hashes.session(raw_session)
+            raw_session = raw_session and identifier(raw_session)
+            session = hashes.session(raw_session) if raw_session else None
             viewer = None if said.debounce is None else hashes.viewer(*(said.target or ("", said.name)), said.debounce)
             skewed = at is not None and not earliest <= at <= latest  # a clock that is wrong
             kept, properties = without_traces(said, plain_install=plain_install)
@@ -108,6 +119,7 @@ class Privacy:
                     picked=_picked(kept.properties, picked) if picked else (),
                     mark=mark,
                     viewer=viewer,
+                    note=note,
                 )
             )
         return events
@@ -117,11 +129,11 @@ class Privacy:
         last_seen = _possible(report.last_seen, received_at, received_at)
         first_seen = _possible(report.first_seen, received_at, last_seen if report.first_seen is None else received_at)
         return Install(
-            id=self._hashes(project).install(report.install),
+            id=self.install(project, report.install),
             project=project,
             first_seen=first_seen,
             last_seen=max(first_seen, last_seen),
-            context=_context(report.context, Scrubber((report.install,))),
+            context=_context(report.context, Scrubber(install=(report.install,))),
         )
 
     def _hashes(self, project: int) -> ProjectHashes:
@@ -197,22 +209,18 @@ _NO_OTHERS = (None, None, None)
 
 def _names(raw: str, lowered: str) -> bool:
     """What is not plain may be there in another form, of which only the scrubber knows."""
+    raw = stripped(raw)
     return len(raw) >= SHORTEST_ID and (not plain(raw) or raw.lower() in lowered)
-
-
-def _identifiers(incoming: Incoming) -> list[str]:
-    raw = (incoming.install, incoming.session, incoming.id, incoming.debounce)
-    return [identifier for identifier in raw if identifier is not None and len(identifier) >= SHORTEST_ID]
 
 
 def scrubbed(incoming: Incoming) -> tuple[Incoming, str | None]:
     """The same, for events that may hold something."""
-    scrubber = Scrubber(_identifiers(incoming))
+    scrubber = Scrubber(install=(incoming.install,), others=(incoming.session, incoming.id, incoming.debounce))
     properties: dict[str, Any] = scrubber.json(incoming.properties)
     kept = msgspec.structs.replace(
         incoming,
-        name=scrubber.text(incoming.name),
-        target=incoming.target and (scrubber.text(incoming.target[0]), scrubber.text(incoming.target[1])),
+        name=scrubber.text(incoming.name, label=True),
+        target=incoming.target and (scrubber.text(incoming.target[0], label=True), scrubber.text(incoming.target[1], label=True)),
         error_type=_cut(incoming.error_type, TYPE_KEPT, scrubber),
         error_message=_cut(incoming.error_message, MESSAGE_KEPT, scrubber),
         context=_context(incoming.context, scrubber),
@@ -227,11 +235,11 @@ def _context(context: Context, scrubber: Scrubber) -> Context:
         environment=context.environment,
         reason=context.reason,
         dialect=context.dialect,
-        os=scrubber.optional(context.os, version=True),
-        arch=scrubber.optional(context.arch),
-        runtime=scrubber.optional(context.runtime, version=True),
-        version=scrubber.optional(context.version, version=True),
-        package_manager=scrubber.optional(context.package_manager, version=True),
+        os=scrubber.label(context.os, version=True),
+        arch=scrubber.label(context.arch),
+        runtime=scrubber.label(context.runtime, version=True),
+        version=scrubber.label(context.version, version=True),
+        package_manager=scrubber.label(context.package_manager, version=True),
     )
 
 

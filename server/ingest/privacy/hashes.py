@@ -10,6 +10,8 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
+from server.identifiers import identifier
+
 SHORTEST_ID = 6  # shorter identifiers occur in ordinary words
 _BLOCK = 64  # bytes, of SHA-256
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
@@ -55,9 +57,12 @@ def utf8(text: str) -> bytes:
 
 
 class ProjectHashes:
-    """The hashes of one project. The prefixes keep the kinds apart: the same text as an install and as a session gives two numbers."""
+    """The hashes of one project. The prefixes keep the kinds apart: the same text as an install and as a session gives two numbers.
 
-    __slots__ = ("_install", "_mark", "_session", "_viewer", "known", "salt")
+    Ids are given as `server.identifiers` returns them.
+    """
+
+    __slots__ = ("_install", "_mark", "_session", "_viewer", "_visitor", "known", "salt")
 
     def __init__(self, key: bytes, known: dict[int, int]) -> None:
         # Installs that were seen before, each by Python's own hash (SipHash) of `salt` and the id: no id is kept. Two of a full memory are
@@ -68,14 +73,22 @@ class ProjectHashes:
         self._session = keyed(key, b"session\0")
         self._mark = keyed(key, b"mark\0")
         self._viewer = keyed(key, b"viewer\0")
+        self._visitor = keyed(key, b"visitor\0")
 
     def install(self, raw: str) -> int:
         return number(self._install(utf8(raw)))
 
-    def learn(self, raw: str) -> int:
-        """The hash of an install, which is `known` from now on where its id is an ordinary one: see `plain`."""
-        install = self.install(raw)
-        if not plain(raw):
+    def visitor(self, day: int, raw: str) -> int:
+        """An install that is known by its address only, on one day (days since 1970). No id that a client sends has this hash."""
+        return number(self._visitor(utf8(f"{day}\0{raw}")))
+
+    def learn(self, raw: str) -> int | None:
+        """The hash of an install, None where its id is no id. It is `known` from now on where the id is an ordinary one: see `plain`."""
+        usable = identifier(raw)
+        if usable is None:
+            return None
+        install = self.install(usable)
+        if usable != raw or not plain(raw):
             return install
         if len(self.known) >= REMEMBERED:
             self.known.clear()

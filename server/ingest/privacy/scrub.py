@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from server.ingest.privacy.hashes import SHORTEST_ID
 from server.ingest.privacy.keys import KEY_END, RULES, KeyRule, rule_for
 from server.ingest.privacy.patterns import CONTROLS_IN_JSON, ID, PATTERNS, union
+from server.ingest.privacy.traces import is_random, replace_words, traces
 
 PASSES = 3  # what a pattern leaves may be what another looks for; in practice the second pass finds nothing
 DEPTH = 64  # nested deeper than this, nobody reads it, and our own recursion stays far from Python's limit
@@ -34,17 +34,23 @@ _decode = msgspec.json.Decoder().decode
 
 
 class Scrubber:
-    """Scrubs what one event says. `identifiers` are the client's own, raw: wherever they occur, `[id]` takes their place."""
+    """Scrubs what one event says, with `[id]` in the place of the client's own identifiers.
 
-    def __init__(self, identifiers: Iterable[str] = ()) -> None:
-        known = {identifier for identifier in identifiers if len(identifier) >= SHORTEST_ID}
-        written = {form for identifier in known for way in (identifier, escaped(identifier)) for form in (way, way.lower(), way.upper())}
-        # The longest first: one may be part of another.
-        self._identifiers = sorted(written, key=len, reverse=True)
+    `install` holds ids of the install, raw; `others` those of the event, its session and its viewer. See `traces` for which are masked where.
+    """
 
-    def text(self, text: str, *, version: bool = False) -> str:
-        """The text without what should not be kept. `version`: four numbers with dots are a version here, and no address."""
-        text = self._mask(printable(text))
+    def __init__(self, install: Iterable[str | None] = (), others: Iterable[str | None] = ()) -> None:
+        owner, passing = traces(install, of_install=True), traces(others)
+        self._numbers = {raw for raw in (*owner, *passing) if raw.isdigit()}
+        self._owner = _written(owner)
+        self._passing = _written(passing)
+
+    def text(self, text: str, *, version: bool = False, label: bool = False) -> str:
+        """The text without what should not be kept. `version`: four numbers with dots are a version here, and no address.
+
+        `label`: a word that events are counted by, in which only the install's ids are masked.
+        """
+        text = self._mask(printable(text), label=label)
         lowered = text.lower()
         if version and _FOUR_PARTS.fullmatch(text):
             return text
@@ -60,9 +66,9 @@ class Scrubber:
             lowered = text.lower()
         return text
 
-    def optional(self, text: str | None, *, version: bool = False) -> str | None:
-        """The same for text that may be missing."""
-        return None if text is None else self.text(text, version=version)
+    def label(self, text: str | None, *, version: bool = False) -> str | None:
+        """The same for a label, which may be missing."""
+        return None if text is None else self.text(text, version=version, label=True)
 
     def json(self, value: Any, depth: int = 0, *, version: bool = False) -> Any:
         """A JSON value without what should not be kept, in its own structure; what cannot be encoded as JSON becomes text."""
@@ -103,9 +109,9 @@ class Scrubber:
     def _number(self, value: float) -> Any:
         if isinstance(value, int) and not -WHOLE_NUMBERS < value < WHOLE_NUMBERS:
             return "[number]"
-        if self._identifiers and any(identifier in repr(value) for identifier in self._identifiers):
-            return ID
-        return value
+        if not self._numbers:
+            return value
+        return ID if repr(int(value) if type(value) is float and value.is_integer() else value) in self._numbers else value
 
     def _hide(self, value: Any, rule: KeyRule, depth: int) -> Any:
         """The value with the rule's marker for each string in it; its numbers stay."""
@@ -120,11 +126,27 @@ class Scrubber:
         rule = rule_for(key[-KEY_END:]) or rule_for(kept[-KEY_END:]) or outer
         return kept, self._hide(value, outer, depth) if rule.text_only else hidden(value, rule)
 
-    def _mask(self, text: str) -> str:
-        for identifier in self._identifiers:
-            if identifier in text:
-                text = text.replace(identifier, ID)
-        return text
+    def _mask(self, text: str, *, label: bool) -> str:
+        text = _masked(text, self._owner, joined=False)
+        return text if label else _masked(text, self._passing, joined=True)
+
+
+def _written(found: list[str]) -> list[tuple[str, bool]]:
+    """Each way in which identifiers may be written, the longest first (one may be part of another), and whether it is masked within words."""
+    written = {
+        form: is_random(identifier)
+        for identifier in found
+        for way in (identifier, escaped(identifier))
+        for form in (way, way.lower(), way.upper())
+    }
+    return sorted(written.items(), key=lambda each: len(each[0]), reverse=True)
+
+
+def _masked(text: str, written: list[tuple[str, bool]], *, joined: bool) -> str:
+    for identifier, within in written:
+        if identifier in text:
+            text = text.replace(identifier, ID) if within else replace_words(text, identifier, ID, joined=joined)
+    return text
 
 
 def tells(lowered: str) -> bool:

@@ -26,7 +26,18 @@ def ledger_of(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, i
         entry, reason = _ENTRIES[receipt]
         key = (project, day, entry.value, reason)
         ledger[key] = ledger.get(key, 0) + events
+    _note(ledger, batch.events, exceptions)
     return ledger
+
+
+def _note(ledger: dict[tuple[int, int, str, str], int], events: list[Event], exceptions: dict[int, Receipt]) -> None:
+    """Move the stored events that have a note to a row of the ledger that says so."""
+    for place, event in enumerate(events):
+        if event.note and place not in exceptions:
+            day = received_at(event.id) // DAY
+            for reason, more in (("", -1), (event.note, 1)):
+                key = (event.project, day, LedgerEntry.STORED.value, reason)
+                ledger[key] = ledger.get(key, 0) + more
 
 
 def _became(events: list[Event], exceptions: dict[int, Receipt]) -> Counter[tuple[int, int, Receipt | None]]:
