@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from litestar import Response, delete, get
 from litestar.datastructures import State
@@ -17,11 +17,12 @@ from litestar.response import Stream
 from server.dialects.reading import timestamp
 from server.event import FieldError
 from server.event_id import from_uuid
-from server.problems import BadQuery, Invalid, NotFound
-from server.public.access import AnyRequest, named, readable
+from server.identifiers import identifier
+from server.problems import BadQuery, Forbidden, Invalid, NotFound, Unauthorized
+from server.public.access import AnyRequest, found, readable
 from server.public.query import choice, parameter, whole, word
 from server.storage.history.streaming import Span
-from server.storage.projects import LiveProject
+from server.storage.projects import LiveProject, audit
 from server.transfer import installs
 from server.transfer.columns import EXPORTED
 from server.transfer.export import encoder_for, export, table
@@ -47,7 +48,8 @@ _HELD = InstallHeld(
 _ERASED = InstallErased(events=12, days=3, errors=1, purged=True)
 _UNKNOWN = ResponseSpec(None, generate_examples=False, description="Nothing is held of this install.")
 _LIMITED = ResponseSpec(None, generate_examples=False, description="Too many requests from one address.")
-_REFUSED = {404: _UNKNOWN, 429: _LIMITED}
+_NO_KEY = ResponseSpec(None, generate_examples=False, description="The project takes events with a key only, and so it does this.")
+_REFUSED = {401: _NO_KEY, 404: _UNKNOWN, 429: _LIMITED}
 _SHOWN = {
     200: ResponseSpec(InstallHeld, generate_examples=False, description="All that is held.", examples=[Example(value=_HELD)]),
     **_REFUSED,
@@ -157,7 +159,10 @@ async def show_install(
     after: Annotated[str, _AFTER] = "",
     limit: Annotated[str, _LIMIT] = "",
 ) -> Response[InstallHeld]:
-    """For whoever knows its id, which is all the proof that there is: the server keeps only a hash of it. Counts against the rate limit."""
+    """For a caller who knows its id, which is all the proof that there is: the server keeps only a hash of it.
+
+    Needs a key with the scope `ingest` or `read` where the project requires one. Counts against the rate limit, and leaves an audit entry.
+    """
     return await _show(request, state, installation_id.removeprefix("/"), after, limit)
 
 
@@ -177,7 +182,8 @@ async def show_install_by_id(
 async def erase_install(request: AnyRequest, state: State, installation_id: FromPath[str]) -> Response[InstallErased]:
     """Its events, its days of activity and its row, at once and for good. Counts stay, and nothing in them leads to an install.
 
-    Ask the client to stop first: what it sends afterwards is kept again. Backups made before hold it until they are deleted.
+    Ask the client to stop first: what it sends afterwards is kept again. Backups made before hold it until they are deleted. Needs a key with
+    the scope `ingest` where the project requires one. Counts against the rate limit, and leaves an audit entry.
     """
     return await _erase(request, state, installation_id.removeprefix("/"))
 
@@ -189,31 +195,56 @@ async def erase_install_by_id(request: AnyRequest, state: State, id: Annotated[s
 
 
 async def _show(request: AnyRequest, state: State, raw: str, after: str, limit: str) -> Response[InstallHeld]:
-    project, install = await _install(request, state, raw)
+    owner = await _owner(request, state, raw, reading=True)
     page = whole("limit", limit, PAGE, 1, MOST_A_PAGE)
-    found = await installs.show(state.store, project.id, install, after=_after(after), most=page)
+    found = await installs.show(state.store, owner.project, owner.install, after=_after(after), most=page)
     if found is None:
         raise _unknown()
+    await _record(state, owner, "install.show", f"{found.total_events} events")
     return Response(found, headers=_NO_STORE)
 
 
 async def _erase(request: AnyRequest, state: State, raw: str) -> Response[InstallErased]:
-    project, install = await _install(request, state, raw)
-    erased = await installs.erase(state.store, project.id, install)
+    owner = await _owner(request, state, raw, reading=False)
+    erased = await installs.erase(state.store, owner.project, owner.install)
     if erased is None:
         raise _unknown()
+    await _record(state, owner, "install.erase", f"{erased.events} events")
     return Response(erased, headers=_NO_STORE)
 
 
-async def _install(request: AnyRequest, state: State, raw: str) -> tuple[LiveProject, int]:
-    """The project and the hash of an id. Counts as one request of this address, so that nobody tries ids by the million. Raises Limited."""
+class _Owner(NamedTuple):
+    """The install of a caller who holds its id. `actor` is the caller in the audit log."""
+
+    project: int
+    install: int
+    actor: str
+
+
+async def _owner(request: AnyRequest, state: State, raw: str, *, reading: bool) -> _Owner:
+    """The install of an id, where the caller may ask about it: with a key, where the project takes events with a key only.
+
+    Counts as one request of this address, so that ids cannot be tried by the million. Raises Limited, Unauthorized, Forbidden, NotFound.
+    """
     if len(raw) > LONGEST_ID:
         raise _unknown()
-    project = await named(request, state.projects)
+    project, key = await found(request, state.projects)
     peer = request.client.host if request.client else ""
     address = state.gate.address(peer, dict(request.scope["headers"]))
     await state.gate.count(state.gate.caller_at(address, project).requests)
-    return project, state.privacy.install(project.id, word("id", raw, most=LONGEST_ID))
+    if key is None and project.requires_key:
+        raise Unauthorized("This project requires a key: Authorization: Bearer … or X-Footfall-Key.")
+    if key is not None and not key.scopes & ({"ingest", "admin", "read"} if reading else {"ingest", "admin"}):
+        raise Forbidden("This key does not have the scope ingest.")
+    usable = identifier(word("id", raw, most=LONGEST_ID))
+    if usable is None:
+        raise NotFound("This is a word for a missing id, which no install has.")
+    return _Owner(project.id, state.privacy.install(project.id, usable), f"key {key.id}" if key else "install")
+
+
+async def _record(state: State, owner: _Owner, action: str, detail: str) -> None:
+    now = time.time_ns() // 1_000_000
+    await audit.record(state.store, now=now, actor=owner.actor, action=action, project=owner.project, detail=detail)
 
 
 def _after(text: str) -> int:
