@@ -20,12 +20,14 @@ from server.public.access import AnyRequest, readable
 from server.public.answers import Content, cached, json
 from server.public.counts import KNOWN, one
 from server.public.origins import OPEN
-from server.public.query import TEXT, choice, parameter, word
+from server.public.query import TEXT, choice, known_only, parameter, word
 
 PART = "badges"
 SVG = "image/svg+xml"
 METRICS = {"total": "", "last7d": "/week", "today": " today"}
 LONGEST_LABEL = 60
+# Parameters of shields.io about looks and caching, which addresses of badges carry along.
+_OF_SHIELDS = ("style", "logo", "logoColor", "logoSize", "logoWidth", "labelColor", "cacheSeconds", "maxAge", "link")
 # The names of shields.io, https://github.com/badges/shields/tree/master/badge-maker
 COLORS = {
     "brightgreen": "#4c1", "green": "#97ca00", "yellow": "#dfb317", "yellowgreen": "#a4a61d", "orange": "#fe7d37", "red": "#e05d44",
@@ -54,7 +56,14 @@ _BADGE = ResponseSpec(
 )
 
 
-@get("/badge/{file:str}", summary="Downloads of one pack as a badge", tags=["Reading"], responses={200: _BADGE, 304: KNOWN}, opt=OPEN)
+@get(
+    "/badge/{file:str}",
+    summary="Downloads of one pack as a badge",
+    tags=["Reading"],
+    responses={200: _BADGE, 304: KNOWN},
+    opt={**OPEN, "ignored": _OF_SHIELDS},
+    before_request=known_only,
+)
 async def badge(
     request: AnyRequest,
     state: State,

@@ -19,7 +19,7 @@ from server.public.access import AnyRequest, readable
 from server.public.answers import Content, cached, json
 from server.public.counts import KNOWN
 from server.public.origins import OPEN
-from server.public.query import TEXT, WORDS, choice, parameter, whole, word, words
+from server.public.query import TEXT, WORDS, choice, known_only, parameter, whole, word, words
 
 MOST_IDS = 100
 MOST_TRENDING = 100
@@ -54,6 +54,7 @@ _LIMIT = parameter("How many", type="integer", minimum=1, maximum=MOST_TRENDING,
     tags=["Reading"],
     responses={200: _ONE, 304: KNOWN},
     opt=OPEN,
+    before_request=known_only,
 )
 async def counters_of_one(request: AnyRequest, state: State, type: FromPath[str], id: FromPath[str]) -> Response[bytes]:  # noqa: A002
     """Over all time. A target that nobody has met yet is not found."""
@@ -69,7 +70,14 @@ async def counters_of_one(request: AnyRequest, state: State, type: FromPath[str]
     return cached(request, await state.answers.page(("counter", project.id, listed_only, type, id), make), project, "counters")
 
 
-@get("/api/public/counters", summary="Counters of many targets", tags=["Reading"], responses={200: _MANY, 304: KNOWN}, opt=OPEN)
+@get(
+    "/api/public/counters",
+    summary="Counters of many targets",
+    tags=["Reading"],
+    responses={200: _MANY, 304: KNOWN},
+    opt={**OPEN, "repeated": ("ids",)},
+    before_request=known_only,
+)
 async def counters_of_many(
     request: AnyRequest,
     state: State,
@@ -79,7 +87,7 @@ async def counters_of_many(
     """Over all time, in one object by id."""
     project = await readable(request, state.projects, "counters")
     listed_only = project.target_rules.listed_only
-    wanted_type, wanted = word("type", type), words("ids", ids, most=MOST_IDS)
+    wanted_type, wanted = word("type", type), words("ids", ",".join(request.query_params.getall("ids", [ids])), most=MOST_IDS)
 
     async def make() -> Content:
         found = await targets.counters(state.store, project.id, wanted_type, wanted, listed_only=listed_only)
@@ -90,7 +98,14 @@ async def counters_of_many(
     return cached(request, await state.answers.page(key, make), project, "counters")
 
 
-@get("/api/public/trending", summary="What is trending", tags=["Reading"], responses={200: _TRENDING, 304: KNOWN}, opt=OPEN)
+@get(
+    "/api/public/trending",
+    summary="What is trending",
+    tags=["Reading"],
+    responses={200: _TRENDING, 304: KNOWN},
+    opt=OPEN,
+    before_request=known_only,
+)
 async def trending(
     request: AnyRequest,
     state: State,

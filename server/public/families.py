@@ -20,7 +20,7 @@ from server.problems import NotFound
 from server.public.access import AnyRequest, named, readable
 from server.public.answers import Content, cached, json
 from server.public.counts import KNOWN
-from server.public.query import parameter, whole
+from server.public.query import known_only, parameter, whole
 from server.storage.projects import LiveProject
 from server.storage.projects.releases import LatestVersion, latest_version
 
@@ -116,7 +116,13 @@ async def version_latest(request: AnyRequest, state: State) -> Response[bytes]:
     return cached(request, await state.answers.page(("version", project.id), make), project, None, any_origin=False)
 
 
-@get("/analytics/summary", summary="Calls of tools at a glance", tags=["Reading"], responses={200: _SUMMARY, 304: KNOWN})
+@get(
+    "/analytics/summary",
+    summary="Calls of tools at a glance",
+    tags=["Reading"],
+    responses={200: _SUMMARY, 304: KNOWN},
+    before_request=known_only,
+)
 async def summary(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
     """Of the last days, today included."""
 
@@ -128,7 +134,13 @@ async def summary(request: AnyRequest, state: State, days: Days = "") -> Respons
     return await _analytics(request, state, "summary", ask, whole("days", days, 7, 1, MOST_DAYS))
 
 
-@get("/analytics/tools", summary="Calls of each tool", tags=["Reading"], responses={200: _TOOLS, 304: KNOWN})
+@get(
+    "/analytics/tools",
+    summary="Calls of each tool",
+    tags=["Reading"],
+    responses={200: _TOOLS, 304: KNOWN},
+    before_request=known_only,
+)
 async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
     """Of the last days, today included, most used first."""
 
@@ -139,7 +151,13 @@ async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[
     return await _analytics(request, state, "tools", ask, whole("days", days, 7, 1, MOST_DAYS))
 
 
-@get("/analytics/retention", summary="Users of tools by day", tags=["Reading"], responses={200: _RETENTION, 304: KNOWN})
+@get(
+    "/analytics/retention",
+    summary="Users of tools by day",
+    tags=["Reading"],
+    responses={200: _RETENTION, 304: KNOWN},
+    before_request=known_only,
+)
 async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> Response[bytes]:
     """Of the last days, today included; days without a user are there."""
 
@@ -151,7 +169,13 @@ async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> R
     return await _analytics(request, state, "retention", ask, whole("days", days, 30, 1, MOST_DAYS))
 
 
-@get("/analytics/errors", summary="The last calls of tools that failed", tags=["Reading"], responses={200: _ERRORS, 304: KNOWN})
+@get(
+    "/analytics/errors",
+    summary="The last calls of tools that failed",
+    tags=["Reading"],
+    responses={200: _ERRORS, 304: KNOWN},
+    before_request=known_only,
+)
 async def errors(request: AnyRequest, state: State, days: Days = "", limit: Limit = "") -> Response[bytes]:
     """Of the last days, today included, newest first. They are raw events, and gone once those are."""
     most = whole("limit", limit, 50, 1, MOST_ERRORS)

@@ -20,7 +20,7 @@ from server.event_id import from_uuid
 from server.identifiers import identifier
 from server.problems import BadQuery, Forbidden, Invalid, NotFound, Unauthorized
 from server.public.access import AnyRequest, found, readable
-from server.public.query import choice, parameter, whole, word
+from server.public.query import check_parameters, choice, known_only, parameter, whole, word
 from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject, audit
 from server.transfer import installs
@@ -28,7 +28,7 @@ from server.transfer.columns import EXPORTED
 from server.transfer.export import encoder_for, export, table
 from server.transfer.formats import FORMATS, FormatError
 from server.transfer.installs import MOST_A_PAGE, PAGE, InstallErased, InstallHeld
-from server.transfer.questions import DAYS, FILTERS, OPTIONS, QUESTIONS, Question, asked
+from server.transfer.questions import DAYS, FILTERS, LISTS, OPTIONS, QUESTIONS, Question, asked
 
 LONGEST_ID = 200
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -67,6 +67,7 @@ _EXPORT = {
     )
 }
 _WORDS = {**FILTERS, **OPTIONS}
+_ALWAYS = ("format", "from", "to")
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -78,7 +79,8 @@ _ABOUT = (
     f"What is kept, streamed: {', '.join(f'`{name}`' for name in EXPORTED)}.\n\nAnswers of questions, of the last {DAYS} days where no time is "
     "given:\n\n"
     + "\n".join(f"- `{each.name}`: {each.about}{f' Takes {_listed(each.takes)}.' if each.takes else ''}" for each in QUESTIONS.values())
-    + "\n\nQuestions take as parameters of the query, where they make sense:\n\n"
+    + "\n\nQuestions take as parameters of the query, where they make sense "
+    f"({_listed(LISTS)} may be repeated: any of these; every other parameter is given once, and an unknown one refused):\n\n"
     + "\n".join(f"- `{name}`: {about}." for name, about in _WORDS.items())
 )
 _FORMAT = parameter("The format of the file", enum=list(FORMATS), default="jsonl")
@@ -110,9 +112,10 @@ async def export_what(
     project = await readable(request, state.projects, "export")  # which no setting makes public
     form = choice("format", format, "jsonl", FORMATS)
     if what in QUESTIONS:
-        return await _answer(request, state, project, QUESTIONS[what], form, {"from": from_, "to": to})
+        return await _answer(request, state, project, QUESTIONS[what], form)
     if what not in EXPORTED:
         raise NotFound(f"What can be exported is {', '.join([*EXPORTED, *QUESTIONS])}.")
+    check_parameters(request, _ALWAYS)
     span = Span(_time("from", from_, 0), _time("to", to, Span().end))
     try:
         encoder = encoder_for(what, form)
@@ -123,11 +126,10 @@ async def export_what(
     )
 
 
-async def _answer(
-    request: AnyRequest, state: State, project: LiveProject, question: Question, form: str, period: dict[str, str]
-) -> Response[bytes]:
-    words = {name: word(name, text, most=2_000, required=False) for name, text in request.query_params.items() if name in _WORDS}
-    rows = await question.ask(state.store, asked(question, project.id, {**words, **period}, now=time.time_ns() // 1_000_000))
+async def _answer(request: AnyRequest, state: State, project: LiveProject, question: Question, form: str) -> Response[bytes]:
+    given = check_parameters(request, (*_ALWAYS, *_WORDS), repeated=LISTS)
+    words = {name: word(name, text, most=2_000, required=False) for name, text in given.items() if name != "format"}
+    rows = await question.ask(state.store, asked(question, project.id, words, now=time.time_ns() // 1_000_000))
     try:
         body = await asyncio.to_thread(table, rows, form)
     except FormatError as error:
@@ -151,7 +153,13 @@ def _time(name: str, text: str, default: int) -> int:
         raise BadQuery(*error.errors) from None
 
 
-@get("/v1/installs/{installation_id:path}", summary="What is held of an install", tags=["Installs"], responses=_SHOWN)
+@get(
+    "/v1/installs/{installation_id:path}",
+    summary="What is held of an install",
+    tags=["Installs"],
+    responses=_SHOWN,
+    before_request=known_only,
+)
 async def show_install(
     request: AnyRequest,
     state: State,
@@ -166,7 +174,7 @@ async def show_install(
     return await _show(request, state, installation_id.removeprefix("/"), after, limit)
 
 
-@get("/v1/install", summary="The same, with the id as a parameter", tags=["Installs"], responses=_SHOWN)
+@get("/v1/install", summary="The same, with the id as a parameter", tags=["Installs"], responses=_SHOWN, before_request=known_only)
 async def show_install_by_id(
     request: AnyRequest,
     state: State,
@@ -178,7 +186,14 @@ async def show_install_by_id(
     return await _show(request, state, id, after, limit)
 
 
-@delete("/v1/installs/{installation_id:path}", status_code=200, summary="Erase an install", tags=["Installs"], responses=_GONE)
+@delete(
+    "/v1/installs/{installation_id:path}",
+    status_code=200,
+    summary="Erase an install",
+    tags=["Installs"],
+    responses=_GONE,
+    before_request=known_only,
+)
 async def erase_install(request: AnyRequest, state: State, installation_id: FromPath[str]) -> Response[InstallErased]:
     """Its events, its days of activity and its row, at once and for good. Counts stay, and nothing in them leads to an install.
 
@@ -188,7 +203,14 @@ async def erase_install(request: AnyRequest, state: State, installation_id: From
     return await _erase(request, state, installation_id.removeprefix("/"))
 
 
-@delete("/v1/install", status_code=200, summary="The same, with the id as a parameter", tags=["Installs"], responses=_GONE)
+@delete(
+    "/v1/install",
+    status_code=200,
+    summary="The same, with the id as a parameter",
+    tags=["Installs"],
+    responses=_GONE,
+    before_request=known_only,
+)
 async def erase_install_by_id(request: AnyRequest, state: State, id: Annotated[str, _ID] = "") -> Response[InstallErased]:  # noqa: A002
     """For ids that a path cannot hold."""
     return await _erase(request, state, id)

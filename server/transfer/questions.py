@@ -60,6 +60,8 @@ OPTIONS = {
     "limit": f"How many rows, at most {MOST}",
 }
 
+LISTS = ("environment", "name", "names")  # of these: several, with commas between them
+
 
 class Asked(msgspec.Struct, frozen=True):
     """A question in words: `FILTERS` and `OPTIONS`. Reading one raises BadQuery, which names it."""
@@ -106,7 +108,7 @@ def asked(question: Question, project: int, words: Mapping[str, str], *, now: in
     """Read the words of a question; `now` is epoch ms. Raises BadQuery for a word that it does not take, or that cannot be read."""
     for name, text in words.items():
         if text and name not in ("from", "to", *question.takes, *(FILTERS if question.filtered else ())):
-            raise BadQuery(FieldError(name, f"says nothing to {question.name}"))
+            raise BadQuery(FieldError(name, f"is not a parameter of {question.name}"))
         if "\0" in text or not _is_text(text):
             raise BadQuery(FieldError(name, "must be text"))  # which a shell does not promise
     get = {name: text for name, text in words.items() if text}.get
