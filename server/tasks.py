@@ -1,15 +1,19 @@
-"""Ending tasks of the event loop, and the threads they wait for."""
+"""Tasks and threads that end before what they use is closed."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 AGAIN = 3.0  # seconds
+INTERRUPT_EVERY = 0.05  # seconds
 
 
 class Stopped(Exception):
@@ -49,15 +53,7 @@ class StopRequest:
 async def in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
     """Run `work(stopped)` in a thread. On cancellation `stopped()` becomes true, and the thread is waited for."""
     stop = threading.Event()
-    running = asyncio.ensure_future(asyncio.to_thread(work, stop.is_set))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait({running})
-        if not running.cancelled():
-            running.exception()
-        raise
+    return await run_in_thread(lambda: work(stop.is_set), interrupt=stop.set)
 
 
 async def ended(tasks: Iterable[asyncio.Task[Any]], *, again: float = AGAIN) -> None:
@@ -75,3 +71,22 @@ async def ended(tasks: Iterable[asyncio.Task[Any]], *, again: float = AGAIN) -> 
         for task in done:
             if not task.cancelled():
                 task.exception()  # whoever started it has told of it, or does not care any more
+
+
+async def run_in_thread(work: Callable[[], T], *, executor: Executor | None = None, interrupt: Callable[[], object] = lambda: None) -> T:
+    """Run blocking work in a thread, and return or raise only when that thread has ended: then what it used can be closed.
+
+    `asyncio.to_thread` leaves the thread running when its caller is cancelled; closing a SQLite connection that a thread still uses crashes
+    the process. Here a cancellation calls `interrupt`, again and again since an interrupt between two statements is lost, until the work ends.
+    """
+    future = asyncio.get_running_loop().run_in_executor(executor, contextvars.copy_context().run, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        while not future.done():
+            interrupt()
+            with contextlib.suppress(asyncio.CancelledError):  # cancelled once more
+                await asyncio.wait({future}, timeout=INTERRUPT_EVERY)
+        if not future.cancelled():
+            future.exception()  # of the interrupt; the caller has been cancelled
+        raise

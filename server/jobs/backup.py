@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
+from collections.abc import Callable
 
 from server.jobs.run import JobError, Run
 from server.storage.sqlite import backup as backups
 from server.storage.sqlite.backup import BackupError, Manner
+from server.tasks import in_thread
 
 
 async def backup(run: Run) -> str:
     """Copy the store into the data folder, check the copy, and keep the last few."""
     if run.store.engine_type != "sqlite":
         return "PostgreSQL is backed up by its own means, such as pg_dump"
-    stop = threading.Event()
 
-    def work() -> backups.Backup:
+    def work(stopped: Callable[[], bool]) -> backups.Backup:
         backups.make_room(run.settings)
-        return backups.make(run.settings, kind="auto", manner=Manner(gentle=True, stopped=stop.is_set))
+        return backups.make(run.settings, kind="auto", manner=Manner(gentle=True, stopped=stopped))
 
     try:
-        made = await asyncio.to_thread(work)
-    except asyncio.CancelledError:
-        stop.set()  # the thread sees it within milliseconds, and leaves nothing behind
-        raise
+        made = await in_thread(work)  # the thread sees it within milliseconds, and leaves nothing behind
     except BackupError as error:
         raise JobError(str(error)) from error
     forgotten = backups.forget_oldest(run.settings, backups.KEPT)

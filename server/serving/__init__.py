@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import logging
 import os
@@ -86,6 +87,8 @@ class _Server(uvicorn.Server):
 
 def serve(settings: Settings, console: Console) -> int:
     """Serve until stopped by a signal; the exit status. StoreError where the store cannot be opened or the port is taken."""
+    with contextlib.suppress(OSError, RuntimeError):  # of a process without a standard error
+        faulthandler.enable()  # a crash in native code leaves the stacks of all threads behind, and no value of any variable
     logs.configure(form=settings.log_format, level=settings.log_level)
     listening = _listen(settings)
     allow_connections()

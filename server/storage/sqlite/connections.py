@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 from piccolo.engine.sqlite import SQLiteEngine as PiccoloSQLiteEngine
 from piccolo.querystring import QueryString
 
+from server.tasks import run_in_thread
+
 T = TypeVar("T")
 Rows = list[dict[str, Any]]
 
@@ -176,13 +178,14 @@ class SqliteConnections:
     async def transaction(self) -> AsyncIterator[Callable[[Callable[[KeptConnection], Any]], Any]]:
         """Hold the writer for several awaits; commits wait meanwhile, so keep it short."""
         async with self._exclusive:
-            await self._on_writer(lambda connection: connection.execute("BEGIN IMMEDIATE"))
+            # Each to its end, even when cancelled: a transaction that nobody ends would fail every commit that follows.
             try:
+                await self._to_its_end(KeptConnection.begin)
                 yield self._on_writer
+                await self._to_its_end(KeptConnection.commit)
             except BaseException:
-                await self._on_writer(lambda connection: connection.execute("ROLLBACK"))
+                await self._to_its_end(KeptConnection.rollback)
                 raise
-            await self._on_writer(lambda connection: connection.execute("COMMIT"))
 
     async def read(self, work: Callable[[KeptConnection], T]) -> T:
         """Run `work` on a reader's thread, beside the writer."""
@@ -215,6 +218,9 @@ class SqliteConnections:
     async def _on_writer(self, work: Callable[[KeptConnection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work, self._writer)
 
+    async def _to_its_end(self, work: Callable[[KeptConnection], T]) -> T:
+        return await run_in_thread(lambda: work(self._writer), executor=self._writer_thread)
+
     def _reader(self) -> KeptConnection:
         connection: KeptConnection | None = getattr(self._local, "connection", None)
         if connection is None:
@@ -223,8 +229,12 @@ class SqliteConnections:
         return connection
 
     def close(self) -> None:
-        """Wait for what is running, then close. May be called twice."""
+        """Wait for what is being written, interrupt what is being read, then close. May be called twice."""
         self._writer_thread.shutdown()
+        self._reader_threads.shutdown(wait=False, cancel_futures=True)
+        for connection in self._readers:
+            with contextlib.suppress(sqlite3.ProgrammingError):  # closed already
+                connection.interrupt()
         self._reader_threads.shutdown()
         for connection in (*self._readers, self._writer):
             connection.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 import time
@@ -15,19 +14,37 @@ from piccolo.querystring import QueryString
 
 from server.storage.changes import Change, Space
 from server.storage.sqlite.connections import SqliteConnections, connect
+from server.tasks import run_in_thread
 
 
 class SqliteSnapshot:
-    """See `server.storage.changes.Snapshot`."""
+    """See `server.storage.changes.Snapshot`. Has a connection and a thread of its own: it may be read for minutes, and the readers are for questions."""
 
-    def __init__(self, connection: sqlite3.Connection, thread: ThreadPoolExecutor) -> None:
-        self._connection = connection
+    def __init__(self, path: Path, thread: ThreadPoolExecutor) -> None:
+        self._path = path
         self._thread = thread
+        self._connection: sqlite3.Connection | None = None
 
     async def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        assert self._connection is not None
         query, bound = QueryString(sql, *arguments).compile_string(engine_type="sqlite")
         work = self._connection.execute
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(query, bound).fetchall())
+        return await run_in_thread(lambda: work(query, bound).fetchall(), executor=self._thread, interrupt=self._connection.interrupt)
+
+    async def open(self) -> None:
+        """Begin to read: from here on it stands still."""
+        await run_in_thread(self._open, executor=self._thread)
+
+    def _open(self) -> None:
+        self._connection = connect(self._path, reader=True)
+        # The transaction begins to read, and so stands still, with its first SELECT.
+        self._connection.execute("BEGIN")
+        self._connection.execute("SELECT count(*) FROM note").fetchone()
+
+    async def close(self) -> None:
+        """Close the connection, which no thread uses any more: each use waits for its thread, even when cancelled."""
+        if self._connection is not None:
+            await run_in_thread(self._connection.close, executor=self._thread)
 
 
 class SqliteUpkeep:
@@ -55,18 +72,13 @@ class SqliteUpkeep:
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:
-        # A connection and a thread of its own: it may be read for minutes, and the readers are for questions.
         with ThreadPoolExecutor(1, thread_name_prefix="footfall-snapshot") as thread:
-            loop = asyncio.get_running_loop()
-            connection = await loop.run_in_executor(thread, lambda: connect(self.path, reader=True))
+            snapshot = SqliteSnapshot(self.path, thread)
             try:
-                # The transaction begins to read, and so stands still, with its first SELECT.
-                await loop.run_in_executor(thread, connection.execute, "BEGIN")
-                snapshot = SqliteSnapshot(connection, thread)
-                await snapshot.rows("SELECT count(*) FROM note")
+                await snapshot.open()
                 yield snapshot
             finally:
-                await loop.run_in_executor(thread, connection.close)
+                await snapshot.close()
 
     async def space(self) -> Space:
         def work(connection: sqlite3.Connection) -> Space:

@@ -9,12 +9,12 @@ erased installs), picked properties (which ones a project picks may have changed
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from piccolo.querystring import QueryString
 
@@ -26,6 +26,9 @@ from server.storage.commit.fold import Folded, Stored, fold
 from server.storage.rollups import DIMENSION, NO_ERROR_TYPE, OTHER, ROLLUPS, TARGET_TOTAL, Rollup
 from server.storage.sqlite.connections import KeptConnection
 from server.storage.statements import CONTEXT_COLUMNS, ERROR_INSTALL_COLUMNS, on_conflict_add
+from server.tasks import run_in_thread
+
+T = TypeVar("T")
 
 AHEAD = 5 * MINUTE  # how far a client's clock may be ahead and is believed: an event may occur so long after its arrival
 CHUNK = 2_000  # events read and folded at once: some ten milliseconds
@@ -87,7 +90,7 @@ def _first_day(retained: int) -> int:
 
 
 class Recount:
-    """The sums of the events that occurred on some days. `close` it."""
+    """The sums of the events that occurred on some days. `close` it, when no call is under way."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -105,7 +108,7 @@ class Recount:
         counted, after = 0, first_id(first_day * DAY - AHEAD) - 1
         while rows := await self._snapshot.rows(_EVENTS, after, first_day * DAY, end_day * DAY, CHUNK):
             contexts = await self._contexts_of({row[3] for row in rows})
-            await asyncio.to_thread(self._take, rows, contexts)
+            await self._on_thread(self._take, rows, contexts)
             counted, after = counted + len(rows), rows[-1][0]
             progress(counted)
         return counted
@@ -133,7 +136,7 @@ class Recount:
             query = sql.format(expression, rollup.table, rollup.period, rollup.period)
             bounds = (project, first_day * step, end_day * step)
             days |= {day for (day,) in await self._snapshot.rows(query, *bounds)}
-            days |= {day for (day,) in await asyncio.to_thread(self._ask, query, bounds)}
+            days |= {day for (day,) in await self._on_thread(self._ask, query, bounds)}
         return sorted(days)
 
     async def _differences(self, rollup: Rollup, where: str, arguments: Key) -> list[Difference]:
@@ -142,11 +145,15 @@ class Recount:
         sql = f"SELECT {', '.join((*rollup.key, *rollup.measures))} FROM {rollup.table} WHERE {where}"
         width = len(rollup.key)
         kept: Rows = {row[:width]: row[width:] for row in await self._snapshot.rows(sql, *arguments)}
-        counted: Rows = {row[:width]: row[width:] for row in await asyncio.to_thread(self._ask, sql, arguments)}
+        counted: Rows = {row[:width]: row[width:] for row in await self._on_thread(self._ask, sql, arguments)}
         if rollup is DIMENSION:
             counted = _folded_alike(kept, counted)
         keys = sorted(key for key in kept.keys() | counted.keys() if kept.get(key) != counted.get(key))
         return [Difference(rollup, key, kept.get(key), counted.get(key)) for key in keys]
+
+    async def _on_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Use the temporary database in a thread, which has ended when this returns or is cancelled."""
+        return await run_in_thread(partial(work, *arguments), interrupt=self._sums.interrupt)
 
     def _ask(self, sql: str, arguments: Key) -> list[Any]:
         query, bound = QueryString(sql, *arguments).compile_string(engine_type="sqlite")
