@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from collections import Counter
@@ -137,7 +138,7 @@ async def test_every_chart_is_unchanged_when_all_raw_events_are_gone(filled: Fil
     shutil.copytree(filled.folder, folder)
     settings = load({"FOOTFALL_DATA_DIR": str(folder)})
     before = await _charts(await open_store(settings))
-    with sqlite3.connect(settings.sqlite_path) as connection:
+    with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as connection, connection:
         assert connection.execute("DELETE FROM event").rowcount >= len(filled.events)
     assert await _charts(await open_store(settings)) == before
 

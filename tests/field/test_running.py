@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import sqlite3
@@ -62,7 +63,7 @@ def applied(store: Path | str) -> int:
 
 def slow_down(path: Path) -> None:
     """Have the next migration insert into a table with a trigger that takes minutes."""
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
             "CREATE TRIGGER slow AFTER INSERT ON migration BEGIN INSERT INTO note (name, value) SELECT 'slow', count(*) FROM"
             f" (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {SLOW}) SELECT i FROM n); END"
@@ -93,7 +94,7 @@ def test_a_long_migration_ends_at_once_when_the_server_is_stopped(make_server: M
     assert time.monotonic() - asked < 5
     assert "Traceback" not in server.log.read_text()
     assert applied(server.database) == 1
-    with sqlite3.connect(server.database) as connection:
+    with contextlib.closing(sqlite3.connect(server.database)) as connection, connection:
         connection.execute("DROP TRIGGER slow")
     server.start()
     assert applied(server.database) == len(migrations())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -65,7 +66,7 @@ def problem(answer: bytes) -> dict[str, Any]:
 
 
 def stored(server: Any) -> int:
-    with sqlite3.connect(server.database) as database:
+    with contextlib.closing(sqlite3.connect(server.database)) as database, database:
         return int(database.execute("SELECT count(*) FROM event").fetchone()[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import sqlite3
@@ -76,7 +77,7 @@ def wire(server: Any) -> Iterator[Callable[[], Wire]]:
 
 
 def stored(server: Any) -> int:
-    with sqlite3.connect(server.database) as connection:
+    with contextlib.closing(sqlite3.connect(server.database)) as connection, connection:
         return int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
 
 
@@ -198,7 +199,7 @@ def test_a_client_that_hangs_up_takes_its_event_from_nobody(server: Any, wire: C
 
 def test_a_server_that_stops_answers_what_it_took(make_server: Callable[..., Any]) -> None:
     server = make_server().start()
-    with sqlite3.connect(server.database, isolation_level=None) as blocker:
+    with contextlib.closing(sqlite3.connect(server.database, isolation_level=None)) as blocker:
         connection = Wire(server.port)
         blocker.execute("BEGIN IMMEDIATE")
         connection.send(post())

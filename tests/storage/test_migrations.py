@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import sqlite3
 import subprocess
@@ -99,7 +100,7 @@ def test_five_that_start_at_once_migrate_once(tmp_path: Path) -> None:
 async def test_a_store_of_a_newer_version_is_left_alone(settings: Settings) -> None:
     store = await open_store(settings)
     await store.close()
-    with sqlite3.connect(settings.sqlite_path) as connection:
+    with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as connection, connection:
         connection.execute("INSERT INTO migration (name, app_name) VALUES ('2999-01-01T00:00:00:000000', 'footfall')")
     with pytest.raises(StoreError, match="newer Footfall"):
         await open_store(settings)

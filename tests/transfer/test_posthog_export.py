@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import sqlite3
 from datetime import UTC, datetime
@@ -86,7 +87,7 @@ def test_each_field_is_where_it_belongs(fresh: Settings, tmp_path: Path) -> None
     file.write_bytes(lines(PYTHON, NODE, PER_EVENT))
     import_file(fresh, file)
     privacy = Privacy(server_secret(fresh))
-    with sqlite3.connect(fresh.sqlite_path) as connection:
+    with contextlib.closing(sqlite3.connect(fresh.sqlite_path)) as connection, connection:
         connection.row_factory = sqlite3.Row
         python, node, anonymous = connection.execute("SELECT * FROM event JOIN context ON context.id = context_id ORDER BY occurred_at")
     assert python["install_id"] == privacy.install(1, "inst-1")
