@@ -1,0 +1,607 @@
+/**
+ * Footfall's client for JavaScript: one file without dependencies, for Node.js 18 and later, Deno, Bun and browsers. Types: footfall.d.ts.
+ *
+ *   import { Footfall } from "./footfall.js";
+ *   const telemetry = new Footfall("mytool", "https://stats.example.com", { version: "1.4.0" });
+ *   telemetry.start("build", process.argv.slice(2)); // one event when the process ends: duration, outcome, names of flags
+ *   telemetry.track("build", { outcome: "success", duration_ms: 812, properties: { files: 3 } });
+ *
+ * In a process, an event is written to a small queue in the user's configuration folder, and a detached process sends it: the program never
+ * waits for the network. In a browser, the queue is in localStorage. Nothing is written or sent before the first-run notice was shown, nothing
+ * is printed but that notice, and no exception reaches the program. docs/clients.md of Footfall describes the rules that all clients share.
+ */
+
+const MAX_EVENTS = 100;
+const MAX_EVENT = 8 * 1024; // characters of one event
+const MAX_LOCAL = 256 * 1024; // bytes of local.jsonl
+const EXIT_WAIT = 50; // ms for which a program that cannot start a process may be held
+const FALSE = ["", "0", "false", "off", "no"];
+const TRUE = ["1", "true", "on", "yes"];
+
+// prettier-ignore
+const CI_SYSTEMS = {
+  GITHUB_ACTIONS: "github", GITLAB_CI: "gitlab", TF_BUILD: "azure", JENKINS_URL: "jenkins", CIRCLECI: "circle", TRAVIS: "travis",
+  BUILDKITE: "buildkite", TEAMCITY_VERSION: "teamcity", BITBUCKET_BUILD_NUMBER: "bitbucket", CODEBUILD_BUILD_ID: "codebuild",
+  APPVEYOR: "appveyor", DRONE: "drone", CIRRUS_CI: "cirrus", SEMAPHORE: "semaphore", GITEA_ACTIONS: "gitea", FORGEJO_ACTIONS: "forgejo",
+  NETLIFY: "netlify", HUDSON_URL: "hudson", CI: "other", CONTINUOUS_INTEGRATION: "other",
+};
+// prettier-ignore
+const AGENTS = {
+  CLAUDECODE: "claude-code", CURSOR_AGENT: "cursor", GEMINI_CLI: "gemini-cli", CODEX_SANDBOX: "codex", CODEX_THREAD_ID: "codex",
+  OPENCODE: "opencode", CLINE_ACTIVE: "cline", AUGMENT_AGENT: "augment", GOOSE_TERMINAL: "goose", QWEN_CODE: "qwen-code",
+  COPILOT_CLI: "copilot-cli", AMP_CURRENT_THREAD_ID: "amp", REPLIT_AGENT: "replit", ANTIGRAVITY_AGENT: "antigravity", AI_AGENT: "other",
+};
+const PEOPLES_CONTAINERS = ["CODESPACES", "REMOTE_CONTAINERS", "GITPOD_WORKSPACE_ID", "TOOLBOX_PATH", "DISTROBOX_ENTER_PATH"];
+
+const deno = globalThis.Deno;
+const isBrowser = typeof document !== "undefined" && typeof localStorage !== "undefined";
+// Deno asks the user for permissions: without all of them there is no telemetry.
+const mayUse = !deno || ["env", "read", "write", "run", "sys"].every((name) => quiet(() => deno.permissions.querySync({ name }).state) === "granted");
+const proc = !isBrowser && mayUse ? globalThis.process : undefined;
+const env = proc?.env ?? {};
+const NAMES = ["fs", "path", "child_process", "tty"];
+let modules = proc?.getBuiltinModule ? (name) => proc.getBuiltinModule(name) : undefined;
+let waiting = []; // what was tracked before Node.js 18 has loaded its modules
+if (proc && !modules) {
+  Promise.all(NAMES.map((name) => import(/* webpackIgnore: true */ /* @vite-ignore */ `node:${name}`))).then((loaded) => {
+    modules = (name) => loaded[NAMES.indexOf(name)];
+    for (const late of waiting) quiet(late);
+    waiting = [];
+  }, () => {});
+}
+
+/** Keep every exception of `work` from the program. */
+function quiet(work) {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}
+
+const isSet = (name) => !FALSE.includes((env[name] ?? "").trim().toLowerCase());
+const nameOf = (table) => Object.keys(table).filter(isSet).map((name) => table[name]);
+
+/** Telemetry of one tool. `url` is the server's address, with /p/PROJECT where the project has one. */
+export class Footfall {
+  constructor(tool, url, options = {}) {
+    this.tool = String(tool);
+    this.url = String(url).replace(/\/+$/, "");
+    this.options = options;
+    this.prefix = this.tool.toUpperCase().replace(/[^A-Z0-9]/g, "_");
+  }
+
+  /** Record one event. Never throws, never waits. */
+  track(name, fields = {}) {
+    const now = Date.now();
+    if (proc && !modules) waiting.push(() => this.#record(name, fields, now));
+    else quiet(() => this.#record(name, fields, now));
+  }
+
+  /** Begin a command. Its event is recorded by `end(error)` of what is returned, or else when the process ends, with its exit code. */
+  start(name, flags = []) {
+    const began = performance.now();
+    let ended = false;
+    let failure;
+    const end = (error, code) =>
+      quiet(() => {
+        if (ended) return;
+        ended = true;
+        proc?.off?.("exit", atExit);
+        proc?.off?.("uncaughtExceptionMonitor", remember);
+        const fields = { outcome: error == null && !code ? "success" : "failure", duration_ms: Math.round((performance.now() - began) * 1000) / 1000 };
+        if (error != null) fields.error = error;
+        else if (code) fields.error = { type: `exit ${code}` };
+        const names = flagNames(flags);
+        if (names) fields.properties = { flags: names };
+        this.track(name, fields);
+      });
+    const remember = (error) => (failure = error ?? "unknown");
+    const atExit = (code) => end(failure, code);
+    quiet(() => {
+      proc?.on?.("uncaughtExceptionMonitor", remember);
+      proc?.on?.("exit", atExit);
+    });
+    return { end: (error) => end(error) };
+  }
+
+  /** Run a function, synchronous or not, as a command: what it returns or throws is passed on. */
+  run(name, work, flags = []) {
+    const command = this.start(name, flags);
+    let result;
+    try {
+      result = work();
+    } catch (error) {
+      command.end(error ?? "unknown");
+      throw error;
+    }
+    if (typeof result?.then !== "function") {
+      command.end();
+      return result;
+    }
+    return result.then(
+      (value) => (command.end(), value),
+      (error) => {
+        command.end(error ?? "unknown");
+        throw error;
+      },
+    );
+  }
+
+  /** { state: "on" | "local" | "off", reason }. */
+  state() {
+    if (isBrowser) return this.#stateInBrowser();
+    const off = (reason) => ({ state: "off", reason });
+    if (!proc || !modules) return off("this runtime has no files, or may not use them");
+    if (isSet("DO_NOT_TRACK")) return off("DO_NOT_TRACK is set");
+    if (isSet(`${this.prefix}_NO_TELEMETRY`)) return off(`${this.prefix}_NO_TELEMETRY is set`);
+    const said = (env[`${this.prefix}_TELEMETRY`] ?? "").trim().toLowerCase();
+    const folder = this.#folder();
+    if (said && !TRUE.includes(said)) return { state: said === "local" && folder ? "local" : "off", reason: `${this.prefix}_TELEMETRY is set` };
+    if (!folder) return off("there is no home folder");
+    const choice = read(`${folder}/choice`)?.trim();
+    if (choice !== undefined) return { state: ["on", "local"].includes(choice) ? choice : "off", reason: "your choice" };
+    if (said) return { state: "on", reason: `${this.prefix}_TELEMETRY is set` };
+    if (this.options.notice === false || read(`${folder}/notice`) !== undefined) return { state: "on", reason: "the default" };
+    return off("the notice was not shown yet");
+  }
+
+  /** The event as it is sent. */
+  event(name, fields = {}, now = Date.now()) {
+    const { error, properties, ...others } = fields;
+    const { version, environment, installSource, packageManager } = this.options;
+    const id = isBrowser ? this.#idInBrowser() : installationId(this.#folder(), this.state().state === "on");
+    const given = { environment, install_source: installSource, package_manager: packageManager };
+    const event = { name: String(name), id: uuid(), timestamp: now, installation_id: id, version, ...surroundings() };
+    for (const [key, value] of Object.entries(given)) if (value) event[key] = value;
+    for (const [key, value] of Object.entries(others)) event[key] = clean(value);
+    if (error != null) event.error = described(error);
+    if (properties) event.properties = clean(properties);
+    return event;
+  }
+
+  /** Store the user's choice: "on", "local" (recorded here, never sent) or "off". Returns whether it was stored. */
+  choose(choice) {
+    return (
+      quiet(() => {
+        if (!["on", "local", "off"].includes(choice)) return false;
+        if (isBrowser) {
+          localStorage.setItem(this.#key("choice"), choice);
+          if (choice !== "on") localStorage.removeItem(this.#key("queue"));
+          return true;
+        }
+        write(`${this.#folder()}/choice`, `${choice}\n`);
+        if (choice !== "on") for (const path of listed(`${this.#folder()}/queue`)) remove(path);
+        return true;
+      }) ?? false
+    );
+  }
+
+  /** The tool's `telemetry` command: status, on, local, off, show, erase. Prints; resolves to the exit code. */
+  async cli(words) {
+    const verb = words[0] ?? "status";
+    const folder = this.#folder();
+    const print = () => console.log(`telemetry: ${this.state().state} (${this.state().reason})`);
+    if (verb === "status") print();
+    else if (["on", "local", "off"].includes(verb)) {
+      if (!this.choose(verb)) {
+        console.error(`The choice cannot be stored. Set ${this.prefix}_TELEMETRY=${verb} instead.`);
+        return 1;
+      }
+      print();
+    } else if (verb === "show") {
+      console.log(JSON.stringify(this.event("example", { outcome: "success", duration_ms: 0 })));
+      for (const path of [...listed(`${folder}/queue`), `${folder}/local.jsonl`]) {
+        const kept = read(path)?.trim();
+        if (kept) console.log(kept);
+      }
+    } else if (verb === "erase") {
+      if (!(await this.erase())) {
+        console.error("The server could not be asked to erase; nothing was changed. Try again later.");
+        return 1;
+      }
+      console.log("Erased: the id, the events that waited, and what the server held of this installation.");
+    } else {
+      console.error("usage: telemetry status|on|local|off|show|erase");
+      return 2;
+    }
+    return 0;
+  }
+
+  /** Ask the server to erase this installation, and forget its id. Resolves to whether that was done. */
+  async erase() {
+    try {
+      const folder = this.#folder();
+      const id = isBrowser ? localStorage.getItem(this.#key("id")) : installationId(folder, false);
+      if (id) {
+        const headers = this.options.key ? { Authorization: `Bearer ${this.options.key}` } : {};
+        const answer = await fetch(`${this.url}/v1/installs/${id}`, { method: "DELETE", headers, redirect: "error", credentials: "omit", signal: AbortSignal.timeout(5000) });
+        if (!answer.ok && answer.status !== 404) return false;
+      }
+      if (isBrowser) for (const name of ["id", "queue", "local"]) localStorage.removeItem(this.#key(name));
+      else for (const path of [...listed(`${folder}/queue`), `${folder}/id`, `${folder}/local.jsonl`]) remove(path);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #record(name, fields, now) {
+    let { state, reason } = this.state();
+    if (state === "off" && reason === "the notice was not shown yet" && this.#showNotice()) state = this.state().state;
+    if (state === "off") return;
+    let body = JSON.stringify(this.event(name, fields, now));
+    if (body.length > MAX_EVENT) body = JSON.stringify(this.event(name, { ...fields, properties: { cut: true } }, now));
+    if (body.length > MAX_EVENT) return;
+    if (isBrowser) {
+      this.#keepInBrowser(state, body);
+    } else if (state === "local") {
+      append(`${this.#folder()}/local.jsonl`, `${body}\n`);
+    } else {
+      put(`${this.#folder()}/queue`, body, now);
+      this.#sendLater();
+    }
+  }
+
+  #showNotice() {
+    const { isatty } = modules?.("tty") ?? {};
+    const words = proc?.argv.slice(2) ?? [];
+    if (isBrowser || nameOf(CI_SYSTEMS).length || !isatty(1) || !isatty(2) || words.some((word) => word.startsWith("--json"))) return false;
+    const { command, about } = this.options;
+    const stop = `${command ? `${command} off, or ` : ""}${this.prefix}_TELEMETRY=off`;
+    const text =
+      `${this.tool} sends anonymous usage data to ${this.url.split("//").pop().split("/")[0]}: commands, durations, outcomes, version and system,\n` +
+      `under a random id; no names, paths or contents. To stop it: ${stop}, or DO_NOT_TRACK=1.\n${about ? `More: ${about}\n` : ""}`;
+    modules("fs").writeSync(2, text);
+    write(`${this.#folder()}/notice`, "shown\n");
+    return true;
+  }
+
+  #folder() {
+    if (!/^[a-zA-Z0-9_-][\w.-]{0,63}$/.test(this.tool)) return undefined;
+    const home = env.HOME || env.USERPROFILE || "";
+    const absolute = (path) => (path && /^(\/|[A-Za-z]:)/.test(path) ? path : "");
+    let base = absolute(env.XDG_CONFIG_HOME) || (home && `${home}/.config`);
+    if (proc?.platform === "win32") base = env.APPDATA;
+    if (proc?.platform === "darwin") base = home && `${home}/Library/Application Support`;
+    return absolute(base) ? `${base}/${this.tool}/telemetry` : undefined;
+  }
+
+  // One sender for the events of a short time: the next are sent with the end of the process.
+  #sendLater() {
+    const now = performance.now();
+    if (this.#spawned === undefined || now - this.#spawned > 2000) {
+      this.#spawned = now;
+      this.#send();
+    } else if (!this.#isLate) {
+      this.#isLate = true;
+      proc.on("exit", () => quiet(() => this.#send()));
+    }
+  }
+  #spawned;
+  #isLate = false;
+
+  #send() {
+    const queue = `${this.#folder()}/queue`;
+    const [until] = (read(`${queue}/wait`) ?? "0").split(" ").map(Number);
+    const left = until - Date.now() / 1000;
+    if (left > 0 && left < 86460) return;
+    // Through the environment, where other users of the machine cannot read the key.
+    const settings = JSON.stringify({ url: this.url, key: this.options.key ?? "", queue });
+    const runtime = modules("path").basename(proc.execPath).toLowerCase();
+    if (!/^(node|bun|deno)/.test(runtime)) {
+      drain(settings, modules("fs"), EXIT_WAIT).catch(() => {});
+      return;
+    }
+    const code = `import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
+    const command = [proc.execPath, ...(deno ? ["eval", code] : ["-e", code])];
+    const options = { detached: true, stdio: "ignore", windowsHide: true, cwd: "/", env: { ...env, FOOTFALL_SENDER: settings, NODE_USE_ENV_PROXY: "1", NODE_OPTIONS: "" } };
+    const politely = 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; if command -v nice; then exec nice -n 19 "$@"; else exec "$@"; fi';
+    const [file, ...words] = proc.platform === "win32" ? command : ["/bin/sh", "-c", politely, "sh", ...command];
+    const child = modules("child_process").spawn(file, words, options);
+    child.on("error", () => {});
+    child.unref();
+  }
+
+  // In a browser
+
+  #key(name) {
+    return `footfall:${this.tool}:${name}`;
+  }
+
+  #stateInBrowser() {
+    if (navigator.globalPrivacyControl || navigator.doNotTrack === "1") return { state: "off", reason: "the browser asks not to be tracked" };
+    const choice = quiet(() => localStorage.getItem(this.#key("choice")));
+    if (choice) return { state: ["on", "local"].includes(choice) ? choice : "off", reason: "your choice" };
+    if (this.options.notice === false) return { state: "on", reason: "the default" };
+    return { state: "off", reason: "the page showed no notice" };
+  }
+
+  #idInBrowser() {
+    return quiet(() => {
+      const known = localStorage.getItem(this.#key("id"));
+      if (known || this.#stateInBrowser().state !== "on") return known ?? undefined;
+      const id = uuid();
+      localStorage.setItem(this.#key("id"), id);
+      return id;
+    });
+  }
+
+  #keepInBrowser(state, body) {
+    const place = this.#key(state === "local" ? "local" : "queue");
+    const kept = quiet(() => JSON.parse(localStorage.getItem(place))) ?? [];
+    kept.push([Date.now(), body]);
+    localStorage.setItem(place, JSON.stringify(kept.filter(([written]) => Date.now() - written < 7 * 86400_000).slice(-MAX_EVENTS)));
+    if (state !== "on" || Number(localStorage.getItem(this.#key("wait"))) > Date.now()) return;
+    const sent = JSON.parse(localStorage.getItem(place)).slice(-6); // keepalive has a limit of 64 KiB
+    const headers = this.options.key ? { Authorization: `Bearer ${this.options.key}` } : {};
+    const options = { method: "POST", keepalive: true, credentials: "omit", redirect: "error", headers, body: `{"events":[${sent.map(([, one]) => one).join()}]}` };
+    fetch(`${this.url}/v1/events`, options)
+      .then(async (answer) => {
+        const isTaken = answer.ok && (await answer.text()).includes('"accepted"');
+        const isRefused = answer.status >= 400 && answer.status < 500 && ![408, 425, 429].includes(answer.status);
+        if (!isTaken && !isRefused) throw Number(answer.headers.get("Retry-After")) || 60;
+        const bodies = sent.map(([, one]) => one);
+        const left = (quiet(() => JSON.parse(localStorage.getItem(place))) ?? []).filter(([, one]) => !bodies.includes(one));
+        localStorage.setItem(place, JSON.stringify(left));
+      })
+      .catch((seconds) => quiet(() => localStorage.setItem(this.#key("wait"), Date.now() + 1000 * (typeof seconds === "number" ? Math.min(seconds, 86400) : 60))));
+  }
+}
+
+// What is filled in
+
+function surroundings() {
+  if (isBrowser) {
+    const platform = navigator.userAgentData?.platform || navigator.platform || "";
+    const os = [["mac", "darwin"], ["iph", "ios"], ["ipad", "ios"], ["android", "android"], ["win", "windows"], ["linux", "linux"]];
+    return { os: os.find(([start]) => platform.toLowerCase().startsWith(start))?.[1], runtime: "browser", environment: "person", interactive: true };
+  }
+  const [ci] = nameOf(CI_SYSTEMS);
+  const box = containerName();
+  const agents = [...new Set(nameOf(AGENTS))].join(" ");
+  const { isatty } = modules("tty");
+  const manager = (env.npm_config_user_agent ?? "").split("/")[0];
+  const versions = proc.versions ?? {};
+  return {
+    os: proc.platform === "win32" ? "windows" : proc.platform,
+    arch: proc.arch,
+    runtime: versions.bun ? `bun ${versions.bun}` : versions.deno ? `deno ${versions.deno}` : `node ${versions.node}`,
+    environment: ci ? "ci" : box && !PEOPLES_CONTAINERS.some(isSet) ? "container" : "person",
+    ci_system: ci,
+    container: box,
+    agent: agents || undefined,
+    interactive: isatty(0) && isatty(1),
+    package_manager: ["npm", "pnpm", "yarn", "bun"].includes(manager) ? manager : undefined,
+    install_source: installSource(),
+  };
+}
+
+function containerName() {
+  if (isSet("KUBERNETES_SERVICE_HOST")) return "kubernetes";
+  const { existsSync } = modules("fs");
+  if (existsSync("/.dockerenv")) return "docker";
+  if (existsSync("/run/.containerenv")) return "podman";
+  const said = env.container;
+  return said ? (["docker", "podman", "lxc", "oci", "systemd-nspawn"].includes(said) ? said : "other") : undefined;
+}
+
+function installSource() {
+  const place = `${proc.argv[1] ?? ""}/${proc.execPath}`.replaceAll("\\", "/");
+  const parts = [
+    ["/_npx/", "npx"], ["/dlx-", "pnpm"], ["/.bun/", "bun"], ["/Cellar/", "homebrew"], ["/nix/store/", "nix"], ["/snap/", "snap"],
+    ["/lib/node_modules/", "npm"], ["/npm/node_modules/", "npm"], ["/pnpm/global/", "pnpm"], ["/node_modules/", "project"],
+  ]; // prettier-ignore
+  const found = parts.find(([part]) => place.includes(part));
+  if (found) return found[1];
+  return /^(node|bun|deno)/.test(place.split("/").pop().toLowerCase()) ? "source" : "binary";
+}
+
+function flagNames(words) {
+  const names = new Set();
+  for (const word of words ?? []) {
+    if (word === "--") break;
+    const name = String(word).startsWith("--") ? String(word).split("=")[0] : String(word).slice(0, 2);
+    if (/^(--[a-zA-Z][a-zA-Z0-9-]{0,37}|-[a-zA-Z])$/.test(name)) names.add(name);
+  }
+  return [...names].sort().join(" ");
+}
+
+// Privacy
+
+function described(error) {
+  if (typeof error !== "object") return { type: typeof error, message: scrub(String(error)) };
+  const type = error.code && typeof error.code === "string" ? `${error.name ?? "Error"} ${error.code}` : (error.type ?? error.name);
+  const message = error.message == null ? undefined : scrub(String(error.message));
+  return { type: type == null ? undefined : scrub(String(type)), message };
+}
+
+function clean(value) {
+  if (typeof value === "string") return scrub(value);
+  if (Array.isArray(value)) return value.slice(0, 100).map(clean);
+  if (typeof value === "bigint") return String(value);
+  if (value && typeof value === "object") {
+    if (value.constructor && value.constructor !== Object) return scrub(String(value));
+    return Object.fromEntries(Object.entries(value).slice(0, 100).map(([key, inner]) => [key.slice(0, 256), clean(inner)]));
+  }
+  return value;
+}
+
+const PATTERNS = [
+  [/(?:\/home\/|\/Users\/|[a-z]:[\\/]+Users[\\/]+)[^\\/\s'":]+/gi, "~"],
+  [/-----BEGIN [^-]*-----[\s\S]*?(?:-----END [^-]*-----|$)/g, "[secret]"],
+  [/\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]+)?/g, "[token]"],
+  [/\b(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|sk-|pk_live_|sk_live_|npm_|pypi-|hf_|ff_|AIza|AKIA|ASIA)[\w-]{8,}/g, "[token]"],
+  [/\/\/[^\s/@'"]+@/g, "//[credentials]@"],
+  [/\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi, "$1 [token]"],
+  [/((?:token|secret|passw(?:or)?d|passwd|pwd|api[_-]?key|access[_-]?key|authorization)["']?\s*[=:]\s*)[^\s,;&]+/gi, "$1[secret]"],
+  [/[\w.+%-]+@[\w-]+(?:\.[\w-]+)+/g, "[email]"],
+  [/\b\d{1,3}(?:\.\d{1,3}){3}\b/g, "[ip]"],
+  [/(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F:]+/g, "[ip]"],
+  [/\b[A-Za-z0-9+/_-]{40,}={0,2}/g, "[token]"],
+];
+
+/** Text without home folders, e-mail addresses, credentials, IP addresses, this user's or this machine's name. */
+function scrub(text) {
+  text = text.slice(0, 8000);
+  const home = env.HOME || env.USERPROFILE;
+  if (home?.length > 2) text = text.replaceAll(home, "~");
+  for (const [pattern, shown] of PATTERNS) text = text.replace(pattern, shown);
+  const names = ["USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME"].map((name) => env[name]);
+  names.push(quiet(() => read("/proc/sys/kernel/hostname")?.trim()));
+  for (const name of names) {
+    if (name?.length > 2 && !["root", "runner", "user", "localhost"].includes(name)) {
+      text = text.replace(new RegExp(`(?<![\\w-])${name.replace(/[^\w]/g, "\\$&")}(?![\\w-])`, "g"), "[name]");
+    }
+  }
+  return text.slice(0, 1000).replace(/[\ud800-\udbff]$/, "");
+}
+
+// Files
+
+function read(path) {
+  return quiet(() => modules("fs").readFileSync(path, "utf8"));
+}
+
+function remove(path) {
+  quiet(() => modules("fs").unlinkSync(path));
+}
+
+/** A file as a whole or not at all. */
+function write(path, body) {
+  const fs = modules("fs");
+  fs.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  const part = `${path}.${uuid()}.tmp`;
+  fs.writeFileSync(part, body, { mode: 0o600, flag: "wx" });
+  fs.renameSync(part, path);
+}
+
+function append(path, line) {
+  const fs = modules("fs");
+  fs.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  if ((quiet(() => fs.statSync(path).size) ?? 0) > MAX_LOCAL) fs.renameSync(path, `${path}.old`);
+  fs.appendFileSync(path, line, { mode: 0o600 });
+}
+
+function uuid() {
+  let bytes = new Uint8Array(16);
+  const isRead = quiet(() => {
+    if (isBrowser) return false;
+    const fs = modules("fs"); // ten times as fast as to load `crypto`
+    const file = fs.openSync("/dev/urandom", "r");
+    fs.readSync(file, bytes, 0, 16, null);
+    fs.closeSync(file);
+    return true;
+  });
+  if (!isRead) bytes = (globalThis.crypto ?? proc?.getBuiltinModule?.("crypto").webcrypto).getRandomValues(bytes);
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const text = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join("-");
+}
+
+/** The random id, made once: of many processes that make it at the same time, one wins and the others take its id. */
+function installationId(folder, make) {
+  if (!folder) return undefined;
+  const path = `${folder}/id`;
+  for (let tries = 0; tries < 3; tries++) {
+    const found = read(path);
+    if (found?.trim().length === 36) return found.trim();
+    if (!make) return undefined;
+    const fs = modules("fs");
+    const part = `${path}.${uuid()}.tmp`;
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    fs.writeFileSync(part, `${uuid()}\n`, { mode: 0o600, flag: "wx" });
+    try {
+      if (found !== undefined) fs.renameSync(part, path); // no id in it
+      else fs.linkSync(part, path);
+    } catch {
+      if (!fs.existsSync(path)) quiet(() => fs.renameSync(part, path)); // no hard links here
+    }
+    remove(part);
+  }
+  return undefined;
+}
+
+// The queue: one file for one event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
+
+function listed(queue) {
+  const names = quiet(() => modules("fs").readdirSync(queue)) ?? [];
+  return names.filter((name) => name.includes(".json") && !name.endsWith(".tmp")).sort().map((name) => `${queue}/${name}`);
+}
+
+function put(queue, body, now) {
+  for (const path of listed(queue).slice(0, -(MAX_EVENTS - 1))) remove(path);
+  write(`${queue}/${now}-${uuid()}.0.json`, body);
+}
+
+/**
+ * Send all events of the queue that are free, each batch once: the sender, whose text is run in a process of its own. It refers to nothing
+ * outside itself but `fs`.
+ */
+async function drain(settings, fs, within) {
+  const { url, key, queue } = JSON.parse(settings);
+  const attempt = (work) => {
+    try {
+      return work();
+    } catch {
+      return undefined;
+    }
+  };
+  const pause = () => (attempt(() => fs.readFileSync(`${queue}/wait`, "utf8")) ?? "0 0").split(" ").map(Number);
+  const claim = () => {
+    const claimed = [];
+    const now = Math.floor(Date.now() / 1000);
+    for (const name of fs.readdirSync(queue).sort()) {
+      const path = `${queue}/${name}`;
+      if (name.endsWith(".tmp") && now - attempt(() => fs.statSync(path).mtimeMs / 1000) > 86400) attempt(() => fs.unlinkSync(path));
+      const parts = /^(\d+)-([\w-]+)\.(\d+)\.json(?:\.(\d+))?$/.exec(name);
+      if (!parts) continue;
+      const [, written, id, attempts, taken] = parts;
+      if (Math.abs(now - written / 1000) > 7 * 86400 || Number(attempts) >= 100) attempt(() => fs.unlinkSync(path));
+      else if (Math.abs(now - (taken ?? 0)) > 60) {
+        const mine = `${queue}/${written}-${id}.${attempts}.json.${now}`;
+        if (attempt(() => (fs.renameSync(path, mine), true))) {
+          claimed.push({ path: mine, free: `${queue}/${written}-${id}.${Number(attempts) + 1}.json`, body: attempt(() => fs.readFileSync(mine, "utf8")) });
+        }
+      }
+    }
+    return claimed;
+  };
+  for (let round = 0; round < 10; round++) {
+    const left = pause()[0] - Date.now() / 1000;
+    if (left > 0 && left < 86460) return;
+    const claimed = claim();
+    if (!claimed.length) return;
+    let retryAfter = 0;
+    let isDone = false;
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), within);
+    try {
+      const headers = { "Content-Type": "application/json", "User-Agent": "footfall-js/1", ...(key && { Authorization: `Bearer ${key}` }) };
+      const body = `{"events":[${claimed.map((one) => one.body).filter((one) => one?.startsWith("{")).join()}]}`;
+      const sent = fetch(`${url}/v1/events`, { method: "POST", headers, body, redirect: "manual", signal: limit.signal });
+      const gone = new Promise((_, reject) => limit.signal.addEventListener("abort", () => reject(limit.signal.reason)));
+      const answer = await Promise.race([sent, gone]);
+      const said = answer.headers.get("retry-after") ?? "";
+      retryAfter = /^\d+$/.test(said) ? Number(said) : Math.max(0, Math.ceil((Date.parse(said) - Date.now()) / 1000) || 0);
+      let text = "";
+      for await (const piece of answer.ok ? answer.body : []) {
+        text += new TextDecoder().decode(piece);
+        if (text.length > 4096) break;
+      }
+      isDone = (answer.ok && text.includes('"accepted"')) || (answer.status >= 400 && answer.status < 500 && ![408, 425, 429].includes(answer.status));
+    } catch {
+      isDone = false;
+    }
+    clearTimeout(timer);
+    for (const { path, free } of claimed) attempt(() => (isDone ? fs.unlinkSync(path) : fs.renameSync(path, free)));
+    if (isDone) attempt(() => fs.unlinkSync(`${queue}/wait`));
+    else {
+      const failures = Math.min(pause()[1] || 0, 12) + 1;
+      const seconds = retryAfter ? Math.min(retryAfter, 86400) : Math.min(3600, 15 * 2 ** failures);
+      fs.writeFileSync(`${queue}/wait`, `${Math.floor(Date.now() / 1000) + seconds} ${failures}\n`);
+      return;
+    }
+  }
+}

@@ -1,0 +1,188 @@
+"""Clients against servers that are down, slow or wrong: never felt, nothing printed, nothing lost that can be kept."""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients.conftest import Host, Wire, drip, environment, eventually, garbage, hang, queue_of, queued, replying
+
+WRONG = {
+    "hangs": hang,
+    "drips": drip,
+    "garbage": garbage,
+    "is a captive portal": replying("200 OK", "<html>Log in to the network</html>", "Content-Type: text/html"),
+    "fails": replying("500 Internal Server Error", "oops"),
+}
+
+
+def waited(home: Path) -> tuple[float, int]:
+    """(seconds until the next attempt, failures so far) from the file `wait`."""
+    until, failures = (queue_of(home) / "wait").read_text().split()
+    return float(until) - time.time(), int(failures)
+
+
+@pytest.mark.parametrize("behaviour", WRONG)
+def test_a_wrong_server_is_not_felt_and_the_event_is_kept(host: Host, home: Path, make_wire: Callable[..., Wire], behaviour: str) -> None:
+    wire = make_wire(WRONG[behaviour])
+    ran = host.run(wire.url, home)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3)
+    assert eventually(lambda: wire.connections)
+    assert eventually((queue_of(home) / "wait").exists)
+    assert eventually(lambda: [name.split(".")[1] for name in queued(home)] == ["1"] and queued(home)[0].endswith(".json"))
+    seconds, failures = waited(home)
+    assert 0 < seconds <= 30
+    assert failures == 1
+    host.run(wire.url, home)  # nothing is attempted before
+    host.telemetry(wire.url, home, "status")
+    assert eventually(lambda: len(queued(home)) == 2)
+    assert wire.connections == 1
+
+
+def test_output_is_complete_while_the_server_hangs(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+    """`$(tool)` returns while the server still has the request: no pipe of the tool is held by the sender."""
+    wire = make_wire(hang)
+    host.run(wire.url, home)
+    assert not (queue_of(home) / "wait").exists()
+    assert eventually(lambda: wire.connections)
+
+
+@pytest.mark.parametrize("status", ["301 Moved Permanently", "307 Temporary Redirect", "308 Permanent Redirect"])
+def test_a_redirect_is_not_followed(host: Host, home: Path, make_wire: Callable[..., Wire], status: str) -> None:
+    other = make_wire()
+    wire = make_wire(replying(status, "", f"Location: {other.url}/v1/events"))
+    host.run(wire.url, home)
+    assert eventually((queue_of(home) / "wait").exists)
+    assert other.connections == 0
+    assert len(queued(home)) == 1
+
+
+def test_a_server_that_is_away_is_not_felt(host: Host, home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    for address in (url, "http://name.invalid", "http://", "nonsense", "https://127.0.0.1:1/p/x"):
+        ran = host.run(address, home)
+        assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3), address
+        if (queue_of(home) / "wait").exists():
+            (queue_of(home) / "wait").unlink()
+    assert eventually(lambda: len(queued(home)) == 5)
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "404 Not Found", "422 Unprocessable Content"])
+def test_what_is_refused_for_good_is_not_sent_again(host: Host, home: Path, make_wire: Callable[..., Wire], status: str) -> None:
+    wire = make_wire(replying(status, "{}"))
+    host.run(wire.url, home)
+    assert eventually(lambda: wire.connections and queued(home) == [])
+    assert not (queue_of(home) / "wait").exists()
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_retry_after_is_honoured(host: Host, home: Path, make_wire: Callable[..., Wire], status: str) -> None:
+    wire = make_wire(replying(status, "{}", "Retry-After: 1800"))
+    host.run(wire.url, home)
+    assert eventually((queue_of(home) / "wait").exists)
+    seconds, _ = waited(home)
+    assert 1700 < seconds <= 1800
+    host.run(wire.url, home)
+    assert eventually(lambda: len(queued(home)) == 2)
+    assert wire.connections == 1
+
+
+def test_a_retry_after_without_end_is_bounded_by_a_day(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire(replying("503 Service Unavailable", "{}", "Retry-After: 999999"))
+    host.run(wire.url, home)
+    assert eventually((queue_of(home) / "wait").exists)
+    assert waited(home)[0] <= 86_400
+
+
+def test_the_pause_grows_to_an_hour(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire(replying("500 Internal Server Error", "oops"))
+    queue_of(home).mkdir(parents=True)
+    for failures, least in ((2, 110), (11, 3590)):
+        (queue_of(home) / "wait").write_text(f"{int(time.time()) - 1} {failures}\n")
+        host.run(wire.url, home)
+        now = failures + 1
+        assert eventually(lambda: waited(home)[1] == now)  # noqa: B023 - called before the next round
+        assert least < waited(home)[0] <= max(3600, least + 20)
+
+
+@pytest.mark.parametrize("broken", ["the id", "the pause", "the choice", "the folder", "the queue"])
+def test_broken_files_are_not_felt(host: Host, home: Path, make_wire: Callable[..., Wire], broken: str) -> None:
+    wire = make_wire()
+    folder = queue_of(home).parent
+    folder.mkdir(parents=True)
+    if broken == "the id":
+        (folder / "id").write_text("no id\n")
+    elif broken == "the pause":
+        queue_of(home).mkdir()
+        (queue_of(home) / "wait").write_text("99999999999999 x\n")
+    elif broken == "the choice":
+        (folder / "choice").write_bytes(b"\xff\x00")
+    elif broken == "the folder":
+        folder.rmdir()
+        folder.write_text("a file where the folder should be")
+    else:
+        queue_of(home).mkdir()
+        (queue_of(home) / "nonsense.json").write_text("{")
+        (queue_of(home) / f"{int(time.time() * 1000)}-half.0.json").write_text("")
+    ran = host.run(wire.url, home)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3)
+    if broken in ("the id", "the pause", "the queue"):
+        assert eventually(wire.events)
+        assert len((folder / "id").read_text().strip()) == 36
+
+
+def test_locks_of_the_host_are_not_held(host: Host, home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
+    """`exec 9>lock; flock 9; tool`: when the tool has ended, the lock is free, although the sender still waits for its answer."""
+    wire = make_wire(hang)
+    script = f'exec 9>"{tmp_path}/lock"; flock 9; "$@"; exec 9>&-; flock -n "{tmp_path}/lock" echo free'
+    command = ["sh", "-c", script, "sh", *host.command]
+    ran = subprocess.run(command, env=environment(wire.url, home), capture_output=True, text=True, timeout=60, check=False)
+    assert ran.stdout == "hello\nfree\n"
+    assert eventually(lambda: wire.connections)
+
+
+def test_the_key_is_sent_and_is_in_no_command_line(make_host: Callable[[str], Host], home: Path, make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire(hang)
+    shell = make_host("dash")
+    subprocess.run(
+        shell.command, env=environment(wire.url, home, FOOTFALL_KEY="ff_key-of-a-project"), check=False, capture_output=True, timeout=60
+    )
+    assert eventually(lambda: wire.requests)
+    assert b"Authorization: Bearer ff_key-of-a-project" in wire.requests[0]
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not any(b"ff_key-of-a-project" in line for line in lines)
+
+
+ROUNDS = 12
+
+
+def cpu(command: list[str], env: dict[str, str]) -> float:
+    """Milliseconds of processor time of a program and the children it waited for. The time on the clock is that of a busy machine."""
+    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, _, usage = os.wait4(process.pid, 0)
+    process.returncode = 3
+    return (usage.ru_utime + usage.ru_stime) * 1000
+
+
+def test_a_host_program_costs_hardly_more_with_telemetry(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+    """Processor time of the host program with a hanging server beside the same program without telemetry, in turns."""
+    wire = make_wire(hang)
+    env: dict[str, Any] = environment(wire.url, home)
+    host.run(wire.url, home)
+    assert eventually(lambda: wire.connections)
+    costs: dict[str, list[float]] = {"bare": [], "sending": []}
+    for _ in range(ROUNDS):
+        costs["bare"].append(cpu(host.bare, env))
+        costs["sending"].append(cpu(host.command, env))
+        (queue_of(home) / "wait").unlink(missing_ok=True)
+    bare, sending = statistics.median(costs["bare"]), statistics.median(costs["sending"])
+    assert sending - bare < max(5.0, bare * 0.35), (bare, sending)
