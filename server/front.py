@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 
+from server.headers import combined
 from server.ingest.http import Reply, Scope
 from server.ingest.routes import Match, Routes
 from server.ingest.steps import Ingest
@@ -49,6 +50,7 @@ class Front:
             await self._inner(scope, receive, send)
             return
         path, slug = plain_path(scope["path"])
+        scope["headers"] = combined(scope["headers"])
         if scope["type"] == "http" and self.ingest is not None:
             match = self._routes.find(path)
             if match is not None:
@@ -69,7 +71,11 @@ class Front:
         if self.ingest is None or len(target) > _LONGEST:
             return False
         match, slug = self._ingest_route(target)
-        return match is not None and self.ingest.take_at_once(match, slug, peer, dict(headers), body, answer)
+        if match is None:
+            return False
+        named = dict(headers)
+        # A name on several lines is rare: the ordinary path joins them.
+        return len(named) == len(headers) and self.ingest.take_at_once(match, slug, peer, named, body, answer)
 
     def ready(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> Reply | None:
         """What a GET was answered that asked for the same a moment ago, where that may be given to this one, too."""
@@ -79,10 +85,10 @@ class Front:
         ready = self.answers.ready(path, slug)
         if ready is None:
             return None
-        told = dict(headers)
-        if any(name in told for name in _ASKS_FOR_MORE):
+        named = dict(headers)
+        if len(named) != len(headers) or any(name in named for name in _ASKS_FOR_MORE):
             return None
-        found = self.projects.find_known(told, slug)
+        found = self.projects.find_known(named, slug)
         if found is None or found[0] is not ready.project:
             return None
         return Reply(200, ready.headers, ready.page.content.body)

@@ -53,7 +53,8 @@ class Gate:
         if not self._trusted or not _within(peer, self._trusted):
             return peer
         if self._header is not None:
-            return _canonical(headers.get(self._header, b"").decode("latin-1")) or peer
+            # Of several the last one: it was added nearest to us.
+            return _canonical(headers.get(self._header, b"").decode("latin-1").rpartition(",")[2]) or peer
         # The right-most address that no proxy of ours added: everything left of it is the client's own claim.
         for hop in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
             address = _canonical(hop)
@@ -134,7 +135,12 @@ def _window(item: RateLimitItem) -> str:
 
 def opted_out(headers: Headers) -> bool:
     """Whether the client asks not to be tracked (DNT, Global Privacy Control)."""
-    return headers.get(b"dnt") == b"1" or headers.get(b"sec-gpc") == b"1"
+    dnt, control = headers.get(b"dnt"), headers.get(b"sec-gpc")
+    return (dnt is not None or control is not None) and (_is_one(dnt) or _is_one(control))
+
+
+def _is_one(value: bytes | None) -> bool:
+    return value is not None and b"1" in value.split(b", ")
 
 
 @lru_cache(maxsize=4096)
