@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo install dashboard screenshots test check fix bench schema wheel lock clean
+.PHONY: help run demo install dashboard screenshots test test-all check fix bench schema wheel binary lock clean
 
 # Taken from the command line only: shells set HOST, platforms set PORT (which Footfall honours by itself).
 ifeq ($(origin HOST),command line)
@@ -86,7 +86,7 @@ try-dashboard: $(READY)
 
 help: ## this list
 	@echo "usage: make [target] [HOST=127.0.0.1] [PORT=8000] [DATA_DIR=./data]"
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  %-13s%s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  %-13s%s\n' "$$name" "$$what"; done
 
 run: $(READY) try-dashboard ## start the server, on a fresh machine too; it brings its store up to date by itself
 	@exec .venv/bin/footfall serve
@@ -101,8 +101,13 @@ dashboard: $(DASHBOARD) ## build the dashboard (the others do by themselves)
 screenshots: $(READY_DEV) $(DASHBOARD) ## screenshots/: every page of the dashboard, large and small, light and dark, empty and full
 	@.venv/bin/python -m tests.dashboard.screenshots
 
-test: $(READY_DEV) $(DASHBOARD) ## all tests; WORKERS=0 runs them one by one, TEST_ARGS="-k counts" picks some
-	@.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup) $(TEST_ARGS)
+pytest = @.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup)
+
+test: $(READY_DEV) $(DASHBOARD) ## the tests, but for the slow ones; WORKERS=0 runs them one by one, TEST_ARGS="-k counts" picks some
+	$(pytest) -m "not slow" $(TEST_ARGS)
+
+test-all: $(READY_DEV) $(DASHBOARD) ## all tests, with the slow ones: the binary, the image, large recounts, long faults
+	$(pytest) $(TEST_ARGS)
 
 check: $(READY_DEV) $(DASHBOARD) ## style, types, and which part may import which
 	@failed=0; \
@@ -126,6 +131,9 @@ schema: $(READY_DEV) ## graphql/schema.graphql anew, from the code; what breaks 
 wheel: $(READY_DEV) $(DASHBOARD) ## dist/: the wheel and the source archive
 	@rm -rf dist
 	@.venv/bin/python -m build --outdir dist
+
+binary: $(READY_DEV) $(DASHBOARD) ## dist/footfall: the server as one file that needs no Python
+	@.venv/bin/python .ci/binary.py dist
 
 lock: ## constraints.txt anew, with the newest versions that pyproject.toml allows
 	@echo "Resolving in a folder of its own ..."

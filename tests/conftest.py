@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,14 @@ SECRET = "a secret that all servers of a test share"
 
 
 class Server:
-    """`footfall serve` in a process of its own, on a data folder that outlives it."""
+    """`footfall serve` in a process of its own, on a data folder that outlives it.
 
-    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+    `command` starts the program: this checkout's, unless another form of it is tested.
+    """
+
+    def __init__(self, folder: Path, env: dict[str, str], command: Sequence[str] = (sys.executable, "-m", "server")) -> None:
         self.folder = folder
+        self.command = command
         self.log = folder / "server.log"
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -58,7 +62,7 @@ class Server:
 
     def start(self, cwd: Path | None = None) -> Server:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "server", "serve"], env=self.env, stdout=log, stderr=log, cwd=cwd)
+            self.process = subprocess.Popen([*self.command, "serve"], env=self.env, stdout=log, stderr=log, cwd=cwd)
         deadline = time.monotonic() + START_WITHIN
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -73,9 +77,7 @@ class Server:
 
     def footfall(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Another footfall command on the same data."""
-        return subprocess.run(
-            [sys.executable, "-m", "server", *arguments], env=self.env, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        return subprocess.run([*self.command, *arguments], env=self.env, capture_output=True, text=True, timeout=timeout, check=False)
 
     def stop(self) -> int:
         """End it as an operator does; its exit status."""
@@ -190,6 +192,7 @@ def _rows_of() -> Callable[[Path | str, str], list[tuple[Any, ...]]]:
 def pytest_configure(config: pytest.Config) -> None:
     """Our own marks."""
     config.addinivalue_line("markers", "on_sqlite: is about SQLite itself")
+    config.addinivalue_line("markers", "slow: takes long, and runs with `make test-all` only")
     config.addinivalue_line("markers", "one_path: the way the body arrives does not matter (tests/field)")
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -42,10 +43,16 @@ def clock(_: Settings) -> Iterator[Finding]:
     mend = "set the clock (`timedatectl set-ntp true`) before events arrive"
     if now < event_id.EPOCH:
         yield Finding("problem", f"the clock says {shown}: no event can be filed that early", mend)
-    elif now + DAY < Path(__file__).stat().st_mtime * 1000:
+    elif now + DAY < _installed_at():
         yield Finding("warning", f"the clock says {shown}, which is before Footfall was installed", mend)
     else:
         yield Finding("ok", f"the clock says {shown}")
+
+
+def _installed_at() -> float:
+    """The time at which the program was installed, in epoch milliseconds: that of the binary, or of this file."""
+    program = sys.executable if getattr(sys, "frozen", False) else __file__
+    return Path(program).stat().st_mtime * 1000
 
 
 def limits(_: Settings) -> Iterator[Finding]:

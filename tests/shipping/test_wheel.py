@@ -1,17 +1,20 @@
-"""A wheel is all that a server needs: what is not in it, whoever installs it does not have."""
+"""The wheel is all that a server needs: an installation has what is in it, and no more."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.shipping.acceptance import accept
+
 CHECKOUT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-P", "-m", "server")  # -P: not the package in the current folder
 
 
 @pytest.fixture(scope="module")
@@ -27,23 +30,13 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_a_server_from_the_wheel_takes_events_and_shows_its_pages(unpacked: Path, server_class: Any, tmp_path: Path) -> None:
-    server = server_class(tmp_path, {"PYTHONPATH": str(unpacked)})
-    asked = [sys.executable, "-c", "import server; print(server.__file__)"]
-    where = subprocess.run(asked, env=server.env, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert where.startswith(str(unpacked))
-    try:
-        server.start(cwd=tmp_path)
-        assert server.client.post("/dl/peon").status_code == 202
-        assert server.client.get("/counts").json() == {"peon": {"total": 1, "last7d": 1, "today": 1}}
-        assert "/v1/engagement" in server.client.get("/docs").text
-        page = server.client.get("/").text
-        files = re.findall(r'(?:src|href)="(/[^"]+)"', page)
-        assert any(file.startswith("/assets/") for file in files), page
-        assert {file: server.client.get(file).status_code for file in files} == dict.fromkeys(files, 200)
-        assert server.stop() == 0
-    finally:
-        server.close()
+def test_the_wheel_serves_on_sqlite(unpacked: Path, make_form: Callable[..., Any]) -> None:
+    servers = [make_form(COMMAND) for _ in range(2)]
+    for server in servers:
+        server.env["PYTHONPATH"] = str(unpacked)
+    asked = [sys.executable, "-P", "-c", "import server; print(server.__file__)"]
+    assert subprocess.run(asked, env=servers[0].env, capture_output=True, text=True, check=True).stdout.startswith(str(unpacked))
+    accept(*servers)
 
 
 def test_the_wheel_holds_what_is_served_and_nothing_else(unpacked: Path) -> None:

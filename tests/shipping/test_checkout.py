@@ -1,0 +1,19 @@
+"""A checkout does all that is promised, in every step of an operator's life."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tests.shipping.acceptance import accept
+
+COMMAND = (sys.executable, "-m", "server")
+
+
+def test_a_checkout_serves_on_sqlite(make_form: Callable[..., Any]) -> None:
+    accept(make_form(COMMAND), make_form(COMMAND))
+
+
+def test_a_checkout_serves_on_postgres_and_redis(make_form: Callable[..., Any], scaled: dict[str, str]) -> None:
+    accept(make_form(COMMAND, **scaled))
