@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 
-from server.headers import combined
+from server.headers import AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH, combined
 from server.ingest.http import Reply, Scope
 from server.ingest.routes import Match, Routes
 from server.ingest.steps import Ingest
@@ -23,7 +23,7 @@ _PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # neither escapes nor a query, no
 _LONGEST = 512  # bytes of a target that is looked up so: what was looked up is remembered, and nobody may fill the memory with it
 _PROJECT = re.compile(r"/p/([^/]+)(/.*)?")
 _SLASHES = re.compile(r"/{2,}")
-_ASKS_FOR_MORE = (b"authorization", b"x-footfall-key", b"if-none-match")  # than what anybody is told
+_ASKS_FOR_MORE = (AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH)  # than what anybody is told
 _NO_GUESSING = (b"x-content-type-options", b"nosniff")
 
 

@@ -1,10 +1,49 @@
-"""Header lines of a request. Lines of one name are one list (RFC 9110, 5.3), wherever it is read."""
+"""Headers: their names as the server reads and sends them, what pages of other sites may send and see of them, and lines of one name.
+
+Names are lower case. No answer to a page of another site allows credentials: what a browser adds by itself, such as a cookie, counts for nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 Line = tuple[bytes, bytes]
+
+AUTHORIZATION = b"authorization"
+FOOTFALL_KEY = b"x-footfall-key"
+IDEMPOTENCY_KEY = b"idempotency-key"
+IF_NONE_MATCH = b"if-none-match"
+RETRY_AFTER = b"retry-after"
+# Of draft 6 of the IETF's httpapi working group: three plain numbers, which most clients know.
+RATE_LIMIT = (b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset")
+
+_KEYS = (b"content-type", AUTHORIZATION, FOOTFALL_KEY)
+_DAY = b"86400"
+
+
+def _listed(names: Sequence[bytes]) -> bytes:
+    """Names as documentation writes them: `X-Footfall-Key, RateLimit-Limit`."""
+    return b", ".join(name.title().replace(b"Ratelimit", b"RateLimit") for name in names)
+
+
+def _any_origin(*exposed: bytes) -> tuple[Line, ...]:
+    return ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _listed(exposed).replace(b"Etag", b"ETag")))
+
+
+def _preflight(methods: bytes, *allowed: bytes) -> tuple[Line, ...]:
+    return (
+        (b"access-control-allow-origin", b"*"),
+        (b"access-control-allow-methods", methods),
+        (b"access-control-allow-headers", _listed(allowed)),
+        (b"access-control-max-age", _DAY),
+    )
+
+
+# Of ingest routes, and of reading routes that need no session.
+INGEST_CORS = _any_origin(RETRY_AFTER, *RATE_LIMIT)
+INGEST_PREFLIGHT = _preflight(b"POST, OPTIONS", *_KEYS, IDEMPOTENCY_KEY)
+READING_CORS = _any_origin(b"etag", RETRY_AFTER)
+READING_PREFLIGHT = _preflight(b"GET, OPTIONS", *_KEYS, IF_NONE_MATCH)
 
 
 def combined(lines: Sequence[Line]) -> Sequence[Line]:

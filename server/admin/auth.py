@@ -10,6 +10,7 @@ from typing import Any
 from limits import RateLimitItem, parse
 from litestar.datastructures import State
 
+from server.headers import AUTHORIZATION, FOOTFALL_KEY
 from server.ingest.gate import limited_as
 from server.problems import Forbidden, Limited, Problem, Unauthorized
 from server.storage.projects import ADMINS, Projects, sessions
@@ -43,8 +44,8 @@ async def viewer(state: State, headers: Mapping[bytes, bytes], token: str | None
     Raises Unauthorized for a key or a session that is not known.
     """
     if token is not None:
-        headers = {b"authorization": b"Bearer " + token.encode("latin-1", "replace")}
-    if b"authorization" in headers or b"x-footfall-key" in headers:
+        headers = {AUTHORIZATION: b"Bearer " + token.encode("latin-1", "replace")}
+    if AUTHORIZATION in headers or FOOTFALL_KEY in headers:
         return await _by_key(state.projects, headers)
     cookie = session_cookie(headers)
     if cookie is None or not same_site(headers):
@@ -61,7 +62,7 @@ async def counted_viewer(state: State, scope: Any) -> Viewer | None:
     Raises Unauthorized, Forbidden, Limited.
     """
     headers = headers_of(scope)
-    brings_key = b"authorization" in headers or b"x-footfall-key" in headers
+    brings_key = AUTHORIZATION in headers or FOOTFALL_KEY in headers
     tries = WRONG_KEYS.key_for("wrong keys", address_of(state, scope)) if brings_key else ""
     if brings_key:  # a right one is refused, too, or else one could go on guessing
         standing = state.gate.limits.hit_at_once(WRONG_KEYS, tries, 0)

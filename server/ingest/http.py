@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from server.event import Answer
+from server.headers import INGEST_CORS, INGEST_PREFLIGHT, RATE_LIMIT, RETRY_AFTER
 from server.ingest.gate import OverLimit
 from server.problems import CONTENT_TYPE, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooSlow
 from server.shared import Standing
@@ -15,15 +16,6 @@ from server.shared import Standing
 Scope = dict[str, Any]
 Header = tuple[bytes, bytes]
 
-_CORS: tuple[Header, ...] = ((b"access-control-allow-origin", b"*"),)
-# What lets a browser's script on any page post events; never with credentials.
-_PREFLIGHT: tuple[Header, ...] = (
-    *_CORS,
-    (b"access-control-allow-methods", b"POST, OPTIONS"),
-    (b"access-control-allow-headers", b"Content-Type, Authorization"),
-    (b"access-control-max-age", b"86400"),
-)
-_RATE_LIMIT = (b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset")
 _CLOSING = (TooLarge, TooSlow)
 _LISTEN_ON = 16 * 1024 * 1024  # bytes of a body that was refused, which are read and thrown away
 _LISTEN_SECONDS = 2.0
@@ -109,25 +101,25 @@ class Reply(NamedTuple):
     closes: bool = False
 
 
-PREFLIGHT = Reply(204, _PREFLIGHT)
+PREFLIGHT = Reply(204, INGEST_PREFLIGHT)
 
 
 def reply(answer: Answer, standing: Standing | None) -> Reply:
     """A dialect's answer."""
-    headers = _with_content(answer.content_type) if answer.body else _CORS
+    headers = _with_content(answer.content_type) if answer.body else INGEST_CORS
     return Reply(answer.status, headers, answer.body, standing)
 
 
 @lru_cache(maxsize=64)
 def _with_content(content_type: bytes) -> tuple[Header, ...]:
-    return (*_CORS, (b"content-type", content_type))
+    return (*INGEST_CORS, (b"content-type", content_type))
 
 
 def refusal(problem: Problem, standing: Standing | None) -> Reply:
     """A problem. `standing` is that of the client where it was not this that was refused."""
-    headers: list[Header] = [*_CORS, (b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
+    headers: list[Header] = [*INGEST_CORS, (b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
     if problem.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % problem.retry_after))
+        headers.append((RETRY_AFTER, b"%d" % problem.retry_after))
     if isinstance(problem, MethodNotAllowed):
         headers.append((b"allow", b"POST, OPTIONS"))
     if problem.code == 401:
@@ -139,12 +131,12 @@ def refusal(problem: Problem, standing: Standing | None) -> Reply:
 
 
 def headers_of(reply: Reply) -> list[Header]:
-    """All headers. RateLimit-* as in draft 6 of the IETF's httpapi working group: three plain numbers, which most clients know."""
+    """All headers."""
     headers = list(reply.headers)
     if reply.status != 204:  # which has no body, and no word about one
         headers.append((b"content-length", b"%d" % len(reply.body)))
     if reply.standing is not None:
-        headers += zip(_RATE_LIMIT, (b"%d" % number for number in reply.standing[1:]), strict=True)
+        headers += zip(RATE_LIMIT, (b"%d" % number for number in reply.standing[1:]), strict=True)
     if reply.closes:
         headers.append((b"connection", b"close"))
     return headers

@@ -16,13 +16,8 @@ from server.public import badges, counters, counts, families, origins
 from server.public.access import readable
 from server.public.answers import Answers
 
+_READING = (*counts.HANDLERS, *counters.HANDLERS, *badges.HANDLERS, *families.HANDLERS)
 # The preflight first: where a path has another method already, Litestar has made an OPTIONS of its own.
-HANDLERS: tuple[ControllerRouterHandler, ...] = (
-    *origins.HANDLERS,
-    *counts.HANDLERS,
-    *counters.HANDLERS,
-    *badges.HANDLERS,
-    *families.HANDLERS,
-)
+HANDLERS: tuple[ControllerRouterHandler, ...] = (origins.preflight(_READING), *_READING)
 
 __all__ = ["HANDLERS", "Answers", "readable"]

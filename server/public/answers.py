@@ -151,7 +151,6 @@ def cached(
     project: LiveProject,
     part: str | None,
     *,
-    any_origin: bool = True,
     more: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
     """A page with its ETag, or 304 where the client has it already. Caches share what is public: `part` is, or None for what always is.
@@ -161,8 +160,7 @@ def cached(
     public = part is None or part in project.public
     headers = {"ETag": page.etag, "Cache-Control": f"public, max-age={_MAX_AGE}" if public else "private, no-cache"}
     headers["Vary"] = "Authorization, X-Footfall-Key"  # a key may name another project
-    if any_origin:
-        headers |= ANY_ORIGIN
+    headers |= ANY_ORIGIN
     if page.content.surrogate_key:
         headers["Surrogate-Key"] = page.content.surrogate_key
     headers |= more or {}

@@ -20,6 +20,7 @@ from server.problems import NotFound
 from server.public.access import AnyRequest, named, readable
 from server.public.answers import Content, cached, json
 from server.public.counts import KNOWN
+from server.public.origins import OPEN
 from server.public.query import known_only, parameter, whole
 from server.storage.projects import LiveProject
 from server.storage.projects.releases import LatestVersion, latest_version
@@ -91,7 +92,7 @@ _ERRORS = _spec(ToolErrors, "The last calls that failed, newest first.")
 _LATEST = _spec(LatestVersion, "The version.")
 
 
-@get("/stats", summary="FlakeDrop's statistics", tags=["Reading"], responses={200: _STATS, 304: KNOWN})
+@get("/stats", summary="FlakeDrop's statistics", tags=["Reading"], responses={200: _STATS, 304: KNOWN}, opt=OPEN)
 async def stats(request: AnyRequest, state: State) -> Response[bytes]:
     """All that FlakeDrop's clients sent, over all time."""
     project = await readable(request, state.projects, "stats")
@@ -99,10 +100,10 @@ async def stats(request: AnyRequest, state: State) -> Response[bytes]:
     async def make() -> Content:
         return json(await families.flakedrop_stats(state.store, project.id))
 
-    return cached(request, await state.answers.page(("stats", project.id), make), project, "stats", any_origin=False)
+    return cached(request, await state.answers.page(("stats", project.id), make), project, "stats")
 
 
-@get("/v1/version/latest", summary="The latest version of the tool", tags=["Reading"], responses={200: _LATEST, 304: KNOWN})
+@get("/v1/version/latest", summary="The latest version of the tool", tags=["Reading"], responses={200: _LATEST, 304: KNOWN}, opt=OPEN)
 async def version_latest(request: AnyRequest, state: State) -> Response[bytes]:
     """As those who run the server announced it. Not found where they did not."""
     project = await named(request, state.projects)
@@ -113,7 +114,7 @@ async def version_latest(request: AnyRequest, state: State) -> Response[bytes]:
             raise NotFound("No version was announced here.")
         return json(found)
 
-    return cached(request, await state.answers.page(("version", project.id), make), project, None, any_origin=False)
+    return cached(request, await state.answers.page(("version", project.id), make), project, None)
 
 
 @get(
@@ -121,6 +122,7 @@ async def version_latest(request: AnyRequest, state: State) -> Response[bytes]:
     summary="Calls of tools at a glance",
     tags=["Reading"],
     responses={200: _SUMMARY, 304: KNOWN},
+    opt=OPEN,
     before_request=known_only,
 )
 async def summary(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
@@ -139,6 +141,7 @@ async def summary(request: AnyRequest, state: State, days: Days = "") -> Respons
     summary="Calls of each tool",
     tags=["Reading"],
     responses={200: _TOOLS, 304: KNOWN},
+    opt=OPEN,
     before_request=known_only,
 )
 async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
@@ -156,6 +159,7 @@ async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[
     summary="Users of tools by day",
     tags=["Reading"],
     responses={200: _RETENTION, 304: KNOWN},
+    opt=OPEN,
     before_request=known_only,
 )
 async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> Response[bytes]:
@@ -174,6 +178,7 @@ async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> R
     summary="The last calls of tools that failed",
     tags=["Reading"],
     responses={200: _ERRORS, 304: KNOWN},
+    opt=OPEN,
     before_request=known_only,
 )
 async def errors(request: AnyRequest, state: State, days: Days = "", limit: Limit = "") -> Response[bytes]:
@@ -198,7 +203,7 @@ async def _analytics(
         return json(await ask(project, period, days))
 
     page = await state.answers.page((ANALYTICS, name, project.id, period), make)
-    return cached(request, page, project, ANALYTICS, any_origin=False)
+    return cached(request, page, project, ANALYTICS)
 
 
 def _period(days: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from server.front import Front
+from server.headers import RATE_LIMIT
 from server.ingest.http import Header, Reply
 from server.serving.connection import Connection
 
@@ -132,7 +133,7 @@ class _Exchange:
 
 
 _SHORT = (b"POST", b"GET")
-_RATE_LIMIT = b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n"
+_RATE_LIMIT = b"".join(name + b": %d\r\n" for name in RATE_LIMIT)
 
 
 @lru_cache(maxsize=8)

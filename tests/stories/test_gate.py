@@ -102,7 +102,7 @@ def test_any_page_may_post_events_and_none_with_credentials(server: Any) -> None
         assert "content-length" not in allowed.headers
         assert allowed.headers["access-control-allow-origin"] == "*"
         assert allowed.headers["access-control-allow-methods"] == "POST, OPTIONS"
-        assert allowed.headers["access-control-allow-headers"] == "Content-Type, Authorization"
+        assert allowed.headers["access-control-allow-headers"] == "Content-Type, Authorization, X-Footfall-Key, Idempotency-Key"
         assert "access-control-allow-credentials" not in allowed.headers
     answers = [server.client.post("/v1/events", json=BODY), server.client.post("/v1/events", content=b"?")]
     assert [answer.headers["access-control-allow-origin"] for answer in answers] == ["*", "*"]

@@ -9,6 +9,7 @@ import msgspec
 
 from server.dialects.document import dotted, refused
 from server.event import Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request
+from server.headers import IDEMPOTENCY_KEY
 from server.identifiers import identifier
 from server.problems import Failed, Invalid, TooLarge, TooManyTargets, UnknownTarget
 
@@ -86,7 +87,7 @@ def event_id(document: Mapping[str, Any], request: Request, position: int | None
 
 def header_id(request: Request, position: int | None = None) -> str | None:
     """The id that the header `Idempotency-Key` gives to an event."""
-    if b"idempotency-key" not in request.headers or (key := identifier(request.header(b"idempotency-key"))) is None:
+    if IDEMPOTENCY_KEY not in request.headers or (key := identifier(request.header(IDEMPOTENCY_KEY))) is None:
         return None
     return key if position is None else f"{key}:{position}"
 

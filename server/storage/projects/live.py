@@ -11,6 +11,7 @@ from typing import TypeVar
 from limits import RateLimitItem
 
 from server import logs
+from server.headers import AUTHORIZATION, FOOTFALL_KEY
 from server.problems import Busy, Forbidden, Unauthorized, UnknownProject
 from server.storage.batch import TargetRules
 from server.storage.projects.words import ADMINS, DEFAULT, KEY_PREFIX, SLUG, hash_key, read_limit, read_list
@@ -247,10 +248,10 @@ class Projects:
         return project
 
     def _key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
-        if b"authorization" not in headers and b"x-footfall-key" not in headers:
+        if AUTHORIZATION not in headers and FOOTFALL_KEY not in headers:
             return None
-        own = headers.get(b"x-footfall-key", b"").strip().decode("latin-1")
-        scheme, _, bearer = headers.get(b"authorization", b"").decode("latin-1").strip().partition(" ")
+        own = headers.get(FOOTFALL_KEY, b"").strip().decode("latin-1")
+        scheme, _, bearer = headers.get(AUTHORIZATION, b"").decode("latin-1").strip().partition(" ")
         text = own or (bearer.strip() if scheme.lower() == "bearer" else "")
         key = self.by_secret(text) if text else None
         # A bearer that is not of our making belongs to the client's own ways (Track-Skills sends one) and is no key.
