@@ -81,7 +81,7 @@ def create_app(
         state=State(
             {
                 "openapi": openapi.Published(document),
-                "pages": pages.Pages(document, bundled("static") / "pages"),
+                "pages": pages.Pages(document, bundled("static")),
                 "dashboard": Dashboard(bundled("static") / "dist" if settings.dashboard else None),
             }
         ),

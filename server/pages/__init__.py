@@ -7,6 +7,7 @@ routes     what the reference shows of each route
 trouble    the kinds of problems
 reference  the reference page
 dashboard  the page that is a program
+clients    files to copy into tools, and their page
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
@@ -25,10 +27,12 @@ from litestar.types import ControllerRouterHandler
 from server import __version__
 from server.pages import dashboard
 from server.pages.address import base_url
-from server.pages.markup import colored, escape
+from server.pages.clients import Clients
+from server.pages.markup import colored, escape, figure
 from server.pages.reference import reference
 from server.pages.routes import BASE
 from server.problems import NotFound
+from server.storage.projects import SCOPE_SLUG
 
 AnyRequest = Request[object, object, State]
 
@@ -56,6 +60,11 @@ _FIRST_EVENT = """'{
   "installation_id": "my-laptop"
 }'"""
 
+# Safe under `set -u`; in the background, with no pipe of the script held.
+_LINE = f"""case ${{DO_NOT_TRACK-}}${{MYTOOL_NO_TELEMETRY-}} in
+  '' | 0) (curl -s -m 5 -X POST {BASE}/dl/mytool &) </dev/null >/dev/null 2>&1 ;;
+esac"""
+
 
 class File(NamedTuple):
     body: bytes
@@ -66,10 +75,11 @@ class File(NamedTuple):
 class Pages:
     """All pages and files, ready to be sent. Belongs into the application's state as `pages`.
 
-    `document` is the OpenAPI document, `folder` the one with the sources (`settings.bundled("static") / "pages"`).
+    `document` is the OpenAPI document, `static` the folder with the sources (`settings.bundled("static")`).
     """
 
-    def __init__(self, document: dict[str, Any], folder: Path) -> None:
+    def __init__(self, document: dict[str, Any], static: Path) -> None:
+        folder = static / "pages"
         self.files = {path.name: _file(path) for path in sorted(folder.iterdir()) if path.suffix in _KINDS}
         navigation, content = reference(document)
         shared = {"version": escape(__version__), **{_word(name): self._link(name) for name in self.files}}
@@ -82,6 +92,16 @@ class Pages:
         self.login = Template(frame.substitute(shared, title="Log in to Footfall", kind="home", content=form))
         self.home = frame.substitute(shared, title="Footfall", kind="home", content=home)
         self.reference = frame.substitute(shared, title="Footfall reference", kind="reference", content=reading)
+        self.clients = Clients(static / "clients")
+        offered = Template((folder / "clients.html").read_text(encoding="utf-8")).substitute(
+            shared,
+            project="{{project}}",
+            next="{{next}}",
+            navigation=self.clients.navigation,
+            content=self.clients.content,
+            line=figure("One line of shell", escape(_LINE), "example", copy=True),
+        )
+        self.clients_page = frame.substitute(shared, title="Clients for Footfall", kind="home", content=offered)
 
     def _link(self, name: str) -> str:
         return f"/static/pages/{name}?{self.files[name].etag[1:9]}"
@@ -158,4 +178,26 @@ async def robots(request: AnyRequest) -> Response[bytes]:
     return _sent(request, _ROBOTS, "text/plain", _etag(_ROBOTS), _A_WHILE)
 
 
-HANDLERS: tuple[ControllerRouterHandler, ...] = (home, docs, static_file, favicon, robots, *dashboard.HANDLERS)
+@get("/clients", summary="Clients to copy into a tool", tags=["Pages"], responses={200: _HTML, 304: _KNOWN})
+async def clients_page(request: AnyRequest, state: State) -> Response[bytes]:
+    """Each client with this server's address in its examples. Waits for the first event where the reader may see it."""
+    named = request.scope.get(SCOPE_SLUG)
+    project, _ = await state.projects.find(dict(request.scope["headers"]), named)
+    back = f"/p/{project.slug}/clients" if isinstance(named, str) else "/clients"
+    return _page(request, state.pages.clients_page.replace("{{project}}", escape(project.slug)).replace("{{next}}", quote(back, safe="")))
+
+
+@get("/clients/{name:str}", summary="A client's source", tags=["Pages"], responses={200: _FILE, 304: _KNOWN, 404: _NONE})
+async def client_file(request: AnyRequest, state: State, name: FromPath[str]) -> Response[bytes]:
+    """One file without dependencies, to be copied. Pages of any origin may import the one for JavaScript."""
+    file = state.pages.clients.files.get(name)
+    if file is None:
+        raise NotFound("There is no such client.")
+    response = _sent(request, file.body, file.kind, file.etag, _A_WHILE)
+    response.headers.update({"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"})
+    if name.endswith(".js"):
+        response.headers["X-TypeScript-Types"] = f"./{name.removesuffix('.js')}.d.ts"  # for Deno
+    return response
+
+
+HANDLERS: tuple[ControllerRouterHandler, ...] = (home, docs, clients_page, client_file, static_file, favicon, robots, *dashboard.HANDLERS)
