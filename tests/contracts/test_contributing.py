@@ -1,0 +1,149 @@
+"""CONTRIBUTING.md names the right files: a dialect, a setting, a job and a command are added to a copy, in these files only."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("server", "graphql", "migrations", "pyproject.toml")
+DOCUMENTS = ("CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))))
+
+DIALECT = '''"""Hits: one name a request, in the path, without a body."""
+
+from server.dialects.reading import Path, raise_refusal
+from server.event import Answer, Context, Decoded, Incoming, Outcomes, Request
+
+NAME = "hits"
+PATHS = (Path(template="/hit/{name}", body=False, summary="Count one hit", answers={202: "Counted."}),)
+
+
+def claims(request: Request) -> bool:
+    return True
+
+
+def decode(request: Request) -> Decoded:
+    return Decoded(events=[Incoming(name=request.params[0], context=Context(dialect=NAME))])
+
+
+def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
+    raise_refusal(outcomes.receipts[0])
+    return Answer(202)
+'''
+JOB = '''"""A job that greets."""
+
+from server.jobs.run import Run
+
+
+async def greet(run: Run) -> str:
+    return "hello to " + run.settings.greeting
+'''
+COMMAND = '''"""A command that greets."""
+
+import rich_click as click
+
+from server.terminal import out, settings_or_exit
+
+
+@click.command(name="greet")
+def greet_command() -> None:
+    """Greet."""
+    out.print("hello " + settings_or_exit().greeting)
+
+
+COMMANDS = (greet_command,)
+'''
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace the one occurrence of a text in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, (path, old)
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code with a dialect, a setting, a job and a command more."""
+    copy = tmp_path_factory.mktemp("contributed")
+    for name in COPIED:
+        there = ROOT / name
+        if there.is_dir():
+            shutil.copytree(there, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(there, copy / name)
+    shutil.copytree(ROOT / "static" / "pages", copy / "static" / "pages")
+    server = copy / "server"
+
+    (server / "dialects" / "hits.py").write_text(DIALECT, encoding="utf-8")
+    edit(server / "dialects" / "__init__.py", "import downloads, ", "import downloads, hits, ")
+    edit(server / "dialects" / "__init__.py", " = (sonicjs, ", " = (hits, sonicjs, ")
+
+    setting = '    greeting: str = _setting("FOOTFALL_GREETING", str, "world", "the name that is greeted")\n'
+    edit(
+        server / "settings.py",
+        '    log_format: str = _setting("FOOTFALL_LOG_FORMAT"',
+        f'{setting}    log_format: str = _setting("FOOTFALL_LOG_FORMAT"',
+    )
+
+    (server / "jobs" / "greeting.py").write_text(JOB, encoding="utf-8")
+    edit(server / "jobs" / "table.py", "from server.jobs.retention", "from server.jobs.greeting import greet\nfrom server.jobs.retention")
+    edit(server / "jobs" / "table.py", "JOBS = (\n", 'JOBS = (\n    Job("greet", greet, HOUR, 0, "greets"),\n')
+
+    (server / "operations" / "greeting.py").write_text(COMMAND, encoding="utf-8")
+    edit(server / "operations" / "__init__.py", "import access, copying, ", "import access, copying, greeting, ")
+    edit(server / "operations" / "__init__.py", "COMMANDS = (", "COMMANDS = (*greeting.COMMANDS, ")
+    return copy
+
+
+@pytest.fixture
+def copied_server(changed: Path, server_class: Any, tmp_path: Path) -> Iterator[Any]:
+    """A server of the copy, which is not started."""
+    server = server_class(tmp_path, {"PYTHONPATH": str(changed), "FOOTFALL_GREETING": "there"}, (sys.executable, "-P", "-m", "server"))
+    yield server
+    server.close()
+
+
+def test_a_dialect_is_its_file_and_a_word_in_the_list(copied_server: Any) -> None:
+    copied_server.start()
+    assert copied_server.client.post("/hit/welcome").status_code == 202
+    exported = copied_server.footfall("export", "events", "--format", "jsonl").stdout
+    assert '"name":"welcome"' in exported
+    assert '"dialect":"hits"' in exported
+    assert "/hit/{name}" in copied_server.client.get("/openapi.json").json()["paths"]
+
+
+def test_a_setting_a_job_and_a_command_are_a_line_and_a_function(copied_server: Any) -> None:
+    assert "hello there" in copied_server.footfall("greet").stdout
+    assert re.search(r"FOOTFALL_GREETING\s+there", copied_server.footfall("doctor").stdout)
+    assert "greets" in copied_server.footfall("job").stdout
+    assert "hello to there" in copied_server.footfall("job", "greet").stdout
+
+
+def test_the_changes_respect_the_import_contracts(changed: Path) -> None:
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        "from importlinter.cli import lint_imports_command; lint_imports_command()",
+        "--no-logo",
+        "--no-cache",
+    ]
+    linted = subprocess.run(command, cwd=changed, env={"PYTHONPATH": str(changed)}, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_file_that_a_document_names_is_there(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:server|tests|docs|static|graphql|migrations|bench|\.ci)/[\w./-]*)`", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
+    assert [link for link in links if not ((ROOT / name).parent / link).exists()] == []
