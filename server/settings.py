@@ -145,6 +145,9 @@ class Settings:
     public: tuple[str, ...] = _setting(
         "FOOTFALL_PUBLIC", _public, "counters,trending,badges", "what needs no login; also stats, analytics, dashboard, or none"
     )
+    public_minimum: int = _setting(
+        "FOOTFALL_PUBLIC_MINIMUM", _positive, "5", "installs below which a public dashboard shows no figure; 1 shows every figure"
+    )
     alert_private: bool = _setting(
         "FOOTFALL_ALERT_PRIVATE", _switch, "off", "whether alerts may go to webhooks in private networks, and on this machine"
     )

@@ -121,7 +121,8 @@ class BreakdownRow:
 class Breakdown:
     rows: list[BreakdownRow] = said("The values.")
     other_values: Count = said("How many more values there are.")
-    other_events: Count = said("The events that those have.")
+    other_events: Count = said("Their events.")
+    other_installs: InstallCounts | None = said("Their installs; null where installs have no value of their own.")
 
 
 @strawberry.type(description="How long things took over time: parallel lists, an entry for each step.")

@@ -9,12 +9,14 @@ from strawberry import argument
 
 from server.admin import answers
 from server.admin.context import AnyInfo, asks_for, reader
-from server.admin.inputs import EventFilter, PeriodInput, within
+from server.admin.inputs import EventFilter, PeriodInput, window, within
 from server.analytics import breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
 from server.analytics.breakdown import By
 from server.analytics.filters import Filter, Step, starts
+from server.analytics.folding import Folding
 from server.analytics.timings import Of
-from server.event import Environment
+from server.event import Environment, FieldError
+from server.problems import BadQuery
 
 Period = Annotated[PeriodInput | None, argument(description="The period; the last 30 days if it is left out.")]
 Which = Annotated[EventFilter | None, argument(description="Which events count; all if it is left out.")]
@@ -22,7 +24,16 @@ Cut = Annotated[Step, argument(description="How the series is cut.")]
 First = Annotated[int, argument(description="How many rows, at most 200.")]
 Property = Annotated[str | None, argument(description="The name of the property, where that is what is asked for.")]
 
+Offset = Annotated[int, argument(description="How many rows are passed over first.")]
+
 MOST = 200
+
+
+def _skipped(offset: int) -> int:
+    """A number of rows to pass over. Raises BadQuery."""
+    if not 0 <= offset <= 1_000_000:
+        raise BadQuery(FieldError("offset", "must be from 0 to 1000000"))
+    return offset
 
 
 @strawberry.type(description="The words that there are to filter by.")
@@ -46,7 +57,16 @@ class Charts:
         """What a question is about. Raises BadQuery, and Unauthorized for targets, of which some are not for everybody."""
         if filter is not None and (filter.target is not None or filter.target_type is not None):
             reader(info, self.number)
+        if self.folding(info) is not None:
+            window(period)
         return (filter or EventFilter()).about(self.number, period)
+
+    def folding(self, info: AnyInfo) -> Folding | None:
+        """The questions for callers without a login, whose figures are about a few installs at least; None where all are shown."""
+        viewer = info.context.viewer
+        least = info.context.state.settings.public_minimum
+        reads = viewer is not None and viewer.may("read", self.number)
+        return None if reads or least == 1 else Folding(info.context.store, least)
 
     def over_time(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None, step: Step, lists: int) -> Filter:
         """The same for so many parallel lists with an entry for each step. Raises BadQuery, and GraphQLError where they are too long."""
@@ -54,17 +74,29 @@ class Charts:
         info.context.spend(lists * len(starts(asked.period, step)))
         return asked
 
+    @strawberry.field(
+        description="The number of installs below which figures are left out for callers without a login; null where all are shown."
+    )
+    def minimum_installs(self, info: AnyInfo) -> int | None:
+        return None if self.folding(info) is None else int(info.context.state.settings.public_minimum)
+
     @strawberry.field(description="How it is doing: the period beside the one before.")
     async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.Overview:
-        return cast(Any, await overview.overview(info.context.store, self.about(info, period, filter)))
+        asked = self.about(info, period, filter)
+        folding = self.folding(info)
+        return cast(Any, await (folding.overview(asked) if folding else overview.overview(info.context.store, asked)))
 
     @strawberry.field(description="What happened over time.")
     async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Series:
-        return cast(Any, await overview.series(info.context.store, self.over_time(info, period, filter, step, 6), step))
+        asked = self.over_time(info, period, filter, step, 6)
+        folding = self.folding(info)
+        return cast(Any, await (folding.series(asked, step) if folding else overview.series(info.context.store, asked, step)))
 
     @strawberry.field(description="How long things took over time, by the day or longer.")
     async def medians(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Medians:
-        return cast(Any, await timings.medians(info.context.store, self.over_time(info, period, filter, step, 2), step))
+        asked = self.over_time(info, period, filter, step, 2)
+        folding = self.folding(info)
+        return cast(Any, await (folding.medians(asked, step) if folding else timings.medians(info.context.store, asked, step)))
 
     @strawberry.field(description="Events and installs by the values of something.")
     async def breakdown(
@@ -75,30 +107,39 @@ class Charts:
         filter: Which = None,
         property: Property = None,
         first: First = 10,
+        offset: Offset = 0,
     ) -> answers.Breakdown:
         asked = self.about(info, period, filter)
         if by in (By.TARGET, By.TOOL, By.PROPERTY):  # of which some are not for everybody
             reader(info, self.number)
-        return cast(
-            Any, await breakdown.breakdown(info.context.store, asked, by, property_name=property, limit=within("first", first, MOST))
-        )
+        limit, skipped = within("first", first, MOST), _skipped(offset)
+        if folding := self.folding(info):
+            return cast(Any, await folding.breakdown(asked, by, limit, skipped))
+        found = await breakdown.breakdown(info.context.store, asked, by, property_name=property, limit=limit, offset=skipped)
+        return cast(Any, found)
 
     @strawberry.field(description="Active installs by day, in 7 and in 30 days, with their ratio.")
     async def active_users(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.ActiveUsers:
-        return cast(Any, await installs.active_users(info.context.store, self.over_time(info, period, filter, Step.DAY, 9)))
+        asked = self.over_time(info, period, filter, Step.DAY, 9)
+        folding = self.folding(info)
+        return cast(Any, await (folding.active_users(asked) if folding else installs.active_users(info.context.store, asked)))
 
     @strawberry.field(description="Active installs that are new, and that came back.")
     async def new_and_returning(
         self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY
     ) -> answers.NewAndReturning:
-        return cast(Any, await installs.new_and_returning(info.context.store, self.over_time(info, period, filter, step, 5), step))
+        asked = self.over_time(info, period, filter, step, 5)
+        if folding := self.folding(info):
+            return cast(Any, await folding.new_and_returning(asked, step))
+        return cast(Any, await installs.new_and_returning(info.context.store, asked, step))
 
     @strawberry.field(description="By week: of the installs first seen in it, how many came back in each week since.")
     async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[answers.Cohort]:
         asked = self.about(info, period, filter)
         weeks = len(starts(asked.period, Step.WEEK))
         info.context.spend(weeks * (weeks + 1))
-        return cast(Any, await installs.retention(info.context.store, asked))
+        folding = self.folding(info)
+        return cast(Any, await (folding.retention(asked) if folding else installs.retention(info.context.store, asked)))
 
     @strawberry.field(description="Which versions are run, over time.")
     async def versions(
@@ -106,6 +147,8 @@ class Charts:
     ) -> answers.VersionAdoption:
         limit = within("first", first, 50)
         asked = self.over_time(info, period, filter, step, 2 * limit)
+        if folding := self.folding(info):
+            return cast(Any, await folding.versions(asked, step, limit))
         return cast(Any, await installs.version_adoption(info.context.store, asked, step, limit=limit))
 
     @strawberry.field(description="How long things take.")
@@ -164,10 +207,10 @@ class Charts:
         period: Period = None,
         filter: Which = None,
         first: First = 20,
-        offset: Annotated[int, argument(description="So many are passed over.")] = 0,
+        offset: Offset = 0,
     ) -> list[answers.TargetCounts]:
         reader(info, self.number)
-        limit, skipped = within("first", first, MOST), within("offset", offset + 1, 1_000_001) - 1
+        limit, skipped = within("first", first, MOST), _skipped(offset)
         found = await targets.targets(info.context.store, self.about(info, period, filter), limit=limit, offset=skipped)
         return cast(Any, found)
 

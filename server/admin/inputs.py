@@ -6,6 +6,7 @@ import strawberry
 
 from server.admin.scalars import DateTime, now
 from server.analytics.filters import Audience, Filter, Period
+from server.analytics.folding import WINDOWS
 from server.event import DAY, HOUR, Environment, FieldError, Outcome
 from server.problems import BadQuery
 
@@ -29,6 +30,16 @@ class PeriodInput:
         end = (now() // DAY + 1) * DAY if self.to is None else -(-self.to // HOUR) * HOUR
         start = max(0, end - 30 * DAY) if self.from_ is None else self.from_ // HOUR * HOUR
         return Period(start, end)
+
+
+def window(period: PeriodInput | None) -> Period:
+    """A period that anyone may ask about: the last 1, 7, 30, 90 or 365 days, or as many before them. Raises BadQuery for others."""
+    asked = (period or PeriodInput()).read()
+    for days in WINDOWS:
+        last = PeriodInput(last=days).read()
+        if asked in (last, last.before):
+            return asked
+    raise BadQuery(FieldError("period", f"must be the last {', '.join(map(str, WINDOWS))} days, or as many before them, without a login"))
 
 
 @strawberry.input(description="The id of a target, with its type: ids of different types may be alike.")

@@ -41,6 +41,9 @@ class By(enum.Enum):
     PROPERTY = "property"
 
 
+_TELLS_INSTALLS = (By.OS, By.ARCH, By.RUNTIME, By.VERSION, By.PACKAGE_MANAGER, By.ENVIRONMENT)
+
+
 class Row(msgspec.Struct, frozen=True):
     """One value. None stands for events and installs that do not say.
 
@@ -59,14 +62,20 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Breakdown(msgspec.Struct, frozen=True):
-    """The values by their events, most first, and how many more there are beyond the limit, with the events that those have."""
+    """The values by their events, most first, and how many more there are before and beyond these, with their events and installs.
+
+    `other_installs` is None where installs have no value of their own. In several environments an install counts in each.
+    """
 
     rows: list[Row]
     other_values: int
     other_events: int
+    other_installs: Installs | None
 
 
-async def breakdown(store: Store, filter_: Filter, by: By, *, property_name: str | None = None, limit: int = 50) -> Breakdown:
+async def breakdown(
+    store: Store, filter_: Filter, by: By, *, property_name: str | None = None, limit: int = 50, offset: int = 0
+) -> Breakdown:
     """Events, and installs where they can be told apart, by value. Raises BadQuery where `PROPERTY` comes without a usable name."""
     if by is By.PROPERTY:
         rows = await _by_property(store, filter_, property_name)
@@ -79,8 +88,11 @@ async def breakdown(store: Store, filter_: Filter, by: By, *, property_name: str
     else:
         rows = await _by_dimension(store, filter_, by.value)
     rows.sort(key=lambda row: (-row.events, -(row.installs.all if row.installs else 0), row.value is None, row.value or ""))
-    rest = rows[limit:]
-    return Breakdown(rows[:limit], len(rest), sum(row.events for row in rest))
+    shown, rest = rows[offset : offset + limit], rows[:offset] + rows[offset + limit :]
+    counts = [row.installs for row in rest if row.installs is not None]
+    tells = by in _TELLS_INSTALLS
+    others = Installs(sum(count.all for count in counts), sum(count.people for count in counts)) if tells else None
+    return Breakdown(shown, len(rest), sum(row.events for row in rest), others)
 
 
 async def _by_dimension(store: Store, filter_: Filter, dimension: str) -> list[Row]:

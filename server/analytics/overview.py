@@ -53,7 +53,9 @@ class Series(msgspec.Struct, frozen=True):
     active_people: list[int] | None
 
 
-class _Figures(msgspec.Struct):
+class Figures(msgspec.Struct):
+    """The figures of one period."""
+
     events: int
     success_rate: float | None
     active: Installs
@@ -68,8 +70,13 @@ async def overview(store: Store, filter_: Filter) -> Overview:
     """The figures of a period, each with its change."""
     before_it = filter_.period.before
     figures, before = await asyncio.gather(
-        _figures(store, filter_), _figures(store, filter_.during(before_it)) if before_it else _nothing()
+        figures_of(store, filter_), figures_of(store, filter_.during(before_it)) if before_it else nothing()
     )
+    return compared(figures, before)
+
+
+def compared(figures: Figures, before: Figures) -> Overview:
+    """The figures of a period beside those of the one before."""
     return Overview(
         events=change(figures.events, before.events),
         active=installs_change(figures.active, before.active),
@@ -94,7 +101,7 @@ async def series(store: Store, filter_: Filter, step: Step = Step.DAY, *, timed:
         name: _gathered(rows, name, beginnings, unit)
         for name in ("events", "successes", "failures", *(("timed", "duration_us") if timed else ()))
     }
-    active = [] if hourly else await _active(store, filter_, step, beginnings)
+    active = [] if hourly else await active_by_step(store, filter_, step, beginnings)
     return Series(
         starts=beginnings,
         events=lists["events"],
@@ -115,7 +122,8 @@ def _gathered(rows: Sequence[dict[str, Any]], name: str, beginnings: list[int], 
     return found
 
 
-async def _active(store: Store, filter_: Filter, step: Step, beginnings: list[int]) -> list[Installs]:
+async def active_by_step(store: Store, filter_: Filter, step: Step, beginnings: list[int]) -> list[Installs]:
+    """Active installs in each step of a day or longer."""
     if counted := countable(filter_):
         return await sums_of_active.active_by_step(store, filter_, counted, step, beginnings)
     # By days as they are kept: in that order they need no sorting.
@@ -128,11 +136,12 @@ async def _active(store: Store, filter_: Filter, step: Step, beginnings: list[in
     return found
 
 
-async def _figures(store: Store, filter_: Filter) -> _Figures:
+async def figures_of(store: Store, filter_: Filter) -> Figures:
+    """The figures of a filter's period."""
     (totals,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(filter_), ") AS facts"))
     counted = await histogram(store, filter_)
-    active, new = await _active_and_new(store, filter_)
-    return _Figures(
+    active, new = await active_and_new(store, filter_)
+    return Figures(
         events=int(totals["events"] or 0),
         success_rate=rate(int(totals["successes"] or 0), int(totals["failures"] or 0)),
         active=active,
@@ -143,11 +152,12 @@ async def _figures(store: Store, filter_: Filter) -> _Figures:
     )
 
 
-async def _nothing() -> _Figures:
-    return _Figures(0, None, Installs(), Installs(), Installs(), None, None)
+async def nothing() -> Figures:
+    """The figures of no events."""
+    return Figures(0, None, Installs(), Installs(), Installs(), None, None)
 
 
-async def _active_and_new(store: Store, filter_: Filter) -> tuple[Installs, Installs]:
+async def active_and_new(store: Store, filter_: Filter) -> tuple[Installs, Installs]:
     """Installs with an event in the period, and those of them that were first seen in it."""
     if counted := countable(filter_):
         return await sums_of_active.active(store, filter_, counted), await sums_of_active.new(store, filter_, counted)

@@ -273,6 +273,7 @@ def test_nobody_reads_or_changes_anything_without_a_key(nobody: Any) -> None:
 
 PUBLIC = {
     "slug", "name", "firstEvent", "overview", "series", "medians", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "trending",
+    "minimumInstalls",
 }  # fmt: skip
 
 

@@ -203,7 +203,7 @@ def test_charts_in_a_frame_of_another_site(site: Any, visit: Callable[..., Any],
 
 def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "open").returncode == 0
-    for number in range(3):
+    for number in range(6):
         site.post("open", name="run", installation_id=f"install-{number}", os="linux", version="2.0.0")
     tab = visit(known=False)
     assert tab.open("/d/open").get_by_role("heading", name="Footfall is running").is_visible()

@@ -1,0 +1,314 @@
+"""Answers for everybody: figures about fewer than `least` installs are folded away, and so are figures whose difference would tell of so few.
+
+A caller without a login may combine answers, so a figure is shown only where two things hold. The events behind it come from no install
+or from `least` of them. And with any of its conditions left out, the installs that join are none, or `least` again. Where the installs
+that are not people's are too few, what is asked about everything is answered about people only.
+
+Periods are the windows of `WINDOWS`: from periods of any length, single days could be taken out one after the other. What is left: a
+caller who knows all other installs of a figure knows the last one, and windows move on by a day every day.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from server.analytics import breakdown as breakdowns
+from server.analytics import installs as adoption
+from server.analytics import overview as overviews
+from server.analytics import timings
+from server.analytics.breakdown import Breakdown, By, Row
+from server.analytics.filters import Audience, Filter, Step, starts
+from server.analytics.installs import ActiveUsers, Adoption, Cohort, NewAndReturning, VersionAdoption
+from server.analytics.measures import Installs, installs, share
+from server.analytics.overview import Figures, Overview, Series
+from server.analytics.reuse import reused
+from server.analytics.sources import Sql, distinct, listed, raw_events, read, sql
+from server.analytics.timings import Medians
+from server.event import HOUR, Environment, FieldError
+from server.problems import BadQuery, TooBroad
+from server.storage.engine import Store
+
+WINDOWS = (1, 7, 30, 90, 365)  # days
+MOST_CONDITIONS = 3
+_CONDITIONS: dict[str, Any] = {
+    "environments": (), "names": (), "os": None, "arch": None, "runtime": None, "version": None, "package_manager": None, "outcome": None,
+}  # fmt: skip
+_MOST_ROWS = 1_000_000
+
+
+def check(filter_: Filter) -> None:
+    """Raise BadQuery where a filter has more conditions than can be told apart, naming the field."""
+    if len(_asked(filter_)) > MOST_CONDITIONS:
+        raise BadQuery(FieldError("filter", f"must have at most {MOST_CONDITIONS} conditions without a login"))
+    for name in ("names", "environments"):
+        if len(getattr(filter_, name)) > 1:
+            raise BadQuery(FieldError(f"filter.{name}", "must be one at most without a login"))
+
+
+def _asked(filter_: Filter) -> list[str]:
+    return [name for name, nothing in _CONDITIONS.items() if getattr(filter_, name) != nothing]
+
+
+def _wider(filter_: Filter) -> Iterator[Filter]:
+    """The same filter with each selection of its conditions left out."""
+    asked = _asked(filter_)
+    for size in range(1, len(asked) + 1):
+        for left_out in itertools.combinations(asked, size):
+            yield msgspec.structs.replace(filter_, **{name: _CONDITIONS[name] for name in left_out})
+
+
+class Folding:
+    """The questions that anyone may ask, with `least` installs behind every figure."""
+
+    def __init__(self, store: Store, least: int) -> None:
+        self._store = store
+        self._least = least
+
+    def _few(self, count: int) -> bool:
+        return 0 < count < self._least
+
+    def _pair(self, count: Installs) -> Installs:
+        """A count of which neither people nor all others are few."""
+        if self._few(count.all):
+            return Installs()
+        if self._few(count.people):
+            return Installs(count.all, 0)
+        return Installs(count.people, count.people) if self._few(count.all - count.people) else count
+
+    def _pairs(self, everyone: list[int], people: list[int]) -> tuple[list[int], list[int]]:
+        folded = [self._pair(Installs(*pair)) for pair in zip(everyone, people, strict=True)]
+        return [pair.all for pair in folded], [pair.people for pair in folded]
+
+    def _is_apart(self, count: Installs, wider: list[Installs]) -> bool:
+        """Whether installs are enough, and so are those that are in a wider selection only."""
+        return not self._few(count.all) and not any(self._few(other.all - count.all) for other in wider)
+
+    async def _shown(self, filter_: Filter) -> Filter | None:
+        """The filter that is answered in the place of one; None where nothing of it may be shown."""
+        check(filter_)
+        count = await _active(self._store, filter_)
+        wider = [await _active(self._store, other) for other in _wider(filter_)]
+        if not self._is_apart(count, wider):
+            return None
+        mixed = filter_.audience is Audience.EVERYTHING and not filter_.environments
+        if mixed and self._few(count.all - count.people) and count.people:
+            return filter_.people()
+        return None if filter_.audience is Audience.PEOPLE and self._few(count.people) else filter_
+
+    async def _steps(self, filter_: Filter, step: Step) -> tuple[list[bool], list[bool]]:
+        """For each step whether it may be shown, and whether what it shows must be people's only."""
+        counts = await _active_by_step(self._store, filter_, step)
+        wider = [await _active_by_step(self._store, other, step) for other in _wider(filter_)]
+        shown = [self._is_apart(count, [other[place] for other in wider]) for place, count in enumerate(counts)]
+        mixed = filter_.audience is Audience.EVERYTHING and not filter_.environments
+        return shown, [mixed and count.people > 0 and self._few(count.all - count.people) for count in counts]
+
+    async def overview(self, filter_: Filter) -> Overview:
+        """As `overview.overview`; figures of what may not be shown are those of nothing."""
+        before = filter_.period.before
+        figures = await self._figures(filter_)
+        return overviews.compared(figures, await self._figures(filter_.during(before)) if before else await overviews.nothing())
+
+    async def _figures(self, filter_: Filter) -> Figures:
+        shown = await self._shown(filter_)
+        if shown is None:
+            return await overviews.nothing()
+        figures = await overviews.figures_of(self._store, shown)
+        figures.active, figures.new, figures.known = self._pair(figures.active), self._pair(figures.new), self._pair(figures.known)
+        return figures
+
+    async def series(self, filter_: Filter, step: Step) -> Series:
+        """As `overview.series`; steps that may not be shown have nothing."""
+        asked = await self._shown(filter_)
+        found = await overviews.series(self._store, asked or filter_, step)
+        shown, people_only = await self._steps(asked or filter_, step)
+        people = await overviews.series(self._store, filter_.people(), step) if any(people_only) else found
+        shown = [asked is not None and each for each in shown]
+
+        def merged(name: str) -> list[int] | None:
+            own, theirs = getattr(found, name), getattr(people, name)
+            if own is None:
+                return None
+            picked = [other if only else each for each, other, only in zip(own, theirs, people_only, strict=True)]
+            return [each if may else 0 for each, may in zip(picked, shown, strict=True)]
+
+        names = ("events", "successes", "failures", "active_all", "active_people")
+        parts: dict[str, Any] = {name: merged(name) for name in names}
+        if parts["active_all"] is not None:
+            parts["active_all"], parts["active_people"] = self._pairs(parts["active_all"], parts["active_people"])
+        return Series(starts=found.starts, timed=None, duration_us=None, **parts)
+
+    async def medians(self, filter_: Filter, step: Step) -> Medians:
+        """As `timings.medians`."""
+        asked = await self._shown(filter_)
+        found = await timings.medians(self._store, asked or filter_, step)
+        shown, people_only = await self._steps(asked or filter_, step)
+        people = await timings.medians(self._store, filter_.people(), step) if any(people_only) else found
+        picked = [other if only else own for own, other, only in zip(found.medians, people.medians, people_only, strict=True)]
+        return Medians(found.starts, [each if asked and may else None for each, may in zip(picked, shown, strict=True)])
+
+    async def breakdown(self, filter_: Filter, by: By, limit: int, offset: int = 0) -> Breakdown:
+        """As `breakdown.breakdown`; values that may not be shown are among the others, which are `least` installs, too."""
+        asked = await self._shown(filter_)
+        if asked is None:
+            return Breakdown([], 0, 0, None)
+        whole = await breakdowns.breakdown(self._store, asked, by, limit=_MOST_ROWS)
+        try:
+            counts = await _installs_by(self._store, asked, by)
+            wider = [await _installs_by(self._store, other, by) for other in _wider(asked)]
+        except TooBroad:  # what cannot be counted in time is not shown
+            counts, wider = dict.fromkeys((row.value for row in whole.rows), Installs(1, 1)), []
+        shown: list[Row] = []
+        hidden: list[Row] = []
+        for row in whole.rows:
+            count = counts.get(row.value, Installs())
+            others = [each.get(row.value, Installs()) for each in wider]
+            (shown if self._is_apart(count, others) and not self._few_installs(row) else hidden).append(row)
+        shown.sort(key=lambda row: counts.get(row.value, Installs()).all)
+        while shown and hidden and await self._are_few(asked, by, shown, hidden):
+            hidden.append(shown.pop(0))
+        named = {row.value for row in shown}
+        rows = [
+            msgspec.structs.replace(row, installs=row.installs and self._pair(row.installs)) for row in whole.rows if row.value in named
+        ]
+        rest, page = [*hidden, *rows[:offset], *rows[offset + limit :]], rows[offset : offset + limit]
+        others_ = [row.installs for row in rest if row.installs]
+        together = Installs(sum(each.all for each in others_), sum(each.people for each in others_)) if others_ else None
+        return Breakdown(page, len(rest), sum(row.events for row in rest), together and self._pair(together))
+
+    def _few_installs(self, row: Row) -> bool:
+        return row.installs is not None and self._few(row.installs.all)
+
+    async def _are_few(self, filter_: Filter, by: By, shown: list[Row], hidden: list[Row]) -> bool:
+        """Whether the values that are hidden are those of few installs, by their events or by what each install runs."""
+        together = await _installs_without(self._store, filter_, by, tuple(row.value for row in shown))
+        return self._few(together.all) or self._few(sum(row.installs.all for row in hidden if row.installs))
+
+    async def active_users(self, filter_: Filter) -> ActiveUsers:
+        """As `installs.active_users`."""
+        asked = await self._shown(filter_)
+        found = await adoption.active_users(self._store, asked or filter_)
+        shown, _ = await self._steps(asked or filter_, Step.DAY)
+        parts: dict[str, list[int]] = {}
+        for name in ("daily", "weekly", "monthly"):
+            both = self._pairs(getattr(found, f"{name}_all"), getattr(found, f"{name}_people"))
+            for end, values in zip(("all", "people"), both, strict=True):
+                parts[f"{name}_{end}"] = [
+                    value if asked and (may or name != "daily") else 0 for value, may in zip(values, shown, strict=True)
+                ]
+        stickiness = {
+            f"stickiness_{end}": [share(*pair) for pair in zip(parts[f"daily_{end}"], parts[f"monthly_{end}"], strict=True)]
+            for end in ("all", "people")
+        }
+        return ActiveUsers(starts=found.starts, **parts, **stickiness)  # type: ignore[arg-type]
+
+    async def new_and_returning(self, filter_: Filter, step: Step) -> NewAndReturning:
+        """As `installs.new_and_returning`; of a step whose new or returning installs are few, these count among the others."""
+        asked = await self._shown(filter_)
+        found = await adoption.new_and_returning(self._store, asked or filter_, step)
+        shown, _ = await self._steps(asked or filter_, step)
+        new = [Installs(*pair) for pair in zip(found.new_all, found.new_people, strict=True)]
+        back = [Installs(*pair) for pair in zip(found.returning_all, found.returning_people, strict=True)]
+        parts: list[tuple[int, int, int, int]] = []
+        for fresh, known, may in zip(new, back, shown, strict=True):
+            together = self._pair(Installs(fresh.all + known.all, fresh.people + known.people)) if asked and may else Installs()
+            new_all, back_all = self._parted(min(fresh.all, together.all), together.all)
+            new_people, back_people = self._parted(min(fresh.people, together.people), together.people)
+            parts.append((new_all, new_people, back_all, back_people))
+        return NewAndReturning(found.starts, *([part[place] for part in parts] for place in range(4)))
+
+    def _parted(self, part: int, whole: int) -> tuple[int, int]:
+        """A part and the rest; of few, each counts in the other."""
+        if self._few(part):
+            return 0, whole
+        return (whole, 0) if self._few(whole - part) else (part, whole - part)
+
+    async def retention(self, filter_: Filter) -> list[Cohort]:
+        """As `installs.retention`."""
+        asked = await self._shown(filter_)
+        found = await adoption.retention(self._store, asked or filter_)
+        return [self._cohort(cohort, asked is not None) for cohort in found]
+
+    def _cohort(self, cohort: Cohort, may: bool) -> Cohort:
+        size = self._pair(cohort.size) if may else Installs()
+        pairs = [Installs(*pair) if size.all else Installs() for pair in zip(cohort.active_all, cohort.active_people, strict=True)]
+        folded = [self._pair(pair) for pair in pairs]
+        return Cohort(cohort.start, size, [min(pair.all, size.all) for pair in folded], [min(pair.people, size.people) for pair in folded])
+
+    async def versions(self, filter_: Filter, step: Step, limit: int) -> VersionAdoption:
+        """As `installs.version_adoption`; versions that may not be shown, and steps in which few ran one, are among the others."""
+        asked = await self._shown(filter_)
+        found = await adoption.version_adoption(self._store, asked or filter_, step, limit=limit)
+        if asked is None:
+            return VersionAdoption(found.starts, [])
+        named = {row.value for row in (await self.breakdown(filter_, By.VERSION, _MOST_ROWS)).rows}
+        rest_all, rest_people = [0] * len(found.starts), [0] * len(found.starts)
+        shown: list[Adoption] = []
+        for each in found.versions:
+            own_all, own_people = self._pairs(each.all, each.people)
+            if each.version is None or each.version not in named:
+                own_all, own_people = [0] * len(own_all), [0] * len(own_people)
+            else:
+                shown.append(msgspec.structs.replace(each, all=own_all, people=own_people))
+            for place in range(len(found.starts)):
+                rest_all[place] += each.all[place] - own_all[place]
+                rest_people[place] += each.people[place] - own_people[place]
+        rest = Adoption(None, *self._pairs(rest_all, [min(pair) for pair in zip(rest_all, rest_people, strict=True)]))
+        return VersionAdoption(found.starts, [*shown, *([rest] if any(rest.all) else [])])
+
+
+@reused
+async def _active(store: Store, filter_: Filter) -> Installs:
+    return (await overviews.active_and_new(store, filter_))[0]
+
+
+@reused
+async def _active_by_step(store: Store, filter_: Filter, step: Step) -> list[Installs]:
+    beginnings = starts(filter_.period, step)
+    if step is not Step.HOUR:
+        return await overviews.active_by_step(store, filter_, step, beginnings)
+    query = sql(f"SELECT hour, {distinct()} FROM (", raw_events(filter_), ") AS raw GROUP BY hour")
+    found = {row["hour"]: installs(row) for row in await read(store, query)}
+    return [found.get(start // HOUR, Installs()) for start in beginnings]
+
+
+# What a value is among raw events.
+_VALUES = {By.OS: "os", By.ARCH: "arch", By.RUNTIME: "runtime", By.VERSION: "version", By.PACKAGE_MANAGER: "package_manager"}
+
+
+def _valued(filter_: Filter, by: By) -> Sql:
+    """Raw events with the value of each, install_id and environment."""
+    if by is By.NAME:
+        names = " AS raw JOIN event_name ON event_name.id = raw.name_id"
+        return sql("SELECT event_name.text AS value, install_id, environment FROM (", raw_events(filter_), f"){names}")
+    column = "environment" if by is By.ENVIRONMENT else _VALUES[by]
+    return sql(f"SELECT {column} AS value, install_id, environment FROM (", raw_events(filter_), ") AS raw")
+
+
+@reused
+async def _installs_by(store: Store, filter_: Filter, by: By) -> dict[str | None, Installs]:
+    """Installs with an event of each value."""
+    rows = await read(store, sql(f"SELECT value, {distinct()} FROM (", _valued(filter_, by), ") AS facts GROUP BY value"))
+    return {_word(by, row["value"]): installs(row) for row in rows}
+
+
+@reused
+async def _installs_without(store: Store, filter_: Filter, by: By, values: tuple[str | None, ...]) -> Installs:
+    """Installs with an event of any other value than these."""
+    known = [_number(by, value) for value in values if value is not None]
+    others: list[str | Sql] = ["(value IS NULL"] if None not in values else ["(1 = 0"]
+    others += [" OR value NOT IN (", listed(known), "))"] if known else [" OR value IS NOT NULL)"]
+    (row,) = await read(store, sql(f"SELECT {distinct()} FROM (", _valued(filter_, by), ") AS facts WHERE ", *others))
+    return installs(row)
+
+
+def _word(by: By, value: Any) -> str | None:
+    return Environment(value).word if by is By.ENVIRONMENT else value
+
+
+def _number(by: By, value: str) -> Any:
+    return next(int(each) for each in Environment if each.word == value) if by is By.ENVIRONMENT else value
