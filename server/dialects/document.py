@@ -26,6 +26,7 @@ import msgspec
 
 from server.event import Fault, FieldError
 from server.problems import Invalid, Malformed
+from server.scrubbing import scrub_text, without_identifiers
 
 MAX_DEPTH = 16
 MAX_KEY = 256
@@ -82,9 +83,14 @@ def plain(body: bytes) -> Any:
 
 
 def dotted(path: Sequence[str | int]) -> str:
-    """A path as errors name it: `events[3].target.id`. A key that a client made up is shown where it is short and plain, else as `*`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part if _SHOWN(part) else '*'}" for part in path)
+    """A path as errors name it: `events[3].target.id`. A key that a client made up is shown where it is short and plain, and neither a secret nor
+    an identifier; else as `*`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part if _is_shown(part) else '*'}" for part in path)
     return text.removeprefix(".")
+
+
+def _is_shown(key: str) -> bool:
+    return _SHOWN(key) is not None and without_identifiers(scrub_text(key)) == key
 
 
 def _decoder() -> msgspec.json.Decoder[Any]:

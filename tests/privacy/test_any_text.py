@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from server.event import Context, Incoming
 from server.ingest.privacy import Privacy, excerpt, scrub_json, scrub_text
 from server.ingest.privacy.conversion import scrubbed, without_traces
-from server.ingest.privacy.patterns import PATTERNS
-from server.ingest.privacy.scrub import SUSPICIOUS, printable, tells
-from server.ingest.privacy.traces import is_random, is_trace
+from server.scrubbing.patterns import PATTERNS
+from server.scrubbing.scrub import SUSPICIOUS, printable, tells
+from server.scrubbing.traces import is_random, is_trace
 
 PRIVACY = Privacy(b"a secret of the server's own")
 NOW = 1_765_274_400_000

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from server.ingest.privacy import excerpt, scrub_json, scrub_text
-from server.ingest.privacy.patterns import PATTERNS
-from server.ingest.privacy.scrub import SUSPICIOUS, TELLING_KEYS
+from server.scrubbing.patterns import PATTERNS
+from server.scrubbing.scrub import SUSPICIOUS, TELLING_KEYS
 
 KIB = 1024
 QUICK = 0.002  # seconds of processor time for 16 KiB: nothing quadratic is done by then
@@ -28,6 +28,7 @@ a:// ://a: ://a:a ://a:b/ ://a@ https://a:b@c␣ ://a:1/ password password= pass
 password=\ password␣=␣, password=a, pwd= token token: token:␣ token:␣a token= token== secret:secret: token:\" token":\"a api_key
 api_key_id key= --password␣ --a- --a-a-a-token␣ --token␣- --secret␣is␣ user␣ user␣" user␣"a username:␣ hostname: authorization
 authorization: authorization:␣ cookie: cookie:␣a cookie:␣a= bearer␣ Bearer␣a basic␣aaaaaaaa ?sig= &a-signature=
+linux␣ linux␣a␣1.1. Linux␣a␣ A_NT-1 AB\ AB\a AB\aa␣ AB\\ -u␣ -u␣a -u␣a: -u␣a:a -ua: --user␣a:a@ install␣a@a␣ a@b␣ aA0/ aA0+b9Z
 ?aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa &key discord.com/api/webhooks/ "user" "user": host_ host_name_\" ip"\n [ { {"a": [1,
 """
 SEEDS = [

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from server.ingest.privacy import scrub_text
-from server.ingest.privacy.patterns import PATTERNS, union
-from server.ingest.privacy.scrub import SUSPICIOUS
+from server.scrubbing.patterns import PATTERNS, union
+from server.scrubbing.scrub import SUSPICIOUS
 
 # Put together here, so that nobody's scanner takes this file for a leak.
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0" + ".dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -224,6 +224,23 @@ TAKEN_OUT = [
     ("on DESKTOP-4QK2L9A", "on [removed]"),
     ('password authentication failed for user "alice"', 'password authentication failed for user "[removed]"'),
     ("Access denied for user 'alice'@'localhost'", "Access denied for user '[removed]'@'localhost'"),
+    (
+        "Linux web-01 5.15.0-91-generic #101-Ubuntu SMP x86_64 GNU/Linux",
+        "Linux [removed] 5.15.0-91-generic #101-Ubuntu SMP x86_64 GNU/Linux",
+    ),
+    ("Darwin ann 22.6.0 Darwin Kernel Version 22.6.0", "Darwin [removed] 22.6.0 Darwin Kernel Version 22.6.0"),
+    ("FreeBSD web01 13.2-RELEASE FreeBSD 13.2-RELEASE", "FreeBSD [removed] 13.2-RELEASE FreeBSD 13.2-RELEASE"),
+    ("MINGW64_NT-10.0-19045 ANN 3.4.6-1 x86_64", "MINGW64_NT-10.0-19045 [removed] 3.4.6-1 x86_64"),
+    ("ssh alice@laptop", "ssh [email]"),
+    ("run by alice@web-01.", "run by [email]."),
+    ("CORP\\alice", "[removed]"),
+    ("CORP\\alice.smith", "[removed]"),
+    ("CORP\\\\nancy", "[removed]"),
+    ("curl -u alice:s3cret https://x.example", "curl -u [secret] https://x.example"),
+    ("curl -ualice:s3cret x", "curl -u[secret] x"),
+    ("curl --proxy-user alice:s3cret x", "curl --proxy-user [secret] x"),
+    ("wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY", "[secret]"),
+    ("with " + "Zq3kP9xW0v" * 4 + " it", "with [secret] it"),
     # in text that was escaped and never unescaped
     *((rf"x\n{text}", rf"x\n{kept}") for text, kept in TAKEN_OUT_ALONE),
     # not fit for a store or a terminal
@@ -252,6 +269,10 @@ password=undefined  Invalid password  passwordless login  token =  basic authent
 monkey=7  hotkeys: on  sort --key name  --token is required  cookie: none  task-runner-with-a-long-name
 disk-usage-of-everything-there-is  npm_config_registry  npm_lifecycle_event  sk-learn  pypi-publish-action-v  AKIA  eyJ  ghp_x
 risk_live_x  ff_short  feature ff_enable_the_new_dashboard  xoxo  -----BEGIN CERTIFICATE-----  the user said no  userAgent  émoji 🎉 fine
+linux x64 20.1.0  Linux Mint 21.2  Linux kernel 6.1.0-18  linux arm64 1.2.3  install eslint@internal  eslint@next  react@canary-1  npx tool@edge
+docker run -u 1000:1000 x  docker run -u node:node x  git push -u origin main  HKLM\Software  NT AUTHORITY\SYSTEM  SRC\main.rs
+FOO\bar\baz  TIMEOUT\nat x  356a192b7913b04c54574d18c28d46e6395428ab  node_modules/typescript/lib/typescriptSe
+GetUserByIdAndNameFromV2ApiUsingOldCache0  uses: actions/checkout@main
 C:\Windows\System32  D:\build\out  \\server\share  a/b/c.ts:12:5  50% off  a~b  x=1&y=2""",
 )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.dialects.reading.fields import MAX_WORD, text
+from server.dialects.reading.fields import MAX_WORD, SCRUBBED, text
 from server.event import ENVIRONMENTS, Environment
+from server.scrubbing import beginning, scrub_label
 
 _OS = {
     "win32": "windows",
@@ -121,5 +122,8 @@ def _name(value: Any, names: Mapping[str, str]) -> str | None:
     known = names.get(value)
     if known is not None:
         return known
-    word = text(value.lower())
+    known = names.get(value.strip().lower())
+    if known is not None:
+        return known
+    word = text(scrub_label(beginning(value, SCRUBBED)).lower())  # scrubbed first: much is known by its capitals
     return None if word is None else names.get(word, word)

@@ -13,11 +13,13 @@ import msgspec
 
 from server.event import FieldError
 from server.problems import Invalid
+from server.scrubbing import beginning, scrub_text
 
 MAX_PROPERTIES = 100  # at the top of one event
 MAX_WORD = 64  # characters of an os, a version, …: whatever becomes a value on a chart
 MAX_ERROR_TYPE = 200
 MAX_ERROR_MESSAGE = 4_000
+SCRUBBED = 4_000  # characters beyond a limit that are looked at before a text is cut
 
 # What the dialects' structs are made of. Lengths are in characters.
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -43,7 +45,10 @@ def text(value: Any, limit: int = MAX_WORD) -> str | None:
     """A string without surrounding space, cut at `limit` characters; `None` for anything else, and for nothing."""
     if type(value) is not str:
         return None
-    return value.strip()[:limit].rstrip() or None
+    value = value.strip()
+    if len(value) > limit:
+        value = scrub_text(beginning(value, limit + SCRUBBED))  # before it is cut: half a secret is known by nobody
+    return value[:limit].rstrip() or None
 
 
 def leftovers(document: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:

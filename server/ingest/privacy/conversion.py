@@ -9,8 +9,9 @@ import msgspec
 
 from server.event import DAY, MINUTE, Context, Event, Incoming, Install, InstallReport
 from server.identifiers import MISSING, identifier, stripped
-from server.ingest.privacy.hashes import SHORTEST_ID, ProjectHashes, keyed, number, plain, utf8
-from server.ingest.privacy.scrub import SUSPICIOUS, Scrubber, beginning, has_telling_key
+from server.ingest.privacy.hashes import ProjectHashes, keyed, number, plain, utf8
+from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_telling_key
+from server.scrubbing.traces import SHORTEST_ID
 
 AHEAD = 5 * MINUTE  # a client's clock may be as much ahead
 BEHIND = 30 * DAY  # and as much behind, since clients keep events while they are offline
@@ -181,7 +182,9 @@ def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> b
     """Whether an event's text may hold anything to scrub, its client's identifiers apart."""
     if len(incoming.error_message or "") > MESSAGE_KEPT or len(incoming.error_type or "") > TYPE_KEPT:
         return True
-    return not text.isprintable() or SUSPICIOUS.search(lowered) is not None or has_telling_key(incoming.properties, document)
+    if not text.isprintable() or SUSPICIOUS.search(lowered) is not None or has_long_run(text):
+        return True
+    return has_telling_key(incoming.properties, document)
 
 
 def _all_text(incoming: Incoming, document: str) -> str:
@@ -196,7 +199,9 @@ def _all_text(incoming: Incoming, document: str) -> str:
 
 
 def _names_itself(incoming: Incoming, lowered: str, *, plain_install: bool) -> bool:
-    """Whether one of the client's own identifiers occurs in the (lower-cased) text."""
+    """Whether one of the client's own identifiers occurs in the (lower-cased) text, or half of one may, before the mark of a cut."""
+    if CUT in lowered:
+        return True
     raw = incoming.install
     if raw is not None and (raw.lower() in lowered if plain_install else _names(raw, lowered)):
         return True

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
-from server.ingest.privacy.keys import KEY_END, rule_for, words
-from server.ingest.privacy.patterns import ID, SECRET
-from server.ingest.privacy.scrub import WHOLE_NUMBERS, beginning, scrub_text
+from server.scrubbing.keys import KEY_END, rule_for, words
+from server.scrubbing.opaque import without_identifiers
+from server.scrubbing.patterns import ID, SECRET
+from server.scrubbing.scrub import WHOLE_NUMBERS, beginning, scrub_text
 
 STRING_KEPT = 200  # characters
-STRING_READ = 400
+STRING_READ = 4_000  # a secret is known by its end, too
 ITEMS_KEPT = 20  # of an array
 MEMBERS_KEPT = 60  # of an object
 DEPTH_KEPT = 8
@@ -34,12 +35,6 @@ _IDENTIFIER = re.compile(
     r"(?:^|[^a-z])(?:ids?|uuid|guid|ulid|cuid|fingerprint|hash|user|host|hostname|serial|serialnumber|address|addr|ip|mac|mail|email|distinct|anonymous"
     r"|machine|device|client|install|installation|session)[^a-z]*$|(?:_id|uuid|userid|deviceid|machineid|clientid|sessionid|installationid|distinctid)$"
 )
-_UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
-_RUN = re.compile(r"[A-Za-z0-9_=+-]{16,}+")
-_HEX = re.compile(r"[0-9A-Fa-f]+")
-_RUN_WITH_SLASHES = re.compile(r"[A-Za-z0-9+/]{16,}+={0,2}")  # base64, or a path
-_SWITCH = re.compile(r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[0-9]|(?<=[0-9])[A-Za-z]")  # from small letters to capitals, from letters to digits, …
-SWITCHES = 4  # more than a name such as create-app-v2Beta has; 16 random letters and digits have 7
 LONG_NUMBER = 10**15  # sixteen digits: milliseconds have thirteen
 _SHAPE = re.compile(rf'"(?:{"|".join(FIELDS.split())})"|([a-z])|([A-Z])|([0-9])|[^\x20-\x7e\t\r\n]')
 
@@ -134,13 +129,5 @@ def _scalar(value: Any) -> Any:
 
 
 def _text(text: str) -> str:
-    text = scrub_text(beginning(text, STRING_READ))
-    text = _RUN_WITH_SLASHES.sub(_run, _RUN.sub(_run, _UUID.sub(ID, text)))
+    text = without_identifiers(scrub_text(beginning(text, STRING_READ)))
     return text if len(text) <= STRING_KEPT else f"{text[: STRING_KEPT - 1]}…"
-
-
-def _run(match: re.Match[str]) -> str:
-    """Sixteen and more letters and digits are an identifier if they look like no words, as `installation_completed` does."""
-    run = match[0]
-    opaque = _HEX.fullmatch(run) or run.isdigit() or len(_SWITCH.findall(run)) >= SWITCHES
-    return ID if opaque else run

@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Callable
 
 from server.identifiers import identifier
+from server.scrubbing.traces import SHORTEST_ID
 
-SHORTEST_ID = 6  # shorter identifiers occur in ordinary words
 _BLOCK = 64  # bytes, of SHA-256
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 REMEMBERED = 32_768  # installs of all projects together; some 6 MiB

@@ -75,6 +75,16 @@ _MOUNTS = (
 _DRIVE = r"(?:[a-z]:|/(?:(?:mnt|cygdrive)/)?[a-z](?=/))[\\/]{1,4}"
 _SHARE = r"\\{2,8}[\w.$?-]{1,64}(?:\\{1,4}[\w.$: -]{1,64}+)?\\{1,4}"
 
+# What follows the name of a system where no host does: "Linux kernel 6.1.0", "linux x64 20.1.0".
+_NO_HOSTS = (
+    "kernel|version|release|build|gnu|musl|glibc|node|x64|x86|x86_64|amd64|arm|arm64|aarch64|i[36]86|mint|lite|ubuntu|debian|fedora|alpine|arch|centos"
+    "|rhel|redhat|suse|opensuse|gentoo|manjaro|kali|rocky|alma|oracle|amazon|none|null|unknown|lts|python|deno|bun|go|rust|ruby|php|java"
+)
+_EXTENSIONS = (
+    "exe|dll|sys|txt|log|jsonc?|[cm]?[jt]sx?|c|h|cc|cpp|hpp|cs|py|rs|go|java|kt|md|xml|ya?ml|toml|ini|cfg|conf|bat|cmd|ps1|sh|zip|gz|tar|tmp|lock|css"
+    "|html?|png|jpe?g|gif|svg|ico|sln|csproj|map|pdb|lib|obj|o|a|so|csv|sql|db|vue|svelte|wasm|lnk|msi|bak|old|dat|bin"
+)
+
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
 _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
 _HEXES = r"[0-9A-Fa-f]{0,4}"
@@ -112,6 +122,64 @@ def _ipv6(match: re.Match[str]) -> str:
         valid = gaps == 1 and ":::" not in candidate and colons <= 7 and not named and not first.startswith(":")
     harmless = candidate.lstrip("0:") in ("", "1") or candidate.lower().startswith("::ffff:127.")
     return text if harmless or not valid else f"[ip]{text[len(candidate) :]}"
+
+
+# --- people and hosts: likewise ---
+
+_TAGS = frozenset(
+    (
+        *(
+            "latest",
+            "next",
+            "beta",
+            "alpha",
+            "canary",
+            "rc",
+            "stable",
+            "lts",
+            "dev",
+            "main",
+            "master",
+            "head",
+            "nightly",
+            "experimental",
+            "insiders",
+        ),
+        *(
+            "edge",
+            "current",
+            "legacy",
+            "preview",
+            "snapshot",
+            "release",
+            "workspace",
+            "file",
+            "npm",
+            "link",
+            "git",
+            "http",
+            "https",
+            "sha1",
+            "sha256",
+        ),
+        *("sha512", "trunk", "develop", "staging", "production", "default", "hash", "digest", "tag", "media", "import", "types", "x"),
+    )
+)
+# The word before a package with a tag: "install eslint@internal".
+_OF_PACKAGES = re.compile(
+    r"(?i)\b(?:install\w*|add\w*|npx|dlx|exec|create|run|use\w*|uses|upgrad\w+|updat\w+|remov\w+|link\w*|packages?|dependenc\w+|modules?|plugins?"
+    r"|resolv\w+|requir\w+|needs|peer|wants|of|from|published?|version|tag|image|action|i)[\s:\"'`(]{1,3}\Z"
+)
+_LOOKED_BACK = 24  # characters
+
+
+def _user_at_host(match: re.Match[str]) -> str:
+    """`alice@laptop` is a person on a machine, `eslint@next` is a package with a tag."""
+    host = match["host"].lower()
+    tagged = host in _TAGS or host.partition("-")[0] in _TAGS
+    if tagged or _OF_PACKAGES.search(match.string, max(0, match.start() - _LOOKED_BACK), match.start()):
+        return match[0]
+    return "[email]"
 
 
 # --- the table ---
@@ -252,6 +320,30 @@ PATTERNS: tuple[Pattern, ...] = (
         *(f"{name}=" for name in _SELF),
     ),
     _row(
+        "user and password of a command",  # curl -u me:secret; docker's -u 1000:1000 and node:node are no passwords
+        rf"(?a)(?P<lead>(?<![\w-])(?:-u[ =]?|--(?:proxy-)?user[ =]) {{0,3}}(?:{_QUOTE})?)(?P<who>[^\s:\"'`\\=-][^\s:\"'`\\]{{0,63}}+):"
+        r"(?!(?P=who)(?![^\s\"'`\\]))(?![0-9]{1,6}(?![^\s\"'`\\]))[^\s\"'`\\]{1,256}+",
+        rf"\g<lead>{SECRET}",
+        r"-u[ =]{0,5}[\\\"'`]{0,9}[^\s:\"'`\\=-][^\s:\"'`\\]{0,63}:",
+        r"-user[ =]{1,4}[\\\"'`]{0,9}[^\s:\"'`\\=-][^\s:\"'`\\]{0,63}:",
+    ),
+    _row(
+        "the host in the answer of uname",
+        rf"(?ai)(?<![\w.-])(linux|darwin|[a-z]{{3,9}}bsd|sunos|aix|(?:cygwin|mingw[0-9]{{2}}|msys)_nt-[0-9.-]{{1,16}}) (?!(?:{_NO_HOSTS}) )"
+        r"[a-z0-9][\w.-]{0,63}(?= [0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]|-[a-z]))",
+        rf"\1 {REMOVED}",
+        *(rf"{end} [\w.-]{{1,64}} [0-9]{{1,3}}\.[0-9]{{1,3}}[.-]" for end in ("linux", "darwin", "bsd", "sunos", "aix")),
+        r"_nt-[0-9.-]{1,16} [\w.-]{1,64} [0-9]",
+    ),
+    _row(
+        r"DOMAIN\user",
+        # Not a path or a key of the registry; and not a word before an escape that was never undone (TIMEOUT\nat).
+        r"(?a)(?<![\w\\/.:%$~-])(?!(?:HK[A-Z]{1,4}|AUTHORITY|BUILTIN|SERVICE|IIS)\\)[A-Z][A-Z0-9-]{1,14}(?:\\(?![nrt\\])|\\{2,4}(?!\\))"
+        rf"(?=[A-Za-z])(?![\w.$-]{{1,64}}\.(?:{_EXTENSIONS})(?![\w.]))[\w.$-]{{2,64}}+(?![\\/*\w])",
+        REMOVED,
+        r"\\(?<=[a-z0-9]\\)(?:\\|[^nrt\\\"])",
+    ),
+    _row(
         "a computer named after somebody",  # as macOS and Windows name them by themselves
         r"(?ai)(?<![\w-])(?:[\w-]{1,40}?s-(?:macbook(?:-pro|-air)?|imac|mac-(?:mini|pro|studio))(?:-[0-9]{1,3})?(?:\.(?:local|lan|home))?"
         r"|(?-i:DESKTOP|LAPTOP)-(?=[A-Z]*[0-9])(?-i:[A-Z0-9]{7,8}))(?![\w-])",
@@ -337,6 +429,12 @@ PATTERNS: tuple[Pattern, ...] = (
         "e-mail",
         rf"(?<![\w.+%-])[\w.+%-]++@(?!{_VERSION}|{_SPRITE})(?:\[{{1,2}}ip\]{{1,2}}|{_LABELS}|\w[\w-]*+(?=:[~/]))",
         "[email]",
+        r"@(?<=[^\s\"/]@)",
+    ),
+    _row(
+        "user at a host",
+        rf"(?a)(?<![\w.+%/@-])[A-Za-z_][\w.-]{{0,31}}+@(?!{_VERSION}|{_SPRITE})(?P<host>[A-Za-z][\w-]{{0,62}}+)(?![\w@/]|\.\w|:[^\s~/$])",
+        _user_at_host,
         r"@(?<=[^\s\"/]@)",
     ),
     _row(

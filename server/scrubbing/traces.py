@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable
 
 from server.identifiers import stripped
-from server.ingest.privacy.hashes import SHORTEST_ID
 
+SHORTEST_ID = 6  # characters: shorter identifiers occur in ordinary words
 RANDOM_LENGTH = 16  # characters from which letters and digits together are no word
 LETTERS_OF_INSTALL = 15  # in a row, that are a name rather than a command
 LETTERS_OF_OTHERS = 24  # that are no word of any language

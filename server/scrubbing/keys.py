@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from server.ingest.privacy.patterns import REMOVED, SECRET
+from server.scrubbing.patterns import REMOVED, SECRET
 
 KEY_END = 64
 

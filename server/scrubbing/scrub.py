@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from server.ingest.privacy.keys import KEY_END, RULES, KeyRule, rule_for
-from server.ingest.privacy.patterns import CONTROLS_IN_JSON, ID, PATTERNS, union
-from server.ingest.privacy.traces import is_random, replace_words, traces
+from server.scrubbing.keys import KEY_END, RULES, KeyRule, rule_for
+from server.scrubbing.patterns import CONTROLS_IN_JSON, ID, PATTERNS, REMOVED, SECRET, union
+from server.scrubbing.traces import SHORTEST_ID, is_random, replace_words, traces
 
+CUT = "…"  # the mark of a text that was longer
 PASSES = 3  # what a pattern leaves may be what another looks for; in practice the second pass finds nothing
 DEPTH = 64  # nested deeper than this, nobody reads it, and our own recursion stays far from Python's limit
 WHOLE_NUMBERS = 1 << 64
@@ -54,6 +55,9 @@ class Scrubber:
         lowered = text.lower()
         if version and _FOUR_PARTS.fullmatch(text):
             return text
+        if has_long_run(text):
+            text = _LONG_RUN.sub(_unless_random, text)
+            lowered = text.lower()
         for _ in range(PASSES):
             if not SUSPICIOUS.search(lowered):
                 break
@@ -127,8 +131,8 @@ class Scrubber:
         return kept, self._hide(value, outer, depth) if rule.text_only else hidden(value, rule)
 
     def _mask(self, text: str, *, label: bool) -> str:
-        text = _masked(text, self._owner, joined=False)
-        return text if label else _masked(text, self._passing, joined=True)
+        text = _without_half(_masked(text, self._owner, joined=False), self._owner)
+        return text if label else _without_half(_masked(text, self._passing, joined=True), self._passing)
 
 
 def _written(found: list[str]) -> list[tuple[str, bool]]:
@@ -142,6 +146,18 @@ def _written(found: list[str]) -> list[tuple[str, bool]]:
     return sorted(written.items(), key=lambda each: len(each[0]), reverse=True)
 
 
+def _without_half(text: str, written: list[tuple[str, bool]]) -> str:
+    """The text without the beginning of an identifier before the mark of a cut."""
+    if not text.endswith(CUT):
+        return text
+    end = len(text) - len(CUT)
+    for identifier, _ in written:
+        for length in range(min(len(identifier) - 1, end), SHORTEST_ID - 1, -1):
+            if text.startswith(identifier[:length], end - length):
+                return f"{text[: end - length]}{ID}{CUT}"
+    return text
+
+
 def _masked(text: str, written: list[tuple[str, bool]], *, joined: bool) -> str:
     for identifier, within in written:
         if identifier in text:
@@ -149,9 +165,29 @@ def _masked(text: str, written: list[tuple[str, bool]], *, joined: bool) -> str:
     return text
 
 
+# Secret keys of AWS have no beginning to tell them by: forty characters of base64, and nothing around them. A hash in hexadecimal is none.
+_RUN_LENGTH = 40
+_RUN = b"r" * _RUN_LENGTH
+_IN_RUN = bytes(ord("r") if chr(code).isascii() and (chr(code).isalnum() or chr(code) in "+/") else ord(" ") for code in range(256))
+_LONG_RUN = re.compile(r"(?<![A-Za-z0-9+/=_.~-])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=_~-]|\.\w)")
+_WORD_IN_RUN = re.compile(r"[a-z]{3,}")
+_MOST_IN_WORDS = 14  # characters; random base64 has some six, a path or a name of forty characters some thirty
+
+
+def has_long_run(text: str) -> bool:
+    """Whether letters and digits (and + and /) follow each other as they do in a secret key: a look that costs less than any expression."""
+    return len(text) >= _RUN_LENGTH and _RUN in text.encode("ascii", "replace").translate(_IN_RUN)
+
+
+def _unless_random(match: re.Match[str]) -> str:
+    run = match[0]
+    mixed = any(map(str.isdigit, run)) and any(map(str.isupper, run)) and any(map(str.islower, run))
+    return SECRET if mixed and sum(map(len, _WORD_IN_RUN.findall(run))) <= _MOST_IN_WORDS else run
+
+
 def tells(lowered: str) -> bool:
     """Whether lower-cased JSON text may hold anything that one of the tables knows."""
-    return SUSPICIOUS.search(lowered) is not None or TELLING_KEYS.search(lowered) is not None
+    return SUSPICIOUS.search(lowered) is not None or TELLING_KEYS.search(lowered) is not None or has_long_run(lowered)
 
 
 def has_telling_key(properties: dict[str, Any], document: str) -> bool:
@@ -165,8 +201,8 @@ def has_telling_key(properties: dict[str, Any], document: str) -> bool:
 
 
 def hidden(value: Any, rule: KeyRule) -> Any:
-    """The rule's marker, whatever the value holds; yes, no and nothing may stay."""
-    return value if value is None or isinstance(value, bool) or value == "" else rule.marker
+    """The rule's marker, whatever the value holds; yes, no, nothing and another rule's marker may stay."""
+    return value if value is None or isinstance(value, bool) or value in ("", SECRET, REMOVED) else rule.marker
 
 
 def escaped(text: str) -> str:
@@ -196,6 +232,11 @@ _PLAIN = Scrubber()
 def scrub_text(text: str) -> str:
     """The text with markers (`[email]`, `[ip]`, `[secret]`, `~` for a home folder, …) where it names people, machines or secrets."""
     return _PLAIN.text(text)
+
+
+def scrub_label(text: str) -> str:
+    """The same for the name of a system or a version, where four numbers with dots are no address."""
+    return _PLAIN.label(text, version=True) or ""
 
 
 def scrub_json(value: Any) -> Any:
