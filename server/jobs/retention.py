@@ -26,6 +26,8 @@ async def retention(run: Run) -> str:
     whole = run.by_hand or await maintenance.whole_pass_at(store) + WHOLE_EVERY <= now
     if whole:
         await partitions.sort_out(store)
+    # Before the first delete: wherever this is interrupted, no recount takes what is left for all there was.
+    await maintenance.note_deleting(store, now, run.settings.retention_days)
     # Months that no project keeps go whole; what is left goes row by row.
     events = await partitions.drop_before(store, await maintenance.kept_by_none(store, now, run.settings.retention_days))
     for window in await maintenance.windows(store, now, run.settings.retention_days, whole=whole):

@@ -15,7 +15,7 @@ import msgspec
 from server.event import DAY
 from server.event_id import first_id
 from server.storage import listed
-from server.storage.changes import Change
+from server.storage.changes import Change, Snapshot
 from server.storage.engine import Store
 
 SCANNED = 20_000  # events that one look passes over: some ten milliseconds of a reader
@@ -23,8 +23,11 @@ REFUSALS_DAYS = 30
 NO_END = (1 << 63) - 1  # above every id
 
 _RETAINED = "retained:"  # the name of a project's note: no event of it with a lower id is left
+_DELETING = "deleting:"  # the same before the first delete: events of it with a lower id may be gone
 _PASSED = "retained_whole"  # when all events were last looked at, epoch ms
 _SET_NOTE = "INSERT INTO note (name, value) VALUES ({}, {}) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+# Of a project whose retention was made longer, what is gone stays gone.
+_SET_LATER = f"{_SET_NOTE} WHERE note.value < excluded.value"
 
 Key = tuple[Any, ...]
 
@@ -103,11 +106,27 @@ async def retained_until(store: Store) -> dict[int, int]:
     return {int(row["name"].removeprefix(_RETAINED)): row["value"] for row in rows}
 
 
+async def note_deleting(store: Store, now: int, default_days: int) -> None:
+    """Note for each project which events retention is about to delete. From then on no recount takes what is left of them for all there was,
+    wherever retention is interrupted."""
+    rows = await store.rows("SELECT id, retention_days FROM project ORDER BY id")
+    ends = [(f"{_DELETING}{row['id']}", first_id(now - (row["retention_days"] or default_days) * DAY)) for row in rows]
+    await store.change(*((_SET_LATER, note) for note in ends))
+
+
+async def incomplete_until(snapshot: Snapshot) -> dict[int, int]:
+    """For each project of which events were deleted, or were about to be, the id from which on all are there."""
+    found: dict[int, int] = {}
+    names = "SELECT name, value FROM note WHERE name LIKE {} OR name LIKE {}"
+    for name, value in await snapshot.rows(names, f"{_RETAINED}%", f"{_DELETING}%"):
+        project = int(name.partition(":")[2])
+        found[project] = max(found.get(project, 0), value)
+    return found
+
+
 async def note_retained(store: Store, window: Window) -> None:
     """A window is done."""
-    # Of a project whose retention was made longer, what is gone stays gone.
-    later = f"{_SET_NOTE} WHERE note.value < excluded.value"
-    await store.change(*((later, (f"{_RETAINED}{project}", window.end)) for project in sorted(window.projects)))
+    await store.change(*((_SET_LATER, (f"{_RETAINED}{project}", window.end)) for project in sorted(window.projects)))
 
 
 async def whole_pass_at(store: Store) -> int:

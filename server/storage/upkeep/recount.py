@@ -26,6 +26,7 @@ from server.storage.commit.fold import Folded, Stored, fold
 from server.storage.rollups import DIMENSION, NO_ERROR_TYPE, OTHER, ROLLUPS, TARGET_TOTAL, Rollup
 from server.storage.sqlite.connections import KeptConnection
 from server.storage.statements import CONTEXT_COLUMNS, ERROR_INSTALL_COLUMNS, on_conflict_add
+from server.storage.upkeep.maintenance import incomplete_until
 from server.tasks import run_in_thread
 
 T = TypeVar("T")
@@ -77,16 +78,14 @@ async def complete_days(snapshot: Snapshot) -> dict[int, Complete]:
     partial = defaultdict(set)
     for project, day in await snapshot.rows("SELECT project_id, day FROM partial_day"):
         partial[project].add(day)
-    retained = {
-        int(name.partition(":")[2]): value
-        for name, value in await snapshot.rows("SELECT name, value FROM note WHERE name LIKE 'retained:%'")
-    }
+    incomplete = await incomplete_until(snapshot)
     projects = [project for (project,) in await snapshot.rows("SELECT id FROM project ORDER BY id")]
-    return {project: Complete(_first_day(retained.get(project, 0)), frozenset(partial[project])) for project in projects}
+    return {project: Complete(_first_day(incomplete.get(project, 0)), frozenset(partial[project])) for project in projects}
 
 
-def _first_day(retained: int) -> int:
-    return 0 if retained <= 0 else -(-(received_at(retained) + AHEAD) // DAY)
+def _first_day(first_event: int) -> int:
+    """The first day of which all events have at least this id."""
+    return 0 if first_event <= 0 else -(-(received_at(first_event) + AHEAD) // DAY)
 
 
 class Recount:
