@@ -136,7 +136,7 @@ async def _open(
         }
     )
     if clock is now:  # with a clock of its own, `footfall demo` lives through a month in seconds: no time for jobs
-        scheduler = Scheduler(Runner(Run(store, settings, metrics, private_alerts=settings.alert_private)), JOBS)
+        scheduler = Scheduler(Runner(Run(store, settings, metrics)), JOBS)
         state["scheduler"] = scheduler
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)

@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import httpx
 
+from server.jobs.exchange import StatusTransport
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -111,9 +113,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
     def __init__(self, *, private: bool = False, resolver: Resolver = lookup, inner: httpx.AsyncBaseTransport | None = None) -> None:
         self._private = private
         self._resolver = resolver
-        # No proxy: it would make the connection, and to whatever address it finds.
-        # No connection is kept: one is known by its address, and another name at that address must show its own certificate.
-        self._inner = inner or httpx.AsyncHTTPTransport(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+        self._inner = inner or StatusTransport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.raw_host.decode("ascii")

@@ -52,7 +52,7 @@ async def alerts(run: Run) -> str:
     fired = 0
     for rule in await kept.rules_to_look_at(run.store, run.now()):
         fired += await look(run.store, rule, run.now())
-    delivered, waiting = await deliver_waiting(run.store, Webhooks(private=run.private_alerts), run.now)
+    delivered, waiting = await deliver_waiting(run.store, Webhooks(private=run.settings.alert_private), run.now)
     return f"{fired:,} alerts raised, {delivered:,} delivered, {waiting:,} to be tried again"
 
 

@@ -43,7 +43,7 @@ class Tried:
     delivered: Delivered
 
 
-async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bool = False) -> tuple[int, str]:
+async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bool) -> tuple[int, str]:
     """Make a rule for a project; its number and its secret. ProjectError says what cannot be.
 
     The webhook's host is looked up here as well, so that what would never be delivered is said at once.

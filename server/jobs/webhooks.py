@@ -21,6 +21,7 @@ import stamina
 
 from server import __version__
 from server.jobs.addresses import CheckedTransport, Refused, Resolver, Unresolved, check_url, lookup
+from server.jobs.exchange import ANSWER_BYTES
 
 HEADER = "Footfall-Signature"
 TOLERANCE = 300  # seconds
@@ -68,7 +69,7 @@ def verify(secret: str, body: bytes, header: str, now: int) -> bool:
 class Webhooks:
     """Sends alerts. `private` lets them go to networks of one's own; `resolver` and `first_wait` (seconds) are for tests."""
 
-    def __init__(self, *, private: bool = False, resolver: Resolver = lookup, first_wait: float = _FIRST_WAIT) -> None:
+    def __init__(self, *, private: bool, resolver: Resolver = lookup, first_wait: float = _FIRST_WAIT) -> None:
         self._private = private
         self._resolver = resolver
         self._first_wait = first_wait
@@ -100,7 +101,6 @@ class Webhooks:
             async with (
                 asyncio.timeout(TIMEOUT),
                 httpx.AsyncClient(transport=transport, trust_env=False, timeout=TIMEOUT) as client,
-                # The answer's body is not read: only its status matters, and it might never end.
                 client.stream("POST", check_url(url), content=body, headers=headers, follow_redirects=False) as response,
             ):
                 status = response.status_code
@@ -121,6 +121,7 @@ _KINDS = {
     "ConnectTimeout": "no connection in time",
     "ReadTimeout": "no answer in time",
     "RemoteProtocolError": "what answered does not speak HTTP",
+    "ReadError": f"no status in the first {ANSWER_BYTES >> 10} KiB of the answer",
 }
 
 

@@ -58,7 +58,7 @@ def job_command(name: str | None, mend: bool, day: datetime | None) -> None:
 async def _run(job: Job, store: Store, settings: Settings, mend: bool, day: datetime | None) -> Outcome:
     logs.configure(form=settings.log_format, level="warning")
     since_1970 = None if day is None else int(day.replace(tzinfo=UTC).timestamp() * 1000) // DAY
-    run = Run(store, settings, by_hand=True, private_alerts=settings.alert_private, mend=mend, day=since_1970)
+    run = Run(store, settings, by_hand=True, mend=mend, day=since_1970)
     task = asyncio.ensure_future(Runner(run).run(job))
     # So that whoever is asked to stop gives the lease back, and says that it was interrupted.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

@@ -26,12 +26,17 @@ Make = Callable[..., Any]
 SECRET = "a secret of the test"
 
 
+def private(run: Run) -> Run:
+    """A run on a server whose alerts may go to this machine."""
+    return dataclasses.replace(run, settings=dataclasses.replace(run.settings, alert_private=True))
+
+
 async def test_an_alert_is_delivered_signed_and_once(
     run: Run, store: Store, receiver: Any, make_rule: Make, commit: Make, now: int, ended: Make
 ) -> None:
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0, name="Too many failures")
     await commit(ended(0.1, 10, 10))
-    allowed = dataclasses.replace(run, private_alerts=True)
+    allowed = private(run)
     assert await alerts(allowed) == "1 alerts raised, 1 delivered, 0 to be tried again"
     ((path, headers, body),) = receiver.got
     assert path == "/hook?token=xyzzy"
@@ -56,7 +61,7 @@ async def test_what_clients_sent_calls_nobody_in_a_chat(
     run: Run, store: Store, receiver: Any, make_rule: Make, commit: Make, ended: Make
 ) -> None:
     await make_rule(Kind.NEW_ERROR)
-    allowed = dataclasses.replace(run, private_alerts=True)
+    allowed = private(run)
     await alerts(allowed)  # what is there already is not new
     hostile = "@everyone <!channel> `now` https://evil.example"
     await commit(ended(0.1, 0, 20, error_type=hostile))
@@ -75,7 +80,7 @@ async def test_a_rule_is_silent_until_its_cooldown_has_passed(
     await commit(ended(0.1, 0, 50))
     for minutes in (0, 5, 29, 30, 35, 59):
         at = now + minutes * MINUTE
-        await alerts(dataclasses.replace(run, private_alerts=True, now=functools.partial(int, at)))
+        await alerts(dataclasses.replace(private(run), now=functools.partial(int, at)))
     assert len(receiver.got) == 2
     assert len({document["id"] for document in receiver.documents}) == 2
 
