@@ -27,7 +27,7 @@ from server.pages.dashboard import Dashboard
 from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem, TooLarge
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
-from server.storage.engine import open_store, passes, server_secret
+from server.storage.engine import instance_id, open_store, passes, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default, key_use
 from server.tasks import StopRequest
 from server.transfer import http as transfer
@@ -130,7 +130,7 @@ async def _open(
             "gate": gate,
             "privacy": privacy,
             "answers": public.Answers(store),
-            "health": health.Health(store, shared),
+            "health": health.Health(store, shared, instance=instance_id(settings, secret)),
             "live": live,
             "graphql": doors.Loading(),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import time
 from typing import TYPE_CHECKING, Literal
@@ -26,13 +27,20 @@ AnyRequest = Request[object, object, State]
 log = logs.get(__name__)
 
 _CHECK_EVERY = 1.0  # seconds; many probes cost one look at the store
+_ANSWER_WITHIN = 0.7  # seconds; a probe's own limit is often one
 _FORWARDED = ("x-forwarded-for", "forwarded", "via", "fly-client-ip", "cf-connecting-ip", "x-real-ip")
 
 
 class Health:
-    """Whether the store takes writes, looked up at most once a second."""
+    """Whether the store takes writes, looked up at most once a second. `reason` says why it does not.
 
-    def __init__(self, store: Store, shared: Shared | None = None) -> None:
+    A store that does not answer in time counts as one that takes no writes; the look goes on, for the probes that come next.
+    """
+
+    def __init__(self, store: Store, shared: Shared | None = None, *, instance: str = "") -> None:
+        self.instance = instance
+        self.reason: str | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._store = store
         self._shared = shared
         self._checked_at = float("-inf")
@@ -44,15 +52,23 @@ class Health:
         return None if self._shared is None else "ok" if self._shared.there else "lost"
 
     async def writable(self) -> bool:
-        if time.monotonic() - self._checked_at > _CHECK_EVERY:
-            self._checked_at = time.monotonic()
-            try:
-                await self._store.check_writable()
-                self._writable = True
-            except Exception as error:
-                log.error("store_not_writable", exc_info=error)
-                self._writable = False
+        if self._looking is None and time.monotonic() - self._checked_at > _CHECK_EVERY:
+            self._looking = asyncio.create_task(self._look())
+        if self._looking is not None:
+            done, _ = await asyncio.wait({self._looking}, timeout=_ANSWER_WITHIN)
+            if not done:
+                self._writable, self.reason = False, "the store did not answer in time"
         return self._writable
+
+    async def _look(self) -> None:
+        try:
+            await self._store.check_writable()
+            self._writable, self.reason = True, None
+        except Exception as error:
+            log.error("store_not_writable", exc_info=error)
+            self._writable, self.reason = False, "the store takes no writes"
+        finally:
+            self._checked_at, self._looking = time.monotonic(), None
 
 
 class StoreReport(msgspec.Struct):
@@ -62,17 +78,24 @@ class StoreReport(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """`queued` are events that wait for their commit. `redis` is lost where limits are those of each replica: then the status is degraded."""
+    """How the server is. `queued` are events that wait for their commit; `instance` is the same for all servers of a store.
+
+    `reason` comes with 503. `redis` is lost where limits are those of each replica: then the status is degraded.
+    """
 
     status: Literal["ok", "degraded", "unavailable"]
     version: str
     store: StoreReport
     queued: int
     redis: Literal["ok", "lost"] | None = None
+    instance: str = ""
+    reason: str | None = None
 
 
 def _example(*, well: bool) -> list[Example]:
-    return [Example(value=Report("ok" if well else "unavailable", __version__, StoreReport("sqlite", well, 4096), 0))]
+    state: Literal["ok", "unavailable"] = "ok" if well else "unavailable"
+    reason = None if well else "the store takes no writes"
+    return [Example(value=Report(state, __version__, StoreReport("sqlite", well, 4096), 0, None, "0f9a8b7c6d5e4f30", reason))]
 
 
 _HEALTH = {
@@ -92,11 +115,13 @@ _METRICS = {
 @get(["/health", "/v1/health", "/api/v1/health"], summary="Whether the server takes events", tags=["Operation"], responses=_HEALTH)
 async def health(state: State) -> Response[Report]:
     """With the version, and how the store is doing."""
-    writable = await state.health.writable() and not state.writer.refusing
+    looked: Health = state.health
+    writable = await looked.writable() and not state.writer.refusing
+    reason = None if writable else looked.reason or "the store takes no writes"
     store = StoreReport(state.store.engine_type, writable, state.store.size())
     redis: Literal["ok", "lost"] | None = state.health.redis
     well: Literal["ok", "degraded"] = "degraded" if redis == "lost" else "ok"
-    body = Report(well if writable else "unavailable", __version__, store, state.writer.depth, redis)
+    body = Report(well if writable else "unavailable", __version__, store, state.writer.depth, redis, looked.instance, reason)
     return Response(body, status_code=200 if writable else 503, headers={"Cache-Control": "no-store"})
 
 

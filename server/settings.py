@@ -24,6 +24,7 @@ _WORDS_FOR_NETWORKS = {
     "loopback": ("127.0.0.0/8", "::1/128"),
     "any": ("0.0.0.0/0", "::/0"),
 }
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - as an operator may write it
 _SIZE = re.compile(r"(\d+)\s*(b|kib|kb|k|mib|mb|m|gib|gb|g)?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -82,6 +83,12 @@ def _switch(text: str) -> bool:
     return text.lower() == "on"
 
 
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", text):
+        raise ValueError("requires an address such as https://telemetry.example.org")
+    return text.rstrip("/")
+
+
 def _header(text: str) -> str:
     return text.strip().lower()
 
@@ -104,8 +111,16 @@ def _setting(name: str, read: Any, default: str | None, why: str, *, secret: boo
 class Settings:
     """The settings of one server, read and checked. Build it with `load`."""
 
-    host: str = _setting("FOOTFALL_HOST", str, "127.0.0.1", "the address it listens on; 0.0.0.0 for all, as in the container")
+    host: str = _setting(
+        "FOOTFALL_HOST",
+        str,
+        "127.0.0.1",
+        "the address it listens on, or several with commas; :: for all of IPv6 and IPv4, as in the container",
+    )
     port: int = _setting("FOOTFALL_PORT", _positive, "8000", "the port it listens on; PORT is honoured where this is not set")
+    public_url: str | None = _setting(
+        "FOOTFALL_PUBLIC_URL", _url, None, "its address for people, as https://telemetry.example.org; on Fly.io that of the app"
+    )
     data_dir: Path = _setting("FOOTFALL_DATA_DIR", Path, "./data", "the SQLite file, the generated secret, backups")
     database_url: str | None = _setting(
         "FOOTFALL_DATABASE_URL", str, None, "postgresql://… for many machines; without it, SQLite in the data folder", secret=True
@@ -161,6 +176,23 @@ class Settings:
     )
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses to listen on. `::` stands for all of both families."""
+        listed = [host.strip("[]") for host in _list(self.host)]
+        return tuple(dict.fromkeys(each for host in listed for each in (_EVERYWHERE if host == "::" else (host,))))
+
+    @property
+    def local_url(self) -> str:
+        """An address that this machine itself can open."""
+        host = "127.0.0.1" if self.hosts[0] in _EVERYWHERE else self.hosts[0]
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The address for people: the public one where it is known."""
+        return self.public_url or self.local_url
+
+    @property
     def sqlite_path(self) -> Path:
         return self.data_dir / "footfall.sqlite3"
 
@@ -170,6 +202,8 @@ def load(env: Mapping[str, str]) -> Settings:
     given = {**_file(env.get("FOOTFALL_CONFIG")), **env}
     if "FOOTFALL_PORT" not in given and given.get("PORT"):
         given["FOOTFALL_PORT"] = given["PORT"]
+    if not given.get("FOOTFALL_PUBLIC_URL") and given.get("FLY_APP_NAME"):
+        given["FOOTFALL_PUBLIC_URL"] = f"https://{given['FLY_APP_NAME']}.fly.dev"
     known = {setting.metadata["name"] for setting in fields(Settings)} | {"FOOTFALL_CONFIG"}
     if unknown := sorted(
         name for name in given if name.startswith("FOOTFALL_") and name not in known and not name.startswith("FOOTFALL_TEST_")
@@ -193,6 +227,8 @@ def _read(about: Mapping[str, Any], given: Mapping[str, str]) -> Any:
 
 
 def _check_together(settings: Settings) -> None:
+    if not settings.hosts:
+        raise SettingsError("FOOTFALL_HOST requires an address such as 127.0.0.1")
     if settings.max_batch_body < settings.max_body:
         raise SettingsError("FOOTFALL_MAX_BATCH_BODY is smaller than FOOTFALL_MAX_BODY; a batch must hold at least one event")
     if settings.client_ip_header and not settings.trusted_proxies:
@@ -241,6 +277,11 @@ def _shown(value: Any, about: Mapping[str, Any]) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "-"
     return str(value)
+
+
+def other_machine(settings: Settings) -> str:
+    """A hint beside a link with a local address, for an operator whose browser is elsewhere."""
+    return f"from another machine, put this server's own address in the place of {settings.local_url}; FOOTFALL_PUBLIC_URL sets it"
 
 
 def bundled(name: str) -> Path:

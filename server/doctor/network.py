@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +11,11 @@ import httpx
 
 from server import __version__
 from server.doctor.finding import Finding
+from server.listening import bind
 from server.settings import Settings
+from server.storage.engine import instance_id, read_secret
 
-ANSWER_WITHIN = 1.0  # seconds
+ANSWER_WITHIN = 2.0  # seconds
 SHORTEST_TOKEN = 16
 
 _NO_PROXY = (
@@ -43,15 +44,14 @@ def port(settings: Settings) -> Iterator[Finding]:
 
 def _taken(settings: Settings) -> bool:
     """Whether somebody listens there. OSError where nobody could."""
-    family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            return True
+    try:
+        probes = bind(settings.hosts, settings.port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return True
+    for probe in probes:
+        probe.close()
     return False
 
 
@@ -59,7 +59,7 @@ def _unbindable(where: str, error: OSError) -> Finding:
     if error.errno == errno.EACCES:
         mend = "listen above 1023, behind a proxy, or give the service CAP_NET_BIND_SERVICE"
         return Finding("problem", f"{where} cannot be listened on: ports below 1024 are for root", mend)
-    mend = "set FOOTFALL_HOST to an address of this machine, such as 127.0.0.1, or to 0.0.0.0 for all of them"
+    mend = "set FOOTFALL_HOST to an address of this machine, such as 127.0.0.1, or to :: for all of them"
     return Finding("problem", f"{where} cannot be listened on: {error.strerror or error}", mend)
 
 
@@ -69,6 +69,12 @@ def _served(settings: Settings, where: str) -> Finding:
         mend = f"set FOOTFALL_PORT to another one; `ss -ltnp 'sport = :{settings.port}'` says who it is"
         return Finding("problem", f"{where} is taken by something that is no Footfall", mend)
     version = health["version"]
+    ours = _instance(settings)
+    if ours is not None and health.get("instance", ours) != ours:
+        mend = (
+            f"set FOOTFALL_PORT to another one, or FOOTFALL_DATA_DIR to its folder; {settings.data_dir.resolve()} is what was examined here"
+        )
+        return Finding("problem", f"the Footfall on {where} serves another store than that of these settings", mend)
     if health["status"] != "ok":
         mend = "its log says why, and perhaps the findings above"
         return Finding("problem", f"Footfall {version} runs on {where}, but its store takes no writes", mend)
@@ -77,12 +83,18 @@ def _served(settings: Settings, where: str) -> Finding:
     return Finding("ok", f"Footfall {version} runs on {where}, and takes events")
 
 
+def _instance(settings: Settings) -> str | None:
+    """The instance id of a server with these settings. None where this user cannot read its secret."""
+    try:
+        return instance_id(settings, read_secret(settings))
+    except PermissionError:
+        return None
+
+
 def _health(settings: Settings) -> dict[str, Any] | None:
     """What the server says of itself; None where nothing that listens there answers as Footfall does."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
-    url = httpx.URL(scheme="http", host=host, port=settings.port, path="/health")
     try:
-        body = httpx.get(url, timeout=ANSWER_WITHIN, trust_env=False).json()
+        body = httpx.get(f"{settings.local_url}/health", timeout=ANSWER_WITHIN, trust_env=False).json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return None
     return body if isinstance(body, dict) and {"status", "version", "store", "queued"} <= body.keys() else None
@@ -90,11 +102,11 @@ def _health(settings: Settings) -> dict[str, Any] | None:
 
 def address(settings: Settings) -> Iterator[Finding]:
     """Who can reach it, whom it takes for whom, and what holds them back."""
-    if _is_loopback(settings.host):
+    if _is_local(settings):
         hint = "" if settings.trusted_proxies else "behind a proxy on this machine, set FOOTFALL_TRUSTED_PROXIES=loopback"
         yield Finding("ok", f"{settings.host} can be reached from this machine only", hint)
     elif not settings.trusted_proxies:
-        shown = "all addresses of this machine" if settings.host in _ALL else settings.host
+        shown = "all addresses of this machine" if set(settings.hosts) & set(_ALL) else settings.host
         yield Finding("warning", f"it listens on {shown} and speaks no TLS, and FOOTFALL_TRUSTED_PROXIES names no proxy", _NO_PROXY)
     yield from _proxies(settings)
     yield from _limits(settings)
@@ -122,8 +134,12 @@ def _limits(settings: Settings) -> Iterator[Finding]:
         for name, limit in (("FOOTFALL_RATE_LIMIT", settings.rate_limit), ("FOOTFALL_EVENT_LIMIT", settings.event_limit))
         if limit is None
     ]
-    if off and not _is_loopback(settings.host):
+    if off and not _is_local(settings):
         yield Finding("warning", f"{' and '.join(off)} set no limit: one client can fill the disk", "leave it out for the default")
+
+
+def _is_local(settings: Settings) -> bool:
+    return all(map(_is_loopback, settings.hosts))
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,9 +96,9 @@ def _moment(at: int) -> str:
 
 @click.command(name="backup")
 @click.option(
-    "--to", type=click.Path(path_type=Path), help="A file or a folder; the folder `backups` beside the store where it is left out."
+    "--to", help="A file, or a folder: one that exists, or with a slash at the end; the folder `backups` beside the store if left out."
 )
-def backup_command(to: Path | None) -> None:
+def backup_command(to: str | None) -> None:
     """Copy the store and its secret, also while the server runs, and check the copy by opening it."""
     settings = settings_or_exit()
     if settings.database_url:
@@ -104,7 +106,7 @@ def backup_command(to: Path | None) -> None:
     size = settings.sqlite_path.stat().st_size if settings.sqlite_path.exists() else 0
     try:
         with _Bar(size) as bar:
-            made = backups.make(settings, to, manner=Manner(progress=bar.show))
+            made = backups.make(settings, _target(to), manner=Manner(progress=bar.show))
     except BackupError as error:
         fail(str(error))
     newest = "" if made.newest is None else f", the newest of {_moment(received_at(made.newest))}"
@@ -120,14 +122,32 @@ def backup_command(to: Path | None) -> None:
         )
 
 
+def _target(to: str | None) -> Path | None:
+    """The file or folder that was named. A folder that is named as one, with a slash, is made."""
+    if to is None:
+        return None
+    path = Path(to)
+    if to.endswith(os.sep):
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            fail(f"the folder {path} cannot be made: {error.strerror}")
+    return path
+
+
 @click.command(name="restore")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--to", type=click.Path(file_okay=False, path_type=Path), help="The data folder, which is made; FOOTFALL_DATA_DIR if left out."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def restore_command(file: Path, yes: bool) -> None:
+def restore_command(file: Path, to: Path | None, yes: bool) -> None:
     """Put the backup FILE in the place of the store. The server must be stopped; the present store is moved aside, not deleted."""
     settings = settings_or_exit()
     if settings.database_url:
         fail("PostgreSQL is restored by its own means: pg_restore --clean --if-exists, with the servers stopped")
+    if to is not None:
+        settings = replace(settings, data_dir=to)
     if not yes:
         _confirm(settings, file)
     size = file.stat().st_size if file.exists() else 0

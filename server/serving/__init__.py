@@ -18,12 +18,14 @@ from typing import cast
 
 import uvicorn
 from rich.console import Console
+from rich.markup import escape
 
 from server import __version__, logs
 from server.app import create_app
 from server.front import Front
+from server.listening import bind
 from server.serving.protocol import Protocol
-from server.settings import Settings
+from server.settings import Settings, other_machine
 from server.storage.migrating import StoreError
 from server.tasks import Stopped, StopRequest
 
@@ -33,7 +35,6 @@ _BACKLOG = 2048
 _FIRST_ANSWERS = 1.0  # seconds
 _FILES = 65_536
 _START_GRACE = 0.8  # seconds in which a start that is asked to stop rolls back and closes what it opened
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - to be shown as an address that can be opened
 
 
 class _Server(uvicorn.Server):
@@ -90,7 +91,7 @@ def serve(settings: Settings, console: Console) -> int:
     with contextlib.suppress(OSError, RuntimeError):  # of a process without a standard error
         faulthandler.enable()  # a crash in native code leaves the stacks of all threads behind, and no value of any variable
     logs.configure(form=settings.log_format, level=settings.log_level)
-    listening = _listen(settings)
+    sockets = _listen(settings)
     allow_connections()
     stop = StopRequest()
     app = create_app(settings, progress=lambda line: console.print(f"[dim]{line}[/dim]", soft_wrap=True), stop=stop)
@@ -116,7 +117,7 @@ def serve(settings: Settings, console: Console) -> int:
     # A store that cannot be opened is said in one line, and not in the hundred of a traceback.
     logging.getLogger("uvicorn.error").addFilter(lambda _: not isinstance(app.failure, StoreError | Stopped))
     with contextlib.suppress(SystemExit):  # of uvicorn, where the server did not start
-        server.run(sockets=[listening])
+        server.run(sockets=sockets)
     if isinstance(app.failure, Stopped):
         log.info("stopped_at_start")
         return 0
@@ -145,29 +146,27 @@ def allow_connections() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _listen(settings: Settings) -> list[socket.socket]:
     try:
-        listening.bind((settings.host, settings.port))
+        sockets = bind(settings.hosts, settings.port)
     except (OSError, OverflowError) as error:
-        listening.close()
         raise StoreError(f"{settings.host}:{settings.port} cannot be listened on: {error}; set FOOTFALL_PORT or FOOTFALL_HOST") from error
-    listening.listen(_BACKLOG)
-    listening.set_inheritable(True)
-    return listening
+    for each in sockets:
+        each.listen(_BACKLOG)
+        each.set_inheritable(True)
+    return sockets
 
 
 def _greet(settings: Settings, console: Console, token: str | None) -> None:
-    shown = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
-    base = f"http://[{shown}]:{settings.port}" if ":" in shown else f"http://{shown}:{settings.port}"
+    base = settings.url
     console.print(f"[bold]Footfall {__version__}[/bold] is ready: [link={base}]{base}[/link]")
     console.print(f"  send an event   curl -X POST {base}/dl/hello && curl {base}/counts", soft_wrap=True)
     console.print(f"  what it takes   {base}/docs")
     console.print(f"  data            {settings.data_dir.resolve()}", soft_wrap=True)
     if token is not None:
         console.print(f"  log in          {base}/login#token={token}", soft_wrap=True)
+        if settings.public_url is None:
+            console.print(f"                  [dim]{escape(other_machine(settings))}[/dim]", soft_wrap=True)
         console.print("  admin token     shown this once, keep it: only its hash is stored")
         console.print(f"                  [bold]{token}[/bold]")
     console.print("  stop            Ctrl-C")

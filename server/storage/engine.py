@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
 import sqlite3
@@ -164,6 +166,22 @@ def server_secret(settings: Settings) -> bytes:
     if settings.secret:
         return settings.secret.encode()
     return keep_secret(settings.data_dir / "secret")
+
+
+def read_secret(settings: Settings) -> bytes:
+    """The secret of these settings; empty where none was made yet."""
+    path = settings.data_dir / "secret"
+    return settings.secret.encode() if settings.secret else path.read_text().strip().encode() if path.exists() else b""
+
+
+def instance_id(settings: Settings, secret: bytes) -> str:
+    """An id of the store that these settings name, keyed with its secret: the same from any path to the folder, and no path can be read from it."""
+    if settings.database_url:
+        place = settings.database_url
+    else:
+        found = settings.data_dir.stat() if settings.data_dir.exists() else None
+        place = f"{found.st_dev}:{found.st_ino}" if found else ""
+    return hmac.new(secret, f"instance:{place}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def keep_secret(path: Path) -> bytes:

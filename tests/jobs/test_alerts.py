@@ -189,7 +189,7 @@ async def test_what_makes_no_sense_is_no_rule(make_rule: Make, store: Store, fie
 
 async def test_a_rule_for_this_machine_cannot_be_made_without_the_setting(store: Store, receiver: Any, now: int) -> None:
     with pytest.raises(ProjectError, match="not public"):
-        await rules.create(store, "default", Draft(Kind.NEW_ERROR, receiver.url), now=now)
+        await rules.create(store, "default", Draft(Kind.NEW_ERROR, receiver.url), now=now, private=False)
 
 
 async def test_a_secret_is_made_where_none_is_given(store: Store, receiver: Any, now: int) -> None:

@@ -1,0 +1,45 @@
+"""The sockets that a server listens on: one for each address, and IPv4 alone where the machine has no IPv6."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
+    """A bound socket for each address. IPv6 addresses that this machine does not have are left out beside others. Raises OSError."""
+    bound: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for host in hosts:
+            try:
+                bound.append(_bind(host, port))
+            except OSError as error:
+                if ":" not in host or error.errno not in _NO_IPV6:
+                    raise
+                missing = error
+        if missing is not None and not bound:
+            raise missing
+    except BaseException:
+        for each in bound:
+            each.close()
+        raise
+    return bound
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Else `::` would take IPv4 as well, and show its clients under IPv6 addresses.
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
