@@ -4,8 +4,9 @@ upkeep   jobs, backups, alerts
 copying  from SQLite to PostgreSQL
 ledger   where everything that arrived went
 access   a way in for whoever lost the first one
+send     one event, from a script or by hand
 """
 
-from server.operations import access, copying, ledger, upkeep
+from server.operations import access, copying, ledger, send, upkeep
 
-COMMANDS = (*upkeep.COMMANDS, copying.copy_command, ledger.ledger_command, access.login_link)
+COMMANDS = (*upkeep.COMMANDS, copying.copy_command, ledger.ledger_command, access.login_link, send.send_command)

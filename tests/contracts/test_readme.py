@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -82,17 +83,24 @@ def test_the_snippets_work_when_pasted(make_server: Callable[..., Any], tmp_path
     def adapted(text: str) -> str:
         return text.replace("http://127.0.0.1:8000", server.url)
 
-    env = {**os.environ, "HOME": str(tmp_path), "MYTOOL_NO_TELEMETRY": "", "DO_NOT_TRACK": ""}
+    env = {**os.environ, "HOME": str(tmp_path), "MYTOOL_TELEMETRY": "on", "MYTOOL_NO_TELEMETRY": "", "DO_NOT_TRACK": ""}
     env.pop("CI", None)
+    (fetch,) = [text for text in fences("sh") if "/clients/" in text]
+    subprocess.run(["sh", "-euc", adapted(fetch)], env=env, check=True, timeout=30, cwd=tmp_path, capture_output=True)
     (python,) = fences("python")
-    subprocess.run([sys.executable, "-c", adapted(python)], env=env, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", adapted(python)], env=env, check=True, timeout=30, cwd=tmp_path)
+    (line,) = [text for text in fences("sh") if "/dl/my-pack &" in text]
+    ran = subprocess.run(["sh", "-euc", adapted(line)], env=env, check=True, timeout=30, capture_output=True)
+    assert (ran.stdout, ran.stderr) == (b"", b"")
     for body in re.findall(r"curl -s http://127\.0\.0\.1:8000(/\S+) -d '(.*?)'", "\n".join(fences("sh")), re.DOTALL):
         answer = server.client.post(body[0], content=body[1])
         assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "duplicates": 0, "rejected": []})
-    assert server.client.post("/dl/my-pack").status_code == 202
+    deadline = time.monotonic() + 30
+    stored = 'footfall_events_total{project="default",result="stored"} 3.0'
+    while stored not in server.client.get("/metrics").text and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert stored in server.client.get("/metrics").text
     assert server.client.get("/counts").json() == {"my-pack": {"total": 1, "last7d": 1, "today": 1}}
-    text = server.client.get("/metrics").text
-    assert 'footfall_events_total{project="default",result="stored"} 3.0' in text
 
 
 def shape(value: Any) -> Any:

@@ -1,0 +1,116 @@
+"""`footfall send`: one event from a script or by hand, as the Python client makes it, with the server's answer."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from typing import Any
+
+import httpx
+import rich_click as click
+
+from server.settings import bundled
+from server.terminal import fail, out, settings_or_exit
+
+_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - where it listens, not where to send
+_TIMEOUT = 10  # seconds
+
+
+@click.command(name="send")
+@click.argument("name")
+@click.option("--outcome", type=click.Choice(["success", "failure"]))
+@click.option("--duration-ms", type=click.FloatRange(min=0))
+@click.option("--version", "tool_version", help="The tool's version.")
+@click.option("--target", metavar="TYPE:ID", help="The thing that the event is about, as pack:peon.")
+@click.option("--error-type")
+@click.option("--error-message")
+@click.option(
+    "--property", "properties", metavar="K=V", multiple=True, help="May be given several times. Numbers, true and false stay what they are."
+)
+@click.option("--url", help="The server's address, with /p/PROJECT for a project; this machine's server if left out.")
+@click.option("--key", help="A write key; - reads it from standard input.")
+@click.option("--installation-id", help="The id to send; the random one of this user's `footfall send` if left out.")
+@click.option("--dry-run", is_flag=True, help="Print the event and send nothing.")
+@click.option("--quiet", is_flag=True, help="Print nothing, and exit with 0 whatever happens: for scripts.")
+def send_command(name: str, url: str | None, key: str | None, *, dry_run: bool, quiet: bool, **options: Any) -> None:
+    """Send one event NAME and print the server's answer. Exits with 1 where it was not taken; honours DO_NOT_TRACK."""
+    telemetry = _client().Footfall(
+        "footfall-send", url or _here(), version=options["tool_version"], notice=False, install_source="footfall"
+    )
+    event = telemetry.event(name, **_fields(options))
+    if options["installation_id"]:
+        event["installation_id"] = options["installation_id"]
+    if dry_run:
+        click.echo(json.dumps(event, indent=2))
+        return
+    state, reason = telemetry.state()
+    if state != "on" and not reason.startswith("there is no home"):
+        if not quiet:
+            out.print(f"Not sent: {reason}.")
+        return
+    if key == "-":
+        key = click.get_text_stream("stdin").readline().strip()
+    taken, answer = _post(telemetry.url, key, event)
+    if quiet:
+        return
+    if not taken:
+        fail(answer)
+    out.print("[green]✓[/green] ", end="")
+    out.print(answer, soft_wrap=True, markup=False)
+
+
+def _client() -> Any:
+    """The Python client as it is served."""
+    spec = importlib.util.spec_from_file_location("footfall_client", bundled("static") / "clients" / "footfall.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no file beside those that are served
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = written
+    return module
+
+
+def _here() -> str:
+    settings = settings_or_exit()
+    return f"http://{'127.0.0.1' if settings.host in _EVERYWHERE else settings.host}:{settings.port}"
+
+
+def _fields(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the event. Raises UsageError for a property or target that cannot be read."""
+    fields: dict[str, Any] = {"outcome": options["outcome"], "duration_ms": options["duration_ms"]}
+    if options["target"]:
+        kind, colon, found = options["target"].partition(":")
+        if not (kind and colon and found):
+            raise click.UsageError("--target needs TYPE:ID")
+        fields["target"] = {"type": kind, "id": found}
+    if options["error_type"] or options["error_message"]:
+        fields["error"] = {"type": options["error_type"], "message": options["error_message"]}
+    properties = {}
+    for pair in options["properties"]:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise click.UsageError("--property needs K=V")
+        properties[name] = _value(value)
+    return {**fields, "properties": properties}
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float) else text
+
+
+def _post(url: str, key: str | None, event: dict[str, Any]) -> tuple[bool, str]:
+    """Whether the server took the event, and its answer in a line."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        answer = httpx.post(f"{url}/v1/events", json=event, headers=headers, timeout=_TIMEOUT, follow_redirects=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return False, f"{url} cannot be reached: {type(error).__name__}"
+    return answer.is_success and '"accepted"' in answer.text, f"{answer.status_code} {answer.text[:2000]}"
