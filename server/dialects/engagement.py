@@ -12,12 +12,13 @@ import msgspec
 
 from server.dialects.reading import (
     ID_FIELDS,
-    Id,
+    MAX_TARGET,
+    IgnoredFields,
     Path,
     Properties,
     Timestamp,
-    bounded,
     convert,
+    cut,
     environment,
     event_id,
     gather,
@@ -26,7 +27,6 @@ from server.dialects.reading import (
     raise_refusal,
     tally,
     text,
-    timestamp,
 )
 from server.event import DAY, Answer, Context, Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request
 from server.identifiers import identifier
@@ -44,21 +44,29 @@ class Engagement(msgspec.Struct, kw_only=True, rename="camel"):
     """One thing that somebody did with a target. Of `metadata`, addresses are dropped, and a referrer is cut to its origin."""
 
     target_type: Word
-    target_id: Id
+    target_id: Annotated[str, msgspec.Meta(min_length=1)]
     kind: Word
     user_id: Viewer | None = None
-    session_id: Viewer | None = None
+    session_id: str | None = None
     metadata: Properties | None = None
     timestamp: Timestamp | None = None
 
 
+class CountedOne(msgspec.Struct):
+    """The answer to one event. `ignored` names fields that were not understood, where there are any."""
+
+    counted: bool
+    ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
 class Counted(msgspec.Struct):
-    """What became of each event of a batch; `counted` has an entry for each, in order."""
+    """The answer to a batch; `counted` has an entry for each event, in order."""
 
     accepted: int
     duplicates: int
     rejected: list[Rejection]
     counted: list[bool]
+    ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 PATHS = (
@@ -97,10 +105,13 @@ def claims(request: Request) -> bool:
 
 def decode(request: Request) -> Decoded:
     """One event or many. Raises `Invalid` where the one event is wrong, `TooLarge` above 1,000."""
-    document = request.document
+    document, ignored = request.document, IgnoredFields()
     if type(document) is list:
-        return gather(document, lambda item, position: _event(item, request, position), request)
-    return Decoded(events=[_event(document, request)])
+        decoded = gather(document, lambda item, position: _event(item, request, ignored, position), request)
+    else:
+        decoded = Decoded(events=[_event(document, request, ignored)])
+    decoded.ignored = ignored.names
+    return decoded
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
@@ -109,6 +120,8 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
         return Answer(202, _encode(_batch_answer(decoded, outcomes)))
     receipt = outcomes.receipts[0]
     raise_refusal(receipt, target="targetId")
+    if decoded.ignored:
+        return Answer(202, _encode(CountedOne(receipt is not Receipt.DEBOUNCED, decoded.ignored)))
     return _NOT_COUNTED if receipt is Receipt.DEBOUNCED else _COUNTED
 
 
@@ -117,10 +130,10 @@ def _batch_answer(decoded: Decoded, outcomes: Outcomes) -> Counted:
     counted = [False] * (len(decoded.events) + len(decoded.rejected))
     for position, receipt in zip(decoded.positions or range(len(decoded.events)), outcomes.receipts, strict=True):
         counted[position] = receipt in (Receipt.STORED, Receipt.DUPLICATE)
-    return Counted(totals.accepted, totals.duplicates, totals.rejected, counted)
+    return Counted(totals.accepted, totals.duplicates, totals.rejected, counted, totals.ignored)
 
 
-def _event(document: Any, request: Request, position: int | None = None) -> Incoming:
+def _event(document: Any, request: Request, ignored: IgnoredFields, position: int | None = None) -> Incoming:
     said = convert(document, Engagement)
     if not said.target_id.strip():
         raise Invalid(FieldError("targetId", "must not be blank"))
@@ -130,12 +143,12 @@ def _event(document: Any, request: Request, position: int | None = None) -> Inco
     return Incoming(
         name=said.kind,
         install=user or session or said.user_id or said.session_id or None,
-        occurred_at=timestamp(said.timestamp),
+        occurred_at=ignored.time(said.timestamp),
         id=event_id(document, request, position),
         session=session,
-        target=(said.target_type, said.target_id),
+        target=(said.target_type, cut(said.target_id, MAX_TARGET)),
         context=Context(where, reason, NAME),
-        properties=_properties(metadata, leftovers(document, _FIELDS)),
+        properties=ignored.bounded(_properties(metadata, leftovers(document, _FIELDS)), "metadata"),
         debounce=(session or user or _passerby(metadata, request)) if said.kind == "view" else None,
     )
 
@@ -159,11 +172,11 @@ def _properties(metadata: dict[str, Any], others: dict[str, Any]) -> dict[str, A
         properties["referrer"] = origin
     keep(properties, _without_addresses({name: value for name, value in metadata.items() if name not in _AGENTS + _REFERRERS}))
     keep(properties, _without_addresses(others))
-    return bounded(properties, path="metadata")
+    return properties
 
 
 def _first(metadata: dict[str, Any], names: tuple[str, ...], *, limit: int = MAX_METADATA_TEXT) -> str | None:
-    return next((said for name in names if (said := text(metadata.get(name), limit))), None)
+    return next((said for name in names if (said := text(metadata.get(name), limit, ""))), None)
 
 
 def _without_addresses(value: Any) -> Any:
@@ -188,4 +201,4 @@ def _origin(referrer: str | None) -> str | None:
     if not parts.scheme or not host:
         return None
     shown = f"[{host}]" if ":" in host else host
-    return text(f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else ""), MAX_METADATA_TEXT)
+    return text(f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else ""), MAX_METADATA_TEXT, "")

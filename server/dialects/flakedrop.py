@@ -5,17 +5,17 @@ Its server takes whatever Go's decoder takes, and counts by type. So unknown typ
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from server.dialects.reading import (
     ID_FIELDS,
+    IgnoredFields,
     Name,
     Path,
     Timestamp,
     arch_name,
-    bounded,
     convert,
     environment,
     event_id,
@@ -23,7 +23,6 @@ from server.dialects.reading import (
     os_name,
     raise_refusal,
     text,
-    timestamp,
 )
 from server.event import Answer, Context, Decoded, Incoming, Outcome, Outcomes, Request
 
@@ -62,30 +61,38 @@ class FlatEvent(msgspec.Struct):
 
 
 class Envelope(msgspec.Struct):
-    """What both shapes have in common, and a null for `data`, which Go reads as an empty object."""
+    """The members of both shapes. Nothing for `data`, or null, is an empty object, as Go reads it."""
 
     type: Name
-    data: dict[str, Any] | None
+    data: dict[str, Any] | None = None
+
+
+class Ok(msgspec.Struct):
+    """The answer. `ignored` names fields that were not understood, where there are any."""
+
+    status: Literal["ok"]
+    ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 PATHS = (
     Path(
         template="/v1/events",
         summary="Record a heartbeat, a new configuration or a deployment (FlakeDrop)",
-        accepts=(Event, FlatEvent),
+        accepts=(Event, FlatEvent, Envelope),
         answers={200: "Stored, or known already.", 400: "A field is missing or wrong."},
     ),
 )
 
 _ENVELOPE = frozenset(Envelope.__struct_fields__)
 _LIFTED = frozenset({"user_id", "version", "os", "arch", "timestamp", *ID_FIELDS})
+_encode = msgspec.json.Encoder().encode
 _OK = Answer(200, b'{"status":"ok"}')
 
 
 def claims(request: Request) -> bool:
-    """A type beside its data, and no name: that would be an event in our own format."""
+    """A type, and neither a name nor events: that would be an event in our own format, or a batch of them."""
     document = request.document
-    return type(document) is dict and type(document.get("type")) is str and "data" in document and "name" not in document
+    return type(document) is dict and type(document.get("type")) is str and document.keys().isdisjoint(("name", "events"))
 
 
 def decode(request: Request) -> Decoded:
@@ -98,22 +105,23 @@ def decode(request: Request) -> Decoded:
     if envelope.type == "deployment" and type(said.success) is bool:
         outcome = Outcome.SUCCESS if properties.pop("success") else Outcome.FAILURE
     where, reason = environment(properties, path=path)
+    ignored = IgnoredFields()
     event = Incoming(
         name=envelope.type,
         install=said.user_id or None,
-        occurred_at=timestamp(said.timestamp, f"{path}.timestamp", status=STATUS),
+        occurred_at=ignored.time(said.timestamp, f"{path}.timestamp"),
         id=event_id(fields, request),
         outcome=outcome,
         context=Context(where, reason, NAME, os_name(said.os), arch_name(said.arch), None, text(said.version)),
-        properties=bounded(properties, status=STATUS, path=path),
+        properties=ignored.bounded(properties, path),
     )
-    return Decoded(events=[event])
+    return Decoded(events=[event], ignored=ignored.names)
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
-    """200 whatever became of the event: the client does not look."""
+    """200 for any event that the store accepts: the client does not read it."""
     raise_refusal(outcomes.receipts[0])
-    return _OK
+    return Answer(200, _encode(Ok("ok", decoded.ignored))) if decoded.ignored else _OK
 
 
 def _flat(document: dict[str, Any], outer: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -1,12 +1,14 @@
 """Footfall's own format: one event, `{"data": {…one event…}}`, or a batch as `{"events": […]}` or as a bare array.
 
-Strict about the types and bounds of what it knows, so that a client's author hears of a mistake; what it does not know it keeps.
+A name, an installation id that is too long and wrong JSON types refuse an event. Nothing else does: descriptions that are too long are cut, empty
+texts are as good as none, fields that it does not know are kept as properties, and words, times and durations that it does not understand are
+named in the answer's `ignored`, so that a client's author learns of a mistake.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -15,10 +17,10 @@ from server.dialects.reading import (
     MAX_ERROR_MESSAGE,
     MAX_ERROR_TYPE,
     MAX_EVENTS,
+    MAX_TARGET,
     REMEMBERED,
     REMEMBERED_LENGTH,
-    Id,
-    Label,
+    IgnoredFields,
     Name,
     NotPlain,
     Number,
@@ -27,14 +29,16 @@ from server.dialects.reading import (
     Properties,
     Timestamp,
     arch_name,
-    bounded,
     convert,
+    cut,
     duration,
     environment,
     event_id,
     gather,
     header_id,
+    is_blank,
     keep,
+    known_environment,
     leftovers,
     os_name,
     properties_in,
@@ -50,36 +54,41 @@ from server.problems import Invalid
 NAME = "native"
 
 
+InstallationId = Annotated[str, msgspec.Meta(max_length=200)]
+
+
 class Target(msgspec.Struct):
-    type: Name
-    id: Id
+    """A thing that an event is about. A longer type or id is cut at 200 characters; where one of them is empty, there is no target."""
+
+    type: str
+    id: str
 
 
 class Error(msgspec.Struct, kw_only=True):
-    """What went wrong. Longer texts are cut, at 200 and 4,000 characters."""
+    """An error. Longer texts are cut, at 200 and 4,000 characters."""
 
     type: str | None = None
     message: str | None = None
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):
-    """One event. Fields that are not named here are kept as properties."""
+    """One event. Fields that are not named here are kept as properties; empty texts are as good as none."""
 
     name: Name
-    installation_id: Id
+    installation_id: InstallationId | None = None
     timestamp: Timestamp | None = None
-    id: Id | None = None
-    session_id: Id | None = None
+    id: str | None = None
+    session_id: str | None = None
     target: Target | None = None
-    outcome: Literal["success", "failure"] | None = None
+    outcome: str | None = None
     duration_ms: Number | None = None
     error: Error | None = None
-    version: Label | None = None
-    os: Label | None = None
-    arch: Label | None = None
-    runtime: Label | None = None
-    package_manager: Label | None = None
-    environment: Literal["person", "ci", "container", "development", "test"] | None = None
+    version: str | None = None
+    os: str | None = None
+    arch: str | None = None
+    runtime: str | None = None
+    package_manager: str | None = None
+    environment: str | None = None
     ci: bool | None = None
     properties: Properties | None = None
 
@@ -132,13 +141,14 @@ PATHS = (
             202: "What became of each event. One that is wrong is among the rejected, and the others are stored.",
             400: "The body is no JSON, or says something twice.",
             413: "The body is too large, or the batch too long.",
-            422: "A field of the one event is missing or wrong.",
+            422: "The name of the one event is missing, or a field has another JSON type.",
         },
     ),
 )
 
-_OUTCOMES = {None: Outcome.NONE, "success": Outcome.SUCCESS, "failure": Outcome.FAILURE}
+_OUTCOMES = {None: Outcome.NONE, "": Outcome.NONE, "success": Outcome.SUCCESS, "failure": Outcome.FAILURE}
 _FIELDS = frozenset({*Event.__struct_fields__, *ID_FIELDS})
+_NESTED = {"target": Target.__struct_fields__, "error": Error.__struct_fields__}
 _STORED = Answer(202, b'{"accepted":1,"duplicates":0,"rejected":[]}')
 _KNOWN = Answer(202, b'{"accepted":0,"duplicates":1,"rejected":[]}')
 _encode = msgspec.json.Encoder().encode
@@ -152,16 +162,20 @@ def claims(request: Request) -> bool:
 def decode(request: Request) -> Decoded:
     """One event or many. Raises `Invalid` where the one event is wrong or the body is no event at all, `TooLarge` above 1,000."""
     document = request.document
+    ignored = IgnoredFields()
     if type(document) is list:
-        return _decode_batch(document, request)
+        return _decode_batch(document, request, ignored)
     if type(document) is dict and "name" not in document:
         if "events" in document:
             if type(document["events"]) is not list:
                 raise Invalid(FieldError("events", "expected an array"))
-            return _decode_batch(document["events"], request, "events")
+            ignored.members(document, ("events",))
+            return _decode_batch(document["events"], request, ignored, "events")
         if "data" in document:
-            return Decoded(events=[_event(document["data"], request, path="data")])
-    return Decoded(events=[_event(document, request)])
+            ignored.members(document, ("data",))
+            event = _event(document["data"], request, ignored, path="data")
+            return Decoded(events=[event], ignored=ignored.names)
+    return Decoded(events=[_event(document, request, ignored)], ignored=ignored.names)
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
@@ -169,34 +183,61 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
     if decoded.batch:
         return Answer(202, _encode(tally(decoded, outcomes)))
     receipt = outcomes.receipts[0]
-    if receipt is Receipt.STORED:
-        return _STORED
     raise_refusal(receipt)
-    return _KNOWN
+    if decoded.ignored:
+        return Answer(202, _encode(tally(decoded, outcomes)))
+    return _STORED if receipt is Receipt.STORED else _KNOWN
 
 
-def _decode_batch(items: list[Any], request: Request, *within: str) -> Decoded:
-    return gather(items, lambda item, position: _event(item, request, position), request, *within)
+def _decode_batch(items: list[Any], request: Request, ignored: IgnoredFields, *within: str) -> Decoded:
+    decoded = gather(items, lambda item, position: _event(item, request, ignored, position), request, *within)
+    decoded.ignored = ignored.names
+    return decoded
 
 
-def _event(document: Any, request: Request, position: int | None = None, *, path: str = "") -> Incoming:
+def _event(document: Any, request: Request, ignored: IgnoredFields, position: int | None = None, *, path: str = "") -> Incoming:
     said = convert(document, Event, path=path)
     prefix = f"{path}." if path else ""
     properties = said.properties or {}
     if not document.keys() <= _FIELDS:
         keep(properties, leftovers(document, _FIELDS))
-        bounded(properties, path=f"{prefix}properties")
+    outcome = _outcome(said, properties, ignored, prefix)
+    if said.environment and not is_blank(said.environment) and known_environment(said.environment) is None:
+        ignored.add(f"{prefix}environment")
+    for name, known in _NESTED.items():
+        ignored.members(document.get(name), known, f"{prefix}{name}")
+    properties = ignored.bounded(properties, f"{prefix}properties")
     where, reason = environment(properties, said=said.environment, ci=said.ci)
     context = _known_context(where, reason, said.os, said.arch, said.runtime, said.version, said.package_manager)
-    return _incoming(said, Alike(context, properties, None), event_id(document, request, position), prefix)
+    incoming = _incoming(said, Alike(context, properties, None), event_id(document, request, position), outcome)
+    incoming.occurred_at = ignored.time(said.timestamp, f"{prefix}timestamp")
+    incoming.duration_us = ignored.duration(said.duration_ms, f"{prefix}duration_ms")
+    return incoming
+
+
+def _outcome(said: Event, properties: dict[str, Any], ignored: IgnoredFields, prefix: str) -> Outcome:
+    """How it ended. A word that this version does not know is kept as a property."""
+    word = (said.outcome or "").strip().lower()
+    if word not in _OUTCOMES:
+        ignored.add(f"{prefix}outcome")
+        keep(properties, {"outcome": text(said.outcome)})
+    return _OUTCOMES.get(word, Outcome.NONE)
 
 
 def _plain_event(said: Any, raw_id: str | None) -> Incoming:
-    """The same for an event in its plain form. Raises NotPlain where its properties are not."""
+    """Like `_event`, for an event in its plain form. Raises NotPlain where something in it is not, Invalid for times and durations that are none."""
     raw = bytes(said.properties)
+    outcome = _OUTCOMES.get(said.outcome)
+    if outcome is None:
+        raise NotPlain
     read = _alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__
     alike = read(raw, said.environment, said.ci, said.os, said.arch, said.runtime, said.version, said.package_manager)
-    return _incoming(said, alike, raw_id)
+    incoming = _incoming(said, alike, raw_id, outcome)
+    if said.timestamp is not None:
+        incoming.occurred_at = timestamp(said.timestamp)
+    if said.duration_ms is not None:
+        incoming.duration_us = duration(said.duration_ms)
+    return incoming
 
 
 class Alike(NamedTuple):
@@ -207,29 +248,35 @@ class Alike(NamedTuple):
     document: str | None
 
 
-def _incoming(said: Event, alike: Alike, raw_id: str | None, prefix: str = "") -> Incoming:
+def _incoming(said: Event, alike: Alike, raw_id: str | None, outcome: Outcome) -> Incoming:
     context, properties, document = alike
-    target, error, sent_at = said.target, said.error, said.timestamp
+    target, error = said.target, said.error
     return Incoming(
         name=said.name,
-        install=said.installation_id,
-        occurred_at=None if sent_at is None else timestamp(sent_at, f"{prefix}timestamp"),
+        install=said.installation_id or None,
         id=raw_id,
-        session=said.session_id,
-        target=None if target is None else (target.type, target.id),
-        outcome=_OUTCOMES[said.outcome],
-        duration_us=None if said.duration_ms is None else duration(said.duration_ms, f"{prefix}duration_ms"),
+        session=said.session_id or None,
+        target=None if target is None else _target(target),
+        outcome=outcome,
         error_type=None if error is None else text(error.type, MAX_ERROR_TYPE),
-        error_message=None if error is None else text(error.message, MAX_ERROR_MESSAGE),
+        error_message=None if error is None else text(error.message, MAX_ERROR_MESSAGE, ""),
         context=context,
         properties=properties,
         document=document,
     )
 
 
+def _target(said: Target) -> tuple[str, str] | None:
+    if is_blank(said.type) or is_blank(said.id):
+        return None
+    return cut(said.type, MAX_TARGET), cut(said.id, MAX_TARGET)
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _alike(raw: bytes, said: str | None, ci: bool | None, *fields: str | None) -> Alike:
-    """What an event says beside who, when and how it went, from its properties as they are written."""
+    """What an event says beside who, when and how it went, from its properties as they are written. Raises NotPlain."""
+    if said and known_environment(said) is None:
+        raise NotPlain
     properties = properties_in(raw)
     context = _known_context(*environment(properties, said=said, ci=ci), *fields)
     return Alike(context, properties, _encode(properties).decode() if properties else "")

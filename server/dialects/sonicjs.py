@@ -16,6 +16,7 @@ from server.dialects.reading import (
     MAX_ERROR_TYPE,
     REMEMBERED,
     REMEMBERED_LENGTH,
+    IgnoredFields,
     Name,
     NotPlain,
     Path,
@@ -23,7 +24,6 @@ from server.dialects.reading import (
     Properties,
     Timestamp,
     arch_name,
-    bounded,
     convert,
     environment,
     event_id,
@@ -85,8 +85,19 @@ class Record(msgspec.Struct, gc=False):
 
 
 class EventAnswer(msgspec.Struct):
+    """The answer. `ignored` names fields that were not understood, where there are any."""
+
     data: Record
     success: bool = True
+    ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class InstallAnswer(msgspec.Struct):
+    """The answer. `data` is the install as it was sent; `ignored` names fields that were not understood, where there are any."""
+
+    data: dict[str, Any]
+    success: bool = True
+    ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 _plain = Prepared(EventBody)
@@ -100,7 +111,7 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
     raw = bytes(said.properties)
     try:
         alike = (_alike_in if len(raw) <= REMEMBERED_LENGTH else _alike_in.__wrapped__)(raw)
-        incoming = _incoming(said, alike, header_id(request))
+        incoming = _incoming(said, alike, header_id(request), timestamp(said.timestamp))
     except (NotPlain, Invalid):  # what is wrong is to be named
         return None
     if raw and said.timestamp is not None and body.startswith(b'{"data":{"') and body.endswith(b"}}"):
@@ -145,17 +156,17 @@ def decode(request: Request) -> Decoded:
     if request.route.endswith("/installs"):
         return _decode_install(request)
     said = convert(request.document, EventBody, status=STATUS).data
-    data = request.document["data"]
-    alike = _alike(_properties(said, data), None)
-    incoming = _incoming(said, alike, event_id(data, request))
-    return Decoded(events=[incoming], echo=_record(said, data.get("properties") or {}, request))
+    data, ignored = request.document["data"], IgnoredFields()
+    alike = _alike(ignored.bounded(_properties(said, data), "data.properties"), None)
+    incoming = _incoming(said, alike, event_id(data, request), ignored.time(said.timestamp, "data.timestamp"))
+    return Decoded(events=[incoming], echo=_record(said, data.get("properties") or {}, request), ignored=ignored.names)
 
 
-def _incoming(said: Event, alike: Alike, raw_id: str | None) -> Incoming:
+def _incoming(said: Event, alike: Alike, raw_id: str | None, occurred_at: int | None) -> Incoming:
     return Incoming(
         name=said.event_type,
         install=said.installation_id,
-        occurred_at=timestamp(said.timestamp, "data.timestamp", status=STATUS),
+        occurred_at=occurred_at,
         id=raw_id,
         outcome=_OUTCOMES.get(said.event_type, Outcome.NONE),
         duration_us=alike.duration_us,
@@ -174,28 +185,30 @@ def _record(said: Event, properties: dict[str, Any] | msgspec.Raw, request: Requ
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
     """201 with the event as it was sent; for an install 201 where it is new, and 200 where it was known."""
     if type(decoded.echo) is dict:
-        return Answer(201 if any(outcomes.created) else 200, _encode({"data": decoded.echo, "success": True}))
+        found = InstallAnswer(decoded.echo, ignored=decoded.ignored or msgspec.UNSET)
+        return Answer(201 if any(outcomes.created) else 200, _encode(found))
     raise_refusal(outcomes.receipts[0])
     number, sent = to_uuid(outcomes.ids[0]), decoded.echo
     if type(sent) is bytes:
         return Answer(201, b'{"data":{"id":"%b",%b},"success":true}' % (number.encode(), sent))
     record: Record = sent
     record.id = number
-    return Answer(201, _encode(EventAnswer(record)))
+    return Answer(201, _encode(EventAnswer(record, ignored=decoded.ignored or msgspec.UNSET)))
 
 
 def _decode_install(request: Request) -> Decoded:
     said = convert(request.document, InstallBody, status=STATUS).data
+    ignored = IgnoredFields()
     report = InstallReport(
         install=said.installation_id,
-        first_seen=timestamp(said.first_seen, "data.first_seen", status=STATUS),
-        last_seen=timestamp(said.last_seen, "data.last_seen", status=STATUS),
+        first_seen=ignored.time(said.first_seen, "data.first_seen"),
+        last_seen=ignored.time(said.last_seen, "data.last_seen"),
         context=Context(
             dialect=NAME, os=os_name(said.os), runtime=node_runtime(said.node_version), package_manager=text(said.package_manager)
         ),
     )
     usable = identifier(said.installation_id) is not None  # a report of no install is answered, and says nothing
-    return Decoded(installs=[report] if usable else [], echo=request.document["data"])
+    return Decoded(installs=[report] if usable else [], echo=request.document["data"], ignored=ignored.names)
 
 
 def _properties(said: Event, data: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +217,6 @@ def _properties(said: Event, data: dict[str, Any]) -> dict[str, Any]:
     properties.pop("installation_id", None)
     if not data.keys() <= _FIELDS:
         keep(properties, leftovers(data, _FIELDS))
-        bounded(properties, status=STATUS, path="data.properties")
     return properties
 
 

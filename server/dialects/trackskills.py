@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -11,10 +11,10 @@ from server.dialects.reading import (
     ID_FIELDS,
     MAX_ERROR_MESSAGE,
     MAX_ERROR_TYPE,
+    IgnoredFields,
     Number,
     Path,
     Timestamp,
-    bounded,
     convert,
     environment,
     event_id,
@@ -24,7 +24,6 @@ from server.dialects.reading import (
     raise_refusal,
     tally,
     text,
-    timestamp,
     whole_duration,
 )
 from server.event import Answer, Context, Decoded, FieldError, Incoming, Outcome, Outcomes, Rejection, Request
@@ -41,19 +40,30 @@ class ToolCall(msgspec.Struct, kw_only=True):
     tool_name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     tool_category: str | None = None
     duration_ms: Number | None = None
-    status: Literal["success", "error", "timeout"] | None = None
+    status: str | None = None
     error_type: str | None = None
     error_message: str | None = None
     metadata: str | dict[str, Any] | None = None
     timestamp: Timestamp | None = None
 
 
+class TrackedOne(msgspec.Struct):
+    """The answer to one call. `ignored` names fields that were not understood, where there are any."""
+
+    success: bool
+    message: str
+    ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
 class Tracked(msgspec.Struct):
+    """The answer to a batch."""
+
     success: bool
     message: str
     accepted: int
     duplicates: int
     rejected: list[Rejection]
+    ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 PATHS = (
@@ -72,7 +82,7 @@ PATHS = (
     ),
 )
 
-_OUTCOMES = {None: Outcome.NONE, "success": Outcome.SUCCESS, "error": Outcome.FAILURE, "timeout": Outcome.FAILURE}
+_OUTCOMES = {"": Outcome.NONE, "success": Outcome.SUCCESS, "error": Outcome.FAILURE, "timeout": Outcome.FAILURE}
 _FIELDS = frozenset({*ToolCall.__struct_fields__, *ID_FIELDS})
 _TRACKED = Answer(200, b'{"success":true,"message":"Event tracked"}')
 _encode = msgspec.json.Encoder().encode
@@ -84,24 +94,26 @@ def claims(request: Request) -> bool:
 
 def decode(request: Request) -> Decoded:
     """One call or many. Raises `Invalid` with status 400, `TooLarge` above 1,000."""
-    document = request.document
+    document, ignored = request.document, IgnoredFields()
     if not request.route.endswith("/batch"):
-        return Decoded(events=[_event(document, request)])
+        return Decoded(events=[_event(document, request, ignored)], ignored=ignored.names)
     if type(document) is not list:
         raise Invalid(FieldError("", "expected an array"), status=STATUS)
-    return gather(document, lambda item, position: _event(item, request, position), request)
+    decoded = gather(document, lambda item, position: _event(item, request, ignored, position), request)
+    decoded.ignored = ignored.names
+    return decoded
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
     """200 and a sentence, which the shell client shows; for a batch also what became of each call."""
     if decoded.batch:
         totals = tally(decoded, outcomes, target="tool_name")
-        return Answer(200, _encode(Tracked(True, "Events tracked", totals.accepted, totals.duplicates, totals.rejected)))
+        return Answer(200, _encode(Tracked(True, "Events tracked", totals.accepted, totals.duplicates, totals.rejected, totals.ignored)))
     raise_refusal(outcomes.receipts[0], target="tool_name")
-    return _TRACKED
+    return Answer(200, _encode(TrackedOne(True, "Event tracked", decoded.ignored))) if decoded.ignored else _TRACKED
 
 
-def _event(document: Any, request: Request, position: int | None = None) -> Incoming:
+def _event(document: Any, request: Request, ignored: IgnoredFields, position: int | None = None) -> Incoming:
     said = convert(document, ToolCall, status=STATUS)
     metadata = _metadata(said.metadata)
     where, reason = environment(metadata, path="metadata")
@@ -112,16 +124,16 @@ def _event(document: Any, request: Request, position: int | None = None) -> Inco
         name="tool_call",
         install=install,
         visitor=f"{request.address}\n{request.header(b'user-agent')}" if install is None else None,
-        occurred_at=timestamp(said.timestamp, status=STATUS),
+        occurred_at=ignored.time(said.timestamp),
         id=event_id(document, request, position),
         session=session,
         target=("tool", said.tool_name),
-        outcome=_OUTCOMES[said.status],
+        outcome=_outcome(said.status, ignored),
         duration_us=whole_duration(said.duration_ms),
-        error_type="timeout" if error_type is None and said.status == "timeout" else error_type,
-        error_message=text(said.error_message, MAX_ERROR_MESSAGE),
+        error_type="timeout" if error_type is None and _word(said.status) == "timeout" else error_type,
+        error_message=text(said.error_message, MAX_ERROR_MESSAGE, ""),
         context=Context(where, reason, NAME),
-        properties=_properties(said, metadata, leftovers(document, _FIELDS)),
+        properties=ignored.bounded(_properties(said, metadata, leftovers(document, _FIELDS)), "metadata"),
     )
 
 
@@ -132,6 +144,18 @@ def _key(request: Request) -> str | None:
     if identifier(token or scheme) is None or authorization.lower() == "bearer":
         return None
     return f"key:{authorization}"
+
+
+def _word(status: str | None) -> str:
+    return (status or "").strip().lower()
+
+
+def _outcome(status: str | None, ignored: IgnoredFields) -> Outcome:
+    """How the call ended. A status that this version does not know is kept, as all are, in the properties."""
+    word = _word(status)
+    if word not in _OUTCOMES:
+        ignored.add("status")
+    return _OUTCOMES.get(word, Outcome.NONE)
 
 
 def _metadata(said: str | dict[str, Any] | None) -> dict[str, Any]:
@@ -150,7 +174,7 @@ def _metadata(said: str | dict[str, Any] | None) -> dict[str, Any]:
 def _properties(said: ToolCall, metadata: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     """Our own names first, then the metadata, then fields that we do not know, and a duration that can be none."""
     properties: dict[str, Any] = {}
-    if said.status:
+    if said.status and said.status.strip():
         properties["status"] = said.status
     if category := text(said.tool_category):
         properties["category"] = category
@@ -158,4 +182,4 @@ def _properties(said: ToolCall, metadata: dict[str, Any], others: dict[str, Any]
     keep(properties, others)
     if said.duration_ms is not None and whole_duration(said.duration_ms) is None:
         keep(properties, {"duration_ms": said.duration_ms})
-    return bounded(properties, status=STATUS, path="metadata")
+    return properties

@@ -5,11 +5,9 @@ A family that is missing here is still described, from its module's docstring an
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import msgspec
-
-from server.dialects import Dialect, engagement, sonicjs, trackskills
+from server.dialects import Dialect, engagement, flakedrop, sonicjs, trackskills
 from server.dialects.reading import Tally
 
 
@@ -29,8 +27,8 @@ class Sample(NamedTuple):
 FAMILIES: dict[str, Family] = {
     "native": Family(
         "Footfall",
-        "Footfall's own format, for new tools: one event, or a batch. It is strict about what it knows, so that a mistake is heard of, and "
-        "keeps what it does not know.",
+        "Footfall's own format, for new tools: one event, or a batch. It keeps fields that it does not know, and the answer's `ignored` names "
+        "those that it does not understand.",
     ),
     "downloads": Family(
         "Downloads", "Counts without a body, an id or a care for the answer: for `curl` in a shell script, as peon-ping has it."
@@ -49,7 +47,8 @@ NOTES: dict[tuple[str, str], str] = {
         "native",
         "/v1/events",
     ): "One event, the same in `data`, or many: an array, or an object with `events`. In a batch, a wrong event is among "
-    "the `rejected`, with its place and its errors, and never loses its neighbours. Fields that are not named below are kept as properties.",
+    "the `rejected`, with its place and its errors, and never loses its neighbours. Fields that are not named below are kept as properties. "
+    "Without an `installation_id` (a consent tick, a download) the event counts, and no install does.",
     ("downloads", "/dl/{pack}"): "Whatever body is sent is ignored. `GET /counts` tells the counts.",
     (
         "engagement",
@@ -112,7 +111,7 @@ SAMPLES: dict[tuple[str, str], tuple[Sample, ...]] = {
             {
                 "events": [
                     {**_BUILD, "id": "01hx3v9k-1", "outcome": "failure", "error": {"type": "ENOENT", "message": "no such file"}},
-                    {**_BUILD, "id": "01hx3v9k-2", "duration_ms": -1},
+                    {**_BUILD, "id": "01hx3v9k-2", "duration_ms": "1.2 s"},
                     {**_BUILD, "id": "01hx3v9k-3", "target": {"type": "template", "id": "starter"}},
                 ]
             },
@@ -176,36 +175,16 @@ SAMPLES: dict[tuple[str, str], tuple[Sample, ...]] = {
 }
 
 
-class InstallAnswer(msgspec.Struct):
-    """`data` is the install as it was sent."""
-
-    data: dict[str, Any]
-    success: bool
-
-
-class Ok(msgspec.Struct):
-    status: Literal["ok"]
-
-
-class CountedOne(msgspec.Struct):
-    counted: bool
-
-
-class TrackedOne(msgspec.Struct):
-    success: bool
-    message: str
-
-
 # (family, path) -> the types of body that a success has, any one of them.
 GIVES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("native", "/v1/events"): (Tally,),
     ("sonicjs", "/v1/events"): (sonicjs.EventAnswer,),
     ("sonicjs", "/api/v1/events"): (sonicjs.EventAnswer,),
-    ("sonicjs", "/v1/installs"): (InstallAnswer,),
-    ("sonicjs", "/api/v1/installs"): (InstallAnswer,),
-    ("flakedrop", "/v1/events"): (Ok,),
-    ("engagement", "/v1/engagement"): (CountedOne, engagement.Counted),
-    ("trackskills", "/api/track"): (TrackedOne,),
+    ("sonicjs", "/v1/installs"): (sonicjs.InstallAnswer,),
+    ("sonicjs", "/api/v1/installs"): (sonicjs.InstallAnswer,),
+    ("flakedrop", "/v1/events"): (flakedrop.Ok,),
+    ("engagement", "/v1/engagement"): (engagement.CountedOne, engagement.Counted),
+    ("trackskills", "/api/track"): (trackskills.TrackedOne,),
     ("trackskills", "/api/track/batch"): (trackskills.Tracked,),
 }
 

@@ -10,12 +10,13 @@ _EVERYWHERE = {
     "ci": "Whether it runs in CI; where `environment` is missing.",
     "data": "The event.",
     "event_type": "What happened.",
+    "ignored": "Fields that were not understood, where there are any; the event is stored without them.",
     "events": "The events, up to 1,000.",
     "id": "Makes a repeated event known: within 30 days it is counted once.",
     "installation_id": "The anonymous id of one installation. Only its keyed hash is stored.",
     "name": "What happened, such as `build` or `install_failed`.",
     "os": "Operating system; `win32`, `Darwin` and the like become `windows`, `darwin`.",
-    "outcome": "How it ended.",
+    "outcome": "The end: `success` or `failure`. Another word is kept as a property.",
     "package_manager": "npm, pip, brew, …",
     "runtime": "What runs the tool, such as `node 20.10` or `python 3.12`.",
     "session_id": "What belongs together; only its keyed hash is stored.",
@@ -25,10 +26,17 @@ _EVERYWHERE = {
 
 # Of one schema.
 _HERE = {
-    ("native.Event", "duration_ms"): "How long it took, in milliseconds; fractions are welcome.",
-    ("native.Event", "environment"): "Who ran the tool.",
+    ("native.Event", "duration_ms"): "Milliseconds, from 0 to 30 days; fractions are welcome. Another number is ignored.",
+    (
+        "native.Event",
+        "environment",
+    ): "The actor that ran the tool: `person`, `ci`, `container`, `development` or `test`. Another word is kept "
+    "as the reason of an unknown environment.",
     ("native.Event", "error"): "What went wrong. Texts are scrubbed of paths, addresses and secrets, and cut.",
-    ("native.Event", "properties"): "Whatever else is worth knowing. Values are scrubbed of what tells who somebody is.",
+    (
+        "native.Event",
+        "properties",
+    ): "Anything else that is worth knowing; the first 100 are kept. Values are scrubbed of what tells who somebody is.",
     ("native.Event", "target"): "What the event is about: a pack, a template, a command, …",
     ("native.Target", "type"): "What kind of thing, such as `template`.",
     ("native.Target", "id"): "Which one of its kind.",
@@ -45,6 +53,8 @@ _HERE = {
     ("sonicjs.Install", "last_seen"): "Only ever moves forward.",
     ("flakedrop.Event", "type"): "`heartbeat`, `config_created`, `deployment`, or a new one.",
     ("flakedrop.FlatEvent", "type"): "`heartbeat`, `config_created`, `deployment`, or a new one.",
+    ("flakedrop.Envelope", "type"): "`heartbeat`, `config_created`, `deployment`, or a new one.",
+    ("flakedrop.Envelope", "data"): "The event; may be missing.",
     ("flakedrop.Event", "data"): "An object that holds the event.",
     ("flakedrop.Report", "user_id"): "The client's own hash of its user, which is hashed once more.",
     ("flakedrop.Report", "success"): "Whether a deployment went well.",
@@ -61,7 +71,7 @@ _HERE = {
     ("trackskills.ToolCall", "tool_name"): "The tool that was called.",
     ("trackskills.ToolCall", "tool_category"): "What kind of tool it is.",
     ("trackskills.ToolCall", "duration_ms"): "How long the call took, in milliseconds.",
-    ("trackskills.ToolCall", "status"): "How the call ended.",
+    ("trackskills.ToolCall", "status"): "The end of the call: `success`, `error` or `timeout`. Any word is kept.",
     ("trackskills.ToolCall", "error_type"): "The kind of error.",
     ("trackskills.ToolCall", "error_message"): "What was said about it; scrubbed, and cut at 4,000 characters.",
     ("trackskills.ToolCall", "metadata"): "An object, or a string that holds one as JSON.",

@@ -14,7 +14,6 @@ import msgspec
 
 from server.dialects.document import MAX_KEY
 from server.dialects.reading.batches import MAX_EVENTS, Tally
-from server.dialects.reading.times import MAX_DURATION
 from server.event import FieldError, Rejection
 from server.openapi.meanings import meaning
 
@@ -26,12 +25,10 @@ NO_NUL = r"^[^\u0000]*$"
 _INT64 = {"minimum": -(1 << 63), "maximum": (1 << 63) - 1}
 _SHARED = {kind.__name__ for kind in (Tally, Rejection, FieldError)}
 _KEYS = {"maxLength": MAX_KEY, "pattern": NO_NUL}
-_YEARS = "^(?!0000)"  # there was no year 0, and no clock says so
 _STRING, _INTEGER, _NUMBER, _NULL = ({"type": name} for name in ("string", "integer", "number", "null"))
 
 # Said of one field: (schema, field) -> what holds beside its type.
 _ALSO: dict[tuple[str, str], Schema] = {
-    ("native.Event", "duration_ms"): {"minimum": 0, "maximum": MAX_DURATION},
     ("engagement.Engagement", "targetId"): {"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"},
 }
 
@@ -39,12 +36,9 @@ _ALSO: dict[tuple[str, str], Schema] = {
 COMMON: dict[str, Schema] = {
     "Moment": {
         "title": "Moment",
-        "description": "ISO 8601 (UTC where it names no offset), or epoch milliseconds.",
-        "anyOf": [
-            {"type": "string", "format": "date-time", "pattern": _YEARS},
-            {"type": "string", "format": "date", "pattern": _YEARS},
-            {"type": "number", "minimum": -62_135_596_800_000, "maximum": 253_402_300_799_999},
-        ],
+        "description": "ISO 8601 (UTC where it names no offset), or epoch milliseconds. For another text the time of arrival counts, and "
+        "`ignored` names the field.",
+        "anyOf": [{"type": "string", "pattern": NO_NUL, "examples": ["2026-03-14T09:26:53.589Z"]}, {"type": "number", **_INT64}],
     },
     "Value": {
         "title": "Value",

@@ -7,13 +7,13 @@ both are in the hash; elsewhere the history is right, but the install is another
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from server.dialects.document import load
-from server.dialects.reading import Id, Label, Name, convert, timestamp
-from server.event import ENVIRONMENTS, Context, Event, FieldError, Incoming, Install, Outcome
+from server.dialects.reading import Id, Name, convert, text, timestamp
+from server.event import ENVIRONMENTS, Context, Environment, Event, FieldError, Incoming, Install, Outcome
 from server.event_id import first_id, from_uuid, received_at
 from server.ingest.privacy import Privacy
 from server.problems import Invalid
@@ -25,19 +25,22 @@ OLDEST = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; before that, a
 
 
 class _Where(msgspec.Struct, kw_only=True):
-    environment: Literal["unknown", "person", "ci", "container", "development", "test"] = "unknown"
-    environment_reason: Label | None = None
-    dialect: Label | None = None
-    os: Label | None = None
-    arch: Label | None = None
-    runtime: Label | None = None
-    version: Label | None = None
-    package_manager: Label | None = None
+    environment: str = "unknown"
+    environment_reason: str | None = None
+    dialect: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    os: str | None = None
+    arch: str | None = None
+    runtime: str | None = None
+    version: str | None = None
+    package_manager: str | None = None
 
     def context(self) -> Context:
+        # A newer version may know more words: the reason keeps those that this one does not.
+        known = ENVIRONMENTS.get(self.environment)
+        reason = text(self.environment_reason if known is not None else self.environment)
         return Context(
-            ENVIRONMENTS[self.environment], self.environment_reason or "", self.dialect or "",
-            self.os, self.arch, self.runtime, self.version, self.package_manager,
+            known or Environment.UNKNOWN, reason or "", self.dialect or "",
+            text(self.os), text(self.arch), text(self.runtime), text(self.version), text(self.package_manager),
         )  # fmt: skip
 
 
@@ -49,7 +52,7 @@ class _Event(_Where, kw_only=True):
     session: str | None = None
     target_type: Id | None = None
     target_id: Id | None = None
-    outcome: Literal["success", "failure"] | None = None
+    outcome: str | None = None
     duration_us: int | None = None
     error_type: str | None = None
     error_message: str | None = None
@@ -86,7 +89,7 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
     incoming = Incoming(
         name=said.name,
         target=None if said.target_type is None or said.target_id is None else (said.target_type, said.target_id),
-        outcome=_OUTCOMES[said.outcome],
+        outcome=_OUTCOMES.get(said.outcome, Outcome.NONE),
         duration_us=said.duration_us,
         error_type=said.error_type,
         error_message=said.error_message,

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from server.dialects.document import load
-from server.dialects.reading import Id, Name, Timestamp, arch_name, bounded, convert, environment, os_name, text, timestamp
+from server.dialects.reading import Id, IgnoredFields, Name, Timestamp, arch_name, convert, environment, os_name, text, timestamp
 from server.event import Context, Event, FieldError, Incoming
 from server.event_id import EPOCH, first_id
 from server.identifiers import identifier
@@ -64,7 +64,7 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
         occurred_at=at,
         session=text(properties.get("$session_id") or said.session_id, 200),
         context=_context(properties),
-        properties=bounded({name: value for name, value in properties.items() if not name.startswith("$")}),
+        properties=IgnoredFields().bounded({name: value for name, value in properties.items() if not name.startswith("$")}),
         id=said.uuid,
     )
     mark = _mark(said, document)

@@ -28,7 +28,7 @@ _NESTED = (("target", "type"), ("target", "id"), ("error", "type"), ("error", "m
 
 def claims(document: dict[str, Any]) -> bool:
     """Whether a row is one of these."""
-    return "installation_id" in document and not document.keys().isdisjoint(("name", "event_type"))
+    return not document.keys().isdisjoint(("name", "event_type")) and not document.keys().isdisjoint(("installation_id", "timestamp"))
 
 
 def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
@@ -43,7 +43,10 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
     if not theirs and "name" not in row:
         raise Invalid(FieldError("name", "is missing"))
     request = Request(route="/v1/events", headers={}, address="", received_at=now, document={"data": row} if theirs else row)
-    (incoming,) = (sonicjs if theirs else native).decode(request).events
+    decoded = (sonicjs if theirs else native).decode(request)
+    (incoming,) = decoded.events
+    if incoming.occurred_at is None and any(name.endswith("timestamp") for name in decoded.ignored):
+        raise Invalid(FieldError("timestamp", "must be a time in ISO 8601, or in epoch milliseconds"))
     if incoming.occurred_at is None:
         raise Invalid(FieldError("timestamp", "is missing: what is imported must say when it was"))
     if incoming.occurred_at < OLDEST:

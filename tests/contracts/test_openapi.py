@@ -188,12 +188,12 @@ def wrong_values(schema: dict[str, Any]) -> Iterator[Any]:
         if schema.get("minLength"):
             yield ""
         yield "\0"
-    if schema.get("type") == "number" and schema.get("minimum") == 0:
-        yield from (-1, schema["maximum"] + 1, "12")
+    if schema.get("type") == "number":
+        yield from ("12", [1])
     if schema.get("type") == "object" and "maxProperties" in schema:
         yield {f"p{number}": 1 for number in range(schema["maxProperties"] + 1)}
     if schema.get("$ref", "").endswith("/Moment"):
-        yield from ("yesterday", "20260314", "0000-01-01", 1e18)
+        yield from ([1], True)
 
 
 @pytest.mark.parametrize(("name", "template"), SINGLE)

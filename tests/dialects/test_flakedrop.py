@@ -97,8 +97,6 @@ def test_what_stands_around_the_inner_object_counts_where_the_inner_one_is_silen
             {"type": "x", "data": {"user_id": [], "os": 1}},
             {"data.user_id": "expected a string, got an array", "data.os": "expected a string, got a number"},
         ),
-        (deployment(timestamp="2025-13-01T00:00:00Z"), {"data.data.timestamp": "must be a time in ISO 8601, or in epoch milliseconds"}),
-        (deployment(**{str(i): i for i in range(101)}), {"data.data": "must have at most 100 entries"}),
     ],
 )
 def test_a_wrong_field_is_400_and_named(ask: Any, document: Any, errors: dict[str, str]) -> None:

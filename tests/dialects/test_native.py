@@ -1,4 +1,4 @@
-"""Footfall's own format: three shapes, strict about what it knows, and no bad event takes its neighbours with it."""
+"""Footfall's own format: three shapes, strict about JSON types, and no bad event takes its neighbours with it."""
 
 from __future__ import annotations
 
@@ -71,30 +71,21 @@ def test_the_same_event_in_another_shape_is_the_same_event(ask: Any, document: A
         ({"name": ""}, {"name": "must not be empty"}),
         ({"name": "x" * 101}, {"name": "must be at most 100 characters"}),
         ({"name": 5}, {"name": "expected a string, got a number"}),
-        ({"installation_id": None}, {"installation_id": "expected a string, got null"}),
         ({"installation_id": "x" * 201}, {"installation_id": "must be at most 200 characters"}),
-        ({"timestamp": "yesterday"}, {"timestamp": "must be a time in ISO 8601, or in epoch milliseconds"}),
         ({"timestamp": True}, {"timestamp": "expected a number or a string, got a boolean"}),
-        ({"id": ""}, {"id": "must not be empty"}),
         ({"id": 7}, {"id": "expected a string, got a number"}),
-        ({"id": "x" * 201}, {"id": "must be at most 200 characters"}),
-        ({"session_id": "x" * 201}, {"session_id": "must be at most 200 characters"}),
         ({"target": {"type": "x"}}, {"target.id": "is missing"}),
-        ({"target": {"type": "", "id": "x" * 201}}, {"target.type": "must not be empty", "target.id": "must be at most 200 characters"}),
         ({"target": "pack"}, {"target": "expected an object, got a string"}),
-        ({"outcome": "fine"}, {"outcome": "is not one of: success, failure"}),
         ({"duration_ms": "12"}, {"duration_ms": "expected a number, got a string"}),
-        ({"duration_ms": -1}, {"duration_ms": "must be a number of milliseconds from 0 to 2592000000"}),
-        ({"duration_ms": 2_592_000_001}, {"duration_ms": "must be a number of milliseconds from 0 to 2592000000"}),
+        (
+            {"outcome": 1, "environment": []},
+            {"outcome": "expected a string, got a number", "environment": "expected a string, got an array"},
+        ),
         ({"error": "boom"}, {"error": "expected an object, got a string"}),
         ({"error": {"message": 5}}, {"error.message": "expected a string, got a number"}),
-        ({"version": "x" * 101}, {"version": "must be at most 100 characters"}),
         ({"os": ["linux"]}, {"os": "expected a string, got an array"}),
-        ({"environment": "moon"}, {"environment": "is not one of: person, ci, container, development, test"}),
         ({"ci": "true"}, {"ci": "expected true or false, got a string"}),
         ({"properties": []}, {"properties": "expected an object, got an array"}),
-        ({"properties": {str(i): i for i in range(101)}}, {"properties": "must have at most 100 entries"}),
-        ({"properties": {str(i): i for i in range(100)}, "more": 1}, {"properties": "must have at most 100 entries"}),
         (
             {"name": None, "os": 1, "ci": 2},
             {"name": "expected a string, got null", "os": "expected a string, got a number", "ci": "expected true or false, got a number"},
@@ -112,7 +103,7 @@ def test_a_wrong_field_is_422_and_named(ask: Any, change: dict[str, Any], errors
 @pytest.mark.parametrize(
     ("document", "paths"),
     [
-        ({}, ["name", "installation_id"]),
+        ({}, ["name"]),
         (None, [""]),
         ("event", [""]),
         (5, [""]),
@@ -130,7 +121,7 @@ def test_what_is_no_event_hears_what_is_missing(ask: Any, document: Any, paths: 
 
 def test_long_errors_are_cut_and_not_refused(ask: Any) -> None:
     (event,) = native.decode(ask({**MINIMAL, "error": {"type": "T" * 201, "message": "m" * 4_001}})).events
-    assert event.error_type == "T" * 200
+    assert event.error_type == "T" * 199 + "…"
     assert event.error_message == "m" * 4_000
 
 
@@ -169,8 +160,8 @@ def test_one_bad_event_never_loses_its_neighbours(ask: Any, reply: Any, body: Ca
         "accepted": 1,
         "duplicates": 1,
         "rejected": [
-            {"index": 1, "errors": [{"path": "installation_id", "message": "is missing"}]},
-            {"index": 2, "errors": [{"path": "target.id", "message": "must not be empty"}]},
+            {"index": 1, "errors": [{"path": "name", "message": "is missing"}]},
+            {"index": 2, "errors": [{"path": "target", "message": "expected an object, got a string"}]},
         ],
     }
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.dialects.reading import (
+    IgnoredFields,
     arch_name,
-    bounded,
     convert,
     duration,
     environment,
@@ -238,7 +238,9 @@ def test_no_duration_is_no_error() -> None:
         ("macOS", "darwin"),
         (" Linux\n", "linux"),
         ("FreeBSD", "freebsd"),
-        ("x" * 100, "x" * 64),
+        ("x" * 100, "x" * 63 + "…"),
+        ("Darwin host.local " + "x" * 100, "darwin…"),
+        (" " * 100, None),
         ("", None),
         ("  ", None),
         (5, None),
@@ -274,7 +276,7 @@ def test_an_architecture_has_one_name(said: Any, word: str | None) -> None:
         ("22.1.0", "node 22.1.0"),
         ("v", "v"),
         ("bun 1.2", "bun 1.2"),
-        ("v" + "1" * 100, "node " + "1" * 59),
+        ("v" + "1" * 100, "node " + "1" * 58 + "…"),
         (20, None),
         ("", None),
     ],
@@ -339,10 +341,10 @@ def test_no_value_of_such_a_field_does_any_harm(properties: dict[str, Any]) -> N
 
 def test_text_is_stripped_and_cut() -> None:
     assert text("  1.2.3 ") == "1.2.3"
-    assert text("a" * 63 + " bc") == "a" * 63
+    assert text("a" * 62 + " bc") == "a" * 62 + "…"
     assert text(" \t") is None
     assert text(12) is None
-    assert text("x" * 300, 200) == "x" * 200
+    assert text("x" * 300, 200) == "x" * 199 + "…"
 
 
 def test_unknown_fields_are_kept_beside_a_property_of_the_same_name() -> None:
@@ -351,8 +353,27 @@ def test_unknown_fields_are_kept_beside_a_property_of_the_same_name() -> None:
     assert properties == {"shell": "zsh", "$shell": "bash", "$$shell": "fish", "files": 3}
 
 
-def test_an_event_has_at_most_a_hundred_properties() -> None:
-    hundred = {str(index): index for index in range(100)}
-    assert bounded(hundred) is hundred
-    with pytest.raises(Invalid, match=r"data\.properties"):
-        bounded({**hundred, "one more": 1}, status=400, path="data.properties")
+def test_an_event_has_at_most_a_hundred_properties_and_says_so() -> None:
+    hundred, ignored = {str(index): index for index in range(100)}, IgnoredFields()
+    assert ignored.bounded(hundred) is hundred
+    assert ignored.bounded({**hundred, "one more": 1}, "data.properties") == hundred
+    assert ignored.names == ["data.properties"]
+
+
+def test_ignored_fields_are_named_once_each_and_at_most_twenty() -> None:
+    ignored = IgnoredFields()
+    for name in ("a", "a", "b\nc", "d" * 100):
+        ignored.members({name: 1, "known": 2}, ("known",), "error")
+    assert ignored.names == ["error.a", "error.*"]
+    for number in range(30):
+        ignored.add(str(number))
+    assert len(ignored.names) == 20
+
+
+def test_a_time_that_is_none_is_ignored_and_one_beyond_the_calendar_is_a_wrong_clock() -> None:
+    ignored = IgnoredFields()
+    assert [ignored.time(value) for value in (None, "", " ")] == [None] * 3
+    assert ignored.names == []
+    assert ignored.time("yesterday", "sent") is None
+    assert ignored.names == ["sent"]
+    assert ignored.time(1e18) == ignored.time(-1e18) == 253_402_300_799_999

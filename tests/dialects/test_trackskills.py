@@ -128,7 +128,7 @@ def test_a_duration_that_can_be_none_is_kept_as_a_property(ask: Any, duration: f
 
 def test_long_errors_are_cut(ask: Any) -> None:
     (event,) = trackskills.decode(ask({**CALL, "error_type": "t" * 300, "error_message": "m" * 5_000}, ROUTE)).events
-    assert (event.error_type, event.error_message) == ("t" * 200, "m" * 4_000)
+    assert (event.error_type, event.error_message) == ("t" * 199 + "…", "m" * 4_000)
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,9 @@ def test_long_errors_are_cut(ask: Any) -> None:
         ({"tool_name": None}, {"tool_name": "expected a string, got null"}),
         ({"tool_name": "x" * 201}, {"tool_name": "must be at most 200 characters"}),
         ({"duration_ms": "fast"}, {"duration_ms": "expected a number, got a string"}),
-        ({"status": "cancelled"}, {"status": "is not one of: success, error, timeout"}),
+        ({"status": 5}, {"status": "expected a string, got a number"}),
         ({"error_type": 5}, {"error_type": "expected a string, got a number"}),
         ({"metadata": [1]}, {"metadata": "expected a string or an object, got an array"}),
-        ({"metadata": {str(i): 0 for i in range(101)}}, {"metadata": "must have at most 100 entries"}),
-        ({"metadata": json.dumps({str(i): 0 for i in range(101)})}, {"metadata": "must have at most 100 entries"}),
-        ({"timestamp": "later"}, {"timestamp": "must be a time in ISO 8601, or in epoch milliseconds"}),
     ],
 )
 def test_a_wrong_field_is_400_and_named(ask: Any, change: dict[str, Any], errors: dict[str, str]) -> None:

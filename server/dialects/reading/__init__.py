@@ -4,6 +4,7 @@ fields    typed conversion with errors that name the field; text; what is left o
 times     timestamps and durations
 context   the words that clients use for the place they run in
 batches   many events in one body, and what became of each
+ignored   fields that were not understood
 prepared  bodies in their plain form, read in one pass
 """
 
@@ -15,22 +16,23 @@ from typing import Any
 import msgspec
 
 from server.dialects.reading.batches import ID_FIELDS, MAX_EVENTS, Tally, event_id, gather, header_id, raise_refusal, tally
-from server.dialects.reading.context import arch_name, environment, node_runtime, os_name
+from server.dialects.reading.context import arch_name, environment, known_environment, node_runtime, os_name
 from server.dialects.reading.fields import (
     MAX_ERROR_MESSAGE,
     MAX_ERROR_TYPE,
+    MAX_TARGET,
     Id,
-    Label,
     Name,
     Number,
     Properties,
     Timestamp,
-    bounded,
     convert,
+    cut,
     keep,
     leftovers,
     text,
 )
+from server.dialects.reading.ignored import IgnoredFields, is_blank
 from server.dialects.reading.prepared import REMEMBERED, REMEMBERED_LENGTH, NotPlain, Prepared, properties_in
 from server.dialects.reading.times import duration, iso, timestamp, whole_duration
 from server.event import Decoded, Request
@@ -40,10 +42,11 @@ __all__ = [
     "MAX_ERROR_MESSAGE",
     "MAX_ERROR_TYPE",
     "MAX_EVENTS",
+    "MAX_TARGET",
     "REMEMBERED",
     "REMEMBERED_LENGTH",
     "Id",
-    "Label",
+    "IgnoredFields",
     "Name",
     "NotPlain",
     "Number",
@@ -53,15 +56,17 @@ __all__ = [
     "Tally",
     "Timestamp",
     "arch_name",
-    "bounded",
     "convert",
+    "cut",
     "duration",
     "environment",
     "event_id",
     "gather",
     "header_id",
+    "is_blank",
     "iso",
     "keep",
+    "known_environment",
     "leftovers",
     "node_runtime",
     "os_name",

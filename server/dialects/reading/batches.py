@@ -14,7 +14,6 @@ from server.identifiers import identifier
 from server.problems import Failed, Invalid, TooLarge, TooManyTargets, UnknownTarget
 
 MAX_EVENTS = 1_000
-MAX_ID = 200  # characters
 ID_FIELDS = ("id", "messageId", "uuid")
 _IDS = frozenset(ID_FIELDS)
 
@@ -28,11 +27,12 @@ _STORED = Receipt.STORED  # looking a member up in its enum takes longer than to
 
 
 class Tally(msgspec.Struct):
-    """What became of a request's events; what answers to batches are made of."""
+    """Counts of a request's events by their fate; the answer to a batch. `ignored` names fields that were not understood, where there are any."""
 
     accepted: int
     duplicates: int
     rejected: list[Rejection]
+    ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def gather(items: list[Any], read: Callable[[Any, int], Incoming], request: Request, *within: str) -> Decoded:
@@ -80,7 +80,7 @@ def event_id(document: Mapping[str, Any], request: Request, position: int | None
     if not _IDS.isdisjoint(document):
         for name in ID_FIELDS:
             value = document.get(name)
-            if type(value) is str and len(value) <= MAX_ID and (usable := identifier(value)) is not None:
+            if type(value) is str and (usable := identifier(value)) is not None:
                 return usable
     return header_id(request, position)
 
@@ -95,9 +95,9 @@ def header_id(request: Request, position: int | None = None) -> str | None:
 def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Tally:
     """What became of each event of a batch. `target` is what the dialect calls the field that the store may refuse."""
     accepted = duplicates = 0
-    rejected = list(decoded.rejected)
+    rejected, ignored = list(decoded.rejected), decoded.ignored or msgspec.UNSET
     if outcomes.receipts.count(_STORED) == len(outcomes.receipts):
-        return Tally(len(outcomes.receipts), 0, rejected)
+        return Tally(len(outcomes.receipts), 0, rejected, ignored)
     for position, receipt in zip(decoded.positions or range(len(decoded.events)), outcomes.receipts, strict=True):
         if receipt is Receipt.STORED:
             accepted += 1
@@ -106,7 +106,7 @@ def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Ta
         else:
             rejected.append(Rejection(position, _refusal(receipt, target)))
     rejected.sort(key=lambda rejection: rejection.index)
-    return Tally(accepted, duplicates, rejected)
+    return Tally(accepted, duplicates, rejected, ignored)
 
 
 def raise_refusal(receipt: Receipt, *, target: str = "target") -> None:

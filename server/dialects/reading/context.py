@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.dialects.reading.fields import MAX_WORD, SCRUBBED, text
+from server.dialects.reading.fields import MAX_WORD, SCRUBBED, cut, text
 from server.event import ENVIRONMENTS, Environment
 from server.scrubbing import beginning, scrub_label
+from server.scrubbing.scrub import CUT
 
 _OS = {
     "win32": "windows",
@@ -77,18 +78,29 @@ _MAX_MEANING = 32  # characters of a value; no word that means something is long
 def environment(
     properties: Mapping[str, Any], *, said: str | None = None, ci: bool | None = None, path: str = "properties"
 ) -> tuple[Environment, str]:
-    """Who runs the tool, and the field that says so: `environment`, `ci`, `properties.isCI`; nothing beside `UNKNOWN`.
+    """The actor that runs the tool, and the reason to think so: a field (`environment`, `ci`, `properties.isCI`), or nothing beside `UNKNOWN`.
 
-    `said` and `ci` are what the client says in so many words, and go first. `path` is what the client calls its properties.
+    `said` and `ci` are what the client says explicitly, and go first. A word that this version does not know is the reason itself, beside
+    `UNKNOWN`, unless `ci` says that it is no person. `path` is the client's name for its properties.
     """
-    if said is not None:
-        return ENVIRONMENTS[said], "environment"
+    if said:
+        known = known_environment(said)
+        if known is not None:
+            return known, "environment"
+        if not ci and (word := text(said)):
+            return Environment.UNKNOWN, word
     if ci is not None:
         return (Environment.CI if ci else Environment.PERSON), "ci"
     if _WORDS.isdisjoint(properties):
         return _UNKNOWN
     found = {meaning: word for word in properties if (meaning := _meaning(word, properties[word])) is not None}
     return next(((meaning, f"{path}.{found[meaning]}") for meaning in _RANK if meaning in found), _UNKNOWN)
+
+
+def known_environment(word: str) -> Environment | None:
+    """An environment by its name, or by another word for it; `None` for one that this version does not know."""
+    known = ENVIRONMENTS.get(word)
+    return known if known is not None else _NAMES.get(word[:_MAX_MEANING].strip().lower())
 
 
 def _meaning(word: str, value: Any) -> Environment | None:
@@ -98,7 +110,12 @@ def _meaning(word: str, value: Any) -> Environment | None:
 
 
 def os_name(value: Any) -> str | None:
-    """One name for each operating system, whatever the client's runtime calls it: `windows`, `darwin`, `linux`, …"""
+    """One name for each operating system, whatever the client's runtime calls it: `windows`, `darwin`, `linux`, …
+
+    A description that is too long and begins with such a name, as the answer of `uname -a` does, is cut after it: the rest names a host.
+    """
+    if type(value) is str and len(value) > MAX_WORD and (known := _OS.get(value.split(maxsplit=1)[0].lower() if value.strip() else "")):
+        return f"{known}{CUT}"
     return _name(value, _OS)
 
 
@@ -113,7 +130,7 @@ def node_runtime(value: Any) -> str | None:
     if version is None:
         return None
     number = version.removeprefix("v")
-    return f"node {number}"[:MAX_WORD] if number[:1].isdigit() else version
+    return cut(f"node {number}", MAX_WORD) if number[:1].isdigit() else version
 
 
 def _name(value: Any, names: Mapping[str, str]) -> str | None:

@@ -14,18 +14,19 @@ import msgspec
 from server.event import FieldError
 from server.problems import Invalid
 from server.scrubbing import beginning, scrub_text
+from server.scrubbing.scrub import CUT
 
 MAX_PROPERTIES = 100  # at the top of one event
 MAX_WORD = 64  # characters of an os, a version, …: whatever becomes a value on a chart
 MAX_ERROR_TYPE = 200
 MAX_ERROR_MESSAGE = 4_000
 SCRUBBED = 4_000  # characters beyond a limit that are looked at before a text is cut
+MAX_TARGET = 200
 
 # What the dialects' structs are made of. Lengths are in characters.
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Label = Annotated[str, msgspec.Meta(max_length=100)]
-Properties = Annotated[dict[str, Any], msgspec.Meta(max_length=MAX_PROPERTIES)]
+Properties = dict[str, Any]
 Timestamp = str | int | float  # ISO 8601, or epoch milliseconds
 Number = int | float
 
@@ -41,14 +42,17 @@ def convert(document: Any, kind: type[T], *, status: int = 422, path: str = "") 
     raise Invalid(*errors, status=status)
 
 
-def text(value: Any, limit: int = MAX_WORD) -> str | None:
+def text(value: Any, limit: int = MAX_WORD, mark: str = CUT) -> str | None:
     """A string without surrounding space, cut at `limit` characters; `None` for anything else, and for nothing."""
-    if type(value) is not str:
-        return None
-    value = value.strip()
-    if len(value) > limit:
-        value = scrub_text(beginning(value, limit + SCRUBBED))  # before it is cut: half a secret is known by nobody
-    return value[:limit].rstrip() or None
+    return cut(value.strip(), limit, mark) or None if type(value) is str else None
+
+
+def cut(value: str, limit: int, mark: str = CUT) -> str:
+    """A text of at most `limit` characters. One that was cut ends in the mark: several longer texts may have become this one."""
+    if len(value) <= limit:
+        return value
+    value = scrub_text(beginning(value, limit + SCRUBBED))  # before it is cut: half a secret matches no pattern
+    return value if len(value) <= limit else f"{value[: limit - len(mark)].rstrip()}{mark}"
 
 
 def leftovers(document: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
@@ -64,13 +68,6 @@ def keep(properties: dict[str, Any], others: Mapping[str, Any]) -> None:
         while name in properties:
             name = f"${name}"
         properties[name] = value
-
-
-def bounded(properties: dict[str, Any], *, status: int = 422, path: str = "properties") -> dict[str, Any]:
-    """The properties. Raises `Invalid` where there are more than an event may have."""
-    if len(properties) > MAX_PROPERTIES:
-        raise Invalid(FieldError(path, f"must have at most {MAX_PROPERTIES} entries"), status=status)
-    return properties
 
 
 _KINDS = {

@@ -79,7 +79,7 @@ def _plain(kind: Any) -> Any:
 def _plain_struct(struct: type[msgspec.Struct]) -> type[msgspec.Struct]:
     fields: list[Any] = []
     for field in msgspec.structs.fields(struct):
-        if field.type == Properties | None:
+        if field.name == "properties" and field.type == Properties | None:
             fields.append((field.name, msgspec.Raw, _NOTHING))
         elif field.required:
             fields.append((field.name, _plain(field.type)))

@@ -29,17 +29,21 @@ def timestamp(value: Any, path: str = "timestamp", *, status: int = 422) -> int 
     """
     if value is None:
         return None
-    if type(value) is str:
-        # JavaScript's `toISOString` and most others write it so, of a minute that somebody else named, too.
-        millisecond, second = _MILLISECONDS.get(value[19:]), _SECONDS.get(value[16:19])
-        if millisecond is not None and second is not None and (minute := _minute(value[:16])) is not None:
-            return minute + second + millisecond
-        at = _from_text(value)
-    else:
-        at = _from_number(value)
+    at = moment(value)
     if at is None:
         raise Invalid(FieldError(path, "must be a time in ISO 8601, or in epoch milliseconds"), status=status)
     return at
+
+
+def moment(value: Any) -> int | None:
+    """Epoch milliseconds as `timestamp` reads them, or `None` for what is no time."""
+    if type(value) is str:
+        # JavaScript's `toISOString` and most others write it so, of a minute that another client named, too.
+        millisecond, second = _MILLISECONDS.get(value[19:]), _SECONDS.get(value[16:19])
+        if millisecond is not None and second is not None and (minute := _minute(value[:16])) is not None:
+            return minute + second + millisecond
+        return _from_text(value)
+    return _from_number(value)
 
 
 @lru_cache(maxsize=4_096)

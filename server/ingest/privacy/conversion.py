@@ -190,7 +190,7 @@ def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> b
 def _all_text(incoming: Incoming, document: str) -> str:
     """All that the client wrote, in a row. Line ends are as good as blanks here."""
     context = incoming.context
-    text = f"{document} {incoming.name} {context.os} {context.arch} {context.runtime} {context.version} {context.package_manager}"
+    text = f"{document} {incoming.name} {context.reason} {context.os} {context.arch} {context.runtime} {context.version} {context.package_manager}"
     if incoming.target is not None:
         text = f"{text} {incoming.target[0]} {incoming.target[1]}"
     if incoming.error_type is not None or incoming.error_message is not None:
@@ -235,10 +235,11 @@ def scrubbed(incoming: Incoming) -> tuple[Incoming, str | None]:
 
 
 def _context(context: Context, scrubber: Scrubber) -> Context:
-    """The context with what the client wrote of it scrubbed; `environment`, `reason` and `dialect` are our own words."""
+    """The context with what the client wrote of it scrubbed. `environment` and `dialect` are our own words, and so is `reason` where the
+    environment is known; else it may be the client's word for it."""
     return Context(
         environment=context.environment,
-        reason=context.reason,
+        reason=context.reason if context.environment else scrubber.label(context.reason) or "",
         dialect=context.dialect,
         os=scrubber.label(context.os, version=True),
         arch=scrubber.label(context.arch),
