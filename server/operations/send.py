@@ -13,7 +13,6 @@ import rich_click as click
 from server.settings import bundled
 from server.terminal import fail, out, settings_or_exit
 
-_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - where it listens, not where to send
 _TIMEOUT = 10  # seconds
 
 
@@ -36,7 +35,7 @@ _TIMEOUT = 10  # seconds
 def send_command(name: str, url: str | None, key: str | None, *, dry_run: bool, quiet: bool, **options: Any) -> None:
     """Send one event NAME and print the server's answer. Exits with 1 where it was not taken; honours DO_NOT_TRACK."""
     telemetry = _client().Footfall(
-        "footfall-send", url or _here(), version=options["tool_version"], notice=False, install_source="footfall"
+        "footfall-send", url or settings_or_exit().local_url, version=options["tool_version"], notice=False, install_source="footfall"
     )
     event = telemetry.event(name, **_fields(options))
     if options["installation_id"]:
@@ -50,7 +49,7 @@ def send_command(name: str, url: str | None, key: str | None, *, dry_run: bool, 
             out.print(f"Not sent: {reason}.")
         return
     if key == "-":
-        key = click.get_text_stream("stdin").readline().strip()
+        key = sys.stdin.readline().strip()
     taken, answer = _post(telemetry.url, key, event)
     if quiet:
         return
@@ -72,11 +71,6 @@ def _client() -> Any:
     finally:
         sys.dont_write_bytecode = written
     return module
-
-
-def _here() -> str:
-    settings = settings_or_exit()
-    return f"http://{'127.0.0.1' if settings.host in _EVERYWHERE else settings.host}:{settings.port}"
 
 
 def _fields(options: dict[str, Any]) -> dict[str, Any]:
