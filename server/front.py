@@ -56,12 +56,21 @@ class Front:
             if match is not None:
                 await self.ingest(scope, receive, send, match, slug)
                 return
+            if self.ingest.unserved.absorbs(scope, path):
+                await self.ingest.unserved.absorb(scope, receive, send, path, slug)
+                return
         inside = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), SCOPE_SLUG: slug}
         if scope["type"] == "http":
             head = scope["method"] == "HEAD"
             if head:
                 inside["method"] = "GET"
             send = _guarded(send, head=head)
+            if scope["method"] == "POST" and self.ingest is not None:
+                statuses: list[int] = []
+                await self._inner(inside, receive, _noted(send, statuses))
+                if statuses and statuses[0] in (404, 405):
+                    await self.ingest.unserved.note(scope, path, slug)
+                return
         await self._inner(inside, receive, send)
 
     def take_at_once(
@@ -116,6 +125,17 @@ def _guarded(send: Any, *, head: bool) -> Any:
         await send(message)
 
     return guarded
+
+
+def _noted(send: Any, statuses: list[int]) -> Any:
+    """A `send` that notes the status of the answer."""
+
+    async def noted(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+        await send(message)
+
+    return noted
 
 
 def plain_path(path: str) -> tuple[str, str | None]:

@@ -30,6 +30,7 @@ class Metrics:
         self.version = version
         self.events: Counter[tuple[str, str]] = Counter()  # (project, entry of the ledger)
         self.refusals: Counter[str] = Counter()  # reason
+        self.unserved: Counter[str] = Counter()  # label of `server.ingest.unserved`
         self.answers: Counter[tuple[str, int]] = Counter()  # (route, status)
         self.job_runs: Counter[tuple[str, str]] = Counter()  # (job, what became of it)
         self.job_done_at: dict[str, float] = {}  # job: seconds since 1970
@@ -61,6 +62,12 @@ class Metrics:
         for reason, count in self.refusals.items():
             refusals.add_metric([reason], count)
         yield refusals
+        unserved = CounterMetricFamily(
+            "footfall_unserved", "Events posted to paths that are not served, by the likely client", labels=["client"]
+        )
+        for label, count in self.unserved.items():
+            unserved.add_metric([label], count)
+        yield unserved
         answers = CounterMetricFamily("footfall_answers", "Answers of the ingest routes", labels=["route", "status"])
         for (route, status), count in self.answers.items():
             answers.add_metric([route, str(status)], count)

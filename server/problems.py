@@ -34,10 +34,14 @@ CONTENT_TYPE = b"application/problem+json"
 
 
 class _Document(msgspec.Struct, omit_defaults=True):
+    """RFC 9457's members; `code` and `message` say the same for clients that look for those, such as RudderStack's."""
+
     type: str
     title: str
     status: int
     detail: str
+    code: str
+    message: str
     errors: tuple[FieldError, ...] = ()
 
 
@@ -66,7 +70,7 @@ class Problem(Exception):
 
     def to_json(self) -> bytes:
         """The problem document."""
-        return msgspec.json.encode(_Document(self.type, self.title, self.code, self.detail, self.errors))
+        return msgspec.json.encode(_Document(self.type, self.title, self.code, self.detail, self.refusal.value, self.detail, self.errors))
 
 
 class Malformed(Problem):

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import redis
 
+from server.doctor import clients
 from server.doctor.finding import Finding, size
 from server.settings import Settings
 from server.storage.migrating import APP, migrations
@@ -57,6 +58,8 @@ def _examined(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
         mend = "set fsync = on: else a power cut loses what was acknowledged, and maybe the whole database"
         yield Finding("problem", "PostgreSQL runs with fsync off", mend)
     yield from _migrated(connection)
+    if _one(connection, "SELECT to_regclass('ledger') IS NOT NULL"):
+        yield from clients.unserved(connection.execute(clients.SQL.format("%s", "%s").encode(), clients.parameters()))
 
 
 def _migrated(connection: psycopg.Connection[Any]) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from server.doctor import shared
+from server.doctor import clients, shared
 from server.doctor.finding import Finding, size
 from server.doctor.folder import command, read_only, store_files
 from server.event import MINUTE
@@ -79,6 +79,8 @@ def _file(path: Path) -> Iterator[Finding]:
             yield from _migrated(connection, path)
             yield from _wal(path)
             yield from _contents(connection)
+            with contextlib.suppress(sqlite3.OperationalError):  # tables of another version, as `_migrated` says
+                yield from clients.unserved(connection.execute(clients.SQL.format("?", "?"), clients.parameters()).fetchall())
     except sqlite3.Error as error:
         yield Finding("problem", f"the database {path} cannot be read: {error}", _RESTORE)
 

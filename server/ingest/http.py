@@ -106,12 +106,13 @@ PREFLIGHT = Reply(204, INGEST_PREFLIGHT)
 
 def reply(answer: Answer, standing: Standing | None) -> Reply:
     """A dialect's answer."""
-    headers = _with_content(answer.content_type) if answer.body else INGEST_CORS
+    headers = with_content(answer.content_type) if answer.body else INGEST_CORS
     return Reply(answer.status, headers, answer.body, standing)
 
 
 @lru_cache(maxsize=64)
-def _with_content(content_type: bytes) -> tuple[Header, ...]:
+def with_content(content_type: bytes) -> tuple[Header, ...]:
+    """The headers of an answer with a body."""
     return (*INGEST_CORS, (b"content-type", content_type))
 
 

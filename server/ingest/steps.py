@@ -20,6 +20,7 @@ from server.ingest.gate import Caller, Gate, limited_as, opted_out
 from server.ingest.http import ClientGone, Reply, Scope
 from server.ingest.privacy import Privacy, excerpt
 from server.ingest.routes import Match, Route
+from server.ingest.unserved import Unserved
 from server.ingest.writer import Stored, Writer
 from server.metrics import Metrics
 from server.problems import Busy, Failed, Invalid, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooManyTargets, UnknownTarget
@@ -74,6 +75,7 @@ class Ingest:
         self._metrics = metrics
         self._ids = ids
         self._clock = clock
+        self.unserved = Unserved(gate, writer, metrics, self._bodies, clock)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any, match: Match, slug: str | None) -> None:
         """Answer a request to an ingest route, whatever comes."""

@@ -36,6 +36,8 @@ PROBLEM_DETAILS: dict[str, Any] = {
         "title": {"type": "string", "description": "The kind of problem, in words."},
         "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status."},
         "detail": {"type": "string", "description": "What went wrong this time."},
+        "code": {"type": "string", "description": "The kind of problem, in one word."},
+        "message": {"type": "string", "description": "The same as `detail`, for clients that look for a message."},
         "errors": {
             "type": "array",
             "description": "Each field that is wrong.",
@@ -49,7 +51,7 @@ PROBLEM_DETAILS: dict[str, Any] = {
             },
         },
     },
-    "required": ["type", "title", "status", "detail"],
+    "required": ["type", "title", "status", "detail", "code", "message"],
 }
 
 _COUNT = {"type": "integer", "minimum": 0}

@@ -1,0 +1,27 @@
+"""Clients whose events go nowhere: posts of the last days to paths that the server does not serve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from server.doctor.finding import Finding
+from server.event import DAY
+from server.ingest.unserved import CLIENTS, OTHER, REASON
+
+DAYS = 7
+# Query: unserved posts by reason. The parameters, in the driver's own notation, are a prefix and a day.
+SQL = "SELECT reason, sum(events) FROM ledger WHERE reason LIKE {} AND day > {} GROUP BY reason ORDER BY 2 DESC"
+
+
+def parameters() -> tuple[str, int]:
+    """The parameters of `SQL`."""
+    return f"{REASON}%", time.time_ns() // 1_000_000 // DAY - DAYS
+
+
+def unserved(rows: Iterable[tuple[str, int]]) -> Iterator[Finding]:
+    """A warning for each kind of client, from rows of `SQL`."""
+    for reason, events in rows:
+        client = CLIENTS.get(reason.removeprefix(REASON), CLIENTS[OTHER])
+        what = f"{events:,} events of the last {DAYS} days were posted to paths that are not served, by {client}; none was stored"
+        yield Finding("warning", what, "have it post to a route on /docs, such as /v1/events")

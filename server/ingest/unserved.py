@@ -1,0 +1,147 @@
+"""Posts to paths that nothing here serves: counted by the likely client, so that a tool whose events go nowhere is seen.
+
+Some of these clients must not hear so: Node SDKs of Segment and RudderStack end their host's process on a 4xx, and Aptabase's Python SDK sends
+again without end. Until their dialects exist they get the answer that they know as a success, and the ledger counts what was dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from server import logs
+from server.dialects.reading import MAX_EVENTS
+from server.event import LedgerEntry
+from server.ingest import http
+from server.ingest.gate import Caller, Gate, opted_out
+from server.ingest.http import ClientGone, Reply, Scope
+from server.ingest.writer import Writer
+from server.metrics import Metrics
+from server.problems import Limited, Problem
+from server.storage.projects import LiveProject
+
+log = logs.get(__name__)
+
+REASON = "unserved_"  # begins the ledger's reasons, before a label
+OTHER = "other"
+# Each label with the clients that post there.
+CLIENTS = {
+    "posthog": "a PostHog SDK",
+    "segment": "a Segment or RudderStack SDK",
+    "otlp": "an OpenTelemetry exporter (OTLP over HTTP)",
+    "plausible": "a Plausible client",
+    "amplitude": "an Amplitude SDK",
+    "aptabase": "an Aptabase SDK",
+    "openpanel": "an OpenPanel or Mixpanel SDK",
+    "umami": "an Umami client",
+    OTHER: "a client with another path than those on /docs",
+}
+_PATHS = {
+    "posthog": r"/(batch|capture|e|i/v\d+/e|i/v1/.*|flags|decide|engage|s)",
+    "segment": r"/v1/(batch|track|identify|page|screen|group|alias|import|[tipsga])",
+    "otlp": r"/(v1/(logs|traces|metrics)|v1development/profiles)",
+    "plausible": r"/api/event",
+    "amplitude": r"/(2/httpapi|2/batch|httpapi|identify|groupidentify)",
+    "aptabase": r"/api/v0/events?",
+    "openpanel": r"/(track|profile(/.*)?|import)",
+    "umami": r"/api/(send|batch|collect)",
+}
+_LABELS = re.compile("|".join(f"(?P<{label}>{paths})" for label, paths in _PATHS.items()))
+
+_SEGMENT = b'{"success":true}'
+# The paths whose clients get a success, with its body.
+_ABSORBED = {
+    **dict.fromkeys((f"/v1/{kind}" for kind in ("batch", "track", "identify", "page", "screen", "group", "alias", "import")), _SEGMENT),
+    "/batch": b'{"status":1}',
+    "/api/v0/event": b"{}",
+    "/api/v0/events": b"{}",
+}
+_LARGEST = 1 << 20  # bytes of a body whose messages are counted
+
+
+class _Messages(msgspec.Struct):
+    batch: list[msgspec.Raw]
+
+
+_count_messages = msgspec.json.Decoder(_Messages | list[msgspec.Raw]).decode
+
+
+def label_of(path: str) -> str:
+    """The label of a path without doubled slashes; one of `CLIENTS`."""
+    match = _LABELS.fullmatch(path)
+    return OTHER if match is None or match.lastgroup is None else match.lastgroup
+
+
+class Unserved:
+    """Counts posts to paths that are not served, and answers those that must hear of a success."""
+
+    def __init__(self, gate: Gate, writer: Writer, metrics: Metrics, bodies: http.BodyReader, clock: Callable[[], int]) -> None:
+        self._gate = gate
+        self._writer = writer
+        self._metrics = metrics
+        self._bodies = bodies
+        self._clock = clock
+
+    def absorbs(self, scope: Scope, path: str) -> bool:
+        """Whether a request is answered by `absorb`."""
+        return path in _ABSORBED and scope["method"] in ("POST", "OPTIONS")
+
+    async def absorb(self, scope: Scope, receive: Any, send: Any, path: str, slug: str | None) -> None:
+        """Answer like a success whatever comes, and count what was dropped: as limited or opted out where it was, else as rejected."""
+        if scope["method"] == "OPTIONS":
+            await http.send_reply(send, http.PREFLIGHT)
+            return
+        headers = dict(scope["headers"])
+        reply = Reply(200, http.with_content(b"application/json"), _ABSORBED[path])
+        caller = await self._caller(scope, headers, slug)
+        entry, events = LedgerEntry.REJECTED, 1
+        try:
+            if caller is not None:
+                await self._gate.count(caller.requests)
+            events = _events_in(await self._bodies.read(receive, headers, _LARGEST))
+            if opted_out(headers):
+                entry = LedgerEntry.OPTED_OUT
+            elif caller is not None:
+                await self._gate.count(caller.events, events)
+        except ClientGone:
+            return
+        except Limited:
+            entry = LedgerEntry.LIMITED
+        except Problem:  # a body that is too large, or too slow
+            self._count(path, caller.project if caller else None, entry, events)
+            await http.send_last_reply(send, receive, reply._replace(closes=True))
+            return
+        self._count(path, caller.project if caller else None, entry, events)
+        await http.send_reply(send, reply)
+
+    async def note(self, scope: Scope, path: str, slug: str | None) -> None:
+        """Count a post that was answered with 404 or 405."""
+        caller = await self._caller(scope, dict(scope["headers"]), slug)
+        self._count(path, caller.project if caller else None, LedgerEntry.REJECTED, 1)
+
+    async def _caller(self, scope: Scope, headers: dict[bytes, bytes], slug: str | None) -> Caller | None:
+        client = scope.get("client")
+        try:
+            return await self._gate.caller(client[0] if client else "", headers, slug)
+        except Problem:
+            return None
+        except Exception as error:
+            log.warning("unserved_project_unknown", error=type(error).__name__)
+            return None
+
+    def _count(self, path: str, project: LiveProject | None, entry: LedgerEntry, events: int) -> None:
+        label = label_of(path)
+        self._metrics.unserved[label] += events
+        self._writer.tally(project, entry, f"{REASON}{label}" if entry is LedgerEntry.REJECTED else "", events, self._clock())
+
+
+def _events_in(body: bytes) -> int:
+    """The number of messages in a body: of a batch each, else one."""
+    try:
+        found = _count_messages(body)
+    except (msgspec.DecodeError, RecursionError):
+        return 1
+    return min(MAX_EVENTS, max(1, len(found if isinstance(found, list) else found.batch)))
