@@ -13,7 +13,8 @@ from server.event import DAY, HOUR, MINUTE, Context, Event, Outcome, Receipt
 from server.event_id import first_id, received_at
 from server.storage import listed, rollups, statements
 from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
-from server.storage.commit import activity
+from server.storage.commit import activity, bounded_words
+from server.storage.commit.bounded_words import ERRORS, NAMES, TARGETS
 from server.storage.commit.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
 from server.storage.commit.fold import Folded, Group, Seen, Stored, fold, stored
 from server.storage.commit.receipts import ledger_of, refused
@@ -24,6 +25,7 @@ MARK_LIFETIME = 30 * DAY
 VIEW_LIFETIME = 30 * MINUTE
 REJECTED_LIFETIME = 7 * DAY
 REJECTED_A_PROJECT = 1_000
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Cursor(Protocol):
@@ -88,7 +90,8 @@ class Commit:
         self.targets: Dictionary[tuple[int, str, str], tuple[int, bool]] = Dictionary()
         self.errors: Dictionary[tuple[int, str], int] = Dictionary()
         self.sightings = Sightings()
-        self._dictionaries = (self.names, self.contexts, self.targets, self.errors, self.sightings)
+        self.words = bounded_words.BoundedWords()
+        self._dictionaries = (self.names, self.contexts, self.targets, self.errors, self.sightings, self.words)
         self._words_changed = 0
         self._revived: set[int] = set()
 
@@ -197,16 +200,31 @@ class Commit:
         return found
 
     def _add_name(self, connection: Connection, event: Event) -> int:
-        first_used_by = {"dialect": event.context.dialect}
-        number = _word(connection, "event_name", NAMES_A_PROJECT, event.project, event.name, first_used_by)
+        number = self._word(connection, NAMES, event.project, event.name, NAMES_A_PROJECT, {"dialect": event.context.dialect})
+        if number is None:  # not kept: names without end would push all others out of the memory
+            return self._other(connection, NAMES, event.project, NAMES_A_PROJECT)
         self.names.add((event.project, event.name), number)
         return number
 
     def _error(self, connection: Connection, project: int, text: str) -> int:
-        number = self.errors.get((project, text))
+        number = self.errors.get((project, text)) or self._word(connection, ERRORS, project, text, ERRORS_A_PROJECT)
         if number is None:
-            number = _word(connection, "error_type", ERRORS_A_PROJECT, project, text)
-            self.errors.add((project, text), number)
+            return self._other(connection, ERRORS, project, ERRORS_A_PROJECT)
+        self.errors.add((project, text), number)
+        return number
+
+    def _word(
+        self, connection: Connection, kind: bounded_words.Dictionary, project: int, text: str, most: int, also: Mapping[str, str] = _NOTHING
+    ) -> int | None:
+        """The number of a word; None where the dictionary is full and has it not."""
+        always = text in (rollups.OTHER, rollups.NO_ERROR_TYPE)
+        row = self.words.find(connection, kind, project, (text,), most, always=always, also=also)
+        return None if row is None else int(row[0])
+
+    def _other(self, connection: Connection, kind: bounded_words.Dictionary, project: int, most: int) -> int:
+        """The number of `(other)`, under which a full dictionary counts what it has not."""
+        number = self._word(connection, kind, project, rollups.OTHER, most)
+        assert number is not None
         return number
 
     def _add_context(self, connection: Connection, context: Context) -> int:
@@ -228,7 +246,6 @@ class Commit:
     def _find_targets(self, connection: Connection, batch: Batch, exceptions: dict[int, Receipt]) -> dict[int, int]:
         """The target's number of each event that has one, by the event's place; where a target may not be, an exception."""
         numbers: dict[int, int] = {}
-        room: dict[int, int] = {}
         looked_up: dict[tuple[int, str, str], tuple[int, bool] | None] = {}
         for place, event in enumerate(batch.events):
             if event.target is None:
@@ -236,10 +253,10 @@ class Commit:
             rules = batch.target_rules[event.project]
             key = (event.project, *event.target)
             if not rules.listed_only:
-                found = self.targets.get(key) or self._add_target(connection, event, rules, room)
-            else:  # which are listed may change at any time, here or on another server
+                found = self.targets.get(key) or self._add_target(connection, event, rules)
+            else:  # asked once a commit
                 if key not in looked_up:
-                    looked_up[key] = self._add_target(connection, event, rules, room)
+                    looked_up[key] = self._add_target(connection, event, rules)
                 found = looked_up[key]
             if found is None:
                 exceptions[place] = Receipt.TOO_MANY_TARGETS
@@ -249,41 +266,27 @@ class Commit:
                 numbers[place] = found[0]
         return numbers
 
-    def _add_target(self, connection: Connection, event: Event, rules: TargetRules, room: dict[int, int]) -> tuple[int, bool] | None:
+    def _add_target(self, connection: Connection, event: Event, rules: TargetRules) -> tuple[int, bool] | None:
         """The target's number and whether it is listed as public; None where there may be no more."""
         assert event.target is not None
         key = (event.project, *event.target)
-        sql = "SELECT id, visibility FROM target WHERE project_id = ? AND type = ? AND external_id = ?"
-        row = connection.execute(sql, key).fetchone()
+        if rules.listed_only:  # which are listed may change at any time, here or on another server: always asked, and never added
+            sql = "SELECT id, visibility FROM target WHERE project_id = ? AND type = ? AND external_id = ?"
+            row = connection.execute(sql, key).fetchone() or (0, "")
+        else:
+            also = {"visibility": "unlisted", "created_at": received_at(event.id)}
+            row = self.words.find(connection, TARGETS, event.project, event.target, rules.most, also=also)
         if row is None:
-            if rules.listed_only:
-                return (0, False)
-            connection.lock_words()
-            if event.project not in room:
-                (there,) = connection.execute("SELECT count(*) FROM target WHERE project_id = ?", (event.project,)).fetchone()
-                room[event.project] = rules.most - there
-            if room[event.project] <= 0:
-                return None
-            room[event.project] -= 1
-            columns = dict(zip(("project_id", "type", "external_id"), key, strict=True))
-            added = {**columns, "visibility": "unlisted", "created_at": received_at(event.id)}
-            row = _added(connection, "target", added, sql, key, "id, visibility")
+            return None
         found = (int(row[0]), row[1] == "public")
-        self.targets.add(key, found)
+        if found[0]:
+            self.targets.add(key, found)
         return found
 
-
-def _word(connection: Connection, table: str, most: int, project: int, text: str, about: Mapping[str, str] = MappingProxyType({})) -> int:
-    """The number of a word in a project's dictionary; of `(other)` where the dictionary is full."""
-    find, key = f"SELECT id FROM {table} WHERE project_id = ? AND text = ?", (project, text)
-    found = connection.execute(find, key).fetchone()
-    if found is None:
-        connection.lock_words()
-        (there,) = connection.execute(f"SELECT count(*) FROM {table} WHERE project_id = ?", (project,)).fetchone()
-        if there >= most and text not in (rollups.OTHER, rollups.NO_ERROR_TYPE):
-            return _word(connection, table, most, project, rollups.OTHER)
-        found = _added(connection, table, {"project_id": project, "text": text, **about}, find, key)
-    return int(found[0])
+    def forget_targets(self) -> None:
+        """Targets were changed otherwise than by a commit."""
+        self.targets.forget()
+        self.words.forget()
 
 
 def _added(connection: Connection, table: str, row: Mapping[str, Any], find: str, key: Sequence[Any], returning: str = "id") -> Any:

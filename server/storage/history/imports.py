@@ -114,10 +114,10 @@ class _ImportCommit(Commit):
 
     def _words_of(self, connection: Connection, batch: ImportBatch) -> dict[str, tuple[int, int]]:
         """The numbers of each pack's target and of the name of its events; without the packs for which the project has no room."""
-        rules, room, found = batch.target_rules[batch.project], dict[int, int](), {}
+        rules, found = batch.target_rules[batch.project], {}
         for pack in sorted({count.pack for count in batch.counts}):
             first = _first_download(batch.project, pack)
-            target = self.targets.get((batch.project, PACK, pack)) or self._add_target(connection, first, rules, room)
+            target = self.targets.get((batch.project, PACK, pack)) or self._add_target(connection, first, rules)
             if target is not None:
                 name = self.names.get((batch.project, DOWNLOAD)) or self._add_name(connection, first)
                 found[pack] = (target[0], name)

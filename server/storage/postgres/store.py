@@ -227,7 +227,7 @@ class PostgresStore:
         self._size = int(row["bytes"])
 
     def forget_targets(self) -> None:
-        self._commit.targets.forget()
+        self._commit.forget_targets()
 
     async def close(self) -> None:
         self._stopping = True

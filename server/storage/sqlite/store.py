@@ -63,7 +63,7 @@ class SqliteStore(SqliteUpkeep):
         return sum(file.stat().st_size for file in files if file.exists())
 
     def forget_targets(self) -> None:
-        self._commit.targets.forget()
+        self._commit.forget_targets()
 
     async def close(self) -> None:
         self._connections.close()
