@@ -33,12 +33,18 @@ class FlakeDropStats(msgspec.Struct, frozen=True):
 
 
 class ToolCalls(msgspec.Struct, frozen=True):
-    """Calls of one tool, or of all (`tool` is None). Times are in milliseconds; the rate is 0 to 1, None where no call says how it ended."""
+    """Calls of one tool, or of all (`tool` is None). Times are in milliseconds; calls that timed out are neither successes nor failures."""
 
     tool: str | None
     calls: int
     mean_ms: float | None
-    success_rate: float | None
+    successes: int
+    failures: int
+
+    @property
+    def success_rate(self) -> float | None:
+        """Successes of the calls that succeeded or failed, 0 to 1; None where none did."""
+        return rate(self.successes, self.failures)
 
 
 class ToolUsers(msgspec.Struct, frozen=True):
@@ -143,4 +149,4 @@ def _tool_calls(row: dict[str, int | str | None]) -> ToolCalls:
         int(row[name] or 0) for name in ("events", "successes", "failures", "timed", "duration_us")
     )
     tool = row["tool"]
-    return ToolCalls(None if tool is None else str(tool), calls, duration_us / timed / 1000 if timed else None, rate(successes, failures))
+    return ToolCalls(None if tool is None else str(tool), calls, duration_us / timed / 1000 if timed else None, successes, failures)

@@ -82,7 +82,8 @@ PATHS = (
     ),
 )
 
-_OUTCOMES = {"": Outcome.NONE, "success": Outcome.SUCCESS, "error": Outcome.FAILURE, "timeout": Outcome.FAILURE}
+# A timeout is neither, as in the original's rates; its error type names it among the errors.
+_OUTCOMES = {"": Outcome.NONE, "success": Outcome.SUCCESS, "error": Outcome.FAILURE, "timeout": Outcome.NONE}
 _FIELDS = frozenset({*ToolCall.__struct_fields__, *ID_FIELDS})
 _TRACKED = Answer(200, b'{"success":true,"message":"Event tracked"}')
 _encode = msgspec.json.Encoder().encode

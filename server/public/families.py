@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -36,12 +37,12 @@ Limit = Annotated[str, parameter("How many", type="integer", minimum=1, maximum=
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Calls of all tools. Rates are per cent, of the calls that say how they ended."""
+    """Calls of all tools. Rates are per cent of all calls; durations are whole milliseconds."""
 
     period: str
     total_invocations: int
     unique_users: int
-    avg_duration_ms: float
+    avg_duration_ms: int
     success_rate: str
     error_rate: str
 
@@ -49,7 +50,7 @@ class Summary(msgspec.Struct, frozen=True):
 class ToolSummary(msgspec.Struct, frozen=True):
     tool_name: str
     invocations: int
-    avg_duration_ms: float
+    avg_duration_ms: int
     success_rate: str
     error_rate: str
 
@@ -72,7 +73,7 @@ class ToolError(msgspec.Struct, frozen=True):
     tool_name: str | None
     error_type: str | None
     error_message: str | None
-    duration_ms: float | None
+    duration_ms: int | None
 
 
 class ToolErrors(msgspec.Struct, frozen=True):
@@ -88,7 +89,7 @@ _STATS = _spec(FlakeDropStats, "The counts. The breakdowns are of users, each at
 _SUMMARY = _spec(Summary, "The figures. Rates are per cent with two decimals, as text.")
 _TOOLS = _spec(list[ToolSummary], "The tools, most used first.")
 _RETENTION = _spec(Retention, "The figures.")
-_ERRORS = _spec(ToolErrors, "The last calls that failed, newest first.")
+_ERRORS = _spec(ToolErrors, "The last calls with the status `error`, newest first.")
 _LATEST = _spec(LatestVersion, "The version.")
 
 
@@ -163,12 +164,12 @@ async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[
     before_request=known_only,
 )
 async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> Response[bytes]:
-    """Of the last days, today included; days without a user are there."""
+    """Days with a user among the last ones, today included, newest first."""
 
     async def ask(project: LiveProject, period: Period, count: int) -> Retention:
         users = await families.tool_users(state.store, project.id, period)
-        daily = [DailyUsers(_iso(start)[:10], number) for start, number in zip(users.starts, users.daily, strict=True)]
-        return Retention(daily, users.last_week, _period(count))
+        daily = [DailyUsers(_iso(start)[:10], number) for start, number in zip(users.starts, users.daily, strict=True) if number]
+        return Retention(daily[::-1], users.last_week, _period(count))
 
     return await _analytics(request, state, "retention", ask, whole("days", days, 30, 1, MOST_DAYS))
 
@@ -210,16 +211,22 @@ def _period(days: int) -> str:
     return f"{days} days"
 
 
-def _mean(calls: ToolCalls) -> float:
-    return round(calls.mean_ms or 0.0, 2)
+def _whole_ms(milliseconds: float) -> int:
+    """Whole milliseconds, halves rounded up as JavaScript does."""
+    return math.floor(milliseconds + 0.5)
+
+
+def _mean(calls: ToolCalls) -> int:
+    return _whole_ms(calls.mean_ms or 0.0)
 
 
 def _rates(calls: ToolCalls) -> tuple[str, str]:
-    """Successes and errors per cent with two decimals, which add up to 100.00; both 0.00 where no call says how it ended."""
-    if calls.success_rate is None:
-        return "0.00", "0.00"
-    successes = round(calls.success_rate * 10_000)
-    return f"{successes / 100:.2f}", f"{(10_000 - successes) / 100:.2f}"
+    """Successes and errors per cent of all calls, with two decimals. They need not add up: a timeout is neither."""
+    return _percent(calls.successes, calls.calls), _percent(calls.failures, calls.calls)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole * 100:.2f}" if whole else "0.00"
 
 
 def _iso(at: int) -> str:
@@ -227,7 +234,7 @@ def _iso(at: int) -> str:
 
 
 def _tool_error(sample: ErrorSample) -> ToolError:
-    duration = None if sample.duration_us is None else sample.duration_us / 1000
+    duration = None if sample.duration_us is None else _whole_ms(sample.duration_us / 1000)
     return ToolError(_iso(sample.at), sample.target, sample.error_type, sample.message, duration)
 
 

@@ -73,9 +73,9 @@ def test_the_headers_name_the_install_or_else_the_address_does(
     [
         ({"status": "success"}, Outcome.SUCCESS, None),
         ({"status": "error"}, Outcome.FAILURE, None),
-        ({"status": "timeout"}, Outcome.FAILURE, "timeout"),
-        ({"status": "timeout", "error_type": "Slow"}, Outcome.FAILURE, "Slow"),
-        ({"status": "timeout", "error_type": " "}, Outcome.FAILURE, "timeout"),
+        ({"status": "timeout"}, Outcome.NONE, "timeout"),
+        ({"status": "timeout", "error_type": "Slow"}, Outcome.NONE, "Slow"),
+        ({"status": "timeout", "error_type": " "}, Outcome.NONE, "timeout"),
         ({"status": None}, Outcome.NONE, None),
         ({}, Outcome.NONE, None),
     ],
