@@ -33,7 +33,7 @@ ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 if os.getppid() != unpacker:
     os._exit(1)
 
-from server.cli import main
+from server.__main__ import main
 
 main()
 """

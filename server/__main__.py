@@ -29,6 +29,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     if is_interruptible:
         signal.signal(signal.SIGINT, _leave)
+    if sys.argv[1:] == ["health"]:
+        from server import probe  # noqa: PLC0415 - without the other commands: a container asks every few seconds
+
+        sys.exit(probe.main())
     from server.cli import main as run  # noqa: PLC0415 - half a second, in which a signal may come
 
     if not _IS_SERVE:  # which has handlers of its own, once there is something to close

@@ -159,7 +159,7 @@ def _listen(settings: Settings) -> list[socket.socket]:
 
 def _greet(settings: Settings, console: Console, token: str | None) -> None:
     base = settings.url
-    console.print(f"[bold]Footfall {__version__}[/bold] is ready: [link={base}]{base}[/link]")
+    console.print(f"[bold]Footfall {__version__}[/bold] is ready: {base}")
     console.print(f"  send an event   curl -X POST {base}/dl/hello && curl {base}/counts", soft_wrap=True)
     console.print(f"  what it takes   {base}/docs")
     console.print(f"  data            {settings.data_dir.resolve()}", soft_wrap=True)

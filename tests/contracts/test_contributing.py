@@ -79,7 +79,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(there, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(there, copy / name)
-    shutil.copytree(ROOT / "static" / "pages", copy / "static" / "pages")
+    for name in ("clients", "pages"):
+        shutil.copytree(ROOT / "static" / name, copy / "static" / name)
     server = copy / "server"
 
     (server / "dialects" / "hits.py").write_text(DIALECT, encoding="utf-8")
@@ -98,8 +99,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(server / "jobs" / "table.py", "JOBS = (\n", 'JOBS = (\n    Job("greet", greet, HOUR, 0, "greets"),\n')
 
     (server / "operations" / "greeting.py").write_text(COMMAND, encoding="utf-8")
-    edit(server / "operations" / "__init__.py", "import access, copying, ", "import access, copying, greeting, ")
-    edit(server / "operations" / "__init__.py", "COMMANDS = (", "COMMANDS = (*greeting.COMMANDS, ")
+    edit(server / "operations" / "__init__.py", "import access, copying, hosting", "import access, copying, greeting, hosting")
+    edit(server / "operations" / "__init__.py", "    *upkeep.COMMANDS", "    *greeting.COMMANDS, *upkeep.COMMANDS")
     return copy
 
 

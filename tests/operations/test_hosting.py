@@ -1,0 +1,52 @@
+"""`footfall health` and `footfall systemd`: what a machine that hosts the server runs."""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+
+def test_health_follows_the_server(make_server: Callable[..., Any]) -> None:
+    server = make_server()
+    before = server.footfall("health")
+    assert (before.returncode, before.stdout) == (1, "")
+    assert f"no answer from port {server.port}" in before.stderr
+    server.start()
+    during = server.footfall("health")
+    assert (during.returncode, during.stdout) == (0, "ok\n")
+    server.stop()
+    assert server.footfall("health").returncode == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::1"])
+def test_health_asks_where_the_server_listens(make_server: Callable[..., Any], host: str) -> None:
+    server = make_server(FOOTFALL_HOST=host)
+    shown = "[::1]" if host == "::1" else "127.0.0.1"
+    server.client.base_url = httpx.URL(f"http://{shown}:{server.port}")
+    server.start()
+    assert server.footfall("health").returncode == 0
+
+
+def test_health_names_a_setting_that_cannot_be_used(make_server: Callable[..., Any]) -> None:
+    ran = make_server(FOOTFALL_RATE_LIMIT="many").footfall("health")
+    assert ran.returncode == 2
+    assert "FOOTFALL_RATE_LIMIT" in ran.stderr
+
+
+def test_the_systemd_unit_runs_this_program_sandboxed(make_server: Callable[..., Any]) -> None:
+    ran = make_server().footfall("systemd", "--user", "telemetry", "--data", "/srv/telemetry")
+    assert ran.returncode == 0
+    assert "{" not in ran.stdout
+    unit = configparser.RawConfigParser(strict=False, comment_prefixes=("#",))
+    unit.read_string(ran.stdout)
+    service = unit["Service"]  # directives are found in any case
+    program, *arguments = service["ExecStart"].split()
+    assert Path(program).is_file()
+    assert arguments[-1] == "serve"
+    assert (service["User"], service["ReadWritePaths"], service["ProtectSystem"]) == ("telemetry", "/srv/telemetry", "strict")
+    assert "FOOTFALL_DATA_DIR=/srv/telemetry" in service["Environment"]
