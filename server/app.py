@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import ControllerRouterHandler
 
-from server import __version__, health, logs, openapi, pages, public
+from server import __version__, health, logs, openapi, pages, public, scrape
 from server.admin import doors, login
 from server.event_id import EventIds
 from server.front import Front
@@ -40,6 +40,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *doors.HANDLERS,
     *login.HANDLERS,
     *health.HANDLERS,
+    *scrape.HANDLERS,
     *openapi.HANDLERS,
     *pages.HANDLERS,
 )

@@ -21,6 +21,9 @@ from server.storage.projects import SCOPE_SLUG, Projects
 
 _PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # neither escapes nor a query, nor a whole URL as proxies send it
 _LONGEST = 512  # bytes of a target that is looked up so: what was looked up is remembered, and nobody may fill the memory with it
+# Routes of the whole server, which operators block at a proxy: none has a second path under a project. That of metrics is written in one way only.
+_OF_THE_SERVER = frozenset({"/metrics", "/graphql", "/login", "/logout"})
+_NOWHERE = "/not-served"
 _PROJECT = re.compile(r"/p/([^/]+)(/.*)?")
 _SLASHES = re.compile(r"/{2,}")
 _ASKS_FOR_MORE = (AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH)  # than what anybody is told
@@ -59,6 +62,8 @@ class Front:
             if self.ingest.unserved.absorbs(scope, path):
                 await self.ingest.unserved.absorb(scope, receive, send, path, slug)
                 return
+        if _is_detour(scope, path, slug):
+            path = _NOWHERE
         inside = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), SCOPE_SLUG: slug}
         if scope["type"] == "http":
             head = scope["method"] == "HEAD"
@@ -111,6 +116,13 @@ class Front:
 def _plain_target(target: bytes) -> tuple[str | None, str | None]:
     """The path and the project's slug of a request's target that is a plain path, both None where it is not."""
     return plain_path(target.decode("ascii")) if _PLAIN(target) else (None, None)
+
+
+def _is_detour(scope: Scope, path: str, slug: str | None) -> bool:
+    """Whether a path leads to a route of the server past what a proxy may block."""
+    if path not in _OF_THE_SERVER:
+        return False
+    return slug is not None or (path == "/metrics" and (scope["path"] != path or scope.get("raw_path", b"/metrics") != b"/metrics"))
 
 
 def _guarded(send: Any, *, head: bool) -> Any:

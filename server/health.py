@@ -1,34 +1,27 @@
-"""For those who run the server: is it well, may traffic come, and what does it count."""
+"""For those who run the server: is it well, and may traffic come."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from litestar import MediaType, Request, Response, get
+from litestar import Response, get
 from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from server import __version__, logs
-from server.metrics import Metrics
-from server.problems import Unauthorized
 from server.storage.engine import Store
 
 if TYPE_CHECKING:
     from server.shared.redis import Shared
-from server.storage.projects import Projects
-
-AnyRequest = Request[object, object, State]
 
 log = logs.get(__name__)
 
 _CHECK_EVERY = 1.0  # seconds; many probes cost one look at the store
 _ANSWER_WITHIN = 0.7  # seconds; a probe's own limit is often one
-_FORWARDED = ("x-forwarded-for", "forwarded", "via", "fly-client-ip", "cf-connecting-ip", "x-real-ip")
 
 
 class Health:
@@ -106,10 +99,6 @@ _READY = {
     200: ResponseSpec(dict[str, str], generate_examples=False, description="It may.", examples=[Example(value={"status": "ready"})]),
     503: ResponseSpec(dict[str, str], generate_examples=False, description="It may not.", examples=[Example(value={"status": "stopping"})]),
 }
-_METRICS = {
-    200: ResponseSpec(str, generate_examples=False, description="The metrics.", media_type=MediaType.TEXT),
-    401: ResponseSpec(None, generate_examples=False, description="A key with the scope `read` is needed."),
-}
 
 
 @get(["/health", "/v1/health", "/api/v1/health"], summary="Whether the server takes events", tags=["Operation"], responses=_HEALTH)
@@ -134,29 +123,4 @@ async def ready(state: State) -> Response[dict[str, str]]:
     return Response({"status": status}, status_code=200 if status == "ready" else 503, headers={"Cache-Control": "no-store"})
 
 
-@get("/metrics", summary="Counts for Prometheus", tags=["Operation"], responses=_METRICS)
-async def metrics(request: AnyRequest, state: State) -> Response[bytes]:
-    """Prometheus' text format: for this machine itself, and for whoever brings a key with the scope `read` or `admin`."""
-    await _check_may_watch(request, state.projects)
-    registry: Metrics = state.metrics
-    return Response(registry.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8", headers={"Cache-Control": "no-store"})
-
-
-async def _check_may_watch(request: AnyRequest, projects: Projects) -> None:
-    client = request.client.host if request.client else ""
-    # A proxy on this machine is loopback, too: what it forwards is not from here.
-    if _is_loopback(client) and not any(name in request.headers for name in _FORWARDED):
-        return
-    key = await projects.key(dict(request.scope["headers"]))
-    if key is None or not key.scopes & {"read", "admin"}:
-        raise Unauthorized("Metrics are for this machine itself, or want a key with the scope read.")
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == ""  # a Unix socket
-
-
-HANDLERS = (health, ready, metrics)
+HANDLERS = (health, ready)

@@ -49,15 +49,8 @@ class Metrics:
 
     def collect(self) -> Iterable[Metric]:
         """For Prometheus' registry."""
-        info = GaugeMetricFamily("footfall_build_info", "The version that runs", labels=["version"])
-        info.add_metric([self.version], 1)
-        yield info
-        events = CounterMetricFamily(
-            "footfall_events", "Events by project and what became of them, as in the ledger", labels=["project", "result"]
-        )
-        for (project, entry), count in self.events.items():
-            events.add_metric([project, entry], count)
-        yield events
+        yield self._info()
+        yield self._events()
         refusals = CounterMetricFamily("footfall_refusals", "Requests and events that were refused, by reason", labels=["reason"])
         for reason, count in self.refusals.items():
             refusals.add_metric([reason], count)
@@ -94,3 +87,32 @@ class Metrics:
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self._registry)
+
+    def exposition_of(self, slug: str) -> bytes:
+        """The text for the reader of one project: its events and the version, and nothing of any other."""
+        return generate_latest(_Families(self._info(), self._events(slug)))
+
+    def _info(self) -> Metric:
+        info = GaugeMetricFamily("footfall_build_info", "The version that runs", labels=["version"])
+        info.add_metric([self.version], 1)
+        return info
+
+    def _events(self, slug: str | None = None) -> Metric:
+        events = CounterMetricFamily(
+            "footfall_events", "Events by project and what became of them, as in the ledger", labels=["project", "result"]
+        )
+        for (project, entry), count in self.events.items():
+            if slug in (None, project):
+                events.add_metric([project, entry], count)
+        return events
+
+
+class _Families(CollectorRegistry):
+    """A registry of metrics that are there already."""
+
+    def __init__(self, *families: Metric) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
