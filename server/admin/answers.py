@@ -42,7 +42,9 @@ class InstallsChange:
     people: Change = said("People only.")
 
 
-@strawberry.type(description="How a project is doing: a period beside the one before.")
+@strawberry.type(
+    description="Figures of a period beside those of the one before. A period that has not ended is compared with the same time into the one before."
+)
 class Overview:
     events: Change = said("Events.")
     active: InstallsChange = said("Installs with an event in the period.")
@@ -51,6 +53,10 @@ class Overview:
     success_rate: Change = said("Successes of all events that say how they ended, 0 to 1.")
     median_us: DurationChange = said("Half of the events took less.", "medianDuration")
     p95_us: DurationChange = said("95 of 100 events took less.", "p95Duration")
+    compared_until: DateTime | None = said(
+        "Where the period before ends as far as it is compared: while this period has not ended, the same time into the one before. "
+        "Installs are compared with all that were known when this period began. Null where there is nothing to compare with."
+    )
 
 
 @strawberry.type(description="What happened over time: parallel lists, an entry for each step, also for those in which nothing happened.")

@@ -33,14 +33,18 @@ class Step(enum.Enum):
 
 
 class Period(msgspec.Struct, frozen=True):
-    """From `start` up to but not including `end`, epoch milliseconds of full hours in UTC. Raises BadQuery, naming the field, for others."""
+    """From `start` up to but not including `end`, epoch milliseconds of full hours in UTC. Raises BadQuery, naming the field, for others.
+
+    An `exact` period begins and ends at any millisecond, and is read from raw events.
+    """
 
     start: int
     end: int
+    exact: bool = False
 
     def __post_init__(self) -> None:
         for name, moment in (("period.start", self.start), ("period.end", self.end)):
-            if moment % HOUR:
+            if moment % HOUR and not self.exact:
                 raise BadQuery(FieldError(name, "must be a full hour"))
             if moment < 0:
                 raise BadQuery(FieldError(name, "must not be before 1970"))
@@ -63,7 +67,7 @@ class Period(msgspec.Struct, frozen=True):
     @property
     def whole_days(self) -> bool:
         """Whether it can be answered from counts by day."""
-        return not (self.start % DAY or self.end % DAY)
+        return not (self.exact or self.start % DAY or self.end % DAY)
 
     @property
     def first_day(self) -> int:

@@ -11,6 +11,7 @@ caller who knows all other installs of a figure knows the last one, and windows 
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,7 +29,7 @@ from server.analytics.overview import Figures, Overview, Series
 from server.analytics.reuse import reused
 from server.analytics.sources import Sql, distinct, listed, raw_events, read, sql
 from server.analytics.timings import Medians
-from server.event import HOUR, Environment, FieldError
+from server.event import DAY, HOUR, Environment, FieldError
 from server.problems import BadQuery, TooBroad
 from server.storage.engine import Store
 
@@ -108,10 +109,16 @@ class Folding:
         return shown, [mixed and count.people > 0 and self._few(count.all - count.people) for count in counts]
 
     async def overview(self, filter_: Filter) -> Overview:
-        """As `overview.overview`; figures of what may not be shown are those of nothing."""
+        """As `overview.overview`; figures of what may not be shown are those of nothing.
+
+        Compared with the whole period before, and a day that has not ended with nothing: a part that grows with the clock would show each
+        event of the day before as it joins.
+        """
         before = filter_.period.before
         figures = await self._figures(filter_)
-        return overviews.compared(figures, await self._figures(filter_.during(before)) if before else await overviews.nothing())
+        if before is None or (before.end - before.start <= DAY and filter_.period.end > time.time() * 1000):
+            return overviews.compared(figures, await overviews.nothing(), None)
+        return overviews.compared(figures, await self._figures(filter_.during(before)), before.end)
 
     async def _figures(self, filter_: Filter) -> Figures:
         shown = await self._shown(filter_)

@@ -1,15 +1,18 @@
-"""How a project is doing, at a glance and over time."""
+"""Figures of a project, at a glance and over time."""
 
 from __future__ import annotations
 
 import asyncio
 import bisect
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from server.analytics import active as sums_of_active
+from server.analytics import comparison
 from server.analytics.active import audiences, countable
 from server.analytics.filters import Filter, Step, starts
 from server.analytics.histograms import histogram
@@ -17,14 +20,16 @@ from server.analytics.measures import Change, Installs, InstallsChange, change, 
 from server.analytics.reuse import reused
 from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, read, sql, step_of, sums, unique
 from server.event import DAY, HOUR, PEOPLE
+from server.problems import TooBroad
 from server.storage.engine import Store
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """A period beside the one before it, of the same length.
+    """A period beside the one before it, of the same length. While it has not ended, it is compared with the same time into the one before:
+    `compared_until` is where that ends (epoch ms, exclusive), None where there is nothing to compare with.
 
     `active` had an event in the period, `new` is those of them that were first seen in it. `installs` is all that the project knew at
-    the period's end, whatever the filter says of events. Durations are in microseconds, the success rate is 0 to 1.
+    the period's end, beside all that it knew at the period's start, whatever the filter says of events. Durations are in microseconds, the success rate is 0 to 1.
     """
 
     events: Change
@@ -34,6 +39,7 @@ class Overview(msgspec.Struct, frozen=True):
     success_rate: Change
     median_us: Change
     p95_us: Change
+    compared_until: int | None = None
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -65,18 +71,19 @@ class Figures(msgspec.Struct):
     p95_us: float | None
 
 
+_NOTHING = Figures(0, None, Installs(), Installs(), Installs(), None, None)
+
+
 @reused
 async def overview(store: Store, filter_: Filter) -> Overview:
     """The figures of a period, each with its change."""
-    before_it = filter_.period.before
-    figures, before = await asyncio.gather(
-        figures_of(store, filter_), figures_of(store, filter_.during(before_it)) if before_it else nothing()
-    )
-    return compared(figures, before)
+    parts = await comparison.before(store, filter_, int(time.time() * 1000))
+    figures, before = await asyncio.gather(figures_of(store, filter_), _before(store, filter_, parts))
+    return compared(figures, before, parts[-1].period.end if parts and before is not _NOTHING else None)
 
 
-def compared(figures: Figures, before: Figures) -> Overview:
-    """The figures of a period beside those of the one before."""
+def compared(figures: Figures, before: Figures, until: int | None) -> Overview:
+    """The figures of a period beside those of the one before, up to a moment of it."""
     return Overview(
         events=change(figures.events, before.events),
         active=installs_change(figures.active, before.active),
@@ -85,6 +92,7 @@ def compared(figures: Figures, before: Figures) -> Overview:
         success_rate=change(figures.success_rate, before.success_rate),
         median_us=change(figures.median_us, before.median_us),
         p95_us=change(figures.p95_us, before.p95_us),
+        compared_until=until,
     )
 
 
@@ -136,14 +144,31 @@ async def active_by_step(store: Store, filter_: Filter, step: Step, beginnings: 
     return found
 
 
-async def figures_of(store: Store, filter_: Filter) -> Figures:
-    """The figures of a filter's period."""
-    (totals,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(filter_), ") AS facts"))
-    counted = await histogram(store, filter_)
-    active, new = await active_and_new(store, filter_)
+async def _before(store: Store, filter_: Filter, parts: comparison.Parts) -> Figures:
+    """The figures of the period before, as far as it is compared; nothing where its raw events are too many."""
+    earlier = filter_.period.before
+    if not parts or earlier is None:
+        return _NOTHING
+    try:
+        return await figures_of(store, filter_.during(earlier), parts)
+    except TooBroad:
+        if parts[-1].period.exact:
+            return _NOTHING
+        raise
+
+
+async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = ()) -> Figures:
+    """The figures of a filter's period, or of the `parts` of it that are read. Installs are those known at the period's end."""
+    totals, histograms = Counter[str](), Counter[int]()
+    for part in parts or (filter_,):
+        (row,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(part), ") AS facts"))
+        totals.update({name: int(row[name] or 0) for name in ("events", "successes", "failures")})
+        histograms.update(dict(await histogram(store, part)))
+    counted = sorted(histograms.items())
+    active, new = await active_and_new(store, *(parts or (filter_,)))
     return Figures(
-        events=int(totals["events"] or 0),
-        success_rate=rate(int(totals["successes"] or 0), int(totals["failures"] or 0)),
+        events=totals["events"],
+        success_rate=rate(totals["successes"], totals["failures"]),
         active=active,
         new=new,
         known=await _known(store, filter_),
@@ -154,22 +179,22 @@ async def figures_of(store: Store, filter_: Filter) -> Figures:
 
 async def nothing() -> Figures:
     """The figures of no events."""
-    return Figures(0, None, Installs(), Installs(), Installs(), None, None)
+    return _NOTHING
 
 
-async def active_and_new(store: Store, filter_: Filter) -> tuple[Installs, Installs]:
+async def active_and_new(store: Store, *parts: Filter) -> tuple[Installs, Installs]:
     """Installs with an event in the period, and those of them that were first seen in it."""
-    if counted := countable(filter_):
-        return await sums_of_active.active(store, filter_, counted), await sums_of_active.new(store, filter_, counted)
-    period = filter_.period
-    came = f"first_seen >= {period.start} AND first_seen < {period.end}"
+    if len(parts) == 1 and (counted := countable(parts[0])):
+        return await sums_of_active.active(store, parts[0], counted), await sums_of_active.new(store, parts[0], counted)
+    came = f"first_seen >= {parts[0].period.start} AND first_seen < {parts[-1].period.end}"
+    facts = sql(*(piece for place, part in enumerate(parts) for piece in (" UNION ALL " if place else "", activity(part))))
     (row,) = await read(
         store,
         sql(
             "SELECT COUNT(*) AS everyone, COALESCE(SUM(people), 0) AS people,",
             f" COALESCE(SUM(CASE WHEN {came} THEN 1 ELSE 0 END), 0) AS new_everyone,",
             f" COALESCE(SUM(CASE WHEN {came} THEN people ELSE 0 END), 0) AS new_people FROM (",
-            unique(activity(filter_)),
+            unique(facts),
             ") AS active JOIN install ON install.id = active.install_id",
         ),
     )

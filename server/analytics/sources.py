@@ -106,7 +106,7 @@ def sums(filter_: Filter, *, by: str = "", timed: bool = False, hourly: bool = F
     if not (timed and "outcome" in asked):
         asked.discard("outcome")  # counted in the measures
         daily = filter_.period.whole_days and not hourly
-        if not by and not asked:
+        if not by and not asked and not filter_.period.exact:
             return _rollup_day(filter_, timed) if daily else _rollup_hour(filter_, timed)
         if daily and not timed and len(wanted := asked | {by} - {""}) == 1 and (dimension := wanted.pop()) in _CONTEXT:
             return _rollup_dimension(filter_, dimension)

@@ -202,6 +202,8 @@ async def _overview(store: Store, asked: Asked) -> list[Row]:
     rows: list[Row] = []
     for name in found.__struct_fields__:
         value = getattr(found, name)
+        if name == "compared_until":
+            continue
         apart = {name: value} if not hasattr(value, "people") else {f"{name}_all": value.all, f"{name}_people": value.people}
         rows += [{"figure": figure, **flat(change)} for figure, change in apart.items()]
     return rows

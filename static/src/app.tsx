@@ -9,6 +9,7 @@ import { Overview } from "./pages/overview.tsx";
 import { SignedOut } from "./pages/signed-out.tsx";
 import { Shell } from "./shell.tsx";
 import { Trouble } from "./ui/states.tsx";
+import { BeginningContext } from "./view/steps.ts";
 import { type Account, AccountProvider, PAGES, type PageName, useBeginning } from "./view/account.ts";
 
 // The first page comes at once; each of the others when it is first looked at.
@@ -96,31 +97,30 @@ function Unreached({ error, retry }: { error: Error; retry: () => void }) {
 const BEFORE_EVENTS = new Set<PageName>(["live", "health", "settings"]);
 
 function Page({ project, page }: { project: string; page: PageName }) {
-  const begun = useBeginning(project) !== null;
+  const began = useBeginning(project);
   useEffect(() => {
     document.title = `${PAGES[page].title} · ${project} · Footfall`;
     scrollTo(0, 0);
   }, [project, page]);
-  if (!begun && !BEFORE_EVENTS.has(page)) {
+  if (began === null && !BEFORE_EVENTS.has(page)) {
     return (
       <Shell project={project} page={page} empty>
         <FirstEvent key={project} project={project} />
       </Shell>
     );
   }
-  if (page === "overview") {
-    return (
-      <Shell project={project} page={page}>
-        <Overview project={project} />
-      </Shell>
-    );
-  }
   const Chosen = ELSEWHERE[page as keyof typeof ELSEWHERE];
   return (
     <Shell project={project} page={page}>
-      <Loading key={page}>
-        <Chosen key={project} project={project} />
-      </Loading>
+      <BeginningContext.Provider value={began}>
+        {page === "overview" ? (
+          <Overview project={project} />
+        ) : (
+          <Loading key={page}>
+            <Chosen key={project} project={project} />
+          </Loading>
+        )}
+      </BeginningContext.Provider>
     </Shell>
   );
 }

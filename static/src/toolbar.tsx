@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { Icon } from "./ui/icons.tsx";
-import { words } from "./view/format.ts";
+import { ZONE, words } from "./view/format.ts";
 import { RANGES, RANGE_NAMES, RANGE_SHORT, dayText } from "./view/period.ts";
 import { FILTERS, type FilterName, useView } from "./view/state.ts";
 
@@ -21,6 +21,7 @@ export function Toolbar({ timed, filtered }: { timed: boolean; filtered: boolean
             ))}
           </div>
         )}
+        {timed && <Zone />}
         {timed && view.range === "custom" && <Custom key={`${view.from} ${view.to}`} />}
         {filtered && (
           <div class="segments" role="group" aria-label="Who is counted">
@@ -52,6 +53,14 @@ export function Toolbar({ timed, filtered }: { timed: boolean; filtered: boolean
         </ul>
       )}
     </>
+  );
+}
+
+function Zone() {
+  return (
+    <span class="zone" title={`Days, hours and times on this page are in ${ZONE}`}>
+      {ZONE}
+    </span>
   );
 }
 

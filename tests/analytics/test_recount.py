@@ -68,7 +68,9 @@ def both(installs: Installs | None) -> Pair:
 async def test_overview(full: Store, filled: Filled, filter_: Filter) -> None:
     found = await overview(full, filter_)
     assert filter_.period.before is not None
-    for period, part in ((filter_.period, "value"), (filter_.period.before, "before")):
+    assert found.compared_until is not None
+    compared = Period(filter_.period.before.start, found.compared_until, exact=True)  # as far as the clock has come
+    for period, part, end in ((filter_.period, "value", filter_.period.end), (compared, "before", filter_.period.start)):
         events = filled.matching(filter_.during(period))
         count, successes, failed = recount.outcomes(events)
         assert getattr(found.events, part) == count
@@ -76,7 +78,7 @@ async def test_overview(full: Store, filled: Filled, filter_: Filter) -> None:
         new = [event for event in events if event.install is not None and period.start <= filled.machines[event.install].first]
         assert (getattr(found.active.all, part), getattr(found.active.people, part)) == recount.pair(events)
         assert (getattr(found.new.all, part), getattr(found.new.people, part)) == recount.pair(new)
-        assert (getattr(found.installs.all, part), getattr(found.installs.people, part)) == _known(filled, filter_, period.end)
+        assert (getattr(found.installs.all, part), getattr(found.installs.people, part)) == _known(filled, filter_, end)
         close(getattr(found.median_us, part), recount.quantile(recount.took(events), 0.5))
         close(getattr(found.p95_us, part), recount.quantile(recount.took(events), 0.95))
     assert found.events.value is not None

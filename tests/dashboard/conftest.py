@@ -106,10 +106,12 @@ def visit(site: Site, browser: Browser, session: Any) -> Iterator[Callable[..., 
     contexts: list[BrowserContext] = []
     tabs: list[Tab] = []
 
-    def open_tab(*, known: bool = True, width: int = 1360, height: int = 900, locale: str = "en-US", **options: Any) -> Tab:
+    def open_tab(
+        *, known: bool = True, width: int = 1360, height: int = 900, locale: str = "en-US", zone: str = "UTC", **options: Any
+    ) -> Tab:
         if known:
             options["storage_state"] = session
-        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale, timezone_id="UTC", **options)
+        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale, timezone_id=zone, **options)
         contexts.append(context)
         tabs.append(Tab(context, site.url))
         return tabs[-1]

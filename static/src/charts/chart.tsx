@@ -1,8 +1,9 @@
 import type { ComponentChildren } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useContext, useRef, useState } from "preact/hooks";
 import { Card } from "../ui/card.tsx";
 import { Nothing } from "../ui/states.tsx";
-import { type Measure, stepText } from "../view/format.ts";
+import { type Measure, ZONE, stepText } from "../view/format.ts";
+import { BeginningContext, drawable } from "../view/steps.ts";
 import { type Drawn, Legend, type Line, Plot, colorOf } from "./plot.tsx";
 
 interface Props {
@@ -19,11 +20,13 @@ interface Props {
 }
 
 /** Lines over time in a card of their own, which can be saved and read as a table. A click on a line's name in the legend hides it. */
-export function Chart({ title, starts, lines, step, measure, stacked = false, height = 240, note, before }: Props) {
+export function Chart({ title, starts, lines: given, step, measure, stacked = false, height = 240, note, before }: Props) {
   const drawn = useRef<Drawn>(null);
+  const began = useContext(BeginningContext);
+  const lines = given.map((line) => ({ ...line, values: drawable(line.values, line.starts ?? starts, step, began) }));
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const table = () => ({
-    columns: ["from", ...lines.map(({ label }) => label)],
+    columns: [`from (${ZONE})`, ...lines.map(({ label }) => label)],
     rows: starts.map((start, place) => [start, ...lines.map(({ values }) => values[place])]),
   });
   const toggle = (label: string) => {
@@ -34,10 +37,10 @@ export function Chart({ title, starts, lines, step, measure, stacked = false, he
   const colored = lines.map((line, place) => ({ ...line, color: line.color ?? `c${(place % 8) + 1}` }));
   const shown = colored.filter(({ label }) => !hidden.has(label));
   const [first, last] = [starts[0], starts.at(-1)];
-  const label = first && last ? `${title}: ${shown.map((line) => line.label).join(", ")}, ${stepText(first, step)} to ${stepText(last, step)}` : title;
+  const label = first && last ? `${title}: ${shown.map((line) => line.label).join(", ")}, ${stepText(first, step)} to ${stepText(last, step)}, ${ZONE}` : title;
   const picture = () => {
     const canvas = drawn.current?.canvas();
-    return canvas ? { canvas, legend: shown.map((line) => ({ label: line.label, color: colorOf(line) })) } : null;
+    return canvas ? { canvas, note: ZONE, legend: shown.map((line) => ({ label: line.label, color: colorOf(line) })) } : null;
   };
   return (
     <Card title={title} note={note} table={table} picture={picture} wide>

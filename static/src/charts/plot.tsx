@@ -2,7 +2,8 @@ import type { Ref } from "preact";
 import { useEffect, useImperativeHandle, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { type Measure, stepText, tick } from "../view/format.ts";
+import { type Measure, ZONE, stepText, tick } from "../view/format.ts";
+import { openStep } from "../view/steps.ts";
 import { color, useTheme } from "./theme.ts";
 
 export interface Line {
@@ -33,16 +34,14 @@ export interface Drawn {
   canvas(): HTMLCanvasElement | null;
 }
 
-const LENGTHS: Record<string, number> = { HOUR: 3_600_000, DAY: 86_400_000, WEEK: 7 * 86_400_000, MONTH: 28 * 86_400_000 }; // ms, at least
-
-/** Lines over time, or areas that pile up, with what is under the pointer said beside it. What is not over yet is dashed. */
+/** Lines over time, or areas that pile up, with what is under the pointer said beside it. A step that has not ended is dashed or hatched. */
 export function Plot({ starts, lines, step, measure, stacked = false, height = 240, label, handle }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<{ place: number; left: number } | null>(null);
   const theme = useTheme();
-  const last = starts.at(-1);
-  const open = !stacked && starts.length > 2 && last !== undefined && Date.parse(last) + (LENGTHS[step] ?? 0) > Date.now();
+  const place = openStep(starts, step);
+  const open = starts.length > 2 && place > 0 ? place : -1;
   const shape = `${lines.map((line) => `${line.label}${line.dashed}${line.color}`).join()} ${stacked} ${open} ${step} ${theme} ${height} ${measure.axis(0)}`;
   const data = dataOf(starts, lines, stacked, open);
 
@@ -66,21 +65,23 @@ export function Plot({ starts, lines, step, measure, stacked = false, height = 2
   return (
     <div class="plot" role="img" aria-label={label}>
       <div ref={box} style={{ minHeight: `${height}px` }} />
-      {at && starts[at.place] && <Tip starts={starts} lines={lines} step={step} measure={measure} stacked={stacked} at={at} width={box.current?.clientWidth ?? 0} />}
+      {at && starts[at.place] && <Tip starts={starts} lines={lines} step={step} measure={measure} stacked={stacked} at={at} open={place} width={box.current?.clientWidth ?? 0} />}
     </div>
   );
 }
 
-type TipProps = Pick<Props, "starts" | "lines" | "step" | "measure"> & { stacked: boolean; at: { place: number; left: number }; width: number };
+type TipProps = Pick<Props, "starts" | "lines" | "step" | "measure"> & { stacked: boolean; at: { place: number; left: number }; open: number; width: number };
 
 /** What is under the pointer. Of areas the highest comes first, as it is seen. */
-function Tip({ starts, lines, step, measure, stacked, at: { place, left }, width }: TipProps) {
+function Tip({ starts, lines, step, measure, stacked, at: { place, left }, open, width }: TipProps) {
   const shown = stacked ? lines.toReversed() : lines;
   const total = lines.reduce((sum, { values }) => sum + (values[place] ?? 0), 0);
   const name = (line: Line) => (line.starts?.[place] ? stepText(line.starts[place], step) : line.label);
   return (
     <div class={left > width / 2 ? "tip left" : "tip"} style={{ left: `${left}px` }}>
-      <strong>{stepText(starts[place] ?? "", step)}</strong>
+      <strong>
+        {stepText(starts[place] ?? "", step)} <small class="soft">{place === open ? `${ZONE}, so far` : ZONE}</small>
+      </strong>
       {shown.map((line) => (
         <span key={line.label}>
           <i class={line.dashed ? "dashed" : ""} style={{ background: colorOf(line) }} /> {name(line)} <b>{measure.full(line.values[place] ?? null)}</b>
@@ -117,27 +118,29 @@ export function Legend({ lines, hidden, toggle }: { lines: Line[]; hidden: Reado
 export const colorOf = (line: Line): string => color(line.color ?? "c1");
 
 /** One list for each series of `optionsOf`. What is not over yet is a series of its own, after all others. */
-function dataOf(starts: string[], lines: Line[], stacked: boolean, open: boolean): uPlot.AlignedData {
+function dataOf(starts: string[], lines: Line[], stacked: boolean, open: number): uPlot.AlignedData {
   const times = starts.map((start) => Date.parse(start) / 1000);
   if (!stacked) {
-    const end = times.length - 1;
-    const whole = lines.map(({ values, dashed }) => times.map((_, place) => (open && !dashed && place === end ? null : (values[place] ?? null))));
-    const rest = lines.filter(({ dashed }) => open && !dashed).map(({ values }) => times.map((_, place) => (place >= end - 1 ? (values[place] ?? null) : null)));
+    const whole = lines.map(({ values, dashed }) => times.map((_, place) => (!dashed && place === open ? null : (values[place] ?? null))));
+    const rest = lines
+      .filter(({ dashed }) => open > 0 && !dashed)
+      .map(({ values }) => times.map((_, place) => (place === open || place === open - 1 ? (values[place] ?? null) : null)));
     return [times, ...whole, ...rest] as uPlot.AlignedData;
   }
   const sums = times.map(() => 0);
   const piled = lines.map(({ values }) =>
     times.map((_, place) => {
       sums[place] = (sums[place] ?? 0) + (values[place] ?? 0);
-      return sums[place] ?? 0;
+      return lines.every((line) => line.values[place] == null) ? null : (sums[place] ?? 0);
     }),
   );
-  return [times, ...piled.reverse()]; // the highest is drawn first, the others over it
+  return [times, ...piled.reverse()] as uPlot.AlignedData; // the highest is drawn first, the others over it
 }
 
 interface Look {
   stacked: boolean;
-  open: boolean;
+  /** The place of the step that has not ended, -1 where all have. */
+  open: number;
   step: string;
   measure: Measure;
 }
@@ -169,6 +172,7 @@ function optionsOf(width: number, height: number, lines: Line[], { stacked, open
     ],
     series: [{}, ...seriesOf(lines, stacked, open)],
     hooks: {
+      draw: stacked && open > 0 ? [(self) => hatch(self, open)] : [],
       setCursor: [
         (self) => {
           const { idx, left } = self.cursor;
@@ -179,7 +183,29 @@ function optionsOf(width: number, height: number, lines: Line[], { stacked, open
   };
 }
 
-function seriesOf(lines: Line[], stacked: boolean, open: boolean): uPlot.Series[] {
+/** Marks the part of piled areas that leads to a step that has not ended. */
+function hatch(self: uPlot, open: number): void {
+  const [from, to] = [self.data[0]?.[open - 1], self.data[0]?.[open]];
+  if (from === undefined || to === undefined) return;
+  const { ctx: pen, bbox } = self;
+  const [left, right] = [self.valToPos(from, "x", true), self.valToPos(to, "x", true)];
+  pen.save();
+  pen.beginPath();
+  pen.rect(left, bbox.top, right - left, bbox.height);
+  pen.clip();
+  pen.strokeStyle = color("raised");
+  pen.lineWidth = 2.5 * devicePixelRatio;
+  const gap = 6 * devicePixelRatio;
+  pen.beginPath();
+  for (let at = left - bbox.height; at < right; at += gap) {
+    pen.moveTo(at, bbox.top + bbox.height);
+    pen.lineTo(at + bbox.height, bbox.top);
+  }
+  pen.stroke();
+  pen.restore();
+}
+
+function seriesOf(lines: Line[], stacked: boolean, open: number): uPlot.Series[] {
   const few = (self: uPlot) => (self.data[0]?.length ?? 0) < 2;
   const made = lines.map((line): uPlot.Series => {
     const stroke = colorOf(line);
@@ -193,7 +219,7 @@ function seriesOf(lines: Line[], stacked: boolean, open: boolean): uPlot.Series[
     };
   });
   if (stacked) return made.reverse();
-  const rest = lines.flatMap((line, place) => (open && !line.dashed ? [{ ...(made[place] as uPlot.Series), label: "", dash: [3, 4] }] : []));
+  const rest = lines.flatMap((line, place) => (open > 0 && !line.dashed ? [{ ...(made[place] as uPlot.Series), label: "", dash: [3, 4] }] : []));
   return [...made, ...rest];
 }
 

@@ -2,24 +2,27 @@ interface Props {
   values: (number | null)[];
   /** From the least to the most, for figures of which nothing is no natural end: rates, durations. */
   close?: boolean;
+  /** Its last value is of a step that has not ended. */
+  open?: boolean;
 }
 
 /** A small line without axes, for beside a figure. It repeats what the chart says, so readers that cannot see it are spared. */
-export function Spark({ values, close = false }: Props) {
+export function Spark({ values, close = false, open = false }: Props) {
   const known = values.filter((value) => value !== null);
   if (known.length < 2 || known.every((value) => value === 0)) return <svg class="spark" viewBox="0 0 100 28" aria-hidden="true" />;
   const [lowest, most] = [Math.min(...known), Math.max(...known)];
   const least = close && lowest < most ? lowest - (most - lowest) * 0.4 : 0;
   const end = values.length - 1;
   const points = values.flatMap((value, place) => {
-    if (value === null && close) return []; // nobody knows; of counts it is none
-    return [`${((place / end) * 100).toFixed(1)},${(26 - (((value ?? 0) - least) / (most - least || 1)) * 22).toFixed(1)}`];
+    if (value === null) return [];
+    return [`${((place / end) * 100).toFixed(1)},${(26 - ((value - least) / (most - least || 1)) * 22).toFixed(1)}`];
   });
   const [from, to] = [points[0]?.split(",")[0], points.at(-1)?.split(",")[0]];
   return (
     <svg class="spark" viewBox="0 0 100 28" preserveAspectRatio="none" aria-hidden="true">
       <polygon points={`${from},28 ${points.join(" ")} ${to},28`} />
-      <polyline points={points.join(" ")} />
+      <polyline points={(open ? points.slice(0, -1) : points).join(" ")} />
+      {open && <polyline class="open" points={points.slice(-2).join(" ")} />}
     </svg>
   );
 }

@@ -5,7 +5,7 @@ import { Refused, useAsk } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Bars } from "../ui/bars.tsx";
 import { Answered, Nothing } from "../ui/states.tsx";
-import { COUNTS } from "../view/format.ts";
+import { COUNTS, ZONE } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
 const BREAKDOWNS = { versions: "VERSION", os: "OS", runtimes: "RUNTIME", "package-managers": "PACKAGE_MANAGER" } as const;
@@ -57,7 +57,7 @@ function Series({ project, chart }: { project: string; chart: "active" | "events
       {({ project: { series } }) => {
         const values = chart === "events" ? series.events : ((people ? series.activePeople : series.activeAll) ?? []);
         const title = chart === "events" ? "Events" : people ? "Active people" : "Active installs";
-        return <Chart title={title} starts={series.starts} step={step} measure={COUNTS} height={height} lines={[{ label: title, values, color: "accent", filled: true }]} />;
+        return <Chart title={title} note={ZONE} starts={series.starts} step={step} measure={COUNTS} height={height} lines={[{ label: title, values, color: "accent", filled: true }]} />;
       }}
     </Shown>
   );

@@ -9,6 +9,7 @@ import { Answered } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
 import { compact, growth, percent } from "../view/format.ts";
 import { comparable, spanOf } from "../view/period.ts";
+import { drawable } from "../view/steps.ts";
 
 const PERIOD = { last: 30 };
 const NewProject = lazy(() => import("./settings/new-project.tsx"));
@@ -27,7 +28,7 @@ export function Home() {
       <header>
         <img src="/static/pages/footfall.svg" width="36" height="36" alt="" />
         <h1>Projects</h1>
-        <span class="soft">the last 30 days</span>
+        <span class="soft">the last 30 days, UTC</span>
         {!me && (
           <a class="button" href="/login">
             Log in
@@ -113,7 +114,7 @@ function ProjectCard({ project: { slug, name, firstEvent, overview, series } }: 
           <dd>{percent(overview.successRate.value)}</dd>
         </div>
       </dl>
-      <Spark values={series.events} />
+      <Spark values={drawable(series.events, series.starts, "DAY", Date.parse(firstEvent))} open />
     </>
   );
 }

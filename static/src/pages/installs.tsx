@@ -4,7 +4,7 @@ import { Card } from "../ui/card.tsx";
 import { cellsOf } from "../ui/save.ts";
 import { Answered, Nothing } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
-import { COUNTS, count, day, percent, portion } from "../view/format.ts";
+import { COUNTS, ZONE, count, day, percent, portion } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 import type { Data } from "../api/client.ts";
 import { InstallList } from "./install-list.tsx";
@@ -91,7 +91,7 @@ function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["r
     .slice(-WEEKS);
   const weeks = Math.max(0, ...rows.map(({ shares }) => shares.length));
   const table = () => ({
-    columns: ["week", "installs", ...Array.from({ length: weeks }, (_, week) => `week ${week}`)],
+    columns: [`week from (${ZONE})`, "installs", ...Array.from({ length: weeks }, (_, week) => `week ${week}`)],
     rows: rows.map(({ start, whole, active }) => [start.slice(0, 10), whole, ...active]),
   });
   const picture = () => cellsOf(rows.map(({ start, whole, shares }) => ({ label: `${day(start)} · ${whole}`, shares })), percent);

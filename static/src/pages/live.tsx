@@ -4,7 +4,7 @@ import type { LiveSubscription, LiveSubscriptionVariables } from "../generated/o
 import { LIVE } from "../generated/operations.ts";
 import { Icon } from "../ui/icons.tsx";
 import { Copyable, Nothing } from "../ui/states.tsx";
-import { count, duration, time, words } from "../view/format.ts";
+import { ZONE, count, duration, time, words } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
 type Event = LiveSubscription["events"]["events"][number];
@@ -104,7 +104,7 @@ function Stream({ events }: { events: Event[] }) {
       <table class="stream single">
         <thead>
           <tr>
-            {["Time", "Event", "Target", "Outcome", "Took", "Who", "Version", "System", "Properties"].map((name) => (
+            {[`Time (${ZONE})`, "Event", "Target", "Outcome", "Took", "Who", "Version", "System", "Properties"].map((name) => (
               <th scope="col" key={name} class={name === "Took" ? "figure" : ""}>
                 {name}
               </th>

@@ -9,8 +9,9 @@ import { Card } from "../ui/card.tsx";
 import { Figure } from "../ui/figure.tsx";
 import { Answered, Nothing } from "../ui/states.tsx";
 import { couldRead, remember, useAccount, useBeginning } from "../view/account.ts";
-import { COUNTS, ago, count, growth, many, percent, points, words } from "../view/format.ts";
+import { COUNTS, ago, count, growth, many, moment, percent, points, words } from "../view/format.ts";
 import { comparable } from "../view/period.ts";
+import { drawable, openStep } from "../view/steps.ts";
 import { targetText, useView, viewOf } from "../view/state.ts";
 import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
 
@@ -51,6 +52,13 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
   const [, setParams] = useSearchParams();
   const began = useBeginning(project);
   const compared = comparable(span, began);
+  const { starts } = page.series;
+  const open = openStep(starts, span.step);
+  const shown = (values: (number | null)[]) => {
+    const drawn = drawable(values, starts, span.step, began);
+    return { spark: drawn, open: open > 0 && drawn.findLastIndex((value) => value !== null) === open };
+  };
+  const until = page.overview.comparedUntil;
   const choose = (name: MetricName) =>
     setParams((old) => {
       const next = new URLSearchParams(old);
@@ -73,7 +81,8 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
               change={figure.change ?? null}
               grew={measure.share ? points(figure) : growth(figure.change)}
               {...(compared ? {} : { since: began })}
-              spark={values(page, people, false) ?? page.series.events}
+              {...shown(values(page, people, false) ?? page.series.events)}
+              against={until == null ? undefined : name === "installs" ? `Known when this period began` : `The period before, until ${moment(until)}`}
               less={less}
               close={close}
               full={measure.full(figure.value)}

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { count } from "../view/format.ts";
 import { Icon } from "./icons.tsx";
 import { type Picture, type Table, saveCsv, savePng } from "./save.ts";
 
@@ -100,7 +101,7 @@ export function Tabled({ table: { columns, rows } }: { table: Table }) {
             <tr key={place}>
               {row.map((value, column) => (
                 <td key={column} class={typeof value === "number" ? "figure" : ""}>
-                  {typeof value === "number" ? value.toLocaleString() : value}
+                  {typeof value === "number" ? count(value) : value}
                 </td>
               ))}
             </tr>

@@ -15,6 +15,10 @@ interface Props {
   /** Since when there is anything, in epoch ms, where that is too short to compare. */
   since?: number | null;
   spark?: (number | null)[];
+  /** The last value of the line is of a step that has not ended. */
+  open?: boolean;
+  /** What the period is compared with. */
+  against?: string | undefined;
   /** Less is better. */
   less?: boolean;
   close?: boolean;
@@ -24,7 +28,7 @@ interface Props {
 }
 
 /** A figure at a glance, with how it changed. A click picks it, where it can be picked. */
-export function Figure({ label, text, full, was, change, grew = "", since, spark, less = false, close = false, picked, pick }: Props) {
+export function Figure({ label, text, full, was, change, grew = "", since, spark, open = false, against, less = false, close = false, picked, pick }: Props) {
   return (
     <div class={picked ? "figure-card picked" : "figure-card"}>
       <h2>
@@ -39,8 +43,8 @@ export function Figure({ label, text, full, was, change, grew = "", since, spark
       <p class="big" title={full === text ? undefined : full}>
         {text}
       </p>
-      <p class="change">{since === undefined ? <Change change={change ?? null} grew={grew} was={was ?? ""} less={less} /> : <span class="soft">{since ? `since ${day(since)}` : ""}</span>}</p>
-      {spark && <Spark values={spark} close={close} />}
+      <p class="change" title={against}>{since === undefined ? <Change change={change ?? null} grew={grew} was={was ?? ""} less={less} /> : <span class="soft">{since ? `since ${day(since)}` : ""}</span>}</p>
+      {spark && <Spark values={spark} close={close} open={open} />}
     </div>
   );
 }

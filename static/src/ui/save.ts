@@ -30,10 +30,12 @@ const styled = (name: string): string => getComputedStyle(document.documentEleme
 export interface Picture {
   canvas: HTMLCanvasElement;
   legend?: { label: string; color: string }[];
+  /** Text beside the title, such as the time zone. */
+  note?: string;
 }
 
 /** A chart's canvas under its title and its legend, on the page's own ground. */
-export function savePng(name: string, title: string, { canvas: chart, legend = [] }: Picture): void {
+export function savePng(name: string, title: string, { canvas: chart, legend = [], note = "" }: Picture): void {
   const ratio = devicePixelRatio;
   const head = Math.round((legend.length > 1 ? 66 : 42) * ratio);
   const canvas = document.createElement("canvas");
@@ -45,6 +47,11 @@ export function savePng(name: string, title: string, { canvas: chart, legend = [
   pen.fillStyle = styled("--ink");
   pen.font = `600 ${15 * ratio}px ${styled("--sans")}`;
   pen.fillText(title, 16 * ratio, 26 * ratio);
+  pen.fillStyle = styled("--soft");
+  pen.font = `${12 * ratio}px ${styled("--sans")}`;
+  pen.textAlign = "right";
+  pen.fillText(note, canvas.width - 16 * ratio, 26 * ratio);
+  pen.textAlign = "left";
   if (legend.length > 1) drawLegend(pen, legend, ratio);
   pen.drawImage(chart, 16 * ratio, head);
   canvas.toBlob((blob) => blob && save(`${name}.png`, blob));

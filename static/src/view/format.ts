@@ -1,13 +1,17 @@
-// Numbers, times and durations in the reader's own locale. Days and hours are UTC's, as the server counts them.
+// Numbers, times and durations. The page is English, so they are too: in the reader's own English, if that is one of their languages. All times
+// are UTC, as the server counts days and hours.
 
-const whole = new Intl.NumberFormat();
-const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
-const part = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
-const wholePart = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
-const change = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
-const signed = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, signDisplay: "exceptZero" });
-const signedWhole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0, signDisplay: "exceptZero" });
-const digits = (most: number) => new Intl.NumberFormat(undefined, { maximumSignificantDigits: most });
+const LOCALE = navigator.languages.find((language) => /^en\b/i.test(language)) ?? "en-GB";
+export const ZONE = "UTC";
+
+const whole = new Intl.NumberFormat(LOCALE);
+const short = new Intl.NumberFormat(LOCALE, { notation: "compact", maximumFractionDigits: 1 });
+const part = new Intl.NumberFormat(LOCALE, { style: "percent", maximumFractionDigits: 1 });
+const wholePart = new Intl.NumberFormat(LOCALE, { style: "percent", maximumFractionDigits: 0 });
+const change = new Intl.NumberFormat(LOCALE, { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
+const signed = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1, signDisplay: "exceptZero" });
+const signedWhole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0, signDisplay: "exceptZero" });
+const digits = (most: number) => new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: most });
 const three = digits(3);
 
 export const NOTHING = "–";
@@ -41,7 +45,7 @@ export function duration(ms: Maybe): string {
   if (ms == null) return NOTHING;
   const [size, unit] = UNITS.find(([size]) => ms >= size) ?? [1, "millisecond"];
   const value = ms / size;
-  return new Intl.NumberFormat(undefined, {
+  return new Intl.NumberFormat(LOCALE, {
     style: "unit",
     unit: unit as string,
     unitDisplay: "narrow",
@@ -55,17 +59,17 @@ const SIZES = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 export function bytes(size: number): string {
   const step = Math.min(SIZES.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, size)) / 3)));
   const unit = SIZES[step] as string;
-  return new Intl.NumberFormat(undefined, { style: "unit", unit, unitDisplay: "short", maximumSignificantDigits: 3 }).format(size / 1000 ** step);
+  return new Intl.NumberFormat(LOCALE, { style: "unit", unit, unitDisplay: "short", maximumSignificantDigits: 3 }).format(size / 1000 ** step);
 }
 
-const utc = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(undefined, { timeZone: "UTC", ...options });
+const utc = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(LOCALE, { timeZone: ZONE, ...options });
 const dayFormat = utc({ day: "numeric", month: "short" });
 const longDay = utc({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
 const monthFormat = utc({ month: "short", year: "numeric" });
 const hourFormat = utc({ hour: "numeric" });
 const dayHour = utc({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const minute = utc({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+const clock = utc({ timeStyle: "medium" });
 
 type Time = string | number | Date;
 const date = (at: Time): Date => new Date(at);
@@ -82,11 +86,12 @@ export function tick(at: Time, step: string): string {
   const hourly = step === "HOUR" && date(at).getUTCHours() !== 0;
   return (hourly ? hourFormat : step === "MONTH" ? monthFormat : dayFormat).format(date(at));
 }
-/** A moment, in the reader's own time zone. */
-export const moment = (at: Time | null | undefined): string => (at == null ? NOTHING : local.format(date(at)));
+/** A moment to the minute, with its zone. */
+export const moment = (at: Time | null | undefined): string => (at == null ? NOTHING : minute.format(date(at)));
+/** A time of the day to the second, beside a heading that names the zone. */
 export const time = (at: Time): string => clock.format(date(at));
 
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "narrow" });
+const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto", style: "narrow" });
 
 /** How long ago, shortly: 15h ago. */
 export function ago(at: Time | null | undefined, now: number = Date.now()): string {

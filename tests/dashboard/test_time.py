@@ -1,0 +1,129 @@
+"""Time on the pages: one zone that is named, nothing drawn where nothing can be, and steps that have not ended are marked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.dashboard.test_figures import figure, overview, spaced, table_of
+
+pytestmark = pytest.mark.xdist_group("dashboard")
+
+NEW_YORK = "America/New_York"
+# How many pixels of two columns of a chart's canvas are the ground's: half-way into the last step, and into the one before.
+GROUND = """(canvas) => {
+  const over = canvas.parentElement.querySelector(".u-over"), ratio = canvas.width / canvas.clientWidth;
+  const ground = document.createElement("canvas").getContext("2d");
+  ground.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--raised");
+  ground.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = ground.getImageData(0, 0, 1, 1).data;
+  const [left, width, bottom] = [over.offsetLeft * ratio, over.clientWidth * ratio, (over.offsetTop + over.clientHeight) * ratio];
+  const { data } = canvas.getContext("2d").getImageData(0, bottom - 20, canvas.width, 20);
+  return [5.5, 4.5].map((step) => {
+    const x = Math.round(left + (width / 6) * step);
+    let same = 0;
+    for (let at = 4 * x; at < data.length; at += 4 * canvas.width) same += data[at] === red && data[at + 1] === green && data[at + 2] === blue;
+    return same;
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def young(site: Any) -> str:
+    """A project whose first event was just now."""
+    assert site.server.footfall("project", "create", "young").returncode == 0
+    site.post("young", name="run", outcome="failure", error={"type": "Wrong"})
+    return "young"
+
+
+def test_days_before_the_first_event_and_hours_to_come_are_not_drawn(visit: Callable[..., Any], young: str) -> None:
+    tab = visit()
+    page = tab.open(f"/d/{young}?range=7d")
+    rows = table_of(page.get_by_role("region", name="Active installs"), "Active installs")
+    assert [row[1] for row in rows] == [""] * 6 + ["1"]
+    page = tab.open(f"/d/{young}?range=today")
+    hours = [row[1] for row in table_of(page.get_by_role("region", name="Events", exact=True).first, "Events")]
+    now = datetime.now(UTC).hour
+    assert hours.count("") >= len(hours) - 2, "one hour, or two where it just passed"
+    assert "1" in hours[max(0, now - 1) : now + 1]
+    rows = table_of(page.get_by_role("region", name="Events by outcome"), "Events by outcome")
+    assert {tuple(row[1:]) for row in rows[now + 1 :]} <= {("", "", "")}
+    page = tab.open("/d/demo?range=today")
+    hours = [row[1] for row in table_of(page.get_by_role("region", name="Events", exact=True).first, "Events")]
+    assert "" not in hours[:now]
+    assert set(hours[now + 2 :]) <= {""}
+
+
+def test_a_step_that_has_not_ended_is_marked_in_lines_areas_and_sparklines(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo?range=7d")
+    assert page.locator(".figure-card .spark .open").count() == 6
+    hatched, whole = page.get_by_role("region", name="Events by outcome").locator("canvas").evaluate(GROUND)
+    assert hatched > whole + 2
+    for title in ("Active installs", "Events by outcome"):
+        chart = page.get_by_role("region", name=title).locator(".u-over")
+        box = chart.bounding_box()
+        chart.hover(position={"x": box["width"] - 2, "y": 50})
+        assert "UTC, so far" in page.locator(".tip").inner_text()
+        chart.hover(position={"x": 2, "y": 50})
+        assert "UTC" in page.locator(".tip").inner_text()
+        assert "so far" not in page.locator(".tip").inner_text()
+    today = datetime.now(UTC).date()
+    page = tab.open(f"/d/demo?range=custom&from={today - timedelta(days=9)}&to={today - timedelta(days=3)}")
+    assert page.locator(".spark .open").count() == 0
+    hatched, whole = page.get_by_role("region", name="Events by outcome").locator("canvas").evaluate(GROUND)
+    assert hatched <= whole + 2
+
+
+def test_charts_and_lists_are_in_one_zone_and_say_which(site: Any, visit: Callable[..., Any], young: str) -> None:
+    tab = visit(zone=NEW_YORK)
+    for path in ("", "/installs", "/usage", "/errors", "/downloads", "/health"):
+        assert tab.open(f"/d/{young}{path}").locator(".zone").inner_text() == "UTC", path
+    page = tab.open(f"/d/{young}")
+    card = page.get_by_role("region", name="Active installs")
+    card.get_by_label("Save or read Active installs", exact=True).click()
+    card.get_by_role("button", name="Show as table").click()
+    assert card.locator("th").first.inner_text() == "from (UTC)"
+
+    now = datetime.now(UTC)
+    hour = rf"{now.hour % 12 or 12}:\d\d:\d\d {now:%p}|{(now + timedelta(minutes=1)).hour % 12 or 12}:\d\d:\d\d"
+    page = tab.open(f"/d/{young}/live")
+    page.get_by_text("Listening").wait_for()
+    for _ in range(20):
+        site.post(young, name="watched")
+        if page.get_by_role("cell", name="watched").count():
+            break
+        page.wait_for_timeout(250)
+    assert page.get_by_role("columnheader", name="Time (UTC)").is_visible()
+    assert re.search(hour, page.locator("tbody tr td").first.inner_text())
+    titles = tab.open(f"/d/{young}/errors").locator("td[title*='UTC']").evaluate_all("(cells) => cells.map((each) => each.title)")
+    assert titles
+    assert all(f"{now.year}" in title for title in titles)
+
+
+def test_a_page_is_in_one_language_whatever_the_browsers(site: Any, visit: Callable[..., Any]) -> None:
+    told = overview(site, {"last": 30})["events"]["value"]
+    for locale in ("de-DE", "ar-EG"):
+        page = visit(locale=locale).open("/d/demo")
+        assert figure(page, "Events") == spaced(told)
+        assert figure(page, "Success rate").endswith("%")
+        assert not re.search(r"\bvor\b|Okt|Dez|قبل", page.locator("main").inner_text())
+
+
+def test_today_stands_beside_the_same_time_of_yesterday(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "compared").returncode == 0
+    now = datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    yesterday = midnight - timedelta(days=1)
+    earlier, later = yesterday + (now - midnight) / 2, yesterday + (now - midnight) + (timedelta(days=1) - (now - midnight)) / 2
+    for at, times in ((yesterday - timedelta(hours=12), 1), (earlier, 2), (later, 40), (midnight + (now - midnight) / 2, 3)):
+        for number in range(times):
+            site.post("compared", name="run", installation_id=f"{number}", timestamp=at.isoformat())
+    page = visit().open("/d/compared?range=today")
+    card = page.locator(".figure-card", has=page.get_by_role("heading", name="Events", exact=True))
+    assert card.locator(".change").inner_text().split() == ["+50%", "was", "2"]
+    assert "UTC" in (card.locator(".change").get_attribute("title") or "")
