@@ -84,7 +84,7 @@ def test_usage_errors_and_health_say_what_the_server_answers(site: Any, visit: C
 
     page = tab.open("/d/demo/errors")
     groups = site.ask("Errors", slug="demo", period=MONTH)["project"]["errors"]["groups"]
-    for group in groups[:3]:
+    for group in [each for each in groups if each["type"]][:3]:
         shown = cells(page, "Errors by type", group["type"])
         assert (shown[1], shown[3]) == (spaced(group["events"]), spaced(group["installs"]["all"]))
 
