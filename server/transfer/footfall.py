@@ -19,6 +19,7 @@ from server.ingest.privacy import Privacy
 from server.problems import Invalid
 from server.storage.history.streaming import AHEAD
 from server.storage.projects import LiveProject
+from server.transfer.cells import check_past, milliseconds, truth
 from server.transfer.columns import from_hexadecimal
 
 OLDEST = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; before that, a clock was never set
@@ -73,7 +74,7 @@ class Report(NamedTuple):
 
 
 _OUTCOMES = {None: Outcome.NONE, "success": Outcome.SUCCESS, "failure": Outcome.FAILURE}
-_WHOLE, _TRUTHS = ("duration_us",), {"true": True, "false": False}
+_WHOLE = ("duration_us",)
 
 
 def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
@@ -135,8 +136,8 @@ def _typed(document: Any) -> Any:
         value = typed.get(name)
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
             typed[name] = int(value)
-    if isinstance(typed.get("skewed"), str):
-        typed["skewed"] = _TRUTHS.get(typed["skewed"], typed["skewed"])
+    if "skewed" in typed:
+        typed["skewed"] = truth(typed["skewed"], "skewed")
     return typed
 
 
@@ -148,10 +149,10 @@ def _properties(said: dict[str, Any] | str | None) -> dict[str, Any]:
 
 
 def _time(text: str, path: str, now: int) -> int:
-    at = timestamp(text, path)
+    at = timestamp(milliseconds(text), path)
     if at is None or at < OLDEST:
         raise _wrong(path, "must not be before the year 2000")
-    return min(at, now + AHEAD)
+    return check_past(at, now, path)
 
 
 def _hash(text: str | None, path: str) -> int | None:

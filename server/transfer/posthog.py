@@ -21,6 +21,7 @@ from server.identifiers import identifier
 from server.ingest.privacy import Privacy
 from server.problems import Invalid
 from server.storage.projects import LiveProject
+from server.transfer.cells import check_past, milliseconds
 from server.transfer.footfall import OLDEST, key
 
 DIALECT = "posthog"
@@ -82,10 +83,10 @@ def _mark(said: _Event, document: Any) -> int:
 
 
 def _time(said: str | float, now: int) -> int:
-    at = timestamp(said)
+    at = timestamp(milliseconds(said))
     if at is None or at < OLDEST:
         raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
-    return min(at, now)
+    return min(check_past(at, now, "timestamp"), now)
 
 
 def _properties(said: dict[str, Any] | str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,7 +23,9 @@ from server.transfer.formats import arrow_modules, as_written
 
 LONGEST = 4 << 20  # bytes of one row; a batch that a server takes is a quarter of it
 _BLOCK = 1 << 16
-_PARQUET, _GZIP = b"PAR1", b"\x1f\x8b"
+_PARQUET, _GZIP, _UTF16 = b"PAR1", b"\x1f\x8b", (b"\xff\xfe", b"\xfe\xff")
+_NOT_UTF8 = "is not UTF-8: convert the file first, as with `iconv -f latin1 -t utf-8`"
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]").search
 _BLANK = " \t\r\n"
 
 
@@ -47,6 +50,9 @@ class Source:
             self.size = path.stat().st_size
             head = self._raw.read(4)
             self._raw.seek(0)
+            if head.startswith(_UTF16):
+                self._raw.close()
+                raise SourceError(f"{path} is UTF-16: save it as UTF-8")
         except OSError as error:
             raise SourceError(f"{path} cannot be read: {error.strerror}") from None
         self._path = path
@@ -99,7 +105,7 @@ class Source:
         return "csv" if "," in first else "words"
 
     def _as_text(self) -> io.TextIOWrapper:
-        self._text = io.TextIOWrapper(self._file, "utf-8-sig", errors="replace", newline="")
+        self._text = io.TextIOWrapper(self._file, "utf-8-sig", errors="surrogateescape", newline="")
         return self._text
 
     def _binary_lines(self) -> Iterator[tuple[int, bytes | None]]:
@@ -121,8 +127,11 @@ class Source:
 
     def _words(self) -> Iterator[Row]:
         for number, line in self._binary_lines():
-            words = (line or b"").decode("utf-8-sig", "replace").split()
-            if line is None or len(words) not in (0, 2):
+            text = (line or b"").decode("utf-8-sig", "surrogateescape")
+            words = text.split()
+            if _is_broken(text):
+                yield Row(number, None, _NOT_UTF8)
+            elif line is None or len(words) not in (0, 2):
                 yield Row(number, None, "expected a key and a value")
             elif words:
                 yield Row(number, {"name": words[0], "value": words[1]})
@@ -130,7 +139,7 @@ class Source:
     def _csv(self) -> Iterator[Row]:
         csv.field_size_limit(LONGEST)
         reader = csv.reader(self._as_text())
-        header = next(reader)
+        header = [name.strip() for name in next(reader)]
         place = 1
         while True:
             try:
@@ -146,6 +155,8 @@ class Source:
                 continue
             if len(cells) != len(header):
                 yield Row(place, None, f"expected {len(header)} cells")
+            elif any(map(_is_broken, cells)):
+                yield Row(place, None, _NOT_UTF8)
             else:
                 yield Row(place, {name: as_written(cell) or None for name, cell in zip(header, cells, strict=True)})
 
@@ -159,7 +170,7 @@ class Source:
             if text is None:
                 yield Row(place, None, "is no JSON; what comes after it cannot be read either")
                 return
-            yield _loaded(place, text.encode("utf-8", "surrogatepass"))
+            yield Row(place, None, _NOT_UTF8) if _is_broken(text) else _loaded(place, text.encode("utf-8", "surrogatepass"))
             scanner.skip(",")
 
     def _pairs(self) -> Iterator[Row]:
@@ -174,7 +185,7 @@ class Source:
             if value is _UNREADABLE:
                 yield Row(place, None, "is no JSON; what comes after it cannot be read either")
                 return
-            yield Row(place, {"name": name, "value": value})
+            yield Row(place, None, _NOT_UTF8) if _is_broken(name) else Row(place, {"name": name, "value": value})
             scanner.skip(",")
 
     def _parquet(self) -> Iterator[Row]:
@@ -186,7 +197,10 @@ class Source:
             for batch in file.iter_batches(batch_size=1_000):
                 for document in batch.to_pylist():
                     place += 1
-                    yield Row(place, {name: _plain(value) for name, value in document.items()})
+                    try:
+                        yield Row(place, {name: _plain(value) for name, value in document.items()})
+                    except UnicodeDecodeError:
+                        yield Row(place, None, _NOT_UTF8)
         except arrow.ArrowException as error:
             raise SourceError(f"{self._path} is damaged, or no Parquet") from error
 
@@ -198,10 +212,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return value.decode()
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _is_broken(text: str) -> bool:
+    """Whether a text has bytes in it that are no UTF-8: `surrogateescape` made these characters of them."""
+    return not text.isascii() and _ESCAPED_BYTE(text) is not None
 
 
 def _is_row(line: str) -> bool:

@@ -8,6 +8,8 @@ string, and `dialect` names the family of clients that it came from: by that `/s
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,9 +21,16 @@ from server.event_id import EPOCH, first_id
 from server.ingest.privacy import Privacy
 from server.problems import Invalid
 from server.storage.projects import LiveProject
+from server.transfer.cells import check_past, milliseconds, number, truth
 from server.transfer.footfall import OLDEST
 
 _NAMES = tuple(dialect.NAME for dialect in DIALECTS)
+_DOCUMENTS = ("properties", "target", "error")  # JSON in a string, as a database or a CSV keeps them
+_TYPED: dict[str, Callable[[Any], Any]] = {
+    "timestamp": milliseconds,
+    "duration_ms": partial(number, path="duration_ms"),
+    "ci": partial(truth, path="ci"),
+}
 _IDS = ("id", "installation_id", "session_id", "target_id")
 _NESTED = (("target", "type"), ("target", "id"), ("error", "type"), ("error", "message"))
 
@@ -51,7 +60,7 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
         raise Invalid(FieldError("timestamp", "is missing: what is imported must say when it was"))
     if incoming.occurred_at < OLDEST:
         raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
-    at = min(incoming.occurred_at, now)
+    at = min(check_past(incoming.occurred_at, now, "timestamp"), now)
     dialect = said or (sonicjs if theirs else native).NAME
     incoming = msgspec.structs.replace(incoming, context=msgspec.structs.replace(incoming.context, dialect=dialect))
     # Keyed, unlike PostHog's: an id may be anything here, and a whole row holds what is hashed everywhere else.
@@ -72,16 +81,8 @@ def _nested(document: dict[str, Any]) -> dict[str, Any]:
     for outer, inner in _NESTED:
         if (value := row.pop(f"{outer}_{inner}", None)) is not None:
             row[outer] = {**(row[outer] if isinstance(row.get(outer), dict) else {}), inner: value}
-    if isinstance(row.get("properties"), str):
-        row["properties"] = load(row["properties"].encode("utf-8", "surrogatepass"))
-    if isinstance(row.get("duration_ms"), str):
-        row["duration_ms"] = _number(row["duration_ms"])
+    for name in _DOCUMENTS:
+        if isinstance(row.get(name), str):
+            row[name] = load(row[name].encode("utf-8", "surrogatepass"))
+    row.update({name: as_typed(row[name]) for name, as_typed in _TYPED.items() if name in row})
     return row
-
-
-def _number(text: str) -> float:
-    """Of a CSV, in which everything is text."""
-    try:
-        return float(text)
-    except ValueError:
-        raise Invalid(FieldError("duration_ms", "must be a number")) from None

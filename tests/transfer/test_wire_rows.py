@@ -136,13 +136,14 @@ def test_what_cannot_be_used_is_named_and_no_value_repeated(fresh: Settings, tmp
         assert f": {field}" in named
 
 
-def test_a_clock_that_was_ahead_is_taken_for_now_and_nothing_raw_is_kept(fresh: Settings, tmp_path: Path) -> None:
+def test_a_time_to_come_is_named_and_nothing_raw_is_kept(fresh: Settings, tmp_path: Path) -> None:
     file = tmp_path / "ahead.jsonl"
-    row = {"name": "run", "installation_id": "the-raw-id", "timestamp": "2099-01-01T00:00:00Z", "properties": {"path": "/home/jane/x"}}
-    file.write_bytes(lines(row))
-    assert import_file(fresh, file).stored == 1
+    row = {"name": "run", "installation_id": "the-raw-id", "timestamp": NOW + 60_000, "properties": {"path": "/home/jane/x"}}
+    file.write_bytes(lines(row, {**row, "timestamp": "2099-01-01T00:00:00Z"}))
+    summary = import_file(fresh, file)
+    assert (summary.stored, summary.named) == (1, ["row 2: timestamp: must not be in the future"])
     ((occurred_at,),) = rows_of(where(fresh), "SELECT occurred_at FROM event")
-    assert occurred_at == NOW
+    assert occurred_at == NOW + 60_000
     kept = repr(counted(fresh))
     assert "the-raw-id" not in kept
     assert "jane" not in kept
