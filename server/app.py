@@ -29,6 +29,7 @@ from server.settings import Settings, bundled
 from server.shared import Limits, Live
 from server.storage.engine import instance_id, open_store, passes, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default, key_use
+from server.storage.upkeep.maintenance import former_marks_until
 from server.tasks import StopRequest
 from server.transfer import http as transfer
 
@@ -117,6 +118,7 @@ async def _open(
     stack.push_async_callback(writer.close)
     gate = Gate(settings, projects, limits)
     privacy = Privacy(secret)
+    privacy.former_marks_until = await former_marks_until(store)
     stack.callback(live.close)
     metrics.queue_depth = lambda: writer.depth
     metrics.store_size = store.size

@@ -93,6 +93,12 @@ class Context(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     package_manager: str | None = None
 
 
+class RequestId(str):
+    """An id that a caller gave its request (`Idempotency-Key`), and not the event: it belongs to the caller's key."""
+
+    __slots__ = ()
+
+
 class Incoming(msgspec.Struct, gc=False, kw_only=True):
     """One event as its dialect understood it. Holds raw identifiers: it never leaves `ingest`.
 
@@ -207,6 +213,7 @@ class Event(msgspec.Struct, gc=False):
     """One event as the store takes it: no raw identifier, no unscrubbed text.
 
     `id` is an `EventId` number. `install`, `session`, `mark` and `viewer` are the leading 64 bits of a keyed hash, signed.
+    `former` is the mark that an earlier version gave the event, as long as it may still be in the store.
     `note` is what the ledger says of it beside that it was stored.
     """
 
@@ -228,6 +235,7 @@ class Event(msgspec.Struct, gc=False):
     mark: int | None = None
     viewer: int | None = None
     note: str = ""
+    former: int | None = None
 
 
 class Install(msgspec.Struct, gc=False, kw_only=True):

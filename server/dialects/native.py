@@ -47,7 +47,7 @@ from server.dialects.reading import (
     text,
     timestamp,
 )
-from server.event import Answer, Context, Decoded, Environment, FieldError, Incoming, Outcome, Outcomes, Receipt, Request
+from server.event import Answer, Context, Decoded, Environment, FieldError, Incoming, Outcome, Outcomes, Receipt, Request, RequestId
 from server.identifiers import identifier
 from server.problems import Invalid
 
@@ -122,7 +122,7 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
     key = header_id(request)
     try:
         events = [
-            _plain_event(said, (said.id and identifier(said.id)) or (key and (f"{key}:{place}" if many else key)))
+            _plain_event(said, (said.id and identifier(said.id)) or (key and (RequestId(f"{key}:{place}") if many else key)))
             for place, said in enumerate(items)
         ]
     except (NotPlain, Invalid):  # what is wrong is to be named

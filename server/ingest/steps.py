@@ -192,7 +192,13 @@ class Ingest:
         assert passage.dialect is not None
         dialect, privacy = passage.dialect.NAME, self._privacy
         events = privacy.events(
-            decoded.events, ids=passage.ids, project=project.id, dialect=dialect, received_at=received_at, picked=project.picked
+            decoded.events,
+            ids=passage.ids,
+            project=project.id,
+            dialect=dialect,
+            received_at=received_at,
+            picked=project.picked,
+            key=None if caller.key is None else caller.key.id,
         )
         return events, [privacy.install_report(report, project=project.id, received_at=received_at) for report in decoded.installs]
 

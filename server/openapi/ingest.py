@@ -37,7 +37,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Makes a repeated request known where its events have no id: within 30 days they are counted once.",
+        "description": "Makes a repeated request known where its events have no id. Belongs to the caller's key, else to the install, for 30 days.",
         "schema": {"type": "string"},
     },
     "Mcp-Session-Id": {

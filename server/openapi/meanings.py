@@ -12,7 +12,7 @@ _EVERYWHERE = {
     "event_type": "What happened.",
     "ignored": "Fields that were not understood, where there are any; the event is stored without them.",
     "events": "The events, up to 1,000.",
-    "id": "Makes a repeated event known: within 30 days it is counted once.",
+    "id": "Makes a repeated event known: an id of the same install counts once in 30 days.",
     "installation_id": "The anonymous id of one installation. Only its keyed hash is stored.",
     "name": "What happened, such as `build` or `install_failed`.",
     "os": "Operating system; `win32`, `Darwin` and the like become `windows`, `darwin`.",

@@ -65,11 +65,17 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
     incoming = msgspec.structs.replace(incoming, context=msgspec.structs.replace(incoming.context, dialect=dialect))
     # Keyed, unlike PostHog's: an id may be anything here, and a whole row holds what is hashed everywhere else.
     alike = json.dumps(document, sort_keys=True, default=str)
-    mark = privacy.mark(project.id, "import", alike) if incoming.id is None else privacy.mark(project.id, "import by id", incoming.id)
+    by_id = None if incoming.id is None else privacy.mark(project.id, "import by id", incoming.id)
+    if by_id is None or incoming.id is None:
+        mark, former = privacy.mark(project.id, "import", alike), None
+    elif incoming.install is None:
+        mark, former = by_id, None
+    else:  # an id is unique within its install; files that were imported before that was so are known by `former`
+        mark, former = privacy.mark(project.id, "import by id", incoming.id, f"install {incoming.install}"), by_id
     # The id carries the time of the event for that of its arrival, which nobody knows; the low bits keep apart those of one millisecond.
     id_ = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
     kept = privacy.event(incoming, id=id_, project=project.id, dialect=dialect, received_at=at, picked=project.picked)
-    return msgspec.structs.replace(kept, mark=mark)
+    return msgspec.structs.replace(kept, mark=mark, former=former)
 
 
 def _nested(document: dict[str, Any]) -> dict[str, Any]:

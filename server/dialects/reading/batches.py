@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from server.dialects.document import dotted, refused
-from server.event import Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request
+from server.event import Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request, RequestId
 from server.headers import IDEMPOTENCY_KEY
 from server.identifiers import identifier
 from server.problems import Failed, Invalid, TooLarge, TooManyTargets, UnknownTarget
@@ -85,11 +85,11 @@ def event_id(document: Mapping[str, Any], request: Request, position: int | None
     return header_id(request, position)
 
 
-def header_id(request: Request, position: int | None = None) -> str | None:
+def header_id(request: Request, position: int | None = None) -> RequestId | None:
     """The id that the header `Idempotency-Key` gives to an event."""
     if IDEMPOTENCY_KEY not in request.headers or (key := identifier(request.header(IDEMPOTENCY_KEY))) is None:
         return None
-    return key if position is None else f"{key}:{position}"
+    return RequestId(key if position is None else f"{key}:{position}")
 
 
 def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Tally:

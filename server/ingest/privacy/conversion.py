@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from server.event import DAY, MINUTE, Context, Event, Incoming, Install, InstallReport
+from server.event import DAY, MINUTE, Context, Event, Incoming, Install, InstallReport, RequestId
 from server.identifiers import MISSING, identifier, stripped
 from server.ingest.privacy.hashes import ProjectHashes, keyed, number, plain, utf8
 from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_telling_key
@@ -33,6 +33,9 @@ class Privacy:
     `secret` is the server's, of any length but zero. Hashes are signed 64-bit integers; `hashes.number` tells the odds of a collision.
     """
 
+    former_marks_until = 0
+    """The time (epoch ms) up to which the store may hold marks of a version that took ids to be the project's, see `Event.former`."""
+
     def __init__(self, secret: bytes) -> None:
         if not secret:
             raise ValueError("without a secret, hashes would hide nothing")
@@ -57,9 +60,10 @@ class Privacy:
         """A session of a client."""
         return self._hashes(project).session(stripped(raw))
 
-    def mark(self, project: int, dialect: str, raw_id: str) -> int:
-        """An event that may arrive twice, from the id that its client gave it."""
-        return self._hashes(project).mark(dialect, raw_id)
+    def mark(self, project: int, dialect: str, raw_id: str, scope: str = "") -> int:
+        """An event that may arrive twice, from the id that its client gave it: unique within a scope, or without one in the project."""
+        hashes = self._hashes(project)
+        return hashes.mark_within(scope, dialect, raw_id) if scope else hashes.mark(dialect, raw_id)
 
     def viewer(self, project: int, target_type: str, target_id: str, raw: str) -> int:
         """Somebody who looks at a target. The same person at another target is another viewer: nobody can be followed around."""
@@ -77,9 +81,17 @@ class Privacy:
         return self.events([incoming], ids=[id], project=project, dialect=dialect, received_at=received_at, picked=picked)[0]
 
     def events(
-        self, incoming: Sequence[Incoming], *, ids: Sequence[int], project: int, dialect: str, received_at: int, picked: tuple[str, ...]
+        self,
+        incoming: Sequence[Incoming],
+        *,
+        ids: Sequence[int],
+        project: int,
+        dialect: str,
+        received_at: int,
+        picked: tuple[str, ...],
+        key: int | None = None,
     ) -> list[Event]:
-        """The same for all events of a request, whose `ids` run beside them."""
+        """The same for all events of a request, whose `ids` run beside them. `key` is the number of the caller's key."""
         hashes = self._hashes(project)
         salt, known = hashes.salt, hashes.known
         earliest, latest = received_at - BEHIND, received_at + AHEAD
@@ -95,7 +107,12 @@ class Privacy:
                     note = MISSING if install is None else ""
                 elif said.visitor is not None:
                     install = hashes.visitor(received_at // DAY, said.visitor)
-            mark = None if raw_id is None else hashes.mark(dialect, raw_id)
+            mark = former = None
+            if raw_id is not None:
+                scope = _scope(said, raw_id, install, key)
+                mark = hashes.mark_within(scope, dialect, raw_id) if scope else hashes.mark(dialect, raw_id)
+                if scope and received_at < self.former_marks_until:
+                    former = hashes.mark(dialect, raw_id)
             raw_session = raw_session and identifier(raw_session)
             session = hashes.session(raw_session) if raw_session else None
             viewer = None if said.debounce is None else hashes.viewer(*(said.target or ("", said.name)), said.debounce)
@@ -121,6 +138,7 @@ class Privacy:
                     mark=mark,
                     viewer=viewer,
                     note=note,
+                    former=former,
                 )
             )
         return events
@@ -142,6 +160,18 @@ class Privacy:
         if hashes is None:
             hashes = self._projects[project] = ProjectHashes(self.project_key(project), self._known)
         return hashes
+
+
+def _scope(said: Incoming, raw_id: str, install: int | None, key: int | None) -> str:
+    """What an event's id is unique within: the caller's key for a request's id, else the install. Empty for the project.
+
+    A visitor is the same one on the next day here, when a client may send an event again: what is kept is a hash together with the id.
+    """
+    if key is not None and type(raw_id) is RequestId:
+        return f"key {key}"
+    if said.visitor is not None:
+        return f"visitor {said.visitor}"
+    return "" if install is None else f"install {install}"
 
 
 def without_traces(incoming: Incoming, *, plain_install: bool = False) -> tuple[Incoming, str | None]:

@@ -62,7 +62,7 @@ class ProjectHashes:
     Ids are given as `server.identifiers` returns them.
     """
 
-    __slots__ = ("_install", "_mark", "_session", "_viewer", "_visitor", "known", "salt")
+    __slots__ = ("_install", "_mark", "_mark_within", "_session", "_viewer", "_visitor", "known", "salt")
 
     def __init__(self, key: bytes, known: dict[int, int]) -> None:
         # Installs that were seen before, each by Python's own hash (SipHash) of `salt` and the id: no id is kept. Two of a full memory are
@@ -72,6 +72,7 @@ class ProjectHashes:
         self._install = keyed(key, b"install\0")
         self._session = keyed(key, b"session\0")
         self._mark = keyed(key, b"mark\0")
+        self._mark_within = keyed(key, b"mark within\0")
         self._viewer = keyed(key, b"viewer\0")
         self._visitor = keyed(key, b"visitor\0")
 
@@ -100,6 +101,10 @@ class ProjectHashes:
 
     def mark(self, dialect: str, raw: str) -> int:
         return number(self._mark(utf8(f"{dialect}\0{raw}")))
+
+    def mark_within(self, scope: str, dialect: str, raw: str) -> int:
+        """The mark of an id that is unique within a scope (an install, a key) and not in the whole project."""
+        return number(self._mark_within(utf8(f"{dialect}\0{len(scope)},{scope}{raw}")))
 
     def viewer(self, target_type: str, target_id: str, raw: str) -> int:
         # Lengths first: otherwise (a, bc) and (ab, c) would be the same.

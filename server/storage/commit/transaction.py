@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from server.event import DAY, HOUR, MINUTE, Context, Event, Outcome, Receipt
 from server.event_id import first_id, received_at
 from server.storage import listed, rollups, statements
@@ -25,6 +27,7 @@ MARK_LIFETIME = 30 * DAY
 VIEW_LIFETIME = 30 * MINUTE
 REJECTED_LIFETIME = 7 * DAY
 REJECTED_A_PROJECT = 1_000
+FORMER_MARKS_UNTIL = "marks_by_project_until"  # a note of migration 11, see `Event.former`
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -306,10 +309,25 @@ def _sums(rollup: Rollup, items: Iterable[tuple[tuple[Any, ...], Any]]) -> tuple
 
 def _refuse_marked(connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
     """Except the events whose id was seen before, then the views that are too soon after the last one."""
+    if any(event.former is not None for event in events):
+        _except_former(connection, events, exceptions)
     marked = [(place, event.mark, event) for place, event in enumerate(events) if event.mark is not None]
     _except_known(connection, marked, MARK_LIFETIME, Receipt.DUPLICATE, exceptions)
     viewed = [(place, event.viewer, event) for place, event in enumerate(events) if event.viewer is not None]
     _except_known(connection, viewed, VIEW_LIFETIME, Receipt.DEBOUNCED, exceptions)
+
+
+def _except_former(connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
+    """Except the events whose id was seen before the store was upgraded: its mark is of another kind."""
+    find = f"""SELECT mark.project_id, mark.key, mark.expires_at FROM ({{listed}}) AS these JOIN mark ON mark.project_id = these.project_id
+        AND mark.key = these.key WHERE mark.expires_at <= (SELECT value FROM note WHERE name = '{FORMER_MARKS_UNTIL}')"""
+    keys = [(event.project, event.former) for event in events if event.former is not None]
+    rows = listed.rows(connection.engine_type, ("project_id", "key"), mark="?")
+    found = connection.execute(find.format(listed=rows), (msgspec.json.encode(keys).decode(),)).fetchall()
+    expires = {(project, key): at for project, key, at in found}
+    for place, event in enumerate(events):
+        if event.former is not None and place not in exceptions and expires.get((event.project, event.former), 0) > received_at(event.id):
+            exceptions[place] = Receipt.DUPLICATE
 
 
 def _except_known(

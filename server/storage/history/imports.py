@@ -131,10 +131,14 @@ def target_rules(most: int) -> TargetRules:
 
 def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
     """The places of the events that were not imported before; from now on they were."""
+    former = msgspec.json.encode([event.former for event in batch.events if event.former is not None]).decode()
+    find = f"SELECT key FROM imported WHERE project_id = ? AND key IN ({listed.integers(connection.engine_type, '?')})"
+    known = {key for (key,) in connection.execute(find, (batch.project, former))}
     first: dict[int, int] = {}
     for place, event in enumerate(batch.events):
         assert event.mark is not None
-        first.setdefault(event.mark, place)
+        if event.former is None or event.former not in known:
+            first.setdefault(event.mark, place)
     rows = [(batch.project, key) for key in first]
     new = connection.insert_many("imported", ("project_id", "key"), rows, "ON CONFLICT DO NOTHING RETURNING key")
     return sorted(first[key] for (key,) in new)

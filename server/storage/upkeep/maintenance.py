@@ -16,6 +16,7 @@ from server.event import DAY
 from server.event_id import first_id
 from server.storage import listed
 from server.storage.changes import Change, Snapshot
+from server.storage.commit.transaction import FORMER_MARKS_UNTIL
 from server.storage.engine import Store
 
 SCANNED = 20_000  # events that one look passes over: some ten milliseconds of a reader
@@ -127,6 +128,12 @@ async def incomplete_until(snapshot: Snapshot) -> dict[int, int]:
 async def note_retained(store: Store, window: Window) -> None:
     """A window is done."""
     await store.change(*((_SET_LATER, (f"{_RETAINED}{project}", window.end)) for project in sorted(window.projects)))
+
+
+async def former_marks_until(store: Store) -> int:
+    """The time (epoch ms) up to which there may be marks that were made before ids belonged to installs, see `Event.former`; 0 for none."""
+    rows = await store.rows("SELECT value FROM note WHERE name = {}", FORMER_MARKS_UNTIL)
+    return int(rows[0]["value"]) if rows else 0
 
 
 async def whole_pass_at(store: Store) -> int:
