@@ -2,7 +2,8 @@
 
 Problem
 ├── Malformed 400          the body is no JSON, or not text
-│   └── BrokenHttp 400     the request itself is not as HTTP wants it
+│   ├── BrokenHttp 400     the request itself is not as HTTP wants it
+│   └── UnknownEncoding 415  the body is compressed in a way that is not known here
 ├── Invalid 400 | 422      JSON, but fields are wrong; names each field
 │   └── BadQuery 400       parameters of a question are wrong; names each
 ├── Unauthorized 401       a key is wanted, or the one given is not known
@@ -79,6 +80,17 @@ class Malformed(Problem):
 
 class BrokenHttp(Malformed):
     title = "The request cannot be read"
+
+
+class UnknownEncoding(Malformed):
+    status, title = 415, "The encoding of the body is not known here"
+    known: ClassVar[str] = "gzip, deflate, zstd"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"Content-Encoding names an encoding that is not known here; {self.known} are.",
+            errors=(FieldError("Content-Encoding", f"must be one of: {self.known}"),),
+        )
 
 
 class Invalid(Problem):

@@ -35,6 +35,10 @@ class Dialect(Protocol):
         raises the problem of that name; within a batch it is one of the rejected."""
         ...
 
+    def success(self, request: Request) -> Answer:
+        """The answer of a success to a client that opted out, whose body may be anything: `document` may be None."""
+        ...
+
 
 # In the order in which they are asked; the last one takes whatever is left of a shared path.
 DIALECTS: tuple[Dialect, ...] = (sonicjs, flakedrop, downloads, engagement, trackskills, native)

@@ -125,6 +125,11 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
     return _NOT_COUNTED if receipt is Receipt.DEBOUNCED else _COUNTED
 
 
+def success(request: Request) -> Answer:
+    """The answer to one event, or to a batch of which nothing is said."""
+    return Answer(202, _encode(Counted(0, 0, [], []))) if type(request.document) is list else _COUNTED
+
+
 def _batch_answer(decoded: Decoded, outcomes: Outcomes) -> Counted:
     totals = tally(decoded, outcomes, target="targetId")
     counted = [False] * (len(decoded.events) + len(decoded.rejected))

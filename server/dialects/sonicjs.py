@@ -40,7 +40,7 @@ from server.dialects.reading import (
     whole_duration,
 )
 from server.event import Answer, Context, Decoded, Environment, Incoming, InstallReport, Outcome, Outcomes, Request
-from server.event_id import to_uuid
+from server.event_id import first_id, to_uuid
 from server.identifiers import identifier
 from server.problems import Invalid
 
@@ -194,6 +194,16 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
     record: Record = sent
     record.id = number
     return Answer(201, _encode(EventAnswer(record, ignored=decoded.ignored or msgspec.UNSET)))
+
+
+def success(request: Request) -> Answer:
+    """201 with what was sent, as far as it is an object."""
+    document = request.document
+    data = document.get("data") if type(document) is dict else None
+    sent = data if type(data) is dict else {}
+    if request.route.endswith("/installs"):
+        return Answer(201, _encode(InstallAnswer(sent)))
+    return Answer(201, _encode({"data": {**sent, "id": to_uuid(first_id(request.received_at))}, "success": True}))
 
 
 def _decode_install(request: Request) -> Decoded:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from server.event import Answer
 from server.headers import INGEST_CORS, INGEST_PREFLIGHT, RATE_LIMIT, RETRY_AFTER
 from server.ingest.gate import OverLimit
-from server.problems import CONTENT_TYPE, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooSlow
+from server.problems import CONTENT_TYPE, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooSlow, UnknownEncoding
 from server.shared import Standing
 
 Scope = dict[str, Any]
@@ -123,6 +123,8 @@ def refusal(problem: Problem, standing: Standing | None) -> Reply:
         headers.append((RETRY_AFTER, b"%d" % problem.retry_after))
     if isinstance(problem, MethodNotAllowed):
         headers.append((b"allow", b"POST, OPTIONS"))
+    if isinstance(problem, UnknownEncoding):
+        headers.append((b"accept-encoding", problem.known.encode()))
     if problem.code == 401:
         headers.append((b"www-authenticate", b'Bearer realm="footfall"'))
     if isinstance(problem, Limited | MethodNotAllowed):

@@ -13,13 +13,15 @@ import msgspec
 from server import logs
 from server.dialects import Dialect
 from server.dialects.document import read, refused
-from server.event import DAY, Decoded, Event, FieldError, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
+from server.event import DAY, Decoded, Event, FieldError, Incoming, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
 from server.event_id import EventIds
 from server.ingest import http
+from server.ingest.encodings import inflated
 from server.ingest.gate import Caller, Gate, limited_as, opted_out
 from server.ingest.http import ClientGone, Reply, Scope
 from server.ingest.privacy import Privacy, excerpt
 from server.ingest.routes import Match, Route
+from server.ingest.sizes import events_of, refuse_large
 from server.ingest.unserved import Unserved
 from server.ingest.writer import Stored, Writer
 from server.metrics import Metrics
@@ -36,7 +38,9 @@ Clock = Callable[[], int]
 REJECTED_A_REQUEST = 5
 _LARGE = 64 * 1024
 _MOST_FAULTS = 20  # that the answer names
-# What the admin gets to see of a refusal: the ones that are about what was sent.
+# Problems of what was sent: a client that opted out is answered as if there were none.
+_OF_CONTENT = (Malformed, Invalid, TooLarge)
+# Those of which the admin sees an excerpt of what was sent.
 _SHOWN = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_ROUTE}
 
 
@@ -57,6 +61,7 @@ class _Passage(msgspec.Struct, gc=False):
     document: Any = None
     dialect: Dialect | None = None
     decoded: Decoded | None = None
+    large: frozenset[int] = frozenset()  # indexes of events of a batch that are larger than one may be
     ids: Sequence[int] = ()
 
 
@@ -104,6 +109,8 @@ class Ingest:
         path = match.route.path
         if len(body) > (self._max_batch_body if path.batch else self._max_body) or len(body) >= _LARGE or not self._gate.limits.at_once:
             return False
+        if b"content-encoding" in headers:  # inflated, it may be of any size
+            return False
         passage = _Passage(match, headers, self._clock(), body=body)
         try:
             passage.caller = caller = self._gate.known_caller(peer, headers, slug)
@@ -139,6 +146,9 @@ class Ingest:
         if path.body:
             limit = self._max_batch_body if path.batch else self._max_body
             passage.body = await self._bodies.read(receive, passage.headers, limit)
+            encoding = passage.headers.get(b"content-encoding")
+            if encoding and passage.body:
+                passage.body = await asyncio.to_thread(inflated, passage.body, encoding, limit)
         # The largest bodies, made to be slow, take a tenth of a second to read and some seconds to scrub: nobody else has to wait for that.
         slow = len(passage.body) >= _LARGE
         request = _request(passage, caller)
@@ -164,8 +174,10 @@ class Ingest:
             passage.dialect = _claiming(route, request)
             passage.decoded = _decode(passage.dialect, request)
         decoded = passage.decoded
-        if not decoded.batch and len(passage.body) > self._max_body:
-            raise TooLarge(f"At most {self._max_body} bytes are taken for a single event.")
+        if len(body) > self._max_body:
+            if not decoded.batch:
+                raise TooLarge(f"At most {self._max_body} bytes are taken for a single event.")
+            passage.large = refuse_large(decoded, body, passage.document, self._max_body)
         return decoded
 
     def _note_standing(self, passage: _Passage, standing: Standing | None) -> None:
@@ -177,9 +189,13 @@ class Ingest:
         """Note whoever opted out and whatever is wrong; whether anything is left to be stored."""
         decoded, received_at = passage.decoded, passage.received_at
         assert decoded is not None
+        if opted_out(passage.headers):
+            # What is wrong with an event is of no interest, now that it is not stored.
+            decoded.events += [Incoming(name="") for _ in decoded.rejected]
+            decoded.rejected, decoded.positions = [], []
         passage.ids = self._ids.take(len(decoded.events), received_at)
         if opted_out(passage.headers):
-            self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", len(decoded.events) + len(decoded.rejected), received_at)
+            self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", len(decoded.events), received_at)
             return False
         if decoded.rejected:
             self._note_rejected(passage, caller, decoded)
@@ -217,11 +233,16 @@ class Ingest:
 
     def _note_rejected(self, passage: _Passage, caller: Caller, decoded: Decoded) -> None:
         """The events of a batch that were refused, in the ledger and for the admin."""
-        self._metrics.refusals[Refusal.INVALID.value] += len(decoded.rejected)
-        self._writer.tally(caller.project, LedgerEntry.REJECTED, Refusal.INVALID.value, len(decoded.rejected), passage.received_at)
+        large = len(passage.large)
+        for refusal, events in ((Refusal.INVALID, len(decoded.rejected) - large), (Refusal.TOO_LARGE, large)):
+            if events:
+                self._metrics.refusals[refusal.value] += events
+                self._writer.tally(caller.project, LedgerEntry.REJECTED, refusal.value, events, passage.received_at)
+        if large and passage.document is None:
+            passage.document = msgspec.json.decode(passage.body)
         for rejection in decoded.rejected[:REJECTED_A_REQUEST]:
-            element = _element(passage.document, rejection.index)
-            self._keep(passage, Refusal.INVALID, rejection.errors, element)
+            refusal = Refusal.TOO_LARGE if rejection.index in passage.large else Refusal.INVALID
+            self._keep(passage, refusal, rejection.errors, _element(passage.document, rejection.index))
 
     def _keep(self, passage: _Passage, refusal: Refusal, errors: tuple[FieldError, ...], document: Any) -> None:
         self._writer.keep_rejected(
@@ -246,12 +267,25 @@ class Ingest:
         elif not isinstance(problem, Problem):
             log.error("ingest_failed", route=template, exc_info=error)
             problem = Failed("This request could not be handled; the log says more.")
+        if isinstance(problem, _OF_CONTENT) and passage.caller is not None and opted_out(passage.headers):
+            return self._as_success(passage, passage.caller, problem)
         self._metrics.answers[template, problem.code] += 1
         if not _counted_elsewhere(problem):
             self._tally(passage, problem)
         if problem.refusal in _SHOWN and not _counted_elsewhere(problem) and not opted_out(passage.headers):
             self._keep(passage, problem.refusal, problem.errors, passage.document)
         return http.refusal(problem, passage.standing)
+
+    def _as_success(self, passage: _Passage, caller: Caller, problem: Problem) -> Reply:
+        """The answer to a client that opted out with a body that cannot be used: that of a success. It counts as one event."""
+        route = passage.match.route
+        self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", 1, passage.received_at)
+        request = _request(passage, caller)
+        request.document = passage.document
+        answer = (passage.dialect or _claiming(route, request)).success(request)
+        self._metrics.answers[route.path.template, answer.status] += 1
+        is_unread = isinstance(problem, TooLarge) and not passage.body
+        return http.reply(answer, passage.standing)._replace(closes=is_unread)
 
     def _tally(self, passage: _Passage, problem: Problem) -> None:
         self._metrics.refusals[problem.refusal.value] += 1
@@ -304,5 +338,5 @@ def _counted_elsewhere(problem: Problem) -> bool:
 
 def _element(document: Any, index: int) -> Any:
     """One event of a batch document, for the admin to look at."""
-    events = document.get("events") if isinstance(document, dict) else document
-    return events[index] if isinstance(events, list) and index < len(events) else document
+    events = events_of(document)
+    return events[index] if index < len(events) else document

@@ -28,8 +28,12 @@ Bodies are JSON in UTF-8. The body is what counts: `Content-Type` may be missing
 and a doubled slash in the path or one at its end is served, never redirected. A client that follows no redirects loses nothing.
 
 - A single event has at most {max_body}, a batch at most {max_batch_body} and 1,000 events. Headers (at most 32 KiB) and body have {body_timeout} seconds each.
-- JSON that is ambiguous is refused with 400: the same name twice in one object, NUL characters, integers beyond 64 bits, names of more than
-  256 characters, more than 16 levels.
+- An event with a value that cannot be kept is refused, by its index in a batch: the same name twice in one object, NUL characters, integers
+  beyond 64 bits, numbers beyond a double, names of more than 256 characters, more than 16 levels. In a batch, too, an event has at most {max_body}.
+- Words, times and fields that this version does not know never cost the event. The answer's `ignored` names them, where there are any. Texts
+  that are too long are cut, and end in `…`; empty ones are as good as none.
+- A body may be compressed (`Content-Encoding: gzip`, `deflate` or `zstd`), within the same limits while it is inflated. It may begin with a byte
+  order mark, and half of a surrogate pair becomes U+FFFD.
 - An answer that says yes means that the event is on the disk. When the server cannot promise that, it says 503 at once, with `Retry-After`.
 - Scripts of any origin may post (CORS), never with credentials.
 
@@ -62,7 +66,7 @@ of its arrival, and a mark.
 
 ## Opting out
 
-`DNT: 1` or `Sec-GPC: 1`: the answer is that of a success, and nothing is stored. Clients should honour `DO_NOT_TRACK=1` in the environment, and
+`DNT: 1` or `Sec-GPC: 1`: the answer is that of a success, whatever the body holds, and nothing is stored. Clients should honour `DO_NOT_TRACK=1` in the environment, and
 not send at all."""
 
 

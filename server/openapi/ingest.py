@@ -21,7 +21,7 @@ _RECEIVED_AT = 1_773_480_413_589
 ID = first_id(_RECEIVED_AT) + 1  # of an event in an example
 
 _ALWAYS = (401, 403, 404, 422, 429, 431, 500, 503)
-_WITH_BODY = (400, 408, 413)
+_WITH_BODY = (400, 408, 413, 415)
 _SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"key": []}]
 
 # What the last segment of a path may be, and one that it is.

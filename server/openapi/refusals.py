@@ -20,6 +20,7 @@ from server.problems import (
     TooLarge,
     TooSlow,
     Unauthorized,
+    UnknownEncoding,
     UnknownProject,
 )
 
@@ -66,9 +67,10 @@ HEADERS = {
     "RateLimit-Remaining": {"description": "What is left of it.", "schema": _COUNT},
     "RateLimit-Reset": {"description": "Seconds until there is all of it again.", "schema": _COUNT},
     "Retry-After": {"description": "Seconds after which to try again.", "required": True, "schema": {"type": "integer", "minimum": 1}},
+    "Accept-Encoding": {"description": "The encodings that are known.", "required": True, "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "`Bearer`.", "required": True, "schema": {"type": "string"}},
 }
-_OWN_HEADERS = {429: ("Retry-After",), 503: ("Retry-After",), 401: ("WWW-Authenticate",)}
+_OWN_HEADERS = {415: ("Accept-Encoding",), 429: ("Retry-After",), 503: ("Retry-After",), 401: ("WWW-Authenticate",)}
 
 # Each status with what it says in general, and an instance of it.
 _PROBLEMS: dict[int, tuple[str, Problem]] = {
@@ -78,6 +80,7 @@ _PROBLEMS: dict[int, tuple[str, Problem]] = {
     404: ("There is no such project.", UnknownProject("There is no such project.")),
     408: ("The headers or the body took too long to arrive.", TooSlow("The body must arrive within 10 seconds.")),
     413: ("The body is too large.", TooLarge("At most 10240 bytes are taken here.")),
+    415: ("The body is compressed in a way that is not known here; `Accept-Encoding` names those that are.", UnknownEncoding()),
     422: (
         "A field is missing or wrong, or the project takes no such target.",
         Invalid(FieldError("installation_id", "is missing"), FieldError("duration_ms", "must be at least 0")),
