@@ -53,6 +53,18 @@ LANGUAGES = (
         "Node.js 18 or later, Deno, Bun, and browsers.",
         (("Any program", "javascript.js"), ("commander", "commander.js"), ("oclif", "oclif.js"), ("A page", "browser.js")),
     ),
+    Language(
+        "Go",
+        ("footfall.go",),
+        "Go 1.19 or later, the standard library only.",
+        (("Any program", "go.go"), ("cobra", "cobra.go")),
+    ),
+    Language(
+        "Rust",
+        ("footfall.rs",),
+        "Rust 1.63 or later, the standard library only; sends with `curl`, since that library has no TLS.",
+        (("Any program", "rust.rs"), ("clap", "clap.rs")),
+    ),
 )
 
 

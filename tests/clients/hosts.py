@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,65 @@ process.exit(3);
 """
 
 
+GO = """\
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"mytool/footfall"
+)
+
+func main() {
+	options := footfall.Options{Version: "1.4.0", Command: "mytool telemetry", About: "https://example.org/t"}
+	telemetry := footfall.New("mytool", os.Getenv("HOST_URL"), options)
+	if len(os.Args) > 1 && os.Args[1] == "telemetry" {
+		os.Exit(telemetry.CLI(os.Args[2:]))
+	}
+	command := telemetry.Start("build", os.Args[1:])
+	fmt.Println("hello")
+	command.Exit(3)
+}
+"""
+GO_BARE = """\
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	fmt.Println("hello")
+	os.Exit(3)
+}
+"""
+
+RUST = """\
+mod footfall;
+
+fn main() {
+    let url = std::env::var("HOST_URL").unwrap_or_default();
+    let options = footfall::Options { version: "1.4.0", command: "mytool telemetry", about: "https://example.org/t", ..Default::default() };
+    let telemetry = footfall::Footfall::new("mytool", &url, options);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().map_or(false, |word| word == "telemetry") {
+        std::process::exit(telemetry.cli(&words[1..]));
+    }
+    let command = telemetry.start("build", words.into_iter());
+    println!("hello");
+    command.exit(3)
+}
+"""
+RUST_BARE = """\
+fn main() {
+    println!("hello");
+    std::process::exit(3)
+}
+"""
+
+
 def _python(clients: Path, folder: Path) -> Written:
     (folder / "footfall.py").write_bytes((clients / "footfall.py").read_bytes())
     (folder / "mytool.py").write_text(PYTHON)
@@ -87,11 +147,36 @@ def _node(clients: Path, folder: Path) -> Written:
     return [program, str(folder / "mytool.js")], [program, str(folder / "bare.js")], "node "
 
 
+def _build(command: list[str], folder: Path) -> None:
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def _go(clients: Path, folder: Path) -> Written:
+    (folder / "go.mod").write_text("module mytool\n\ngo 1.19\n")
+    for path, text in (("main.go", GO), ("bare/main.go", GO_BARE), ("footfall/footfall.go", (clients / "footfall.go").read_text())):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(text)
+    _build(["go", "build", "-o", "mytool", "."], folder)
+    _build(["go", "build", "-o", "bare/bare", "./bare"], folder)
+    return [str(folder / "mytool")], [str(folder / "bare" / "bare")], "go "
+
+
+def _rust(clients: Path, folder: Path) -> Written:
+    for path, text in (("main.rs", RUST), ("bare.rs", RUST_BARE), ("footfall.rs", (clients / "footfall.rs").read_text())):
+        (folder / path).write_text(text)
+    _build(["rustc", "--edition", "2021", "-D", "warnings", "-o", "mytool", "main.rs"], folder)
+    _build(["rustc", "--edition", "2021", "-o", "bare", "bare.rs"], folder)
+    return [str(folder / "mytool")], [str(folder / "bare")], "rust"
+
+
 WRITERS: dict[str, Callable[[Path, Path], Written]] = {
     "python": _python,
     "dash": _shell("dash", runtime="dash"),
     "bash": _shell("bash", runtime="bash "),
     "busybox": _shell("busybox", "sh", runtime="busybox"),
     "node": _node,
+    "go": _go,
+    "rust": _rust,
 }
 NAMES = tuple(WRITERS)

@@ -23,6 +23,8 @@ KINDS = {
     "footfall.sh": "text/x-shellscript",
     "footfall.js": "text/javascript",
     "footfall.d.ts": "text/plain",
+    "footfall.go": "text/x-go",
+    "footfall.rs": "text/x-rust",
 }
 
 
