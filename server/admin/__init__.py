@@ -15,6 +15,7 @@ project      a project with its lists and settings
 operation    jobs, sessions, audit log, the server
 mutations/   what admins change
 schema       all of it together
+admission    what refused operations may cost
 bounds       how large an operation may be
 safety       what every operation passes through, and what errors say
 persisted    operations that are known by their hash

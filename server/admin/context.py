@@ -10,6 +10,7 @@ from strawberry.litestar import BaseContext
 from strawberry.types import Info
 from strawberry.types.nodes import SelectedField
 
+from server.admin.admission import Admission
 from server.admin.auth import EVERY, Viewer, headers_of, viewer
 from server.admin.loaders import Loaders
 from server.problems import Forbidden, Unauthorized
@@ -27,6 +28,7 @@ class Context(BaseContext, kw_only=True):
     viewer: Viewer | None
     loaders: Loaders
     connection_params: dict[str, Any] | None = None
+    admission: Admission | None = None  # of the operation that is being looked at
     entries: int = 0  # of lists over time, that were asked for so far
 
     def spend(self, entries: int) -> None:

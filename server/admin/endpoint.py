@@ -9,13 +9,12 @@ from typing import Any
 import msgspec
 import strawberry
 from graphql import GraphQLError
-from limits import parse
 from litestar import Request, Response
 from litestar.datastructures import State
 from strawberry.types import ExecutionResult
-from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from server.admin.admission import Admission, Admissions
 from server.admin.auth import Viewer, address_of, counted_viewer
 from server.admin.bounds import MOST_TEXT
 from server.admin.context import Context
@@ -24,16 +23,13 @@ from server.admin.persisted import Known
 from server.admin.safety import CODES, told
 from server.admin.schema import build
 from server.pages import SECURITY_HEADERS
-from server.problems import Busy, Limited, Malformed, Problem
-from server.shared import Limits
+from server.problems import Busy, Malformed, Problem
 
 AnyRequest = Request[object, object, State]
 
 SECONDS = 20.0  # that one operation may take
 AT_ONCE = 8  # operations of one viewer, or of one address without a login
 OF_STRANGERS = 24  # of all of these together
-LONG = 1_000  # characters of an operation, which cost milliseconds to be refused
-REFUSED = parse("30/minute")  # of such operations of one viewer, or of one address without a login; after that none is looked at
 _HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
 _HTTP = {OperationType.QUERY, OperationType.MUTATION}
 
@@ -62,7 +58,7 @@ class GraphQL:
         self.known = Known()
         self.schema: strawberry.Schema = build(self.known)
         self._running: Counter[str] = Counter()
-        self._refused = Limits()
+        self.admissions = Admissions()
         self.sockets: Counter[str] = Counter()  # by address
 
     async def posted(self, request: AnyRequest, state: State) -> Response[bytes]:
@@ -92,15 +88,16 @@ class GraphQL:
         strangers = "" if who is None else label
         if self._running[label] >= AT_ONCE or self._running[strangers] >= OF_STRANGERS:
             raise Busy("Too many operations run at once.", retry_after=1)
-        long = len(query) > LONG and not self.known.has(query)
-        if long and not (standing := self._refused.hit_at_once(REFUSED, label, 0)).remaining:
-            raise Limited("Too many of your long operations were refused.", retry_after=standing.reset)
         counted = {label, strangers}
         self._running.update(counted)
         try:
-            result = await self._result(state, who, query, body)
-            if long and isinstance(result, PreExecutionError):
-                self._refused.hit_at_once(REFUSED, label)
+            known = self.known.has(query)
+            admission = None if known else await self.admissions.admit(label, query, stranger=who is None)
+            try:
+                result = await self._result(state, who, query, body, admission)
+            finally:
+                if admission is not None:
+                    admission.refused()
             return result if isinstance(result, dict) else _document(result)
         finally:
             self._running.subtract(counted)
@@ -108,7 +105,7 @@ class GraphQL:
                 if not self._running[each]:
                     del self._running[each]
 
-    async def _result(self, state: State, who: Viewer | None, query: str, body: Body) -> Any:
+    async def _result(self, state: State, who: Viewer | None, query: str, body: Body, admission: Admission | None) -> Any:
         """What the schema says, or the document of an answer that says why it was not asked."""
         try:
             async with asyncio.timeout(SECONDS):
@@ -116,7 +113,7 @@ class GraphQL:
                     query,
                     variable_values=body.variables,
                     operation_name=body.operation_name,
-                    context_value=Context(state=state, viewer=who, loaders=Loaders(state.store)),
+                    context_value=Context(state=state, viewer=who, loaders=Loaders(state.store), admission=admission),
                     allowed_operation_types=_HTTP,
                 )
         except TimeoutError:

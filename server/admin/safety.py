@@ -43,6 +43,17 @@ class Bounded(SchemaExtension):
         yield
 
 
+class Admitted(SchemaExtension):
+    """Lets the next operation be looked at once this one is valid."""
+
+    def on_validate(self) -> Iterator[None]:
+        yield
+        context = self.execution_context
+        admission = getattr(context.context, "admission", None)
+        if admission is not None and not context.pre_execution_errors:
+            admission.passed()
+
+
 class Told(SchemaExtension):
     """Errors as clients may see them: ours with a code and the field, those of GraphQL without the value, all else without what went wrong."""
 
@@ -102,6 +113,7 @@ def extensions() -> list[Any]:
     """What every operation passes through."""
     return [
         lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
+        Admitted,
         Bounded,
         KnownToUsers,
         Told,

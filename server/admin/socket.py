@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
 import msgspec
+from graphql import GraphQLError
 from litestar import WebSocket
 from litestar.datastructures import State
 from strawberry.exceptions import ConnectionRejectionError
@@ -14,14 +17,17 @@ from strawberry.litestar.controller import LitestarWebSocketAdapter
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
+from server.admin.admission import Admission
 from server.admin.auth import STRANGERS, address_of, count, headers_of, same_site
 from server.admin.context import Context
 from server.admin.endpoint import Body, GraphQL, NotKnown, refused
 from server.admin.loaders import Loaders
-from server.problems import Malformed, Problem
+from server.admin.safety import told
+from server.problems import Busy, Limited, Malformed, Problem
 
 MOST_SOCKETS = 200  # of this process
 OF_ONE_ADDRESS = 50  # of them
@@ -63,10 +69,34 @@ class _OnlySubscriptions:
     """The schema, of which only subscriptions are run here: what else there is has its bounds at the other door."""
 
     def __init__(self, graphql: GraphQL) -> None:
+        self._graphql = graphql
         self._schema: Any = graphql.schema
 
-    async def stream(self, *given: Any, **named: Any) -> Any:
-        return await self._schema.stream(*given, **named, allowed_operation_types=(OperationType.SUBSCRIPTION,))
+    async def stream(self, query: str, *, context_value: Context, **named: Any) -> AsyncGenerator[Any, None]:
+        """The results of an operation. Looked at in its turn, and not at all where too many were refused."""
+        return self._results(query, context_value, named)
+
+    async def _results(self, query: str, context: Context, named: dict[str, Any]) -> AsyncGenerator[Any, None]:
+        admission: Admission | None = None
+        try:
+            if not self._graphql.known.has(query):
+                admission = await self._graphql.admissions.admit(_label(context), query, stranger=context.viewer is None)
+            context.admission = admission
+            source = await self._schema.stream(query, context_value=context, **named, allowed_operation_types=(OperationType.SUBSCRIPTION,))
+            async with aclosing(source):
+                async for result in source:
+                    if admission is not None:
+                        admission.refused()
+                    yield result
+        except (Busy, Limited) as problem:
+            yield PreExecutionError(data=None, errors=[told(GraphQLError("", original_error=problem))])
+        finally:
+            if admission is not None:
+                admission.refused()
+
+
+def _label(context: Context) -> str:
+    return context.viewer.label if context.viewer else ""  # nobody: refused before it comes to an operation
 
 
 class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
@@ -80,8 +110,11 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
             body = msgspec.convert(given["payload"], Body)
             known = {"query": self.graphql.text(body), "variables": body.variables, "operationName": body.operation_name}
             wanted: Any = {"id": msgspec.convert(given["id"], str), "type": "subscribe", "payload": known}
+            self.graphql.admissions.check(_label(self.context))
         except (msgspec.ValidationError, KeyError):
             await self.handle_invalid_message("Failed to parse message")
+        except Limited as problem:
+            await self.websocket.close(code=4429, reason=problem.detail)
         except Malformed as problem:
             await self._refuse(given["id"], "BAD_INPUT", problem.detail)
         except NotKnown:

@@ -114,7 +114,7 @@ def test_who_is_refused_all_the_time_is_looked_at_no_more(make_server: Callable[
     answer = loud.send(hostile)
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (429, "LIMITED")
     assert loud.send("{me{kind}} #" + "x" * 1_000).status_code == 429  # whatever it is
-    assert loud.ask("{me{kind}}") == {"me": {"kind": "KEY"}}
+    assert loud.send("{me{kind}}").status_code == 429  # however short
     assert loud.run("OverviewPage", slug="default")  # which is known
     assert calm.send(hostile).status_code == 200
     assert calm.ask("{me{kind}} #" + "x" * 1_000)
