@@ -83,13 +83,13 @@ def create_app(
         state=State(
             {
                 "openapi": openapi.Published(document),
-                "pages": pages.Pages(document, bundled("static")),
-                "dashboard": Dashboard(bundled("static") / "dist" if settings.dashboard else None),
+                "pages": pages.Pages(document, bundled("static"), base=settings.base_path),
+                "dashboard": Dashboard(bundled("static") / "dist" if settings.dashboard else None, base=settings.base_path),
             }
         ),
         logging_config=None,
     )
-    front = Front(routes, litestar)
+    front = Front(routes, litestar, base=settings.base_path)
     return front
 
 

@@ -37,7 +37,8 @@ class Front:
     `failure` where the server could not start. `later` loads what a start does not wait for; whoever needs it before waits for it.
     """
 
-    def __init__(self, routes: Routes, inner: Any) -> None:
+    def __init__(self, routes: Routes, inner: Any, *, base: str = "") -> None:
+        self._base = base
         self._routes = routes
         self._inner = inner
         self._ingest_route = lru_cache(maxsize=4096)(self._find_ingest_route)
@@ -52,7 +53,7 @@ class Front:
         if scope["type"] == "lifespan":
             await self._inner(scope, receive, send)
             return
-        path, slug = plain_path(scope["path"])
+        path, slug = plain_path(scope["path"], self._base)
         scope["headers"] = combined(scope["headers"])
         if scope["type"] == "http" and self.ingest is not None:
             match = self._routes.find(path)
@@ -62,7 +63,7 @@ class Front:
             if self.ingest.unserved.absorbs(scope, path):
                 await self.ingest.unserved.absorb(scope, receive, send, path, slug)
                 return
-        if _is_detour(scope, path, slug):
+        if _is_detour(scope, path, slug, self._base):
             path = _NOWHERE
         inside = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), SCOPE_SLUG: slug}
         if scope["type"] == "http":
@@ -93,7 +94,7 @@ class Front:
 
     def ready(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> Reply | None:
         """What a GET was answered that asked for the same a moment ago, where that may be given to this one, too."""
-        path, slug = _plain_target(target) if len(target) <= _LONGEST else (None, None)
+        path, slug = _plain_target(target, self._base) if len(target) <= _LONGEST else (None, None)
         if path is None or self.answers is None or self.projects is None:
             return None
         ready = self.answers.ready(path, slug)
@@ -108,21 +109,23 @@ class Front:
         return Reply(200, ready.headers, ready.page.content.body)
 
     def _find_ingest_route(self, target: bytes) -> tuple[Match | None, str | None]:
-        path, slug = _plain_target(target)
+        path, slug = _plain_target(target, self._base)
         return (None, None) if path is None else (self._routes.find(path), slug)
 
 
 @lru_cache(maxsize=4096)
-def _plain_target(target: bytes) -> tuple[str | None, str | None]:
+def _plain_target(target: bytes, base: str) -> tuple[str | None, str | None]:
     """The path and the project's slug of a request's target that is a plain path, both None where it is not."""
-    return plain_path(target.decode("ascii")) if _PLAIN(target) else (None, None)
+    return plain_path(target.decode("ascii"), base) if _PLAIN(target) else (None, None)
 
 
-def _is_detour(scope: Scope, path: str, slug: str | None) -> bool:
+def _is_detour(scope: Scope, path: str, slug: str | None, base: str) -> bool:
     """Whether a path leads to a route of the server past what a proxy may block."""
     if path not in _OF_THE_SERVER:
         return False
-    return slug is not None or (path == "/metrics" and (scope["path"] != path or scope.get("raw_path", b"/metrics") != b"/metrics"))
+    written = scope["path"], scope.get("raw_path", scope["path"].encode())
+    plain = (("/metrics", b"/metrics"), (f"{base}/metrics", f"{base}/metrics".encode()))
+    return slug is not None or (path == "/metrics" and written not in plain)
 
 
 def _guarded(send: Any, *, head: bool) -> Any:
@@ -150,10 +153,12 @@ def _noted(send: Any, statuses: list[int]) -> Any:
     return noted
 
 
-def plain_path(path: str) -> tuple[str, str | None]:
-    """The path as the routes know it, and the slug of the project where the path names one."""
+def plain_path(path: str, base: str = "") -> tuple[str, str | None]:
+    """The path as the routes know it, and the slug of the project where the path names one. A base path that a proxy left on is taken off."""
     if "//" in path:
         path = _SLASHES.sub("/", path)
+    if base and path.startswith(base) and path[len(base) : len(base) + 1] in ("", "/"):
+        path = path[len(base) :] or "/"
     slug = None
     if path.startswith("/p/") and (match := _PROJECT.fullmatch(path)):
         slug, path = match[1], match[2] or "/"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from limits import RateLimitItem, parse
 
@@ -89,6 +90,13 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _base_path(text: str) -> str:
+    path = "/" + text.strip("/") if text.strip("/") else ""
+    if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", path):
+        raise ValueError("requires a path such as /telemetry")
+    return path
+
+
 def _header(text: str) -> str:
     return text.strip().lower()
 
@@ -120,6 +128,9 @@ class Settings:
     port: int = _setting("FOOTFALL_PORT", _positive, "8000", "the port it listens on; PORT is honoured where this is not set")
     public_url: str | None = _setting(
         "FOOTFALL_PUBLIC_URL", _url, None, "its address for people, as https://telemetry.example.org; on Fly.io that of the app"
+    )
+    base_path: str = _setting(
+        "FOOTFALL_BASE_PATH", _base_path, "", "the path under which a proxy serves it, as /telemetry, whether or not the proxy strips it"
     )
     data_dir: Path = _setting("FOOTFALL_DATA_DIR", Path, "./data", "the SQLite file, the generated secret, backups")
     database_url: str | None = _setting(
@@ -190,7 +201,7 @@ class Settings:
     @property
     def url(self) -> str:
         """The address for people: the public one where it is known."""
-        return self.public_url or self.local_url
+        return self.public_url if self.public_url is not None else self.local_url + self.base_path
 
     @property
     def sqlite_path(self) -> Path:
@@ -204,6 +215,8 @@ def load(env: Mapping[str, str]) -> Settings:
         given["FOOTFALL_PORT"] = given["PORT"]
     if not given.get("FOOTFALL_PUBLIC_URL") and given.get("FLY_APP_NAME"):
         given["FOOTFALL_PUBLIC_URL"] = f"https://{given['FLY_APP_NAME']}.fly.dev"
+    if not given.get("FOOTFALL_BASE_PATH") and given.get("FOOTFALL_PUBLIC_URL"):
+        given["FOOTFALL_BASE_PATH"] = urlsplit(given["FOOTFALL_PUBLIC_URL"]).path
     known = {setting.metadata["name"] for setting in fields(Settings)} | {"FOOTFALL_CONFIG"}
     if unknown := sorted(
         name for name in given if name.startswith("FOOTFALL_") and name not in known and not name.startswith("FOOTFALL_TEST_")

@@ -32,6 +32,7 @@ function compressed(): Plugin {
 const server = process.env["FOOTFALL_URL"] ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
+  base: "./", // the server puts its base path in front
   plugins: [preact(), compressed()],
   build: { outDir: "dist", emptyOutDir: true, assetsInlineLimit: 0, modulePreload: { polyfill: false }, target: "es2022" },
   server: { proxy: { "/graphql": { target: server, ws: true, changeOrigin: true }, "/login": server, "/logout": server } },

@@ -38,7 +38,7 @@ class Server:
         self.folder = folder
         self.command = command
         self.log = folder / "server.log"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FOOTFALL_")},
@@ -224,7 +224,7 @@ def database(engine: str, request: pytest.FixtureRequest) -> dict[str, str]:
     return {"FOOTFALL_DATABASE_URL": request.getfixturevalue("postgres").fresh(), "FOOTFALL_SECRET": SECRET}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

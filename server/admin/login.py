@@ -35,7 +35,7 @@ _LOCAL = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
 @get("/login", include_in_schema=False)
 async def login_page(request: AnyRequest, state: State) -> Response[str]:
     """The form. It works without scripts; with one, a token in the address's fragment fills it in and is cleared from the address."""
-    return _page(state, local(request.query_params.get("next", "/")), "")
+    return _page(state, local(request.query_params.get("next", "/"), state.settings.base_path), "")
 
 
 @post("/login", status_code=303, include_in_schema=False, request_max_body_size=4096)
@@ -46,7 +46,7 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
         raise Forbidden("This form is on a page of another site.")
     await count(state, ATTEMPTS, "login", request.scope)
     form = await request.form()
-    token, target = str(form.get("token", ""))[:LONGEST].strip(), local(str(form.get("next", "/")))
+    token, target = str(form.get("token", ""))[:LONGEST].strip(), local(str(form.get("next", "/")), state.settings.base_path)
     key: LiveKey | None = await state.projects.key_of(token) if token else None
     if key is None or not key.scopes & {"read", "admin"}:
         log.warning("login_refused")
@@ -62,7 +62,7 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
         b"",
         status_code=303,
         headers={**_HEADERS, "Location": target},
-        cookies=[_cookie(cookie, sessions.LONGEST // 1000, secure=_secure(request, state))],
+        cookies=[_cookie(request, state, cookie, sessions.LONGEST // 1000)],
     )
 
 
@@ -73,9 +73,8 @@ async def logout(request: AnyRequest, state: State) -> Response[bytes]:
     if not same_site(headers):
         raise Forbidden("This form is on a page of another site.")
     await _end(state, headers)
-    return Response(
-        b"", status_code=303, headers={**_HEADERS, "Location": "/login"}, cookies=[_cookie("", 0, secure=_secure(request, state))]
-    )
+    answered = {**_HEADERS, "Location": f"{state.settings.base_path}/login"}
+    return Response(b"", status_code=303, headers=answered, cookies=[_cookie(request, state, "", 0)])
 
 
 async def _end(state: State, headers: Mapping[bytes, bytes]) -> None:
@@ -87,9 +86,11 @@ async def _end(state: State, headers: Mapping[bytes, bytes]) -> None:
         await audit.record(state.store, now=now(), actor=f"session {found.id}", action="session.end", project=found.project)
 
 
-def local(path: str) -> str:
-    """A path of this server, `/` for anything else: nobody is sent elsewhere."""
-    return path if _LOCAL.fullmatch(path) else "/"
+def local(path: str, base: str = "") -> str:
+    """A path of this server as a browser knows it, under the base path; the first page for anything else."""
+    if not _LOCAL.fullmatch(path):
+        path = "/"
+    return path if path.startswith(f"{base}/") else base + path
 
 
 def client_of(agent: str) -> str:
@@ -105,8 +106,11 @@ def _page(state: State, target: str, wrong: str, *, status: int = 200) -> Respon
     return Response(page.substitute(next=escape(target), wrong=note), status_code=status, media_type=MediaType.HTML, headers=_HEADERS)
 
 
-def _cookie(value: str, seconds: int, *, secure: bool) -> Cookie:
-    return Cookie(key=COOKIE, value=value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=secure)
+def _cookie(request: AnyRequest, state: State, value: str, seconds: int) -> Cookie:
+    secure = _secure(request, state)
+    return Cookie(
+        key=COOKIE, value=value, max_age=seconds, path=f"{state.settings.base_path}/", httponly=True, samesite="lax", secure=secure
+    )
 
 
 def _secure(request: AnyRequest, state: State) -> bool:

@@ -55,9 +55,9 @@ def document(routes: Iterable[Route], handlers: Sequence[ControllerRouterHandler
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [
-            {"url": "/", "description": "The project of the key, of the host, or `default`"},
+            {"url": f"{settings.base_path}/", "description": "The project of the key, of the host, or `default`"},
             {
-                "url": "/p/{project}",
+                "url": f"{settings.base_path}/p/{{project}}",
                 "description": "A project by its name in the path",
                 "variables": {"project": {"default": "default", "description": "The project's slug"}},
             },

@@ -28,7 +28,7 @@ from server import __version__
 from server.pages import dashboard
 from server.pages.address import base_url
 from server.pages.clients import Clients
-from server.pages.markup import colored, escape, figure
+from server.pages.markup import colored, escape, figure, rooted
 from server.pages.reference import reference
 from server.pages.routes import BASE
 from server.problems import NotFound
@@ -78,7 +78,8 @@ class Pages:
     `document` is the OpenAPI document, `static` the folder with the sources (`settings.bundled("static")`).
     """
 
-    def __init__(self, document: dict[str, Any], static: Path) -> None:
+    def __init__(self, document: dict[str, Any], static: Path, *, base: str = "") -> None:
+        self.base = base
         folder = static / "pages"
         self.files = {path.name: _file(path) for path in sorted(folder.iterdir()) if path.suffix in _KINDS}
         navigation, content = reference(document)
@@ -89,9 +90,9 @@ class Pages:
             shared, navigation=navigation, content=content
         )
         form = (folder / "login.html").read_text(encoding="utf-8")
-        self.login = Template(frame.substitute(shared, title="Log in to Footfall", kind="home", content=form))
-        self.home = frame.substitute(shared, title="Footfall", kind="home", content=home)
-        self.reference = frame.substitute(shared, title="Footfall reference", kind="reference", content=reading)
+        self.login = Template(rooted(frame.substitute(shared, title="Log in to Footfall", kind="home", content=form), base))
+        self.home = rooted(frame.substitute(shared, title="Footfall", kind="home", content=home), base)
+        self.reference = rooted(frame.substitute(shared, title="Footfall reference", kind="reference", content=reading), base)
         self.clients = Clients(static / "clients")
         offered = Template((folder / "clients.html").read_text(encoding="utf-8")).substitute(
             shared,
@@ -101,7 +102,7 @@ class Pages:
             content=self.clients.content,
             line=figure("One line of shell", escape(_LINE), "example", copy=True),
         )
-        self.clients_page = frame.substitute(shared, title="Clients for Footfall", kind="home", content=offered)
+        self.clients_page = rooted(frame.substitute(shared, title="Clients for Footfall", kind="home", content=offered), base)
 
     def _link(self, name: str) -> str:
         return f"/static/pages/{name}?{self.files[name].etag[1:9]}"

@@ -14,14 +14,15 @@ _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\]
 
 
 def base_url(request: Request[object, object, State]) -> str:
-    """`https://telemetry.example`, with `/p/{slug}` where the path named a project. Never holds anything but a plain host."""
+    """`https://telemetry.example`, with the base path, and `/p/{slug}` where the path named a project. Holds nothing else but a plain host."""
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         host = _listening(request)
     forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     scheme = forwarded if forwarded in ("http", "https") else str(request.scope["scheme"])
     slug = request.scope.get(SCOPE_SLUG)
-    prefix = f"/p/{slug}" if isinstance(slug, str) and SLUG.fullmatch(slug) else ""
+    project = f"/p/{slug}" if isinstance(slug, str) and SLUG.fullmatch(slug) else ""
+    prefix = request.app.state.pages.base + project
     return f"{'https' if scheme == 'https' else 'http'}://{host}{prefix}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from litestar.datastructures import State
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
+from server.pages.markup import rooted
 from server.problems import MethodNotAllowed, NotFound
 
 AnyRequest = Request[object, object, State]
@@ -40,10 +42,11 @@ class Built(NamedTuple):
 class Dashboard:
     """The files of the build, in memory. Belongs into the application's state as `dashboard`. Without a build there is no dashboard.
 
-    `folder` is where it was built, None where it is not wanted.
+    `folder` is where it was built, None where there is to be none. The page names its files relative to itself, and learns the base path
+    from a meta tag: both are filled in here, since one build serves any base path.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *, base: str = "") -> None:
         self.files: dict[str, Built] = {}
         if folder is None:
             return
@@ -51,6 +54,8 @@ class Dashboard:
             kind = _KINDS.get(path.suffix)
             if kind is not None and path.is_file():
                 self.files[path.relative_to(folder).as_posix()] = _built(path, kind)
+        if (index := folder / "index.html").is_file():
+            self.files["index.html"] = _based(index, base)
 
     @property
     def there(self) -> bool:
@@ -81,6 +86,13 @@ def _built(path: Path, kind: str) -> Built:
     body = path.read_bytes()
     forms = {form: packed.read_bytes() for form, suffix in _PACKED if (packed := path.with_name(path.name + suffix)).is_file()}
     return Built(kind, f'"{hashlib.sha256(body).hexdigest()[:32]}"', {**forms, "identity": body})
+
+
+def _based(path: Path, base: str) -> Built:
+    """The page for a base path."""
+    html = rooted(path.read_text(encoding="utf-8").replace('="./', '="/'), base)
+    body = html.replace('name="footfall-base" content=""', f'name="footfall-base" content="{base}"').encode()
+    return Built(_KINDS[".html"], f'"{hashlib.sha256(body).hexdigest()[:32]}"', {"gzip": gzip.compress(body, mtime=0), "identity": body})
 
 
 def _accepted(header: str) -> set[str]:

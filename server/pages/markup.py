@@ -10,6 +10,7 @@ from typing import Any
 
 _WIDTH = 60  # characters of JSON in a line
 
+_ROOTED = re.compile(r'\b(href|src|action)="/')
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*(.+?)\*\*")
 # A JSON text, piece by piece: a name, a string, a word or a number. The quotes are escaped already.
@@ -89,3 +90,8 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]], kind: str) -> str
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+
+
+def rooted(page: str, base: str) -> str:
+    """HTML whose links, files and forms are under a base path. Text cannot hold what is replaced: quotes are escaped there."""
+    return _ROOTED.sub(rf'\1="{base}/', page) if base else page

@@ -1,4 +1,5 @@
 // Before anything is drawn: the theme that was chosen here last, so that a dark page does not flash white. A frame on another page may name its own.
-const framed = location.pathname.startsWith("/embed/");
+const base = document.querySelector('meta[name="footfall-base"]').content;
+const framed = location.pathname.startsWith(`${base}/embed/`);
 const theme = framed ? new URLSearchParams(location.search).get("theme") : localStorage.getItem("footfall.theme");
 if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;

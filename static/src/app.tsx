@@ -11,6 +11,7 @@ import { Shell } from "./shell.tsx";
 import { Trouble } from "./ui/states.tsx";
 import { BeginningContext } from "./view/steps.ts";
 import { type Account, AccountProvider, PAGES, type PageName, useBeginning } from "./view/account.ts";
+import { BASE } from "./view/base.ts";
 
 // The first page comes at once; each of the others when it is first looked at.
 const ELSEWHERE = {
@@ -138,11 +139,11 @@ function NotHere({ known }: { known: boolean }) {
       <h1>There is nothing here</h1>
       <p>{known ? "No page and no project of yours has this address." : "This project has no public dashboard, or there is no such page."}</p>
       <p>
-        <a class="button" href="/">
+        <a class="button" href={`${BASE}/`}>
           To the projects
         </a>
         {!known && (
-          <a class="button" href={`/login?next=${encodeURIComponent(location.pathname)}`}>
+          <a class="button" href={`${BASE}/login?next=${encodeURIComponent(location.pathname)}`}>
             Log in
           </a>
         )}

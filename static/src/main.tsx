@@ -1,5 +1,6 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/preact-query";
 import { render } from "preact";
+import { Router } from "wouter-preact";
 import { Refused } from "./api/client.ts";
 import { App } from "./app.tsx";
 import { askAhead } from "./pages/overview.tsx";
@@ -7,6 +8,7 @@ import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/parts.css";
 import "./styles/pages.css";
+import { BASE } from "./view/base.ts";
 
 const client = new QueryClient({
   defaultOptions: {
@@ -28,7 +30,9 @@ const root = document.getElementById("app");
 if (root) {
   render(
     <QueryClientProvider client={client}>
-      <App />
+      <Router base={BASE}>
+        <App />
+      </Router>
     </QueryClientProvider>,
     root,
   );

@@ -5,6 +5,7 @@ import { Link, useLocation, useSearch } from "wouter-preact";
 import { Toolbar } from "./toolbar.tsx";
 import { Icon } from "./ui/icons.tsx";
 import { PAGES, type PageName, remember, useAccount } from "./view/account.ts";
+import { BASE } from "./view/base.ts";
 
 interface Props {
   project?: string;
@@ -40,7 +41,7 @@ export function Shell({ project, page, empty = false, children }: Props) {
         <div class="rail">
           <header class="head">
             <Link href="/" class="brand" aria-label="Footfall: all projects">
-              <img src="/static/pages/footfall.svg" width="26" height="26" alt="" /> Footfall
+              <img src={`${BASE}/static/pages/footfall.svg`} width="26" height="26" alt="" /> Footfall
             </Link>
             <button type="button" class="button quiet opener" aria-expanded={open} aria-controls="nav" onClick={() => setOpen(!open)}>
               <Icon name={open ? "close" : "menu"} /> <span class="sr">Menu</span>
@@ -88,18 +89,18 @@ export function Shell({ project, page, empty = false, children }: Props) {
 function Foot({ known }: { known: boolean }) {
   return (
     <div class="foot">
-      <a href="/docs">
+      <a href={`${BASE}/docs`}>
         <Icon name="book" size={16} /> Reference
       </a>
       <ThemeSwitch />
       {known ? (
-        <form method="post" action="/logout" onSubmit={() => remember(false)}>
+        <form method="post" action={`${BASE}/logout`} onSubmit={() => remember(false)}>
           <button type="submit" class="link">
             <Icon name="leave" size={16} /> Log out
           </button>
         </form>
       ) : (
-        <a href={`/login?next=${encodeURIComponent(location.pathname + location.search)}`}>
+        <a href={`${BASE}/login?next=${encodeURIComponent(location.pathname + location.search)}`}>
           <Icon name="leave" size={16} /> Log in
         </a>
       )}

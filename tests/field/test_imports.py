@@ -86,6 +86,6 @@ def test_posthogs_and_our_own_exports_are_typed_and_believed_the_same_way(settin
     summary = imported(settings, tmp_path / "own.csv", own.encode())
     assert (summary.stored, summary.named) == (2, ["row 4: occurred_at: must not be in the future"])
     assert rows_of(settings.sqlite_path, "SELECT skewed FROM event JOIN event_name n ON n.id = name_id WHERE text = 'run' ORDER BY 1") == [
-        (0,),
+        (None,),
         (1,),
     ]

@@ -1,4 +1,5 @@
 import { HASHES, type Operations } from "../generated/operations.ts";
+import { BASE } from "../view/base.ts";
 
 export type Name = keyof Operations;
 export type Data<N extends Name> = Operations[N]["data"];
@@ -37,7 +38,7 @@ export async function post(body: object, signal?: AbortSignal): Promise<unknown>
 export async function exchange(body: object, signal?: AbortSignal): Promise<Document> {
   let answer: Response;
   try {
-    answer = await fetch("/graphql", {
+    answer = await fetch(`${BASE}/graphql`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),

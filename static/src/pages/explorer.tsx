@@ -14,6 +14,7 @@ import { exchange, post } from "../api/client.ts";
 import { DOCUMENTS } from "../generated/documents.ts";
 import { Icon } from "../ui/icons.tsx";
 import { useAccount } from "../view/account.ts";
+import { BASE } from "../view/base.ts";
 
 const FIRST = `# Ctrl-Space completes, Ctrl-Enter runs. Every field is described where it is completed.
 query Hello($slug: String!) {
@@ -156,7 +157,7 @@ export default function Explorer() {
           {note}
         </span>
         <span class="soft aside">
-          With curl: <code>POST /graphql</code> and a key; see <a href="/docs">the reference</a>.
+          With curl: <code>POST /graphql</code> and a key; see <a href={`${BASE}/docs`}>the reference</a>.
         </span>
       </div>
       <div class="explorer">

@@ -2,6 +2,7 @@ import { Link } from "wouter-preact";
 import { useProjects } from "../api/use.ts";
 import { Copyable } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
+import { BASE, ORIGIN } from "../view/base.ts";
 
 const SOON = 3_000; // ms
 
@@ -9,7 +10,7 @@ const SOON = 3_000; // ms
 export function FirstEvent({ project }: { project: string }) {
   useProjects({ refresh: SOON }); // which says when there is one, and then this is gone
   const { reads } = useAccount();
-  const base = project === "default" ? location.origin : `${location.origin}/p/${project}`;
+  const base = project === "default" ? ORIGIN : `${ORIGIN}/p/${project}`;
   const event = '{"name": "build", "installation_id": "any-random-id",\n    "version": "1.0.0", "os": "linux", "outcome": "success", "duration_ms": 812}';
   return (
     <section class="first" aria-label="The first event">
@@ -22,7 +23,7 @@ export function FirstEvent({ project }: { project: string }) {
       <p>Or count a download, with no body and no id:</p>
       <Copyable label="A command that counts a download" text={`curl -X POST ${base}/dl/hello`} />
       <p>
-        <a href="/docs">The reference</a> has every route and field, and what five families of clients send as they are. To look around first,{" "}
+        <a href={`${BASE}/docs`}>The reference</a> has every route and field, and what five families of clients send as they are. To look around first,{" "}
         <code>footfall demo</code> fills a project with a month of made-up events.
       </p>
       {reads && (

@@ -10,6 +10,7 @@ import { useAccount } from "../view/account.ts";
 import { compact, growth, percent } from "../view/format.ts";
 import { comparable, spanOf } from "../view/period.ts";
 import { drawable } from "../view/steps.ts";
+import { BASE } from "../view/base.ts";
 
 const PERIOD = { last: 30 };
 const NewProject = lazy(() => import("./settings/new-project.tsx"));
@@ -26,11 +27,11 @@ export function Home() {
   return (
     <main class="home" id="main">
       <header>
-        <img src="/static/pages/footfall.svg" width="36" height="36" alt="" />
+        <img src={`${BASE}/static/pages/footfall.svg`} width="36" height="36" alt="" />
         <h1>Projects</h1>
         <span class="soft">the last 30 days, UTC</span>
         {!me && (
-          <a class="button" href="/login">
+          <a class="button" href={`${BASE}/login`}>
             Log in
           </a>
         )}

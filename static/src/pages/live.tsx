@@ -6,6 +6,7 @@ import { Icon } from "../ui/icons.tsx";
 import { Copyable, Nothing } from "../ui/states.tsx";
 import { ZONE, count, duration, time, words } from "../view/format.ts";
 import { useView } from "../view/state.ts";
+import { BASE, ORIGIN } from "../view/base.ts";
 
 type Event = LiveSubscription["events"]["events"][number];
 
@@ -34,7 +35,7 @@ export default function Live({ project }: { project: string }) {
 
   useEffect(() => {
     const client = createClient({
-      url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`,
+      url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${BASE}/graphql`,
       retryAttempts: Number.POSITIVE_INFINITY,
       retryWait: (tries) => new Promise((resolve) => setTimeout(resolve, Math.min(30_000, 500 * 2 ** tries))),
       shouldRetry: () => true,
@@ -83,7 +84,7 @@ export default function Live({ project }: { project: string }) {
       {events.length === 0 ? (
         <>
           <Nothing>Nothing has come since this page was opened. Send something:</Nothing>
-          <Copyable label="A command that sends an event" text={`curl ${location.origin}/p/${project}/v1/events -d '{"name": "hello", "installation_id": "my-laptop"}'`} />
+          <Copyable label="A command that sends an event" text={`curl ${ORIGIN}/p/${project}/v1/events -d '{"name": "hello", "installation_id": "my-laptop"}'`} />
         </>
       ) : (
         <Stream events={events} />

@@ -14,6 +14,7 @@ import { comparable } from "../view/period.ts";
 import { drawable, openStep } from "../view/steps.ts";
 import { targetText, useView, viewOf } from "../view/state.ts";
 import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
+import { BASE } from "../view/base.ts";
 
 /** What is asked for a view of an address. */
 function asked(project: string, params: URLSearchParams, known: boolean) {
@@ -26,7 +27,7 @@ function asked(project: string, params: URLSearchParams, known: boolean) {
 
 /** Asks for the overview of the present address, if it is one, for somebody who could read it here before: one way to the server less. */
 export function askAhead(client: QueryClient): void {
-  const [, project] = /^\/d\/([a-z0-9-]+)$/.exec(location.pathname) ?? [];
+  const [, project] = /^\/d\/([a-z0-9-]+)$/.exec(location.pathname.slice(BASE.length)) ?? [];
   if (!project || !couldRead()) return;
   const variables = asked(project, new URLSearchParams(location.search), true);
   void client.prefetchQuery({ queryKey: ["OverviewPage", variables], queryFn: ({ signal }) => ask("OverviewPage", variables, signal), retry: false });

@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { Refused } from "../api/client.ts";
 import { Icon } from "./icons.tsx";
+import { BASE } from "../view/base.ts";
 
 interface Props<T> {
   answer: UseQueryResult<T, Error>;
@@ -32,7 +33,7 @@ export function Trouble({ error, retry, slim = false }: { error: Error; retry?: 
     return (
       <div class={slim ? "trouble slim" : "trouble"} role="alert">
         <p>This wants a login.</p>
-        <a class="button" href={`/login?next=${encodeURIComponent(location.pathname + location.search)}`}>
+        <a class="button" href={`${BASE}/login?next=${encodeURIComponent(location.pathname + location.search)}`}>
           Log in
         </a>
       </div>

@@ -4,6 +4,7 @@ import { FormError } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
 import { Copyable } from "../../ui/states.tsx";
 import type { ProjectSettings } from "./project.tsx";
+import { ORIGIN } from "../../view/base.ts";
 
 const PARTS = {
   COUNTERS: "Counts of packs and other public targets",
@@ -53,11 +54,11 @@ export function Sharing({ slug, settings }: { slug: string; settings: ProjectSet
         {shared && (
           <div>
             <p>Everybody may look at:</p>
-            <Copyable label="The address of the public dashboard" text={`${location.origin}/d/${slug}`} />
+            <Copyable label="The address of the public dashboard" text={`${ORIGIN}/d/${slug}`} />
             <p>A chart in a page of yours (active, events, versions, os, runtimes or package-managers):</p>
             <Copyable
               label="A frame with a chart"
-              text={`<iframe src="${location.origin}/embed/${slug}/active?range=90d" width="640" height="340" loading="lazy" style="border:0"></iframe>`}
+              text={`<iframe src="${ORIGIN}/embed/${slug}/active?range=90d" width="640" height="340" loading="lazy" style="border:0"></iframe>`}
             />
           </div>
         )}
