@@ -26,6 +26,7 @@ _WORDS_FOR_NETWORKS = {
     "any": ("0.0.0.0/0", "::/0"),
 }
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - as an operator may write it
+SHORTEST_SECRET = 16  # characters
 _SIZE = re.compile(r"(\d+)\s*(b|kib|kb|k|mib|mb|m|gib|gb|g)?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -250,8 +251,12 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError("FOOTFALL_DATABASE_URL wants postgresql://…; leave it out for SQLite in the data folder")
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
         raise SettingsError("FOOTFALL_REDIS_URL wants redis://…")
-    if settings.secret is not None and len(settings.secret) < 16:
-        raise SettingsError("FOOTFALL_SECRET is too short to keep a secret; it wants at least 16 characters")
+    if settings.secret is not None and len(settings.secret) < SHORTEST_SECRET:
+        raise SettingsError(f"FOOTFALL_SECRET is too short to keep a secret; it needs at least {SHORTEST_SECRET} characters")
+    if settings.admin_token is not None and len(settings.admin_token) < SHORTEST_SECRET:
+        raise SettingsError(
+            f"FOOTFALL_ADMIN_TOKEN is short enough to be guessed; it needs at least {SHORTEST_SECRET} characters, as of `openssl rand -hex 24`"
+        )
 
 
 def _file(path: str | None) -> dict[str, str]:

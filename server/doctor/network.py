@@ -16,7 +16,6 @@ from server.settings import Settings
 from server.storage.engine import instance_id, read_secret
 
 ANSWER_WITHIN = 2.0  # seconds
-SHORTEST_TOKEN = 16
 
 _NO_PROXY = (
     "put a proxy that speaks HTTPS before it, and name the proxy's network, as in FOOTFALL_TRUSTED_PROXIES=private: "
@@ -110,9 +109,6 @@ def address(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", f"it listens on {shown} and speaks no TLS, and FOOTFALL_TRUSTED_PROXIES names no proxy", _NO_PROXY)
     yield from _proxies(settings)
     yield from _limits(settings)
-    if settings.admin_token is not None and len(settings.admin_token) < SHORTEST_TOKEN:
-        what = f"FOOTFALL_ADMIN_TOKEN is shorter than {SHORTEST_TOKEN} characters"
-        yield Finding("warning", what, "make one with `openssl rand -hex 24`")
 
 
 def _proxies(settings: Settings) -> Iterator[Finding]:

@@ -50,16 +50,22 @@ _PUBLIC_6 = _networks("2000::/3")
 _NEVER_6 = _networks("2001::/23 2001:db8::/32 2002::/16 3fff::/20")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _EMBEDDED = (1 << 32) - 1
-_METADATA_6 = ipaddress.IPv6Address("fd00:ec2::254")  # of AWS, within what is otherwise private
+# Metadata and platform services of clouds outside 169.254.0.0/16: addresses that are otherwise public, or private. Azure, Alibaba, AWS, Google, Oracle.
+_METADATA = frozenset(
+    map(ipaddress.ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe"))
+)
+_METADATA_HOSTS = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"})
 
 
 def allowed(address: Address, *, private: bool = False) -> bool:
     """Whether an alert may be sent to an address. `private` allows networks of one's own."""
+    if address in _METADATA:
+        return False
     if isinstance(address, ipaddress.IPv4Address):
         if any(address in network for network in _NEVER):
             return False
         return private or not any(address in network for network in _PRIVATE)
-    if address.scope_id is not None or address == _METADATA_6:
+    if address.scope_id is not None:
         return False
     if address in _NAT64:  # how an IPv4 address is reached where there is only IPv6
         return allowed(ipaddress.IPv4Address(int(address) & _EMBEDDED), private=private)
@@ -78,6 +84,8 @@ def check_url(text: str) -> httpx.URL:
         raise Refused("a webhook's address is written as https://host/path") from None
     if url.scheme not in ("https", "http") or not url.host:
         raise Refused("a webhook's address begins with https:// or http:// and a host")
+    if url.host.lower().rstrip(".") in _METADATA_HOSTS:
+        raise Refused("a webhook's host is not the metadata service of a cloud")
     if url.port is not None and not 0 < url.port < 1 << 16:
         raise Refused("a webhook's port is 1 to 65535")
     if url.userinfo:

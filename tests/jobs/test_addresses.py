@@ -22,7 +22,8 @@ NEVER = [
     "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
     "::", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::ffff:0:127.0.0.1", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1", "ff0e::1",
     "100::1", "2001::1", "2001:db8::1", "2001:10::1", "2001:20::1", "2002:7f00:1::", "2002:a00:1::", "3fff::1", "5f00::1", "64:ff9b:1::1",
-    "64:ff9b::169.254.169.254", "fd00:ec2::254",
+    "64:ff9b::169.254.169.254", "fd00:ec2::254", "168.63.129.16", "100.100.100.200", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "192.0.0.192",
+    "64:ff9b::168.63.129.16",
 ]  # fmt: skip
 
 
@@ -47,6 +48,12 @@ def test_what_is_special_is_never_allowed(text: str) -> None:
 @pytest.mark.parametrize("text", PUBLIC)
 def test_python_agrees_that_what_is_allowed_is_global(text: str) -> None:
     assert ipaddress.ip_address(text).is_global
+
+
+@pytest.mark.parametrize("host", ["metadata.google.internal", "METADATA.google.internal.", "metadata", "instance-data.ec2.internal"])
+def test_names_of_metadata_services_are_refused_before_they_are_looked_up(host: str) -> None:
+    with pytest.raises(Refused):
+        check_url(f"http://{host}/computeMetadata/v1/")
 
 
 def test_one_address_that_is_not_allowed_spoils_them_all() -> None:

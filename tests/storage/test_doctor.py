@@ -384,7 +384,6 @@ async def test_a_port_that_something_else_has_is_a_problem(tmp_path: Path) -> No
         ({"HOST": "0.0.0.0", "RATE_LIMIT": "off"}, "warning", ("FOOTFALL_RATE_LIMIT", "no limit")),
         ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "any"}, "warning", ("believed from any address", "FOOTFALL_TRUSTED_PROXIES")),
         ({"TRUSTED_PROXIES": "private", "CLIENT_IP_HEADER": "Fly-Client-IP"}, "ok", ("fly-client-ip is believed from", "10.0.0.0/8")),
-        ({"ADMIN_TOKEN": "hunter2"}, "warning", ("FOOTFALL_ADMIN_TOKEN", "openssl rand")),
         ({"DATABASE_URL": "postgresql://me:hunter2@db/footfall"}, "problem", ("PostgreSQL of FOOTFALL_DATABASE_URL cannot be reached",)),
     ],
 )

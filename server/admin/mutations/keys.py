@@ -8,7 +8,7 @@ import strawberry
 from strawberry import argument
 
 from server.admin.auth import EVERY
-from server.admin.context import AnyInfo, admin, reader
+from server.admin.context import AnyInfo, admin, admin_of_any, reader
 from server.admin.inputs import number_of
 from server.admin.mutations.projects import find
 from server.admin.mutations.result import Result, attempt, wrote
@@ -63,10 +63,9 @@ class KeyMutations:
     @strawberry.mutation(description="Make a key useless, at once and for good; also the sessions that were begun with it.")
     async def revoke_key(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="The key's number.")]) -> Result:
         async def work() -> dict[str, Any]:
-            number = number_of(id)
+            viewer, number = admin_of_any(info), number_of(id)
             row = None if number is None else await project_changes.key_row(number)
-            viewer = admin(info, row["project_id"] if row else EVERY)
-            if row is None:
+            if row is None or not viewer.may("admin", row["project_id"]):
                 raise FieldProblem("id", "is that of no key", Why.UNKNOWN)
             await projects.revoke_key(row["id"])
             await wrote(info, viewer, "key.revoke", row["project_id"], f"key {row['id']}")

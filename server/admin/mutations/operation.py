@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import argument
 
-from server.admin.context import AnyInfo, admin
+from server.admin.context import AnyInfo, admin, admin_of_any
 from server.admin.inputs import number_of
 from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, wrote
@@ -224,11 +224,11 @@ def _numbers(ids: list[strawberry.ID]) -> list[int]:
 
 
 async def _rule(info: AnyInfo, id_: str) -> Rule:
-    admin_of_any = info.context.viewer
+    viewer = admin_of_any(info)
     try:
         rule = await rules.find_rule(info.context.store, number_of(id_) or 0)
     except ValueError:
-        admin(info, admin_of_any.project if admin_of_any else 0)
-        raise FieldProblem("id", "is that of no alert", Why.UNKNOWN) from None
-    admin(info, rule.project)
+        rule = None
+    if rule is None or not viewer.may("admin", rule.project):
+        raise FieldProblem("id", "is that of no alert", Why.UNKNOWN)
     return rule
