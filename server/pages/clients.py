@@ -39,7 +39,7 @@ LANGUAGES = (
         "Python",
         ("footfall.py",),
         "Python 3.8 or later, the standard library only.",
-        (("Any program", "python.py"), ("click, typer", "click.py"), ("argparse", "argparse.py")),
+        (("Any program", "python.py"), ("click, typer", "python_click.py"), ("argparse", "python_argparse.py")),
     ),
     Language(
         "Shell",
@@ -51,19 +51,24 @@ LANGUAGES = (
         "JavaScript",
         ("footfall.js", "footfall.d.ts"),
         "Node.js 18 or later, Deno, Bun, and browsers.",
-        (("Any program", "javascript.js"), ("commander", "commander.js"), ("oclif", "oclif.js"), ("A page", "browser.js")),
+        (
+            ("Any program", "javascript.js"),
+            ("commander", "javascript_commander.js"),
+            ("oclif", "javascript_oclif.js"),
+            ("A page", "javascript_browser.js"),
+        ),
     ),
     Language(
         "Go",
         ("footfall.go",),
         "Go 1.19 or later, the standard library only.",
-        (("Any program", "go.go"), ("cobra", "cobra.go")),
+        (("Any program", "go.go"), ("cobra", "go_cobra.go")),
     ),
     Language(
         "Rust",
         ("footfall.rs",),
         "Rust 1.63 or later, the standard library only; sends with `curl`, since that library has no TLS.",
-        (("Any program", "rust.rs"), ("clap", "clap.rs")),
+        (("Any program", "rust.rs"), ("clap", "rust_clap.rs")),
     ),
 )
 

@@ -137,7 +137,7 @@ class Footfall:
         name = self._prefix + "_TELEMETRY"
         said = os.environ.get(name, "").strip().lower()
         if said and said not in TRUE:
-            return ("local" if said == "local" else "off"), "%s=%s" % (name, said if said in FALSE + ("local",) else "…")
+            return ("local" if said == "local" and self._folder else "off"), name + " is set"
         if self._folder is None:
             return "off", "there is no home folder"
         choice = _read(os.path.join(self._folder, "choice"))
@@ -145,7 +145,7 @@ class Footfall:
             choice = choice.strip()
             return (choice if choice in ("on", "local", "off") else "off"), "your choice"
         if said:
-            return "on", "%s=%s" % (name, said)
+            return "on", name + " is set"
         if not self._notice or os.path.exists(os.path.join(self._folder, "notice")):
             return "on", "the default"
         return "off", "the notice was not shown yet"

@@ -65,9 +65,11 @@ def make_host(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Host]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that uses `host` runs with each client, or with those that its module names as `HOSTS`."""
+    """A test that uses `host` runs with each client."""
     if "host" in metafunc.fixturenames:
-        metafunc.parametrize("host", getattr(metafunc.module, "HOSTS", hosts.NAMES), indirect=True)
+        metafunc.parametrize(
+            "host", [pytest.param(name, marks=[pytest.mark.slow] if name in hosts.SLOW else []) for name in hosts.NAMES], indirect=True
+        )
 
 
 @pytest.fixture

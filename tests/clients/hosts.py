@@ -180,3 +180,4 @@ WRITERS: dict[str, Callable[[Path, Path], Written]] = {
     "rust": _rust,
 }
 NAMES = tuple(WRITERS)
+SLOW = {"bash", "busybox"}  # other shells for the same client

@@ -92,7 +92,7 @@ def test_the_page_makes_a_key_and_shows_the_first_event(page: Page, real: Real, 
 @pytest.fixture
 def elsewhere(tmp_path: Path, project: Project, real: Real) -> Iterator[str]:
     """A site of another origin, whose page uses the client as the example does."""
-    example = (CLIENTS / "examples" / "browser.js").read_text()
+    example = (CLIENTS / "examples" / "javascript_browser.js").read_text()
     script = example.replace("https://stats.example.com/clients", f"{real.server.url}/clients").replace(
         "https://stats.example.com", project.url
     )
