@@ -1,7 +1,8 @@
 import { Suspense, lazy } from "preact/compat";
-import { useEffect, useErrorBoundary } from "preact/hooks";
+import { useEffect, useErrorBoundary, useState } from "preact/hooks";
 import { Redirect, Route, Switch } from "wouter-preact";
 import { Refused, useProjects } from "./api/use.ts";
+import { Arrival } from "./pages/arrival.tsx";
 import { Embed } from "./pages/embed.tsx";
 import { FirstEvent } from "./pages/first-event.tsx";
 import { Home } from "./pages/home.tsx";
@@ -103,10 +104,14 @@ function Page({ project, page }: { project: string; page: PageName }) {
     document.title = `${PAGES[page].title} · ${project} · Footfall`;
     scrollTo(0, 0);
   }, [project, page]);
-  if (began === null && !BEFORE_EVENTS.has(page)) {
+  const place = `${project}/${page}`;
+  const [awaited, setAwaited] = useState(""); // the place where the first event was awaited: it shows what came until somebody goes on
+  const waits = began === null && !BEFORE_EVENTS.has(page);
+  useEffect(() => (waits ? setAwaited(place) : undefined), [waits, place]);
+  if (waits || awaited === place) {
     return (
       <Shell project={project} page={page} empty>
-        <FirstEvent key={project} project={project} />
+        {waits ? <FirstEvent key={project} project={project} /> : <Arrival project={project} goOn={() => setAwaited("")} />}
       </Shell>
     );
   }

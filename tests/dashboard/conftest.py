@@ -14,6 +14,8 @@ from server.settings import bundled
 
 TOKEN = "ff_the-admin-token-of-the-dashboards-tests"
 OPERATIONS = bundled("graphql") / "operations"
+CHROMIUM = ("--no-sandbox", "--disable-dev-shm-usage")
+LAN = "footfall.lan"  # a name of this machine in the tests' browser
 PAGES = ("", "/installs", "/usage", "/funnel?step=init&step=build&step=deploy", "/errors", "/downloads", "/live", "/health", "/settings")
 
 
@@ -57,7 +59,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     assert chromium, "the tests of the dashboard want Debian's chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        opened = playwright.chromium.launch(executable_path=chromium, args=[*CHROMIUM, f"--host-resolver-rules=MAP {LAN} 127.0.0.1"])
         yield opened
         opened.close()
 
@@ -72,7 +74,7 @@ class Tab:
         self.complaints: list[str] = []
         self.page.on("console", lambda message: self._complain(message.type in ("error", "warning"), message.text))
         self.page.on("pageerror", lambda error: self._complain(True, str(error)))
-        self.page.on("request", lambda request: self._complain(not request.url.startswith((url, "data:", "blob:")), request.url))
+        self.page.on("request", lambda request: self._complain(not request.url.startswith((self.url, "data:", "blob:")), request.url))
 
     def _complain(self, wrong: bool, what: str) -> None:
         if wrong:

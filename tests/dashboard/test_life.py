@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from playwright.sync_api import TimeoutError as NotInTime
 from playwright.sync_api import expect
 
-from tests.dashboard.conftest import TOKEN
+from tests.dashboard.conftest import LAN, TOKEN
 
 pytestmark = pytest.mark.xdist_group("dashboard")
 
@@ -33,11 +34,21 @@ def test_logging_in_and_out(visit: Callable[..., Any]) -> None:
     assert tab.open("/d/demo").get_by_role("heading", name="Footfall is running").is_visible()
 
 
-def test_a_new_project_shows_how_to_send_and_turns_into_charts_by_itself(site: Any, visit: Callable[..., Any]) -> None:
+def test_a_new_project_shows_how_to_send_then_what_came_and_charts_when_asked(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "fresh").returncode == 0
     page = visit().open("/d/fresh")
     assert "/p/fresh/v1/events" in page.get_by_label("A command that sends an event").inner_text()
     site.post("fresh", name="first", version="1.0.0", os="linux")
+    page.get_by_text("The first event has arrived").wait_for()
+    came = page.get_by_role("region", name="The first event")
+    came.get_by_role("heading", name="first was stored").wait_for()
+    facts = came.locator(".facts").inner_text()
+    assert [word in facts for word in ("first", "1.0.0", "linux", f"{datetime.now(UTC).year}", "UTC")] == [True] * 5
+    assert came.get_by_role("link", name="The clients").get_attribute("href") == "/clients"
+    site.post("fresh", name="second", version="1.0.0", os="linux")
+    page.wait_for_timeout(4_000)  # longer than the page asks again
+    assert came.get_by_role("heading", name="first was stored").is_visible()
+    page.get_by_role("button", name="See the charts").click()
     page.get_by_role("heading", name="Active installs").first.wait_for()
     assert page.get_by_role("button", name=re.compile("^1.0.0")).is_visible()
 
@@ -49,7 +60,30 @@ def test_every_page_of_an_empty_project_says_how_to_send(site: Any, visit: Calla
         assert "/p/bare/" in tab.open(f"/d/bare{path}").get_by_label("A command that sends an event").inner_text(), path
     page = tab.open("/d/bare/downloads")
     assert site.client.post("/p/bare/dl/hello", headers={"Authorization": ""}).status_code == 202
+    page.get_by_role("heading", name="hello was counted").wait_for()
+    page.get_by_role("button", name="See the downloads").click()
     page.get_by_role("button", name=re.compile("^hello")).first.wait_for()
+    page = tab.open("/d/bare")  # no cards of 0 for what downloads do not have
+    assert page.locator(".figure-card h2").all_inner_texts() == ["Events"]
+    page.get_by_role("region", name="Events", exact=True).first.wait_for()
+
+
+def test_copy_works_over_plain_http_on_a_name_of_the_network(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit(known=False)
+    tab.url = site.url.replace("127.0.0.1", LAN)
+    page = tab.open("/d/demo/live")
+    page.get_by_label("Token or key").fill(TOKEN)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text("Listening").wait_for()
+    assert page.evaluate("[isSecureContext, typeof navigator.clipboard]") == [False, "undefined"]
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    page.goto(f"{tab.url}/login")
+    field = page.locator("input[name=token]")
+    field.focus()
+    page.keyboard.press("Control+V")
+    assert f"{LAN}:{site.server.port}/p/demo/v1/events" in field.input_value()
+    tab.complaints = [each for each in tab.complaints if "Cross-Origin-Opener-Policy" not in each]  # which needs https
 
 
 def watching(site: Any, visit: Callable[..., Any], path: str) -> Any:

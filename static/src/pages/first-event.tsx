@@ -6,7 +6,7 @@ import { BASE, ORIGIN } from "../view/base.ts";
 
 const SOON = 3_000; // ms
 
-/** For a project without events: how to send the first one. The page turns to charts by itself when it is there. */
+/** For a project without events: how to send the first one, and what came when it is there. */
 export function FirstEvent({ project }: { project: string }) {
   useProjects({ refresh: SOON }); // which says when there is one, and then this is gone
   const { reads } = useAccount();
@@ -18,7 +18,7 @@ export function FirstEvent({ project }: { project: string }) {
         <i /> Waiting for the first event
       </p>
       <h2>Nothing has arrived yet</h2>
-      <p>Send one from a terminal, and this page turns into charts within seconds:</p>
+      <p>Send one from a terminal, and this page shows what came within seconds:</p>
       <Copyable label="A command that sends an event" text={`curl ${base}/v1/events \\\n  -d '${event}'`} />
       <p>Or count a download, with no body and no id:</p>
       <Copyable label="A command that counts a download" text={`curl -X POST ${base}/dl/hello`} />

@@ -38,12 +38,12 @@ export function Overview({ project }: { project: string }) {
   const { reads } = useAccount();
   const [params] = useSearchParams();
   const variables = asked(project, params, reads);
-  const metric = metricOf(params.get("metric"), variables.step);
+  const picked = metricOf(params.get("metric"), variables.step);
   const answer = useAsk("OverviewPage", variables);
   useEffect(() => remember(reads), [reads]);
   return (
     <Answered answer={answer} height={640}>
-      {({ project: page }) => <Figures page={page} project={project} metric={metric} />}
+      {({ project: page }) => <Figures page={page} project={project} metric={tells(page, picked) ? picked : "events"} />}
     </Answered>
   );
 }
@@ -70,7 +70,7 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
   return (
     <>
       <div class="figures">
-        {(Object.keys(METRICS) as MetricName[]).map((name) => {
+        {(Object.keys(METRICS) as MetricName[]).filter((name) => tells(page, name)).map((name) => {
           const { label, change, less = false, close = false, measure, short, values } = METRICS[name];
           const figure = change(page.overview, people);
           return (
@@ -99,6 +99,12 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
       <Parts page={page} project={project} />
     </>
   );
+}
+
+/** Whether a figure has something to tell: downloads alone have no installs, no outcomes and no durations. */
+function tells({ overview }: Page, name: MetricName): boolean {
+  if (overview.installs.all.value || !overview.events.value) return true;
+  return name === "events" || (name === "success" && overview.successRate.value != null) || (name === "duration" && overview.medianDuration.value != null);
 }
 
 function Main({ page, metric, compared }: { page: Page; metric: MetricName; compared: boolean }) {
