@@ -122,7 +122,7 @@ def test_today_stands_beside_the_same_time_of_yesterday(site: Any, visit: Callab
     earlier, later = yesterday + (now - midnight) / 2, yesterday + (now - midnight) + (timedelta(days=1) - (now - midnight)) / 2
     for at, times in ((yesterday - timedelta(hours=12), 1), (earlier, 2), (later, 40), (midnight + (now - midnight) / 2, 3)):
         for number in range(times):
-            site.post("compared", name="run", installation_id=f"{number}", timestamp=at.isoformat())
+            site.post("compared", name="run", installation_id=f"install-{number}", timestamp=at.isoformat())
     page = visit().open("/d/compared?range=today")
     card = page.locator(".figure-card", has=page.get_by_role("heading", name="Events", exact=True))
     assert card.locator(".change").inner_text().split() == ["+50%", "was", "2"]

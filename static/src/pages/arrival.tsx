@@ -4,6 +4,7 @@ import type { Data } from "../api/client.ts";
 import { useAsk } from "../api/use.ts";
 import { Answered, Nothing } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
+import { ORIGIN } from "../view/base.ts";
 import { moment, words } from "../view/format.ts";
 
 type Event = Data<"Events">["project"]["events"]["nodes"][number];
@@ -59,7 +60,7 @@ function Came({ event, project, goOn, charts }: { event: Event; project: string;
       <h3>Next</h3>
       <ul class="next">
         <li>
-          {counts ? "Put the address into the download's page or script." : "Send events from the tool itself."} <a href="/clients">The clients</a> never hold it up.
+          {counts ? "Put the address into the download's page or script." : "Send events from the tool itself."} <a href={`${ORIGIN}${project === "default" ? "" : `/p/${project}`}/clients`}>The clients</a> never hold it up.
         </li>
         <li>
           <Link href={`/d/${project}/live`}>Live</Link> shows events as they come, <Link href={`/d/${project}/health`}>Health</Link> shows what was refused.
