@@ -558,10 +558,20 @@ func folderOf(tool string) string {
 	case !filepath.IsAbs(base):
 		base = filepath.Join(home, ".config")
 	}
-	if !filepath.IsAbs(base) {
+	if !filepath.IsAbs(base) || !isOwn(home) {
 		return ""
 	}
 	return filepath.Join(base, tool, "telemetry")
+}
+
+// isOwn says whether a home folder is this user's: under `sudo` it may be another's, who could not change what root writes there.
+func isOwn(home string) bool {
+	info, err := os.Stat(home)
+	if err != nil || os.Geteuid() < 0 {
+		return true
+	}
+	owner := reflect.Indirect(reflect.ValueOf(info.Sys())).FieldByName("Uid")
+	return !owner.IsValid() || owner.Uint() == uint64(os.Geteuid())
 }
 
 func encode(value any) []byte {

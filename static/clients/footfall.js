@@ -264,6 +264,9 @@ export class Footfall {
     let base = absolute(env.XDG_CONFIG_HOME) || (home && `${home}/.config`);
     if (proc?.platform === "win32") base = env.APPDATA;
     if (proc?.platform === "darwin") base = home && `${home}/Library/Application Support`;
+    // Under `sudo` the home folder may be another user's, who could not change what root writes there.
+    const owner = home ? quiet(() => modules("fs").statSync(home).uid) : undefined;
+    if (owner !== undefined && proc?.geteuid && owner !== proc.geteuid()) return undefined;
     return absolute(base) ? `${base}/${this.tool}/telemetry` : undefined;
   }
 

@@ -462,7 +462,17 @@ def _folder(tool):
         base = os.environ.get("XDG_CONFIG_HOME", "")
         if not os.path.isabs(base):
             base = home and os.path.join(home, ".config")
-    return os.path.join(base, tool, "telemetry") if base and os.path.isabs(base) else None
+    if not base or not os.path.isabs(base) or not _is_own(home):
+        return None
+    return os.path.join(base, tool, "telemetry")
+
+
+def _is_own(home):
+    """Whether a home folder is this user's: under `sudo` it may be another's, who could not change what root writes there."""
+    try:
+        return not hasattr(os, "geteuid") or not home or os.stat(home).st_uid == os.geteuid()
+    except OSError:
+        return True  # it is not there yet
 
 
 def _read(path):

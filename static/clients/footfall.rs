@@ -591,7 +591,22 @@ fn folder(tool: &str) -> Option<PathBuf> {
     } else {
         env::var("XDG_CONFIG_HOME").ok().map(PathBuf::from).filter(|base| base.is_absolute()).or_else(|| home().map(|home| home.join(".config")))
     };
-    base.filter(|base| is_name && base.is_absolute()).map(|base| base.join(tool).join("telemetry"))
+    base.filter(|base| is_name && base.is_absolute() && home().map_or(true, |home| is_own(&home))).map(|base| base.join(tool).join("telemetry"))
+}
+
+/// Whether a home folder is this user's: under `sudo` it may be another's, who could not change what root writes there. Known on Linux only.
+#[cfg(unix)]
+fn is_own(home: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (fs::metadata(home), fs::metadata("/proc/self")) {
+        (Ok(found), Ok(process)) => found.uid() == process.uid(),
+        _ => true,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_own(_: &Path) -> bool {
+    true
 }
 
 fn milliseconds() -> u64 {

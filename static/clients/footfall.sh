@@ -107,6 +107,8 @@ _footfall_plain_shell() {
             esac
             ;;
     esac
+    # Under `sudo` the home folder may be another user's, who could not change what root writes there.
+    if [ -n "${HOME-}" ] && [ -e "$HOME" ] && [ ! -O "$HOME" ]; then return; fi
     case $base in
         /* | [A-Za-z]:*) folder=$base/$tool/telemetry ;;
     esac

@@ -15,7 +15,7 @@ form.addEventListener("input", fill);
 form.addEventListener("submit", (event) => event.preventDefault());
 
 async function ask(query, variables) {
-  const answer = await fetch("/graphql", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query, variables }) });
+  const answer = await fetch(form.action, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query, variables }) });
   const document = await answer.json();
   if (document.errors || !document.data) throw new Error(document.errors?.[0]?.message ?? `The server answered ${answer.status}.`);
   return [document.data, Date.parse(answer.headers.get("Date") ?? "") || Date.now()];

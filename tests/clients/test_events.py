@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -204,3 +205,23 @@ def test_the_queue_is_bounded_in_number_and_age(host: Host, home: Path, make_wir
     assert names.count("build") == 2
     assert "old-149" in names
     assert not {"too-old", "too-often", "old-0"} & set(names)
+
+
+def test_the_home_folder_of_another_user_is_left_alone(host: Host, home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
+    """As under `sudo`, which may keep HOME: files of root would be in the user's way."""
+    wire = make_wire()
+    if os.geteuid() == 0:
+        os.chown(home, 12345, 12345)
+    else:
+        home = Path("/")
+    assert host.run(wire.url, home).stdout == "hello\n"
+    assert host.telemetry(wire.url, home, "status").stdout == "telemetry: off (there is no home folder)\n"
+    host.run(wire.url, tmp_path)
+    assert eventually(wire.events)
+    assert wire.connections == 1
+
+
+def test_only_the_user_can_read_what_waits(host: Host, home: Path) -> None:
+    host.run("http://127.0.0.1:9", home)
+    assert eventually((queue_of(home) / "wait").exists)
+    assert {path.stat().st_mode & 0o077 for path in queue_of(home).rglob("*.json")} == {0}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import Host, Wire, drip, environment, eventually, garbage, hang, queue_of, queued, replying
+from tests.clients.conftest import ACCEPTED, Host, Wire, drip, environment, eventually, garbage, hang, queue_of, queued, replying
 
 WRONG = {
     "hangs": hang,
@@ -148,6 +150,31 @@ def test_locks_of_the_host_are_not_held(host: Host, home: Path, make_wire: Calla
     ran = subprocess.run(command, env=environment(wire.url, home), capture_output=True, text=True, timeout=60, check=False)
     assert ran.stdout == "hello\nfree\n"
     assert eventually(lambda: wire.connections)
+
+
+def test_an_interrupt_of_the_terminal_does_not_reach_the_sender(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+    """Ctrl-C goes to all processes of the terminal's group, when the next command runs."""
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def answer(connection: socket.socket, wire: Wire) -> None:
+        asked.set()
+        may_answer.wait(30)
+        ACCEPTED(connection, wire)
+
+    wire = make_wire(answer)
+    script = '"$@"; echo ended; read -r _'
+    process = subprocess.Popen(
+        ["sh", "-c", script, "sh", *host.command], env=environment(wire.url, home), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.read(12) == b"hello\nended\n"
+    assert asked.wait(30)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate()
+    may_answer.set()
+    assert eventually(lambda: queued(home) == [])
+    assert not (queue_of(home) / "wait").exists()
 
 
 def test_the_key_is_sent_and_is_in_no_command_line(make_host: Callable[[str], Host], home: Path, make_wire: Callable[..., Wire]) -> None:
