@@ -214,7 +214,8 @@ class Event(msgspec.Struct, gc=False):
 
     `id` is an `EventId` number. `install`, `session`, `mark` and `viewer` are the leading 64 bits of a keyed hash, signed.
     `former` is the mark that an earlier version gave the event, as long as it may still be in the store.
-    `note` is what the ledger says of it beside that it was stored.
+    `note` is what the ledger says of it beside that it was stored. `skewed`: the client's clock is not believed, so it occurred when it
+    arrived, and says nothing of its install's activity, version or system.
     """
 
     id: int

@@ -100,9 +100,9 @@ class Server:
 OUTCOMES = "count(*), sum(CASE WHEN outcome = 1 THEN 1 ELSE 0 END), sum(CASE WHEN outcome = 2 THEN 1 ELSE 0 END)"
 MEASURES = f"{OUTCOMES}, count(duration_us), sum(coalesce(duration_us, 0))"
 JOINED = "FROM event JOIN context ON context.id = event.context_id"
-EACH_DAY = f"""SELECT DISTINCT project_id, install_id, occurred_at / 86400000 AS day, -1 AS audience {JOINED} WHERE install_id IS NOT NULL
-    UNION SELECT project_id, install_id, occurred_at / 86400000, environment {JOINED} WHERE install_id IS NOT NULL
-    UNION SELECT project_id, install_id, occurred_at / 86400000, -2 {JOINED} WHERE install_id IS NOT NULL AND environment IN (0, 1)"""
+EACH_DAY = f"""SELECT DISTINCT project_id, install_id, occurred_at / 86400000 AS day, -1 AS audience {JOINED} WHERE install_id IS NOT NULL AND skewed IS NULL
+    UNION SELECT project_id, install_id, occurred_at / 86400000, environment {JOINED} WHERE install_id IS NOT NULL AND skewed IS NULL
+    UNION SELECT project_id, install_id, occurred_at / 86400000, -2 {JOINED} WHERE install_id IS NOT NULL AND skewed IS NULL AND environment IN (0, 1)"""
 # What each rollup must hold, written down a second time, in plain SQL over raw events.
 RECOUNTS = {
     "rollup_hour": f"SELECT project_id, occurred_at / 3600000, name_id, environment, {MEASURES} {JOINED} GROUP BY 1, 2, 3, 4",
@@ -119,7 +119,7 @@ RECOUNTS = {
     "rollup_active": "SELECT project_id, day, earlier, audience, count(*) FROM (SELECT project_id, day, audience,"
     f" coalesce(lag(day) OVER (PARTITION BY install_id, audience ORDER BY day), -1) AS earlier FROM ({EACH_DAY}) AS days) AS linked"
     " GROUP BY 1, 2, 3, 4",
-    "activity": f"SELECT DISTINCT project_id, occurred_at / 86400000, install_id, environment {JOINED} WHERE install_id IS NOT NULL",
+    "activity": f"SELECT DISTINCT project_id, occurred_at / 86400000, install_id, environment {JOINED} WHERE install_id IS NOT NULL AND skewed IS NULL",
     "ledger": "SELECT project_id, (event.id / 4194304 + 1704067200000) / 86400000, count(*) FROM event GROUP BY 1, 2",
 }
 KEPT = {

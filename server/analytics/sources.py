@@ -28,6 +28,7 @@ RAW_SECONDS = 10.0  # that one query may read raw events; on one core that is so
 _LATE, _EARLY = 30 * DAY, 5 * MINUTE
 
 _CONTEXT = tuple(dimension.name for dimension in DIMENSIONS)
+_COUNTED_INSTALL = "CASE WHEN event.skewed IS NULL THEN event.install_id END"
 _PEOPLE = ", ".join(str(int(environment)) for environment in PEOPLE)
 SUMS = "SUM(events) AS events, SUM(successes) AS successes, SUM(failures) AS failures"
 TIMED_SUMS = f"{SUMS}, SUM(timed) AS timed, SUM(duration_us) AS duration_us"
@@ -162,13 +163,16 @@ def durations(filter_: Filter, *, by: str = "") -> Sql:
 def raw_events(filter_: Filter, value: Sql | None = None) -> Sql:
     """Raw events, a row each: id, occurred_at, day, hour, name_id, environment, install_id, target_id, outcome, the dimensions of the
     context, error_type, error_message, and the measures of `sums`. `value` is an expression over `event` for one more column.
-    It ends in a condition, to which more may be added."""
+    It ends in a condition, to which more may be added.
+
+    `install_id` is NULL where the client's clock was not believed: late events count, their installs do not.
+    """
     period = filter_.period
     # By the time of arrival, which is the primary key; events from before there were ids have the first ones.
     first, end = first_id(period.start - _EARLY), first_id(max(period.end + _LATE, EPOCH + DAY))
     return sql(
         f"""SELECT event.id, event.occurred_at, event.occurred_at / {DAY} AS day, event.occurred_at / {HOUR} AS hour, event.name_id,
-            context.environment, event.install_id, event.target_id, event.outcome, {", ".join(f"context.{name}" for name in _CONTEXT)},
+            context.environment, {_COUNTED_INSTALL} AS install_id, event.target_id, event.outcome, {", ".join(f"context.{name}" for name in _CONTEXT)},
             event.error_type, event.error_message, 1 AS events, CASE WHEN event.outcome = 1 THEN 1 ELSE 0 END AS successes,
             CASE WHEN event.outcome = 2 THEN 1 ELSE 0 END AS failures, CASE WHEN event.duration_us IS NULL THEN 0 ELSE 1 END AS timed,
             COALESCE(event.duration_us, 0) AS duration_us, """,

@@ -61,8 +61,8 @@ is counted once. So a client may try again without fear.
 
 ## Times
 
-Times are ISO 8601 or epoch milliseconds. A clock that is more than 5 minutes ahead or 30 days behind is not believed: the event gets the time
-of its arrival, and a mark.
+Times are ISO 8601 or epoch milliseconds. A clock that is more than 5 minutes ahead or 30 days behind is not believed: the event counts at
+the time of its arrival, with a mark, and says nothing of its install: not that it is active, nor which version it runs.
 
 ## Opting out
 

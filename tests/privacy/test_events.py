@@ -54,7 +54,7 @@ def test_ordinary_events_take_the_short_way(monkeypatch):
 def test_identifiers_become_hashes():
     event = kept(session="session-1", id="message-1", debounce="viewer-1", target=("snippet", "s1"))
     assert event.session == PRIVACY.session(7, "session-1")
-    assert event.mark == PRIVACY.mark(7, "sonicjs", "message-1")
+    assert event.mark == PRIVACY.mark(7, "sonicjs", "message-1", f"install {event.install}")
     assert event.viewer == PRIVACY.viewer(7, "snippet", "s1", "viewer-1")
     assert kept(install=None).install is None
 

@@ -20,6 +20,7 @@ MESSAGE_READ = 4_000  # characters of an error message that are looked at
 MESSAGE_KEPT = 1_000
 TYPE_KEPT = 200
 PICKED_KEPT = 64
+SKEWED = "clock_not_believed"  # the ledger's reason for an event that counts at its arrival, and not for its install
 CLEAN_REMEMBERED = 4_000  # texts of whole events that need no second look
 CLEAN_LENGTH = 500  # characters of the longest of them
 
@@ -117,6 +118,8 @@ class Privacy:
             session = hashes.session(raw_session) if raw_session else None
             viewer = None if said.debounce is None else hashes.viewer(*(said.target or ("", said.name)), said.debounce)
             skewed = at is not None and not earliest <= at <= latest  # a clock that is wrong
+            if skewed and not note:
+                note = SKEWED
             kept, properties = without_traces(said, plain_install=plain_install)
             events.append(
                 Event(  # with more than fifteen names, Python makes a dictionary of them first

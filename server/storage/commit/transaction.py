@@ -76,12 +76,13 @@ class Connection(Protocol):
 
 class _Resolved(NamedTuple):
     """Events that are to be stored: what there is to fold of some, how many `others` there are of a group, their contexts by number, and all of
-    them as rows."""
+    them as rows. `late` are the installs of those whose clock is not believed, by their ids."""
 
     folding: list[Stored]
     others: dict[Group, int]
     contexts: dict[int, Context]
     rows: list[tuple[Any, ...]]
+    late: dict[int, Seen]
 
 
 class Commit:
@@ -135,6 +136,7 @@ class Commit:
         for report in batch.installs:
             self.sightings.reported(report.id)
         created = _fold_reports(connection, batch, folded)
+        _fold_late(connection, found.late, folded)
         _write(connection, folded, found.rows)
         ledger = ledger_of(batch, exceptions)
         connection.insert_many(rollups.LEDGER.table, *_sums(rollups.LEDGER, ledger.items()))
@@ -166,7 +168,7 @@ class Commit:
 
     def _resolve(self, connection: Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]) -> _Resolved:
         """The events that are to be stored, with numbers for their words."""
-        found = _Resolved([], {}, {}, [])
+        found = _Resolved([], {}, {}, [], {})
         folding, rows, targeted, news = found.folding, found.rows, targets.get, self.sightings.news
         alike: dict[tuple[int, str, Context, Outcome, int], list[int]] = {}  # most events of a batch say the same
         for place, event in enumerate(events):
@@ -185,13 +187,17 @@ class Commit:
             error = None
             if event.error_type is not None or event.outcome is Outcome.FAILURE:
                 error = self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE)
-            new = News.NOTHING if install is None else News.ALL if error is not None else news(install, context, at)
+            counted = install
+            if event.skewed and install is not None:  # counts as an event, and says nothing of its install today
+                counted = None
+                found.late.setdefault(install, _late_only(event))
+            new = News.NOTHING if counted is None else News.ALL if error is not None else news(counted, context, at)
             if new is News.TIME and connection.several:
                 new = News.ALL  # another process may have told of another version meanwhile
             if not new and target is None and duration is None and error is None and not event.picked:
                 known[3] += 1
             else:
-                its, active = (install if new else None), new is News.ALL
+                its, active = (counted if new else None), new is News.ALL
                 folding.append(stored((event.project, name, context, target, its, at, outcome, duration, event.picked, error, active)))
             rows.append((
                 event.id, event.project, install, name, context, target, at, outcome, duration, event.session,
@@ -366,6 +372,24 @@ def _fold_reports(connection: Connection, batch: Batch, folded: Folded) -> list[
         seen = folded.installs.setdefault(report.id, Seen(report.project, report.first_seen, report.last_seen))
         seen.add(report.first_seen, report.last_seen, report.context)
     return created
+
+
+def _late_only(event: Event) -> Seen:
+    """An install that only events name whose clock is not believed: of what they say only the kind of client is sure."""
+    unknown: list[str | None] = [None] * (len(rollups.INSTALL_FIELDS) - 1)
+    return Seen(event.project, event.occurred_at, event.occurred_at, fields=[*unknown, event.context.dialect or None])
+
+
+def _fold_late(connection: Connection, late: Mapping[int, Seen], folded: Folded) -> None:
+    """Add the installs that only late events name: they are known, and nothing else of them is. To others a late event adds nothing."""
+    ids = late.keys() - folded.installs.keys()
+    if not ids:
+        return
+    marks = ", ".join("?" * len(ids))
+    there = {row[0] for row in connection.execute(f"SELECT id FROM install WHERE id IN ({marks})", tuple(ids))}
+    for install in sorted(ids - there):
+        folded.installs[install] = late[install]
+        folded.reported.add(install)
 
 
 def _write(connection: Connection, folded: Folded, rows: list[tuple[Any, ...]]) -> None:

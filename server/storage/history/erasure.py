@@ -120,11 +120,13 @@ async def _note_partial(store: Store, project: int, days: list[int]) -> None:
 async def _erase_events(store: Store, project: int, install: int) -> int:
     """The events, a few at a time, so that commits pass in between."""
     erased = 0
-    few = "SELECT id FROM event WHERE install_id = {} AND project_id = {} AND id > {} ORDER BY id LIMIT {}"
+    few = "SELECT id, occurred_at, skewed FROM event WHERE install_id = {} AND project_id = {} AND id > {} ORDER BY id LIMIT {}"
     after = -1  # there is no index: each look goes on where the last one ended
     while rows := await store.rows(few, install, project, after, EVENTS_A_CHANGE):
         after = rows[-1]["id"]
         ids = [row["id"] for row in rows]
+        if late := {row["occurred_at"] // DAY for row in rows if row["skewed"]}:  # days on which the install was not active
+            await _note_partial(store, project, sorted(late))
         change = await store.change(
             (f"DELETE FROM event WHERE id IN ({listed.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),)), alone=True
         )

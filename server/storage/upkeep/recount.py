@@ -40,7 +40,8 @@ ACTIVITY = Rollup("activity", ("project_id", "day", "install_id", "environment")
 ERROR_INSTALLS = Rollup("error_install", ERROR_INSTALL_COLUMNS, (), frozenset({"version"}))
 BY_DAY = (*(rollup for rollup in ROLLUPS if rollup.period), ACTIVITY, ERROR_INSTALLS)
 
-_EVENTS = f"""SELECT event.id, event.project_id, name_id, context_id, target_id, install_id, occurred_at, outcome, duration_us,
+# Where a client's clock was not believed, the event counts and its install does not.
+_EVENTS = f"""SELECT event.id, event.project_id, name_id, context_id, target_id, CASE WHEN skewed IS NULL THEN install_id END, occurred_at, outcome, duration_us,
         CASE WHEN event.error_type IS NULL AND outcome <> {int(Outcome.FAILURE)} THEN NULL ELSE COALESCE(error_type.id, rest.id) END
     FROM event
     LEFT JOIN error_type ON error_type.project_id = event.project_id AND error_type.text = COALESCE(event.error_type, '{NO_ERROR_TYPE}')
