@@ -175,6 +175,10 @@ class Request(msgspec.Struct, kw_only=True):
         value = self.headers.get(name)
         return "" if value is None else value.decode("latin-1").strip()
 
+    def visitor(self) -> str:
+        """The client as it is known where it sends no id: by its address and agent. To be hashed, never to be kept."""
+        return f"{self.address}\n{self.header(b'user-agent')}"
+
 
 class Decoded(msgspec.Struct, kw_only=True):
     """What a dialect found in a request.

@@ -129,7 +129,7 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
     return Incoming(
         name="tool_call",
         install=install,
-        visitor=f"{request.address}\n{request.header(b'user-agent')}" if install is None else None,
+        visitor=request.visitor() if install is None else None,
         occurred_at=ignored.time(said.timestamp),
         id=event_id(document, request, position),
         session=session,

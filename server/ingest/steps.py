@@ -12,15 +12,17 @@ import msgspec
 
 from server import logs
 from server.dialects import Dialect
-from server.dialects.document import read, refused
-from server.event import DAY, Decoded, Event, FieldError, Incoming, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
+from server.dialects.document import read
+from server.event import DAY, Decoded, Event, Fault, FieldError, Incoming, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
 from server.event_id import EventIds
 from server.ingest import http
+from server.ingest.decoding import claiming, decode
 from server.ingest.encodings import inflated
 from server.ingest.gate import Caller, Gate, limited_as, opted_out
 from server.ingest.http import ClientGone, Reply, Scope
 from server.ingest.privacy import Privacy, excerpt
-from server.ingest.routes import Match, Route
+from server.ingest.privacy.sealing import Members, exact_document, seal
+from server.ingest.routes import Match
 from server.ingest.sizes import events_of, refuse_large
 from server.ingest.unserved import Unserved
 from server.ingest.writer import Stored, Writer
@@ -37,7 +39,6 @@ Clock = Callable[[], int]
 
 REJECTED_A_REQUEST = 5
 _LARGE = 64 * 1024
-_MOST_FAULTS = 20  # that the answer names
 # Problems of what was sent: a client that opted out is answered as if there were none.
 _OF_CONTENT = (Malformed, Invalid, TooLarge)
 # Those of which the admin sees an excerpt of what was sent.
@@ -59,6 +60,7 @@ class _Passage(msgspec.Struct, gc=False):
     standing: Standing | None = None
     body: bytes = b""
     document: Any = None
+    faults: tuple[Fault, ...] = ()
     dialect: Dialect | None = None
     decoded: Decoded | None = None
     large: frozenset[int] = frozenset()  # indexes of events of a batch that are larger than one may be
@@ -170,9 +172,9 @@ class Ingest:
         else:
             if route.path.body:
                 request.document, request.faults = read(body)
-                passage.document = request.document
-            passage.dialect = _claiming(route, request)
-            passage.decoded = _decode(passage.dialect, request)
+                passage.document, passage.faults = request.document, request.faults
+            passage.dialect = claiming(route, request)
+            passage.decoded = decode(passage.dialect, request)
         decoded = passage.decoded
         if len(body) > self._max_body:
             if not decoded.batch:
@@ -242,9 +244,16 @@ class Ingest:
             passage.document = msgspec.json.decode(passage.body)
         for rejection in decoded.rejected[:REJECTED_A_REQUEST]:
             refusal = Refusal.TOO_LARGE if rejection.index in passage.large else Refusal.INVALID
-            self._keep(passage, refusal, rejection.errors, _element(passage.document, rejection.index))
+            self._keep(passage, refusal, rejection.errors, _element(passage.document, rejection.index), rejection.index)
 
-    def _keep(self, passage: _Passage, refusal: Refusal, errors: tuple[FieldError, ...], document: Any) -> None:
+    def _keep(
+        self, passage: _Passage, refusal: Refusal, errors: tuple[FieldError, ...], document: Any, position: int | None = None
+    ) -> None:
+        """Keep what was refused for the admin, and so that it can be replayed. `position` is the place of an event in its batch."""
+        if not self._writer.keeps_rejected:
+            return
+        sealed = None if refusal is Refusal.TOO_LARGE else self._sealed(passage, document, position)
+        event, install = sealed or (None, None)
         self._writer.keep_rejected(
             RejectedRow(
                 id=self._ids.take(1, passage.received_at)[0],
@@ -255,7 +264,28 @@ class Ingest:
                 errors=msgspec.json.encode(errors).decode(),
                 excerpt=excerpt(passage.body, document),
                 size=len(passage.body),
+                event=event,
+                install=install,
             )
+        )
+
+    def _sealed(self, passage: _Passage, document: Any, position: int | None) -> tuple[bytes, int | None] | None:
+        """What a replay needs of a refused event, and its install; None where nothing can be kept."""
+        caller = passage.caller
+        if caller is None or (document is None and passage.match.route.path.body):
+            return None
+        if passage.faults:
+            if len(passage.body) >= _LARGE:
+                return None
+            # Something harmless stands in their place in the document: a replay needs what was sent.
+            try:
+                whole = exact_document(passage.body)
+            except ValueError:
+                return None
+            document = whole if position is None else _element(dict(whole) if isinstance(whole, Members) else whole, position)
+        dialect = passage.dialect.NAME if passage.dialect else ""
+        return seal(
+            self._privacy, caller.project.id, dialect, _request(passage, caller), document, position, caller.key.id if caller.key else None
         )
 
     def _refusal(self, passage: _Passage, error: Exception) -> Reply:
@@ -282,7 +312,7 @@ class Ingest:
         self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", 1, passage.received_at)
         request = _request(passage, caller)
         request.document = passage.document
-        answer = (passage.dialect or _claiming(route, request)).success(request)
+        answer = (passage.dialect or claiming(route, request)).success(request)
         self._metrics.answers[route.path.template, answer.status] += 1
         is_unread = isinstance(problem, TooLarge) and not passage.body
         return http.reply(answer, passage.standing)._replace(closes=is_unread)
@@ -307,28 +337,6 @@ def _request(passage: _Passage, caller: Caller) -> Request:
     return Request(
         route=route.path.template, headers=passage.headers, address=caller.address, received_at=passage.received_at, params=params
     )
-
-
-def _claiming(route: Route, request: Request) -> Dialect:
-    if len(route.dialects) == 1:
-        return route.dialects[0]
-    for dialect in route.dialects:
-        if dialect.claims(request):
-            return dialect
-    raise Malformed("The body is in none of the formats that this route takes.")
-
-
-def _decode(dialect: Dialect, request: Request) -> Decoded:
-    """What a document says. Values that cannot be kept refuse the event that holds them: one of a batch, or all of the body."""
-    if not request.faults:
-        return dialect.decode(request)
-    try:
-        decoded = dialect.decode(request)
-    except Invalid:
-        decoded = None
-    if decoded is None or not decoded.batch:
-        raise refused(request.faults[:_MOST_FAULTS])
-    return decoded
 
 
 def _counted_elsewhere(problem: Problem) -> bool:

@@ -145,6 +145,11 @@ class Writer:
         """Events accepted for a commit that has not ended."""
         return self._committing + len(self._next.batch.events)
 
+    @property
+    def keeps_rejected(self) -> bool:
+        """Whether the next commit has room for one more refusal."""
+        return len(self._next.batch.rejected) < REJECTED_A_COMMIT
+
     async def submit(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install] = ()) -> Stored:
         """Store events and install reports; when this returns, they are durable.
 
@@ -188,7 +193,7 @@ class Writer:
 
     def keep_rejected(self, row: RejectedRow) -> None:
         """Keep what was refused for the admin; only so many a commit, because anybody can send rubbish."""
-        if len(self._next.batch.rejected) < REJECTED_A_COMMIT:
+        if self.keeps_rejected:
             self._next.batch.rejected.append(row)
             self._flush_soon()
 

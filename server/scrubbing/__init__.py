@@ -1,8 +1,10 @@
 """Scrubbing: secrets, addresses, people and machines are taken out of text and of JSON values.
 
 patterns  what is taken out of text, as a table
+tokens    the part of that table that is about secrets of known issuers
 keys      what the name of a property says about its value, as a table
 traces    a client's own identifiers in its text
+hints     a quick look whether there is anything to find
 opaque    identifiers by their looks
 scrub     does it, to text and to JSON
 """

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from server.scrubbing.hints import union
 from server.scrubbing.keys import KEY_END, RULES, KeyRule, rule_for
-from server.scrubbing.patterns import CONTROLS_IN_JSON, ID, PATTERNS, REMOVED, SECRET, union
+from server.scrubbing.patterns import CONTROLS_IN_JSON, ID, PATTERNS, REMOVED, SECRET
 from server.scrubbing.traces import SHORTEST_ID, is_random, replace_words, traces
 
 CUT = "…"  # the mark of a text that was longer
@@ -89,6 +90,10 @@ class Scrubber:
         if isinstance(value, list | tuple):
             return [self.json(inner, depth + 1, version=version) for inner in value]
         return self.text(str(value))
+
+    def is_own(self, digits: str) -> bool:
+        """Whether a number is one of the identifiers."""
+        return digits in self._numbers
 
     def _member(self, key: str, value: Any, depth: int) -> tuple[str, Any]:
         kept = self.text(key)

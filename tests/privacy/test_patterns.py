@@ -7,7 +7,8 @@ import re
 import pytest
 
 from server.ingest.privacy import scrub_text
-from server.scrubbing.patterns import PATTERNS, union
+from server.scrubbing.hints import union
+from server.scrubbing.patterns import PATTERNS
 from server.scrubbing.scrub import SUSPICIOUS
 
 # Put together here, so that nobody's scanner takes this file for a leak.

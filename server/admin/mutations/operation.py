@@ -12,15 +12,15 @@ from server.admin.inputs import number_of
 from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Alert, alert_of
+from server.admin.replaying import replay_tray
 from server.admin.scalars import Count, Hash, now
-from server.event import Receipt
 from server.event_id import from_uuid
 from server.identifiers import identifier
 from server.jobs import Run, Runner, rules
 from server.jobs import find as find_job
 from server.jobs.rules import Draft
 from server.jobs.webhooks import Webhooks
-from server.storage.history import erasure, replay
+from server.storage.history import erasure
 from server.storage.projects import FieldProblem, Why
 from server.storage.upkeep.alerts import Kind, Rule
 
@@ -154,13 +154,16 @@ class OperationMutations:
         return await attempt(Result, work)
 
     @strawberry.mutation(
-        description="Take events that were refused for their targets, once the project lists these or has room: 500 at a time."
+        description="Replay refused events, each once: through the decoder of today, and with the targets that the project accepts today. "
+        "Those that are stored move from rejected to stored in the ledger, others stay in the tray."
     )
     async def replay_rejected(
         self,
         info: AnyInfo,
         slug: Slug,
-        ids: Annotated[list[strawberry.ID] | None, argument(description="Which; the oldest that can be taken if it is left out.")] = None,
+        ids: Annotated[
+            list[strawberry.ID] | None, argument(description="Ids of refused events; all that can be replayed where it is left out.")
+        ] = None,
     ) -> ReplayResult:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
@@ -168,19 +171,12 @@ class OperationMutations:
             project = next((each for each in state.projects.all() if each.id == row["id"]), None)
             if project is None:
                 raise FieldProblem("slug", "is that of an archived project")
-            kept = await replay.waiting(state.store, row["id"], None if ids is None else _numbers(ids))
-            known = await replay.stored_already(state.store, kept)
-            tried = [each for each in kept if each.event.id not in known]
-            stored = await state.writer.submit(project, [each.event for each in tried]) if tried else None
-            receipts = list(stored.receipts) if stored else []
-            again = (Receipt.UNKNOWN_TARGET, Receipt.TOO_MANY_TARGETS, Receipt.FAILED)
-            gone = [each.event.id for each, receipt in zip(tried, receipts, strict=True) if receipt not in again]
-            await replay.settled(state.store, row["id"], kept, [*gone, *known])
-            await wrote(info, viewer, "rejected.replay", row["id"], f"{len(gone)} of {len(kept)} events")
+            replayed = await replay_tray(state, project, None if ids is None else _numbers(ids))
+            await wrote(info, viewer, "rejected.replay", row["id"], f"{replayed.tried - replayed.refused} of {replayed.tried} events")
             return {
-                "stored": Count(receipts.count(Receipt.STORED) + len(known)),
-                "duplicates": Count(receipts.count(Receipt.DUPLICATE) + receipts.count(Receipt.DEBOUNCED)),
-                "refused": Count(len(tried) - len(gone)),
+                "stored": Count(replayed.stored),
+                "duplicates": Count(replayed.duplicates),
+                "refused": Count(replayed.refused),
             }
 
         return await attempt(ReplayResult, work)

@@ -41,6 +41,11 @@ _SHAPE = re.compile(rf'"(?:{"|".join(FIELDS.split())})"|([a-z])|([A-Z])|([0-9])|
 _encode = msgspec.json.Encoder().encode
 
 
+def is_identifier_key(key: str) -> bool:
+    """Whether a key says that its value is an identifier."""
+    return _IDENTIFIER.search(words(key[-KEY_END:])) is not None
+
+
 def excerpt(body: bytes, document: object | None, limit: int = 2048) -> str:
     """At most `limit` characters of what was sent: JSON where there is a document, else the body's shape. Never raises."""
     if document is None:
@@ -100,7 +105,7 @@ class _Excerpt:
         if rule is not None and rule.marker == SECRET and isinstance(value, str):
             self._room -= len(SECRET)
             return SECRET
-        telling = (rule is not None and not rule.text_only) or _IDENTIFIER.search(words(key[-KEY_END:])) is not None
+        telling = (rule is not None and not rule.text_only) or is_identifier_key(key)
         return self.of(value, depth, masked=masked or telling)
 
     def _array(self, value: list[Any] | tuple[Any, ...], depth: int, masked: bool) -> list[Any]:

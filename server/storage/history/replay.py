@@ -1,9 +1,12 @@
-"""Events that were refused for their targets are taken after all, once their project lists the targets or has room for them."""
+"""Refused events that are accepted after all: their rows in the rejected tray, and the ledger's move from rejected to stored.
+
+A row keeps a whole event where it was refused for its target, else a document, see `server.ingest.redecoding`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,44 +19,66 @@ from server.storage.engine import Store
 AT_ONCE = 500
 
 _event = msgspec.msgpack.Decoder(Event).decode
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Kept(NamedTuple):
-    """An event that was refused, and why."""
+    """A row of the tray that can be replayed: its id, the reason of the refusal, and what was kept of the event."""
+
+    id: int
+    reason: str
+    content: bytes
+
+    def event(self) -> Event:
+        """The event of a row that was refused for its target."""
+        return _event(self.content)
+
+
+class Refused(NamedTuple):
+    """An event that was refused again, for another reason than before."""
 
     event: Event
     reason: str
 
 
-async def waiting(store: Store, project: int, ids: Sequence[int] | None) -> list[Kept]:
-    """The refused events of a project that can be taken, the oldest first and at most `AT_ONCE`; of these ids, or any."""
+async def waiting(store: Store, project: int, ids: Sequence[int] | None, after: int = -1) -> list[Kept]:
+    """The refused events of a project that can be replayed, the oldest first and at most `AT_ONCE`; of these ids, or any after an id."""
     these = "" if ids is None else f" AND id IN ({listed.integers(store.engine_type)})"
     rows = await store.rows(
-        f"SELECT event, reason FROM rejected WHERE project_id = {{}} AND event IS NOT NULL{these} ORDER BY id LIMIT {{}}",
-        project,
+        f"SELECT id, event, reason FROM rejected WHERE project_id = {{}} AND event IS NOT NULL AND id > {{}}{these} ORDER BY id LIMIT {{}}",
+        *(project, after),
         *(() if ids is None else (msgspec.json.encode(list(ids)).decode(),)),
         AT_ONCE,
     )
-    return [Kept(_event(bytes(row["event"])), row["reason"]) for row in rows]
+    return [Kept(row["id"], row["reason"], bytes(row["event"])) for row in rows]
 
 
 async def stored_already(store: Store, kept: Sequence[Kept]) -> set[int]:
-    """The ids of those that an earlier replay stored, before it could say so."""
-    numbers = msgspec.json.encode([each.event.id for each in kept]).decode()
+    """The ids of those that an earlier replay stored, before it could settle them."""
+    numbers = msgspec.json.encode([each.id for each in kept]).decode()
     rows = await store.rows(f"SELECT id FROM event WHERE id IN ({listed.integers(store.engine_type)})", numbers)
     return {row["id"] for row in rows}
 
 
-async def settled(store: Store, project: int, tried: Sequence[Kept], gone: Sequence[int]) -> None:
-    """Take the refusal of those that were tried out of the ledger, where their commit has counted what became of them, and forget those that
-    were taken."""
-    counts = Counter((received_at(each.event.id) // DAY, each.reason) for each in tried)
+async def settled(store: Store, project: int, tried: Iterable[Kept], gone: Collection[int], again: Iterable[Refused] = ()) -> None:
+    """Take the refusals of those that were tried out of the ledger, where their commit has counted what became of them.
+
+    Those that are gone leave the tray. Those that were refused again, for their targets, stay in it as whole events.
+    """
+    counts = Counter((received_at(each.id) // DAY, each.reason) for each in tried)
     less = "UPDATE ledger SET events = events - {} WHERE project_id = {} AND day = {} AND entry = {} AND reason = {}"
     await store.change(
         *((less, (events, project, day, LedgerEntry.REJECTED.value, reason)) for (day, reason), events in counts.items()),
         (
             f"DELETE FROM rejected WHERE project_id = {{}} AND id IN ({listed.integers(store.engine_type)})",
             (project, msgspec.json.encode(list(gone)).decode()),
+        ),
+        *(
+            (
+                "UPDATE rejected SET reason = {}, event = {}, install_id = {} WHERE project_id = {} AND id = {}",
+                (each.reason, _encode(each.event), each.event.install, project, each.event.id),
+            )
+            for each in again
         ),
         alone=True,
     )

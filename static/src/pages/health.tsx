@@ -95,7 +95,7 @@ function Rejected({ of, slug }: { of: Page["rejected"]; slug: string }) {
         <p class="choose">
           {waiting > 0 && (
             <button type="button" class="button" disabled={replay.isPending} onClick={() => replay.mutate({ slug })}>
-              Take those whose target is taken now
+              Replay them
             </button>
           )}
           {told && (

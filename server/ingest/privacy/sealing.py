@@ -1,0 +1,272 @@
+"""A refused event as it is kept for a replay: the document that a client sent, scrubbed, with stand-ins for its identifiers.
+
+A stand-in has the JSON type and, where it can, the length of the identifier, so that a decoder finds the same faults in the document again. The
+hashes that the identifier has, in each place where a dialect may put it, are kept beside it. So the replay of a sealed event runs through the
+present decoder, and knows the install again, while nothing raw is stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from server.dialects.document import whole_characters
+from server.event import DAY, Request
+from server.identifiers import identifier
+from server.ingest.privacy.conversion import Privacy
+from server.ingest.privacy.excerpt import is_identifier_key
+from server.scrubbing import Scrubber, scrub_text, without_identifiers
+from server.scrubbing.keys import KEY_END, KeyRule, rule_for
+from server.scrubbing.patterns import ID
+from server.scrubbing.scrub import hidden
+
+SEALED_MOST = 16 * 1024  # characters of a document; a larger one cannot be replayed
+IDENTIFIERS_MOST = 24  # each is hashed several times
+DEPTH = 32
+INSTALL_KEYS = (
+    "installation_id",
+    "installationId",
+    "install_id",
+    "installId",
+    "user_id",
+    "userId",
+    "distinct_id",
+    "distinctId",
+    "anonymousId",
+)
+_CONTENT = frozenset(
+    {"target", "targetId", "target_id", "properties", "metadata", "error", "context"}
+)  # no identifiers of the client's by key
+# Fields that events are counted by.
+_LABELS = (
+    "target",
+    "name",
+    "event_type",
+    "type",
+    "os",
+    "arch",
+    "version",
+    "runtime",
+    "package_manager",
+    "kind",
+    "targetType",
+    "targetId",
+    "tool_name",
+)
+_WRAPPERS = ("data", "events")
+_SHORTEST = 16  # characters of a stand-in
+VISITOR, KEY = "visitor", "key"  # scopes of events' ids
+_LONGEST_NUMBER = 15  # digits
+
+
+class Hashes(msgspec.Struct, array_like=True, frozen=True):
+    """The hashes of one identifier: as an install's, as a session's, and as an event's by its scope (`install 5`, `visitor`, `key`, or empty)."""
+
+    install: int
+    session: int
+    marks: dict[str, int]
+
+
+class Sealed(msgspec.Struct, array_like=True, frozen=True):
+    """One refused event. `body` is JSON, empty where the route has none; `hashes` are found by stand-ins."""
+
+    route: str
+    dialect: str
+    params: tuple[str, ...]
+    body: bytes
+    headers: dict[str, str]
+    hashes: dict[str, Hashes]
+    visitor: int
+
+
+class _Digits(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+class Members(list[tuple[str, Any]]):
+    """An object with all of its members, equal keys too."""
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def exact_document(body: bytes) -> Any:
+    """A body with numbers as they were written and with equal keys. Raises ValueError for what is no JSON."""
+    try:
+        return json.loads(whole_characters(body), object_pairs_hook=Members, parse_int=_Digits, parse_float=_Digits)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def seal(
+    privacy: Privacy, project: int, dialect: str, request: Request, document: Any, position: int | None, key: int | None
+) -> tuple[bytes, int | None] | None:
+    """A refused event in MessagePack, and its install's hash. None where it is too large, or its path cannot be kept.
+
+    `document` is one event or a body, None where the route has no body. `position` is the event's place in a batch, `key` the number of the
+    caller's key.
+    """
+    if any(without_identifiers(scrub_text(part)) != part for part in request.params):
+        return None
+    sealing = _Sealing(privacy, project, dialect, document)
+    headers = sealing.headers(request, position)
+    try:
+        text = "" if document is None else sealing.text_of(document)
+    except (_TooLarge, RecursionError):
+        return None
+    body = (text if position is None else f"[{text}]").encode("utf-8", "surrogatepass")
+    visitor = privacy.visitor(project, request.visitor(), request.received_at // DAY)
+    scopes = {VISITOR: f"visitor {request.visitor()}", **({} if key is None else {KEY: f"key {key}"})}
+    sealed = Sealed(request.route, dialect, request.params, body, headers, sealing.all_hashes(scopes), visitor)
+    return msgspec.msgpack.encode(sealed), sealing.install
+
+
+class _Sealing:
+    def __init__(self, privacy: Privacy, project: int, dialect: str, document: Any) -> None:
+        self._privacy, self._project, self._dialect = privacy, project, dialect
+        self._left = SEALED_MOST
+        self._raw: dict[str, str] = {}  # by stand-ins
+        self._installs: list[int] = []
+        found = list(_identifiers(document, 0))
+        owner = [raw for key, raw in found if key in INSTALL_KEYS]
+        self._scrubber = Scrubber(install=owner, others=[raw for key, raw in found if key not in INSTALL_KEYS])
+
+    def headers(self, request: Request, position: int | None) -> dict[str, str]:
+        """The headers that a dialect reads, without what they hold."""
+        kept: dict[str, str] = {}
+        if session := identifier(request.header(b"mcp-session-id")):
+            kept["mcp-session-id"] = stand_in = self._stand_in(session)
+            self._known(f"session:{stand_in}", f"session:{session}")
+        scheme, _, token = (authorization := request.header(b"authorization")).partition(" ")
+        if token.strip():
+            stand_in = self._stand_in(token)
+            kept["authorization"] = f"{'Bearer' if scheme.lower() == 'bearer' else 'Basic'} {stand_in}"
+            self._known(f"key:{kept['authorization']}", f"key:{authorization}")
+        if key := identifier(request.header(b"idempotency-key")):
+            kept["idempotency-key"] = stand_in = self._stand_in(key)
+            if position is not None:
+                self._raw[f"{stand_in}:0"] = f"{key}:{position}"
+        return kept
+
+    @property
+    def install(self) -> int | None:
+        """The hash of the install, as far as one is named."""
+        return self._installs[0] if self._installs else None
+
+    def all_hashes(self, scopes: dict[str, str]) -> dict[str, Hashes]:
+        """The hashes of all identifiers by their stand-ins, as events' ids in these scopes and in those of each install."""
+        within = {"": "", **scopes, **{scope: scope for scope in map("install {}".format, self._installs)}}
+        privacy, project = self._privacy, self._project
+        return {
+            stand_in: Hashes(
+                privacy.install(project, raw),
+                privacy.session(project, raw),
+                {name: privacy.mark(project, self._dialect, raw, scope) for name, scope in within.items()},
+            )
+            for stand_in, raw in self._raw.items()
+        }
+
+    def _known(self, stand_in: str, raw: str) -> None:
+        self._raw[stand_in] = raw
+        self._installs.append(self._privacy.install(self._project, raw))
+
+    def text_of(self, value: Any) -> str:
+        """The document as JSON. Raises _TooLarge."""
+        return self._value(value, 0, outer=True, label=False)
+
+    def _value(self, value: Any, depth: int, *, outer: bool, label: bool, version: bool = False) -> str:
+        """A value as JSON. `outer`: the members of an object are an event's own fields, which may be identifiers. `label`: see `Scrubber.text`."""
+        if depth > DEPTH:
+            raise _TooLarge
+        if isinstance(value, dict | Members):
+            members = value.items() if isinstance(value, dict) else value
+            return "{" + ",".join(self._member(key, inner, depth + 1, outer, label) for key, inner in members) + "}"
+        if isinstance(value, list | tuple):
+            return "[" + ",".join(self._value(inner, depth + 1, outer=outer, label=label, version=version) for inner in value) + "]"
+        if isinstance(value, _Digits):
+            return self._spent(json.dumps(ID) if self._scrubber.is_own(value) else str(value))
+        if isinstance(value, str):
+            # NUL characters are what some documents are refused for, and scrubbing would replace them.
+            return self._spent(json.dumps("\0".join(self._text(part, label=label, version=version) for part in value.split("\0"))))
+        return self._spent(json.dumps(self._scrubber.json(value)))
+
+    def _text(self, text: str, *, label: bool, version: bool) -> str:
+        if label:
+            return self._scrubber.text(text, version=version, label=True)
+        kept: str = self._scrubber.json(text, version=version)
+        return kept
+
+    def _member(self, key: str, value: Any, depth: int, outer: bool, label: bool) -> str:
+        name = "\0".join(map(self._scrubber.text, key.split("\0")))
+        if outer and key in _WRAPPERS and isinstance(value, dict | list):
+            kept = self._value(value, depth, outer=True, label=False)
+        elif outer and key not in _CONTENT and is_identifier_key(key):
+            kept = self._spent(self._identifier(key, value))
+        elif (rule := rule_for(key[-KEY_END:]) or rule_for(name[-KEY_END:])) is not None:
+            kept = self._spent(_under(rule, value))
+        else:
+            version = key[-7:].lower() == "version" or key == "os"
+            kept = self._value(value, depth, outer=False, label=key in _LABELS if outer else label, version=version)
+        return f"{self._spent(json.dumps(name))}:{kept}"
+
+    def _identifier(self, key: str, value: Any) -> str:
+        if isinstance(value, str) and not isinstance(value, _Digits):
+            usable = identifier(value)
+            if usable is None:
+                return json.dumps(value)
+            stand_in = self._stand_in(usable, min(len(value), 1_000))
+            if key in INSTALL_KEYS:
+                self._installs.insert(0, self._privacy.install(self._project, usable))
+            return json.dumps(stand_in)
+        if isinstance(value, bool) or value is None:
+            return json.dumps(value)
+        if isinstance(value, int | float | _Digits):
+            return self._number(str(value))
+        return json.dumps([ID] if isinstance(value, list) and not isinstance(value, Members) else {ID: ID})
+
+    def _number(self, digits: str) -> str:
+        hashed = abs(self._privacy.install(self._project, digits)) % 10**_LONGEST_NUMBER
+        number = f"1{f'{hashed:0{_LONGEST_NUMBER}d}'[: max(0, min(len(digits), _LONGEST_NUMBER) - 1)]}"
+        if not digits.isdigit():
+            number += ".5"
+        self._raw[number] = digits
+        return number
+
+    def _stand_in(self, raw: str, length: int = _SHORTEST) -> str:
+        stand_in = f"{self._privacy.install(self._project, raw) & (1 << 64) - 1:016x}".ljust(length, "x")
+        self._raw[stand_in] = raw
+        return stand_in
+
+    def _spent(self, text: str) -> str:
+        self._left -= len(text)
+        if self._left < 0 or len(self._raw) > IDENTIFIERS_MOST:
+            raise _TooLarge
+        return text
+
+
+def _under(rule: KeyRule, value: Any) -> str:
+    """A value under a key that says that it is a secret, or names a person or machine. Numbers that only count such things stay."""
+    if rule.text_only and isinstance(value, int | float | _Digits) and not isinstance(value, bool):
+        return str(value) if isinstance(value, _Digits) else json.dumps(value)
+    return json.dumps(hidden(value, rule))
+
+
+def _identifiers(document: Any, depth: int) -> Iterable[tuple[str, str]]:
+    """The identifiers of an event by their keys, as far as they are strings or numbers."""
+    if depth > 3:
+        return
+    if isinstance(document, list) and not isinstance(document, Members):
+        for item in document[:10]:
+            yield from _identifiers(item, depth + 1)
+    elif isinstance(document, Mapping | Members):
+        for key, value in document.items() if isinstance(document, Mapping) else document:
+            if key in _WRAPPERS:
+                yield from _identifiers(value, depth + 1)
+            elif key not in _CONTENT and is_identifier_key(key) and isinstance(value, str | int) and not isinstance(value, bool):
+                yield key, str(value)
