@@ -34,7 +34,7 @@ log = logs.get(__name__)
 _BACKLOG = 2048
 _FIRST_ANSWERS = 1.0  # seconds
 _FILES = 65_536
-_START_GRACE = 0.8  # seconds in which a start that is asked to stop rolls back and closes what it opened
+_START_GRACE = 0.5  # seconds in which a start that is asked to stop rolls back and closes what it opened
 
 
 class _Server(uvicorn.Server):

@@ -194,3 +194,16 @@ def test_without_a_base_path_the_path_is_none_of_ours(tmp_path: Path) -> None:
         assert server.client.get("/counts").status_code == 200
     finally:
         server.close()
+
+
+def test_the_dashboard_names_no_path_without_its_base() -> None:
+    sources = Path(__file__).parents[2] / "static" / "src"
+    fixed = re.compile(r'<a\b[^>]*\bhref="/|<(?:img|script)\b[^>]*\bsrc="/|<form\b[^>]*\baction="/|fetch\("/|location\.(?:origin|host\}/)')
+    found = [
+        f"{path.relative_to(sources)}:{number}: use BASE or ORIGIN of view/base.ts"
+        for path in sorted(sources.rglob("*.ts*"))
+        if path.name != "base.ts" and "generated" not in path.parts
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if fixed.search(line)
+    ]
+    assert found == []
