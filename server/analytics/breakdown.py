@@ -12,6 +12,7 @@ from server.analytics import active as sums_of_active
 from server.analytics.active import countable
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs, rate
+from server.analytics.population import counted_together
 from server.analytics.reuse import shared
 from server.analytics.sources import SUMS, Sql, activity, distinct, property_sums, raw_events, read, sql, sums, unique
 from server.event import Environment, FieldError
@@ -77,6 +78,11 @@ async def breakdown(
     store: Store, filter_: Filter, by: By, *, property_name: str | None = None, limit: int = 50, offset: int = 0
 ) -> Breakdown:
     """Events, and installs where they can be told apart, by value. Raises BadQuery where `PROPERTY` comes without a usable name."""
+    tells = by in _TELLS_INSTALLS
+    together = await counted_together(store, filter_) if tells else filter_
+    if together is None:
+        return Breakdown([], 0, 0, Installs())
+    filter_ = together
     if by is By.PROPERTY:
         rows = await _by_property(store, filter_, property_name)
     elif by in (By.TARGET, By.TOOL):
@@ -90,18 +96,18 @@ async def breakdown(
     rows.sort(key=lambda row: (-row.events, -(row.installs.all if row.installs else 0), row.value is None, row.value or ""))
     shown, rest = rows[offset : offset + limit], rows[:offset] + rows[offset + limit :]
     counts = [row.installs for row in rest if row.installs is not None]
-    tells = by in _TELLS_INSTALLS
     others = Installs(sum(count.all for count in counts), sum(count.people for count in counts)) if tells else None
     return Breakdown(shown, len(rest), sum(row.events for row in rest), others)
 
 
 async def _by_dimension(store: Store, filter_: Filter, dimension: str) -> list[Row]:
     """By what the context says: events by what each said, installs by the newest that each said."""
-    facts = await read(store, sql(f"SELECT value, {SUMS} FROM (", sums(filter_, by=dimension), ") AS facts GROUP BY value"))
+    query = sql(f"SELECT value, {SUMS} FROM (", sums(filter_, by=dimension), ") AS facts GROUP BY value")
+    facts = await read(store, query)
     counted = await _installs_by(store, filter_, dimension)
     events = {row["value"]: row for row in facts}
-    # The rollup has no rows for what events do not say; what is missing of their total is that.
-    events[None] = await _unsaid(store, filter_, list(events.values()))
+    if not query.raw:  # the rollup has no rows for what events do not say: what is missing of their total in other rollups is that
+        events[None] = await _unsaid(store, filter_, list(events.values()))
     values = {value for value, row in events.items() if int(row["events"])} | counted.keys()
     return [_row(value, events.get(value), counted.get(value, Installs())) for value in values]
 

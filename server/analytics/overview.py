@@ -17,6 +17,7 @@ from server.analytics.active import audiences, countable
 from server.analytics.filters import Filter, Step, starts
 from server.analytics.histograms import histogram
 from server.analytics.measures import Change, Installs, InstallsChange, change, installs, installs_change, percentile, rate
+from server.analytics.population import counted_together
 from server.analytics.reuse import reused
 from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, read, sql, step_of, sums, unique
 from server.event import DAY, HOUR, PEOPLE
@@ -149,6 +150,8 @@ async def _before(store: Store, filter_: Filter, parts: comparison.Parts) -> Fig
     earlier = filter_.period.before
     if not parts or earlier is None:
         return _NOTHING
+    if any([await counted_together(store, part) is not part for part in parts]):
+        return _NOTHING  # a part of the period has no raw events any more: nothing to compare with
     try:
         return await figures_of(store, filter_.during(earlier), parts)
     except TooBroad:
@@ -159,13 +162,15 @@ async def _before(store: Store, filter_: Filter, parts: comparison.Parts) -> Fig
 
 async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = ()) -> Figures:
     """The figures of a filter's period, or of the `parts` of it that are read. Installs are those known at the period's end."""
+    together = [await counted_together(store, part) for part in parts or (filter_,)]
+    parts = tuple(part for part in together if part is not None)
     totals, histograms = Counter[str](), Counter[int]()
-    for part in parts or (filter_,):
+    for part in parts:
         (row,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(part), ") AS facts"))
         totals.update({name: int(row[name] or 0) for name in ("events", "successes", "failures")})
         histograms.update(dict(await histogram(store, part)))
     counted = sorted(histograms.items())
-    active, new = await active_and_new(store, *(parts or (filter_,)))
+    active, new = await active_and_new(store, *parts) if parts else (Installs(), Installs())
     return Figures(
         events=totals["events"],
         success_rate=rate(totals["successes"], totals["failures"]),

@@ -81,10 +81,10 @@ async def complete_days(snapshot: Snapshot) -> dict[int, Complete]:
         partial[project].add(day)
     incomplete = await incomplete_until(snapshot)
     projects = [project for (project,) in await snapshot.rows("SELECT id FROM project ORDER BY id")]
-    return {project: Complete(_first_day(incomplete.get(project, 0)), frozenset(partial[project])) for project in projects}
+    return {project: Complete(first_whole_day(incomplete.get(project, 0)), frozenset(partial[project])) for project in projects}
 
 
-def _first_day(first_event: int) -> int:
+def first_whole_day(first_event: int) -> int:
     """The first day of which all events have at least this id."""
     return 0 if first_event <= 0 else -(-(received_at(first_event) + AHEAD) // DAY)
 
