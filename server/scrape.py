@@ -36,7 +36,8 @@ async def metrics(request: AnyRequest, state: State) -> Response[bytes]:
 
 
 async def _for_key(request: AnyRequest, state: State, registry: Metrics) -> bytes:
-    key = await state.projects.key(dict(request.scope["headers"]))
+    peer = request.client.host if request.client else ""
+    key = await state.gate.key(peer, dict(request.scope["headers"]))
     if key is None:
         raise Unauthorized("Metrics are for this machine itself, or need a key with the scope read.")
     if not key.scopes & {"read", "admin"}:

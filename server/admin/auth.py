@@ -11,13 +11,13 @@ from limits import RateLimitItem, parse
 from litestar.datastructures import State
 
 from server.headers import AUTHORIZATION, FOOTFALL_KEY
-from server.ingest.gate import limited_as
-from server.problems import Forbidden, Limited, Problem, Unauthorized
+from server.ingest.guesses import brings_key
+from server.ingest.networks import limited_as
+from server.problems import Forbidden, Limited, Unauthorized
 from server.storage.projects import ADMINS, Projects, sessions
 
 COOKIE = "footfall_session"
 STRANGERS = parse("240/minute")  # operations of one address without a login: a public dashboard's page asks a handful
-WRONG_KEYS = parse("60/minute")  # of one address
 EVERY = ADMINS  # in the place of a project: all of them
 
 
@@ -61,27 +61,26 @@ async def counted_viewer(state: State, scope: Any) -> Viewer | None:
 
     Raises Unauthorized, Forbidden, Limited.
     """
-    headers = headers_of(scope)
-    brings_key = AUTHORIZATION in headers or FOOTFALL_KEY in headers
-    tries = WRONG_KEYS.key_for("wrong keys", address_of(state, scope)) if brings_key else ""
-    if brings_key:  # a right one is refused, too, or else one could go on guessing
-        standing = state.gate.limits.hit_at_once(WRONG_KEYS, tries, 0)
-        if not standing.remaining:
-            raise Limited("Too many wrong keys from this address.", retry_after=standing.reset)
-    try:
-        who = await viewer(state, headers)
-    except Unauthorized:
-        state.gate.limits.hit_at_once(WRONG_KEYS, tries)
-        raise
+    who = await guarded_viewer(state, scope)
     if who is None:
         await count(state, STRANGERS, "graphql", scope)
     return who
 
 
+async def guarded_viewer(state: State, scope: Any, token: str | None = None) -> Viewer | None:
+    """Like `viewer`, where a wrong key counts as a guess. Raises Unauthorized, Forbidden, Limited."""
+    headers = headers_of(scope)
+    if token is None and not brings_key(headers):
+        return await viewer(state, headers)
+    peer = scope["client"][0] if scope.get("client") else ""
+    found: Viewer | None = await state.gate.guesses.guard(state.gate.address(peer, headers), lambda: viewer(state, headers, token))
+    return found
+
+
 async def _by_key(projects: Projects, headers: Mapping[bytes, bytes]) -> Viewer:
     try:
         key = await projects.key(headers)
-    except Problem:
+    except Unauthorized:
         raise Unauthorized("This key is not known here, or was revoked.") from None
     if key is None:
         raise Unauthorized("This key is not known here, or was revoked.")

@@ -11,7 +11,7 @@ from strawberry.types import Info
 from strawberry.types.nodes import SelectedField
 
 from server.admin.admission import Admission
-from server.admin.auth import EVERY, Viewer, headers_of, viewer
+from server.admin.auth import EVERY, Viewer, guarded_viewer
 from server.admin.loaders import Loaders
 from server.problems import Forbidden, Unauthorized
 from server.storage.engine import Store
@@ -44,7 +44,7 @@ class Context(BaseContext, kw_only=True):
         connection = self.websocket or self.request
         if connection is not None:
             self.loaders = Loaders(self.store)  # what was loaded for earlier events is old by now
-            self.viewer = await viewer(self.state, headers_of(connection.scope), token if isinstance(token, str) else None)
+            self.viewer = await guarded_viewer(self.state, connection.scope, token if isinstance(token, str) else None)
 
     @property
     def store(self) -> Store:

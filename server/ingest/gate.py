@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from limits import RateLimitItem
 
+from server.ingest.guesses import Guesses, brings_key, only_sends
+from server.ingest.networks import limited_as
 from server.problems import Forbidden, Limited, Unauthorized
 from server.settings import Network, Settings
 from server.shared import Limits, Standing
@@ -42,6 +44,7 @@ class Gate:
     def __init__(self, settings: Settings, projects: Projects, limits: Limits) -> None:
         self._projects = projects
         self.limits = limits
+        self.guesses = Guesses()
         self._rate_limit = settings.rate_limit
         self._event_limit = settings.event_limit
         self._header = settings.client_ip_header.encode() if settings.client_ip_header else None
@@ -69,20 +72,49 @@ class Gate:
         """Whether a proxy with this address is believed."""
         return bool(self._trusted) and _within(peer, self._trusted)
 
+    async def find(self, peer: str, headers: Headers, slug: str | None) -> tuple[LiveProject, LiveKey | None]:
+        """The project of a request by key, path, host, or the default one; and its key. A wrong key counts as a guess.
+
+        Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy.
+        """
+        if not brings_key(headers):
+            return await self._projects.find(headers, slug)
+        return await self.guesses.guard(self.address(peer, headers), lambda: self._projects.find(headers, slug))
+
+    async def key(self, peer: str, headers: Headers) -> LiveKey | None:
+        """The key of a request, None where it brought none. A wrong one counts as a guess. Raises Unauthorized, Limited, Busy."""
+        if not brings_key(headers):
+            return None
+        return await self.guesses.guard(self.address(peer, headers), lambda: self._projects.key(headers))
+
     async def caller(self, peer: str, headers: Headers, slug: str | None) -> Caller:
-        """The project by key, path, host, or the default one. Raises Unauthorized, Forbidden, UnknownProject."""
-        project, key = await self._projects.find(headers, slug)
+        """The caller of an ingest route. Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy."""
+        await self._projects.keep_fresh()
+        known = self._projects.known_key(headers)
+        guarded = known is None or not only_sends(known)
+        project, key = await (self.find(peer, headers, slug) if guarded else self._projects.find(headers, slug))
         return self._admit(peer, headers, project, key)
 
     def known_caller(self, peer: str, headers: Headers, slug: str | None) -> Caller | None:
-        """The same without waiting; None where the store must be asked. Raises Unauthorized, Forbidden."""
+        """Like `caller`, without waiting; None where the store or the guesses must be asked. Raises Unauthorized, Forbidden."""
         found = self._projects.find_known(headers, slug)
-        return None if found is None else self._admit(peer, headers, *found)
+        if found is None or not (found[1] is None or only_sends(found[1]) or self._may_try(peer, headers)):
+            return None
+        return self._admit(peer, headers, *found)
+
+    def _may_try(self, peer: str, headers: Headers) -> bool:
+        try:
+            self.guesses.check(self.address(peer, headers))
+        except Limited:
+            return False
+        return True
 
     def _admit(self, peer: str, headers: Headers, project: LiveProject, key: LiveKey | None) -> Caller:
         if key is not None and not key.scopes & {"ingest", "admin"}:
             raise Forbidden("This key does not have the scope ingest.")
         if key is None and project.requires_key:
+            if brings_key(headers):
+                self.guesses.wrong(self.address(peer, headers))
             raise Unauthorized("This project takes events with a key only: Authorization: Bearer … or X-Footfall-Key.")
         return self.caller_at(self.address(peer, headers) if self._trusted else peer, project, key)
 
@@ -141,20 +173,6 @@ def opted_out(headers: Headers) -> bool:
 
 def _is_one(value: bytes | None) -> bool:
     return value is not None and b"1" in value.split(b", ")
-
-
-@lru_cache(maxsize=4096)
-def limited_as(address: str) -> str:
-    """What the limits count an address as: an IPv6 client owns its whole /64."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
 
 
 @lru_cache(maxsize=4096)

@@ -18,8 +18,9 @@ from server.event_id import EventIds
 from server.ingest import http
 from server.ingest.decoding import claiming, decode
 from server.ingest.encodings import inflated
-from server.ingest.gate import Caller, Gate, limited_as, opted_out
+from server.ingest.gate import Caller, Gate, opted_out
 from server.ingest.http import ClientGone, Reply, Scope
+from server.ingest.networks import limited_as
 from server.ingest.privacy import Privacy, excerpt
 from server.ingest.privacy.sealing import Members, exact_document, seal
 from server.ingest.routes import Match

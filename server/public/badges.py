@@ -73,7 +73,7 @@ async def badge(
     color: Annotated[str, parameter(_COLOR, pattern=_COLOR_PATTERN, default="brightgreen", example="007ec6")] = "",
 ) -> Response[bytes]:
     """The name of the pack with `.svg` for a picture, or with `.json` for shields.io."""
-    project = await readable(request, state.projects, PART)
+    project = await readable(request, PART)
     pack, _, kind = file.rpartition(".")
     if kind not in ("svg", "json") or not pack:
         raise NotFound("A badge is the name of a pack with .svg or .json behind it.")

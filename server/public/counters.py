@@ -58,7 +58,7 @@ _LIMIT = parameter("How many", type="integer", minimum=1, maximum=MOST_TRENDING,
 )
 async def counters_of_one(request: AnyRequest, state: State, type: FromPath[str], id: FromPath[str]) -> Response[bytes]:  # noqa: A002
     """Over all time. A target that nobody has met yet is not found."""
-    project = await readable(request, state.projects, "counters")
+    project = await readable(request, "counters")
     listed_only = project.target_rules.listed_only
 
     async def make() -> Content:
@@ -85,7 +85,7 @@ async def counters_of_many(
     ids: Annotated[str, _IDS] = "",
 ) -> Response[bytes]:
     """Over all time, in one object by id."""
-    project = await readable(request, state.projects, "counters")
+    project = await readable(request, "counters")
     listed_only = project.target_rules.listed_only
     wanted_type, wanted = word("type", type), words("ids", ",".join(request.query_params.getall("ids", [ids])), most=MOST_IDS)
 
@@ -114,7 +114,7 @@ async def trending(
     limit: Annotated[str, _LIMIT] = "",
 ) -> Response[bytes]:
     """By a score that decays with age, worked out by a job now and then. `Surrogate-Key` names each target, as `snippet:hello`."""
-    project = await readable(request, state.projects, "trending")
+    project = await readable(request, "trending")
     listed_only = project.target_rules.listed_only
     wanted = word("type", type, required=False) or None
     span = choice("window", window, "7d", WINDOWS)

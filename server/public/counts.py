@@ -31,14 +31,14 @@ _PACK_COUNTS = ResponseSpec(PackCounts, generate_examples=False, description="Th
 @get("/counts", summary="Downloads of every pack", tags=["Reading"], responses={200: _ALL_COUNTS, 304: KNOWN}, opt=OPEN)
 async def counts(request: AnyRequest, state: State) -> Response[bytes]:
     """Most downloaded first. Days are in UTC; `last7d` is today and the six before."""
-    project = await readable(request, state.projects, PART)
+    project = await readable(request, PART)
     return cached(request, await _page(state, project), project, PART)
 
 
 @get("/counts/{pack:str}", summary="Downloads of one pack", tags=["Reading"], responses={200: _PACK_COUNTS, 304: KNOWN}, opt=OPEN)
 async def counts_of_pack(request: AnyRequest, state: State, pack: FromPath[str]) -> Response[bytes]:
     """The same for one of them."""
-    project = await readable(request, state.projects, PART)
+    project = await readable(request, PART)
     return cached(request, await _page(state, project, pack), project, PART)
 
 

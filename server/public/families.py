@@ -96,7 +96,7 @@ _LATEST = _spec(LatestVersion, "The version.")
 @get("/stats", summary="FlakeDrop's statistics", tags=["Reading"], responses={200: _STATS, 304: KNOWN}, opt=OPEN)
 async def stats(request: AnyRequest, state: State) -> Response[bytes]:
     """All that FlakeDrop's clients sent, over all time."""
-    project = await readable(request, state.projects, "stats")
+    project = await readable(request, "stats")
 
     async def make() -> Content:
         return json(await families.flakedrop_stats(state.store, project.id))
@@ -107,7 +107,7 @@ async def stats(request: AnyRequest, state: State) -> Response[bytes]:
 @get("/v1/version/latest", summary="The latest version of the tool", tags=["Reading"], responses={200: _LATEST, 304: KNOWN}, opt=OPEN)
 async def version_latest(request: AnyRequest, state: State) -> Response[bytes]:
     """As those who run the server announced it. Not found where they did not."""
-    project = await named(request, state.projects)
+    project = await named(request)
 
     async def make() -> Content:
         found = await latest_version(project.id)
@@ -197,7 +197,7 @@ async def errors(request: AnyRequest, state: State, days: Days = "", limit: Limi
 async def _analytics(
     request: AnyRequest, state: State, name: str, ask: Callable[[LiveProject, Period, int], Awaitable[Any]], days: int
 ) -> Response[bytes]:
-    project = await readable(request, state.projects, ANALYTICS)
+    project = await readable(request, ANALYTICS)
     period = Period.last_days(days, time.time_ns() // 1_000_000)
 
     async def make() -> Content:

@@ -109,7 +109,7 @@ async def export_what(
     from_: Annotated[str, _FROM] = "",
     to: Annotated[str, _TO] = "",
 ) -> Stream | Response[bytes]:
-    project = await readable(request, state.projects, "export")  # which no setting makes public
+    project = await readable(request, "export")  # which no setting makes public
     form = choice("format", format, "jsonl", FORMATS)
     if what in QUESTIONS:
         return await _answer(request, state, project, QUESTIONS[what], form)
@@ -250,7 +250,7 @@ async def _owner(request: AnyRequest, state: State, raw: str, *, reading: bool) 
     """
     if len(raw) > LONGEST_ID:
         raise _unknown()
-    project, key = await found(request, state.projects)
+    project, key = await found(request)
     peer = request.client.host if request.client else ""
     address = state.gate.address(peer, dict(request.scope["headers"]))
     await state.gate.count(state.gate.caller_at(address, project).requests)

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from server.ingest.guesses import WRONG_KEYS, Guesses
+from server.problems import Limited
 from server.settings import SettingsError, load
 
 pytestmark = pytest.mark.one_path
+
+SETTINGS = {"FOOTFALL_TRUSTED_PROXIES": "loopback"}
 
 
 @pytest.mark.parametrize("token", ["x", "hunter2", "fifteen-letters"])
@@ -48,3 +52,48 @@ def test_no_number_tells_whether_a_key_or_an_alert_of_another_project_exists(fie
     assert ask(field, key_of(field, other, "ADMIN")[1], "mutation ($id: ID!) { revokeKey(id: $id) { errors { code } } }", id=known) == {
         "data": {"revokeKey": {"errors": []}}
     }
+
+
+GUESSES = {
+    "ingest": ("POST", "/v1/events"),
+    "export": ("GET", "/v1/export/events"),
+    "analytics": ("GET", "/analytics/summary"),
+    "metrics": ("GET", "/metrics"),
+    "GraphQL": ("POST", "/graphql"),
+    "login": ("POST", "/login"),
+}
+
+
+def guess(field: Any, route: str, token: str, address: str) -> int:
+    """The status of a try from an address."""
+    method, path = GUESSES[route]
+    body: dict[str, Any] = {"json": {"query": "{me{kind}}", "name": "build", "installation_id": "i"}}
+    headers = {"x-forwarded-for": address, "authorization": f"Bearer {token}"}
+    if route == "login":
+        body, headers = {"data": {"token": token}}, {"x-forwarded-for": address}
+    status: int = field.server.client.request(method, path, headers=headers, **body).status_code
+    return status
+
+
+@pytest.mark.parametrize("route", ["ingest", "export", "GraphQL"])
+def test_guesses_at_one_route_are_counted_at_all(field: Any, route: str) -> None:
+    address = f"198.51.{100 + len(route)}.{len(field.slug) + ord(route[0]) % 100 + ord(field.slug[-1]) % 50}"
+    _, right = key_of(field, None, "ADMIN")
+    _, sends = key_of(field, None, "INGEST")
+    wrong = [guess(field, route, f"ff_guess-{number}", address) for number in range(61)]
+    assert wrong == [401] * 60 + [429]
+    assert {each: guess(field, each, right, address) for each in GUESSES} == dict.fromkeys(GUESSES, 429)
+    assert guess(field, "ingest", sends, address) == 202  # an old key costs no neighbour its events
+    assert guess(field, "export", right, "203.0.113.1") == 200
+
+
+def test_guesses_of_all_networks_of_a_provider_are_counted_together() -> None:
+    guesses = Guesses()
+    for number in range(16 * WRONG_KEYS):
+        guesses.check(f"2001:db8:1:{number * 64:x}::1")
+        guesses.wrong(f"2001:db8:1:{number * 64:x}::1")
+    for other in ("2001:db8:1:ffff::1", "2001:db8:1::1"):
+        with pytest.raises(Limited):
+            guesses.check(other)
+    guesses.check("2001:db8:2::1")
+    guesses.check("198.51.100.1")

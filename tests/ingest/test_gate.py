@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.ingest.gate import Gate, limited_as, opted_out
+from server.ingest.gate import Gate, opted_out
+from server.ingest.networks import limited_as
 from server.settings import load
 from server.shared import Counters, Limits
 from server.storage.projects import Projects

@@ -152,6 +152,13 @@ class Projects:
         except (Unauthorized, Forbidden, UnknownProject):
             return None
 
+    def known_key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
+        """Like `key`, from memory and without waiting; None also for one that is not known."""
+        try:
+            return self._key(headers)
+        except Unauthorized:
+            return None
+
     async def key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
         """The key that a request brought, None where it brought none. Raises Unauthorized for one of ours that is not known, Busy."""
         return await self._certain(lambda: self._key(headers))
@@ -173,7 +180,7 @@ class Projects:
     async def _certain(self, look: Callable[[], T]) -> T:
         """What `look` finds in memory. It is refused only as of a reading that began after this call."""
         called = time.monotonic()
-        await self._keep_fresh()
+        await self.keep_fresh()
         while True:
             try:
                 return look()
@@ -200,7 +207,8 @@ class Projects:
             raise Busy("The store cannot be reached at the moment.", retry_after=5)
         reading.result()
 
-    async def _keep_fresh(self) -> None:
+    async def keep_fresh(self) -> None:
+        """Read everything anew where the last reading is too old. What was known stays in use where the store does not answer."""
         if time.monotonic() - self._tried_at <= self.STALE_AFTER or (self._reading is not None and self._by_slug):
             return
         try:
