@@ -298,7 +298,10 @@ class Ledger:
     duplicates: list[Count] = said("Known already, or the same again within a moment.")
     rejected: list[Count] = said("Refused, because something was wrong with it.")
     limited: list[Count] = said("Refused, because one address sent too much.")
-    opted_out: list[Count] = said("Sent by somebody who asks not to be tracked: nothing was stored.")
+    opted_out: list[Count] = said(
+        "Sent with the header `DNT: 1` or `Sec-GPC: 1`, as browsers do: nothing was stored. Command-line users who opt out "
+        "(`DO_NOT_TRACK=1`) send nothing, and are in no count."
+    )
     reasons: list[Reason] = said("Why, over all days, most first.")
 
 

@@ -151,7 +151,7 @@ _word(
     DUPLICATE="It was known already, or the same again within a moment.",
     REJECTED="Something was wrong with it.",
     LIMITED="One address sent too much.",
-    OPTED_OUT="Whoever sent it asks not to be tracked.",
+    OPTED_OUT="Sent with `DNT: 1` or `Sec-GPC: 1`; nothing of it was stored.",
 )  # fmt: skip
 _word(
     Refusal, "Refusal", "Why something was refused.",

@@ -37,6 +37,9 @@ def ledger_command(slug: str, days: int, show: bool, limit: int) -> None:
     """Show where everything went that arrived for a project, by day: received = stored + duplicates + rejected + limited + opted out.
 
     PROJECT is `default` where it is left out; - is what named no project that there is.
+
+    Opted out counts what came with the header DNT: 1 or Sec-GPC: 1, as browsers send it. Users who opt out of a command-line tool send nothing, and
+    are in no column.
     """
 
     async def work(store: Store, _: object) -> Found:

@@ -77,6 +77,11 @@ function Sums({ ledger }: { ledger: Page["ledger"] }) {
           <p class="big">{count(value)}</p>
           <p class="change">
             <span class="soft">{label === "Received" ? "the sum of the others" : received ? percent(value / received) : ""}</span>
+            {label === "Opted out" && (
+              <span class="soft" title="Sent with DNT: 1 or Sec-GPC: 1. Users who opt out of a command-line tool send nothing, and are in no count.">
+                by browser header
+              </span>
+            )}
           </p>
         </div>
       ))}
