@@ -55,6 +55,7 @@ def test_graphql_and_the_public_routes_agree(make_server: Callable[..., Any]) ->
 
     group = '{project(slug:"default"){errors{groups{type sample{errorType name target}}}}}'
     assert asker.ask(group)["project"]["errors"]["groups"] == [
-        {"type": "E", "sample": {"errorType": "E", "name": "tool_call", "target": "grep"}}
+        {"type": None, "sample": {"errorType": None, "name": "deployment", "target": None}},
+        {"type": "E", "sample": {"errorType": "E", "name": "tool_call", "target": "grep"}},
     ]
     asker.client.close()
