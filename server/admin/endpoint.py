@@ -59,7 +59,9 @@ class GraphQL:
         self.schema: strawberry.Schema = build(self.known)
         self._running: Counter[str] = Counter()
         self.admissions = Admissions()
-        self.sockets: Counter[str] = Counter()  # by address
+        self.sockets: Counter[str] = Counter()  # by address, and by the networks around it
+        self.open_sockets: set[object] = set()
+        self.silent: dict[object, asyncio.Future[None]] = {}  # sockets that have not said who they are, oldest first
 
     async def posted(self, request: AnyRequest, state: State) -> Response[bytes]:
         """The answer to a POST. The content type must be JSON, which a page of another site cannot send without asking first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -22,23 +23,30 @@ from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
 from server.admin.admission import Admission
-from server.admin.auth import STRANGERS, address_of, count, headers_of, same_site
+from server.admin.auth import STRANGERS, count, headers_of, same_site
 from server.admin.context import Context
 from server.admin.endpoint import Body, GraphQL, NotKnown, refused
 from server.admin.loaders import Loaders
 from server.admin.safety import told
+from server.ingest.networks import networks_of
 from server.problems import Busy, Limited, Malformed, Problem
 
 MOST_SOCKETS = 200  # of this process
-OF_ONE_ADDRESS = 50  # of them
+OF_ONE_ADDRESS = 50  # of them; networks of IPv6 have more, see `networks_of`
+MOST_SILENT = 100  # of them, that have not said who they are
 SUBSCRIPTIONS = 10  # on one socket
 SECONDS_TO_SAY_WHO = 10
+
+AnySocket = WebSocket[object, object, State]
 
 _encode = msgspec.json.Encoder().encode
 
 
 class _Protocol:
     """What Strawberry's handler of the protocol asks of the one who serves it."""
+
+    def __init__(self, graphql: GraphQL) -> None:
+        self._graphql = graphql
 
     async def on_ws_connect(self, context: Context) -> UnsetType:
         """Find out who asks, from the first message or from the cookie. Raises ConnectionRejectionError for nobody."""
@@ -53,6 +61,7 @@ class _Protocol:
             except Problem as limited:
                 raise ConnectionRejectionError from limited
             raise ConnectionRejectionError from None
+        self._graphql.silent.pop(context.websocket, None)
         return UNSET
 
     def encode_json(self, data: object) -> str:
@@ -132,17 +141,23 @@ async def serve(socket: WebSocket[object, object, State], state: State, graphql:
     if not same_site(headers_of(socket.scope)):
         await socket.close(code=1008)  # before it was accepted: the handshake is answered with 403
         return
-    address = address_of(state, socket.scope)
-    if graphql.sockets.total() >= MOST_SOCKETS or graphql.sockets[address] >= OF_ONE_ADDRESS:
+    client = socket.scope.get("client")
+    networks = networks_of(state.gate.address(client[0] if client else "", headers_of(socket.scope)))
+    if len(graphql.open_sockets) >= MOST_SOCKETS or any(graphql.sockets[each] >= OF_ONE_ADDRESS * times for each, times in networks):
         await socket.close(code=1013)
         return
-    graphql.sockets[address] += 1
+    counted = [each for each, _ in networks]
+    graphql.sockets.update(counted)
+    graphql.open_sockets.add(socket)
     try:
         await _serve(socket, state, graphql)
     finally:
-        graphql.sockets[address] -= 1
-        if not graphql.sockets[address]:
-            del graphql.sockets[address]
+        graphql.open_sockets.discard(socket)
+        graphql.silent.pop(socket, None)
+        graphql.sockets.subtract(counted)
+        for each in counted:
+            if not graphql.sockets[each]:
+                del graphql.sockets[each]
 
 
 async def _serve(socket: WebSocket[object, object, State], state: State, graphql: GraphQL) -> None:
@@ -151,7 +166,7 @@ async def _serve(socket: WebSocket[object, object, State], state: State, graphql
     if not known:
         await socket.close(code=4406, reason="Subprotocol not acceptable")
         return
-    view: Any = _Protocol()
+    view: Any = _Protocol(graphql)
     schema: Any = _OnlySubscriptions(graphql)
     handler = _Handler(
         view=view,
@@ -163,4 +178,18 @@ async def _serve(socket: WebSocket[object, object, State], state: State, graphql
         max_subscriptions_per_connection=SUBSCRIPTIONS,
     )
     handler.graphql = graphql
-    await handler.handle()
+    await _unless_silent(socket, handler, graphql)
+
+
+async def _unless_silent(socket: AnySocket, handler: _Handler, graphql: GraphQL) -> None:
+    """Handle a socket. While many have not said who they are, each new one takes the place of the oldest of them."""
+    if len(graphql.silent) >= MOST_SILENT:
+        graphql.silent.pop(next(iter(graphql.silent))).cancel()
+    handling = graphql.silent[socket] = asyncio.ensure_future(handler.handle())
+    try:
+        await handling
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Replaced by a newer socket: the connection ends with this task.
