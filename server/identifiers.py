@@ -41,6 +41,11 @@ def identifier(raw: str) -> str | None:
     return text
 
 
+def may_be_missing(raw: str) -> bool:
+    """A quick look: whether an id is worth the question to `identifier`, which most ids of some length are not."""
+    return len(raw) < 20 or raw[0] in "0fF{"
+
+
 def stripped(raw: str) -> str:
     """The id without what is around it, also where it is a word that is no id."""
     text = raw.strip(_AROUND)

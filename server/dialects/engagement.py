@@ -144,6 +144,8 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
         raise Invalid(FieldError("targetId", "must not be blank"))
     metadata = said.metadata or {}
     user, session = (None if raw is None else identifier(raw) for raw in (said.user_id, said.session_id))
+    ignored.identifier(said.user_id, "userId")
+    ignored.identifier(said.session_id, "sessionId")
     where, reason = environment(metadata, path="metadata")
     return Incoming(
         name=said.kind,

@@ -106,6 +106,7 @@ def decode(request: Request) -> Decoded:
         outcome = Outcome.SUCCESS if properties.pop("success") else Outcome.FAILURE
     where, reason = environment(properties, path=path)
     ignored = IgnoredFields()
+    ignored.identifier(said.user_id, f"{path}.user_id")
     event = Incoming(
         name=envelope.type,
         install=said.user_id or None,

@@ -48,7 +48,7 @@ from server.dialects.reading import (
     timestamp,
 )
 from server.event import Answer, Context, Decoded, Environment, FieldError, Incoming, Outcome, Outcomes, Receipt, Request, RequestId
-from server.identifiers import identifier
+from server.identifiers import identifier, may_be_missing
 from server.problems import Invalid
 
 NAME = "native"
@@ -205,6 +205,7 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
     properties = said.properties or {}
     if not document.keys() <= _FIELDS:
         keep(properties, leftovers(document, _FIELDS))
+    ignored.identifier(said.installation_id, f"{prefix}installation_id")
     outcome = _outcome(said, properties, ignored, prefix)
     if said.environment and not is_blank(said.environment) and known_environment(said.environment) is None:
         ignored.add(f"{prefix}environment")
@@ -232,7 +233,7 @@ def _plain_event(said: Any, raw_id: str | None) -> Incoming:
     """Like `_event`, for an event in its plain form. Raises NotPlain where something in it is not, Invalid for times and durations that are none."""
     raw = bytes(said.properties)
     outcome = _OUTCOMES.get(said.outcome)
-    if outcome is None:
+    if outcome is None or ((raw_install := said.installation_id) and may_be_missing(raw_install) and identifier(raw_install) is None):
         raise NotPlain
     read = _alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__
     alike = read(raw, said.environment, said.ci, said.os, said.arch, said.runtime, said.version, said.package_manager)

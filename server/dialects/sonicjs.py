@@ -41,7 +41,7 @@ from server.dialects.reading import (
 )
 from server.event import Answer, Context, Decoded, Environment, Incoming, InstallReport, Outcome, Outcomes, Request
 from server.event_id import first_id, to_uuid
-from server.identifiers import identifier
+from server.identifiers import identifier, may_be_missing
 from server.problems import Invalid
 
 NAME = "sonicjs"
@@ -108,6 +108,8 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
     if not body.startswith(b'{"data"') or (found := _plain.read(body)) is None:
         return None
     said = found.data
+    if may_be_missing(said.installation_id) and identifier(said.installation_id) is None:
+        return None
     raw = bytes(said.properties)
     try:
         alike = (_alike_in if len(raw) <= REMEMBERED_LENGTH else _alike_in.__wrapped__)(raw)
@@ -157,6 +159,7 @@ def decode(request: Request) -> Decoded:
         return _decode_install(request)
     said = convert(request.document, EventBody, status=STATUS).data
     data, ignored = request.document["data"], IgnoredFields()
+    ignored.identifier(said.installation_id, "data.installation_id")
     alike = _alike(ignored.bounded(_properties(said, data), "data.properties"), None)
     incoming = _incoming(said, alike, event_id(data, request), ignored.time(said.timestamp, "data.timestamp"))
     return Decoded(events=[incoming], echo=_record(said, data.get("properties") or {}, request), ignored=ignored.names)

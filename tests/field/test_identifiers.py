@@ -47,9 +47,19 @@ def test_a_word_for_a_missing_id_is_no_install_and_costs_no_event(field: Any) ->
     assert reasons(field) == {"stored:unusable_id": len(NO_IDS) + 3}
 
 
+def test_the_answer_names_an_id_that_is_none(field: Any) -> None:
+    event = {"name": "run", "installation_id": "undefined"}
+    assert field.post(event).json()["ignored"] == ["installation_id"]
+    assert field.post([event, {**event, "installation_id": "fine"}]).json()["ignored"] == ["installation_id"]
+    assert field.post({"data": {"event_type": "x", "installation_id": "null"}}).json()["ignored"] == ["data.installation_id"]
+    assert field.post({"type": "heartbeat", "data": {"data": {"user_id": "None"}}}).json()["ignored"] == ["data.data.user_id"]
+    copy = {"targetType": "doc", "targetId": "1", "kind": "copy", "userId": "NaN"}
+    assert field.post(copy, "/v1/engagement").json()["ignored"] == ["userId"]
+
+
 def test_where_a_user_is_unknown_the_session_stands_for_it(field: Any) -> None:
     seen = [{"targetType": "doc", "targetId": "1", "kind": "view", "userId": "undefined", "sessionId": f"s-{number}"} for number in (1, 2)]
-    assert [field.post(each, "/v1/engagement").json() for each in seen] == [{"counted": True}] * 2
+    assert [field.post(each, "/v1/engagement").json() for each in seen] == [{"counted": True, "ignored": ["userId"]}] * 2
     assert len(installs(field)) == 2
     assert None not in installs(field)
 

@@ -8,6 +8,7 @@ from typing import Any
 from server.dialects.document import dotted
 from server.dialects.reading.fields import MAX_PROPERTIES
 from server.dialects.reading.times import moment, whole_duration
+from server.identifiers import identifier
 
 MOST = 20  # names in one answer
 NEVER = 253_402_300_799_999  # the last millisecond of the calendar
@@ -49,6 +50,11 @@ class IgnoredFields:
         if length is None and value is not None:
             self.add(path)
         return length
+
+    def identifier(self, value: str | None, path: str) -> None:
+        """Note an id that is a word for a missing one: the event counts without it."""
+        if value and not is_blank(value) and identifier(value) is None:
+            self.add(path)
 
     def bounded(self, properties: dict[str, Any], path: str = "properties") -> dict[str, Any]:
         """The properties, at most as many as an event may have: the first ones."""
