@@ -191,7 +191,10 @@ function hatch(self: uPlot, open: number): void {
   const [left, right] = [self.valToPos(from, "x", true), self.valToPos(to, "x", true)];
   pen.save();
   pen.beginPath();
-  pen.rect(left, bbox.top, right - left, bbox.height);
+  const top = self.data[1] ?? []; // the highest pile
+  pen.moveTo(left, bbox.top + bbox.height);
+  for (const [x, place] of [[left, open - 1], [right, open]] as const) pen.lineTo(x, self.valToPos(top[place] ?? 0, "y", true) - devicePixelRatio);
+  pen.lineTo(right, bbox.top + bbox.height);
   pen.clip();
   pen.strokeStyle = color("raised");
   pen.lineWidth = 2.5 * devicePixelRatio;
@@ -215,7 +218,7 @@ function seriesOf(lines: Line[], stacked: boolean, open: number): uPlot.Series[]
       width: stacked ? 1 : 2,
       ...(line.dashed ? { dash: [4, 4], width: 1.5 } : {}),
       ...(stacked ? { fill: stroke } : line.filled ? { fill: `${stroke}1f` } : {}),
-      points: { show: few, filter: (self, place) => alone(self.data[place] ?? []), size: 6, fill: stroke },
+      points: { show: few, filter: (self, at) => alone(self.data[at] ?? [], stacked ? (self.data[at + 1] ?? []) : undefined), size: 6, fill: stroke },
     };
   });
   if (stacked) return made.reverse();
@@ -223,9 +226,10 @@ function seriesOf(lines: Line[], stacked: boolean, open: number): uPlot.Series[]
   return [...made, ...rest];
 }
 
-/** The places of values without neighbours, of which a line shows nothing. */
-function alone(values: ArrayLike<number | null | undefined>): number[] | null {
-  const found = Array.from(values).flatMap((value, place) => (value != null && values[place - 1] == null && values[place + 1] == null ? [place] : []));
+/** The places of values without neighbours, of which a line shows nothing. In a pile, those that add something to what is below. */
+function alone(values: ArrayLike<number | null | undefined>, below?: ArrayLike<number | null | undefined>): number[] | null {
+  const adds = (value: number, place: number) => below === undefined || value > (below[place] ?? 0);
+  const found = Array.from(values).flatMap((value, place) => (value != null && values[place - 1] == null && values[place + 1] == null && adds(value, place) ? [place] : []));
   return found.length > 0 ? found : null;
 }
 

@@ -40,10 +40,14 @@ function Came({ event, project, goOn, charts }: { event: Event; project: string;
   const counts = event.install === null && event.target !== null; // a download, which has no install
   const facts: [string, string | null | undefined][] = [
     ["Event", event.name],
-    ["Target", event.target && `${event.target.id} (${event.target.type})`],
-    ["System", [event.os, event.arch].filter(Boolean).join(" ") || null],
-    ["Version", event.version],
-    ["Counted as", event.install ? words(event.environment) : null],
+    ...(event.target ? [["Target", `${event.target.id} (${event.target.type})`] as [string, string]] : []),
+    ...(counts
+      ? []
+      : ([
+          ["System", [event.os, event.arch].filter(Boolean).join(" ") || null],
+          ["Version", event.version],
+          ["Counted as", words(event.environment)],
+        ] as [string, string | null][])),
     ["Time", moment(event.occurredAt)],
   ];
   return (
