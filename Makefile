@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo install dashboard screenshots test test-all check fix bench schema wheel binary lock clean
+.PHONY: help run demo install dashboard screenshots test test-all check fix bench schema wheel binary image lock clean
 
 # Taken from the command line only: shells set HOST, platforms set PORT (which Footfall honours by itself).
 ifeq ($(origin HOST),command line)
@@ -134,6 +134,12 @@ wheel: $(READY_DEV) $(DASHBOARD) ## dist/: the wheel and the source archive
 
 binary: $(READY_DEV) $(DASHBOARD) ## dist/footfall: the server as one file that needs no Python
 	@.venv/bin/python .ci/binary.py dist
+
+image: ## the container image `footfall`, by docker, podman or buildah, whichever is there
+	@if command -v docker > /dev/null; then docker build --file Containerfile --tag footfall .; \
+	elif command -v podman > /dev/null; then podman build --format docker --file Containerfile --tag footfall .; \
+	elif command -v buildah > /dev/null; then buildah build --format docker --file Containerfile --tag footfall .; \
+	else echo "Building the image requires docker, podman or buildah: apt-get install buildah" >&2; exit 1; fi
 
 lock: ## constraints.txt anew, with the newest versions that pyproject.toml allows
 	@echo "Resolving in a folder of its own ..."
