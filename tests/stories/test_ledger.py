@@ -73,7 +73,8 @@ class Sender:
     def _note(self, answer: httpx.Response, events: int, *, batch: bool, opted_out: bool) -> None:
         assert answer.status_code < 500, answer.text
         if answer.status_code == 429:
-            self.account["limited"] += events or 1
+            # For too many wrong keys it was not read: whatever it held is one.
+            self.account["limited"] += 1 if "wrong keys" in answer.json()["detail"] else events or 1
         elif answer.status_code >= 400:
             self.account["rejected"] += 1  # not read: whatever it held is one
         elif opted_out:
