@@ -34,6 +34,8 @@ class StatusTransport(httpx.AsyncBaseTransport):
             raise httpx.RemoteProtocolError("the connection was reset") from error
         finally:
             writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()  # at once, after an abort: the socket is closed when this returns
 
 
 async def _connect(request: httpx.Request) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -34,6 +34,7 @@ def receiver(begin: bytes, repeat: bytes = b"", pause: float = 0.0) -> Iterator[
             except OSError:
                 return
             with connection, contextlib.suppress(OSError):
+                connection.settimeout(5)
                 got.append(connection.recv(1 << 16))
                 connection.sendall(begin)
                 while repeat and not closed.wait(pause):
