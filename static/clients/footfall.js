@@ -59,6 +59,12 @@ function quiet(work) {
   }
 }
 
+// Milliseconds of a clock that is never set. Not `performance`, which Node.js loads when it is first used.
+function clock() {
+  if (!proc?.hrtime) return performance.now();
+  const [seconds, nanoseconds] = proc.hrtime();
+  return seconds * 1000 + nanoseconds / 1e6;
+}
 const isSet = (name) => !FALSE.includes((env[name] ?? "").trim().toLowerCase());
 const nameOf = (table) => Object.keys(table).filter(isSet).map((name) => table[name]);
 
@@ -80,7 +86,7 @@ export class Footfall {
 
   /** Begin a command. Its event is recorded by `end(error)` of what is returned, or else when the process ends, with its exit code. */
   start(name, flags = []) {
-    const began = performance.now();
+    const began = clock();
     let ended = false;
     let failure;
     const end = (error, code) =>
@@ -89,7 +95,7 @@ export class Footfall {
         ended = true;
         proc?.off?.("exit", atExit);
         proc?.off?.("uncaughtExceptionMonitor", remember);
-        const fields = { outcome: error == null && !code ? "success" : "failure", duration_ms: Math.round((performance.now() - began) * 1000) / 1000 };
+        const fields = { outcome: error == null && !code ? "success" : "failure", duration_ms: Math.round((clock() - began) * 1000) / 1000 };
         if (error != null) fields.error = error;
         else if (code) fields.error = { type: `exit ${code}` };
         const names = flagNames(flags);
@@ -244,9 +250,8 @@ export class Footfall {
   }
 
   #showNotice() {
-    const { isatty } = modules?.("tty") ?? {};
     const words = proc?.argv.slice(2) ?? [];
-    if (isBrowser || nameOf(CI_SYSTEMS).length || !isatty(1) || !isatty(2) || words.some((word) => word.startsWith("--json"))) return false;
+    if (isBrowser || nameOf(CI_SYSTEMS).length || !isTerminal(1) || !isTerminal(2) || words.some((word) => word.startsWith("--json"))) return false;
     const { command, about } = this.options;
     const stop = `${command ? `${command} off, or ` : ""}${this.prefix}_TELEMETRY=off`;
     const text =
@@ -272,7 +277,7 @@ export class Footfall {
 
   // One sender for the events of a short time: the next are sent with the end of the process.
   #sendLater() {
-    const now = performance.now();
+    const now = clock();
     if (this.#spawned === undefined || now - this.#spawned > 2000) {
       this.#spawned = now;
       this.#send();
@@ -363,7 +368,6 @@ function surroundings() {
   const [ci] = nameOf(CI_SYSTEMS);
   const box = containerName();
   const agents = [...new Set(nameOf(AGENTS))].join(" ");
-  const { isatty } = modules("tty");
   const manager = (env.npm_config_user_agent ?? "").split("/")[0];
   const versions = proc.versions ?? {};
   return {
@@ -374,10 +378,18 @@ function surroundings() {
     ci_system: ci,
     container: box,
     agent: agents || undefined,
-    interactive: isatty(0) && isatty(1),
+    interactive: isTerminal(0) && isTerminal(1),
     package_manager: ["npm", "pnpm", "yarn", "bun"].includes(manager) ? manager : undefined,
     install_source: installSource(),
   };
+}
+
+/** Whether a descriptor is a terminal. Not by `tty` where files say so: it is slow to load. */
+function isTerminal(descriptor) {
+  if (proc.platform === "win32") return modules("tty").isatty(descriptor);
+  const fs = modules("fs");
+  const found = quiet(() => fs.fstatSync(descriptor));
+  return Boolean(found?.isCharacterDevice()) && found.rdev !== fs.statSync("/dev/null").rdev;
 }
 
 function containerName() {

@@ -22,9 +22,13 @@ footfall_track() {
     (
         exec </dev/null >/dev/null 2>&1
         { exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; } || :
+        _footfall_plain_shell
+        _footfall_state # now: what the user chooses later is not for this event
+        if [ "$state" = off ]; then exit; fi
         {
             trap '' HUP INT
-            _footfall_plain_shell
+            _footfall_self=$(exec sh -c 'echo "$PPID"')
+            renice -n 19 -p "$_footfall_self"
             cd / || :
             _footfall_record "$@"
         } &
@@ -95,23 +99,41 @@ _footfall_plain_shell() {
     case $tool in
         '' | *[!a-zA-Z0-9._-]* | [!a-zA-Z]*) return ;;
     esac
-    prefix=$(printf %s "$tool" | tr 'abcdefghijklmnopqrstuvwxyz.-' 'ABCDEFGHIJKLMNOPQRSTUVWXYZ__')
-    case $(uname -s) in
-        Darwin) base=${HOME:+$HOME/Library/Application Support} ;;
-        MINGW* | MSYS* | CYGWIN*) base=${APPDATA-} ;;
-        *)
-            base=${XDG_CONFIG_HOME-}
-            case $base in
-                /*) ;;
-                *) base=${HOME:+$HOME/.config} ;;
-            esac
-            ;;
+    _footfall_upper "$tool"
+    base=${XDG_CONFIG_HOME-}
+    case $base in
+        /*) ;;
+        *) base=${HOME:+$HOME/.config} ;;
     esac
+    if [ -d /System/Library ]; then # macOS
+        base=${HOME:+$HOME/Library/Application Support}
+    elif [ "${OS-}" = Windows_NT ]; then
+        base=${APPDATA-}
+    fi
     # Under `sudo` the home folder may be another user's, who could not change what root writes there.
     if [ -n "${HOME-}" ] && [ -e "$HOME" ] && [ ! -O "$HOME" ]; then return; fi
     case $base in
         /* | [A-Za-z]:*) folder=$base/$tool/telemetry ;;
     esac
+}
+
+# Sets prefix, without a process.
+_footfall_upper() { # TOOL
+    rest=$1
+    while [ -n "$rest" ]; do
+        case $rest in
+            a*) prefix=${prefix}A ;; b*) prefix=${prefix}B ;; c*) prefix=${prefix}C ;; d*) prefix=${prefix}D ;;
+            e*) prefix=${prefix}E ;; f*) prefix=${prefix}F ;; g*) prefix=${prefix}G ;; h*) prefix=${prefix}H ;;
+            i*) prefix=${prefix}I ;; j*) prefix=${prefix}J ;; k*) prefix=${prefix}K ;; l*) prefix=${prefix}L ;;
+            m*) prefix=${prefix}M ;; n*) prefix=${prefix}N ;; o*) prefix=${prefix}O ;; p*) prefix=${prefix}P ;;
+            q*) prefix=${prefix}Q ;; r*) prefix=${prefix}R ;; s*) prefix=${prefix}S ;; t*) prefix=${prefix}T ;;
+            u*) prefix=${prefix}U ;; v*) prefix=${prefix}V ;; w*) prefix=${prefix}W ;; x*) prefix=${prefix}X ;;
+            y*) prefix=${prefix}Y ;; z*) prefix=${prefix}Z ;;
+            [A-Z0-9]*) prefix=$prefix${rest%"${rest#?}"} ;;
+            *) prefix=${prefix}_ ;;
+        esac
+        rest=${rest#?}
+    done
 }
 
 _footfall_is_set() { # NAME
@@ -244,8 +266,7 @@ _footfall_surroundings() {
     elif [ -n "${ZSH_VERSION-}" ]; then
         runtime="zsh $ZSH_VERSION"
     elif [ -e /proc/self/exe ]; then
-        self=$(exec sh -c 'echo "$PPID"')
-        runtime=$(readlink "/proc/$self/exe")
+        runtime=$(readlink "/proc/${_footfall_self-$$}/exe")
         runtime=${runtime##*/}
     fi
     case $0 in
@@ -353,12 +374,7 @@ _footfall_event() {
 }
 
 _footfall_record() {
-    _footfall_state
-    case $state in
-        on) _footfall_id make ;;
-        local) _footfall_id ;;
-        *) return ;;
-    esac
+    if [ "$state" = on ]; then _footfall_id make; else _footfall_id; fi
     [ "$state" = local ] || [ -n "$id" ] || return
     _footfall_stamp
     event=$(_footfall_event "$@")

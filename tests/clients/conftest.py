@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
 from server.settings import bundled
@@ -100,6 +101,22 @@ def eventually(check: Callable[[], Any]) -> Any:
     while not (found := check()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found
+
+
+def settled(home: Path) -> bool:
+    """Wait until no process of this home is left: senders that may still touch its files."""
+
+    def is_quiet() -> bool:
+        return not any(_home_of(process) == str(home) for process in psutil.process_iter())
+
+    return bool(eventually(is_quiet))
+
+
+def _home_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("HOME")
+    except psutil.Error:
+        return None
 
 
 class Wire:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import Host, Project, Wire, environment, eventually, queue_of, queued
+from tests.clients.conftest import Host, Project, Wire, environment, eventually, queue_of, queued, settled
 
 HOSTILE_TEXT = "open /home/alice/.ssh/id: alice@example.org token=hunter22 ghp_0123456789abcdefghij https://u:pw@host/ 192.0.2.7"
 CONTAINER = {"container", "person"}  # the tests themselves may run in one
@@ -118,7 +118,8 @@ def test_the_telemetry_command(host: Host, home: Path, project: Project) -> None
     assert len(project.events(at_least=1)) == 1
     shown = json.loads(host.telemetry(project.url, home, "show").stdout.splitlines()[0])
     assert shown["installation_id"] == (queue_of(home).parent / "id").read_text().strip()
-    assert eventually(lambda: queued(home) == [])
+    assert settled(home)
+    assert queued(home) == []
     erased = host.telemetry(project.url, home, "erase")
     assert (erased.returncode, erased.stderr) == (0, "")
     assert project.events() == []
@@ -162,12 +163,14 @@ def test_a_day_offline_is_sent_once(host: Host, home: Path, project: Project) ->
     host.run("http://127.0.0.1:9", home)
     assert eventually((queue_of(home) / "wait").exists)
     host.run("http://127.0.0.1:9", home)
-    assert eventually(lambda: len(queued(home)) == 2)
+    assert settled(home)
+    assert len(queued(home)) == 2
     age(home, 86_400)
     kept = {name: (queue_of(home) / name).read_bytes() for name in queued(home)}
     host.run(project.url, home)
     assert len(project.events(at_least=3)) == 3
-    assert eventually(lambda: queued(home) == [])
+    assert settled(home)
+    assert queued(home) == []
     for name, body in kept.items():  # a sender that was killed before it could forget what it sent
         (queue_of(home) / name).write_bytes(body)
     host.run(project.url, home)
@@ -177,8 +180,8 @@ def test_a_day_offline_is_sent_once(host: Host, home: Path, project: Project) ->
 
 def test_what_a_killed_sender_left_is_sent_by_another(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     host.run("http://127.0.0.1:9", home)
-    assert eventually((queue_of(home) / "wait").exists)
-    (name,) = eventually(lambda: queued(home))
+    assert settled(home)
+    (name,) = queued(home)
     (queue_of(home) / name).rename(queue_of(home) / f"{name}.{int(time.time()) - 61}")
     (queue_of(home) / "wait").unlink()
     wire = make_wire()
@@ -196,7 +199,8 @@ def test_the_queue_is_bounded_in_number_and_age(host: Host, home: Path, make_wir
     (folder / f"{now - 500}-tried.100.json").write_text('{"name":"too-often"}\n')
     (folder / "wait").write_text(f"{int(time.time()) + 600} 3\n")
     host.run("http://127.0.0.1:9", home)
-    assert eventually(lambda: len(queued(home)) in (100, 101))
+    assert settled(home)
+    assert len(queued(home)) in (100, 101)
     (folder / "wait").unlink()
     wire = make_wire()
     host.run(wire.url, home)

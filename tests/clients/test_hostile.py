@@ -194,7 +194,10 @@ ROUNDS = 12
 
 def cpu(command: list[str], env: dict[str, str]) -> float:
     """Milliseconds of processor time of a program and the children it waited for. The time on the clock is that of a busy machine."""
-    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    with process.stdout as shown:
+        shown.read()
     _, _, usage = os.wait4(process.pid, 0)
     process.returncode = 3
     return (usage.ru_utime + usage.ru_stime) * 1000
