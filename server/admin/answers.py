@@ -34,6 +34,7 @@ class DurationChange:
     value: Duration | None = said("In the period; null where no event says how long it took.")
     before: Duration | None = said("In the period before.")
     change: float | None = said("By which part of the duration before it grew.")
+    exact: bool = said("Whether both are exact, as they are while durations are few; else each is within 2 %.")
 
 
 @strawberry.type(description="How many installs beside those of the period before.")
@@ -104,9 +105,13 @@ class Adoption:
     version: str | None = said("The version; null for all that are not named, together.")
     all: list[Count] = said("Everything.")
     people: list[Count] = said("People only.")
+    failure_rate: float | None = said("Failures of the period's events that say how they ended, 0 to 1.")
+    stands_out: bool = said("Whether it fails far more often than the other versions.")
 
 
-@strawberry.type(description="Versions over time, the most used first.")
+@strawberry.type(
+    description="Versions over time, the most used first. The newest, those that stand out and the most used are named; one of a single install is not."
+)
 class VersionAdoption:
     starts: list[DateTime] = said("When each step begins.")
     versions: list[Adoption] = said("The versions.")
@@ -135,15 +140,17 @@ class Breakdown:
 class Medians:
     starts: list[DateTime] = said("When each step begins.")
     medians: list[Duration | None] = said("Half of the step's events took less; null where none says how long it took.")
+    exact: bool = said("Whether they are exact, as they are while durations are few; else each is within 2 %.")
 
 
-@strawberry.type(description="Durations that so many of 100 events stay under, within 2 %.")
+@strawberry.type(description="Durations that so many of 100 events stay under.")
 class Percentiles:
     p50: Duration | None = said("50 of 100.")
     p75: Duration | None = said("75 of 100.")
     p90: Duration | None = said("90 of 100.")
     p95: Duration | None = said("95 of 100.")
     p99: Duration | None = said("99 of 100.")
+    exact: bool = said("Whether they are exact, as they are while durations are few; else each is within 2 %.")
 
 
 @strawberry.type(description="How long one thing took, of the events that say so.")
@@ -217,11 +224,19 @@ class TargetCounts:
     id: strawberry.ID = said("Its id.")
     visibility: Visibility = said("Who may see its counts without a key.")
     events: Count = said("Events in the period.")
-    total: Count = said("Events ever, that the filter lets through.")
+    total: Count | None = said("Events ever of the filter's names and environments; null where it has another condition.")
     successes: Count = said("Those of the period that were a success.")
     failures: Count = said("Those of the period that were a failure.")
     success_rate: float | None = said("Successes of those that say how they ended, 0 to 1.")
     mean_us: Duration | None = said("How long they took on average.", "meanDuration")
+
+
+@strawberry.type(description="A target with its events over all time.")
+class TargetTotal:
+    type: str = said("Its type.")
+    id: strawberry.ID = said("Its id.")
+    visibility: Visibility = said("Who may see its counts without a key.")
+    events: Count = said("Events over all time.")
 
 
 @strawberry.type(description="What happened to a target, ever.")

@@ -35,7 +35,8 @@ MOST_COST = 10_000
 _QUESTION = 10
 _QUESTIONS = frozenset({
     "overview", "series", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "durations", "medians", "errors", "funnel",
-    "experiment", "targets", "trending", "vocabulary", "failures", "ledger", "rejected", "limitedAddresses", "totalCount", "events", "installs",
+    "experiment", "targets", "targetTotals", "trending", "vocabulary", "warnings",
+    "failures", "ledger", "rejected", "limitedAddresses", "totalCount", "events", "installs",
     "auditLog", "projects", "jobs", "runs", "packs", "counters",
     "flakedrop", "toolUse",
 })  # fmt: skip

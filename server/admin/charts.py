@@ -10,7 +10,8 @@ from strawberry import argument
 from server.admin import answers
 from server.admin.context import AnyInfo, asks_for, reader
 from server.admin.inputs import EventFilter, PeriodInput, window, within
-from server.analytics import breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
+from server.admin.warnings import FilterWarning, warning
+from server.analytics import absent_values, breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
 from server.analytics.breakdown import By
 from server.analytics.filters import Filter, Step, starts
 from server.analytics.folding import Folding
@@ -57,9 +58,12 @@ class Charts:
         """What a question is about. Raises BadQuery, and Unauthorized for targets, of which some are not for everybody."""
         if filter is not None and (filter.target is not None or filter.target_type is not None):
             reader(info, self.number)
+        asked = (filter or EventFilter()).about(self.number, period)
         if self.folding(info) is not None:
             window(period)
-        return (filter or EventFilter()).about(self.number, period)
+        elif filter is not None and info.context.viewer is not None:
+            info.context.asked.append(asked)
+        return asked
 
     def folding(self, info: AnyInfo) -> Folding | None:
         """The questions for callers without a login, whose figures are about a few installs at least; None where all are shown."""
@@ -214,6 +218,26 @@ class Charts:
         found = await targets.targets(info.context.store, self.about(info, period, filter), limit=limit, offset=skipped)
         return cast(Any, found)
 
+    @strawberry.field(
+        description="Targets by their events over all time, most first: with the name `download` as `/counts` and badges count."
+    )
+    async def target_totals(
+        self,
+        info: AnyInfo,
+        names: Annotated[list[str] | None, argument(description="Only events of these names.")] = None,
+        type: Annotated[str | None, argument(description="Only targets of this type.")] = None,
+        first: First = 20,
+        offset: Offset = 0,
+    ) -> list[answers.TargetTotal]:
+        reader(info, self.number)
+        if names is not None and len(names) > 100:
+            raise BadQuery(FieldError("names", "must be at most 100"))
+        limit, skipped = within("first", first, MOST), _skipped(offset)
+        found = await targets.target_totals(
+            info.context.store, self.number, names=tuple(names or ()), type_=type, limit=limit, offset=skipped
+        )
+        return cast(Any, found)
+
     @strawberry.field(description="Targets that rise.")
     async def trending(
         self,
@@ -227,6 +251,13 @@ class Charts:
         listed = viewer is None or not viewer.may("read", self.number)
         found = await targets.trending(info.context.store, self.number, type_=type, window_days=days, limit=limit, listed_only=listed)
         return cast(Any, found)
+
+    @strawberry.field(
+        description="Conditions of the filter that no event of the period meets. Other answers have them in `extensions.warnings`."
+    )
+    async def warnings(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[FilterWarning]:
+        reader(info, self.number)
+        return [warning(each) for each in await absent_values.absent(info.context.store, self.about(info, period, filter))]
 
     @strawberry.field(description="The words that there are to filter by.")
     async def vocabulary(self, info: AnyInfo, period: Period = None) -> Vocabulary:

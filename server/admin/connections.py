@@ -112,6 +112,12 @@ class Event:
     def session(self) -> Hash | None:
         return None if self.row.session is None else Hash(self.row.session)
 
+    @strawberry.field(
+        description="Its other properties as JSON text. Many JSON parsers round integers beyond 2^53; this text has all their digits."
+    )
+    def properties_text(self) -> str | None:
+        return self.row.properties
+
     @strawberry.field(description="Its other properties, scrubbed.")
     def properties(self) -> JSON | None:
         return None if self.row.properties is None else JSON(msgspec.json.decode(self.row.properties))

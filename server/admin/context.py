@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from graphql import GraphQLError
 from litestar.datastructures import State
 from strawberry.litestar import BaseContext
@@ -13,6 +14,7 @@ from strawberry.types.nodes import SelectedField
 from server.admin.admission import Admission
 from server.admin.auth import EVERY, Viewer, guarded_viewer
 from server.admin.loaders import Loaders
+from server.analytics.filters import Filter
 from server.problems import Forbidden, Unauthorized
 from server.storage.engine import Store
 from server.storage.projects import project_changes
@@ -30,6 +32,7 @@ class Context(BaseContext, kw_only=True):
     connection_params: dict[str, Any] | None = None
     admission: Admission | None = None  # of the operation that is being looked at
     entries: int = 0  # of lists over time, that were asked for so far
+    asked: list[Filter] = msgspec.field(default_factory=list)  # the filters with conditions, for warnings
 
     def spend(self, entries: int) -> None:
         """Ask for so many entries more. Raises GraphQLError where an answer gets too long: while it is written, nothing else is done."""

@@ -14,6 +14,7 @@ from litestar.datastructures import State
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from server.admin import warnings
 from server.admin.admission import Admission, Admissions
 from server.admin.auth import Viewer, address_of, counted_viewer
 from server.admin.bounds import MOST_TEXT
@@ -111,13 +112,17 @@ class GraphQL:
         """What the schema says, or the document of an answer that says why it was not asked."""
         try:
             async with asyncio.timeout(SECONDS):
-                return await self.schema.execute(
+                context = Context(state=state, viewer=who, loaders=Loaders(state.store), admission=admission)
+                result = await self.schema.execute(
                     query,
                     variable_values=body.variables,
                     operation_name=body.operation_name,
-                    context_value=Context(state=state, viewer=who, loaders=Loaders(state.store), admission=admission),
+                    context_value=context,
                     allowed_operation_types=_HTTP,
                 )
+                if context.asked and (found := await warnings.of_filters(state.store, context.asked)):
+                    result.extensions = {**(result.extensions or {}), "warnings": found}
+                return result
         except TimeoutError:
             return refused("TIMEOUT", f"This operation took more than {SECONDS:g} seconds: ask for less.")
         except GraphQLError as error:
@@ -149,6 +154,8 @@ def _document(result: Any) -> dict[str, Any]:
     document: dict[str, Any] = {"data": result.data}
     if result.errors:
         document["errors"] = [error.formatted for error in result.errors]
+    if found := (result.extensions or {}).get("warnings"):
+        document["extensions"] = {"warnings": found}
     return document
 
 

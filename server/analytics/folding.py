@@ -156,7 +156,8 @@ class Folding:
         shown, people_only = await self._steps(asked or filter_, step)
         people = await timings.medians(self._store, filter_.people(), step) if any(people_only) else found
         picked = [other if only else own for own, other, only in zip(found.medians, people.medians, people_only, strict=True)]
-        return Medians(found.starts, [each if asked and may else None for each, may in zip(picked, shown, strict=True)])
+        medians = [each if asked and may else None for each, may in zip(picked, shown, strict=True)]
+        return Medians(found.starts, medians, exact=found.exact and people.exact)
 
     async def breakdown(self, filter_: Filter, by: By, limit: int, offset: int = 0) -> Breakdown:
         """As `breakdown.breakdown`; values that may not be shown are among the others, which are `least` installs, too."""

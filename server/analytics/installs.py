@@ -10,6 +10,7 @@ from server.analytics import active
 from server.analytics.active import countable
 from server.analytics.filters import LONGEST, Filter, Period, Step, starts
 from server.analytics.measures import Installs, installs, share
+from server.analytics.release_choice import choose
 from server.analytics.reuse import reused
 from server.analytics.sources import Sql, activity, distinct, for_both, read, sql, step_of
 from server.event import DAY, FieldError
@@ -59,16 +60,22 @@ class Cohort(msgspec.Struct, frozen=True):
 
 class Adoption(msgspec.Struct, frozen=True):
     """One version: how many installs ran it, an entry for each of the answer's steps. `version` is None for all versions that are not
-    named, taken together."""
+    named, taken together.
+
+    `failure_rate` (0 to 1) is of the period's events that say how they ended, None where none does; `stands_out` is set where it is far
+    above that of all other versions.
+    """
 
     version: str | None
     all: list[int]
     people: list[int]
+    failure_rate: float | None = None
+    stands_out: bool = False
 
 
 class VersionAdoption(msgspec.Struct, frozen=True):
     """Versions by how many ran them in all steps together, most first; each install counts once a step, under the last version it ran
-    in it. Installs that never said are left out."""
+    in it. Installs that never said are left out. `release_choice` tells which versions have a name of their own."""
 
     starts: list[int]
     versions: list[Adoption]
@@ -237,22 +244,25 @@ async def version_adoption(store: Store, filter_: Filter, step: Step = Step.DAY,
     else:
         everyone, people = await for_both(filter_, lambda asked: _versions(store, asked, step, beginnings))
     totals: dict[str, int] = {}
+    highest: dict[str, int] = {}
     for (version, _), count in everyone.items():
         totals[version] = totals.get(version, 0) + count
-    ranked = sorted(totals, key=lambda version: (-totals[version], version))
-    groups: list[tuple[str | None, list[str]]] = [(version, [version]) for version in ranked[:limit]]
-    if len(ranked) > limit:
-        groups.append((None, ranked[limit:]))
-    return VersionAdoption(beginnings, [_adoption(name, versions, everyone, people, len(beginnings)) for name, versions in groups])
+        highest[version] = max(highest.get(version, 0), count)
+    named, rates = await choose(store, filter_, totals, highest, limit)
+    others = sorted(totals.keys() - set(named))
 
+    def added_up(counts: dict[tuple[str, int], int], versions: list[str]) -> list[int]:
+        return [sum(counts.get((version, step), 0) for version in versions) for step in range(len(beginnings))]
 
-def _adoption(
-    name: str | None, versions: list[str], everyone: dict[tuple[str, int], int], people: dict[tuple[str, int], int], steps: int
-) -> Adoption:
-    def added_up(counts: dict[tuple[str, int], int]) -> list[int]:
-        return [sum(counts.get((version, step), 0) for version in versions) for step in range(steps)]
-
-    return Adoption(name, added_up(everyone), added_up(people))
+    found = [
+        Adoption(
+            version, added_up(everyone, [version]), added_up(people, [version]), rates.failure.get(version), version in rates.outstanding
+        )
+        for version in named
+    ]
+    if others:
+        found.append(Adoption(None, added_up(everyone, others), added_up(people, others)))
+    return VersionAdoption(beginnings, found)
 
 
 async def _versions(store: Store, filter_: Filter, step: Step, beginnings: list[int]) -> dict[tuple[str, int], int]:

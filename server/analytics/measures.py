@@ -39,20 +39,33 @@ class InstallsChange(msgspec.Struct, frozen=True):
     people: Change
 
 
+class DurationChange(Change, frozen=True):
+    """`Change`, of a duration in microseconds. `exact` where both are; else each is within 2 %."""
+
+    exact: bool
+
+
 class Percentiles(msgspec.Struct, frozen=True):
-    """Durations in microseconds, each within 2 % of the exact one; all None where nothing was timed. See `percentile`."""
+    """Durations in microseconds; all None where nothing was timed. `exact`, or each within 2 % of the exact one: see `percentile`."""
 
     p50: float | None = None
     p75: float | None = None
     p90: float | None = None
     p95: float | None = None
     p99: float | None = None
+    exact: bool = False
 
 
 def change(value: float | None, before: float | None) -> Change:
     """How a number compares with the one before."""
     relative = None if value is None or not before else (value - before) / before
     return Change(value, before, relative)
+
+
+def duration_change(value: float | None, before: float | None, *, exact: bool) -> DurationChange:
+    """How a duration compares with the one before."""
+    compared = change(value, before)
+    return DurationChange(compared.value, compared.before, compared.change, exact)
 
 
 def installs_change(value: Installs, before: Installs) -> InstallsChange:
@@ -89,6 +102,16 @@ def percentile(buckets: Sequence[tuple[int, int]], quantile: float) -> float | N
     return None
 
 
-def percentiles(buckets: Sequence[tuple[int, int]]) -> Percentiles:
-    """The usual ones."""
-    return Percentiles(*(percentile(buckets, quantile) for quantile in (0.5, 0.75, 0.9, 0.95, 0.99)))
+def nearest_rank(ordered: Sequence[int], quantile: float) -> int | None:
+    """The value of an ascending list below or at which a share of them lies; None of an empty one."""
+    return ordered[math.ceil(quantile * len(ordered)) - 1] if ordered else None
+
+
+_QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+def percentiles(buckets: Sequence[tuple[int, int]], exact: Sequence[int] | None = None) -> Percentiles:
+    """The usual ones, from all values in ascending order where they are known, else from buckets."""
+    if exact is not None:
+        return Percentiles(**{name: nearest_rank(exact, quantile) for name, quantile in _QUANTILES.items()}, exact=True)
+    return Percentiles(**{name: percentile(buckets, quantile) for name, quantile in _QUANTILES.items()}, exact=False)

@@ -12,11 +12,22 @@ from typing import Any
 import msgspec
 
 from server.analytics import active as sums_of_active
-from server.analytics import comparison
+from server.analytics import comparison, exact_durations
 from server.analytics.active import audiences, countable
 from server.analytics.filters import Filter, Step, starts
 from server.analytics.histograms import histogram
-from server.analytics.measures import Change, Installs, InstallsChange, change, installs, installs_change, percentile, rate
+from server.analytics.measures import (
+    Change,
+    DurationChange,
+    Installs,
+    InstallsChange,
+    change,
+    duration_change,
+    installs,
+    installs_change,
+    percentiles,
+    rate,
+)
 from server.analytics.population import counted_together
 from server.analytics.reuse import reused
 from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, read, sql, step_of, sums, unique
@@ -38,8 +49,8 @@ class Overview(msgspec.Struct, frozen=True):
     new: InstallsChange
     installs: InstallsChange
     success_rate: Change
-    median_us: Change
-    p95_us: Change
+    median_us: DurationChange
+    p95_us: DurationChange
     compared_until: int | None = None
 
 
@@ -70,6 +81,7 @@ class Figures(msgspec.Struct):
     known: Installs
     median_us: float | None
     p95_us: float | None
+    exact: bool = True
 
 
 _NOTHING = Figures(0, None, Installs(), Installs(), Installs(), None, None)
@@ -85,14 +97,15 @@ async def overview(store: Store, filter_: Filter) -> Overview:
 
 def compared(figures: Figures, before: Figures, until: int | None) -> Overview:
     """The figures of a period beside those of the one before, up to a moment of it."""
+    exact = figures.exact and before.exact
     return Overview(
         events=change(figures.events, before.events),
         active=installs_change(figures.active, before.active),
         new=installs_change(figures.new, before.new),
         installs=installs_change(figures.known, before.known),
         success_rate=change(figures.success_rate, before.success_rate),
-        median_us=change(figures.median_us, before.median_us),
-        p95_us=change(figures.p95_us, before.p95_us),
+        median_us=duration_change(figures.median_us, before.median_us, exact=exact),
+        p95_us=duration_change(figures.p95_us, before.p95_us, exact=exact),
         compared_until=until,
     )
 
@@ -170,6 +183,8 @@ async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = ()
         totals.update({name: int(row[name] or 0) for name in ("events", "successes", "failures")})
         histograms.update(dict(await histogram(store, part)))
     counted = sorted(histograms.items())
+    few = await _few(store, parts, sum(histograms.values()))
+    its = percentiles(counted, few)
     active, new = await active_and_new(store, *parts) if parts else (Installs(), Installs())
     return Figures(
         events=totals["events"],
@@ -177,14 +192,29 @@ async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = ()
         active=active,
         new=new,
         known=await _known(store, filter_),
-        median_us=percentile(counted, 0.5),
-        p95_us=percentile(counted, 0.95),
+        median_us=its.p50,
+        p95_us=its.p95,
+        exact=its.exact or not counted,
     )
 
 
 async def nothing() -> Figures:
     """The figures of no events."""
     return _NOTHING
+
+
+async def _few(store: Store, parts: comparison.Parts, timed: int) -> list[int] | None:
+    """All durations of some parts of a period, ascending, where they are few and kept."""
+    if not 0 < timed <= exact_durations.FEW:
+        return None
+    found: list[int] = []
+    for part in parts:
+        count = sum(events for _, events in await histogram(store, part))
+        few = await exact_durations.durations(store, part, count) if count else []
+        if few is None:
+            return None
+        found += [each.duration_us for each in few]
+    return sorted(found)
 
 
 async def active_and_new(store: Store, *parts: Filter) -> tuple[Installs, Installs]:

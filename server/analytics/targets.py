@@ -8,7 +8,7 @@ import msgspec
 
 from server.analytics.filters import Filter
 from server.analytics.measures import rate
-from server.analytics.sources import TIMED_SUMS, Sql, bound, listed, read, sql, sums
+from server.analytics.sources import TIMED_SUMS, Sql, bound, conditions, listed, read, sql, sums
 from server.event import FieldError
 from server.problems import BadQuery
 from server.storage.engine import Store
@@ -19,7 +19,8 @@ PUBLIC = "public"
 
 
 class TargetCounts(msgspec.Struct, frozen=True):
-    """One target: its events in the period, and `total`, all that it ever had (of the names and environments of the filter).
+    """One target: its events in the period, and `total`, all that it ever had of the names and environments of the filter. `total` is None
+    under any other condition, of which nothing is kept for all time.
 
     `mean_us` is of the events that say how long they took, in microseconds; the rate is 0 to 1. Both are None of nothing.
     """
@@ -28,7 +29,7 @@ class TargetCounts(msgspec.Struct, frozen=True):
     id: str
     visibility: str
     events: int
-    total: int
+    total: int | None
     successes: int
     failures: int
     success_rate: float | None
@@ -86,8 +87,40 @@ async def targets(store: Store, filter_: Filter, *, limit: int = 50, offset: int
             f" ORDER BY facts.events DESC, target.id LIMIT {int(limit)} OFFSET {int(offset)}",
         ),
     )
+    if conditions(filter_) - {"target"}:
+        return [_target(row, None) for row in rows]
     totals = await _totals(store, filter_, [row["number"] for row in rows])
     return [_target(row, totals.get(row["number"], 0)) for row in rows]
+
+
+class TargetTotal(msgspec.Struct, frozen=True):
+    """A target with all events that it ever had, of some names."""
+
+    type: str
+    id: str
+    visibility: str
+    events: int
+
+
+async def target_totals(
+    store: Store, project: int, *, names: tuple[str, ...] = (), type_: str | None = None, limit: int = 50, offset: int = 0
+) -> list[TargetTotal]:
+    """The targets by all events that they ever had, most first; of some names, all where there are none."""
+    named: str | Sql = ""
+    if names:
+        named = sql(f" AND name_id IN (SELECT id FROM event_name WHERE project_id = {int(project)} AND text IN (", listed(names), "))")
+    rows = await read(
+        store,
+        sql(
+            "SELECT target.type, target.external_id AS id, target.visibility, SUM(totals.events) AS events",
+            f" FROM rollup_target_total AS totals JOIN target ON target.id = totals.target_id WHERE totals.project_id = {int(project)}",
+            named,
+            "" if type_ is None else sql(" AND target.type = ", bound(type_)),
+            " GROUP BY target.id, target.type, target.external_id, target.visibility",
+            f" ORDER BY SUM(totals.events) DESC, target.id LIMIT {int(limit)} OFFSET {int(offset)}",
+        ),
+    )
+    return [TargetTotal(row["type"], row["id"], row["visibility"], int(row["events"])) for row in rows]
 
 
 async def counters(store: Store, project: int, type_: str, ids: list[str], *, listed_only: bool = False) -> dict[str, Counters]:
@@ -184,7 +217,7 @@ async def _totals(store: Store, filter_: Filter, numbers: list[int]) -> dict[int
     return {row["target_id"]: int(row["events"]) for row in await read(store, query)}
 
 
-def _target(row: dict[str, Any], total: int) -> TargetCounts:
+def _target(row: dict[str, Any], total: int | None) -> TargetCounts:
     events, successes, failures, timed = (int(row[name]) for name in ("events", "successes", "failures", "timed"))
     return TargetCounts(
         type=row["type"],

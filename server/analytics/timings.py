@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import bisect
 import enum
 from typing import Any
 
 import msgspec
 
+from server.analytics import exact_durations
 from server.analytics.filters import Filter, Step, starts
 from server.analytics.histograms import by_day, histogram, histograms
-from server.analytics.measures import Percentiles, percentiles
+from server.analytics.measures import Percentiles, nearest_rank, percentiles
 from server.analytics.sources import Sql, durations, read, sql, step_of, sums
-from server.event import FieldError
+from server.event import DAY, FieldError
 from server.problems import BadQuery
 from server.storage.engine import Store
 from server.storage.rollups import bucket_bounds, bucket_middle
@@ -30,7 +32,8 @@ class Of(enum.Enum):
 class Durations(msgspec.Struct, frozen=True):
     """How long one thing took, in microseconds; of the events of the period that said so.
 
-    `mean` is exact, `percentiles` are within 2 %. The histogram's bars lie between `edges[i]` and `edges[i + 1]`, the latter not included,
+    `mean` is exact, `percentiles` are as long as durations are few, else within 2 %.
+    The histogram's bars lie between `edges[i]` and `edges[i + 1]`, the latter not included,
     and hold `counts[i]` events; empty bars in between are there. `label` is an event's name or a target's id, None for all together.
     """
 
@@ -59,10 +62,14 @@ async def timings(store: Store, filter_: Filter, of: Of = Of.NAME, *, limit: int
 
 
 class Medians(msgspec.Struct, frozen=True):
-    """Parallel lists: where each step begins (epoch ms), and the median duration in it in microseconds, None where nothing was timed."""
+    """Parallel lists: where each step begins (epoch ms), and the median duration in it in microseconds, None where nothing was timed.
+
+    `exact` where durations are few, else each is within 2 %.
+    """
 
     starts: list[int]
     medians: list[float | None]
+    exact: bool
 
 
 async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Medians:
@@ -70,8 +77,14 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Media
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day or longer"))
     beginnings = starts(filter_.period, step)
+    few = await exact_durations.durations(store, filter_, sum(events for _, events in await histogram(store, filter_)))
+    if few is not None:
+        steps: list[list[int]] = [[] for _ in beginnings]
+        for each in few:
+            steps[bisect.bisect_right(beginnings, each.day * DAY) - 1].append(each.duration_us)
+        return Medians(beginnings, [nearest_rank(each, 0.5) for each in steps], exact=True)
     if by_day(filter_):
-        return Medians(beginnings, [step.percentile(0.5) for step in await histograms(store, filter_, beginnings)])
+        return Medians(beginnings, [step.percentile(0.5) for step in await histograms(store, filter_, beginnings)], exact=False)
     facts = sql(
         f"SELECT {step_of(step, beginnings)} AS step, bucket, SUM(events) AS events FROM (", durations(filter_), ") AS facts GROUP BY 1, 2"
     )
@@ -85,27 +98,30 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Media
     found: list[float | None] = [None] * len(beginnings)
     for row in await read(store, middle):
         found[row["step"]] = bucket_middle(row["bucket"])
-    return Medians(beginnings, found)
+    return Medians(beginnings, found, exact=False)
 
 
 async def _all(store: Store, filter_: Filter) -> Durations:
     counted = await histogram(store, filter_)
     (sum_,) = await read(store, sql("SELECT SUM(duration_us) AS duration_us FROM (", sums(filter_, timed=True), ") AS facts"))
-    return _durations(None, None, counted, int(sum_["duration_us"] or 0))
+    few = await exact_durations.durations(store, filter_, sum(events for _, events in counted))
+    return _durations(None, None, counted, int(sum_["duration_us"] or 0), None if few is None else [each.duration_us for each in few])
 
 
 async def _by_name(store: Store, filter_: Filter) -> list[Durations]:
     totals = await read(store, _summed("name_id", sums(filter_, timed=True)))
     buckets = await read(store, _bucketed(durations(filter_, by="name_id")))
     names = await store.rows("SELECT id, text AS label, NULL AS type FROM event_name WHERE project_id = {}", filter_.project)
-    return _groups(names, totals, buckets)
+    few = await exact_durations.durations_of(store, filter_, "name_id", _timed(buckets))
+    return _groups(names, totals, buckets, few)
 
 
 async def _by_target(store: Store, filter_: Filter) -> list[Durations]:
     totals = await read(store, _summed("value", sums(filter_, by="target_id", timed=True)))
     buckets = await read(store, _bucketed(durations(filter_, by="target_id")))
     targets = await store.rows("SELECT id, external_id AS label, type FROM target WHERE project_id = {}", filter_.project)
-    return _groups(targets, totals, buckets)
+    few = await exact_durations.durations_of(store, filter_, "target_id", _timed(buckets))
+    return _groups(targets, totals, buckets, few)
 
 
 def _summed(key: str, facts: Sql) -> Sql:
@@ -116,24 +132,36 @@ def _bucketed(facts: Sql) -> Sql:
     return sql("SELECT value AS number, bucket, SUM(events) AS events FROM (", facts, ") AS facts GROUP BY value, bucket")
 
 
-def _groups(words: list[dict[str, Any]], totals: list[dict[str, Any]], buckets: list[dict[str, Any]]) -> list[Durations]:
+def _timed(buckets: list[dict[str, Any]]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for row in buckets:
+        if row["number"] is not None:
+            found[row["number"]] = found.get(row["number"], 0) + int(row["events"])
+    return found
+
+
+def _groups(
+    words: list[dict[str, Any]], totals: list[dict[str, Any]], buckets: list[dict[str, Any]], few: dict[int, list[int]]
+) -> list[Durations]:
     known = {row["id"]: (row["label"], row["type"]) for row in words}
     took = {row["number"]: int(row["duration_us"] or 0) for row in totals}
     grouped: dict[int, list[dict[str, Any]]] = {}
     for row in buckets:
         if row["number"] in known:
             grouped.setdefault(row["number"], []).append(row)
-    return [_durations(*known[number], _counted(rows), took.get(number, 0)) for number, rows in grouped.items()]
+    return [_durations(*known[number], _counted(rows), took.get(number, 0), few.get(number)) for number, rows in grouped.items()]
 
 
 def _counted(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
     return sorted((int(row["bucket"]), int(row["events"])) for row in rows)
 
 
-def _durations(label: str | None, target_type: str | None, buckets: list[tuple[int, int]], duration_us: int) -> Durations:
+def _durations(
+    label: str | None, target_type: str | None, buckets: list[tuple[int, int]], duration_us: int, exact: list[int] | None
+) -> Durations:
     timed = sum(events for _, events in buckets)
     edges, counts = _histogram(buckets)
-    return Durations(label, target_type, timed, duration_us / timed if timed else None, percentiles(buckets), edges, counts)
+    return Durations(label, target_type, timed, duration_us / timed if timed else None, percentiles(buckets, exact), edges, counts)
 
 
 def _histogram(buckets: list[tuple[int, int]]) -> tuple[list[int], list[int]]:

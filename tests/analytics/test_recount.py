@@ -10,10 +10,12 @@ import pytest
 from server.analytics import vocabulary
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
+from server.analytics.exact_durations import FEW
 from server.analytics.filters import Audience, Filter, Period, Step
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.measures import Installs
 from server.analytics.overview import overview, series
+from server.analytics.sources import conditions
 from server.analytics.targets import targets
 from server.analytics.timings import Durations, Of, medians, timings
 from server.event import DAY, HOUR, PEOPLE, Environment, Outcome
@@ -79,8 +81,8 @@ async def test_overview(full: Store, filled: Filled, filter_: Filter) -> None:
         assert (getattr(found.active.all, part), getattr(found.active.people, part)) == recount.pair(events)
         assert (getattr(found.new.all, part), getattr(found.new.people, part)) == recount.pair(new)
         assert (getattr(found.installs.all, part), getattr(found.installs.people, part)) == _known(filled, filter_, end)
-        close(getattr(found.median_us, part), recount.quantile(recount.took(events), 0.5))
-        close(getattr(found.p95_us, part), recount.quantile(recount.took(events), 0.95))
+        close(getattr(found.median_us, part), recount.quantile(recount.took(events), 0.5), exactly=found.median_us.exact)
+        close(getattr(found.p95_us, part), recount.quantile(recount.took(events), 0.95), exactly=found.p95_us.exact)
     assert found.events.value is not None
     before = found.events.before
     assert found.events.change == ((found.events.value - before) / before if before else None)
@@ -238,16 +240,28 @@ async def test_version_adoption(full: Store, filled: Filled, filter_: Filter, st
                 for start in found.starts
             ]
             assert getattr(adoption, part) == expected, adoption.version
-    assert len(found.versions) == min(4, len({version for version, _ in everyone}))
+    ran = recount.grouped((event for event in events if event.install is not None and event.version), lambda event: event.version)
+    several = {version for version, each in ran.items() if len({event.install for event in each}) > 1} & {
+        version for version, _ in everyone
+    }
+    assert len(named - {None}) == min(3, len(several))
+    assert named - {None} <= several
+    said = recount.grouped(events, lambda event: event.version)
+    for adoption in found.versions:
+        if adoption.version is not None:
+            _, successes, failed = recount.outcomes(said[adoption.version])
+            assert adoption.failure_rate == (failed / (successes + failed) if successes + failed else None)
 
 
 def _is(wanted: str | None, version: str, named: set[str | None]) -> bool:
     return version == wanted if wanted is not None else version not in named
 
 
-def close(found: float | None, exact: float | None) -> None:
-    """Within 2 %, as promised of percentiles."""
+def close(found: float | None, exact: float | None, *, exactly: bool = False) -> None:
+    """Within 2 %, as promised of percentiles; the same where they say that they are exact."""
     assert (found is None) == (exact is None)
+    if exactly:
+        assert found == exact
     if found is not None and exact is not None:
         assert abs(found - exact) <= 0.02 * exact
 
@@ -256,8 +270,9 @@ def check_durations(found: Durations, events: list[Raw]) -> None:
     exact = recount.took(events)
     assert found.timed == sum(found.counts) == len(exact)
     assert found.mean == (sum(exact) / len(exact) if exact else None)
+    assert found.percentiles.exact == (0 < len(exact) <= FEW)
     for name, share in (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
-        close(getattr(found.percentiles, name), recount.quantile(exact, share))
+        close(getattr(found.percentiles, name), recount.quantile(exact, share), exactly=found.percentiles.exact)
     for place, count in enumerate(found.counts):
         assert count == sum(found.edges[place] <= duration < found.edges[place + 1] for duration in exact)
 
@@ -284,7 +299,8 @@ async def test_medians_over_time_are_within_two_percent(full: Store, filled: Fil
         found = await medians(full, filter_, step)
         ends = [*found.starts[1:], filter_.period.end]
         for start, end, median in zip(found.starts, ends, found.medians, strict=True):
-            close(median, recount.quantile(recount.took([event for event in filled.matching(filter_) if start <= event.at < end]), 0.5))
+            own = recount.took([event for event in filled.matching(filter_) if start <= event.at < end])
+            close(median, recount.quantile(own, 0.5), exactly=found.exact)
 
 
 @each_filter
@@ -343,8 +359,9 @@ async def test_targets(full: Store, filled: Filled, filter_: Filter) -> None:
         Filter(project=MAIN, period=WHOLE, audience=filter_.audience, environments=filter_.environments, names=filter_.names)
     )
     totals = recount.grouped(ever, lambda event: (event.target_type, event.target))
+    known = conditions(filter_) <= {"target"}
     assert {(each.type, each.id): (each.events, each.successes, each.failures, each.total) for each in found} == {
-        key: (*recount.outcomes(events), len(totals[key])) for key, events in by_target.items()
+        key: (*recount.outcomes(events), len(totals[key]) if known else None) for key, events in by_target.items()
     }
     for each in found:
         exact = recount.took(by_target[each.type, each.id])

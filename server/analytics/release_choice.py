@@ -1,0 +1,78 @@
+"""The versions that a chart shows by name: the newest, those that fail far more often than the others, and the most used."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from server.analytics.filters import Filter
+from server.analytics.sources import SUMS, activity, listed, read, sql, sums
+from server.storage.engine import Store
+
+NEWEST = 3  # versions that are named for being new, of those that more than one install ran
+FAR_ABOVE = 2.0  # times the failure rate of all other versions
+FAR_ABOVE_BY = 0.05  # and as much more, at least
+ENOUGH = 20  # events that say how they ended
+_SEMVER = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,3})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
+
+
+class Rates(NamedTuple):
+    """The failure rate of each version (0 to 1, of events that say how they ended), and the versions whose rate is far above the others'."""
+
+    failure: dict[str, float]
+    outstanding: list[str]
+
+
+def precedence(version: str) -> tuple[Any, ...]:
+    """A key by which a newer version is greater, after Semantic Versioning; what is no such version comes before all that are."""
+    matched = _SEMVER.fullmatch(version)
+    if matched is None:
+        return (0, version)
+    numbers = [int(part) for part in matched[1].split(".")]
+    parts = [(0, int(part), "") if part.isdigit() and len(part) < 10 else (1, 0, part) for part in (matched[2] or "").split(".") if part]
+    return (1, (*numbers, *[0] * (4 - len(numbers))), not parts, tuple(parts))
+
+
+async def choose(store: Store, filter_: Filter, totals: dict[str, int], highest: dict[str, int], limit: int) -> tuple[list[str], Rates]:
+    """At most `limit` versions, the most used first, and how often each fails. A version of a single install is none of them.
+
+    `totals` are the installs of each version in all steps together, `highest` those in the step that had the most.
+    """
+    alone = await _alone(store, filter_, [version for version, most in highest.items() if most == 1])
+    ranked = sorted((version for version in totals if version not in alone), key=lambda version: (-totals[version], version))
+    rates = await _rates(store, filter_)
+    candidates = set(ranked)
+    newest = sorted(ranked, key=precedence, reverse=True)[: max(1, min(NEWEST, limit // 3))]
+    outstanding = [version for version in rates.outstanding if version in candidates][: max(1, limit // 3)]
+    chosen = list(dict.fromkeys([*outstanding, *newest, *ranked]))[:limit]
+    return [version for version in ranked if version in chosen], Rates(rates.failure, outstanding)
+
+
+async def _alone(store: Store, filter_: Filter, versions: list[str]) -> set[str]:
+    """Those of some versions that a single install ran."""
+    if not versions:
+        return set()
+    query = sql(
+        "SELECT version, COUNT(DISTINCT install_id) AS installs FROM (",
+        activity(filter_),
+        ") AS facts WHERE version IN (",
+        listed(versions),
+        ") GROUP BY version",
+    )
+    return {row["version"] for row in await read(store, query) if row["installs"] == 1}
+
+
+async def _rates(store: Store, filter_: Filter) -> Rates:
+    query = sql(f"SELECT value, {SUMS} FROM (", sums(filter_, by="version"), ") AS facts WHERE value IS NOT NULL GROUP BY value")
+    ended = {row["value"]: (int(row["failures"]), int(row["successes"]) + int(row["failures"])) for row in await read(store, query)}
+    all_failures, all_ended = (sum(pair[place] for pair in ended.values()) for place in (0, 1))
+    found: dict[str, float] = {}
+    excess: dict[str, float] = {}
+    for version, (failures, count) in ended.items():
+        if not count:
+            continue
+        rate = found[version] = failures / count
+        usual = (all_failures - failures) / (all_ended - count) if all_ended > count else rate
+        if count >= ENOUGH and rate >= FAR_ABOVE * usual and rate - usual >= FAR_ABOVE_BY:
+            excess[version] = failures - usual * count
+    return Rates(found, sorted(excess, key=lambda version: (-excess[version], version)))
