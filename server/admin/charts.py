@@ -169,12 +169,15 @@ class Charts:
         return cast(Any, await timings.timings(info.context.store, self.about(info, period, filter), of, limit=limit))
 
     @strawberry.field(description="Errors by type.")
-    async def errors(self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20) -> answers.Errors:
+    async def errors(
+        self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20, offset: Offset = 0
+    ) -> answers.Errors:
         reader(info, self.number)
         limit = within("first", first, MOST)
         asked = self.about(info, period, filter)
         times = asks_for(info, "firstSeen") or asks_for(info, "lastSeen")
-        found = await errors.errors(info.context.store, asked, limit=limit, samples=asks_for(info, "sample"), times=times)
+        samples, skipped = asks_for(info, "sample"), _skipped(offset)
+        found = await errors.errors(info.context.store, asked, limit=limit, offset=skipped, samples=samples, times=times)
         return cast(Any, found)
 
     @strawberry.field(description="From one event to the next. Reads raw events, as far as they are kept.")

@@ -79,15 +79,16 @@ class Errors(msgspec.Struct, frozen=True):
     installs: Installs
 
 
-async def errors(store: Store, filter_: Filter, *, limit: int = 50, samples: bool = True, times: bool = True) -> Errors:
+async def errors(store: Store, filter_: Filter, *, limit: int = 50, offset: int = 0, samples: bool = True, times: bool = True) -> Errors:
     """Failures and other events with an error type, by type. `samples` and `times` (first and last seen) read raw events."""
     facts = _facts(filter_)
     rows = await read(store, sql("SELECT error, SUM(events) AS events FROM (", facts, ") AS facts GROUP BY error"))
     rows.sort(key=lambda row: (-int(row["events"]), row["error"]))
     total = sum(int(row["events"]) for row in rows)
-    shown = [row["error"] for row in rows[:limit]]
+    page = rows[offset : offset + limit]
+    shown = [row["error"] for row in page]
     if not shown:
-        return Errors([], 0, 0, 0, Installs())
+        return Errors([], len(rows), total, await _failures(store, filter_), Installs())
     affected, everyone = await _affected(store, filter_, shown)
     seen = await _seen(store, filter_, shown, facts) if times else {}
     ever = await _ever(store, filter_, shown)
@@ -106,7 +107,7 @@ async def errors(store: Store, filter_: Filter, *, limit: int = 50, samples: boo
             names=names.get(type_, []),
             sample=found.get(type_),
         )
-        for type_, row in zip(shown, rows, strict=False)
+        for type_, row in zip(shown, page, strict=True)
     ]
     return Errors(groups, len(rows), total, await _failures(store, filter_), everyone)
 

@@ -78,7 +78,7 @@ export function Shell({ project, page, empty = false, children }: Props) {
         <div class="top">
           <h1>{PAGES[page].title}</h1>
           <Busy />
-          {!empty && <Toolbar timed={PAGES[page].timed ?? false} filtered={PAGES[page].filtered ?? false} />}
+          {!empty && <Toolbar project={project} timed={PAGES[page].timed ?? false} filtered={PAGES[page].filtered ?? false} />}
         </div>
         {children}
       </main>

@@ -1,19 +1,24 @@
 import { useState } from "preact/hooks";
+import { useAsk } from "./api/use.ts";
 import { Icon } from "./ui/icons.tsx";
+import { useAccount } from "./view/account.ts";
 import { ZONE, words } from "./view/format.ts";
 import { RANGES, RANGE_NAMES, RANGE_SHORT, dayText } from "./view/period.ts";
-import { FILTERS, type FilterName, useView } from "./view/state.ts";
+import { FILTERS, type FilterName, targetText, useView } from "./view/state.ts";
 
 /** The period, whether people only, and by what is filtered: as far as a page is about that. */
-export function Toolbar({ timed, filtered }: { timed: boolean; filtered: boolean }) {
+export function Toolbar({ project, timed, filtered }: { project: string | undefined; timed: boolean; filtered: boolean }) {
   const view = useView();
+  const { reads } = useAccount();
+  // A public dashboard answers about fixed periods.
+  const ranges = reads ? RANGES : RANGES.filter((range) => range !== "custom");
   const chips = filtered ? (Object.entries(view.filters) as [FilterName, string][]) : [];
   return (
     <>
       <div class="toolbar">
         {timed && (
           <div class="segments period" role="group" aria-label="Period">
-            {RANGES.map((range) => (
+            {ranges.map((range) => (
               <button type="button" key={range} aria-pressed={view.range === range} onClick={() => view.set({ range })}>
                 <span class="long">{RANGE_NAMES[range]}</span>
                 <span class="short">{RANGE_SHORT[range]}</span>
@@ -52,8 +57,46 @@ export function Toolbar({ timed, filtered }: { timed: boolean; filtered: boolean
           )}
         </ul>
       )}
+      {project && filtered && reads && chips.length > 0 && <Unmet project={project} />}
+      {project && filtered && !reads && <Minimum project={project} />}
     </>
   );
+}
+
+const PICKED: Record<string, FilterName> = { names: "name", os: "os", arch: "arch", runtime: "runtime", version: "version", packageManager: "pm", environments: "env", target: "target" };
+
+/** Filters that no event of the period meets, with the nearest values, so that a zero is never silent. */
+function Unmet({ project }: { project: string }) {
+  const { span, filter, pick, filters } = useView();
+  const answer = useAsk("FilterWarnings", { slug: project, period: span.period, filter });
+  const warnings = answer.data?.project.warnings ?? [];
+  return (
+    <div role="status">
+      {warnings.map(({ path, nearest }) => {
+        const name = PICKED[path.replace("filter.", "")];
+        if (!name) return null;
+        const type = filters.target?.slice(0, filters.target.indexOf(":")) ?? "";
+        return (
+          <p class="notice" key={path}>
+            No event in this period has {FILTERS[name]} <b>{shownValue(name, filters[name] ?? "")}</b>.{nearest.length > 0 && " Did you mean "}
+            {nearest.map((value) => (
+              <button type="button" class="link" key={value} onClick={() => pick(name, name === "target" ? targetText(type, value) : value)}>
+                {value}
+              </button>
+            ))}
+            {nearest.length > 0 && "?"}
+          </p>
+        );
+      })}
+    </div>
+  );
+}
+
+/** What a public dashboard leaves out. */
+function Minimum({ project }: { project: string }) {
+  const answer = useAsk("PublicMinimum", { slug: project });
+  const least = answer.data?.project.minimumInstalls;
+  return least ? <p class="soft">Figures of fewer than {least} installs are left out.</p> : null;
 }
 
 function Zone() {

@@ -85,7 +85,7 @@ def test_usage_errors_and_health_say_what_the_server_answers(site: Any, visit: C
     page = tab.open("/d/demo/errors")
     groups = site.ask("Errors", slug="demo", period=MONTH)["project"]["errors"]["groups"]
     for group in [each for each in groups if each["type"]][:3]:
-        shown = cells(page, "Errors by type", group["type"])
+        shown = cells(page, "Errors by type", group["type"] or "No error type")
         assert (shown[1], shown[3]) == (spaced(group["events"]), spaced(group["installs"]["all"]))
 
     page = tab.open("/d/demo/health")
@@ -109,7 +109,9 @@ def test_cohorts_funnel_and_targets_say_what_the_server_answers(site: Any, visit
     assert [spaced(step["installs"]["all"]) in text for step, text in zip(steps, said, strict=True)] == [True, True]
 
     page = tab.open("/d/demo/downloads?type=pack")
-    packs = site.ask("Targets", slug="demo", period=MONTH, filter={"targetType": "pack"}, first=25)["project"]["targets"]
+    packs = site.ask("Targets", slug="demo", period=MONTH, filter={"targetType": "pack", "names": ["download"]}, first=25)["project"][
+        "targets"
+    ]
     bars = page.get_by_role("region", name="In this period").locator(".bars li")
     assert bars.count() == len(packs)
     for pack, text in zip(packs, bars.all_inner_texts(), strict=True):
@@ -132,8 +134,7 @@ def test_a_chart_can_be_saved_and_read_as_a_table(site: Any, visit: Callable[...
         return (tmp_path / what).read_bytes()
 
     rows = list(csv.reader(io.StringIO(saved("Save as CSV").decode(), newline="")))
-    assert sorted(int(row[1]) for row in rows[1:]) == sorted(told.values())
-    assert {row[0]: int(row[1]) for row in rows[1:]}.items() <= every.items()
+    assert {row[0]: int(row[1]) for row in rows[1:]} == every
     assert saved("Save as PNG").startswith(b"\x89PNG")
     card.get_by_label("Save or read Versions").click()
     card.get_by_role("button", name="Show as table").click()
@@ -187,7 +188,10 @@ def test_a_period_is_only_compared_with_one_that_had_events(visit: Callable[...,
 
 def test_an_error_opens_to_its_own_versions_and_samples(site: Any, visit: Callable[..., Any]) -> None:
     groups = site.ask("Errors", slug="demo", period=MONTH, first=50)["project"]["errors"]["groups"]
-    rarest = min((group for group in groups if any(each["version"] for each in group["versions"])), key=lambda group: group["events"])
+    rarest = min(
+        (group for group in groups if group["type"] and any(each["version"] for each in group["versions"])),
+        key=lambda group: group["events"],
+    )
     tab = visit()
     page = tab.open("/d/demo/errors")
     page.get_by_role("button", name=rarest["type"], exact=True).click()

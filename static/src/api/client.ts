@@ -36,24 +36,35 @@ export async function post(body: object, signal?: AbortSignal): Promise<unknown>
 
 /** Post a body to `/graphql`; its answer as it is. Throws Refused where there is none. */
 export async function exchange(body: object, signal?: AbortSignal): Promise<Document> {
-  let answer: Response;
+  const { status, text } = await send(JSON.stringify(body), signal);
+  let document: Document & { detail?: string };
   try {
-    answer = await fetch(`${BASE}/graphql`, {
+    document = JSON.parse(text) as typeof document;
+  } catch {
+    throw new Refused("OFFLINE", `The server answered ${status}.`);
+  }
+  if (document.data !== undefined || document.errors) return document;
+  throw new Refused(status >= 500 ? "OFFLINE" : "FAILED", document.detail ?? `The server answered ${status}.`); // a problem document
+}
+
+/** The text of an answer, for what must not be parsed: parsing rounds integers beyond 2^53. Throws Refused where there is none. */
+export async function exchangeText(body: string): Promise<string> {
+  const { status, text } = await send(body);
+  if (!text.trimStart().startsWith("{")) throw new Refused("OFFLINE", `The server answered ${status}.`);
+  return text;
+}
+
+async function send(body: string, signal?: AbortSignal): Promise<{ status: number; text: string }> {
+  try {
+    const answer = await fetch(`${BASE}/graphql`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
+      body,
       signal: signal ?? null,
     });
+    return { status: answer.status, text: await answer.text() };
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new Refused("OFFLINE", "The server cannot be reached.");
   }
-  let document: Document & { detail?: string };
-  try {
-    document = (await answer.json()) as typeof document;
-  } catch {
-    throw new Refused("OFFLINE", `The server answered ${answer.status}.`);
-  }
-  if (document.data !== undefined || document.errors) return document;
-  throw new Refused(answer.status >= 500 ? "OFFLINE" : "FAILED", document.detail ?? `The server answered ${answer.status}.`); // a problem document
 }

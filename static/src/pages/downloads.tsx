@@ -1,7 +1,9 @@
 import { useSearchParams } from "wouter-preact";
-import type { Data } from "../api/client.ts";
+import { type Data, ask } from "../api/client.ts";
+import { every } from "../api/pages.ts";
 import { useAsk } from "../api/use.ts";
-import { Bars } from "../ui/bars.tsx";
+import type { EventFilter, PeriodInput } from "../generated/operations.ts";
+import { type Bar, Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
 import { Answered, Nothing } from "../ui/states.tsx";
@@ -10,12 +12,30 @@ import { targetText, useView } from "../view/state.ts";
 
 const WINDOWS = [1, 7, 30] as const;
 
-/** Packs, snippets and whatever else events are about: what is wanted, and what is on its way up. */
+const DOWNLOAD = "download";
+
+/** Packs, snippets and whatever else events are about: what is wanted, and what is on its way up. Downloads are counted where there are any. */
 export default function Downloads({ project }: { project: string }) {
   const { span, filter } = useView();
   const [params, setParams] = useSearchParams();
   const vocabulary = useAsk("Vocabulary", { slug: project, period: span.period });
-  const types = vocabulary.data?.project.vocabulary.targetTypes ?? [];
+  return (
+    <Answered answer={vocabulary} height={500}>
+      {({ project: { vocabulary: words } }) => <Counted project={project} words={words} params={params} setParams={setParams} filter={filter} period={span.period} />}
+    </Answered>
+  );
+}
+
+interface CountedProps {
+  project: string;
+  words: Data<"Vocabulary">["project"]["vocabulary"];
+  params: URLSearchParams;
+  setParams: ReturnType<typeof useSearchParams>[1];
+  filter: EventFilter;
+  period: PeriodInput;
+}
+
+function Counted({ project, words: vocabulary, params, setParams, filter, period }: CountedProps) {
   const type = params.get("type") ?? "";
   const days = WINDOWS.find((window) => String(window) === params.get("window")) ?? 7;
   const put = (name: string, value: string) =>
@@ -25,34 +45,47 @@ export default function Downloads({ project }: { project: string }) {
       else next.delete(name);
       return next;
     });
-  const answer = useAsk("Targets", {
-    slug: project,
-    period: span.period,
-    filter: type && !filter.target ? { ...filter, targetType: type } : filter,
-    first: 25,
-    type: type || null,
-    days,
+  const downloads = vocabulary.names.includes(DOWNLOAD) && params.get("count") !== "events" && !filter.names;
+  const names = filter.names ?? (downloads ? [DOWNLOAD] : null);
+  const counted: EventFilter = { ...filter, ...(names ? { names } : {}), ...(type && !filter.target ? { targetType: type } : {}) };
+  const asked = { slug: project, period, filter: counted, names, type: type || null, days };
+  const answer = useAsk("Targets", { ...asked, first: 25 });
+  const unit = downloads ? "downloads" : "events";
+  const barOf = (each: { type: string; id: string; events: number }): Bar => ({
+    value: targetText(each.type, each.id),
+    label: each.id,
+    amount: each.events,
+    ...(type ? {} : { kind: each.type }),
   });
+  const everything = (of: "targets" | "targetTotals") => async () =>
+    (await every<{ type: string; id: string; events: number }>(async (first, offset) => (await ask("Targets", { ...asked, first, offset })).project[of])).map(barOf);
+  const isFiltered = Object.keys(filter).some((name) => name !== "names");
   return (
     <>
       <div class="choose">
         <div class="segments" role="group" aria-label="Type">
-          {["", ...types].map((each) => (
+          {["", ...vocabulary.targetTypes].map((each) => (
             <button type="button" key={each} aria-pressed={type === each} onClick={() => put("type", each)}>
               {each ? words(each) : "All types"}
             </button>
           ))}
         </div>
+        {vocabulary.names.includes(DOWNLOAD) && !filter.names && (
+          <div class="segments" role="group" aria-label="Count">
+            <button type="button" aria-pressed={downloads} onClick={() => put("count", "")}>
+              Downloads
+            </button>
+            <button type="button" aria-pressed={!downloads} title="Downloads, previews, views and all other events about a target" onClick={() => put("count", "events")}>
+              All events
+            </button>
+          </div>
+        )}
       </div>
       <Answered answer={answer} height={500}>
-        {({ project: { targets, trending } }) => (
+        {({ project: { targets, together, targetTotals, trending } }) => (
           <div class="grid">
-            <Bars
-              title="In this period"
-              by="target"
-              bars={targets.map((each) => ({ value: targetText(each.type, each.id), label: each.id, amount: each.events, ...(type ? {} : { kind: each.type }) }))}
-            />
-            <Bars title="Ever" by="target" bars={byTotal(targets, type === "")} note="events of the same" />
+            <Bars title="In this period" unit={unit} by="target" bars={targets.map(barOf)} others={othersOf(targets, together)} all={everything("targets")} />
+            <Bars title="Ever" unit={unit} note={isFiltered ? `${unit}, not filtered` : unit} by="target" total={0} bars={targetTotals.map(barOf)} all={everything("targetTotals")} />
             <Trending of={trending} days={days} choose={(window) => put("window", window === 7 ? "" : String(window))} />
           </div>
         )}
@@ -63,32 +96,19 @@ export default function Downloads({ project }: { project: string }) {
 
 type Targets = Data<"Targets">["project"];
 
-const byTotal = (targets: Targets["targets"], typed: boolean) =>
-  targets
-    .map((each) => ({ value: targetText(each.type, each.id), label: each.id, amount: each.total, ...(typed ? { kind: each.type } : {}) }))
-    .toSorted((one, other) => other.amount - one.amount);
-
-const COUNTERS = ["views", "copies", "downloads", "uses", "exports", "favorites", "comments", "votesUp", "votesDown"] as const;
-const NAMES: Record<(typeof COUNTERS)[number], string> = {
-  views: "Views",
-  copies: "Copies",
-  downloads: "Downloads",
-  uses: "Uses",
-  exports: "Exports",
-  favorites: "Favourites",
-  comments: "Comments",
-  votesUp: "Votes for",
-  votesDown: "Votes against",
-};
+/** The targets that are not shown, with their events: shares are of all. */
+function othersOf(targets: Targets["targets"], { rows, otherValues, otherEvents }: Targets["together"]) {
+  const [events, shown] = [rows, targets].map((of) => of.reduce((sum, row) => sum + row.events, 0)) as [number, number];
+  return { values: rows.length + otherValues - targets.length, amount: events + otherEvents - shown };
+}
 
 function Trending({ of: { refreshedAt, targets }, days, choose }: { of: Targets["trending"]; days: number; choose: (window: number) => void }) {
-  const used = COUNTERS.filter((name) => targets.some(({ counters }) => counters[name] > 0));
   const table = () => ({
-    columns: ["target", "score", "type", "events", ...used],
-    rows: targets.map(({ targetId, score, targetType, events, counters }) => [targetId, score, targetType, events, ...used.map((name) => counters[name])]),
+    columns: ["target", "score", "type", "events"],
+    rows: targets.map(({ targetId, score, targetType, events }) => [targetId, score, targetType, events]),
   });
   return (
-    <Card title="Trending" note={refreshedAt ? `as of ${ago(refreshedAt)}` : "not worked out yet"} table={table} picture={() => barsOf(table(), number)} wide>
+    <Card title="Trending" note={refreshedAt ? `all events of the window, as of ${ago(refreshedAt)}` : "not computed yet"} table={table} picture={() => barsOf(table(), number)} wide>
       <div class="segments" role="group" aria-label="Window">
         {WINDOWS.map((window) => (
           <button type="button" key={window} aria-pressed={days === window} onClick={() => choose(window)}>
@@ -110,26 +130,16 @@ function Trending({ of: { refreshedAt, targets }, days, choose }: { of: Targets[
                 <th scope="col" class="figure">
                   Events
                 </th>
-                {used.map((name) => (
-                  <th scope="col" class="figure" key={name}>
-                    {NAMES[name]}
-                  </th>
-                ))}
               </tr>
             </thead>
             <tbody>
-              {targets.map(({ targetId, targetType, score, events, counters }) => (
+              {targets.map(({ targetId, targetType, score, events }) => (
                 <tr key={`${targetType} ${targetId}`}>
                   <td class="rest" title={targetId}>
                     <b>{targetId}</b> <span class="soft">{targetType}</span>
                   </td>
                   <td class="figure">{number(score)}</td>
                   <td class="figure">{count(events)}</td>
-                  {used.map((name) => (
-                    <td class={counters[name] ? "figure" : "figure none"} key={name}>
-                      {count(counters[name])}
-                    </td>
-                  ))}
                 </tr>
               ))}
             </tbody>

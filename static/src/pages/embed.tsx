@@ -68,18 +68,24 @@ function Breakdown({ project, chart }: { project: string; chart: keyof typeof BR
   const answer = useAsk("Breakdown", { slug: project, by: BREAKDOWNS[chart], period: span.period, filter, first: 10 });
   return (
     <Shown answer={answer}>
-      {({ project: { breakdown } }) => (
-        <Bars
-          title={TITLES[chart] ?? chart}
-          unit={people ? "people" : "installs"}
-          bars={breakdown.rows
-            .flatMap(({ value, installs, events }) => {
-              const amount = (people ? installs?.people : installs?.all) ?? events;
-              return value === null || amount === 0 ? [] : [{ value: null, label: value, amount }];
-            })
-            .toSorted((one, other) => other.amount - one.amount)}
-        />
-      )}
+      {({ project: { breakdown } }) => {
+        const of = (installs: { all: number; people: number } | null, events: number) => (people ? installs?.people : installs?.all) ?? events;
+        const unsaid = breakdown.rows.find(({ value }) => value === null);
+        return (
+          <Bars
+            title={TITLES[chart] ?? chart}
+            unit={people ? "people" : "installs"}
+            bars={breakdown.rows
+              .flatMap(({ value, installs, events }) => {
+                const amount = of(installs, events);
+                return value === null || amount === 0 ? [] : [{ value: null, label: value, amount }];
+              })
+              .toSorted((one, other) => other.amount - one.amount)}
+            others={{ values: breakdown.otherValues, amount: of(breakdown.otherInstalls, breakdown.otherEvents) }}
+            unsaid={unsaid ? of(unsaid.installs, 0) : 0}
+          />
+        );
+      }}
     </Shown>
   );
 }

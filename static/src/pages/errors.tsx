@@ -1,6 +1,7 @@
 import { Fragment } from "preact";
 import { useSearchParams } from "wouter-preact";
-import type { Data } from "../api/client.ts";
+import { type Data, ask } from "../api/client.ts";
+import { every } from "../api/pages.ts";
 import { useAsk } from "../api/use.ts";
 import { Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
@@ -25,9 +26,9 @@ export default function Errors({ project }: { project: string }) {
   return (
     <Answered answer={answer} height={500}>
       {({ project: { errors, failures } }) => {
-        const table = () => ({
+        const tableOf = (groups: Group[]) => ({
           columns: ["type", "events", "share", "installs", "people", "first seen", "last seen", "versions"],
-          rows: errors.groups.map(({ type, events, share, installs, firstSeen, lastSeen, versions }) => [
+          rows: groups.map(({ type, events, share, installs, firstSeen, lastSeen, versions }) => [
             type ?? UNTYPED,
             events,
             share,
@@ -38,6 +39,9 @@ export default function Errors({ project }: { project: string }) {
             versions.flatMap(({ version }) => version ?? []).join(" "),
           ]),
         });
+        const table = () => tableOf(errors.groups);
+        const all = async () =>
+          tableOf(await every(async (first, offset) => (await ask("Errors", { slug: project, period: span.period, filter, first, offset, latest: 1 })).project.errors.groups));
         const others = errors.events - errors.failures;
         const note =
           errors.events > 0
@@ -45,7 +49,7 @@ export default function Errors({ project }: { project: string }) {
             : "";
         return (
           <div class="stack">
-            <Card title="By type" note={note} table={table} picture={() => barsOf(table(), count)} wide>
+            <Card title="By type" note={note} table={table} all={all} picture={() => barsOf(table(), count)} wide>
               {errors.groups.length === 0 ? <Nothing>Nothing failed in this period.</Nothing> : <Groups groups={errors.groups} project={project} />}
               {errors.types > errors.groups.length && <p class="others">and {many(errors.types - errors.groups.length, "more type")}</p>}
             </Card>
@@ -140,7 +144,7 @@ function Row({ group: { type, events, share, installs, firstSeen, lastSeen, firs
 }
 
 /** All of one type of error: when, where, in which versions, and the last that are still kept. */
-function Details({ group: { type, installs, firstSeen, lastSeen, firstEver, names, versions }, project }: { group: Group; project: string }) {
+function Details({ group: { type, events: affected, installs, firstSeen, lastSeen, firstEver, names, versions }, project }: { group: Group; project: string }) {
   const { span, filter, pick, filters } = useView();
   const answer = useAsk("ErrorSamples", { slug: project, errorType: nameOf(type), period: span.period, filter });
   return (
@@ -177,6 +181,7 @@ function Details({ group: { type, installs, firstSeen, lastSeen, firstEver, name
       </dl>
       <Bars
         title="Affected versions"
+        total={affected}
         by="version"
         bars={versions.map(({ version, events }) => ({ value: version, label: version ?? "not said", amount: events }))}
       />

@@ -10,7 +10,8 @@ import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery } fro
 import type { Ref } from "preact";
 import { useEffect, useImperativeHandle, useMemo, useRef, useState } from "preact/hooks";
 import { useSearch } from "wouter-preact";
-import { exchange, post } from "../api/client.ts";
+import { exchangeText, post } from "../api/client.ts";
+import { indented } from "../view/json.ts";
 import { DOCUMENTS } from "../generated/documents.ts";
 import { Icon } from "../ui/icons.tsx";
 import { useAccount } from "../view/account.ts";
@@ -116,18 +117,18 @@ export default function Explorer() {
   const run = () => {
     const [text, given] = [query.current?.text() ?? "", variables.current?.text() ?? ""];
     localStorage.setItem(KEPT, JSON.stringify({ query: text, variables: given }));
-    let values: unknown;
+    const values = given.trim() || "{}"; // as text: to parse and write it again would round large integers
     try {
-      values = given.trim() ? JSON.parse(given) : {};
+      JSON.parse(values);
     } catch {
       setNote("The variables are no JSON.");
       return;
     }
     const began = performance.now();
     setNote("Asking …");
-    exchange({ query: text, variables: values })
+    exchangeText(`{"query":${JSON.stringify(text)},"variables":${values}}`)
       .then((document) => {
-        answer.current?.set(JSON.stringify(document, null, 2));
+        answer.current?.set(indented(document));
         setNote(`${Math.round(performance.now() - began)} ms`);
       })
       .catch((error: Error) => setNote(error.message));

@@ -17,9 +17,9 @@ export default function Health({ project }: { project: string }) {
   return (
     <>
       <Answered answer={answer} height={500}>
-        {({ project: { ledger, rejected, limitedAddresses } }) => (
+        {({ project: { ledger, overview, rejected, limitedAddresses } }) => (
           <>
-            <Sums ledger={ledger} />
+            <Sums ledger={ledger} occurred={overview.events.value ?? 0} />
             <div class="charts even">
               <Chart
                 title="Where everything went"
@@ -36,6 +36,7 @@ export default function Health({ project }: { project: string }) {
               <Bars
                 title="Limited addresses"
                 note="a hash, another one each day"
+                total={ledger.limited.reduce((sum, events) => sum + events, 0)}
                 nothing="No address was limited."
                 bars={limitedAddresses.map(({ address, start, events }) => ({ value: null, label: address, kind: day(start), amount: events }))}
               />
@@ -58,7 +59,7 @@ const notStored = (ledger: Page["ledger"]) => [
   { label: "Duplicates", values: ledger.duplicates, color: "c8" },
 ];
 
-function Sums({ ledger }: { ledger: Page["ledger"] }) {
+function Sums({ ledger, occurred }: { ledger: Page["ledger"]; occurred: number }) {
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
   const received = sum(ledger.received);
   const parts: [string, number][] = [
@@ -69,7 +70,13 @@ function Sums({ ledger }: { ledger: Page["ledger"] }) {
     ["Limited", sum(ledger.limited)],
     ["Opted out", sum(ledger.optedOut)],
   ];
+  const stored = sum(ledger.stored);
   return (
+    <>
+    <p class="soft explained">
+      Counted on the day of arrival, whatever is filtered: {count(stored)} stored. The other pages count events on the day they occurred: {count(occurred)} in this period.{" "}
+      {stored === occurred ? "" : "The two differ by events that arrived late, were imported, or were erased."}
+    </p>
     <div class="figures">
       {parts.map(([label, value]) => (
         <div class="figure-card" key={label}>
@@ -86,6 +93,7 @@ function Sums({ ledger }: { ledger: Page["ledger"] }) {
         </div>
       ))}
     </div>
+    </>
   );
 }
 

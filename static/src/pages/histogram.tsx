@@ -31,7 +31,7 @@ export function Histogram({ of }: { of: Timed }) {
   const marks = [percentiles.p50, percentiles.p95].map((value) => (value == null ? null : placeOf(value, edges)));
   return (
     <Card title={`How long ${label} takes`} note={`${many(timed, "time")}, ${duration(mean)} on average`} table={table} picture={() => barsOf(table(), count)} wide>
-      <div class="histogram" role="img" aria-label={`Durations of ${label}, from ${duration(edges[0])} to ${duration(edges.at(-1))}; half of them take less than ${duration(percentiles.p50)}`}>
+      <div class="histogram" role="img" aria-label={`Durations of ${label}, from ${duration(edges[0])} to ${duration(edges.at(-1))}; half of them take less than ${duration(percentiles.p50, percentiles.exact)}`}>
         {counts.map((value, place) => (
           <span key={place} title={`${duration(edges[place])} to ${duration(edges[place + 1])}: ${count(value)} (${portion(value / Math.max(1, timed))})`}>
             <i style={{ height: `${(value / most) * 100}%` }} />

@@ -19,7 +19,7 @@ export default function Installs({ project }: { project: string }) {
   const asked = { slug: project, period: span.period, filter };
   const active = useAsk("ActiveUsers", { ...asked, step });
   const versions = useAsk("Versions", { ...asked, step, first: 7 });
-  const cohorts = useAsk("Retention", { slug: project, period: span.days < 21 ? { last: 7 * WEEKS } : span.period, filter });
+  const cohorts = useAsk("Retention", { slug: project, period: span.days < 21 ? { last: 90 } : span.period, filter });
   return (
     <>
       <Answered answer={active} height={560}>
@@ -59,9 +59,9 @@ export default function Installs({ project }: { project: string }) {
             step={step}
             measure={COUNTS}
             stacked
-            note="active installs, by the newest version each has sent"
-            lines={adoption.versions.map(({ version, all, people: some }, place) => ({
-              label: version ?? "Others",
+            note="active installs, by the last version each ran in the step; the newest, the most used and those that fail far more often"
+            lines={adoption.versions.map(({ version, all, people: some, failureRate, standsOut }, place) => ({
+              label: version === null ? "Others" : standsOut ? `${version} (${percent(failureRate)} fail)` : version,
               values: people ? some : all,
               color: version === null ? "c8" : `c${(place % 7) + 1}`,
             }))}

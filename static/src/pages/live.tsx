@@ -127,7 +127,7 @@ function Stream({ events }: { events: Event[] }) {
               <td>{words(event.environment)}</td>
               <td>{event.version}</td>
               <td>{event.os}</td>
-              <td class="properties rest" title={event.properties == null ? "" : JSON.stringify(event.properties)}>{event.properties == null ? "" : JSON.stringify(event.properties)}</td>
+              <td class="properties rest" title={event.propertiesText ?? ""}>{event.propertiesText ?? ""}</td>
             </tr>
           ))}
         </tbody>

@@ -13,8 +13,8 @@ export interface Metric {
   labelPeople?: string;
   measure: Measure;
   /** Its figure where there is little room. */
-  short(value: Maybe): string;
-  change(overview: Overview, people: boolean): { value?: number | null; before?: number | null; change?: number | null };
+  short(value: Maybe, exact?: boolean): string;
+  change(overview: Overview, people: boolean): { value?: number | null; before?: number | null; change?: number | null; exact?: boolean };
   /** It over time, in the period or in the one before; null where the answer has none. */
   values(page: Page, people: boolean, before: boolean): Values | null;
   /** What of the period before must be asked for. */
@@ -89,10 +89,10 @@ export const METRICS = {
     change: ({ installs }, people) => (people ? installs.people : installs.all),
     values: (page, people, earlier) => {
       const { value, before } = people ? page.overview.installs.people : page.overview.installs.all;
-      const fresh = freshOf(page, people, earlier);
+      const of = earlier ? page.arrivalsBefore : page.arrivals;
+      const fresh = (people ? of?.newPeople : of?.newAll) ?? null;
       return fresh && knownBy((earlier ? before : value) ?? 0, fresh);
     },
-    needs: "new",
     close: true,
   },
 } satisfies Record<string, Metric> as Record<"active" | "new" | "events" | "success" | "duration" | "installs", Metric>;

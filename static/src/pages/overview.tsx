@@ -2,6 +2,7 @@ import type { QueryClient } from "@tanstack/preact-query";
 import { useEffect, useState } from "preact/hooks";
 import { Link, useSearch, useSearchParams } from "wouter-preact";
 import { ask } from "../api/client.ts";
+import { everyValue } from "../api/pages.ts";
 import { useAsk } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Bars, type Bar } from "../ui/bars.tsx";
@@ -9,10 +10,10 @@ import { Card } from "../ui/card.tsx";
 import { Figure } from "../ui/figure.tsx";
 import { Answered, Nothing } from "../ui/states.tsx";
 import { couldRead, remember, useAccount, useBeginning } from "../view/account.ts";
-import { COUNTS, ago, count, growth, many, moment, percent, points, words } from "../view/format.ts";
+import { ABOUT_DURATIONS, COUNTS, ago, count, growth, many, moment, percent, points, words } from "../view/format.ts";
 import { comparable } from "../view/period.ts";
 import { drawable, openStep } from "../view/steps.ts";
-import { targetText, useView, viewOf } from "../view/state.ts";
+import { type Filters, targetText, useView, viewOf } from "../view/state.ts";
 import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
 import { BASE } from "../view/base.ts";
 
@@ -22,7 +23,9 @@ function asked(project: string, params: URLSearchParams, known: boolean) {
   const { period, before, step } = span;
   const { needs } = METRICS[metricOf(params.get("metric"), step)];
   const coarse: typeof step = step === "HOUR" ? "DAY" : step;
-  return { slug: project, period, before, filter, step, coarse, known, newBefore: needs === "new", timesBefore: needs === "times" };
+  const unfiltered: typeof filter = { ...(filter.audience ? { audience: filter.audience } : {}), ...(filter.environments ? { environments: filter.environments } : {}) };
+  const asksKnown = metricOf(params.get("metric"), step) === "installs";
+  return { slug: project, period, before, filter, unfiltered, asksKnown, step, coarse, known, newBefore: needs === "new", timesBefore: needs === "times" };
 }
 
 /** Asks for the overview of the present address, if it is one, for somebody who could read it here before: one way to the server less. */
@@ -49,7 +52,8 @@ export function Overview({ project }: { project: string }) {
 }
 
 function Figures({ page, project, metric }: { page: Page; project: string; metric: MetricName }) {
-  const { people, span } = useView();
+  const { people, span, filters } = useView();
+  const filtered = isFiltered(filters);
   const [, setParams] = useSearchParams();
   const began = useBeginning(project);
   const compared = comparable(span, began);
@@ -77,8 +81,8 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
             <Figure
               key={name}
               label={label}
-              text={short(figure.value)}
-              was={short(figure.before)}
+              text={short(figure.value, figure.exact)}
+              was={short(figure.before, figure.exact)}
               change={figure.change ?? null}
               grew={measure.share ? points(figure) : growth(figure.change)}
               {...(compared ? {} : { since: began })}
@@ -86,7 +90,8 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
               against={until == null ? undefined : name === "installs" ? `Known when this period began` : `The period before, until ${moment(until)}`}
               less={less}
               close={close}
-              full={measure.full(figure.value)}
+              full={figure.exact === false ? `${measure.full(figure.value)}, within 2 %` : measure.full(figure.value)}
+              note={noteOf(name, filtered)}
               {...(metricOf(name, span.step) === name ? { picked: metric === name, pick: () => choose(name) } : {})}
             />
           );
@@ -107,9 +112,19 @@ function tells({ overview }: Page, name: MetricName): boolean {
   return name === "events" || (name === "success" && overview.successRate.value != null) || (name === "duration" && overview.medianDuration.value != null);
 }
 
+/** What a figure counts, where that is not what the page says. */
+function noteOf(name: MetricName, filtered: boolean): string | undefined {
+  if (name === "installs" && filtered) return "not filtered";
+  return name === "events" ? "by occurrence" : undefined;
+}
+
+/** Whether a filter is set that installs known do not follow: they follow people only, and one environment. */
+const isFiltered = (filters: Filters): boolean => Object.keys(filters).some((name) => name !== "env");
+
 function Main({ page, metric, compared }: { page: Page; metric: MetricName; compared: boolean }) {
-  const { people, span } = useView();
-  const { label, labelPeople, measure, values } = METRICS[metric];
+  const { people, span, filters } = useView();
+  const { label, labelPeople, values } = METRICS[metric];
+  const measure = metric === "duration" && !page.medians.exact ? ABOUT_DURATIONS : METRICS[metric].measure;
   const now = values(page, people, false) ?? [];
   const earlier = values(page, people, true);
   return (
@@ -118,6 +133,7 @@ function Main({ page, metric, compared }: { page: Page; metric: MetricName; comp
       starts={page.series.starts}
       step={span.step}
       measure={measure}
+      note={noteOf(metric, isFiltered(filters))}
       lines={[
         { label: "This period", values: now, color: "accent", filled: !measure.share },
         ...(compared && earlier ? [{ label: "The period before", values: earlier, color: "soft", dashed: true, starts: page.before.starts }] : []),
@@ -146,6 +162,7 @@ function Outcomes({ page: { series } }: { page: Page }) {
 }
 
 function Parts({ page, project }: { page: Page; project: string }) {
+  const { people } = useView();
   return (
     <div class="grid">
       <Values title="Versions" project={project} of={page.versions} by="version" />
@@ -155,7 +172,7 @@ function Parts({ page, project }: { page: Page; project: string }) {
       <Values title="Operating systems" project={project} of={page.os} by="os" />
       <Values title="Runtimes" project={project} of={page.runtimes} by="runtime" />
       <Values title="Package managers" project={project} of={page.packageManagers} by="pm" />
-      <Values title="Who runs it" project={project} of={page.environments} by="env" />
+      <Values title="Who runs it" project={project} of={page.environments} by="env" active={(people ? page.overview.active.people.value : page.overview.active.all.value) ?? undefined} />
     </div>
   );
 }
@@ -169,41 +186,65 @@ interface ValuesProps {
   project: string;
   of: Page["os"];
   by: keyof typeof BY;
+  /** Active installs, of which an environment's are a share: one may run in several. */
+  active?: number | undefined;
 }
 
+type Values = Page["os"]["rows"];
+
+const isKnown = ({ value, events, installs }: Values[number]) => value !== null && (events > 0 || (installs?.all ?? 0) > 0);
+
 /** What events are made of, by one thing: the most common values, and all of them when asked. */
-function Values({ title, project, of: first, by }: ValuesProps) {
+function Values({ title, project, of: first, by, active }: ValuesProps) {
   const { people, span, filter } = useView();
   const [whole, setWhole] = useState(false);
-  const all = useAsk("Breakdown", { slug: project, by: BY[by], period: span.period, filter, first: ALL }, { enabled: whole });
+  const variables = { slug: project, by: BY[by], period: span.period, filter };
+  const all = useAsk("Breakdown", { ...variables, first: ALL }, { enabled: whole });
   const of = (whole && all.data?.project.breakdown) || first;
-  const known = of.rows.filter(({ value }) => value !== null);
+  const known = of.rows.filter(isKnown);
   const byInstalls = known.length > 0 && known.every(({ installs }) => installs !== null);
-  const bars = known
-    .map(({ value, targetType, events, successRate, installs }): Bar => {
-      const text = value ?? "";
-      return {
-        value: by === "target" ? targetText(targetType, text) : by === "env" ? text.toLowerCase() : text,
-        label: by === "env" ? words(text) : text,
-        amount: byInstalls ? ((people ? installs?.people : installs?.all) ?? 0) : events,
-        ...(successRate !== null && successRate < 0.9 ? { aside: `${percent(successRate)} succeed` } : {}),
-      };
-    })
-    .filter(({ amount }) => amount > 0)
-    .toSorted((one, other) => other.amount - one.amount);
-  const shown = whole && all.data ? bars : bars.slice(0, FEW);
+  const amountOf = ({ installs, events }: Pick<Values[number], "installs" | "events">) => (byInstalls ? ((people ? installs?.people : installs?.all) ?? 0) : events);
+  const barsOf = (rows: Values) =>
+    rows
+      .filter(isKnown)
+      .map((row): Bar => {
+        const { value, targetType, successRate } = row;
+        const text = value ?? "";
+        return {
+          value: by === "target" ? targetText(targetType, text) : by === "env" ? text.toLowerCase() : text,
+          label: by === "env" ? words(text) : text,
+          amount: amountOf(row),
+          ...(successRate !== null && successRate < 0.9 ? { aside: `${percent(successRate)} succeed` } : {}),
+        };
+      })
+      .filter(({ amount }) => amount > 0)
+      .toSorted((one, other) => other.amount - one.amount);
+  const bars = barsOf(of.rows);
+  const shown = whole && all.data ? bars : by === "version" ? withOutstanding(bars) : bars.slice(0, FEW);
+  const others = of.otherInstalls ? ((people ? of.otherInstalls.people : of.otherInstalls.all) ?? 0) : null;
+  const hidden = bars.reduce((sum, { amount }) => sum + amount, 0) - shown.reduce((sum, { amount }) => sum + amount, 0);
+  const rest = (byInstalls ? (others ?? 0) : of.otherEvents) + hidden;
+  const unsaid = of.rows.filter(({ value }) => value === null).reduce((sum, row) => sum + amountOf(row), 0);
   return (
     <Bars
       title={title}
       bars={shown}
       by={by}
       unit={byInstalls ? (people ? "people" : "installs") : "events"}
-      others={{ values: of.otherValues + bars.length - shown.length, amount: byInstalls ? null : of.otherEvents }}
-      total={byInstalls ? bars.reduce((sum, { amount }) => sum + amount, 0) : undefined}
+      others={{ values: of.otherValues + bars.length - shown.length, amount: by === "env" ? null : rest }}
+      total={by === "env" && byInstalls ? active : undefined}
+      unsaid={unsaid}
+      all={async () => barsOf(await everyValue(variables))}
       more={{ whole: whole && all.data !== undefined, toggle: () => setWhole(!whole) }}
-      {...(of.rows.length > 0 && known.length === 0 ? { nothing: "No event of this period says." } : {})}
+      {...(of.rows.length > 0 && known.length === 0 ? { nothing: "No event in this period reports this." } : {})}
     />
   );
+}
+
+/** The most common versions, and one that many of its users see fail, however rare it is. */
+function withOutstanding(bars: Bar[]): Bar[] {
+  const rare = bars.slice(FEW).filter(({ aside, amount }) => aside && amount > 1).slice(0, 2);
+  return [...bars.slice(0, FEW - rare.length), ...rare];
 }
 
 function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; project: string }) {

@@ -1,5 +1,6 @@
 import { useSearchParams } from "wouter-preact";
 import type { Data } from "../api/client.ts";
+import { everyValue } from "../api/pages.ts";
 import { useAsk } from "../api/use.ts";
 import { Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
@@ -111,7 +112,7 @@ function Rows({ title, rows, by, shown, show }: { title: string; rows: Row[]; by
               <td class="figure">{successRate !== null && successRate < 0.9 ? <b class="bad">{percent(successRate)}</b> : <Known text={percent(successRate)} of={successRate} />}</td>
               {PERCENTILES.map((name) => (
                 <td class="figure" key={name}>
-                  <Known text={duration(times?.percentiles[name])} of={times?.percentiles[name]} />
+                  <Known text={duration(times?.percentiles[name], times?.percentiles.exact)} of={times?.percentiles[name]} />
                 </td>
               ))}
               <td class="figure">
@@ -134,9 +135,11 @@ function Known({ text, of }: { text: string; of: number | null | undefined }) {
   return of == null ? <span class="none">{text}</span> : <>{text}</>;
 }
 
+const valuesOf = (rows: { value: string | null; events: number }[]) => rows.flatMap(({ value, events }) => (value === null || events === 0 ? [] : [{ value, label: value, amount: events }]));
+
 /** What else events say of where they run, and the properties that the project has counted by value. */
 function Properties({ project, arch }: { project: string; arch: Page["arch"] }) {
-  const { span } = useView();
+  const { span, filter } = useView();
   const vocabulary = useAsk("Vocabulary", { slug: project, period: span.period });
   const names = vocabulary.data?.project.vocabulary.properties ?? [];
   return (
@@ -144,8 +147,10 @@ function Properties({ project, arch }: { project: string; arch: Page["arch"] }) 
       <Bars
         title="Architectures"
         by="arch"
-        bars={arch.rows.flatMap(({ value, events }) => (value === null || events === 0 ? [] : [{ value, label: value, amount: events }]))}
+        bars={valuesOf(arch.rows)}
         others={{ values: arch.otherValues, amount: arch.otherEvents }}
+        unsaid={arch.rows.find(({ value }) => value === null)?.events}
+        all={async () => valuesOf(await everyValue({ slug: project, by: "ARCH", period: span.period, filter }))}
       />
       {names.map((name) => (
         <Property key={name} project={project} name={name} />
@@ -163,6 +168,7 @@ function Property({ project, name }: { project: string; name: string }) {
         <Bars
           title={`Property: ${name}`}
           bars={breakdown.rows.flatMap(({ value, events }) => (value === null ? [] : [{ value: null, label: value, amount: events }]))}
+          all={async () => valuesOf(await everyValue({ slug: project, by: "PROPERTY", property: name, period: span.period, filter }))}
           others={{ values: breakdown.otherValues, amount: breakdown.otherEvents }}
         />
       )}

@@ -2,7 +2,7 @@ import type { FilterName } from "../view/state.ts";
 import { useView } from "../view/state.ts";
 import { count, portion } from "../view/format.ts";
 import { Card } from "./card.tsx";
-import { barsOf } from "./save.ts";
+import { type Table, barsOf } from "./save.ts";
 import { Nothing } from "./states.tsx";
 
 export interface Bar {
@@ -23,6 +23,10 @@ interface Props {
   by?: FilterName;
   /** How many there are beyond these, and how much they have, where that adds up. */
   others?: { values: number; amount: number | null } | undefined;
+  /** All there are, for the file. */
+  all?: (() => Promise<Bar[]>) | undefined;
+  /** How much says nothing of this; part of what the shares are of. */
+  unsaid?: number | undefined;
   /** What the shares are of; all that is shown and the others where it is left out. */
   total?: number | undefined;
   /** Shows all there are, or the first again. */
@@ -35,14 +39,16 @@ interface Props {
 }
 
 /** Values with bars, most first; a click on one filters the page by it, another click takes that back. */
-export function Bars({ title, bars, by, others, more, total: given, unit = "events", figure = count, note, nothing = "Nothing in this period." }: Props) {
+export function Bars({ title, bars, by, others, more, all, unsaid = 0, total: given, unit = "events", figure = count, note, nothing = "Nothing in this period." }: Props) {
   const { filters, pick } = useView();
   const most = Math.max(1, ...bars.map(({ amount }) => amount));
-  const total = given ?? bars.reduce((sum, { amount }) => sum + amount, others?.amount ?? 0);
+  const total = given ?? bars.reduce((sum, { amount }) => sum + amount, (others?.amount ?? 0) + unsaid);
   const chosen = by && filters[by];
-  const table = () => ({ columns: [title, unit, "share"], rows: bars.map(({ label, amount }) => [label, amount, total ? amount / total : 0]) });
+  const tableOf = (of: Bar[]): Table => ({ columns: [title, unit, "share"], rows: of.map(({ label, amount }) => [label, amount, total ? amount / total : 0]) });
+  const table = () => tableOf(bars);
+  const file = all && (async () => tableOf(await all()));
   return (
-    <Card title={title} note={note ?? unit} table={table} picture={() => barsOf(table(), figure)}>
+    <Card title={title} note={note ?? unit} table={table} all={file} picture={() => barsOf(table(), figure)}>
       {bars.length === 0 ? (
         <Nothing>{nothing}</Nothing>
       ) : (
@@ -78,6 +84,11 @@ export function Bars({ title, bars, by, others, more, total: given, unit = "even
         </ul>
       )}
       <Others others={others} more={more} said={(amount) => `${figure(amount)} ${unit}`} />
+      {unsaid > 0 && bars.length > 0 && (
+        <p class="others">
+          {figure(unsaid)} {unit} say nothing of this
+        </p>
+      )}
     </Card>
   );
 }

@@ -10,6 +10,8 @@ interface Props {
   note?: ComponentChildren;
   /** What it shows, as a table: for readers that cannot see it, and as CSV. */
   table?: (() => Table) | undefined;
+  /** The same with all rows, where it shows some of them. */
+  all?: (() => Promise<Table>) | undefined;
   /** What it shows, as a picture. */
   picture?: (() => Picture | null) | undefined;
   wide?: boolean;
@@ -17,8 +19,9 @@ interface Props {
 }
 
 /** A part of a page, with a title, and a menu that saves what it shows. */
-export function Card({ title, note, table, picture, wide = false, children }: Props) {
+export function Card({ title, note, table, all, picture, wide = false, children }: Props) {
   const [tabled, setTabled] = useState(false);
+  const [failed, setFailed] = useState<Error | null>(null);
   const name = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
   return (
     <section class={wide ? "card wide" : "card"} aria-label={title}>
@@ -30,7 +33,7 @@ export function Card({ title, note, table, picture, wide = false, children }: Pr
             <button type="button" onClick={() => setTabled(!tabled)}>
               {tabled ? "Show as chart" : "Show as table"}
             </button>
-            <button type="button" onClick={() => saveCsv(name, table())}>
+            <button type="button" onClick={() => void (all ? all().then((rows) => saveCsv(name, rows), setFailed) : saveCsv(name, table()))}>
               Save as CSV
             </button>
             {picture && (
@@ -47,6 +50,11 @@ export function Card({ title, note, table, picture, wide = false, children }: Pr
           </Menu>
         )}
       </header>
+      {failed && (
+        <p class="bad" role="alert">
+          Not saved: {failed.message}
+        </p>
+      )}
       {tabled && table ? <Tabled table={table()} /> : children}
     </section>
   );

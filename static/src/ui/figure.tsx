@@ -22,13 +22,15 @@ interface Props {
   /** Less is better. */
   less?: boolean;
   close?: boolean;
+  /** What it counts, where the page says something else. */
+  note?: string | undefined;
   /** Whether it is what the page shows in full, and how to make it that. */
   picked?: boolean;
   pick?: () => void;
 }
 
 /** A figure at a glance, with how it changed. A click picks it, where it can be picked. */
-export function Figure({ label, text, full, was, change, grew = "", since, spark, open = false, against, less = false, close = false, picked, pick }: Props) {
+export function Figure({ label, text, full, was, change, grew = "", since, spark, open = false, against, less = false, close = false, note, picked, pick }: Props) {
   return (
     <div class={picked ? "figure-card picked" : "figure-card"}>
       <h2>
@@ -44,6 +46,7 @@ export function Figure({ label, text, full, was, change, grew = "", since, spark
         {text}
       </p>
       <p class="change" title={against}>{since === undefined ? <Change change={change ?? null} grew={grew} was={was ?? ""} less={less} /> : <span class="soft">{since ? `since ${day(since)}` : ""}</span>}</p>
+      {note && <p class="figure-note">{note}</p>}
       {spark && <Spark values={spark} close={close} open={open} />}
     </div>
   );

@@ -40,8 +40,8 @@ const UNITS: [number, Intl.NumberFormatOptions["unit"]][] = [
   [1_000, "second"],
 ];
 
-/** A duration in ms, to three digits: 812ms, 3.05s, 1.2m. */
-export function duration(ms: Maybe): string {
+/** A duration in ms, to three digits: 812ms, 3.05s, 1.2m. One that is known within 2 % only has two: 810ms, 3.1s. */
+export function duration(ms: Maybe, exact = true): string {
   if (ms == null) return NOTHING;
   const [size, unit] = UNITS.find(([size]) => ms >= size) ?? [1, "millisecond"];
   const value = ms / size;
@@ -49,7 +49,7 @@ export function duration(ms: Maybe): string {
     style: "unit",
     unit: unit as string,
     unitDisplay: "narrow",
-    ...(value >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 }),
+    ...(!exact ? { maximumSignificantDigits: 2 } : value >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 }),
   }).format(value);
 }
 
@@ -135,3 +135,5 @@ export const DURATIONS: Measure = {
   axis: (value) => (value === 0 ? whole.format(0) : duration(value)),
   steps: [...powers(-2, 3, [1, 2, 5]), 15_000, 30_000, 60_000, 120_000, 300_000, 900_000, 1_800_000, ...powers(0, 4, [1, 2, 5]).map((each) => each * 3_600_000)],
 };
+/** Durations that are known within 2 % only. */
+export const ABOUT_DURATIONS: Measure = { ...DURATIONS, full: (value) => duration(value, false) };
