@@ -15,8 +15,8 @@ import msgspec
 from bench.load import UNLIMITED
 from server.app import create_app
 from server.dialects import sonicjs
+from server.ingest.asgi import Reply
 from server.ingest.gate import Gate
-from server.ingest.http import Reply
 from server.ingest.privacy import Privacy
 from server.serving import spare_the_collector
 from server.settings import load

@@ -14,11 +14,11 @@ from server import __version__, health, logs, openapi, pages, public, scrape
 from server.admin import doors, login
 from server.event_id import EventIds
 from server.front import Front
+from server.ingest.event_writer import Writer
 from server.ingest.gate import Gate
+from server.ingest.pipeline import Clock, Ingest, now
 from server.ingest.privacy import Privacy
-from server.ingest.routes import Routes
-from server.ingest.steps import Clock, Ingest, now
-from server.ingest.writer import Writer
+from server.ingest.routing import Routes
 from server.jobs import JOBS, Run, Runner, Scheduler
 from server.metrics import Metrics
 from server.openapi.application import Application

@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 from server.headers import AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH, combined
-from server.ingest.http import Reply, Scope
-from server.ingest.routes import Match, Routes
-from server.ingest.steps import Ingest
+from server.ingest.asgi import Reply, Scope
+from server.ingest.pipeline import Ingest
+from server.ingest.routing import Match, Routes
 from server.public import Answers
 from server.storage.projects import SCOPE_SLUG, Projects
 

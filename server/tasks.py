@@ -56,7 +56,7 @@ async def in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
     return await run_in_thread(lambda: work(stop.is_set), interrupt=stop.set)
 
 
-async def ended(tasks: Iterable[asyncio.Task[Any]], *, again: float = AGAIN) -> None:
+async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]], *, again: float = AGAIN) -> None:
     """Cancel tasks and wait until they have ended, in whatever way.
 
     A cancellation that arrives together with a library's own time-out may be taken for that and be lost, as in asyncio's `wait_for` before

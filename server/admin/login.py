@@ -14,7 +14,7 @@ from litestar.types import ControllerRouterHandler
 
 from server import logs
 from server.admin.auth import COOKIE, EVERY, count, headers_of, same_site, session_cookie
-from server.ingest.steps import now
+from server.ingest.pipeline import now
 from server.pages import SECURITY_HEADERS
 from server.pages.markup import escape
 from server.problems import Forbidden

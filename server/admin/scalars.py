@@ -8,8 +8,8 @@ from typing import Any, NewType
 import strawberry
 from graphql import GraphQLError
 
-from server.dialects.reading import timestamp
-from server.dialects.reading.times import iso
+from server.dialects.parsing import timestamp
+from server.dialects.parsing.times import iso
 from server.problems import Invalid
 
 DateTime = NewType("DateTime", int)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from server.dialects import downloads, engagement, flakedrop, native, sonicjs, trackskills
-from server.dialects.reading import Path
+from server.dialects import engagement, flakedrop, native, peon_ping, sonicjs, trackskills
+from server.dialects.parsing import Path
 from server.event import Answer, Decoded, Outcomes, Request
 
 
@@ -41,4 +41,4 @@ class Dialect(Protocol):
 
 
 # In the order in which they are asked; the last one takes whatever is left of a shared path.
-DIALECTS: tuple[Dialect, ...] = (sonicjs, flakedrop, downloads, engagement, trackskills, native)
+DIALECTS: tuple[Dialect, ...] = (sonicjs, flakedrop, peon_ping, engagement, trackskills, native)

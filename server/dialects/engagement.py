@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from server.dialects.reading import (
+from server.dialects.parsing import (
     ID_FIELDS,
     MAX_TARGET,
     IgnoredFields,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from server.dialects.reading import (
+from server.dialects.parsing import (
     ID_FIELDS,
     IgnoredFields,
     Name,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from server.dialects.reading import (
+from server.dialects.parsing import (
     ID_FIELDS,
     MAX_ERROR_TYPE,
     REMEMBERED,

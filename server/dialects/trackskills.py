@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from server.dialects.document import load
-from server.dialects.reading import (
+from server.dialects.parsing import (
     ID_FIELDS,
     MAX_ERROR_MESSAGE,
     MAX_ERROR_TYPE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.dialects import Dialect
 from server.dialects.document import refused
 from server.event import Decoded, Request
-from server.ingest.routes import Route
+from server.ingest.routing import Route
 from server.problems import Invalid, Malformed
 
 _MOST_FAULTS = 20  # that the answer names

@@ -12,7 +12,7 @@ from server.ingest.guesses import Guesses, brings_key, only_sends
 from server.ingest.networks import limited_as
 from server.problems import Forbidden, Limited, Unauthorized
 from server.settings import Network, Settings
-from server.shared import Limits, Standing
+from server.shared import Limits, LimitState
 from server.storage.projects import LiveKey, LiveProject, Projects
 
 Headers = dict[bytes, bytes]
@@ -132,11 +132,11 @@ class Gate:
             )
         return known
 
-    async def count(self, counted: Counted | None, cost: int = 1) -> Standing | None:
+    async def count(self, counted: Counted | None, cost: int = 1) -> LimitState | None:
         """A request of a caller, or the events of one, all or none. None where there is no limit; raises Limited."""
         return None if counted is None else _allowed(counted, await self.limits.hit(counted.item, counted.key, cost))
 
-    def count_at_once(self, counted: Counted | None, cost: int = 1) -> Standing | None:
+    def count_at_once(self, counted: Counted | None, cost: int = 1) -> LimitState | None:
         """The same without waiting."""
         return None if counted is None else _allowed(counted, self.limits.hit_at_once(counted.item, counted.key, cost))
 
@@ -144,7 +144,7 @@ class Gate:
 class OverLimit(Limited):
     """Limited, with what the RateLimit headers say."""
 
-    def __init__(self, detail: str, standing: Standing) -> None:
+    def __init__(self, detail: str, standing: LimitState) -> None:
         super().__init__(detail, retry_after=standing.reset)
         self.standing = standing
 
@@ -153,7 +153,7 @@ def _counted(item: RateLimitItem | None, what: str, project: int, key: int, addr
     return None if item is None else Counted(item, what, item.key_for(what, str(project), str(key), limited_as(address)))
 
 
-def _allowed(counted: Counted, standing: Standing) -> Standing:
+def _allowed(counted: Counted, standing: LimitState) -> LimitState:
     if not standing.allowed:
         raise OverLimit(f"At most {counted.item.amount} {counted.what} from one address in {_window(counted.item)}.", standing)
     return standing

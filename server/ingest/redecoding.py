@@ -14,7 +14,7 @@ from server.identifiers import MISSING
 from server.ingest.decoding import claiming, decode
 from server.ingest.privacy import Privacy
 from server.ingest.privacy.sealing import KEY, VISITOR, Hashes, Sealed
-from server.ingest.routes import Routes
+from server.ingest.routing import Routes
 from server.problems import Problem
 from server.storage.projects import LiveProject
 

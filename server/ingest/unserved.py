@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from server import logs
-from server.dialects.reading import MAX_EVENTS
+from server.dialects.parsing import MAX_EVENTS
 from server.event import LedgerEntry
-from server.ingest import http
+from server.ingest import asgi
+from server.ingest.asgi import ClientGone, Reply, Scope
+from server.ingest.event_writer import Writer
 from server.ingest.gate import Caller, Gate, opted_out
-from server.ingest.http import ClientGone, Reply, Scope
-from server.ingest.writer import Writer
 from server.metrics import Metrics
 from server.problems import Limited, Problem
 from server.storage.projects import LiveProject
@@ -78,7 +78,7 @@ def label_of(path: str) -> str:
 class Unserved:
     """Counts posts to paths that are not served, and answers those that must hear of a success."""
 
-    def __init__(self, gate: Gate, writer: Writer, metrics: Metrics, bodies: http.BodyReader, clock: Callable[[], int]) -> None:
+    def __init__(self, gate: Gate, writer: Writer, metrics: Metrics, bodies: asgi.BodyReader, clock: Callable[[], int]) -> None:
         self._gate = gate
         self._writer = writer
         self._metrics = metrics
@@ -92,10 +92,10 @@ class Unserved:
     async def absorb(self, scope: Scope, receive: Any, send: Any, path: str, slug: str | None) -> None:
         """Answer like a success whatever comes, and count what was dropped: as limited or opted out where it was, else as rejected."""
         if scope["method"] == "OPTIONS":
-            await http.send_reply(send, http.PREFLIGHT)
+            await asgi.send_reply(send, asgi.PREFLIGHT)
             return
         headers = dict(scope["headers"])
-        reply = Reply(200, http.with_content(b"application/json"), _ABSORBED[path])
+        reply = Reply(200, asgi.with_content(b"application/json"), _ABSORBED[path])
         caller = await self._caller(scope, headers, slug)
         entry, events = LedgerEntry.REJECTED, 1
         try:
@@ -112,10 +112,10 @@ class Unserved:
             entry = LedgerEntry.LIMITED
         except Problem:  # a body that is too large, or too slow
             self._count(path, caller.project if caller else None, entry, events)
-            await http.send_last_reply(send, receive, reply._replace(closes=True))
+            await asgi.send_last_reply(send, receive, reply._replace(closes=True))
             return
         self._count(path, caller.project if caller else None, entry, events)
-        await http.send_reply(send, reply)
+        await asgi.send_reply(send, reply)
 
     async def note(self, scope: Scope, path: str, slug: str | None) -> None:
         """Count a post that was answered with 404 or 405."""

@@ -17,7 +17,7 @@ from server.jobs.run import Job, JobError, Run
 from server.storage.projects import ProjectError
 from server.storage.upkeep import job_runs, leases
 from server.storage.upkeep.job_runs import DONE, FAILED, INTERRUPTED, RUNNING, Ran
-from server.tasks import ended
+from server.tasks import cancel_and_wait
 
 log = logs.get(__name__)
 
@@ -139,7 +139,7 @@ class Runner:
                 raise LeaseLost from None
             raise
         finally:
-            await ended([keeper])
+            await cancel_and_wait([keeper])
 
     async def _let_go(self, lease: str) -> None:
         with contextlib.suppress(Exception):

@@ -15,7 +15,7 @@ from apscheduler.triggers.base import BaseTrigger
 from server import logs
 from server.jobs.run import Job
 from server.jobs.runner import LEASE, Runner
-from server.tasks import ended
+from server.tasks import cancel_and_wait
 
 START_AFTER = 10.0  # seconds in which a server that just started has better things to do
 APART = 5.0  # seconds between the first looks at two jobs
@@ -60,7 +60,7 @@ class Scheduler:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
             await asyncio.sleep(0)  # it does so in the loop's next turn
-        await ended(self._running)
+        await cancel_and_wait(self._running)
 
     def look_after(self, work: Coroutine[Any, Any, object]) -> None:
         """Run what somebody asked for, and stop it with everything else."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from server.dialects import Dialect, engagement, flakedrop, sonicjs, trackskills
-from server.dialects.reading import Tally
+from server.dialects.parsing import Tally
 
 
 class Family(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from server.dialects import Dialect
-from server.dialects.reading import Path
+from server.dialects.parsing import Path
 from server.event import Answer, Outcomes, Receipt, Request
 from server.event_id import first_id
 from server.openapi.families import GIVES, NOTES, SAMPLES, Sample, family, rank

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from server.dialects.document import MAX_KEY
-from server.dialects.reading.batches import MAX_EVENTS, Tally
+from server.dialects.parsing.batches import MAX_EVENTS, Tally
 from server.event import FieldError, Rejection
 from server.openapi.meanings import meaning
 

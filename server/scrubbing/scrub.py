@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from server.scrubbing.hints import union
-from server.scrubbing.keys import KEY_END, RULES, KeyRule, rule_for
+from server.scrubbing.key_rules import KEY_END, RULES, KeyRule, rule_for
 from server.scrubbing.patterns import CONTROLS_IN_JSON, ID, PATTERNS, REMOVED, SECRET
 from server.scrubbing.traces import SHORTEST_ID, is_random, replace_words, traces
 

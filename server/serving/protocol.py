@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from server.front import Front
 from server.headers import RATE_LIMIT
-from server.ingest.http import Header, Reply
+from server.ingest.asgi import Header, Reply
 from server.serving.connection import Connection
 
 

@@ -5,7 +5,7 @@ live    events as they come, for whoever watches
 redis   both over Redis, for several servers
 """
 
-from server.shared.limits import Counters, Limits, Standing
-from server.shared.live import Live, TooManyWatchers, Watcher
+from server.shared.limits import Counters, Limits, LimitState
+from server.shared.live_events import Live, TooManyWatchers, Watcher
 
-__all__ = ["Counters", "Limits", "Live", "Standing", "TooManyWatchers", "Watcher"]
+__all__ = ["Counters", "LimitState", "Limits", "Live", "TooManyWatchers", "Watcher"]

@@ -11,7 +11,7 @@ from limits import RateLimitItem
 from limits.storage import Storage
 
 
-class Standing(NamedTuple):
+class LimitState(NamedTuple):
     """Where one address stands with one limit. `reset` is in seconds from now, rounded up."""
 
     allowed: bool
@@ -43,7 +43,7 @@ class Counters(Storage):
         window[0] += amount
         return int(window[0])
 
-    def take(self, key: str, expiry: float, most: int, amount: int) -> Standing:
+    def take(self, key: str, expiry: float, most: int, amount: int) -> LimitState:
         """Count `amount` where that stays within `most`."""
         now = time.time()
         window = self._window(key, expiry, now)
@@ -52,7 +52,7 @@ class Counters(Storage):
         if allowed:
             window[0] = count
         remaining = most - int(window[0])
-        return Standing(allowed, most, max(0, remaining), math.ceil(window[1] - now))
+        return LimitState(allowed, most, max(0, remaining), math.ceil(window[1] - now))
 
     def _window(self, key: str, expiry: float, now: float) -> list[float]:
         window = self._windows.get(key)
@@ -102,13 +102,13 @@ class Limits:
     def __init__(self, storage: Counters | None = None) -> None:
         self._storage = storage or Counters()
 
-    async def hit(self, item: RateLimitItem, key: str, cost: int = 1) -> Standing:
+    async def hit(self, item: RateLimitItem, key: str, cost: int = 1) -> LimitState:
         """Count `cost` against a limit, all or nothing: a refused batch must not use up what a smaller one could still have.
 
         `key` is what `item.key_for` makes of whoever is limited.
         """
         return self.hit_at_once(item, key, cost)
 
-    def hit_at_once(self, item: RateLimitItem, key: str, cost: int = 1) -> Standing:
+    def hit_at_once(self, item: RateLimitItem, key: str, cost: int = 1) -> LimitState:
         """The same, for whoever cannot wait."""
         return self._storage.take(key, item.get_expiry(), item.amount, cost)

@@ -23,9 +23,9 @@ from redis.exceptions import RedisError
 
 from server import logs
 from server.event import Event
-from server.shared.limits import Limits, Standing
-from server.shared.live import Live, Watcher
-from server.tasks import ended
+from server.shared.limits import Limits, LimitState
+from server.shared.live_events import Live, Watcher
+from server.tasks import cancel_and_wait
 
 log = logs.get(__name__)
 
@@ -97,7 +97,7 @@ class _Question(NamedTuple):
     name: str
     cost: int
     item: RateLimitItem
-    answer: asyncio.Future[Standing | None]
+    answer: asyncio.Future[LimitState | None]
 
 
 class SharedLimits(Limits):
@@ -116,7 +116,7 @@ class SharedLimits(Limits):
         self._questions: deque[_Question] = deque()
         self._asking: asyncio.Task[None] | None = None
 
-    async def hit(self, item: RateLimitItem, key: str, cost: int = 1) -> Standing:
+    async def hit(self, item: RateLimitItem, key: str, cost: int = 1) -> LimitState:
         if self._shared.usable:
             name = "footfall:limit:" + hashlib.blake2b(key.encode(), key=self._secret, digest_size=16).hexdigest()
             question = _Question(name, cost, item, asyncio.get_running_loop().create_future())
@@ -142,7 +142,7 @@ class SharedLimits(Limits):
             self._questions.clear()
             _tell(few, [None] * len(few))
 
-    async def _answers(self, questions: Sequence[_Question]) -> list[Standing | None]:
+    async def _answers(self, questions: Sequence[_Question]) -> list[LimitState | None]:
         asked = self._shared.client.pipeline(transaction=False)
         for name, cost, item, _ in questions:
             asked.eval(_TAKE, 1, name, cost, item.amount, item.get_expiry() * 1000)
@@ -158,12 +158,12 @@ class SharedLimits(Limits):
         return [_standing(question.item, *answer) for question, answer in zip(questions, found, strict=True)]
 
 
-def _standing(item: RateLimitItem, allowed: int, count: int | bytes, left: int) -> Standing:
+def _standing(item: RateLimitItem, allowed: int, count: int | bytes, left: int) -> LimitState:
     reset = math.ceil(left / 1000) if left > 0 else item.get_expiry()
-    return Standing(bool(allowed), item.amount, max(0, item.amount - int(count)), reset)
+    return LimitState(bool(allowed), item.amount, max(0, item.amount - int(count)), reset)
 
 
-def _tell(questions: Iterable[_Question], answers: Iterable[Standing | None]) -> None:
+def _tell(questions: Iterable[_Question], answers: Iterable[LimitState | None]) -> None:
     for question, answer in zip(questions, answers, strict=True):
         if not question.answer.done():  # whoever asked may have gone
             question.answer.set_result(answer)
@@ -219,7 +219,7 @@ class SharedLive(Live):
         try:
             yield
         finally:
-            await ended(tasks)
+            await cancel_and_wait(tasks)
             with contextlib.suppress(RedisError, OSError, TimeoutError):
                 async with asyncio.timeout(CLOSING_SECONDS):
                     await self._subscriptions.aclose()

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from server.dialects.reading.times import iso
+from server.dialects.parsing.times import iso
 from server.event import DAY, HOUR, Environment, Outcome
 from server.event_id import received_at, to_uuid
 from server.storage.engine import Store

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from server.dialects.reading import iso, timestamp
+from server.dialects.parsing import iso, timestamp
 from server.identifiers import identifier
 from server.ingest.privacy import Privacy
 from server.problems import Invalid, Problem

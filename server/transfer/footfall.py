@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from server.dialects.document import load
-from server.dialects.reading import Id, Name, convert, text, timestamp
+from server.dialects.parsing import Id, Name, convert, text, timestamp
 from server.event import ENVIRONMENTS, Context, Environment, Event, FieldError, Incoming, Install, Outcome
 from server.event_id import first_id, from_uuid, received_at
 from server.ingest.privacy import Privacy

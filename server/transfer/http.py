@@ -14,7 +14,7 @@ from litestar.openapi.spec import Example
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from server.dialects.reading import timestamp
+from server.dialects.parsing import timestamp
 from server.event import FieldError
 from server.event_id import from_uuid
 from server.identifiers import identifier

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from server.dialects.reading import iso
+from server.dialects.parsing import iso
 from server.event import DAY, Environment
 from server.event_id import to_uuid
 from server.storage.engine import Store

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from server.dialects.document import load
-from server.dialects.reading import Id, IgnoredFields, Name, Timestamp, arch_name, convert, environment, os_name, text, timestamp
+from server.dialects.parsing import Id, IgnoredFields, Name, Timestamp, arch_name, convert, environment, os_name, text, timestamp
 from server.event import Context, Event, FieldError, Incoming
 from server.event_id import EPOCH, first_id
 from server.identifiers import identifier

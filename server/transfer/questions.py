@@ -14,8 +14,8 @@ import msgspec
 
 from server.analytics import breakdown, errors, experiments, funnel, installs, ledger, overview, targets, timings
 from server.analytics.filters import Audience, Filter, Period, Step
-from server.dialects.reading import timestamp
-from server.dialects.reading.times import iso
+from server.dialects.parsing import timestamp
+from server.dialects.parsing.times import iso
 from server.event import DAY, ENVIRONMENTS, HOUR, Environment, FieldError, Outcome
 from server.problems import BadQuery, Invalid
 from server.storage.engine import Store

@@ -23,7 +23,7 @@ from server.app import create_app
 from server.event import Context, Event
 from server.settings import Settings, bundled
 from server.shared import Live
-from server.shared.live import KEPT, MOST_WATCHERS, TooManyWatchers
+from server.shared.live_events import KEPT, MOST_WATCHERS, TooManyWatchers
 
 TOKEN = "ff_the-admin-token-of-the-tests-0123456789"
 LIVE = (bundled("graphql") / "operations" / "Live.graphql").read_text()

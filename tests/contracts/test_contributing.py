@@ -18,7 +18,7 @@ DOCUMENTS = ("CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in sorted
 
 DIALECT = '''"""Hits: one name a request, in the path, without a body."""
 
-from server.dialects.reading import Path, raise_refusal
+from server.dialects.parsing import Path, raise_refusal
 from server.event import Answer, Context, Decoded, Incoming, Outcomes, Request
 
 NAME = "hits"
@@ -84,7 +84,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     server = copy / "server"
 
     (server / "dialects" / "hits.py").write_text(DIALECT, encoding="utf-8")
-    edit(server / "dialects" / "__init__.py", "import downloads, ", "import downloads, hits, ")
+    edit(server / "dialects" / "__init__.py", "flakedrop, native, peon_ping", "flakedrop, hits, native, peon_ping")
     edit(server / "dialects" / "__init__.py", " = (sonicjs, ", " = (hits, sonicjs, ")
 
     setting = '    greeting: str = _setting("FOOTFALL_GREETING", str, "world", "the name that is greeted")\n'

@@ -17,7 +17,7 @@ from schemathesis.checks import negative_data_rejection
 from schemathesis.generation import GenerationMode
 
 from server import app, problems
-from server.ingest.routes import Route, Routes
+from server.ingest.routing import Route, Routes
 from server.openapi import document
 from server.openapi.families import FAMILIES, SAMPLES
 from server.settings import load

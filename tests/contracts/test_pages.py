@@ -18,7 +18,7 @@ import pytest
 
 from server import app
 from server.event import Refusal
-from server.ingest.routes import Routes
+from server.ingest.routing import Routes
 from server.openapi import document
 from server.pages.reference import reference
 from server.pages.trouble import TROUBLES, kinds, statuses

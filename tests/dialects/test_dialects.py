@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dialects import DIALECTS, Dialect, downloads, engagement, flakedrop, native, sonicjs, trackskills
+from server.dialects import DIALECTS, Dialect, engagement, flakedrop, native, peon_ping, sonicjs, trackskills
 from server.dialects.document import load
 from server.event import Outcomes, Receipt, Request
 from server.problems import Problem
@@ -84,7 +84,7 @@ def test_every_route_is_documented(dialect: Dialect) -> None:
         assert (len(schemas), bool(components)) == (len(path.accepts), path.body)
 
 
-@pytest.mark.parametrize("dialect", [sonicjs, native, flakedrop, engagement, trackskills, downloads], ids=lambda dialect: dialect.NAME)
+@pytest.mark.parametrize("dialect", [sonicjs, native, flakedrop, engagement, trackskills, peon_ping], ids=lambda dialect: dialect.NAME)
 def test_no_dialect_changes_the_document_that_it_reads(dialect: Dialect) -> None:
     data = {"installation_id": "i", "event_type": "x", "more": 1, "properties": {"installation_id": "i", "a": {"ip": 1}}}
     inner = {"user_id": "u", "success": True, "os": "linux", "deep": {"ip": 1}}
@@ -208,6 +208,6 @@ def test_a_document_that_came_over_the_wire_is_read_alike(document: Any) -> None
 
 @given(st.text(max_size=70))
 def test_any_pack_is_a_pack_or_a_problem_that_does_not_quote_it(pack: str) -> None:
-    said, count = outcome(downloads, request(None, "/dl/{pack}", (MARK.upper() + pack,)))
+    said, count = outcome(peon_ping, request(None, "/dl/{pack}", (MARK.upper() + pack,)))
     assert count == 0
     assert MARK.upper().encode() not in b"".join(said)

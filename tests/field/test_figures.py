@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.dialects.reading.times import iso
+from server.dialects.parsing.times import iso
 from server.event import DAY
 from tests.field.conftest import TOKEN
 

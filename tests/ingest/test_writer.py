@@ -11,8 +11,8 @@ import pytest
 
 from server.event import Context, Event, LedgerEntry, Receipt
 from server.event_id import EventIds
-from server.ingest import writer as writing
-from server.ingest.writer import Writer
+from server.ingest import event_writer as writing
+from server.ingest.event_writer import Writer
 from server.metrics import Metrics
 from server.problems import Busy, Failed
 from server.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.dialects.reading.times import iso
+from server.dialects.parsing.times import iso
 from server.event import DAY
 from server.jobs import Run
 from server.jobs.retention import retention

@@ -13,7 +13,7 @@ import pytest
 
 from server.event import DAY, Context, Event, Receipt
 from server.event_id import EventIds, first_id
-from server.ingest.writer import Writer
+from server.ingest.event_writer import Writer
 from server.jobs import Run
 from server.jobs.pace import AIM, Pace
 from server.jobs.retention import expire, retention

@@ -19,7 +19,7 @@ from server.jobs.rollups import check_rollups
 from server.settings import load
 from server.storage.engine import Store, open_store
 from server.storage.sqlite.store import SqliteStore
-from server.tasks import ended, run_in_thread
+from server.tasks import cancel_and_wait, run_in_thread
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 STOPS = 15
@@ -35,7 +35,7 @@ def check_and_stop(folder: str) -> None:
         for _ in range(STOPS):
             task = asyncio.create_task(check_rollups(run))
             await asyncio.sleep(moments.uniform(0.005, 0.08))
-            await ended([task])
+            await cancel_and_wait([task])
         await store.close()
 
     asyncio.run(main())
@@ -68,7 +68,7 @@ async def test_a_cancelled_statement_is_interrupted_and_its_thread_has_ended_whe
 
     task = asyncio.create_task(run_in_thread(work, interrupt=connection.interrupt))
     await asyncio.to_thread(running.wait)
-    await ended([task])
+    await cancel_and_wait([task])
     assert left.is_set()
     assert task.cancelled()
     connection.close()
@@ -104,7 +104,7 @@ async def test_a_snapshot_whose_reader_is_cancelled_closes_at_once(store: Store)
     begun = asyncio.Event()
     task = asyncio.create_task(read())
     await begun.wait()
-    await ended([task])
+    await cancel_and_wait([task])
     assert task.cancelled()
 
 

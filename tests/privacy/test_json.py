@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from server.ingest.privacy import scrub_json
-from server.scrubbing.keys import RULES, words
+from server.scrubbing.key_rules import RULES, words
 
 _SECRET_KEYS = """
 password Password db_password dbPassword DB-PASSWORD user.password password_ passwd passphrase pwd PWD token accessToken refresh_token

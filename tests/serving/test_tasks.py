@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from server.tasks import ended
+from server.tasks import cancel_and_wait
 
 
 @pytest.mark.timeout(20)
@@ -39,7 +39,7 @@ async def test_a_task_that_lost_its_cancellation_is_told_again() -> None:
     tidied = asyncio.Event()
     tasks = [asyncio.create_task(each()) for each in (deaf, failing, tidy)]
     await asyncio.sleep(0)
-    await ended(tasks, again=0.1)
+    await cancel_and_wait(tasks, again=0.1)
     assert all(task.done() for task in tasks)
     assert lost == 3
     assert tidied.is_set()
@@ -48,5 +48,5 @@ async def test_a_task_that_lost_its_cancellation_is_told_again() -> None:
 async def test_nothing_to_end_is_no_trouble() -> None:
     done = asyncio.create_task(asyncio.sleep(0))
     await done
-    await ended([done])
-    await ended([])
+    await cancel_and_wait([done])
+    await cancel_and_wait([])

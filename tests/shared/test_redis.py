@@ -14,7 +14,7 @@ import redis
 from limits import parse
 
 from server.event import Context, Environment, Event
-from server.shared.live import KEPT
+from server.shared.live_events import KEPT
 from server.shared.redis import Shared, SharedLimits, SharedLive
 from tests.conftest import SECRET
 from tests.redis_server import RedisServer, running_redis

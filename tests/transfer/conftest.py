@@ -23,7 +23,7 @@ from server.event_id import EventIds
 from server.front import Front
 from server.ingest.gate import Gate
 from server.ingest.privacy import Privacy
-from server.ingest.routes import Routes
+from server.ingest.routing import Routes
 from server.problems import Problem
 from server.settings import Settings, load
 from server.shared import Limits

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from server.scrubbing.keys import KEY_END, rule_for, words
+from server.scrubbing.key_rules import KEY_END, rule_for, words
 from server.scrubbing.opaque import without_identifiers
 from server.scrubbing.patterns import ID, SECRET
 from server.scrubbing.scrub import WHOLE_NUMBERS, beginning, scrub_text

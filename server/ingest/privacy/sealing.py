@@ -19,7 +19,7 @@ from server.identifiers import identifier
 from server.ingest.privacy.conversion import Privacy
 from server.ingest.privacy.excerpt import is_identifier_key
 from server.scrubbing import Scrubber, scrub_text, without_identifiers
-from server.scrubbing.keys import KEY_END, KeyRule, rule_for
+from server.scrubbing.key_rules import KEY_END, KeyRule, rule_for
 from server.scrubbing.patterns import ID
 from server.scrubbing.scrub import hidden
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from server import logs
 from server.storage.projects.live import Projects
 from server.storage.tables import ApiKey
-from server.tasks import ended
+from server.tasks import cancel_and_wait
 
 log = logs.get(__name__)
 
@@ -42,5 +42,5 @@ async def written(projects: Projects) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await ended([task])
+        await cancel_and_wait([task])
         await write(projects)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from server.dialects.reading.fields import MAX_WORD, SCRUBBED, cut, text
+from server.dialects.parsing.json_fields import MAX_WORD, SCRUBBED, cut, text
 from server.event import ENVIRONMENTS, Environment
 from server.scrubbing import beginning, scrub_label
 from server.scrubbing.scrub import CUT

@@ -15,22 +15,22 @@ from server.dialects import Dialect
 from server.dialects.document import read
 from server.event import DAY, Decoded, Event, Fault, FieldError, Incoming, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
 from server.event_id import EventIds
-from server.ingest import http
+from server.ingest import asgi
+from server.ingest.asgi import ClientGone, Reply, Scope
 from server.ingest.decoding import claiming, decode
 from server.ingest.encodings import inflated
+from server.ingest.event_writer import Stored, Writer
 from server.ingest.gate import Caller, Gate, opted_out
-from server.ingest.http import ClientGone, Reply, Scope
 from server.ingest.networks import limited_as
 from server.ingest.privacy import Privacy, excerpt
 from server.ingest.privacy.sealing import Members, exact_document, seal
-from server.ingest.routes import Match
+from server.ingest.routing import Match
 from server.ingest.sizes import events_of, refuse_large
 from server.ingest.unserved import Unserved
-from server.ingest.writer import Stored, Writer
 from server.metrics import Metrics
 from server.problems import Busy, Failed, Invalid, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooManyTargets, UnknownTarget
 from server.settings import Settings
-from server.shared import Standing
+from server.shared import LimitState
 from server.storage.batch import RejectedRow
 from server.storage.engine import passes
 
@@ -58,7 +58,7 @@ class _Passage(msgspec.Struct, gc=False):
     headers: dict[bytes, bytes]
     received_at: int
     caller: Caller | None = None
-    standing: Standing | None = None
+    standing: LimitState | None = None
     body: bytes = b""
     document: Any = None
     faults: tuple[Fault, ...] = ()
@@ -76,7 +76,7 @@ class Ingest:
     ) -> None:
         self._max_body = settings.max_body
         self._max_batch_body = settings.max_batch_body
-        self._bodies = http.BodyReader(seconds=float(settings.body_timeout))
+        self._bodies = asgi.BodyReader(seconds=float(settings.body_timeout))
         self._gate = gate
         self._privacy = privacy
         self._writer = writer
@@ -88,7 +88,7 @@ class Ingest:
     async def __call__(self, scope: Scope, receive: Any, send: Any, match: Match, slug: str | None) -> None:
         """Answer a request to an ingest route, whatever comes."""
         if scope["method"] == "OPTIONS":
-            await http.send_reply(send, http.PREFLIGHT)
+            await asgi.send_reply(send, asgi.PREFLIGHT)
             return
         passage = _Passage(match, dict(scope["headers"]), self._clock())
         try:
@@ -98,9 +98,9 @@ class Ingest:
         except Exception as error:
             reply = self._refusal(passage, error)
             if isinstance(error, TooLarge) and not passage.body:
-                await http.send_last_reply(send, receive, reply)
+                await asgi.send_last_reply(send, receive, reply)
                 return
-        await http.send_reply(send, reply)
+        await asgi.send_reply(send, reply)
 
     def take_at_once(
         self, match: Match, slug: str | None, peer: str, headers: dict[bytes, bytes], body: bytes, answer: Callable[[Reply], None]
@@ -183,7 +183,7 @@ class Ingest:
             passage.large = refuse_large(decoded, body, passage.document, self._max_body)
         return decoded
 
-    def _note_standing(self, passage: _Passage, standing: Standing | None) -> None:
+    def _note_standing(self, passage: _Passage, standing: LimitState | None) -> None:
         """Of two limits the client hears of the one that is nearer."""
         if standing is not None and (passage.standing is None or standing.remaining < passage.standing.remaining):
             passage.standing = standing
@@ -232,7 +232,7 @@ class Ingest:
             raise Failed("These events could not be stored; the log says more.")
         answer = dialect.answer(decoded, Outcomes(receipts=stored.receipts, ids=passage.ids, created=stored.created))
         self._metrics.answers[passage.match.route.path.template, answer.status] += 1
-        return http.reply(answer, passage.standing)
+        return asgi.reply(answer, passage.standing)
 
     def _note_rejected(self, passage: _Passage, caller: Caller, decoded: Decoded) -> None:
         """The events of a batch that were refused, in the ledger and for the admin."""
@@ -305,7 +305,7 @@ class Ingest:
             self._tally(passage, problem)
         if problem.refusal in _SHOWN and not _counted_elsewhere(problem) and not opted_out(passage.headers):
             self._keep(passage, problem.refusal, problem.errors, passage.document)
-        return http.refusal(problem, passage.standing)
+        return asgi.refusal(problem, passage.standing)
 
     def _as_success(self, passage: _Passage, caller: Caller, problem: Problem) -> Reply:
         """The answer to a client that opted out with a body that cannot be used: that of a success. It counts as one event."""
@@ -316,7 +316,7 @@ class Ingest:
         answer = (passage.dialect or claiming(route, request)).success(request)
         self._metrics.answers[route.path.template, answer.status] += 1
         is_unread = isinstance(problem, TooLarge) and not passage.body
-        return http.reply(answer, passage.standing)._replace(closes=is_unread)
+        return asgi.reply(answer, passage.standing)._replace(closes=is_unread)
 
     def _tally(self, passage: _Passage, problem: Problem) -> None:
         self._metrics.refusals[problem.refusal.value] += 1

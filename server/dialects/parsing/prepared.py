@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from server.dialects.document import hides_something, plain
-from server.dialects.reading.fields import MAX_PROPERTIES, Properties
+from server.dialects.parsing.json_fields import MAX_PROPERTIES, Properties
 
 REMEMBERED = 2_048  # kinds of events that a dialect has read and may see again
 REMEMBERED_LENGTH = 500  # bytes of their properties

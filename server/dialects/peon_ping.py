@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from server.dialects.reading import Path, event_id, raise_refusal
+from server.dialects.parsing import Path, event_id, raise_refusal
 from server.event import Answer, Context, Decoded, FieldError, Incoming, Outcomes, Request
 from server.problems import NotFound
 

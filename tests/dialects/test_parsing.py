@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.dialects.reading import (
+from server.dialects.parsing import (
     IgnoredFields,
     arch_name,
     convert,
@@ -24,7 +24,7 @@ from server.dialects.reading import (
     timestamp,
     whole_duration,
 )
-from server.dialects.reading.context import WORDS
+from server.dialects.parsing.environments import WORDS
 from server.event import Environment
 from server.problems import Invalid
 

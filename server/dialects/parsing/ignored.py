@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from server.dialects.document import dotted
-from server.dialects.reading.fields import MAX_PROPERTIES
-from server.dialects.reading.times import moment, whole_duration
+from server.dialects.parsing.json_fields import MAX_PROPERTIES
+from server.dialects.parsing.times import moment, whole_duration
 from server.identifiers import identifier
 
 MOST = 20  # names in one answer

@@ -11,7 +11,7 @@ from server.event import Answer
 from server.headers import INGEST_CORS, INGEST_PREFLIGHT, RATE_LIMIT, RETRY_AFTER
 from server.ingest.gate import OverLimit
 from server.problems import CONTENT_TYPE, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooSlow, UnknownEncoding
-from server.shared import Standing
+from server.shared import LimitState
 
 Scope = dict[str, Any]
 Header = tuple[bytes, bytes]
@@ -97,14 +97,14 @@ class Reply(NamedTuple):
     status: int
     headers: tuple[Header, ...]
     body: bytes = b""
-    standing: Standing | None = None
+    standing: LimitState | None = None
     closes: bool = False
 
 
 PREFLIGHT = Reply(204, INGEST_PREFLIGHT)
 
 
-def reply(answer: Answer, standing: Standing | None) -> Reply:
+def reply(answer: Answer, standing: LimitState | None) -> Reply:
     """A dialect's answer."""
     headers = with_content(answer.content_type) if answer.body else INGEST_CORS
     return Reply(answer.status, headers, answer.body, standing)
@@ -116,7 +116,7 @@ def with_content(content_type: bytes) -> tuple[Header, ...]:
     return (*INGEST_CORS, (b"content-type", content_type))
 
 
-def refusal(problem: Problem, standing: Standing | None) -> Reply:
+def refusal(problem: Problem, standing: LimitState | None) -> Reply:
     """A problem. `standing` is that of the client where it was not this that was refused."""
     headers: list[Header] = [*INGEST_CORS, (b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
     if problem.retry_after is not None:

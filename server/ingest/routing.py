@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from server.dialects import DIALECTS, Dialect
-from server.dialects.reading import Path
+from server.dialects.parsing import Path
 from server.event import Decoded, Request
 
 Prepared = tuple[Dialect, Callable[[bytes, Request], Decoded | None]]

@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
-from server.dialects.reading.batches import ID_FIELDS, MAX_EVENTS, Tally, event_id, gather, header_id, raise_refusal, tally
-from server.dialects.reading.context import arch_name, environment, known_environment, node_runtime, os_name
-from server.dialects.reading.fields import (
+from server.dialects.parsing.batches import ID_FIELDS, MAX_EVENTS, Tally, event_id, gather, header_id, raise_refusal, tally
+from server.dialects.parsing.environments import arch_name, environment, known_environment, node_runtime, os_name
+from server.dialects.parsing.ignored import IgnoredFields, is_blank
+from server.dialects.parsing.json_fields import (
     MAX_ERROR_MESSAGE,
     MAX_ERROR_TYPE,
     MAX_TARGET,
@@ -32,9 +33,8 @@ from server.dialects.reading.fields import (
     leftovers,
     text,
 )
-from server.dialects.reading.ignored import IgnoredFields, is_blank
-from server.dialects.reading.prepared import REMEMBERED, REMEMBERED_LENGTH, NotPlain, Prepared, properties_in
-from server.dialects.reading.times import duration, iso, timestamp, whole_duration
+from server.dialects.parsing.prepared import REMEMBERED, REMEMBERED_LENGTH, NotPlain, Prepared, properties_in
+from server.dialects.parsing.times import duration, iso, timestamp, whole_duration
 from server.event import Decoded, Request
 
 __all__ = [
