@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo install dashboard screenshots test test-all check fix bench schema wheel binary image lock clean
+.PHONY: help run demo install dashboard screenshots test test-all check fix bench schema docs wheel binary image lock clean
 
 # Taken from the command line only: shells set HOST, platforms set PORT (which Footfall honours by itself).
 ifeq ($(origin HOST),command line)
@@ -127,6 +127,9 @@ bench: $(READY_DEV) ## benchmarks, each against a reference measured in the same
 
 schema: $(READY_DEV) ## graphql/schema.graphql anew, from the code; what breaks clients wants BREAKING=1
 	@.venv/bin/python -m server.admin.export graphql/schema.graphql $(if $(BREAKING),--breaking)
+
+docs: $(READY_DEV) ## docs/configure.md, from the settings
+	@.venv/bin/python .ci/docs.py
 
 wheel: $(READY_DEV) $(DASHBOARD) ## dist/: the wheel and the source archive
 	@rm -rf dist

@@ -1,4 +1,4 @@
-"""The README keeps its promises: every setting is in it as it is, and its snippets work when pasted."""
+"""The README and docs/ keep their promises: settings and commands exist, snippets work when pasted."""
 
 from __future__ import annotations
 
@@ -17,25 +17,34 @@ import pytest
 
 from server.settings import Settings, SettingsError, load
 
-README = Path(__file__).parents[2] / "README.md"
-DOCS = README.read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = {
+    path.name: path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+ADDRESS = "http://127.0.0.1:8000"
 
 
-def fences(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
+def fences(language: str, text: str = README) -> list[str]:
+    """The code blocks of a language in a document."""
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
 
 
-def documented() -> dict[str, str]:
-    return dict(re.findall(r"^\| `(FOOTFALL_[A-Z_]+)` \|([^|]*)\|", DOCS, re.MULTILINE))
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) < 150
 
 
-def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
-    defaults = {setting.metadata["name"]: setting.metadata["default"] for setting in fields(Settings)}
-    table = documented()
-    assert table.keys() == defaults.keys()
-    for name, default in defaults.items():
-        if default and name not in ("FOOTFALL_SECRET", "FOOTFALL_ADMIN_TOKEN"):
-            assert table[name].strip().startswith(default), name
+def test_every_setting_is_documented_as_it_is() -> None:
+    assert subprocess.run([sys.executable, ".ci/docs.py", "--check"], cwd=ROOT, check=False).returncode == 0, "run `make docs`"
+
+
+def test_every_setting_that_a_document_names_exists() -> None:
+    known = {setting.metadata["name"] for setting in fields(Settings)} | {"FOOTFALL_CONFIG"}
+    clients = {"FOOTFALL_TOOL", "FOOTFALL_URL", "FOOTFALL_VERSION", "FOOTFALL_KEY", "FOOTFALL_COMMAND", "FOOTFALL_ABOUT", "FOOTFALL_NOTICE"}
+    for name, text in DOCS.items():
+        named = {each for each in re.findall(r"\bFOOTFALL_[A-Z_]*[A-Z]\b", text) if not each.startswith("FOOTFALL_TEST_")}
+        assert named - known - clients == set(), name
 
 
 @pytest.mark.parametrize(
@@ -65,7 +74,7 @@ def test_a_doctor_who_is_given_a_wrong_setting_names_it_and_lists_them_all(make_
     ran = make_server(FOOTFALL_RATE_LIMITS="1").footfall("doctor")
     assert ran.returncode == 1
     assert "FOOTFALL_RATE_LIMITS is no setting" in ran.stderr
-    assert all(name in ran.stdout for name in documented())
+    assert all(setting.metadata["name"] in ran.stdout for setting in fields(Settings))
 
 
 def test_settings_come_from_the_environment_then_the_file_then_the_default(tmp_path: Path) -> None:
@@ -77,30 +86,55 @@ def test_settings_come_from_the_environment_then_the_file_then_the_default(tmp_p
     assert load({"PORT": "7000", "FOOTFALL_PORT": "7001"}).port == 7001
 
 
-def test_the_snippets_work_when_pasted(make_server: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.fixture
+def pasted(make_server: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Runs a snippet as a stranger who pastes it, against a running server, in a folder with the clients."""
     server = make_server().start()
-
-    def adapted(text: str) -> str:
-        return text.replace("http://127.0.0.1:8000", server.url)
-
     env = {**os.environ, "HOME": str(tmp_path), "MYTOOL_TELEMETRY": "on", "MYTOOL_NO_TELEMETRY": "", "DO_NOT_TRACK": ""}
     env.pop("CI", None)
+    for name in ("footfall.py", "footfall.js", "footfall.sh"):
+        (tmp_path / name).write_bytes(server.client.get(f"/clients/{name}").content)
+
+    def paste(text: str, *command: str, stored: int) -> Any:
+        text = text.replace(ADDRESS, server.url)
+        ran = subprocess.run([*command, text], env=env, check=True, timeout=30, cwd=tmp_path, capture_output=True, text=True)
+        deadline = time.monotonic() + 30
+        counted = f'footfall_events_total{{project="default",result="stored"}} {stored}.0'
+        while counted not in server.client.get("/metrics").text and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert counted in server.client.get("/metrics").text
+        return ran
+
+    paste.server = server  # type: ignore[attr-defined]
+    return paste
+
+
+def test_the_curl_of_the_readme_is_answered_as_it_says(pasted: Any) -> None:
+    (text,) = [text for text in fences("sh") if "curl -s http" in text and "/v1/events" in text]
+    ran = pasted(text, "sh", "-euc", stored=1)
+    assert f"# {ran.stdout.strip()}" in text
+
+
+def test_the_clients_of_the_readme_send_an_event(pasted: Any, tmp_path: Path) -> None:
     (fetch,) = [text for text in fences("sh") if "/clients/" in text]
-    subprocess.run(["sh", "-euc", adapted(fetch)], env=env, check=True, timeout=30, cwd=tmp_path, capture_output=True)
-    (python,) = fences("python")
-    subprocess.run([sys.executable, "-c", adapted(python)], env=env, check=True, timeout=30, cwd=tmp_path)
+    subprocess.run(["sh", "-euc", fetch.replace(ADDRESS, pasted.server.url)], cwd=tmp_path, check=True, timeout=30, capture_output=True)
+    (python,), (javascript,), (shell,) = fences("python"), fences("js"), fences("bash")
+    assert pasted(python, sys.executable, "-c", stored=1).stdout == "built\n"
+    assert pasted(javascript, "node", "--input-type=module", "--eval", stored=2).stdout == "built\n"
+    assert pasted(shell, "sh", "-euc", stored=3).stdout == "built\n"
+
+
+def test_the_download_line_of_the_readme_counts_and_prints_nothing(pasted: Any) -> None:
     (line,) = [text for text in fences("sh") if "/dl/my-pack &" in text]
-    ran = subprocess.run(["sh", "-euc", adapted(line)], env=env, check=True, timeout=30, capture_output=True)
-    assert (ran.stdout, ran.stderr) == (b"", b"")
-    for body in re.findall(r"curl -s http://127\.0\.0\.1:8000(/\S+) -d '(.*?)'", "\n".join(fences("sh")), re.DOTALL):
-        answer = server.client.post(body[0], content=body[1])
-        assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "duplicates": 0, "rejected": []})
-    deadline = time.monotonic() + 30
-    stored = 'footfall_events_total{project="default",result="stored"} 3.0'
-    while stored not in server.client.get("/metrics").text and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert stored in server.client.get("/metrics").text
-    assert server.client.get("/counts").json() == {"my-pack": {"total": 1, "last7d": 1, "today": 1}}
+    ran = pasted(line, "sh", "-euc", stored=1)
+    assert (ran.stdout, ran.stderr) == ("", "")
+    assert pasted.server.client.get("/counts").json() == {"my-pack": {"total": 1, "last7d": 1, "today": 1}}
+
+
+def test_the_batch_of_the_event_page_is_answered_as_it_says(pasted: Any) -> None:
+    (text,) = [text for text in fences("sh", DOCS["events.md"]) if "curl" in text]
+    ran = pasted(text, "sh", "-euc", stored=1)
+    assert f"# {ran.stdout.strip()}" in text
 
 
 def shape(value: Any) -> Any:
@@ -117,7 +151,7 @@ def test_the_questions_have_answers_like_those_shown(make_server: Callable[..., 
     assert server.footfall("demo", "--events", "4000").returncode == 0
     key = server.footfall("key", "create", "demo", "--scope", "read").stdout.strip()
     server.start()
-    asked = re.findall(r"^ask '(.+)'\n((?:# .*\n)+)", "\n".join(fences("sh")), re.MULTILINE)
+    asked = re.findall(r"^ask '(.+)'\n((?:# .*\n)+)", "\n".join(fences("sh", DOCS["ask.md"])), re.MULTILINE)
     assert len(asked) == 5
     for question, answer in asked:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -126,10 +160,12 @@ def test_the_questions_have_answers_like_those_shown(make_server: Callable[..., 
         assert shape(got) == shape(said), question
 
 
-def test_every_command_that_the_readme_names_exists() -> None:
+def test_every_command_that_a_document_names_exists() -> None:
     known = subprocess.run([sys.executable, "-m", "server", "--help"], capture_output=True, text=True, check=True).stdout
-    for command in re.findall(r"footfall ([a-z][a-z-]*)", DOCS):
-        assert f" {command} " in known, command
-    makefile = (README.parent / "Makefile").read_text()
-    for target in re.findall(r"make ([a-z]+)", DOCS):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name, text in DOCS.items():
+        code = "\n".join([*re.findall(r"`([^`\n]+)`", text), *fences("sh", text)])
+        for command in re.findall(r"^(?:sudo )?(?:FOOTFALL_\w+=\S+ )*footfall ([a-z][a-z-]*)", code, re.MULTILINE):
+            assert f" {command} " in known, (name, command)
+        for target in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), (name, target)
