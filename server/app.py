@@ -31,7 +31,7 @@ from server.storage.engine import instance_id, open_store, passes, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default, key_use
 from server.storage.upkeep.maintenance import former_marks_until
 from server.tasks import StopRequest
-from server.transfer import http as transfer
+from server.transfer import data_routes as transfer
 
 log = logs.get(__name__)
 

@@ -12,7 +12,7 @@ from server.admin.charts import First, Period
 from server.admin.context import AnyInfo, reader
 from server.admin.inputs import PeriodInput, within
 from server.admin.scalars import Count, DateTime, Duration, now
-from server.analytics import counts, families, targets
+from server.analytics import family_stats, pack_downloads, targets
 from server.event import DAY, FieldError
 from server.problems import BadQuery
 
@@ -78,7 +78,7 @@ class Families:
     async def packs(self, info: AnyInfo, first: First = 50) -> list[PackCounts]:
         reader(info, self.number)
         limit = within("first", first, MOST)
-        found = await counts.pack_counts(info.context.store, self.number, now() // DAY)
+        found = await pack_downloads.pack_counts(info.context.store, self.number, now() // DAY)
         return [
             PackCounts(pack=pack, total=Count(its.total), last7d=Count(its.last7d), today=Count(its.today))
             for pack, its in list(found.items())[:limit]
@@ -100,7 +100,7 @@ class Families:
     @strawberry.field(description="Everything that FlakeDrop's clients ever sent.")
     async def flakedrop(self, info: AnyInfo) -> FlakeDropStats:
         reader(info, self.number)
-        found = await families.flakedrop_stats(info.context.store, self.number)
+        found = await family_stats.flakedrop_stats(info.context.store, self.number)
         names = ("unique_users", "total_deployments", "successful_deploys", "failed_deploys", "configs_created", "total_events")
         return FlakeDropStats(
             os=_users(found.os_breakdown), versions=_users(found.version_breakdown), **{name: getattr(found, name) for name in names}
@@ -111,11 +111,11 @@ class Families:
         reader(info, self.number)
         store, span = info.context.store, (period or PeriodInput()).read()
         info.context.spend(2 * (span.last_day - span.first_day + 1))
-        users = await families.tool_users(store, self.number, span)
+        users = await family_stats.tool_users(store, self.number, span)
         return ToolUse(
-            total=_calls(await families.tool_calls(store, self.number, span)),
-            tools=[_calls(each) for each in (await families.tools(store, self.number, span))[:MOST]],
-            callers=Count(await families.tool_callers(store, self.number, span)),
+            total=_calls(await family_stats.tool_calls(store, self.number, span)),
+            tools=[_calls(each) for each in (await family_stats.tools(store, self.number, span))[:MOST]],
+            callers=Count(await family_stats.tool_callers(store, self.number, span)),
             starts=[DateTime(start) for start in users.starts],
             daily_callers=[Count(callers) for callers in users.daily],
             callers_of_last_week=Count(users.last_week),
@@ -126,6 +126,6 @@ def _users(breakdown: dict[str, int]) -> list[UsersOf]:
     return [UsersOf(value=value, users=Count(users)) for value, users in breakdown.items()]
 
 
-def _calls(calls: families.ToolCalls) -> ToolCalls:
+def _calls(calls: family_stats.ToolCalls) -> ToolCalls:
     mean = None if calls.mean_ms is None else Duration(calls.mean_ms * 1000)
     return ToolCalls(tool=calls.tool, calls=Count(calls.calls), mean=mean, success_rate=calls.success_rate)

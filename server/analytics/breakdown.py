@@ -10,10 +10,10 @@ import msgspec
 
 from server.analytics import active as sums_of_active
 from server.analytics.active import countable
+from server.analytics.answer_cache import shared
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs, rate
 from server.analytics.population import counted_together
-from server.analytics.reuse import shared
 from server.analytics.sources import SUMS, Sql, activity, distinct, property_sums, raw_events, read, sql, sums, unique
 from server.event import Environment, FieldError
 from server.problems import BadQuery

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from server.analytics.answer_cache import LARGE
 from server.analytics.filters import Filter
-from server.analytics.reuse import LARGE
 from server.analytics.sources import Sql, listed, raw_events, read, sql
 from server.problems import TooBroad
 from server.storage.engine import Store

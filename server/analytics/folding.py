@@ -21,12 +21,12 @@ from server.analytics import breakdown as breakdowns
 from server.analytics import installs as adoption
 from server.analytics import overview as overviews
 from server.analytics import timings
+from server.analytics.answer_cache import reused
 from server.analytics.breakdown import Breakdown, By, Row
 from server.analytics.filters import Audience, Filter, Step, starts
 from server.analytics.installs import ActiveUsers, Adoption, Cohort, NewAndReturning, VersionAdoption
 from server.analytics.measures import Installs, installs, share
 from server.analytics.overview import Figures, Overview, Series
-from server.analytics.reuse import reused
 from server.analytics.sources import Sql, distinct, listed, raw_events, read, sql
 from server.analytics.timings import Medians
 from server.event import DAY, HOUR, Environment, FieldError

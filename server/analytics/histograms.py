@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from server.analytics.answer_cache import shared
 from server.analytics.filters import Filter, Period
-from server.analytics.reuse import shared
 from server.analytics.sources import conditions, durations, read, sql, within_days
 from server.event import DAY
 from server.storage.engine import Store

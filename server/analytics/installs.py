@@ -8,10 +8,10 @@ import msgspec
 
 from server.analytics import active
 from server.analytics.active import countable
+from server.analytics.answer_cache import reused
 from server.analytics.filters import LONGEST, Filter, Period, Step, starts
 from server.analytics.measures import Installs, installs, share
 from server.analytics.release_choice import choose
-from server.analytics.reuse import reused
 from server.analytics.sources import Sql, activity, distinct, for_both, read, sql, step_of
 from server.event import DAY, FieldError
 from server.problems import BadQuery

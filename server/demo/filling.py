@@ -13,10 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from server.app import create_app
-from server.demo import population, scenario
-from server.demo.clients import VISITS, Call, Story
+from server.demo import scenario, simulated_installs
 from server.demo.in_process import Clock, running, send
-from server.demo.population import Draw, Install, Period
+from server.demo.simulated_clients import VISITS, Call, Story
+from server.demo.simulated_installs import Draw, Install, Period
 from server.event import DAY, HOUR, MINUTE, LedgerEntry
 from server.settings import Settings
 from server.storage.engine import Store, open_store
@@ -125,7 +125,7 @@ def tell(period: Period, events: int, seed: int) -> Iterator[Call]:
 
 
 def _parts(events: int) -> list[int]:
-    return population.budget(events, [family.share for family in scenario.FAMILIES])
+    return simulated_installs.budget(events, [family.share for family in scenario.FAMILIES])
 
 
 class _Teller:
@@ -134,22 +134,24 @@ class _Teller:
     def __init__(self, family: scenario.Family, events: int, story: Story) -> None:
         self._family = family
         self._story = story
-        self._new = population.settle(family, events, story.period, story.draw)
+        self._new = simulated_installs.settle(family, events, story.period, story.draw)
         self._there: list[Install] = []
-        self._budget = population.budget(events, population.day_weights(story.period, story.draw, first=0.6, last=1.1, launch=1.25))
+        self._budget = simulated_installs.budget(
+            events, simulated_installs.day_weights(story.period, story.draw, first=0.6, last=1.1, launch=1.25)
+        )
 
     def day(self, place: int, day: Period) -> Iterator[Call]:
         """A day's calls, in no order."""
         self._there += self._new[place]
         left = self._budget[place]
-        crowd = population.crowd(self._there, day, self._family.stay, self._story.draw)
+        crowd = simulated_installs.crowd(self._there, day, self._family.stay, self._story.draw)
         while left > 0:
             for call in self._visit(next(crowd), day, left):
                 left -= call.events
                 yield call
 
     def _visit(self, install: Install, day: Period, room: int) -> list[Call]:
-        at = population.when(self._early(day), install.zone, self._story.draw, install.kind)
+        at = simulated_installs.when(self._early(day), install.zone, self._story.draw, install.kind)
         if not install.met:
             install.met, install.born = True, at
         calls = VISITS[self._family.name](install, at, room, self._story)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from server.doctor import folder, machine, network, shared, store
+from server.doctor import folder_checks, machine_checks, network_checks, service_checks, store_checks
 from server.doctor.finding import Finding
 from server.settings import Settings
 
@@ -23,18 +23,18 @@ __all__ = ["Finding", "examine"]
 
 # What each looks at, for the case that it fails itself.
 CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Finding]]], ...] = (
-    ("the versions of Python and SQLite", machine.versions),
-    ("the clock", machine.clock),
-    ("memory and open files", machine.limits),
-    ("the user", machine.user),
-    ("the package", machine.bundles),
-    ("the data folder", folder.data_folder),
-    ("the disk", folder.disk),
-    ("the secret", folder.secret),
-    ("the store", store.database),
-    ("Redis", shared.shared),
-    ("the port", network.port),
-    ("the network settings", network.address),
+    ("the versions of Python and SQLite", machine_checks.versions),
+    ("the clock", machine_checks.clock),
+    ("memory and open files", machine_checks.limits),
+    ("the user", machine_checks.user),
+    ("the package", machine_checks.bundles),
+    ("the data folder", folder_checks.data_folder),
+    ("the disk", folder_checks.disk),
+    ("the secret", folder_checks.secret),
+    ("the store", store_checks.database),
+    ("Redis", service_checks.shared),
+    ("the port", network_checks.port),
+    ("the network settings", network_checks.address),
 )
 
 

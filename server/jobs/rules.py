@@ -8,7 +8,7 @@ from typing import Any
 
 from server.event import DAY
 from server.jobs.addresses import Refused, check_addresses, check_url, lookup
-from server.jobs.alerts import Finding, find, payload
+from server.jobs.alert_job import Finding, find, payload
 from server.jobs.webhooks import Delivered, Webhooks
 from server.storage.engine import Store
 from server.storage.projects import FieldProblem, ProjectError, find_project

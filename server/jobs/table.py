@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from server.event import DAY, HOUR, MINUTE
-from server.jobs.alerts import alerts
-from server.jobs.backup import backup
+from server.jobs.alert_job import alerts
+from server.jobs.backup_job import backup
 from server.jobs.retention import expire, retention
-from server.jobs.rollups import check_rollups, fold_values, trending
+from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.jobs.run import Job
 
 JOBS = (

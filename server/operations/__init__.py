@@ -8,8 +8,8 @@ hosting  health check, systemd unit
 send     one event, from a script or by hand
 """
 
-from server.operations import access, copying, hosting, ledger, send, upkeep
+from server.operations import copying, hosting, ledger_command, login_link, maintenance_commands, send
 
 COMMANDS = (
-    *upkeep.COMMANDS, copying.copy_command, ledger.ledger_command, access.login_link, *hosting.COMMANDS, send.send_command,
+    *maintenance_commands.COMMANDS, copying.copy_command, ledger_command.ledger_command, login_link.login_link, *hosting.COMMANDS, send.send_command,
 )  # fmt: skip

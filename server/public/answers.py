@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 from litestar import Response
 
-from server.analytics.reuse import LARGE, SHARE, SLOW
+from server.analytics.answer_cache import LARGE, SHARE, SLOW
 from server.problems import Busy
 from server.public.access import AnyRequest
 from server.public.origins import ANY_ORIGIN

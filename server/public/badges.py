@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
-from server.analytics.counts import PackCounts, pack_counts
+from server.analytics.pack_downloads import PackCounts, pack_counts
 from server.event import DAY, FieldError
 from server.problems import BadQuery, NotFound
 from server.public.access import AnyRequest, readable

@@ -10,7 +10,7 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import FromPath
 
-from server.analytics.counts import PackCounts, pack_counts
+from server.analytics.pack_downloads import PackCounts, pack_counts
 from server.event import DAY
 from server.problems import NotFound
 from server.public.access import AnyRequest, readable

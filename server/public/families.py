@@ -13,9 +13,9 @@ from litestar import Response, get
 from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 
-from server.analytics import families
+from server.analytics import family_stats
 from server.analytics.errors import ErrorSample, failures
-from server.analytics.families import TOOL, TOOL_CALL, FlakeDropStats, ToolCalls
+from server.analytics.family_stats import TOOL, TOOL_CALL, FlakeDropStats, ToolCalls
 from server.analytics.filters import Filter, Period
 from server.problems import NotFound
 from server.public.access import AnyRequest, named, readable
@@ -99,7 +99,7 @@ async def stats(request: AnyRequest, state: State) -> Response[bytes]:
     project = await readable(request, "stats")
 
     async def make() -> Content:
-        return json(await families.flakedrop_stats(state.store, project.id))
+        return json(await family_stats.flakedrop_stats(state.store, project.id))
 
     return cached(request, await state.answers.page(("stats", project.id), make), project, "stats")
 
@@ -130,8 +130,8 @@ async def summary(request: AnyRequest, state: State, days: Days = "") -> Respons
     """Of the last days, today included."""
 
     async def ask(project: LiveProject, period: Period, count: int) -> Summary:
-        calls = await families.tool_calls(state.store, project.id, period)
-        users = await families.tool_callers(state.store, project.id, period)
+        calls = await family_stats.tool_calls(state.store, project.id, period)
+        users = await family_stats.tool_callers(state.store, project.id, period)
         return Summary(_period(count), calls.calls, users, _mean(calls), *_rates(calls))
 
     return await _analytics(request, state, "summary", ask, whole("days", days, 7, 1, MOST_DAYS))
@@ -149,7 +149,7 @@ async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[
     """Of the last days, today included, most used first."""
 
     async def ask(project: LiveProject, period: Period, _: int) -> list[ToolSummary]:
-        found = await families.tools(state.store, project.id, period)
+        found = await family_stats.tools(state.store, project.id, period)
         return [ToolSummary(calls.tool or "", calls.calls, _mean(calls), *_rates(calls)) for calls in found]
 
     return await _analytics(request, state, "tools", ask, whole("days", days, 7, 1, MOST_DAYS))
@@ -167,7 +167,7 @@ async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> R
     """Days with a user among the last ones, today included, newest first."""
 
     async def ask(project: LiveProject, period: Period, count: int) -> Retention:
-        users = await families.tool_users(state.store, project.id, period)
+        users = await family_stats.tool_users(state.store, project.id, period)
         daily = [DailyUsers(_iso(start)[:10], number) for start, number in zip(users.starts, users.daily, strict=True) if number]
         return Retention(daily[::-1], users.last_week, _period(count))
 

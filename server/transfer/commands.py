@@ -28,13 +28,13 @@ from server.storage.history.imports import ImportStore
 from server.storage.history.streaming import Span, id_bounds
 from server.storage.migrating import StoreError
 from server.storage.projects import DEFAULT, LiveProject, ProjectError, Projects, ensure_default
-from server.transfer import installs
+from server.transfer import install_data
 from server.transfer.columns import EXPORTED, from_hexadecimal
-from server.transfer.export import encoder_for, export, table
+from server.transfer.exporting import encoder_for, export, table
 from server.transfer.formats import FORMATS, FormatError
+from server.transfer.import_sources import Source, SourceError
 from server.transfer.importing import FORMS, Importer, Summary
 from server.transfer.questions import FILTERS, OPTIONS, QUESTIONS, Question, asked
-from server.transfer.sources import Source, SourceError
 
 T = TypeVar("T")
 
@@ -266,13 +266,13 @@ _HASH = click.option("--hash", "hash_", metavar="HEX", help="The install's hash,
 @_HASH
 @_PROJECT
 @click.option(
-    "--events", "most", type=click.IntRange(1), default=installs.PAGE, show_default=True, help="So many events at most, oldest first."
+    "--events", "most", type=click.IntRange(1), default=install_data.PAGE, show_default=True, help="So many events at most, oldest first."
 )
 def install_show(raw_id: str | None, hash_: str | None, slug: str, most: int) -> None:
     """Show all that is held of an install, as JSON. RAW_ID is the id that its client sends; - reads it from standard input."""
 
-    async def work(opened: Opened) -> installs.InstallHeld | None:
-        return await installs.show(opened.store, opened.project.id, _number(opened, raw_id, hash_), most=most)
+    async def work(opened: Opened) -> install_data.InstallHeld | None:
+        return await install_data.show(opened.store, opened.project.id, _number(opened, raw_id, hash_), most=most)
 
     held = _run(slug, work)
     if held is None:
@@ -298,8 +298,8 @@ def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: boo
     RAW_ID is the id that its client sends; - reads it from standard input.
     """
 
-    async def work(opened: Opened) -> installs.InstallErased | None:
-        erased = await installs.erase(opened.store, opened.project.id, _number(opened, raw_id, hash_))
+    async def work(opened: Opened) -> install_data.InstallErased | None:
+        erased = await install_data.erase(opened.store, opened.project.id, _number(opened, raw_id, hash_))
         if erased is not None and rewrite:
             erased.purged = await erasure.rewrite(opened.store)
         return erased

@@ -18,9 +18,9 @@ from server.ingest.privacy import Privacy
 from server.problems import Problem
 from server.storage.history.imports import ImportBatch, ImportStore, PackCount, target_rules
 from server.storage.projects import LiveProject
-from server.transfer import downloads, footfall, posthog, wire
+from server.transfer import downloads_dump, footfall, posthog, wire
+from server.transfer.import_sources import Row, Source, SourceError
 from server.transfer.posthog import Skipped
-from server.transfer.sources import Row, Source, SourceError
 
 ROWS_A_COMMIT = 1_000  # some fifty milliseconds of the writer
 NAMED = 10  # bad rows that are named
@@ -90,7 +90,7 @@ class Importer:
             "footfall installs": lambda document: footfall.install(document, project, privacy, now).install,
             "posthog": lambda document: posthog.event(document, project, privacy, now),
             "wire": lambda document: wire.event(document, project, privacy, now),
-            "downloads": lambda document: downloads.count(document, now),
+            "downloads": lambda document: downloads_dump.count(document, now),
         }
         return kinds[kind]
 

@@ -12,16 +12,16 @@ import pytest
 
 from server.analytics import sources
 from server.analytics.breakdown import By, breakdown
-from server.analytics.counts import PackCounts, pack_counts
 from server.analytics.errors import Errors, errors, failures
 from server.analytics.experiments import Interval, experiment, newcombe, wilson
-from server.analytics.families import flakedrop_stats
+from server.analytics.family_stats import flakedrop_stats
 from server.analytics.filters import Audience, Filter, Period, Step, starts
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.ledger import ledger, rejected
 from server.analytics.measures import Change, Installs, Percentiles, change, percentile
 from server.analytics.overview import overview, series
+from server.analytics.pack_downloads import PackCounts, pack_counts
 from server.analytics.targets import targets, trending
 from server.analytics.timings import timings
 from server.event import DAY, HOUR, Context, Environment, Event, Outcome

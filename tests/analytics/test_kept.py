@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from server.analytics.errors import errors
-from server.analytics.families import flakedrop_stats
+from server.analytics.family_stats import flakedrop_stats
 from server.analytics.filters import Filter, Period
 from server.analytics.targets import Counters, counters, trending
 from server.event import DAY, Context, Environment, Event, Outcome

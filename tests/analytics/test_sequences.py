@@ -15,7 +15,7 @@ import pytest
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors
 from server.analytics.experiments import experiment
-from server.analytics.families import flakedrop_stats, tool_calls, tools
+from server.analytics.family_stats import flakedrop_stats, tool_calls, tools
 from server.analytics.filters import Filter, Period, Step
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption

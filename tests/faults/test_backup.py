@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from server.jobs import Run
-from server.jobs.backup import backup as nightly
+from server.jobs.backup_job import backup as nightly
 from server.jobs.run import JobError
 from server.settings import Settings, load
 from server.storage import engine

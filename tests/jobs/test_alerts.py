@@ -10,7 +10,7 @@ import pytest
 
 from server.event import DAY, HOUR, MINUTE, Context, Outcome
 from server.jobs import Run, rules
-from server.jobs.alerts import alerts, find, look
+from server.jobs.alert_job import alerts, find, look
 from server.jobs.rules import Draft
 from server.storage.engine import Store
 from server.storage.projects import ProjectError, create_project

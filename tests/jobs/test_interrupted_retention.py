@@ -11,7 +11,7 @@ import pytest
 
 from server.jobs import Run
 from server.jobs.retention import retention
-from server.jobs.rollups import check_rollups
+from server.jobs.rollup_jobs import check_rollups
 from server.storage.changes import Change
 from server.storage.engine import Store
 from server.storage.postgres import partitions

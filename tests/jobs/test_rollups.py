@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from server.event import DAY, HOUR, Context, Environment, Outcome
-from server.jobs import Run, rollups
+from server.jobs import Run, rollup_jobs
 from server.jobs.retention import retention
-from server.jobs.rollups import check_rollups, fold_values, trending
+from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.metrics import Metrics
 from server.storage.engine import Store
 from server.storage.rollups import OTHER, VALUES_A_DAY
@@ -287,7 +287,7 @@ async def test_many_days_of_activity_are_counted_again_on_sundays_only(
     await store.change(("UPDATE rollup_active SET installs = installs + 1", ()))
     nightly = dataclasses.replace(run, now=lambda: now)
     assert "in rollup_active" in await check_rollups(nightly)
-    monkeypatch.setattr(rollups, "NIGHTLY_ACTIVITY", 2)
+    monkeypatch.setattr(rollup_jobs, "NIGHTLY_ACTIVITY", 2)
     assert ("in rollup_active" in await check_rollups(nightly)) is sunday
 
 
@@ -299,7 +299,7 @@ def test_the_memory_of_a_check_stays_flat_however_many_days_of_activity_there_ar
 import asyncio, re, sys
 from pathlib import Path
 from server.jobs import Run
-from server.jobs.rollups import check_rollups
+from server.jobs.rollup_jobs import check_rollups
 from server.settings import load
 from server.storage.engine import open_store
 from server.storage.projects import ensure_default

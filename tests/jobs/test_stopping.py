@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from server.jobs import Run
-from server.jobs.rollups import check_rollups
+from server.jobs.rollup_jobs import check_rollups
 from server.settings import load
 from server.storage.engine import Store, open_store
 from server.storage.sqlite.store import SqliteStore

@@ -16,7 +16,7 @@ import pytest
 from server.event import DAY, HOUR, MINUTE
 from server.jobs import Run, rules
 from server.jobs.addresses import Unresolved
-from server.jobs.alerts import alerts, deliver_waiting, look
+from server.jobs.alert_job import alerts, deliver_waiting, look
 from server.jobs.webhooks import HEADER, TOLERANCE, Webhooks, sign, verify
 from server.storage.engine import Store
 from server.storage.upkeep import alerts as kept

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-LATER = ("strawberry", "graphql", "pydantic", "psycopg", "redis", "server.demo.clients")
+LATER = ("strawberry", "graphql", "pydantic", "psycopg", "redis", "server.demo.simulated_clients")
 TOKEN = "ff_an-admin-token-of-a-test"
 
 

@@ -20,8 +20,7 @@ from typing import Any
 import pytest
 
 from server import doctor
-from server.doctor import Finding, examine, folder, machine
-from server.doctor import store as store_checks
+from server.doctor import Finding, examine, folder_checks, machine_checks, store_checks
 from server.event import DAY
 from server.event_id import first_id
 from server.settings import Settings, bundled, load
@@ -252,7 +251,7 @@ async def test_a_disk_that_fills_up_is_noticed(served: Settings, monkeypatch: py
 async def test_a_network_filesystem_is_a_problem(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/export {tmp_path} nfs4 rw 0 0\n")
-    monkeypatch.setattr(folder, "_MOUNTS", mounts)
+    monkeypatch.setattr(folder_checks, "_MOUNTS", mounts)
     heard(await ask(served), "problem", "network filesystem (nfs4)", "FOOTFALL_DATA_DIR")
 
 
@@ -327,7 +326,7 @@ async def test_few_open_files_are_a_warning(served: Settings, monkeypatch: pytes
 async def test_little_memory_is_a_warning(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = tmp_path / "memory.max"
     limit.write_text(f"{64 << 20}\n")
-    monkeypatch.setattr(machine, "_MEMORY_LIMIT", limit)
+    monkeypatch.setattr(machine_checks, "_MEMORY_LIMIT", limit)
     heard(await ask(served), "warning", "only 64.0 MiB of memory")
 
 
@@ -339,7 +338,7 @@ async def test_a_clock_that_is_behind_is_noticed(served: Settings, monkeypatch: 
 
 async def test_running_as_root_is_mentioned(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(machine, "_CONTAINER_SIGNS", ())
+    monkeypatch.setattr(machine_checks, "_CONTAINER_SIGNS", ())
     heard(await ask(served), "warning", "as root")
 
 
@@ -349,7 +348,7 @@ async def test_an_old_sqlite_is_a_problem(served: Settings, monkeypatch: pytest.
 
 
 async def test_without_a_built_dashboard_the_rest_works(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "bundled", lambda name: tmp_path if name == "static" else bundled(name))
+    monkeypatch.setattr(machine_checks, "bundled", lambda name: tmp_path if name == "static" else bundled(name))
     heard(await ask(served), "warning", "without the dashboard")
     (tmp_path / "package.json").touch()
     heard(await ask(served), "warning", "dashboard is not built", "npm run build")

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from server.demo import Summary, fill, filling, scenario
-from server.demo.clients import Call
-from server.demo.population import Period
+from server.demo.simulated_clients import Call
+from server.demo.simulated_installs import Period
 from server.event import DAY, Environment
 from server.event_id import received_at
 from server.settings import Settings, load

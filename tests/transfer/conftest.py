@@ -32,10 +32,10 @@ from server.storage.engine import Store, open_store, server_secret
 from server.storage.history.imports import ImportStore
 from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject, Projects, create_key, ensure_default
-from server.transfer.export import encoder_for, export
-from server.transfer.http import HANDLERS
+from server.transfer.data_routes import HANDLERS
+from server.transfer.exporting import encoder_for, export
+from server.transfer.import_sources import Source
 from server.transfer.importing import Importer, Summary
-from server.transfer.sources import Source
 from tests.conftest import rows_of
 from tests.postgres import Postgres
 

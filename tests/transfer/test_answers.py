@@ -15,8 +15,8 @@ from server.event import DAY
 from server.settings import Settings
 from server.storage.engine import Store
 from server.transfer.commands import export_command
+from server.transfer.import_sources import Source
 from server.transfer.questions import QUESTIONS, asked
-from server.transfer.sources import Source
 from tests.transfer.conftest import NOW
 
 SPAN = {"from": "2026-06-01", "to": "2026-10-27"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from server.analytics.counts import PackCounts, pack_counts
+from server.analytics.pack_downloads import PackCounts, pack_counts
 from server.event import DAY
 from server.settings import Settings
 from server.storage.upkeep import recount

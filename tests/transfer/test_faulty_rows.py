@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.transfer.sources import Row, Source
+from server.transfer.import_sources import Row, Source
 
 ROWS = [
     '{"name":"a","installation_id":"i"}',

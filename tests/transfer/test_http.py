@@ -17,7 +17,7 @@ from server.event_id import to_uuid
 from server.settings import Settings
 from server.storage.engine import Store
 from server.storage.projects import create_project
-from server.transfer.sources import Source
+from server.transfer.import_sources import Source
 from tests.transfer.conftest import NOW, fill, key_of, project_of
 
 ENGINES = ("sqlite", "postgres")

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis.strategies import text as hypothesis_text
 
 from server.ingest.privacy import Privacy
-from server.jobs.rollups import check_rollups
+from server.jobs.rollup_jobs import check_rollups
 from server.jobs.run import Run
 from server.settings import Settings
 from server.storage.engine import Store, server_secret
 from server.storage.history.streaming import Span
-from server.transfer import installs
+from server.transfer import install_data
 from server.transfer.formats import FORMATS, as_written, harmless
 from tests.conftest import change_in, rows_of
 from tests.transfer.conftest import HOSTILE, NOW, counted, environment_of, exported, import_file, imported, lines, where, with_store
@@ -187,5 +187,5 @@ def test_the_nightly_recount_agrees_with_what_was_imported_and_erased(origin: Se
     import_file(fresh, dump)
     assert "all agree" in with_store(fresh, lambda store, _: _checked(fresh, store))
     install = Privacy(server_secret(fresh)).install(1, "install-7")
-    assert with_store(fresh, lambda store, project: installs.erase(store, project.id, install)) is not None
+    assert with_store(fresh, lambda store, project: install_data.erase(store, project.id, install)) is not None
     assert "all agree" in with_store(fresh, lambda store, _: _checked(fresh, store))

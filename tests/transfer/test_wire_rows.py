@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.analytics.families import flakedrop_stats, tool_callers, tools
+from server.analytics.family_stats import flakedrop_stats, tool_callers, tools
 from server.analytics.filters import Period
 from server.event import DAY
 from server.ingest.privacy import Privacy

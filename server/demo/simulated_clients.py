@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from server.demo import scenario
-from server.demo.population import Draw, Install, Period, version
+from server.demo.simulated_installs import Draw, Install, Period, version
 from server.event import DAY, HOUR, MINUTE
 
 T = TypeVar("T")

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from server.doctor import clients, shared
+from server.doctor import client_checks, service_checks
 from server.doctor.finding import Finding, size
-from server.doctor.folder import command, read_only, store_files
+from server.doctor.folder_checks import command, read_only, store_files
 from server.event import MINUTE
 from server.event_id import received_at
 from server.settings import Settings
@@ -36,7 +36,7 @@ def database(settings: Settings) -> Iterator[Finding]:
     """What can be said of the store, or why nothing can."""
     path = settings.sqlite_path
     if settings.database_url:
-        yield from shared.postgres(settings)
+        yield from service_checks.postgres(settings)
     elif settings.data_dir.is_dir() and not os.access(settings.data_dir, os.X_OK):
         return  # said of the folder already
     elif not path.exists():
@@ -80,7 +80,9 @@ def _file(path: Path) -> Iterator[Finding]:
             yield from _wal(path)
             yield from _contents(connection)
             with contextlib.suppress(sqlite3.OperationalError):  # tables of another version, as `_migrated` says
-                yield from clients.unserved(connection.execute(clients.SQL.format("?", "?"), clients.parameters()).fetchall())
+                yield from client_checks.unserved(
+                    connection.execute(client_checks.SQL.format("?", "?"), client_checks.parameters()).fetchall()
+                )
     except sqlite3.Error as error:
         yield Finding("problem", f"the database {path} cannot be read: {error}", _RESTORE)
 

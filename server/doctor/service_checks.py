@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import redis
 
-from server.doctor import clients
+from server.doctor import client_checks
 from server.doctor.finding import Finding, size
 from server.settings import Settings
 from server.storage.migrating import APP, migrations
@@ -59,7 +59,7 @@ def _examined(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
         yield Finding("problem", "PostgreSQL runs with fsync off", mend)
     yield from _migrated(connection)
     if _one(connection, "SELECT to_regclass('ledger') IS NOT NULL"):
-        yield from clients.unserved(connection.execute(clients.SQL.format("%s", "%s").encode(), clients.parameters()))
+        yield from client_checks.unserved(connection.execute(client_checks.SQL.format("%s", "%s").encode(), client_checks.parameters()))
 
 
 def _migrated(connection: psycopg.Connection[Any]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.analytics import reuse
+from server.analytics import answer_cache
 from server.problems import Busy
 from server.public import answers
 from server.public.answers import Answers, Content
@@ -16,7 +16,7 @@ from server.public.answers import Answers, Content
 class Large:
     """A store of some size."""
 
-    def __init__(self, size: int = reuse.LARGE + 1) -> None:
+    def __init__(self, size: int = answer_cache.LARGE + 1) -> None:
         self._size = size
 
     def size(self) -> int:
@@ -37,7 +37,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(reuse, "time", made)
+    monkeypatch.setattr(answer_cache, "time", made)
     return made
 
 
@@ -45,7 +45,7 @@ def question(clock: Clock, seconds: float) -> Any:
     """Says how often it was asked, each time after so many seconds."""
     asked = 0
 
-    @reuse.reused
+    @answer_cache.reused
     async def ask(store: Any, what: str, *, more: int = 0) -> tuple[str, int, int]:
         nonlocal asked
         asked += 1
@@ -75,7 +75,7 @@ async def test_other_questions_and_other_stores_have_answers_of_their_own(clock:
     assert (await ask(store, "a"))[2] == 1
 
 
-@pytest.mark.parametrize(("seconds", "size"), [(0.05, reuse.LARGE + 1), (5.0, reuse.LARGE)])
+@pytest.mark.parametrize(("seconds", "size"), [(0.05, answer_cache.LARGE + 1), (5.0, answer_cache.LARGE)])
 async def test_what_is_quick_and_what_is_small_is_always_asked_anew(clock: Clock, seconds: float, size: int) -> None:
     ask, store = question(clock, seconds), Large(size)
     assert [(await ask(store, "a"))[2] for _ in range(3)] == [1, 2, 3]
@@ -85,13 +85,13 @@ async def test_what_is_kept_is_bounded(clock: Clock) -> None:
     ask, store = question(clock, 0.5), Large()
     for number in range(200):
         await ask(store, str(number))
-    assert 0 < len(reuse._KEPT[store]) <= 64  # type: ignore[index]
+    assert 0 < len(answer_cache._KEPT[store]) <= 64  # type: ignore[index]
 
 
 async def test_a_question_that_fails_is_asked_again(clock: Clock) -> None:
     answers: list[Any] = [RuntimeError("once"), "fine"]
 
-    @reuse.reused
+    @answer_cache.reused
     async def ask(store: Any) -> Any:
         answer = answers.pop(0)
         if isinstance(answer, Exception):
@@ -107,7 +107,7 @@ async def test_a_question_that_fails_is_asked_again(clock: Clock) -> None:
 class Written(Large):
     """A store into which something is written all the time."""
 
-    def __init__(self, size: int = reuse.LARGE + 1) -> None:
+    def __init__(self, size: int = answer_cache.LARGE + 1) -> None:
         super().__init__(size)
         self._version = 0
 
@@ -254,7 +254,7 @@ async def test_many_different_slow_answers_at_once_leave_a_reader_to_others() ->
 async def test_who_asks_at_the_same_moment_shares_the_answer_and_nobody_takes_it_from_the_others() -> None:
     asked = 0
 
-    @reuse.shared
+    @answer_cache.shared
     async def ask(store: Any, what: str) -> str:
         nonlocal asked
         asked += 1

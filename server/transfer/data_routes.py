@@ -23,11 +23,11 @@ from server.public.access import AnyRequest, found, readable
 from server.public.query import check_parameters, choice, known_only, parameter, whole, word
 from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject, audit
-from server.transfer import installs
+from server.transfer import install_data
 from server.transfer.columns import EXPORTED
-from server.transfer.export import encoder_for, export, table
+from server.transfer.exporting import encoder_for, export, table
 from server.transfer.formats import FORMATS, FormatError
-from server.transfer.installs import MOST_A_PAGE, PAGE, InstallErased, InstallHeld
+from server.transfer.install_data import MOST_A_PAGE, PAGE, InstallErased, InstallHeld
 from server.transfer.questions import DAYS, FILTERS, LISTS, OPTIONS, QUESTIONS, Question, asked
 
 LONGEST_ID = 200
@@ -219,7 +219,7 @@ async def erase_install_by_id(request: AnyRequest, state: State, id: Annotated[s
 async def _show(request: AnyRequest, state: State, raw: str, after: str, limit: str) -> Response[InstallHeld]:
     owner = await _owner(request, state, raw, reading=True)
     page = whole("limit", limit, PAGE, 1, MOST_A_PAGE)
-    found = await installs.show(state.store, owner.project, owner.install, after=_after(after), most=page)
+    found = await install_data.show(state.store, owner.project, owner.install, after=_after(after), most=page)
     if found is None:
         raise _unknown()
     await _record(state, owner, "install.show", f"{found.total_events} events")
@@ -228,7 +228,7 @@ async def _show(request: AnyRequest, state: State, raw: str, after: str, limit: 
 
 async def _erase(request: AnyRequest, state: State, raw: str) -> Response[InstallErased]:
     owner = await _owner(request, state, raw, reading=False)
-    erased = await installs.erase(state.store, owner.project, owner.install)
+    erased = await install_data.erase(state.store, owner.project, owner.install)
     if erased is None:
         raise _unknown()
     await _record(state, owner, "install.erase", f"{erased.events} events")
