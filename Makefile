@@ -126,7 +126,7 @@ bench: $(READY_DEV) ## benchmarks, each against a reference measured in the same
 	@.venv/bin/python -m bench $(BENCH_ARGS)
 
 schema: $(READY_DEV) ## graphql/schema.graphql anew, from the code; what breaks clients wants BREAKING=1
-	@.venv/bin/python -m server.admin.export graphql/schema.graphql $(if $(BREAKING),--breaking)
+	@.venv/bin/python -m server.admin.schema_export graphql/schema.graphql $(if $(BREAKING),--breaking)
 
 docs: $(READY_DEV) ## docs/configure.md, from the settings
 	@.venv/bin/python .ci/docs.py

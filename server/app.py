@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.types import ControllerRouterHandler
 
 from server import __version__, health, logs, openapi, pages, public, scrape
-from server.admin import doors, login
+from server.admin import login, routes
 from server.event_id import EventIds
 from server.front import Front
 from server.ingest.event_writer import Writer
@@ -38,7 +38,7 @@ log = logs.get(__name__)
 _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *public.HANDLERS,
     *transfer.HANDLERS,
-    *doors.HANDLERS,
+    *routes.HANDLERS,
     *login.HANDLERS,
     *health.HANDLERS,
     *scrape.HANDLERS,
@@ -135,7 +135,7 @@ async def _open(
             "answers": public.Answers(store),
             "health": health.Health(store, shared, instance=instance_id(settings, secret)),
             "live": live,
-            "graphql": doors.Loading(),
+            "graphql": routes.Loading(),
         }
     )
     if clock is now:  # with a clock of its own, `footfall demo` lives through a month in seconds: no time for jobs
@@ -147,7 +147,7 @@ async def _open(
 
 
 def _problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:
-    headers = {**SECURITY_HEADERS, **public.origins.headers(request), "Cache-Control": "no-store"}
+    headers = {**SECURITY_HEADERS, **public.cors.headers(request), "Cache-Control": "no-store"}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     if problem.code == 401:

@@ -6,8 +6,8 @@ from typing import Any
 
 import strawberry
 
+from server.admin.enums import Visibility
 from server.admin.scalars import Count, DateTime, Duration
-from server.admin.words import Visibility
 from server.event import Environment, LedgerEntry
 
 

@@ -8,9 +8,9 @@ import strawberry
 from strawberry import argument
 
 from server.admin import answers
-from server.admin.context import AnyInfo, asks_for, reader
+from server.admin.filter_warnings import FilterWarning, warning
 from server.admin.inputs import EventFilter, PeriodInput, window, within
-from server.admin.warnings import FilterWarning, warning
+from server.admin.request_context import AnyInfo, asks_for, reader
 from server.analytics import absent_values, breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
 from server.analytics.breakdown import By
 from server.analytics.filters import Filter, Step, starts

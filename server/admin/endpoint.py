@@ -14,13 +14,13 @@ from litestar.datastructures import State
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from server.admin import warnings
+from server.admin import filter_warnings
 from server.admin.admission import Admission, Admissions
 from server.admin.auth import Viewer, address_of, counted_viewer
 from server.admin.bounds import MOST_TEXT
-from server.admin.context import Context
 from server.admin.loaders import Loaders
-from server.admin.persisted import Known
+from server.admin.persisted_operations import Known
+from server.admin.request_context import Context
 from server.admin.safety import CODES, told
 from server.admin.schema import build
 from server.pages import SECURITY_HEADERS
@@ -120,7 +120,7 @@ class GraphQL:
                     context_value=context,
                     allowed_operation_types=_HTTP,
                 )
-                if context.asked and (found := await warnings.of_filters(state.store, context.asked)):
+                if context.asked and (found := await filter_warnings.of_filters(state.store, context.asked)):
                     result.extensions = {**(result.extensions or {}), "warnings": found}
                 return result
         except TimeoutError:

@@ -9,16 +9,16 @@ import msgspec
 import strawberry
 from strawberry import argument
 
-from server.admin import answers, connections, paging
+from server.admin import answers, event_connections, paging
 from server.admin.answers import said
 from server.admin.charts import Charts, First, Period, Which
-from server.admin.connections import Event, EventConnection, InstallConnection
-from server.admin.context import AnyInfo, admin, reader
-from server.admin.families import Families
+from server.admin.enums import AlertStatus, PublicPart, Scope
+from server.admin.event_connections import Event, EventConnection, InstallConnection
+from server.admin.family_fields import Families
 from server.admin.inputs import PeriodInput, within
 from server.admin.paging import Page, PageInfo, cursor, page
+from server.admin.request_context import AnyInfo, admin, reader
 from server.admin.scalars import Count, DateTime, Hash
-from server.admin.words import AlertStatus, PublicPart, Scope
 from server.analytics import errors, ledger, lists
 from server.analytics.lists import EventOrder, InstallFilter, InstallOrder
 from server.event import Environment, FieldError, LedgerEntry, Refusal
@@ -180,7 +180,7 @@ class Project(Charts, Families):
         before: paging.Before = None,
     ) -> EventConnection:
         reader(info, self.number)
-        return await connections.events(info, self.about(info, period, filter), order_by, page(first, after, last, before))
+        return await event_connections.events(info, self.about(info, period, filter), order_by, page(first, after, last, before))
 
     @strawberry.field(description="One event.")
     async def event(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Its id.")]) -> Event | None:
@@ -205,15 +205,15 @@ class Project(Charts, Families):
     ) -> InstallConnection:
         reader(info, self.number)
         asked = filter or InstallFilterInput()
-        return await connections.installs(info, asked.about(self.number), order_by, page(first, after, last, before))
+        return await event_connections.installs(info, asked.about(self.number), order_by, page(first, after, last, before))
 
     @strawberry.field(description="One install by its hash.")
     async def install(
         self, info: AnyInfo, hash: Annotated[Hash, argument(description="The hash that stands for it.")]
-    ) -> connections.Install | None:
+    ) -> event_connections.Install | None:
         reader(info, self.number)
         row = await info.context.loaders.installs.load((self.number, hash))
-        return None if row is None else connections.Install(row=row, project=self.number)
+        return None if row is None else event_connections.Install(row=row, project=self.number)
 
     @strawberry.field(description="The last events that failed, as far as they are kept.")
     async def failures(

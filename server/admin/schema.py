@@ -15,14 +15,14 @@ from server.admin import paging, project
 from server.admin.answers import Ledger
 from server.admin.auth import EVERY
 from server.admin.charts import First, Period
-from server.admin.context import DASHBOARD, AnyInfo, admin, project_of, reader
 from server.admin.inputs import number_of, within
 from server.admin.mutations import Mutation
-from server.admin.operation import AuditEntry, Job, Me, Server, Session
-from server.admin.persisted import Known
+from server.admin.persisted_operations import Known
 from server.admin.project import Key, Project, ProjectConnection, key_of, ledger_of
+from server.admin.request_context import DASHBOARD, AnyInfo, admin, project_of, reader
 from server.admin.safety import extensions
 from server.admin.scalars import SCALARS, Count, now
+from server.admin.server_types import AuditEntry, Job, Me, Server, Session
 from server.admin.subscription import Subscription
 from server.event import FieldError
 from server.jobs import JOBS

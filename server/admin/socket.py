@@ -24,9 +24,9 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from server.admin.admission import Admission
 from server.admin.auth import STRANGERS, count, headers_of, same_site
-from server.admin.context import Context
 from server.admin.endpoint import Body, GraphQL, NotKnown, refused
 from server.admin.loaders import Loaders
+from server.admin.request_context import Context
 from server.admin.safety import told
 from server.ingest.networks import networks_of
 from server.problems import Busy, Limited, Malformed, Problem

@@ -11,9 +11,9 @@ from graphql import GraphQLError
 from strawberry import argument
 
 from server.admin.answers import said
-from server.admin.connections import Event
-from server.admin.context import AnyInfo, project_of, reader
+from server.admin.event_connections import Event
 from server.admin.inputs import EventFilter
+from server.admin.request_context import AnyInfo, project_of, reader
 from server.admin.safety import told
 from server.admin.scalars import Count
 from server.analytics.filters import Audience

@@ -22,9 +22,9 @@ from litestar.openapi import ResponseSpec
 from litestar.types import ControllerRouterHandler
 
 from server import __version__
-from server.openapi import ingest, reading, refusals
-from server.openapi.about import about, tags
-from server.openapi.ingest import Route
+from server.openapi import error_responses, ingest_operations, read_operations
+from server.openapi.ingest_operations import Route
+from server.openapi.introduction import about, tags
 from server.openapi.schemas import COMMON
 from server.settings import Settings
 
@@ -44,8 +44,8 @@ class Published:
 
 def document(routes: Iterable[Route], handlers: Sequence[ControllerRouterHandler], settings: Settings) -> Document:
     """The OpenAPI document of a server: all its ingest routes, and all handlers that are in the schema."""
-    sent, bodies = ingest.operations(routes)
-    read, results = reading.operations(handlers)
+    sent, bodies = ingest_operations.operations(routes)
+    read, results = read_operations.operations(handlers)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -65,10 +65,10 @@ def document(routes: Iterable[Route], handlers: Sequence[ControllerRouterHandler
         "tags": tags([*sent.values(), *read.values()]),
         "paths": {**sent, **read},
         "components": {
-            "schemas": {**COMMON, "ProblemDetails": refusals.PROBLEM_DETAILS, **results, **bodies},
-            "responses": refusals.components(),
-            "headers": refusals.HEADERS,
-            "parameters": ingest.PARAMETERS,
+            "schemas": {**COMMON, "ProblemDetails": error_responses.PROBLEM_DETAILS, **results, **bodies},
+            "responses": error_responses.components(),
+            "headers": error_responses.HEADERS,
+            "parameters": ingest_operations.PARAMETERS,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",

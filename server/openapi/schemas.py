@@ -15,7 +15,7 @@ import msgspec
 from server.dialects.document import MAX_KEY
 from server.dialects.parsing.batches import MAX_EVENTS, Tally
 from server.event import FieldError, Rejection
-from server.openapi.meanings import meaning
+from server.openapi.field_descriptions import meaning
 
 Schema = dict[str, Any]
 

@@ -27,10 +27,10 @@ from litestar.types import ControllerRouterHandler
 from server import __version__
 from server.pages import dashboard
 from server.pages.address import base_url
-from server.pages.clients import Clients
+from server.pages.client_pages import Clients
 from server.pages.markup import colored, escape, figure, rooted
 from server.pages.reference import reference
-from server.pages.routes import BASE
+from server.pages.reference_entries import BASE
 from server.problems import NotFound
 from server.storage.projects import SCOPE_SLUG
 

@@ -7,10 +7,10 @@ from http import HTTPStatus
 from typing import Any
 
 from server.event import Refusal
-from server.pages.fields import Fields, Row
 from server.pages.markup import colored, escape, figure, inline, pretty, prose, slug, table
-from server.pages.routes import Document, Entry, Example, Reader
-from server.pages.trouble import TROUBLES, anchor, kinds, refusals, statuses
+from server.pages.problem_page import TROUBLES, anchor, kinds, refusals, statuses
+from server.pages.reference_entries import Document, Entry, Example, Reader
+from server.pages.schema_fields import Fields, Row
 
 _LISTED = ("Pages",)  # families whose routes are listed, and no more
 _SAID_ONCE = ("Idempotency-Key",)  # what every route takes is said at the top

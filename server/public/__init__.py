@@ -12,12 +12,12 @@ families   FlakeDrop's statistics, Track-Skills' tables, the latest version of a
 
 from litestar.types import ControllerRouterHandler
 
-from server.public import badges, counters, counts, families, origins
-from server.public.access import readable
-from server.public.answers import Answers
+from server.public import badges, cors, download_counts, family_routes, target_counters
+from server.public.public_access import readable
+from server.public.response_cache import Answers
 
-_READING = (*counts.HANDLERS, *counters.HANDLERS, *badges.HANDLERS, *families.HANDLERS)
+_READING = (*download_counts.HANDLERS, *target_counters.HANDLERS, *badges.HANDLERS, *family_routes.HANDLERS)
 # The preflight first: where a path has another method already, Litestar has made an OPTIONS of its own.
-HANDLERS: tuple[ControllerRouterHandler, ...] = (origins.preflight(_READING), *_READING)
+HANDLERS: tuple[ControllerRouterHandler, ...] = (cors.preflight(_READING), *_READING)
 
 __all__ = ["HANDLERS", "Answers", "readable"]

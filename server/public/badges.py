@@ -16,11 +16,11 @@ from litestar.params import FromPath
 from server.analytics.pack_downloads import PackCounts, pack_counts
 from server.event import DAY, FieldError
 from server.problems import BadQuery, NotFound
-from server.public.access import AnyRequest, readable
-from server.public.answers import Content, cached, json
-from server.public.counts import KNOWN, one
-from server.public.origins import OPEN
-from server.public.query import TEXT, choice, known_only, parameter, word
+from server.public.cors import OPEN
+from server.public.download_counts import KNOWN, one
+from server.public.public_access import AnyRequest, readable
+from server.public.query_parameters import TEXT, choice, known_only, parameter, word
+from server.public.response_cache import Content, cached, json
 
 PART = "badges"
 SVG = "image/svg+xml"

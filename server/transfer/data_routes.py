@@ -19,8 +19,8 @@ from server.event import FieldError
 from server.event_id import from_uuid
 from server.identifiers import identifier
 from server.problems import BadQuery, Forbidden, Invalid, NotFound, Unauthorized
-from server.public.access import AnyRequest, found, readable
-from server.public.query import check_parameters, choice, known_only, parameter, whole, word
+from server.public.public_access import AnyRequest, found, readable
+from server.public.query_parameters import check_parameters, choice, known_only, parameter, whole, word
 from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject, audit
 from server.transfer import install_data

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from server.admin.auth import COOKIE, EVERY, Viewer
-from server.admin.context import Context
 from server.admin.loaders import Loaders
+from server.admin.request_context import Context
 from server.admin.schema import build
 from server.event import Context as Place
 from server.event import Event

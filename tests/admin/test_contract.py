@@ -19,7 +19,7 @@ from graphql import (
     validate,
 )
 
-from server.admin import export, words
+from server.admin import enums, schema_export
 from server.settings import PUBLIC_PARTS, bundled
 from server.storage.projects import SCOPES, project_changes
 from server.storage.upkeep import alerts, job_runs
@@ -54,14 +54,14 @@ FIRST = ["CreateProject", "UpdateProject", "ArchiveProject", "RestoreProject"]
 
 
 def test_the_schema_is_the_one_in_the_file() -> None:
-    assert (FOLDER / "schema.graphql").read_text() == export.text(), "make schema writes it anew; the test below says what breaks"
+    assert (FOLDER / "schema.graphql").read_text() == schema_export.text(), "make schema writes it anew; the test below says what breaks"
 
 
 @pytest.mark.parametrize(
     ("words_of", "kept"),
     [
-        (words.Scope, SCOPES), (words.PublicPart, PUBLIC_PARTS), (words.Visibility, project_changes.VISIBILITIES), (words.JobResult, job_runs.RESULTS),
-        (words.AlertStatus, (alerts.WAITING, alerts.DELIVERED, alerts.FAILED)),
+        (enums.Scope, SCOPES), (enums.PublicPart, PUBLIC_PARTS), (enums.Visibility, project_changes.VISIBILITIES), (enums.JobResult, job_runs.RESULTS),
+        (enums.AlertStatus, (alerts.WAITING, alerts.DELIVERED, alerts.FAILED)),
     ],
 )  # fmt: skip
 def test_the_words_are_those_that_the_store_keeps(words_of: type[Enum], kept: tuple[str, ...]) -> None:
@@ -71,17 +71,17 @@ def test_the_words_are_those_that_the_store_keeps(words_of: type[Enum], kept: tu
 
 def test_what_breaks_a_client_is_said_and_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`make schema`: a field that was promised and is gone stays in the file until whoever changes it says that no client has it."""
-    promised = export.text().replace("  successRate: Change!\n", "  successRate: Change!\n  successRateOfOld: Change!\n", 1)
-    assert promised != export.text()
+    promised = schema_export.text().replace("  successRate: Change!\n", "  successRate: Change!\n  successRateOfOld: Change!\n", 1)
+    assert promised != schema_export.text()
     path = tmp_path / "schema.graphql"
     path.write_text(promised)
-    assert export.main([str(path)]) == 1
+    assert schema_export.main([str(path)]) == 1
     assert "Field Overview.successRateOfOld was removed." in capsys.readouterr().err
     assert path.read_text() == promised
-    assert export.main([str(path), "--breaking"]) == 0
-    assert path.read_text() == export.text()
+    assert schema_export.main([str(path), "--breaking"]) == 0
+    assert path.read_text() == schema_export.text()
     assert capsys.readouterr().err.count("breaks clients") == 1
-    assert export.main([str(path)]) == 0
+    assert schema_export.main([str(path)]) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -95,18 +95,18 @@ def test_what_breaks_a_client_is_said_and_not_written(tmp_path: Path, capsys: py
     ],
 )
 def test_every_kind_of_breaking_is_found(now: str, then: str) -> None:
-    assert now in export.text()
-    assert len(export.broken(export.text().replace(now, then, 1), export.text())) == 1
+    assert now in schema_export.text()
+    assert len(schema_export.broken(schema_export.text().replace(now, then, 1), schema_export.text())) == 1
 
 
 def test_what_only_adds_breaks_nobody() -> None:
-    fewer = export.text().replace("  OLDEST\n", "", 1)
-    assert export.broken(fewer.replace('  """The oldest first."""\n', "", 1), export.text()) == []
+    fewer = schema_export.text().replace("  OLDEST\n", "", 1)
+    assert schema_export.broken(fewer.replace('  """The oldest first."""\n', "", 1), schema_export.text()) == []
 
 
 def test_everything_has_a_description() -> None:
     bare = []
-    for name, kind in build_schema(export.text()).type_map.items():
+    for name, kind in build_schema(schema_export.text()).type_map.items():
         if name.startswith("__") or name in ("String", "Int", "Float", "Boolean", "ID"):
             continue
         if not kind.description:
@@ -129,7 +129,7 @@ def test_everything_has_a_description() -> None:
 @pytest.mark.parametrize("path", OPERATIONS, ids=lambda path: path.stem)
 def test_every_document_is_one_valid_operation_of_its_files_name(path: Path) -> None:
     document = parse(path.read_text())
-    assert validate(build_schema(export.text()), document) == []
+    assert validate(build_schema(schema_export.text()), document) == []
     (operation,) = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     assert operation.name is not None
     assert operation.name.value == path.stem

@@ -21,10 +21,10 @@ from graphql import (
     is_required_input_field,
 )
 
-from server.admin import export
+from server.admin import schema_export
 from tests.admin.conftest import Asker
 
-SCHEMA = build_schema(export.text())
+SCHEMA = build_schema(schema_export.text())
 DEEP = "{projects" + "{events{nodes{install{events{install" * 20 + "{hash}" + "}}}}}" * 20 + "}"
 NESTED = "{a:projects{events(first:200){nodes{install{events(first:20){install{events(first:20){id}}}}}}}}"
 HOSTILE = {

@@ -9,8 +9,8 @@ import pytest
 
 from server.analytics import answer_cache
 from server.problems import Busy
-from server.public import answers
-from server.public.answers import Answers, Content
+from server.public import response_cache
+from server.public.response_cache import Answers, Content
 
 
 class Large:
@@ -121,7 +121,7 @@ class Written(Large):
 async def test_a_public_answer_that_took_long_serves_for_a_minute_at_most_whatever_is_stored(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, took: float, serves: float
 ) -> None:
-    monkeypatch.setattr(answers, "time", clock)
+    monkeypatch.setattr(response_cache, "time", clock)
     pages: Any = Answers(Written())  # type: ignore[arg-type]
     made = 0
 
@@ -189,7 +189,7 @@ async def test_who_asks_after_something_was_stored_is_told_of_it() -> None:
 
 
 async def test_an_answer_of_today_is_not_given_tomorrow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "time", clock)
+    monkeypatch.setattr(response_cache, "time", clock)
     clock.now = 20_000 * 86_400 - 0.5
     pages: Any = Answers(Changing(0))  # type: ignore[arg-type]
 
@@ -202,7 +202,7 @@ async def test_an_answer_of_today_is_not_given_tomorrow(clock: Clock, monkeypatc
 
 
 async def test_nobody_waits_for_ever_for_a_store_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "_PATIENCE", 0.02)
+    monkeypatch.setattr(response_cache, "_PATIENCE", 0.02)
     pages: Any = Answers(Changing(0))  # type: ignore[arg-type]
     goes_on = asyncio.Event()
 

@@ -19,7 +19,7 @@ from schemathesis.generation import GenerationMode
 from server import app, problems
 from server.ingest.routing import Route, Routes
 from server.openapi import document
-from server.openapi.families import FAMILIES, SAMPLES
+from server.openapi.family_docs import FAMILIES, SAMPLES
 from server.settings import load
 
 DOCUMENT = document(Routes().all, app._HANDLERS, load({}))

@@ -20,8 +20,8 @@ from server import app
 from server.event import Refusal
 from server.ingest.routing import Routes
 from server.openapi import document
+from server.pages.problem_page import TROUBLES, kinds, statuses
 from server.pages.reference import reference
-from server.pages.trouble import TROUBLES, kinds, statuses
 from server.settings import bundled, load
 
 SOURCES = bundled("static") / "pages"

@@ -8,8 +8,8 @@ operation  alerts, jobs, erasure
 
 import strawberry
 
-from server.admin.mutations.keys import KeyMutations
-from server.admin.mutations.operation import OperationMutations
+from server.admin.mutations.access_keys import KeyMutations
+from server.admin.mutations.maintenance import OperationMutations
 from server.admin.mutations.projects import ProjectMutations
 
 

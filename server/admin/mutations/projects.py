@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import argument
 
-from server.admin.context import AnyInfo, admin, project_of
+from server.admin.enums import PublicPart, Visibility
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Project
+from server.admin.request_context import AnyInfo, admin, project_of
 from server.admin.scalars import now
-from server.admin.words import PublicPart, Visibility
 from server.storage import projects
 from server.storage.projects import FieldProblem, Why, project_changes, read_list
 from server.storage.projects.releases import LatestVersion, announce

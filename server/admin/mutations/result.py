@@ -9,7 +9,7 @@ import strawberry
 
 from server.admin.answers import said
 from server.admin.auth import EVERY, Viewer
-from server.admin.context import AnyInfo
+from server.admin.request_context import AnyInfo
 from server.admin.scalars import now
 from server.problems import BadQuery
 from server.storage.projects import FieldProblem, ProjectError, Why, audit

@@ -8,9 +8,9 @@ import msgspec
 import strawberry
 
 from server.admin.answers import said
-from server.admin.context import AnyInfo
 from server.admin.inputs import within
 from server.admin.paging import Page, PageInfo, cursor
+from server.admin.request_context import AnyInfo
 from server.admin.scalars import JSON, Count, DateTime, Duration, Hash
 from server.analytics import lists
 from server.analytics.filters import Filter

@@ -11,8 +11,8 @@ from server.dialects import Dialect
 from server.dialects.parsing import Path
 from server.event import Answer, Outcomes, Receipt, Request
 from server.event_id import first_id
-from server.openapi.families import GIVES, NOTES, SAMPLES, Sample, family, rank
-from server.openapi.refusals import STANDING_HEADERS, refusal
+from server.openapi.error_responses import STANDING_HEADERS, refusal
+from server.openapi.family_docs import GIVES, NOTES, SAMPLES, Sample, family, rank
 from server.openapi.schemas import NO_NUL, Schema, answers, any_of, bodies
 
 Operation = dict[str, Any]

@@ -8,10 +8,10 @@ import strawberry
 from strawberry import argument
 
 from server.admin.answers import said
-from server.admin.context import AnyInfo
+from server.admin.enums import Engine, JobResult, PublicPart, Scope, ViewerKind
 from server.admin.inputs import within
+from server.admin.request_context import AnyInfo
 from server.admin.scalars import Count, DateTime
-from server.admin.words import Engine, JobResult, PublicPart, Scope, ViewerKind
 from server.storage.upkeep import job_runs
 
 

@@ -10,7 +10,7 @@ from litestar import Request
 from litestar.datastructures import State
 
 from server.pages.markup import escape, figure, slug
-from server.pages.routes import BASE
+from server.pages.reference_entries import BASE
 
 AnyRequest = Request[object, object, State]
 

@@ -18,7 +18,7 @@ from litestar.params import QueryParameter
 
 from server.event import FieldError
 from server.problems import BadQuery
-from server.public.access import AnyRequest
+from server.public.public_access import AnyRequest
 
 TEXT = r"^[^\x00]*$"  # for the reference: what `word` takes
 WORDS = r"^[^,\x00]{1,200}(,[^,\x00]{1,200}){0,99}$"

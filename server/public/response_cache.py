@@ -13,8 +13,8 @@ from litestar import Response
 
 from server.analytics.answer_cache import LARGE, SHARE, SLOW
 from server.problems import Busy
-from server.public.access import AnyRequest
-from server.public.origins import ANY_ORIGIN
+from server.public.cors import ANY_ORIGIN
+from server.public.public_access import AnyRequest
 from server.storage.engine import Store
 from server.storage.projects import SCOPE_SLUG, LiveProject
 

@@ -18,11 +18,11 @@ from server.analytics.errors import ErrorSample, failures
 from server.analytics.family_stats import TOOL, TOOL_CALL, FlakeDropStats, ToolCalls
 from server.analytics.filters import Filter, Period
 from server.problems import NotFound
-from server.public.access import AnyRequest, named, readable
-from server.public.answers import Content, cached, json
-from server.public.counts import KNOWN
-from server.public.origins import OPEN
-from server.public.query import known_only, parameter, whole
+from server.public.cors import OPEN
+from server.public.download_counts import KNOWN
+from server.public.public_access import AnyRequest, named, readable
+from server.public.query_parameters import known_only, parameter, whole
+from server.public.response_cache import Content, cached, json
 from server.storage.projects import LiveProject
 from server.storage.projects.releases import LatestVersion, latest_version
 

@@ -8,13 +8,13 @@ import strawberry
 from strawberry import argument
 
 from server.admin.auth import EVERY
-from server.admin.context import AnyInfo, admin, admin_of_any, reader
+from server.admin.enums import Scope
 from server.admin.inputs import number_of
 from server.admin.mutations.projects import find
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Key, key_of
+from server.admin.request_context import AnyInfo, admin, admin_of_any, reader
 from server.admin.scalars import Count, now
-from server.admin.words import Scope
 from server.storage import projects
 from server.storage.projects import FieldProblem, Why, project_changes, sessions
 

@@ -11,8 +11,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ControllerRouterHandler
 
 from server.openapi.application import Application
-from server.openapi.ingest import PATH_PARAMETERS, Operation
-from server.openapi.refusals import refusal
+from server.openapi.error_responses import refusal
+from server.openapi.ingest_operations import PATH_PARAMETERS, Operation
 
 READING = "Reading"
 INSTALLS = "Installs"

@@ -7,8 +7,8 @@ from typing import Any
 
 from limits import RateLimitItem
 
-from server.openapi.families import FAMILIES
-from server.openapi.reading import INSTALLS, READING
+from server.openapi.family_docs import FAMILIES
+from server.openapi.read_operations import INSTALLS, READING
 from server.settings import Settings
 
 _TAGS = {family.title: family.about for family in FAMILIES.values()} | {

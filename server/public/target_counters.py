@@ -15,11 +15,11 @@ from litestar.params import FromPath
 from server.analytics import targets
 from server.analytics.targets import Counters, Trend
 from server.problems import NotFound
-from server.public.access import AnyRequest, readable
-from server.public.answers import Content, cached, json
-from server.public.counts import KNOWN
-from server.public.origins import OPEN
-from server.public.query import TEXT, WORDS, choice, known_only, parameter, whole, word, words
+from server.public.cors import OPEN
+from server.public.download_counts import KNOWN
+from server.public.public_access import AnyRequest, readable
+from server.public.query_parameters import TEXT, WORDS, choice, known_only, parameter, whole, word, words
+from server.public.response_cache import Content, cached, json
 
 MOST_IDS = 100
 MOST_TRENDING = 100

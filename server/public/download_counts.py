@@ -13,9 +13,9 @@ from litestar.params import FromPath
 from server.analytics.pack_downloads import PackCounts, pack_counts
 from server.event import DAY
 from server.problems import NotFound
-from server.public.access import AnyRequest, readable
-from server.public.answers import Content, Page, cached, json
-from server.public.origins import OPEN
+from server.public.cors import OPEN
+from server.public.public_access import AnyRequest, readable
+from server.public.response_cache import Content, Page, cached, json
 from server.storage.projects import LiveProject
 
 PART = "counters"

@@ -9,8 +9,8 @@ from strawberry import argument
 
 from server.admin.answers import Counters, said
 from server.admin.charts import First, Period
-from server.admin.context import AnyInfo, reader
 from server.admin.inputs import PeriodInput, within
+from server.admin.request_context import AnyInfo, reader
 from server.admin.scalars import Count, DateTime, Duration, now
 from server.analytics import family_stats, pack_downloads, targets
 from server.event import DAY, FieldError

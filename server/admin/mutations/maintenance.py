@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import argument
 
-from server.admin.context import AnyInfo, admin, admin_of_any
 from server.admin.inputs import number_of
 from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, wrote
 from server.admin.project import Alert, alert_of
-from server.admin.replaying import replay_tray
+from server.admin.rejected_replay import replay_tray
+from server.admin.request_context import AnyInfo, admin, admin_of_any
 from server.admin.scalars import Count, Hash, now
 from server.event_id import from_uuid
 from server.identifiers import identifier

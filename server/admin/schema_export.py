@@ -1,4 +1,4 @@
-"""`python -m server.admin.export FILE`: writes the schema, as `graphql/schema.graphql` has it. `make schema` does so.
+"""`python -m server.admin.schema_export FILE`: writes the schema, as `graphql/schema.graphql` has it. `make schema` does so.
 
 What would break a client is said and not written; `--breaking` writes it, for what no release has had.
 """
