@@ -5,61 +5,27 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NoReturn, TypeVar
 
 import rich_click as click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from server import __version__, logs, operations, serving
 from server.settings import Settings, SettingsError, describe, load
 from server.storage import projects
-from server.storage.engine import open_store, prepare_data_dir
+from server.storage.engine import Store, prepare_data_dir
 from server.storage.migrating import StoreError
 from server.storage.projects import ProjectError
 from server.storage.sqlite.opening import upgrade
 from server.storage.tables import ApiKey, Project
 from server.tasks import in_thread
+from server.terminal import err, fail, out, plain_table, settings_or_exit, with_store
 from server.transfer import commands as transfer_commands
 
-T = TypeVar("T")
-
 click.rich_click.TEXT_MARKUP = "markdown"
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-
-def settings_or_exit() -> Settings:
-    try:
-        return load(os.environ)
-    except SettingsError as error:
-        fail(str(error))
-
-
-def fail(message: str) -> NoReturn:
-    err.print(f"[red]✗[/red] {message}", soft_wrap=True)
-    sys.exit(1)
-
-
-def with_store(work: Callable[[Settings], Awaitable[T]]) -> T:
-    """Run something on the opened store, and close it; what goes wrong is said in one line."""
-
-    async def run(settings: Settings) -> T:
-        store = await open_store(settings, progress=err.print)
-        try:
-            await projects.ensure_default()
-            return await work(settings)
-        finally:
-            await store.close()
-
-    try:
-        return asyncio.run(run(settings_or_exit()))
-    except (StoreError, ProjectError) as error:
-        fail(str(error))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,7 +74,7 @@ def _migrate(settings: Settings, stopped: Callable[[], bool]) -> list[str]:
 
 
 def _settings_table(settings: Settings, values: str) -> Table:
-    table = Table("setting", values, "meaning", box=None, pad_edge=False, header_style="bold")
+    table = plain_table("setting", values, "meaning")
     for name, value, why in describe(settings):
         table.add_row(name, value, f"[dim]{why}[/dim]")
     return table
@@ -129,9 +95,9 @@ def doctor() -> None:
     marks = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "problem": "[red]✗[/red]"}
     findings = asyncio.run(examine(settings))
     for finding in findings:
-        out.print(f"{marks[finding.level]} {finding.what}", soft_wrap=True)
-        if finding.mend:
-            out.print(f"  [dim]→ {finding.mend}[/dim]", soft_wrap=True)
+        out.print(f"{marks[finding.level]} {finding.message}", soft_wrap=True)
+        if finding.fix:
+            out.print(f"  [dim]→ {finding.fix}[/dim]", soft_wrap=True)
     sys.exit(any(finding.level == "problem" for finding in findings))
 
 
@@ -188,7 +154,7 @@ def project_create(
 ) -> None:
     """Make a project. Its events come in under /p/SLUG/…, by its host, or with one of its keys."""
     with_store(
-        lambda _: projects.create_project(
+        lambda _store, _settings: projects.create_project(
             slug, name=name, hosts=hosts, requires_key=requires_key, rate_limit=rate_limit, event_limit=event_limit
         )
     )
@@ -199,13 +165,13 @@ def project_create(
 def project_list() -> None:
     """Show all projects."""
     rows = with_store(_projects)
-    table = Table("project", "name", "hosts", "wants a key", "keys", box=None, pad_edge=False, header_style="bold")
+    table = plain_table("project", "name", "hosts", "wants a key", "keys")
     for row in rows:
         table.add_row(*row)
     out.print(table)
 
 
-async def _projects(_: Settings) -> list[tuple[str, ...]]:
+async def _projects(_store: Store, _settings: Settings) -> list[tuple[str, ...]]:
     rows = await Project.select().order_by(Project.id)
     keys = await ApiKey.select(ApiKey.project_id).where(ApiKey.revoked_at.is_null())
     return [
@@ -234,7 +200,7 @@ def key() -> None:
 def key_create(slug: str, scopes: tuple[str, ...], name: str, rate_limit: str | None, event_limit: str | None) -> None:
     """Make a key and show it, this once: only its hash is kept."""
 
-    async def work(_: Settings) -> tuple[int, str]:
+    async def work(_store: Store, _settings: Settings) -> tuple[int, str]:
         project_id = await projects.find_project(slug)
         return await projects.create_key(project_id, name=name, scopes=scopes, rate_limit=rate_limit, event_limit=event_limit)
 
@@ -248,7 +214,7 @@ def key_create(slug: str, scopes: tuple[str, ...], name: str, rate_limit: str | 
 def key_list(slug: str | None) -> None:
     """Show keys; never the keys themselves, which are not kept."""
 
-    async def work(_: Settings) -> list[tuple[str, ...]]:
+    async def work(_store: Store, _settings: Settings) -> list[tuple[str, ...]]:
         slugs = {row["id"]: row["slug"] for row in await Project.select(Project.id, Project.slug)}
         wanted = await projects.find_project(slug) if slug else None
         rows = await ApiKey.select().order_by(ApiKey.id)
@@ -266,7 +232,7 @@ def key_list(slug: str | None) -> None:
             if wanted is None or row["project_id"] == wanted
         ]
 
-    table = Table("key", "project", "begins", "scopes", "name", "last used", "state", box=None, pad_edge=False, header_style="bold")
+    table = plain_table("key", "project", "begins", "scopes", "name", "last used", "state")
     for row in with_store(work):
         table.add_row(*row)
     out.print(table)
@@ -276,7 +242,7 @@ def key_list(slug: str | None) -> None:
 @click.argument("number", type=int, metavar="KEY")
 def key_revoke(number: int) -> None:
     """Make a key useless, at once and for good. KEY is its number in `footfall key list`."""
-    with_store(lambda _: projects.revoke_key(number))
+    with_store(lambda _store, _settings: projects.revoke_key(number))
     out.print(f"[green]✓[/green] key {number} is revoked")
 
 

@@ -10,8 +10,8 @@ class Finding(NamedTuple):
     being safe; a `warning` may do so later."""
 
     level: Literal["ok", "warning", "problem"]
-    what: str
-    mend: str = ""
+    message: str
+    fix: str = ""
 
 
 def size(count: float) -> str:

@@ -52,8 +52,8 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
         what = f"the data folder {folder} is on a filesystem that is read-only"
         yield Finding("problem", what, "mount it for writing, or set FOOTFALL_DATA_DIR")
     elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        mend = f"{_OWN}: {command('sudo', 'chown', '-R', _user(), folder)}, and {command('chmod', '700', folder)}"
-        yield Finding("problem", f"the data folder {folder} cannot be written", mend)
+        fix = f"{_OWN}: {command('sudo', 'chown', '-R', _user(), folder)}, and {command('chmod', '700', folder)}"
+        yield Finding("problem", f"the data folder {folder} cannot be written", fix)
     else:
         yield Finding("ok", f"the data folder {folder.resolve()} can be written")
     yield from _filesystem(settings)
@@ -66,8 +66,8 @@ def _missing(folder: Path) -> Finding:
     above = _nearest(folder)
     if above.is_dir() and os.access(above, os.W_OK | os.X_OK) and not read_only(above):
         return Finding("ok", f"the data folder {folder} is not there yet", "`footfall serve` makes it")
-    mend = f"{command('sudo', 'install', '-d', '-m', '700', '-o', _user(), folder)}, or set FOOTFALL_DATA_DIR"
-    return Finding("problem", f"the data folder {folder} is not there, and cannot be made in {above}", mend)
+    fix = f"{command('sudo', 'install', '-d', '-m', '700', '-o', _user(), folder)}, or set FOOTFALL_DATA_DIR"
+    return Finding("problem", f"the data folder {folder} is not there, and cannot be made in {above}", fix)
 
 
 def _nearest(path: Path) -> Path:
@@ -104,11 +104,11 @@ def _exposed(settings: Settings) -> Iterator[Finding]:
         yield Finding("problem", f"everybody on this machine may write to the data folder {folder}", command("chmod", "700", folder))
     for file in store_files(settings):
         bits = file.stat().st_mode
-        mend = f"{command('chmod', '700', folder)} and {command('chmod', '600', file)}"
+        fix = f"{command('chmod', '700', folder)} and {command('chmod', '600', file)}"
         if bits & stat.S_IROTH and mode & stat.S_IXOTH:
-            yield Finding("problem", f"everybody on this machine may read {file}", mend)
+            yield Finding("problem", f"everybody on this machine may read {file}", fix)
         elif bits & stat.S_IRGRP and mode & stat.S_IXGRP:
-            yield Finding("warning", f"its group may read {file}", mend)
+            yield Finding("warning", f"its group may read {file}", fix)
 
 
 def _owners(settings: Settings) -> Iterator[Finding]:
@@ -125,11 +125,11 @@ def disk(settings: Settings) -> Iterator[Finding]:
     where = _nearest(settings.data_dir)
     usage = shutil.disk_usage(where)
     what = f"{size(usage.free)} of {size(usage.total)} are free on the disk of {where}"
-    mend = "make room, shorten FOOTFALL_RETENTION_DAYS, or move FOOTFALL_DATA_DIR to a larger disk"
+    fix = "make room, shorten FOOTFALL_RETENTION_DAYS, or move FOOTFALL_DATA_DIR to a larger disk"
     if usage.free < NO_ROOM:
-        yield Finding("problem", f"only {what}: events will soon be refused", mend)
+        yield Finding("problem", f"only {what}: events will soon be refused", fix)
     elif usage.free < LITTLE_ROOM or usage.free < LITTLE_SHARE * usage.total:
-        yield Finding("warning", f"only {what}", mend)
+        yield Finding("warning", f"only {what}", fix)
     else:
         yield Finding("ok", what)
 
@@ -165,7 +165,7 @@ def _kept(path: Path) -> Iterator[Finding]:
     if bits & 0o077:
         yield Finding("problem", f"others may read or change the secret in {path} (its mode is {bits:04o})", command("chmod", "600", path))
     if len(path.read_bytes().strip()) < SHORTEST_SECRET:
-        mend = "restore it from a backup; only where nothing is stored yet, remove it, and `footfall serve` makes another"
-        yield Finding("problem", f"{path} holds no usable secret", mend)
+        fix = "restore it from a backup; only where nothing is stored yet, remove it, and `footfall serve` makes another"
+        yield Finding("problem", f"{path} holds no usable secret", fix)
     elif not bits & 0o077:
         yield Finding("ok", f"the secret is in {path}, for its owner only")

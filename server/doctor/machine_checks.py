@@ -30,8 +30,8 @@ def versions(_: Settings) -> Iterator[Finding]:
     """What runs here, and whether its SQLite can do what the store asks of it."""
     found = f"Footfall {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        mend = "use a Python that brings a newer SQLite, such as the container's"
-        yield Finding("problem", f"{found}: SQLite is older than {'.'.join(map(str, OLDEST_SQLITE[:2]))}", mend)
+        fix = "use a Python that brings a newer SQLite, such as the container's"
+        yield Finding("problem", f"{found}: SQLite is older than {'.'.join(map(str, OLDEST_SQLITE[:2]))}", fix)
     else:
         yield Finding("ok", found)
 
@@ -40,11 +40,11 @@ def clock(_: Settings) -> Iterator[Finding]:
     """Events are filed under the time at which they arrive: a clock that is wrong files them where nobody looks."""
     now = time.time_ns() // 1_000_000
     shown = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    mend = "set the clock (`timedatectl set-ntp true`) before events arrive"
+    fix = "set the clock (`timedatectl set-ntp true`) before events arrive"
     if now < event_id.EPOCH:
-        yield Finding("problem", f"the clock says {shown}: no event can be filed that early", mend)
+        yield Finding("problem", f"the clock says {shown}: no event can be filed that early", fix)
     elif now + DAY < _installed_at():
-        yield Finding("warning", f"the clock says {shown}, which is before Footfall was installed", mend)
+        yield Finding("warning", f"the clock says {shown}, which is before Footfall was installed", fix)
     else:
         yield Finding("ok", f"the clock says {shown}")
 
@@ -59,8 +59,8 @@ def limits(_: Settings) -> Iterator[Finding]:
     """How many files the server may have open at most, which it takes, and how much memory is left."""
     _soft, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY and files < FEWEST_FILES:
-        mend = "raise it: `ulimit -Hn 65536`, or LimitNOFILE=65536 in the systemd unit"
-        yield Finding("warning", f"only {files} files may be open at once, and each connection is one", mend)
+        fix = "raise it: `ulimit -Hn 65536`, or LimitNOFILE=65536 in the systemd unit"
+        yield Finding("warning", f"only {files} files may be open at once, and each connection is one", fix)
     else:
         yield Finding("ok", f"{'any number of' if files == resource.RLIM_INFINITY else files} files may be open at once")
     memory = _memory()

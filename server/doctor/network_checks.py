@@ -56,27 +56,27 @@ def _taken(settings: Settings) -> bool:
 
 def _unbindable(where: str, error: OSError) -> Finding:
     if error.errno == errno.EACCES:
-        mend = "listen above 1023, behind a proxy, or give the service CAP_NET_BIND_SERVICE"
-        return Finding("problem", f"{where} cannot be listened on: ports below 1024 are for root", mend)
-    mend = "set FOOTFALL_HOST to an address of this machine, such as 127.0.0.1, or to :: for all of them"
-    return Finding("problem", f"{where} cannot be listened on: {error.strerror or error}", mend)
+        fix = "listen above 1023, behind a proxy, or give the service CAP_NET_BIND_SERVICE"
+        return Finding("problem", f"{where} cannot be listened on: ports below 1024 are for root", fix)
+    fix = "set FOOTFALL_HOST to an address of this machine, such as 127.0.0.1, or to :: for all of them"
+    return Finding("problem", f"{where} cannot be listened on: {error.strerror or error}", fix)
 
 
 def _served(settings: Settings, where: str) -> Finding:
     health = _health(settings)
     if health is None:
-        mend = f"set FOOTFALL_PORT to another one; `ss -ltnp 'sport = :{settings.port}'` says who it is"
-        return Finding("problem", f"{where} is taken by something that is no Footfall", mend)
+        fix = f"set FOOTFALL_PORT to another one; `ss -ltnp 'sport = :{settings.port}'` says who it is"
+        return Finding("problem", f"{where} is taken by something that is no Footfall", fix)
     version = health["version"]
     ours = _instance(settings)
     if ours is not None and health.get("instance", ours) != ours:
-        mend = (
+        fix = (
             f"set FOOTFALL_PORT to another one, or FOOTFALL_DATA_DIR to its folder; {settings.data_dir.resolve()} is what was examined here"
         )
-        return Finding("problem", f"the Footfall on {where} serves another store than that of these settings", mend)
+        return Finding("problem", f"the Footfall on {where} serves another store than that of these settings", fix)
     if health["status"] != "ok":
-        mend = "its log says why, and perhaps the findings above"
-        return Finding("problem", f"Footfall {version} runs on {where}, but its store takes no writes", mend)
+        fix = "its log says why, and perhaps the findings above"
+        return Finding("problem", f"Footfall {version} runs on {where}, but its store takes no writes", fix)
     if version != __version__:
         return Finding("warning", f"Footfall {version} runs on {where}, and this is {__version__}", "restart the server")
     return Finding("ok", f"Footfall {version} runs on {where}, and takes events")
@@ -118,8 +118,8 @@ def _proxies(settings: Settings) -> Iterator[Finding]:
         yield Finding("problem", what, "name the proxy's networks in FOOTFALL_TRUSTED_PROXIES")
     elif any(network.prefixlen == 0 for network in settings.trusted_proxies):
         what = f"{header} is believed from any address: whoever reaches the port can claim to be anybody, and gets a rate limit for each"
-        mend = "name the proxy's networks in FOOTFALL_TRUSTED_PROXIES; `any` is for where only the proxy can reach the port"
-        yield Finding("warning", what, mend)
+        fix = "name the proxy's networks in FOOTFALL_TRUSTED_PROXIES; `any` is for where only the proxy can reach the port"
+        yield Finding("warning", what, fix)
     elif settings.trusted_proxies:
         yield Finding("ok", f"{header} is believed from {', '.join(map(str, settings.trusted_proxies))}")
 

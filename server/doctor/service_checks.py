@@ -55,8 +55,8 @@ def _examined(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
     if _one(connection, "SELECT pg_is_in_recovery()"):
         yield Finding("problem", "this PostgreSQL is a standby, and takes no writes", "name the primary in FOOTFALL_DATABASE_URL")
     if _one(connection, "SHOW fsync") != "on":
-        mend = "set fsync = on: else a power cut loses what was acknowledged, and maybe the whole database"
-        yield Finding("problem", "PostgreSQL runs with fsync off", mend)
+        fix = "set fsync = on: else a power cut loses what was acknowledged, and maybe the whole database"
+        yield Finding("problem", "PostgreSQL runs with fsync off", fix)
     yield from _migrated(connection)
     if _one(connection, "SELECT to_regclass('ledger') IS NOT NULL"):
         yield from client_checks.unserved(connection.execute(client_checks.SQL.format("%s", "%s").encode(), client_checks.parameters()))

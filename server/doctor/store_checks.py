@@ -42,8 +42,8 @@ def database(settings: Settings) -> Iterator[Finding]:
     elif not path.exists():
         yield Finding("ok", "there is no database yet", "`footfall serve` makes it")
     elif not path.is_file() or not os.access(path, os.R_OK):
-        mend = f"run this as the user who runs Footfall, or {command('sudo', 'chown', os.geteuid(), path)}"
-        yield Finding("problem", f"the database {path} cannot be read", mend)
+        fix = f"run this as the user who runs Footfall, or {command('sudo', 'chown', os.geteuid(), path)}"
+        yield Finding("problem", f"the database {path} cannot be read", fix)
     else:
         yield from _writable(settings)
         yield from _file(path)
@@ -54,16 +54,16 @@ def _writable(settings: Settings) -> Iterator[Finding]:
     if read_only(settings.sqlite_path):
         return  # said of the folder already
     if locked:
-        mend = f"{command('sudo', 'chown', os.geteuid(), *locked)} and {command('chmod', '600', *locked)}"
-        yield Finding("problem", f"{locked[0]} cannot be written: events would be refused", mend)
+        fix = f"{command('sudo', 'chown', os.geteuid(), *locked)} and {command('chmod', '600', *locked)}"
+        yield Finding("problem", f"{locked[0]} cannot be written: events would be refused", fix)
 
 
 def _file(path: Path) -> Iterator[Finding]:
     with path.open("rb") as file:
         head = file.read(len(_HEADER))
     if not head:
-        mend = "restore a backup if it should hold something; else `footfall serve` makes its tables"
-        yield Finding("warning", f"the database {path} is empty", mend)
+        fix = "restore a backup if it should hold something; else `footfall serve` makes its tables"
+        yield Finding("warning", f"the database {path} is empty", fix)
         return
     if head != _HEADER:
         yield Finding("problem", f"{path} is no SQLite database, or its beginning is damaged", _RESTORE)
@@ -138,8 +138,8 @@ def _wal(path: Path) -> Iterator[Finding]:
     wal = path.with_name(f"{path.name}-wal")
     length = wal.stat().st_size if wal.exists() else 0
     if length > LARGE_WAL:
-        mend = "something reads without an end, such as a copy of the file or an open `sqlite3`: end that, or restart the server"
-        yield Finding("warning", f"{wal} has grown to {size(length)}", mend)
+        fix = "something reads without an end, such as a copy of the file or an open `sqlite3`: end that, or restart the server"
+        yield Finding("warning", f"{wal} has grown to {size(length)}", fix)
 
 
 def _contents(connection: sqlite3.Connection) -> Iterator[Finding]:

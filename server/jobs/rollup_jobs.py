@@ -59,7 +59,7 @@ async def _fold_day(store: Store, project: int, day: int, pace: Pace) -> int:
 
 
 async def check_rollups(run: Run) -> str:
-    """Count stored events again and compare: the last days at night, all of them by hand. Mends only where `mend` says so.
+    """Count stored events again and compare: the last days at night, all of them by hand. Mends only where `repair` says so.
 
     Active installs are counted from all their days each time; at night only where these are few, or on Sundays.
     """
@@ -81,8 +81,8 @@ async def check_rollups(run: Run) -> str:
         finally:
             again.close()
     if run.metrics is not None:
-        run.metrics.rollup_differences = 0 if run.mend else checked.differences.total()
-    return checked.said(mended=run.mend)
+        run.metrics.rollup_differences = 0 if run.repair else checked.differences.total()
+    return checked.said(repaired=run.repair)
 
 
 class Checked:
@@ -92,12 +92,12 @@ class Checked:
         self.days = 0
         self.differences: Counter[str] = Counter()
 
-    def said(self, *, mended: bool) -> str:
+    def said(self, *, repaired: bool) -> str:
         checked = f"{self.days:,} days of projects counted again"
         if not self.differences:
             return f"{checked}: all agree"
         tables = ", ".join(f"{count:,} in {table}" for table, count in sorted(self.differences.items()))
-        return f"{checked}: {self.differences.total():,} rows differ{' and were mended' if mended else ''} ({tables})"
+        return f"{checked}: {self.differences.total():,} rows differ{' and were repaired' if repaired else ''} ({tables})"
 
 
 async def _check_project(run: Run, again: Recount, checked: Checked, project: int, complete: Complete, days: range) -> None:
@@ -114,7 +114,7 @@ async def _check_activity(run: Run, checked: Checked, project: int, found: dict[
     if found:
         log.warning("active_installs_differ", project=project, **found)
         checked.differences.update(found)
-    if run.mend and (found or checked.differences[recount.ACTIVITY.table]):
+    if run.repair and (found or checked.differences[recount.ACTIVITY.table]):
         await run.store.change(*activity_recount.anew(project), alone=True)
         log.warning("active_installs_counted_anew", project=project)
 
@@ -128,7 +128,7 @@ async def _settle(run: Run, checked: Checked, project: int, found: list[Differen
         key = [part for part in difference.key if isinstance(part, int)]
         log.warning("rollup_differs", table=difference.rollup.table, key=key, kept=difference.kept, counted=difference.counted)
     checked.differences.update(difference.rollup.table for difference in found)
-    if run.mend:
+    if run.repair:
         pace = Pace(run.store, first=20)
         await pace.over(found, lambda few: run.store.change(*(each for one in few for each in recount.repairs(one)), alone=True))
         log.warning("rollups_mended", project=project, rows=len(found))

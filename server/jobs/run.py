@@ -24,7 +24,7 @@ def clock() -> int:
 class Run:
     """One run of a job. `by_hand`: somebody asked for it, and would rather wait than have half of it done.
 
-    `mend` and `day` (days since 1970 in UTC; None for all) are for
+    `repair` and `day` (days since 1970 in UTC; None for all) are for
     `check_rollups`. `progress` gets a count of what is done.
     """
 
@@ -33,7 +33,7 @@ class Run:
     metrics: Metrics | None = None
     now: Callable[[], int] = clock
     by_hand: bool = False
-    mend: bool = False
+    repair: bool = False
     day: int | None = None
     progress: Callable[[int], None] = field(default=lambda _: None)
 

@@ -37,9 +37,10 @@ _LARGE = 32 << 20  # bytes; what is copied sooner needs no bar
 
 @click.command(name="job")
 @click.argument("name", required=False)
-@click.option("--mend", is_flag=True, help="check_rollups: put right what differs.")
+@click.option("--repair", is_flag=True, help="check_rollups: correct the rows that differ.")
+@click.option("--mend", is_flag=True, hidden=True)  # the old name of --repair
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="check_rollups: only this day (UTC).")
-def job_command(name: str | None, mend: bool, day: datetime | None) -> None:
+def job_command(name: str | None, repair: bool, mend: bool, day: datetime | None) -> None:
     """Run the job NAME now, or list all jobs. The server runs them by itself when they are due."""
     if name is None:
         _list_jobs()
@@ -47,9 +48,9 @@ def job_command(name: str | None, mend: bool, day: datetime | None) -> None:
     job = find(name)
     if job is None:
         fail(f"there is no job {name}; there are {', '.join(each.name for each in JOBS)}")
-    if (mend or day) and job.name != "check_rollups":
-        fail("--mend and --day are for check_rollups")
-    outcome = with_store(lambda store, settings: _run(job, store, settings, mend, day))
+    if (repair or mend or day) and job.name != "check_rollups":
+        fail("--repair and --day are for check_rollups")
+    outcome = with_store(lambda store, settings: _run(job, store, settings, repair or mend, day))
     if outcome.became == "busy":
         fail(f"{job.name} is running already, in {outcome.detail or 'another process'}")
     if outcome.became != "done":
@@ -57,10 +58,10 @@ def job_command(name: str | None, mend: bool, day: datetime | None) -> None:
     out.print(f"[green]✓[/green] {job.name}: {escape(outcome.detail)}", soft_wrap=True)
 
 
-async def _run(job: Job, store: Store, settings: Settings, mend: bool, day: datetime | None) -> Outcome:
+async def _run(job: Job, store: Store, settings: Settings, repair: bool, day: datetime | None) -> Outcome:
     logs.configure(form=settings.log_format, level="warning")
     since_1970 = None if day is None else int(day.replace(tzinfo=UTC).timestamp() * 1000) // DAY
-    run = Run(store, settings, by_hand=True, mend=mend, day=since_1970)
+    run = Run(store, settings, by_hand=True, repair=repair, day=since_1970)
     task = asyncio.ensure_future(Runner(run).run(job))
     # So that whoever is asked to stop gives the lease back, and says that it was interrupted.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)

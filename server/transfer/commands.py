@@ -9,12 +9,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import rich_click as click
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from server.dialects.parsing import iso, timestamp
@@ -28,6 +26,7 @@ from server.storage.history.imports import ImportStore
 from server.storage.history.streaming import Span, id_bounds
 from server.storage.migrating import StoreError
 from server.storage.projects import DEFAULT, LiveProject, ProjectError, Projects, ensure_default
+from server.terminal import err, fail
 from server.transfer import install_data
 from server.transfer.columns import EXPORTED, from_hexadecimal
 from server.transfer.exporting import encoder_for, export, table
@@ -38,8 +37,6 @@ from server.transfer.questions import FILTERS, OPTIONS, QUESTIONS, Question, ask
 
 T = TypeVar("T")
 
-# Everything but an export itself goes to standard error: the export may be on its way into a pipe.
-err = Console(stderr=True, highlight=False)
 _SUFFIXES = {".csv": "csv", ".parquet": "parquet"}
 _PROJECT = click.option("--project", "slug", default=DEFAULT, show_default=True, metavar="SLUG", help="The project whose data it is.")
 
@@ -80,20 +77,15 @@ def _run(slug: str, work: Callable[[Opened], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except (StoreError, ProjectError, SettingsError, SourceError, FormatError) as error:
-        _fail(str(error))
+        fail(str(error))
     except Problem as error:
-        _fail("; ".join(f"--{each.path.replace('_', '-')} {each.message}" for each in error.errors) or error.detail)
+        fail("; ".join(f"--{each.path.replace('_', '-')} {each.message}" for each in error.errors) or error.detail)
     except BrokenPipeError:
         # Whoever read the export has seen enough. Python would complain once more when it flushes standard output at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        _fail(f"{error.filename or 'the file'}: {error.strerror}")
-
-
-def _fail(message: str) -> NoReturn:
-    err.print(f"[red]✗[/red] {escape(message)}", soft_wrap=True)
-    sys.exit(1)
+        fail(f"{error.filename or 'the file'}: {error.strerror}")
 
 
 def _bar() -> Progress:
@@ -155,7 +147,7 @@ def export_command(what: str, slug: str, first: int | None, end: int | None, for
         err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
         return
     if given:
-        _fail(f"--{next(iter(given)).replace('_', '-')} is for questions, and {what} is what is kept")
+        fail(f"--{next(iter(given)).replace('_', '-')} is for questions, and {what} is what is kept")
     span = Span(first if first is not None else 0, end if end is not None else Span().end)
     written = _run(slug, lambda opened: _export(opened, what, span, chosen, output))
     err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
@@ -276,7 +268,7 @@ def install_show(raw_id: str | None, hash_: str | None, slug: str, most: int) ->
 
     held = _run(slug, work)
     if held is None:
-        _fail(f"nothing is held of this install in {slug}")
+        fail(f"nothing is held of this install in {slug}")
     click.echo(msgspec.json.format(msgspec.json.encode(held), indent=2).decode())
 
 
@@ -306,7 +298,7 @@ def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: boo
 
     erased = _run(slug, work)
     if erased is None:
-        _fail(f"nothing is held of this install in {slug}")
+        fail(f"nothing is held of this install in {slug}")
     err.print(f"[green]✓[/green] erased: {erased.events:,} events, {erased.days:,} days of activity, {erased.errors:,} days with an error")
     if not erased.purged:
         err.print("[yellow]![/yellow] the store was busy: older copies go from its log with the next checkpoint, or when the server stops")

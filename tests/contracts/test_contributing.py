@@ -99,8 +99,12 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(server / "jobs" / "table.py", "JOBS = (\n", 'JOBS = (\n    Job("greet", greet, HOUR, 0, "greets"),\n')
 
     (server / "operations" / "greeting.py").write_text(COMMAND, encoding="utf-8")
-    edit(server / "operations" / "__init__.py", "import access, copying, hosting", "import access, copying, greeting, hosting")
-    edit(server / "operations" / "__init__.py", "    *upkeep.COMMANDS", "    *greeting.COMMANDS, *upkeep.COMMANDS")
+    edit(server / "operations" / "__init__.py", "import copying, hosting", "import copying, greeting, hosting")
+    edit(
+        server / "operations" / "__init__.py",
+        "    *maintenance_commands.COMMANDS",
+        "    *greeting.COMMANDS, *maintenance_commands.COMMANDS",
+    )
     return copy
 
 

@@ -93,15 +93,15 @@ def test_a_folder_that_is_named_as_one_is_made(make_server: Make, tmp_path: Path
 async def test_doctor_tells_another_footfall_from_its_own(make_server: Make) -> None:
     server = make_server().start()
     own = load({"FOOTFALL_DATA_DIR": server.env["FOOTFALL_DATA_DIR"], "FOOTFALL_PORT": str(server.port)})
-    assert [found.level for found in await examine(own) if "runs on" in found.what] == ["ok"]
+    assert [found.level for found in await examine(own) if "runs on" in found.message] == ["ok"]
     (linked := server.folder / "linked").symlink_to(own.data_dir)
     assert [found.level for found in await examine(load({"FOOTFALL_DATA_DIR": str(linked), "FOOTFALL_PORT": str(server.port)}))].count(
         "problem"
     ) == 0
     other = load({"FOOTFALL_DATA_DIR": str(server.folder / "other"), "FOOTFALL_PORT": str(server.port), "FOOTFALL_SECRET": SECRET})
     (found,) = [found for found in await examine(other) if found.level == "problem"]
-    assert "serves another store" in found.what
-    assert "FOOTFALL_PORT" in found.mend
+    assert "serves another store" in found.message
+    assert "FOOTFALL_PORT" in found.fix
     health = server.client.get("/health").text
     assert str(server.folder) not in health
     assert len(server.client.get("/health").json()["instance"]) == 16

@@ -46,7 +46,7 @@ async def test_a_repair_after_an_interrupted_retention_lowers_no_sum(
     monkeypatch.undo()
 
     assert "all agree" in await check_rollups(run)
-    assert "all agree" in await check_rollups(dataclasses.replace(run, by_hand=True, mend=True))
+    assert "all agree" in await check_rollups(dataclasses.replace(run, by_hand=True, repair=True))
     assert tables() == before
     await retention(run)
     assert count("event") == 400, "the next run deletes what was left"
@@ -67,5 +67,5 @@ async def test_a_repair_lowers_no_sum_where_the_job_was_stopped_after_whole_mont
     monkeypatch.setattr(partitions, "drop_before", stopped)
     with pytest.raises(asyncio.CancelledError):
         await retention(run)
-    await check_rollups(dataclasses.replace(run, by_hand=True, mend=True))
+    await check_rollups(dataclasses.replace(run, by_hand=True, repair=True))
     assert tables() == before

@@ -33,8 +33,8 @@ def whole(run: Run) -> Run:
 
 
 @pytest.fixture
-def mending(whole: Run) -> Run:
-    return dataclasses.replace(whole, mend=True)
+def repairing(whole: Run) -> Run:
+    return dataclasses.replace(whole, repair=True)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def of_day(table: str, day: int) -> str:
 
 @pytest.mark.parametrize(("table", "wrong"), WRONGS)
 async def test_what_is_wrong_is_reported_and_mended_on_demand_only(
-    whole: Run, mending: Run, store: Store, commit: Make, varied: Make, tables: Make, now: int, table: str, wrong: str
+    whole: Run, repairing: Run, store: Store, commit: Make, varied: Make, tables: Make, now: int, table: str, wrong: str
 ) -> None:
     await commit([*varied(300, 3), *varied(300, 2)])
     right = tables(table)
@@ -158,14 +158,14 @@ async def test_what_is_wrong_is_reported_and_mended_on_demand_only(
         assert said.endswith(f"{changed:,} rows differ ({changed:,} in {table})")
         assert metrics.rollup_differences == changed
     assert tables(table) != right
-    assert "and were mended" in await check_rollups(mending)
+    assert "and were repaired" in await check_rollups(repairing)
     # What version an install ran last is not counted again; all else is as it was.
     compared = [row[:4] if table == "activity" else row for row in tables(table)[table]]
     assert compared == [row[:4] if table == "activity" else row for row in right[table]]
     assert "all agree" in await check_rollups(whole)
 
 
-async def test_a_row_too_many_goes(whole: Run, mending: Run, store: Store, commit: Make, varied: Make, tables: Make, now: int) -> None:
+async def test_a_row_too_many_goes(whole: Run, repairing: Run, store: Store, commit: Make, varied: Make, tables: Make, now: int) -> None:
     await commit(varied(100, 1))
     right = tables()
     hour = (now - DAY) // HOUR
@@ -174,7 +174,7 @@ async def test_a_row_too_many_goes(whole: Run, mending: Run, store: Store, commi
         ("INSERT INTO activity (project_id, day, install_id, environment) VALUES (1, {}, 424242, 1)", (hour // 24,)),
     )
     assert "1 in activity" in await check_rollups(whole)
-    await check_rollups(mending)
+    await check_rollups(repairing)
     assert tables() == right
 
 
@@ -195,7 +195,7 @@ async def test_late_events_are_no_difference(whole: Run, run: Run, commit: Make,
 
 
 async def test_folded_values_are_no_difference_and_wrong_ones_still_are(
-    run: Run, whole: Run, mending: Run, store: Store, commit: Make, event: Make, many_versions: Make
+    run: Run, whole: Run, repairing: Run, store: Store, commit: Make, event: Make, many_versions: Make
 ) -> None:
     await many_versions(1_500)
     await fold_values(run)
@@ -205,20 +205,20 @@ async def test_folded_values_are_no_difference_and_wrong_ones_still_are(
     await store.change((f"UPDATE rollup_dimension SET events = events + 7 WHERE value = '{OTHER}' AND name_id = 1", ()))
     await store.change(("UPDATE rollup_dimension SET failures = failures + 2 WHERE value = 'v00001'", ()))
     assert "2 rows differ" in await check_rollups(whole)
-    await check_rollups(mending)
+    await check_rollups(repairing)
     assert "all agree" in await check_rollups(whole)
     assert await store.rows(TOTALS) == before
 
 
 async def test_days_that_lost_events_to_retention_are_passed_over(
-    run: Run, whole: Run, mending: Run, commit: Make, varied: Make, event: Make, tables: Make, now: int
+    run: Run, whole: Run, repairing: Run, commit: Make, varied: Make, event: Make, tables: Make, now: int
 ) -> None:
     await commit([*varied(200, 400), *varied(200, 364), *varied(200, 1)])
     # It occurred on a day that is kept in part: some of that day's events came before the cutoff.
     await commit([event(365.2, occurred_at=now - int(365.2 * DAY)), event(364.9, occurred_at=now - int(365.2 * DAY))])
     before = tables()
     await retention(run)
-    said = await check_rollups(mending)
+    said = await check_rollups(repairing)
     assert said == "2 days of projects counted again: all agree"
     assert tables() == before
 
@@ -253,7 +253,7 @@ async def test_events_that_come_during_a_check_are_no_difference(whole: Run, sto
 
 
 async def test_what_comes_while_rows_are_mended_is_not_lost(
-    mending: Run, whole: Run, store: Store, commit: Make, varied: Make, monkeypatch: pytest.MonkeyPatch
+    repairing: Run, whole: Run, store: Store, commit: Make, varied: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await commit(varied(200, 1))
     await store.change(("UPDATE rollup_hour SET events = events - 5", ()))
@@ -266,7 +266,7 @@ async def test_what_comes_while_rows_are_mended_is_not_lost(
         return await change(*statements, **how)
 
     monkeypatch.setattr(store, "change", with_a_post_before)
-    assert "and were mended" in await check_rollups(mending)
+    assert "and were repaired" in await check_rollups(repairing)
     assert not late
     assert "all agree" in await check_rollups(whole)
 

@@ -72,7 +72,7 @@ async def ask(settings: Settings) -> list[Finding]:
 def heard(findings: list[Finding], level: str, *words: str) -> Finding:
     """The finding of that level that has all of the words in it."""
     for finding in findings:
-        if finding.level == level and all(word in f"{finding.what} {finding.mend}" for word in words):
+        if finding.level == level and all(word in f"{finding.message} {finding.fix}" for word in words):
             return finding
     raise AssertionError(f"no {level} with {words} among:\n" + "\n".join(map(str, findings)))
 
@@ -88,7 +88,7 @@ async def test_before_the_first_start_it_says_what_serve_will_make_and_makes_not
     findings = await ask(settings_of(tmp_path / "not" / "there"))
     assert problems(findings) == []
     for what in ("data folder", "secret", "database"):
-        assert "footfall serve" in heard(findings, "ok", what, "yet").mend
+        assert "footfall serve" in heard(findings, "ok", what, "yet").fix
     assert everything_in(tmp_path) == {}
 
 

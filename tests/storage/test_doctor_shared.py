@@ -13,7 +13,7 @@ from tests.redis_server import running_redis
 
 
 def said(findings: list[Finding], level: str) -> str:
-    return "\n".join(finding.what for finding in findings if finding.level == level)
+    return "\n".join(finding.message for finding in findings if finding.level == level)
 
 
 def settings_of(folder: Path, **env: str) -> Settings:
