@@ -23,7 +23,8 @@ export function FirstEvent({ project }: { project: string }) {
       <p>Or count a download, with no body and no id:</p>
       <Copyable label="A command that counts a download" text={`curl -X POST ${base}/dl/hello`} />
       <p>
-        <a href={`${BASE}/docs`}>The reference</a> has every route and field, and what five families of clients send as they are. To look around first,{" "}
+        <a href={`${project === "default" ? BASE : `${BASE}/p/${project}`}/clients`}>Clients</a> for Python, shell, JavaScript, Go and Rust are one file to
+        copy each. <a href={`${BASE}/docs`}>The reference</a> has every route and field, and what five families of clients send as they are. To look around first,{" "}
         <code>footfall demo</code> fills a project with a month of made-up events.
       </p>
       {reads && (
