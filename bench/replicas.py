@@ -23,7 +23,7 @@ from typing import NamedTuple
 from server.event import Context, Environment, Event, Outcome
 from server.event_id import EventIds
 from server.storage.batch import Batch, TargetRules
-from server.storage.postgres.store import PostgresStore
+from server.storage.postgres.postgres_store import PostgresStore
 from tests.postgres import Postgres, running
 
 SECONDS = 5.0

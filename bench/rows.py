@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from server.event_id import EventIds
-from server.storage.sqlite.connections import connect
+from server.storage.sqlite.connection_pool import connect
 from server.storage.sqlite.opening import migrate
 from server.storage.statements import EVENT_COLUMNS
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import EventIds
 from server.storage.batch import Batch, TargetRules
-from server.storage.postgres.store import READERS, PostgresStore
+from server.storage.postgres.postgres_store import READERS, PostgresStore
 from tests.postgres import running
 
 INSTALLS = 20_000

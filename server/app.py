@@ -27,7 +27,7 @@ from server.pages.dashboard import Dashboard
 from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem, TooLarge
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
-from server.storage.engine import instance_id, open_store, passes, server_secret
+from server.storage.engine import instance_id, is_transient, open_store, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default, key_use
 from server.storage.upkeep.maintenance import former_marks_until
 from server.tasks import StopRequest
@@ -102,7 +102,7 @@ async def _open(
     await ensure_default()
     projects = Projects(max_targets=settings.max_targets, public=settings.public)
     await projects.refresh()
-    await stack.enter_async_context(key_use.written(projects))
+    await stack.enter_async_context(key_use.record_periodically(projects))
     metrics = Metrics(__version__)
     secret = server_secret(settings)
     limits, live, shared = Limits(), Live(), None
@@ -171,7 +171,7 @@ def _http_exception(request: Request[object, object, State], error: HTTPExceptio
 
 
 def _unexpected(request: Request[object, object, State], error: Exception) -> Response[bytes]:
-    if passes(error):
+    if is_transient(error):
         log.warning("request_refused", error=type(error).__name__)
         return _problem(request, Busy("The store cannot be reached at the moment.", retry_after=5))
     log.error("request_failed", exc_info=error)

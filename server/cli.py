@@ -17,7 +17,7 @@ from server import __version__, logs, operations, serving
 from server.settings import Settings, SettingsError, describe, load
 from server.storage import projects
 from server.storage.engine import Store, prepare_data_dir
-from server.storage.migrating import StoreError
+from server.storage.migrations import StoreError
 from server.storage.projects import ProjectError
 from server.storage.sqlite.opening import upgrade
 from server.storage.tables import ApiKey, Project

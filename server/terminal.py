@@ -15,7 +15,7 @@ from rich.table import Table
 from server.settings import Settings, SettingsError, load
 from server.storage import projects
 from server.storage.engine import Store, open_store
-from server.storage.migrating import StoreError
+from server.storage.migrations import StoreError
 from server.storage.projects import ProjectError
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from server.analytics.filters import Audience, Step
 from server.analytics.lists import EventOrder, InstallOrder
 from server.analytics.timings import Of
 from server.event import Environment, LedgerEntry, Outcome, Refusal
-from server.storage.projects import Why
+from server.storage.projects import ProblemKind
 from server.storage.projects.project_changes import ProjectOrder
-from server.storage.upkeep.alerts import Kind
+from server.storage.upkeep.alert_rules import Kind
 
 
 class Scope(enum.Enum):
@@ -200,7 +200,7 @@ _word(
 _word(ViewerKind, "ViewerKind", "How somebody is known.", KEY="By a key.", SESSION="By a login.")
 _word(Engine, "Engine", "What keeps the store.", SQLITE="SQLite: one file.", POSTGRES="PostgreSQL.")
 _word(
-    Why, "ErrorCode", "Why a change could not be made.",
+    ProblemKind, "ErrorCode", "Why a change could not be made.",
     INVALID="A value is none that can be.",
     TAKEN="Another one has it already.",
     UNKNOWN="There is nothing of this name or number.",

@@ -10,7 +10,7 @@ from server.analytics import lists, vocabulary
 from server.analytics.lists import EventRow, InstallRow
 from server.storage.engine import Store
 from server.storage.upkeep import job_runs
-from server.storage.upkeep.job_runs import Ran
+from server.storage.upkeep.job_runs import JobRunRecord
 
 
 class Loaders:
@@ -21,7 +21,7 @@ class Loaders:
         self.installs: DataLoader[tuple[int, int], InstallRow | None] = DataLoader(self._installs)
         self.events: DataLoader[tuple[int, int, int], list[EventRow]] = DataLoader(self._events)
         self.first_events: DataLoader[int, int | None] = DataLoader(self._first_events)
-        self.runs: DataLoader[tuple[str, int], list[Ran]] = DataLoader(self._runs)
+        self.runs: DataLoader[tuple[str, int], list[JobRunRecord]] = DataLoader(self._runs)
 
     async def _installs(self, keys: Sequence[tuple[int, int]]) -> Sequence[InstallRow | None]:
         found: dict[tuple[int, int], InstallRow] = {}
@@ -37,7 +37,7 @@ class Loaders:
             found |= {(project, each, limit): events for each, events in rows.items()}
         return [found.get(key, []) for key in keys]
 
-    async def _runs(self, keys: Sequence[tuple[str, int]]) -> Sequence[list[Ran]]:
+    async def _runs(self, keys: Sequence[tuple[str, int]]) -> Sequence[list[JobRunRecord]]:
         found = await job_runs.history(self._store)
         return [found.get(name, [])[:limit] for name, limit in keys]
 

@@ -28,7 +28,7 @@ from server.problems import BadQuery
 from server.storage.projects import project_changes, read_list
 from server.storage.projects.project_changes import ProjectOrder
 from server.storage.projects.releases import LatestVersion
-from server.storage.upkeep.alerts import Kind, Rule
+from server.storage.upkeep.alert_rules import Kind, Rule
 
 
 @strawberry.input(description="Which installs: those that meet every condition.")
@@ -257,7 +257,7 @@ class Project(Charts, Families):
     @strawberry.field(description="Its keys, also those that were revoked.")
     async def keys(self, info: AnyInfo) -> list[Key]:
         admin(info, self.number)
-        return [key_of(row) for row in await project_changes.keys_of(self.number)]
+        return [key_of(row) for row in await project_changes.key_rows(self.number)]
 
     @strawberry.field(description="Its alerts.")
     async def alerts(self, info: AnyInfo) -> list[Alert]:
@@ -285,7 +285,7 @@ class ProjectConnection:
 
     @strawberry.field(description="How many there are in all. Counted only where it is asked for.")
     async def total_count(self) -> Count:
-        return Count(await project_changes.how_many(archived=self.archived, only=self.only))
+        return Count(await project_changes.count_projects(archived=self.archived, only=self.only))
 
 
 async def projects(order: ProjectOrder, asked: Page, *, archived: bool, only: list[int] | None) -> ProjectConnection:

@@ -106,7 +106,7 @@ async def project_of(info: AnyInfo, slug: str, scope: str) -> dict[str, Any] | N
     if who is None or not who.scopes & {scope, "admin"}:
         _allowed(info, scope, EVERY)
         return None
-    row = await project_changes.row_of(slug)
+    row = await project_changes.project_row(slug)
     if row is None or not who.may("read", row["id"]):
         return None
     _allowed(info, scope, row["id"])

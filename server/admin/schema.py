@@ -67,7 +67,7 @@ class Query:
 
     @strawberry.field(description="One project.")
     async def project(self, info: AnyInfo, slug: Annotated[str, argument(description="Its name in addresses.")]) -> Project:
-        row = await project_changes.row_of(slug)
+        row = await project_changes.project_row(slug)
         viewer = info.context.viewer
         if row is not None and (_public(info, row) or (viewer is not None and viewer.may("read", row["id"]))):
             return Project(number=row["id"], row=row)
@@ -107,13 +107,13 @@ class Query:
                 seen_at=cast(Any, each.seen_at),
                 current=each.id == viewer.session,
             )
-            for each in await sessions.listed(info.context.store, now())
+            for each in await sessions.open_sessions(info.context.store, now())
         ]
 
     @strawberry.field(description="The keys that are for all projects.")
     async def admin_keys(self, info: AnyInfo) -> list[Key]:
         admin(info)
-        return [key_of(row) for row in await project_changes.keys_of(EVERY)]
+        return [key_of(row) for row in await project_changes.key_rows(EVERY)]
 
     @strawberry.field(description="Changes that were made, newest first.")
     async def audit_log(
@@ -134,7 +134,7 @@ class Query:
         entries = await audit.entries(
             info.context.store, project=row["id"] if row else None, limit=within("first", first, 200), before=place
         )
-        slugs = {each["id"]: each["slug"] for each in await project_changes.listed(archived=True)}
+        slugs = {each["id"]: each["slug"] for each in await project_changes.list_projects(archived=True)}
         return [
             AuditEntry(
                 id=strawberry.ID(str(each.id)),

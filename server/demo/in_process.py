@@ -9,7 +9,7 @@ from typing import Any
 
 from server.demo.simulated_clients import Call
 from server.front import Front
-from server.storage.migrating import StoreError
+from server.storage.migrations import StoreError
 
 _VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 

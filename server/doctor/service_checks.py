@@ -13,8 +13,8 @@ import redis
 from server.doctor import client_checks
 from server.doctor.finding import Finding, size
 from server.settings import Settings
-from server.storage.migrating import APP, migrations
-from server.storage.postgres.writer import connect
+from server.storage.migrations import APP, migrations
+from server.storage.postgres.postgres_writer import connect
 
 OLDEST_POSTGRES = 130_000  # pg_xact_status, and partitions that are attached with a short lock
 OLDEST_REDIS = (5, 0)

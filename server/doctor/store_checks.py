@@ -21,7 +21,7 @@ from server.doctor.folder_checks import command, read_only, store_files
 from server.event import MINUTE
 from server.event_id import received_at
 from server.settings import Settings
-from server.storage.migrating import APP, migrations
+from server.storage.migrations import APP, migrations
 from server.storage.projects import ADMINS
 
 CHECK_FOR = 10.0  # seconds

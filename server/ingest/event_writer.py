@@ -19,7 +19,7 @@ from server.metrics import Metrics
 from server.problems import Busy, Failed, Problem
 from server.shared import Live
 from server.storage.batch import Batch, Committed, RejectedRow
-from server.storage.engine import Store, passes
+from server.storage.engine import Store, is_transient
 from server.storage.projects import LiveProject
 
 log = logs.get(__name__)
@@ -263,7 +263,7 @@ class Writer:
             committed = await self._in_time(gathering.batch)
         except Exception as error:
             self._metrics.commit_failures += 1
-            if passes(error):
+            if is_transient(error):
                 self._note_refused(gathering, error)
                 self._give_back(gathering)
                 gathering.refuse(Busy("The store does not take writes at the moment.", retry_after=5))

@@ -32,7 +32,7 @@ from server.problems import Busy, Failed, Invalid, Limited, Malformed, MethodNot
 from server.settings import Settings
 from server.shared import LimitState
 from server.storage.batch import RejectedRow
-from server.storage.engine import passes
+from server.storage.engine import is_transient
 
 log = logs.get(__name__)
 
@@ -293,7 +293,7 @@ class Ingest:
         """Say no, and let the ledger know."""
         template = passage.match.route.path.template
         problem = error
-        if passes(error):
+        if is_transient(error):
             problem = Busy("The store cannot be reached at the moment.", retry_after=5)
         elif not isinstance(problem, Problem):
             log.error("ingest_failed", route=template, exc_info=error)

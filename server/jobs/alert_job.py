@@ -20,8 +20,8 @@ from server.event import DAY, HOUR, MINUTE
 from server.jobs.run import Run
 from server.jobs.webhooks import ATTEMPTS, Delivered, Webhooks
 from server.storage.engine import Store
-from server.storage.upkeep import alerts as kept
-from server.storage.upkeep.alerts import Delivery, Kind, Rule, State
+from server.storage.upkeep import alert_rules as kept
+from server.storage.upkeep.alert_rules import Delivery, Kind, Rule, State
 
 log = logs.get(__name__)
 
@@ -50,7 +50,7 @@ Look = Callable[[Store, Rule, int], Awaitable[tuple[Finding | None, State]]]
 async def alerts(run: Run) -> str:
     """Look at every rule, then deliver what is to be told, also what could not be delivered before."""
     fired = 0
-    for rule in await kept.rules_to_look_at(run.store, run.now()):
+    for rule in await kept.due_rules(run.store, run.now()):
         fired += await look(run.store, rule, run.now())
     delivered, waiting = await deliver_waiting(run.store, Webhooks(private=run.settings.alert_private), run.now)
     return f"{fired:,} alerts raised, {delivered:,} delivered, {waiting:,} to be tried again"
@@ -67,7 +67,7 @@ async def look(store: Store, rule: Rule, now: int) -> bool:
     finding, state = await _LOOKS[rule.kind](store, rule, now)
     if finding is None:
         if state != rule.state:
-            await kept.remember(store, rule.id, state)
+            await kept.save_state(store, rule.id, state)
         return False
     await kept.fire(store, rule.id, state, payload(rule, finding, now), now)
     log.info("alert_raised", rule=rule.id, kind=rule.kind.value)
@@ -76,7 +76,7 @@ async def look(store: Store, rule: Rule, now: int) -> bool:
 
 async def deliver_waiting(store: Store, webhooks: Webhooks, now: Callable[[], int]) -> tuple[int, int]:
     """Deliver the alerts that wait; how many were, and how many go on waiting."""
-    all_of_them = await kept.waiting(store)
+    all_of_them = await kept.pending_deliveries(store)
     due = [delivery for delivery in all_of_them if _due(delivery, now())]
     some = asyncio.Semaphore(AT_ONCE)
 
@@ -99,7 +99,9 @@ async def _deliver(store: Store, webhooks: Webhooks, delivery: Delivery, now: Ca
     attempts = delivery.attempts + became.attempts
     status = _status(became, attempts)
     ended = None if status == kept.WAITING else now()
-    await kept.attempted(store, delivery.id, status=status, attempts=attempts, answered=became.answered, error=became.error, ended_at=ended)
+    await kept.record_attempt(
+        store, delivery.id, status=status, attempts=attempts, answered=became.answered, error=became.error, ended_at=ended
+    )
     if status != kept.DELIVERED:
         log.warning("alert_not_delivered", rule=delivery.rule, attempts=attempts, reason=became.error, again=status == kept.WAITING)
     return status

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from server.jobs.run import JobError, Run
-from server.storage.sqlite import backup as backups
-from server.storage.sqlite.backup import BackupError, Manner
+from server.storage.sqlite import backups
+from server.storage.sqlite.backups import BackupError, BackupOptions
 from server.tasks import in_thread
 
 
@@ -17,12 +17,12 @@ async def backup(run: Run) -> str:
 
     def work(stopped: Callable[[], bool]) -> backups.Backup:
         backups.make_room(run.settings)
-        return backups.make(run.settings, kind="auto", manner=Manner(gentle=True, stopped=stopped))
+        return backups.create(run.settings, kind="auto", options=BackupOptions(gentle=True, stopped=stopped))
 
     try:
         made = await in_thread(work)  # the thread sees it within milliseconds, and leaves nothing behind
     except BackupError as error:
         raise JobError(str(error)) from error
-    forgotten = backups.forget_oldest(run.settings, backups.KEPT)
+    forgotten = backups.delete_oldest(run.settings, backups.KEPT)
     kept = "its secret beside it" if made.secret else "its secret is in FOOTFALL_SECRET"
     return f"{made.path.name}, {made.events:,} events, {kept}; {forgotten:,} older ones deleted"

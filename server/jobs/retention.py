@@ -10,8 +10,8 @@ from server.storage.commit import REJECTED_LIFETIME
 from server.storage.engine import Store
 from server.storage.postgres import partitions
 from server.storage.projects import audit, sessions
-from server.storage.upkeep import contexts, maintenance
-from server.storage.upkeep.maintenance import MARKS, REFUSALS, REFUSALS_DAYS, REJECTED, Aged, Window
+from server.storage.upkeep import maintenance, unused_contexts
+from server.storage.upkeep.maintenance import MARKS, REFUSALS, REFUSALS_DAYS, REJECTED, ExpiringTable, Window
 
 WHOLE_EVERY = 7 * DAY  # how often all events are looked at, also those that came with an import and are older than they should be
 SPARE = 0.05  # the share of the file that stays free for what comes next: giving back what is wanted again tomorrow is work for nothing
@@ -22,14 +22,14 @@ _LOOK = 5_000
 async def retention(run: Run) -> str:
     """Delete the events that are older than their project keeps them, and what else has had its time; then give the space back."""
     store, now, pace = run.store, run.now(), Pace(run.store)
-    await partitions.make_ahead(store, now)
+    await partitions.create_ahead(store, now)
     whole = run.by_hand or await maintenance.whole_pass_at(store) + WHOLE_EVERY <= now
     if whole:
-        await partitions.sort_out(store)
+        await partitions.split_default(store)
     # Before the first delete: wherever this is interrupted, no recount takes what is left for all there was.
     await maintenance.note_deleting(store, now, run.settings.retention_days)
     # Months that no project keeps go whole; what is left goes row by row.
-    events = await partitions.drop_before(store, await maintenance.kept_by_none(store, now, run.settings.retention_days))
+    events = await partitions.drop_before(store, await maintenance.expired_below(store, now, run.settings.retention_days))
     for window in await maintenance.windows(store, now, run.settings.retention_days, whole=whole):
         events += await _delete_events(store, window, pace)
         await maintenance.note_retained(store, window)
@@ -49,8 +49,8 @@ async def expire(run: Run) -> str:
     """Delete the marks that have had their time: they are counted as gone already, and only take room."""
     pace = Pace(run.store)
     marks = await delete_aged(run.store, MARKS, run.now(), pace)
-    ended = await sessions.forget(run.store, run.now())
-    await audit.forget(run.store, run.now())
+    ended = await sessions.delete_expired(run.store, run.now())
+    await audit.delete_expired(run.store, run.now())
     return f"{marks:,} marks and {ended:,} sessions deleted; the writer was held for {pace.longest * 1000:.0f} ms at most"
 
 
@@ -63,39 +63,41 @@ async def _delete_events(store: Store, window: Window, pace: Pace) -> int:
     return deleted
 
 
-async def delete_aged(store: Store, aged: Aged, limit: int, pace: Pace) -> int:
+async def delete_aged(store: Store, aged: ExpiringTable, limit: int, pace: Pace) -> int:
     """Delete the rows of a table that have had their time; how many."""
     deleted, after = 0, None
-    while keys := await maintenance.past(store, aged, limit, after, _LOOK):
-        deleted += await pace.over(keys, lambda few: maintenance.delete_past(store, aged, limit, few))
+    while keys := await maintenance.expired_keys(store, aged, limit, after, _LOOK):
+        deleted += await pace.over(keys, lambda few: maintenance.delete_expired(store, aged, limit, few))
         after = keys[-1]
     return deleted
 
 
 async def delete_unused_contexts(store: Store, pace: Pace) -> int:
-    """Delete the contexts that two looks, this one and an earlier, found without an event; how many. See `server.storage.upkeep.contexts`."""
-    newest = await contexts.newest_context(store)
-    listed, used = contexts.Numbers(newest), contexts.Numbers(newest)
+    """Delete the contexts that two looks, this one and an earlier, found without an event; how many. See `server.storage.upkeep.unused_contexts`."""
+    newest = await unused_contexts.newest_context(store)
+    listed, used = unused_contexts.Numbers(newest), unused_contexts.Numbers(newest)
     after = 0
-    while numbers := await contexts.listed_after(store, after, _LOOK):
+    while numbers := await unused_contexts.candidates_after(store, after, _LOOK):
         for number in numbers:
             listed.add(number)
         after = numbers[-1]
     after = -1
     while (last := await maintenance.next_stretch(store, after, maintenance.NO_END)) is not None:
-        for number in await contexts.contexts_between(store, after, last):
+        for number in await unused_contexts.contexts_between(store, after, last):
             used.add(number)
         after = last
     return await _sort_out(store, listed, used, pace)
 
 
-async def _sort_out(store: Store, listed: contexts.Numbers, used: contexts.Numbers, pace: Pace) -> int:
+async def _sort_out(store: Store, listed: unused_contexts.Numbers, used: unused_contexts.Numbers, pace: Pace) -> int:
     deleted = after = 0
-    while numbers := await contexts.contexts_after(store, after, used.most, _LOOK):
+    while numbers := await unused_contexts.contexts_after(store, after, used.most, _LOOK):
         unused = [number for number in numbers if number not in used]
-        deleted += await pace.over([number for number in unused if number in listed], lambda few: contexts.delete_unused(store, few))
-        await pace.over([number for number in unused if number not in listed], lambda few: contexts.list_unused(store, few))
-        await pace.over([number for number in numbers if number in used and number in listed], lambda few: contexts.unlist(store, few))
+        deleted += await pace.over([number for number in unused if number in listed], lambda few: unused_contexts.delete_unused(store, few))
+        await pace.over([number for number in unused if number not in listed], lambda few: unused_contexts.add_candidates(store, few))
+        await pace.over(
+            [number for number in numbers if number in used and number in listed], lambda few: unused_contexts.remove_candidates(store, few)
+        )
         after = numbers[-1]
     return deleted
 
@@ -104,7 +106,7 @@ async def give_back(store: Store, pace: Pace) -> int:
     """Give free pages back to the disk, but for a few; how many."""
     given, steps, space = 0, Pace(store, first=20, most=1_000), await store.space()
     while space.free > (spare := max(LEAST_SPARE, int(space.pages * SPARE))):
-        await steps.took(await store.give_back(min(steps.size, space.free - spare)))
+        await steps.took(await store.release_pages(min(steps.size, space.free - spare)))
         before, space = space, await store.space()
         if space.pages >= before.pages:
             break  # a file that SQLite made without being told to give back, or one that grows as quickly

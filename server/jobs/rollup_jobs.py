@@ -115,7 +115,7 @@ async def _check_activity(run: Run, checked: Checked, project: int, found: dict[
         log.warning("active_installs_differ", project=project, **found)
         checked.differences.update(found)
     if run.repair and (found or checked.differences[recount.ACTIVITY.table]):
-        await run.store.change(*activity_recount.anew(project), alone=True)
+        await run.store.change(*activity_recount.rebuild_statements(project), exclusive=True)
         log.warning("active_installs_counted_anew", project=project)
 
 
@@ -130,5 +130,5 @@ async def _settle(run: Run, checked: Checked, project: int, found: list[Differen
     checked.differences.update(difference.rollup.table for difference in found)
     if run.repair:
         pace = Pace(run.store, first=20)
-        await pace.over(found, lambda few: run.store.change(*(each for one in few for each in recount.repairs(one)), alone=True))
+        await pace.over(found, lambda few: run.store.change(*(each for one in few for each in recount.repairs(one)), exclusive=True))
         log.warning("rollups_mended", project=project, rows=len(found))

@@ -12,8 +12,8 @@ from server.jobs.alert_job import Finding, find, payload
 from server.jobs.webhooks import Delivered, Webhooks
 from server.storage.engine import Store
 from server.storage.projects import FieldProblem, ProjectError, find_project
-from server.storage.upkeep import alerts as kept
-from server.storage.upkeep.alerts import Kind, Rule
+from server.storage.upkeep import alert_rules as kept
+from server.storage.upkeep.alert_rules import Kind, Rule
 
 DEFAULT_THRESHOLDS = {Kind.FAILURE_RATE: 20.0, Kind.VOLUME_DROP: 50.0, Kind.VOLUME_SPIKE: 200.0, Kind.NEW_ERROR: 0.0, Kind.NEW_VERSION: 0.0}
 LONGEST_WINDOW = 7 * DAY // 60_000  # minutes
@@ -122,7 +122,7 @@ async def try_rule(store: Store, number: int, webhooks: Webhooks, *, now: int) -
 
 
 async def listed(store: Store) -> list[tuple[Rule, dict[str, Any] | None]]:
-    """All rules, each with its last alert; see `server.storage.upkeep.alerts.last_deliveries`."""
+    """All rules, each with its last alert; see `server.storage.upkeep.alert_rules.last_deliveries`."""
     last = await kept.last_deliveries(store)
     return [(rule, last.get(rule.id)) for rule in await kept.rules(store)]
 

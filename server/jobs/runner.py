@@ -16,7 +16,7 @@ from server.event import MINUTE
 from server.jobs.run import Job, JobError, Run
 from server.storage.projects import ProjectError
 from server.storage.upkeep import job_runs, leases
-from server.storage.upkeep.job_runs import DONE, FAILED, INTERRUPTED, RUNNING, Ran
+from server.storage.upkeep.job_runs import DONE, FAILED, INTERRUPTED, RUNNING, JobRunRecord
 from server.tasks import cancel_and_wait
 
 log = logs.get(__name__)
@@ -75,7 +75,7 @@ class Runner:
         finally:
             await asyncio.shield(self._let_go(lease))
 
-    def _due(self, job: Job, ran: Ran | None) -> bool:
+    def _due(self, job: Job, ran: JobRunRecord | None) -> bool:
         now = self._run.now()
         if ran is None or ran.started_at < job.period_of(now):
             return True

@@ -20,7 +20,7 @@ def copy_command(url: str) -> None:
     is quick now), start servers with FOOTFALL_DATABASE_URL and the same FOOTFALL_SECRET. Once these have taken events, the target is no copy
     any more, and is not written over.
     """
-    from server.storage.copies import moving  # noqa: PLC0415 - and with it the drivers, for which no other command should wait
+    from server.storage.copies import postgres_copy  # noqa: PLC0415 - and with it the drivers, for which no other command should wait
 
     settings = settings_or_exit()
     if not url.startswith(_SCHEMES):
@@ -29,10 +29,10 @@ def copy_command(url: str) -> None:
     try:
         with Progress(*columns, console=err, transient=True) as bar:
             task = bar.add_task("counting", total=None)
-            moved = moving.move(
+            moved = postgres_copy.copy_to_postgres(
                 settings, url, progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
             )
-    except moving.MovingError as error:
+    except postgres_copy.CopyError as error:
         fail(str(error))
     table = plain_table("table", "rows")
     for name, rows in sorted(moved.rows.items()):

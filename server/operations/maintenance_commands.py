@@ -24,11 +24,11 @@ from server.jobs.webhooks import Webhooks
 from server.settings import Settings
 from server.storage.copies.restore import restore
 from server.storage.engine import Store
-from server.storage.sqlite import backup as backups
-from server.storage.sqlite.backup import BackupError, Manner
+from server.storage.sqlite import backups
+from server.storage.sqlite.backups import BackupError, BackupOptions
 from server.storage.upkeep import job_runs
-from server.storage.upkeep.alerts import Kind
-from server.storage.upkeep.job_runs import Ran
+from server.storage.upkeep.alert_rules import Kind
+from server.storage.upkeep.job_runs import JobRunRecord
 from server.terminal import err, fail, out, plain_table, settings_or_exit, with_store
 
 _MARKS = {"done": "[green]✓[/green]", "failed": "[red]✗[/red]", "interrupted": "[yellow]![/yellow]", "running": "…"}
@@ -83,11 +83,11 @@ def _list_jobs() -> None:
     out.print(table)
 
 
-def _result(ran: Ran | None) -> str:
+def _result(ran: JobRunRecord | None) -> str:
     return "-" if ran is None else f"{_MARKS.get(ran.result, '')} {escape(ran.detail or ran.result)}"
 
 
-def _took(ran: Ran | None) -> str:
+def _took(ran: JobRunRecord | None) -> str:
     return "-" if ran is None or ran.ended_at is None else f"{(ran.ended_at - ran.started_at) / 1000:.1f} s"
 
 
@@ -107,7 +107,7 @@ def backup_command(to: str | None) -> None:
     size = settings.sqlite_path.stat().st_size if settings.sqlite_path.exists() else 0
     try:
         with _Bar(size) as bar:
-            made = backups.make(settings, _target(to), manner=Manner(progress=bar.show))
+            made = backups.create(settings, _target(to), options=BackupOptions(progress=bar.show))
     except BackupError as error:
         fail(str(error))
     newest = "" if made.newest is None else f", the newest of {_moment(received_at(made.newest))}"
@@ -154,7 +154,7 @@ def restore_command(file: Path, to: Path | None, yes: bool) -> None:
     size = file.stat().st_size if file.exists() else 0
     try:
         with _Bar(size) as bar:
-            restored = restore(settings, file, manner=Manner(progress=bar.show))
+            restored = restore(settings, file, options=BackupOptions(progress=bar.show))
     except BackupError as error:
         fail(str(error))
     out.print(f"[green]✓[/green] {escape(str(file))} is in place: {restored.backup.events:,} events", soft_wrap=True)

@@ -26,7 +26,7 @@ from server.front import Front
 from server.listening import bind
 from server.serving.protocol import Protocol
 from server.settings import Settings, other_machine
-from server.storage.migrating import StoreError
+from server.storage.migrations import StoreError
 from server.tasks import Stopped, StopRequest
 
 log = logs.get(__name__)

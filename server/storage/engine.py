@@ -19,10 +19,10 @@ from server.storage import tables
 from server.storage.batch import Batch, Committed
 from server.storage.changes import Change, Snapshot, Space
 from server.storage.commit.transaction import Commit
-from server.storage.migrating import StoreError
-from server.storage.occupancy import Occupancy, StoreBusy
+from server.storage.migrations import StoreError
 from server.storage.sqlite.opening import upgrade
-from server.storage.sqlite.store import SqliteStore
+from server.storage.sqlite.sqlite_store import SqliteStore
+from server.storage.store_lock import StoreBusy, StoreLock
 from server.tasks import in_thread
 
 TABLES = (
@@ -34,16 +34,16 @@ TABLES = (
 
 # Errors that pass: the disk is full, the file is locked, the server is restarting, or takes no writes until another is made the first.
 # Nothing is wrong with what was to be stored or read.
-_PASSING = frozenset({
+_TRANSIENT = frozenset({
     "OperationalError", "ConnectionError", "InterfaceError", "OSError", "PostgresConnectionError", "OperatorInterventionError",
     "InsufficientResourcesError", "LockNotAvailableError", "TransactionRollbackError", "ReadOnlySqlTransaction", "ReadOnlySQLTransactionError",
     "TargetServerAttributeNotMatched",
 })  # fmt: skip
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether an error says that the store cannot be used at the moment, by the names of its kinds: each driver has its own."""
-    return any(kind.__name__ in _PASSING for kind in type(error).__mro__)
+    return any(kind.__name__ in _TRANSIENT for kind in type(error).__mro__)
 
 
 class Store(Protocol):
@@ -76,10 +76,10 @@ class Store(Protocol):
         """Read what may take long, such as raw events, and leave room for other readers. Raises TimeoutError past the time."""
         ...
 
-    async def change(self, *statements: tuple[str, tuple[Any, ...]], alone: bool = False) -> Change:
+    async def change(self, *statements: tuple[str, tuple[Any, ...]], exclusive: bool = False) -> Change:
         """Run statements, each with its arguments, as one transaction. `{}` stands for an argument, in both engines.
 
-        `alone`: while nobody commits, in any process, and nobody else makes such a change: for rows that commits write, too, and that they
+        `exclusive`: while nobody commits, in any process, and nobody else makes such a change: for rows that commits write, too, and that they
         could meet in another order.
         """
         ...
@@ -92,7 +92,7 @@ class Store(Protocol):
         """How much of the store's file is in use."""
         ...
 
-    async def give_back(self, pages: int) -> float:
+    async def release_pages(self, pages: int) -> float:
         """Give up to so many free pages back to the disk; the seconds for which nothing else could be written."""
         ...
 
@@ -112,7 +112,7 @@ class Store(Protocol):
         """Bytes on disk."""
         ...
 
-    def forget_targets(self) -> None:
+    def invalidate_targets(self) -> None:
         """Targets were changed otherwise than by a commit."""
         ...
 
@@ -137,13 +137,13 @@ async def open_store(settings: Settings, *, progress: Callable[[str], None] = la
 async def _open_sqlite(settings: Settings, progress: Callable[[str], None]) -> Store:
     prepare_data_dir(settings.data_dir)
     try:
-        occupancy = Occupancy(settings.data_dir)
+        lock = StoreLock(settings.data_dir)
         try:
             # In a thread, so that the event loop hears signals during a long statement.
             await in_thread(lambda stopped: upgrade(settings, progress=progress, stopped=stopped))
-            return SqliteStore(settings.sqlite_path, occupancy)
+            return SqliteStore(settings.sqlite_path, lock)
         except BaseException:
-            occupancy.release()
+            lock.release()
             raise
     except StoreBusy as error:
         raise StoreError("a backup is just being restored; try again when `footfall restore` has ended") from error

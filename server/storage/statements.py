@@ -61,8 +61,10 @@ def on_conflict_mark(lifetime_ms: int) -> str:
 
 
 # Words that events share are kept in memory by each process that commits. Whoever takes words away says so in the same transaction.
-WORDS_CHANGED = "SELECT value FROM note WHERE name = 'words_changed'"
-SAY_WORDS_CHANGED = "INSERT INTO note (name, value) VALUES ('words_changed', 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1"
+DICTIONARY_VERSION = "SELECT value FROM note WHERE name = 'words_changed'"
+BUMP_DICTIONARY_VERSION = (
+    "INSERT INTO note (name, value) VALUES ('words_changed', 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1"
+)
 
 
 def duration_bucket(column: str) -> str:

@@ -235,7 +235,7 @@ class JobRun(Table, tablename="job_run"):
 
 
 class UnusedContext(Table, tablename="unused_context"):
-    """Contexts that no event had when last looked; see `server.storage.upkeep.contexts`."""
+    """Contexts that no event had when last looked; see `server.storage.upkeep.unused_contexts`."""
 
     id = Integer(primary_key=True)
 
@@ -248,7 +248,7 @@ class PartialDay(Table, tablename="partial_day"):
 
 
 class AlertRule(Table, tablename="alert_rule"):
-    """When to tell somebody, and where. `state` is JSON: what `server.storage.upkeep.alerts` must remember between two looks."""
+    """When to tell somebody, and where. `state` is JSON: what `server.storage.upkeep.alert_rules` must remember between two looks."""
 
     id = Serial(primary_key=True)
     project_id = Integer()

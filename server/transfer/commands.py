@@ -24,7 +24,7 @@ from server.storage.engine import Store, open_store, server_secret
 from server.storage.history import erasure
 from server.storage.history.imports import ImportStore
 from server.storage.history.streaming import Span, id_bounds
-from server.storage.migrating import StoreError
+from server.storage.migrations import StoreError
 from server.storage.projects import DEFAULT, LiveProject, ProjectError, Projects, ensure_default
 from server.terminal import err, fail
 from server.transfer import install_data

@@ -42,7 +42,7 @@ class InstallErased(msgspec.Struct, kw_only=True):
 
 async def show(store: Store, project: int, install: int, *, after: int = -1, most: int = PAGE) -> InstallHeld | None:
     """What is held of an install, None for nothing. `after` is the id of the last event of the page before."""
-    held = await erasure.held(store, project, install)
+    held = await erasure.install_data(store, project, install)
     if not held:
         return None
     rows = await erasure.events_of(store, project, install, after, most + 1)

@@ -22,7 +22,7 @@ from graphql import (
 from server.admin import enums, schema_export
 from server.settings import PUBLIC_PARTS, bundled
 from server.storage.projects import SCOPES, project_changes
-from server.storage.upkeep import alerts, job_runs
+from server.storage.upkeep import alert_rules, job_runs
 
 FOLDER = bundled("graphql")
 OPERATIONS = sorted((FOLDER / "operations").glob("*.graphql"))
@@ -61,7 +61,7 @@ def test_the_schema_is_the_one_in_the_file() -> None:
     ("words_of", "kept"),
     [
         (enums.Scope, SCOPES), (enums.PublicPart, PUBLIC_PARTS), (enums.Visibility, project_changes.VISIBILITIES), (enums.JobResult, job_runs.RESULTS),
-        (enums.AlertStatus, (alerts.WAITING, alerts.DELIVERED, alerts.FAILED)),
+        (enums.AlertStatus, (alert_rules.WAITING, alert_rules.DELIVERED, alert_rules.FAILED)),
     ],
 )  # fmt: skip
 def test_the_words_are_those_that_the_store_keeps(words_of: type[Enum], kept: tuple[str, ...]) -> None:

@@ -19,10 +19,10 @@ from server.settings import Settings
 from server.storage.batch import Batch, TargetRules
 from server.storage.commit import transaction
 from server.storage.engine import Store, open_store
-from server.storage.migrating import migrations
+from server.storage.migrations import migrations
 from server.storage.projects import ProjectError
 from server.storage.projects.releases import LatestVersion, announce, latest_version
-from server.storage.sqlite.connections import connect
+from server.storage.sqlite.connection_pool import connect
 from server.storage.upkeep.trending import refresh_trending
 
 MIDNIGHT = 1_795_219_200_000

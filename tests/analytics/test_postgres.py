@@ -30,7 +30,7 @@ from server.analytics.targets import counters, targets, trending
 from server.analytics.timings import Of, timings
 from server.event import DAY, HOUR, Environment, Outcome
 from server.storage.engine import Store
-from server.storage.migrating import migrations
+from server.storage.migrations import migrations
 from server.storage.upkeep.trending import refresh_trending
 from tests.analytics.conftest import Filled
 from tests.analytics.dataset import END, MAIN, START

@@ -23,8 +23,8 @@ from server.settings import Settings, load
 from server.storage import engine
 from server.storage.copies.restore import restore
 from server.storage.engine import Store
-from server.storage.sqlite import backup as backups
-from server.storage.sqlite.backup import BackupError, Manner
+from server.storage.sqlite import backups
+from server.storage.sqlite.backups import BackupError, BackupOptions
 
 CLIENTS = 50
 Make = Callable[..., Any]
@@ -110,21 +110,21 @@ def test_a_backup_is_refused_where_it_cannot_be_and_leaves_nothing(filled: Setti
         (Path("/proc/backup"), "cannot be made|no room"),
     ):
         with pytest.raises(BackupError, match=said) as caught:
-            backups.make(filled, to)
+            backups.create(filled, to)
         assert "\n" not in str(caught.value)
     assert taken.read_text() == "mine"
     with pytest.raises(BackupError, match="there is no store"):
-        backups.make(load({"FOOTFALL_DATA_DIR": str(tmp_path / "nothing")}))
+        backups.create(load({"FOOTFALL_DATA_DIR": str(tmp_path / "nothing")}))
     assert not (tmp_path / "nothing").exists()
 
 
 def test_without_room_nothing_is_begun(filled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Make) -> None:
-    made = backups.make(filled, tmp_path / "backup")
+    made = backups.create(filled, tmp_path / "backup")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=backups.SPARE))
     before = files(tmp_path)
     with pytest.raises(BackupError, match=r"has no room: .* MiB are wanted, 64 MiB are free"):
-        backups.make(filled, tmp_path / "another")
+        backups.create(filled, tmp_path / "another")
     with pytest.raises(BackupError, match="has no room"):
         restore(filled, made.path)
     assert files(tmp_path) == before
@@ -150,18 +150,18 @@ def test_a_disk_that_is_full_in_the_middle_leaves_everything_as_it_was(make_serv
 async def test_the_nightly_backup_keeps_the_last_seven_and_what_others_made(store: Store, settings: Settings, fill: Make) -> None:
     engine.server_secret(settings)
     await fill(store, 10)
-    mine = backups.make(settings)
+    mine = backups.create(settings)
     folder = settings.data_dir / backups.FOLDER
     older = [folder / f"footfall-202601{day:02}T041000Z-auto.sqlite3" for day in range(1, 10)]
     for path in older:
         path.write_text("older")
-        backups.beside(path).write_text("its secret")
+        backups.secret_path(path).write_text("its secret")
     said = await nightly(Run(store, settings))
     assert "10 events, its secret beside it; 3 older ones deleted" in said
     left = backups.automatic_backups(settings)
     assert left[:-1] == older[3:]
     assert len(left) == backups.KEPT
-    assert not backups.beside(older[2]).exists()
+    assert not backups.secret_path(older[2]).exists()
     assert mine.path.exists()
 
 
@@ -208,13 +208,13 @@ def test_what_a_killed_backup_left_is_cleared_away_a_day_later(filled: Settings)
     for path, days in zip(left, (2, 0.5), strict=True):
         path.write_text("half a backup")
         os.utime(path, (time.time() - days * 86_400,) * 2)
-    backups.make(filled)
+    backups.create(filled)
     assert [path.exists() for path in left] == [False, True]
 
 
 async def test_a_backup_tells_how_far_it_is(filled: Settings, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    made = backups.make(filled, tmp_path / "backup", manner=Manner(progress=lambda *what: told.append(what)))
+    made = backups.create(filled, tmp_path / "backup", options=BackupOptions(progress=lambda *what: told.append(what)))
     assert [what for what, done, total in told if done == total] == ["copying", "checking"]
     assert told[-1][2] == made.size
     assert made.events == 3_000

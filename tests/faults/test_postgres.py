@@ -20,7 +20,7 @@ import pytest
 from server.event import Context, Event
 from server.event_id import EventIds
 from server.storage.batch import Batch
-from server.storage.postgres.store import PostgresStore
+from server.storage.postgres.postgres_store import PostgresStore
 from tests.postgres import Postgres, running
 
 OUTAGE = float(os.environ.get("FOOTFALL_TEST_OUTAGE_SECONDS", "4"))

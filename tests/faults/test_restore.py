@@ -22,10 +22,9 @@ from server.settings import Settings, load
 from server.storage import engine
 from server.storage.copies.restore import restore
 from server.storage.engine import open_store
-from server.storage.migrating import StoreError, migrations
-from server.storage.sqlite import backup as backups
-from server.storage.sqlite import opening
-from server.storage.sqlite.backup import BackupError, Manner
+from server.storage.migrations import StoreError, migrations
+from server.storage.sqlite import backups, opening
+from server.storage.sqlite.backups import BackupError, BackupOptions
 
 Make = Callable[..., Any]
 
@@ -44,7 +43,7 @@ def test_a_store_in_use_is_not_replaced(server: Any, post: Make, rows: Make) -> 
 
 
 def test_a_store_that_another_program_has_open_is_not_replaced(filled: Settings, tmp_path: Path) -> None:
-    backups.make(filled, tmp_path / "backup")
+    backups.create(filled, tmp_path / "backup")
     with contextlib.closing(sqlite3.connect(filled.sqlite_path)) as other:
         other.execute("SELECT count(*) FROM event").fetchone()
         with pytest.raises(BackupError, match="in use"):
@@ -53,23 +52,23 @@ def test_a_store_that_another_program_has_open_is_not_replaced(filled: Settings,
 
 
 async def test_no_store_is_opened_while_one_is_put_in_place(filled: Settings, tmp_path: Path) -> None:
-    backups.make(filled, tmp_path / "backup")
+    backups.create(filled, tmp_path / "backup")
     opened: list[str] = []
 
     def progress(*_: object) -> None:
         with pytest.raises(StoreError, match="being restored"):
             asyncio.run(open_store(filled))
         with pytest.raises(BackupError, match="being restored"):
-            backups.make(filled, tmp_path / "another")
+            backups.create(filled, tmp_path / "another")
         opened.append("tried")
 
-    await asyncio.to_thread(restore, filled, tmp_path / "backup", manner=Manner(progress=progress))
+    await asyncio.to_thread(restore, filled, tmp_path / "backup", options=BackupOptions(progress=progress))
     assert opened
     await (await open_store(filled)).close()
 
 
 async def test_what_was_there_is_moved_aside_and_can_be_put_back(filled: Settings, tmp_path: Path, rows: Make, fill: Make) -> None:
-    backups.make(filled, tmp_path / "backup")
+    backups.create(filled, tmp_path / "backup")
     store = await open_store(filled)
     await fill(store, 10)
     await store.close()
@@ -87,7 +86,7 @@ async def test_what_was_there_is_moved_aside_and_can_be_put_back(filled: Setting
 
 
 async def test_a_damaged_store_is_moved_aside_too(filled: Settings, tmp_path: Path) -> None:
-    backups.make(filled, tmp_path / "backup")
+    backups.create(filled, tmp_path / "backup")
     filled.sqlite_path.write_bytes(b"no database at all" * 1_000)
     filled.sqlite_path.with_name("footfall.sqlite3-wal").write_bytes(b"nor this")
     restored = restore(filled, tmp_path / "backup")
@@ -146,7 +145,7 @@ def not_closed(path: Path) -> None:
 def test_what_is_no_backup_is_refused_in_one_line_and_everything_stays(
     filled: Settings, tmp_path: Path, spoil: Make, said: str, files: Make
 ) -> None:
-    made = backups.make(filled, tmp_path / "backup")
+    made = backups.create(filled, tmp_path / "backup")
     spoil(made.path)
     before = files(filled.data_dir)
     with pytest.raises(BackupError, match=said) as caught:
@@ -156,7 +155,7 @@ def test_what_is_no_backup_is_refused_in_one_line_and_everything_stays(
 
 
 def test_what_goes_wrong_at_the_very_end_is_undone(filled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Make) -> None:
-    backups.make(filled, tmp_path / "backup")
+    backups.create(filled, tmp_path / "backup")
     (filled.data_dir / "secret").write_text("another secret, made meanwhile")
     before = files(filled.data_dir)
     replace = Path.replace
@@ -177,14 +176,14 @@ def test_a_secret_from_the_settings_is_not_written_down_and_one_that_differs_is_
     filled: Settings, tmp_path: Path, secret: str | None
 ) -> None:
     given = dataclasses.replace(filled, secret=secret)
-    made = backups.make(given, tmp_path / "backup")
+    made = backups.create(given, tmp_path / "backup")
     assert (made.secret is None) == (secret is not None)
     restored = restore(dataclasses.replace(filled, secret="another one in the settings"), tmp_path / "backup")
     assert (restored.warning is None) == (secret is not None)
 
 
 def test_a_backup_without_its_secret_is_put_back_with_a_warning(filled: Settings, tmp_path: Path) -> None:
-    made = backups.make(filled, tmp_path / "backup")
+    made = backups.create(filled, tmp_path / "backup")
     assert made.secret is not None
     made.secret.unlink()
     assert "only if it was made under the present secret" in str(restore(filled, made.path).warning)
@@ -200,7 +199,7 @@ def test_a_backup_of_an_older_version_is_put_back_and_migrated_at_the_next_start
         patch.setattr(opening, "migrations", lambda: migrations()[:1])
         engine.prepare_data_dir(old.data_dir)
         opening.migrate(old.sqlite_path)
-    made = backups.make(old, tmp_path / "backup")
+    made = backups.create(old, tmp_path / "backup")
     assert restore(here, made.path).backup.events == 0
 
     async def start() -> None:

@@ -16,9 +16,9 @@ import psycopg
 import pytest
 
 from server.settings import Settings, load
-from server.storage.migrating import StoreError, migrations
+from server.storage.migrations import StoreError, migrations
 from server.storage.postgres.opening import migrate_postgres
-from server.storage.sqlite import backup as backups
+from server.storage.sqlite import backups
 from server.storage.sqlite.opening import migrate, upgrade
 from tests.conftest import Server, rows_of
 from tests.postgres import Postgres

@@ -21,7 +21,7 @@ from server.jobs.webhooks import Webhooks
 from server.settings import Settings
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
-from server.storage.upkeep.alerts import Kind, Rule
+from server.storage.upkeep.alert_rules import Kind, Rule
 
 NOW = 1_795_262_400_000  # noon of a day in 2026
 RULES = TargetRules(listed_only=False, most=100_000)

@@ -14,8 +14,8 @@ from server.jobs.alert_job import alerts, find, look
 from server.jobs.rules import Draft
 from server.storage.engine import Store
 from server.storage.projects import ProjectError, create_project
-from server.storage.upkeep import alerts as kept
-from server.storage.upkeep.alerts import Kind, Rule
+from server.storage.upkeep import alert_rules as kept
+from server.storage.upkeep.alert_rules import Kind, Rule
 
 ENGINES = ("sqlite", "postgres")
 
@@ -131,7 +131,7 @@ async def test_a_type_of_error_never_seen_before_is_told_once(
     assert await told(now)
     await commit(event(error_type="New") for _ in range(5))
     assert not await told(now)
-    (delivery,) = await kept.waiting(store)
+    (delivery,) = await kept.pending_deliveries(store)
     assert json.loads(delivery.payload)["observed"] == {"new": [{"name": "New", "events": 3}], "count": 1}
 
 
@@ -144,7 +144,7 @@ async def test_a_version_never_seen_before_is_told_once(store: Store, make_rule:
 
     async def told(at: int = now) -> str | None:
         fired = await look(store, await rules.find_rule(store, rule.id), at)
-        waiting = await kept.waiting(store)
+        waiting = await kept.pending_deliveries(store)
         return json.loads(waiting[-1].payload)["message"] if fired else None
 
     assert await told() is None

@@ -59,7 +59,7 @@ async def other(settings: Settings, store: Store) -> AsyncIterator[Store]:
     await opened.close()
 
 
-async def last(store: Store) -> job_runs.Ran:
+async def last(store: Store) -> job_runs.JobRunRecord:
     return (await job_runs.last(store))["work"]
 
 
@@ -67,7 +67,7 @@ async def test_what_a_job_did_is_on_record(run: Run, store: Store, now: int) -> 
     metrics = Metrics("test")
     work = Work()
     assert await Runner(dataclasses.replace(run, metrics=metrics), holder="me").run(work.job()) == Outcome("done", "run 1")
-    assert await last(store) == job_runs.Ran("work", "me", now, now, "done", "run 1")
+    assert await last(store) == job_runs.JobRunRecord("work", "me", now, now, "done", "run 1")
     assert metrics.job_runs["work", "done"] == 1
     assert b'footfall_job_runs_total{job="work",result="done"} 1.0' in metrics.exposition()
     assert await store.rows("SELECT * FROM lease") == []

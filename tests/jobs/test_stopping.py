@@ -18,7 +18,7 @@ from server.jobs import Run
 from server.jobs.rollup_jobs import check_rollups
 from server.settings import load
 from server.storage.engine import Store, open_store
-from server.storage.sqlite.store import SqliteStore
+from server.storage.sqlite.sqlite_store import SqliteStore
 from server.tasks import cancel_and_wait, run_in_thread
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"

@@ -19,8 +19,8 @@ from server.jobs.addresses import Unresolved
 from server.jobs.alert_job import alerts, deliver_waiting, look
 from server.jobs.webhooks import HEADER, TOLERANCE, Webhooks, sign, verify
 from server.storage.engine import Store
-from server.storage.upkeep import alerts as kept
-from server.storage.upkeep.alerts import Kind
+from server.storage.upkeep import alert_rules as kept
+from server.storage.upkeep.alert_rules import Kind
 
 Make = Callable[..., Any]
 SECRET = "a secret of the test"
@@ -224,7 +224,7 @@ async def test_a_rule_may_be_tried(
     assert tried.finding is not None
     assert [document["test"] for document in receiver.documents] == [True, True]
     assert (await rules.find_rule(store, rule.id)).last_fired_at is None
-    assert await kept.waiting(store) == []
+    assert await kept.pending_deliveries(store) == []
 
 
 async def test_only_the_last_hundred_alerts_of_a_rule_are_kept(store: Store, make_rule: Make, now: int) -> None:

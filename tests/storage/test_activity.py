@@ -15,7 +15,7 @@ from server.event_id import first_id
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
 from server.storage.history.erasure import erase
-from server.storage.migrating import migrations
+from server.storage.migrations import migrations
 from server.storage.rollups import EVERYONE, NOT_YET, PEOPLE_ONLY, week_of
 from server.storage.upkeep import activity_recount
 from tests.conftest import rollup_differences
@@ -135,7 +135,7 @@ async def test_what_is_wrong_is_found_and_made_anew(store: Store) -> None:
     async with store.snapshot() as snapshot:
         found = await activity_recount.differences(snapshot, 1)
     assert set(found) == {"rollup_active", "rollup_arrival", "activity_earlier", "install_days"}
-    await store.change(*activity_recount.anew(1))
+    await store.change(*activity_recount.rebuild_statements(1))
     await expect(store, seen, {install: FIRST + install for install in range(1, 6)})
 
 
@@ -143,7 +143,7 @@ async def test_a_day_that_somebody_took_away_holds_nothing_up(store: Store) -> N
     await commit(store, [event(1, day) for day in (3, 6, 9, 12)])
     await store.change(("DELETE FROM activity WHERE day = {}", (FIRST + 6,)))
     await commit(store, [event(1, 2)])
-    await store.change(*activity_recount.anew(1))
+    await store.change(*activity_recount.rebuild_statements(1))
     await expect(store, {(1, day, 0) for day in (2, 3, 9, 12)}, {1: FIRST + 2})
 
 

@@ -13,8 +13,8 @@ from server.event_id import first_id
 from server.storage.batch import Batch, TargetRules
 from server.storage.commit import transaction
 from server.storage.engine import Store
-from server.storage.postgres.writer import PostgresWriter
-from server.storage.sqlite.connections import KeptConnection
+from server.storage.postgres.postgres_writer import PostgresWriter
+from server.storage.sqlite.connection_pool import SqliteConnection
 
 ENGINES = ("sqlite", "postgres")
 MOST = 40
@@ -30,7 +30,7 @@ Counted = Callable[[], int]
 def statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The statements that commits run, from now on."""
     ran: list[str] = []
-    kind: Any = KeptConnection if store.engine_type == "sqlite" else PostgresWriter
+    kind: Any = SqliteConnection if store.engine_type == "sqlite" else PostgresWriter
     execute = kind.execute
 
     def recorded(connection: Any, sql: str, *arguments: Any) -> Any:

@@ -15,9 +15,9 @@ import pytest
 from piccolo.table import Table
 
 from server.settings import Settings, bundled
-from server.storage import engine, migrating, tables
+from server.storage import engine, migrations, tables
 from server.storage.engine import TABLES, open_store
-from server.storage.migrating import StoreError
+from server.storage.migrations import StoreError
 from server.storage.postgres.opening import migrate_postgres
 from server.storage.rollups import ROLLUPS, TALLIES
 from server.storage.sqlite.opening import migrate
@@ -35,7 +35,7 @@ def columns(store: Path | str, table: str) -> list[str]:
 @pytest.fixture
 def migrated(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path | str:
     """An empty store with all tables."""
-    every = [migration.name for migration in migrating.migrations()]
+    every = [migration.name for migration in migrations.migrations()]
     if engine == "postgres":
         postgres = request.getfixturevalue("postgres")
         url: str = postgres.address(postgres.empty())
@@ -83,7 +83,7 @@ opening.connect = lambda path: Dying(real(path))
 opening.migrate(Path({str(path)!r}))
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -9
-    assert migrate(path) == [migration.name for migration in migrating.migrations()]
+    assert migrate(path) == [migration.name for migration in migrations.migrations()]
     assert columns(path, "event")
 
 
@@ -93,7 +93,7 @@ def test_five_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(5)]
     ran = [int(process.communicate(timeout=60)[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)
-    assert sum(ran) == len(migrating.migrations())
+    assert sum(ran) == len(migrations.migrations())
 
 
 @pytest.mark.on_sqlite  # PostgreSQL's: test_replicas.py

@@ -16,7 +16,7 @@ from server.settings import Settings
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
 from server.storage.postgres import partitions
-from server.storage.postgres.store import PostgresStore
+from server.storage.postgres.postgres_store import PostgresStore
 
 ENGINES = ("postgres",)
 RULES = {1: TargetRules(listed_only=False, most=100)}
@@ -37,20 +37,20 @@ async def test_the_months_to_come_have_partitions_from_the_start(store: Store) -
     year, month = partitions.month_of(now)
     there = await partitions.partitions(store)
     assert list(there) == [
-        partitions.name_of(*each)
+        partitions.partition_name(*each)
         for each in ((year, month), partitions.next_month(year, month), partitions.next_month(*partitions.next_month(year, month)))
     ]
     await store.commit(Batch([event(now, 1)], target_rules=RULES))
-    assert await lying(store) == {partitions.name_of(year, month): 1}
+    assert await lying(store) == {partitions.partition_name(year, month): 1}
 
 
 async def test_what_came_before_its_partition_moves_into_it(store: Store) -> None:
     later = time.time_ns() // 1_000_000 + 200 * DAY
     await store.commit(Batch([event(later, number) for number in range(5)], target_rules=RULES))
     assert await lying(store) == {partitions.DEFAULT: 5}
-    assert partitions.name_of(*partitions.month_of(later)) in await partitions.make_ahead(store, later)
-    assert await lying(store) == {partitions.name_of(*partitions.month_of(later)): 5}
-    assert await partitions.make_ahead(store, later) == []
+    assert partitions.partition_name(*partitions.month_of(later)) in await partitions.create_ahead(store, later)
+    assert await lying(store) == {partitions.partition_name(*partitions.month_of(later)): 5}
+    assert await partitions.create_ahead(store, later) == []
 
 
 async def test_what_an_import_brought_gets_its_months_with_the_next_whole_retention(store: Store, settings: Settings) -> None:
@@ -62,17 +62,17 @@ async def test_what_an_import_brought_gets_its_months_with_the_next_whole_retent
     await retention(Run(store, settings, by_hand=True, now=lambda: now))
     by_month: dict[str, int] = {}
     for at in times:
-        name = partitions.name_of(*partitions.month_of(at))
+        name = partitions.partition_name(*partitions.month_of(at))
         by_month[name] = by_month.get(name, 0) + 1
     assert await lying(store) == by_month
     assert await store.rows("SELECT * FROM event ORDER BY id") == before
-    assert await partitions.sort_out(store) == []
+    assert await partitions.split_default(store) == []
 
 
 async def test_months_go_whole_and_every_sum_stays(store: Store, settings: Settings) -> None:
     old = time.time_ns() // 1_000_000 + 100 * DAY
-    month = partitions.name_of(*partitions.month_of(old))
-    await partitions.make_ahead(store, old)
+    month = partitions.partition_name(*partitions.month_of(old))
+    await partitions.create_ahead(store, old)
     await store.commit(Batch([event(old, number) for number in range(10)], target_rules=RULES))
     before: list[Any] = await store.rows("SELECT * FROM rollup_hour")
     for days, left in ((365 - 1, 10), (365 + 40, 0)):
@@ -88,7 +88,7 @@ async def test_who_reads_for_long_holds_up_neither_commits_nor_a_start(
 ) -> None:
     old = time.time_ns() // 1_000_000 + 100 * DAY
     monkeypatch.setattr(partitions, "PAUSE", 0.2)
-    await partitions.make_ahead(store, old)
+    await partitions.create_ahead(store, old)
     await store.commit(Batch([event(old, number) for number in range(10)], target_rules=RULES))
     run = Run(store, settings, now=lambda: old + 500 * DAY)
     async with store.snapshot() as snapshot:
@@ -114,7 +114,7 @@ async def test_of_very_many_events_it_is_said_about_how_many_went(
 ) -> None:
     monkeypatch.setattr(partitions, "COUNTED", 5)
     old = time.time_ns() // 1_000_000 + 100 * DAY
-    await partitions.make_ahead(store, old)
+    await partitions.create_ahead(store, old)
     await store.commit(Batch([event(old, number) for number in range(10)], target_rules=RULES))
     await store.engine.run_ddl("ANALYZE event")
     assert (await retention(Run(store, settings, now=lambda: old + 500 * DAY))).startswith("10 events")

@@ -14,15 +14,13 @@ import pytest
 
 from server.event import Context, Environment, Event, Receipt
 from server.event_id import EventIds
-from server.storage import migrating
+from server.storage import migrations
 from server.storage.batch import Batch, TargetRules
-from server.storage.migrating import StoreError
+from server.storage.migrations import StoreError
 from server.storage.postgres import opening as postgres_open
-from server.storage.postgres import partitions
-from server.storage.postgres import store as postgres_store
-from server.storage.postgres import writer as postgres_writer
+from server.storage.postgres import partitions, postgres_store, postgres_writer
 from server.storage.postgres.opening import migrate_postgres
-from server.storage.postgres.store import PostgresStore
+from server.storage.postgres.postgres_store import PostgresStore
 from tests.conftest import rollup_differences, rows_of
 from tests.postgres import Postgres
 
@@ -34,7 +32,7 @@ OPEN = {1: TargetRules(listed_only=False, most=1_000)}
 @pytest.mark.parametrize("known", [0, 3])
 def test_five_that_start_at_once_migrate_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, known: int) -> None:
     url = postgres.address(postgres.empty())
-    every = migrating.migrations()
+    every = migrations.migrations()
     if known:  # the store of an older version, with something in it
         monkeypatch.setattr(postgres_open, "migrations", lambda: every[:known])
         assert len(migrate_postgres(url)) == known
@@ -63,8 +61,10 @@ async def test_five_that_open_it_at_once_make_its_partitions_once(postgres: Post
 
 def test_a_migration_that_is_cut_off_leaves_nothing_and_is_done_again(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     url = postgres.address(postgres.empty())
-    known = migrating.migrations()
-    half = migrating.Migration(known[1].id, known[1].name, lambda kind: [*known[1].statements(kind)[:3], "SELECT 1 / 0"], known[1].forwards)
+    known = migrations.migrations()
+    half = migrations.Migration(
+        known[1].id, known[1].name, lambda kind: [*known[1].statements(kind)[:3], "SELECT 1 / 0"], known[1].forwards
+    )
     monkeypatch.setattr(postgres_open, "migrations", lambda: [known[0], half])
     with pytest.raises(psycopg.errors.DivisionByZero):
         migrate_postgres(url)

@@ -12,7 +12,7 @@ from server.event import Context, Event, Outcome
 from server.event_id import first_id
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
-from server.storage.sqlite.connections import KeptConnection
+from server.storage.sqlite.connection_pool import SqliteConnection
 
 NOON = 1_795_219_200_000
 CONTEXT = Context(dialect="native", os="linux", version="1.0")
@@ -29,11 +29,11 @@ async def test_no_statement_numbers_its_parameters(store: Store, monkeypatch: py
     """Numbered parameters (`?1`) bind in quadratic time since Python 3.12, which also warns of each."""
     ran: list[str] = []
 
-    def execute(connection: KeptConnection, sql: str, *arguments: Any) -> Any:
+    def execute(connection: SqliteConnection, sql: str, *arguments: Any) -> Any:
         ran.append(sql)
-        return super(KeptConnection, connection).execute(sql, *arguments)
+        return super(SqliteConnection, connection).execute(sql, *arguments)
 
-    monkeypatch.setattr(KeptConnection, "execute", execute)
+    monkeypatch.setattr(SqliteConnection, "execute", execute)
     alike = events(300)
     different = [each for number in range(80) for each in events(1, duration_us=number, target=("pack", f"p{number}"), mark=number)]
     await store.commit(Batch([*alike, *different, *events(2, error_type="IOError")], target_rules={1: TargetRules(False, 1_000)}))

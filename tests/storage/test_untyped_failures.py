@@ -11,7 +11,7 @@ from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import first_id
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
-from server.storage.migrating import migrations
+from server.storage.migrations import migrations
 
 FIRST = 20_700
 TABLES = ("rollup_error", "error_install", "error_seen")

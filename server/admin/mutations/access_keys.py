@@ -16,7 +16,7 @@ from server.admin.project import Key, key_of
 from server.admin.request_context import AnyInfo, admin, admin_of_any, reader
 from server.admin.scalars import Count, now
 from server.storage import projects
-from server.storage.projects import FieldProblem, Why, project_changes, sessions
+from server.storage.projects import FieldProblem, ProblemKind, project_changes, sessions
 
 NAME = 100
 
@@ -52,7 +52,7 @@ class KeyMutations:
             if len(name) > NAME or not name.isprintable():
                 raise FieldProblem("name", f"must be a line of at most {NAME} characters")
             wanted = [scope.value for scope in scopes]
-            limits = await project_changes.checked(project, rate_limit=rate_limit, event_limit=event_limit)
+            limits = await project_changes.validate(project, rate_limit=rate_limit, event_limit=event_limit)
             number, secret = await projects.create_key(project, name=name, scopes=wanted, **limits)
             await wrote(info, viewer, "key.create", project, f"key {number}: {', '.join(dict.fromkeys(wanted))}")
             row = await project_changes.key_row(number)
@@ -66,7 +66,7 @@ class KeyMutations:
             viewer, number = admin_of_any(info), number_of(id)
             row = None if number is None else await project_changes.key_row(number)
             if row is None or not viewer.may("admin", row["project_id"]):
-                raise FieldProblem("id", "is that of no key", Why.UNKNOWN)
+                raise FieldProblem("id", "is that of no key", ProblemKind.UNKNOWN)
             await projects.revoke_key(row["id"])
             await wrote(info, viewer, "key.revoke", row["project_id"], f"key {row['id']}")
             return {}
@@ -83,7 +83,7 @@ class KeyMutations:
             viewer = reader(info, viewer.project) if own and viewer else admin(info)
             number = number_of(id)
             if number is None or not await sessions.revoke(info.context.store, number, now()):
-                raise FieldProblem("id", "is that of no open session", Why.UNKNOWN)
+                raise FieldProblem("id", "is that of no open session", ProblemKind.UNKNOWN)
             await wrote(info, viewer, "session.revoke", detail=f"session {id}")
             return {"ended": Count(1)}
 

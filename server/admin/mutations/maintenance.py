@@ -21,8 +21,8 @@ from server.jobs import find as find_job
 from server.jobs.rules import Draft
 from server.jobs.webhooks import Webhooks
 from server.storage.history import erasure
-from server.storage.projects import FieldProblem, Why
-from server.storage.upkeep.alerts import Kind, Rule
+from server.storage.projects import FieldProblem, ProblemKind
+from server.storage.upkeep.alert_rules import Kind, Rule
 
 
 @strawberry.input(description="A rule that tells a webhook when something is out of the ordinary.")
@@ -144,7 +144,7 @@ class OperationMutations:
         async def work() -> dict[str, Any]:
             job = find_job(name)
             if job is None:
-                raise FieldProblem("name", "is that of no job", Why.UNKNOWN)
+                raise FieldProblem("name", "is that of no job", ProblemKind.UNKNOWN)
             state = info.context.state
             run = Run(info.context.store, state.settings, state.metrics, by_hand=True)
             state.scheduler.look_after(Runner(run).run(job))
@@ -204,7 +204,7 @@ class OperationMutations:
             erased = await erasure.erase(info.context.store, row["id"], number)
             if not erased.known:
                 raise FieldProblem(
-                    "hash" if installation_id is None else "installationId", "is that of no install of this project", Why.UNKNOWN
+                    "hash" if installation_id is None else "installationId", "is that of no install of this project", ProblemKind.UNKNOWN
                 )
             await wrote(info, admin(info, row["id"]), "install.erase", row["id"], f"{erased.events} events")
             return {"events": Count(erased.events), "days": Count(erased.days)}
@@ -226,5 +226,5 @@ async def _rule(info: AnyInfo, id_: str) -> Rule:
     except ValueError:
         rule = None
     if rule is None or not viewer.may("admin", rule.project):
-        raise FieldProblem("id", "is that of no alert", Why.UNKNOWN)
+        raise FieldProblem("id", "is that of no alert", ProblemKind.UNKNOWN)
     return rule

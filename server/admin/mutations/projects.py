@@ -13,7 +13,7 @@ from server.admin.project import Project
 from server.admin.request_context import AnyInfo, admin, project_of
 from server.admin.scalars import now
 from server.storage import projects
-from server.storage.projects import FieldProblem, Why, project_changes, read_list
+from server.storage.projects import FieldProblem, ProblemKind, project_changes, read_list
 from server.storage.projects.releases import LatestVersion, announce
 
 Slug = Annotated[str, argument(description="The project's name in addresses.")]
@@ -68,13 +68,13 @@ async def find(info: AnyInfo, slug: str) -> dict[str, Any]:
     """The row of a project that whoever asks may change. Raises FieldProblem, Unauthorized, Forbidden."""
     row = await project_of(info, slug, "admin")
     if row is None:
-        raise FieldProblem("slug", "is that of no project", Why.UNKNOWN)
+        raise FieldProblem("slug", "is that of no project", ProblemKind.UNKNOWN)
     return row
 
 
 async def shown(slug: str) -> dict[str, Any]:
     """The field `project` of a result."""
-    row = await project_changes.row_of(slug)
+    row = await project_changes.project_row(slug)
     return {"project": None if row is None else Project(number=row["id"], row=row)}
 
 
@@ -91,7 +91,7 @@ class ProjectMutations:
 
         async def work() -> dict[str, Any]:
             columns = (changes or ProjectChanges()).columns()
-            await project_changes.checked(0, **columns)  # before there is anything
+            await project_changes.validate(0, **columns)  # before there is anything
             number = await projects.create_project(slug, name=columns.pop("name", slug))
             await project_changes.change(number, **columns)
             await wrote(info, viewer, "project.create", number)

@@ -12,13 +12,13 @@ from server.admin.auth import EVERY, Viewer
 from server.admin.request_context import AnyInfo
 from server.admin.scalars import now
 from server.problems import BadQuery
-from server.storage.projects import FieldProblem, ProjectError, Why, audit
+from server.storage.projects import FieldProblem, ProblemKind, ProjectError, audit
 
 
 @strawberry.type(description="Why a change could not be made.")
 class UserError:
     field: str | None = said("The field that says what cannot be; null where it is not about a single one.")
-    code: Why = said("What is wrong, for scripts.")
+    code: ProblemKind = said("What is wrong, for scripts.")
     message: str = said("What is wrong, for people.")
 
 
@@ -37,9 +37,9 @@ async def attempt(kind: type[R], work: Callable[[], Awaitable[dict[str, Any]]]) 
     except FieldProblem as error:
         return kind(errors=[UserError(field=error.field, code=error.why, message=error.message)])
     except ProjectError as error:
-        return kind(errors=[UserError(field=None, code=Why.INVALID, message=str(error))])
+        return kind(errors=[UserError(field=None, code=ProblemKind.INVALID, message=str(error))])
     except BadQuery as error:
-        return kind(errors=[UserError(field=each.path, code=Why.INVALID, message=each.message) for each in error.errors])
+        return kind(errors=[UserError(field=each.path, code=ProblemKind.INVALID, message=each.message) for each in error.errors])
 
 
 async def wrote(info: AnyInfo, viewer: Viewer, action: str, project: int = EVERY, detail: str = "") -> None:

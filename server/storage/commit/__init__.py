@@ -4,7 +4,7 @@ transaction    the commit itself, the same for both engines
 fold           what events add to each rollup
 activity       what days of activity add to the counts of active installs
 dictionaries   words that are kept once, and known in memory
-bounded_words  dictionaries that may become full
+bounded_dictionaries  dictionaries that may become full
 sightings      installs that were seen just now
 receipts       what became of each event
 """

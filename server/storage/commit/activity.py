@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import msgspec
 
 from server.event import DAY, Environment
-from server.storage import listed
+from server.storage import json_lists
 from server.storage.rollups import (
     ACTIVE,
     ARRIVAL,
@@ -284,7 +284,7 @@ def record(connection: Connection, reported: Iterable[int], activity: Mapping[Ke
 def _chains(connection: Connection, installs: Iterable[int], activity: Mapping[Key, str | None]) -> dict[int, _Chain]:
     """The installs' days, as far back as they matter."""
     chains: dict[int, _Chain] = {}
-    find = _LAST_DAYS.format(listed=listed.integers(connection.engine_type, "?"))
+    find = _LAST_DAYS.format(listed=json_lists.integers(connection.engine_type, "?"))
     for install, project, first_seen, first_day, active_day, people_day, *row in connection.execute(find, (_json(list(installs)),)):
         if install not in chains:
             chains[install] = _Chain(install, project, first_seen // DAY, (first_day, active_day, people_day))
@@ -297,7 +297,7 @@ def _chains(connection: Connection, installs: Iterable[int], activity: Mapping[K
 
 
 def _walk_back(connection: Connection, chains: dict[int, _Chain]) -> None:
-    find = _DAYS.format(listed=listed.rows(connection.engine_type, _PLACE, mark="?"))
+    find = _DAYS.format(listed=json_lists.rows(connection.engine_type, _PLACE, mark="?"))
     looking = list(chains.values())
     while back := [(chain, day) for chain in looking if (day := chain.next_back()) is not None]:
         places = [(chain.project, day, chain.install) for chain, day in back]
@@ -310,7 +310,7 @@ def _walk_back(connection: Connection, chains: dict[int, _Chain]) -> None:
 
 def _update(connection: Connection, update: str, columns: tuple[str, ...], rows: list[Any]) -> None:
     if rows:
-        connection.execute(update.format(listed=listed.rows(connection.engine_type, columns, mark="?")), (_json(rows),))
+        connection.execute(update.format(listed=json_lists.rows(connection.engine_type, columns, mark="?")), (_json(rows),))
 
 
 def _json(rows: list[Any]) -> str:

@@ -18,7 +18,7 @@ from server.storage.rollups import DIMENSIONS, INSTALL_FIELDS, PROPERTY_PREFIX, 
 Sums = dict[tuple[int | str, ...], list[int]]
 
 
-class Stored(NamedTuple):
+class StoredEvent(NamedTuple):
     """An event as far as sums go, with its words replaced by their numbers in the dictionaries."""
 
     project: int
@@ -34,12 +34,12 @@ class Stored(NamedTuple):
     active: bool = True  # False where its install's day of activity is known
 
 
-stored: Callable[[tuple[Any, ...]], Stored] = partial(tuple.__new__, Stored)
-"""`Stored` from all of its fields in their order: a third of the time, once an event."""
+stored_event: Callable[[tuple[Any, ...]], StoredEvent] = partial(tuple.__new__, StoredEvent)
+"""`StoredEvent` from all of its fields in their order: a third of the time, once an event."""
 
 
 @dataclass(slots=True)
-class Seen:
+class InstallState:
     """What a batch knows of one install: newest value of each field, by the time at which events occurred."""
 
     project: int
@@ -64,7 +64,7 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Folded:
+class FoldResult:
     """What a set of events adds: `sums[rollup][key]` lists the rollup's measures; `activity` maps a key of that table to the version.
 
     `reported` are installs that somebody told of outside any event. `error_installs` holds keys of that table, `errors_seen` the first and
@@ -72,7 +72,7 @@ class Folded:
     """
 
     sums: dict[Rollup, Sums] = field(default_factory=lambda: {rollup: {} for rollup in rollups.ROLLUPS})
-    installs: dict[int, Seen] = field(default_factory=dict)
+    installs: dict[int, InstallState] = field(default_factory=dict)
     activity: dict[tuple[int, int, int, int], str | None] = field(default_factory=dict)
     reported: set[int] = field(default_factory=set)
     error_installs: set[tuple[int, int, int, int, str, int, int]] = field(default_factory=set)
@@ -83,10 +83,10 @@ class Folded:
 Group = tuple[int, int, int, int, int]
 
 
-def fold(events: Iterable[Stored], contexts: dict[int, Context], others: Mapping[Group, int] = MappingProxyType({})) -> Folded:
+def fold(events: Iterable[StoredEvent], contexts: dict[int, Context], others: Mapping[Group, int] = MappingProxyType({})) -> FoldResult:
     """The sums of some events, and of `others` of which there is nothing to say but their group. `contexts` has an entry for each context
     number among them."""
-    folded = Folded()
+    folded = FoldResult()
     groups: dict[Group, list[int]] = {group: [number, 0, 0] for group, number in others.items() if number}
     for event in events:
         project, name, context_id, target, install, at, outcome, duration, picked, error, active = event
@@ -104,7 +104,7 @@ def fold(events: Iterable[Stored], contexts: dict[int, Context], others: Mapping
         if install is not None:
             seen = folded.installs.get(install)
             if seen is None:
-                folded.installs[install] = seen = Seen(project, at, at)
+                folded.installs[install] = seen = InstallState(project, at, at)
             seen.add(at, at, context)
             key = (project, hour // 24, install, environment)
             if active and (context.version is not None or key not in folded.activity):
@@ -117,7 +117,7 @@ def fold(events: Iterable[Stored], contexts: dict[int, Context], others: Mapping
     return folded
 
 
-def _add_details(folded: Folded, event: Stored, hour: int, environment: int) -> None:
+def _add_details(folded: FoldResult, event: StoredEvent, hour: int, environment: int) -> None:
     """What only some events have: a duration's bucket, a target, picked properties."""
     project, name, _, target, _, _, outcome, duration, picked, _, _ = event
     day = hour // 24
@@ -138,7 +138,7 @@ def _add_details(folded: Folded, event: Stored, hour: int, environment: int) -> 
         _add(sums[rollups.DIMENSION], (project, day, name, PROPERTY_PREFIX + picked_name, value, environment), measures[:3])
 
 
-def _add_error(folded: Folded, event: Stored, error: int, context: Context) -> None:
+def _add_error(folded: FoldResult, event: StoredEvent, error: int, context: Context) -> None:
     """What only events with a type of error have."""
     project, at, environment, version = event.project, event.occurred_at, int(context.environment), context.version or ""
     day = at // DAY
@@ -149,7 +149,7 @@ def _add_error(folded: Folded, event: Stored, error: int, context: Context) -> N
     folded.errors_seen[project, error, environment] = (min(first, at), max(last, at))
 
 
-def _add_groups(folded: Folded, groups: dict[Group, list[int]], contexts: dict[int, Context]) -> None:
+def _add_groups(folded: FoldResult, groups: dict[Group, list[int]], contexts: dict[int, Context]) -> None:
     """What all events have, once for each group of like ones: the hour, and each dimension of the context."""
     hourly, daily, dimensions = (folded.sums[rollup] for rollup in (rollups.HOURLY, rollups.DAILY, rollups.DIMENSION))
     for (project, hour, name, context_id, outcome), (events, timed, duration_us) in groups.items():

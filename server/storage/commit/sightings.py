@@ -17,12 +17,12 @@ from server.storage.commit.dictionaries import Dictionary
 FRESH = 5 * MINUTE
 
 
-class News(enum.IntEnum):
+class InstallUpdate(enum.IntEnum):
     """What an event tells of its install that the rows do not say yet."""
 
-    NOTHING = 0
-    TIME = 1  # when it was seen; its day of activity is known
-    ALL = 2
+    NONE = 0
+    SEEN = 1  # when it was seen; its day of activity is known
+    FULL = 2
 
 
 class Sighting(NamedTuple):
@@ -35,19 +35,19 @@ class Sighting(NamedTuple):
 
 
 _NONE = Sighting(0, 0, 0)  # the rows tell of something else
-_NOTHING = News.NOTHING  # looking a member up in its enum takes a while, and each event does
+_NOTHING = InstallUpdate.NONE  # looking a member up in its enum takes a while, and each event does
 
 
 class Sightings(Dictionary[int, Sighting]):
     """The installs that were seen lately, by their hash; bounded, and only what has been committed."""
 
-    def news(self, install: int, context: int, at: int) -> News:
+    def update_for(self, install: int, context: int, at: int) -> InstallUpdate:
         """What of an install's rows changes with an event; if anything, the event is taken for what they will tell."""
         # What this transaction writes is newer than what is known from others.
         seen = self._pending.get(install) or self._known.get(install)
         if seen is None:
             self.add(install, _sighting(context, at))
-            return News.ALL
+            return InstallUpdate.FULL
         told, since, until = seen
         if told == context:
             if since <= at < until:
@@ -55,11 +55,11 @@ class Sightings(Dictionary[int, Sighting]):
             if at > since:
                 self.add(install, _sighting(context, at))
             if at // DAY == since // DAY:
-                return News.TIME
+                return InstallUpdate.SEEN
         else:
             # An older event of another context leaves rows that tell a bit of both.
             self.add(install, _sighting(context, at) if at >= since else _NONE)
-        return News.ALL
+        return InstallUpdate.FULL
 
     def reported(self, install: int) -> None:
         """Something else than an event changes the install's row."""

@@ -1,6 +1,6 @@
 """One transaction for one batch: what is stored, and what is not, and every sum of it. The same for both engines.
 
-It runs in a thread, over a connection that can do what `Connection` says: sqlite3's, or the one of `server.storage.postgres.writer`.
+It runs in a thread, over a connection that can do what `Connection` says: sqlite3's, or the one of `server.storage.postgres.postgres_writer`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import msgspec
 
 from server.event import DAY, HOUR, MINUTE, Context, Event, Outcome, Receipt
 from server.event_id import first_id, received_at
-from server.storage import listed, rollups, statements
+from server.storage import json_lists, rollups, statements
 from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
-from server.storage.commit import activity, bounded_words
-from server.storage.commit.bounded_words import ERRORS, NAMES, TARGETS
+from server.storage.commit import activity, bounded_dictionaries
+from server.storage.commit.bounded_dictionaries import ERRORS, NAMES, TARGETS
 from server.storage.commit.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
-from server.storage.commit.fold import Folded, Group, Seen, Stored, fold, stored
+from server.storage.commit.fold import FoldResult, Group, InstallState, StoredEvent, fold, stored_event
 from server.storage.commit.receipts import ledger_of, refused
-from server.storage.commit.sightings import News, Sightings
+from server.storage.commit.sightings import InstallUpdate, Sightings
 from server.storage.rollups import Rollup
 
 MARK_LIFETIME = 30 * DAY
@@ -45,7 +45,7 @@ class Connection(Protocol):
     """A connection for writing. In SQL `?` stands for an argument."""
 
     engine_type: str
-    several: bool
+    has_concurrent_writers: bool
     """Whether other processes commit at the same time, to the same rows."""
 
     def begin(self) -> None:
@@ -64,7 +64,7 @@ class Connection(Protocol):
         """Run one statement."""
         ...
 
-    def lock_words(self) -> None:
+    def lock_dictionaries(self) -> None:
         """Keep other processes from adding to dictionaries until the transaction ends: two that add the same words in another order would
         wait for each other for ever."""
         ...
@@ -78,11 +78,11 @@ class _Resolved(NamedTuple):
     """Events that are to be stored: what there is to fold of some, how many `others` there are of a group, their contexts by number, and all of
     them as rows. `late` are the installs of those whose clock is not believed, by their ids."""
 
-    folding: list[Stored]
+    folding: list[StoredEvent]
     others: dict[Group, int]
     contexts: dict[int, Context]
     rows: list[tuple[Any, ...]]
-    late: dict[int, Seen]
+    late: dict[int, InstallState]
 
 
 class Commit:
@@ -94,7 +94,7 @@ class Commit:
         self.targets: Dictionary[tuple[int, str, str], tuple[int, bool]] = Dictionary()
         self.errors: Dictionary[tuple[int, str], int] = Dictionary()
         self.sightings = Sightings()
-        self.words = bounded_words.BoundedWords()
+        self.words = bounded_dictionaries.BoundedDictionaries()
         self._dictionaries = (self.names, self.contexts, self.targets, self.errors, self.sightings, self.words)
         self._words_changed = 0
         self._revived: set[int] = set()
@@ -118,7 +118,7 @@ class Commit:
 
     def _keep_up(self, connection: Connection) -> None:
         """Forget the words where somebody, maybe in another process, has taken some away since the last commit."""
-        found = connection.execute(statements.WORDS_CHANGED).fetchone()
+        found = connection.execute(statements.DICTIONARY_VERSION).fetchone()
         if found is not None and found[0] != self._words_changed:
             self._words_changed = found[0]
             for dictionary in self._dictionaries:
@@ -127,7 +127,7 @@ class Commit:
     def _store(self, connection: Connection, batch: Batch) -> Committed:
         exceptions: dict[int, Receipt] = {}
         targets = self._find_targets(connection, batch, exceptions)
-        if connection.several:
+        if connection.has_concurrent_writers:
             self._learn_words(connection, batch.events, exceptions)
         _refuse_marked(connection, batch.events, exceptions)
         found = self._resolve(connection, batch.events, targets, exceptions)
@@ -161,7 +161,7 @@ class Commit:
         self._revive(connection)
 
     def _revive(self, connection: Connection) -> None:
-        """Contexts that were found may have been on their way out: see `server.storage.upkeep.contexts`. In one order in all processes."""
+        """Contexts that were found may have been on their way out: see `server.storage.upkeep.unused_contexts`. In one order in all processes."""
         for number in sorted(self._revived):
             connection.execute("DELETE FROM unused_context WHERE id = ?", (number,))
         self._revived.clear()
@@ -169,7 +169,7 @@ class Commit:
     def _resolve(self, connection: Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]) -> _Resolved:
         """The events that are to be stored, with numbers for their words."""
         found = _Resolved([], {}, {}, [], {})
-        folding, rows, targeted, news = found.folding, found.rows, targets.get, self.sightings.news
+        folding, rows, targeted, news = found.folding, found.rows, targets.get, self.sightings.update_for
         alike: dict[tuple[int, str, Context, Outcome, int], list[int]] = {}  # most events of a batch say the same
         for place, event in enumerate(events):
             if exceptions and place in exceptions:
@@ -191,14 +191,16 @@ class Commit:
             if event.skewed and install is not None:  # counts as an event, and says nothing of its install today
                 counted = None
                 found.late.setdefault(install, _late_only(event))
-            new = News.NOTHING if counted is None else News.ALL if error is not None else news(counted, context, at)
-            if new is News.TIME and connection.several:
-                new = News.ALL  # another process may have told of another version meanwhile
+            new = InstallUpdate.NONE if counted is None else InstallUpdate.FULL if error is not None else news(counted, context, at)
+            if new is InstallUpdate.SEEN and connection.has_concurrent_writers:
+                new = InstallUpdate.FULL  # another process may have told of another version meanwhile
             if not new and target is None and duration is None and error is None and not event.picked:
                 known[3] += 1
             else:
-                its, active = (counted if new else None), new is News.ALL
-                folding.append(stored((event.project, name, context, target, its, at, outcome, duration, event.picked, error, active)))
+                its, active = (counted if new else None), new is InstallUpdate.FULL
+                folding.append(
+                    stored_event((event.project, name, context, target, its, at, outcome, duration, event.picked, error, active))
+                )
             rows.append((
                 event.id, event.project, install, name, context, target, at, outcome, duration, event.session,
                 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
@@ -223,14 +225,20 @@ class Commit:
         return number
 
     def _word(
-        self, connection: Connection, kind: bounded_words.Dictionary, project: int, text: str, most: int, also: Mapping[str, str] = _NOTHING
+        self,
+        connection: Connection,
+        kind: bounded_dictionaries.Dictionary,
+        project: int,
+        text: str,
+        most: int,
+        also: Mapping[str, str] = _NOTHING,
     ) -> int | None:
         """The number of a word; None where the dictionary is full and has it not."""
         always = text in (rollups.OTHER, rollups.NO_ERROR_TYPE)
         row = self.words.find(connection, kind, project, (text,), most, always=always, also=also)
         return None if row is None else int(row[0])
 
-    def _other(self, connection: Connection, kind: bounded_words.Dictionary, project: int, most: int) -> int:
+    def _other(self, connection: Connection, kind: bounded_dictionaries.Dictionary, project: int, most: int) -> int:
         """The number of `(other)`, under which a full dictionary counts what it has not."""
         number = self._word(connection, kind, project, rollups.OTHER, most)
         assert number is not None
@@ -245,7 +253,7 @@ class Commit:
         find = f"SELECT id FROM context WHERE {same}"
         found = connection.execute(find, values).fetchone()
         if found is None:
-            connection.lock_words()
+            connection.lock_dictionaries()
             found = _added(connection, "context", dict(zip(statements.CONTEXT_COLUMNS, values, strict=True)), find, values)
         else:
             self._revived.add(int(found[0]))
@@ -292,7 +300,7 @@ class Commit:
             self.targets.add(key, found)
         return found
 
-    def forget_targets(self) -> None:
+    def invalidate_targets(self) -> None:
         """Targets were changed otherwise than by a commit."""
         self.targets.forget()
         self.words.forget()
@@ -328,7 +336,7 @@ def _except_former(connection: Connection, events: list[Event], exceptions: dict
     find = f"""SELECT mark.project_id, mark.key, mark.expires_at FROM ({{listed}}) AS these JOIN mark ON mark.project_id = these.project_id
         AND mark.key = these.key WHERE mark.expires_at <= (SELECT value FROM note WHERE name = '{FORMER_MARKS_UNTIL}')"""
     keys = [(event.project, event.former) for event in events if event.former is not None]
-    rows = listed.rows(connection.engine_type, ("project_id", "key"), mark="?")
+    rows = json_lists.rows(connection.engine_type, ("project_id", "key"), mark="?")
     found = connection.execute(find.format(listed=rows), (msgspec.json.encode(keys).decode(),)).fetchall()
     expires = {(project, key): at for project, key, at in found}
     for place, event in enumerate(events):
@@ -357,7 +365,7 @@ def _except_known(
         exceptions.update({place: receipt for key, (place, _) in first.items() if key not in fresh})
 
 
-def _fold_reports(connection: Connection, batch: Batch, folded: Folded) -> list[bool]:
+def _fold_reports(connection: Connection, batch: Batch, folded: FoldResult) -> list[bool]:
     """Add the install reports to what the events say of installs; for each, whether its install is new."""
     if not batch.installs:
         return []
@@ -369,18 +377,18 @@ def _fold_reports(connection: Connection, batch: Batch, folded: Folded) -> list[
     for report in batch.installs:
         created.append(report.id not in there)
         there.add(report.id)
-        seen = folded.installs.setdefault(report.id, Seen(report.project, report.first_seen, report.last_seen))
+        seen = folded.installs.setdefault(report.id, InstallState(report.project, report.first_seen, report.last_seen))
         seen.add(report.first_seen, report.last_seen, report.context)
     return created
 
 
-def _late_only(event: Event) -> Seen:
+def _late_only(event: Event) -> InstallState:
     """An install that only events name whose clock is not believed: of what they say only the kind of client is sure."""
     unknown: list[str | None] = [None] * (len(rollups.INSTALL_FIELDS) - 1)
-    return Seen(event.project, event.occurred_at, event.occurred_at, fields=[*unknown, event.context.dialect or None])
+    return InstallState(event.project, event.occurred_at, event.occurred_at, fields=[*unknown, event.context.dialect or None])
 
 
-def _fold_late(connection: Connection, late: Mapping[int, Seen], folded: Folded) -> None:
+def _fold_late(connection: Connection, late: Mapping[int, InstallState], folded: FoldResult) -> None:
     """Add the installs that only late events name: they are known, and nothing else of them is. To others a late event adds nothing."""
     ids = late.keys() - folded.installs.keys()
     if not ids:
@@ -392,7 +400,7 @@ def _fold_late(connection: Connection, late: Mapping[int, Seen], folded: Folded)
         folded.reported.add(install)
 
 
-def _write(connection: Connection, folded: Folded, rows: list[tuple[Any, ...]]) -> None:
+def _write(connection: Connection, folded: FoldResult, rows: list[tuple[Any, ...]]) -> None:
     connection.insert_many("event", statements.EVENT_COLUMNS, rows)
     installs = [
         (key, seen.project, seen.first_seen, seen.last_seen, seen.environment, seen.reason, *seen.fields)
@@ -411,7 +419,7 @@ def _write(connection: Connection, folded: Folded, rows: list[tuple[Any, ...]]) 
 def _trim_rejected(connection: Connection, rejected: Sequence[RejectedRow]) -> None:
     """Keep the last of a project's rejected only, and only for a week."""
     crowded = "SELECT id FROM rejected WHERE project_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
-    past = listed.unlocked(connection.engine_type, "rejected", ("id",), f"project_id = ? AND (id < ? OR id <= ({crowded}))")
+    past = json_lists.unlocked_keys(connection.engine_type, "rejected", ("id",), f"project_id = ? AND (id < ? OR id <= ({crowded}))")
     for project in {row.project for row in rejected}:
         aged = first_id(received_at(rejected[-1].id) - REJECTED_LIFETIME)
         connection.execute(f"DELETE FROM rejected WHERE id IN ({past})", (project, aged, project, REJECTED_A_PROJECT))

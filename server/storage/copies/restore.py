@@ -13,10 +13,10 @@ from pathlib import Path
 
 from server.settings import Settings
 from server.storage.engine import prepare_data_dir
-from server.storage.migrating import StoreError
-from server.storage.occupancy import StoreBusy, alone
-from server.storage.sqlite import backup as backups
-from server.storage.sqlite.backup import Backup, BackupError, Manner
+from server.storage.migrations import StoreError
+from server.storage.sqlite import backups
+from server.storage.sqlite.backups import Backup, BackupError, BackupOptions
+from server.storage.store_lock import StoreBusy, exclusive_lock
 
 _CHUNK = 4 << 20
 _SHORTEST_SECRET = 16
@@ -24,7 +24,7 @@ _IN_USE = "the store is in use, by a server or another footfall command: stop it
 
 
 @dataclass(slots=True)
-class Restored:
+class RestoreResult:
     """What was done: the backup as it is now in place, what was moved aside, and whether its installs will be recognised."""
 
     backup: Backup
@@ -33,9 +33,9 @@ class Restored:
     warning: str | None = None
 
 
-def restore(settings: Settings, file: Path, *, manner: Manner | None = None) -> Restored:
+def restore(settings: Settings, file: Path, *, options: BackupOptions | None = None) -> RestoreResult:
     """Put a backup in place. Raises BackupError, and then everything is as it was."""
-    manner = manner or Manner()
+    options = options or BackupOptions()
     try:
         prepare_data_dir(settings.data_dir)
     except StoreError as error:
@@ -43,12 +43,12 @@ def restore(settings: Settings, file: Path, *, manner: Manner | None = None) -> 
     if settings.sqlite_path.exists() and file.exists() and file.samefile(settings.sqlite_path):
         raise BackupError(f"{file} is the store itself")
     backups.check_quickly(file)
-    with backups.said(f"{file} cannot be restored"), backups.drafts() as draft, _alone(settings), _Swap() as swap:
-        backups.forget_drafts(settings.data_dir, older_than=0)  # alone here, nobody is making one
+    with backups.describe_errors(f"{file} cannot be restored"), backups.drafts() as draft, _alone(settings), _Swap() as swap:
+        backups.delete_stale_drafts(settings.data_dir, older_than=0)  # alone here, nobody is making one
         backups.check_room(settings.data_dir, file.stat().st_size)
         copy = draft(settings.sqlite_path)
-        _copy(file, copy, manner)
-        restored = Restored(backups.check(copy, manner=manner))
+        _copy(file, copy, options)
+        restored = RestoreResult(backups.check(copy, options=options))
         secret = _secret_to_place(settings, file, restored)
         if secret is not None:
             kept = draft(settings.data_dir / "secret")
@@ -64,7 +64,7 @@ def restore(settings: Settings, file: Path, *, manner: Manner | None = None) -> 
 @contextlib.contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     try:
-        with alone(settings.data_dir):
+        with exclusive_lock(settings.data_dir):
             _check_unused(settings.sqlite_path)
             yield
     except StoreBusy:
@@ -87,20 +87,20 @@ def _check_unused(path: Path) -> None:
             pass  # damaged: this may be why a backup is wanted
 
 
-def _copy(source: Path, target: Path, manner: Manner) -> None:
+def _copy(source: Path, target: Path, options: BackupOptions) -> None:
     size, done = source.stat().st_size, 0
     with source.open("rb") as reading, target.open("wb") as writing:
         while chunk := reading.read(_CHUNK):
             writing.write(chunk)
             done += len(chunk)
-            manner.progress("copying", done, size)
+            options.progress("copying", done, size)
         writing.flush()
         os.fsync(writing.fileno())
 
 
-def _secret_to_place(settings: Settings, file: Path, restored: Restored) -> bytes | None:
+def _secret_to_place(settings: Settings, file: Path, restored: RestoreResult) -> bytes | None:
     """The secret that belongs to the backup, where it is to be put into the data folder; else the reason is noted."""
-    beside, present = backups.beside(file), settings.data_dir / "secret"
+    beside, present = backups.secret_path(file), settings.data_dir / "secret"
     theirs = beside.read_bytes().strip() if beside.exists() else None
     ours = present.read_bytes().strip() if present.exists() else None
     if theirs is not None and len(theirs) < _SHORTEST_SECRET:

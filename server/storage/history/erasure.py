@@ -14,13 +14,13 @@ import msgspec
 
 from server.event import DAY, MINUTE
 from server.event_id import EPOCH, first_id
-from server.storage import listed
+from server.storage import json_lists
 from server.storage.engine import Store
 from server.storage.history.streaming import EVENTS
-from server.storage.sqlite.connections import KeptSQLiteEngine
-from server.storage.statements import ERROR_INSTALL_COLUMNS, SAY_WORDS_CHANGED
+from server.storage.sqlite.connection_pool import PooledSqliteEngine
+from server.storage.statements import BUMP_DICTIONARY_VERSION, ERROR_INSTALL_COLUMNS
 from server.storage.upkeep import activity_recount
-from server.storage.upkeep.activity_recount import Which
+from server.storage.upkeep.activity_recount import ActivityFilter
 
 EVENTS_A_CHANGE = 500  # a few milliseconds of the writer
 ROUNDS = 5  # a client that goes on sending while it is erased is an install that is new each time
@@ -31,7 +31,7 @@ _ERROR_KEY = ERROR_INSTALL_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class InstallData:
     """What there is of an install beside its events. `activity` and `errors` are rows of these tables with words for numbers."""
 
     install: dict[str, Any] | None
@@ -44,7 +44,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
+class ErasureResult:
     """How many rows went; `known` is false where there was nothing to erase.
 
     `purged`: the log, which held the rows as they were, is empty; else the next checkpoint empties it. Either way unused bytes of pages may hold
@@ -58,7 +58,7 @@ class Erased:
     known: bool
 
 
-async def held(store: Store, project: int, install: int, *, strays: bool = False) -> Held:
+async def install_data(store: Store, project: int, install: int, *, strays: bool = False) -> InstallData:
     """All that is held of an install, but for the events themselves, which are counted; with `strays` also where there is no row of it."""
     rows = await store.rows("SELECT * FROM install WHERE id = {} AND project_id = {}", install, project)
     # Events have no index by install, and none is without its install's row: whoever asks for an unknown one costs nothing. Only another
@@ -66,7 +66,8 @@ async def held(store: Store, project: int, install: int, *, strays: bool = False
     count = "SELECT count(*) AS events FROM event WHERE install_id = {} AND project_id = {}"
     counted = await store.rows(count, install, project) if rows or strays else [{"events": 0}]
     activity = await store.rows(
-        f"SELECT day, environment, version FROM activity WHERE project_id = {{}} AND day IN ({listed.integers(store.engine_type)}) AND install_id = {{}} ORDER BY day",
+        f"SELECT day, environment, version FROM activity WHERE project_id = {{}} AND day IN ({json_lists.integers(store.engine_type)})"
+        " AND install_id = {} ORDER BY day",
         *(project, _days_of(rows), install),
     )
     errors = await store.rows(
@@ -76,7 +77,7 @@ async def held(store: Store, project: int, install: int, *, strays: bool = False
         " WHERE error_install.install_id = {} AND error_install.project_id = {} ORDER BY error_install.day",
         *(install, project),
     )
-    return Held(rows[0] if rows else None, activity, errors, int(counted[0]["events"]))
+    return InstallData(rows[0] if rows else None, activity, errors, int(counted[0]["events"]))
 
 
 def _days_of(installs: list[dict[str, Any]]) -> str:
@@ -92,13 +93,13 @@ async def events_of(store: Store, project: int, install: int, after: int, most: 
     return await store.rows(sql, install, project, after, most)
 
 
-async def erase(store: Store, project: int, install: int) -> Erased:
+async def erase(store: Store, project: int, install: int) -> ErasureResult:
     """Erase an install; the rows of an install that is not known are none. May be repeated where it was interrupted: its row goes last."""
     events = days = errors = 0
     known = False
     async with _SecureDelete(store):
         for _ in range(ROUNDS):
-            there = await held(store, project, install, strays=known)
+            there = await install_data(store, project, install, strays=known)
             if not there:
                 break
             known = True
@@ -108,13 +109,13 @@ async def erase(store: Store, project: int, install: int) -> Erased:
             days, errors = days + len(there.activity), errors + len(there.errors)
             await _erase_rest(store, project, install, late)
         purged = not known or await _purge(store)
-    return Erased(events, days, errors, purged, known)
+    return ErasureResult(events, days, errors, purged, known)
 
 
 async def _note_partial(store: Store, project: int, days: list[int]) -> None:
-    days_of = listed.integers(store.engine_type)
+    days_of = json_lists.integers(store.engine_type)
     sql = f"INSERT INTO partial_day (project_id, day) SELECT CAST({{}} AS INTEGER), value FROM ({days_of}) AS days WHERE true ON CONFLICT DO NOTHING"
-    await store.change((sql, (project, msgspec.json.encode(days).decode())), alone=True)
+    await store.change((sql, (project, msgspec.json.encode(days).decode())), exclusive=True)
 
 
 async def _erase_events(store: Store, project: int, install: int) -> int:
@@ -128,7 +129,8 @@ async def _erase_events(store: Store, project: int, install: int) -> int:
         if late := {row["occurred_at"] // DAY for row in rows if row["skewed"]}:  # days on which the install was not active
             await _note_partial(store, project, sorted(late))
         change = await store.change(
-            (f"DELETE FROM event WHERE id IN ({listed.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),)), alone=True
+            (f"DELETE FROM event WHERE id IN ({json_lists.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),)),
+            exclusive=True,
         )
         erased += len(ids)
         await asyncio.sleep(min(0.05, change.seconds))
@@ -149,20 +151,20 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
     keys = await store.rows(
         f"SELECT {', '.join(_ERROR_KEY)} FROM error_install WHERE install_id = {{}} AND project_id = {{}}", install, project
     )
-    on_days = f"project_id = {{}} AND day IN ({listed.integers(store.engine_type)}) AND install_id = {{}}"
-    its = Which(on_days, "install.id = {} AND project_id = {}", (project, days, install), (install, project))
+    on_days = f"project_id = {{}} AND day IN ({json_lists.integers(store.engine_type)}) AND install_id = {{}}"
+    its = ActivityFilter(on_days, "install.id = {} AND project_id = {}", (project, days, install), (install, project))
     await store.change(
         ("DELETE FROM event WHERE install_id = {} AND project_id = {} AND id > {}", (install, project, late)),
-        *activity_recount.taken_out(its, project),
+        *activity_recount.removal_statements(its, project),
         (f"DELETE FROM activity WHERE {its.activity}", its.of_activity),
         (
-            f"DELETE FROM error_install WHERE ({', '.join(_ERROR_KEY)}) IN ({listed.rows(store.engine_type, _ERROR_KEY, ('version',))})",
+            f"DELETE FROM error_install WHERE ({', '.join(_ERROR_KEY)}) IN ({json_lists.rows(store.engine_type, _ERROR_KEY, ('version',))})",
             (msgspec.json.encode([list(row.values()) for row in keys]).decode(),),
         ),
         ("DELETE FROM rejected WHERE install_id = {} AND project_id = {}", (install, project)),
         ("DELETE FROM install WHERE id = {} AND project_id = {}", (install, project)),
-        (SAY_WORDS_CHANGED, ()),  # whoever has just seen the install must not take it for known
-        alone=True,
+        (BUMP_DICTIONARY_VERSION, ()),  # whoever has just seen the install must not take it for known
+        exclusive=True,
     )
 
 
@@ -170,7 +172,7 @@ class _SecureDelete:
     """SQLite's writer overwrites what it deletes, meanwhile. Some builds always do, most do not. PostgreSQL's vacuum sees to its own."""
 
     def __init__(self, store: Store) -> None:
-        self._engine = store.engine if isinstance(store.engine, KeptSQLiteEngine) else None
+        self._engine = store.engine if isinstance(store.engine, PooledSqliteEngine) else None
         self._before = 0
 
     async def __aenter__(self) -> None:
@@ -198,7 +200,7 @@ async def _purge(store: Store) -> bool:
 
     Waits for questions under way, which read from the log, but never holds the writer while it does.
     """
-    if not isinstance(store.engine, KeptSQLiteEngine):
+    if not isinstance(store.engine, PooledSqliteEngine):
         return True  # the log is PostgreSQL's own, and goes as it is set up
     for _ in range(CHECKPOINTS):
         if await store.engine.connections.write(_truncate_log):

@@ -20,7 +20,7 @@ import msgspec
 
 from server.event import Context, Environment, Event, Receipt
 from server.event_id import first_id
-from server.storage import listed, rollups
+from server.storage import json_lists, rollups
 from server.storage.batch import Batch, Committed, TargetRules
 from server.storage.commit.transaction import Commit, Connection
 from server.storage.engine import Store
@@ -63,7 +63,7 @@ class ImportStore:
     async def foreign_installs(self, project: int, installs: Iterable[int]) -> set[int]:
         """Which of these installs belong to another project."""
         numbers = msgspec.json.encode(sorted(set(installs))).decode()
-        sql = f"SELECT id FROM install WHERE project_id <> {{}} AND id IN ({listed.integers(self._store.engine_type)})"
+        sql = f"SELECT id FROM install WHERE project_id <> {{}} AND id IN ({json_lists.integers(self._store.engine_type)})"
         return {row["id"] for row in await self._store.rows(sql, project, numbers)}
 
 
@@ -72,7 +72,7 @@ class _ImportCommit(Commit):
 
     def _store(self, connection: Connection, batch: Batch) -> Committed:
         assert isinstance(batch, ImportBatch)
-        connection.lock_words()  # one import at a time: each must see the ids and the counts that the last one left
+        connection.lock_dictionaries()  # one import at a time: each must see the ids and the counts that the last one left
         fresh = _fresh(connection, batch)
         fresh = _without_known(connection, batch.events, fresh)
         ids = _free_ids(connection, [batch.events[place] for place in fresh])
@@ -132,7 +132,7 @@ def target_rules(most: int) -> TargetRules:
 def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
     """The places of the events that were not imported before; from now on they were."""
     former = msgspec.json.encode([event.former for event in batch.events if event.former is not None]).decode()
-    find = f"SELECT key FROM imported WHERE project_id = ? AND key IN ({listed.integers(connection.engine_type, '?')})"
+    find = f"SELECT key FROM imported WHERE project_id = ? AND key IN ({json_lists.integers(connection.engine_type, '?')})"
     known = {key for (key,) in connection.execute(find, (batch.project, former))}
     first: dict[int, int] = {}
     for place, event in enumerate(batch.events):
@@ -147,7 +147,7 @@ def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
 def _without_known(connection: Connection, events: list[Event], places: list[int]) -> list[int]:
     """Without those that are in the store though they were never imported: the file was exported from here."""
     numbers = msgspec.json.encode([events[place].id for place in places]).decode()
-    sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({listed.integers(connection.engine_type, '?')})"
+    sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({json_lists.integers(connection.engine_type, '?')})"
     there = set(connection.execute(sql, (numbers,)))
     return [place for place in places if _like(events[place]) not in there]
 
@@ -172,7 +172,8 @@ def _free_ids(connection: Connection, events: list[Event]) -> list[int]:
 def _forget(connection: Connection, batch: ImportBatch, refused: Iterable[int]) -> None:
     numbers = msgspec.json.encode([batch.events[place].mark for place in refused]).decode()
     connection.execute(
-        f"DELETE FROM imported WHERE project_id = ? AND key IN ({listed.integers(connection.engine_type, '?')})", (batch.project, numbers)
+        f"DELETE FROM imported WHERE project_id = ? AND key IN ({json_lists.integers(connection.engine_type, '?')})",
+        (batch.project, numbers),
     )
 
 

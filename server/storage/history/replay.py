@@ -1,4 +1,4 @@
-"""Refused events that are accepted after all: their rows in the rejected tray, and the ledger's move from rejected to stored.
+"""Rejected events that are accepted after all: their rows in the rejected tray, and the ledger's move from rejected to stored.
 
 A row keeps a whole event where it was refused for its target, else a document, see `server.ingest.redecoding`.
 """
@@ -13,7 +13,7 @@ import msgspec
 
 from server.event import DAY, Event, LedgerEntry
 from server.event_id import received_at
-from server.storage import listed
+from server.storage import json_lists
 from server.storage.engine import Store
 
 AT_ONCE = 500
@@ -22,7 +22,7 @@ _event = msgspec.msgpack.Decoder(Event).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Kept(NamedTuple):
+class RejectedEvent(NamedTuple):
     """A row of the tray that can be replayed: its id, the reason of the refusal, and what was kept of the event."""
 
     id: int
@@ -34,33 +34,35 @@ class Kept(NamedTuple):
         return _event(self.content)
 
 
-class Refused(NamedTuple):
+class NewRejection(NamedTuple):
     """An event that was refused again, for another reason than before."""
 
     event: Event
     reason: str
 
 
-async def waiting(store: Store, project: int, ids: Sequence[int] | None, after: int = -1) -> list[Kept]:
+async def replayable(store: Store, project: int, ids: Sequence[int] | None, after: int = -1) -> list[RejectedEvent]:
     """The refused events of a project that can be replayed, the oldest first and at most `AT_ONCE`; of these ids, or any after an id."""
-    these = "" if ids is None else f" AND id IN ({listed.integers(store.engine_type)})"
+    these = "" if ids is None else f" AND id IN ({json_lists.integers(store.engine_type)})"
     rows = await store.rows(
         f"SELECT id, event, reason FROM rejected WHERE project_id = {{}} AND event IS NOT NULL AND id > {{}}{these} ORDER BY id LIMIT {{}}",
         *(project, after),
         *(() if ids is None else (msgspec.json.encode(list(ids)).decode(),)),
         AT_ONCE,
     )
-    return [Kept(row["id"], row["reason"], bytes(row["event"])) for row in rows]
+    return [RejectedEvent(row["id"], row["reason"], bytes(row["event"])) for row in rows]
 
 
-async def stored_already(store: Store, kept: Sequence[Kept]) -> set[int]:
+async def stored_ids(store: Store, kept: Sequence[RejectedEvent]) -> set[int]:
     """The ids of those that an earlier replay stored, before it could settle them."""
     numbers = msgspec.json.encode([each.id for each in kept]).decode()
-    rows = await store.rows(f"SELECT id FROM event WHERE id IN ({listed.integers(store.engine_type)})", numbers)
+    rows = await store.rows(f"SELECT id FROM event WHERE id IN ({json_lists.integers(store.engine_type)})", numbers)
     return {row["id"] for row in rows}
 
 
-async def settled(store: Store, project: int, tried: Iterable[Kept], gone: Collection[int], again: Iterable[Refused] = ()) -> None:
+async def settle(
+    store: Store, project: int, tried: Iterable[RejectedEvent], gone: Collection[int], again: Iterable[NewRejection] = ()
+) -> None:
     """Take the refusals of those that were tried out of the ledger, where their commit has counted what became of them.
 
     Those that are gone leave the tray. Those that were refused again, for their targets, stay in it as whole events.
@@ -70,7 +72,7 @@ async def settled(store: Store, project: int, tried: Iterable[Kept], gone: Colle
     await store.change(
         *((less, (events, project, day, LedgerEntry.REJECTED.value, reason)) for (day, reason), events in counts.items()),
         (
-            f"DELETE FROM rejected WHERE project_id = {{}} AND id IN ({listed.integers(store.engine_type)})",
+            f"DELETE FROM rejected WHERE project_id = {{}} AND id IN ({json_lists.integers(store.engine_type)})",
             (project, msgspec.json.encode(list(gone)).decode()),
         ),
         *(
@@ -80,5 +82,5 @@ async def settled(store: Store, project: int, tried: Iterable[Kept], gone: Colle
             )
             for each in again
         ),
-        alone=True,
+        exclusive=True,
     )

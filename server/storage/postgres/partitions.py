@@ -1,7 +1,7 @@
 """Events on PostgreSQL lie in partitions, one a month of their arrival: retention drops a month whole instead of deleting its rows.
 
 An event's id tells when it arrived, so a month is a range of ids. Partitions are made ahead; what has none, such as an import of old events,
-lies in the default one until `sort_out`.
+lies in the default one until `split_default`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Store(Protocol):
 
     async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]: ...
 
-    async def change(self, *statements: tuple[str, tuple[Any, ...]], alone: bool = False) -> Change: ...
+    async def change(self, *statements: tuple[str, tuple[Any, ...]], exclusive: bool = False) -> Change: ...
 
 
 AHEAD = 2  # months beside the present one
@@ -45,17 +45,17 @@ def next_month(year: int, month: int) -> tuple[int, int]:
     return (year + month // 12, month % 12 + 1)
 
 
-def begins(year: int, month: int) -> int:
+def first_id_of(year: int, month: int) -> int:
     """The lowest id of a month."""
     return first_id(max(EPOCH, int(datetime(year, month, 1, tzinfo=UTC).timestamp() * 1000)))
 
 
-def name_of(year: int, month: int) -> str:
+def partition_name(year: int, month: int) -> str:
     """The partition of a month."""
     return f"event_{year:04}_{month:02}"
 
 
-async def make_ahead(store: Store, now: int | None = None, *, attempts: int = ATTEMPTS) -> list[str]:
+async def create_ahead(store: Store, now: int | None = None, *, attempts: int = ATTEMPTS) -> list[str]:
     """See that the present month and the next ones have partitions; the names of those that were made. Nothing on SQLite."""
     if store.engine_type != "postgres":
         return []
@@ -63,18 +63,18 @@ async def make_ahead(store: Store, now: int | None = None, *, attempts: int = AT
     months = [month]
     for _ in range(AHEAD):
         months.append(next_month(*months[-1]))
-    return await _make(store, months, attempts)
+    return await _create(store, months, attempts)
 
 
-async def make(store: Store, first: int, last: int) -> list[str]:
+async def create_between(store: Store, first: int, last: int) -> list[str]:
     """The same for all months from one time to another, in epoch milliseconds."""
     months = [month_of(first)]
     while months[-1] < month_of(last):
         months.append(next_month(*months[-1]))
-    return await _make(store, months)
+    return await _create(store, months)
 
 
-async def sort_out(store: Store) -> list[str]:
+async def split_default(store: Store) -> list[str]:
     """Give the months of which events lie in the default partition their own, and move them there; the names of these. Nothing on SQLite."""
     if store.engine_type != "postgres":
         return []
@@ -83,20 +83,20 @@ async def sort_out(store: Store) -> list[str]:
         (row,) = await store.rows(f"SELECT min(id) AS first FROM {DEFAULT}")
         if row["first"] is None:
             return made
-        new = await _make(store, [month_of(received_at(row["first"]))])
+        new = await _create(store, [month_of(received_at(row["first"]))])
         if not new:
             return made  # another server has just made it
         made += new
 
 
-async def _make(store: Store, months: list[tuple[int, int]], attempts: int = ATTEMPTS) -> list[str]:
+async def _create(store: Store, months: list[tuple[int, int]], attempts: int = ATTEMPTS) -> list[str]:
     there = await partitions(store)
     made = []
     for month in months:
-        name = name_of(*month)
+        name = partition_name(*month)
         if name in there:
             continue
-        first, end = begins(*month), begins(*next_month(*month))
+        first, end = first_id_of(*month), first_id_of(*next_month(*month))
         attach = (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhrelid = '{name}'::regclass) THEN"
             f" ALTER TABLE event ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end}); END IF; END $$"
@@ -106,7 +106,7 @@ async def _make(store: Store, months: list[tuple[int, int]], attempts: int = ATT
         )
         # What lies in the default partition and belongs here moves. All of that partition is locked first: who has a part of it already
         # would wait for who wants the rest.
-        await _patiently(
+        await _change_with_retries(
             store,
             attempts,
             (f"LOCK TABLE {DEFAULT} IN ACCESS EXCLUSIVE MODE", ()),
@@ -127,7 +127,7 @@ async def partitions(store: Store) -> dict[str, tuple[int, int]]:
     found = {}
     for row in rows:
         year, month = (int(part) for part in row["name"].removeprefix("event_").split("_"))
-        found[row["name"]] = (begins(year, month), begins(*next_month(year, month)))
+        found[row["name"]] = (first_id_of(year, month), first_id_of(*next_month(year, month)))
     return found
 
 
@@ -139,7 +139,7 @@ async def drop_before(store: Store, end: int) -> int:
     for name, (_, last) in (await partitions(store)).items():
         if last <= end:
             events = await _events_in(store, name)
-            await _patiently(store, ATTEMPTS, (f"ALTER TABLE event DETACH PARTITION {name}", ()), (f"DROP TABLE {name}", ()))
+            await _change_with_retries(store, ATTEMPTS, (f"ALTER TABLE event DETACH PARTITION {name}", ()), (f"DROP TABLE {name}", ()))
             dropped += events
     return dropped
 
@@ -152,7 +152,7 @@ async def _events_in(store: Store, name: str) -> int:
     return int(row["events"])
 
 
-async def _patiently(store: Store, attempts: int, *statements: tuple[str, tuple[Any, ...]]) -> None:
+async def _change_with_retries(store: Store, attempts: int, *statements: tuple[str, tuple[Any, ...]]) -> None:
     """A change of partitions, by one server at a time. Whoever reads events holds it up, such as an export of hours: nobody who commits may
     have to wait for that, too.
 
@@ -163,7 +163,7 @@ async def _patiently(store: Store, attempts: int, *statements: tuple[str, tuple[
         try:
             await store.change(*statements)
         except Exception as error:
-            if not _is_held_up(error):
+            if not _is_lock_timeout(error):
                 raise
             await asyncio.sleep(PAUSE)
         else:
@@ -171,6 +171,6 @@ async def _patiently(store: Store, attempts: int, *statements: tuple[str, tuple[
     await store.change(*statements)
 
 
-def _is_held_up(error: Exception) -> bool:
+def _is_lock_timeout(error: Exception) -> bool:
     """Whether somebody else had a lock for too long. By its name: SQLite's users have no driver that knows it."""
     return type(error).__name__ == "LockNotAvailableError"

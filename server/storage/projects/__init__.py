@@ -10,39 +10,38 @@ sessions          people who are logged in
 audit             who changed what
 """
 
-from server.storage.projects.live import LiveKey, LiveProject, Projects
-from server.storage.projects.making import create_key, create_project, ensure_admin, ensure_default, find_project, revoke_key
-from server.storage.projects.words import (
+from server.storage.projects.create import create_key, create_project, ensure_admin, ensure_default, find_project, revoke_key
+from server.storage.projects.live_projects import LiveKey, LiveProject, Projects
+from server.storage.projects.validation import (
     ADMINS,
     DEFAULT,
     KEY_PREFIX,
-    OF_SETTINGS,
     SCOPE_SLUG,
     SCOPES,
+    SETTINGS_KEY_NAME,
     SLUG,
     FieldProblem,
+    ProblemKind,
     ProjectError,
-    Why,
-    checked_limit,
     hash_key,
     read_list,
+    validate_limit,
 )
 
 __all__ = [
     "ADMINS",
     "DEFAULT",
     "KEY_PREFIX",
-    "OF_SETTINGS",
     "SCOPES",
     "SCOPE_SLUG",
+    "SETTINGS_KEY_NAME",
     "SLUG",
     "FieldProblem",
     "LiveKey",
     "LiveProject",
+    "ProblemKind",
     "ProjectError",
     "Projects",
-    "Why",
-    "checked_limit",
     "create_key",
     "create_project",
     "ensure_admin",
@@ -51,4 +50,5 @@ __all__ = [
     "hash_key",
     "read_list",
     "revoke_key",
+    "validate_limit",
 ]

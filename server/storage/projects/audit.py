@@ -41,7 +41,7 @@ async def entries(store: Store, *, project: int | None = None, limit: int = 50, 
     return [Entry(**row) for row in rows]
 
 
-async def forget(store: Store, now: int) -> int:
+async def delete_expired(store: Store, now: int) -> int:
     """Delete what is older than it is kept; how many."""
     change = await store.change(("DELETE FROM audit_entry WHERE at < {}", (now - KEPT,)))
     return change.rows[0]

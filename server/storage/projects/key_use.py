@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 
 from server import logs
-from server.storage.projects.live import Projects
+from server.storage.projects.live_projects import Projects
 from server.storage.tables import ApiKey
 from server.tasks import cancel_and_wait
 
@@ -17,7 +17,7 @@ log = logs.get(__name__)
 EVERY = 60.0  # seconds
 
 
-async def write(projects: Projects) -> None:
+async def record(projects: Projects) -> None:
     """Write down which keys were used since the last time. One that fails is tried again with the next."""
     used, projects.used_keys = projects.used_keys, set()
     if not used:
@@ -30,17 +30,17 @@ async def write(projects: Projects) -> None:
 
 
 @contextlib.asynccontextmanager
-async def written(projects: Projects) -> AsyncIterator[None]:
+async def record_periodically(projects: Projects) -> AsyncIterator[None]:
     """Write it down each minute while this is open, and once more at its end."""
 
     async def ever() -> None:
         while True:
             await asyncio.sleep(EVERY)
-            await write(projects)
+            await record(projects)
 
     task = asyncio.create_task(ever())
     try:
         yield
     finally:
         await cancel_and_wait([task])
-        await write(projects)
+        await record(projects)

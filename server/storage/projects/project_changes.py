@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from server.settings import PUBLIC_PARTS
-from server.storage.projects.words import DEFAULT, FieldProblem, ProjectError, Why, checked_limit, read_list
+from server.storage.projects.validation import DEFAULT, FieldProblem, ProblemKind, ProjectError, read_list, validate_limit
 from server.storage.tables import ApiKey, Project, Target
 
 MOST_PICKED = 5
@@ -27,7 +27,7 @@ class ProjectOrder(enum.Enum):
     NEWEST = "newest"
 
 
-async def listed(*, archived: bool = False) -> list[dict[str, Any]]:
+async def list_projects(*, archived: bool = False) -> list[dict[str, Any]]:
     """The rows of all projects by their slugs, those that are archived only where they are wanted."""
     query = Project.select().order_by(Project.slug)
     return list(await (query if archived else query.where(Project.archived_at.is_null())))
@@ -51,7 +51,7 @@ async def page(
     return rows[::-1] if backwards else rows
 
 
-async def how_many(*, archived: bool, only: Iterable[int] | None) -> int:
+async def count_projects(*, archived: bool, only: Iterable[int] | None) -> int:
     """How many projects there are, of those that may be seen."""
     return int(await _shown(Project.count(), archived, only))
 
@@ -62,13 +62,13 @@ def _shown(query: Any, archived: bool, only: Iterable[int] | None) -> Any:
     return query if only is None else query.where(Project.id.is_in([*only, -1]))  # never an empty list
 
 
-async def row_of(slug: str) -> dict[str, Any] | None:
+async def project_row(slug: str) -> dict[str, Any] | None:
     """The row of one project, also of one that is archived."""
     found: dict[str, Any] | None = await Project.select().where(Project.slug == slug).first()
     return found
 
 
-async def keys_of(project: int) -> list[dict[str, Any]]:
+async def key_rows(project: int) -> list[dict[str, Any]]:
     """The rows of a project's keys; of admins' for `ADMINS`."""
     return list(await ApiKey.select().where(ApiKey.project_id == project).order_by(ApiKey.id))
 
@@ -79,7 +79,7 @@ async def key_row(number: int) -> dict[str, Any] | None:
     return found
 
 
-async def checked(project: int, **fields: Any) -> dict[str, Any]:
+async def validate(project: int, **fields: Any) -> dict[str, Any]:
     """Columns of a project as they are kept; `project` is 0 for one that is to be made. Raises FieldProblem."""
     return {name: await _CHECKS[name](project, value) if name in _CHECKS else value for name, value in fields.items()}
 
@@ -87,7 +87,7 @@ async def checked(project: int, **fields: Any) -> dict[str, Any]:
 async def change(project: int, **fields: Any) -> None:
     """Change some columns of a project: name, requires_key, rate_limit, event_limit, retention_days, max_targets, lists_targets, hosts, dimensions,
     public. Raises FieldProblem."""
-    if values := await checked(project, **fields):
+    if values := await validate(project, **fields):
         await Project.update({getattr(Project, name): value for name, value in values.items()}).where(Project.id == project)
 
 
@@ -141,7 +141,7 @@ async def _hosts(project: int, value: Iterable[str]) -> str:
         raise FieldProblem("hosts", "must be up to 50 names of hosts, without https://")
     rows = await Project.select(Project.hosts).where(Project.id != project)
     if {host for row in rows for host in read_list(row["hosts"])}.intersection(wanted):
-        raise FieldProblem("hosts", "has one that belongs to another project", Why.TAKEN)
+        raise FieldProblem("hosts", "has one that belongs to another project", ProblemKind.TAKEN)
     return msgspec.json.encode(wanted).decode()
 
 
@@ -166,7 +166,7 @@ async def _public(_: int, value: Iterable[str] | None) -> str | None:
 def _limit(field: str) -> Any:
     async def check(_: int, value: str | None) -> str | None:
         try:
-            return checked_limit(value)
+            return validate_limit(value)
         except ProjectError:
             raise FieldProblem(field, "must be written as 10/minute") from None
 

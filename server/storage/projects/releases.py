@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from server.storage.projects.words import FieldProblem, Why
+from server.storage.projects.validation import FieldProblem, ProblemKind
 from server.storage.tables import Project
 
 
@@ -34,7 +34,7 @@ async def announce(project_id: int, version: LatestVersion | None) -> None:
     if version is not None and version.update_url and not version.update_url.startswith(("https://", "http://")):
         raise FieldProblem("updateUrl", "must begin with https://")
     if not await Project.exists().where(Project.id == project_id):
-        raise FieldProblem("slug", "is that of no project", Why.UNKNOWN)
+        raise FieldProblem("slug", "is that of no project", ProblemKind.UNKNOWN)
     text = None if version is None else msgspec.json.encode(version).decode()
     await Project.update({Project.latest_version: text}).where(Project.id == project_id)
 

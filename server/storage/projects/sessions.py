@@ -13,7 +13,7 @@ from piccolo.querystring import QueryString
 
 from server.event import DAY, MINUTE
 from server.storage.engine import Store
-from server.storage.projects.words import hash_key
+from server.storage.projects.validation import hash_key
 
 IDLE = 30 * DAY  # ms without a request after which a session ends
 LONGEST = 180 * DAY  # ms after which it ends anyhow
@@ -59,7 +59,7 @@ async def find(store: Store, cookie: str, now: int) -> Session | None:
     return found
 
 
-async def listed(store: Store, now: int) -> list[Session]:
+async def open_sessions(store: Store, now: int) -> list[Session]:
     """The sessions that are open, the one seen last first."""
     rows = await store.rows(f"{_FROM} WHERE {_LIVE} ORDER BY session.seen_at DESC LIMIT 200", now - IDLE, now - LONGEST)
     return [_session(row) for row in rows]
@@ -77,7 +77,7 @@ async def revoke_all(store: Store, now: int, *, but: int | None = None) -> int:
     return change.rows[0]
 
 
-async def forget(store: Store, now: int) -> int:
+async def delete_expired(store: Store, now: int) -> int:
     """Delete what ended some time ago; how many."""
     past = "DELETE FROM session WHERE revoked_at < {} OR seen_at < {} OR created_at < {}"
     change = await store.change((past, (now - KEPT, now - IDLE - KEPT, now - LONGEST - KEPT)))

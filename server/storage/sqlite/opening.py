@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from server.settings import Settings
-from server.storage.migrating import APP, Migration, StoreError, check_not_newer, migrations
-from server.storage.occupancy import turn
-from server.storage.sqlite import backup as backups
-from server.storage.sqlite.backup import BackupError, Manner
-from server.storage.sqlite.connections import KeptConnection, connect
+from server.storage.migrations import APP, Migration, StoreError, check_not_newer, migrations
+from server.storage.sqlite import backups
+from server.storage.sqlite.backups import BackupError, BackupOptions
+from server.storage.sqlite.connection_pool import SqliteConnection, connect
+from server.storage.store_lock import migration_lock
 from server.tasks import Stopped
 
 _LOCKED_SECONDS = 60.0  # for which another process may hold the store, such as one that migrates it
@@ -36,18 +36,18 @@ def upgrade(settings: Settings, *, progress: Callable[[str], None] = lambda _: N
         progress("backing up the store before its migrations")
         try:
             backups.make_room(settings)
-            made = backups.make(settings, kind="upgrade", manner=Manner(stopped=stopped))
+            made = backups.create(settings, kind="upgrade", options=BackupOptions(stopped=stopped))
         except BackupError as error:
             if stopped():
                 raise Stopped from None
             raise StoreError(
                 f"the store must be migrated, but cannot be backed up first: {error}; then start again, or set FOOTFALL_UPGRADE_BACKUP=off"
             ) from error
-        backups.forget_oldest(settings, backups.KEPT)
+        backups.delete_oldest(settings, backups.KEPT)
         progress(f"backed up: {made.path.name}, {made.events:,} events; it was opened and checked")
 
     try:
-        with turn(settings.data_dir, stopped):
+        with migration_lock(settings.data_dir, stopped):
             return migrate(settings.sqlite_path, progress=progress, stopped=stopped, back_up=back_up)
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; `footfall doctor` says more") from error
@@ -88,7 +88,7 @@ def migrate(
     return ran
 
 
-def _run(connection: KeptConnection, migration: Migration) -> None:
+def _run(connection: SqliteConnection, migration: Migration) -> None:
     for statement in migration.statements("sqlite"):
         connection.execute(statement)
     connection.execute(
@@ -98,7 +98,7 @@ def _run(connection: KeptConnection, migration: Migration) -> None:
 
 
 @contextmanager
-def _transaction(connection: KeptConnection, stopped: Stop) -> Iterator[None]:
+def _transaction(connection: SqliteConnection, stopped: Stop) -> Iterator[None]:
     """A transaction that waits for other writers, and is rolled back on any error."""
     _begin(connection, stopped)
     try:
@@ -112,7 +112,7 @@ def _transaction(connection: KeptConnection, stopped: Stop) -> Iterator[None]:
         raise
 
 
-def _begin(connection: KeptConnection, stopped: Stop) -> None:
+def _begin(connection: SqliteConnection, stopped: Stop) -> None:
     until = time.monotonic() + _LOCKED_SECONDS
     while True:
         if stopped():
@@ -127,7 +127,7 @@ def _begin(connection: KeptConnection, stopped: Stop) -> None:
 
 
 @contextmanager
-def _interruptible(connection: KeptConnection, stopped: Stop) -> Iterator[None]:
+def _interruptible(connection: SqliteConnection, stopped: Stop) -> Iterator[None]:
     """Interrupts the statement that runs once `stopped()`, and raises Stopped."""
     connection.set_progress_handler(stopped, _STEPS)
     try:

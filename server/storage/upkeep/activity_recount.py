@@ -30,7 +30,7 @@ Statement = tuple[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class ActivityFilter:
     """What is counted: a condition on `activity` with its arguments, and the same on `install`. All activity of those installs."""
 
     activity: str
@@ -75,18 +75,18 @@ _LAST = f"""SELECT install_id, MAX(day) AS day, MAX(CASE WHEN environment IN ({_
     FROM activity WHERE project_id = {{}} GROUP BY install_id"""
 
 
-def of_project(project: int) -> Which:
+def of_project(project: int) -> ActivityFilter:
     """Everything."""
-    return Which("project_id = {}", "install.project_id = {}", (project,), (project,))
+    return ActivityFilter("project_id = {}", "install.project_id = {}", (project,), (project,))
 
 
-def counted(rollup: Rollup, which: Which) -> Statement:
+def counted(rollup: Rollup, which: ActivityFilter) -> Statement:
     """A query for the rows of one of `OF_ACTIVITY`."""
     query = f"WITH {_MEMBERS.format(activity=which.activity)} {_COUNTS[rollup].format(installs=which.installs)}"
     return query, (*which.of_activity, *(which.of_installs if rollup is ARRIVAL else ()))
 
 
-def taken_out(which: Which, project: int) -> list[Statement]:
+def removal_statements(which: ActivityFilter, project: int) -> list[Statement]:
     """What must be run before the activity of whole installs is deleted, in the same transaction, so that they count no more."""
     statements: list[Statement] = []
     for rollup in OF_ACTIVITY:
@@ -98,7 +98,7 @@ def taken_out(which: Which, project: int) -> list[Statement]:
     return statements
 
 
-def anew(project: int) -> list[Statement]:
+def rebuild_statements(project: int) -> list[Statement]:
     """What makes all counts of a project's active installs anew. Holds the writer for seconds where there are a million days of activity."""
     statements: list[Statement] = [
         (

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from server.storage import listed, rollups
+from server.storage import json_lists, rollups
 from server.storage.changes import Change
 from server.storage.engine import Store
 from server.storage.rollups import OTHER, VALUES_A_DAY
@@ -73,10 +73,10 @@ async def rare(store: Store, project: int, day: int, dimension: str) -> dict[int
 async def fold(store: Store, project: int, day: int, name: int, dimension: str, values: Sequence[str]) -> Change:
     """Count some values as `(other)`."""
     these = (project, day, name, dimension, msgspec.json.encode(values).decode())
-    which = _THESE.format("{}", "{}", "{}", "{}", listed=listed.texts(store.engine_type))
+    which = _THESE.format("{}", "{}", "{}", "{}", listed=json_lists.texts(store.engine_type))
     if store.engine_type == "sqlite":
         add = f"{_INTO} SELECT {_OTHERS} FROM rollup_dimension WHERE {which} {_BY}"
         return await store.change((add, these), (f"DELETE FROM rollup_dimension WHERE {which}", these))
     # In one statement, and alone: commits of other processes would get lost between two, or wait for it while it waits for them.
     moved = f"WITH moved AS (DELETE FROM rollup_dimension WHERE {which} RETURNING *) {_INTO} SELECT {_OTHERS} FROM moved {_BY}"
-    return await store.change((moved, these), alone=True)
+    return await store.change((moved, these), exclusive=True)

@@ -26,7 +26,7 @@ _LAST = """SELECT name, holder, started_at, ended_at, result, detail FROM job_ru
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class JobRunRecord:
     """One run of a job. Times are epoch milliseconds, `result` is one of RESULTS, `detail` what the job says of itself."""
 
     name: str
@@ -49,14 +49,14 @@ async def end(store: Store, number: int, result: str, detail: str, now: int) -> 
     await store.change((_END, (result, detail[:DETAIL], now, number)))
 
 
-async def last(store: Store) -> dict[str, Ran]:
+async def last(store: Store) -> dict[str, JobRunRecord]:
     """The last run of each job that ever ran, by the job's name."""
-    return {row["name"]: Ran(**row) for row in await store.rows(_LAST)}
+    return {row["name"]: JobRunRecord(**row) for row in await store.rows(_LAST)}
 
 
-async def history(store: Store) -> dict[str, list[Ran]]:
+async def history(store: Store) -> dict[str, list[JobRunRecord]]:
     """All runs that are kept, by the job's name, the newest first."""
-    found: dict[str, list[Ran]] = {}
+    found: dict[str, list[JobRunRecord]] = {}
     for row in await store.rows("SELECT name, holder, started_at, ended_at, result, detail FROM job_run ORDER BY id DESC"):
-        found.setdefault(row["name"], []).append(Ran(**row))
+        found.setdefault(row["name"], []).append(JobRunRecord(**row))
     return found

@@ -14,7 +14,7 @@ import msgspec
 
 from server.event import DAY
 from server.event_id import first_id
-from server.storage import listed
+from server.storage import json_lists
 from server.storage.changes import Change, Snapshot
 from server.storage.commit.transaction import FORMER_MARKS_UNTIL
 from server.storage.engine import Store
@@ -34,7 +34,7 @@ Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Aged:
+class ExpiringTable:
     """Rows of which some have had their time. `past` is the condition; its `{}` stands for a limit; `text` are those columns of the key that
     are not whole numbers."""
 
@@ -44,12 +44,12 @@ class Aged:
     text: tuple[str, ...] = ()
 
 
-MARKS = Aged("mark", ("project_id", "key"), "expires_at <= {}")
-REJECTED = Aged("rejected", ("id",), "id < {}")
-REFUSALS = Aged("refusal", ("project_id", "day", "address", "reason"), "day < {}", ("reason",))
+MARKS = ExpiringTable("mark", ("project_id", "key"), "expires_at <= {}")
+REJECTED = ExpiringTable("rejected", ("id",), "id < {}")
+REFUSALS = ExpiringTable("refusal", ("project_id", "day", "address", "reason"), "day < {}", ("reason",))
 
 
-async def past(store: Store, aged: Aged, limit: int, after: Key | None, most: int) -> list[Key]:
+async def expired_keys(store: Store, aged: ExpiringTable, limit: int, after: Key | None, most: int) -> list[Key]:
     """The keys of rows that have had their time, in order, from the first one after a key."""
     key = ", ".join(aged.key)
     where = aged.past if after is None else f"{aged.past} AND ({key}) > ({', '.join('{}' for _ in aged.key)})"
@@ -57,13 +57,13 @@ async def past(store: Store, aged: Aged, limit: int, after: Key | None, most: in
     return [tuple(row.values()) for row in rows]
 
 
-async def delete_past(store: Store, aged: Aged, limit: int, keys: Sequence[Key]) -> Change:
+async def delete_expired(store: Store, aged: ExpiringTable, limit: int, keys: Sequence[Key]) -> Change:
     """Delete rows by key, but for those whose time was made longer meanwhile."""
     if len(aged.key) == 1:
-        key, values, argument = aged.key[0], listed.integers(store.engine_type), _list(k for (k,) in keys)
+        key, values, argument = aged.key[0], json_lists.integers(store.engine_type), _list(k for (k,) in keys)
     else:
-        key, values, argument = f"({', '.join(aged.key)})", listed.rows(store.engine_type, aged.key, aged.text), _list(keys)
-    these = listed.unlocked(store.engine_type, aged.table, aged.key, f"{key} IN ({values}) AND {aged.past}")
+        key, values, argument = f"({', '.join(aged.key)})", json_lists.rows(store.engine_type, aged.key, aged.text), _list(keys)
+    these = json_lists.unlocked_keys(store.engine_type, aged.table, aged.key, f"{key} IN ({values}) AND {aged.past}")
     return await store.change((f"DELETE FROM {aged.table} WHERE {key} IN ({these})", (argument, limit)))
 
 
@@ -95,7 +95,7 @@ async def windows(store: Store, now: int, default_days: int, *, whole: bool) -> 
     return [Window(first, end, frozenset(projects)) for (first, end), projects in sorted(shared.items())]
 
 
-async def kept_by_none(store: Store, now: int, default_days: int) -> int:
+async def expired_below(store: Store, now: int, default_days: int) -> int:
     """The id below which no project keeps its events."""
     rows = await store.rows("SELECT retention_days FROM project")
     return first_id(now - max([row["retention_days"] or default_days for row in rows], default=default_days) * DAY)
@@ -163,5 +163,5 @@ async def events_between(store: Store, after: int, last: int, projects: Iterable
 
 async def delete_events(store: Store, ids: Sequence[int]) -> Change:
     """Delete events, and nothing that was ever counted of them."""
-    these = listed.unlocked(store.engine_type, "event", ("id",), f"id IN ({listed.integers(store.engine_type)})")
+    these = json_lists.unlocked_keys(store.engine_type, "event", ("id",), f"id IN ({json_lists.integers(store.engine_type)})")
     return await store.change((f"DELETE FROM event WHERE id IN ({these})", (_list(ids),)))

@@ -22,9 +22,9 @@ from server.event import DAY, MINUTE, Context, Environment, Outcome
 from server.event_id import first_id, received_at
 from server.storage import rollups
 from server.storage.changes import Snapshot
-from server.storage.commit.fold import Folded, Stored, fold
+from server.storage.commit.fold import FoldResult, StoredEvent, fold
 from server.storage.rollups import DIMENSION, NO_ERROR_TYPE, OTHER, ROLLUPS, TARGET_TOTAL, Rollup
-from server.storage.sqlite.connections import KeptConnection
+from server.storage.sqlite.connection_pool import SqliteConnection
 from server.storage.statements import CONTEXT_COLUMNS, ERROR_INSTALL_COLUMNS, on_conflict_add
 from server.storage.upkeep.maintenance import incomplete_until
 from server.tasks import run_in_thread
@@ -95,7 +95,7 @@ class Recount:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._contexts: dict[int, Context] = {}
-        self._sums = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=KeptConnection)
+        self._sums = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=SqliteConnection)
         for rollup in (*BY_DAY, TARGET_TOTAL):
             columns = [f"{column} {'TEXT' if column in rollup.text else 'INTEGER'}" for column in (*rollup.key, *rollup.measures)]
             self._sums.execute(f"CREATE TABLE {rollup.table} ({', '.join(columns)}, PRIMARY KEY ({', '.join(rollup.key)})) WITHOUT ROWID")
@@ -172,7 +172,7 @@ class Recount:
 
     def _take(self, rows: Iterable[Key], contexts: dict[int, Context]) -> None:
         events = [
-            Stored(project, name, context, target, install, at, outcome, duration, (), error)
+            StoredEvent(project, name, context, target, install, at, outcome, duration, (), error)
             for _, project, name, context, target, install, at, outcome, duration, error in rows
         ]
         folded = fold(events, contexts)
@@ -184,7 +184,7 @@ class Recount:
         self._sums.execute("COMMIT")
 
 
-def _tables(folded: Folded) -> Iterable[tuple[Rollup, Iterable[tuple[Key, Iterable[int]]]]]:
+def _tables(folded: FoldResult) -> Iterable[tuple[Rollup, Iterable[tuple[Key, Iterable[int]]]]]:
     for rollup, sums in folded.sums.items():
         yield rollup, sums.items()
     yield ACTIVITY, ((key, ()) for key in folded.activity)

@@ -10,23 +10,23 @@ from piccolo.querystring import QueryString
 
 from server.storage.batch import Batch, Committed
 from server.storage.commit.transaction import Commit
-from server.storage.occupancy import Occupancy
-from server.storage.sqlite.connections import KeptSQLiteEngine, Rows, SqliteConnections
-from server.storage.sqlite.upkeep import SqliteUpkeep
+from server.storage.sqlite.base_store import SqliteBase
+from server.storage.sqlite.connection_pool import PooledSqliteEngine, Rows, SqliteConnections
+from server.storage.store_lock import StoreLock
 
 
-class SqliteStore(SqliteUpkeep):
+class SqliteStore(SqliteBase):
     """See `server.storage.engine.Store` for what each method promises."""
 
     engine_type = "sqlite"
 
-    def __init__(self, path: Path, occupancy: Occupancy | None = None) -> None:
+    def __init__(self, path: Path, lock: StoreLock | None = None) -> None:
         self.path = path
         self.version = 0
         self.available = True
-        self._occupancy = occupancy
+        self._lock = lock
         self._connections = SqliteConnections(path)
-        self.engine = KeptSQLiteEngine(self._connections)
+        self.engine = PooledSqliteEngine(self._connections)
         self._commit = Commit()
 
     async def commit(self, batch: Batch) -> Committed:
@@ -62,10 +62,10 @@ class SqliteStore(SqliteUpkeep):
         files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
-    def forget_targets(self) -> None:
-        self._commit.forget_targets()
+    def invalidate_targets(self) -> None:
+        self._commit.invalidate_targets()
 
     async def close(self) -> None:
         self._connections.close()
-        if self._occupancy is not None:
-            self._occupancy.release()
+        if self._lock is not None:
+            self._lock.release()

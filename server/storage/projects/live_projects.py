@@ -14,7 +14,7 @@ from server import logs
 from server.headers import AUTHORIZATION, FOOTFALL_KEY
 from server.problems import Busy, Forbidden, Unauthorized, UnknownProject
 from server.storage.batch import TargetRules
-from server.storage.projects.words import ADMINS, DEFAULT, KEY_PREFIX, SLUG, hash_key, read_limit, read_list
+from server.storage.projects.validation import ADMINS, DEFAULT, KEY_PREFIX, SLUG, hash_key, read_limit, read_list
 from server.storage.tables import ApiKey, Project
 
 log = logs.get(__name__)

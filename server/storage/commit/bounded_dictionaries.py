@@ -23,11 +23,11 @@ Place = tuple[str, int, int]  # table, project, and the number of words that the
 class Connection(Protocol):
     """What of `server.storage.commit.transaction.Connection` is used here."""
 
-    several: bool
+    has_concurrent_writers: bool
 
     def execute(self, sql: str, arguments: Sequence[Any] = (), /) -> Any: ...
 
-    def lock_words(self) -> None: ...
+    def lock_dictionaries(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ ERRORS = Dictionary("error_type")
 TARGETS = Dictionary("target", ("type", "external_id"), ("id", "visibility"))
 
 
-class BoundedWords:
+class BoundedDictionaries:
     """The words of bounded dictionaries, for one committing process."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class BoundedWords:
             return found
         if place in self._full and not always:
             return None
-        connection.lock_words()
+        connection.lock_dictionaries()
         if not always and not self._has_room(connection, dictionary, place):
             return None
         added = _add(connection, dictionary, project, word, also)
@@ -92,7 +92,7 @@ class BoundedWords:
         table, project, most = place
         (there,) = connection.execute(f"SELECT count(*) FROM {table} WHERE project_id = ?", (project,)).fetchone()
         if there < most:
-            self._room[place] = max(1, (most - there) // _SHARE) if connection.several else most - there
+            self._room[place] = max(1, (most - there) // _SHARE) if connection.has_concurrent_writers else most - there
             return True
         if len(self._full) >= REMEMBERED:
             del self._full[next(iter(self._full))]

@@ -17,8 +17,8 @@ from server.event import Context, Event
 from server.event_id import EventIds
 from server.settings import Settings, load
 from server.storage.batch import Batch
-from server.storage.copies import moving
-from server.storage.copies.moving import MovingError
+from server.storage.copies import postgres_copy
+from server.storage.copies.postgres_copy import CopyError
 from server.storage.engine import Store, open_store
 from server.storage.postgres.opening import UNFINISHED
 from server.storage.projects import ensure_default
@@ -84,7 +84,7 @@ async def fill(store: Store, count: int, at_once: int = 100) -> None:
 
 
 def copied(settings: Settings, url: str) -> int:
-    return moving.move(settings, url).brought
+    return postgres_copy.copy_to_postgres(settings, url).brought
 
 
 async def test_what_was_deleted_in_between_goes_there_too(settings: Settings, postgres: Postgres) -> None:
@@ -104,7 +104,7 @@ async def test_what_was_deleted_in_between_goes_there_too(settings: Settings, po
 def test_a_copy_that_was_killed_goes_on_where_it_was_and_no_server_starts_on_half_of_it(
     make_server: Callable[..., Server], postgres: Postgres
 ) -> None:
-    url, events = postgres.fresh(), 4 * moving.STRETCH
+    url, events = postgres.fresh(), 4 * postgres_copy.STRETCH
     small = make_server(FOOTFALL_SECRET=SECRET)
     settings = load({"FOOTFALL_DATA_DIR": str(small.folder / "data")})
 
@@ -141,8 +141,8 @@ async def test_two_copies_at_once_are_one(settings: Settings, postgres: Postgres
     store = await open_store(settings)
     await fill(store, 100)
     with psycopg.connect(url) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", (moving._COPYING,))
-        with pytest.raises(MovingError, match="another copy"):
+        other.execute("SELECT pg_advisory_lock(%s)", (postgres_copy._COPY_LOCK,))
+        with pytest.raises(CopyError, match="another copy"):
             await asyncio.to_thread(copied, settings, url)
     assert await asyncio.to_thread(copied, settings, url) == 100
     await store.close()
@@ -152,7 +152,7 @@ async def test_what_changes_between_the_stretches_is_brought_in_the_end(
     settings: Settings, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = postgres.fresh()
-    monkeypatch.setattr(moving, "STRETCH", 100)
+    monkeypatch.setattr(postgres_copy, "STRETCH", 100)
     store = await open_store(settings)
     await fill(store, 1_000)
     changes = iter([
@@ -167,7 +167,7 @@ async def test_what_changes_between_the_stretches_is_brought_in_the_end(
             with closing(sqlite3.connect(settings.sqlite_path)) as connection, connection:
                 connection.execute(change)
 
-    moved = await asyncio.to_thread(moving.move, settings, url, progress=meanwhile)
+    moved = await asyncio.to_thread(postgres_copy.copy_to_postgres, settings, url, progress=meanwhile)
     await store.close()
     assert moved.rows["event"] == 940
     assert rows_of(url, MIXED + " ORDER BY id") == rows_of(settings.sqlite_path, MIXED + " ORDER BY id")
@@ -193,7 +193,7 @@ async def test_a_copy_that_is_not_the_same_is_no_copy(settings: Settings, postgr
     with closing(sqlite3.connect(settings.sqlite_path)) as connection, connection:
         connection.execute("UPDATE rollup_hour SET events = events + 1")
     before = rows_of(url, "SELECT * FROM rollup_hour")
-    with miscounting(url), pytest.raises(MovingError, match="rollup_hour came out otherwise"):
+    with miscounting(url), pytest.raises(CopyError, match="rollup_hour came out otherwise"):
         await asyncio.to_thread(copied, settings, url)
     assert rows_of(url, "SELECT * FROM rollup_hour") == before, "what was there stays"
     await asyncio.to_thread(copied, settings, url)

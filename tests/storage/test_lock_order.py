@@ -17,10 +17,9 @@ from server.event import DAY, Context, Environment, Event, Install
 from server.event_id import EventIds, first_id
 from server.storage.batch import Batch, RejectedRow, TargetRules
 from server.storage.history import erasure, imports
-from server.storage.postgres import partitions
-from server.storage.postgres import store as postgres_store
-from server.storage.postgres.store import PostgresStore
-from server.storage.upkeep import common_values, contexts, maintenance, recount
+from server.storage.postgres import partitions, postgres_store
+from server.storage.postgres.postgres_store import PostgresStore
+from server.storage.upkeep import common_values, maintenance, recount, unused_contexts
 from tests.conftest import rows_of
 from tests.postgres import Postgres
 from tests.storage.test_replicas import Overheard
@@ -92,11 +91,11 @@ class Beside:
 
     async def contexts(self) -> None:
         numbers = [row["id"] for row in await self.store.rows("SELECT id FROM context")]
-        await contexts.list_unused(self.store, self.shuffled(numbers)[:40])
-        listed = self.shuffled(await contexts.listed_after(self.store, 0, 1_000))
-        used = set(await contexts.contexts_between(self.store, 0, ANY))
-        await contexts.delete_unused(self.store, [number for number in listed if number not in used])
-        await contexts.unlist(self.store, [number for number in listed if number in used])
+        await unused_contexts.add_candidates(self.store, self.shuffled(numbers)[:40])
+        listed = self.shuffled(await unused_contexts.candidates_after(self.store, 0, 1_000))
+        used = set(await unused_contexts.contexts_between(self.store, 0, ANY))
+        await unused_contexts.delete_unused(self.store, [number for number in listed if number not in used])
+        await unused_contexts.remove_candidates(self.store, [number for number in listed if number in used])
 
     async def erase(self) -> None:
         await erasure.erase(self.store, 1, 1 + self.chance.randrange(40))
@@ -107,13 +106,13 @@ class Beside:
             (maintenance.REJECTED, first_id(NOW + DAY)),
             (maintenance.REFUSALS, ANY >> 32),
         ):
-            keys = self.shuffled(await maintenance.past(self.store, aged, limit, None, 2_000))
-            await maintenance.delete_past(self.store, aged, limit, keys[:200])
+            keys = self.shuffled(await maintenance.expired_keys(self.store, aged, limit, None, 2_000))
+            await maintenance.delete_expired(self.store, aged, limit, keys[:200])
 
     async def retain(self) -> None:
         ids = self.shuffled(await maintenance.events_between(self.store, 0, ANY, [1]))
         await maintenance.delete_events(self.store, ids[:200])
-        await partitions.sort_out(self.store)
+        await partitions.split_default(self.store)
 
     async def import_counts(self) -> None:
         counts = {
@@ -138,7 +137,7 @@ class Beside:
             for row in (tuple(row.values()) for row in self.shuffled(rows)[:20])
             for each in recount.repairs(recount.Difference(hourly, row[:width], row[width:], row[width:]))
         ]
-        await self.store.change(*repairs, alone=True)
+        await self.store.change(*repairs, exclusive=True)
 
 
 async def test_servers_and_jobs_never_wait_for_each_other_in_a_circle(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:

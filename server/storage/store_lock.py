@@ -25,13 +25,13 @@ class StoreBusy(Exception):
     """Somebody else has the store open, or is putting another in its place."""
 
 
-class Occupancy:
+class StoreLock:
     """A hold on the store of a data folder until `release`, which may be called twice."""
 
-    def __init__(self, folder: Path, *, alone: bool = False) -> None:
+    def __init__(self, folder: Path, *, exclusive: bool = False) -> None:
         self._file = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            fcntl.flock(self._file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._file)
             raise StoreBusy from None
@@ -49,9 +49,9 @@ class Occupancy:
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Have the store to oneself, so that it can be replaced. Raises StoreBusy."""
-    hold = Occupancy(folder, alone=True)
+    hold = StoreLock(folder, exclusive=True)
     try:
         yield
     finally:
@@ -59,7 +59,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def turn(folder: Path, stopped: Callable[[], bool]) -> Iterator[None]:
+def migration_lock(folder: Path, stopped: Callable[[], bool]) -> Iterator[None]:
     """Wait until no other process has its turn on the data folder. Raises Stopped once `stopped()`."""
     held = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -10,19 +10,19 @@ from collections.abc import Iterable
 import msgspec
 
 from server import logs
-from server.storage.projects.words import (
+from server.storage.projects.validation import (
     ADMINS,
     DEFAULT,
     KEY_PREFIX,
-    OF_SETTINGS,
     SCOPES,
+    SETTINGS_KEY_NAME,
     SLUG,
     FieldProblem,
+    ProblemKind,
     ProjectError,
-    Why,
-    checked_limit,
     hash_key,
     read_list,
+    validate_limit,
 )
 from server.storage.tables import ApiKey, Project
 
@@ -44,8 +44,10 @@ async def ensure_admin(token: str | None) -> str | None:
     if token is not None:
         known = await ApiKey.select(ApiKey.revoked_at).where(ApiKey.hash == hash_key(token)).first()
         if known is None:
-            number = await _insert_key(ADMINS, token, OF_SETTINGS, ("admin",))
-            earlier = (ApiKey.project_id == ADMINS) & (ApiKey.name == OF_SETTINGS) & ApiKey.revoked_at.is_null() & (ApiKey.id != number)
+            number = await _insert_key(ADMINS, token, SETTINGS_KEY_NAME, ("admin",))
+            earlier = (
+                (ApiKey.project_id == ADMINS) & (ApiKey.name == SETTINGS_KEY_NAME) & ApiKey.revoked_at.is_null() & (ApiKey.id != number)
+            )
             await ApiKey.update({ApiKey.revoked_at: _now()}).where(earlier)
         elif known["revoked_at"] is not None:
             log.warning("admin_token_revoked", meaning="FOOTFALL_ADMIN_TOKEN opens nothing any more: set another one")
@@ -70,24 +72,24 @@ async def create_project(
     if not SLUG.fullmatch(slug):
         raise FieldProblem("slug", "is 1 to 40 of a-z, 0-9 and -, and begins with a letter or digit")
     if await Project.exists().where(Project.slug == slug):
-        raise FieldProblem("slug", "is that of another project", Why.TAKEN)
+        raise FieldProblem("slug", "is that of another project", ProblemKind.TAKEN)
     wanted = [host.strip().lower() for host in hosts]
     taken = {host for row in await Project.select(Project.hosts) for host in read_list(row["hosts"])}
     if taken.intersection(wanted):
-        raise FieldProblem("hosts", "has one that belongs to another project", Why.TAKEN)
+        raise FieldProblem("hosts", "has one that belongs to another project", ProblemKind.TAKEN)
     project = Project(
         slug=slug,
         name=name or slug,
         created_at=_now(),
         requires_key=requires_key,
         hosts=msgspec.json.encode(wanted).decode(),
-        rate_limit=checked_limit(rate_limit),
-        event_limit=checked_limit(event_limit),
+        rate_limit=validate_limit(rate_limit),
+        event_limit=validate_limit(event_limit),
     )
     # Whoever makes it at the same moment was first, or will be told.
     rows = await Project.insert(project).on_conflict(target=Project.slug, action="DO NOTHING").returning(Project.id)
     if not rows:
-        raise FieldProblem("slug", "is that of another project", Why.TAKEN)
+        raise FieldProblem("slug", "is that of another project", ProblemKind.TAKEN)
     return int(rows[0]["id"])
 
 
@@ -107,7 +109,7 @@ async def create_key(
     if not wanted or not set(wanted) <= set(SCOPES):
         raise FieldProblem("scopes", f"must be one or more of {', '.join(SCOPES)}")
     key = _new_key()
-    return await _insert_key(project_id, key, name, wanted, checked_limit(rate_limit), checked_limit(event_limit)), key
+    return await _insert_key(project_id, key, name, wanted, validate_limit(rate_limit), validate_limit(event_limit)), key
 
 
 def _new_key() -> str:

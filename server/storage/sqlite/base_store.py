@@ -13,7 +13,7 @@ from typing import Any
 from piccolo.querystring import QueryString
 
 from server.storage.changes import Change, Space
-from server.storage.sqlite.connections import SqliteConnections, connect
+from server.storage.sqlite.connection_pool import SqliteConnections, connect
 from server.tasks import run_in_thread
 
 
@@ -47,13 +47,13 @@ class SqliteSnapshot:
             await run_in_thread(self._connection.close, executor=self._thread)
 
 
-class SqliteUpkeep:
+class SqliteBase:
     """See `server.storage.engine.Store` for what each method promises."""
 
     path: Path
     _connections: SqliteConnections
 
-    async def change(self, *statements: tuple[str, tuple[Any, ...]], alone: bool = False) -> Change:
+    async def change(self, *statements: tuple[str, tuple[Any, ...]], exclusive: bool = False) -> Change:
         compiled = [QueryString(sql, *arguments).compile_string(engine_type="sqlite") for sql, arguments in statements]
 
         def work(connection: sqlite3.Connection) -> Change:
@@ -87,7 +87,7 @@ class SqliteUpkeep:
 
         return await self._connections.read(work)
 
-    async def give_back(self, pages: int) -> float:
+    async def release_pages(self, pages: int) -> float:
         def work(connection: sqlite3.Connection) -> float:
             started = time.perf_counter()
             # Not `execute`: it steps once where a statement has no columns, and each step frees one page.

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from piccolo.querystring import QueryString
 
-from server.storage import listed
+from server.storage import json_lists
 from server.storage.engine import Store
 from server.storage.rollups import NO_ERROR_TYPE
 
@@ -116,7 +116,7 @@ async def rule(store: Store, number: int) -> Rule | None:
     return _rule(rows[0]) if rows else None
 
 
-async def rules_to_look_at(store: Store, now: int) -> list[Rule]:
+async def due_rules(store: Store, now: int) -> list[Rule]:
     """The rules that may raise an alert now."""
     where = "enabled AND project.archived_at IS NULL AND (last_fired_at IS NULL OR last_fired_at + cooldown_minutes * 60000 <= {})"
     return [_rule(row) for row in await store.rows(f"{_RULES} WHERE {where} ORDER BY alert_rule.id", now)]
@@ -142,7 +142,7 @@ async def delete_rule(store: Store, number: int) -> bool:
     return change.rows[0] > 0
 
 
-async def remember(store: Store, number: int, state: State) -> None:
+async def save_state(store: Store, number: int, state: State) -> None:
     """A rule has looked and has nothing to tell."""
     await store.change(("UPDATE alert_rule SET state = {} WHERE id = {}", (_json(state), number)))
 
@@ -157,12 +157,12 @@ async def fire(store: Store, number: int, state: State, payload: bytes, now: int
     )
 
 
-async def waiting(store: Store) -> list[Delivery]:
+async def pending_deliveries(store: Store) -> list[Delivery]:
     """The alerts that are still to be delivered, oldest first."""
     return [Delivery(**row) for row in await store.rows(_WAITING)]
 
 
-async def attempted(
+async def record_attempt(
     store: Store, delivery: int, *, status: str, attempts: int, answered: int | None, error: str | None, ended_at: int | None
 ) -> None:
     """Record how the last attempt to deliver an alert went."""
@@ -244,7 +244,7 @@ async def versions_before(store: Store, project: int, day: int, versions: Iterab
     """Which of some versions were seen before a day."""
     rows = await store.rows(
         "SELECT DISTINCT value FROM rollup_dimension WHERE project_id = {} AND day < {} AND dimension = 'version'"
-        f" AND value IN ({listed.texts(store.engine_type)})",
+        f" AND value IN ({json_lists.texts(store.engine_type)})",
         project,
         day,
         msgspec.json.encode(list(versions)).decode(),

@@ -53,11 +53,11 @@ _PRAGMAS = (
 )
 
 
-class KeptConnection(sqlite3.Connection):
+class SqliteConnection(sqlite3.Connection):
     """SQLite's connection, with what a commit asks of one: see `server.storage.commit.transaction.Connection`."""
 
     engine_type = "sqlite"
-    several = False  # there is one writer
+    has_concurrent_writers = False  # there is one writer
 
     def begin(self) -> None:
         self.execute("BEGIN IMMEDIATE")
@@ -69,7 +69,7 @@ class KeptConnection(sqlite3.Connection):
         if self.in_transaction:
             self.execute("ROLLBACK")
 
-    def lock_words(self) -> None:
+    def lock_dictionaries(self) -> None:
         """Nobody else writes while a transaction does."""
 
     def insert_many(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], end: str = "") -> list[Any]:
@@ -126,7 +126,7 @@ def _places(columns: tuple[str, ...], names: frozenset[str]) -> frozenset[int]:
     return frozenset(columns.index(name) for name in names)
 
 
-def connect(path: Path, *, reader: bool = False) -> KeptConnection:
+def connect(path: Path, *, reader: bool = False) -> SqliteConnection:
     """A connection with our settings, in autocommit mode. `reader` refuses to write."""
     if not reader:
         path.touch(mode=0o600)  # SQLite gives the same mode to the files beside it
@@ -136,7 +136,7 @@ def connect(path: Path, *, reader: bool = False) -> KeptConnection:
         check_same_thread=False,
         cached_statements=_CACHED_STATEMENTS,
         detect_types=sqlite3.PARSE_DECLTYPES,
-        factory=KeptConnection,
+        factory=SqliteConnection,
     )
     try:
         if not reader:
@@ -165,37 +165,37 @@ class SqliteConnections:
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="footfall-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, thread_name_prefix="footfall-reader")
         self._local = threading.local()
-        self._readers: list[KeptConnection] = []
+        self._readers: list[SqliteConnection] = []
         self._exclusive = asyncio.Lock()
         self._slow = asyncio.Semaphore(_SLOW_READERS)
 
-    async def write(self, work: Callable[[KeptConnection], T]) -> T:
+    async def write(self, work: Callable[[SqliteConnection], T]) -> T:
         """Run `work` on the writer's thread, with nothing else writing meanwhile."""
         async with self._exclusive:
             return await self._on_writer(work)
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Callable[[Callable[[KeptConnection], Any]], Any]]:
+    async def transaction(self) -> AsyncIterator[Callable[[Callable[[SqliteConnection], Any]], Any]]:
         """Hold the writer for several awaits; commits wait meanwhile, so keep it short."""
         async with self._exclusive:
             # Each to its end, even when cancelled: a transaction that nobody ends would fail every commit that follows.
             try:
-                await self._to_its_end(KeptConnection.begin)
+                await self._to_its_end(SqliteConnection.begin)
                 yield self._on_writer
-                await self._to_its_end(KeptConnection.commit)
+                await self._to_its_end(SqliteConnection.commit)
             except BaseException:
-                await self._to_its_end(KeptConnection.rollback)
+                await self._to_its_end(SqliteConnection.rollback)
                 raise
 
-    async def read(self, work: Callable[[KeptConnection], T]) -> T:
+    async def read(self, work: Callable[[SqliteConnection], T]) -> T:
         """Run `work` on a reader's thread, beside the writer."""
         return await asyncio.get_running_loop().run_in_executor(self._reader_threads, lambda: work(self._reader()))
 
-    async def read_within(self, seconds: float, work: Callable[[KeptConnection], T]) -> T:
+    async def read_within(self, seconds: float, work: Callable[[SqliteConnection], T]) -> T:
         """The same for what may take long. Raises TimeoutError after so many seconds of its own, and ends at once where nobody waits for it."""
         until = float("inf")
 
-        def bounded(connection: KeptConnection) -> T:
+        def bounded(connection: SqliteConnection) -> T:
             nonlocal until
             until = min(until, time.monotonic() + seconds)
             connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_A_LOOK)
@@ -215,14 +215,14 @@ class SqliteConnections:
                 until = 0.0
                 raise
 
-    async def _on_writer(self, work: Callable[[KeptConnection], T]) -> T:
+    async def _on_writer(self, work: Callable[[SqliteConnection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work, self._writer)
 
-    async def _to_its_end(self, work: Callable[[KeptConnection], T]) -> T:
+    async def _to_its_end(self, work: Callable[[SqliteConnection], T]) -> T:
         return await run_in_thread(lambda: work(self._writer), executor=self._writer_thread)
 
-    def _reader(self) -> KeptConnection:
-        connection: KeptConnection | None = getattr(self._local, "connection", None)
+    def _reader(self) -> SqliteConnection:
+        connection: SqliteConnection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = connect(self.path, reader=True)
             self._readers.append(connection)
@@ -240,13 +240,13 @@ class SqliteConnections:
             connection.close()
 
 
-def _fetch(connection: KeptConnection, query: str, arguments: list[Any]) -> Rows:
+def _fetch(connection: SqliteConnection, query: str, arguments: list[Any]) -> Rows:
     cursor = connection.execute(query, arguments)
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-class KeptSQLiteEngine(PiccoloSQLiteEngine):
+class PooledSqliteEngine(PiccoloSQLiteEngine):
     """Piccolo's queries over the store's own connections."""
 
     __slots__ = ("connections", "transaction_runner")
@@ -254,7 +254,7 @@ class KeptSQLiteEngine(PiccoloSQLiteEngine):
     def __init__(self, connections: SqliteConnections) -> None:
         super().__init__(path=str(connections.path))
         self.connections = connections
-        self.transaction_runner: ContextVar[Callable[[Callable[[KeptConnection], Any]], Any] | None] = ContextVar(
+        self.transaction_runner: ContextVar[Callable[[Callable[[SqliteConnection], Any]], Any] | None] = ContextVar(
             f"footfall_transaction_{id(self)}", default=None
         )
 
@@ -271,7 +271,7 @@ class KeptSQLiteEngine(PiccoloSQLiteEngine):
         return await self._run(ddl, [])
 
     async def _run(self, query: str, arguments: list[Any]) -> Rows:
-        def work(connection: KeptConnection) -> Rows:
+        def work(connection: SqliteConnection) -> Rows:
             return _fetch(connection, query, arguments)
 
         runner = self.transaction_runner.get()

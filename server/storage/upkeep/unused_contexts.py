@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from server.storage import listed
+from server.storage import json_lists
 from server.storage.changes import Change
 from server.storage.engine import Store
-from server.storage.statements import SAY_WORDS_CHANGED
+from server.storage.statements import BUMP_DICTIONARY_VERSION
 
 
 class Numbers:
@@ -53,37 +53,37 @@ async def contexts_after(store: Store, after: int, last: int, most: int) -> list
     return [row["id"] for row in rows]
 
 
-async def listed_after(store: Store, after: int, most: int) -> list[int]:
+async def candidates_after(store: Store, after: int, most: int) -> list[int]:
     """The same for those on the list of what may go."""
     rows = await store.rows("SELECT id FROM unused_context WHERE id > {} ORDER BY id LIMIT {}", after, most)
     return [row["id"] for row in rows]
 
 
-async def list_unused(store: Store, contexts: Sequence[int]) -> Change:
+async def add_candidates(store: Store, contexts: Sequence[int]) -> Change:
     """Put contexts on the list of those that may go."""
     numbers = msgspec.json.encode(contexts).decode()
     return await store.change(
-        (f"INSERT INTO unused_context (id) {listed.integers(store.engine_type)} WHERE true ON CONFLICT DO NOTHING", (numbers,)),
-        (SAY_WORDS_CHANGED, ()),
-        alone=True,
+        (f"INSERT INTO unused_context (id) {json_lists.integers(store.engine_type)} WHERE true ON CONFLICT DO NOTHING", (numbers,)),
+        (BUMP_DICTIONARY_VERSION, ()),
+        exclusive=True,
     )
 
 
-async def unlist(store: Store, contexts: Sequence[int]) -> Change:
+async def remove_candidates(store: Store, contexts: Sequence[int]) -> Change:
     """Take contexts off the list."""
     return await store.change(
-        (f"DELETE FROM unused_context WHERE id IN ({listed.integers(store.engine_type)})", (msgspec.json.encode(contexts).decode(),)),
-        alone=True,
+        (f"DELETE FROM unused_context WHERE id IN ({json_lists.integers(store.engine_type)})", (msgspec.json.encode(contexts).decode(),)),
+        exclusive=True,
     )
 
 
 async def delete_unused(store: Store, contexts: Sequence[int]) -> Change:
     """Delete contexts that were on the list before the events were last looked at, but for those that a commit has used meanwhile."""
     numbers = msgspec.json.encode(contexts).decode()
-    these = f"id IN ({listed.integers(store.engine_type)})"
+    these = f"id IN ({json_lists.integers(store.engine_type)})"
     return await store.change(
         (f"DELETE FROM context WHERE {these} AND id IN (SELECT id FROM unused_context)", (numbers,)),
         (f"DELETE FROM unused_context WHERE {these}", (numbers,)),
-        (SAY_WORDS_CHANGED, ()),
-        alone=True,
+        (BUMP_DICTIONARY_VERSION, ()),
+        exclusive=True,
     )

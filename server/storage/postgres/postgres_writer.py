@@ -21,12 +21,12 @@ log = logs.get(__name__)
 
 CONNECT_SECONDS = 3
 ANSWER_SECONDS = 25.0  # longer than any statement may take: a server that stands still says nothing, not even that time is up
-FATE_SECONDS = 30.0  # for which it asks whether a commit was done whose answer got lost
+OUTCOME_SECONDS = 30.0  # for which it asks whether a commit was done whose answer got lost
 # Advisory locks, as that of migrations.
-_ADDING_WORDS = 7_205_759_403_792_795
-COMMITTING = 7_205_759_403_792_796
+_DICTIONARY_LOCK = 7_205_759_403_792_795
+COMMIT_LOCK = 7_205_759_403_792_796
 """Shared by all commits; had by a change that must be alone. It is the first lock of both, so neither waits for the other in a circle."""
-_BEGIN = f"BEGIN; SELECT pg_current_xact_id()::text, pg_advisory_xact_lock_shared({COMMITTING})"
+_BEGIN = f"BEGIN; SELECT pg_current_xact_id()::text, pg_advisory_xact_lock_shared({COMMIT_LOCK})"
 _COPIED = "event"  # has no conflicts: ids are given once
 _OPTIONS = (
     "-c synchronous_commit=on -c statement_timeout=20000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
@@ -34,7 +34,7 @@ _OPTIONS = (
 _KEEPALIVE: Any = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 
 
-class _Impatient(psycopg.Connection[Any]):
+class _TimeoutConnection(psycopg.Connection[Any]):
     """Waits for no answer longer than `ANSWER_SECONDS`: the kernel of a machine whose PostgreSQL is stopped still says that all is well."""
 
     def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
@@ -63,7 +63,7 @@ class PostgresWriter:
     """See `server.storage.commit.transaction.Connection` for what each method promises. Reconnects by itself."""
 
     engine_type = "postgres"
-    several = True
+    has_concurrent_writers = True
 
     def __init__(self, url: str, stopping: Callable[[], bool] = lambda: False, lost: Callable[[], None] = lambda: None) -> None:
         """`stopping` says whether it should give up soon; `lost` is called when the server is gone, before it is asked for anything again."""
@@ -109,8 +109,8 @@ class PostgresWriter:
         finally:
             self.rollback()
 
-    def lock_words(self) -> None:
-        self._open.execute("SELECT pg_advisory_xact_lock(%s)", (_ADDING_WORDS,))
+    def lock_dictionaries(self) -> None:
+        self._open.execute("SELECT pg_advisory_xact_lock(%s)", (_DICTIONARY_LOCK,))
 
     def rollback(self) -> None:
         self._transaction = self._witness = None
@@ -158,7 +158,7 @@ class PostgresWriter:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._url, _Impatient)
+            self._connection = connect(self._url, _TimeoutConnection)
         return self._connection
 
     def _kinds(self, table: str) -> dict[str, str]:
@@ -176,7 +176,7 @@ class PostgresWriter:
         Its number alone does not tell: a server that crashed may give the number of a transaction that it lost to another one. So what
         counts is whether an event of it is there, once the server says that nothing of this number is under way any more.
         """
-        until = time.monotonic() + FATE_SECONDS
+        until = time.monotonic() + OUTCOME_SECONDS
         while True:
             try:
                 status = self._status(transaction)

@@ -18,8 +18,8 @@ from server import logs
 from server.storage.batch import Batch, Committed
 from server.storage.changes import Change, Space
 from server.storage.commit.transaction import Commit
-from server.storage.postgres.partitions import make_ahead
-from server.storage.postgres.writer import COMMITTING, PostgresWriter
+from server.storage.postgres.partitions import create_ahead
+from server.storage.postgres.postgres_writer import COMMIT_LOCK, PostgresWriter
 
 log = logs.get(__name__)
 
@@ -27,17 +27,17 @@ Rows = list[dict[str, Any]]
 
 READERS = 6  # connections of one process for everything but commits
 ATTEMPTS = 5  # at a commit that only another process's commit was in the way of, and at a change that must be alone
-ALONE_SECONDS = 1.0  # for which such a change waits for commits under way, and new ones wait behind it
-_TRIED_AGAIN = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
+EXCLUSIVE_SECONDS = 1.0  # for which such a change waits for commits under way, and new ones wait behind it
+_RETRYABLE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
 # Read-only: it was the first of several, and another is now. The next connection may find that one.
-_LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
+_CONNECTION_LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 _READ_SETTINGS = {"application_name": "footfall", "timezone": "UTC", "statement_timeout": "60000", "lock_timeout": "10000"}
 _COMMITTED_LATELY = 2.0  # seconds after a commit in which nobody need try whether one can be made
 CHECK_SECONDS = 5.0  # in which it must be known whether anything can be written
 _SIZE_EVERY = 60.0  # seconds
 
 
-class KeptPostgresEngine(PostgresEngine):
+class PooledPostgresEngine(PostgresEngine):
     """Piccolo's engine without the connections that it opens to look at the server before there is a pool."""
 
     async def get_version(self) -> float:
@@ -47,7 +47,7 @@ class KeptPostgresEngine(PostgresEngine):
         """Nothing is wanted of any extension."""
 
 
-def _discreet(error: psycopg.Error) -> psycopg.Error:
+def _redacted(error: psycopg.Error) -> psycopg.Error:
     """An error without what it says of rows, and without the server's address: it goes into the log."""
     error.args = (error.diag.message_primary or type(error).__name__,)
     return error
@@ -70,7 +70,7 @@ class PostgresStore:
 
     engine_type = "postgres"
 
-    def __init__(self, url: str, engine: KeptPostgresEngine) -> None:
+    def __init__(self, url: str, engine: PooledPostgresEngine) -> None:
         self.version = 0
         self.engine = engine
         self.available = True
@@ -85,7 +85,7 @@ class PostgresStore:
     @classmethod
     async def open(cls, url: str) -> PostgresStore:
         """The store, its tables there already, with partitions for the events to come. Raises what asyncpg raises."""
-        engine = KeptPostgresEngine({"dsn": url})
+        engine = PooledPostgresEngine({"dsn": url})
         await engine.start_connection_pool(
             min_size=1,
             max_size=READERS,
@@ -96,7 +96,7 @@ class PostgresStore:
         )
         store = cls(url, engine)
         try:
-            await make_ahead(store, attempts=3)
+            await create_ahead(store, attempts=3)
         except asyncpg.LockNotAvailableError:
             log.warning("partitions_not_made")  # somebody reads for long; a job makes them, and meanwhile there is the default one
         await store._look_at_size()
@@ -118,17 +118,17 @@ class PostgresStore:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 committed = commit.run(self._writer, batch)
-            except _TRIED_AGAIN as error:
+            except _RETRYABLE as error:
                 if attempt == ATTEMPTS:
-                    raise _discreet(error) from None
+                    raise _redacted(error) from None
                 log.info("commit_tried_again", error=type(error).__name__)
                 time.sleep(0.01 * attempt)
-            except _LOST as error:
+            except _CONNECTION_LOST as error:
                 self._writer.close()
                 self._is_lost()
-                raise _discreet(error) from None
+                raise _redacted(error) from None
             except psycopg.Error as error:
-                raise _discreet(error) from None
+                raise _redacted(error) from None
             else:
                 self._is_back()
                 self._committed_at = time.monotonic()
@@ -159,21 +159,21 @@ class PostgresStore:
             except asyncpg.QueryCanceledError as error:
                 raise TimeoutError(f"more than {seconds:g} seconds") from error
 
-    async def change(self, *statements: tuple[str, tuple[Any, ...]], alone: bool = False) -> Change:
+    async def change(self, *statements: tuple[str, tuple[Any, ...]], exclusive: bool = False) -> Change:
         compiled = [QueryString(sql, *arguments).compile_string(engine_type="postgres") for sql, arguments in statements]
-        for _ in range(ATTEMPTS - 1 if alone else 0):
+        for _ in range(ATTEMPTS - 1 if exclusive else 0):
             with contextlib.suppress(asyncpg.LockNotAvailableError):
-                return await self._changed(compiled, alone)
-            await asyncio.sleep(ALONE_SECONDS)  # for which others commit
-        return await self._changed(compiled, alone)
+                return await self._changed(compiled, exclusive)
+            await asyncio.sleep(EXCLUSIVE_SECONDS)  # for which others commit
+        return await self._changed(compiled, exclusive)
 
-    async def _changed(self, compiled: Sequence[tuple[str, list[Any]]], alone: bool) -> Change:
+    async def _changed(self, compiled: Sequence[tuple[str, list[Any]]], exclusive: bool) -> Change:
         rows = []
         started = time.perf_counter()
         async with self._pool.acquire() as connection, connection.transaction():
-            if alone:
-                await connection.execute(f"SET LOCAL lock_timeout = {int(ALONE_SECONDS * 1000)}")
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", COMMITTING)
+            if exclusive:
+                await connection.execute(f"SET LOCAL lock_timeout = {int(EXCLUSIVE_SECONDS * 1000)}")
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", COMMIT_LOCK)
             for query, bound in compiled:
                 status = await connection.execute(query, *bound)
                 count = status.rpartition(" ")[2]
@@ -188,7 +188,7 @@ class PostgresStore:
     async def space(self) -> Space:
         return Space(0, 0)  # PostgreSQL's own vacuum sees to it
 
-    async def give_back(self, pages: int) -> float:
+    async def release_pages(self, pages: int) -> float:
         return 0.0
 
     async def checkpoint(self) -> None:
@@ -213,9 +213,9 @@ class PostgresStore:
     def _check_now(self) -> None:
         try:
             self._writer.check()
-        except _LOST as error:
+        except _CONNECTION_LOST as error:
             self._writer.close()
-            raise _discreet(error) from None
+            raise _redacted(error) from None
         self._is_back()
 
     def size(self) -> int:
@@ -226,8 +226,8 @@ class PostgresStore:
         (row,) = await self.rows("SELECT pg_database_size(current_database()) AS bytes")
         self._size = int(row["bytes"])
 
-    def forget_targets(self) -> None:
-        self._commit.forget_targets()
+    def invalidate_targets(self) -> None:
+        self._commit.invalidate_targets()
 
     async def close(self) -> None:
         self._stopping = True

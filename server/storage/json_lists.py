@@ -31,7 +31,7 @@ def rows(engine_type: str, columns: Sequence[str], text: Collection[str] = (), m
     return f"SELECT {parts} FROM json_array_elements(CAST({mark} AS json)) AS listed(value)"
 
 
-def unlocked(engine_type: str, table: str, key: Sequence[str], where: str) -> str:
+def unlocked_keys(engine_type: str, table: str, key: Sequence[str], where: str) -> str:
     """A query for the keys of those rows that nobody else is changing: whoever takes only these away never waits, and so never in a circle."""
     query = f"SELECT {', '.join(key)} FROM {table} WHERE {where}"
     return query if engine_type == "sqlite" else f"{query} FOR UPDATE SKIP LOCKED"

@@ -24,16 +24,16 @@ from psycopg import sql
 from server.event_id import received_at
 from server.settings import Settings
 from server.storage import rollups
-from server.storage.migrating import APP, StoreError, migrations
-from server.storage.occupancy import Occupancy, StoreBusy
+from server.storage.migrations import APP, StoreError, migrations
 from server.storage.postgres import partitions
 from server.storage.postgres.opening import UNFINISHED, migrate_postgres
-from server.storage.postgres.store import PostgresStore
-from server.storage.postgres.writer import connect as connect_postgres
-from server.storage.sqlite.connections import connect
+from server.storage.postgres.postgres_store import PostgresStore
+from server.storage.postgres.postgres_writer import connect as connect_postgres
+from server.storage.sqlite.connection_pool import connect
+from server.storage.store_lock import StoreBusy, StoreLock
 
 STRETCH = 20_000  # events that are compared, and brought, at once
-_COPYING = 7_205_759_403_792_797  # an advisory lock, as that of migrations
+_COPY_LOCK = 7_205_759_403_792_797  # an advisory lock, as that of migrations
 _LEFT_OUT = ("event", "migration", "lease")  # brought otherwise; each side's own; held by whoever is at work there
 _LOW = (1 << 32) - 1  # sums of what is below this bit fit into 64 bits on both sides
 _MARK = "copied_while"  # a note in the target: the value of its note `opened` when it was a copy
@@ -46,24 +46,24 @@ Progress = Callable[[str, int, int], None]
 """Told which table is brought, and how many rows of how many are done in all."""
 
 
-class MovingError(Exception):
+class CopyError(Exception):
     """The store was not brought over. One line that says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class CopyResult:
     """What is in the target now, by table, and how many of its events had to be brought this time."""
 
     rows: dict[str, int]
     brought: int
 
 
-def move(settings: Settings, url: str, *, progress: Progress = lambda what, done, total: None) -> Moved:
-    """Bring the store in the data folder to the PostgreSQL at `url`. Raises MovingError."""
+def copy_to_postgres(settings: Settings, url: str, *, progress: Progress = lambda what, done, total: None) -> CopyResult:
+    """Bring the store in the data folder to the PostgreSQL at `url`. Raises CopyError."""
     if not settings.sqlite_path.exists():
-        raise MovingError(f"there is no store at {settings.sqlite_path} to copy")
+        raise CopyError(f"there is no store at {settings.sqlite_path} to copy")
     with _errors(settings.sqlite_path), contextlib.ExitStack() as stack:
-        stack.callback(Occupancy(settings.data_dir).release)
+        stack.callback(StoreLock(settings.data_dir).release)
         source = stack.enter_context(contextlib.closing(connect(settings.sqlite_path, reader=True)))
         _check_source(source)
         migrate_postgres(url)
@@ -72,7 +72,7 @@ def move(settings: Settings, url: str, *, progress: Progress = lambda what, done
         target = stack.enter_context(connect_postgres(url))
         target.execute("SET statement_timeout = 0; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 0")
         _check_target(target)
-        moving = _Move(source, target, progress)
+        moving = _Copy(source, target, progress)
         moving.bring_most()
         source.execute("BEGIN")
         with target.transaction():
@@ -84,26 +84,26 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except StoreBusy:
-        raise MovingError("a backup is just being restored; try again when that has ended") from None
+        raise CopyError("a backup is just being restored; try again when that has ended") from None
     except StoreError as error:
-        raise MovingError(str(error)) from error
+        raise CopyError(str(error)) from error
     except sqlite3.Error as error:
-        raise MovingError(f"{path} cannot be read: {error}") from error
+        raise CopyError(f"{path} cannot be read: {error}") from error
     except psycopg.errors.LockNotAvailable:
-        raise MovingError("somebody else is at work in the target: another copy, or a server") from None
+        raise CopyError("somebody else is at work in the target: another copy, or a server") from None
     except psycopg.Error as error:
         # What drivers say may have the address in it, and the rows.
         said = error.diag.message_primary or type(error).__name__
-        raise MovingError(f"the PostgreSQL cannot be used: {said}") from None
+        raise CopyError(f"the PostgreSQL cannot be used: {said}") from None
     except (OSError, TimeoutError) as error:
-        raise MovingError(f"the copy was cut short: {error.strerror or type(error).__name__}") from error
+        raise CopyError(f"the copy was cut short: {error.strerror or type(error).__name__}") from error
 
 
 async def _make_partitions(url: str, first: int | None, last: int | None) -> None:
     store = await PostgresStore.open(url)
     try:
         if first is not None and last is not None:
-            await partitions.make(store, received_at(first), received_at(last))
+            await partitions.create_between(store, received_at(first), received_at(last))
     finally:
         await store.close()
 
@@ -111,25 +111,23 @@ async def _make_partitions(url: str, first: int | None, last: int | None) -> Non
 def _check_source(source: sqlite3.Connection) -> None:
     done = {row[0] for row in source.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))}
     if done != {migration.id for migration in migrations()}:
-        raise MovingError("the store was last used by another version; run `footfall migrate` of this one first")
+        raise CopyError("the store was last used by another version; run `footfall migrate` of this one first")
 
 
 def _check_target(target: psycopg.Connection[Any]) -> None:
     """Only what is empty, or was a copy and nothing else, is written over, and by one at a time."""
-    (alone,) = target.execute("SELECT pg_try_advisory_lock(%s)", (_COPYING,)).fetchone() or (False,)
+    (alone,) = target.execute("SELECT pg_try_advisory_lock(%s)", (_COPY_LOCK,)).fetchone() or (False,)
     if not alone:
-        raise MovingError("another copy into the target is under way")
+        raise CopyError("another copy into the target is under way")
     notes = dict(target.execute("SELECT name, value FROM note WHERE name IN ('opened', %s)", (_MARK,)).fetchall())
     if _MARK in notes:
         if notes.get("opened", 0) != notes[_MARK]:
-            raise MovingError(
-                "a server has served the target since it was copied to; what it took would be lost. Copy to an empty database"
-            )
+            raise CopyError("a server has served the target since it was copied to; what it took would be lost. Copy to an empty database")
     elif "opened" in notes or target.execute("SELECT 1 FROM event LIMIT 1").fetchone():
-        raise MovingError("the target is in use already; copy to an empty database")
+        raise CopyError("the target is in use already; copy to an empty database")
 
 
-class _Move:
+class _Copy:
     """One copy."""
 
     def __init__(self, source: sqlite3.Connection, target: psycopg.Connection[Any], progress: Progress) -> None:
@@ -160,7 +158,7 @@ class _Move:
         for name in (_MARK, UNFINISHED):
             self._target.execute(note, (name,))
 
-    def bring_all(self) -> Moved:
+    def bring_all(self) -> CopyResult:
         """Bring what is still missing, within a transaction on each side."""
         counts = self._counted()
         self._target.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, self._tables))))
@@ -172,7 +170,7 @@ class _Move:
         self._verify()
         note = "INSERT INTO note (name, value) SELECT %s, coalesce((SELECT value FROM note WHERE name = 'opened'), 0)"
         self._target.execute(note, (_MARK,))
-        return Moved(counts, self._brought)
+        return CopyResult(counts, self._brought)
 
     def _counted(self) -> dict[str, int]:
         return {table: self._source.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("event", *self._tables)}
@@ -232,13 +230,13 @@ class _Move:
         return True
 
     def _verify(self) -> None:
-        """Count both sides, and add up what they count. Raises MovingError where they differ."""
+        """Count both sides, and add up what they count. Raises CopyError where they differ."""
         for table in ("event", *self._tables):
             measured = ", ".join(("count(*)", *(f"sum({measure})" for measure in _SUMMED.get(table, ()))))
             here = self._source.execute(f"SELECT {measured} FROM {table}").fetchone()
             there = self._target.execute(f"SELECT {measured} FROM {table}".encode()).fetchone()
             if _numbers(there or ()) != _numbers(here):
-                raise MovingError(f"{table} came out otherwise than it is here; nothing was done. Please report this")
+                raise CopyError(f"{table} came out otherwise than it is here; nothing was done. Please report this")
 
 
 def _numbers(row: Sequence[Any]) -> list[int]:

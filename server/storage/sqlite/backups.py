@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Literal
 
 from server.settings import Settings
-from server.storage.migrating import APP, migrations
-from server.storage.occupancy import Occupancy, StoreBusy
-from server.storage.sqlite.connections import connect
+from server.storage.migrations import APP, migrations
+from server.storage.sqlite.connection_pool import connect
+from server.storage.store_lock import StoreBusy, StoreLock
 
 FOLDER = "backups"
 KEPT = 7  # automatic ones
@@ -55,7 +55,7 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class BackupOptions:
     """How to go about it: who is told, whether to leave the disk to others half of the time, and whether to stop."""
 
     progress: Progress = lambda what, done, total: None
@@ -67,39 +67,39 @@ Kind = Literal["auto", "upgrade"]
 """Backups that are made and deleted without an operator: by the nightly job, and before migrations."""
 
 
-def make(settings: Settings, to: Path | None = None, *, kind: Kind | None = None, manner: Manner | None = None) -> Backup:
+def create(settings: Settings, to: Path | None = None, *, kind: Kind | None = None, options: BackupOptions | None = None) -> Backup:
     """Copy the store as it is at one moment, and its secret, into a folder or to a file. Raises BackupError."""
-    manner = manner or Manner()
+    options = options or BackupOptions()
     source = settings.sqlite_path
     if not source.exists():
         raise BackupError(f"there is no store at {source} to back up")
     target = _target(settings, to, kind)
-    with said(f"the backup {target} cannot be made"), drafts() as draft:
+    with describe_errors(f"the backup {target} cannot be made"), drafts() as draft:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold = _share(settings)
         try:
-            forget_drafts(target.parent, older_than=_STALE)
+            delete_stale_drafts(target.parent, older_than=_STALE)
             check_room(target.parent, source.stat().st_size)
             copy = draft(target)
-            events = _copy_store(source, copy, manner)
-            made = check(copy, manner=manner)
+            events = _copy_store(source, copy, options)
+            made = check(copy, options=options)
             if made.events != events:
                 raise BackupError(f"the backup {target} came out with {made.events} events of {events}; it was thrown away")
-            secret = _copy_secret(settings, draft(beside(target)))
+            secret = _copy_secret(settings, draft(secret_path(target)))
             # The secret first: where there is a backup, its secret is there, too.
             if secret is not None:
-                secret.rename(beside(target))
+                secret.rename(secret_path(target))
             copy.rename(target)
             sync(target.parent)
         finally:
             hold.release()
-    return Backup(target, made.size, made.events, made.newest, beside(target) if secret is not None else None)
+    return Backup(target, made.size, made.events, made.newest, secret_path(target) if secret is not None else None)
 
 
 def _target(settings: Settings, to: Path | None, kind: Kind | None) -> Path:
     folder = settings.data_dir / FOLDER if to is None else to
     if to is not None and not to.is_dir():
-        if to.exists() or beside(to).exists():
+        if to.exists() or secret_path(to).exists():
             raise BackupError(f"{to} is there already; name another file, or a folder")
         return to
     at = datetime.now(UTC)
@@ -110,27 +110,27 @@ def _target(settings: Settings, to: Path | None, kind: Kind | None) -> Path:
         at += timedelta(seconds=1)
 
 
-def beside(path: Path) -> Path:
+def secret_path(path: Path) -> Path:
     """Where a backup's secret is."""
     return path.with_name(f"{path.name}.secret")
 
 
-def _share(settings: Settings) -> Occupancy:
+def _share(settings: Settings) -> StoreLock:
     try:
-        return Occupancy(settings.data_dir)
+        return StoreLock(settings.data_dir)
     except StoreBusy:
         raise BackupError("a backup is just being restored; try again when that has ended") from None
 
 
-def _copy_store(source: Path, target: Path, manner: Manner) -> int:
+def _copy_store(source: Path, target: Path, options: BackupOptions) -> int:
     """Copy the store page by page, as it was when this began; the number of events in it."""
     began = time.monotonic()
 
     def copied(_: int, left: int, total: int) -> None:
         nonlocal began
-        manner.progress("copying", (total - left) * page, total * page)
-        _stop(manner)
-        if manner.gentle:
+        options.progress("copying", (total - left) * page, total * page)
+        _stop(options)
+        if options.gentle:
             time.sleep(min(0.5, time.monotonic() - began))
         began = time.monotonic()
 
@@ -156,31 +156,31 @@ def _copy_secret(settings: Settings, draft: Path) -> Path | None:
     return draft
 
 
-def check(path: Path, *, manner: Manner | None = None) -> Backup:
+def check(path: Path, *, options: BackupOptions | None = None) -> Backup:
     """Open a backup and look whether it is whole, ours, and not of a newer version. Raises BackupError."""
-    manner = manner or Manner()
-    with said(f"{path} cannot be read"):
+    options = options or BackupOptions()
+    with describe_errors(f"{path} cannot be read"):
         size = _check_file(path)
         with contextlib.closing(_open(path)) as backup:
-            manner.progress("checking", 0, size)
-            backup.set_progress_handler(lambda: _passing(manner), _STEPS)
+            options.progress("checking", 0, size)
+            backup.set_progress_handler(lambda: _passing(options), _STEPS)
             try:
                 (found,) = backup.execute("PRAGMA quick_check(1)").fetchone()
             except sqlite3.OperationalError:
-                _stop(manner)
+                _stop(options)
                 raise
             backup.set_progress_handler(None, 0)
             if found != "ok":
                 raise BackupError(f"{path} is damaged: {' '.join(str(found).replace('*', '').split())}")
             _check_version(path, backup)
             events, newest = backup.execute("SELECT count(*), max(id) FROM event").fetchone()
-            manner.progress("checking", size, size)
-    return Backup(path, size, events, newest, beside(path) if beside(path).exists() else None)
+            options.progress("checking", size, size)
+    return Backup(path, size, events, newest, secret_path(path) if secret_path(path).exists() else None)
 
 
 def check_quickly(path: Path) -> None:
     """Whether a file looks like a backup that can be restored here, before it is read as a whole. Raises BackupError."""
-    with said(f"{path} cannot be read"):
+    with describe_errors(f"{path} cannot be read"):
         _check_file(path)
         with contextlib.closing(_open(path)) as backup:
             _check_version(path, backup)
@@ -191,11 +191,11 @@ def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
 
 
-def _passing(manner: Manner) -> bool:
+def _passing(options: BackupOptions) -> bool:
     """Between two steps of a long check: leave the disk to others, and say whether to stop."""
-    if manner.gentle:
+    if options.gentle:
         time.sleep(0.001)
-    return manner.stopped()
+    return options.stopped()
 
 
 def _check_file(path: Path) -> int:
@@ -231,12 +231,12 @@ def automatic_backups(settings: Settings) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _AUTOMATIC.fullmatch(path.name)) if folder.is_dir() else []
 
 
-def forget_oldest(settings: Settings, keep: int) -> int:
+def delete_oldest(settings: Settings, keep: int) -> int:
     """Delete all automatic backups but the newest; how many."""
     going = automatic_backups(settings)[:-keep]
     for path in going:
         path.unlink()
-        beside(path).unlink(missing_ok=True)
+        secret_path(path).unlink(missing_ok=True)
     return len(going)
 
 
@@ -246,7 +246,7 @@ def make_room(settings: Settings) -> None:
         try:
             check_room(settings.data_dir, settings.sqlite_path.stat().st_size)
         except BackupError:
-            forget_oldest(settings, len(automatic_backups(settings)) - 1)
+            delete_oldest(settings, len(automatic_backups(settings)) - 1)
         else:
             return
 
@@ -259,13 +259,13 @@ def check_room(folder: Path, size: int) -> None:
         raise BackupError(f"the disk of {folder} has no room: {wanted} are wanted, {there} are free")
 
 
-def _stop(manner: Manner) -> None:
-    if manner.stopped():
+def _stop(options: BackupOptions) -> None:
+    if options.stopped():
         raise BackupError("it was stopped")
 
 
 @contextlib.contextmanager
-def said(what: str) -> Iterator[None]:
+def describe_errors(what: str) -> Iterator[None]:
     """Errors of SQLite and the system in one line."""
     try:
         yield
@@ -293,7 +293,7 @@ def drafts() -> Iterator[Callable[[Path], Path]]:
                 leftover.unlink(missing_ok=True)
 
 
-def forget_drafts(folder: Path, *, older_than: float) -> None:
+def delete_stale_drafts(folder: Path, *, older_than: float) -> None:
     """Delete what a process left that was killed while it made a backup, or put one back. `older_than` is in seconds."""
     for path in folder.iterdir():
         name = path.name.removesuffix("-journal")

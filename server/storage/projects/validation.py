@@ -10,7 +10,7 @@ import msgspec
 from limits import RateLimitItem, parse
 
 DEFAULT = "default"
-OF_SETTINGS = "FOOTFALL_ADMIN_TOKEN"  # what the key from the settings is called
+SETTINGS_KEY_NAME = "FOOTFALL_ADMIN_TOKEN"  # what the key from the settings is called
 ADMINS = 0  # stands for a project in the keys of admins, which are for all
 KEY_PREFIX = "ff_"
 SCOPES = ("ingest", "read", "admin")
@@ -24,7 +24,7 @@ class ProjectError(ValueError):
     """What was asked of a project or key cannot be. The message is for the person who asked."""
 
 
-class Why(enum.Enum):
+class ProblemKind(enum.Enum):
     """Why a change cannot be made."""
 
     INVALID = "invalid"
@@ -35,14 +35,14 @@ class Why(enum.Enum):
 class FieldProblem(ProjectError):
     """What one field of a change says cannot be. `message` never holds the value."""
 
-    def __init__(self, field: str, message: str, why: Why = Why.INVALID) -> None:
+    def __init__(self, field: str, message: str, why: ProblemKind = ProblemKind.INVALID) -> None:
         super().__init__(f"{field} {message}")
         self.field = field
         self.message = message
         self.why = why
 
 
-def checked_limit(text: str | None) -> str | None:
+def validate_limit(text: str | None) -> str | None:
     """A limit as it is kept. ProjectError where it is none."""
     if text is None:
         return None
