@@ -239,6 +239,8 @@ TAKEN_OUT = [
     ("CORP\\\\nancy", "[removed]"),
     ("curl -u alice:s3cret https://x.example", "curl -u [secret] https://x.example"),
     ("curl -ualice:s3cret x", "curl -u[secret] x"),
+    ("curl -sSfu alice:s3cret x", "curl -sSfu [secret] x"),
+    ("curl -U alice:s3cret x", "curl -U [secret] x"),
     ("curl --proxy-user alice:s3cret x", "curl --proxy-user [secret] x"),
     ("wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY", "[secret]"),
     ("with " + "Zq3kP9xW0v" * 4 + " it", "with [secret] it"),
