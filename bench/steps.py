@@ -18,7 +18,7 @@ from server.dialects import sonicjs
 from server.ingest.asgi import Reply
 from server.ingest.gate import Gate
 from server.ingest.privacy import Privacy
-from server.serving import spare_the_collector
+from server.serving import tune_garbage_collector
 from server.settings import load
 from server.storage.projects import Projects
 
@@ -75,7 +75,7 @@ async def _steps(folder: Path, requests: int) -> dict[str, float]:
     clocks = Clocks()
     Projects.STALE_AFTER = float("inf")  # the one request in two seconds that reads them anew takes another way
     kept = [
-        (Gate, "known_caller"),
+        (Gate, "cached_caller"),
         (Gate, "count_at_once"),
         (Privacy, "events"),
         (sonicjs, "answer"),
@@ -102,7 +102,7 @@ async def _steps(folder: Path, requests: int) -> dict[str, float]:
 
     running = asyncio.create_task(app({"type": "lifespan", "state": {}}, messages.get, heard))
     await lifespan("lifespan.startup")
-    spare_the_collector()
+    tune_garbage_collector()
     try:
         await _post(app, requests // 5)
         clocks.spent.clear()

@@ -62,7 +62,7 @@ def create_app(
     async def running(app: Litestar) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             try:
-                front.ingest = await stop.cancels(_open(settings, app.state, stack, progress, clock))
+                front.ingest = await stop.run(_open(settings, app.state, stack, progress, clock))
                 front.answers, front.projects = app.state.answers, app.state.projects
                 front.later = app.state.graphql.loaded
                 front.first_token = await ensure_admin(settings.admin_token)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 
-from server.headers import AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH, combined
+from server.headers import AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH, combine_lines
 from server.ingest.asgi import Reply, Scope
 from server.ingest.pipeline import Ingest
 from server.ingest.routing import Match, Routes
@@ -20,14 +20,14 @@ from server.public import Answers
 from server.storage.projects import SCOPE_SLUG, Projects
 
 _PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # neither escapes nor a query, nor a whole URL as proxies send it
-_LONGEST = 512  # bytes of a target that is looked up so: what was looked up is remembered, and nobody may fill the memory with it
+_MAX_TARGET = 512  # bytes of a target that is looked up so: what was looked up is remembered, and nobody may fill the memory with it
 # Routes of the whole server, which operators block at a proxy: none has a second path under a project. That of metrics is written in one way only.
-_OF_THE_SERVER = frozenset({"/metrics", "/graphql", "/login", "/logout"})
-_NOWHERE = "/not-served"
+_SERVER_ROUTES = frozenset({"/metrics", "/graphql", "/login", "/logout"})
+_NOT_SERVED = "/not-served"
 _PROJECT = re.compile(r"/p/([^/]+)(/.*)?")
 _SLASHES = re.compile(r"/{2,}")
-_ASKS_FOR_MORE = (AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH)  # than what anybody is told
-_NO_GUESSING = (b"x-content-type-options", b"nosniff")
+_CONDITIONAL_HEADERS = (AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH)  # than what anybody is told
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Front:
@@ -54,7 +54,7 @@ class Front:
             await self._inner(scope, receive, send)
             return
         path, slug = plain_path(scope["path"], self._base)
-        scope["headers"] = combined(scope["headers"])
+        scope["headers"] = combine_lines(scope["headers"])
         if scope["type"] == "http" and self.ingest is not None:
             match = self._routes.find(path)
             if match is not None:
@@ -64,16 +64,16 @@ class Front:
                 await self.ingest.unserved.absorb(scope, receive, send, path, slug)
                 return
         if _is_detour(scope, path, slug, self._base):
-            path = _NOWHERE
+            path = _NOT_SERVED
         inside = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), SCOPE_SLUG: slug}
         if scope["type"] == "http":
             head = scope["method"] == "HEAD"
             if head:
                 inside["method"] = "GET"
-            send = _guarded(send, head=head)
+            send = _add_security_headers(send, head=head)
             if scope["method"] == "POST" and self.ingest is not None:
                 statuses: list[int] = []
-                await self._inner(inside, receive, _noted(send, statuses))
+                await self._inner(inside, receive, _record_status(send, statuses))
                 if statuses and statuses[0] in (404, 405):
                     await self.ingest.unserved.note(scope, path, slug)
                 return
@@ -83,7 +83,7 @@ class Front:
         self, target: bytes, peer: str, headers: list[tuple[bytes, bytes]], body: bytes, answer: Callable[[Reply], None]
     ) -> bool:
         """A POST that is here as a whole: whether it was taken without ASGI, see `Ingest.take_at_once`. `target` is as in the request's line."""
-        if self.ingest is None or len(target) > _LONGEST:
+        if self.ingest is None or len(target) > _MAX_TARGET:
             return False
         match, slug = self._ingest_route(target)
         if match is None:
@@ -94,14 +94,14 @@ class Front:
 
     def ready(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> Reply | None:
         """What a GET was answered that asked for the same a moment ago, where that may be given to this one, too."""
-        path, slug = _plain_target(target, self._base) if len(target) <= _LONGEST else (None, None)
+        path, slug = _plain_target(target, self._base) if len(target) <= _MAX_TARGET else (None, None)
         if path is None or self.answers is None or self.projects is None:
             return None
         ready = self.answers.ready(path, slug)
         if ready is None:
             return None
         named = dict(headers)
-        if len(named) != len(headers) or any(name in named for name in _ASKS_FOR_MORE):
+        if len(named) != len(headers) or any(name in named for name in _CONDITIONAL_HEADERS):
             return None
         found = self.projects.find_known(named, slug)
         if found is None or found[0] is not ready.project:
@@ -121,20 +121,20 @@ def _plain_target(target: bytes, base: str) -> tuple[str | None, str | None]:
 
 def _is_detour(scope: Scope, path: str, slug: str | None, base: str) -> bool:
     """Whether a path leads to a route of the server past what a proxy may block."""
-    if path not in _OF_THE_SERVER:
+    if path not in _SERVER_ROUTES:
         return False
     written = scope["path"], scope.get("raw_path", scope["path"].encode())
     plain = (("/metrics", b"/metrics"), (f"{base}/metrics", f"{base}/metrics".encode()))
     return slug is not None or (path == "/metrics" and written not in plain)
 
 
-def _guarded(send: Any, *, head: bool) -> Any:
+def _add_security_headers(send: Any, *, head: bool) -> Any:
     """A `send` that forbids browsers to guess types, whatever the answer, and leaves out the body where only the head was asked for."""
 
     async def guarded(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            if not any(name == _NO_GUESSING[0] for name, _ in message["headers"]):
-                message = {**message, "headers": [*message["headers"], _NO_GUESSING]}
+            if not any(name == _NOSNIFF[0] for name, _ in message["headers"]):
+                message = {**message, "headers": [*message["headers"], _NOSNIFF]}
         elif head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await send(message)
@@ -142,7 +142,7 @@ def _guarded(send: Any, *, head: bool) -> Any:
     return guarded
 
 
-def _noted(send: Any, statuses: list[int]) -> Any:
+def _record_status(send: Any, statuses: list[int]) -> Any:
     """A `send` that notes the status of the answer."""
 
     async def noted(message: dict[str, Any]) -> None:

@@ -21,20 +21,20 @@ _KEYS = (b"content-type", AUTHORIZATION, FOOTFALL_KEY)
 _DAY = b"86400"
 
 
-def _listed(names: Sequence[bytes]) -> bytes:
+def _join_names(names: Sequence[bytes]) -> bytes:
     """Names as documentation writes them: `X-Footfall-Key, RateLimit-Limit`."""
     return b", ".join(name.title().replace(b"Ratelimit", b"RateLimit") for name in names)
 
 
 def _any_origin(*exposed: bytes) -> tuple[Line, ...]:
-    return ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _listed(exposed).replace(b"Etag", b"ETag")))
+    return ((b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _join_names(exposed).replace(b"Etag", b"ETag")))
 
 
 def _preflight(methods: bytes, *allowed: bytes) -> tuple[Line, ...]:
     return (
         (b"access-control-allow-origin", b"*"),
         (b"access-control-allow-methods", methods),
-        (b"access-control-allow-headers", _listed(allowed)),
+        (b"access-control-allow-headers", _join_names(allowed)),
         (b"access-control-max-age", _DAY),
     )
 
@@ -46,7 +46,7 @@ READING_CORS = _any_origin(b"etag", RETRY_AFTER)
 READING_PREFLIGHT = _preflight(b"GET, OPTIONS", *_KEYS, IF_NONE_MATCH)
 
 
-def combined(lines: Sequence[Line]) -> Sequence[Line]:
+def combine_lines(lines: Sequence[Line]) -> Sequence[Line]:
     """The lines, each name once: values of one name are joined in their order, empty and repeated ones left out.
 
     A name that means one value, such as `Authorization`, so gets a value that is none of a key's where its lines differ: no line is preferred.

@@ -42,7 +42,7 @@ class Health:
     @property
     def redis(self) -> Literal["ok", "lost"] | None:
         """Whether Redis answers; None where none is wanted."""
-        return None if self._shared is None else "ok" if self._shared.there else "lost"
+        return None if self._shared is None else "ok" if self._shared.is_up else "lost"
 
     async def writable(self) -> bool:
         if self._looking is None and time.monotonic() - self._checked_at > _CHECK_EVERY:
@@ -105,7 +105,7 @@ _READY = {
 async def health(state: State) -> Response[Report]:
     """With the version, and how the store is doing."""
     looked: Health = state.health
-    writable = await looked.writable() and not state.writer.refusing
+    writable = await looked.writable() and not state.writer.is_refusing
     reason = None if writable else looked.reason or "the store takes no writes"
     store = StoreReport(state.store.engine_type, writable, state.store.size())
     redis: Literal["ok", "lost"] | None = state.health.redis
@@ -119,7 +119,7 @@ async def ready(state: State) -> Response[dict[str, str]]:
     """200 once the server has started and until it stops, as long as its store can be reached. A store that only takes no writes, such as a
     full disk, still answers questions."""
     reachable = await state.health.writable() or state.store.available
-    status = "stopping" if state.writer.closed else "ready" if reachable else "store unavailable"
+    status = "stopping" if state.writer.is_closed else "ready" if reachable else "store unavailable"
     return Response({"status": status}, status_code=200 if status == "ready" else 503, headers={"Cache-Control": "no-store"})
 
 

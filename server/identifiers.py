@@ -35,7 +35,7 @@ _LONGEST_WORD = max(map(len, _WORDS))
 
 def identifier(raw: str) -> str | None:
     """The id without blanks, control characters and byte order marks around it; None for a word that stands for a missing id."""
-    text = stripped(raw)
+    text = strip_padding(raw)
     if not text.strip(_ZEROS) or (len(text) <= _LONGEST_WORD and text.lower() in _WORDS):
         return None
     return text
@@ -46,7 +46,7 @@ def may_be_missing(raw: str) -> bool:
     return len(raw) < 20 or raw[0] in "0fF{"
 
 
-def stripped(raw: str) -> str:
+def strip_padding(raw: str) -> str:
     """The id without what is around it, also where it is a word that is no id."""
     text = raw.strip(_AROUND)
     if text.isascii():

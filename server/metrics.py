@@ -19,7 +19,7 @@ _COMMIT_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5
 class SharedState(Protocol):
     """What is said of that which replicas share."""
 
-    there: bool
+    is_up: bool
     failures: int
 
 
@@ -77,7 +77,7 @@ class Metrics:
         yield CounterMetricFamily("footfall_commit_failures", "Commits that the store refused", value=self.commit_failures)
         if self.shared is not None:
             yield GaugeMetricFamily(
-                "footfall_redis_up", "Whether Redis answers; limits are those of each replica if not", value=int(self.shared.there)
+                "footfall_redis_up", "Whether Redis answers; limits are those of each replica if not", value=int(self.shared.is_up)
             )
             yield CounterMetricFamily("footfall_redis_failures", "Requests to Redis that had no answer", value=self.shared.failures)
         yield GaugeMetricFamily("footfall_store_up", "Whether the store took what it was last given", value=int(self.store_up()))

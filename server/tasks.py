@@ -24,25 +24,25 @@ class StopRequest:
     """A request to stop, made by a signal handler while a task starts something."""
 
     def __init__(self) -> None:
-        self.is_made = False
+        self.is_requested = False
         self._cancel: Callable[[], object] | None = None
 
-    def make(self) -> None:
+    def request(self) -> None:
         """Cancel the task under way, and every later one. May be called from a signal handler."""
-        self.is_made = True
+        self.is_requested = True
         if self._cancel is not None:
             self._cancel()
 
-    async def cancels(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`. Raises Stopped where the request was made before, or comes first."""
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
         self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        if self.is_made:
+        if self.is_requested:
             task.cancel()
         try:
             return await task
         except asyncio.CancelledError:
-            if self.is_made:
+            if self.is_requested:
                 raise Stopped from None
             task.cancel()
             raise

@@ -11,8 +11,8 @@ from limits import RateLimitItem, parse
 from litestar.datastructures import State
 
 from server.headers import AUTHORIZATION, FOOTFALL_KEY
-from server.ingest.guesses import brings_key
-from server.ingest.networks import limited_as
+from server.ingest.guesses import has_key
+from server.ingest.networks import limit_network
 from server.problems import Forbidden, Limited, Unauthorized
 from server.storage.projects import ADMINS, Projects, sessions
 
@@ -70,7 +70,7 @@ async def counted_viewer(state: State, scope: Any) -> Viewer | None:
 async def guarded_viewer(state: State, scope: Any, token: str | None = None) -> Viewer | None:
     """Like `viewer`, where a wrong key counts as a guess. Raises Unauthorized, Forbidden, Limited."""
     headers = headers_of(scope)
-    if token is None and not brings_key(headers):
+    if token is None and not has_key(headers):
         return await viewer(state, headers)
     peer = scope["client"][0] if scope.get("client") else ""
     found: Viewer | None = await state.gate.guesses.guard(state.gate.address(peer, headers), lambda: viewer(state, headers, token))
@@ -110,7 +110,7 @@ def same_site(headers: Mapping[bytes, bytes]) -> bool:
 def address_of(state: State, scope: Any) -> str:
     """What the limits know the one as who asks: an address, or a network of them. For counting, never to be kept."""
     peer = scope["client"][0] if scope.get("client") else ""
-    return limited_as(state.gate.address(peer, headers_of(scope)))
+    return limit_network(state.gate.address(peer, headers_of(scope)))
 
 
 async def count(state: State, item: RateLimitItem, what: str, scope: Any) -> None:

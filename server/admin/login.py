@@ -53,7 +53,7 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
     key: LiveKey | None = await state.projects.key_of(token) if token else None
     if key is None or not key.scopes & {"read", "admin"}:
         log.warning("login_refused")
-        state.gate.guesses.wrong(address)
+        state.gate.guesses.count_wrong(address)
         return _page(state, target, "This token is not known here, or may not look at anything.", status=401)
     await _end(state, headers)  # the one that this browser had: nobody would find it any more
     agent = headers.get(b"user-agent", b"").decode("latin-1")

@@ -50,7 +50,7 @@ def load(body: bytes) -> Any:
     """
     document, faults = read(body)
     if faults:
-        raise refused(faults[:1])
+        raise problem_of(faults[:1])
     return document
 
 
@@ -69,7 +69,7 @@ def read(body: bytes) -> tuple[Any, tuple[Fault, ...]]:
     return document, ()
 
 
-def refused(faults: Iterable[Fault]) -> Invalid:
+def problem_of(faults: Iterable[Fault]) -> Invalid:
     """The problem of a body whose faults cost all of it."""
     return Invalid(*(FieldError(dotted(fault.path), fault.message) for fault in faults), status=STATUS)
 

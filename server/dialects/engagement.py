@@ -126,7 +126,7 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
 
 
 def success(request: Request) -> Answer:
-    """The answer to one event, or to a batch of which nothing is said."""
+    """The answer to one event, or to a batch of which nothing is payload."""
     return Answer(202, _encode(Counted(0, 0, [], []))) if type(request.document) is list else _COUNTED
 
 
@@ -139,24 +139,24 @@ def _batch_answer(decoded: Decoded, outcomes: Outcomes) -> Counted:
 
 
 def _event(document: Any, request: Request, ignored: IgnoredFields, position: int | None = None) -> Incoming:
-    said = convert(document, Engagement)
-    if not said.target_id.strip():
+    payload = convert(document, Engagement)
+    if not payload.target_id.strip():
         raise Invalid(FieldError("targetId", "must not be blank"))
-    metadata = said.metadata or {}
-    user, session = (None if raw is None else identifier(raw) for raw in (said.user_id, said.session_id))
-    ignored.identifier(said.user_id, "userId")
-    ignored.identifier(said.session_id, "sessionId")
+    metadata = payload.metadata or {}
+    user, session = (None if raw is None else identifier(raw) for raw in (payload.user_id, payload.session_id))
+    ignored.identifier(payload.user_id, "userId")
+    ignored.identifier(payload.session_id, "sessionId")
     where, reason = environment(metadata, path="metadata")
     return Incoming(
-        name=said.kind,
-        install=user or session or said.user_id or said.session_id or None,
-        occurred_at=ignored.time(said.timestamp),
+        name=payload.kind,
+        install=user or session or payload.user_id or payload.session_id or None,
+        occurred_at=ignored.time(payload.timestamp),
         id=event_id(document, request, position),
         session=session,
-        target=(said.target_type, cut(said.target_id, MAX_TARGET)),
+        target=(payload.target_type, cut(payload.target_id, MAX_TARGET)),
         context=Context(where, reason, NAME),
         properties=ignored.bounded(_properties(metadata, leftovers(document, _FIELDS)), "metadata"),
-        debounce=(session or user or _passerby(metadata, request)) if said.kind == "view" else None,
+        debounce=(session or user or _passerby(metadata, request)) if payload.kind == "view" else None,
     )
 
 
@@ -183,7 +183,7 @@ def _properties(metadata: dict[str, Any], others: dict[str, Any]) -> dict[str, A
 
 
 def _first(metadata: dict[str, Any], names: tuple[str, ...], *, limit: int = MAX_METADATA_TEXT) -> str | None:
-    return next((said for name in names if (said := text(metadata.get(name), limit, ""))), None)
+    return next((payload for name in names if (payload := text(metadata.get(name), limit, ""))), None)
 
 
 def _without_addresses(value: Any) -> Any:

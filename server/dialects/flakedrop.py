@@ -99,21 +99,21 @@ def decode(request: Request) -> Decoded:
     """One event. Raises `Invalid` with status 400."""
     envelope = convert(request.document, Envelope, status=STATUS)
     fields, path = _flat(request.document, envelope.data or {})
-    said = convert(fields, Report, status=STATUS, path=path)
+    payload = convert(fields, Report, status=STATUS, path=path)
     properties = leftovers(fields, _LIFTED)
     outcome = Outcome.NONE
-    if envelope.type == "deployment" and type(said.success) is bool:
+    if envelope.type == "deployment" and type(payload.success) is bool:
         outcome = Outcome.SUCCESS if properties.pop("success") else Outcome.FAILURE
     where, reason = environment(properties, path=path)
     ignored = IgnoredFields()
-    ignored.identifier(said.user_id, f"{path}.user_id")
+    ignored.identifier(payload.user_id, f"{path}.user_id")
     event = Incoming(
         name=envelope.type,
-        install=said.user_id or None,
-        occurred_at=ignored.time(said.timestamp, f"{path}.timestamp"),
+        install=payload.user_id or None,
+        occurred_at=ignored.time(payload.timestamp, f"{path}.timestamp"),
         id=event_id(fields, request),
         outcome=outcome,
-        context=Context(where, reason, NAME, os_name(said.os), arch_name(said.arch), None, text(said.version)),
+        context=Context(where, reason, NAME, os_name(payload.os), arch_name(payload.arch), None, text(payload.version)),
         properties=ignored.bounded(properties, path),
     )
     return Decoded(events=[event], ignored=ignored.names)

@@ -110,20 +110,20 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
         return None
     many = body.startswith((b'{"events"', b"["))
     if not many:
-        said = _one.read(body)
-        items = None if said is None else [said]
+        payload = _one.read(body)
+        items = None if payload is None else [payload]
     elif body.startswith(b"["):
         items = _array.read(body)
     else:
-        said = _batch.read(body)
-        items = None if said is None else said.events
+        payload = _batch.read(body)
+        items = None if payload is None else payload.events
     if items is None or len(items) > MAX_EVENTS:
         return None
     key = header_id(request)
     try:
         events = [
-            _plain_event(said, (said.id and identifier(said.id)) or (key and (RequestId(f"{key}:{place}") if many else key)))
-            for place, said in enumerate(items)
+            _plain_event(payload, (payload.id and identifier(payload.id)) or (key and (RequestId(f"{key}:{place}") if many else key)))
+            for place, payload in enumerate(items)
         ]
     except (NotPlain, Invalid):  # what is wrong is to be named
         return None
@@ -200,48 +200,48 @@ def _decode_batch(items: list[Any], request: Request, ignored: IgnoredFields, *w
 
 
 def _event(document: Any, request: Request, ignored: IgnoredFields, position: int | None = None, *, path: str = "") -> Incoming:
-    said = convert(document, Event, path=path)
+    payload = convert(document, Event, path=path)
     prefix = f"{path}." if path else ""
-    properties = said.properties or {}
+    properties = payload.properties or {}
     if not document.keys() <= _FIELDS:
         keep(properties, leftovers(document, _FIELDS))
-    ignored.identifier(said.installation_id, f"{prefix}installation_id")
-    outcome = _outcome(said, properties, ignored, prefix)
-    if said.environment and not is_blank(said.environment) and known_environment(said.environment) is None:
+    ignored.identifier(payload.installation_id, f"{prefix}installation_id")
+    outcome = _outcome(payload, properties, ignored, prefix)
+    if payload.environment and not is_blank(payload.environment) and known_environment(payload.environment) is None:
         ignored.add(f"{prefix}environment")
     for name, known in _NESTED.items():
         ignored.members(document.get(name), known, f"{prefix}{name}")
     properties = ignored.bounded(properties, f"{prefix}properties")
-    where, reason = environment(properties, said=said.environment, ci=said.ci)
-    context = _known_context(where, reason, said.os, said.arch, said.runtime, said.version, said.package_manager)
-    incoming = _incoming(said, Alike(context, properties, None), event_id(document, request, position), outcome)
-    incoming.occurred_at = ignored.time(said.timestamp, f"{prefix}timestamp")
-    incoming.duration_us = ignored.duration(said.duration_ms, f"{prefix}duration_ms")
+    where, reason = environment(properties, name=payload.environment, ci=payload.ci)
+    context = _known_context(where, reason, payload.os, payload.arch, payload.runtime, payload.version, payload.package_manager)
+    incoming = _incoming(payload, Alike(context, properties, None), event_id(document, request, position), outcome)
+    incoming.occurred_at = ignored.time(payload.timestamp, f"{prefix}timestamp")
+    incoming.duration_us = ignored.duration(payload.duration_ms, f"{prefix}duration_ms")
     return incoming
 
 
-def _outcome(said: Event, properties: dict[str, Any], ignored: IgnoredFields, prefix: str) -> Outcome:
+def _outcome(payload: Event, properties: dict[str, Any], ignored: IgnoredFields, prefix: str) -> Outcome:
     """How it ended. A word that this version does not know is kept as a property."""
-    word = (said.outcome or "").strip().lower()
+    word = (payload.outcome or "").strip().lower()
     if word not in _OUTCOMES:
         ignored.add(f"{prefix}outcome")
-        keep(properties, {"outcome": text(said.outcome)})
+        keep(properties, {"outcome": text(payload.outcome)})
     return _OUTCOMES.get(word, Outcome.NONE)
 
 
-def _plain_event(said: Any, raw_id: str | None) -> Incoming:
+def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
     """Like `_event`, for an event in its plain form. Raises NotPlain where something in it is not, Invalid for times and durations that are none."""
-    raw = bytes(said.properties)
-    outcome = _OUTCOMES.get(said.outcome)
-    if outcome is None or ((raw_install := said.installation_id) and may_be_missing(raw_install) and identifier(raw_install) is None):
+    raw = bytes(payload.properties)
+    outcome = _OUTCOMES.get(payload.outcome)
+    if outcome is None or ((raw_install := payload.installation_id) and may_be_missing(raw_install) and identifier(raw_install) is None):
         raise NotPlain
     read = _alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__
-    alike = read(raw, said.environment, said.ci, said.os, said.arch, said.runtime, said.version, said.package_manager)
-    incoming = _incoming(said, alike, raw_id, outcome)
-    if said.timestamp is not None:
-        incoming.occurred_at = timestamp(said.timestamp)
-    if said.duration_ms is not None:
-        incoming.duration_us = duration(said.duration_ms)
+    alike = read(raw, payload.environment, payload.ci, payload.os, payload.arch, payload.runtime, payload.version, payload.package_manager)
+    incoming = _incoming(payload, alike, raw_id, outcome)
+    if payload.timestamp is not None:
+        incoming.occurred_at = timestamp(payload.timestamp)
+    if payload.duration_ms is not None:
+        incoming.duration_us = duration(payload.duration_ms)
     return incoming
 
 
@@ -253,14 +253,14 @@ class Alike(NamedTuple):
     document: str | None
 
 
-def _incoming(said: Event, alike: Alike, raw_id: str | None, outcome: Outcome) -> Incoming:
+def _incoming(payload: Event, alike: Alike, raw_id: str | None, outcome: Outcome) -> Incoming:
     context, properties, document = alike
-    target, error = said.target, said.error
+    target, error = payload.target, payload.error
     return Incoming(
-        name=said.name,
-        install=said.installation_id or None,
+        name=payload.name,
+        install=payload.installation_id or None,
         id=raw_id,
-        session=said.session_id or None,
+        session=payload.session_id or None,
         target=None if target is None else _target(target),
         outcome=outcome,
         error_type=None if error is None else text(error.type, MAX_ERROR_TYPE),
@@ -271,19 +271,19 @@ def _incoming(said: Event, alike: Alike, raw_id: str | None, outcome: Outcome) -
     )
 
 
-def _target(said: Target) -> tuple[str, str] | None:
-    if is_blank(said.type) or is_blank(said.id):
+def _target(payload: Target) -> tuple[str, str] | None:
+    if is_blank(payload.type) or is_blank(payload.id):
         return None
-    return cut(said.type, MAX_TARGET), cut(said.id, MAX_TARGET)
+    return cut(payload.type, MAX_TARGET), cut(payload.id, MAX_TARGET)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _alike(raw: bytes, said: str | None, ci: bool | None, *fields: str | None) -> Alike:
+def _alike(raw: bytes, payload: str | None, ci: bool | None, *fields: str | None) -> Alike:
     """What an event says beside who, when and how it went, from its properties as they are written. Raises NotPlain."""
-    if said and known_environment(said) is None:
+    if payload and known_environment(payload) is None:
         raise NotPlain
     properties = properties_in(raw)
-    context = _known_context(*environment(properties, said=said, ci=ci), *fields)
+    context = _known_context(*environment(properties, name=payload, ci=ci), *fields)
     return Alike(context, properties, _encode(properties).decode() if properties else "")
 
 

@@ -107,18 +107,18 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
     """One plain event."""
     if not body.startswith(b'{"data"') or (found := _plain.read(body)) is None:
         return None
-    said = found.data
-    if may_be_missing(said.installation_id) and identifier(said.installation_id) is None:
+    payload = found.data
+    if may_be_missing(payload.installation_id) and identifier(payload.installation_id) is None:
         return None
-    raw = bytes(said.properties)
+    raw = bytes(payload.properties)
     try:
         alike = (_alike_in if len(raw) <= REMEMBERED_LENGTH else _alike_in.__wrapped__)(raw)
-        incoming = _incoming(said, alike, header_id(request), timestamp(said.timestamp))
+        incoming = _incoming(payload, alike, header_id(request), timestamp(payload.timestamp))
     except (NotPlain, Invalid):  # what is wrong is to be named
         return None
-    if raw and said.timestamp is not None and body.startswith(b'{"data":{"') and body.endswith(b"}}"):
+    if raw and payload.timestamp is not None and body.startswith(b'{"data":{"') and body.endswith(b"}}"):
         return Decoded(events=[incoming], echo=body[9:-2])  # nothing is missing: the answer says the same again
-    return Decoded(events=[incoming], echo=_record(said, said.properties if raw else {}, request))
+    return Decoded(events=[incoming], echo=_record(payload, payload.properties if raw else {}, request))
 
 
 _EVENT_ANSWERS = {201: "Stored, or known already. `data` is the event as it was sent, with its id.", 400: "A field is missing or wrong."}
@@ -157,21 +157,21 @@ def decode(request: Request) -> Decoded:
     """One event, or one install. Raises `Invalid` with status 400."""
     if request.route.endswith("/installs"):
         return _decode_install(request)
-    said = convert(request.document, EventBody, status=STATUS).data
+    payload = convert(request.document, EventBody, status=STATUS).data
     data, ignored = request.document["data"], IgnoredFields()
-    ignored.identifier(said.installation_id, "data.installation_id")
-    alike = _alike(ignored.bounded(_properties(said, data), "data.properties"), None)
-    incoming = _incoming(said, alike, event_id(data, request), ignored.time(said.timestamp, "data.timestamp"))
-    return Decoded(events=[incoming], echo=_record(said, data.get("properties") or {}, request), ignored=ignored.names)
+    ignored.identifier(payload.installation_id, "data.installation_id")
+    alike = _alike(ignored.bounded(_properties(payload, data), "data.properties"), None)
+    incoming = _incoming(payload, alike, event_id(data, request), ignored.time(payload.timestamp, "data.timestamp"))
+    return Decoded(events=[incoming], echo=_record(payload, data.get("properties") or {}, request), ignored=ignored.names)
 
 
-def _incoming(said: Event, alike: Alike, raw_id: str | None, occurred_at: int | None) -> Incoming:
+def _incoming(payload: Event, alike: Alike, raw_id: str | None, occurred_at: int | None) -> Incoming:
     return Incoming(
-        name=said.event_type,
-        install=said.installation_id,
+        name=payload.event_type,
+        install=payload.installation_id,
         occurred_at=occurred_at,
         id=raw_id,
-        outcome=_OUTCOMES.get(said.event_type, Outcome.NONE),
+        outcome=_OUTCOMES.get(payload.event_type, Outcome.NONE),
         duration_us=alike.duration_us,
         error_type=alike.error_type,
         context=alike.context,
@@ -180,9 +180,9 @@ def _incoming(said: Event, alike: Alike, raw_id: str | None, occurred_at: int | 
     )
 
 
-def _record(said: Event, properties: dict[str, Any] | msgspec.Raw, request: Request) -> Record:
-    sent_at = iso(request.received_at) if said.timestamp is None else said.timestamp
-    return Record("", said.installation_id, said.event_type, properties, sent_at)
+def _record(payload: Event, properties: dict[str, Any] | msgspec.Raw, request: Request) -> Record:
+    sent_at = iso(request.received_at) if payload.timestamp is None else payload.timestamp
+    return Record("", payload.installation_id, payload.event_type, properties, sent_at)
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
@@ -210,23 +210,23 @@ def success(request: Request) -> Answer:
 
 
 def _decode_install(request: Request) -> Decoded:
-    said = convert(request.document, InstallBody, status=STATUS).data
+    payload = convert(request.document, InstallBody, status=STATUS).data
     ignored = IgnoredFields()
     report = InstallReport(
-        install=said.installation_id,
-        first_seen=ignored.time(said.first_seen, "data.first_seen"),
-        last_seen=ignored.time(said.last_seen, "data.last_seen"),
+        install=payload.installation_id,
+        first_seen=ignored.time(payload.first_seen, "data.first_seen"),
+        last_seen=ignored.time(payload.last_seen, "data.last_seen"),
         context=Context(
-            dialect=NAME, os=os_name(said.os), runtime=node_runtime(said.node_version), package_manager=text(said.package_manager)
+            dialect=NAME, os=os_name(payload.os), runtime=node_runtime(payload.node_version), package_manager=text(payload.package_manager)
         ),
     )
-    usable = identifier(said.installation_id) is not None  # a report of no install is answered, and says nothing
+    usable = identifier(payload.installation_id) is not None  # a report of no install is answered, and says nothing
     return Decoded(installs=[report] if usable else [], echo=request.document["data"], ignored=ignored.names)
 
 
-def _properties(said: Event, data: dict[str, Any]) -> dict[str, Any]:
+def _properties(payload: Event, data: dict[str, Any]) -> dict[str, Any]:
     """What is kept beside the event's own fields. `project_snapshot` repeats the installation's id here: that is not kept."""
-    properties = said.properties or {}
+    properties = payload.properties or {}
     properties.pop("installation_id", None)
     if not data.keys() <= _FIELDS:
         keep(properties, leftovers(data, _FIELDS))
@@ -260,11 +260,11 @@ def _context(properties: dict[str, Any]) -> Context:
     """Where the client ran, as far as its properties say so. A value of the wrong type stays a property, and no more."""
     get = properties.get
     node, package_manager = get("nodeVersion") or get("node_version"), get("packageManager") or get("package_manager")
-    said = (*environment(properties), get("os"), get("arch"), node, get("version") or get("sonicjs_version"), package_manager)
+    payload = (*environment(properties), get("os"), get("arch"), node, get("version") or get("sonicjs_version"), package_manager)
     try:
-        return _known_context(*said)
+        return _known_context(*payload)
     except TypeError:  # a list or an object, which no cache takes
-        return _known_context.__wrapped__(*said)
+        return _known_context.__wrapped__(*payload)
 
 
 @lru_cache(maxsize=512)

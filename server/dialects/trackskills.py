@@ -115,31 +115,31 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
 
 
 def success(request: Request) -> Answer:
-    """The answer to one call, or to a batch of which nothing is said."""
+    """The answer to one call, or to a batch of which nothing is payload."""
     return Answer(200, _encode(Tracked(True, "Events tracked", 0, 0, []))) if request.route.endswith("/batch") else _TRACKED
 
 
 def _event(document: Any, request: Request, ignored: IgnoredFields, position: int | None = None) -> Incoming:
-    said = convert(document, ToolCall, status=STATUS)
-    metadata = _metadata(said.metadata)
+    payload = convert(document, ToolCall, status=STATUS)
+    metadata = _metadata(payload.metadata)
     where, reason = environment(metadata, path="metadata")
-    error_type = text(said.error_type, MAX_ERROR_TYPE)
+    error_type = text(payload.error_type, MAX_ERROR_TYPE)
     session = identifier(request.header(b"mcp-session-id"))
     install = f"session:{session}" if session else _key(request)
     return Incoming(
         name="tool_call",
         install=install,
         visitor=request.visitor() if install is None else None,
-        occurred_at=ignored.time(said.timestamp),
+        occurred_at=ignored.time(payload.timestamp),
         id=event_id(document, request, position),
         session=session,
-        target=("tool", said.tool_name),
-        outcome=_outcome(said.status, ignored),
-        duration_us=whole_duration(said.duration_ms),
-        error_type="timeout" if error_type is None and _word(said.status) == "timeout" else error_type,
-        error_message=text(said.error_message, MAX_ERROR_MESSAGE, ""),
+        target=("tool", payload.tool_name),
+        outcome=_outcome(payload.status, ignored),
+        duration_us=whole_duration(payload.duration_ms),
+        error_type="timeout" if error_type is None and _word(payload.status) == "timeout" else error_type,
+        error_message=text(payload.error_message, MAX_ERROR_MESSAGE, ""),
         context=Context(where, reason, NAME),
-        properties=ignored.bounded(_properties(said, metadata, leftovers(document, _FIELDS)), "metadata"),
+        properties=ignored.bounded(_properties(payload, metadata, leftovers(document, _FIELDS)), "metadata"),
     )
 
 
@@ -164,28 +164,28 @@ def _outcome(status: str | None, ignored: IgnoredFields) -> Outcome:
     return _OUTCOMES.get(word, Outcome.NONE)
 
 
-def _metadata(said: str | dict[str, Any] | None) -> dict[str, Any]:
+def _metadata(payload: str | dict[str, Any] | None) -> dict[str, Any]:
     """The metadata as an object, however it came. A string that holds none is kept as it is."""
-    if not said:
+    if not payload:
         return {}
-    if isinstance(said, dict):
-        return said
+    if isinstance(payload, dict):
+        return payload
     try:
-        document = load(said.encode())
+        document = load(payload.encode())
     except (Malformed, Invalid):
-        return {"metadata": said}
-    return document if type(document) is dict else {"metadata": said}
+        return {"metadata": payload}
+    return document if type(document) is dict else {"metadata": payload}
 
 
-def _properties(said: ToolCall, metadata: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+def _properties(payload: ToolCall, metadata: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
     """Our own names first, then the metadata, then fields that we do not know, and a duration that can be none."""
     properties: dict[str, Any] = {}
-    if said.status and said.status.strip():
-        properties["status"] = said.status
-    if category := text(said.tool_category):
+    if payload.status and payload.status.strip():
+        properties["status"] = payload.status
+    if category := text(payload.tool_category):
         properties["category"] = category
     keep(properties, metadata)
     keep(properties, others)
-    if said.duration_ms is not None and whole_duration(said.duration_ms) is None:
-        keep(properties, {"duration_ms": said.duration_ms})
+    if payload.duration_ms is not None and whole_duration(payload.duration_ms) is None:
+        keep(properties, {"duration_ms": payload.duration_ms})
     return properties

@@ -17,8 +17,8 @@ Scope = dict[str, Any]
 Header = tuple[bytes, bytes]
 
 _CLOSING = (TooLarge, TooSlow)
-_LISTEN_ON = 16 * 1024 * 1024  # bytes of a body that was refused, which are read and thrown away
-_LISTEN_SECONDS = 2.0
+_DRAIN_BYTES = 16 * 1024 * 1024  # bytes of a body that was refused, which are read and thrown away
+_DRAIN_SECONDS = 2.0
 
 
 class ClientGone(Exception):
@@ -28,13 +28,13 @@ class ClientGone(Exception):
 class BodyReader:
     """Reads bodies within bounds of size and time. One look a second finds all that are too slow: a timer each would cost every request."""
 
-    LOOK_EVERY = 0.5  # seconds
+    CHECK_EVERY = 0.5  # seconds
 
     def __init__(self, *, seconds: float) -> None:
         self._seconds = seconds
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
-        self._looking: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, receive: Any, headers: dict[bytes, bytes], limit: int) -> bytes:
         """The body. Raises TooLarge as soon as it is known to be, TooSlow, Malformed for a length that is none, ClientGone."""
@@ -48,8 +48,8 @@ class BodyReader:
         task = asyncio.current_task()
         assert task is not None
         self._reading[task] = loop.time() + self._seconds
-        if self._looking is None:
-            self._looking = loop.call_later(self.LOOK_EVERY, self._look)
+        if self._timer is None:
+            self._timer = loop.call_later(self.CHECK_EVERY, self._check)
         try:
             return await _read(receive, limit)
         except asyncio.CancelledError:
@@ -61,14 +61,14 @@ class BodyReader:
             del self._reading[task]
             self._late.discard(task)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for task, deadline in self._reading.items():
             if deadline < now and task not in self._late:
                 self._late.add(task)
                 task.cancel()
-        self._looking = loop.call_later(self.LOOK_EVERY, self._look) if self._reading else None
+        self._timer = loop.call_later(self.CHECK_EVERY, self._check) if self._reading else None
 
 
 async def _read(receive: Any, limit: int) -> bytes:
@@ -97,17 +97,17 @@ class Reply(NamedTuple):
     status: int
     headers: tuple[Header, ...]
     body: bytes = b""
-    standing: LimitState | None = None
+    limit_state: LimitState | None = None
     closes: bool = False
 
 
 PREFLIGHT = Reply(204, INGEST_PREFLIGHT)
 
 
-def reply(answer: Answer, standing: LimitState | None) -> Reply:
+def reply(answer: Answer, limit_state: LimitState | None) -> Reply:
     """A dialect's answer."""
     headers = with_content(answer.content_type) if answer.body else INGEST_CORS
-    return Reply(answer.status, headers, answer.body, standing)
+    return Reply(answer.status, headers, answer.body, limit_state)
 
 
 @lru_cache(maxsize=64)
@@ -116,8 +116,8 @@ def with_content(content_type: bytes) -> tuple[Header, ...]:
     return (*INGEST_CORS, (b"content-type", content_type))
 
 
-def refusal(problem: Problem, standing: LimitState | None) -> Reply:
-    """A problem. `standing` is that of the client where it was not this that was refused."""
+def refusal(problem: Problem, limit_state: LimitState | None) -> Reply:
+    """A problem. `limit_state` is that of the client where it was not this that was refused."""
     headers: list[Header] = [*INGEST_CORS, (b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
     if problem.retry_after is not None:
         headers.append((RETRY_AFTER, b"%d" % problem.retry_after))
@@ -128,9 +128,9 @@ def refusal(problem: Problem, standing: LimitState | None) -> Reply:
     if problem.code == 401:
         headers.append((b"www-authenticate", b'Bearer realm="footfall"'))
     if isinstance(problem, Limited | MethodNotAllowed):
-        standing = problem.standing if isinstance(problem, OverLimit) else None
+        limit_state = problem.limit_state if isinstance(problem, OverLimit) else None
     # The rest of the body may still be coming; nobody will read it.
-    return Reply(problem.code, tuple(headers), problem.to_json(), standing, closes=isinstance(problem, _CLOSING))
+    return Reply(problem.code, tuple(headers), problem.to_json(), limit_state, closes=isinstance(problem, _CLOSING))
 
 
 def headers_of(reply: Reply) -> list[Header]:
@@ -138,8 +138,8 @@ def headers_of(reply: Reply) -> list[Header]:
     headers = list(reply.headers)
     if reply.status != 204:  # which has no body, and no word about one
         headers.append((b"content-length", b"%d" % len(reply.body)))
-    if reply.standing is not None:
-        headers += zip(RATE_LIMIT, (b"%d" % number for number in reply.standing[1:]), strict=True)
+    if reply.limit_state is not None:
+        headers += zip(RATE_LIMIT, (b"%d" % number for number in reply.limit_state[1:]), strict=True)
     if reply.closes:
         headers.append((b"connection", b"close"))
     return headers
@@ -156,9 +156,9 @@ async def send_last_reply(send: Any, receive: Any, reply: Reply) -> None:
     away what they have received when they are hung up on while they send, and the client would never read why."""
     await send({"type": "http.response.start", "status": reply.status, "headers": headers_of(reply)})
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})
-    left = _LISTEN_ON
+    left = _DRAIN_BYTES
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_LISTEN_SECONDS):
+        async with asyncio.timeout(_DRAIN_SECONDS):
             message = {"more_body": True}
             while left > 0 and message.get("more_body"):
                 message = await receive()

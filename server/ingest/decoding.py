@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from server.dialects import Dialect
-from server.dialects.document import refused
+from server.dialects.document import problem_of
 from server.event import Decoded, Request
 from server.ingest.routing import Route
 from server.problems import Invalid, Malformed
 
-_MOST_FAULTS = 20  # that the answer names
+_MAX_FAULTS = 20  # that the answer names
 
 
-def claiming(route: Route, request: Request) -> Dialect:
+def find_dialect(route: Route, request: Request) -> Dialect:
     """The dialect of a request's document. Raises Malformed where no dialect of the route claims it."""
     if len(route.dialects) == 1:
         return route.dialects[0]
@@ -30,5 +30,5 @@ def decode(dialect: Dialect, request: Request) -> Decoded:
     except Invalid:
         decoded = None
     if decoded is None or not decoded.batch:
-        raise refused(request.faults[:_MOST_FAULTS])
+        raise problem_of(request.faults[:_MAX_FAULTS])
     return decoded

@@ -25,13 +25,15 @@ from server.storage.projects import LiveProject
 log = logs.get(__name__)
 
 FLUSH_AFTER = 1.0  # seconds that refusals may wait where nothing else commits
-CROWD_SECONDS = 0.005  # after an answer, for which a commit waits for the same clients where several send at once ...
-CROWD_STEP = 0.001  # ... as long as in each such time somebody comes
-PATIENCE = 10.0  # seconds that a commit may take before those who come, and those who wait for the next one, are told to come later
-LOOK = 0.25  # seconds between two looks at how a commit does
-REFUSING = 10.0  # seconds for which a store that took no writes is taken for one that takes none
-REJECTED_A_COMMIT = 50
-REFUSED_ADDRESSES_A_COMMIT = 200
+COALESCE_SECONDS = 0.005  # after an answer, for which a commit waits for the same clients where several send at once ...
+COALESCE_STEP = 0.001  # ... as long as in each such time somebody comes
+COMMIT_TIMEOUT = (
+    10.0  # seconds that a commit may take before those who come, and those who wait for the next one, are on_result to come later
+)
+CHECK_EVERY = 0.25  # seconds between two looks at how a commit does
+REFUSAL_SECONDS = 10.0  # seconds for which a store that took no writes is taken for one that takes none
+MAX_REJECTED_PER_COMMIT = 50
+MAX_ADDRESSES_PER_COMMIT = 200
 
 
 class Stored(NamedTuple):
@@ -41,14 +43,14 @@ class Stored(NamedTuple):
     created: Sequence[bool]
 
 
-Told = Callable[[Stored | Problem], None]
+OnResult = Callable[[Stored | Problem], None]
 _ONE_STORED = Stored([Receipt.STORED], [])
 
 
-class _Piece(NamedTuple):
+class _Part(NamedTuple):
     """The part of a batch that came with one request: events from and to, install reports from and to."""
 
-    told: Told
+    on_result: OnResult
     first: int
     last: int
     first_install: int
@@ -65,46 +67,46 @@ class _Piece(NamedTuple):
         return Stored(receipts, committed.created[self.first_install : self.last_install])
 
 
-class _Gathering:
+class PendingBatch:
     """A batch on its way, and those who wait for it."""
 
-    __slots__ = ("batch", "pieces")
+    __slots__ = ("batch", "parts")
 
     def __init__(self) -> None:
         self.batch = Batch()
-        self.pieces: list[_Piece] = []
+        self.parts: list[_Part] = []
 
-    def take(self, events: Sequence[Event], installs: Sequence[Install], told: Told) -> None:
+    def take(self, events: Sequence[Event], installs: Sequence[Install], on_result: OnResult) -> None:
         batch = self.batch
         first, first_install = len(batch.events), len(batch.installs)
         batch.events += events
         batch.installs += installs
-        self.pieces.append(_Piece(told, first, first + len(events), first_install, first_install + len(installs)))
+        self.parts.append(_Part(on_result, first, first + len(events), first_install, first_install + len(installs)))
 
     def settle(self, committed: Committed) -> None:
-        for piece in self.pieces:
-            _tell(piece.told, piece.of(committed))
+        for part in self.parts:
+            _report(part.on_result, part.of(committed))
 
     def refuse(self, problem: Problem) -> None:
-        for piece in self.pieces:
-            _tell(piece.told, problem)
+        for part in self.parts:
+            _report(part.on_result, problem)
 
 
-def _tell(told: Told, news: Stored | Problem) -> None:
-    """Nobody's trouble with the news may keep them from the others."""
+def _report(on_result: OnResult, result: Stored | Problem) -> None:
+    """Nobody's trouble with the result may keep them from the others."""
     try:
-        told(news)
+        on_result(result)
     except Exception as error:
         log.error("answer_failed", exc_info=error)
 
 
-def _wake(waiter: asyncio.Future[Stored], news: Stored | Problem) -> None:
+def _resolve(waiter: asyncio.Future[Stored], result: Stored | Problem) -> None:
     if waiter.done():  # whoever waited was cancelled
         return
-    if isinstance(news, Problem):
-        waiter.set_exception(news)
+    if isinstance(result, Problem):
+        waiter.set_exception(result)
     else:
-        waiter.set_result(news)
+        waiter.set_result(result)
 
 
 class Writer:
@@ -117,28 +119,28 @@ class Writer:
         self._slug = slug
         self._live = live or Live()
         self._loop = asyncio.get_running_loop()
-        self._next = _Gathering()
+        self._next = PendingBatch()
         self._running: asyncio.Task[None] | None = None
         self._flush: asyncio.TimerHandle | None = None
         self._committing = 0
         self._closed = False
         self._refused_at = float("-inf")  # seconds; when the store last took no writes, unless it took some since
-        self._said_at = float("-inf")  # when that was logged
-        self._watching: asyncio.TimerHandle | None = None
-        self._overdue = False  # the present commit takes longer than anybody should wait for the next one
-        self._crowd = 0  # requests that were answered by the last commit, or waited for the next one then
+        self._logged_at = float("-inf")  # when that was logged
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_overdue = False  # the present commit takes longer than anybody should wait for the next one
+        self._expected = 0  # requests that were answered by the last commit, or waited for the next one then
         self._answered_at = float("-inf")
-        self._complete: asyncio.Future[None] | None = None  # while the crowd is waited for
+        self._arrivals: asyncio.Future[None] | None = None  # while the crowd is waited for
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether it takes no more."""
         return self._closed
 
     @property
-    def refusing(self) -> bool:
+    def is_refusing(self) -> bool:
         """Whether the store took no writes when it was last asked, which was only just. A full disk may take a small one, and no other."""
-        return time.monotonic() - self._refused_at < REFUSING
+        return time.monotonic() - self._refused_at < REFUSAL_SECONDS
 
     @property
     def depth(self) -> int:
@@ -146,9 +148,9 @@ class Writer:
         return self._committing + len(self._next.batch.events)
 
     @property
-    def keeps_rejected(self) -> bool:
+    def has_room_for_rejected(self) -> bool:
         """Whether the next commit has room for one more refusal."""
-        return len(self._next.batch.rejected) < REJECTED_A_COMMIT
+        return len(self._next.batch.rejected) < MAX_REJECTED_PER_COMMIT
 
     async def submit(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install] = ()) -> Stored:
         """Store events and install reports; when this returns, they are durable.
@@ -158,25 +160,25 @@ class Writer:
         """
         # A future for each: a task that is cancelled cancels what it waits for, and must not take it from the others.
         waiter: asyncio.Future[Stored] = self._loop.create_future()
-        self.hand_in(project, events, installs, partial(_wake, waiter))
+        self.submit_nowait(project, events, installs, partial(_resolve, waiter))
         return await waiter
 
-    def hand_in(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install], told: Told) -> None:
-        """The same for whoever does not wait: `told` is called once, when they are durable or will not be. Raises Busy, at once."""
+    def submit_nowait(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install], on_result: OnResult) -> None:
+        """The same for whoever does not wait: `on_result` is called once, when they are durable or will not be. Raises Busy, at once."""
         if self._closed:
             raise Busy("The server is stopping.", retry_after=5)
-        if self._running is not None and (self._overdue or not self._store.available):
+        if self._running is not None and (self._is_overdue or not self._store.available):
             # One commit at a time finds out whether the store is back; nobody else waits for that.
             raise Busy("The store cannot be reached at the moment.", retry_after=5)
         if self.depth + len(events) > self._max_queue:
             raise Busy("More events wait to be stored than this server holds.", retry_after=1)
-        gathering = self._next
-        gathering.batch.target_rules[project.id] = project.target_rules
-        gathering.take(events, installs, told)
+        pending = self._next
+        pending.batch.target_rules[project.id] = project.target_rules
+        pending.take(events, installs, on_result)
         if self._running is None:
             self._start()
-        elif self._complete is not None and len(gathering.pieces) >= self._crowd:
-            self._wait_no_more()
+        elif self._arrivals is not None and len(pending.parts) >= self._expected:
+            self._stop_waiting()
 
     def tally(self, project: LiveProject | None, entry: LedgerEntry, reason: str, events: int, at: int, address: int | None = None) -> None:
         """Note what was not taken in the ledger, and whose address (hashed) was limited. Written with the next commit."""
@@ -185,7 +187,7 @@ class Writer:
         batch.ledger[key] = batch.ledger.get(key, 0) + events
         self._metrics.events[project.slug if project else "", entry.value] += events
         if address is not None:
-            if len(batch.refusals) >= REFUSED_ADDRESSES_A_COMMIT:
+            if len(batch.refusals) >= MAX_ADDRESSES_PER_COMMIT:
                 address = 0  # a flood from everywhere is counted, address by address no more
             refusal = (key[0], key[1], address, reason)
             batch.refusals[refusal] = batch.refusals.get(refusal, 0) + events
@@ -193,7 +195,7 @@ class Writer:
 
     def keep_rejected(self, row: RejectedRow) -> None:
         """Keep what was refused for the admin; only so many a commit, because anybody can send rubbish."""
-        if self.keeps_rejected:
+        if self.has_room_for_rejected:
             self._next.batch.rejected.append(row)
             self._flush_soon()
 
@@ -203,7 +205,7 @@ class Writer:
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None
-        self._wait_no_more()
+        self._stop_waiting()
         self._start()
         while self._running is not None:
             await self._running
@@ -223,11 +225,11 @@ class Writer:
     async def _run(self) -> None:
         try:
             while self._next.batch:
-                await self._wait_for_the_crowd()
-                gathering, self._next = self._next, _Gathering()
-                self._committing = len(gathering.batch.events)
-                await self._commit(gathering)
-                self._crowd, self._answered_at = len(gathering.pieces) + len(self._next.pieces), self._loop.time()
+                await self._wait_for_clients()
+                pending, self._next = self._next, PendingBatch()
+                self._committing = len(pending.batch.events)
+                await self._commit(pending)
+                self._expected, self._answered_at = len(pending.parts) + len(self._next.parts), self._loop.time()
                 if not self._next.batch.events and not self._closed and self._next.batch:
                     self._committing = 0
                     break  # only refusals are left: they may wait
@@ -237,110 +239,110 @@ class Writer:
             if self._next.batch:
                 self._flush_soon()
 
-    async def _wait_for_the_crowd(self) -> None:
+    async def _wait_for_clients(self) -> None:
         """Give those who were just answered a moment to come again.
 
         Clients that send one event after the other mostly do, and one commit for all of them costs less than two for half of them each.
         """
-        here, until = 0, self._answered_at + CROWD_SECONDS
-        while here < len(self._next.pieces) < self._crowd and self._loop.time() < until and not self._closed:
-            here = len(self._next.pieces)
-            self._complete = self._loop.create_future()
-            timer = self._loop.call_later(CROWD_STEP, self._wait_no_more)
+        seen, until = 0, self._answered_at + COALESCE_SECONDS
+        while seen < len(self._next.parts) < self._expected and self._loop.time() < until and not self._closed:
+            seen = len(self._next.parts)
+            self._arrivals = self._loop.create_future()
+            timer = self._loop.call_later(COALESCE_STEP, self._stop_waiting)
             try:
-                await self._complete
+                await self._arrivals
             finally:
                 timer.cancel()
-                self._complete = None
+                self._arrivals = None
 
-    def _wait_no_more(self) -> None:
-        if self._complete is not None and not self._complete.done():
-            self._complete.set_result(None)
+    def _stop_waiting(self) -> None:
+        if self._arrivals is not None and not self._arrivals.done():
+            self._arrivals.set_result(None)
 
-    async def _commit(self, gathering: _Gathering) -> None:
+    async def _commit(self, pending: PendingBatch) -> None:
         started = time.perf_counter()
         try:
-            committed = await self._in_time(gathering.batch)
+            committed = await self._commit_with_timeout(pending.batch)
         except Exception as error:
             self._metrics.commit_failures += 1
             if is_transient(error):
-                self._note_refused(gathering, error)
-                self._give_back(gathering)
-                gathering.refuse(Busy("The store does not take writes at the moment.", retry_after=5))
+                self._log_refused(pending, error)
+                self._carry_over(pending)
+                pending.refuse(Busy("The store does not take writes at the moment.", retry_after=5))
             else:
-                log.error("commit_failed", events=len(gathering.batch.events), exc_info=error)
-                await self._commit_apart(gathering)
+                log.error("commit_failed", events=len(pending.batch.events), exc_info=error)
+                await self._commit_separately(pending)
             return
-        if gathering.batch.events:
+        if pending.batch.events:
             self._refused_at = float("-inf")
-        self._count(gathering.batch, committed, time.perf_counter() - started)
-        gathering.settle(committed)
+        self._count(pending.batch, committed, time.perf_counter() - started)
+        pending.settle(committed)
 
-    def _note_refused(self, gathering: _Gathering, error: Exception) -> None:
+    def _log_refused(self, pending: PendingBatch, error: Exception) -> None:
         """Log it once in a while, and not for each request: where the disk is full, the log is often on it."""
         self._refused_at = now = time.monotonic()
         # Where it is not available it has said itself that it is lost.
-        if self._store.available and now - self._said_at > REFUSING:
-            self._said_at = now
-            log.error("commit_refused", events=len(gathering.batch.events), exc_info=error)
+        if self._store.available and now - self._logged_at > REFUSAL_SECONDS:
+            self._logged_at = now
+            log.error("commit_refused", events=len(pending.batch.events), exc_info=error)
 
-    async def _in_time(self, batch: Batch) -> Committed:
+    async def _commit_with_timeout(self, batch: Batch) -> Committed:
         """Commit, and let nobody else wait while that takes too long, or once the store is known to be lost.
 
         What is being committed waits: nobody knows what becomes of it.
         """
-        self._watch(self._loop.time())
+        self._check_commit(self._loop.time())
         try:
             return await self._store.commit(batch)
         finally:
-            assert self._watching is not None
-            self._watching.cancel()
-            self._overdue = False
+            assert self._timer is not None
+            self._timer.cancel()
+            self._is_overdue = False
 
-    def _watch(self, since: float) -> None:
-        self._overdue = self._loop.time() - since >= PATIENCE
-        if self._overdue:
+    def _check_commit(self, since: float) -> None:
+        self._is_overdue = self._loop.time() - since >= COMMIT_TIMEOUT
+        if self._is_overdue:
             log.error("commit_overdue", events=self._committing, waiting=len(self._next.batch.events))
         else:
-            self._watching = self._loop.call_later(LOOK, self._watch, since)
-        if self._overdue or not self._store.available:
-            self._refuse_those_who_wait()
+            self._timer = self._loop.call_later(CHECK_EVERY, self._check_commit, since)
+        if self._is_overdue or not self._store.available:
+            self._refuse_pending()
 
-    def _refuse_those_who_wait(self) -> None:
-        gathering, self._next = self._next, _Gathering()
-        self._give_back(gathering)
-        gathering.refuse(Busy("The store does not answer at the moment.", retry_after=5))
+    def _refuse_pending(self) -> None:
+        pending, self._next = self._next, PendingBatch()
+        self._carry_over(pending)
+        pending.refuse(Busy("The store does not answer at the moment.", retry_after=5))
 
-    async def _commit_apart(self, gathering: _Gathering) -> None:
+    async def _commit_separately(self, pending: PendingBatch) -> None:
         """One request holds something that the store cannot take: commit each alone, so that its neighbours lose nothing."""
-        whole = gathering.batch
-        all_of_it, failed = Committed(), Failed("These events could not be stored.")
-        if len(gathering.pieces) <= 1:
-            self._give_back(gathering)
-            gathering.refuse(failed)
+        whole = pending.batch
+        combined, failed = Committed(), Failed("These events could not be stored.")
+        if len(pending.parts) <= 1:
+            self._carry_over(pending)
+            pending.refuse(failed)
             return
         lost: set[int] = set()
-        for _, first, last, first_install, last_install in gathering.pieces:
+        for _, first, last, first_install, last_install in pending.parts:
             batch = Batch(whole.events[first:last], whole.installs[first_install:last_install], whole.target_rules)
             try:
-                committed = await self._in_time(batch)
+                committed = await self._commit_with_timeout(batch)
             except Exception as error:
                 log.error("commit_failed", events=len(batch.events), exc_info=error)
                 lost.update(range(first, last))
-                all_of_it.created += [False] * len(batch.installs)
+                combined.created += [False] * len(batch.installs)
                 continue
             self._count(batch, committed, 0.0)
-            all_of_it.exceptions.update({first + place: receipt for place, receipt in committed.exceptions.items()})
-            all_of_it.created += committed.created
-        self._give_back(gathering)
-        all_of_it.exceptions.update(dict.fromkeys(lost, Receipt.FAILED))
-        gathering.settle(all_of_it)
+            combined.exceptions.update({first + place: receipt for place, receipt in committed.exceptions.items()})
+            combined.created += committed.created
+        self._carry_over(pending)
+        combined.exceptions.update(dict.fromkeys(lost, Receipt.FAILED))
+        pending.settle(combined)
 
-    def _give_back(self, gathering: _Gathering) -> None:
+    def _carry_over(self, pending: PendingBatch) -> None:
         """Refusals of a commit that failed go into the next one; the rejected are let go, they were only kept for show."""
         for name in ("ledger", "refusals"):
             waiting = getattr(self._next.batch, name)
-            for key, events in getattr(gathering.batch, name).items():
+            for key, events in getattr(pending.batch, name).items():
                 waiting[key] = waiting.get(key, 0) + events
 
     def _count(self, batch: Batch, committed: Committed, seconds: float) -> None:
@@ -356,7 +358,7 @@ class Writer:
         for project, events in stored.items():
             if events:
                 self._metrics.events[self._slug(project), LedgerEntry.STORED.value] += events
-        if self._live.watched:
+        if self._live.has_watchers:
             self._live.publish([event for place, event in enumerate(batch.events) if place not in committed.exceptions])
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from limits import RateLimitItem
 
-from server.ingest.guesses import Guesses, brings_key, only_sends
-from server.ingest.networks import limited_as
+from server.ingest.guesses import Guesses, can_only_send, has_key
+from server.ingest.networks import limit_network
 from server.problems import Forbidden, Limited, Unauthorized
 from server.settings import Network, Settings
 from server.shared import Limits, LimitState
@@ -17,14 +17,14 @@ from server.storage.projects import LiveKey, LiveProject, Projects
 
 Headers = dict[bytes, bytes]
 
-_MOST_CALLERS = 20_000
+_MAX_CALLERS = 20_000
 
 
-class Counted(NamedTuple):
-    """A limit, what it is on, and the key by which the limiter knows one caller."""
+class LimitKey(NamedTuple):
+    """A limit, unit it is on, and the key by which the limiter knows one caller."""
 
     item: RateLimitItem
-    what: str
+    unit: str
     key: str
 
 
@@ -34,8 +34,8 @@ class Caller(NamedTuple):
     project: LiveProject
     key: LiveKey | None
     address: str
-    requests: Counted | None
-    events: Counted | None
+    requests: LimitKey | None
+    events: LimitKey | None
 
 
 class Gate:
@@ -52,7 +52,7 @@ class Gate:
         self._callers: dict[tuple[int, int, str], Caller] = {}
 
     def address(self, peer: str, headers: Headers) -> str:
-        """The client's address: the peer's, or what a trusted proxy says. Whoever is not trusted can say what they like."""
+        """The client's address: the peer's, or unit a trusted proxy says. Whoever is not trusted can say unit they like."""
         if not self._trusted or not _within(peer, self._trusted):
             return peer
         if self._header is not None:
@@ -77,13 +77,13 @@ class Gate:
 
         Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy.
         """
-        if not brings_key(headers):
+        if not has_key(headers):
             return await self._projects.find(headers, slug)
         return await self.guesses.guard(self.address(peer, headers), lambda: self._projects.find(headers, slug))
 
     async def key(self, peer: str, headers: Headers) -> LiveKey | None:
         """The key of a request, None where it brought none. A wrong one counts as a guess. Raises Unauthorized, Limited, Busy."""
-        if not brings_key(headers):
+        if not has_key(headers):
             return None
         return await self.guesses.guard(self.address(peer, headers), lambda: self._projects.key(headers))
 
@@ -91,14 +91,14 @@ class Gate:
         """The caller of an ingest route. Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy."""
         await self._projects.keep_fresh()
         known = self._projects.known_key(headers)
-        guarded = known is None or not only_sends(known)
+        guarded = known is None or not can_only_send(known)
         project, key = await (self.find(peer, headers, slug) if guarded else self._projects.find(headers, slug))
         return self._admit(peer, headers, project, key)
 
-    def known_caller(self, peer: str, headers: Headers, slug: str | None) -> Caller | None:
+    def cached_caller(self, peer: str, headers: Headers, slug: str | None) -> Caller | None:
         """Like `caller`, without waiting; None where the store or the guesses must be asked. Raises Unauthorized, Forbidden."""
         found = self._projects.find_known(headers, slug)
-        if found is None or not (found[1] is None or only_sends(found[1]) or self._may_try(peer, headers)):
+        if found is None or not (found[1] is None or can_only_send(found[1]) or self._may_try(peer, headers)):
             return None
         return self._admit(peer, headers, *found)
 
@@ -113,8 +113,8 @@ class Gate:
         if key is not None and not key.scopes & {"ingest", "admin"}:
             raise Forbidden("This key does not have the scope ingest.")
         if key is None and project.requires_key:
-            if brings_key(headers):
-                self.guesses.wrong(self.address(peer, headers))
+            if has_key(headers):
+                self.guesses.count_wrong(self.address(peer, headers))
             raise Unauthorized("This project takes events with a key only: Authorization: Bearer … or X-Footfall-Key.")
         return self.caller_at(self.address(peer, headers) if self._trusted else peer, project, key)
 
@@ -123,40 +123,40 @@ class Gate:
         whose = (project.id, key.id if key else 0, address)
         known = self._callers.get(whose)
         if known is None or known.project is not project or known.key is not key:
-            if len(self._callers) >= _MOST_CALLERS:
+            if len(self._callers) >= _MAX_CALLERS:
                 self._callers.clear()
             rate = (key and key.rate_limit) or project.rate_limit or self._rate_limit
             events = (key and key.event_limit) or project.event_limit or self._event_limit
             self._callers[whose] = known = Caller(
-                project, key, address, _counted(rate, "requests", *whose), _counted(events, "events", *whose)
+                project, key, address, _limit_key(rate, "requests", *whose), _limit_key(events, "events", *whose)
             )
         return known
 
-    async def count(self, counted: Counted | None, cost: int = 1) -> LimitState | None:
+    async def count(self, limit: LimitKey | None, cost: int = 1) -> LimitState | None:
         """A request of a caller, or the events of one, all or none. None where there is no limit; raises Limited."""
-        return None if counted is None else _allowed(counted, await self.limits.hit(counted.item, counted.key, cost))
+        return None if limit is None else _check(limit, await self.limits.hit(limit.item, limit.key, cost))
 
-    def count_at_once(self, counted: Counted | None, cost: int = 1) -> LimitState | None:
+    def count_at_once(self, limit: LimitKey | None, cost: int = 1) -> LimitState | None:
         """The same without waiting."""
-        return None if counted is None else _allowed(counted, self.limits.hit_at_once(counted.item, counted.key, cost))
+        return None if limit is None else _check(limit, self.limits.hit_at_once(limit.item, limit.key, cost))
 
 
 class OverLimit(Limited):
-    """Limited, with what the RateLimit headers say."""
+    """Limited, with unit the RateLimit headers say."""
 
-    def __init__(self, detail: str, standing: LimitState) -> None:
-        super().__init__(detail, retry_after=standing.reset)
-        self.standing = standing
-
-
-def _counted(item: RateLimitItem | None, what: str, project: int, key: int, address: str) -> Counted | None:
-    return None if item is None else Counted(item, what, item.key_for(what, str(project), str(key), limited_as(address)))
+    def __init__(self, detail: str, limit_state: LimitState) -> None:
+        super().__init__(detail, retry_after=limit_state.reset)
+        self.limit_state = limit_state
 
 
-def _allowed(counted: Counted, standing: LimitState) -> LimitState:
-    if not standing.allowed:
-        raise OverLimit(f"At most {counted.item.amount} {counted.what} from one address in {_window(counted.item)}.", standing)
-    return standing
+def _limit_key(item: RateLimitItem | None, unit: str, project: int, key: int, address: str) -> LimitKey | None:
+    return None if item is None else LimitKey(item, unit, item.key_for(unit, str(project), str(key), limit_network(address)))
+
+
+def _check(limit: LimitKey, limit_state: LimitState) -> LimitState:
+    if not limit_state.allowed:
+        raise OverLimit(f"At most {limit.item.amount} {limit.unit} from one address in {_window(limit.item)}.", limit_state)
+    return limit_state
 
 
 def _window(item: RateLimitItem) -> str:

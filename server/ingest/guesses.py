@@ -32,32 +32,32 @@ class Guesses:
         """Raises Limited where an address has brought too many wrong keys."""
         for network, times in networks_of(address):
             item = RateLimitItemPerMinute(WRONG_KEYS * times)
-            standing = self._limits.hit_at_once(item, item.key_for(network), 0)
-            if not standing.remaining:
-                raise Limited("Too many wrong keys from this address.", retry_after=standing.reset)
+            limit_state = self._limits.hit_at_once(item, item.key_for(network), 0)
+            if not limit_state.remaining:
+                raise Limited("Too many wrong keys from this address.", retry_after=limit_state.reset)
 
-    def wrong(self, address: str) -> None:
+    def count_wrong(self, address: str) -> None:
         """Count a wrong key."""
         for network, times in networks_of(address):
             item = RateLimitItemPerMinute(WRONG_KEYS * times)
             self._limits.hit_at_once(item, item.key_for(network))
 
-    async def guard(self, address: str, look: Callable[[], Awaitable[T]]) -> T:
-        """What `look` finds for a request with a key. Raises what it raises, and Limited."""
+    async def guard(self, address: str, find: Callable[[], Awaitable[T]]) -> T:
+        """What `find` finds for a request with a key. Raises what it raises, and Limited."""
         self.check(address)
         try:
-            return await look()
+            return await find()
         except Unauthorized:
-            self.wrong(address)
+            self.count_wrong(address)
             raise
 
 
-def brings_key(headers: Mapping[bytes, bytes]) -> bool:
+def has_key(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request brings anything that may be a key; an empty `Bearer` is none."""
     bearer = headers.get(AUTHORIZATION, b"").strip()
     return bool(headers.get(FOOTFALL_KEY, b"").strip()) or bearer.lower() not in (b"", b"bearer")
 
 
-def only_sends(key: LiveKey) -> bool:
+def can_only_send(key: LiveKey) -> bool:
     """Whether a key may do no more than send events."""
     return key.scopes <= {"ingest"}

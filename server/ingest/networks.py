@@ -10,7 +10,7 @@ _PREFIXES = ((64, 1), (56, 4), (48, 16))
 
 
 @lru_cache(maxsize=4096)
-def limited_as(address: str) -> str:
+def limit_network(address: str) -> str:
     """The address or network that limits count an address as: an IPv6 client owns its whole /64."""
     return networks_of(address)[0][0]
 

@@ -17,11 +17,11 @@ from server.event import DAY, Decoded, Event, Fault, FieldError, Incoming, Insta
 from server.event_id import EventIds
 from server.ingest import asgi
 from server.ingest.asgi import ClientGone, Reply, Scope
-from server.ingest.decoding import claiming, decode
-from server.ingest.encodings import inflated
+from server.ingest.decoding import decode, find_dialect
+from server.ingest.encodings import inflate
 from server.ingest.event_writer import Stored, Writer
 from server.ingest.gate import Caller, Gate, opted_out
-from server.ingest.networks import limited_as
+from server.ingest.networks import limit_network
 from server.ingest.privacy import Privacy, excerpt
 from server.ingest.privacy.sealing import Members, exact_document, seal
 from server.ingest.routing import Match
@@ -38,12 +38,12 @@ log = logs.get(__name__)
 
 Clock = Callable[[], int]
 
-REJECTED_A_REQUEST = 5
+MAX_REJECTED_PER_REQUEST = 5
 _LARGE = 64 * 1024
 # Problems of what was sent: a client that opted out is answered as if there were none.
-_OF_CONTENT = (Malformed, Invalid, TooLarge)
+_BODY_PROBLEMS = (Malformed, Invalid, TooLarge)
 # Those of which the admin sees an excerpt of what was sent.
-_SHOWN = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_ROUTE}
+_WITH_EXCERPT = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_ROUTE}
 
 
 def now() -> int:
@@ -51,14 +51,14 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-class _Passage(msgspec.Struct, gc=False):
+class IngestRequest(msgspec.Struct, gc=False):
     """What is known so far of one request on its way in; a refusal is told from whatever there is."""
 
     match: Match
     headers: dict[bytes, bytes]
     received_at: int
     caller: Caller | None = None
-    standing: LimitState | None = None
+    limit_state: LimitState | None = None
     body: bytes = b""
     document: Any = None
     faults: tuple[Fault, ...] = ()
@@ -90,14 +90,14 @@ class Ingest:
         if scope["method"] == "OPTIONS":
             await asgi.send_reply(send, asgi.PREFLIGHT)
             return
-        passage = _Passage(match, dict(scope["headers"]), self._clock())
+        current = IngestRequest(match, dict(scope["headers"]), self._clock())
         try:
-            reply = await self._pass(scope, receive, passage, slug)
+            reply = await self._ingest(scope, receive, current, slug)
         except ClientGone:
             return
         except Exception as error:
-            reply = self._refusal(passage, error)
-            if isinstance(error, TooLarge) and not passage.body:
+            reply = self._refusal(current, error)
+            if isinstance(error, TooLarge) and not current.body:
                 await asgi.send_last_reply(send, receive, reply)
                 return
         await asgi.send_reply(send, reply)
@@ -112,107 +112,107 @@ class Ingest:
         path = match.route.path
         if len(body) > (self._max_batch_body if path.batch else self._max_body) or len(body) >= _LARGE or not self._gate.limits.at_once:
             return False
-        if b"content-encoding" in headers:  # inflated, it may be of any size
+        if b"content-encoding" in headers:  # inflate, it may be of any size
             return False
-        passage = _Passage(match, headers, self._clock(), body=body)
+        current = IngestRequest(match, headers, self._clock(), body=body)
         try:
-            passage.caller = caller = self._gate.known_caller(peer, headers, slug)
+            current.caller = caller = self._gate.cached_caller(peer, headers, slug)
             if caller is None:
                 return False
-            passage.standing = self._gate.count_at_once(caller.requests)
-            decoded = self._read(passage, _request(passage, caller))
-            self._note_standing(passage, self._gate.count_at_once(caller.events, len(decoded.events) or 1))
-            if self._account_for(passage, caller):
-                self._writer.hand_in(caller.project, *self._kept(passage, caller), partial(self._settle, passage, answer))
+            current.limit_state = self._gate.count_at_once(caller.requests)
+            decoded = self._read(current, _request(current, caller))
+            self._note_limit_state(current, self._gate.count_at_once(caller.events, len(decoded.events) or 1))
+            if self._count_skipped(current, caller):
+                self._writer.submit_nowait(caller.project, *self._convert(current, caller), partial(self._settle, current, answer))
             else:
-                answer(self._reply(passage))
+                answer(self._reply(current))
         except Exception as error:
-            answer(self._refusal(passage, error))
+            answer(self._refusal(current, error))
         return True
 
-    def _settle(self, passage: _Passage, answer: Callable[[Reply], None], news: Stored | Problem) -> None:
+    def _settle(self, current: IngestRequest, answer: Callable[[Reply], None], result: Stored | Problem) -> None:
         try:
-            if isinstance(news, Problem):
-                raise news
-            reply = self._reply(passage, news)
+            if isinstance(result, Problem):
+                raise result
+            reply = self._reply(current, result)
         except Exception as error:
-            reply = self._refusal(passage, error)
+            reply = self._refusal(current, error)
         answer(reply)
 
-    async def _pass(self, scope: Scope, receive: Any, passage: _Passage, slug: str | None) -> Reply:
-        if scope["method"] != passage.match.route.path.method:
+    async def _ingest(self, scope: Scope, receive: Any, current: IngestRequest, slug: str | None) -> Reply:
+        if scope["method"] != current.match.route.path.method:
             raise MethodNotAllowed("This route takes POST.")
         client = scope.get("client")
-        passage.caller = caller = await self._gate.caller(client[0] if client else "", passage.headers, slug)
-        passage.standing = await self._gate.count(caller.requests)
-        path = passage.match.route.path
+        current.caller = caller = await self._gate.caller(client[0] if client else "", current.headers, slug)
+        current.limit_state = await self._gate.count(caller.requests)
+        path = current.match.route.path
         if path.body:
             limit = self._max_batch_body if path.batch else self._max_body
-            passage.body = await self._bodies.read(receive, passage.headers, limit)
-            encoding = passage.headers.get(b"content-encoding")
-            if encoding and passage.body:
-                passage.body = await asyncio.to_thread(inflated, passage.body, encoding, limit)
+            current.body = await self._bodies.read(receive, current.headers, limit)
+            encoding = current.headers.get(b"content-encoding")
+            if encoding and current.body:
+                current.body = await asyncio.to_thread(inflate, current.body, encoding, limit)
         # The largest bodies, made to be slow, take a tenth of a second to read and some seconds to scrub: nobody else has to wait for that.
-        slow = len(passage.body) >= _LARGE
-        request = _request(passage, caller)
-        decoded = await asyncio.to_thread(self._read, passage, request) if slow else self._read(passage, request)
-        self._note_standing(passage, await self._gate.count(caller.events, len(decoded.events) or 1))
-        if not self._account_for(passage, caller):
-            return self._reply(passage)
-        kept = await asyncio.to_thread(self._kept, passage, caller) if slow else self._kept(passage, caller)
-        return self._reply(passage, await self._writer.submit(caller.project, *kept))
+        slow = len(current.body) >= _LARGE
+        request = _request(current, caller)
+        decoded = await asyncio.to_thread(self._read, current, request) if slow else self._read(current, request)
+        self._note_limit_state(current, await self._gate.count(caller.events, len(decoded.events) or 1))
+        if not self._count_skipped(current, caller):
+            return self._reply(current)
+        converted = await asyncio.to_thread(self._convert, current, caller) if slow else self._convert(current, caller)
+        return self._reply(current, await self._writer.submit(caller.project, *converted))
 
-    def _read(self, passage: _Passage, request: Request) -> Decoded:
+    def _read(self, current: IngestRequest, request: Request) -> Decoded:
         """What a body says: at once where it is in some dialect's plain form, else by way of a document."""
-        route, body = passage.match.route, passage.body
+        route, body = current.match.route, current.body
         for dialect, prepared in route.prepared:
-            passage.decoded = prepared(body, request)
-            if passage.decoded is not None:
-                passage.dialect = dialect
+            current.decoded = prepared(body, request)
+            if current.decoded is not None:
+                current.dialect = dialect
                 break
         else:
             if route.path.body:
                 request.document, request.faults = read(body)
-                passage.document, passage.faults = request.document, request.faults
-            passage.dialect = claiming(route, request)
-            passage.decoded = decode(passage.dialect, request)
-        decoded = passage.decoded
+                current.document, current.faults = request.document, request.faults
+            current.dialect = find_dialect(route, request)
+            current.decoded = decode(current.dialect, request)
+        decoded = current.decoded
         if len(body) > self._max_body:
             if not decoded.batch:
                 raise TooLarge(f"At most {self._max_body} bytes are taken for a single event.")
-            passage.large = refuse_large(decoded, body, passage.document, self._max_body)
+            current.large = refuse_large(decoded, body, current.document, self._max_body)
         return decoded
 
-    def _note_standing(self, passage: _Passage, standing: LimitState | None) -> None:
+    def _note_limit_state(self, current: IngestRequest, limit_state: LimitState | None) -> None:
         """Of two limits the client hears of the one that is nearer."""
-        if standing is not None and (passage.standing is None or standing.remaining < passage.standing.remaining):
-            passage.standing = standing
+        if limit_state is not None and (current.limit_state is None or limit_state.remaining < current.limit_state.remaining):
+            current.limit_state = limit_state
 
-    def _account_for(self, passage: _Passage, caller: Caller) -> bool:
+    def _count_skipped(self, current: IngestRequest, caller: Caller) -> bool:
         """Note whoever opted out and whatever is wrong; whether anything is left to be stored."""
-        decoded, received_at = passage.decoded, passage.received_at
+        decoded, received_at = current.decoded, current.received_at
         assert decoded is not None
-        if opted_out(passage.headers):
+        if opted_out(current.headers):
             # What is wrong with an event is of no interest, now that it is not stored.
             decoded.events += [Incoming(name="") for _ in decoded.rejected]
             decoded.rejected, decoded.positions = [], []
-        passage.ids = self._ids.take(len(decoded.events), received_at)
-        if opted_out(passage.headers):
+        current.ids = self._ids.take(len(decoded.events), received_at)
+        if opted_out(current.headers):
             self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", len(decoded.events), received_at)
             return False
         if decoded.rejected:
-            self._note_rejected(passage, caller, decoded)
+            self._note_rejected(current, caller, decoded)
         return bool(decoded.events or decoded.installs)
 
-    def _kept(self, passage: _Passage, caller: Caller) -> tuple[list[Event], list[Install]]:
+    def _convert(self, current: IngestRequest, caller: Caller) -> tuple[list[Event], list[Install]]:
         """What is to be stored, without any raw identifier. Touches nothing of the event loop's."""
-        decoded, received_at, project = passage.decoded, passage.received_at, caller.project
+        decoded, received_at, project = current.decoded, current.received_at, caller.project
         assert decoded is not None
-        assert passage.dialect is not None
-        dialect, privacy = passage.dialect.NAME, self._privacy
+        assert current.dialect is not None
+        dialect, privacy = current.dialect.NAME, self._privacy
         events = privacy.events(
             decoded.events,
-            ids=passage.ids,
+            ids=current.ids,
             project=project.id,
             dialect=dialect,
             received_at=received_at,
@@ -221,126 +221,126 @@ class Ingest:
         )
         return events, [privacy.install_report(report, project=project.id, received_at=received_at) for report in decoded.installs]
 
-    def _reply(self, passage: _Passage, stored: Stored | None = None) -> Reply:
+    def _reply(self, current: IngestRequest, stored: Stored | None = None) -> Reply:
         """The dialect's answer. Without `stored`, whoever opted out hears that all is well."""
-        decoded, dialect = passage.decoded, passage.dialect
+        decoded, dialect = current.decoded, current.dialect
         assert decoded is not None
         assert dialect is not None
         if stored is None:
             stored = Stored([Receipt.STORED] * len(decoded.events), [True] * len(decoded.installs))
         elif Receipt.FAILED in stored.receipts:
             raise Failed("These events could not be stored; the log says more.")
-        answer = dialect.answer(decoded, Outcomes(receipts=stored.receipts, ids=passage.ids, created=stored.created))
-        self._metrics.answers[passage.match.route.path.template, answer.status] += 1
-        return asgi.reply(answer, passage.standing)
+        answer = dialect.answer(decoded, Outcomes(receipts=stored.receipts, ids=current.ids, created=stored.created))
+        self._metrics.answers[current.match.route.path.template, answer.status] += 1
+        return asgi.reply(answer, current.limit_state)
 
-    def _note_rejected(self, passage: _Passage, caller: Caller, decoded: Decoded) -> None:
+    def _note_rejected(self, current: IngestRequest, caller: Caller, decoded: Decoded) -> None:
         """The events of a batch that were refused, in the ledger and for the admin."""
-        large = len(passage.large)
+        large = len(current.large)
         for refusal, events in ((Refusal.INVALID, len(decoded.rejected) - large), (Refusal.TOO_LARGE, large)):
             if events:
                 self._metrics.refusals[refusal.value] += events
-                self._writer.tally(caller.project, LedgerEntry.REJECTED, refusal.value, events, passage.received_at)
-        if large and passage.document is None:
-            passage.document = msgspec.json.decode(passage.body)
-        for rejection in decoded.rejected[:REJECTED_A_REQUEST]:
-            refusal = Refusal.TOO_LARGE if rejection.index in passage.large else Refusal.INVALID
-            self._keep(passage, refusal, rejection.errors, _element(passage.document, rejection.index), rejection.index)
+                self._writer.tally(caller.project, LedgerEntry.REJECTED, refusal.value, events, current.received_at)
+        if large and current.document is None:
+            current.document = msgspec.json.decode(current.body)
+        for rejection in decoded.rejected[:MAX_REJECTED_PER_REQUEST]:
+            refusal = Refusal.TOO_LARGE if rejection.index in current.large else Refusal.INVALID
+            self._keep_rejected(current, refusal, rejection.errors, _element(current.document, rejection.index), rejection.index)
 
-    def _keep(
-        self, passage: _Passage, refusal: Refusal, errors: tuple[FieldError, ...], document: Any, position: int | None = None
+    def _keep_rejected(
+        self, current: IngestRequest, refusal: Refusal, errors: tuple[FieldError, ...], document: Any, position: int | None = None
     ) -> None:
         """Keep what was refused for the admin, and so that it can be replayed. `position` is the place of an event in its batch."""
-        if not self._writer.keeps_rejected:
+        if not self._writer.has_room_for_rejected:
             return
-        sealed = None if refusal is Refusal.TOO_LARGE else self._sealed(passage, document, position)
+        sealed = None if refusal is Refusal.TOO_LARGE else self._seal(current, document, position)
         event, install = sealed or (None, None)
         self._writer.keep_rejected(
             RejectedRow(
-                id=self._ids.take(1, passage.received_at)[0],
-                project=passage.caller.project.id if passage.caller else 0,
-                route=passage.match.route.path.template,
-                dialect=passage.dialect.NAME if passage.dialect else "",
+                id=self._ids.take(1, current.received_at)[0],
+                project=current.caller.project.id if current.caller else 0,
+                route=current.match.route.path.template,
+                dialect=current.dialect.NAME if current.dialect else "",
                 reason=refusal.value,
                 errors=msgspec.json.encode(errors).decode(),
-                excerpt=excerpt(passage.body, document),
-                size=len(passage.body),
+                excerpt=excerpt(current.body, document),
+                size=len(current.body),
                 event=event,
                 install=install,
             )
         )
 
-    def _sealed(self, passage: _Passage, document: Any, position: int | None) -> tuple[bytes, int | None] | None:
-        """What a replay needs of a refused event, and its install; None where nothing can be kept."""
-        caller = passage.caller
-        if caller is None or (document is None and passage.match.route.path.body):
+    def _seal(self, current: IngestRequest, document: Any, position: int | None) -> tuple[bytes, int | None] | None:
+        """What a replay needs of a refused event, and its install; None where nothing can be converted."""
+        caller = current.caller
+        if caller is None or (document is None and current.match.route.path.body):
             return None
-        if passage.faults:
-            if len(passage.body) >= _LARGE:
+        if current.faults:
+            if len(current.body) >= _LARGE:
                 return None
             # Something harmless stands in their place in the document: a replay needs what was sent.
             try:
-                whole = exact_document(passage.body)
+                whole = exact_document(current.body)
             except ValueError:
                 return None
             document = whole if position is None else _element(dict(whole) if isinstance(whole, Members) else whole, position)
-        dialect = passage.dialect.NAME if passage.dialect else ""
+        dialect = current.dialect.NAME if current.dialect else ""
         return seal(
-            self._privacy, caller.project.id, dialect, _request(passage, caller), document, position, caller.key.id if caller.key else None
+            self._privacy, caller.project.id, dialect, _request(current, caller), document, position, caller.key.id if caller.key else None
         )
 
-    def _refusal(self, passage: _Passage, error: Exception) -> Reply:
+    def _refusal(self, current: IngestRequest, error: Exception) -> Reply:
         """Say no, and let the ledger know."""
-        template = passage.match.route.path.template
+        template = current.match.route.path.template
         problem = error
         if is_transient(error):
             problem = Busy("The store cannot be reached at the moment.", retry_after=5)
         elif not isinstance(problem, Problem):
             log.error("ingest_failed", route=template, exc_info=error)
             problem = Failed("This request could not be handled; the log says more.")
-        if isinstance(problem, _OF_CONTENT) and passage.caller is not None and opted_out(passage.headers):
-            return self._as_success(passage, passage.caller, problem)
+        if isinstance(problem, _BODY_PROBLEMS) and current.caller is not None and opted_out(current.headers):
+            return self._success_reply(current, current.caller, problem)
         self._metrics.answers[template, problem.code] += 1
-        if not _counted_elsewhere(problem):
-            self._tally(passage, problem)
-        if problem.refusal in _SHOWN and not _counted_elsewhere(problem) and not opted_out(passage.headers):
-            self._keep(passage, problem.refusal, problem.errors, passage.document)
-        return asgi.refusal(problem, passage.standing)
+        if not _is_counted_elsewhere(problem):
+            self._tally(current, problem)
+        if problem.refusal in _WITH_EXCERPT and not _is_counted_elsewhere(problem) and not opted_out(current.headers):
+            self._keep_rejected(current, problem.refusal, problem.errors, current.document)
+        return asgi.refusal(problem, current.limit_state)
 
-    def _as_success(self, passage: _Passage, caller: Caller, problem: Problem) -> Reply:
+    def _success_reply(self, current: IngestRequest, caller: Caller, problem: Problem) -> Reply:
         """The answer to a client that opted out with a body that cannot be used: that of a success. It counts as one event."""
-        route = passage.match.route
-        self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", 1, passage.received_at)
-        request = _request(passage, caller)
-        request.document = passage.document
-        answer = (passage.dialect or claiming(route, request)).success(request)
+        route = current.match.route
+        self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", 1, current.received_at)
+        request = _request(current, caller)
+        request.document = current.document
+        answer = (current.dialect or find_dialect(route, request)).success(request)
         self._metrics.answers[route.path.template, answer.status] += 1
-        is_unread = isinstance(problem, TooLarge) and not passage.body
-        return asgi.reply(answer, passage.standing)._replace(closes=is_unread)
+        is_unread = isinstance(problem, TooLarge) and not current.body
+        return asgi.reply(answer, current.limit_state)._replace(closes=is_unread)
 
-    def _tally(self, passage: _Passage, problem: Problem) -> None:
+    def _tally(self, current: IngestRequest, problem: Problem) -> None:
         self._metrics.refusals[problem.refusal.value] += 1
-        caller = passage.caller
+        caller = current.caller
         # Refused before it was read, a request counts as one event: how many it held nobody knows.
-        entry, events = LedgerEntry.REJECTED, len(passage.decoded.events) if passage.decoded else 1
+        entry, events = LedgerEntry.REJECTED, len(current.decoded.events) if current.decoded else 1
         if isinstance(problem, Limited):
             entry = LedgerEntry.LIMITED
-            if passage.decoded:  # those of a batch that are wrong were not noted yet
-                events += len(passage.decoded.rejected)
+            if current.decoded:  # those of a batch that are wrong were not noted yet
+                events += len(current.decoded.rejected)
         events = max(1, events)
         reason = "" if entry is LedgerEntry.LIMITED else problem.refusal.value
-        address = self._privacy.address(limited_as(caller.address), passage.received_at // DAY) if caller and not reason else None
-        self._writer.tally(caller.project if caller else None, entry, reason, events, passage.received_at, address)
+        address = self._privacy.address(limit_network(caller.address), current.received_at // DAY) if caller and not reason else None
+        self._writer.tally(caller.project if caller else None, entry, reason, events, current.received_at, address)
 
 
-def _request(passage: _Passage, caller: Caller) -> Request:
-    route, params = passage.match
+def _request(current: IngestRequest, caller: Caller) -> Request:
+    route, params = current.match
     return Request(
-        route=route.path.template, headers=passage.headers, address=caller.address, received_at=passage.received_at, params=params
+        route=route.path.template, headers=current.headers, address=caller.address, received_at=current.received_at, params=params
     )
 
 
-def _counted_elsewhere(problem: Problem) -> bool:
+def _is_counted_elsewhere(problem: Problem) -> bool:
     """The commit counts what it refuses itself, and a method that is not served was no event."""
     return isinstance(problem, UnknownTarget | TooManyTargets | MethodNotAllowed)
 

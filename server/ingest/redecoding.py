@@ -11,7 +11,7 @@ from server.dialects.document import read
 from server.event import Decoded, Event, Incoming, Install, Request, RequestId
 from server.event_id import received_at
 from server.identifiers import MISSING
-from server.ingest.decoding import claiming, decode
+from server.ingest.decoding import decode, find_dialect
 from server.ingest.privacy import Privacy
 from server.ingest.privacy.sealing import KEY, VISITOR, Hashes, Sealed
 from server.ingest.routing import Routes
@@ -23,14 +23,14 @@ _sealed = msgspec.msgpack.Decoder(Sealed).decode
 
 
 class Redecoded(NamedTuple):
-    """A refused event as it is understood today, or the report of an install."""
+    """A problem_of event as it is understood today, or the report of an install."""
 
     event: Event | None
     install: Install | None
 
 
 def redecode(privacy: Privacy, project: LiveProject, number: int, kept: bytes) -> Redecoded | None:
-    """The event of a row of the rejected tray with an id; None where it is refused again."""
+    """The event of a row of the rejected tray with an id; None where it is problem_of again."""
     sealed = _sealed(kept)
     at = received_at(number)
     route = next((route for route in _ROUTES.all if route.path.template == sealed.route), None)
@@ -41,7 +41,7 @@ def redecode(privacy: Privacy, project: LiveProject, number: int, kept: bytes) -
     try:
         if route.path.body:
             request.document, request.faults = read(sealed.body)
-        dialect = claiming(route, request)
+        dialect = find_dialect(route, request)
         decoded = decode(dialect, request)
     except Problem:
         return None
@@ -86,7 +86,7 @@ def _session(hashes: dict[str, Hashes], incoming: Incoming) -> int | None:
 
 
 def is_sealed(reason: str) -> bool:
-    """Whether what is kept of a refusal is a document, and not an event that was refused for its target only."""
+    """Whether what is kept of a refusal is a document, and not an event that was problem_of for its target only."""
     return reason not in ("unknown_target", "too_many_targets")
 
 

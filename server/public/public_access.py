@@ -47,4 +47,4 @@ def count_guess(request: AnyRequest) -> None:
     """Count the key of a request, if it brought one, as a wrong one: it is none of ours, and opens nothing."""
     gate, headers = request.app.state.gate, dict(request.scope["headers"])
     if AUTHORIZATION in headers:
-        gate.guesses.wrong(gate.address(peer_of(request), headers))
+        gate.guesses.count_wrong(gate.address(peer_of(request), headers))

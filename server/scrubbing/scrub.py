@@ -25,7 +25,7 @@ KEYS_REMEMBERED = 1_000  # characters: longer documents do not get to fill the m
 # Whether lower-cased text, plain or as JSON, may hold anything that the table of patterns knows. No match: nothing to do.
 SUSPICIOUS = union([*(hint for pattern in PATTERNS for hint in pattern.hints), CONTROLS_IN_JSON])
 # The same for the table of keys, in JSON.
-TELLING_KEYS = union(hint for rule in RULES for hint in rule.hints)
+SENSITIVE_KEYS = union(hint for rule in RULES for hint in rule.hints)
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_ENDS = re.compile(r"\r\n?")
@@ -42,10 +42,10 @@ class Scrubber:
     """
 
     def __init__(self, install: Iterable[str | None] = (), others: Iterable[str | None] = ()) -> None:
-        owner, passing = traces(install, of_install=True), traces(others)
-        self._numbers = {raw for raw in (*owner, *passing) if raw.isdigit()}
-        self._owner = _written(owner)
-        self._passing = _written(passing)
+        install_ids, other_ids = traces(install, of_install=True), traces(others)
+        self._numbers = {raw for raw in (*install_ids, *other_ids) if raw.isdigit()}
+        self._install_spellings = _spellings(install_ids)
+        self._other_spellings = _spellings(other_ids)
 
     def text(self, text: str, *, version: bool = False, label: bool = False) -> str:
         """The text without what should not be kept. `version`: four numbers with dots are a version here, and no address.
@@ -99,13 +99,13 @@ class Scrubber:
         kept = self.text(key)
         rule = rule_for(key[-KEY_END:]) or rule_for(kept[-KEY_END:])
         if rule is not None:
-            return kept, self._hide(value, rule, depth) if rule.text_only else hidden(value, rule)
+            return kept, self._hide(value, rule, depth) if rule.text_only else hide(value, rule)
         return kept, self.json(value, depth, version=key[-7:].lower() == "version")
 
     def _string(self, value: str, depth: int, *, version: bool) -> str:
         """Some clients send JSON in strings, some in strings of that JSON."""
         value = printable(value)
-        if value[:1] in ("{", "[") and depth < DEPTH and tells(value.lower()):
+        if value[:1] in ("{", "[") and depth < DEPTH and is_suspicious(value.lower()):
             try:
                 inner = _decode(value)
             except (msgspec.DecodeError, RecursionError):
@@ -125,27 +125,27 @@ class Scrubber:
     def _hide(self, value: Any, rule: KeyRule, depth: int) -> Any:
         """The value with the rule's marker for each string in it; its numbers stay."""
         if isinstance(value, dict) and depth < DEPTH:
-            return dict(self._hidden_member(str(key), inner, rule, depth + 1) for key, inner in value.items())
+            return dict(self._hide_member(str(key), inner, rule, depth + 1) for key, inner in value.items())
         if isinstance(value, list | tuple) and depth < DEPTH:
             return [self._hide(inner, rule, depth + 1) for inner in value]
-        return self._number(value) if isinstance(value, int | float) and not isinstance(value, bool) else hidden(value, rule)
+        return self._number(value) if isinstance(value, int | float) and not isinstance(value, bool) else hide(value, rule)
 
-    def _hidden_member(self, key: str, value: Any, outer: KeyRule, depth: int) -> tuple[str, Any]:
+    def _hide_member(self, key: str, value: Any, outer: KeyRule, depth: int) -> tuple[str, Any]:
         kept = self.text(key)
         rule = rule_for(key[-KEY_END:]) or rule_for(kept[-KEY_END:]) or outer
-        return kept, self._hide(value, outer, depth) if rule.text_only else hidden(value, rule)
+        return kept, self._hide(value, outer, depth) if rule.text_only else hide(value, rule)
 
     def _mask(self, text: str, *, label: bool) -> str:
-        text = _without_half(_masked(text, self._owner, joined=False), self._owner)
-        return text if label else _without_half(_masked(text, self._passing, joined=True), self._passing)
+        text = _without_half(_mask_all(text, self._install_spellings, joined=False), self._install_spellings)
+        return text if label else _without_half(_mask_all(text, self._other_spellings, joined=True), self._other_spellings)
 
 
-def _written(found: list[str]) -> list[tuple[str, bool]]:
+def _spellings(found: list[str]) -> list[tuple[str, bool]]:
     """Each way in which identifiers may be written, the longest first (one may be part of another), and whether it is masked within words."""
     written = {
         form: is_random(identifier)
         for identifier in found
-        for way in (identifier, escaped(identifier))
+        for way in (identifier, escape_json(identifier))
         for form in (way, way.lower(), way.upper())
     }
     return sorted(written.items(), key=lambda each: len(each[0]), reverse=True)
@@ -163,7 +163,7 @@ def _without_half(text: str, written: list[tuple[str, bool]]) -> str:
     return text
 
 
-def _masked(text: str, written: list[tuple[str, bool]], *, joined: bool) -> str:
+def _mask_all(text: str, written: list[tuple[str, bool]], *, joined: bool) -> str:
     for identifier, within in written:
         if identifier in text:
             text = text.replace(identifier, ID) if within else replace_words(text, identifier, ID, joined=joined)
@@ -190,27 +190,27 @@ def _unless_random(match: re.Match[str]) -> str:
     return SECRET if mixed and sum(map(len, _WORD_IN_RUN.findall(run))) <= _MOST_IN_WORDS else run
 
 
-def tells(lowered: str) -> bool:
+def is_suspicious(lowered: str) -> bool:
     """Whether lower-cased JSON text may hold anything that one of the tables knows."""
-    return SUSPICIOUS.search(lowered) is not None or TELLING_KEYS.search(lowered) is not None or has_long_run(lowered)
+    return SUSPICIOUS.search(lowered) is not None or SENSITIVE_KEYS.search(lowered) is not None or has_long_run(lowered)
 
 
-def has_telling_key(properties: dict[str, Any], document: str) -> bool:
+def has_sensitive_key(properties: dict[str, Any], document: str) -> bool:
     """The same question for properties whose text is clean; `document` is their JSON.
 
     Mostly the keys are few and the same again and again, so they are asked one by one; the expression is for objects within and long texts.
     """
     if document.count("{") > 1 or len(document) > KEYS_REMEMBERED:
-        return TELLING_KEYS.search(document.lower()) is not None
+        return SENSITIVE_KEYS.search(document.lower()) is not None
     return any(map(rule_for, properties))
 
 
-def hidden(value: Any, rule: KeyRule) -> Any:
+def hide(value: Any, rule: KeyRule) -> Any:
     """The rule's marker, whatever the value holds; yes, no, nothing and another rule's marker may stay."""
     return value if value is None or isinstance(value, bool) or value in ("", SECRET, REMOVED) else rule.marker
 
 
-def escaped(text: str) -> str:
+def escape_json(text: str) -> str:
     """The text as it stands in JSON, without its quotes."""
     return _encode(printable(text)).decode()[1:-1]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from server.identifiers import stripped
+from server.identifiers import strip_padding
 
 SHORTEST_ID = 6  # characters: shorter identifiers occur in ordinary words
 RANDOM_LENGTH = 16  # characters from which letters and digits together are no word
@@ -55,7 +55,7 @@ def _is_counted(raw: str) -> bool:
 
 def traces(raw_ids: Iterable[str | None], *, of_install: bool = False) -> list[str]:
     """Those of a client's ids that are looked for in its text."""
-    found = (stripped(raw) for raw in raw_ids if raw is not None)
+    found = (strip_padding(raw) for raw in raw_ids if raw is not None)
     return [raw for raw in found if is_trace(raw, of_install=of_install)]
 
 

@@ -51,15 +51,15 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            spare_the_collector()
+            tune_garbage_collector()
             self._later = asyncio.create_task(self._load_later())
             _greet(self._settings, self._console, self._front.first_token)
             log.info("serving", version=__version__, port=self._settings.port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
-        if not self.started and not self._stop.is_made:
-            self._stop.make()
+        if not self.started and not self._stop.is_requested:
+            self._stop.request()
             leaving = threading.Timer(_START_GRACE, self._leave_start)
             leaving.daemon = True
             leaving.start()
@@ -92,7 +92,7 @@ def serve(settings: Settings, console: Console) -> int:
         faulthandler.enable()  # a crash in native code leaves the stacks of all threads behind, and no value of any variable
     logs.configure(form=settings.log_format, level=settings.log_level)
     sockets = _listen(settings)
-    allow_connections()
+    raise_file_limit()
     stop = StopRequest()
     app = create_app(settings, progress=lambda line: console.print(f"[dim]{line}[/dim]", soft_wrap=True), stop=stop)
     config = uvicorn.Config(
@@ -126,7 +126,7 @@ def serve(settings: Settings, console: Console) -> int:
     return 0 if server.started else 3
 
 
-def spare_the_collector() -> None:
+def tune_garbage_collector() -> None:
     """Take all that a started server is made of out of the garbage collector's rounds, and have these less often.
 
     Requests leave next to nothing behind that needs collecting, but each round would go over modules, routes and schemas: a tenth of an
@@ -137,7 +137,7 @@ def spare_the_collector() -> None:
     gc.set_threshold(10_000, 10, 10)
 
 
-def allow_connections() -> None:
+def raise_file_limit() -> None:
     """Have as many files open as we may: each connection is one, and many systems begin with 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)

@@ -16,12 +16,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from server.problems import CONTENT_TYPE, BrokenHttp, HeadTooLarge, Problem, TooSlow
 
-MOST_HEAD = 32 * 1024  # bytes without any of a body: a head, trailers, a chunk's extension
-MOST_WAITING = 64  # requests of one connection that wait for the answers before theirs
+MAX_HEAD = 32 * 1024  # bytes without any of a body: a head, trailers, a chunk's extension
+MAX_PIPELINED = 64  # requests of one connection that wait for the answers before theirs
 _PIECE = 16 * 1024  # bytes that are parsed before anybody looks at what they came to
-_LOOK_EVERY = 10.0  # seconds, or less where less patience is asked for
-_READERS = 6  # times as much patience for those who read: whoever pages through an export takes a while
-_OF_UPGRADES = (b"upgrade", b"http2-settings")
+_CHECK_EVERY = 10.0  # seconds, or less where less patience is asked for
+_SEND_FACTOR = 6  # times as much patience for those who read: whoever pages through an export takes a while
+_UPGRADE_HEADERS = (b"upgrade", b"http2-settings")
 
 
 class Flow(FlowControl):
@@ -43,30 +43,30 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._patience = patience
         self._active_at = 0.0
-        self._begun_at: float | None = None  # of the request that is still arriving; of the connection, before its first
+        self._started_at: float | None = None  # of the request that is still arriving; of the connection, before its first
         self._in_head = False
         self._hosts = 0
-        self._offers = False  # it would rather speak another protocol
-        self._last = False  # no request may follow the one that is arriving
-        self._done = False  # nothing more is read
-        self._moved = False  # since the last piece, a body grew or a request ended
-        self._barren = 0  # bytes since then
-        self._kept = b""  # what was read and is not parsed yet
+        self._has_upgrade_offer = False  # it would rather speak another protocol
+        self._is_last = False  # no request may follow the one that is arriving
+        self._is_done = False  # nothing more is read
+        self._has_progress = False  # since the last piece, a body grew or a request ended
+        self._stalled_bytes = 0  # bytes since then
+        self._unparsed = b""  # what was read and is not parsed yet
         self._unsent = 0  # bytes, at the last look ...
         self._stuck_at = 0.0  # ... and for how long it has been these
-        self._look: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     # --- of the transport ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = Flow(transport)
-        self._active_at = self._begun_at = self.loop.time()
-        self._look_again()
+        self._active_at = self._started_at = self.loop.time()
+        self._schedule_check()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._kept = b""
-        self._look_no_more()
+        self._unparsed = b""
+        self._cancel_check()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
@@ -74,15 +74,15 @@ class Connection(HttpToolsProtocol):
         cycle = self._unanswered()
         if cycle is None or cycle.more_body:
             return None
-        self._done = True
+        self._is_done = True
         cycle.keep_alive = False
         return True
 
     def data_received(self, data: bytes) -> None:
         self._active_at = self.loop.time()
-        if self._kept:  # read before the transport heard that it should not
-            self._kept += data
-        elif not self._done:
+        if self._unparsed:  # read before the transport heard that it should not
+            self._unparsed += data
+        elif not self._is_done:
             self._parse(data)
 
     def resume_writing(self) -> None:
@@ -92,9 +92,9 @@ class Connection(HttpToolsProtocol):
     # --- of the parser ---
 
     def on_message_begin(self) -> None:
-        if self._done:
+        if self._is_done:
             raise BrokenHttp("Nothing may follow a request that says Connection: close.")
-        self._begun_at = self._active_at
+        self._started_at = self._active_at
         self._in_head = True
         self._hosts = 0
         self.url = b""
@@ -116,9 +116,9 @@ class Connection(HttpToolsProtocol):
         parser = self.parser
         if self._hosts != 1 and (self._hosts or parser.get_http_version() != "1.0"):
             raise BrokenHttp("A request names one Host.")
-        self._last = not parser.should_keep_alive()
-        self._offers = parser.should_upgrade() and not self._should_upgrade()
-        if self._offers:
+        self._is_last = not parser.should_keep_alive()
+        self._has_upgrade_offer = parser.should_upgrade() and not self._should_upgrade()
+        if self._has_upgrade_offer:
             if parser.get_method() == b"CONNECT":
                 raise BrokenHttp("This is no proxy.")
             return  # asked again without the offer, see `_without_upgrade`
@@ -129,15 +129,15 @@ class Connection(HttpToolsProtocol):
         self._begin()
 
     def on_body(self, body: bytes) -> None:
-        self._moved = True
+        self._has_progress = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._moved = True
-        if self._offers:
+        self._has_progress = True
+        if self._has_upgrade_offer:
             return
-        self._begun_at = None
-        self._done = self._last
+        self._started_at = None
+        self._is_done = self._is_last
         self.on_whole()
 
     def on_whole(self) -> None:
@@ -167,8 +167,8 @@ class Connection(HttpToolsProtocol):
             piece = data[at : at + _PIECE]
             if not self._parse_piece(piece):
                 return
-            if len(self.pipeline) > MOST_WAITING and at + _PIECE < len(data):
-                self._kept = data[at + _PIECE :]
+            if len(self.pipeline) > MAX_PIPELINED and at + _PIECE < len(data):
+                self._unparsed = data[at + _PIECE :]
                 self.flow.pause_reading()
                 self.flow.full = True
                 return
@@ -176,7 +176,7 @@ class Connection(HttpToolsProtocol):
 
     def _parse_piece(self, piece: bytes) -> bool:
         """Whether there may be more."""
-        self._moved = False
+        self._has_progress = False
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
@@ -185,19 +185,19 @@ class Connection(HttpToolsProtocol):
             self.handle_websocket_upgrade()
             return False
         except httptools.HttpParserError as error:
-            if not self._done:
+            if not self._is_done:
                 problem = error.__context__
                 self._refuse(problem if isinstance(problem, Problem) else BrokenHttp("This cannot be read as HTTP/1.1."))
             return False
-        self._barren = 0 if self._moved else self._barren + len(piece)
-        if self._barren > MOST_HEAD:
-            self._refuse(HeadTooLarge(f"At most {MOST_HEAD} bytes of headers are taken."))
-        return not self._done
+        self._stalled_bytes = 0 if self._has_progress else self._stalled_bytes + len(piece)
+        if self._stalled_bytes > MAX_HEAD:
+            self._refuse(HeadTooLarge(f"At most {MAX_HEAD} bytes of headers are taken."))
+        return not self._is_done
 
-    def _parse_kept(self) -> None:
-        data, self._kept = self._kept, b""
+    def _parse_unparsed(self) -> None:
+        data, self._unparsed = self._unparsed, b""
         self.flow.full = False
-        if not self._done and not self.transport.is_closing():
+        if not self._is_done and not self.transport.is_closing():
             self._parse(data)
             self.flow.resume_reading()
 
@@ -209,28 +209,28 @@ class Connection(HttpToolsProtocol):
         method = self.parser.get_method()
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        wanted = [(name, value) for name, value in self.headers if name not in _OF_UPGRADES]
+        wanted = [(name, value) for name, value in self.headers if name not in _UPGRADE_HEADERS]
         lines = [b"%b: %b\r\n" % (name, _without_offer(value) if name == b"connection" else value) for name, value in wanted]
         return self._parse_piece(b"".join((method, b" ", self.url, b" HTTP/1.1\r\n", *lines, b"\r\n", rest)))
 
     def handle_websocket_upgrade(self) -> None:
-        self._look_no_more()
+        self._cancel_check()
         super().handle_websocket_upgrade()
 
     # --- answering ---
 
     def on_response_complete(self) -> None:
-        """An answer is written: whoever waited behind it comes next. No timer: `_look_around` finds whoever is idle."""
+        """An answer is written: whoever waited behind it comes next. No timer: `_check` finds whoever is idle."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self._active_at = self.loop.time()
-        if self._begun_at is not None:
-            self._begun_at = self._active_at  # it was not read while this was answered
+        if self._started_at is not None:
+            self._started_at = self._active_at  # it was not read while this was answered
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._kept:
-            self.loop.call_soon(self._parse_kept)
+        elif self._unparsed:
+            self.loop.call_soon(self._parse_unparsed)
         self.flow.resume_reading()
 
     def _unanswered(self) -> RequestResponseCycle | None:
@@ -240,7 +240,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Say what is wrong and close; but first whoever has sent a whole request before gets its answer, and no other."""
-        self._done = True
+        self._is_done = True
         cycle = self._unanswered()
         if cycle is not None:
             if not cycle.more_body:
@@ -262,34 +262,34 @@ class Connection(HttpToolsProtocol):
 
     # --- waiting ---
 
-    def _look_again(self) -> None:
-        self._look = self.loop.call_later(min(_LOOK_EVERY, self._patience / 2), self._look_around)
+    def _schedule_check(self) -> None:
+        self._timer = self.loop.call_later(min(_CHECK_EVERY, self._patience / 2), self._check)
 
-    def _look_no_more(self) -> None:
-        if self._look is not None:
-            self._look.cancel()
-            self._look = None
+    def _cancel_check(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _look_around(self) -> None:
+    def _check(self) -> None:
         """Now and then: is anybody there? One timer that is set anew with each request would cost each of them more."""
         now, transport = self.loop.time(), self.transport
         answering = self._unanswered() is not None
         unsent = transport.get_write_buffer_size()
         if unsent != self._unsent or not (self.flow.write_paused or not answering or transport.is_closing()):
             self._unsent, self._stuck_at = unsent, now
-        elif unsent and now - self._stuck_at >= _READERS * self._patience:
+        elif unsent and now - self._stuck_at >= _SEND_FACTOR * self._patience:
             transport.abort()  # nothing was added, and nothing read
             return
         if not transport.is_closing():
-            if self.flow.read_paused or self._kept:
+            if self.flow.read_paused or self._unparsed:
                 pass  # the client waits for us
-            elif self._begun_at is not None:
+            elif self._started_at is not None:
                 # Bodies of events have been given up before this by those who read them; this is for all the others.
-                if now - self._begun_at > (self._patience if self._in_head or not answering else 2 * self._patience):
+                if now - self._started_at > (self._patience if self._in_head or not answering else 2 * self._patience):
                     self._give_up()
             elif not answering and now - self._active_at >= self.timeout_keep_alive:
                 transport.close()
-        self._look_again()
+        self._schedule_check()
 
     def _give_up(self) -> None:
         if self._in_head or self._unanswered() is not None:
@@ -300,4 +300,4 @@ class Connection(HttpToolsProtocol):
 
 def _without_offer(connection: bytes) -> bytes:
     """A Connection header without what belongs to the offer."""
-    return b", ".join(token for token in map(bytes.strip, connection.split(b",")) if token.lower() not in _OF_UPGRADES)
+    return b", ".join(token for token in map(bytes.strip, connection.split(b",")) if token.lower() not in _UPGRADE_HEADERS)

@@ -25,37 +25,37 @@ class Protocol(Connection):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._front = self.app if isinstance(self.app, Front) else None
-        self._held = False  # a request of which uvicorn does not know yet
+        self._is_held = False  # a request of which uvicorn does not know yet
         self._parts: list[bytes] = []  # of its body
 
     def on_head(self) -> None:
-        self._held = self._may_be_short()
-        if not self._held:
+        self._is_held = self._is_candidate()
+        if not self._is_held:
             self._begin()
 
     def on_body(self, body: bytes) -> None:
-        if self._held:
-            self._moved = True
+        if self._is_held:
+            self._has_progress = True
             self._parts.append(body)
         else:
             super().on_body(body)
 
     def on_whole(self) -> None:
-        if self._held:
+        if self._is_held:
             if self._take_at_once():
-                self._held = False
+                self._is_held = False
                 return
-            self._pass_on()
+            self._fall_back()
         super().on_whole()
 
     def on_read(self) -> None:
-        if self._held:  # the rest of its body is still to come
-            self._pass_on()
+        if self._is_held:  # the rest of its body is still to come
+            self._fall_back()
 
-    def _may_be_short(self) -> bool:
+    def _is_candidate(self) -> bool:
         parser, before = self.parser, cast("RequestResponseCycle | None", self.cycle)
         return (
-            parser.get_method() in _SHORT
+            parser.get_method() in _FAST_METHODS
             and (before is None or before.response_complete)
             and self._front is not None
             and not self.expect_100_continue
@@ -66,7 +66,7 @@ class Protocol(Connection):
 
     def _take_at_once(self) -> bool:
         before, parts = self.cycle, self._parts
-        exchange = _Exchange(self, keep_alive=not self._last)
+        exchange = _Exchange(self, keep_alive=not self._is_last)
         self.cycle = cast(RequestResponseCycle, exchange)
         peer = self.client[0] if self.client else ""
         assert self._front is not None
@@ -84,9 +84,9 @@ class Protocol(Connection):
             self.cycle = before
         return taken
 
-    def _pass_on(self) -> None:
+    def _fall_back(self) -> None:
         """Let uvicorn have the request from its beginning up to here."""
-        self._held = False
+        self._is_held = False
         self._begin()
         body = b"".join(self._parts)
         self._parts.clear()
@@ -124,15 +124,15 @@ class _Exchange:
         closes = reply.closes or not self.keep_alive
         head = _head(reply.status, reply.headers, closes)
         dated = _lines(*protocol.server_state.default_headers)
-        standing = b"" if reply.standing is None else _RATE_LIMIT % reply.standing[1:]
+        limit_state = b"" if reply.limit_state is None else _RATE_LIMIT % reply.limit_state[1:]
         body = reply.body
-        protocol.transport.write(b"".join((head, dated, standing, b"content-length: %d\r\n\r\n" % len(body), body)))
+        protocol.transport.write(b"".join((head, dated, limit_state, b"content-length: %d\r\n\r\n" % len(body), body)))
         if closes:
             protocol.transport.close()
         protocol.on_response_complete()
 
 
-_SHORT = (b"POST", b"GET")
+_FAST_METHODS = (b"POST", b"GET")
 _RATE_LIMIT = b"".join(name + b": %d\r\n" for name in RATE_LIMIT)
 
 

@@ -24,7 +24,7 @@ class Watcher:
         self.project = project
         self._waiting: deque[Event] = deque()
         self._missed = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._closed = False
 
     def offer(self, event: Event) -> None:
@@ -33,19 +33,19 @@ class Watcher:
             self._waiting.popleft()
             self._missed += 1
         self._waiting.append(event)
-        self._news.set()
+        self._changed.set()
 
     def close(self) -> None:
         self._closed = True
-        self._news.set()
+        self._changed.set()
 
     async def take(self, most: int) -> tuple[list[Event], int] | None:
         """The events that came, at most so many, and how many were missed before them; waits for the first. None at the end."""
         while not self._waiting and not self._missed:
             if self._closed:
                 return None
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
         missed, self._missed = self._missed, 0
         return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))], missed
 
@@ -58,7 +58,7 @@ class Live:
         self._count = 0
 
     @property
-    def watched(self) -> bool:
+    def has_watchers(self) -> bool:
         """Whether anybody watches."""
         return bool(self._watchers)
 

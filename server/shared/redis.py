@@ -30,12 +30,12 @@ from server.tasks import cancel_and_wait
 log = logs.get(__name__)
 
 ANSWER_SECONDS = 0.25  # in which Redis must have answered a request for limits
-AT_ONCE = 200  # limits in one request
-AGAIN_SECONDS = 1.0  # after which a Redis that was lost is asked again
+HITS_PER_REQUEST = 200  # limits in one request
+RETRY_SECONDS = 1.0  # after which a Redis that was mark_lost is pipeline again
 CLOSING_SECONDS = 2.0  # for a goodbye
-LOOK_SECONDS = 1.0  # between two looks at who watches
+POLL_SECONDS = 1.0  # between two looks at who watches
 WAITING = 2_000  # events that wait to be sent to other replicas; past it the oldest are let go
-A_MESSAGE = 100  # events
+EVENTS_PER_MESSAGE = 100  # events
 _CHANNEL = "footfall:live:"
 # A count of a fixed window, all or nothing: {allowed, count, milliseconds that the window has left}.
 _TAKE = """
@@ -55,33 +55,33 @@ class Shared:
 
     def __init__(self, url: str) -> None:
         self.client: Any = redis.asyncio.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS)
-        self.there = True
+        self.is_up = True
         self.failures = 0
         self._again_at = 0.0
 
     @property
-    def usable(self) -> bool:
-        """Whether to ask it: where it was lost, one asks again after a while, and the others do not wait for that."""
-        if self.there:
+    def is_usable(self) -> bool:
+        """Whether to ask it: where it was mark_lost, one asks again after a while, and the others do not wait for that."""
+        if self.is_up:
             return True
         now = time.monotonic()
         if now < self._again_at:
             return False
-        self._again_at = now + AGAIN_SECONDS
+        self._again_at = now + RETRY_SECONDS
         return True
 
-    def lost(self, error: Exception) -> None:
+    def mark_lost(self, error: Exception) -> None:
         """It did not answer."""
         self.failures += 1
-        self._again_at = time.monotonic() + AGAIN_SECONDS
-        if self.there:
-            self.there = False
+        self._again_at = time.monotonic() + RETRY_SECONDS
+        if self.is_up:
+            self.is_up = False
             log.error("redis_lost", error=type(error).__name__, meanwhile="limits and live events are those of each replica")
 
-    def found(self) -> None:
+    def mark_up(self) -> None:
         """It answered."""
-        if not self.there:
-            self.there = True
+        if not self.is_up:
+            self.is_up = True
             log.info("redis_is_back")
 
     async def close(self) -> None:
@@ -91,7 +91,7 @@ class Shared:
                 await self.client.aclose()
 
 
-class _Question(NamedTuple):
+class _PendingHit(NamedTuple):
     """A cost that somebody waits to have counted. The answer is None where Redis gave none."""
 
     name: str
@@ -101,10 +101,10 @@ class _Question(NamedTuple):
 
 
 class SharedLimits(Limits):
-    """Limits that hold over all replicas; those of this one while Redis is lost.
+    """Limits that hold over all replicas; those of this one while Redis is mark_lost.
 
-    One request to Redis is under way at a time, and takes with it all that was asked while the last one was: however many clients come at
-    once, there is one connection, and it is never the reason for which Redis seems lost.
+    One request to Redis is under way at a time, and takes with it all that was pipeline while the last one was: however many clients come at
+    once, there is one connection, and it is never the reason for which Redis seems mark_lost.
     """
 
     at_once = False
@@ -113,60 +113,60 @@ class SharedLimits(Limits):
         super().__init__()
         self._shared = shared
         self._secret = hashlib.sha256(secret).digest()
-        self._questions: deque[_Question] = deque()
-        self._asking: asyncio.Task[None] | None = None
+        self._hits: deque[_PendingHit] = deque()
+        self._sender: asyncio.Task[None] | None = None
 
     async def hit(self, item: RateLimitItem, key: str, cost: int = 1) -> LimitState:
-        if self._shared.usable:
+        if self._shared.is_usable:
             name = "footfall:limit:" + hashlib.blake2b(key.encode(), key=self._secret, digest_size=16).hexdigest()
-            question = _Question(name, cost, item, asyncio.get_running_loop().create_future())
-            self._questions.append(question)
-            if self._asking is None:
-                self._asking = asyncio.create_task(self._ask())
-            standing = await question.answer
-            if standing is not None:
-                return standing
+            hit = _PendingHit(name, cost, item, asyncio.get_running_loop().create_future())
+            self._hits.append(hit)
+            if self._sender is None:
+                self._sender = asyncio.create_task(self._send_hits())
+            limit_state = await hit.answer
+            if limit_state is not None:
+                return limit_state
         return self.hit_at_once(item, key, cost)
 
-    async def _ask(self) -> None:
-        few: list[_Question] = []
+    async def _send_hits(self) -> None:
+        batch: list[_PendingHit] = []
         try:
-            while self._questions:
-                few = [self._questions.popleft() for _ in range(min(AT_ONCE, len(self._questions)))]
-                _tell(few, await self._answers(few))
-                if not self._shared.there:
+            while self._hits:
+                batch = [self._hits.popleft() for _ in range(min(HITS_PER_REQUEST, len(self._hits)))]
+                _resolve(batch, await self._hit_redis(batch))
+                if not self._shared.is_up:
                     break
         finally:
-            self._asking = None
-            few += self._questions
-            self._questions.clear()
-            _tell(few, [None] * len(few))
+            self._sender = None
+            batch += self._hits
+            self._hits.clear()
+            _resolve(batch, [None] * len(batch))
 
-    async def _answers(self, questions: Sequence[_Question]) -> list[LimitState | None]:
-        asked = self._shared.client.pipeline(transaction=False)
-        for name, cost, item, _ in questions:
-            asked.eval(_TAKE, 1, name, cost, item.amount, item.get_expiry() * 1000)
+    async def _hit_redis(self, hits: Sequence[_PendingHit]) -> list[LimitState | None]:
+        pipeline = self._shared.client.pipeline(transaction=False)
+        for name, cost, item, _ in hits:
+            pipeline.eval(_TAKE, 1, name, cost, item.amount, item.get_expiry() * 1000)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                found = await asked.execute(raise_on_error=False)
+                found = await pipeline.execute(raise_on_error=False)
             if wrong := next((each for each in found if isinstance(each, Exception)), None):
                 raise wrong
         except (RedisError, OSError, TimeoutError) as error:
-            self._shared.lost(error)
-            return [None] * len(questions)
-        self._shared.found()
-        return [_standing(question.item, *answer) for question, answer in zip(questions, found, strict=True)]
+            self._shared.mark_lost(error)
+            return [None] * len(hits)
+        self._shared.mark_up()
+        return [_limit_state(hit.item, *answer) for hit, answer in zip(hits, found, strict=True)]
 
 
-def _standing(item: RateLimitItem, allowed: int, count: int | bytes, left: int) -> LimitState:
+def _limit_state(item: RateLimitItem, allowed: int, count: int | bytes, left: int) -> LimitState:
     reset = math.ceil(left / 1000) if left > 0 else item.get_expiry()
     return LimitState(bool(allowed), item.amount, max(0, item.amount - int(count)), reset)
 
 
-def _tell(questions: Iterable[_Question], answers: Iterable[LimitState | None]) -> None:
-    for question, answer in zip(questions, answers, strict=True):
-        if not question.answer.done():  # whoever asked may have gone
-            question.answer.set_result(answer)
+def _resolve(hits: Iterable[_PendingHit], results: Iterable[LimitState | None]) -> None:
+    for hit, answer in zip(hits, results, strict=True):
+        if not hit.answer.done():  # whoever pipeline may have gone
+            hit.answer.set_result(answer)
 
 
 class _Message(msgspec.Struct, array_like=True):
@@ -189,19 +189,19 @@ class SharedLive(Live):
         self._replica = secrets.token_hex(8)
         self._elsewhere: set[int] = set()  # projects that somebody watches
         self._waiting: deque[Event] = deque(maxlen=WAITING)
-        self._news = asyncio.Event()
+        self._has_waiting = asyncio.Event()
         self._subscriptions: Any = shared.client.pubsub(ignore_subscribe_messages=True)
         self._changed = asyncio.Event()
 
     @property
-    def watched(self) -> bool:
+    def has_watchers(self) -> bool:
         return bool(self._watchers) or bool(self._elsewhere)
 
     def publish(self, events: Sequence[Event]) -> None:
         super().publish(events)
         if self._elsewhere:
             self._waiting.extend(event for event in events if event.project in self._elsewhere)
-            self._news.set()
+            self._has_waiting.set()
 
     @contextmanager
     def watch(self, project: int) -> Iterator[Watcher]:
@@ -215,7 +215,7 @@ class SharedLive(Live):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Exchange events with the other replicas while this is open."""
-        tasks = [asyncio.create_task(each()) for each in (self._look, self._send, self._receive)]
+        tasks = [asyncio.create_task(each()) for each in (self._poll_watchers, self._send, self._receive)]
         try:
             yield
         finally:
@@ -224,43 +224,43 @@ class SharedLive(Live):
                 async with asyncio.timeout(CLOSING_SECONDS):
                     await self._subscriptions.aclose()
 
-    async def _look(self) -> None:
+    async def _poll_watchers(self) -> None:
         """Look who watches, now and then."""
         while True:
-            if self._shared.usable:
+            if self._shared.is_usable:
                 try:
                     channels = await self._shared.client.pubsub_channels(_CHANNEL + "*")
                     self._elsewhere = {int(channel.decode().removeprefix(_CHANNEL)) for channel in channels}
-                    self._shared.found()
+                    self._shared.mark_up()
                 except (RedisError, OSError, TimeoutError) as error:
                     self._elsewhere = set()
-                    self._shared.lost(error)
-            await asyncio.sleep(LOOK_SECONDS)
+                    self._shared.mark_lost(error)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _send(self) -> None:
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._has_waiting.wait()
+            self._has_waiting.clear()
             while self._waiting:
-                few = [self._waiting.popleft() for _ in range(min(A_MESSAGE, len(self._waiting)))]
-                for project in {event.project for event in few}:
-                    message = _Message(self._replica, [event for event in few if event.project == project])
+                batch = [self._waiting.popleft() for _ in range(min(EVENTS_PER_MESSAGE, len(self._waiting)))]
+                for project in {event.project for event in batch}:
+                    message = _Message(self._replica, [event for event in batch if event.project == project])
                     try:
                         await self._shared.client.publish(f"{_CHANNEL}{project}", _encode(message))
                     except (RedisError, OSError, TimeoutError) as error:
-                        self._shared.lost(error)
+                        self._shared.mark_lost(error)
 
     async def _receive(self) -> None:
         """Hand on what the other replicas send of the projects that are watched here."""
         subscribed: set[int] = set()
         while True:
             try:
-                wanted = set(self._watchers)
-                if wanted - subscribed:
-                    await self._subscriptions.subscribe(*(f"{_CHANNEL}{project}" for project in wanted - subscribed))
-                if subscribed - wanted:
-                    await self._subscriptions.unsubscribe(*(f"{_CHANNEL}{project}" for project in subscribed - wanted))
-                subscribed = wanted
+                channels = set(self._watchers)
+                if channels - subscribed:
+                    await self._subscriptions.subscribe(*(f"{_CHANNEL}{project}" for project in channels - subscribed))
+                if subscribed - channels:
+                    await self._subscriptions.unsubscribe(*(f"{_CHANNEL}{project}" for project in subscribed - channels))
+                subscribed = channels
                 if not subscribed:
                     self._changed.clear()
                     if not self._watchers:
@@ -268,13 +268,13 @@ class SharedLive(Live):
                     continue
                 message = await self._subscriptions.get_message(timeout=0.2)
                 if message is not None:
-                    self._hand_on(message["data"])
+                    self._deliver(message["data"])
             except (RedisError, OSError, TimeoutError) as error:
-                self._shared.lost(error)
+                self._shared.mark_lost(error)
                 subscribed = set()
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
 
-    def _hand_on(self, data: bytes) -> None:
+    def _deliver(self, data: bytes) -> None:
         try:
             message = _decode(data)
         except msgspec.MsgspecError:  # of another version of Footfall, or of somebody else

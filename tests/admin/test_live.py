@@ -267,9 +267,9 @@ def event(number: int, project: int = 1) -> Event:
 
 async def test_a_slow_reader_misses_events_and_is_told_how_many() -> None:
     live = Live()
-    assert [live.watched] == [False]
+    assert [live.has_watchers] == [False]
     with live.watch(1) as watcher:
-        assert live.watched
+        assert live.has_watchers
         live.publish([event(number) for number in range(KEPT + 20)])
         live.publish([event(1_000_000, project=2)])
         taken = await watcher.take(5)
@@ -283,7 +283,7 @@ async def test_a_slow_reader_misses_events_and_is_told_how_many() -> None:
         await asyncio.sleep(0)
         live.close()
         assert await waiting is None
-    assert [live.watched] == [False]
+    assert [live.has_watchers] == [False]
 
 
 def test_so_many_may_watch_and_no_more() -> None:

@@ -323,7 +323,7 @@ def test_who_runs_the_tool_is_what_its_client_says(properties: dict[str, Any], w
 
 def test_what_is_said_in_so_many_words_goes_first() -> None:
     properties = {"isCI": True}
-    assert environment(properties, said="test", ci=True) == (Environment.TEST, "environment")
+    assert environment(properties, name="test", ci=True) == (Environment.TEST, "environment")
     assert environment(properties, ci=False) == (Environment.PERSON, "ci")
     assert environment({}, ci=True) == (Environment.CI, "ci")
     assert environment(properties, path="metadata") == (Environment.CI, "metadata.isCI")

@@ -91,7 +91,7 @@ def test_guesses_of_all_networks_of_a_provider_are_counted_together() -> None:
     guesses = Guesses()
     for number in range(16 * WRONG_KEYS):
         guesses.check(f"2001:db8:1:{number * 64:x}::1")
-        guesses.wrong(f"2001:db8:1:{number * 64:x}::1")
+        guesses.count_wrong(f"2001:db8:1:{number * 64:x}::1")
     for other in ("2001:db8:1:ffff::1", "2001:db8:1::1"):
         with pytest.raises(Limited):
             guesses.check(other)

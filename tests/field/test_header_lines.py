@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.headers import combined
+from server.headers import combine_lines
 from server.ingest.gate import Gate
 from server.settings import load
 from server.shared import Limits
@@ -89,13 +89,13 @@ def test_a_key_on_two_lines_asks_no_question(server: Server) -> None:
 
 def test_lines_of_one_name_become_one_list() -> None:
     once = [(b"host", b"x"), (b"accept", b"*/*")]
-    assert combined(once) is once
+    assert combine_lines(once) is once
     lines = [(b"accept", b"a"), (b"cookie", b"a=1"), (b"accept", b" b, c"), (b"cookie", b"b=2"), (b"accept", b""), (b"accept", b"a")]
-    assert combined(lines) == [(b"accept", b"a, b, c"), (b"cookie", b"a=1; b=2")]
+    assert combine_lines(lines) == [(b"accept", b"a, b, c"), (b"cookie", b"a=1; b=2")]
 
 
 def test_a_client_header_on_two_lines_is_the_one_added_nearest() -> None:
     settings = load({"FOOTFALL_CLIENT_IP_HEADER": "Fly-Client-IP", "FOOTFALL_TRUSTED_PROXIES": "private"})
     gate = Gate(settings, Projects(max_targets=1, public=()), Limits())
-    lines = combined([(b"fly-client-ip", b"1.1.1.1"), (b"fly-client-ip", b"198.51.100.7")])
+    lines = combine_lines([(b"fly-client-ip", b"1.1.1.1"), (b"fly-client-ip", b"198.51.100.7")])
     assert gate.address("10.1.2.3", dict(lines)) == "198.51.100.7"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.ingest.gate import Gate, opted_out
-from server.ingest.networks import limited_as
+from server.ingest.networks import limit_network
 from server.settings import load
 from server.shared import Counters, Limits
 from server.storage.projects import Projects
@@ -45,9 +45,9 @@ def test_the_address_is_the_peers_or_what_a_trusted_proxy_says(
 
 
 def test_an_ipv6_client_is_limited_by_its_network_and_an_ipv4_one_by_itself() -> None:
-    assert limited_as("2001:db8:1:2:3::4") == limited_as("2001:db8:1:2:ffff::9") != limited_as("2001:db8:1:3::")
-    assert limited_as("::ffff:198.51.100.7") == limited_as("198.51.100.7") != limited_as("198.51.100.8")
-    assert limited_as("") == ""
+    assert limit_network("2001:db8:1:2:3::4") == limit_network("2001:db8:1:2:ffff::9") != limit_network("2001:db8:1:3::")
+    assert limit_network("::ffff:198.51.100.7") == limit_network("198.51.100.7") != limit_network("198.51.100.8")
+    assert limit_network("") == ""
 
 
 @pytest.mark.parametrize(

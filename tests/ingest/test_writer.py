@@ -100,11 +100,11 @@ async def test_a_store_that_refuses_writes_is_busy_and_recovers_by_itself(store:
     await store.engine.run_ddl("PRAGMA max_page_count = 1")
     with pytest.raises(Busy):
         await writer.submit(PROJECT, events(500, properties="x" * 2_000))
-    refusing = writer.refusing
+    refusing = writer.is_refusing
     writer.tally(PROJECT, LedgerEntry.REJECTED, "busy", 500, 1_795_219_200_000)
     await store.engine.run_ddl("PRAGMA max_page_count = 1000000")
     await writer.submit(PROJECT, events(2))
-    assert (refusing, writer.refusing) == (True, False)
+    assert (refusing, writer.is_refusing) == (True, False)
     assert await count(store) == 2
     ledger = await store.rows("SELECT entry, sum(events) AS n FROM ledger GROUP BY entry ORDER BY entry")
     assert [tuple(row.values()) for row in ledger] == [("rejected", 500), ("stored", 2)]
@@ -149,8 +149,8 @@ async def come_again(writer: Writer, times: int) -> None:
 
 
 async def test_clients_that_come_again_end_up_in_one_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "CROWD_SECONDS", 30.0)
-    monkeypatch.setattr(writing, "CROWD_STEP", 10.0)
+    monkeypatch.setattr(writing, "COALESCE_SECONDS", 30.0)
+    monkeypatch.setattr(writing, "COALESCE_STEP", 10.0)
     writer, before = await make_writer(store), store.version
     early = [asyncio.create_task(come_again(writer, 10)) for _ in range(10)]
     while writer.depth < 10:
@@ -162,16 +162,16 @@ async def test_clients_that_come_again_end_up_in_one_commit(store: Store, monkey
 
 
 async def test_whoever_comes_alone_is_not_kept_waiting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "CROWD_SECONDS", 3_600.0)
-    monkeypatch.setattr(writing, "CROWD_STEP", 3_600.0)
+    monkeypatch.setattr(writing, "COALESCE_SECONDS", 3_600.0)
+    monkeypatch.setattr(writing, "COALESCE_STEP", 3_600.0)
     writer = await make_writer(store)
     await asyncio.wait_for(come_again(writer, 20), timeout=60)
     assert await count(store) == 20
 
 
 async def test_a_crowd_that_does_not_come_is_not_waited_for_when_the_server_stops(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "CROWD_SECONDS", 3_600.0)
-    monkeypatch.setattr(writing, "CROWD_STEP", 3_600.0)
+    monkeypatch.setattr(writing, "COALESCE_SECONDS", 3_600.0)
+    monkeypatch.setattr(writing, "COALESCE_STEP", 3_600.0)
     writer = await make_writer(store)
     await asyncio.gather(*(writer.submit(PROJECT, events(1)) for _ in range(10)))
     last = asyncio.create_task(writer.submit(PROJECT, events(1)))
@@ -187,7 +187,7 @@ async def test_the_news_of_a_commit_reaches_everybody_whoever_stumbles_over_it(s
     def stumble(_: object) -> None:
         raise RuntimeError("a client of ours that cannot be written to")
 
-    writer.hand_in(PROJECT, events(1), (), stumble)
-    writer.hand_in(PROJECT, events(1), (), heard.append)
+    writer.submit_nowait(PROJECT, events(1), (), stumble)
+    writer.submit_nowait(PROJECT, events(1), (), heard.append)
     assert (await writer.submit(PROJECT, events(1))).receipts == [Receipt.STORED]
     assert [news.receipts for news in heard] == [[Receipt.STORED]]

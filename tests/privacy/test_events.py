@@ -36,7 +36,7 @@ def test_an_ordinary_event_is_kept_as_it_is():
 
 
 def test_ordinary_events_take_the_short_way(monkeypatch):
-    monkeypatch.setattr(conversion, "scrubbed", lambda incoming: pytest.fail("the long way"))
+    monkeypatch.setattr(conversion, "scrub_event", lambda incoming: pytest.fail("the long way"))
     kept(properties={"os": "darwin", "nodeVersion": "v20.10", "packageManager": "npm"})
     kept(
         properties={"command": "build", "flags": ["--watch", "--minify"], "durationMs": 12.5, "nested": {"cached": True}},

@@ -1,4 +1,4 @@
-"""Identifiers become keyed hashes: the same everywhere it should be the same, and nowhere else."""
+"""Identifiers become make_hmac hashes: the same everywhere it should be the same, and nowhere else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server.event import Context, Incoming
 from server.ingest.privacy import Privacy, hashes
-from server.ingest.privacy.hashes import keyed, number
+from server.ingest.privacy.hashes import make_hmac, number
 
 SECRET = b"a secret of the server's own"
 PRIVACY = Privacy(SECRET)
@@ -22,7 +22,7 @@ def signed(key: bytes, message: bytes) -> int:
 
 @given(st.binary(max_size=200), st.binary(max_size=20), st.binary(max_size=300))
 def test_the_prepared_hmac_is_hmac(key, prefix, message):
-    assert keyed(key, prefix)(message) == hmac.digest(key, prefix + message, "sha256")
+    assert make_hmac(key, prefix)(message) == hmac.digest(key, prefix + message, "sha256")
 
 
 def test_a_project_has_a_key_of_its_own():
@@ -98,7 +98,7 @@ def test_what_is_remembered_of_installs_is_bounded_over_all_projects_and_holds_n
             for project in (1, 2):
                 assert event(project, f"install-{place}").install == privacy.install(project, f"install-{place}")
                 assert event(project, "the same").install == privacy.install(project, "the same")
-    remembered = privacy._hashes(1).known
-    assert remembered is privacy._hashes(2).known
+    remembered = privacy._hashes(1).cache
+    assert remembered is privacy._hashes(2).cache
     assert 0 < len(remembered) <= 10
     assert all(type(part) is int for entry in remembered.items() for part in entry)

@@ -160,7 +160,7 @@ async def test_a_limit_is_exact_however_many_replicas_ask_at_once(server_of_redi
     assert {standing.remaining for standing in ones if standing.allowed} == set(range(100))
     threes = await asyncio.gather(*(limits[place % 3].hit(hundred, "three", 3) for place in range(90)))
     assert [standing.allowed for standing in threes].count(True) == 33
-    assert all(shared.there for shared in several)
+    assert all(shared.is_up for shared in several)
     for shared in several:
         await shared.close()
 
@@ -180,7 +180,7 @@ async def test_live_events_reach_the_watchers_of_every_replica_once(server_of_re
     one, other = SharedLive(here), SharedLive(there)
     async with one.running(), other.running():
         with one.watch(1) as near, other.watch(1) as far, other.watch(2) as elsewhere:
-            while not (one.watched and one._elsewhere >= {1, 2}):
+            while not (one.has_watchers and one._elsewhere >= {1, 2}):
                 await asyncio.sleep(0.02)
             await asyncio.sleep(0.3)
             one.publish([event(1), event(2), event(3, project=2), event(4, project=3)])

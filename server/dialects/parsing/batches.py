@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from server.dialects.document import dotted, refused
+from server.dialects.document import dotted, problem_of
 from server.event import Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request, RequestId
 from server.headers import IDEMPOTENCY_KEY
 from server.identifiers import identifier
@@ -64,7 +64,7 @@ def _faults_by_index(request: Request, within: tuple[str, ...]) -> dict[int, Fie
     """The faults of a batch's events, by their places. Those of fields that no dialect reads, beside the array, matter to no event."""
     depth = len(within)
     if own := [fault for fault in request.faults if fault.path == within]:
-        raise refused(own)
+        raise problem_of(own)
     return {
         index: FieldError(dotted(path[depth + 1 :]), message)
         for path, message in request.faults

@@ -76,18 +76,18 @@ _MAX_MEANING = 32  # characters of a value; no word that means something is long
 
 
 def environment(
-    properties: Mapping[str, Any], *, said: str | None = None, ci: bool | None = None, path: str = "properties"
+    properties: Mapping[str, Any], *, name: str | None = None, ci: bool | None = None, path: str = "properties"
 ) -> tuple[Environment, str]:
     """The actor that runs the tool, and the reason to think so: a field (`environment`, `ci`, `properties.isCI`), or nothing beside `UNKNOWN`.
 
-    `said` and `ci` are what the client says explicitly, and go first. A word that this version does not know is the reason itself, beside
+    `name` and `ci` are what the client says explicitly, and go first. A word that this version does not know is the reason itself, beside
     `UNKNOWN`, unless `ci` says that it is no person. `path` is the client's name for its properties.
     """
-    if said:
-        known = known_environment(said)
+    if name:
+        known = known_environment(name)
         if known is not None:
             return known, "environment"
-        if not ci and (word := text(said)):
+        if not ci and (word := text(name)):
             return Environment.UNKNOWN, word
     if ci is not None:
         return (Environment.CI if ci else Environment.PERSON), "ci"

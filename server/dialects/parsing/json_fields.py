@@ -110,21 +110,21 @@ def _fields(struct: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ..
     return msgspec.structs.fields(struct)
 
 
-def _message(said: str, kind: Any) -> str:
+def _message(original: str, kind: Any) -> str:
     """msgspec's message in plain words. Its own may quote the client's value, so no part of it is passed on but ours."""
-    if match := _WRONG_KIND(said):
-        wanted = dict.fromkeys(_KINDS.get(word, word) for word in match[1].split(" | ") if word != "null")
+    if match := _WRONG_KIND(original):
+        expected = dict.fromkeys(_KINDS.get(word, word) for word in match[1].split(" | ") if word != "null")
         got = "a boolean" if match[2] == "bool" else _KINDS.get(match[2], "something else")
-        return f"expected {' or '.join(wanted)}, got {got}"
-    if match := _WRONG_LENGTH(said):
+        return f"expected {' or '.join(expected)}, got {got}"
+    if match := _WRONG_LENGTH(original):
         if match[2] == ">=" and match[3] == "1":
             return "must not be empty"
         return f"must {'be' if match[1] == 'str' else 'have'} {_BOUNDS[match[2]]} {match[3]} {_UNITS[match[1]]}"
-    if match := _WRONG_RANGE(said):
+    if match := _WRONG_RANGE(original):
         return f"must be {_BOUNDS[match[1]]} {match[2]}"
-    if said.startswith("Invalid enum value"):
+    if original.startswith("Invalid enum value"):
         return f"is not one of: {', '.join(_allowed(kind))}"
-    if "matching regex" in said:
+    if "matching regex" in original:
         return f"must match {_pattern(kind)}"
     return "is not valid"
 

@@ -37,13 +37,13 @@ class Prepared:
     def read(self, body: bytes) -> Any | None:
         """What a body says, or None where it has to go the long way."""
         try:
-            said = self._decode(body)
+            payload = self._decode(body)
         except _CANNOT_READ:
             return None
         # As in `document.load`: a key that is there twice would leave fewer colons. What is still to be read has all of its own.
-        if body.count(b":") != self._encode(said).count(b":") or hides_something(body):
+        if body.count(b":") != self._encode(payload).count(b":") or hides_something(body):
             return None
-        return said
+        return payload
 
 
 class NotPlain(Exception):

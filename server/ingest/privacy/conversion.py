@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from server.event import DAY, MINUTE, Context, Event, Incoming, Install, InstallReport, RequestId
-from server.identifiers import MISSING, identifier, stripped
-from server.ingest.privacy.hashes import ProjectHashes, keyed, number, plain, utf8
-from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_telling_key
+from server.identifiers import MISSING, identifier, strip_padding
+from server.ingest.privacy.hashes import ProjectHashes, make_hmac, number, plain, utf8
+from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_sensitive_key
 from server.scrubbing.traces import SHORTEST_ID
 
 AHEAD = 5 * MINUTE  # a client's clock may be as much ahead
@@ -29,7 +29,7 @@ _CANNOT_ENCODE = (UnicodeEncodeError, TypeError, ValueError, OverflowError, Recu
 
 
 class Privacy:
-    """Makes events fit to be kept: identifiers become keyed hashes, text is scrubbed, times are believed or not.
+    """Makes events fit to be kept: identifiers become make_hmac hashes, text is scrub_event, times are believed or not.
 
     `secret` is the server's, of any length but zero. Hashes are signed 64-bit integers; `hashes.number` tells the odds of a collision.
     """
@@ -40,8 +40,8 @@ class Privacy:
     def __init__(self, secret: bytes) -> None:
         if not secret:
             raise ValueError("without a secret, hashes would hide nothing")
-        self._derive = keyed(secret, b"footfall/project/")
-        self._address = keyed(secret, b"footfall/address/")
+        self._derive = make_hmac(secret, b"footfall/project/")
+        self._address = make_hmac(secret, b"footfall/address/")
         self._projects: dict[int, ProjectHashes] = {}
         self._known: dict[int, int] = {}
 
@@ -51,7 +51,7 @@ class Privacy:
 
     def install(self, project: int, raw: str) -> int:
         """An install, from the id that its client sends. Whether it is an id at all, `identifier` tells."""
-        return self._hashes(project).install(stripped(raw))
+        return self._hashes(project).install(strip_padding(raw))
 
     def visitor(self, project: int, raw: str, day: int) -> int:
         """An install that is known by its address only, on one day (days since 1970): on the next it is another."""
@@ -59,7 +59,7 @@ class Privacy:
 
     def session(self, project: int, raw: str) -> int:
         """A session of a client."""
-        return self._hashes(project).session(stripped(raw))
+        return self._hashes(project).session(strip_padding(raw))
 
     def mark(self, project: int, dialect: str, raw_id: str, scope: str = "") -> int:
         """An event that may arrive twice, from the id that its client gave it: unique within a scope, or without one in the project."""
@@ -94,11 +94,11 @@ class Privacy:
     ) -> list[Event]:
         """The same for all events of a request, whose `ids` run beside them. `key` is the number of the caller's key."""
         hashes = self._hashes(project)
-        salt, known = hashes.salt, hashes.known
+        salt, known = hashes.salt, hashes.cache
         earliest, latest = received_at - BEHIND, received_at + AHEAD
         events = []
-        for said, event_id in zip(incoming, ids, strict=True):
-            raw_install, raw_session, raw_id, at = said.install, said.session, said.id, said.occurred_at
+        for source, event_id in zip(incoming, ids, strict=True):
+            raw_install, raw_session, raw_id, at = source.install, source.session, source.id, source.occurred_at
             install = None if raw_install is None else known.get(hash(salt + raw_install))
             plain_install = install is not None
             note = ""
@@ -106,21 +106,21 @@ class Privacy:
                 if raw_install is not None:
                     install = hashes.learn(raw_install)
                     note = MISSING if install is None else ""
-                elif said.visitor is not None:
-                    install = hashes.visitor(received_at // DAY, said.visitor)
+                elif source.visitor is not None:
+                    install = hashes.visitor(received_at // DAY, source.visitor)
             mark = former = None
             if raw_id is not None:
-                scope = _scope(said, raw_id, install, key)
+                scope = _scope(source, raw_id, install, key)
                 mark = hashes.mark_within(scope, dialect, raw_id) if scope else hashes.mark(dialect, raw_id)
                 if scope and received_at < self.former_marks_until:
                     former = hashes.mark(dialect, raw_id)
             raw_session = raw_session and identifier(raw_session)
             session = hashes.session(raw_session) if raw_session else None
-            viewer = None if said.debounce is None else hashes.viewer(*(said.target or ("", said.name)), said.debounce)
+            viewer = None if source.debounce is None else hashes.viewer(*(source.target or ("", source.name)), source.debounce)
             skewed = at is not None and not earliest <= at <= latest  # a clock that is wrong
             if skewed and not note:
                 note = SKEWED
-            kept, properties = without_traces(said, plain_install=plain_install)
+            kept, properties = scrub_if_needed(source, plain_install=plain_install)
             events.append(
                 Event(  # with more than fifteen names, Python makes a dictionary of them first
                     event_id,
@@ -137,7 +137,7 @@ class Privacy:
                     error_message=kept.error_message,
                     skewed=skewed,
                     properties=properties,
-                    picked=_picked(kept.properties, picked) if picked else (),
+                    picked=_pick(kept.properties, picked) if picked else (),
                     mark=mark,
                     viewer=viewer,
                     note=note,
@@ -148,8 +148,8 @@ class Privacy:
 
     def install_report(self, report: InstallReport, *, project: int, received_at: int) -> Install:
         """What is kept of an installation's report. Installs may be years old; a time that cannot be is taken for the time of arrival."""
-        last_seen = _possible(report.last_seen, received_at, received_at)
-        first_seen = _possible(report.first_seen, received_at, last_seen if report.first_seen is None else received_at)
+        last_seen = _plausible_time(report.last_seen, received_at, received_at)
+        first_seen = _plausible_time(report.first_seen, received_at, last_seen if report.first_seen is None else received_at)
         return Install(
             id=self.install(project, report.install),
             project=project,
@@ -165,20 +165,20 @@ class Privacy:
         return hashes
 
 
-def _scope(said: Incoming, raw_id: str, install: int | None, key: int | None) -> str:
+def _scope(source: Incoming, raw_id: str, install: int | None, key: int | None) -> str:
     """What an event's id is unique within: the caller's key for a request's id, else the install. Empty for the project.
 
     A visitor is the same one on the next day here, when a client may send an event again: what is kept is a hash together with the id.
     """
     if key is not None and type(raw_id) is RequestId:
         return f"key {key}"
-    if said.visitor is not None:
-        return f"visitor {said.visitor}"
+    if source.visitor is not None:
+        return f"visitor {source.visitor}"
     return "" if install is None else f"install {install}"
 
 
-def without_traces(incoming: Incoming, *, plain_install: bool = False) -> tuple[Incoming, str | None]:
-    """The event with its text scrubbed, and its properties as compact JSON. Its identifiers are still in it, to be dropped.
+def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple[Incoming, str | None]:
+    """The event with its text scrub_event, and its properties as compact JSON. Its identifiers are still in it, to be dropped.
 
     `plain_install`: the install's id is known to be `plain`.
 
@@ -189,24 +189,24 @@ def without_traces(incoming: Incoming, *, plain_install: bool = False) -> tuple[
         try:
             document = _encode(incoming.properties).decode() if incoming.properties else ""
         except _CANNOT_ENCODE:
-            return scrubbed(incoming)
-    said = (document, incoming.name, incoming.context, incoming.target, incoming.error_type, incoming.error_message)
-    lowered = _CLEAN.get(said)
+            return scrub_event(incoming)
+    source = (document, incoming.name, incoming.context, incoming.target, incoming.error_type, incoming.error_message)
+    lowered = _CLEAN.get(source)
     if lowered is None:
         text = _all_text(incoming, document)
         lowered = text.lower()
         if _suspicious(incoming, document, text, lowered) or _names_itself(incoming, lowered, plain_install=plain_install):
-            return scrubbed(incoming)
+            return scrub_event(incoming)
         if len(text) <= CLEAN_LENGTH:
             if len(_CLEAN) >= CLEAN_REMEMBERED:
                 _CLEAN.clear()
-            _CLEAN[said] = lowered
+            _CLEAN[source] = lowered
     elif _names_itself(incoming, lowered, plain_install=plain_install):
-        return scrubbed(incoming)
+        return scrub_event(incoming)
     return incoming, document or None
 
 
-# What events said in which nothing was found, and all of it in lower case: a tool's installs say the same few things again and again. None
+# What events source in which nothing was found, and all of it in lower case: a tool's installs say the same few things again and again. None
 # of it holds an identifier of the client that sent it.
 _CLEAN: dict[tuple[object, ...], str] = {}
 
@@ -217,7 +217,7 @@ def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> b
         return True
     if not text.isprintable() or SUSPICIOUS.search(lowered) is not None or has_long_run(text):
         return True
-    return has_telling_key(incoming.properties, document)
+    return has_sensitive_key(incoming.properties, document)
 
 
 def _all_text(incoming: Incoming, document: str) -> str:
@@ -247,11 +247,11 @@ _NO_OTHERS = (None, None, None)
 
 def _names(raw: str, lowered: str) -> bool:
     """What is not plain may be there in another form, of which only the scrubber knows."""
-    raw = stripped(raw)
+    raw = strip_padding(raw)
     return len(raw) >= SHORTEST_ID and (not plain(raw) or raw.lower() in lowered)
 
 
-def scrubbed(incoming: Incoming) -> tuple[Incoming, str | None]:
+def scrub_event(incoming: Incoming) -> tuple[Incoming, str | None]:
     """The same, for events that may hold something."""
     scrubber = Scrubber(install=(incoming.install,), others=(incoming.session, incoming.id, incoming.debounce))
     properties: dict[str, Any] = scrubber.json(incoming.properties)
@@ -268,7 +268,7 @@ def scrubbed(incoming: Incoming) -> tuple[Incoming, str | None]:
 
 
 def _context(context: Context, scrubber: Scrubber) -> Context:
-    """The context with what the client wrote of it scrubbed. `environment` and `dialect` are our own words, and so is `reason` where the
+    """The context with what the client wrote of it scrub_event. `environment` and `dialect` are our own words, and so is `reason` where the
     environment is known; else it may be the client's word for it."""
     return Context(
         environment=context.environment,
@@ -286,12 +286,12 @@ def _cut(text: str | None, kept: int, scrubber: Scrubber) -> str | None:
     return None if text is None else scrubber.text(beginning(text, MESSAGE_READ))[:kept]
 
 
-def _possible(at: int | None, received_at: int, otherwise: int) -> int:
+def _plausible_time(at: int | None, received_at: int, otherwise: int) -> int:
     """The time if it can be true of an installation, else `otherwise`."""
     return at if at is not None and OLDEST_INSTALL <= at <= received_at + AHEAD else otherwise
 
 
-def _picked(properties: dict[str, Any], names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _pick(properties: dict[str, Any], names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((name, _word(properties[name])[:PICKED_KEPT]) for name in names if isinstance(properties.get(name), str | int | float))
 
 

@@ -19,7 +19,7 @@ REMEMBERED = 32_768  # installs of all projects together; some 6 MiB
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
-def keyed(key: bytes, prefix: bytes = b"") -> Callable[[bytes], bytes]:
+def make_hmac(key: bytes, prefix: bytes = b"") -> Callable[[bytes], bytes]:
     """HMAC-SHA256 (RFC 2104) of `prefix + message`, 32 bytes, with the work that only depends on key and prefix done once.
 
     Equal to `hmac.digest(key, prefix + message, "sha256")`, and about twice as fast: OpenSSL 3 looks the algorithm up again each time.
@@ -62,38 +62,38 @@ class ProjectHashes:
     Ids are given as `server.identifiers` returns them.
     """
 
-    __slots__ = ("_install", "_mark", "_mark_within", "_session", "_viewer", "_visitor", "known", "salt")
+    __slots__ = ("_install", "_mark", "_mark_within", "_session", "_viewer", "_visitor", "cache", "salt")
 
-    def __init__(self, key: bytes, known: dict[int, int]) -> None:
+    def __init__(self, key: bytes, cache: dict[int, int]) -> None:
         # Installs that were seen before, each by Python's own hash (SipHash) of `salt` and the id: no id is kept. Two of a full memory are
-        # taken for one as seldom as two in a store, see `number`; and nobody outside knows the salt. All projects share `known`.
+        # taken for one as seldom as two in a store, see `number`; and nobody outside knows the salt. All projects share `cache`.
         self.salt = secrets.token_hex(16)
-        self.known = known
-        self._install = keyed(key, b"install\0")
-        self._session = keyed(key, b"session\0")
-        self._mark = keyed(key, b"mark\0")
-        self._mark_within = keyed(key, b"mark within\0")
-        self._viewer = keyed(key, b"viewer\0")
-        self._visitor = keyed(key, b"visitor\0")
+        self.cache = cache
+        self._install = make_hmac(key, b"install\0")
+        self._session = make_hmac(key, b"session\0")
+        self._mark = make_hmac(key, b"mark\0")
+        self._mark_within = make_hmac(key, b"mark within\0")
+        self._viewer = make_hmac(key, b"viewer\0")
+        self._visitor = make_hmac(key, b"visitor\0")
 
     def install(self, raw: str) -> int:
         return number(self._install(utf8(raw)))
 
     def visitor(self, day: int, raw: str) -> int:
-        """An install that is known by its address only, on one day (days since 1970). No id that a client sends has this hash."""
+        """An install that is cache by its address only, on one day (days since 1970). No id that a client sends has this hash."""
         return number(self._visitor(utf8(f"{day}\0{raw}")))
 
     def learn(self, raw: str) -> int | None:
-        """The hash of an install, None where its id is no id. It is `known` from now on where the id is an ordinary one: see `plain`."""
+        """The hash of an install, None where its id is no id. It is `cache` from now on where the id is an ordinary one: see `plain`."""
         usable = identifier(raw)
         if usable is None:
             return None
         install = self.install(usable)
         if usable != raw or not plain(raw):
             return install
-        if len(self.known) >= REMEMBERED:
-            self.known.clear()
-        self.known[hash(self.salt + raw)] = install
+        if len(self.cache) >= REMEMBERED:
+            self.cache.clear()
+        self.cache[hash(self.salt + raw)] = install
         return install
 
     def session(self, raw: str) -> int:

@@ -21,10 +21,10 @@ from server.ingest.privacy.excerpt import is_identifier_key
 from server.scrubbing import Scrubber, scrub_text, without_identifiers
 from server.scrubbing.key_rules import KEY_END, KeyRule, rule_for
 from server.scrubbing.patterns import ID
-from server.scrubbing.scrub import hidden
+from server.scrubbing.scrub import hide
 
-SEALED_MOST = 16 * 1024  # characters of a document; a larger one cannot be replayed
-IDENTIFIERS_MOST = 24  # each is hashed several times
+MAX_SEALED = 16 * 1024  # characters of a document; a larger one cannot be replayed
+MAX_IDENTIFIERS = 24  # each is hashed several times
 DEPTH = 32
 INSTALL_KEYS = (
     "installation_id",
@@ -130,7 +130,7 @@ def seal(
 class _Sealing:
     def __init__(self, privacy: Privacy, project: int, dialect: str, document: Any) -> None:
         self._privacy, self._project, self._dialect = privacy, project, dialect
-        self._left = SEALED_MOST
+        self._left = MAX_SEALED
         self._raw: dict[str, str] = {}  # by stand-ins
         self._installs: list[int] = []
         found = list(_identifiers(document, 0))
@@ -142,12 +142,12 @@ class _Sealing:
         kept: dict[str, str] = {}
         if session := identifier(request.header(b"mcp-session-id")):
             kept["mcp-session-id"] = stand_in = self._stand_in(session)
-            self._known(f"session:{stand_in}", f"session:{session}")
+            self._add_identifier(f"session:{stand_in}", f"session:{session}")
         scheme, _, token = (authorization := request.header(b"authorization")).partition(" ")
         if token.strip():
             stand_in = self._stand_in(token)
             kept["authorization"] = f"{'Bearer' if scheme.lower() == 'bearer' else 'Basic'} {stand_in}"
-            self._known(f"key:{kept['authorization']}", f"key:{authorization}")
+            self._add_identifier(f"key:{kept['authorization']}", f"key:{authorization}")
         if key := identifier(request.header(b"idempotency-key")):
             kept["idempotency-key"] = stand_in = self._stand_in(key)
             if position is not None:
@@ -172,7 +172,7 @@ class _Sealing:
             for stand_in, raw in self._raw.items()
         }
 
-    def _known(self, stand_in: str, raw: str) -> None:
+    def _add_identifier(self, stand_in: str, raw: str) -> None:
         self._raw[stand_in] = raw
         self._installs.append(self._privacy.install(self._project, raw))
 
@@ -190,11 +190,11 @@ class _Sealing:
         if isinstance(value, list | tuple):
             return "[" + ",".join(self._value(inner, depth + 1, outer=outer, label=label, version=version) for inner in value) + "]"
         if isinstance(value, _Digits):
-            return self._spent(json.dumps(ID) if self._scrubber.is_own(value) else str(value))
+            return self._spend(json.dumps(ID) if self._scrubber.is_own(value) else str(value))
         if isinstance(value, str):
             # NUL characters are what some documents are refused for, and scrubbing would replace them.
-            return self._spent(json.dumps("\0".join(self._text(part, label=label, version=version) for part in value.split("\0"))))
-        return self._spent(json.dumps(self._scrubber.json(value)))
+            return self._spend(json.dumps("\0".join(self._text(part, label=label, version=version) for part in value.split("\0"))))
+        return self._spend(json.dumps(self._scrubber.json(value)))
 
     def _text(self, text: str, *, label: bool, version: bool) -> str:
         if label:
@@ -207,13 +207,13 @@ class _Sealing:
         if outer and key in _WRAPPERS and isinstance(value, dict | list):
             kept = self._value(value, depth, outer=True, label=False)
         elif outer and key not in _CONTENT and is_identifier_key(key):
-            kept = self._spent(self._identifier(key, value))
+            kept = self._spend(self._identifier(key, value))
         elif (rule := rule_for(key[-KEY_END:]) or rule_for(name[-KEY_END:])) is not None:
-            kept = self._spent(_under(rule, value))
+            kept = self._spend(_under(rule, value))
         else:
             version = key[-7:].lower() == "version" or key == "os"
             kept = self._value(value, depth, outer=False, label=key in _LABELS if outer else label, version=version)
-        return f"{self._spent(json.dumps(name))}:{kept}"
+        return f"{self._spend(json.dumps(name))}:{kept}"
 
     def _identifier(self, key: str, value: Any) -> str:
         if isinstance(value, str) and not isinstance(value, _Digits):
@@ -243,9 +243,9 @@ class _Sealing:
         self._raw[stand_in] = raw
         return stand_in
 
-    def _spent(self, text: str) -> str:
+    def _spend(self, text: str) -> str:
         self._left -= len(text)
-        if self._left < 0 or len(self._raw) > IDENTIFIERS_MOST:
+        if self._left < 0 or len(self._raw) > MAX_IDENTIFIERS:
             raise _TooLarge
         return text
 
@@ -254,7 +254,7 @@ def _under(rule: KeyRule, value: Any) -> str:
     """A value under a key that says that it is a secret, or names a person or machine. Numbers that only count such things stay."""
     if rule.text_only and isinstance(value, int | float | _Digits) and not isinstance(value, bool):
         return str(value) if isinstance(value, _Digits) else json.dumps(value)
-    return json.dumps(hidden(value, rule))
+    return json.dumps(hide(value, rule))
 
 
 def _identifiers(document: Any, depth: int) -> Iterable[tuple[str, str]]:
