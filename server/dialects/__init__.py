@@ -1,7 +1,7 @@
-"""The wire formats that Footfall understands: a module each, held to `Dialect`, and the list of them.
+"""The wire formats that Footfall accepts, one module each, and their list.
 
-A dialect turns a request into `Incoming` events and phrases the answer that its clients expect. It knows no store, no web
-framework and no other dialect. To add one: write its module, and name it in `DIALECTS`.
+A dialect decodes a request into `Incoming` events and encodes the response that its clients expect. It does not depend on a store, a web
+framework or another dialect. To add one, write its module and add it to `DIALECTS`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from server.event import Answer, Decoded, Outcomes, Request
 
 
 class Dialect(Protocol):
-    """What the way in asks of a dialect."""
+    """The interface of a dialect."""
 
     @property
     def NAME(self) -> str: ...
@@ -23,22 +23,24 @@ class Dialect(Protocol):
     def PATHS(self) -> tuple[Path, ...]: ...
 
     def claims(self, request: Request) -> bool:
-        """Whether this body is mine. Asked only where dialects share a path, in the order of `DIALECTS`."""
+        """Return True if this dialect accepts the body. Called only if dialects share a path, in the order of `DIALECTS`."""
         ...
 
     def decode(self, request: Request) -> Decoded:
-        """The events of a request. Raises `Malformed` or `Invalid` and nothing else, whatever the body holds."""
+        """Return the events of a request. Raises only `Malformed` or `Invalid`, for any body."""
         ...
 
     def answer(self, decoded: Decoded, outcomes: Outcomes) -> Answer:
-        """What this dialect's clients expect to hear. A single event whose receipt is `UNKNOWN_TARGET` or `TOO_MANY_TARGETS`
-        raises the problem of that name; within a batch it is one of the rejected."""
+        """Return the response that this dialect's clients expect.
+
+        A single event with the receipt `UNKNOWN_TARGET` or `TOO_MANY_TARGETS` raises the problem of that name; in a batch it is rejected.
+        """
         ...
 
     def success(self, request: Request) -> Answer:
-        """The answer of a success to a client that opted out, whose body may be anything: `document` may be None."""
+        """Return a success for a client that opted out. The body may be invalid, and `document` may be None."""
         ...
 
 
-# In the order in which they are asked; the last one takes whatever is left of a shared path.
+# In the order of `claims`; the last one accepts any remaining body of a shared path.
 DIALECTS: tuple[Dialect, ...] = (sonicjs, flakedrop, peon_ping, engagement, trackskills, native)

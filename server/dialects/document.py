@@ -1,16 +1,15 @@
-"""Bytes to a JSON document, with what is wrong in it, by its place.
+"""Parsing of JSON documents, with precise errors.
 
-msgspec reads fast, and accepts more than a store can keep: of two equal keys it keeps the last, it accepts NUL characters (PostgreSQL's text
-cannot hold them), integers of 400 digits and a thousand levels. `read` finds all of these without walking the document:
+msgspec is fast, and accepts more than a store can keep: it keeps the last of duplicate keys, and accepts NUL characters (which PostgreSQL's
+text type rejects), integers of 400 digits and a thousand levels. `read` finds all of these without walking the document:
 
-- a decoder typed for `FAST_DEPTH` levels refuses large integers, long keys and depth while it reads;
-- equal keys show in the colons. Each key of a JSON text has one colon outside of strings, and the colons inside of strings come back
-  when the document is written again. So the text has more colons than the document exactly where a key was lost; only an escaped
-  colon (`\\u003a`) could hide one.
+- a decoder typed for `FAST_DEPTH` levels rejects large integers, long keys and depth while it parses;
+- duplicate keys show in the number of colons. Each key has one colon outside of strings, and the colons inside of strings come back when
+  the document is encoded again. So the text has more colons than the document if and only if a key was lost; only an escaped colon
+  (`\\u003a`) could hide one.
 
-Where one of these checks fails, which ordinary bodies never do, `_inspect` reads the body again, exactly and slowly, and names each place.
-A body that begins with a byte order mark, or holds half of a surrogate pair (as JavaScript writes a text that was cut inside an emoji), takes
-that way, too: it is accepted, with U+FFFD for the half.
+If one of these checks fails, which is rare, `_inspect` parses the body again, slowly, and names each fault. A body with a byte order mark or a
+lone surrogate (from JavaScript that truncates text inside an emoji) takes that path, too: it is accepted, with U+FFFD for the surrogate.
 """
 
 from __future__ import annotations
@@ -43,10 +42,9 @@ _BYTE = re.compile(r"\(byte (\d+)\)")
 
 
 def load(body: bytes) -> Any:
-    """The document in a body.
+    """Parse a body.
 
-    Raises `Malformed` for what is no JSON in UTF-8, and `Invalid` with status 400, naming the place, for the first of the faults that `read`
-    returns.
+    Raises `Malformed` for invalid JSON or UTF-8, and `Invalid` with status 400, naming the place, for the first fault that `read` returns.
     """
     document, faults = read(body)
     if faults:
@@ -55,10 +53,10 @@ def load(body: bytes) -> Any:
 
 
 def read(body: bytes) -> tuple[Any, tuple[Fault, ...]]:
-    """The document in a body, and the values in it that cannot be kept: equal keys in one object, NUL characters, integers beyond 64 bits,
-    numbers beyond a double, keys over 256 characters, more than 16 levels, and bytes that are not UTF-8.
+    """Parse a body, and return the document and its faults: values that cannot be stored.
 
-    In the document, something harmless stands in the place of each. Raises `Malformed` for what is no JSON.
+    Faults are duplicate keys, NUL characters, integers beyond 64 bits, numbers beyond a double, keys over 256 characters, more than 16 levels,
+    and bytes that are not UTF-8. The document has a placeholder for each. Raises `Malformed` for invalid JSON.
     """
     try:
         document = _decode(body)
@@ -70,21 +68,23 @@ def read(body: bytes) -> tuple[Any, tuple[Fault, ...]]:
 
 
 def problem_of(faults: Iterable[Fault]) -> Invalid:
-    """The problem of a body whose faults cost all of it."""
+    """Return the problem for a body that is rejected because of its faults."""
     return Invalid(*(FieldError(dotted(fault.path), fault.message) for fault in faults), status=STATUS)
 
 
 def plain(body: bytes) -> Any:
-    """The document in a body or a part of one, at most `FAST_DEPTH` levels deep. Raises ValueError where `read` has to look at it."""
+    """Parse a body or a part of one with at most `FAST_DEPTH` levels. Raises ValueError if it needs `read`."""
     document = _decode(body)
     if _loses_keys(body, document) or hides_something(body):
-        raise ValueError("needs a closer look")
+        raise ValueError("not plain")
     return document
 
 
 def dotted(path: Sequence[str | int]) -> str:
-    """A path as errors name it: `events[3].target.id`. A key that a client made up is shown where it is short and plain, and neither a secret nor
-    an identifier; else as `*`."""
+    """Format a path for an error: `events[3].target.id`.
+
+    A client's own key appears if it is short and plain, and neither a secret nor an identifier; else as `*`.
+    """
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part if _is_shown(part) else '*'}" for part in path)
     return text.removeprefix(".")
 
@@ -108,29 +108,29 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _loses_keys(body: bytes, document: Any) -> bool:
-    """Whether a key was there more than once."""
+    """Return True if the body has duplicate keys."""
     return body.count(b":") != _encode(document).count(b":")
 
 
 def hides_something(body: bytes) -> bool:
-    """Whether the text may hold a NUL or a colon that is written as an escape."""
-    # Most bodies have no backslash at all, which takes less to find out.
+    """Return True if the text may contain an escaped NUL or an escaped colon."""
+    # Most bodies contain no backslash, which is cheap to check.
     return _BACKSLASH in body and b"\\u00" in body and (b"\\u0000" in body or b"\\u003a" in body or b"\\u003A" in body)
 
 
 def _malformed(body: bytes, error: Exception | None) -> Malformed:
     if not body:
-        return Malformed("The body is empty; JSON was expected")
+        return Malformed("The body is empty; JSON is expected.")
     if body.startswith(_COMPRESSED):
-        return Malformed("The body is compressed, and no Content-Encoding says how")
+        return Malformed("The body is compressed, but the Content-Encoding header is missing.")
     if body.startswith(_UTF16_MARKS):
-        return Malformed("The body is in UTF-16; JSON is read in UTF-8")
+        return Malformed("The body is in UTF-16; JSON must be in UTF-8.")
     place = _BYTE.search(str(error))
-    return Malformed("The body is not JSON" + (f": it cannot be read from byte {place[1]} on" if place else ""))
+    return Malformed("The body is not valid JSON" + (f": syntax error at byte {place[1]}." if place else "."))
 
 
 def _inspect(body: bytes, error: Exception | None) -> tuple[Any, tuple[Fault, ...]]:
-    """The document once more, exactly, with its faults. There may be none: deep, but not too deep; an escaped colon, but no equal keys."""
+    """Parse a body precisely, and return the document and its faults. There may be none, for example if only a colon is escaped."""
     text = whole_characters(body)
     try:
         parsed = _parse(text)
@@ -147,16 +147,15 @@ def _inspect(body: bytes, error: Exception | None) -> tuple[Any, tuple[Fault, ..
 
 # --- text ---
 
-# Surrogates as some languages encode them, one by one: no UTF-8, but it is clear what they stand for.
+# Surrogates that were encoded one by one: invalid UTF-8 with a clear meaning.
 _ENCODED_SURROGATES = re.compile(rb"(?:\xed[\xa0-\xbf][\x80-\xbf])+")
-# Pairs first, then halves (the group), then any other escape.
+# Pairs first, then lone surrogates (the group), then any other escape.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
-_STRAY_BYTES = re.compile("[\udc80-\udcff]")  # as `surrogateescape` decodes bytes that are not UTF-8
+_STRAY_BYTES = re.compile("[\udc80-\udcff]")  # as `surrogateescape` decodes invalid bytes
 
 
 def whole_characters(body: bytes) -> str:
-    """The text of a body without a byte order mark, and with U+FFFD for halves of surrogate pairs. Bytes that are not UTF-8 are lone
-    surrogates in it."""
+    """Decode a body without its byte order mark, and with U+FFFD for lone surrogates. Invalid bytes become surrogate escapes."""
     body = body.removeprefix(_UTF8_MARK)
     try:
         text = body.decode()
@@ -176,7 +175,7 @@ _MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]+|[\]}]+', re.DOTALL)
 
 
 def _shallow(text: str) -> str:
-    """A text that is nested too deeply to be read, without what is deeper than two levels below the deepest that is accepted."""
+    """Return a text without the values that are nested more than two levels below the maximum."""
     kept: list[str] = []
     depth, written, most = 0, 0, MAX_DEPTH + 2
     for marks in _MARKS.finditer(text):
@@ -196,16 +195,16 @@ def _shallow(text: str) -> str:
 
 
 class _Repeating(list[tuple[str, Any]]):
-    """An object of which a key is there more than once: its members, in their order."""
+    """The members of an object with duplicate keys, in order."""
 
 
 def _parse(text: str) -> Any:
-    """The document with its equal keys. ValueError where it is no JSON."""
+    """Parse a text, keeping duplicate keys. Raises ValueError for invalid JSON."""
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError:
         raise
-    except ValueError:  # an integer of so many digits that Python reads it in quadratic time, or rather not
+    except ValueError:  # an integer with so many digits that Python refuses it or parses it in quadratic time
         return json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer)
 
 
@@ -215,7 +214,7 @@ def _object(members: list[tuple[str, Any]]) -> Any:
 
 
 def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= 20 else _INT64  # which is one too large
+    return int(digits) if len(digits) <= 20 else _INT64  # one too large
 
 
 def _constant(_: str) -> Any:
@@ -226,8 +225,9 @@ Place = tuple[str | int, ...]
 
 
 class _Inspection:
-    """Copies a document without what cannot be kept, and notes the first fault in each part of it: of paths that begin with the same `parts`
-    parts, which is one event of a batch, or one field of an event."""
+    """A copy of a document without faulty values. Records the first fault of each event of a batch, or of each field of an event: the paths with
+    the same first `parts` parts.
+    """
 
     def __init__(self, parts: int) -> None:
         self._parts = parts
@@ -259,7 +259,7 @@ class _Inspection:
             if "\0" in key:
                 self._fault(place, "must not hold NUL characters in its name")
             elif key in kept:
-                self._fault(place, "is there more than once")
+                self._fault(place, "must not occur more than once")
             elif _STRAY_BYTES.search(key):
                 self._fault(place, "must have a name in UTF-8")
             kept[_STRAY_BYTES.sub("\ufffd", key.replace("\0", ""))] = self.value(value, place)

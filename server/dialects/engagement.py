@@ -1,6 +1,6 @@
-"""Engagement, as markdowntown plans it: views, copies, downloads and votes of what a site shows, one object or an array of them.
+"""Engagement (markdowntown): views, copies, downloads and votes on a site's content, as one object or an array.
 
-Kinds and types of targets are words, and a project may add its own; whether a target may be counted is the store's to say.
+Kinds and target types are open sets. The store decides if a target is accepted.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from server.identifiers import identifier
 from server.problems import Invalid
 
 NAME = "engagement"
-MAX_METADATA_TEXT = 256  # characters of a user agent, and of a referrer
+MAX_METADATA_TEXT = 256  # characters of a user agent or a referrer
 
-# `$` alone would let a newline through at the end.
+# `$` alone would accept a trailing newline.
 Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$(?!\n)")]
 Viewer = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class Engagement(msgspec.Struct, kw_only=True, rename="camel"):
-    """One thing that somebody did with a target. Of `metadata`, addresses are dropped, and a referrer is cut to its origin."""
+    """One interaction with a target. IP addresses in `metadata` are dropped, and a referrer is cut to its origin."""
 
     target_type: Word
     target_id: Annotated[str, msgspec.Meta(min_length=1)]
@@ -53,14 +53,14 @@ class Engagement(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 class CountedOne(msgspec.Struct):
-    """The answer to one event. `ignored` names fields that were not understood, where there are any."""
+    """The response for one event. `ignored` names fields that were not understood."""
 
     counted: bool
     ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Counted(msgspec.Struct):
-    """The answer to a batch; `counted` has an entry for each event, in order."""
+    """The response for a batch. `counted` has an entry for each event, in order."""
 
     accepted: int
     duplicates: int
@@ -73,13 +73,13 @@ PATHS = (
     Path(
         template="/v1/engagement",
         batch=True,
-        summary="Count a view, a copy, a download, a vote, …, or a batch of them",
+        summary="Count a view, copy, download, vote or other engagement, or a batch of them",
         accepts=(Engagement, list[Engagement]),
         answers={
-            202: "`counted` is false for a view that was counted already in the last 30 minutes.",
-            400: "The body is no JSON, or says something twice.",
-            413: "The body is too large, or the batch too long.",
-            422: "A field is missing or wrong, or the target is none of the project's.",
+            202: "`counted` is false for a view by a viewer who was counted in the last 30 minutes.",
+            400: "The body is not valid JSON, or has duplicate keys.",
+            413: "The body is too large, or the batch has too many events.",
+            422: "A field is missing or invalid, or the project does not accept the target.",
         },
     ),
 )
@@ -87,7 +87,7 @@ PATHS = (
 _FIELDS = frozenset({*Engagement.__struct_encode_fields__, *ID_FIELDS})
 _AGENTS = ("userAgent", "user_agent", "ua")
 _REFERRERS = ("referrer", "referer")
-# In lower case, without anything between the words.
+# In lower case, without separators.
 _ADDRESSES = frozenset(
     (
         *("ip", "ipaddr", "ipaddress", "ipv4", "ipv6", "clientip", "clientaddress", "remoteip", "remoteaddr", "remoteaddress"),
@@ -104,7 +104,7 @@ def claims(request: Request) -> bool:
 
 
 def decode(request: Request) -> Decoded:
-    """One event or many. Raises `Invalid` where the one event is wrong, `TooLarge` above 1,000."""
+    """Decode one event or an array. Raises `Invalid` if a single event is invalid, `TooLarge` above 1,000 events."""
     document, ignored = request.document, IgnoredFields()
     if type(document) is list:
         decoded = gather(document, lambda item, position: _event(item, request, ignored, position), request)
@@ -115,7 +115,7 @@ def decode(request: Request) -> Decoded:
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
-    """202 and whether it was counted. A repeated event hears what it would have heard the first time."""
+    """Return 202 and whether the event was counted. A retried event gets the same response as the first time."""
     if decoded.batch:
         return Answer(202, _encode(_batch_answer(decoded, outcomes)))
     receipt = outcomes.receipts[0]
@@ -126,7 +126,7 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
 
 
 def success(request: Request) -> Answer:
-    """The answer to one event, or to a batch of which nothing is payload."""
+    """Return the response for one event or an empty batch."""
     return Answer(202, _encode(Counted(0, 0, [], []))) if type(request.document) is list else _COUNTED
 
 
@@ -161,9 +161,9 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
 
 
 def _passerby(metadata: dict[str, Any], request: Request) -> str:
-    """The viewer of an event without a session or user: this address and agent, today.
+    """Identify the viewer of an event without a session or a user: by address and user agent, for one day.
 
-    A site that reports its visitors' views from its own server gives their address and agent in the metadata: those go first.
+    A site that reports views from its own server sends the visitor's address and user agent in the metadata, which take precedence.
     """
     address = text(metadata.get("ip")) or request.address
     agent = _first(metadata, _AGENTS) or request.header(b"user-agent")
@@ -171,7 +171,7 @@ def _passerby(metadata: dict[str, Any], request: Request) -> str:
 
 
 def _properties(metadata: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of the metadata, and of fields that we do not know: the agent, the referrer's origin, no address."""
+    """Return the properties: the user agent, the referrer's origin, and other metadata and fields without IP addresses."""
     properties: dict[str, Any] = {}
     if agent := _first(metadata, _AGENTS):
         properties["user_agent"] = agent
@@ -199,7 +199,7 @@ def _names_address(name: str) -> bool:
 
 
 def _origin(referrer: str | None) -> str | None:
-    """`https://example.com:8443` of an address, `None` where it has no host. A path, a query or a name may tell who somebody is."""
+    """Return the origin of a URL (`https://example.com:8443`), or None without a host. A path, a query or a user name may identify a person."""
     try:
         parts = urlsplit(referrer or "")
         host, port = parts.hostname, parts.port

@@ -1,6 +1,6 @@
-"""FlakeDrop: `{"type": "deployment", "data": {"data": {…}}}`, an object in an object, or without the second one from the first release.
+"""FlakeDrop: `{"type": "deployment", "data": {"data": {…}}}`, or without the inner object in its first release.
 
-Its server takes whatever Go's decoder takes, and counts by type. So unknown types are kept, and the fields that clients add too.
+Its server accepts whatever Go's decoder accepts, and counts by type. Unknown types and fields are therefore kept.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from server.dialects.parsing import (
 from server.event import Answer, Context, Decoded, Incoming, Outcome, Outcomes, Request
 
 NAME = "flakedrop"
-STATUS = 400  # of a wrong field
+STATUS = 400  # for an invalid field
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """The inner object. What is not named here (`config_type`, `file_count`, `metrics`, …) is kept as properties.
+    """The inner object. Other fields (`config_type`, `file_count`, `metrics`, …) are kept as properties.
 
-    `user_id` is a hash already. A deployment counts as a success or a failure where `success` is a boolean.
+    `user_id` is already a hash. A deployment counts as a success or a failure if `success` is a boolean.
     """
 
     user_id: Annotated[str, msgspec.Meta(max_length=200)] | None = None
@@ -54,21 +54,21 @@ class Event(msgspec.Struct):
 
 
 class FlatEvent(msgspec.Struct):
-    """The shape of the first release."""
+    """The format of the first release."""
 
     type: Name
     data: Report
 
 
 class Envelope(msgspec.Struct):
-    """The members of both shapes. Nothing for `data`, or null, is an empty object, as Go reads it."""
+    """The members of both formats. A missing or null `data` is an empty object, as in Go."""
 
     type: Name
     data: dict[str, Any] | None = None
 
 
 class Ok(msgspec.Struct):
-    """The answer. `ignored` names fields that were not understood, where there are any."""
+    """The response. `ignored` names fields that were not understood."""
 
     status: Literal["ok"]
     ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
@@ -79,7 +79,7 @@ PATHS = (
         template="/v1/events",
         summary="Record a heartbeat, a new configuration or a deployment (FlakeDrop)",
         accepts=(Event, FlatEvent, Envelope),
-        answers={200: "Stored, or known already.", 400: "A field is missing or wrong."},
+        answers={200: "Stored, or a duplicate.", 400: "A field is missing or invalid."},
     ),
 )
 
@@ -90,13 +90,13 @@ _OK = Answer(200, b'{"status":"ok"}')
 
 
 def claims(request: Request) -> bool:
-    """A type, and neither a name nor events: that would be an event in our own format, or a batch of them."""
+    """Return True for an object with a type and neither a name nor events, which would make it the native format."""
     document = request.document
     return type(document) is dict and type(document.get("type")) is str and document.keys().isdisjoint(("name", "events"))
 
 
 def decode(request: Request) -> Decoded:
-    """One event. Raises `Invalid` with status 400."""
+    """Decode one event. Raises `Invalid` with status 400."""
     envelope = convert(request.document, Envelope, status=STATUS)
     fields, path = _flat(request.document, envelope.data or {})
     payload = convert(fields, Report, status=STATUS, path=path)
@@ -120,7 +120,7 @@ def decode(request: Request) -> Decoded:
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
-    """200 for any event that the store accepts: the client does not read it."""
+    """Return 200 for any stored event. The client does not read the response."""
     raise_refusal(outcomes.receipts[0])
     return Answer(200, _encode(Ok("ok", decoded.ignored))) if decoded.ignored else _OK
 
@@ -130,7 +130,7 @@ def success(request: Request) -> Answer:
 
 
 def _flat(document: dict[str, Any], outer: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The fields of all levels in one object, the inner ones first, and the path of the innermost."""
+    """Merge the fields of all levels, the inner ones first, and return them with the path of the innermost object."""
     inner = outer.get("data")
     around = leftovers(document, _ENVELOPE)
     if type(inner) is not dict:

@@ -1,8 +1,8 @@
-"""Footfall's own format: one event, `{"data": {…one event…}}`, or a batch as `{"events": […]}` or as a bare array.
+"""The native format: one event, `{"data": {…one event…}}`, or a batch as `{"events": […]}` or as a bare array.
 
-A name, an installation id that is too long and wrong JSON types refuse an event. Nothing else does: descriptions that are too long are cut, empty
-texts are as good as none, fields that it does not know are kept as properties, and words, times and durations that it does not understand are
-named in the answer's `ignored`, so that a client's author learns of a mistake.
+A missing name, an installation id that is too long or a wrong JSON type rejects an event; nothing else does. Long descriptions are cut,
+empty texts count as missing, unknown fields are kept as properties, and words, times and durations that are not understood are named in
+`ignored` of the response, so that developers notice their mistakes.
 """
 
 from __future__ import annotations
@@ -58,21 +58,21 @@ InstallationId = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class Target(msgspec.Struct):
-    """A thing that an event is about. A longer type or id is cut at 200 characters; where one of them is empty, there is no target."""
+    """The target of an event. Types and ids are cut at 200 characters; if one of them is empty, there is no target."""
 
     type: str
     id: str
 
 
 class Error(msgspec.Struct, kw_only=True):
-    """An error. Longer texts are cut, at 200 and 4,000 characters."""
+    """An error. Texts are cut: the type at 200, the message at 4,000 characters."""
 
     type: str | None = None
     message: str | None = None
 
 
 class Event(msgspec.Struct, kw_only=True, gc=False):
-    """One event. Fields that are not named here are kept as properties; empty texts are as good as none."""
+    """One event. Other fields are kept as properties; empty texts count as missing."""
 
     name: Name
     installation_id: InstallationId | None = None
@@ -105,7 +105,7 @@ _one, _batch, _array = Prepared(Event), Prepared(EventBatch), Prepared(list[Even
 
 
 def _prepared(body: bytes, request: Request) -> Decoded | None:
-    """One plain event, or many."""
+    """Decode a plain body in one pass: one event or a batch."""
     if body.startswith(b'{"data"'):
         return None
     many = body.startswith((b'{"events"', b"["))
@@ -125,7 +125,7 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
             _plain_event(payload, (payload.id and identifier(payload.id)) or (key and (RequestId(f"{key}:{place}") if many else key)))
             for place, payload in enumerate(items)
         ]
-    except (NotPlain, Invalid):  # what is wrong is to be named
+    except (NotPlain, Invalid):  # the ordinary path names the error
         return None
     return Decoded(events=events, batch=many)
 
@@ -138,10 +138,10 @@ PATHS = (
         summary="Send one event, or a batch of up to 1,000",
         accepts=(Event, EventInData, EventBatch, list[Event]),
         answers={
-            202: "What became of each event. One that is wrong is among the rejected, and the others are stored.",
-            400: "The body is no JSON, or says something twice.",
-            413: "The body is too large, or the batch too long.",
-            422: "The name of the one event is missing, or a field has another JSON type.",
+            202: "The result of each event. Invalid events are listed in `rejected`; the others are stored.",
+            400: "The body is not valid JSON, or has duplicate keys.",
+            413: "The body is too large, or the batch has too many events.",
+            422: "The name of a single event is missing, or a field has the wrong JSON type.",
         },
     ),
 )
@@ -155,12 +155,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def claims(request: Request) -> bool:
-    """Everything that no other dialect wants."""
+    """Return True: the native format is the last one to be asked."""
     return True
 
 
 def decode(request: Request) -> Decoded:
-    """One event or many. Raises `Invalid` where the one event is wrong or the body is no event at all, `TooLarge` above 1,000."""
+    """Decode one event or a batch. Raises `Invalid` if a single event is invalid or the body is not an event, `TooLarge` above 1,000 events."""
     document = request.document
     ignored = IgnoredFields()
     if type(document) is list:
@@ -179,7 +179,7 @@ def decode(request: Request) -> Decoded:
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
-    """202 with what became of each event."""
+    """Return 202 and the result of each event."""
     if decoded.batch:
         return Answer(202, _encode(tally(decoded, outcomes)))
     receipt = outcomes.receipts[0]
@@ -221,7 +221,7 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
 
 
 def _outcome(payload: Event, properties: dict[str, Any], ignored: IgnoredFields, prefix: str) -> Outcome:
-    """How it ended. A word that this version does not know is kept as a property."""
+    """Return the outcome. An unknown word is kept as a property."""
     word = (payload.outcome or "").strip().lower()
     if word not in _OUTCOMES:
         ignored.add(f"{prefix}outcome")
@@ -230,7 +230,7 @@ def _outcome(payload: Event, properties: dict[str, Any], ignored: IgnoredFields,
 
 
 def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
-    """Like `_event`, for an event in its plain form. Raises NotPlain where something in it is not, Invalid for times and durations that are none."""
+    """Convert a plain event. Raises NotPlain if a part of it is not plain, Invalid for an invalid time or duration."""
     raw = bytes(payload.properties)
     outcome = _OUTCOMES.get(payload.outcome)
     if outcome is None or ((raw_install := payload.installation_id) and may_be_missing(raw_install) and identifier(raw_install) is None):
@@ -246,7 +246,7 @@ def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
 
 
 class Alike(NamedTuple):
-    """What many events say alike. `document` is `properties` as JSON, where they are in their plain form."""
+    """The part that many events have in common. `document` is `properties` as JSON, if these are plain."""
 
     context: Context
     properties: dict[str, Any]
@@ -279,7 +279,7 @@ def _target(payload: Target) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=REMEMBERED)
 def _alike(raw: bytes, payload: str | None, ci: bool | None, *fields: str | None) -> Alike:
-    """What an event says beside who, when and how it went, from its properties as they are written. Raises NotPlain."""
+    """Return the common part of an event from its raw properties. Cached. Raises NotPlain."""
     if payload and known_environment(payload) is None:
         raise NotPlain
     properties = properties_in(raw)
@@ -291,5 +291,5 @@ def _alike(raw: bytes, payload: str | None, ci: bool | None, *fields: str | None
 def _known_context(
     where: Environment, reason: str, os: str | None, arch: str | None, runtime: str | None, version: str | None, package_manager: str | None
 ) -> Context:
-    """A project's clients say the same few things again and again."""
+    """Return a context. Cached, because a project's clients send the same few values over and over."""
     return Context(where, reason, NAME, os_name(os), arch_name(arch), text(runtime), text(version), text(package_manager))

@@ -1,4 +1,4 @@
-"""Downloads, as peon-ping counts them: `curl -s -X POST https://…/dl/glados`, without a body, an id or a care for the answer."""
+"""Downloads (peon-ping): `curl -s -X POST https://…/dl/glados`, without a body or an id; the client ignores the response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from server.problems import NotFound
 
 NAME = "downloads"
 
-_ANSWERS = {202: "Counted. The body is empty.", 404: "No pack can have that name.", 422: "The project has as many packs as it may have."}
+_ANSWERS = {
+    202: "Counted. The response has no body.",
+    404: "The pack name is invalid.",
+    422: "The project has reached its maximum number of packs.",
+}
 
 PATHS = (
     Path(template="/dl/{pack}", body=False, summary="Count one download of a pack", answers=_ANSWERS),
@@ -29,7 +33,7 @@ def claims(request: Request) -> bool:
 
 
 def decode(request: Request) -> Decoded:
-    """One event without an install. Raises `NotFound` for a name that no pack can have."""
+    """Decode one event without an install. Raises `NotFound` for an invalid pack name."""
     name = _NAMES[request.route.strip("/").partition("/")[0]]
     event = Incoming(name=name, id=event_id({}, request), target=_target(request), context=_CONTEXT)
     return Decoded(events=[event])
@@ -49,5 +53,5 @@ def _target(request: Request) -> tuple[str, str] | None:
         return None
     pack = request.params[0]
     if not _PACK(pack):
-        raise NotFound("No pack can have that name", errors=(FieldError("pack", "must match ^[a-z0-9][a-z0-9_-]{0,63}$"),))
+        raise NotFound("The pack name is invalid.", errors=(FieldError("pack", "must match ^[a-z0-9][a-z0-9_-]{0,63}$"),))
     return ("pack", pack)

@@ -1,4 +1,4 @@
-"""Track-Skills: one call of a tool, from a JavaScript client, a shell script or a hook; there is no id of an installation in the body."""
+"""Track-Skills: calls of a tool, from a JavaScript client, a shell script or a hook. The body has no installation id."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from server.identifiers import identifier
 from server.problems import Invalid, Malformed
 
 NAME = "trackskills"
-STATUS = 400  # of a wrong field
+STATUS = 400  # for an invalid field
 
 
 class ToolCall(msgspec.Struct, kw_only=True):
-    """One call of a tool. `metadata` is an object, or a string that holds one."""
+    """One call of a tool. `metadata` is an object, or a string that contains one."""
 
     tool_name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     tool_category: str | None = None
@@ -48,7 +48,7 @@ class ToolCall(msgspec.Struct, kw_only=True):
 
 
 class TrackedOne(msgspec.Struct):
-    """The answer to one call. `ignored` names fields that were not understood, where there are any."""
+    """The response for one call. `ignored` names fields that were not understood."""
 
     success: bool
     message: str
@@ -56,7 +56,7 @@ class TrackedOne(msgspec.Struct):
 
 
 class Tracked(msgspec.Struct):
-    """The answer to a batch."""
+    """The response for a batch."""
 
     success: bool
     message: str
@@ -69,20 +69,24 @@ class Tracked(msgspec.Struct):
 PATHS = (
     Path(
         template="/api/track",
-        summary="Track one call of a tool (Track-Skills)",
+        summary="Track one tool call (Track-Skills)",
         accepts=(ToolCall,),
-        answers={200: "Tracked, or known already.", 400: "A field is missing or wrong."},
+        answers={200: "Tracked, or a duplicate.", 400: "A field is missing or invalid."},
     ),
     Path(
         template="/api/track/batch",
         batch=True,
-        summary="Track up to 1,000 calls of tools (Track-Skills)",
+        summary="Track up to 1,000 tool calls (Track-Skills)",
         accepts=(list[ToolCall],),
-        answers={200: "What became of each call.", 400: "The body is no array.", 413: "The body is too large, or the batch too long."},
+        answers={
+            200: "The result of each call.",
+            400: "The body is not an array.",
+            413: "The body is too large, or the batch has too many calls.",
+        },
     ),
 )
 
-# A timeout is neither, as in the original's rates; its error type names it among the errors.
+# A timeout is neither, as in the original's rates; it is counted among the errors by its error type.
 _OUTCOMES = {"": Outcome.NONE, "success": Outcome.SUCCESS, "error": Outcome.FAILURE, "timeout": Outcome.NONE}
 _FIELDS = frozenset({*ToolCall.__struct_fields__, *ID_FIELDS})
 _TRACKED = Answer(200, b'{"success":true,"message":"Event tracked"}')
@@ -94,7 +98,7 @@ def claims(request: Request) -> bool:
 
 
 def decode(request: Request) -> Decoded:
-    """One call or many. Raises `Invalid` with status 400, `TooLarge` above 1,000."""
+    """Decode one call or an array. Raises `Invalid` with status 400, `TooLarge` above 1,000 calls."""
     document, ignored = request.document, IgnoredFields()
     if not request.route.endswith("/batch"):
         return Decoded(events=[_event(document, request, ignored)], ignored=ignored.names)
@@ -106,7 +110,7 @@ def decode(request: Request) -> Decoded:
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
-    """200 and a sentence, which the shell client shows; for a batch also what became of each call."""
+    """Return 200 and a message, which the shell client prints; for a batch also the result of each call."""
     if decoded.batch:
         totals = tally(decoded, outcomes, target="tool_name")
         return Answer(200, _encode(Tracked(True, "Events tracked", totals.accepted, totals.duplicates, totals.rejected, totals.ignored)))
@@ -115,7 +119,7 @@ def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
 
 
 def success(request: Request) -> Answer:
-    """The answer to one call, or to a batch of which nothing is payload."""
+    """Return the response for one call or an empty batch."""
     return Answer(200, _encode(Tracked(True, "Events tracked", 0, 0, []))) if request.route.endswith("/batch") else _TRACKED
 
 
@@ -144,7 +148,7 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
 
 
 def _key(request: Request) -> str | None:
-    """The key of the caller, which stands for its install. The shell client without a key sends `Bearer ` and nothing behind it."""
+    """Return the caller's key, which stands for its install. Without a key, the shell client sends `Bearer ` and nothing after it."""
     authorization = request.header(b"authorization")
     scheme, _, token = authorization.partition(" ")
     if identifier(token or scheme) is None or authorization.lower() == "bearer":
@@ -157,7 +161,7 @@ def _word(status: str | None) -> str:
 
 
 def _outcome(status: str | None, ignored: IgnoredFields) -> Outcome:
-    """How the call ended. A status that this version does not know is kept, as all are, in the properties."""
+    """Return the outcome. Every status is also kept as a property."""
     word = _word(status)
     if word not in _OUTCOMES:
         ignored.add("status")
@@ -165,7 +169,7 @@ def _outcome(status: str | None, ignored: IgnoredFields) -> Outcome:
 
 
 def _metadata(payload: str | dict[str, Any] | None) -> dict[str, Any]:
-    """The metadata as an object, however it came. A string that holds none is kept as it is."""
+    """Return the metadata as an object. A string that does not contain an object is kept as it is."""
     if not payload:
         return {}
     if isinstance(payload, dict):
@@ -178,7 +182,7 @@ def _metadata(payload: str | dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _properties(payload: ToolCall, metadata: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
-    """Our own names first, then the metadata, then fields that we do not know, and a duration that can be none."""
+    """Return the properties: known fields first, then the metadata, unknown fields, and an invalid duration."""
     properties: dict[str, Any] = {}
     if payload.status and payload.status.strip():
         properties["status"] = payload.status

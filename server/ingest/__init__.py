@@ -1,1 +1,1 @@
-"""The way in: bytes from a client to a durable event and an answer."""
+"""Ingest: from the bytes of a request to a durable event and a response."""

@@ -1,4 +1,4 @@
-"""The few pieces of HTTP that the way in needs, on bare ASGI: reading a body within bounds, and sending an answer."""
+"""HTTP over plain ASGI: reads bodies within limits, and sends responses."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Scope = dict[str, Any]
 Header = tuple[bytes, bytes]
 
 _CLOSING = (TooLarge, TooSlow)
-_DRAIN_BYTES = 16 * 1024 * 1024  # bytes of a body that was refused, which are read and thrown away
+_DRAIN_BYTES = 16 * 1024 * 1024  # bytes of a refused body that are read and discarded
 _DRAIN_SECONDS = 2.0
 
 
 class ClientGone(Exception):
-    """The client hung up before its body had arrived: there is nobody to answer."""
+    """The client disconnected before its body arrived."""
 
 
 class BodyReader:
-    """Reads bodies within bounds of size and time. One look a second finds all that are too slow: a timer each would cost every request."""
+    """Reader of bodies with limits on size and time. One periodic check finds all slow requests, because a timer per request costs more."""
 
     CHECK_EVERY = 0.5  # seconds
 
@@ -37,13 +37,13 @@ class BodyReader:
         self._timer: asyncio.TimerHandle | None = None
 
     async def read(self, receive: Any, headers: dict[bytes, bytes], limit: int) -> bytes:
-        """The body. Raises TooLarge as soon as it is known to be, TooSlow, Malformed for a length that is none, ClientGone."""
+        """Read the body. Raises TooLarge as early as possible, TooSlow, Malformed for an invalid length, and ClientGone."""
         announced = headers.get(b"content-length")
         if announced is not None:
             if not announced.isdigit():
-                raise Malformed("Content-Length is no number.")
+                raise Malformed("Content-Length must be a number.")
             if len(announced) > 12 or int(announced) > limit:
-                raise TooLarge(f"At most {limit} bytes are taken here.")
+                raise TooLarge(f"The body must be at most {limit} bytes.")
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
@@ -81,17 +81,16 @@ async def _read(receive: Any, limit: int) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise TooLarge(f"At most {limit} bytes are taken here.")
+            raise TooLarge(f"The body must be at most {limit} bytes.")
         parts.append(part)
         more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Reply(NamedTuple):
-    """A whole answer, but for its length and where the client stands with its limits, which `headers_of` adds.
+    """A response without its `Content-Length` and RateLimit headers, which `headers_of` adds.
 
-    The headers are a tuple, the same for all answers of a kind: whoever writes them may know them already. `closes`: the connection is of
-    no use afterwards.
+    `headers` is a tuple shared by all responses of a kind, so that callers can cache them. `closes`: the connection closes after the response.
     """
 
     status: int
@@ -105,19 +104,19 @@ PREFLIGHT = Reply(204, INGEST_PREFLIGHT)
 
 
 def reply(answer: Answer, limit_state: LimitState | None) -> Reply:
-    """A dialect's answer."""
+    """Return a dialect's response."""
     headers = with_content(answer.content_type) if answer.body else INGEST_CORS
     return Reply(answer.status, headers, answer.body, limit_state)
 
 
 @lru_cache(maxsize=64)
 def with_content(content_type: bytes) -> tuple[Header, ...]:
-    """The headers of an answer with a body."""
+    """Return the headers of a response with a body."""
     return (*INGEST_CORS, (b"content-type", content_type))
 
 
 def refusal(problem: Problem, limit_state: LimitState | None) -> Reply:
-    """A problem. `limit_state` is that of the client where it was not this that was refused."""
+    """Return the response for a problem. `limit_state` is the client's, unless the limit is the problem."""
     headers: list[Header] = [*INGEST_CORS, (b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
     if problem.retry_after is not None:
         headers.append((RETRY_AFTER, b"%d" % problem.retry_after))
@@ -129,14 +128,14 @@ def refusal(problem: Problem, limit_state: LimitState | None) -> Reply:
         headers.append((b"www-authenticate", b'Bearer realm="footfall"'))
     if isinstance(problem, Limited | MethodNotAllowed):
         limit_state = problem.limit_state if isinstance(problem, OverLimit) else None
-    # The rest of the body may still be coming; nobody will read it.
+    # The client may still be sending the rest of the body, which is not read.
     return Reply(problem.code, tuple(headers), problem.to_json(), limit_state, closes=isinstance(problem, _CLOSING))
 
 
 def headers_of(reply: Reply) -> list[Header]:
-    """All headers."""
+    """Return all headers of a response."""
     headers = list(reply.headers)
-    if reply.status != 204:  # which has no body, and no word about one
+    if reply.status != 204:  # 204 has no body
         headers.append((b"content-length", b"%d" % len(reply.body)))
     if reply.limit_state is not None:
         headers += zip(RATE_LIMIT, (b"%d" % number for number in reply.limit_state[1:]), strict=True)
@@ -146,14 +145,16 @@ def headers_of(reply: Reply) -> list[Header]:
 
 
 async def send_reply(send: Any, reply: Reply) -> None:
-    """Send a whole answer over ASGI."""
+    """Send a response."""
     await send({"type": "http.response.start", "status": reply.status, "headers": headers_of(reply)})
     await send({"type": "http.response.body", "body": reply.body})
 
 
 async def send_last_reply(send: Any, receive: Any, reply: Reply) -> None:
-    """The same to a client that is still sending, and close only after listening on for a moment: the network stacks of some systems throw
-    away what they have received when they are hung up on while they send, and the client would never read why."""
+    """Send a response to a client that is still sending its body, and close the connection after a moment.
+
+    Some network stacks discard received data when the peer closes the connection early; the client would never see the response.
+    """
     await send({"type": "http.response.start", "status": reply.status, "headers": headers_of(reply)})
     await send({"type": "http.response.body", "body": reply.body, "more_body": True})
     left = _DRAIN_BYTES

@@ -1,4 +1,4 @@
-"""The choice of a dialect for a document, and its decoding."""
+"""Dialect selection and decoding."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from server.event import Decoded, Request
 from server.ingest.routing import Route
 from server.problems import Invalid, Malformed
 
-_MAX_FAULTS = 20  # that the answer names
+_MAX_FAULTS = 20  # faults named in a response
 
 
 def find_dialect(route: Route, request: Request) -> Dialect:
-    """The dialect of a request's document. Raises Malformed where no dialect of the route claims it."""
+    """Return the dialect of a request's document. Raises Malformed if no dialect of the route claims it."""
     if len(route.dialects) == 1:
         return route.dialects[0]
     for dialect in route.dialects:
         if dialect.claims(request):
             return dialect
-    raise Malformed("The body is in none of the formats that this route takes.")
+    raise Malformed("The body matches none of the formats that this route accepts.")
 
 
 def decode(dialect: Dialect, request: Request) -> Decoded:
-    """The events of a document. Values that cannot be kept refuse the event that holds them: one of a batch, or all of the body."""
+    """Return the events of a document.
+
+    A value that cannot be stored rejects its event: one event of a batch, or the whole body of a single event.
+    """
     if not request.faults:
         return dialect.decode(request)
     try:

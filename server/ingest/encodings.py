@@ -1,4 +1,4 @@
-"""Compressed bodies, inflate within the bound of a body: a bomb is refused as soon as it is larger, and costs no more than a body of that size."""
+"""Decompression of request bodies, limited to the maximum body size, so that a decompression bomb is rejected early."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 from server.problems import Malformed, TooLarge, UnknownEncoding
 
-_MAX_ENCODINGS = 3  # encodings, one over the other
-_MAX_MEMBERS = 64  # of one gzip body
-_ZSTD_WINDOW = 8 * 1024 * 1024  # bytes of memory that a body may ask for: what RFC 8878 requires a reader to have
+_MAX_ENCODINGS = 3  # encodings applied to one body
+_MAX_MEMBERS = 64  # members of one gzip body
+_ZSTD_WINDOW = 8 * 1024 * 1024  # bytes; the window size that RFC 8878 requires decoders to support
 _RAW, _WRAPPED, _GZIP = -zlib.MAX_WBITS, zlib.MAX_WBITS, 16 + zlib.MAX_WBITS
 
 
 def inflate(body: bytes, header: bytes, limit: int) -> bytes:
-    """The body as it was before its client encoded it. `header` is its Content-Encoding, `limit` the most bytes at any step.
+    """Decompress a body. `header` is its Content-Encoding; `limit` is the maximum number of bytes after each step.
 
-    Raises UnknownEncoding, TooLarge, and Malformed for a body that is not what its header says, unless it is JSON as it is: some proxies inflate
-    a body and leave the header.
+    Raises UnknownEncoding, TooLarge, and Malformed for a body that does not match the header. A body that looks like plain JSON is accepted:
+    some proxies decompress a body and leave the header in place.
     """
     names = [name for name in header.decode("latin-1").lower().replace(" ", "").split(",") if name not in ("", "identity")]
     if len(names) > _MAX_ENCODINGS or not all(name in _DECODERS for name in names):
@@ -28,16 +28,16 @@ def inflate(body: bytes, header: bytes, limit: int) -> bytes:
             body = _DECODERS[name](body, limit)
         except _Broken:
             if body.lstrip()[:1] not in (b"{", b"["):
-                raise Malformed(f"The body is not {name}, as its Content-Encoding says, or ends too early.") from None
+                raise Malformed(f"The body is not valid {name}, although its Content-Encoding is {name}; it may be truncated.") from None
     return body
 
 
 class _Broken(Exception):
-    """A body that is not in its encoding, or not all of it."""
+    """An invalid or truncated compressed body."""
 
 
 def _gzip(body: bytes, limit: int) -> bytes:
-    """RFC 1952: one member, or several in a row."""
+    """Decompress one or more gzip members (RFC 1952)."""
     text, rest = _inflate_stream(body, limit, _GZIP)
     members = 1
     while rest.strip(b"\0"):
@@ -50,7 +50,7 @@ def _gzip(body: bytes, limit: int) -> bytes:
 
 
 def _deflate(body: bytes, limit: int) -> bytes:
-    """RFC 9110 means zlib's format; some clients send it without zlib's header."""
+    """Decompress the zlib format, which RFC 9110 calls `deflate`, or raw deflate data, which some clients send."""
     try:
         return _inflate_stream(body, limit, _WRAPPED)[0]
     except _Broken:
@@ -58,7 +58,7 @@ def _deflate(body: bytes, limit: int) -> bytes:
 
 
 def _inflate_stream(body: bytes, limit: int, bits: int) -> tuple[bytes, bytes]:
-    """What a stream holds, and the bytes after it."""
+    """Return the decompressed stream and the bytes after it."""
     stream = zlib.decompressobj(bits)
     try:
         text = stream.decompress(body, limit + 1)
@@ -71,8 +71,8 @@ def _inflate_stream(body: bytes, limit: int, bits: int) -> tuple[bytes, bytes]:
 
 
 def _zstd(body: bytes, limit: int) -> bytes:
-    """RFC 8878: one frame, or several in a row."""
-    import zstandard  # noqa: PLC0415 - ten milliseconds of every start, which few servers ever need
+    """Decompress one or more Zstandard frames (RFC 8878)."""
+    import zstandard  # noqa: PLC0415 - the import takes 10 ms, and few servers need it
 
     reader: Any = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(body, read_across_frames=True)
     try:
@@ -83,7 +83,7 @@ def _zstd(body: bytes, limit: int) -> bytes:
 
 def _check_size(text: bytes, limit: int) -> bytes:
     if len(text) > limit:
-        raise TooLarge(f"At most {limit} bytes are taken here, once the body is inflate.")
+        raise TooLarge(f"The decompressed body must be at most {limit} bytes.")
     return text
 
 

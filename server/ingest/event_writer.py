@@ -1,7 +1,7 @@
-"""Gathers what arrives, commits it as one transaction, and lets all who wait for it know.
+"""Group commit: collects events into a batch, commits it as one transaction, and reports the result to every request in it.
 
-While one commit runs, everything that arrives is gathered for the next: the busier the server, the larger its commits. Whoever submits
-waits for the commit that holds their events, so an answer means that they are on the disk.
+While one commit runs, new events form the next batch, so batches grow with the load. A request waits for the commit that holds its events:
+a success response means that they are on disk.
 """
 
 from __future__ import annotations
@@ -24,20 +24,18 @@ from server.storage.projects import LiveProject
 
 log = logs.get(__name__)
 
-FLUSH_AFTER = 1.0  # seconds that refusals may wait where nothing else commits
-COALESCE_SECONDS = 0.005  # after an answer, for which a commit waits for the same clients where several send at once ...
-COALESCE_STEP = 0.001  # ... as long as in each such time somebody comes
-COMMIT_TIMEOUT = (
-    10.0  # seconds that a commit may take before those who come, and those who wait for the next one, are on_result to come later
-)
-CHECK_EVERY = 0.25  # seconds between two looks at how a commit does
-REFUSAL_SECONDS = 10.0  # seconds for which a store that took no writes is taken for one that takes none
+FLUSH_AFTER = 1.0  # seconds; how long refusals may wait if nothing else commits
+COALESCE_SECONDS = 0.005  # seconds after a response in which a commit waits for the same clients to send again ...
+COALESCE_STEP = 0.001  # seconds; ... and stops waiting if none did in this time
+COMMIT_TIMEOUT = 10.0  # seconds; after that, new and waiting requests get a 503 response
+CHECK_EVERY = 0.25  # seconds between two checks of a running commit
+REFUSAL_SECONDS = 10.0  # seconds for which a failed commit marks the store as not writable
 MAX_REJECTED_PER_COMMIT = 50
 MAX_ADDRESSES_PER_COMMIT = 200
 
 
 class Stored(NamedTuple):
-    """What became of a request: a receipt for each event, and for each install report whether its install is new."""
+    """The result for one request: a receipt for each event, and for each install report whether the install is new."""
 
     receipts: Sequence[Receipt]
     created: Sequence[bool]
@@ -48,7 +46,7 @@ _ONE_STORED = Stored([Receipt.STORED], [])
 
 
 class _Part(NamedTuple):
-    """The part of a batch that came with one request: events from and to, install reports from and to."""
+    """The part of a batch that belongs to one request, as ranges of events and install reports."""
 
     on_result: OnResult
     first: int
@@ -57,7 +55,7 @@ class _Part(NamedTuple):
     last_install: int
 
     def of(self, committed: Committed) -> Stored:
-        """What a commit says of this part."""
+        """Return this part's result of a commit."""
         exceptions, events = committed.exceptions, self.last - self.first
         if events == 1 and not exceptions and self.first_install == self.last_install:
             return _ONE_STORED
@@ -68,7 +66,7 @@ class _Part(NamedTuple):
 
 
 class PendingBatch:
-    """A batch on its way, and those who wait for it."""
+    """A batch and the callbacks of its requests."""
 
     __slots__ = ("batch", "parts")
 
@@ -93,7 +91,7 @@ class PendingBatch:
 
 
 def _report(on_result: OnResult, result: Stored | Problem) -> None:
-    """Nobody's trouble with the result may keep them from the others."""
+    """Call `on_result`. An error in one callback must not affect the others."""
     try:
         on_result(result)
     except Exception as error:
@@ -101,7 +99,7 @@ def _report(on_result: OnResult, result: Stored | Problem) -> None:
 
 
 def _resolve(waiter: asyncio.Future[Stored], result: Stored | Problem) -> None:
-    if waiter.done():  # whoever waited was cancelled
+    if waiter.done():  # the waiting task was cancelled
         return
     if isinstance(result, Problem):
         waiter.set_exception(result)
@@ -110,7 +108,7 @@ def _resolve(waiter: asyncio.Future[Stored], result: Stored | Problem) -> None:
 
 
 class Writer:
-    """The one way into the store for events. Call `close` to commit what was accepted and refuse what comes after."""
+    """Writer of all incoming events. Call `close` to commit the accepted events and to refuse new ones."""
 
     def __init__(self, store: Store, metrics: Metrics, *, max_queue: int, slug: Callable[[int], str], live: Live | None = None) -> None:
         self._store = store
@@ -124,54 +122,54 @@ class Writer:
         self._flush: asyncio.TimerHandle | None = None
         self._committing = 0
         self._closed = False
-        self._refused_at = float("-inf")  # seconds; when the store last took no writes, unless it took some since
-        self._logged_at = float("-inf")  # when that was logged
+        self._refused_at = float("-inf")  # seconds; the last commit that the store refused, reset by a successful one
+        self._logged_at = float("-inf")  # seconds; the last time that this was logged
         self._timer: asyncio.TimerHandle | None = None
-        self._is_overdue = False  # the present commit takes longer than anybody should wait for the next one
-        self._expected = 0  # requests that were answered by the last commit, or waited for the next one then
+        self._is_overdue = False  # the running commit exceeded COMMIT_TIMEOUT
+        self._expected = 0  # requests in the last batch, and those waiting for the next one at that time
         self._answered_at = float("-inf")
-        self._arrivals: asyncio.Future[None] | None = None  # while the crowd is waited for
+        self._arrivals: asyncio.Future[None] | None = None  # set while a commit waits for more requests
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes no more."""
+        """True once `close` was called."""
         return self._closed
 
     @property
     def is_refusing(self) -> bool:
-        """Whether the store took no writes when it was last asked, which was only just. A full disk may take a small one, and no other."""
+        """True if the last commit failed less than REFUSAL_SECONDS ago. A full disk may accept a small write and refuse the next."""
         return time.monotonic() - self._refused_at < REFUSAL_SECONDS
 
     @property
     def depth(self) -> int:
-        """Events accepted for a commit that has not ended."""
+        """Number of events that are accepted and not yet committed."""
         return self._committing + len(self._next.batch.events)
 
     @property
     def has_room_for_rejected(self) -> bool:
-        """Whether the next commit has room for one more refusal."""
+        """True if the next commit has room for another rejected event."""
         return len(self._next.batch.rejected) < MAX_REJECTED_PER_COMMIT
 
     async def submit(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install] = ()) -> Stored:
-        """Store events and install reports; when this returns, they are durable.
+        """Store events and install reports. They are durable when this returns.
 
-        Raises Busy, at once, where the queue is full, the store does not take writes or the server stops; Failed where the store cannot
-        take these events. Then none is stored.
+        Raises Busy immediately if the queue is full, the store is not writable or the server is stopping; raises Failed if the store cannot store
+        these events. In both cases no event is stored.
         """
-        # A future for each: a task that is cancelled cancels what it waits for, and must not take it from the others.
+        # One future per request: cancelling a task also cancels its future.
         waiter: asyncio.Future[Stored] = self._loop.create_future()
         self.submit_nowait(project, events, installs, partial(_resolve, waiter))
         return await waiter
 
     def submit_nowait(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install], on_result: OnResult) -> None:
-        """The same for whoever does not wait: `on_result` is called once, when they are durable or will not be. Raises Busy, at once."""
+        """Store events like `submit`, without blocking. Calls `on_result` once with the result. Raises Busy immediately."""
         if self._closed:
             raise Busy("The server is stopping.", retry_after=5)
         if self._running is not None and (self._is_overdue or not self._store.available):
-            # One commit at a time finds out whether the store is back; nobody else waits for that.
-            raise Busy("The store cannot be reached at the moment.", retry_after=5)
+            # The running commit finds out whether the store is available again; other requests do not wait for it.
+            raise Busy("The store is not available.", retry_after=5)
         if self.depth + len(events) > self._max_queue:
-            raise Busy("More events wait to be stored than this server holds.", retry_after=1)
+            raise Busy("The queue is full.", retry_after=1)
         pending = self._next
         pending.batch.target_rules[project.id] = project.target_rules
         pending.take(events, installs, on_result)
@@ -181,26 +179,26 @@ class Writer:
             self._stop_waiting()
 
     def tally(self, project: LiveProject | None, entry: LedgerEntry, reason: str, events: int, at: int, address: int | None = None) -> None:
-        """Note what was not taken in the ledger, and whose address (hashed) was limited. Written with the next commit."""
+        """Count events that were not stored, and the hashed address of a limited client. Written with the next commit."""
         key = (project.id if project else 0, at // DAY, entry.value, reason)
         batch = self._next.batch
         batch.ledger[key] = batch.ledger.get(key, 0) + events
         self._metrics.events[project.slug if project else "", entry.value] += events
         if address is not None:
             if len(batch.refusals) >= MAX_ADDRESSES_PER_COMMIT:
-                address = 0  # a flood from everywhere is counted, address by address no more
+                address = 0  # too many addresses: count the rest together
             refusal = (key[0], key[1], address, reason)
             batch.refusals[refusal] = batch.refusals.get(refusal, 0) + events
         self._flush_soon()
 
     def keep_rejected(self, row: RejectedRow) -> None:
-        """Keep what was refused for the admin; only so many a commit, because anybody can send rubbish."""
+        """Keep a rejected event for the admin, up to a maximum per commit, because clients may send any number."""
         if self.has_room_for_rejected:
             self._next.batch.rejected.append(row)
             self._flush_soon()
 
     async def close(self) -> None:
-        """Commit what was accepted and take no more. May be called twice."""
+        """Commit the accepted events and refuse new ones. Idempotent."""
         self._closed = True
         if self._flush is not None:
             self._flush.cancel()
@@ -232,7 +230,7 @@ class Writer:
                 self._expected, self._answered_at = len(pending.parts) + len(self._next.parts), self._loop.time()
                 if not self._next.batch.events and not self._closed and self._next.batch:
                     self._committing = 0
-                    break  # only refusals are left: they may wait
+                    break  # only refusals are left, and they may wait
         finally:
             self._committing = 0
             self._running = None
@@ -240,9 +238,9 @@ class Writer:
                 self._flush_soon()
 
     async def _wait_for_clients(self) -> None:
-        """Give those who were just answered a moment to come again.
+        """Wait a moment for the clients that just got a response to send again.
 
-        Clients that send one event after the other mostly do, and one commit for all of them costs less than two for half of them each.
+        Clients that send one event after another usually do, and one commit for all of them is cheaper than two commits for half of them each.
         """
         seen, until = 0, self._answered_at + COALESCE_SECONDS
         while seen < len(self._next.parts) < self._expected and self._loop.time() < until and not self._closed:
@@ -268,7 +266,7 @@ class Writer:
             if is_transient(error):
                 self._log_refused(pending, error)
                 self._carry_over(pending)
-                pending.refuse(Busy("The store does not take writes at the moment.", retry_after=5))
+                pending.refuse(Busy("The store is not writable.", retry_after=5))
             else:
                 log.error("commit_failed", events=len(pending.batch.events), exc_info=error)
                 await self._commit_separately(pending)
@@ -279,17 +277,17 @@ class Writer:
         pending.settle(committed)
 
     def _log_refused(self, pending: PendingBatch, error: Exception) -> None:
-        """Log it once in a while, and not for each request: where the disk is full, the log is often on it."""
+        """Log a refused commit at most once per REFUSAL_SECONDS: the log is often on the same full disk."""
         self._refused_at = now = time.monotonic()
-        # Where it is not available it has said itself that it is lost.
+        # An unavailable store logs that itself.
         if self._store.available and now - self._logged_at > REFUSAL_SECONDS:
             self._logged_at = now
             log.error("commit_refused", events=len(pending.batch.events), exc_info=error)
 
     async def _commit_with_timeout(self, batch: Batch) -> Committed:
-        """Commit, and let nobody else wait while that takes too long, or once the store is known to be lost.
+        """Commit. If that takes too long or the store becomes unavailable, refuse the requests that wait for the next commit.
 
-        What is being committed waits: nobody knows what becomes of it.
+        The requests of the running commit keep waiting, because its outcome is unknown.
         """
         self._check_commit(self._loop.time())
         try:
@@ -311,12 +309,12 @@ class Writer:
     def _refuse_pending(self) -> None:
         pending, self._next = self._next, PendingBatch()
         self._carry_over(pending)
-        pending.refuse(Busy("The store does not answer at the moment.", retry_after=5))
+        pending.refuse(Busy("The store does not respond.", retry_after=5))
 
     async def _commit_separately(self, pending: PendingBatch) -> None:
-        """One request holds something that the store cannot take: commit each alone, so that its neighbours lose nothing."""
+        """Commit each request separately after a commit failed because of one of them."""
         whole = pending.batch
-        combined, failed = Committed(), Failed("These events could not be stored.")
+        combined, failed = Committed(), Failed("The events could not be stored. See the server log.")
         if len(pending.parts) <= 1:
             self._carry_over(pending)
             pending.refuse(failed)
@@ -339,7 +337,7 @@ class Writer:
         pending.settle(combined)
 
     def _carry_over(self, pending: PendingBatch) -> None:
-        """Refusals of a commit that failed go into the next one; the rejected are let go, they were only kept for show."""
+        """Move the refusal counts of a failed commit to the next one. The rejected events are dropped."""
         for name in ("ledger", "refusals"):
             waiting = getattr(self._next.batch, name)
             for key, events in getattr(pending.batch, name).items():

@@ -1,4 +1,4 @@
-"""May this pass? Who is asking, for which project, and how often already."""
+"""Admission of requests: client address, project, key and rate limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_CALLERS = 20_000
 
 
 class LimitKey(NamedTuple):
-    """A limit, unit it is on, and the key by which the limiter knows one caller."""
+    """A rate limit, its unit (`requests` or `events`), and the caller's key in the limiter."""
 
     item: RateLimitItem
     unit: str
@@ -29,7 +29,7 @@ class LimitKey(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """Whose events these are, where they come from, and how many there may be. `address` is to be hashed, never to be kept."""
+    """The project, key, address and limits of an ingest request. `address` is hashed and never stored."""
 
     project: LiveProject
     key: LiveKey | None
@@ -39,7 +39,7 @@ class Caller(NamedTuple):
 
 
 class Gate:
-    """The checks before a body is looked at."""
+    """Checks that run before a body is read."""
 
     def __init__(self, settings: Settings, projects: Projects, limits: Limits) -> None:
         self._projects = projects
@@ -52,13 +52,13 @@ class Gate:
         self._callers: dict[tuple[int, int, str], Caller] = {}
 
     def address(self, peer: str, headers: Headers) -> str:
-        """The client's address: the peer's, or unit a trusted proxy says. Whoever is not trusted can say unit they like."""
+        """Return the client's address: the one that a trusted proxy reports, else the peer's."""
         if not self._trusted or not _within(peer, self._trusted):
             return peer
         if self._header is not None:
-            # Of several the last one: it was added nearest to us.
+            # Several values: the last one was added by the nearest proxy.
             return _canonical(headers.get(self._header, b"").decode("latin-1").rpartition(",")[2]) or peer
-        # The right-most address that no proxy of ours added: everything left of it is the client's own claim.
+        # The right-most address that is not a trusted proxy. Clients can forge everything to the left of it.
         for hop in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
             address = _canonical(hop)
             if address is None:
@@ -69,11 +69,11 @@ class Gate:
         return peer
 
     def trusts(self, peer: str) -> bool:
-        """Whether a proxy with this address is believed."""
+        """Return True if this address belongs to a trusted proxy."""
         return bool(self._trusted) and _within(peer, self._trusted)
 
     async def find(self, peer: str, headers: Headers, slug: str | None) -> tuple[LiveProject, LiveKey | None]:
-        """The project of a request by key, path, host, or the default one; and its key. A wrong key counts as a guess.
+        """Find the project of a request (by key, path or host, else the default one) and its key. Counts a wrong key as a guess.
 
         Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy.
         """
@@ -82,13 +82,13 @@ class Gate:
         return await self.guesses.guard(self.address(peer, headers), lambda: self._projects.find(headers, slug))
 
     async def key(self, peer: str, headers: Headers) -> LiveKey | None:
-        """The key of a request, None where it brought none. A wrong one counts as a guess. Raises Unauthorized, Limited, Busy."""
+        """Return the key of a request, or None. Counts a wrong key as a guess. Raises Unauthorized, Limited, Busy."""
         if not has_key(headers):
             return None
         return await self.guesses.guard(self.address(peer, headers), lambda: self._projects.key(headers))
 
     async def caller(self, peer: str, headers: Headers, slug: str | None) -> Caller:
-        """The caller of an ingest route. Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy."""
+        """Identify the caller of an ingest route. Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy."""
         await self._projects.keep_fresh()
         known = self._projects.known_key(headers)
         guarded = known is None or not can_only_send(known)
@@ -96,7 +96,10 @@ class Gate:
         return self._admit(peer, headers, project, key)
 
     def cached_caller(self, peer: str, headers: Headers, slug: str | None) -> Caller | None:
-        """Like `caller`, without waiting; None where the store or the guesses must be asked. Raises Unauthorized, Forbidden."""
+        """Identify the caller without blocking. Returns None if the store must be queried or the address is blocked for wrong keys.
+
+        Raises Unauthorized, Forbidden.
+        """
         found = self._projects.find_known(headers, slug)
         if found is None or not (found[1] is None or can_only_send(found[1]) or self._may_try(peer, headers)):
             return None
@@ -111,15 +114,15 @@ class Gate:
 
     def _admit(self, peer: str, headers: Headers, project: LiveProject, key: LiveKey | None) -> Caller:
         if key is not None and not key.scopes & {"ingest", "admin"}:
-            raise Forbidden("This key does not have the scope ingest.")
+            raise Forbidden("This key does not have the `ingest` scope.")
         if key is None and project.requires_key:
             if has_key(headers):
                 self.guesses.count_wrong(self.address(peer, headers))
-            raise Unauthorized("This project takes events with a key only: Authorization: Bearer … or X-Footfall-Key.")
+            raise Unauthorized("This project requires a key: send it as `Authorization: Bearer …` or `X-Footfall-Key`.")
         return self.caller_at(self.address(peer, headers) if self._trusted else peer, project, key)
 
     def caller_at(self, address: str, project: LiveProject, key: LiveKey | None = None) -> Caller:
-        """Whoever asks from an address, and the limits that hold there: the key's, the project's, or the server's."""
+        """Return the caller at an address, with the limits of the key, the project or the server, in this order."""
         whose = (project.id, key.id if key else 0, address)
         known = self._callers.get(whose)
         if known is None or known.project is not project or known.key is not key:
@@ -133,16 +136,16 @@ class Gate:
         return known
 
     async def count(self, limit: LimitKey | None, cost: int = 1) -> LimitState | None:
-        """A request of a caller, or the events of one, all or none. None where there is no limit; raises Limited."""
+        """Count a request, or all of its events, against a limit. Returns None if there is no limit. Raises Limited."""
         return None if limit is None else _check(limit, await self.limits.hit(limit.item, limit.key, cost))
 
     def count_at_once(self, limit: LimitKey | None, cost: int = 1) -> LimitState | None:
-        """The same without waiting."""
+        """Count like `count`, without blocking."""
         return None if limit is None else _check(limit, self.limits.hit_at_once(limit.item, limit.key, cost))
 
 
 class OverLimit(Limited):
-    """Limited, with unit the RateLimit headers say."""
+    """`Limited`, with the values of the RateLimit headers."""
 
     def __init__(self, detail: str, limit_state: LimitState) -> None:
         super().__init__(detail, retry_after=limit_state.reset)
@@ -155,18 +158,18 @@ def _limit_key(item: RateLimitItem | None, unit: str, project: int, key: int, ad
 
 def _check(limit: LimitKey, limit_state: LimitState) -> LimitState:
     if not limit_state.allowed:
-        raise OverLimit(f"At most {limit.item.amount} {limit.unit} from one address in {_window(limit.item)}.", limit_state)
+        raise OverLimit(f"Limit exceeded: {limit.item.amount} {limit.unit} from one address in {_window(limit.item)}.", limit_state)
     return limit_state
 
 
 def _window(item: RateLimitItem) -> str:
-    """`a minute`, `10 seconds`."""
+    """Format the length of a limit's window: `a minute`, `10 seconds`."""
     unit = item.GRANULARITY.name
     return f"{item.multiples} {unit}s" if item.multiples > 1 else f"{'an' if unit == 'hour' else 'a'} {unit}"
 
 
 def opted_out(headers: Headers) -> bool:
-    """Whether the client asks not to be tracked (DNT, Global Privacy Control)."""
+    """Return True if the client opts out of tracking (`DNT` or Global Privacy Control)."""
     dnt, control = headers.get(b"dnt"), headers.get(b"sec-gpc")
     return (dnt is not None or control is not None) and (_is_one(dnt) or _is_one(control))
 
@@ -186,7 +189,7 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
 
 
 def _canonical(text: str) -> str | None:
-    """The address in one hop of a forwarding header, which may carry a port or brackets; None where there is none."""
+    """Parse the address in one hop of a forwarding header, which may have a port or brackets. Returns None if it is not an address."""
     text = text.strip()
     if text.count(":") == 1:
         text = text.partition(":")[0]

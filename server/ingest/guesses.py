@@ -1,7 +1,7 @@
-"""Wrong keys, counted by address wherever they are tried: ingest, exports and other readers, metrics, GraphQL, sockets, the login.
+"""A limit on wrong keys by address, shared by all routes that accept a key: ingest, exports, metrics, GraphQL, WebSockets and the login.
 
-An address with too many tries no more for a while, not even with a right key: else it could go on guessing. Only keys that may do no more than
-send events go on, because a client with an old key must not cost its neighbours their events.
+An address over the limit is blocked for a while, even with a valid key, so that it cannot continue to guess. Keys that can only send events
+are exempt: a client with an outdated key must not block other clients behind the same address.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from server.problems import Limited, Unauthorized
 from server.shared import Limits
 from server.storage.projects import LiveKey
 
-WRONG_KEYS = 60  # a minute, of one address
+WRONG_KEYS = 60  # per minute and address
 
 T = TypeVar("T")
 
 
 class Guesses:
-    """The wrong keys of each address, in this process."""
+    """Counts of wrong keys by address, in this process."""
 
     def __init__(self) -> None:
         self._limits = Limits()
 
     def check(self, address: str) -> None:
-        """Raises Limited where an address has brought too many wrong keys."""
+        """Raise Limited if an address has sent too many wrong keys."""
         for network, times in networks_of(address):
             item = RateLimitItemPerMinute(WRONG_KEYS * times)
             limit_state = self._limits.hit_at_once(item, item.key_for(network), 0)
@@ -43,7 +43,7 @@ class Guesses:
             self._limits.hit_at_once(item, item.key_for(network))
 
     async def guard(self, address: str, find: Callable[[], Awaitable[T]]) -> T:
-        """What `find` finds for a request with a key. Raises what it raises, and Limited."""
+        """Return the result of `find` for a request with a key, and count a wrong key. Raises Limited, and the errors of `find`."""
         self.check(address)
         try:
             return await find()
@@ -53,11 +53,11 @@ class Guesses:
 
 
 def has_key(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a request brings anything that may be a key; an empty `Bearer` is none."""
+    """Return True if a request carries a key. An empty `Bearer` is not a key."""
     bearer = headers.get(AUTHORIZATION, b"").strip()
     return bool(headers.get(FOOTFALL_KEY, b"").strip()) or bearer.lower() not in (b"", b"bearer")
 
 
 def can_only_send(key: LiveKey) -> bool:
-    """Whether a key may do no more than send events."""
+    """Return True if a key can only send events."""
     return key.scopes <= {"ingest"}

@@ -1,23 +1,23 @@
-"""Addresses as limits count them: an IPv6 client owns its /64, and its provider may have given it a /56 or a /48."""
+"""Grouping of addresses for rate limits. An IPv6 client controls a /64, and often a /56 or a /48."""
 
 from __future__ import annotations
 
 import ipaddress
 from functools import lru_cache
 
-# Prefixes of IPv6 that are counted, each with how many times as much as one address it may have.
+# IPv6 prefix lengths, each with its limit as a multiple of the limit of one address.
 _PREFIXES = ((64, 1), (56, 4), (48, 16))
 
 
 @lru_cache(maxsize=4096)
 def limit_network(address: str) -> str:
-    """The address or network that limits count an address as: an IPv6 client owns its whole /64."""
+    """Return the key for rate limits: an IPv4 address, or the /64 of an IPv6 address."""
     return networks_of(address)[0][0]
 
 
 @lru_cache(maxsize=4096)
 def networks_of(address: str) -> tuple[tuple[str, int], ...]:
-    """The address, or the IPv6 networks around it, each with how many times as much as one address it may have."""
+    """Return the IPv4 address, or the networks of an IPv6 address, each with its multiple of the limit."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

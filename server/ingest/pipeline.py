@@ -1,4 +1,4 @@
-"""An event's way in, step by step: gate, body, dialect, limits, privacy, writer, answer. Bare ASGI, because every event passes here."""
+"""The steps of ingest: admission, body, dialect, limits, privacy, commit, response. Plain ASGI, because every event takes this path."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ Clock = Callable[[], int]
 
 MAX_REJECTED_PER_REQUEST = 5
 _LARGE = 64 * 1024
-# Problems of what was sent: a client that opted out is answered as if there were none.
+# Problems with the body: a client that opted out gets a success instead.
 _BODY_PROBLEMS = (Malformed, Invalid, TooLarge)
-# Those of which the admin sees an excerpt of what was sent.
+# Refusals whose body the admin may inspect as an excerpt.
 _WITH_EXCERPT = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_ROUTE}
 
 
 def now() -> int:
-    """Epoch milliseconds."""
+    """Return the current time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 class IngestRequest(msgspec.Struct, gc=False):
-    """What is known so far of one request on its way in; a refusal is told from whatever there is."""
+    """The state of one request during ingest. A refusal uses whichever fields are set."""
 
     match: Match
     headers: dict[bytes, bytes]
@@ -64,12 +64,12 @@ class IngestRequest(msgspec.Struct, gc=False):
     faults: tuple[Fault, ...] = ()
     dialect: Dialect | None = None
     decoded: Decoded | None = None
-    large: frozenset[int] = frozenset()  # indexes of events of a batch that are larger than one may be
+    large: frozenset[int] = frozenset()  # indexes of the events of a batch that exceed the size limit
     ids: Sequence[int] = ()
 
 
 class Ingest:
-    """Takes events over HTTP."""
+    """Ingest over HTTP."""
 
     def __init__(
         self, settings: Settings, gate: Gate, privacy: Privacy, writer: Writer, metrics: Metrics, ids: EventIds, clock: Clock
@@ -86,7 +86,7 @@ class Ingest:
         self.unserved = Unserved(gate, writer, metrics, self._bodies, clock)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any, match: Match, slug: str | None) -> None:
-        """Answer a request to an ingest route, whatever comes."""
+        """Respond to a request to an ingest route."""
         if scope["method"] == "OPTIONS":
             await asgi.send_reply(send, asgi.PREFLIGHT)
             return
@@ -105,14 +105,15 @@ class Ingest:
     def take_at_once(
         self, match: Match, slug: str | None, peer: str, headers: dict[bytes, bytes], body: bytes, answer: Callable[[Reply], None]
     ) -> bool:
-        """The same for a request that is there as a whole, in the hands of whoever received it, and without a task that waits.
+        """Ingest a request whose body has arrived completely, without creating a task.
 
-        `answer` is called once, now or when its events are durable. False, and nothing was done, where this needs to wait for anything else.
+        Calls `answer` once: immediately, or when the events are durable. Returns False and does nothing if the request needs to block for any
+        other reason.
         """
         path = match.route.path
         if len(body) > (self._max_batch_body if path.batch else self._max_body) or len(body) >= _LARGE or not self._gate.limits.at_once:
             return False
-        if b"content-encoding" in headers:  # inflate, it may be of any size
+        if b"content-encoding" in headers:  # its decompressed size is unknown
             return False
         current = IngestRequest(match, headers, self._clock(), body=body)
         try:
@@ -141,7 +142,7 @@ class Ingest:
 
     async def _ingest(self, scope: Scope, receive: Any, current: IngestRequest, slug: str | None) -> Reply:
         if scope["method"] != current.match.route.path.method:
-            raise MethodNotAllowed("This route takes POST.")
+            raise MethodNotAllowed("This route accepts POST.")
         client = scope.get("client")
         current.caller = caller = await self._gate.caller(client[0] if client else "", current.headers, slug)
         current.limit_state = await self._gate.count(caller.requests)
@@ -152,7 +153,7 @@ class Ingest:
             encoding = current.headers.get(b"content-encoding")
             if encoding and current.body:
                 current.body = await asyncio.to_thread(inflate, current.body, encoding, limit)
-        # The largest bodies, made to be slow, take a tenth of a second to read and some seconds to scrub: nobody else has to wait for that.
+        # The largest bodies, if made to be slow, take 0.1 s to parse and several seconds to scrub: a thread does that.
         slow = len(current.body) >= _LARGE
         request = _request(current, caller)
         decoded = await asyncio.to_thread(self._read, current, request) if slow else self._read(current, request)
@@ -163,7 +164,7 @@ class Ingest:
         return self._reply(current, await self._writer.submit(caller.project, *converted))
 
     def _read(self, current: IngestRequest, request: Request) -> Decoded:
-        """What a body says: at once where it is in some dialect's plain form, else by way of a document."""
+        """Decode a body: in one pass if it is in the plain form of a dialect, else through a document."""
         route, body = current.match.route, current.body
         for dialect, prepared in route.prepared:
             current.decoded = prepared(body, request)
@@ -179,21 +180,21 @@ class Ingest:
         decoded = current.decoded
         if len(body) > self._max_body:
             if not decoded.batch:
-                raise TooLarge(f"At most {self._max_body} bytes are taken for a single event.")
+                raise TooLarge(f"A single event must be at most {self._max_body} bytes.")
             current.large = refuse_large(decoded, body, current.document, self._max_body)
         return decoded
 
     def _note_limit_state(self, current: IngestRequest, limit_state: LimitState | None) -> None:
-        """Of two limits the client hears of the one that is nearer."""
+        """Report the limit with fewer requests or events remaining."""
         if limit_state is not None and (current.limit_state is None or limit_state.remaining < current.limit_state.remaining):
             current.limit_state = limit_state
 
     def _count_skipped(self, current: IngestRequest, caller: Caller) -> bool:
-        """Note whoever opted out and whatever is wrong; whether anything is left to be stored."""
+        """Count opted-out and rejected events. Returns True if anything is left to store."""
         decoded, received_at = current.decoded, current.received_at
         assert decoded is not None
         if opted_out(current.headers):
-            # What is wrong with an event is of no interest, now that it is not stored.
+            # Opted-out events are not stored, so their errors do not matter.
             decoded.events += [Incoming(name="") for _ in decoded.rejected]
             decoded.rejected, decoded.positions = [], []
         current.ids = self._ids.take(len(decoded.events), received_at)
@@ -205,7 +206,7 @@ class Ingest:
         return bool(decoded.events or decoded.installs)
 
     def _convert(self, current: IngestRequest, caller: Caller) -> tuple[list[Event], list[Install]]:
-        """What is to be stored, without any raw identifier. Touches nothing of the event loop's."""
+        """Return the events and installs to store, without raw identifiers. Thread-safe."""
         decoded, received_at, project = current.decoded, current.received_at, caller.project
         assert decoded is not None
         assert current.dialect is not None
@@ -222,20 +223,20 @@ class Ingest:
         return events, [privacy.install_report(report, project=project.id, received_at=received_at) for report in decoded.installs]
 
     def _reply(self, current: IngestRequest, stored: Stored | None = None) -> Reply:
-        """The dialect's answer. Without `stored`, whoever opted out hears that all is well."""
+        """Return the dialect's response. `stored` is None for a client that opted out, which gets a success."""
         decoded, dialect = current.decoded, current.dialect
         assert decoded is not None
         assert dialect is not None
         if stored is None:
             stored = Stored([Receipt.STORED] * len(decoded.events), [True] * len(decoded.installs))
         elif Receipt.FAILED in stored.receipts:
-            raise Failed("These events could not be stored; the log says more.")
+            raise Failed("The events could not be stored. See the server log.")
         answer = dialect.answer(decoded, Outcomes(receipts=stored.receipts, ids=current.ids, created=stored.created))
         self._metrics.answers[current.match.route.path.template, answer.status] += 1
         return asgi.reply(answer, current.limit_state)
 
     def _note_rejected(self, current: IngestRequest, caller: Caller, decoded: Decoded) -> None:
-        """The events of a batch that were refused, in the ledger and for the admin."""
+        """Record the rejected events of a batch in the ledger and for the admin."""
         large = len(current.large)
         for refusal, events in ((Refusal.INVALID, len(decoded.rejected) - large), (Refusal.TOO_LARGE, large)):
             if events:
@@ -250,7 +251,7 @@ class Ingest:
     def _keep_rejected(
         self, current: IngestRequest, refusal: Refusal, errors: tuple[FieldError, ...], document: Any, position: int | None = None
     ) -> None:
-        """Keep what was refused for the admin, and so that it can be replayed. `position` is the place of an event in its batch."""
+        """Keep a rejected event or request for the admin and for a replay. `position` is the index of an event in its batch."""
         if not self._writer.has_room_for_rejected:
             return
         sealed = None if refusal is Refusal.TOO_LARGE else self._seal(current, document, position)
@@ -271,14 +272,14 @@ class Ingest:
         )
 
     def _seal(self, current: IngestRequest, document: Any, position: int | None) -> tuple[bytes, int | None] | None:
-        """What a replay needs of a refused event, and its install; None where nothing can be converted."""
+        """Return the sealed event and its install, or None if the event cannot be replayed."""
         caller = current.caller
         if caller is None or (document is None and current.match.route.path.body):
             return None
         if current.faults:
             if len(current.body) >= _LARGE:
                 return None
-            # Something harmless stands in their place in the document: a replay needs what was sent.
+            # The document holds placeholders for these values; a replay needs the original ones.
             try:
                 whole = exact_document(current.body)
             except ValueError:
@@ -290,14 +291,14 @@ class Ingest:
         )
 
     def _refusal(self, current: IngestRequest, error: Exception) -> Reply:
-        """Say no, and let the ledger know."""
+        """Return the response to a failed request, and count the failure."""
         template = current.match.route.path.template
         problem = error
         if is_transient(error):
-            problem = Busy("The store cannot be reached at the moment.", retry_after=5)
+            problem = Busy("The store is not available.", retry_after=5)
         elif not isinstance(problem, Problem):
             log.error("ingest_failed", route=template, exc_info=error)
-            problem = Failed("This request could not be handled; the log says more.")
+            problem = Failed("The request failed. See the server log.")
         if isinstance(problem, _BODY_PROBLEMS) and current.caller is not None and opted_out(current.headers):
             return self._success_reply(current, current.caller, problem)
         self._metrics.answers[template, problem.code] += 1
@@ -308,7 +309,7 @@ class Ingest:
         return asgi.refusal(problem, current.limit_state)
 
     def _success_reply(self, current: IngestRequest, caller: Caller, problem: Problem) -> Reply:
-        """The answer to a client that opted out with a body that cannot be used: that of a success. It counts as one event."""
+        """Return a success for a client that opted out and sent an invalid body. Counts one event."""
         route = current.match.route
         self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", 1, current.received_at)
         request = _request(current, caller)
@@ -321,11 +322,11 @@ class Ingest:
     def _tally(self, current: IngestRequest, problem: Problem) -> None:
         self._metrics.refusals[problem.refusal.value] += 1
         caller = current.caller
-        # Refused before it was read, a request counts as one event: how many it held nobody knows.
+        # A request refused before it was decoded counts as one event.
         entry, events = LedgerEntry.REJECTED, len(current.decoded.events) if current.decoded else 1
         if isinstance(problem, Limited):
             entry = LedgerEntry.LIMITED
-            if current.decoded:  # those of a batch that are wrong were not noted yet
+            if current.decoded:  # the rejected events of a batch are not counted yet
                 events += len(current.decoded.rejected)
         events = max(1, events)
         reason = "" if entry is LedgerEntry.LIMITED else problem.refusal.value
@@ -341,11 +342,11 @@ def _request(current: IngestRequest, caller: Caller) -> Request:
 
 
 def _is_counted_elsewhere(problem: Problem) -> bool:
-    """The commit counts what it refuses itself, and a method that is not served was no event."""
+    """Return True if the commit counts this refusal, or if the request was no event at all."""
     return isinstance(problem, UnknownTarget | TooManyTargets | MethodNotAllowed)
 
 
 def _element(document: Any, index: int) -> Any:
-    """One event of a batch document, for the admin to look at."""
+    """Return one event of a batch document."""
     events = events_of(document)
     return events[index] if index < len(events) else document

@@ -1,4 +1,4 @@
-"""Refused events once more: from what `privacy.sealing` kept of them to events, through the decoders of today."""
+"""Replay of rejected events: decodes the documents that `privacy.sealing` stored with the current decoders."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _sealed = msgspec.msgpack.Decoder(Sealed).decode
 
 
 class Redecoded(NamedTuple):
-    """A problem_of event as it is understood today, or the report of an install."""
+    """A replayed event or install report."""
 
     event: Event | None
     install: Install | None
 
 
 def redecode(privacy: Privacy, project: LiveProject, number: int, kept: bytes) -> Redecoded | None:
-    """The event of a row of the rejected tray with an id; None where it is problem_of again."""
+    """Decode a rejected event again. `number` is its id. Returns None if the event is still invalid."""
     sealed = _sealed(kept)
     at = received_at(number)
     route = next((route for route in _ROUTES.all if route.path.template == sealed.route), None)
@@ -72,7 +72,7 @@ def _converted(privacy: Privacy, project: LiveProject, number: int, dialect: str
 
 
 def _scope(incoming: Incoming, install: int | None, ids: Hashes) -> str:
-    """What the event's id is unique within, as `Privacy.events` decides it."""
+    """Return the scope in which the event's id is unique, as in `Privacy.events`."""
     if type(incoming.id) is RequestId and KEY in ids.marks:
         return KEY
     if incoming.visitor is not None:
@@ -86,7 +86,7 @@ def _session(hashes: dict[str, Hashes], incoming: Incoming) -> int | None:
 
 
 def is_sealed(reason: str) -> bool:
-    """Whether what is kept of a refusal is a document, and not an event that was problem_of for its target only."""
+    """Return True if the stored row holds a sealed document. Events rejected for their target are stored as events."""
     return reason not in ("unknown_target", "too_many_targets")
 
 

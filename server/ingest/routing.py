@@ -1,4 +1,4 @@
-"""Which path is whose: made from what the dialects say they answer to."""
+"""The routing table of ingest, built from the paths that dialects declare."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ Prepared = tuple[Dialect, Callable[[bytes, Request], Decoded | None]]
 
 
 class Route(NamedTuple):
-    """One path. Where several dialects share it, each is asked in turn whether the body is its own. Before that, those that can read a plain
-    body of theirs at once may try."""
+    """One path and its dialects. `prepared` holds the one-pass parsers, which run first; then each dialect in turn may claim the body."""
 
     path: Path
     dialects: tuple[Dialect, ...]
@@ -41,7 +40,7 @@ class Routes:
         self._prefixes = {template.partition("{")[0]: route for template, route in found.items() if "{" in template}
 
     def find(self, path: str) -> Match | None:
-        """The route of a path (without doubled slashes), with the path's parameter."""
+        """Return the route and the parameter of a path. The path has no duplicate slashes."""
         match = self._whole.get(path)
         if match is not None:
             return match

@@ -1,4 +1,4 @@
-"""The size of each event of a batch: in a batch, too, an event has the limit of a single one."""
+"""Size limits for events in a batch: the same as for a single event."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _CANNOT_READ = (ValueError, RecursionError)  # msgspec's errors are ValueErrors
 
 
 def refuse_large(decoded: Decoded, body: bytes, document: Any, limit: int) -> frozenset[int]:
-    """Move the events of a batch that are larger than `limit` bytes to the rejected ones; their indexes.
+    """Move the events of a batch that exceed `limit` bytes to `decoded.rejected`, and return their indexes.
 
-    Only a body that is itself larger can hold one. `document` is the body as it was read, None where it never became a document.
+    `document` is the parsed body, or None if the one-pass parser read it.
     """
     large = frozenset(index for index, size in enumerate(_sizes(body, document)) if size > limit)
     if not large:
@@ -40,15 +40,15 @@ def refuse_large(decoded: Decoded, body: bytes, document: Any, limit: int) -> fr
 
 
 def _sizes(body: bytes, document: Any) -> list[int]:
-    """The bytes of each event, as they are written."""
+    """Return the size of each event in the body, in bytes."""
     try:
         items = _array.decode(body) if body.lstrip()[:1] == b"[" else _batch.decode(body).events
         return [len(item) for item in items]
-    except _CANNOT_READ:  # a byte order mark, half a character: the document has them no more
+    except _CANNOT_READ:  # a byte order mark or a lone surrogate, which the document no longer has
         return [len(_encode(item)) for item in events_of(document)]
 
 
 def events_of(document: Any) -> list[Any]:
-    """The events of a batch document, in any of its shapes."""
+    """Return the events of a batch: of an array, or of an object with `events`."""
     events = document.get("events") if isinstance(document, dict) else document
     return events if isinstance(events, list) else []

@@ -1,7 +1,7 @@
-"""Posts to paths that nothing here serves: counted by the likely client, so that a tool whose events go nowhere is seen.
+"""Posts to unserved paths, counted by the likely client, so that an operator sees a tool whose events are lost.
 
-Some of these clients must not hear so: Node SDKs of Segment and RudderStack end their host's process on a 4xx, and Aptabase's Python SDK sends
-again without end. Until their dialects exist they get the answer that they know as a success, and the ledger counts what was dropped.
+Some clients cannot handle an error: the Node.js SDKs of Segment and RudderStack exit the host process on a 4xx response, and Aptabase's
+Python SDK retries forever. Until their dialects exist, these clients get a success response, and the ledger counts the dropped events.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from server.storage.projects import LiveProject
 
 log = logs.get(__name__)
 
-REASON = "unserved_"  # begins the ledger's reasons, before a label
+REASON = "unserved_"  # prefix of the ledger's reasons, followed by a label
 OTHER = "other"
-# Each label with the clients that post there.
+# Labels with their clients.
 CLIENTS = {
     "posthog": "a PostHog SDK",
     "segment": "a Segment or RudderStack SDK",
@@ -37,7 +37,7 @@ CLIENTS = {
     "aptabase": "an Aptabase SDK",
     "openpanel": "an OpenPanel or Mixpanel SDK",
     "umami": "an Umami client",
-    OTHER: "a client with another path than those on /docs",
+    OTHER: "a client that posts to a path not listed on /docs",
 }
 _PATHS = {
     "posthog": r"/(batch|capture|e|i/v\d+/e|i/v1/.*|flags|decide|engage|s)",
@@ -52,14 +52,14 @@ _PATHS = {
 _LABELS = re.compile("|".join(f"(?P<{label}>{paths})" for label, paths in _PATHS.items()))
 
 _SEGMENT = b'{"success":true}'
-# The paths whose clients get a success, with its body.
+# Paths that return a success, with its body.
 _ABSORBED = {
     **dict.fromkeys((f"/v1/{kind}" for kind in ("batch", "track", "identify", "page", "screen", "group", "alias", "import")), _SEGMENT),
     "/batch": b'{"status":1}',
     "/api/v0/event": b"{}",
     "/api/v0/events": b"{}",
 }
-_LARGEST = 1 << 20  # bytes of a body whose messages are counted
+_LARGEST = 1 << 20  # bytes; larger bodies count as one event
 
 
 class _Messages(msgspec.Struct):
@@ -70,13 +70,13 @@ _count_messages = msgspec.json.Decoder(_Messages | list[msgspec.Raw]).decode
 
 
 def label_of(path: str) -> str:
-    """The label of a path without doubled slashes; one of `CLIENTS`."""
+    """Return the label of a path, a key of `CLIENTS`. The path has no duplicate slashes."""
     match = _LABELS.fullmatch(path)
     return OTHER if match is None or match.lastgroup is None else match.lastgroup
 
 
 class Unserved:
-    """Counts posts to paths that are not served, and answers those that must hear of a success."""
+    """Counter of posts to unserved paths, which returns a success to the clients that require one."""
 
     def __init__(self, gate: Gate, writer: Writer, metrics: Metrics, bodies: asgi.BodyReader, clock: Callable[[], int]) -> None:
         self._gate = gate
@@ -86,11 +86,11 @@ class Unserved:
         self._clock = clock
 
     def absorbs(self, scope: Scope, path: str) -> bool:
-        """Whether a request is answered by `absorb`."""
+        """Return True if `absorb` handles this request."""
         return path in _ABSORBED and scope["method"] in ("POST", "OPTIONS")
 
     async def absorb(self, scope: Scope, receive: Any, send: Any, path: str, slug: str | None) -> None:
-        """Answer like a success whatever comes, and count what was dropped: as limited or opted out where it was, else as rejected."""
+        """Return a success for any request, and count its events as limited, opted out or rejected."""
         if scope["method"] == "OPTIONS":
             await asgi.send_reply(send, asgi.PREFLIGHT)
             return
@@ -110,7 +110,7 @@ class Unserved:
             return
         except Limited:
             entry = LedgerEntry.LIMITED
-        except Problem:  # a body that is too large, or too slow
+        except Problem:  # TooLarge or TooSlow
             self._count(path, caller.project if caller else None, entry, events)
             await asgi.send_last_reply(send, receive, reply._replace(closes=True))
             return
@@ -118,7 +118,7 @@ class Unserved:
         await asgi.send_reply(send, reply)
 
     async def note(self, scope: Scope, path: str, slug: str | None) -> None:
-        """Count a post that was answered with 404 or 405."""
+        """Count a post that got a 404 or 405 response."""
         caller = await self._caller(scope, dict(scope["headers"]), slug)
         self._count(path, caller.project if caller else None, LedgerEntry.REJECTED, 1)
 
@@ -139,7 +139,7 @@ class Unserved:
 
 
 def _events_in(body: bytes) -> int:
-    """The number of messages in a body: of a batch each, else one."""
+    """Return the number of messages in a batch, or 1."""
     try:
         found = _count_messages(body)
     except (msgspec.DecodeError, RecursionError):

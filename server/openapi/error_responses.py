@@ -74,12 +74,12 @@ _OWN_HEADERS = {415: ("Accept-Encoding",), 429: ("Retry-After",), 503: ("Retry-A
 
 # Each status with what it says in general, and an instance of it.
 _PROBLEMS: dict[int, tuple[str, Problem]] = {
-    400: ("The body cannot be read.", Malformed("The body is not JSON: it cannot be read from byte 17 on")),
+    400: ("The body cannot be read.", Malformed("The body is not valid JSON: syntax error at byte 17.")),
     401: ("A key is needed, or the one that was sent is not known.", Unauthorized("This key is not known here, or was revoked.")),
-    403: ("The key may not do this.", Forbidden("This key does not have the scope ingest.")),
+    403: ("The key may not do this.", Forbidden("This key does not have the `ingest` scope.")),
     404: ("There is no such project.", UnknownProject("There is no such project.")),
     408: ("The headers or the body took too long to arrive.", TooSlow("The body must arrive within 10 seconds.")),
-    413: ("The body is too large.", TooLarge("At most 10240 bytes are taken here.")),
+    413: ("The body is too large.", TooLarge("The body must be at most 10240 bytes.")),
     415: ("The body is compressed in a way that is not known here; `Accept-Encoding` names those that are.", UnknownEncoding()),
     422: (
         "A field is missing or wrong, or the project takes no such target.",
@@ -87,7 +87,7 @@ _PROBLEMS: dict[int, tuple[str, Problem]] = {
     ),
     429: ("Too many requests or events from one address.", Limited("At most 10 requests from one address in a minute.", retry_after=42)),
     431: ("The headers are too large.", HeadTooLarge("At most 32768 bytes of headers are taken.")),
-    500: ("Our own fault.", Failed("This request could not be handled; the log says more.")),
+    500: ("Our own fault.", Failed("The request failed. See the server log.")),
     503: ("The queue is full, or the store cannot write.", Busy("Too many events are waiting to be stored.", retry_after=1)),
 }
 

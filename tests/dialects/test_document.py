@@ -132,7 +132,7 @@ def test_a_malformed_body_hears_where_it_stopped_making_sense() -> None:
     ],
 )
 def test_a_key_that_is_there_twice_is_refused_by_its_place(body: bytes, path: str) -> None:
-    assert refusal(body) == (path, "is there more than once")
+    assert refusal(body) == (path, "must not occur more than once")
 
 
 @pytest.mark.parametrize(
@@ -274,4 +274,4 @@ def test_equal_keys_are_found_exactly_where_they_are(text: str) -> None:
     if problem is None:
         assert load(text.encode()) == json.loads(text)
     else:
-        assert [error.message for error in problem.errors] == ["is there more than once"]
+        assert [error.message for error in problem.errors] == ["must not occur more than once"]

@@ -189,7 +189,7 @@ def test_a_batch_says_what_became_of_each(ask: Any, reply: Any, body: Body) -> N
         "duplicates": 0,
         "rejected": [
             {"index": 1, "errors": [{"path": "targetId", "message": "is missing"}]},
-            {"index": 2, "errors": [{"path": "targetId", "message": "is not among the targets of this project"}]},
+            {"index": 2, "errors": [{"path": "targetId", "message": "is not a target of this project"}]},
         ],
         "counted": [True, False, False],
     }

@@ -1,11 +1,11 @@
-"""How dialects read a document: what they have in common, and nothing that only one of them needs.
+"""Parsing shared by the dialects.
 
-fields    typed conversion with errors that name the field; text; what is left over
-times     timestamps and durations
-context   the words that clients use for the place they run in
-batches   many events in one body, and what became of each
-ignored   fields that were not understood
-prepared  bodies in their plain form, read in one pass
+json_fields   typed conversion with errors that name the field; text; unknown fields
+times         timestamps and durations
+environments  words for environments, operating systems and architectures
+batches       batches of events, and the result of each
+ignored       fields that were not understood
+prepared      plain bodies, parsed in one pass
 """
 
 from __future__ import annotations
@@ -82,12 +82,12 @@ __all__ = [
 class Path(msgspec.Struct, frozen=True, kw_only=True):
     """One route of a dialect.
 
-    `template` may hold one parameter in braces as its last segment (`/dl/{pack}`), given to the dialect unchecked in `Request.params`.
-    `batch`: the route may carry many events, so the larger body limit holds.
-    `body`: whether a JSON body is read; where false, whatever is sent is ignored.
-    `prepared` reads what most clients send here at once: the events of a body (and its request, without a document), or None where the body
-    is not in its plain form; then it becomes a document, and the dialects that share the path are asked whose it is.
-    `accepts` are the types of body that are taken, any one of them, and `answers` the statuses: for the OpenAPI document.
+    `template` may end in one parameter in braces (`/dl/{pack}`), passed unchecked in `Request.params`.
+    `batch`: the route accepts batches, so the larger body limit applies.
+    `body`: the route reads a JSON body; if False, the body is ignored.
+    `prepared` parses plain bodies in one pass: it returns the events of a body (with its request, without a document), or None if the body is
+    not plain. Such a body becomes a document, and the dialects that share the path may claim it.
+    `accepts` lists the accepted types of body, and `answers` the statuses, for the OpenAPI document.
     """
 
     template: str

@@ -1,4 +1,4 @@
-"""Many events in one body: each is read on its own, and the answer says what became of each."""
+"""Batches: each event is read on its own, and the response reports the result of each."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ ID_FIELDS = ("id", "messageId", "uuid")
 _IDS = frozenset(ID_FIELDS)
 
 _REFUSED = {
-    Receipt.UNKNOWN_TARGET: "is not among the targets of this project",
-    Receipt.TOO_MANY_TARGETS: "is new, and this project has as many targets as it may have",
+    Receipt.UNKNOWN_TARGET: "is not a target of this project",
+    Receipt.TOO_MANY_TARGETS: "is new, and this project has reached its maximum number of targets",
 }
 
 
-_STORED = Receipt.STORED  # looking a member up in its enum takes longer than to compare it
+_STORED = Receipt.STORED  # an enum lookup takes longer than a comparison
 
 
 class Tally(msgspec.Struct):
-    """Counts of a request's events by their fate; the answer to a batch. `ignored` names fields that were not understood, where there are any."""
+    """The response for a batch: counts of its events by result. `ignored` names fields that were not understood."""
 
     accepted: int
     duplicates: int
@@ -36,13 +36,13 @@ class Tally(msgspec.Struct):
 
 
 def gather(items: list[Any], read: Callable[[Any, int], Incoming], request: Request, *within: str) -> Decoded:
-    """The events of a batch: `read` takes an item and its place. One that is `Invalid`, or holds one of the request's faults, is rejected, its
-    neighbours are not. `within` is the path of the array.
+    """Decode a batch. `read` takes an item and its index; `within` is the path of the array.
 
-    Raises `TooLarge` for more than 1,000, and `Invalid` where the array itself is ambiguous.
+    An item that is `Invalid` or has a fault is rejected, and the others are not affected. Raises `TooLarge` above 1,000 events, and `Invalid` if
+    the array itself is ambiguous.
     """
     if len(items) > MAX_EVENTS:
-        raise TooLarge(f"A batch holds at most {MAX_EVENTS:,} events")
+        raise TooLarge(f"A batch must have at most {MAX_EVENTS:,} events.")
     faulty = _faults_by_index(request, within) if request.faults else {}
     events: list[Incoming] = []
     positions: list[int] = []
@@ -61,7 +61,7 @@ def gather(items: list[Any], read: Callable[[Any, int], Incoming], request: Requ
 
 
 def _faults_by_index(request: Request, within: tuple[str, ...]) -> dict[int, FieldError]:
-    """The faults of a batch's events, by their places. Those of fields that no dialect reads, beside the array, matter to no event."""
+    """Return the faults of a batch's events by index. Faults in other fields, which no dialect reads, do not matter."""
     depth = len(within)
     if own := [fault for fault in request.faults if fault.path == within]:
         raise problem_of(own)
@@ -73,9 +73,9 @@ def _faults_by_index(request: Request, within: tuple[str, ...]) -> dict[int, Fie
 
 
 def event_id(document: Mapping[str, Any], request: Request, position: int | None = None) -> str | None:
-    """The id that makes a repeated event known: the event's own, else the header `Idempotency-Key`.
+    """Return the id that makes a retry a duplicate: the event's own, else the `Idempotency-Key` header.
 
-    `position` is the event's place in a batch, whose events share one header.
+    `position` is the event's index in a batch, whose events share one header.
     """
     if not _IDS.isdisjoint(document):
         for name in ID_FIELDS:
@@ -86,14 +86,14 @@ def event_id(document: Mapping[str, Any], request: Request, position: int | None
 
 
 def header_id(request: Request, position: int | None = None) -> RequestId | None:
-    """The id that the header `Idempotency-Key` gives to an event."""
+    """Return an event's id from the `Idempotency-Key` header."""
     if IDEMPOTENCY_KEY not in request.headers or (key := identifier(request.header(IDEMPOTENCY_KEY))) is None:
         return None
     return RequestId(key if position is None else f"{key}:{position}")
 
 
 def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Tally:
-    """What became of each event of a batch. `target` is what the dialect calls the field that the store may refuse."""
+    """Return the result of each event of a batch. `target` is the dialect's name for the field that the store may reject."""
     accepted = duplicates = 0
     rejected, ignored = list(decoded.rejected), decoded.ignored or msgspec.UNSET
     if outcomes.receipts.count(_STORED) == len(outcomes.receipts):
@@ -110,15 +110,17 @@ def tally(decoded: Decoded, outcomes: Outcomes, *, target: str = "target") -> Ta
 
 
 def raise_refusal(receipt: Receipt, *, target: str = "target") -> None:
-    """Raises the problem of a single event that the store did not take, and returns for any other receipt."""
+    """Raise the problem of a single event that was not stored. Returns for any other receipt."""
     if receipt is _STORED:
         return
     if receipt is Receipt.UNKNOWN_TARGET:
-        raise UnknownTarget("The target is not among those of this project", errors=_refusal(receipt, target))
+        raise UnknownTarget("The target is not a target of this project.", errors=_refusal(receipt, target))
     if receipt is Receipt.TOO_MANY_TARGETS:
-        raise TooManyTargets("The target is new, and there is room for no more", errors=_refusal(receipt, target))
+        raise TooManyTargets(
+            "The target is new, and this project has reached its maximum number of targets.", errors=_refusal(receipt, target)
+        )
     if receipt is Receipt.FAILED:
-        raise Failed("The event could not be stored; the log says more")
+        raise Failed("The event could not be stored. See the server log.")
 
 
 def _refusal(receipt: Receipt, target: str) -> tuple[FieldError, ...]:

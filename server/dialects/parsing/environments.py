@@ -1,4 +1,4 @@
-"""The words that clients use for the place they run in, each table as data."""
+"""The words for environments, operating systems and architectures that clients use, as tables."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _NAMES = {
     "local": Environment.DEVELOPMENT,
 }
 
-# Field of an event's properties -> what its value, in lower case, says. "production" is nowhere: that is what everybody's NODE_ENV says.
+# Field of an event's properties -> environment by value, in lower case. "production" is missing: NODE_ENV has that value everywhere.
 WORDS: dict[str, dict[str, Environment]] = {
     word: meanings
     for words, meanings in (
@@ -67,21 +67,21 @@ WORDS: dict[str, dict[str, Environment]] = {
     for word in words.split()
 }
 
-# Where several fields speak, the first of these wins: a test that runs in CI is CI, a developer in a container is a developer.
+# Precedence of several fields: a test in CI counts as CI, a developer in a container as development.
 _RANK = (Environment.CI, Environment.TEST, Environment.DEVELOPMENT, Environment.CONTAINER, Environment.PERSON)
 
 _UNKNOWN = (Environment.UNKNOWN, "")
 _WORDS = frozenset(WORDS)
-_MAX_MEANING = 32  # characters of a value; no word that means something is longer
+_MAX_MEANING = 32  # characters; every known value is shorter
 
 
 def environment(
     properties: Mapping[str, Any], *, name: str | None = None, ci: bool | None = None, path: str = "properties"
 ) -> tuple[Environment, str]:
-    """The actor that runs the tool, and the reason to think so: a field (`environment`, `ci`, `properties.isCI`), or nothing beside `UNKNOWN`.
+    """Return the environment and the field that names it (`environment`, `ci`, `properties.isCI`); the reason is empty for `UNKNOWN`.
 
-    `name` and `ci` are what the client says explicitly, and go first. A word that this version does not know is the reason itself, beside
-    `UNKNOWN`, unless `ci` says that it is no person. `path` is the client's name for its properties.
+    `name` and `ci` are explicit fields, and take precedence. An unknown name is the reason for `UNKNOWN`, unless `ci` is True. `path` is the
+    client's name for its properties.
     """
     if name:
         known = known_environment(name)
@@ -98,7 +98,7 @@ def environment(
 
 
 def known_environment(word: str) -> Environment | None:
-    """An environment by its name, or by another word for it; `None` for one that this version does not know."""
+    """Return an environment by its name or an alias, or None for an unknown one."""
     known = ENVIRONMENTS.get(word)
     return known if known is not None else _NAMES.get(word[:_MAX_MEANING].strip().lower())
 
@@ -110,9 +110,9 @@ def _meaning(word: str, value: Any) -> Environment | None:
 
 
 def os_name(value: Any) -> str | None:
-    """One name for each operating system, whatever the client's runtime calls it: `windows`, `darwin`, `linux`, …
+    """Normalize the name of an operating system: `windows`, `darwin`, `linux`, …
 
-    A description that is too long and begins with such a name, as the answer of `uname -a` does, is cut after it: the rest names a host.
+    A long description that begins with a known name, such as the output of `uname -a`, is cut after it, because the rest names a host.
     """
     if type(value) is str and len(value) > MAX_WORD and (known := _OS.get(value.split(maxsplit=1)[0].lower() if value.strip() else "")):
         return f"{known}{CUT}"
@@ -120,12 +120,12 @@ def os_name(value: Any) -> str | None:
 
 
 def arch_name(value: Any) -> str | None:
-    """One name for each architecture: `x64`, `arm64`, `x86`, …"""
+    """Normalize the name of an architecture: `x64`, `arm64`, `x86`, …"""
     return _name(value, _ARCH)
 
 
 def node_runtime(value: Any) -> str | None:
-    """`node 20.10` from the version that Node.js gives, `v20.10`."""
+    """Convert Node.js' version `v20.10` to the runtime `node 20.10`."""
     version = text(value)
     if version is None:
         return None
@@ -142,5 +142,5 @@ def _name(value: Any, names: Mapping[str, str]) -> str | None:
     known = names.get(value.strip().lower())
     if known is not None:
         return known
-    word = text(scrub_label(beginning(value, SCRUBBED)).lower())  # scrubbed first: much is known by its capitals
+    word = text(scrub_label(beginning(value, SCRUBBED)).lower())  # scrubbed first: some patterns depend on capitals
     return None if word is None else names.get(word, word)

@@ -1,4 +1,4 @@
-"""Fields that were not understood: they never cost the event, and the answer names them."""
+"""Fields that were not understood. They never reject the event, and the response names them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from server.dialects.parsing.json_fields import MAX_PROPERTIES
 from server.dialects.parsing.times import moment, whole_duration
 from server.identifiers import identifier
 
-MOST = 20  # names in one answer
-NEVER = 253_402_300_799_999  # the last millisecond of the calendar
+MOST = 20  # names in one response
+NEVER = 253_402_300_799_999  # the last millisecond of the year 9999
 
 
 class IgnoredFields:
-    """The names of the fields of a request that were not understood: each once, however many events of a batch have it, and at most 20."""
+    """The names of a request's fields that were not understood: each once, and at most 20."""
 
     __slots__ = ("names",)
 
@@ -27,37 +27,37 @@ class IgnoredFields:
             self.names.append(name)
 
     def members(self, document: Any, known: Iterable[str], path: str = "") -> None:
-        """Note the members of an object that are not among the known ones, and are not kept either."""
+        """Add the members of an object that are neither known nor kept."""
         if type(document) is dict and not document.keys() <= (known := set(known)):
             for name in document:
                 if name not in known:
                     self.add(f"{path}.{dotted((name,))}" if path else dotted((name,)))
 
     def time(self, value: Any, path: str = "timestamp") -> int | None:
-        """Epoch milliseconds, or `None` for nothing, and for what is no time: then the time of arrival counts."""
+        """Return epoch milliseconds, or None for a missing or an invalid time; then the time of arrival counts."""
         if value is None or is_blank(value):
             return None
         at = moment(value)
         if at is None and type(value) is not str:
-            return NEVER  # a number beyond the calendar: a clock that is wrong
+            return NEVER  # a number beyond the calendar: the clock is wrong
         if at is None:
             self.add(path)
         return at
 
     def duration(self, value: Any, path: str = "duration_ms") -> int | None:
-        """Microseconds, or `None` for nothing, and for a number that is no duration."""
+        """Return microseconds, or None for a missing or an invalid duration."""
         length = whole_duration(value)
         if length is None and value is not None:
             self.add(path)
         return length
 
     def identifier(self, value: str | None, path: str) -> None:
-        """Note an id that is a word for a missing one: the event counts without it."""
+        """Add the path of an id that stands for a missing one. The event counts without it."""
         if value and not is_blank(value) and identifier(value) is None:
             self.add(path)
 
     def bounded(self, properties: dict[str, Any], path: str = "properties") -> dict[str, Any]:
-        """The properties, at most as many as an event may have: the first ones."""
+        """Return the first properties, up to the maximum of an event."""
         if len(properties) <= MAX_PROPERTIES:
             return properties
         self.add(path)
@@ -65,5 +65,5 @@ class IgnoredFields:
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a value is a text of blanks: as good as none where a field is optional."""
+    """Return True for a text of spaces only, which counts as missing in an optional field."""
     return type(value) is str and not value.strip()

@@ -1,8 +1,8 @@
-"""Bodies in their plain form, read in one pass: the fields that a struct names, each once, and nothing that hides.
+"""One-pass parsing of plain bodies: the fields of a struct, each once, and no escapes that hide something.
 
-Clients of one family mostly send the same few fields. For these, bytes become structs at once, and the document in between, which takes most
-of the time, is never made. Whatever is a bit different (a field that nobody knows, a `null`, a key that is there twice, something that is
-wrong) goes the long way by `document.load`, which takes more and can say what is wrong; to the client both are the same.
+Clients of one kind mostly send the same few fields. Their bytes become structs directly, without the document in between, which takes most of
+the time. Anything else (an unknown field, a `null`, a duplicate key, an error) takes the ordinary path through `document.read`, which is
+slower and can name the error. The response is the same on both paths.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 from server.dialects.document import hides_something, plain
 from server.dialects.parsing.json_fields import MAX_PROPERTIES, Properties
 
-REMEMBERED = 2_048  # kinds of events that a dialect has read and may see again
+REMEMBERED = 2_048  # cached kinds of events per dialect
 REMEMBERED_LENGTH = 500  # bytes of their properties
 
 _NOTHING = msgspec.Raw()
@@ -27,31 +27,32 @@ _CANNOT_READ = (ValueError, RecursionError)  # msgspec's errors are ValueErrors
 
 
 class Prepared:
-    """Reads bodies of one kind: a struct, or a list of structs. What it returns has their fields, but properties are `msgspec.Raw`, as they are
-    written: see `properties_in`."""
+    """Parser for bodies of one type: a struct, or a list of structs. The result has the same fields, but properties are raw JSON
+    (`msgspec.Raw`): see `properties_in`.
+    """
 
     def __init__(self, kind: Any) -> None:
         self._decode = msgspec.json.Decoder(_plain(kind)).decode
         self._encode = msgspec.json.Encoder().encode
 
     def read(self, body: bytes) -> Any | None:
-        """What a body says, or None where it has to go the long way."""
+        """Parse a body. Returns None if it needs the ordinary path."""
         try:
             payload = self._decode(body)
         except _CANNOT_READ:
             return None
-        # As in `document.load`: a key that is there twice would leave fewer colons. What is still to be read has all of its own.
+        # As in `document.read`: fewer colons mean a duplicate key. Raw properties keep all of theirs.
         if body.count(b":") != self._encode(payload).count(b":") or hides_something(body):
             return None
         return payload
 
 
 class NotPlain(Exception):
-    """A part of a body that has to go the long way, and with it the body."""
+    """A part of a body that needs the ordinary path, for the whole body."""
 
 
 def properties_in(raw: bytes) -> dict[str, Any]:
-    """Properties from what is written, none from nothing. Raises NotPlain."""
+    """Parse raw properties; empty input has none. Raises NotPlain."""
     try:
         properties = plain(raw) if raw else {}
     except _CANNOT_READ:
@@ -62,7 +63,7 @@ def properties_in(raw: bytes) -> dict[str, Any]:
 
 
 def _plain(kind: Any) -> Any:
-    """A type whose structs take no unknown fields and write none that is missing, and whose integers have 64 bits."""
+    """Return a type whose structs reject unknown fields and omit defaults, and whose integers have 64 bits."""
     if kind is int:
         return _INTEGER
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Times and durations as clients write them, in the whole numbers that are kept: epoch milliseconds, microseconds."""
+"""Conversion of times to epoch milliseconds, and of durations to microseconds, as integers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from server.event import DAY, FieldError
 from server.problems import Invalid
 
-MAX_DURATION = 30 * DAY  # in milliseconds; longer is no work that was done, but a clock that was set
+MAX_DURATION = 30 * DAY  # in milliseconds; a longer duration comes from a clock change
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
-_BETWEEN = ("T", "t", " ", "")  # a date and its time
+_BETWEEN = ("T", "t", " ", "")  # between a date and its time
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII).fullmatch
 _SECONDS = {f":{number:02}": number * 1_000 for number in range(60)}
 _MILLISECONDS = {"Z": 0, **{f".{number:03}Z": number for number in range(1_000)}}
@@ -23,9 +23,9 @@ _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 def timestamp(value: Any, path: str = "timestamp", *, status: int = 422) -> int | None:
-    """Epoch milliseconds from ISO 8601 (without an offset it is UTC) or from epoch milliseconds; `None` stays `None`.
+    """Convert ISO 8601 (UTC if it has no offset) or epoch milliseconds to epoch milliseconds. None stays None.
 
-    Digits beyond the millisecond are cut off, not rounded: an event never happened later than it said. Raises `Invalid`.
+    Digits beyond the millisecond are truncated, so that an event is never later than its timestamp. Raises `Invalid`.
     """
     if value is None:
         return None
@@ -36,9 +36,9 @@ def timestamp(value: Any, path: str = "timestamp", *, status: int = 422) -> int 
 
 
 def moment(value: Any) -> int | None:
-    """Epoch milliseconds as `timestamp` reads them, or `None` for what is no time."""
+    """Convert a time like `timestamp`, and return None if it is invalid."""
     if type(value) is str:
-        # JavaScript's `toISOString` and most others write it so, of a minute that another client named, too.
+        # The format of JavaScript's `toISOString` and of most clients. The minute is cached.
         millisecond, second = _MILLISECONDS.get(value[19:]), _SECONDS.get(value[16:19])
         if millisecond is not None and second is not None and (minute := _minute(value[:16])) is not None:
             return minute + second + millisecond
@@ -52,12 +52,12 @@ def _minute(text: str) -> int | None:
 
 
 def iso(at: int) -> str:
-    """Epoch milliseconds as ISO 8601 with milliseconds and `Z`, as JavaScript's `toISOString` writes it."""
+    """Format epoch milliseconds as ISO 8601 with milliseconds and `Z`, like JavaScript's `toISOString`."""
     return (_EPOCH + at * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def duration(value: Any, path: str = "duration_ms", *, status: int = 422) -> int | None:
-    """Microseconds from a number of milliseconds; `None` stays `None`. Raises `Invalid` below zero and above 30 days."""
+    """Convert milliseconds to microseconds. None stays None. Raises `Invalid` below zero and above 30 days."""
     if value is None:
         return None
     length = whole_duration(value)
@@ -67,7 +67,7 @@ def duration(value: Any, path: str = "duration_ms", *, status: int = 422) -> int
 
 
 def whole_duration(value: Any) -> int | None:
-    """Microseconds from a number of milliseconds, `None` from anything else: for clients that nobody can mend any more."""
+    """Convert milliseconds to microseconds, and return None if they are invalid: for clients that cannot be fixed any more."""
     if type(value) not in (int, float) or not 0 <= value <= MAX_DURATION:
         return None
     microseconds: int = round(value * 1000)
@@ -75,7 +75,7 @@ def whole_duration(value: Any) -> int | None:
 
 
 def _from_text(value: str) -> int | None:
-    # Of the many forms of ISO 8601 those with dashes in the date: a row of digits is as likely a count of seconds.
+    # Of the formats of ISO 8601, only those with dashes in the date: a row of digits may be a count of seconds.
     if value[4:5] != "-" or value[10:11] not in _BETWEEN:
         return None
     try:

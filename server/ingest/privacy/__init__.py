@@ -1,8 +1,9 @@
-"""Privacy: after this step no raw identifier exists, and no text that was not scrubbed.
+"""The privacy step: replaces identifiers with keyed hashes and scrubs text.
 
-hashes      keyed hashes in the place of identifiers
-conversion  Privacy: from Incoming to Event
-excerpt     what an admin may see of a body that was refused
+hashes      keyed hashes of identifiers
+conversion  `Privacy`: from `Incoming` to `Event`
+excerpt     excerpts of rejected bodies for an admin
+sealing     rejected events for a replay
 """
 
 from server.ingest.privacy.conversion import Privacy

@@ -1,4 +1,4 @@
-"""The step from what a client sent to what is kept: `Incoming` to `Event`, `InstallReport` to `Install`."""
+"""Conversion of client data to stored data: `Incoming` to `Event`, `InstallReport` to `Install`."""
 
 from __future__ import annotations
 
@@ -13,71 +13,71 @@ from server.ingest.privacy.hashes import ProjectHashes, make_hmac, number, plain
 from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_sensitive_key
 from server.scrubbing.traces import SHORTEST_ID
 
-AHEAD = 5 * MINUTE  # a client's clock may be as much ahead
-BEHIND = 30 * DAY  # and as much behind, since clients keep events while they are offline
-OLDEST_INSTALL = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; before that, a clock was never set
-MESSAGE_READ = 4_000  # characters of an error message that are looked at
+AHEAD = 5 * MINUTE  # accepted clock error into the future
+BEHIND = 30 * DAY  # accepted age, because clients queue events while offline
+OLDEST_INSTALL = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; earlier times come from an unset clock
+MESSAGE_READ = 4_000  # characters of an error message that are scrubbed
 MESSAGE_KEPT = 1_000
 TYPE_KEPT = 200
 PICKED_KEPT = 64
-SKEWED = "clock_not_believed"  # the ledger's reason for an event that counts at its arrival, and not for its install
-CLEAN_REMEMBERED = 4_000  # texts of whole events that need no second look
-CLEAN_LENGTH = 500  # characters of the longest of them
+SKEWED = "clock_not_believed"  # the ledger's reason for an event that is stored with its time of arrival, and not counted for its install
+CLEAN_REMEMBERED = 4_000  # clean texts of whole events that are cached
+CLEAN_LENGTH = 500  # characters; longer texts are not cached
 
 _encode = msgspec.json.Encoder().encode
 _CANNOT_ENCODE = (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 class Privacy:
-    """Makes events fit to be kept: identifiers become make_hmac hashes, text is scrub_event, times are believed or not.
+    """Removes personal data from events: hashes identifiers, scrubs text and checks times.
 
-    `secret` is the server's, of any length but zero. Hashes are signed 64-bit integers; `hashes.number` tells the odds of a collision.
+    `secret` is the server's secret and must not be empty. Hashes are signed 64-bit integers; see `hashes.number` for the odds of a collision.
     """
 
     former_marks_until = 0
-    """The time (epoch ms) up to which the store may hold marks of a version that took ids to be the project's, see `Event.former`."""
+    """The time (epoch ms) until which the store may hold marks in the former format, where ids were unique in the project; see `Event.former`."""
 
     def __init__(self, secret: bytes) -> None:
         if not secret:
-            raise ValueError("without a secret, hashes would hide nothing")
+            raise ValueError("secret must not be empty")
         self._derive = make_hmac(secret, b"footfall/project/")
         self._address = make_hmac(secret, b"footfall/address/")
         self._projects: dict[int, ProjectHashes] = {}
         self._known: dict[int, int] = {}
 
     def project_key(self, project_id: int) -> bytes:
-        """The key of a project's hashes: HMAC-SHA256(secret, "footfall/project/" + id), 32 bytes."""
+        """Return the key of a project's hashes: HMAC-SHA256(secret, "footfall/project/" + id), 32 bytes."""
         return self._derive(str(project_id).encode())
 
     def install(self, project: int, raw: str) -> int:
-        """An install, from the id that its client sends. Whether it is an id at all, `identifier` tells."""
+        """Hash an install id. Check it with `identifier` first."""
         return self._hashes(project).install(strip_padding(raw))
 
     def visitor(self, project: int, raw: str, day: int) -> int:
-        """An install that is known by its address only, on one day (days since 1970): on the next it is another."""
+        """Hash a visitor without an install id, by address and agent, for one day (days since 1970)."""
         return self._hashes(project).visitor(day, raw)
 
     def session(self, project: int, raw: str) -> int:
-        """A session of a client."""
+        """Hash a session id."""
         return self._hashes(project).session(strip_padding(raw))
 
     def mark(self, project: int, dialect: str, raw_id: str, scope: str = "") -> int:
-        """An event that may arrive twice, from the id that its client gave it: unique within a scope, or without one in the project."""
+        """Hash an event id, which makes a repeated event a duplicate. The id is unique within `scope`, or in the project if `scope` is empty."""
         hashes = self._hashes(project)
         return hashes.mark_within(scope, dialect, raw_id) if scope else hashes.mark(dialect, raw_id)
 
     def viewer(self, project: int, target_type: str, target_id: str, raw: str) -> int:
-        """Somebody who looks at a target. The same person at another target is another viewer: nobody can be followed around."""
+        """Hash a viewer of a target. The hash differs for each target, so that a person cannot be tracked across targets."""
         return self._hashes(project).viewer(target_type, target_id, raw)
 
     def address(self, raw: str, day: int) -> int:
-        """A client's address on one day (days since 1970), the same in all projects; on the next day it is another number."""
+        """Hash an address for one day (days since 1970). The hash is the same in all projects, and differs on the next day."""
         return number(self._address(utf8(f"{day}/{raw}")))
 
     def event(self, incoming: Incoming, *, id: int, project: int, dialect: str, received_at: int, picked: tuple[str, ...]) -> Event:  # noqa: A002
-        """What is kept of an event. Never raises for anything that was decoded from JSON.
+        """Convert an event. Never raises for an event decoded from JSON.
 
-        `id` is from `EventIds`, `received_at` is epoch milliseconds, `picked` names the properties that the project counts by.
+        `id` comes from `EventIds`, `received_at` is epoch milliseconds, `picked` names the properties that the project counts by.
         """
         return self.events([incoming], ids=[id], project=project, dialect=dialect, received_at=received_at, picked=picked)[0]
 
@@ -92,7 +92,7 @@ class Privacy:
         picked: tuple[str, ...],
         key: int | None = None,
     ) -> list[Event]:
-        """The same for all events of a request, whose `ids` run beside them. `key` is the number of the caller's key."""
+        """Convert all events of a request. `ids` has an entry for each event; `key` is the number of the caller's key."""
         hashes = self._hashes(project)
         salt, known = hashes.salt, hashes.cache
         earliest, latest = received_at - BEHIND, received_at + AHEAD
@@ -117,12 +117,12 @@ class Privacy:
             raw_session = raw_session and identifier(raw_session)
             session = hashes.session(raw_session) if raw_session else None
             viewer = None if source.debounce is None else hashes.viewer(*(source.target or ("", source.name)), source.debounce)
-            skewed = at is not None and not earliest <= at <= latest  # a clock that is wrong
+            skewed = at is not None and not earliest <= at <= latest  # the clock is wrong
             if skewed and not note:
                 note = SKEWED
             kept, properties = scrub_if_needed(source, plain_install=plain_install)
             events.append(
-                Event(  # with more than fifteen names, Python makes a dictionary of them first
+                Event(  # with more than fifteen keyword arguments, Python builds a dictionary first
                     event_id,
                     project,
                     kept.name,
@@ -147,7 +147,7 @@ class Privacy:
         return events
 
     def install_report(self, report: InstallReport, *, project: int, received_at: int) -> Install:
-        """What is kept of an installation's report. Installs may be years old; a time that cannot be is taken for the time of arrival."""
+        """Convert an install report. Installs may be years old; an implausible time becomes the time of arrival."""
         last_seen = _plausible_time(report.last_seen, received_at, received_at)
         first_seen = _plausible_time(report.first_seen, received_at, last_seen if report.first_seen is None else received_at)
         return Install(
@@ -166,9 +166,9 @@ class Privacy:
 
 
 def _scope(source: Incoming, raw_id: str, install: int | None, key: int | None) -> str:
-    """What an event's id is unique within: the caller's key for a request's id, else the install. Empty for the project.
+    """Return the scope in which an event's id is unique: the caller's key for a request id, else the install. Empty for the project.
 
-    A visitor is the same one on the next day here, when a client may send an event again: what is kept is a hash together with the id.
+    A visitor has the same scope on the next day, because a client may retry then. Only a hash of the scope and the id is stored.
     """
     if key is not None and type(raw_id) is RequestId:
         return f"key {key}"
@@ -178,11 +178,11 @@ def _scope(source: Incoming, raw_id: str, install: int | None, key: int | None) 
 
 
 def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple[Incoming, str | None]:
-    """The event with its text scrub_event, and its properties as compact JSON. Its identifiers are still in it, to be dropped.
+    """Scrub an event if it may contain personal data. Returns the event and its properties as compact JSON.
 
-    `plain_install`: the install's id is known to be `plain`.
+    The event still holds its identifiers, which the caller drops. `plain_install`: the install id is known to be `plain`.
 
-    Most events hold nothing to scrub: one look at all their text together finds out.
+    Most events need no scrubbing, which one search over all of their text finds out.
     """
     document = incoming.document
     if document is None:
@@ -206,13 +206,13 @@ def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple
     return incoming, document or None
 
 
-# What events source in which nothing was found, and all of it in lower case: a tool's installs say the same few things again and again. None
-# of it holds an identifier of the client that sent it.
+# Cache of clean content, with its text in lower case: the installs of a tool send the same few things over and over. No entry contains an
+# identifier of its client.
 _CLEAN: dict[tuple[object, ...], str] = {}
 
 
 def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> bool:
-    """Whether an event's text may hold anything to scrub, its client's identifiers apart."""
+    """Return True if an event's text may need scrubbing, apart from the client's identifiers."""
     if len(incoming.error_message or "") > MESSAGE_KEPT or len(incoming.error_type or "") > TYPE_KEPT:
         return True
     if not text.isprintable() or SUSPICIOUS.search(lowered) is not None or has_long_run(text):
@@ -221,7 +221,7 @@ def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> b
 
 
 def _all_text(incoming: Incoming, document: str) -> str:
-    """All that the client wrote, in a row. Line ends are as good as blanks here."""
+    """Join all text that the client sent. Line ends are replaced by spaces."""
     context = incoming.context
     text = f"{document} {incoming.name} {context.reason} {context.os} {context.arch} {context.runtime} {context.version} {context.package_manager}"
     if incoming.target is not None:
@@ -232,7 +232,7 @@ def _all_text(incoming: Incoming, document: str) -> str:
 
 
 def _names_itself(incoming: Incoming, lowered: str, *, plain_install: bool) -> bool:
-    """Whether one of the client's own identifiers occurs in the (lower-cased) text, or half of one may, before the mark of a cut."""
+    """Return True if the lower-case text contains one of the client's identifiers, or may contain half of one before a truncation mark."""
     if CUT in lowered:
         return True
     raw = incoming.install
@@ -246,13 +246,13 @@ _NO_OTHERS = (None, None, None)
 
 
 def _names(raw: str, lowered: str) -> bool:
-    """What is not plain may be there in another form, of which only the scrubber knows."""
+    """Return True if the text may contain an identifier. An identifier that is not plain may be escaped, which only the scrubber handles."""
     raw = strip_padding(raw)
     return len(raw) >= SHORTEST_ID and (not plain(raw) or raw.lower() in lowered)
 
 
 def scrub_event(incoming: Incoming) -> tuple[Incoming, str | None]:
-    """The same, for events that may hold something."""
+    """Scrub an event. Returns the event and its properties as compact JSON."""
     scrubber = Scrubber(install=(incoming.install,), others=(incoming.session, incoming.id, incoming.debounce))
     properties: dict[str, Any] = scrubber.json(incoming.properties)
     kept = msgspec.structs.replace(
@@ -268,8 +268,10 @@ def scrub_event(incoming: Incoming) -> tuple[Incoming, str | None]:
 
 
 def _context(context: Context, scrubber: Scrubber) -> Context:
-    """The context with what the client wrote of it scrub_event. `environment` and `dialect` are our own words, and so is `reason` where the
-    environment is known; else it may be the client's word for it."""
+    """Scrub the client's part of a context.
+
+    `environment` and `dialect` are set by the server, and so is `reason` if the environment is known.
+    """
     return Context(
         environment=context.environment,
         reason=context.reason if context.environment else scrubber.label(context.reason) or "",
@@ -287,7 +289,7 @@ def _cut(text: str | None, kept: int, scrubber: Scrubber) -> str | None:
 
 
 def _plausible_time(at: int | None, received_at: int, otherwise: int) -> int:
-    """The time if it can be true of an installation, else `otherwise`."""
+    """Return the time if it is plausible for an install, else `otherwise`."""
     return at if at is not None and OLDEST_INSTALL <= at <= received_at + AHEAD else otherwise
 
 
@@ -296,5 +298,5 @@ def _pick(properties: dict[str, Any], names: tuple[str, ...]) -> tuple[tuple[str
 
 
 def _word(value: str | float) -> str:
-    """A scalar as text, booleans as in JSON."""
+    """Format a scalar as text, with booleans as in JSON."""
     return str(value).lower() if isinstance(value, bool) else str(value)

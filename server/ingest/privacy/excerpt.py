@@ -1,6 +1,6 @@
-"""What may be kept, for a week, of a body that was refused: enough to see what was wrong and to send it again, and nothing of anybody.
+"""Excerpts of rejected bodies, kept for a week: enough to find the error and fix the client, without personal data.
 
-A JSON document keeps its structure, with identifiers masked; of anything else only the shape is kept, as in `{"name": "Aaaa 000`.
+A JSON document keeps its structure, with identifiers masked. Of anything else only the shape is kept, as in `{"name": "Aaaa 000`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from server.scrubbing.patterns import ID, SECRET
 from server.scrubbing.scrub import WHOLE_NUMBERS, beginning, scrub_text
 
 STRING_KEPT = 200  # characters
-STRING_READ = 4_000  # a secret is known by its end, too
-ITEMS_KEPT = 20  # of an array
-MEMBERS_KEPT = 60  # of an object
+STRING_READ = 4_000  # characters; some secrets are recognized by their end
+ITEMS_KEPT = 20  # items of an array
+MEMBERS_KEPT = 60  # members of an object
 DEPTH_KEPT = 8
 SHAPE_READ = 512  # bytes
 
-# Names that any client of ours may send: they tell an admin which field is the broken one, and nothing else.
+# Names of fields that clients send. They help an admin to find the invalid field and contain no personal data.
 FIELDS = """
 data events name id installation_id installationId event_type properties timestamp type session_id sessionId target targetType targetId
 kind userId user_id metadata outcome duration_ms durationMs error message version os arch runtime package_manager packageManager
@@ -35,19 +35,19 @@ _IDENTIFIER = re.compile(
     r"(?:^|[^a-z])(?:ids?|uuid|guid|ulid|cuid|fingerprint|hash|user|host|hostname|serial|serialnumber|address|addr|ip|mac|mail|email|distinct|anonymous"
     r"|machine|device|client|install|installation|session)[^a-z]*$|(?:_id|uuid|userid|deviceid|machineid|clientid|sessionid|installationid|distinctid)$"
 )
-LONG_NUMBER = 10**15  # sixteen digits: milliseconds have thirteen
+LONG_NUMBER = 10**15  # sixteen digits; epoch milliseconds have thirteen
 _SHAPE = re.compile(rf'"(?:{"|".join(FIELDS.split())})"|([a-z])|([A-Z])|([0-9])|[^\x20-\x7e\t\r\n]')
 
 _encode = msgspec.json.Encoder().encode
 
 
 def is_identifier_key(key: str) -> bool:
-    """Whether a key says that its value is an identifier."""
+    """Return True if a key names an identifier."""
     return _IDENTIFIER.search(words(key[-KEY_END:])) is not None
 
 
 def excerpt(body: bytes, document: object | None, limit: int = 2048) -> str:
-    """At most `limit` characters of what was sent: JSON where there is a document, else the body's shape. Never raises."""
+    """Return at most `limit` characters of a body: JSON if there is a document, else the body's shape. Never raises."""
     if document is None:
         return shape(body)[:limit]
     room = limit
@@ -60,7 +60,7 @@ def excerpt(body: bytes, document: object | None, limit: int = 2048) -> str:
 
 
 def shape(body: bytes) -> str:
-    """The first bytes with `a`, `A`, `0` in the place of letters and digits and `?` for what is not ASCII; names of our own fields stay."""
+    """Return the first bytes of a body, with letters and digits replaced by `a`, `A` and `0`, and non-ASCII by `?`. Known field names stay."""
     return _SHAPE.sub(_shape_of, bytes(body[:SHAPE_READ]).decode("latin-1"))
 
 
@@ -71,13 +71,13 @@ def _shape_of(match: re.Match[str]) -> str:
 
 
 class _Excerpt:
-    """Copies a document until `room` characters are used, about; so a large document costs no more than a small one."""
+    """A copy of a document that stops after about `room` characters, so that a large document costs no more than a small one."""
 
     def __init__(self, room: int) -> None:
         self._room = room
 
     def of(self, value: Any, depth: int, *, masked: bool = False) -> Any:
-        """The value with identifiers masked; `masked` where the key above it says that it is one."""
+        """Copy a value with identifiers masked. `masked`: the key above it names an identifier."""
         self._room -= 2
         if isinstance(value, dict):
             return self._object(value, depth, masked) if depth < DEPTH_KEPT else "{…}"

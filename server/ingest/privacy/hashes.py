@@ -1,7 +1,7 @@
-"""Keyed hashes: how the server knows an identifier again without keeping it.
+"""Keyed hashes, which recognize an identifier without storing it.
 
-Everything hangs on the server's secret: without it a hash says nothing, and with another one all installs are strangers. Each project has
-a key of its own, derived from the secret, so that nobody can tell from two projects' data that they share an install.
+All hashes depend on the server's secret: with another secret, every install is new. Each project has its own key, derived from the secret, so
+that the data of two projects does not show that they share an install.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from collections.abc import Callable
 from server.identifiers import identifier
 from server.scrubbing.traces import SHORTEST_ID
 
-_BLOCK = 64  # bytes, of SHA-256
+_BLOCK = 64  # block size of SHA-256, in bytes
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
-REMEMBERED = 32_768  # installs of all projects together; some 6 MiB
+REMEMBERED = 32_768  # installs of all projects together; about 6 MiB
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def make_hmac(key: bytes, prefix: bytes = b"") -> Callable[[bytes], bytes]:
-    """HMAC-SHA256 (RFC 2104) of `prefix + message`, 32 bytes, with the work that only depends on key and prefix done once.
+    """Return a function for HMAC-SHA256 (RFC 2104) of `prefix + message`, 32 bytes, which computes the work for key and prefix once.
 
-    Equal to `hmac.digest(key, prefix + message, "sha256")`, and about twice as fast: OpenSSL 3 looks the algorithm up again each time.
+    Equal to `hmac.digest(key, prefix + message, "sha256")` and about twice as fast: OpenSSL 3 looks up the algorithm on every call.
     """
     block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
     inner = hashlib.sha256(block.translate(_INNER) + prefix)
@@ -38,26 +38,26 @@ def make_hmac(key: bytes, prefix: bytes = b"") -> Callable[[bytes], bytes]:
 
 
 def number(digest: bytes) -> int:
-    """The first 64 bits as a signed integer, which is what the stores have for keys.
+    """Return the first 64 bits as a signed integer, the type of keys in the stores.
 
-    Among n installs of a project two are taken for one with a probability of about n²/2⁶⁵ (the birthday bound): 3 in 100 million
-    for a million installs, 3 in 10,000 for a hundred million.
+    Among n installs of a project, two share a number with a probability of about n²/2⁶⁵ (birthday bound): 3 in 100 million for a million
+    installs, 3 in 10,000 for a hundred million.
     """
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def plain(raw: str) -> bool:
-    """Whether an id is long enough to be looked for in text, and stands in lower-cased JSON as it is itself, but for capitals."""
+    """Return True if an id is long enough to be searched for in text, and needs no escapes in JSON."""
     return len(raw) >= SHORTEST_ID and raw.isascii() and raw.isprintable() and '"' not in raw and "\\" not in raw
 
 
 def utf8(text: str) -> bytes:
-    """UTF-8, also of half surrogate pairs, which JavaScript lets through in JSON."""
+    """Encode as UTF-8, including lone surrogates, which JavaScript allows in JSON."""
     return text.encode("utf-8", "surrogatepass")
 
 
 class ProjectHashes:
-    """The hashes of one project. The prefixes keep the kinds apart: the same text as an install and as a session gives two numbers.
+    """The hash functions of one project. A prefix per kind keeps them apart: one text hashes differently as an install and as a session.
 
     Ids are given as `server.identifiers` returns them.
     """
@@ -65,8 +65,8 @@ class ProjectHashes:
     __slots__ = ("_install", "_mark", "_mark_within", "_session", "_viewer", "_visitor", "cache", "salt")
 
     def __init__(self, key: bytes, cache: dict[int, int]) -> None:
-        # Installs that were seen before, each by Python's own hash (SipHash) of `salt` and the id: no id is kept. Two of a full memory are
-        # taken for one as seldom as two in a store, see `number`; and nobody outside knows the salt. All projects share `cache`.
+        # Cache of install hashes, by Python's own hash (SipHash) of `salt` and the id, so that no id is kept in memory. A collision is as unlikely
+        # as one of `number`, and clients do not know the salt. All projects share `cache`.
         self.salt = secrets.token_hex(16)
         self.cache = cache
         self._install = make_hmac(key, b"install\0")
@@ -80,11 +80,11 @@ class ProjectHashes:
         return number(self._install(utf8(raw)))
 
     def visitor(self, day: int, raw: str) -> int:
-        """An install that is cache by its address only, on one day (days since 1970). No id that a client sends has this hash."""
+        """Hash a visitor without an install id, for one day (days since 1970). No id that a client sends has this hash."""
         return number(self._visitor(utf8(f"{day}\0{raw}")))
 
     def learn(self, raw: str) -> int | None:
-        """The hash of an install, None where its id is no id. It is `cache` from now on where the id is an ordinary one: see `plain`."""
+        """Return the hash of an install and cache it if the id is `plain`. Returns None if the id is not usable."""
         usable = identifier(raw)
         if usable is None:
             return None
@@ -103,9 +103,9 @@ class ProjectHashes:
         return number(self._mark(utf8(f"{dialect}\0{raw}")))
 
     def mark_within(self, scope: str, dialect: str, raw: str) -> int:
-        """The mark of an id that is unique within a scope (an install, a key) and not in the whole project."""
+        """Hash an event id that is unique within a scope (an install or a key) and not in the whole project."""
         return number(self._mark_within(utf8(f"{dialect}\0{len(scope)},{scope}{raw}")))
 
     def viewer(self, target_type: str, target_id: str, raw: str) -> int:
-        # Lengths first: otherwise (a, bc) and (ab, c) would be the same.
+        # Lengths first: otherwise (a, bc) and (ab, c) would be equal.
         return number(self._viewer(utf8(f"{len(target_type)},{len(target_id)},{target_type}{target_id}{raw}")))

@@ -1,8 +1,8 @@
-"""A refused event as it is kept for a replay: the document that a client sent, scrubbed, with stand-ins for its identifiers.
+"""Rejected events in a form for a replay: the client's document, scrubbed, with placeholders for its identifiers.
 
-A stand-in has the JSON type and, where it can, the length of the identifier, so that a decoder finds the same faults in the document again. The
-hashes that the identifier has, in each place where a dialect may put it, are kept beside it. So the replay of a sealed event runs through the
-present decoder, and knows the install again, while nothing raw is stored.
+A placeholder has the JSON type and, if possible, the length of the identifier, so that a decoder finds the same errors in the document. The
+hashes of the identifier, for each place in which a dialect may use it, are stored next to it. A replay therefore uses the current decoder and
+recognizes the install, while no raw identifier is stored.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ INSTALL_KEYS = (
 )
 _CONTENT = frozenset(
     {"target", "targetId", "target_id", "properties", "metadata", "error", "context"}
-)  # no identifiers of the client's by key
+)  # the client's identifiers are never among these
 # Fields that events are counted by.
 _LABELS = (
     "target",
@@ -57,13 +57,13 @@ _LABELS = (
     "tool_name",
 )
 _WRAPPERS = ("data", "events")
-_SHORTEST = 16  # characters of a stand-in
-VISITOR, KEY = "visitor", "key"  # scopes of events' ids
+_SHORTEST = 16  # characters of a placeholder
+VISITOR, KEY = "visitor", "key"  # scopes of event ids
 _LONGEST_NUMBER = 15  # digits
 
 
 class Hashes(msgspec.Struct, array_like=True, frozen=True):
-    """The hashes of one identifier: as an install's, as a session's, and as an event's by its scope (`install 5`, `visitor`, `key`, or empty)."""
+    """The hashes of one identifier: as an install, as a session, and as an event id by scope (`install 5`, `visitor`, `key`, or empty)."""
 
     install: int
     session: int
@@ -71,7 +71,7 @@ class Hashes(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Sealed(msgspec.Struct, array_like=True, frozen=True):
-    """One refused event. `body` is JSON, empty where the route has none; `hashes` are found by stand-ins."""
+    """One rejected event. `body` is JSON, or empty if the route has no body; `hashes` are keyed by placeholder."""
 
     route: str
     dialect: str
@@ -83,13 +83,13 @@ class Sealed(msgspec.Struct, array_like=True, frozen=True):
 
 
 class _Digits(str):
-    """A number as it was written."""
+    """A number in its original notation."""
 
     __slots__ = ()
 
 
 class Members(list[tuple[str, Any]]):
-    """An object with all of its members, equal keys too."""
+    """The members of an object, including duplicate keys."""
 
 
 class _TooLarge(Exception):
@@ -97,7 +97,7 @@ class _TooLarge(Exception):
 
 
 def exact_document(body: bytes) -> Any:
-    """A body with numbers as they were written and with equal keys. Raises ValueError for what is no JSON."""
+    """Parse a body with numbers in their original notation and with duplicate keys. Raises ValueError for invalid JSON."""
     try:
         return json.loads(whole_characters(body), object_pairs_hook=Members, parse_int=_Digits, parse_float=_Digits)
     except RecursionError:
@@ -107,9 +107,9 @@ def exact_document(body: bytes) -> Any:
 def seal(
     privacy: Privacy, project: int, dialect: str, request: Request, document: Any, position: int | None, key: int | None
 ) -> tuple[bytes, int | None] | None:
-    """A refused event in MessagePack, and its install's hash. None where it is too large, or its path cannot be kept.
+    """Return a rejected event in MessagePack and the hash of its install, or None if it is too large or its path is not safe to store.
 
-    `document` is one event or a body, None where the route has no body. `position` is the event's place in a batch, `key` the number of the
+    `document` is an event or a body, or None if the route has no body. `position` is the event's index in a batch, `key` the number of the
     caller's key.
     """
     if any(without_identifiers(scrub_text(part)) != part for part in request.params):
@@ -131,57 +131,60 @@ class _Sealing:
     def __init__(self, privacy: Privacy, project: int, dialect: str, document: Any) -> None:
         self._privacy, self._project, self._dialect = privacy, project, dialect
         self._left = MAX_SEALED
-        self._raw: dict[str, str] = {}  # by stand-ins
+        self._raw: dict[str, str] = {}  # by placeholder
         self._installs: list[int] = []
         found = list(_identifiers(document, 0))
         owner = [raw for key, raw in found if key in INSTALL_KEYS]
         self._scrubber = Scrubber(install=owner, others=[raw for key, raw in found if key not in INSTALL_KEYS])
 
     def headers(self, request: Request, position: int | None) -> dict[str, str]:
-        """The headers that a dialect reads, without what they hold."""
+        """Return the headers that a dialect reads, with placeholders for their values."""
         kept: dict[str, str] = {}
         if session := identifier(request.header(b"mcp-session-id")):
-            kept["mcp-session-id"] = stand_in = self._stand_in(session)
-            self._add_identifier(f"session:{stand_in}", f"session:{session}")
+            kept["mcp-session-id"] = placeholder = self._placeholder(session)
+            self._add_identifier(f"session:{placeholder}", f"session:{session}")
         scheme, _, token = (authorization := request.header(b"authorization")).partition(" ")
         if token.strip():
-            stand_in = self._stand_in(token)
-            kept["authorization"] = f"{'Bearer' if scheme.lower() == 'bearer' else 'Basic'} {stand_in}"
+            placeholder = self._placeholder(token)
+            kept["authorization"] = f"{'Bearer' if scheme.lower() == 'bearer' else 'Basic'} {placeholder}"
             self._add_identifier(f"key:{kept['authorization']}", f"key:{authorization}")
         if key := identifier(request.header(b"idempotency-key")):
-            kept["idempotency-key"] = stand_in = self._stand_in(key)
+            kept["idempotency-key"] = placeholder = self._placeholder(key)
             if position is not None:
-                self._raw[f"{stand_in}:0"] = f"{key}:{position}"
+                self._raw[f"{placeholder}:0"] = f"{key}:{position}"
         return kept
 
     @property
     def install(self) -> int | None:
-        """The hash of the install, as far as one is named."""
+        """The hash of the install, if the document names one."""
         return self._installs[0] if self._installs else None
 
     def all_hashes(self, scopes: dict[str, str]) -> dict[str, Hashes]:
-        """The hashes of all identifiers by their stand-ins, as events' ids in these scopes and in those of each install."""
+        """Return the hashes of all identifiers by placeholder, including event ids in these scopes and in those of each install."""
         within = {"": "", **scopes, **{scope: scope for scope in map("install {}".format, self._installs)}}
         privacy, project = self._privacy, self._project
         return {
-            stand_in: Hashes(
+            placeholder: Hashes(
                 privacy.install(project, raw),
                 privacy.session(project, raw),
                 {name: privacy.mark(project, self._dialect, raw, scope) for name, scope in within.items()},
             )
-            for stand_in, raw in self._raw.items()
+            for placeholder, raw in self._raw.items()
         }
 
-    def _add_identifier(self, stand_in: str, raw: str) -> None:
-        self._raw[stand_in] = raw
+    def _add_identifier(self, placeholder: str, raw: str) -> None:
+        self._raw[placeholder] = raw
         self._installs.append(self._privacy.install(self._project, raw))
 
     def text_of(self, value: Any) -> str:
-        """The document as JSON. Raises _TooLarge."""
+        """Return the document as JSON. Raises _TooLarge."""
         return self._value(value, 0, outer=True, label=False)
 
     def _value(self, value: Any, depth: int, *, outer: bool, label: bool, version: bool = False) -> str:
-        """A value as JSON. `outer`: the members of an object are an event's own fields, which may be identifiers. `label`: see `Scrubber.text`."""
+        """Return a value as JSON.
+
+        `outer`: the members of an object are the event's own fields, which may be identifiers. `label`: see `Scrubber.text`.
+        """
         if depth > DEPTH:
             raise _TooLarge
         if isinstance(value, dict | Members):
@@ -192,7 +195,7 @@ class _Sealing:
         if isinstance(value, _Digits):
             return self._spend(json.dumps(ID) if self._scrubber.is_own(value) else str(value))
         if isinstance(value, str):
-            # NUL characters are what some documents are refused for, and scrubbing would replace them.
+            # Keep NUL characters, because they are the error in some documents.
             return self._spend(json.dumps("\0".join(self._text(part, label=label, version=version) for part in value.split("\0"))))
         return self._spend(json.dumps(self._scrubber.json(value)))
 
@@ -220,10 +223,10 @@ class _Sealing:
             usable = identifier(value)
             if usable is None:
                 return json.dumps(value)
-            stand_in = self._stand_in(usable, min(len(value), 1_000))
+            placeholder = self._placeholder(usable, min(len(value), 1_000))
             if key in INSTALL_KEYS:
                 self._installs.insert(0, self._privacy.install(self._project, usable))
-            return json.dumps(stand_in)
+            return json.dumps(placeholder)
         if isinstance(value, bool) or value is None:
             return json.dumps(value)
         if isinstance(value, int | float | _Digits):
@@ -238,10 +241,10 @@ class _Sealing:
         self._raw[number] = digits
         return number
 
-    def _stand_in(self, raw: str, length: int = _SHORTEST) -> str:
-        stand_in = f"{self._privacy.install(self._project, raw) & (1 << 64) - 1:016x}".ljust(length, "x")
-        self._raw[stand_in] = raw
-        return stand_in
+    def _placeholder(self, raw: str, length: int = _SHORTEST) -> str:
+        placeholder = f"{self._privacy.install(self._project, raw) & (1 << 64) - 1:016x}".ljust(length, "x")
+        self._raw[placeholder] = raw
+        return placeholder
 
     def _spend(self, text: str) -> str:
         self._left -= len(text)
@@ -251,14 +254,14 @@ class _Sealing:
 
 
 def _under(rule: KeyRule, value: Any) -> str:
-    """A value under a key that says that it is a secret, or names a person or machine. Numbers that only count such things stay."""
+    """Mask a value whose key marks it as a secret, a person or a machine. Numbers that only count such things stay."""
     if rule.text_only and isinstance(value, int | float | _Digits) and not isinstance(value, bool):
         return str(value) if isinstance(value, _Digits) else json.dumps(value)
     return json.dumps(hide(value, rule))
 
 
 def _identifiers(document: Any, depth: int) -> Iterable[tuple[str, str]]:
-    """The identifiers of an event by their keys, as far as they are strings or numbers."""
+    """Yield the identifiers of an event with their keys, if they are strings or numbers."""
     if depth > 3:
         return
     if isinstance(document, list) and not isinstance(document, Members):
