@@ -67,7 +67,7 @@ async def test_when_an_error_was_first_seen_depends_on_whose_errors_are_asked_fo
 
 
 async def test_more_types_of_errors_than_there_may_be_are_taken_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transaction, "ERRORS_A_PROJECT", 2)
+    monkeypatch.setattr(transaction, "MAX_ERROR_TYPES", 2)
     for number in range(5):
         await store_all(store, failed(error_type=f"E{number}", install=number))
     found = {group.type: group for group in (await errors(store, TODAY)).groups}

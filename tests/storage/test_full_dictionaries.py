@@ -38,8 +38,8 @@ def statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return execute(connection, sql, *arguments)
 
     monkeypatch.setattr(kind, "execute", recorded)
-    monkeypatch.setattr(transaction, "NAMES_A_PROJECT", MOST)
-    monkeypatch.setattr(transaction, "ERRORS_A_PROJECT", MOST)
+    monkeypatch.setattr(transaction, "MAX_NAMES", MOST)
+    monkeypatch.setattr(transaction, "MAX_ERROR_TYPES", MOST)
     return ran
 
 

@@ -1,24 +1,25 @@
-"""What an install's days of activity add to the counts of active installs.
+"""Counts of active installs, kept up to date from the days on which each install was active.
 
-How many different installs were active between two days cannot be added up from days: who comes every day would count every day. So each day
-of an install is counted under the day before it on which the install was active (`rollups.ACTIVE`). Of all the days that one install has
-between two others, exactly the first has its earlier day before the period: the sum of the rows with `day` in the period and `earlier` before
-it counts each install once, exactly, for any period, without a look at an install.
+The number of different installs in a period is not the sum of its days: an install that is active every day would count every day. So each
+active day of an install is counted under the previous day on which the install was active (`rollups.ACTIVE`). Of the days of one install in a
+period, exactly one has its previous active day before the period: the first. The sum of the rows with `day` in the period and `earlier`
+before it therefore counts each install once, exactly, for any period, and without reading any install.
 
-For that a day of activity knows the earlier one, and an install its last: a chain, walked back as far as an event is late, which for events
-that arrive in order is not at all. An event that comes late puts a day into the middle of the chain, and takes back what the day after it
-had added. All of it happens in the transaction of the event, under the lock of the install's row.
+To keep these rows up to date, each day of activity stores the previous one, and each install stores its last: a linked list. A commit walks
+it back only as far as an event is late; for events in order, it reads the last day alone. A late event inserts a day into the list and
+corrects the counts of the day after it. All of this happens in the event's transaction, under the lock of the install's row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from server.event import DAY, Environment
 from server.storage import json_lists
+from server.storage.commit.writer_connection import Connection
 from server.storage.rollups import (
     ACTIVE,
     ARRIVAL,
@@ -39,68 +40,58 @@ from server.storage.statements import ACTIVITY_COLUMNS, ON_ACTIVITY
 Key = tuple[int, int, int, int]  # project, day, install, environment: the key of `activity`
 Sums = dict[tuple[int | str, ...], list[int]]
 
-# (+ makes an expression of a column, which the driver hands over as it is: for columns it looks for a converter each time.)
+# A unary + makes an expression of a column, for which sqlite3 does not look up a converter.
 _LAST_DAYS = """SELECT +install.id, +install.project_id, +install.first_seen, +install.first_day, +install.active_day, +install.people_day,
         +activity.environment, +activity.earlier, activity.version
-    FROM ({listed}) AS these CROSS JOIN install LEFT JOIN activity ON activity.project_id = install.project_id
+    FROM ({rows}) AS these CROSS JOIN install LEFT JOIN activity ON activity.project_id = install.project_id
         AND activity.day = install.active_day AND activity.install_id = install.id
     WHERE install.id = these.value"""
 _PLACE = ("project_id", "day", "install_id")
-_DAYS = """SELECT activity.install_id, activity.day, activity.environment, activity.earlier, activity.version FROM ({listed}) AS these CROSS JOIN activity
+_DAYS = """SELECT activity.install_id, activity.day, activity.environment, activity.earlier, activity.version FROM ({rows}) AS these CROSS JOIN activity
     WHERE activity.project_id = these.project_id AND activity.day = these.day AND activity.install_id = these.install_id"""
 _LINKED = (*_PLACE, "earlier")
-_LINK = """UPDATE activity SET earlier = these.earlier FROM ({listed}) AS these
+_LINK = """UPDATE activity SET earlier = these.earlier FROM ({rows}) AS these
     WHERE activity.project_id = these.project_id AND activity.day = these.day AND activity.install_id = these.install_id"""
 _NOTED = ("id", "project_id", "first_day", "active_day", "people_day", "first_seen", "last_seen", "environment", "reason")
 _UNUSED = (0, 0, 0, "")
-# The rows are all there: this is the update of many that both engines do fastest.
+# All rows exist already: on both engines, this is the fastest way to update many rows.
 _NOTE = (
     """ON CONFLICT (id) DO UPDATE SET first_day = excluded.first_day, active_day = excluded.active_day, people_day = excluded.people_day"""
 )
 
 
-class Connection(Protocol):
-    """What of `server.storage.commit.transaction.Connection` is used here."""
-
-    engine_type: str
-
-    def execute(self, sql: str, arguments: tuple[Any, ...] = (), /) -> Any: ...
-
-    def insert_many(self, table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]], end: str = "", /) -> list[Any]: ...
-
-
 class _Chain:
-    """The days of one install, from the last one back as far as they had to be looked at, with the audiences that it was in on each."""
+    """The days of activity of one install, read back from the last one as far as needed, with its audiences on each day."""
 
-    __slots__ = ("_days", "_earlier", "_first_day", "_noted", "_relinked", "_versions", "install", "project", "said", "seen_day")
+    __slots__ = ("_days", "_earlier", "_first_day", "_noted", "_relinked", "_versions", "install", "new_days", "project", "seen_day")
 
     def __init__(self, install: int, project: int, seen_day: int, noted: tuple[int | None, int | None, int | None]) -> None:
-        """`seen_day` is the day on which it was first seen; `noted` what its row has of `first_day`, `active_day` and `people_day`."""
+        """`seen_day` is the day on which the install was first seen; `noted` holds `first_day`, `active_day` and `people_day` of its row."""
         self.install = install
         self.project = project
         self.seen_day = seen_day
         self._noted = noted
         self._first_day = noted[0]
-        self.said: list[tuple[int, int, str | None]] = []  # days, environments and versions that events tell of now
+        self.new_days: list[tuple[int, int, str | None]] = []  # days, environments and versions of this batch
         self._days: dict[int, set[int]] = {}
         self._earlier: dict[int, int] = {}
         self._relinked: set[int] = set()
         self._versions: dict[int, dict[int, str]] = {}
 
-    def found(self, day: int, environment: int, earlier: int, version: str | None) -> None:
-        """A row that is there."""
+    def add_row(self, day: int, environment: int, earlier: int, version: str | None) -> None:
+        """Add a row that is in the store."""
         self._days.setdefault(day, set()).update(AUDIENCES_OF[environment])
         self._earlier[day] = earlier
         if version is not None:
             self._versions.setdefault(day, {})[environment] = version
 
-    def looked_at(self, day: int) -> None:
-        """A day that is named as the earlier one but is not there ends the chain: somebody took it away, and nothing may wait for it."""
+    def end_at_missing(self, day: int) -> None:
+        """End the chain where the previous day has no row: it was deleted, and the walk back must not look for it again."""
         if day not in self._days:
             self._earlier[min(self._days)] = NEVER
 
     def next_back(self) -> int | None:
-        """The day that must be looked at next before all is known that matters; None where that is so."""
+        """Return the day that must be read next, or None if the chain is long enough."""
         if not self._days:
             return None
         back = self._earlier[min(self._days)]
@@ -108,7 +99,7 @@ class _Chain:
             return None
         if self._moved:
             return back
-        for day, environment, _ in self.said:
+        for day, environment, _ in self.new_days:
             for audience in AUDIENCES_OF[environment]:
                 if not any(known <= day and audience in there for known, there in self._days.items()):
                     return back
@@ -116,20 +107,20 @@ class _Chain:
 
     @property
     def _moved(self) -> bool:
-        """Whether it turns out to have been seen earlier than its days were counted with."""
+        """True if the install was first seen on an earlier day than the one its activity was counted with."""
         return self._first_day is not None and self._first_day != self.seen_day
 
     def settle(self, sums: Mapping[Rollup, Sums]) -> None:
-        """Count what is new."""
-        if len(self.said) == 1 and self._follows(*self.said[0][:2]):
-            self._add_day(sums, *self.said[0])
+        """Count the new days."""
+        if len(self.new_days) == 1 and self._follows(*self.new_days[0][:2]):
+            self._add_day(sums, *self.new_days[0])
             return
         if self._days and self._moved:
             self._count_again(sums)
         elif not self._days:
             self._count_report(sums)
         self._first_day = self.seen_day
-        for day, environment, version in self.said:
+        for day, environment, version in self.new_days:
             if day not in self._days:
                 self._link(day)
             there = self._days[day]
@@ -141,7 +132,7 @@ class _Chain:
                 self._run(sums, day, environment, version)
 
     def _follows(self, day: int, environment: int) -> bool:
-        """Whether a day is the first one, or comes after the last one in the same audiences: so it mostly is."""
+        """True if a day is the first one, or follows the last one in the same audiences. This is the common case."""
         if not self._days:
             return self._first_day is None
         if len(self._days) != 1 or self._first_day != self.seen_day:
@@ -150,7 +141,7 @@ class _Chain:
         return last < day and there.issuperset(AUDIENCES_OF[environment])
 
     def _add_day(self, sums: Mapping[Rollup, Sums], day: int, environment: int, version: str | None) -> None:
-        """What `_count` and `_run` add of such a day, in a third of the time."""
+        """Count a day for which `_follows` is true: the same sums as `_count` and `_run`, in a third of the time."""
         last = next(iter(self._days), NEVER)
         project, audiences, week = self.project, AUDIENCES_OF[environment], week_of(day)
         active, arrivals, cohorts, versions = (sums[rollup] for rollup in OF_ACTIVITY)
@@ -167,7 +158,7 @@ class _Chain:
         self._first_day = self.seen_day
 
     def _run(self, sums: Mapping[Rollup, Sums], day: int, environment: int, version: str) -> None:
-        """It ran a version on a day."""
+        """Count the version that the install ran on a day."""
         ran = self._versions.setdefault(day, {})
         before = {audience: _last_run(ran, audience) for audience in AUDIENCES_OF[environment]}
         ran[environment] = version
@@ -177,11 +168,11 @@ class _Chain:
                     add(sums[VERSION_DAY], (self.project, day, run, audience), installs)
 
     def _count_report(self, sums: Mapping[Rollup, Sums]) -> None:
-        """It was never active before: count it as only reported, or no more."""
+        """Count an install without activity as only reported, or stop doing so once it is active."""
         for audience in AUDIENCES_OF[Environment.UNKNOWN]:
             if self._first_day is not None:
                 add(sums[ARRIVAL], (self.project, self._first_day, NOT_YET, audience), -1)
-            if not self.said:
+            if not self.new_days:
                 add(sums[ARRIVAL], (self.project, self.seen_day, NOT_YET, audience), 1)
 
     def _link(self, day: int) -> None:
@@ -193,7 +184,7 @@ class _Chain:
             self._relinked.add(after)
 
     def _around(self, day: int, audience: int) -> tuple[int, int | None]:
-        """The days before and after one on which it was in an audience."""
+        """Return the days before and after a day on which the install was in an audience."""
         days = [known for known, there in self._days.items() if audience in there]
         return max((known for known in days if known < day), default=NEVER), min((known for known in days if known > day), default=None)
 
@@ -212,7 +203,7 @@ class _Chain:
             add(sums[COHORT], (self.project, week_of(self.seen_day), week, audience), 1)
 
     def _count_again(self, sums: Mapping[Rollup, Sums]) -> None:
-        """It was seen earlier: what it adds to arrivals and cohorts moves there."""
+        """Move the install in arrivals and cohorts to the earlier day on which it was first seen."""
         assert self._first_day is not None
         for audience in set[int]().union(*self._days.values()):
             days = [day for day, there in self._days.items() if audience in there]
@@ -223,25 +214,25 @@ class _Chain:
                 add(sums[COHORT], (self.project, week_of(self.seen_day), week, audience), 1)
 
     def earlier_of(self, day: int) -> int:
-        """The day before one on which it was active, `NEVER` where there is none."""
+        """Return the previous active day, or `NEVER`."""
         return self._earlier.get(day, NEVER)
 
     def links(self) -> list[tuple[int, int, int, int]]:
-        """Rows of `activity` that have another earlier day now."""
+        """Return the rows of `activity` with a new previous day."""
         return [(self.project, day, self.install, self._earlier[day]) for day in self._relinked]
 
     def note(self) -> tuple[int | str | None, ...] | None:
-        """What its row should say, None where it does."""
+        """Return the new row of the install, or None if its row is up to date."""
         active = max(self._days, default=None)
         people = max((day for day, there in self._days.items() if PEOPLE_ONLY in there), default=NEVER)
         if self._noted[2] is not None:
             people = max(people, self._noted[2])
-        said = (self._first_day, active, None if people == NEVER else people)
-        return None if said == self._noted else (self.install, self.project, *said, *_UNUSED)
+        days = (self._first_day, active, None if people == NEVER else people)
+        return None if days == self._noted else (self.install, self.project, *days, *_UNUSED)
 
 
 def _last_run(versions: Mapping[int, str], audience: int) -> str | None:
-    """Of an install's versions of one day, by environment, the one under which it counts in an audience."""
+    """Return the version under which an install counts in an audience, given its versions of one day by environment."""
     ran = [environment for environment in versions if audience in AUDIENCES_OF[environment]]
     return versions[min(ran, key=_person_first)] if ran else None
 
@@ -251,7 +242,7 @@ def _person_first(environment: int) -> int:
 
 
 def add(sums: Sums, key: tuple[int | str, ...], installs: int) -> None:
-    """Add to a sum; those that come to nothing are left out."""
+    """Add to a sum, and remove a sum that becomes zero."""
     cell = sums.get(key)
     if cell is None:
         sums[key] = [installs]
@@ -262,9 +253,10 @@ def add(sums: Sums, key: tuple[int | str, ...], installs: int) -> None:
 
 
 def record(connection: Connection, reported: Iterable[int], activity: Mapping[Key, str | None]) -> dict[Rollup, Sums]:
-    """Store days of activity with their versions; what they add to the sums. The installs' rows are there, and locked by this transaction.
+    """Store days of activity with their versions, and return what they add to the sums.
 
-    `reported` are installs that may turn out to have been seen earlier, without any activity.
+    The rows of the installs must exist and be locked by this transaction. `reported` are installs without activity in this batch that may now
+    have an earlier first day.
     """
     sums: dict[Rollup, Sums] = {rollup: {} for rollup in OF_ACTIVITY}
     installs = {key[2] for key in activity}.union(reported)
@@ -282,35 +274,35 @@ def record(connection: Connection, reported: Iterable[int], activity: Mapping[Ke
 
 
 def _chains(connection: Connection, installs: Iterable[int], activity: Mapping[Key, str | None]) -> dict[int, _Chain]:
-    """The installs' days, as far back as they matter."""
+    """Read the days of the installs, as far back as needed."""
     chains: dict[int, _Chain] = {}
-    find = _LAST_DAYS.format(listed=json_lists.integers(connection.engine_type, "?"))
+    find = _LAST_DAYS.format(rows=json_lists.integers(connection.engine_type, "?"))
     for install, project, first_seen, first_day, active_day, people_day, *row in connection.execute(find, (_json(list(installs)),)):
         if install not in chains:
             chains[install] = _Chain(install, project, first_seen // DAY, (first_day, active_day, people_day))
         if row[0] is not None:
-            chains[install].found(active_day, *row)
+            chains[install].add_row(active_day, *row)
     for (_, day, install, environment), version in activity.items():
-        chains[install].said.append((day, environment, version))
+        chains[install].new_days.append((day, environment, version))
     _walk_back(connection, chains)
     return chains
 
 
 def _walk_back(connection: Connection, chains: dict[int, _Chain]) -> None:
-    find = _DAYS.format(listed=json_lists.rows(connection.engine_type, _PLACE, mark="?"))
+    find = _DAYS.format(rows=json_lists.rows(connection.engine_type, _PLACE, mark="?"))
     looking = list(chains.values())
     while back := [(chain, day) for chain in looking if (day := chain.next_back()) is not None]:
         places = [(chain.project, day, chain.install) for chain, day in back]
         for install, day, environment, earlier, version in connection.execute(find, (_json(places),)):
-            chains[install].found(day, environment, earlier, version)
+            chains[install].add_row(day, environment, earlier, version)
         looking = [chain for chain, _ in back]
         for chain, day in back:
-            chain.looked_at(day)
+            chain.end_at_missing(day)
 
 
 def _update(connection: Connection, update: str, columns: tuple[str, ...], rows: list[Any]) -> None:
     if rows:
-        connection.execute(update.format(listed=json_lists.rows(connection.engine_type, columns, mark="?")), (_json(rows),))
+        connection.execute(update.format(rows=json_lists.rows(connection.engine_type, columns, mark="?")), (_json(rows),))
 
 
 def _json(rows: list[Any]) -> str:

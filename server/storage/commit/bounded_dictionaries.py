@@ -1,60 +1,52 @@
-"""Dictionaries that take so many words of a project and no more, and what is remembered so that a full one costs nothing.
+"""Dictionaries with a maximum number of words per project, and a cache that makes full ones free of cost.
 
-A word that is new is looked up, and counted against what the dictionary still takes. Once it is full it is kept in memory, whole: a word that
-is not in it is not in the store either, and no statement asks. So what one client sends does not slow down another's commit. No word is ever
-deleted from these dictionaries.
+A new word is looked up, and counted against the remaining room. Once a dictionary is full, it is cached as a whole: a word that is not in the
+cache is not in the store either, so no statement runs. A client that sends endless new words thus does not slow down the commits of others.
+Words are never deleted from these dictionaries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
-LOADED = 20_000  # words of a full dictionary that are kept in memory; of a larger one each new word is looked up
-REMEMBERED = 32  # full dictionaries that are kept in memory
-_SHARE = 8  # of the room left, the part that one of several processes uses before it counts again
+from server.storage.commit.writer_connection import Connection
+
+LOADED = 20_000  # words of a full dictionary that are cached; in a larger one, each word is looked up
+REMEMBERED = 32  # full dictionaries that are cached
+_SHARE = 8  # one of several processes uses 1/_SHARE of the room before it counts again
 
 Row = tuple[Any, ...]
-Place = tuple[str, int, int]  # table, project, and the number of words that the project may have
-
-
-class Connection(Protocol):
-    """What of `server.storage.commit.transaction.Connection` is used here."""
-
-    has_concurrent_writers: bool
-
-    def execute(self, sql: str, arguments: Sequence[Any] = (), /) -> Any: ...
-
-    def lock_dictionaries(self) -> None: ...
+Place = tuple[str, int, int]  # table, project, maximum number of words
 
 
 @dataclass(frozen=True, slots=True)
-class Dictionary:
-    """A dictionary table: the columns that are the word, and those that are asked for."""
+class DictionaryTable:
+    """A dictionary table: the columns that hold the word, and those that a lookup returns."""
 
     table: str
     key: tuple[str, ...] = ("text",)
     values: tuple[str, ...] = ("id",)
 
 
-NAMES = Dictionary("event_name")
-ERRORS = Dictionary("error_type")
-TARGETS = Dictionary("target", ("type", "external_id"), ("id", "visibility"))
+NAMES = DictionaryTable("event_name")
+ERRORS = DictionaryTable("error_type")
+TARGETS = DictionaryTable("target", ("type", "external_id"), ("id", "visibility"))
 
 
 class BoundedDictionaries:
-    """The words of bounded dictionaries, for one committing process."""
+    """The bounded dictionaries, as one committing process sees them."""
 
     def __init__(self) -> None:
         self._room: dict[Place, int] = {}
-        self._full: dict[Place, dict[Row, Row] | None] = {}  # None: too large to be kept
+        self._full: dict[Place, dict[Row, Row] | None] = {}  # None: too large to be cached
 
     def find(
         self,
         connection: Connection,
-        dictionary: Dictionary,
+        dictionary: DictionaryTable,
         project: int,
         word: Row,
         most: int,
@@ -62,9 +54,9 @@ class BoundedDictionaries:
         always: bool = False,
         also: Mapping[str, Any] = MappingProxyType({}),
     ) -> Row | None:
-        """The values of a word, which is added with the columns of `also` if it is new; None where the dictionary is full.
+        """Return the values of a word, or None if it is new and the dictionary is full.
 
-        `always` adds it to a full dictionary, too.
+        A new word is added with the columns of `also`. `always` adds it even to a full dictionary.
         """
         place = (dictionary.table, project, most)
         full = self._full.get(place)
@@ -85,8 +77,8 @@ class BoundedDictionaries:
             self._room[place] -= 1
         return added
 
-    def _has_room(self, connection: Connection, dictionary: Dictionary, place: Place) -> bool:
-        """Whether a word can be added. Counts seldom, and keeps a dictionary that it finds full."""
+    def _has_room(self, connection: Connection, dictionary: DictionaryTable, place: Place) -> bool:
+        """True if a word can be added. Counts rows only when the known room is used up, and caches a dictionary that is full."""
         if self._room.get(place, 0) > 0:
             return True
         table, project, most = place
@@ -100,33 +92,33 @@ class BoundedDictionaries:
         return False
 
     def settle(self) -> None:
-        """The transaction has committed."""
+        """Do nothing: a committed transaction changes no cached state."""
 
     def revert(self) -> None:
-        """The transaction was rolled back, and with it words that it had added."""
+        """Drop the caches: the transaction that added words was rolled back."""
         self.forget()
 
     def forget(self) -> None:
-        """Something else changed the tables."""
+        """Drop the caches: something else changed the tables."""
         self._room.clear()
         self._full.clear()
 
 
-def _select(connection: Connection, dictionary: Dictionary, project: int, word: Row) -> Row | None:
+def _select(connection: Connection, dictionary: DictionaryTable, project: int, word: Row) -> Row | None:
     same = " AND ".join(f"{column} = ?" for column in dictionary.key)
     find = f"SELECT {', '.join(dictionary.values)} FROM {dictionary.table} WHERE project_id = ? AND {same}"
     found: Row | None = connection.execute(find, (project, *word)).fetchone()
     return found
 
 
-def _all(connection: Connection, dictionary: Dictionary, project: int) -> dict[Row, Row]:
+def _all(connection: Connection, dictionary: DictionaryTable, project: int) -> dict[Row, Row]:
     columns, width = ", ".join((*dictionary.key, *dictionary.values)), len(dictionary.key)
     rows = connection.execute(f"SELECT {columns} FROM {dictionary.table} WHERE project_id = ?", (project,)).fetchall()
     return {row[:width]: row[width:] for row in rows}
 
 
-def _add(connection: Connection, dictionary: Dictionary, project: int, word: Row, also: Mapping[str, Any]) -> Row:
-    """Add a word, or find it where another process was quicker."""
+def _add(connection: Connection, dictionary: DictionaryTable, project: int, word: Row, also: Mapping[str, Any]) -> Row:
+    """Add a word, or find it if another process added it first."""
     row = {"project_id": project, **dict(zip(dictionary.key, word, strict=True)), **also}
     insert = (
         f"INSERT INTO {dictionary.table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"

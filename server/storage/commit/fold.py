@@ -1,6 +1,6 @@
-"""Events into sums: the one place that says what an event adds to each rollup, to its install and to the day's activity.
+"""The fold of events into sums: what each event adds to the rollups, to its install and to the day's activity.
 
-The commit folds what it is about to store, the recount folds what is stored; so both mean the same.
+Commits fold events before they store them, and the recount folds stored events. Both use this code, so their sums agree.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Sums = dict[tuple[int | str, ...], list[int]]
 
 
 class StoredEvent(NamedTuple):
-    """An event as far as sums go, with its words replaced by their numbers in the dictionaries."""
+    """The fields of an event that count, with dictionary numbers for texts."""
 
     project: int
     name: int
@@ -31,16 +31,16 @@ class StoredEvent(NamedTuple):
     duration_us: int | None
     picked: tuple[tuple[str, str], ...]
     error: int | None = None
-    active: bool = True  # False where its install's day of activity is known
+    active: bool = True  # False if the day of activity of its install is stored already
 
 
 stored_event: Callable[[tuple[Any, ...]], StoredEvent] = partial(tuple.__new__, StoredEvent)
-"""`StoredEvent` from all of its fields in their order: a third of the time, once an event."""
+"""Make a `StoredEvent` from a tuple of all its fields. Three times as fast as the constructor, and called once per event."""
 
 
 @dataclass(slots=True)
 class InstallState:
-    """What a batch knows of one install: newest value of each field, by the time at which events occurred."""
+    """The changes of one install in a batch: the newest value of each field, by the time of the events."""
 
     project: int
     first_seen: int
@@ -50,25 +50,26 @@ class InstallState:
     fields: list[str | None] = field(default_factory=lambda: [None] * len(INSTALL_FIELDS))
 
     def add(self, first: int, last: int, context: Context) -> None:
-        """Widen the time in which the install was seen, and take its newest fields. What an event leaves out stays as it was."""
+        """Extend the time in which the install was seen, and update its fields. Fields that an event omits keep their value."""
         newer = last >= self.last_seen
         self.first_seen = min(self.first_seen, first)
         self.last_seen = max(self.last_seen, last)
         if context.environment and (newer or not self.environment):
             self.environment, self.reason = int(context.environment), context.reason
         fields = self.fields
-        said = (context.os, context.arch, context.runtime, context.version, context.package_manager, context.dialect or None)
-        for place, value in enumerate(said):
+        values = (context.os, context.arch, context.runtime, context.version, context.package_manager, context.dialect or None)
+        for place, value in enumerate(values):
             if value is not None and (newer or fields[place] is None):
                 fields[place] = value
 
 
 @dataclass(slots=True)
 class FoldResult:
-    """What a set of events adds: `sums[rollup][key]` lists the rollup's measures; `activity` maps a key of that table to the version.
+    """Everything that a set of events adds to the tables.
 
-    `reported` are installs that somebody told of outside any event. `error_installs` holds keys of that table, `errors_seen` the first and
-    the last time (epoch ms) for a key of that one.
+    `sums[rollup][key]` lists the measures of the rollup. `activity` maps keys of that table to versions. `reported` are installs that a client
+    reported without an event. `error_installs` holds keys of that table. `errors_seen` maps keys of `error_seen` to the first and the last
+    time, in epoch milliseconds.
     """
 
     sums: dict[Rollup, Sums] = field(default_factory=lambda: {rollup: {} for rollup in rollups.ROLLUPS})
@@ -79,13 +80,12 @@ class FoldResult:
     errors_seen: dict[tuple[int, int, int], tuple[int, int]] = field(default_factory=dict)
 
 
-# Events that count alike: project, hour, name, context, outcome.
+# The key of events with equal sums: project, hour, name, context, outcome.
 Group = tuple[int, int, int, int, int]
 
 
 def fold(events: Iterable[StoredEvent], contexts: dict[int, Context], others: Mapping[Group, int] = MappingProxyType({})) -> FoldResult:
-    """The sums of some events, and of `others` of which there is nothing to say but their group. `contexts` has an entry for each context
-    number among them."""
+    """Fold events into sums. `others` counts events that add nothing beyond their group. `contexts` maps all context numbers to contexts."""
     folded = FoldResult()
     groups: dict[Group, list[int]] = {group: [number, 0, 0] for group, number in others.items() if number}
     for event in events:
@@ -118,7 +118,7 @@ def fold(events: Iterable[StoredEvent], contexts: dict[int, Context], others: Ma
 
 
 def _add_details(folded: FoldResult, event: StoredEvent, hour: int, environment: int) -> None:
-    """What only some events have: a duration's bucket, a target, picked properties."""
+    """Add the details that only some events have: a duration, a target, picked properties."""
     project, name, _, target, _, _, outcome, duration, picked, _, _ = event
     day = hour // 24
     sums = folded.sums
@@ -139,7 +139,7 @@ def _add_details(folded: FoldResult, event: StoredEvent, hour: int, environment:
 
 
 def _add_error(folded: FoldResult, event: StoredEvent, error: int, context: Context) -> None:
-    """What only events with a type of error have."""
+    """Add the details of an event with an error type."""
     project, at, environment, version = event.project, event.occurred_at, int(context.environment), context.version or ""
     day = at // DAY
     _count(folded.sums[rollups.ERROR], (project, day, error, event.name, version, environment))
@@ -150,7 +150,7 @@ def _add_error(folded: FoldResult, event: StoredEvent, error: int, context: Cont
 
 
 def _add_groups(folded: FoldResult, groups: dict[Group, list[int]], contexts: dict[int, Context]) -> None:
-    """What all events have, once for each group of like ones: the hour, and each dimension of the context."""
+    """Add the sums that all events have, once per group: by hour, by day, and by each dimension of the context."""
     hourly, daily, dimensions = (folded.sums[rollup] for rollup in (rollups.HOURLY, rollups.DAILY, rollups.DIMENSION))
     for (project, hour, name, context_id, outcome), (events, timed, duration_us) in groups.items():
         context = contexts[context_id]
@@ -174,7 +174,7 @@ def _add(sums: Sums, key: tuple[int | str, ...], measures: tuple[int, ...]) -> N
 
 
 def _count(sums: Sums, key: tuple[int | str, ...]) -> None:
-    """The same where there is but one measure, and one event."""
+    """Add one event to a sum with a single measure."""
     cell = sums.get(key)
     if cell is None:
         sums[key] = [1]

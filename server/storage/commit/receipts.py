@@ -1,4 +1,4 @@
-"""What a commit has to say of the events that it was given: their part of the ledger, and what is kept of the refused."""
+"""The ledger entries of a commit, and the rows of the events that it refuses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ENTRIES = {
 
 
 def ledger_of(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, int, str, str], int]:
-    """What this commit adds to the ledger: what was refused before it, and what became of its own events."""
+    """Return what a commit adds to the ledger: refusals before the commit, and the results of its own events."""
     ledger = dict(batch.ledger)
-    for (project, day, receipt), events in _became(batch.events, exceptions).items():
+    for (project, day, receipt), events in _count_results(batch.events, exceptions).items():
         entry, reason = _ENTRIES[receipt]
         key = (project, day, entry.value, reason)
         ledger[key] = ledger.get(key, 0) + events
@@ -31,7 +31,7 @@ def ledger_of(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, i
 
 
 def _note(ledger: dict[tuple[int, int, str, str], int], events: list[Event], exceptions: dict[int, Receipt]) -> None:
-    """Move the stored events that have a note to a row of the ledger that says so."""
+    """Count stored events with a note under that note."""
     for place, event in enumerate(events):
         if event.note and place not in exceptions:
             day = received_at(event.id) // DAY
@@ -40,8 +40,8 @@ def _note(ledger: dict[tuple[int, int, str, str], int], events: list[Event], exc
                 ledger[key] = ledger.get(key, 0) + more
 
 
-def _became(events: list[Event], exceptions: dict[int, Receipt]) -> Counter[tuple[int, int, Receipt | None]]:
-    """How many events of a project and a day (of arrival) have a receipt; None stands for those that are simply stored."""
+def _count_results(events: list[Event], exceptions: dict[int, Receipt]) -> Counter[tuple[int, int, Receipt | None]]:
+    """Count events by project, day of arrival and receipt; the receipt None stands for stored events."""
     ids = [event.id for event in events]
     first, last = (received_at(min(ids)) // DAY, received_at(max(ids)) // DAY) if ids else (0, 0)
     if first == last and not exceptions:
@@ -51,14 +51,14 @@ def _became(events: list[Event], exceptions: dict[int, Receipt]) -> Counter[tupl
 
 
 _REFUSED = {Receipt.UNKNOWN_TARGET: "unknown_target", Receipt.TOO_MANY_TARGETS: "too_many_targets"}
-_REFUSED_A_COMMIT = 50
+_REFUSED_PER_COMMIT = 50
 
 
 def refused(batch: Batch, exceptions: dict[int, Receipt]) -> list[RejectedRow]:
-    """The events that this commit refuses for their targets: whole, so that they can be taken once their targets may be."""
+    """Return rows for the events that were refused for their target. They hold the whole event, so that an admin can replay it later."""
     rows: list[RejectedRow] = []
     for place, receipt in exceptions.items():
-        if receipt in _REFUSED and len(rows) < _REFUSED_A_COMMIT:
+        if receipt in _REFUSED and len(rows) < _REFUSED_PER_COMMIT:
             event = batch.events[place]
             type_, id_ = event.target or ("", "")
             rows.append(
@@ -78,4 +78,4 @@ def refused(batch: Batch, exceptions: dict[int, Receipt]) -> list[RejectedRow]:
     return rows
 
 
-_NO_TARGET = '[{"path":"target","message":"is not taken by this project"}]'
+_NO_TARGET = '[{"path":"target","message":"is not accepted by this project"}]'

@@ -1,9 +1,8 @@
-"""Which installs were seen just now, so that an event of theirs says nothing new.
+"""A cache of installs that were seen a moment ago, which saves most updates of their rows.
 
-An event says of its install when it was last seen and where it runs, and that it was active on that day. Tools send several events in a
-row: most of them say what the store already knows, and each would write to three places that are far apart in the file. So the rows of an
-install and of its day follow the first of such events at once and the others not at all; `last_seen` may be `FRESH` behind, no more, and
-nothing that is counted ever is.
+Each event updates the time and the fields of its install, and its install's day of activity. Tools send several events in a row, most of which
+would change nothing but write to three distant places in the file. So the first of these events updates the rows, and the others do not:
+`last_seen` may lag by up to `FRESH`, and no count ever does.
 """
 
 from __future__ import annotations
@@ -18,38 +17,41 @@ FRESH = 5 * MINUTE
 
 
 class InstallUpdate(enum.IntEnum):
-    """What an event tells of its install that the rows do not say yet."""
+    """The parts of an install's rows that an event changes."""
 
     NONE = 0
-    SEEN = 1  # when it was seen; its day of activity is known
+    SEEN = 1  # the time only; the day of activity is stored already
     FULL = 2
 
 
 class Sighting(NamedTuple):
-    """The newest event that an install's rows tell of: its context's number, when it occurred, and until when (both in epoch ms) another
-    one of the same context tells nothing new."""
+    """The newest event that an install's rows reflect.
+
+    `context` is its context's number, `at` the time at which it occurred. Until `until`, events of the same context change nothing. Times are
+    in epoch milliseconds.
+    """
 
     context: int
     at: int
     until: int
 
 
-_NONE = Sighting(0, 0, 0)  # the rows tell of something else
-_NOTHING = InstallUpdate.NONE  # looking a member up in its enum takes a while, and each event does
+_NONE = Sighting(0, 0, 0)  # the rows reflect something other than one event
+_NOTHING = InstallUpdate.NONE  # a global is faster than a lookup in the enum, which every event would pay for
 
 
 class Sightings(Dictionary[int, Sighting]):
-    """The installs that were seen lately, by their hash; bounded, and only what has been committed."""
+    """The installs that were seen lately, by their hash. Bounded; holds committed rows only."""
 
     def update_for(self, install: int, context: int, at: int) -> InstallUpdate:
-        """What of an install's rows changes with an event; if anything, the event is taken for what they will tell."""
-        # What this transaction writes is newer than what is known from others.
-        seen = self._pending.get(install) or self._known.get(install)
+        """Return the part of an install's rows that an event changes, and remember the event if there is any."""
+        # Rows of this transaction are newer than those of earlier ones.
+        seen = self._pending.get(install) or self._committed.get(install)
         if seen is None:
             self.add(install, _sighting(context, at))
             return InstallUpdate.FULL
-        told, since, until = seen
-        if told == context:
+        last_context, since, until = seen
+        if last_context == context:
             if since <= at < until:
                 return _NOTHING
             if at > since:
@@ -57,12 +59,12 @@ class Sightings(Dictionary[int, Sighting]):
             if at // DAY == since // DAY:
                 return InstallUpdate.SEEN
         else:
-            # An older event of another context leaves rows that tell a bit of both.
+            # After an older event of another context, the rows are a mix of both.
             self.add(install, _sighting(context, at) if at >= since else _NONE)
         return InstallUpdate.FULL
 
-    def reported(self, install: int) -> None:
-        """Something else than an event changes the install's row."""
+    def invalidate(self, install: int) -> None:
+        """Forget an install: something other than an event changes its row."""
         self.add(install, _NONE)
 
 

@@ -1,82 +1,36 @@
-"""One transaction for one batch: what is stored, and what is not, and every sum of it. The same for both engines.
+"""The transaction that commits one batch: its order of steps, and the resolution of names, contexts and targets to their numbers.
 
-It runs in a thread, over a connection that can do what `Connection` says: sqlite3's, or the one of `server.storage.postgres.postgres_writer`.
+It runs in a thread, over a `Connection`: `SqliteConnection` or `PostgresWriter`. Both engines run the same statements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-import msgspec
-
-from server.event import DAY, HOUR, MINUTE, Context, Event, Outcome, Receipt
-from server.event_id import first_id, received_at
-from server.storage import json_lists, rollups, statements
-from server.storage.batch import Batch, Committed, RejectedRow, TargetRules
-from server.storage.commit import activity, bounded_dictionaries
+from server.event import HOUR, Context, Event, Outcome, Receipt
+from server.event_id import received_at
+from server.storage import rollups, statements
+from server.storage.batch import Batch, Committed, TargetRules
+from server.storage.commit import bounded_dictionaries
 from server.storage.commit.bounded_dictionaries import ERRORS, NAMES, TARGETS
-from server.storage.commit.dictionaries import ERRORS_A_PROJECT, NAMES_A_PROJECT, Dictionary
-from server.storage.commit.fold import FoldResult, Group, InstallState, StoredEvent, fold, stored_event
-from server.storage.commit.receipts import ledger_of, refused
+from server.storage.commit.dictionaries import MAX_ERROR_TYPES, MAX_NAMES, Dictionary
+from server.storage.commit.duplicates import refuse_duplicates
+from server.storage.commit.fold import Group, InstallState, StoredEvent, fold, stored_event
+from server.storage.commit.rows import fold_late, fold_reports, late_install, write_events, write_ledger
 from server.storage.commit.sightings import InstallUpdate, Sightings
-from server.storage.rollups import Rollup
+from server.storage.commit.writer_connection import Connection
 
-MARK_LIFETIME = 30 * DAY
-VIEW_LIFETIME = 30 * MINUTE
-REJECTED_LIFETIME = 7 * DAY
-REJECTED_A_PROJECT = 1_000
-FORMER_MARKS_UNTIL = "marks_by_project_until"  # a note of migration 11, see `Event.former`
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-class Cursor(Protocol):
-    """What a statement returned."""
-
-    def fetchone(self) -> Any: ...
-
-    def fetchall(self) -> list[Any]: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-
-class Connection(Protocol):
-    """A connection for writing. In SQL `?` stands for an argument."""
-
-    engine_type: str
-    has_concurrent_writers: bool
-    """Whether other processes commit at the same time, to the same rows."""
-
-    def begin(self) -> None:
-        """Begin a transaction."""
-        ...
-
-    def commit(self) -> None:
-        """End it; when this returns, it is durable. Where it raises, nothing was stored."""
-        ...
-
-    def rollback(self) -> None:
-        """Forget it, if there is one."""
-        ...
-
-    def execute(self, sql: str, arguments: Sequence[Any] = (), /) -> Cursor:
-        """Run one statement."""
-        ...
-
-    def lock_dictionaries(self) -> None:
-        """Keep other processes from adding to dictionaries until the transaction ends: two that add the same words in another order would
-        wait for each other for ever."""
-        ...
-
-    def insert_many(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], end: str = "", /) -> list[Any]:
-        """Insert rows; what RETURNING in `end` returns."""
-        ...
-
-
 class _Resolved(NamedTuple):
-    """Events that are to be stored: what there is to fold of some, how many `others` there are of a group, their contexts by number, and all of
-    them as rows. `late` are the installs of those whose clock is not believed, by their ids."""
+    """The events of a batch that will be stored, with dictionary numbers for their texts.
+
+    `folding` holds the events that need a fold of their own; `others` counts the remaining events by group. `rows` holds all events.
+    `contexts` maps numbers to contexts. `late` maps ids to installs, for events with an implausible clock.
+    """
 
     folding: list[StoredEvent]
     others: dict[Group, int]
@@ -86,7 +40,7 @@ class _Resolved(NamedTuple):
 
 
 class Commit:
-    """One transaction for one batch, and the dictionaries that spare it most of the looking up."""
+    """Commits batches, one transaction each, and caches the dictionaries between them."""
 
     def __init__(self) -> None:
         self.names: Dictionary[tuple[int, str], int] = Dictionary()
@@ -96,15 +50,15 @@ class Commit:
         self.sightings = Sightings()
         self.words = bounded_dictionaries.BoundedDictionaries()
         self._dictionaries = (self.names, self.contexts, self.targets, self.errors, self.sightings, self.words)
-        self._words_changed = 0
+        self._dictionary_version = 0
         self._revived: set[int] = set()
 
     def run(self, connection: Connection, batch: Batch) -> Committed:
-        """Store a batch, or nothing of it. Raises what the connection raises."""
+        """Store a batch whole, or raise the connection's error and store nothing."""
         connection.begin()
         self._revived.clear()
         try:
-            self._keep_up(connection)
+            self._check_version(connection)
             committed = self._store(connection, batch)
             connection.commit()
         except BaseException:
@@ -116,11 +70,11 @@ class Commit:
             dictionary.settle()
         return committed
 
-    def _keep_up(self, connection: Connection) -> None:
-        """Forget the words where somebody, maybe in another process, has taken some away since the last commit."""
+    def _check_version(self, connection: Connection) -> None:
+        """Drop the caches if any process has deleted dictionary rows since the last commit."""
         found = connection.execute(statements.DICTIONARY_VERSION).fetchone()
-        if found is not None and found[0] != self._words_changed:
-            self._words_changed = found[0]
+        if found is not None and found[0] != self._dictionary_version:
+            self._dictionary_version = found[0]
             for dictionary in self._dictionaries:
                 dictionary.forget()
 
@@ -128,28 +82,24 @@ class Commit:
         exceptions: dict[int, Receipt] = {}
         targets = self._find_targets(connection, batch, exceptions)
         if connection.has_concurrent_writers:
-            self._learn_words(connection, batch.events, exceptions)
-        _refuse_marked(connection, batch.events, exceptions)
+            self._add_new_words(connection, batch.events, exceptions)
+        refuse_duplicates(connection, batch.events, exceptions)
         found = self._resolve(connection, batch.events, targets, exceptions)
         self._revive(connection)
         folded = fold(found.folding, found.contexts, found.others)
         for report in batch.installs:
-            self.sightings.reported(report.id)
-        created = _fold_reports(connection, batch, folded)
-        _fold_late(connection, found.late, folded)
-        _write(connection, folded, found.rows)
-        ledger = ledger_of(batch, exceptions)
-        connection.insert_many(rollups.LEDGER.table, *_sums(rollups.LEDGER, ledger.items()))
-        connection.insert_many(rollups.REFUSALS.table, *_sums(rollups.REFUSALS, batch.refusals.items()))
-        rejected = [*batch.rejected, *refused(batch, exceptions)]
-        rows_of_rejected = [tuple(getattr(row, name) for name in _REJECTED) for row in rejected]
-        connection.insert_many("rejected", statements.REJECTED_COLUMNS, rows_of_rejected, "ON CONFLICT DO NOTHING")  # refused once more
-        _trim_rejected(connection, rejected)
+            self.sightings.invalidate(report.id)
+        created = fold_reports(connection, batch, folded)
+        fold_late(connection, found.late, folded)
+        write_events(connection, folded, found.rows)
+        write_ledger(connection, batch, exceptions)
         return Committed(exceptions, created)
 
-    def _learn_words(self, connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
-        """Add all new words before anything else is locked: who holds a mark and wants to add a word would wait for who adds a word and wants
-        that mark."""
+    def _add_new_words(self, connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
+        """Add all new words before the transaction takes any other lock.
+
+        Otherwise one process could hold a mark and wait for the dictionaries, while another held the dictionaries and waited for that mark.
+        """
         for place, event in enumerate(events):
             if place not in exceptions:
                 if self.names.get((event.project, event.name)) is None:
@@ -161,45 +111,48 @@ class Commit:
         self._revive(connection)
 
     def _revive(self, connection: Connection) -> None:
-        """Contexts that were found may have been on their way out: see `server.storage.upkeep.unused_contexts`. In one order in all processes."""
+        """Take contexts that are in use again off the list of unused ones (`server.storage.upkeep.unused_contexts`).
+
+        All processes delete in the same order, so they cannot deadlock.
+        """
         for number in sorted(self._revived):
             connection.execute("DELETE FROM unused_context WHERE id = ?", (number,))
         self._revived.clear()
 
     def _resolve(self, connection: Connection, events: list[Event], targets: dict[int, int], exceptions: dict[int, Receipt]) -> _Resolved:
-        """The events that are to be stored, with numbers for their words."""
+        """Resolve the texts of all events that have no exception yet."""
         found = _Resolved([], {}, {}, [], {})
-        folding, rows, targeted, news = found.folding, found.rows, targets.get, self.sightings.update_for
-        alike: dict[tuple[int, str, Context, Outcome, int], list[int]] = {}  # most events of a batch say the same
+        folding, rows, target_of, update_for = found.folding, found.rows, targets.get, self.sightings.update_for
+        alike: dict[tuple[int, str, Context, Outcome, int], list[int]] = {}  # most events of a batch are alike
         for place, event in enumerate(events):
             if exceptions and place in exceptions:
                 continue
             install, at, duration = event.install, event.occurred_at, event.duration_us
-            said = (event.project, event.name, event.context, event.outcome, at // HOUR)
-            known = alike.get(said)
-            if known is None:
+            kind = (event.project, event.name, event.context, event.outcome, at // HOUR)
+            group_of = alike.get(kind)
+            if group_of is None:
                 name = self.names.get((event.project, event.name)) or self._add_name(connection, event)
                 context = self.contexts.get(event.context) or self._add_context(connection, event.context)
                 found.contexts[context] = event.context
-                alike[said] = known = [name, context, int(event.outcome), 0]
-            name, context, outcome, _ = known
-            target = targeted(place) if targets else None
+                alike[kind] = group_of = [name, context, int(event.outcome), 0]
+            name, context, outcome, _ = group_of
+            target = target_of(place) if targets else None
             error = None
             if event.error_type is not None or event.outcome is Outcome.FAILURE:
                 error = self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE)
             counted = install
-            if event.skewed and install is not None:  # counts as an event, and says nothing of its install today
+            if event.skewed and install is not None:  # the event counts, but does not make its install active today
                 counted = None
-                found.late.setdefault(install, _late_only(event))
-            new = InstallUpdate.NONE if counted is None else InstallUpdate.FULL if error is not None else news(counted, context, at)
+                found.late.setdefault(install, late_install(event))
+            new = InstallUpdate.NONE if counted is None else InstallUpdate.FULL if error is not None else update_for(counted, context, at)
             if new is InstallUpdate.SEEN and connection.has_concurrent_writers:
-                new = InstallUpdate.FULL  # another process may have told of another version meanwhile
+                new = InstallUpdate.FULL  # another process may have written another version meanwhile
             if not new and target is None and duration is None and error is None and not event.picked:
-                known[3] += 1
+                group_of[3] += 1
             else:
-                its, active = (counted if new else None), new is InstallUpdate.FULL
+                changed, active = (counted if new else None), new is InstallUpdate.FULL
                 folding.append(
-                    stored_event((event.project, name, context, target, its, at, outcome, duration, event.picked, error, active))
+                    stored_event((event.project, name, context, target, changed, at, outcome, duration, event.picked, error, active))
                 )
             rows.append((
                 event.id, event.project, install, name, context, target, at, outcome, duration, event.session,
@@ -211,35 +164,35 @@ class Commit:
         return found
 
     def _add_name(self, connection: Connection, event: Event) -> int:
-        number = self._word(connection, NAMES, event.project, event.name, NAMES_A_PROJECT, {"dialect": event.context.dialect})
-        if number is None:  # not kept: names without end would push all others out of the memory
-            return self._other(connection, NAMES, event.project, NAMES_A_PROJECT)
+        number = self._word(connection, NAMES, event.project, event.name, MAX_NAMES, {"dialect": event.context.dialect})
+        if number is None:  # not cached: an endless supply of new names would evict all others
+            return self._other(connection, NAMES, event.project, MAX_NAMES)
         self.names.add((event.project, event.name), number)
         return number
 
     def _error(self, connection: Connection, project: int, text: str) -> int:
-        number = self.errors.get((project, text)) or self._word(connection, ERRORS, project, text, ERRORS_A_PROJECT)
+        number = self.errors.get((project, text)) or self._word(connection, ERRORS, project, text, MAX_ERROR_TYPES)
         if number is None:
-            return self._other(connection, ERRORS, project, ERRORS_A_PROJECT)
+            return self._other(connection, ERRORS, project, MAX_ERROR_TYPES)
         self.errors.add((project, text), number)
         return number
 
     def _word(
         self,
         connection: Connection,
-        kind: bounded_dictionaries.Dictionary,
+        kind: bounded_dictionaries.DictionaryTable,
         project: int,
         text: str,
         most: int,
         also: Mapping[str, str] = _NOTHING,
     ) -> int | None:
-        """The number of a word; None where the dictionary is full and has it not."""
+        """Return the number of a word, or None if it is new and the dictionary is full."""
         always = text in (rollups.OTHER, rollups.NO_ERROR_TYPE)
         row = self.words.find(connection, kind, project, (text,), most, always=always, also=also)
         return None if row is None else int(row[0])
 
-    def _other(self, connection: Connection, kind: bounded_dictionaries.Dictionary, project: int, most: int) -> int:
-        """The number of `(other)`, under which a full dictionary counts what it has not."""
+    def _other(self, connection: Connection, kind: bounded_dictionaries.DictionaryTable, project: int, most: int) -> int:
+        """Return the number of `(other)`, which stands for all words that a full dictionary lacks."""
         number = self._word(connection, kind, project, rollups.OTHER, most)
         assert number is not None
         return number
@@ -261,7 +214,7 @@ class Commit:
         return int(found[0])
 
     def _find_targets(self, connection: Connection, batch: Batch, exceptions: dict[int, Receipt]) -> dict[int, int]:
-        """The target's number of each event that has one, by the event's place; where a target may not be, an exception."""
+        """Map the places of events to the numbers of their targets. Record an exception where the project does not accept the target."""
         numbers: dict[int, int] = {}
         looked_up: dict[tuple[int, str, str], tuple[int, bool] | None] = {}
         for place, event in enumerate(batch.events):
@@ -271,7 +224,7 @@ class Commit:
             key = (event.project, *event.target)
             if not rules.listed_only:
                 found = self.targets.get(key) or self._add_target(connection, event, rules)
-            else:  # asked once a commit
+            else:  # looked up once per commit
                 if key not in looked_up:
                     looked_up[key] = self._add_target(connection, event, rules)
                 found = looked_up[key]
@@ -284,10 +237,10 @@ class Commit:
         return numbers
 
     def _add_target(self, connection: Connection, event: Event, rules: TargetRules) -> tuple[int, bool] | None:
-        """The target's number and whether it is listed as public; None where there may be no more."""
+        """Return the number of a target and whether it is listed as public; None if the project has no room for it."""
         assert event.target is not None
         key = (event.project, *event.target)
-        if rules.listed_only:  # which are listed may change at any time, here or on another server: always asked, and never added
+        if rules.listed_only:  # any server may change the list at any time: always look it up, never add to it
             sql = "SELECT id, visibility FROM target WHERE project_id = ? AND type = ? AND external_id = ?"
             row = connection.execute(sql, key).fetchone() or (0, "")
         else:
@@ -301,125 +254,13 @@ class Commit:
         return found
 
     def invalidate_targets(self) -> None:
-        """Targets were changed otherwise than by a commit."""
+        """Drop the cached targets: something other than a commit changed them."""
         self.targets.forget()
         self.words.forget()
 
 
 def _added(connection: Connection, table: str, row: Mapping[str, Any], find: str, key: Sequence[Any], returning: str = "id") -> Any:
-    """A row that was added to a dictionary, or the same one where another process was quicker."""
+    """Add a row to a dictionary and return it, or return the row that another process added first."""
     marks = ", ".join("?" * len(row))
     insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks}) ON CONFLICT DO NOTHING RETURNING {returning}"
     return connection.execute(insert, tuple(row.values())).fetchone() or connection.execute(find, key).fetchone()
-
-
-_REJECTED = ("id", "project", "route", "dialect", "reason", "errors", "excerpt", "size", "event", "install")
-
-
-def _sums(rollup: Rollup, items: Iterable[tuple[tuple[Any, ...], Any]]) -> tuple[tuple[str, ...], list[tuple[Any, ...]], str]:
-    rows = [(*key, *(measures if isinstance(measures, list) else (measures,))) for key, measures in items]
-    return (*rollup.key, *rollup.measures), rows, statements.on_conflict_add(rollup)
-
-
-def _refuse_marked(connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
-    """Except the events whose id was seen before, then the views that are too soon after the last one."""
-    if any(event.former is not None for event in events):
-        _except_former(connection, events, exceptions)
-    marked = [(place, event.mark, event) for place, event in enumerate(events) if event.mark is not None]
-    _except_known(connection, marked, MARK_LIFETIME, Receipt.DUPLICATE, exceptions)
-    viewed = [(place, event.viewer, event) for place, event in enumerate(events) if event.viewer is not None]
-    _except_known(connection, viewed, VIEW_LIFETIME, Receipt.DEBOUNCED, exceptions)
-
-
-def _except_former(connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
-    """Except the events whose id was seen before the store was upgraded: its mark is of another kind."""
-    find = f"""SELECT mark.project_id, mark.key, mark.expires_at FROM ({{listed}}) AS these JOIN mark ON mark.project_id = these.project_id
-        AND mark.key = these.key WHERE mark.expires_at <= (SELECT value FROM note WHERE name = '{FORMER_MARKS_UNTIL}')"""
-    keys = [(event.project, event.former) for event in events if event.former is not None]
-    rows = json_lists.rows(connection.engine_type, ("project_id", "key"), mark="?")
-    found = connection.execute(find.format(listed=rows), (msgspec.json.encode(keys).decode(),)).fetchall()
-    expires = {(project, key): at for project, key, at in found}
-    for place, event in enumerate(events):
-        if event.former is not None and place not in exceptions and expires.get((event.project, event.former), 0) > received_at(event.id):
-            exceptions[place] = Receipt.DUPLICATE
-
-
-def _except_known(
-    connection: Connection,
-    candidates: list[tuple[int, int, Event]],
-    lifetime: int,
-    receipt: Receipt,
-    exceptions: dict[int, Receipt],
-) -> None:
-    first: dict[tuple[int, int], tuple[int, int]] = {}
-    for place, key, event in candidates:
-        if place in exceptions:
-            continue
-        if (event.project, key) in first:
-            exceptions[place] = receipt
-        else:
-            first[event.project, key] = (place, received_at(event.id) + lifetime)
-    if first:
-        rows = [(project, key, expires_at) for (project, key), (_, expires_at) in first.items()]
-        fresh = set(connection.insert_many("mark", statements.MARK_COLUMNS, rows, statements.on_conflict_mark(lifetime)))
-        exceptions.update({place: receipt for key, (place, _) in first.items() if key not in fresh})
-
-
-def _fold_reports(connection: Connection, batch: Batch, folded: FoldResult) -> list[bool]:
-    """Add the install reports to what the events say of installs; for each, whether its install is new."""
-    if not batch.installs:
-        return []
-    ids = {report.id for report in batch.installs}
-    marks = ", ".join("?" * len(ids))
-    there = {row[0] for row in connection.execute(f"SELECT id FROM install WHERE id IN ({marks})", tuple(ids))} | folded.installs.keys()
-    created = []
-    folded.reported |= ids
-    for report in batch.installs:
-        created.append(report.id not in there)
-        there.add(report.id)
-        seen = folded.installs.setdefault(report.id, InstallState(report.project, report.first_seen, report.last_seen))
-        seen.add(report.first_seen, report.last_seen, report.context)
-    return created
-
-
-def _late_only(event: Event) -> InstallState:
-    """An install that only events name whose clock is not believed: of what they say only the kind of client is sure."""
-    unknown: list[str | None] = [None] * (len(rollups.INSTALL_FIELDS) - 1)
-    return InstallState(event.project, event.occurred_at, event.occurred_at, fields=[*unknown, event.context.dialect or None])
-
-
-def _fold_late(connection: Connection, late: Mapping[int, InstallState], folded: FoldResult) -> None:
-    """Add the installs that only late events name: they are known, and nothing else of them is. To others a late event adds nothing."""
-    ids = late.keys() - folded.installs.keys()
-    if not ids:
-        return
-    marks = ", ".join("?" * len(ids))
-    there = {row[0] for row in connection.execute(f"SELECT id FROM install WHERE id IN ({marks})", tuple(ids))}
-    for install in sorted(ids - there):
-        folded.installs[install] = late[install]
-        folded.reported.add(install)
-
-
-def _write(connection: Connection, folded: FoldResult, rows: list[tuple[Any, ...]]) -> None:
-    connection.insert_many("event", statements.EVENT_COLUMNS, rows)
-    installs = [
-        (key, seen.project, seen.first_seen, seen.last_seen, seen.environment, seen.reason, *seen.fields)
-        for key, seen in folded.installs.items()
-    ]
-    connection.insert_many("install", statements.INSTALL_COLUMNS, installs, statements.on_conflict_seen())
-    of_activity = activity.record(connection, folded.reported, folded.activity)
-    if folded.errors_seen:
-        affected, seen_errors = list(folded.error_installs), [(*key, *times) for key, times in folded.errors_seen.items()]
-        connection.insert_many("error_install", statements.ERROR_INSTALL_COLUMNS, affected, statements.ON_ERROR_INSTALL)
-        connection.insert_many("error_seen", statements.ERROR_SEEN_COLUMNS, seen_errors, statements.ON_ERROR_SEEN)
-    for rollup, sums in (*folded.sums.items(), *of_activity.items()):
-        connection.insert_many(rollup.table, *_sums(rollup, sums.items()))
-
-
-def _trim_rejected(connection: Connection, rejected: Sequence[RejectedRow]) -> None:
-    """Keep the last of a project's rejected only, and only for a week."""
-    crowded = "SELECT id FROM rejected WHERE project_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
-    past = json_lists.unlocked_keys(connection.engine_type, "rejected", ("id",), f"project_id = ? AND (id < ? OR id <= ({crowded}))")
-    for project in {row.project for row in rejected}:
-        aged = first_id(received_at(rejected[-1].id) - REJECTED_LIFETIME)
-        connection.execute(f"DELETE FROM rejected WHERE id IN ({past})", (project, aged, project, REJECTED_A_PROJECT))

@@ -22,7 +22,8 @@ from server.event import Context, Environment, Event, Receipt
 from server.event_id import first_id
 from server.storage import json_lists, rollups
 from server.storage.batch import Batch, Committed, TargetRules
-from server.storage.commit.transaction import Commit, Connection
+from server.storage.commit.transaction import Commit
+from server.storage.commit.writer_connection import Connection
 from server.storage.engine import Store
 from server.storage.rollups import Rollup
 from server.storage.statements import on_conflict_add

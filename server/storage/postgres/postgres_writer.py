@@ -60,7 +60,7 @@ def connect(url: str, kind: type[psycopg.Connection[Any]] = psycopg.Connection) 
 
 
 class PostgresWriter:
-    """See `server.storage.commit.transaction.Connection` for what each method promises. Reconnects by itself."""
+    """See `server.storage.commit.writer_connection.Connection` for what each method promises. Reconnects by itself."""
 
     engine_type = "postgres"
     has_concurrent_writers = True

@@ -54,7 +54,7 @@ _PRAGMAS = (
 
 
 class SqliteConnection(sqlite3.Connection):
-    """SQLite's connection, with what a commit asks of one: see `server.storage.commit.transaction.Connection`."""
+    """SQLite's connection, with what a commit asks of one: see `server.storage.commit.writer_connection.Connection`."""
 
     engine_type = "sqlite"
     has_concurrent_writers = False  # there is one writer

@@ -16,7 +16,7 @@ from server.event import DAY
 from server.event_id import first_id
 from server.storage import json_lists
 from server.storage.changes import Change, Snapshot
-from server.storage.commit.transaction import FORMER_MARKS_UNTIL
+from server.storage.commit.duplicates import FORMER_MARKS_UNTIL
 from server.storage.engine import Store
 
 SCANNED = 20_000  # events that one look passes over: some ten milliseconds of a reader
