@@ -20,8 +20,8 @@ import pytest
 from server.settings import Settings, load
 from server.storage import migrating
 from server.storage.engine import open_store
-from server.storage.migrating import StoreError
-from server.storage.sqlite.connections import connect
+from server.storage.migrations import StoreError
+from server.storage.sqlite.connection_pool import connect
 from tests.conftest import SECRET, rows_of
 
 ENGINES = ("sqlite", "postgres")
