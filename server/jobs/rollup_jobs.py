@@ -11,7 +11,7 @@ from server.event_id import first_id
 from server.jobs.pace import Pace
 from server.jobs.run import Run
 from server.storage.engine import Store
-from server.storage.upkeep import activity_recount, common_values, maintenance, recount
+from server.storage.upkeep import activity_recount, common_values, common_versions, maintenance, recount
 from server.storage.upkeep.recount import Complete, Difference, Recount
 from server.storage.upkeep.trending import refresh_trending
 
@@ -30,7 +30,7 @@ async def trending(run: Run) -> str:
 
 
 async def fold_values(run: Run) -> str:
-    """Count all but the most common values of a dimension as `(other)`, for the days that were touched since the last time."""
+    """Count all but the most common values of a dimension, and versions of active installs and errors, as `(other)`, for the days touched since the last run."""
     store, pace = run.store, Pace(run.store)
     # Events may be under way whose ids are lower than those that are there: they are looked for again the next time.
     looked_at = first_id(run.now() - STILL_COMING)
@@ -55,6 +55,8 @@ async def _fold_day(store: Store, project: int, day: int, pace: Pace) -> int:
         for name, values in (await common_values.rare(store, project, day, dimension)).items():
             await pace.over(values, partial(common_values.fold, store, project, day, name, dimension))
             folded += len(values)
+    await pace.over(await common_versions.rare_runs(store, project, day), partial(common_versions.fold_runs, store, project, day))
+    await pace.over(await common_versions.rare_errors(store, project, day), partial(common_versions.fold_errors, store, project, day))
     return folded
 
 

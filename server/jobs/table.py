@@ -12,7 +12,7 @@ from server.jobs.run import Job
 JOBS = (
     Job("trending", trending, 10 * MINUTE, 2 * MINUTE, "works out which targets are trending"),
     Job("alerts", alerts, 5 * MINUTE, 1 * MINUTE, "looks whether a rule wants somebody told, and tells them"),
-    Job("fold_values", fold_values, HOUR, 7 * MINUTE, "keeps the 1,000 most common values of a day's dimension, counts the rest as (other)"),
+    Job("fold_values", fold_values, HOUR, 7 * MINUTE, "keeps the 1,000 most common values of a day's dimension and versions of its errors, counts the rest as (other)"),
     Job("expire", expire, DAY, 2 * HOUR + 40 * MINUTE, "deletes marks of ids and views that have had their time"),
     Job("retention", retention, DAY, 3 * HOUR, "deletes raw events that were kept long enough, and gives the space back"),
     Job("check_rollups", check_rollups, DAY, 3 * HOUR + 40 * MINUTE, "counts the last days again and compares; all days by hand"),

@@ -19,7 +19,7 @@ from server.storage.batch import Batch, RejectedRow, TargetRules
 from server.storage.history import erasure, imports
 from server.storage.postgres import partitions, postgres_store
 from server.storage.postgres.postgres_store import PostgresStore
-from server.storage.upkeep import common_values, maintenance, recount, unused_contexts
+from server.storage.upkeep import common_values, common_versions, maintenance, recount, unused_contexts
 from tests.conftest import rows_of
 from tests.postgres import Postgres
 from tests.storage.test_replicas import Overheard
@@ -88,6 +88,10 @@ class Beside:
         for name in {row["name_id"] for row in rows}:
             values = self.shuffled([row["value"] for row in rows if row["name_id"] == name and row["value"] != "(other)"])
             await common_values.fold(self.store, 1, day, name, "version", values[:10])
+        runs = await self.store.rows("SELECT install_id, environment, version FROM activity WHERE project_id = 1 AND version IS NOT NULL")
+        await common_versions.fold_runs(self.store, 1, day, self.shuffled([tuple(row.values()) for row in runs])[:10])
+        pairs = await self.store.rows("SELECT DISTINCT error_id, version FROM rollup_error WHERE project_id = 1 AND version <> '(other)'")
+        await common_versions.fold_errors(self.store, 1, day, self.shuffled([tuple(row.values()) for row in pairs])[:10])
 
     async def contexts(self) -> None:
         numbers = [row["id"] for row in await self.store.rows("SELECT id FROM context")]

@@ -3,6 +3,7 @@
 maintenance        raw events and others that have had their time
 contexts           contexts that no event has any more
 common_values      rare values, counted as one
+common_versions    rare versions of active installs and errors, counted as one
 recount            rollups, counted again from events
 activity_recount   active installs, counted again from their days
 trending           what is trending

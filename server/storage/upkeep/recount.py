@@ -38,6 +38,8 @@ _CONTEXTS = 50_000  # kept in memory
 # Which installs were there: no sums, but counted from events all the same.
 ACTIVITY = Rollup("activity", ("project_id", "day", "install_id", "environment"), ())
 ERROR_INSTALLS = Rollup("error_install", ERROR_INSTALL_COLUMNS, (), frozenset({"version"}))
+# Rollups in which a job counts rare values as `(other)`: the column of the values, and the one within which, on one day, they are rare.
+_FOLDED = {DIMENSION: ("value", "dimension"), rollups.ERROR: ("version", "error_id"), ERROR_INSTALLS: ("version", "error_id")}
 BY_DAY = (*(rollup for rollup in ROLLUPS if rollup.period), ACTIVITY, ERROR_INSTALLS)
 
 # Where a client's clock was not believed, the event counts and its install does not.
@@ -146,8 +148,8 @@ class Recount:
         width = len(rollup.key)
         kept: Rows = {row[:width]: row[width:] for row in await self._snapshot.rows(sql, *arguments)}
         counted: Rows = {row[:width]: row[width:] for row in await self._on_thread(self._ask, sql, arguments)}
-        if rollup is DIMENSION:
-            counted = _folded_alike(kept, counted)
+        if rollup in _FOLDED:
+            counted = _folded_alike(rollup, kept, counted)
         keys = sorted(key for key in kept.keys() | counted.keys() if kept.get(key) != counted.get(key))
         return [Difference(rollup, key, kept.get(key), counted.get(key)) for key in keys]
 
@@ -191,26 +193,28 @@ def _tables(folded: FoldResult) -> Iterable[tuple[Rollup, Iterable[tuple[Key, It
     yield ERROR_INSTALLS, ((key, ()) for key in folded.error_installs)
 
 
-def _folded_alike(kept: Rows, counted: Rows) -> Rows:
-    """What was counted, with the values that the store counts as `(other)` counted so as well.
+def _folded_alike(rollup: Rollup, kept: Rows, counted: Rows) -> Rows:
+    """The counted rows, with the values that the store counts as `(other)` counted so as well.
 
     A value that was folded may have come again since: then its row holds a part of it, and `(other)` the rest.
     """
-    crowded = {(key[1], key[3]) for key in kept if key[4] == OTHER}  # day, dimension
+    column, by = _FOLDED[rollup]
+    place = rollup.key.index(column)
+    crowd = tuple(rollup.key.index(part) for part in ("day", by))
+    crowded = {tuple(key[part] for part in crowd) for key in kept if key[place] == OTHER}
     alike: Rows = {}
     for key, measures in counted.items():
-        project, day, name, dimension, value, environment = key
-        if (day, dimension) not in crowded:
+        if tuple(key[part] for part in crowd) not in crowded:
             alike[key] = measures
             continue
-        part = (0,) * len(measures)
-        if value != OTHER and key in kept:
+        other = (*key[:place], OTHER, *key[place + 1 :])
+        if key[place] != OTHER and key in kept:
             part = tuple(map(min, kept[key], measures))
             alike[key] = part
-        other = (project, day, name, dimension, OTHER, environment)
-        rest = [whole - its for whole, its in zip(measures, part, strict=True)]
-        if any(rest):
-            alike[other] = tuple(map(sum, zip(alike.get(other, (0,) * len(rest)), rest, strict=True)))
+            measures = tuple(whole - its for whole, its in zip(measures, part, strict=True))
+        # An install may be in both rows: in that of its version again since the other one was folded.
+        if any(measures) or (not measures and (key not in kept or other in kept)):
+            alike[other] = tuple(map(sum, zip(alike.get(other, (0,) * len(measures)), measures, strict=True)))
     return alike
 
 

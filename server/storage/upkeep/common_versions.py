@@ -1,0 +1,113 @@
+"""Keeps the common versions of a day's active installs and errors, and counts all others as `(other)`.
+
+Clients may send any version, and each is a row by itself. An active install keeps its day; only the version it ran that day becomes `(other)`,
+in `activity` and in the counts made from it together. Errors are kept by their most common pairs of type and version.
+
+Each change excludes commits, so that sums over all versions are unchanged at every moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from server.storage import json_lists
+from server.storage.changes import Change
+from server.storage.engine import Store
+from server.storage.rollups import ERROR, OTHER, VALUES_A_DAY, VERSION_DAY
+from server.storage.statements import ERROR_INSTALL_COLUMNS, on_conflict_add
+from server.storage.upkeep.activity_recount import ActivityFilter, counted
+
+Ran = tuple[int, int, str]  # install, environment, version
+Pair = tuple[int, str]  # type of error, version
+
+_KEPT = "SELECT value FROM rollup_dimension WHERE project_id = {} AND day = {} AND dimension = 'version'"
+_RAN = ("install_id", "environment", "version")
+_PAIR = ("error_id", "version")
+
+
+async def rare_runs(store: Store, project: int, day: int) -> list[Ran]:
+    """Rows of a day's activity whose versions are not kept in `rollup_dimension`; none while there are few versions."""
+    ((several,),) = await _tuples(
+        store,
+        "SELECT count(DISTINCT version) FROM rollup_version WHERE project_id = {} AND day = {} AND version <> {}",
+        project,
+        day,
+        OTHER,
+    )
+    if several <= VALUES_A_DAY:
+        return []
+    return await _tuples(
+        store,
+        "SELECT install_id, environment, version FROM activity WHERE project_id = {} AND day = {} AND version <> {}"
+        f" AND version NOT IN ({_KEPT}) ORDER BY install_id, environment",
+        *(project, day, OTHER, project, day),
+    )
+
+
+async def fold_runs(store: Store, project: int, day: int, runs: Sequence[Ran]) -> Change:
+    """Count some installs of a day under `(other)` instead of their versions."""
+    installs = _json(sorted({install for install, _, _ in runs}))
+    where = f"project_id = {{}} AND day = {{}} AND install_id IN ({json_lists.integers(store.engine_type)})"
+    query, arguments = counted(VERSION_DAY, ActivityFilter(where, "", (project, day, installs), ()))
+    add = "INSERT INTO rollup_version (project_id, day, version, audience, installs) SELECT project_id, day, version, audience, {} FROM ({}) AS these WHERE true {}"
+    update = (
+        f"UPDATE activity SET version = '{OTHER}' FROM ({json_lists.rows(store.engine_type, _RAN, ('version',))}) AS these"
+        " WHERE activity.project_id = {} AND activity.day = {} AND activity.install_id = these.install_id"
+        " AND activity.environment = these.environment AND activity.version = these.version"
+    )
+    return await store.change(
+        (add.format("-installs", query, on_conflict_add(VERSION_DAY)), arguments),
+        (update, (_json(runs), project, day)),
+        (add.format("installs", query, on_conflict_add(VERSION_DAY)), arguments),
+        ("DELETE FROM rollup_version WHERE project_id = {} AND day = {} AND installs = 0", (project, day)),
+        exclusive=True,
+    )
+
+
+async def rare_errors(store: Store, project: int, day: int) -> list[Pair]:
+    """All but the most common pairs of error type and version of a day. Failures without a version need no folding."""
+    pairs = "FROM rollup_error WHERE project_id = {} AND day = {} AND version NOT IN ('', {}) GROUP BY error_id, version"
+    return await _tuples(
+        store,
+        f"SELECT error_id, version {pairs} ORDER BY sum(events) DESC, version, error_id LIMIT {2**31} OFFSET {VALUES_A_DAY}",
+        *(project, day, OTHER),
+    )
+
+
+async def fold_errors(store: Store, project: int, day: int, pairs: Sequence[Pair]) -> Change:
+    """Count the events and the installs of some pairs under the version `(other)`."""
+    these = json_lists.rows(store.engine_type, _PAIR, ("version",))
+    where = f"project_id = {{}} AND day = {{}} AND ({', '.join(_PAIR)}) IN ({these})"
+    arguments = (project, day, _json(pairs))
+    sums, installs = (*ERROR.key, *ERROR.measures), ERROR_INSTALL_COLUMNS
+    grouped = ", ".join(column for column in ERROR.key if column != "version")
+    add_events = (
+        f"INSERT INTO rollup_error ({', '.join(sums)}) SELECT {_as_other(ERROR.key)}, sum(events) FROM rollup_error WHERE {where}"
+        f" GROUP BY {grouped} {on_conflict_add(ERROR)}"
+    )
+    add_installs = (
+        f"INSERT INTO error_install ({', '.join(installs)}) SELECT DISTINCT {_as_other(installs)} FROM error_install WHERE {where}"
+        " ON CONFLICT DO NOTHING"
+    )
+    return await store.change(
+        (add_events, arguments),
+        (f"DELETE FROM rollup_error WHERE {where}", arguments),
+        (add_installs, arguments),
+        (f"DELETE FROM error_install WHERE {where}", arguments),
+        exclusive=True,
+    )
+
+
+def _as_other(columns: Sequence[str]) -> str:
+    return ", ".join(f"'{OTHER}' AS version" if column == "version" else column for column in columns)
+
+
+def _json(rows: Sequence[Any]) -> str:
+    return msgspec.json.encode(rows).decode()
+
+
+async def _tuples(store: Store, sql: str, *arguments: Any) -> list[Any]:
+    return [tuple(row.values()) for row in await store.rows(sql, *arguments)]
