@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from server.settings import Settings, load
-from server.storage import migrating
+from server.storage import migrations
 from server.storage.engine import open_store
 from server.storage.migrations import StoreError
 from server.storage.sqlite.connection_pool import connect
@@ -26,7 +26,7 @@ from tests.conftest import SECRET, rows_of
 
 ENGINES = ("sqlite", "postgres")
 STATES = Path(__file__).parent / "states"
-MIGRATIONS = migrating.migrations()
+MIGRATIONS = migrations.migrations()
 EVENTS, INSTALLS = 124, 16
 # One figure of each kind, as the day's own server would have answered it, by plain SQL over raw events.
 FIGURES = {
