@@ -1,4 +1,4 @@
-"""The command `footfall`."""
+"""The `footfall` command."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def main() -> None:
 @click.option("--host", help="The address to listen on (FOOTFALL_HOST).")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on (FOOTFALL_PORT).")
 def serve(host: str | None, port: int | None) -> None:
-    """Take events and answer questions, until stopped. Migrates the store first."""
+    """Run the server until it is stopped. Migrates the store first."""
     settings = settings_or_exit()
     settings = replace(settings, host=host or settings.host, port=port or settings.port)
     try:
@@ -49,10 +49,10 @@ def serve(host: str | None, port: int | None) -> None:
 
 @main.command(name="migrate")
 def migrate_command() -> None:
-    """Bring the store's tables up to date. `serve` does so by itself."""
+    """Migrate the store to this version. `serve` does this at start."""
     settings = settings_or_exit()
     try:
-        # In a thread: a signal ends the statement under way, and the migration is rolled back.
+        # In a thread: a signal cancels the current statement, and the migration rolls back.
         ran = asyncio.run(in_thread(lambda stopped: _migrate(settings, stopped)))
     except StoreError as error:
         fail(str(error))
@@ -61,7 +61,7 @@ def migrate_command() -> None:
     out.print(f"[green]✓[/green] {'the database' if settings.database_url else settings.sqlite_path} is up to date")
 
 
-# What only one command wants is imported by it: `serve` starts half a second sooner.
+# Imports that only one command needs are local: `serve` starts half a second sooner.
 
 
 def _migrate(settings: Settings, stopped: Callable[[], bool]) -> list[str]:
@@ -82,7 +82,7 @@ def _settings_table(settings: Settings, values: str) -> Table:
 
 @main.command()
 def doctor() -> None:
-    """Say what is wrong and how to mend it; exits with 1 where something is."""
+    """Check the installation and suggest fixes. Exits with 1 if it finds a problem."""
     from server.doctor import examine  # noqa: PLC0415
 
     try:
@@ -102,13 +102,18 @@ def doctor() -> None:
 
 
 @main.command()
-@click.option("--project", "slug", default="demo", show_default=True, help="The project to fill; it is made where there is none.")
+@click.option("--project", "slug", default="demo", show_default=True, help="The project to fill; created if it does not exist.")
 @click.option("--days", type=click.IntRange(1, 30), default=30, show_default=True)
 @click.option("--events", type=click.IntRange(1, 5_000_000), default=20_000, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed tells the same story.")
-@click.option("--serve/--no-serve", "and_serve", default=False, help="Serve it then; a project that has events already is served as it is.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The seed of the random generator, for reproducible data.")
+@click.option(
+    "--serve/--no-serve",
+    "and_serve",
+    default=False,
+    help="Start the server afterwards. A project that already has events is not filled again.",
+)
 def demo(slug: str, days: int, events: int, seed: int, and_serve: bool) -> None:
-    """Fill a project with a month of believable events of all five families, the way real clients send them."""
+    """Fill a project with a month of realistic events from all five client families."""
     from server.demo import fill, held  # noqa: PLC0415
 
     settings = settings_or_exit()
@@ -116,7 +121,7 @@ def demo(slug: str, days: int, events: int, seed: int, and_serve: bool) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         if and_serve and (already := asyncio.run(held(settings, slug))):
-            out.print(f"{slug} has {already:,} events already; `footfall demo` adds another month")
+            out.print(f"{slug} already has {already:,} events; `footfall demo` without --serve adds another month")
             sys.exit(serving.serve(settings, out))
         with Progress(*columns, console=out) as bar:
             task = bar.add_task(f"filling {slug}", total=events)
@@ -139,20 +144,20 @@ def demo(slug: str, days: int, events: int, seed: int, and_serve: bool) -> None:
 
 @main.group()
 def project() -> None:
-    """Projects: one for each tool whose telemetry is kept apart."""
+    """Manage projects. Each project keeps the telemetry of one tool."""
 
 
 @project.command(name="create")
 @click.argument("slug")
-@click.option("--name", default="", help="What people call it; the slug where it is left out.")
-@click.option("--host", "hosts", multiple=True, help="A host name whose events are this project's; may be given several times.")
-@click.option("--requires-key", is_flag=True, help="Take events with a key only.")
-@click.option("--rate-limit", help="Requests from one address, as 10/minute; the server's own where it is left out.")
-@click.option("--event-limit", help="Events from one address, as 1000/minute.")
+@click.option("--name", default="", help="The display name; defaults to the slug.")
+@click.option("--host", "hosts", multiple=True, help="A host name whose events belong to this project; can be repeated.")
+@click.option("--requires-key", is_flag=True, help="Accept only events that are sent with a key.")
+@click.option("--rate-limit", help="Requests per client address, such as 10/minute; defaults to the server's limit.")
+@click.option("--event-limit", help="Events per client address, such as 1000/minute.")
 def project_create(
     slug: str, name: str, hosts: tuple[str, ...], requires_key: bool, rate_limit: str | None, event_limit: str | None
 ) -> None:
-    """Make a project. Its events come in under /p/SLUG/…, by its host, or with one of its keys."""
+    """Create a project. Clients reach it under /p/SLUG/…, by its host name, or with one of its keys."""
     with_store(
         lambda _store, _settings: projects.create_project(
             slug, name=name, hosts=hosts, requires_key=requires_key, rate_limit=rate_limit, event_limit=event_limit
@@ -163,9 +168,9 @@ def project_create(
 
 @project.command(name="list")
 def project_list() -> None:
-    """Show all projects."""
+    """List all projects."""
     rows = with_store(_projects)
-    table = plain_table("project", "name", "hosts", "wants a key", "keys")
+    table = plain_table("project", "name", "hosts", "requires key", "keys")
     for row in rows:
         table.add_row(*row)
     out.print(table)
@@ -188,31 +193,31 @@ async def _projects(_store: Store, _settings: Settings) -> list[tuple[str, ...]]
 
 @main.group()
 def key() -> None:
-    """Keys: for clients that must name their project, and for reading."""
+    """Manage API keys: for sending events to a project and for reading its data."""
 
 
 @key.command(name="create")
 @click.argument("slug", metavar="PROJECT")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(projects.SCOPES), default=("ingest",), show_default=True)
-@click.option("--name", default="", help="What it is for.")
-@click.option("--rate-limit", help="Requests from one address with this key, as 600/minute.")
-@click.option("--event-limit", help="Events from one address with this key, as 60000/minute.")
+@click.option("--name", default="", help="A label for the key.")
+@click.option("--rate-limit", help="Requests per client address with this key, such as 600/minute.")
+@click.option("--event-limit", help="Events per client address with this key, such as 60000/minute.")
 def key_create(slug: str, scopes: tuple[str, ...], name: str, rate_limit: str | None, event_limit: str | None) -> None:
-    """Make a key and show it, this once: only its hash is kept."""
+    """Create a key and print it once. The server stores only its hash."""
 
     async def work(_store: Store, _settings: Settings) -> tuple[int, str]:
         project_id = await projects.find_project(slug)
         return await projects.create_key(project_id, name=name, scopes=scopes, rate_limit=rate_limit, event_limit=event_limit)
 
     number, text = with_store(work)
-    err.print(f"[green]✓[/green] key {number} for {slug} ({', '.join(scopes)}); it is shown this once:")
+    err.print(f"[green]✓[/green] key {number} for {slug} ({', '.join(scopes)}), shown only once:")
     click.echo(text)
 
 
 @key.command(name="list")
 @click.argument("slug", metavar="[PROJECT]", required=False)
 def key_list(slug: str | None) -> None:
-    """Show keys; never the keys themselves, which are not kept."""
+    """List keys. The keys themselves cannot be shown: only their hashes are stored."""
 
     async def work(_store: Store, _settings: Settings) -> list[tuple[str, ...]]:
         slugs = {row["id"]: row["slug"] for row in await Project.select(Project.id, Project.slug)}
@@ -241,7 +246,7 @@ def key_list(slug: str | None) -> None:
 @key.command(name="revoke")
 @click.argument("number", type=int, metavar="KEY")
 def key_revoke(number: int) -> None:
-    """Make a key useless, at once and for good. KEY is its number in `footfall key list`."""
+    """Revoke a key immediately and permanently. KEY is its number in `footfall key list`."""
     with_store(lambda _store, _settings: projects.revoke_key(number))
     out.print(f"[green]✓[/green] key {number} is revoked")
 

@@ -1,4 +1,4 @@
-"""What all commands share: where they write, how they give up, and how they open the store."""
+"""Helpers that all commands share: consoles, errors, and opening the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ err = Console(stderr=True, highlight=False)
 
 
 def settings_or_exit() -> Settings:
-    """The settings of this environment; where they cannot be used, that is said in one line and the command ends with 1."""
+    """Load the settings from the environment. Prints one line and exits with 1 if they are invalid."""
     try:
         return load(os.environ)
     except SettingsError as error:
@@ -33,14 +33,14 @@ def settings_or_exit() -> Settings:
 
 
 def fail(message: str) -> NoReturn:
-    """Say what is wrong, and end with 1."""
+    """Print an error and exit with 1."""
     err.print("[red]✗[/red] ", end="")
     err.print(message, soft_wrap=True, markup=False)
     sys.exit(1)
 
 
 def with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
-    """Run something on the opened store, and close it; what goes wrong is said in one line."""
+    """Open the store, run `work` on it and close it. Prints one line and exits with 1 on an expected error."""
 
     async def run(settings: Settings) -> T:
         store = await open_store(settings, progress=err.print)
@@ -57,10 +57,10 @@ def with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
 
 
 def as_text(text: str) -> str:
-    """What a client sent, for a terminal: no markup of ours, and no sequence that moves a cursor or changes a title."""
+    """Make text from a client safe for a terminal: escape our markup and replace control characters."""
     return escape("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text))
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without lines."""
+    """Create a table without borders."""
     return Table(*columns, box=None, pad_edge=False, header_style="bold")

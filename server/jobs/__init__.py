@@ -1,4 +1,4 @@
-"""What is done again and again: the table of jobs, the runner with its lease, the scheduler. Each job is one function and one line."""
+"""Background jobs: the table of jobs, the runner with its lease, and the scheduler. Each job is one function and one line of the table."""
 
 from server.jobs.run import Job, JobError, Run
 from server.jobs.runner import Outcome, Runner

@@ -1,7 +1,7 @@
-"""Alerts: rules look at what was counted, and tell a webhook where something is out of the ordinary.
+"""Alerts: rules evaluate rollups and notify a webhook of anything unusual.
 
-All of them read rollups. Their hours are full ones: rates look at the present hour and as many before it as the window covers, volumes at
-hours that are over, because half an hour is always less than a whole one.
+Failure rates cover the current hour and as many hours before it as the window needs. Volumes cover complete hours only, because an
+incomplete hour always has fewer events.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from server.storage.upkeep.alert_rules import Delivery, Kind, Rule, State
 
 log = logs.get(__name__)
 
-BASELINE_DAYS = 7  # a volume is compared with the same hours of the days before
-LEAST_DAYS = 3  # and with no fewer than these
-NEW_SINCE_DAYS = 1  # what is new was first seen today, or on so many days before
-# How old an alert is at each new round of attempts, after the first one: a receiver that is away for the night still hears of it.
+BASELINE_DAYS = 7  # a volume is compared with the same hours on these days before
+LEAST_DAYS = 3  # the fewest days to compare with
+NEW_SINCE_DAYS = 1  # a new value was first seen today or at most this many days ago
+# The age of an alert at each new round of attempts after the first. The last ones reach a receiver that was down overnight.
 ROUNDS = (5 * MINUTE, 20 * MINUTE, HOUR, 3 * HOUR, 8 * HOUR, DAY)
-AT_ONCE = 8  # alerts on their way: one receiver that hangs keeps the others waiting for seconds, not for hours
-_SHOWN = 10  # new things in one alert
+AT_ONCE = 8  # concurrent deliveries: a receiver that hangs delays the others by seconds, not hours
+_SHOWN = 10  # new values in one alert
 _WAITING_ERRORS = 200
 _HARMLESS = str.maketrans({"@": "@\u200b", "<": "(", ">": ")", "`": "'"})
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found: a sentence for people, and the numbers behind it."""
+    """The result of a rule: a sentence for readers, and the numbers behind it."""
 
     message: str
     observed: dict[str, Any]
@@ -48,22 +48,22 @@ Look = Callable[[Store, Rule, int], Awaitable[tuple[Finding | None, State]]]
 
 
 async def alerts(run: Run) -> str:
-    """Look at every rule, then deliver what is to be told, also what could not be delivered before."""
+    """Evaluate every rule, then deliver new alerts and retry undelivered ones."""
     fired = 0
     for rule in await kept.due_rules(run.store, run.now()):
         fired += await look(run.store, rule, run.now())
     delivered, waiting = await deliver_waiting(run.store, Webhooks(private=run.settings.alert_private), run.now)
-    return f"{fired:,} alerts raised, {delivered:,} delivered, {waiting:,} to be tried again"
+    return f"{fired:,} alerts raised, {delivered:,} delivered, {waiting:,} to be retried"
 
 
 async def find(store: Store, rule: Rule, now: int) -> Finding | None:
-    """What a rule finds now; nothing is remembered or sent."""
+    """Evaluate a rule without saving its state or sending anything."""
     finding, _ = await _LOOKS[rule.kind](store, rule, now)
     return finding
 
 
 async def look(store: Store, rule: Rule, now: int) -> bool:
-    """Look at one rule; whether it has something to tell, which is then on its way."""
+    """Evaluate one rule and queue its alert. Returns whether there is one."""
     finding, state = await _LOOKS[rule.kind](store, rule, now)
     if finding is None:
         if state != rule.state:
@@ -75,7 +75,7 @@ async def look(store: Store, rule: Rule, now: int) -> bool:
 
 
 async def deliver_waiting(store: Store, webhooks: Webhooks, now: Callable[[], int]) -> tuple[int, int]:
-    """Deliver the alerts that wait; how many were, and how many go on waiting."""
+    """Deliver the alerts that are due. Returns how many were delivered and how many still wait."""
     all_of_them = await kept.pending_deliveries(store)
     due = [delivery for delivery in all_of_them if _due(delivery, now())]
     some = asyncio.Semaphore(AT_ONCE)
@@ -94,7 +94,7 @@ def _due(delivery: Delivery, now: int) -> bool:
 
 
 async def _deliver(store: Store, webhooks: Webhooks, delivery: Delivery, now: Callable[[], int]) -> str:
-    """One round of attempts; the status that the alert has then."""
+    """Make one round of attempts and return the new status of the alert."""
     became = await webhooks.deliver(delivery.url, delivery.secret, delivery.payload.encode(), now() // 1000)
     attempts = delivery.attempts + became.attempts
     status = _status(became, attempts)
@@ -114,7 +114,7 @@ def _status(became: Delivered, attempts: int) -> str:
 
 
 def payload(rule: Rule, finding: Finding, now: int, *, test: bool = False) -> bytes:
-    """What a webhook gets: JSON. `id` is the same however often it is sent."""
+    """The JSON body for a webhook. `id` stays the same in every attempt."""
     return msgspec.json.encode(
         {
             "id": f"{rule.id}-{now}",
@@ -130,7 +130,7 @@ def payload(rule: Rule, finding: Finding, now: int, *, test: bool = False) -> by
                 "window_minutes": rule.window_minutes,
             },
             "message": finding.message,
-            # The same for chats, which show the one or the other and nothing else.
+            # Chat services show one of these fields.
             **dict.fromkeys(("text", "content"), for_chats(finding.message)),
             "observed": finding.observed,
         }
@@ -138,7 +138,7 @@ def payload(rule: Rule, finding: Finding, now: int, *, test: bool = False) -> by
 
 
 def for_chats(message: str) -> str:
-    """A sentence as chats show it: names of errors and versions are what clients sent, and shall call nobody and lead nowhere."""
+    """Make a message safe for chats: names of errors and versions come from clients, and must not mention users or become links."""
     return message.translate(_HARMLESS).replace("://", ":/\u200b/")
 
 
@@ -162,19 +162,19 @@ async def _volume(store: Store, rule: Rule, now: int) -> tuple[Finding | None, S
         return None, rule.state
     seen = (await kept.volume(store, rule.project, end - hours, end)).events
     drop = rule.kind is Kind.VOLUME_DROP
-    # Percent of very little means nothing: what should be there, or is there too much, must be something.
+    # A percentage of a small number is noise: the expected or the observed volume must reach the minimum.
     if (usual if drop else seen) < max(1, rule.minimum_events):
         return None, rule.state
     bound = usual * (1 - rule.threshold / 100) if drop else usual * (1 + rule.threshold / 100)
     if (seen > bound) if drop else (seen < bound):
         return None, rule.state
     span = "hour" if hours == 1 else f"{hours} hours"
-    message = f"{rule.slug} had {seen:,} events in the last full {span}; at this time of day there are usually {usual:,.0f}"
+    message = f"{rule.slug} had {seen:,} events in the last full {span}; the usual number at this time of day is {usual:,.0f}"
     return Finding(message, {"events": seen, "usual_events": usual, "hours": hours}), rule.state
 
 
 async def _usual_volume(store: Store, project: int, first: int, end: int) -> float | None:
-    """The median of the same hours on the days before, as far as there was anything then; None where that is too little to go by."""
+    """The median volume of the same hours on the days before, or None if there is too little history."""
     began = await kept.first_hour(store, project)
     if began is None:
         return None
@@ -187,7 +187,7 @@ async def _usual_volume(store: Store, project: int, first: int, end: int) -> flo
 async def _new_error(store: Store, rule: Rule, now: int) -> tuple[Finding | None, State]:
     newest = await kept.newest_error(store, rule.project)
     if rule.state.errors_to is None:
-        return None, State(errors_to=newest)  # what is there already is not new
+        return None, State(errors_to=newest)  # existing errors are not new
     after = await kept.errors_after(store, rule.project, rule.state.errors_to)
     candidates = [*rule.state.errors_waiting, *(number for number in after if number <= newest)]
     counts = await kept.error_counts(store, rule.project, now // DAY - NEW_SINCE_DAYS, candidates)
@@ -207,7 +207,7 @@ async def _new_version(store: Store, rule: Rule, now: int) -> tuple[Finding | No
     enough = {version: events for version, events in candidates.items() if events >= max(1, rule.minimum_events) and version != "(other)"}
     old = await kept.versions_before(store, rule.project, first_day, enough) if enough else set()
     told = {version: events for version, events in enough.items() if version not in old}
-    # Only what was seen on these days is remembered: of all else, the days before tell.
+    # The state only needs versions seen on these days; `versions_before` finds all others.
     state = State(versions=sorted((seen.keys() & set(known)) | enough.keys()))
     return _new("version", rule, told), state
 

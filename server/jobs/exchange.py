@@ -1,7 +1,7 @@
-"""One HTTP request of which only the answer's status matters, with a budget of bytes for the answer.
+"""A minimal HTTP client transport that reads only the status of a response, within a budget of bytes.
 
-An HTTP library reads interim answers (1xx), headers and bodies for as long as a receiver sends them, and parses each block without a pause.
-Here reading ends with the status: a hostile or broken receiver costs `ANSWER_BYTES` at most. The caller sets the limit of time.
+An HTTP library reads interim responses (1xx), headers and bodies for as long as a receiver sends them, and parses each block without
+yielding. This transport stops after the status: a hostile or broken receiver costs `ANSWER_BYTES` at most. The caller sets the timeout.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import ssl
 import httpx
 
 ANSWER_BYTES = 16 << 10
-_FAREWELL = 0.2  # seconds for the rest of a short answer, so that the receiver sees an ordinary end
+_FAREWELL = 0.2  # seconds to read the rest of a short response, so that the receiver sees a normal close
 _BLOCK = 4 << 10
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n")
 
 
 class StatusTransport(httpx.AsyncBaseTransport):
-    """Connects to the URL's address itself, through no proxy, and keeps no connection. Responses have a status and nothing else."""
+    """A transport that connects directly, without a proxy, and keeps no connection open. Responses have a status and nothing else."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         reader, writer = await _connect(request)
         try:
-            with contextlib.suppress(ConnectionError):  # a receiver may answer before it has read everything
+            with contextlib.suppress(ConnectionError):  # a receiver may respond before it has read the whole request
                 writer.write(_head(request) + await request.aread())
                 await writer.drain()
             return httpx.Response(await _status(reader), request=request)
@@ -35,7 +35,7 @@ class StatusTransport(httpx.AsyncBaseTransport):
         finally:
             writer.transport.abort()
             with contextlib.suppress(OSError):
-                await writer.wait_closed()  # at once, after an abort: the socket is closed when this returns
+                await writer.wait_closed()  # returns at once after an abort; the socket is then closed
 
 
 async def _connect(request: httpx.Request) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -60,14 +60,14 @@ def _certificates() -> ssl.SSLContext:
 
 
 def _head(request: httpx.Request) -> bytes:
-    """The request's line and headers. httpx refuses line breaks in URLs; the headers are our own."""
+    """The request line and headers. httpx rejects line breaks in URLs; the header values are ours."""
     headers = [(name, value) for name, value in request.headers.raw if name.lower() not in (b"connection", b"accept-encoding")]
     lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path), *(b"%s: %s" % header for header in headers)]
     return b"\r\n".join([*lines, b"Connection: close", b"", b""])
 
 
 async def _status(reader: asyncio.StreamReader) -> int:
-    """The status of the first answer that is not an interim one."""
+    """Read the status of the first final (not 1xx) response."""
     left = ANSWER_BYTES
 
     async def line() -> bytes:

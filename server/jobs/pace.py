@@ -1,4 +1,4 @@
-"""How much to change at once, so that nobody who posts an event has to wait for a job."""
+"""Batch sizes for jobs, so that clients never wait for a job's changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 from server.storage.changes import Change
 from server.storage.engine import Store
 
-AIM = 0.01  # seconds for which one change should hold the writer: far from what would be felt, so that a busy disk may take its time
+AIM = 0.01  # seconds that one change should hold the writer: far below what clients notice, with room for a busy disk
 LEAST_REST = 0.002
 MOST_REST = 0.1
 
@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 
 class Pace:
-    """Sizes that grow while changes are quick and shrink when they are not, and a rest as long as the work after each.
+    """Adaptive batch sizes: they grow while changes are fast and shrink when they are slow. Each change is followed by an equally long pause.
 
-    In the rest, what was written goes to its place in the file, beside commits: else some commit would have to do it, ours or a client's.
+    The pause runs a checkpoint beside commits. Otherwise a commit of a job or a client would have to run it.
     """
 
     def __init__(self, store: Store, *, first: int = 50, least: int = 10, most: int = 5_000) -> None:
@@ -31,19 +31,19 @@ class Pace:
         self._most = most
 
     async def took(self, seconds: float) -> None:
-        """A change of `size` held the writer for so long: choose the next size, and let others write meanwhile."""
+        """Record how long a change of `size` held the writer, choose the next size, and pause."""
         self.longest = max(self.longest, seconds)
         if seconds > AIM:
             self.size = max(self._least, int(self.size * AIM / seconds))
         elif seconds < AIM / 2:
-            # Slowly: what comes next may lie on pages that must be read first.
+            # Grow slowly: the next rows may lie on pages that are not in memory yet.
             self.size = min(self._most, self.size + self.size // 4 + 1)
         began = time.perf_counter()
         await self._store.checkpoint()
         await asyncio.sleep(min(MOST_REST, max(LEAST_REST, seconds)) - (time.perf_counter() - began))
 
     async def over(self, things: Sequence[T], change: Callable[[Sequence[T]], Awaitable[Change]]) -> int:
-        """Change some things, a few at a time; the rows that the first statements touched."""
+        """Apply a change to batches of items. Returns the rows that the first statement of each batch touched."""
         rows = 0
         for few in self._slices(things):
             done = await change(few)

@@ -1,4 +1,4 @@
-"""Retention: raw events go when they have been kept long enough, and nothing that was counted of them changes."""
+"""Retention: deletes raw events once they are old enough. Rollups keep their counts."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from server.storage.projects import audit, sessions
 from server.storage.upkeep import maintenance, unused_contexts
 from server.storage.upkeep.maintenance import MARKS, REFUSALS, REFUSALS_DAYS, REJECTED, ExpiringTable, Window
 
-WHOLE_EVERY = 7 * DAY  # how often all events are looked at, also those that came with an import and are older than they should be
-SPARE = 0.05  # the share of the file that stays free for what comes next: giving back what is wanted again tomorrow is work for nothing
+WHOLE_EVERY = 7 * DAY  # how often all events are examined, including imported ones that arrived late
+SPARE = 0.05  # the share of the file that stays free: space that tomorrow's events need again is not returned
 LEAST_SPARE = 256  # pages
 _LOOK = 5_000
 
 
 async def retention(run: Run) -> str:
-    """Delete the events that are older than their project keeps them, and what else has had its time; then give the space back."""
+    """Delete expired events, rejections and contexts, then return the free space to the disk."""
     store, now, pace = run.store, run.now(), Pace(run.store)
     await partitions.create_ahead(store, now)
     whole = run.by_hand or await maintenance.whole_pass_at(store) + WHOLE_EVERY <= now
     if whole:
         await partitions.split_default(store)
-    # Before the first delete: wherever this is interrupted, no recount takes what is left for all there was.
+    # Before the first delete: if the job is interrupted, no recount takes the remaining events for all events.
     await maintenance.note_deleting(store, now, run.settings.retention_days)
-    # Months that no project keeps go whole; what is left goes row by row.
+    # Partitions of months that no project keeps are dropped; the rest is deleted row by row.
     events = await partitions.drop_before(store, await maintenance.expired_below(store, now, run.settings.retention_days))
     for window in await maintenance.windows(store, now, run.settings.retention_days, whole=whole):
         events += await _delete_events(store, window, pace)
@@ -40,13 +40,13 @@ async def retention(run: Run) -> str:
         await maintenance.note_whole_pass(store, now)
     pages = await give_back(store, pace)
     return (
-        f"{events:,} events, {others:,} refusals and {unused:,} contexts deleted, {pages:,} pages given back;"
+        f"{events:,} events, {others:,} rejected events and {unused:,} contexts deleted, {pages:,} pages freed;"
         f" the writer was held for {pace.longest * 1000:.0f} ms at most"
     )
 
 
 async def expire(run: Run) -> str:
-    """Delete the marks that have had their time: they are counted as gone already, and only take room."""
+    """Delete expired marks, sessions and audit entries. They no longer have an effect and only use space."""
     pace = Pace(run.store)
     marks = await delete_aged(run.store, MARKS, run.now(), pace)
     ended = await sessions.delete_expired(run.store, run.now())
@@ -64,7 +64,7 @@ async def _delete_events(store: Store, window: Window, pace: Pace) -> int:
 
 
 async def delete_aged(store: Store, aged: ExpiringTable, limit: int, pace: Pace) -> int:
-    """Delete the rows of a table that have had their time; how many."""
+    """Delete the expired rows of a table. Returns how many."""
     deleted, after = 0, None
     while keys := await maintenance.expired_keys(store, aged, limit, after, _LOOK):
         deleted += await pace.over(keys, lambda few: maintenance.delete_expired(store, aged, limit, few))
@@ -73,7 +73,7 @@ async def delete_aged(store: Store, aged: ExpiringTable, limit: int, pace: Pace)
 
 
 async def delete_unused_contexts(store: Store, pace: Pace) -> int:
-    """Delete the contexts that two looks, this one and an earlier, found without an event; how many. See `server.storage.upkeep.unused_contexts`."""
+    """Delete contexts that two runs in a row found without events. Returns how many. See `server.storage.upkeep.unused_contexts`."""
     newest = await unused_contexts.newest_context(store)
     listed, used = unused_contexts.Numbers(newest), unused_contexts.Numbers(newest)
     after = 0
@@ -103,13 +103,13 @@ async def _sort_out(store: Store, listed: unused_contexts.Numbers, used: unused_
 
 
 async def give_back(store: Store, pace: Pace) -> int:
-    """Give free pages back to the disk, but for a few; how many."""
+    """Return free pages to the disk, except for a reserve. Returns how many."""
     given, steps, space = 0, Pace(store, first=20, most=1_000), await store.space()
     while space.free > (spare := max(LEAST_SPARE, int(space.pages * SPARE))):
         await steps.took(await store.release_pages(min(steps.size, space.free - spare)))
         before, space = space, await store.space()
         if space.pages >= before.pages:
-            break  # a file that SQLite made without being told to give back, or one that grows as quickly
+            break  # the file was created without incremental vacuum, or it grows as fast
         given += before.pages - space.pages
     pace.longest = max(pace.longest, steps.longest)
     return given

@@ -1,4 +1,4 @@
-"""Jobs about rollups: rare values are folded, and what was counted is counted again."""
+"""Jobs that maintain rollups: fold rare values, recount, refresh what is trending."""
 
 from __future__ import annotations
 
@@ -17,28 +17,33 @@ from server.storage.upkeep.trending import refresh_trending
 
 log = logs.get(__name__)
 
-NIGHTLY_DAYS = 2  # the days before today that the nightly check counts again
-NIGHTLY_ACTIVITY = 1_000_000  # days of installs, all of which their check counts again: half a minute. Where there are more, on Sundays
-STILL_COMING = 5 * MINUTE  # how long an event may be under way from taking its id to its commit
+NIGHTLY_DAYS = 2  # the days before today that the nightly check recounts
+NIGHTLY_ACTIVITY = (
+    1_000_000  # rows of activity that the nightly check recounts in about half a minute; larger stores are recounted on Sundays
+)
+STILL_COMING = 5 * MINUTE  # how long an event may take from receiving its id to its commit
 SUNDAY = 3  # the first day of 1970 was a Thursday
 _SHOWN = 3
 
 
 async def trending(run: Run) -> str:
-    """Work out anew what is trending."""
+    """Recompute which targets are trending."""
     return f"{await refresh_trending(run.store, run.now()):,} targets are trending"
 
 
 async def fold_values(run: Run) -> str:
-    """Count all but the most common values of a dimension, and versions of active installs and errors, as `(other)`, for the days touched since the last run."""
+    """Fold all but the most common values of a dimension into `(other)`, including versions of active installs and errors.
+
+    Processes each day that was touched since the last run.
+    """
     store, pace = run.store, Pace(run.store)
-    # Events may be under way whose ids are lower than those that are there: they are looked for again the next time.
+    # Events in flight may have lower ids than stored ones, so the next run looks at these days again.
     looked_at = first_id(run.now() - STILL_COMING)
     values = 0
     for project, day in sorted(await _days_touched(store, 0 if run.by_hand else await common_values.looked_at(store))):
         values += await _fold_day(store, project, day, pace)
     await common_values.note_looked_at(store, looked_at)
-    return f"{values:,} values folded; the writer was held for {pace.longest * 1000:.0f} ms at most"
+    return f"{values:,} values folded; the writer was busy for {pace.longest * 1000:.0f} ms at most"
 
 
 async def _days_touched(store: Store, after: int) -> set[tuple[int, int]]:
@@ -61,15 +66,15 @@ async def _fold_day(store: Store, project: int, day: int, pace: Pace) -> int:
 
 
 async def check_rollups(run: Run) -> str:
-    """Count stored events again and compare: the last days at night, all of them by hand. Mends only where `repair` says so.
+    """Recount stored events and compare: the last days at night, all days by hand. Changes rows only if `repair` is set.
 
-    Active installs are counted from all their days each time; at night only where these are few, or on Sundays.
+    Active installs are always counted from all their days. At night this happens only for small stores, or on Sundays.
     """
     today = run.now() // DAY
     if run.day is not None:
         first, end = run.day, run.day + 1
     else:
-        first, end = (0 if run.by_hand else today - NIGHTLY_DAYS), today + 2  # clocks may be ahead
+        first, end = (0 if run.by_hand else today - NIGHTLY_DAYS), today + 2  # client clocks may be ahead
     checked = Checked()
     async with run.store.snapshot() as snapshot:
         again = Recount(snapshot)
@@ -84,18 +89,18 @@ async def check_rollups(run: Run) -> str:
             again.close()
     if run.metrics is not None:
         run.metrics.rollup_differences = 0 if run.repair else checked.differences.total()
-    return checked.said(repaired=run.repair)
+    return checked.summary(repaired=run.repair)
 
 
 class Checked:
-    """What a check has found so far."""
+    """The findings of a check so far."""
 
     def __init__(self) -> None:
         self.days = 0
         self.differences: Counter[str] = Counter()
 
-    def said(self, *, repaired: bool) -> str:
-        checked = f"{self.days:,} days of projects counted again"
+    def summary(self, *, repaired: bool) -> str:
+        checked = f"{self.days:,} project days recounted"
         if not self.differences:
             return f"{checked}: all agree"
         tables = ", ".join(f"{count:,} in {table}" for table, count in sorted(self.differences.items()))
@@ -112,7 +117,7 @@ async def _check_project(run: Run, again: Recount, checked: Checked, project: in
 
 
 async def _check_activity(run: Run, checked: Checked, project: int, found: dict[str, int]) -> None:
-    """The same for the counts of active installs. They are mended all together: each follows from the days before it."""
+    """Check the counts of active installs. They are repaired together, because each follows from the days before it."""
     if found:
         log.warning("active_installs_differ", project=project, **found)
         checked.differences.update(found)
@@ -122,11 +127,11 @@ async def _check_activity(run: Run, checked: Checked, project: int, found: dict[
 
 
 async def _settle(run: Run, checked: Checked, project: int, found: list[Difference]) -> None:
-    """Tell what differs, and mend it where that is wanted."""
+    """Log the differences, and repair them if requested."""
     if not found:
         return
     for difference in found[:_SHOWN]:
-        # A key may hold what clients sent, such as versions: the log gets its integers only.
+        # A key may contain client values, such as versions: the log gets only its integers.
         key = [part for part in difference.key if isinstance(part, int)]
         log.warning("rollup_differs", table=difference.rollup.table, key=key, kept=difference.kept, counted=difference.counted)
     checked.differences.update(difference.rollup.table for difference in found)

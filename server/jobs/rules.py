@@ -1,4 +1,4 @@
-"""Making, showing and trying the rules that raise alerts: what the command line and the admin's API have in common."""
+"""Alert rules: create, change, list and try them. Used by the CLI and the admin API."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from server.storage.upkeep.alert_rules import Kind, Rule
 DEFAULT_THRESHOLDS = {Kind.FAILURE_RATE: 20.0, Kind.VOLUME_DROP: 50.0, Kind.VOLUME_SPIKE: 200.0, Kind.NEW_ERROR: 0.0, Kind.NEW_VERSION: 0.0}
 LONGEST_WINDOW = 7 * DAY // 60_000  # minutes
 NAME_LENGTH = 100
-SECRET_PREFIX = "whsec_"  # noqa: S105 - how one begins, for those who search for lost ones
+SECRET_PREFIX = "whsec_"  # noqa: S105 - lets secret scanners recognise leaked secrets
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A rule as somebody asks for it. Without a secret, one is made; without a threshold, it is that of its kind."""
+    """The fields of a new rule. A missing secret is generated; a missing threshold is the default of its kind."""
 
     kind: Kind
     url: str
@@ -37,16 +37,16 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What a rule would do: what it finds now, if anything, and how delivering a test went."""
+    """The result of trying a rule: its current finding, if any, and the outcome of a test delivery."""
 
     finding: Finding | None
     delivered: Delivered
 
 
 async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bool) -> tuple[int, str]:
-    """Make a rule for a project; its number and its secret. ProjectError says what cannot be.
+    """Create a rule for a project. Returns its number and its secret. Raises ProjectError for invalid fields.
 
-    The webhook's host is looked up here as well, so that what would never be delivered is said at once.
+    Resolves the webhook's host, so that an undeliverable webhook is reported at once.
     """
     project = await find_project(slug)
     threshold = DEFAULT_THRESHOLDS[draft.kind] if draft.threshold is None else draft.threshold
@@ -56,7 +56,7 @@ async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bo
         port = url.port or (443 if url.scheme == "https" else 80)
         check_addresses(await lookup(url.raw_host.decode("ascii"), port), private=private)
     except Refused as refused:
-        raise FieldProblem("url", f"cannot be taken: {refused}") from refused
+        raise FieldProblem("url", f"is not accepted: {refused}") from refused
     secret = draft.secret or SECRET_PREFIX + secrets.token_urlsafe(32)
     number = await kept.create_rule(
         store,
@@ -77,29 +77,29 @@ async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bo
 def _check(draft: Draft, threshold: float) -> None:
     most = {Kind.FAILURE_RATE: 100.0, Kind.VOLUME_DROP: 100.0, Kind.VOLUME_SPIKE: 100_000.0}.get(draft.kind)
     if most is not None and not 0 < threshold <= most:
-        raise FieldProblem("threshold", f"of {draft.kind.value} is above 0 and at most {most:,.0f} percent")
+        raise FieldProblem("threshold", f"of {draft.kind.value} must be above 0 and at most {most:,.0f} percent")
     if not 1 <= draft.window_minutes <= LONGEST_WINDOW:
         raise FieldProblem("windowMinutes", f"must be 1 to {LONGEST_WINDOW:,} minutes")
     if draft.minimum_events < 1:
-        raise FieldProblem("minimumEvents", "must be at least one")
+        raise FieldProblem("minimumEvents", "must be at least 1")
     if not 5 <= draft.cooldown_minutes <= LONGEST_WINDOW:
         raise FieldProblem("cooldownMinutes", f"must be 5 to {LONGEST_WINDOW:,} minutes between two alerts")
     if len(draft.name) > NAME_LENGTH or not draft.name.isprintable():
-        raise FieldProblem("name", f"must be a line of at most {NAME_LENGTH} characters")
+        raise FieldProblem("name", f"must be a single line of at most {NAME_LENGTH} characters")
     if draft.secret is not None and not 16 <= len(draft.secret) <= 200:
-        raise FieldProblem("secret", "has 16 to 200 characters; leave it out and one is made")
+        raise FieldProblem("secret", "must have 16 to 200 characters; leave it out to generate one")
 
 
 async def find_rule(store: Store, number: int) -> Rule:
-    """A rule by its number. ProjectError where there is none."""
+    """Find a rule by its number. Raises ProjectError if it does not exist."""
     rule = await kept.rule(store, number)
     if rule is None:
-        raise ProjectError(f"there is no rule {number}; `footfall alert list` shows them all")
+        raise ProjectError(f"rule {number} does not exist; `footfall alert list` lists all rules")
     return rule
 
 
 async def change(store: Store, number: int, **columns: Any) -> None:
-    """Change name, threshold, window_minutes, minimum_events, cooldown_minutes or enabled of a rule. ProjectError says what cannot be."""
+    """Change name, threshold, window_minutes, minimum_events, cooldown_minutes or enabled of a rule. Raises ProjectError for invalid values."""
     rule = await find_rule(store, number)
     about = {name: columns.get(name, getattr(rule, name)) for name in ("name", "window_minutes", "minimum_events", "cooldown_minutes")}
     _check(Draft(rule.kind, rule.url, **about), columns.get("threshold", rule.threshold))
@@ -107,32 +107,32 @@ async def change(store: Store, number: int, **columns: Any) -> None:
 
 
 async def delete(store: Store, number: int) -> None:
-    """Delete a rule. ProjectError where there is none of that number."""
+    """Delete a rule. Raises ProjectError if it does not exist."""
     await find_rule(store, number)
     await kept.delete_rule(store, number)
 
 
 async def try_rule(store: Store, number: int, webhooks: Webhooks, *, now: int) -> Tried:
-    """Look with a rule, remember nothing, and send its webhook a test, once. ProjectError where there is no such rule."""
+    """Evaluate a rule without saving its state, and send one test to its webhook. Raises ProjectError if it does not exist."""
     rule = await find_rule(store, number)
     finding = await find(store, rule, now)
-    test = finding or Finding(f"This is a test of the rule {rule.name}: it finds nothing at the moment", {})
+    test = finding or Finding(f"This is a test of the rule {rule.name}. The rule finds nothing at the moment.", {})
     body = payload(rule, test, now, test=True)
     return Tried(finding, await webhooks.deliver(rule.url, rule.secret, body, now // 1000, attempts=1))
 
 
 async def listed(store: Store) -> list[tuple[Rule, dict[str, Any] | None]]:
-    """All rules, each with its last alert; see `server.storage.upkeep.alert_rules.last_deliveries`."""
+    """All rules, each with its last alert. See `server.storage.upkeep.alert_rules.last_deliveries`."""
     last = await kept.last_deliveries(store)
     return [(rule, last.get(rule.id)) for rule in await kept.rules(store)]
 
 
 async def last_of(store: Store, number: int) -> dict[str, Any]:
-    """The last alert of a rule; empty where there was none."""
+    """The last alert of a rule, or an empty dict."""
     return (await kept.last_deliveries(store)).get(number, {})
 
 
 def host_of(rule: Rule) -> str:
-    """What may be shown of a rule's webhook: its path and query are often what keeps it secret."""
+    """The host of a rule's webhook, which is safe to show. The path and query often contain a secret."""
     url = check_url(rule.url)
     return f"{url.scheme}://{url.netloc.decode('ascii')}/…"

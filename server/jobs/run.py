@@ -1,4 +1,4 @@
-"""What a job is, and what it is given."""
+"""A job and the context of one run."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from server.storage.engine import Store
 
 
 class JobError(Exception):
-    """A job cannot do its work. The message is for the operator, and holds nothing that a client sent."""
+    """A job cannot do its work. The message is for the operator and contains no client data."""
 
 
 def clock() -> int:
-    """Epoch milliseconds."""
+    """The current time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a job. `by_hand`: somebody asked for it, and would rather wait than have half of it done.
+    """The context of one run. `by_hand`: an operator started the job and expects it to do all of its work.
 
-    `repair` and `day` (days since 1970 in UTC; None for all) are for
-    `check_rollups`. `progress` gets a count of what is done.
+    `repair` and `day` (days since 1970 in UTC; None for all) apply to `check_rollups`. `progress` receives the number of completed steps.
     """
 
     store: Store
@@ -40,10 +39,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something that is done again and again, without harm where it is done twice.
+    """A recurring, idempotent task.
 
-    It is due once in each period (milliseconds); periods begin at `at` milliseconds after midnight, or the full hour, in UTC. `work` returns
-    what it did, in a few words.
+    It is due once in each period (milliseconds). Periods begin `at` milliseconds after midnight, or after the full hour, in UTC. `work`
+    returns a short summary.
     """
 
     name: str
@@ -53,5 +52,5 @@ class Job:
     about: str
 
     def period_of(self, now: int) -> int:
-        """When the period that a time is in began."""
+        """The start of the period that contains a time."""
         return (now - self.at) // self.period * self.period + self.at

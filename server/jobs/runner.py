@@ -1,4 +1,4 @@
-"""Runs a job under its lease, and records what became of it."""
+"""The job runner: runs a job under its lease and records the outcome."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ Became = Literal["done", "failed", "interrupted", "busy", "not due"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one attempt to run a job. `detail` says what it did, what went wrong, or who is at it."""
+    """The outcome of an attempt to run a job. `detail` is its summary, its error, or the holder of the lease."""
 
     became: Became
     detail: str = ""
 
 
 class LeaseLost(Exception):
-    """Somebody else may be running the job by now."""
+    """Another process may be running the job by now."""
 
 
-def _said(error: Exception) -> str:
-    """What may be said of an error: of the disk or the store its message, of any other, which may hold what a client sent, its type."""
+def _describe(error: Exception) -> str:
+    """A description of an error without client data: the message of a disk or store error, only the type of any other."""
     if {kind.__name__ for kind in type(error).__mro__} & {"OSError", "OperationalError"}:
         return f"{type(error).__name__}: {error}"
-    return f"{type(error).__name__}; the log says where"
+    return f"{type(error).__name__}; see the log for details"
 
 
 def new_holder() -> str:
-    """A name for whoever takes leases here: the machine, the process, and something that no other has."""
+    """A unique name for a lease holder: the machine, the process, and a random part."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
 class Runner:
-    """Runs jobs for one process. `lease` is in milliseconds: how long after a death others wait before they take over."""
+    """Runs jobs for one process. `lease` (milliseconds) is how long other processes wait to take over after a crash."""
 
     def __init__(self, run: Run, *, lease: int = LEASE, holder: str | None = None) -> None:
         self._run = run
@@ -61,14 +61,14 @@ class Runner:
         self._holder = holder or new_holder()
 
     async def run(self, job: Job, *, only_due: bool = False) -> Outcome:
-        """Run a job, if nobody else is at it; with `only_due`, only if it has not run in its present period."""
+        """Run a job unless another process is running it. With `only_due`, run it only if it has not run in its current period."""
         if only_due and not self._due(job, (await job_runs.last(self._store)).get(job.name)):
             return Outcome("not due")
         lease = f"job:{job.name}"
         if not await leases.acquire(self._store, lease, self._holder, now=self._run.now(), until=self._run.now() + self._lease):
             return Outcome("busy", await leases.holder_of(self._store, lease, now=self._run.now()) or "")
         try:
-            # Asked once more: another may have run it between the first question and the lease.
+            # Checked again under the lease: another process may have run the job meanwhile.
             if only_due and not self._due(job, (await job_runs.last(self._store)).get(job.name)):
                 return Outcome("not due")
             return await self._recorded(job, lease)
@@ -80,7 +80,7 @@ class Runner:
         if ran is None or ran.started_at < job.period_of(now):
             return True
         if ran.result in (RUNNING, INTERRUPTED):
-            return True  # where it still runs, its lease says so
+            return True  # if it still runs, its lease is held
         return ran.result == FAILED and (ran.ended_at or now) + min(RETRY_FAILED, job.period) <= now
 
     async def _recorded(self, job: Job, lease: str) -> Outcome:
@@ -103,14 +103,14 @@ class Runner:
             return Outcome("failed", str(error))
         except LeaseLost:
             log.error("job_lost_its_lease", job=job.name)
-            return Outcome("interrupted", "its lease was lost: the machine slept, or the store was not to be had")
+            return Outcome("interrupted", "its lease was lost: the machine was suspended, or the store was unavailable")
         except Exception as error:
             log.error("job_failed", job=job.name, exc_info=error)
-            return Outcome("failed", _said(error))
+            return Outcome("failed", _describe(error))
 
     @contextlib.asynccontextmanager
     async def _keeping(self, lease: str) -> AsyncIterator[None]:
-        """Keep a lease while something is done, and stop it where the lease is lost. Raises LeaseLost."""
+        """Renew a lease during a block, and cancel the block if the lease is lost. Raises LeaseLost."""
         worker = asyncio.current_task()
         assert worker is not None
         lost = False

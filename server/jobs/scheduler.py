@@ -1,4 +1,4 @@
-"""Runs the jobs of the table when they are due, for as long as the server runs."""
+"""The scheduler: runs the jobs of the table when they are due."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from server.jobs.run import Job
 from server.jobs.runner import LEASE, Runner
 from server.tasks import cancel_and_wait
 
-START_AFTER = 10.0  # seconds in which a server that just started has better things to do
-APART = 5.0  # seconds between the first looks at two jobs
-JITTER = 20.0  # seconds; replicas need not all ask at once
+START_AFTER = 10.0  # seconds that a starting server has for itself
+APART = 5.0  # seconds between the first checks of two jobs
+JITTER = 20.0  # seconds, so that replicas do not all check at once
 
 _AGAIN_AFTER = {"busy": LEASE / 1000 + 1, "failed": 31 * 60.0, "not begun": 60.0}
 
@@ -27,7 +27,7 @@ log = logs.get(__name__)
 
 
 class _Periods(BaseTrigger):  # type: ignore[misc]
-    """Fires when a period of a job begins."""
+    """Fires at the start of each period of a job."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -39,7 +39,7 @@ class _Periods(BaseTrigger):  # type: ignore[misc]
 
 
 class Scheduler:
-    """Whatever is due when the server starts, after a night in which it did not run for example, runs soon after."""
+    """Starts jobs when they are due. Jobs that are overdue at start, for example after a night of downtime, run soon after."""
 
     def __init__(self, runner: Runner, jobs: Iterable[Job], *, start_after: float = START_AFTER, apart: float = APART) -> None:
         self._runner = runner
@@ -56,14 +56,14 @@ class Scheduler:
         self._scheduler.start()
 
     async def stop(self) -> None:
-        """Start no more, and stop what runs; it goes on the next time. May be called twice."""
+        """Start no more jobs and cancel the running ones; they resume in the next run. May be called twice."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-            await asyncio.sleep(0)  # it does so in the loop's next turn
+            await asyncio.sleep(0)  # the loop's next turn delivers the cancellation
         await cancel_and_wait(self._running)
 
     def look_after(self, work: Coroutine[Any, Any, object]) -> None:
-        """Run what somebody asked for, and stop it with everything else."""
+        """Run a requested coroutine in the background, and cancel it on stop."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -88,6 +88,6 @@ class Scheduler:
         try:
             return (await self._runner.run(job, only_due=True)).became
         except Exception as error:
-            # The store is gone, so nobody can say whether the job is due: the next period may be a day away.
+            # The store is unavailable, so it is unknown whether the job is due. Check again soon: the next period may be a day away.
             log.warning("job_not_begun", job=job.name, error=type(error).__name__)
             return "not begun"

@@ -1,4 +1,4 @@
-"""Every job, once: its name, what it does, how often and when, and why."""
+"""The table of all jobs: name, function, period, offset and description."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.jobs.run import Job
 
 JOBS = (
-    Job("trending", trending, 10 * MINUTE, 2 * MINUTE, "works out which targets are trending"),
-    Job("alerts", alerts, 5 * MINUTE, 1 * MINUTE, "looks whether a rule wants somebody told, and tells them"),
-    Job("fold_values", fold_values, HOUR, 7 * MINUTE, "keeps the 1,000 most common values of a day's dimension and versions of its errors, counts the rest as (other)"),
-    Job("expire", expire, DAY, 2 * HOUR + 40 * MINUTE, "deletes marks of ids and views that have had their time"),
-    Job("retention", retention, DAY, 3 * HOUR, "deletes raw events that were kept long enough, and gives the space back"),
-    Job("check_rollups", check_rollups, DAY, 3 * HOUR + 40 * MINUTE, "counts the last days again and compares; all days by hand"),
-    Job("backup", backup, DAY, 4 * HOUR + 10 * MINUTE, "copies the store and its secret into the data folder, and keeps the last seven"),
+    Job("trending", trending, 10 * MINUTE, 2 * MINUTE, "computes which targets are trending"),
+    Job("alerts", alerts, 5 * MINUTE, 1 * MINUTE, "evaluates alert rules and delivers their alerts"),
+    Job("fold_values", fold_values, HOUR, 7 * MINUTE, "keeps the 1,000 most common values of each dimension and the most common versions of errors a day; the rest become (other)"),
+    Job("expire", expire, DAY, 2 * HOUR + 40 * MINUTE, "deletes expired marks of ids and views, and expired sessions"),
+    Job("retention", retention, DAY, 3 * HOUR, "deletes raw events past their retention period and frees the space"),
+    Job("check_rollups", check_rollups, DAY, 3 * HOUR + 40 * MINUTE, "recounts the last days and compares; by hand, all days"),
+    Job("backup", backup, DAY, 4 * HOUR + 10 * MINUTE, "backs up the store and its secret into the data folder, and keeps the last seven backups"),
 )  # fmt: skip
 
 
 def find(name: str) -> Job | None:
-    """The job of a name; a hyphen does for an underscore."""
+    """Find a job by name. Hyphens and underscores are equivalent."""
     return next((job for job in JOBS if job.name == name.replace("-", "_")), None)

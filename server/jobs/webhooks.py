@@ -1,11 +1,11 @@
-"""Delivers an alert to a webhook: signed, with retries, and only where it may go.
+"""Delivers alerts to webhooks: signed, with retries, to allowed addresses only.
 
 The receiver checks the header `Footfall-Signature: t=1795219200,v1=5257a8…`:
 
-1. `t` is when this attempt was made, in seconds since 1970. Further than five minutes from now: somebody plays it again, refuse it.
-2. `v1` is the HMAC-SHA256, in hex, of `t`, a dot and the body as it came, under the rule's secret. Compare in constant time.
+1. `t` is the time of this attempt, in seconds since 1970. If it is more than five minutes away from now, reject the request as a replay.
+2. `v1` is the hex HMAC-SHA256 of `t`, a dot and the raw body, keyed with the rule's secret. Compare in constant time.
 
-The `id` in the body is the same in each attempt: a receiver that has seen it may answer 200 and do nothing.
+The `id` in the body is the same in each attempt. A receiver that has already processed it should answer 200 and do nothing.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from server.jobs.exchange import ANSWER_BYTES
 
 HEADER = "Footfall-Signature"
 TOLERANCE = 300  # seconds
-TIMEOUT = 10.0  # seconds for one attempt, whatever the receiver does
-ATTEMPTS = 3  # at once; the job tries again in its next runs
-_FIRST_WAIT = 0.5  # seconds, doubled each time
+TIMEOUT = 10.0  # seconds for one attempt in total
+ATTEMPTS = 3  # per round; the job retries in later runs
+_FIRST_WAIT = 0.5  # seconds, doubled after each attempt
 
 _SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
 _PASSING = frozenset({408, 425, 429})
@@ -35,7 +35,7 @@ _PASSING = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """How delivering went. `answered` is the last HTTP status, `error` what went wrong, `again` whether another attempt may help."""
+    """The outcome of a delivery. `answered` is the last HTTP status, `error` the reason of a failure, `again` whether a retry may help."""
 
     attempts: int
     answered: int | None = None
@@ -53,13 +53,13 @@ class _Trouble(Exception):
 
 
 def sign(secret: str, body: bytes, at: int) -> str:
-    """The value of the header for a body that is sent at a time (seconds since 1970)."""
+    """The value of the signature header for a body sent at a time (seconds since 1970)."""
     digest = hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={digest}"
 
 
 def verify(secret: str, body: bytes, header: str, now: int) -> bool:
-    """What a receiver does: whether a body is from who knows the secret, and from just now (seconds since 1970)."""
+    """Verify a signature as a receiver does: the sender knows the secret, and `now` (seconds since 1970) is close to the time of sending."""
     match = _SIGNATURE.fullmatch(header)
     if match is None or abs(now - int(match[1])) > TOLERANCE:
         return False
@@ -67,7 +67,7 @@ def verify(secret: str, body: bytes, header: str, now: int) -> bool:
 
 
 class Webhooks:
-    """Sends alerts. `private` lets them go to networks of one's own; `resolver` and `first_wait` (seconds) are for tests."""
+    """Sends alerts. `private` allows private networks; `resolver` and `first_wait` (seconds) are for tests."""
 
     def __init__(self, *, private: bool, resolver: Resolver = lookup, first_wait: float = _FIRST_WAIT) -> None:
         self._private = private
@@ -75,7 +75,7 @@ class Webhooks:
         self._first_wait = first_wait
 
     async def deliver(self, url: str, secret: str, body: bytes, now: int, *, attempts: int = ATTEMPTS) -> Delivered:
-        """Post a body until it is taken, or so often; what came of it. `now` is in seconds since 1970."""
+        """Post a body until it is accepted, at most `attempts` times. `now` is in seconds since 1970."""
         made, status, loop = 0, None, asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -109,23 +109,23 @@ class Webhooks:
         except TimeoutError:
             raise _Trouble(f"no answer in {TIMEOUT:g} seconds", again=True) from None
         except httpx.HTTPError as error:
-            # By its kind: its message may hold the address, which may hold a secret.
+            # Only the kind of the error: its message may contain the URL, which may hold a secret.
             raise _Trouble(_KINDS.get(type(error).__name__, "the connection failed"), again=True) from None
         if not 200 <= status < 300:
-            raise _Trouble(_status_said(status), answered=status, again=status >= 500 or status in _PASSING)
+            raise _Trouble(_status_message(status), answered=status, again=status >= 500 or status in _PASSING)
         return status
 
 
 _KINDS = {
-    "ConnectError": "no connection: nobody listens there, or its certificate is not valid",
-    "ConnectTimeout": "no connection in time",
-    "ReadTimeout": "no answer in time",
-    "RemoteProtocolError": "what answered does not speak HTTP",
-    "ReadError": f"no status in the first {ANSWER_BYTES >> 10} KiB of the answer",
+    "ConnectError": "no connection: the port is closed, or its certificate is not valid",
+    "ConnectTimeout": "the connection timed out",
+    "ReadTimeout": "the response timed out",
+    "RemoteProtocolError": "the response is not HTTP",
+    "ReadError": f"no status in the first {ANSWER_BYTES >> 10} KiB of the response",
 }
 
 
-def _status_said(status: int) -> str:
+def _status_message(status: int) -> str:
     if 300 <= status < 400:
-        return f"answered {status}: redirects are not followed, give the address that it leads to"
+        return f"answered {status}: redirects are not followed; use the URL that it redirects to"
     return f"answered {status}"

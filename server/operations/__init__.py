@@ -1,11 +1,11 @@
-"""The commands that keep a server well, and say how it does. Registered by `server.cli`.
+"""Commands for operating a server. Registered by `server.cli`.
 
-upkeep   jobs, backups, alerts
-copying  from SQLite to PostgreSQL
-ledger   where everything that arrived went
-access   a new login link
-hosting  health check, systemd unit
-send     one event, from a script or by hand
+maintenance_commands  jobs, backups, alerts
+copying               from SQLite to PostgreSQL
+ledger_command        the outcome of every event that arrived
+login_link            a new login link
+hosting               health check, systemd unit
+send                  one event, from a script or by hand
 """
 
 from server.operations import copying, hosting, ledger_command, login_link, maintenance_commands, send

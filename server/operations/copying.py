@@ -1,4 +1,4 @@
-"""The command that brings a SQLite store over to PostgreSQL. Registered by `server.cli`."""
+"""The `footfall copy` command, which copies a SQLite store to PostgreSQL. Registered by `server.cli`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _SCHEMES = ("postgresql://", "postgres://")
 
 
 @click.command(name="copy")
-@click.option("--to", "url", required=True, metavar="URL", help="postgresql://user@host/database; a password may come from PGPASSWORD.")
+@click.option("--to", "url", required=True, metavar="URL", help="postgresql://user@host/database. The password can be set in PGPASSWORD.")
 def copy_command(url: str) -> None:
-    """Bring the SQLite store in the data folder over to PostgreSQL, while it serves.
+    """Copy the SQLite store in the data folder to PostgreSQL while the server runs.
 
-    What is brought is the store at one moment; done again, it brings what came since. To move: copy, stop the server, copy once more (which
-    is quick now), start servers with FOOTFALL_DATABASE_URL and the same FOOTFALL_SECRET. Once these have taken events, the target is no copy
-    any more, and is not written over.
+    Each run copies a snapshot; a later run copies only what is new. To move to PostgreSQL: copy, stop the server, copy again (this is
+    quick), then start servers with FOOTFALL_DATABASE_URL and the same FOOTFALL_SECRET. Once these servers have stored events, the command
+    refuses to overwrite the target.
     """
-    from server.storage.copies import postgres_copy  # noqa: PLC0415 - and with it the drivers, for which no other command should wait
+    from server.storage.copies import postgres_copy  # noqa: PLC0415 - loads the database drivers, which no other command needs
 
     settings = settings_or_exit()
     if not url.startswith(_SCHEMES):
-        fail("--to wants postgresql://…")
+        fail("--to must be a postgresql:// URL")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=err, transient=True) as bar:
@@ -40,15 +40,15 @@ def copy_command(url: str) -> None:
             table.add_row(name, f"{rows:,}")
     out.print(table)
     out.print(
-        f"[green]✓[/green] {moved.rows['event']:,} events are there, {moved.brought:,} of them brought now; rows and sums of all tables were"
-        " counted on both sides and agree",
+        f"[green]✓[/green] {moved.rows['event']:,} events in the target, {moved.brought:,} of them copied now; the row counts and column totals of all"
+        " tables match",
         soft_wrap=True,
     )
     if settings.secret:
-        out.print("  servers on it need the FOOTFALL_SECRET of this one, or no install will be recognised again", soft_wrap=True)
+        out.print("  start its servers with the same FOOTFALL_SECRET, or no install will be recognised", soft_wrap=True)
     else:
         out.print(
-            f"  servers on it need what is in {escape(str(settings.data_dir / 'secret'))} as their FOOTFALL_SECRET, or no install will be"
-            " recognised again",
+            f"  start its servers with the content of {escape(str(settings.data_dir / 'secret'))} as FOOTFALL_SECRET, or no install will be"
+            " recognised",
             soft_wrap=True,
         )

@@ -1,4 +1,4 @@
-"""Commands for the machine that hosts the server: a health check, and a unit for systemd."""
+"""Commands for the host machine: a health check, and a systemd unit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.settings import bundled
 
 @click.command(name="health")
 def health_command() -> None:
-    """Ask the running server for its health; exits with 1 if it is not healthy."""
+    """Check the health of the running server. Exits with 1 if it is not healthy."""
     sys.exit(probe.main())
 
 
@@ -28,7 +28,7 @@ def systemd_command(user: str, data: Path) -> None:
 
 
 def unit(command: str, user: str, data: Path) -> str:
-    """The unit of `static/pages/footfall.service` with a program, a user and a data folder filled in."""
+    """Fill in the program, the user and the data folder of `static/pages/footfall.service`."""
     template = (bundled("static") / "pages" / "footfall.service").read_text(encoding="utf-8")
     return template.replace("{program}", command).replace("{user}", user).replace("{data}", str(data.absolute()))
 
@@ -40,7 +40,7 @@ def program() -> str:
     started = Path(sys.argv[0])
     if started.name == "footfall" and started.exists():
         return str(started.absolute())
-    return shutil.which("footfall") or f"{os.path.abspath(sys.executable)} -m server"  # noqa: PTH100 - a virtual environment's link stays
+    return shutil.which("footfall") or f"{os.path.abspath(sys.executable)} -m server"  # noqa: PTH100 - keeps the symlink of a virtual environment
 
 
 COMMANDS: tuple[click.Command, ...] = (health_command, systemd_command)

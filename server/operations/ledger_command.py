@@ -1,4 +1,4 @@
-"""`footfall ledger`: where everything that arrived went, and why some of it was not kept."""
+"""The `footfall ledger` command: the outcome of every event that arrived, and why some were not stored."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from server.storage.tables import Project
 from server.terminal import as_text, out, plain_table, with_store
 
 COLUMNS = ("received", "stored", "duplicates", "rejected", "limited", "opted_out")
-_NO_PROJECT = "-"  # what named no project that there is
+_NO_PROJECT = "-"  # events that named no existing project
 
 
 class Found:
-    """What the command shows."""
+    """The data that the command prints."""
 
     def __init__(self, days: list[LedgerDay], refused: list[RejectedEvent], loudest: list[LimitedAddress]) -> None:
         self.days = days
@@ -30,16 +30,16 @@ class Found:
 
 @click.command(name="ledger")
 @click.argument("slug", metavar="[PROJECT]", default=DEFAULT)
-@click.option("--days", type=click.IntRange(1, LONGEST), default=14, show_default=True, help="So many days, today among them.")
-@click.option("--rejected", "show", is_flag=True, help="Also the last events that were refused, with what is wrong with them.")
-@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="How many of those, newest first.")
+@click.option("--days", type=click.IntRange(1, LONGEST), default=14, show_default=True, help="The number of days, including today.")
+@click.option("--rejected", "show", is_flag=True, help="Also show the last rejected events and their errors.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=20, show_default=True, help="The number of rejected events, newest first.")
 def ledger_command(slug: str, days: int, show: bool, limit: int) -> None:
-    """Show where everything went that arrived for a project, by day: received = stored + duplicates + rejected + limited + opted out.
+    """Show the outcome of a project's events by day: received = stored + duplicates + rejected + limited + opted out.
 
-    PROJECT is `default` where it is left out; - is what named no project that there is.
+    PROJECT defaults to `default`; `-` stands for events that named no existing project.
 
-    Opted out counts what came with the header DNT: 1 or Sec-GPC: 1, as browsers send it. Users who opt out of a command-line tool send nothing, and
-    are in no column.
+    Opted out counts events that were sent with the header DNT: 1 or Sec-GPC: 1, as browsers do. A command-line tool sends nothing for users who
+    opted out, so no column counts them.
     """
 
     async def work(store: Store, _: object) -> Found:
@@ -60,7 +60,7 @@ async def _number(slug: str) -> int:
         return 0
     row = await Project.select(Project.id).where(Project.slug == slug).first()
     if row is None:
-        raise ProjectError(f"there is no project {slug}; `footfall project list` shows them all")
+        raise ProjectError(f"project {slug} does not exist; `footfall project list` lists all projects")
     return int(row["id"])
 
 
@@ -84,7 +84,7 @@ def _print_reasons(found: Found) -> None:
             entry, _, why = reason.partition(":")
             out.print(f"  {events:>9,}  {entry}: {as_text(why.replace('_', ' '))}")
     if found.loudest:
-        out.print("\n[bold]who was limited most[/bold], as a hash of the address that is another one each day")
+        out.print("\n[bold]most limited addresses[/bold], as hashes that change every day")
         for address in found.loudest:
             who = f"{address.address & 0xFFFF_FFFF_FFFF_FFFF:016x}" if address.address else "many addresses"
             out.print(f"  {address.events:>9,}  {_day(address.start)}  {who}")

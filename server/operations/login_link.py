@@ -1,4 +1,4 @@
-"""`footfall login-link`: a way in for whoever runs the server and lost the first one."""
+"""The `footfall login-link` command, for operators who have lost their admin token."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from server.terminal import err, with_store
 
 @click.command(name="login-link")
 @click.option(
-    "--base", help="The server's address, such as https://telemetry.example.org; FOOTFALL_PUBLIC_URL or this machine's own if left out."
+    "--base",
+    help="The server's address, such as https://telemetry.example.org. Defaults to FOOTFALL_PUBLIC_URL, or to the address of this machine.",
 )
 def login_link(base: str | None) -> None:
-    """Make a new admin token and print the link that logs in with it. The token stays good until it is revoked (`footfall key`)."""
+    """Create an admin token and print a login link. The token is valid until it is revoked with `footfall key revoke`."""
 
     async def work(_: Store, settings: Settings) -> tuple[str, str, int, str]:
         hint = "" if base or settings.public_url else other_machine(settings)
         return base or settings.url, hint, *await create_key(ADMINS, name="login link", scopes=("admin",))
 
     address, hint, number, token = with_store(work)
-    err.print(f"[green]✓[/green] admin key {number}, shown this once:")
+    err.print(f"[green]✓[/green] admin key {number}, shown only once:")
     if hint:
         err.print(f"  {hint}", soft_wrap=True, markup=False)
     click.echo(f"{address.rstrip('/')}/login#token={token}")

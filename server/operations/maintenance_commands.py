@@ -1,4 +1,4 @@
-"""The commands that keep a server well: jobs, backups, alerts. Registered by `server.cli`."""
+"""Commands for maintenance: jobs, backups, alerts. Registered by `server.cli`."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from server.storage.upkeep.job_runs import JobRunRecord
 from server.terminal import err, fail, out, plain_table, settings_or_exit, with_store
 
 _MARKS = {"done": "[green]✓[/green]", "failed": "[red]✗[/red]", "interrupted": "[yellow]![/yellow]", "running": "…"}
-_LARGE = 32 << 20  # bytes; what is copied sooner needs no bar
+_LARGE = 32 << 20  # bytes; smaller copies need no progress bar
 
 
 @click.command(name="job")
 @click.argument("name", required=False)
 @click.option("--repair", is_flag=True, help="check_rollups: correct the rows that differ.")
 @click.option("--mend", is_flag=True, hidden=True)  # the old name of --repair
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="check_rollups: only this day (UTC).")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="check_rollups: check only this day (UTC).")
 def job_command(name: str | None, repair: bool, mend: bool, day: datetime | None) -> None:
-    """Run the job NAME now, or list all jobs. The server runs them by itself when they are due."""
+    """Run the job NAME now, or list all jobs. The server runs each job on its schedule."""
     if name is None:
         _list_jobs()
         return
     job = find(name)
     if job is None:
-        fail(f"there is no job {name}; there are {', '.join(each.name for each in JOBS)}")
+        fail(f"job {name} does not exist; the jobs are {', '.join(each.name for each in JOBS)}")
     if (repair or mend or day) and job.name != "check_rollups":
-        fail("--repair and --day are for check_rollups")
+        fail("--repair and --day only apply to check_rollups")
     outcome = with_store(lambda store, settings: _run(job, store, settings, repair or mend, day))
     if outcome.became == "busy":
-        fail(f"{job.name} is running already, in {outcome.detail or 'another process'}")
+        fail(f"{job.name} is already running, in {outcome.detail or 'another process'}")
     if outcome.became != "done":
         fail(f"{job.name}: {outcome.detail}")
     out.print(f"[green]✓[/green] {job.name}: {escape(outcome.detail)}", soft_wrap=True)
@@ -63,7 +63,7 @@ async def _run(job: Job, store: Store, settings: Settings, repair: bool, day: da
     since_1970 = None if day is None else int(day.replace(tzinfo=UTC).timestamp() * 1000) // DAY
     run = Run(store, settings, by_hand=True, repair=repair, day=since_1970)
     task = asyncio.ensure_future(Runner(run).run(job))
-    # So that whoever is asked to stop gives the lease back, and says that it was interrupted.
+    # On SIGTERM, release the lease and report the run as interrupted.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         return await task
@@ -96,35 +96,33 @@ def _moment(at: int) -> str:
 
 
 @click.command(name="backup")
-@click.option(
-    "--to", help="A file, or a folder: one that exists, or with a slash at the end; the folder `backups` beside the store if left out."
-)
+@click.option("--to", help="A file, or a folder that exists or ends with a slash. Defaults to `backups` in the data folder.")
 def backup_command(to: str | None) -> None:
-    """Copy the store and its secret, also while the server runs, and check the copy by opening it."""
+    """Back up the store and its secret, and verify the copy. The server may keep running."""
     settings = settings_or_exit()
     if settings.database_url:
-        fail("PostgreSQL is backed up by its own means: pg_dump --format=custom --file=footfall.dump with the URL of FOOTFALL_DATABASE_URL")
+        fail("use PostgreSQL's own tools for backups: pg_dump --format=custom --file=footfall.dump with the URL of FOOTFALL_DATABASE_URL")
     size = settings.sqlite_path.stat().st_size if settings.sqlite_path.exists() else 0
     try:
         with _Bar(size) as bar:
             made = backups.create(settings, _target(to), options=BackupOptions(progress=bar.show))
     except BackupError as error:
         fail(str(error))
-    newest = "" if made.newest is None else f", the newest of {_moment(received_at(made.newest))}"
-    out.print(f"[green]✓[/green] {escape(str(made.path))}: {made.events:,} events{newest}; it was opened and is whole", soft_wrap=True)
+    newest = "" if made.newest is None else f", the newest from {_moment(received_at(made.newest))}"
+    out.print(f"[green]✓[/green] {escape(str(made.path))}: {made.events:,} events{newest}, verified", soft_wrap=True)
     if made.secret:
         out.print(
-            f"  the secret is beside it, in {escape(made.secret.name)}: keep the two together, and where only you can read them",
+            f"  the secret is beside it, in {escape(made.secret.name)}: keep the two together, in a place that only you can read",
             soft_wrap=True,
         )
     else:
         out.print(
-            "  the secret comes from FOOTFALL_SECRET and is not in it: keep it too, or no install will be recognised again", soft_wrap=True
+            "  the backup does not contain FOOTFALL_SECRET: keep it too, or no install will be recognised after a restore", soft_wrap=True
         )
 
 
 def _target(to: str | None) -> Path | None:
-    """The file or folder that was named. A folder that is named as one, with a slash, is made."""
+    """Parse `--to`, and create the folder if it ends with a slash."""
     if to is None:
         return None
     path = Path(to)
@@ -132,21 +130,21 @@ def _target(to: str | None) -> Path | None:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            fail(f"the folder {path} cannot be made: {error.strerror}")
+            fail(f"the folder {path} cannot be created: {error.strerror}")
     return path
 
 
 @click.command(name="restore")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--to", type=click.Path(file_okay=False, path_type=Path), help="The data folder, which is made; FOOTFALL_DATA_DIR if left out."
+    "--to", type=click.Path(file_okay=False, path_type=Path), help="The data folder, created if missing. Defaults to FOOTFALL_DATA_DIR."
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def restore_command(file: Path, to: Path | None, yes: bool) -> None:
-    """Put the backup FILE in the place of the store. The server must be stopped; the present store is moved aside, not deleted."""
+    """Replace the store with the backup FILE. Stop the server first. The current store is moved aside, not deleted."""
     settings = settings_or_exit()
     if settings.database_url:
-        fail("PostgreSQL is restored by its own means: pg_restore --clean --if-exists, with the servers stopped")
+        fail("use PostgreSQL's own tools to restore: stop the servers, then run pg_restore --clean --if-exists")
     if to is not None:
         settings = replace(settings, data_dir=to)
     if not yes:
@@ -157,9 +155,9 @@ def restore_command(file: Path, to: Path | None, yes: bool) -> None:
             restored = restore(settings, file, options=BackupOptions(progress=bar.show))
     except BackupError as error:
         fail(str(error))
-    out.print(f"[green]✓[/green] {escape(str(file))} is in place: {restored.backup.events:,} events", soft_wrap=True)
+    out.print(f"[green]✓[/green] {escape(str(file))} restored: {restored.backup.events:,} events", soft_wrap=True)
     for path in restored.aside:
-        out.print(f"  what was there before is now {escape(str(path))}", soft_wrap=True)
+        out.print(f"  the previous file is now {escape(str(path))}", soft_wrap=True)
     out.print(f"  {escape(restored.recognition)}", soft_wrap=True)
     if restored.warning:
         err.print(f"[yellow]![/yellow] {escape(restored.warning)}", soft_wrap=True)
@@ -167,13 +165,13 @@ def restore_command(file: Path, to: Path | None, yes: bool) -> None:
 
 def _confirm(settings: Settings, file: Path) -> None:
     if not sys.stdin.isatty():
-        fail("this replaces the store: say --yes where nobody can be asked")
-    if not click.confirm(f"Put {file} in the place of {settings.sqlite_path}?"):
+        fail("this replaces the store: pass --yes to confirm without a terminal")
+    if not click.confirm(f"Replace {settings.sqlite_path} with {file}?"):
         fail("nothing was changed")
 
 
 class _Bar:
-    """A progress bar for what is large."""
+    """A progress bar for large files."""
 
     def __init__(self, size: int) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -193,33 +191,33 @@ class _Bar:
 
 @click.group(name="alert")
 def alert_group() -> None:
-    """Alerts: rules that tell a webhook when something is out of the ordinary."""
+    """Manage alerts: rules that notify a webhook of unusual events."""
 
 
 @alert_group.command(name="create")
 @click.argument("slug", metavar="PROJECT")
-@click.option("--kind", type=click.Choice([kind.value for kind in Kind]), required=True, help="What to watch.")
+@click.option("--kind", type=click.Choice([kind.value for kind in Kind]), required=True, help="The condition to watch.")
 @click.option("--url", required=True, help="The webhook: https://…")
-@click.option("--name", default="", help="What people call it.")
-@click.option("--threshold", type=float, help="In percent: 20 for failure_rate, 50 for volume_drop, 200 for volume_spike if left out.")
-@click.option("--window", type=int, default=60, show_default=True, help="Minutes that are looked at, in full hours.")
-@click.option("--minimum", type=int, default=20, show_default=True, help="Events without which nothing is told.")
+@click.option("--name", default="", help="The display name.")
+@click.option("--threshold", type=float, help="In percent. Defaults to 20 for failure_rate, 50 for volume_drop, 200 for volume_spike.")
+@click.option("--window", type=int, default=60, show_default=True, help="Minutes to evaluate, rounded up to full hours.")
+@click.option("--minimum", type=int, default=20, show_default=True, help="The fewest events that can raise an alert.")
 @click.option("--cooldown", type=int, default=60, show_default=True, help="Minutes between two alerts of this rule.")
-@click.option("--secret", help="Signs the alerts; made where it is left out.")
+@click.option("--secret", help="The key that signs the alerts; generated by default.")
 def alert_create(
     slug: str, kind: str, url: str, name: str, threshold: float | None, window: int, minimum: int, cooldown: int, secret: str | None
 ) -> None:
-    """Make a rule and show the secret that signs its alerts."""
+    """Create a rule and print the secret that signs its alerts."""
     draft = Draft(Kind(kind), url, name, threshold, window, minimum, cooldown, secret)
     number, made = with_store(lambda store, settings: rules.create(store, slug, draft, now=clock(), private=settings.alert_private))
-    err.print(f"[green]✓[/green] rule {number} for {slug}; `footfall alert try {number}` sends a test. Its alerts are signed with:")
+    err.print(f"[green]✓[/green] rule {number} for {slug}; `footfall alert try {number}` sends a test. The secret that signs its alerts:")
     click.echo(made)
 
 
 @alert_group.command(name="list")
 @click.argument("slug", metavar="[PROJECT]", required=False)
 def alert_list(slug: str | None) -> None:
-    """Show rules and what became of the last alert of each; of webhooks only the host, since their paths are often secret."""
+    """List rules with the status of their last alert. Only the hosts of webhooks are shown, since their paths are often secret."""
     table = plain_table("rule", "project", "name", "kind", "threshold", "window", "cooldown", "webhook", "last alert")
     for rule, last in with_store(lambda store, _: rules.listed(store)):
         if slug in (None, rule.slug):
@@ -244,13 +242,13 @@ def alert_delete(number: int) -> None:
 @alert_group.command(name="try")
 @click.argument("number", type=int, metavar="RULE")
 def alert_try(number: int) -> None:
-    """Say what a rule finds now, and send its webhook a test."""
+    """Evaluate a rule now and send a test to its webhook."""
 
     async def work(store: Store, settings: Settings) -> Tried:
         return await rules.try_rule(store, number, Webhooks(private=settings.alert_private), now=clock())
 
     tried = with_store(work)
-    out.print(f"it finds: {escape(tried.finding.message)}" if tried.finding else "it finds nothing at the moment", soft_wrap=True)
+    out.print(f"finding: {escape(tried.finding.message)}" if tried.finding else "the rule finds nothing at the moment", soft_wrap=True)
     if tried.delivered.error is not None:
         fail(f"the test was not delivered: {tried.delivered.error}")
     out.print(f"[green]✓[/green] the test was delivered: the webhook answered {tried.delivered.answered}")

@@ -1,4 +1,4 @@
-"""`footfall send`: one event from a script or by hand, as the Python client makes it, with the server's answer."""
+"""`footfall send`: sends one event from a script or by hand, and prints the server's answer."""
 
 from __future__ import annotations
 
@@ -21,19 +21,17 @@ _TIMEOUT = 10  # seconds
 @click.option("--outcome", type=click.Choice(["success", "failure"]))
 @click.option("--duration-ms", type=click.FloatRange(min=0))
 @click.option("--version", "tool_version", help="The tool's version.")
-@click.option("--target", metavar="TYPE:ID", help="The thing that the event is about, as pack:peon.")
+@click.option("--target", metavar="TYPE:ID", help="The thing that the event is about, such as pack:peon.")
 @click.option("--error-type")
 @click.option("--error-message")
-@click.option(
-    "--property", "properties", metavar="K=V", multiple=True, help="May be given several times. Numbers, true and false stay what they are."
-)
-@click.option("--url", help="The server's address, with /p/PROJECT for a project; this machine's server if left out.")
+@click.option("--property", "properties", metavar="K=V", multiple=True, help="Can be repeated. Numbers, true and false keep their type.")
+@click.option("--url", help="The server's URL, with /p/PROJECT to name a project. Defaults to the server on this machine.")
 @click.option("--key", help="A write key; - reads it from standard input.")
-@click.option("--installation-id", help="The id to send; the random one of this user's `footfall send` if left out.")
+@click.option("--installation-id", help="The installation id to send. Defaults to a random id that is stored for this user.")
 @click.option("--dry-run", is_flag=True, help="Print the event and send nothing.")
-@click.option("--quiet", is_flag=True, help="Print nothing, and exit with 0 whatever happens: for scripts.")
+@click.option("--quiet", is_flag=True, help="Print nothing, and always exit with 0; for scripts.")
 def send_command(name: str, url: str | None, key: str | None, *, dry_run: bool, quiet: bool, **options: Any) -> None:
-    """Send one event NAME and print the server's answer. Exits with 1 where it was not taken; honours DO_NOT_TRACK."""
+    """Send one event NAME and print the server's answer. Exits with 1 if the event was not accepted. Honours DO_NOT_TRACK."""
     telemetry = _client().Footfall(
         "footfall-send", url or settings_or_exit().local_url, version=options["tool_version"], notice=False, install_source="footfall"
     )
@@ -60,12 +58,12 @@ def send_command(name: str, url: str | None, key: str | None, *, dry_run: bool, 
 
 
 def _client() -> Any:
-    """The Python client as it is served."""
+    """Load the bundled Python client."""
     spec = importlib.util.spec_from_file_location("footfall_client", bundled("static") / "clients" / "footfall.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no file beside those that are served
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no .pyc file beside the bundled files
     try:
         spec.loader.exec_module(module)
     finally:
@@ -74,7 +72,7 @@ def _client() -> Any:
 
 
 def _fields(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the event. Raises UsageError for a property or target that cannot be read."""
+    """The fields of the event. Raises UsageError for an invalid property or target."""
     fields: dict[str, Any] = {"outcome": options["outcome"], "duration_ms": options["duration_ms"]}
     if options["target"]:
         kind, colon, found = options["target"].partition(":")
@@ -101,7 +99,7 @@ def _value(text: str) -> Any:
 
 
 def _post(url: str, key: str | None, event: dict[str, Any]) -> tuple[bool, str]:
-    """Whether the server took the event, and its answer in a line."""
+    """Post an event. Returns whether the server accepted it, and its answer in one line."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         answer = httpx.post(f"{url}/v1/events", json=event, headers=headers, timeout=_TIMEOUT, follow_redirects=False)

@@ -157,7 +157,7 @@ async def test_the_nightly_backup_keeps_the_last_seven_and_what_others_made(stor
         path.write_text("older")
         backups.secret_path(path).write_text("its secret")
     said = await nightly(Run(store, settings))
-    assert "10 events, its secret beside it; 3 older ones deleted" in said
+    assert "10 events, with its secret; 3 old backups deleted" in said
     left = backups.automatic_backups(settings)
     assert left[:-1] == older[3:]
     assert len(left) == backups.KEPT

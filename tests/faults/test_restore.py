@@ -238,4 +238,4 @@ def test_killed_at_any_moment_a_restore_leaves_a_store_that_opens(make_server: M
 def test_whoever_cannot_be_asked_must_say_yes(filled: Settings, make_server: Make, tmp_path: Path) -> None:
     server = make_server()
     ran = server.footfall("restore", str(tmp_path / "backup"))
-    assert (ran.returncode, ran.stderr.strip()) == (1, "✗ this replaces the store: say --yes where nobody can be asked")
+    assert (ran.returncode, ran.stderr.strip()) == (1, "✗ this replaces the store: pass --yes to confirm without a terminal")

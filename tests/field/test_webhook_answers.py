@@ -58,9 +58,9 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 @pytest.mark.parametrize(
     ("begin", "repeat", "pause", "answered", "error"),
     [
-        (CONTINUE, CONTINUE, 0.0, None, "no status in the first 16 KiB of the answer"),
-        (CONTINUE[:-2], b"X-More: 1\r\n", 0.0, None, "no status in the first 16 KiB of the answer"),
-        (b"HTTP/1.1 ", b"2", 0.0, None, "no status in the first 16 KiB of the answer"),
+        (CONTINUE, CONTINUE, 0.0, None, "no status in the first 16 KiB of the response"),
+        (CONTINUE[:-2], b"X-More: 1\r\n", 0.0, None, "no status in the first 16 KiB of the response"),
+        (b"HTTP/1.1 ", b"2", 0.0, None, "no status in the first 16 KiB of the response"),
         (OK, b"X-More: 1\r\n", 0.05, 200, None),
         (OK, b"X-More: 1\r\n", 0.0, 200, None),
         (OK + b"Content-Length: 99999999999\r\n\r\n", b"x" * 65_536, 0.0, 200, None),

@@ -83,7 +83,7 @@ async def test_a_volume_is_compared_with_the_same_hours_of_the_days_before(
     high = await found(rule)
     told, silent = (low, high) if loud < quiet else (high, low)
     assert silent is None
-    assert told == f"default had {loud} events in the last full hour; at this time of day there are usually 100"
+    assert told == f"default had {loud} events in the last full hour; the usual number at this time of day is 100"
 
 
 async def test_the_hour_that_is_not_over_is_not_compared(
@@ -168,7 +168,7 @@ async def test_rules_are_listed_with_their_last_alert_and_deleted_with_all_of_th
     assert [(each.kind, last is None) for each, last in await rules.listed(store)] == [(Kind.FAILURE_RATE, False), (Kind.NEW_VERSION, True)]
     await rules.delete(store, rule.id)
     assert await store.rows("SELECT * FROM alert_delivery") == []
-    with pytest.raises(ProjectError, match="no rule"):
+    with pytest.raises(ProjectError, match="does not exist"):
         await rules.delete(store, rule.id)
 
 
@@ -176,9 +176,9 @@ async def test_rules_are_listed_with_their_last_alert_and_deleted_with_all_of_th
     ("fields", "said"),
     [
         ({"threshold": 0.0}, "threshold"), ({"threshold": 101.0}, "threshold"), ({"window_minutes": 0}, "window"),
-        ({"window_minutes": 20_000}, "window"), ({"minimum_events": 0}, "at least one"), ({"cooldown_minutes": 1}, "between two alerts"),
+        ({"window_minutes": 20_000}, "window"), ({"minimum_events": 0}, "at least 1"), ({"cooldown_minutes": 1}, "between two alerts"),
         ({"name": "x" * 101}, "name"), ({"name": "a\nb"}, "name"), ({"secret": "short"}, "secret"), ({"url": "ftp://x/"}, "begins with https"),
-        ({"url": "https://nowhere.invalid/"}, "not known"),
+        ({"url": "https://nowhere.invalid/"}, "cannot be resolved"),
     ],
 )  # fmt: skip
 async def test_what_makes_no_sense_is_no_rule(make_rule: Make, store: Store, fields: dict[str, Any], said: str) -> None:

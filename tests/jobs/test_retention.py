@@ -148,7 +148,7 @@ async def test_space_is_given_back_and_a_little_kept(run: Run, store: Store, set
     space = await store.space()
     assert settings.sqlite_path.stat().st_size < before / 2, said
     assert 0 < space.free <= 256
-    assert "0 pages given back" in await retention(run)
+    assert "0 pages freed" in await retention(run)
 
 
 async def test_contexts_without_events_go_in_two_runs_and_those_in_use_stay(

@@ -114,13 +114,13 @@ async def test_a_recount_agrees_with_what_commits_counted(
     for days in (40, 3, 1, 0):
         await commit(varied(700, days))
     assert rollup_differences(stored_at) == {}
-    assert await check_rollups(whole) == "4 days of projects counted again: all agree"
+    assert await check_rollups(whole) == "4 project days recounted: all agree"
 
 
 async def test_at_night_the_last_days_are_counted(run: Run, store: Store, commit: Make, varied: Make) -> None:
     for days in (5, 1, 0):
         await commit(varied(100, days))
-    assert await check_rollups(run) == "2 days of projects counted again: all agree"
+    assert await check_rollups(run) == "2 project days recounted: all agree"
 
 
 # Each a way in which a row can be wrong, in each table that is counted again.
@@ -182,9 +182,9 @@ async def test_one_day_alone_may_be_counted(whole: Run, store: Store, commit: Ma
     await commit([*varied(100, 3), *varied(100, 2)])
     await store.change(("UPDATE rollup_hour SET events = events + 1", ()))
     one = dataclasses.replace(whole, day=now // DAY - 3)
-    assert (await check_rollups(one)).startswith("1 days of projects counted again: ")
+    assert (await check_rollups(one)).startswith("1 project days recounted: ")
     two = await check_rollups(whole)
-    assert two.startswith("2 days of projects counted again: ")
+    assert two.startswith("2 project days recounted: ")
 
 
 async def test_late_events_are_no_difference(whole: Run, run: Run, commit: Make, event: Make, now: int) -> None:
@@ -219,7 +219,7 @@ async def test_days_that_lost_events_to_retention_are_passed_over(
     before = tables()
     await retention(run)
     said = await check_rollups(repairing)
-    assert said == "2 days of projects counted again: all agree"
+    assert said == "2 project days recounted: all agree"
     assert tables() == before
 
 
@@ -231,7 +231,7 @@ async def test_days_noted_as_partial_are_passed_over(whole: Run, store: Store, c
         (NOTE_PARTIAL_DAY, (1, day)),
         (NOTE_PARTIAL_DAY, (1, day)),
     )
-    assert await check_rollups(whole) == "1 days of projects counted again: all agree"
+    assert await check_rollups(whole) == "1 project days recounted: all agree"
 
 
 async def test_events_that_come_during_a_check_are_no_difference(whole: Run, store: Store, commit: Make, varied: Make, event: Make) -> None:

@@ -86,7 +86,7 @@ async def test_only_the_last_fifty_runs_are_kept(run: Run, store: Store) -> None
     [
         (JobError("the disk is full"), "the disk is full"),
         (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
-        (ValueError("somebody@example.org"), "ValueError; the log says where"),
+        (ValueError("somebody@example.org"), "ValueError; see the log for details"),
     ],
 )
 async def test_a_job_that_fails_says_why_but_nothing_that_was_sent(run: Run, store: Store, error: Exception, detail: str) -> None:

@@ -37,7 +37,7 @@ async def test_an_alert_is_delivered_signed_and_once(
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0, name="Too many failures")
     await commit(ended(0.1, 10, 10))
     allowed = private(run)
-    assert await alerts(allowed) == "1 alerts raised, 1 delivered, 0 to be tried again"
+    assert await alerts(allowed) == "1 alerts raised, 1 delivered, 0 to be retried"
     ((path, headers, body),) = receiver.got
     assert path == "/hook?token=xyzzy"
     assert headers["host"] == receiver.url.split("/")[2]
@@ -53,7 +53,7 @@ async def test_an_alert_is_delivered_signed_and_once(
         **dict.fromkeys(("message", "text", "content"), "50.0 % of 20 runs of default failed, which is at or above 20 %"),
         "observed": {"failure_rate": 50.0, "failures": 10, "ended": 20},
     }
-    assert await alerts(allowed) == "0 alerts raised, 0 delivered, 0 to be tried again"
+    assert await alerts(allowed) == "0 alerts raised, 0 delivered, 0 to be retried"
     assert len(receiver.got) == 1
 
 
@@ -65,7 +65,7 @@ async def test_what_clients_sent_calls_nobody_in_a_chat(
     await alerts(allowed)  # what is there already is not new
     hostile = "@everyone <!channel> `now` https://evil.example"
     await commit(ended(0.1, 0, 20, error_type=hostile))
-    assert await alerts(allowed) == "1 alerts raised, 1 delivered, 0 to be tried again"
+    assert await alerts(allowed) == "1 alerts raised, 1 delivered, 0 to be retried"
     (document,) = receiver.documents
     assert hostile in document["message"]
     for shown in (document["text"], document["content"]):
@@ -108,7 +108,7 @@ async def test_a_receiver_that_is_down_gets_it_later_and_once(
 
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [(404, "answered 404"), (400, "answered 400"), (302, "answered 302: redirects are not followed, give the address that it leads to")],
+    [(404, "answered 404"), (400, "answered 400"), (302, "answered 302: redirects are not followed; use the URL that it redirects to")],
 )
 async def test_an_answer_that_will_not_change_ends_it_and_no_redirect_is_followed(
     run: Run, store: Store, receiver: Any, webhooks: Webhooks, make_rule: Make, commit: Make, now: int, answer: int, said: str, ended: Make
@@ -156,14 +156,14 @@ async def test_a_receiver_that_hangs_keeps_no_other_waiting(
 
 async def test_a_name_that_does_not_resolve_may_do_so_later(store: Store, make_rule: Make, commit: Make, now: int, ended: Make) -> None:
     async def away(_: str, __: int) -> list[str]:
-        raise Unresolved("the host of the webhook is not known")
+        raise Unresolved("the host of the webhook cannot be resolved")
 
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
     await commit(ended(0.1, 0, 50))
     await look(store, rule, now)
     without_names = Webhooks(private=True, resolver=away, first_wait=0.01)
     assert await deliver_waiting(store, without_names, functools.partial(int, now)) == (0, 1)
-    assert (await kept.last_deliveries(store))[rule.id]["last_error"] == "the host of the webhook is not known"
+    assert (await kept.last_deliveries(store))[rule.id]["last_error"] == "the host of the webhook cannot be resolved"
 
 
 async def test_a_receiver_does_as_the_documentation_says(
@@ -200,16 +200,16 @@ async def test_without_the_setting_nothing_goes_to_this_machine_and_no_secret_is
 ) -> None:
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
     await commit(ended(0.1, 0, 50))
-    assert await alerts(run) == "1 alerts raised, 0 delivered, 0 to be tried again"
+    assert await alerts(run) == "1 alerts raised, 0 delivered, 0 to be retried"
     assert receiver.got == []
     last = (await kept.last_deliveries(store))[rule.id]
-    assert (last["status"], last["last_error"]) == ("failed", "the host of the webhook has an address that is not public")
+    assert (last["status"], last["last_error"]) == ("failed", "the host of the webhook resolves to an address that is not public")
     assert "xyzzy" not in rules.host_of(rule)
 
 
 async def test_a_webhook_that_nobody_listens_at_is_told_without_its_address(webhooks: Webhooks) -> None:
     delivered = await webhooks.deliver("http://127.0.0.1:9/hook?token=xyzzy", SECRET, b"{}", 0, attempts=2)
-    assert delivered.error == "no connection: nobody listens there, or its certificate is not valid"
+    assert delivered.error == "no connection: the port is closed, or its certificate is not valid"
     assert delivered.again
 
 

@@ -37,7 +37,7 @@ def test_everything_that_arrived_is_accounted_for(make_server: Callable[..., Any
     assert "os: expected a string, got a number" in ran.stdout
     assert "[red]build[/red]" in ran.stdout  # shown as it is, not as a colour
     assert "\x1b" not in ran.stdout
-    assert "who was limited most" in ran.stdout
+    assert "most limited addresses" in ran.stdout
     assert "127.0.0.1" not in ran.stdout
     assert "one-of-many" not in ran.stdout
 
@@ -48,4 +48,4 @@ def test_everything_that_arrived_is_accounted_for(make_server: Callable[..., Any
 def test_a_project_that_there_is_not(make_server: Callable[..., Any]) -> None:
     ran = make_server().footfall("ledger", "nobody")
     assert ran.returncode == 1
-    assert "there is no project nobody" in ran.stderr
+    assert "project nobody does not exist" in ran.stderr

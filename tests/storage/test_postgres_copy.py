@@ -50,11 +50,11 @@ def test_a_store_is_brought_over_while_it_serves_and_again_and_then_served(make_
     post(small, 0, 60)
     first = small.footfall("copy", "--to", url)
     assert first.returncode == 0, first.stderr
-    assert "60 events are there, 60 of them brought now" in " ".join(first.stdout.split())
+    assert "60 events in the target, 60 of them copied now" in " ".join(first.stdout.split())
     post(small, 60, 70)
     assert small.footfall("copy", "--to", url).returncode == 0
     again = small.footfall("copy", "--to", url)
-    assert "70 events are there, 0 of them brought now" in " ".join(again.stdout.split())
+    assert "70 events in the target, 0 of them copied now" in " ".join(again.stdout.split())
     assert small.stop() == 0
     assert small.footfall("copy", "--to", url).returncode == 0  # what was written while it stopped
     assert set(rows_of(url, MIXED)) == set(rows_of(small.database, MIXED))
