@@ -12,7 +12,7 @@ from server.jobs.run import Job
 JOBS = (
     Job("trending", trending, 10 * MINUTE, 2 * MINUTE, "computes which targets are trending"),
     Job("alerts", alerts, 5 * MINUTE, 1 * MINUTE, "evaluates alert rules and delivers their alerts"),
-    Job("fold_values", fold_values, HOUR, 7 * MINUTE, "keeps the 1,000 most common values of each dimension and the most common versions of errors a day; the rest become (other)"),
+    Job("fold_values", fold_values, HOUR, 7 * MINUTE, "keeps the 1,000 most common values of each dimension and day, and counts the rest as (other)"),
     Job("expire", expire, DAY, 2 * HOUR + 40 * MINUTE, "deletes expired marks of ids and views, and expired sessions"),
     Job("retention", retention, DAY, 3 * HOUR, "deletes raw events past their retention period and frees the space"),
     Job("check_rollups", check_rollups, DAY, 3 * HOUR + 40 * MINUTE, "recounts the last days and compares; by hand, all days"),

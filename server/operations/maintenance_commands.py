@@ -38,9 +38,9 @@ _LARGE = 32 << 20  # bytes; smaller copies need no progress bar
 @click.command(name="job")
 @click.argument("name", required=False)
 @click.option("--repair", is_flag=True, help="check_rollups: correct the rows that differ.")
-@click.option("--mend", is_flag=True, hidden=True)  # the old name of --repair
+@click.option("--mend", "old_repair", is_flag=True, hidden=True)  # the old name of --repair
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="check_rollups: check only this day (UTC).")
-def job_command(name: str | None, repair: bool, mend: bool, day: datetime | None) -> None:
+def job_command(name: str | None, repair: bool, old_repair: bool, day: datetime | None) -> None:
     """Run the job NAME now, or list all jobs. The server runs each job on its schedule."""
     if name is None:
         _list_jobs()
@@ -48,9 +48,9 @@ def job_command(name: str | None, repair: bool, mend: bool, day: datetime | None
     job = find(name)
     if job is None:
         fail(f"job {name} does not exist; the jobs are {', '.join(each.name for each in JOBS)}")
-    if (repair or mend or day) and job.name != "check_rollups":
+    if (repair or old_repair or day) and job.name != "check_rollups":
         fail("--repair and --day only apply to check_rollups")
-    outcome = with_store(lambda store, settings: _run(job, store, settings, repair or mend, day))
+    outcome = with_store(lambda store, settings: _run(job, store, settings, repair or old_repair, day))
     if outcome.became == "busy":
         fail(f"{job.name} is already running, in {outcome.detail or 'another process'}")
     if outcome.became != "done":
