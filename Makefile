@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo install dashboard screenshots test test-all check fix bench schema docs wheel binary image lock clean
+.PHONY: help run demo install dashboard screenshots test test-all check fix bench schema docs wheel binary image release lock clean
 
 # Taken from the command line only: shells set HOST, platforms set PORT (which Footfall honours by itself).
 ifeq ($(origin HOST),command line)
@@ -144,11 +144,16 @@ image: ## the container image `footfall`, by docker, podman or buildah, whicheve
 	elif command -v buildah > /dev/null; then buildah build --format docker --file Containerfile --tag footfall .; \
 	else echo "Building the image requires docker, podman or buildah: apt-get install buildah" >&2; exit 1; fi
 
+release: $(READY_DEV) $(DASHBOARD) ## dist/: wheel, source, binary, image, bill of materials, checksums; needs a dated CHANGELOG entry
+	@.venv/bin/python .ci/release.py --check
+	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[release]"
+	@.venv/bin/python .ci/release.py
+
 lock: ## constraints.txt anew, with the newest versions that pyproject.toml allows
 	@echo "Resolving in a folder of its own ..."
 	@set -eu; at=$$(mktemp -d); trap 'rm -rf "$$at"' EXIT; unset PIP_CONSTRAINT; \
 	$(PYTHON) -m venv "$$at/venv"; \
-	"$$at/venv/bin/python" -m pip install --quiet --editable '.[dev,node]'; \
+	"$$at/venv/bin/python" -m pip install --quiet --editable '.[dev,node,release]'; \
 	"$$at/venv/bin/python" -m pip check; \
 	{ echo "# Every version that Footfall was tested with. Made by \`make lock\`: versions only, no addresses."; \
 	"$$at/venv/bin/python" -m pip freeze --exclude-editable; } > "$$at/constraints.txt"; \
