@@ -24,6 +24,7 @@ from server import __version__, logs
 from server.app import create_app
 from server.front import Front
 from server.listening import bind
+from server.serving.open_connections import OpenConnections
 from server.serving.protocol import Protocol
 from server.settings import Settings, other_machine
 from server.storage.migrations import StoreError
@@ -95,10 +96,11 @@ def serve(settings: Settings, console: Console) -> int:
     raise_file_limit()
     stop = StopRequest()
     app = create_app(settings, progress=lambda line: console.print(f"[dim]{line}[/dim]", soft_wrap=True), stop=stop)
+    opened = OpenConnections(settings.trusted_proxies)
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=cast("type[asyncio.Protocol]", partial(Protocol, patience=float(settings.body_timeout))),
+        http=cast("type[asyncio.Protocol]", partial(Protocol, patience=float(settings.body_timeout), opened=opened)),
         ws_max_size=100 * 1024,  # bytes of a message: what is posted may not be larger either
         lifespan="on",
         log_config=None,

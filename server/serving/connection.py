@@ -14,9 +14,11 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from server.problems import CONTENT_TYPE, BrokenHttp, HeadTooLarge, Problem, TooSlow
+from server.problems import CONTENT_TYPE, BrokenHttp, Busy, HeadTooLarge, Problem, TooSlow
+from server.serving.open_connections import OpenConnections
 
 MAX_HEAD = 32 * 1024  # bytes without any of a body: a head, trailers, a chunk's extension
+PIPELINE_TURNS = 4  # turns of the event loop between an answer and the next pipelined request: others' requests need about so many
 MAX_PIPELINED = 64  # requests of one connection that wait for the answers before theirs
 _PIECE = 16 * 1024  # bytes that are parsed before anybody looks at what they came to
 _CHECK_EVERY = 10.0  # seconds, or less where less patience is asked for
@@ -35,13 +37,16 @@ class Flow(FlowControl):
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. `patience`: seconds in which a head must have arrived, and in which a body must."""
+    """One connection. `patience`: seconds in which a head must have arrived, and in which a body must. `opened` bounds their number."""
 
     flow: Flow
 
-    def __init__(self, *arguments: Any, patience: float, **named: Any) -> None:
+    def __init__(self, *arguments: Any, patience: float, opened: OpenConnections | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._patience = patience
+        self._opened = OpenConnections() if opened is None else opened
+        self._counted: tuple[str, ...] = ()  # as what it is counted among the open ones
+        self._at_once = 0  # requests that were answered directly since the last reading
         self._active_at = 0.0
         self._started_at: float | None = None  # of the request that is still arriving; of the connection, before its first
         self._in_head = False
@@ -63,8 +68,14 @@ class Connection(HttpToolsProtocol):
         self.flow = Flow(transport)
         self._active_at = self._started_at = self.loop.time()
         self._schedule_check()
+        counted = self._opened.admit(self.client[0] if self.client else "")
+        if counted is None:
+            self._refuse(Busy("Too many connections are open from this address."))
+        else:
+            self._counted = counted
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._release()
         self._unparsed = b""
         self._cancel_check()
         super().connection_lost(exc)
@@ -79,6 +90,7 @@ class Connection(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
+        self._at_once = 0
         self._active_at = self.loop.time()
         if self._unparsed:  # read before the transport heard that it should not
             self._unparsed += data
@@ -88,6 +100,10 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._unsent = 0
         super().resume_writing()
+
+    def _release(self) -> None:
+        counted, self._counted = self._counted, ()
+        self._opened.release(counted)
 
     # --- of the parser ---
 
@@ -215,6 +231,7 @@ class Connection(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._cancel_check()
+        self._release()  # sockets have a bound of their own
         super().handle_websocket_upgrade()
 
     # --- answering ---
@@ -228,10 +245,18 @@ class Connection(HttpToolsProtocol):
         if self._started_at is not None:
             self._started_at = self._active_at  # it was not read while this was answered
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._start_next(PIPELINE_TURNS)
         elif self._unparsed:
             self.loop.call_soon(self._parse_unparsed)
         self.flow.resume_reading()
+
+    def _start_next(self, turns: int) -> None:
+        """Begin the next pipelined request after some turns of the loop, so that one connection cannot have them all."""
+        if turns:
+            self.loop.call_soon(self._start_next, turns - 1)
+            return
+        if self.pipeline and not self.transport.is_closing():
+            self._start_asgi_task(*self.pipeline.pop())
 
     def _unanswered(self) -> RequestResponseCycle | None:
         """The newest request, if it has no answer yet."""

@@ -18,6 +18,8 @@ from server.headers import RATE_LIMIT
 from server.ingest.asgi import Header, Reply
 from server.serving.connection import Connection
 
+MAX_AT_ONCE = 16  # requests of one reading that are answered directly: whatever is pipelined behind them lets others go first
+
 
 class Protocol(Connection):
     """One connection. `Front` is the application, without any middleware around it."""
@@ -57,6 +59,7 @@ class Protocol(Connection):
         return (
             parser.get_method() in _FAST_METHODS
             and (before is None or before.response_complete)
+            and self._at_once < MAX_AT_ONCE
             and self._front is not None
             and not self.expect_100_continue
             and not self.flow.write_paused
@@ -79,6 +82,7 @@ class Protocol(Connection):
             if ready is not None:
                 exchange.answer(ready)
         if taken:
+            self._at_once += 1
             parts.clear()
         else:
             self.cycle = before
