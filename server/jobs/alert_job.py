@@ -205,6 +205,9 @@ async def _new_version(store: Store, rule: Rule, now: int) -> tuple[Finding | No
         return None, State(versions=sorted(seen))
     candidates = {version: events for version, events in seen.items() if version not in set(known)}
     enough = {version: events for version, events in candidates.items() if events >= max(1, rule.minimum_events) and version != "(other)"}
+    if enough:
+        believed = await kept.versions_believed(store, rule.project, first_day, enough)
+        enough = {version: events for version, events in enough.items() if version in believed}
     old = await kept.versions_before(store, rule.project, first_day, enough) if enough else set()
     told = {version: events for version, events in enough.items() if version not in old}
     # The state only needs versions seen on these days; `versions_before` finds all others.

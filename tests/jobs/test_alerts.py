@@ -158,6 +158,22 @@ async def test_a_version_never_seen_before_is_told_once(store: Store, make_rule:
     assert await told(now + 3 * DAY) is None
 
 
+async def test_a_version_of_late_events_only_is_not_new(store: Store, make_rule: Make, commit: Make, event: Make, now: int) -> None:
+    await commit([event(context=Context(version="1.0"))])
+    rule = await make_rule(Kind.NEW_VERSION, minimum_events=1)
+
+    async def fires() -> bool:
+        return bool(await look(store, await rules.find_rule(store, rule.id), now))
+
+    assert not await fires()
+    late = [event(context=Context(version="0.1"), skewed=True, install=install) for install in (7, None)]
+    await commit(late)
+    assert not await fires()
+    await commit([event(context=Context(version="0.1"), install=None)])
+    assert await fires()
+    assert not await fires()
+
+
 async def test_rules_are_listed_with_their_last_alert_and_deleted_with_all_of_them(
     run: Run, store: Store, make_rule: Make, commit: Make, ended: Make
 ) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 from piccolo.querystring import QueryString
 
+from server.event import DAY
+from server.event_id import first_id
 from server.storage import json_lists
 from server.storage.engine import Store
 from server.storage.rollups import NO_ERROR_TYPE
@@ -250,6 +252,25 @@ async def versions_before(store: Store, project: int, day: int, versions: Iterab
         msgspec.json.encode(list(versions)).decode(),
     )
     return {row["value"] for row in rows}
+
+
+async def versions_believed(store: Store, project: int, first_day: int, versions: Iterable[str]) -> set[str]:
+    """Which of some versions came since the beginning of a day with an event whose clock is believed: late events say nothing new."""
+    among = f"version IN ({json_lists.texts(store.engine_type)})"
+    names = set(versions)
+    rows = await store.rows(
+        f"SELECT DISTINCT version FROM rollup_version WHERE project_id = {{}} AND day >= {{}} AND installs > 0 AND {among}",
+        *(project, first_day, msgspec.json.encode(sorted(names)).decode()),
+    )
+    believed = {row["version"] for row in rows}
+    if rest := names - believed:  # of events without an install; or of late ones only, which is rare
+        rows = await store.rows(
+            "SELECT DISTINCT context.version FROM event JOIN context ON context.id = event.context_id"
+            f" WHERE event.id >= {{}} AND event.project_id = {{}} AND skewed IS NULL AND occurred_at >= {{}} AND context.{among}",
+            *(first_id(first_day * DAY - DAY), project, first_day * DAY, msgspec.json.encode(sorted(rest)).decode()),
+        )
+        believed |= {row["version"] for row in rows}
+    return believed
 
 
 def _json(state: State) -> str:
