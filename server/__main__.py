@@ -1,6 +1,6 @@
-"""The program, as `footfall` and as `python -m server`.
+"""The entry point of `footfall` and `python -m server`.
 
-SIGTERM and SIGINT have handlers before anything large is imported: as process 1 of a container the kernel ignores a signal without one.
+Installs handlers for SIGTERM and SIGINT before the large imports: for process 1 of a container, the kernel ignores signals without a handler.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ _IS_SERVE = sys.argv[1:2] == ["serve"]
 
 
 def _leave(number: int, _: FrameType | None) -> None:
-    """Exit at once: nothing is open yet. For `serve` a stop is no failure."""
+    """Exit immediately: nothing is open yet. Stopping `serve` is not a failure."""
     os._exit(0 if _IS_SERVE else 128 + number)
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    """End a command in order: what it opened is closed, and what it drafted is deleted."""
+    """Exit a command in order: resources are closed, and temporary files are deleted."""
     sys.exit(128 + number)
 
 
 def main() -> None:
-    """Import the commands and run the one that was called for."""
+    """Import the commands and run one of them."""
     is_interruptible = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
     signal.signal(signal.SIGTERM, _leave)
     if is_interruptible:
         signal.signal(signal.SIGINT, _leave)
     if sys.argv[1:] == ["health"]:
-        from server import probe  # noqa: PLC0415 - without the other commands: a container asks every few seconds
+        from server import probe  # noqa: PLC0415 - without the other commands: containers call it every few seconds
 
         sys.exit(probe.main())
-    from server.cli import main as run  # noqa: PLC0415 - half a second, in which a signal may come
+    from server.cli import main as run  # noqa: PLC0415 - takes half a second, during which a signal may arrive
 
-    if not _IS_SERVE:  # which has handlers of its own, once there is something to close
+    if not _IS_SERVE:  # `serve` installs its own handlers later
         signal.signal(signal.SIGTERM, _end)
         if is_interruptible:
             signal.signal(signal.SIGINT, signal.default_int_handler)

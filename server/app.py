@@ -1,4 +1,4 @@
-"""Puts the parts together; opens and closes them. The only file that knows them all."""
+"""The composition root: opens and closes all parts of the server."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
 def create_app(
     settings: Settings, *, progress: Callable[[str], None] = lambda _: None, clock: Clock = now, stop: StopRequest | None = None
 ) -> Front:
-    """The ASGI application. Its store is opened when the server starts, and closed, with all that was accepted in it, when it stops.
+    """Create the ASGI application. It opens its store on startup; on shutdown, it commits the accepted events and closes the store.
 
-    `clock` gives the time of arrival in epoch milliseconds: `footfall demo` lives through a month with it. `stop` ends a start under way.
+    `clock` returns the time of arrival in epoch milliseconds; `footfall demo` passes a simulated one. `stop` interrupts startup.
     """
     stop = stop or StopRequest()
     routes = Routes()
@@ -66,7 +66,7 @@ def create_app(
                 front.answers, front.projects = app.state.answers, app.state.projects
                 front.later = app.state.graphql.loaded
                 front.first_token = await ensure_admin(settings.admin_token)
-                await app.state.projects.refresh()  # the first token opens at once what it is shown for
+                await app.state.projects.refresh()  # so that the first token works immediately
             except Exception as error:
                 front.failure = error
                 raise
@@ -96,7 +96,7 @@ def create_app(
 async def _open(
     settings: Settings, state: State, stack: contextlib.AsyncExitStack, progress: Callable[[str], None], clock: Clock
 ) -> Ingest:
-    """Open everything in order; `stack` closes it in the opposite one."""
+    """Open all parts in order. `stack` closes them in reverse order."""
     store = await open_store(settings, progress=progress)
     stack.push_async_callback(store.close)
     await ensure_default()
@@ -107,7 +107,7 @@ async def _open(
     secret = server_secret(settings)
     limits, live, shared = Limits(), Live(), None
     if settings.redis_url:
-        from server.shared.redis import Shared, SharedLimits, SharedLive  # noqa: PLC0415 - slow to import, and seldom wanted
+        from server.shared.redis import Shared, SharedLimits, SharedLive  # noqa: PLC0415 - slow to import, and rarely used
 
         shared = Shared(settings.redis_url)
         stack.push_async_callback(shared.close)
@@ -138,7 +138,7 @@ async def _open(
             "graphql": routes.Loading(),
         }
     )
-    if clock is now:  # with a clock of its own, `footfall demo` lives through a month in seconds: no time for jobs
+    if clock is now:  # no jobs with the simulated clock of `footfall demo`, which passes a month in seconds
         scheduler = Scheduler(Runner(Run(store, settings, metrics)), JOBS)
         state["scheduler"] = scheduler
         await scheduler.start()
@@ -156,23 +156,23 @@ def _problem(request: Request[object, object, State], problem: Problem) -> Respo
 
 
 def _http_exception(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
-    """Litestar's own errors in our shape; their messages may repeat what the client sent, so ours are used."""
+    """Convert Litestar's errors to problems, with messages of our own: Litestar's may repeat client data."""
     if isinstance(error, MethodNotAllowedException):
-        response = _problem(request, MethodNotAllowed("This route does not take that method."))
+        response = _problem(request, MethodNotAllowed("This route does not support this method."))
         response.headers["Allow"] = error.headers.get("Allow", "GET") if error.headers else "GET"
         return response
     if isinstance(error, NotFoundException):
-        return _problem(request, NotFound("Nothing is served under this path."))
+        return _problem(request, NotFound("No route has this path."))
     if error.status_code == 413:
-        return _problem(request, TooLarge("The body is larger than this route takes."))
+        return _problem(request, TooLarge("The body exceeds the limit of this route."))
     if error.status_code < 500:
-        return _problem(request, Malformed("The request cannot be read."))
+        return _problem(request, Malformed("The request is malformed."))
     return _unexpected(request, error)
 
 
 def _unexpected(request: Request[object, object, State], error: Exception) -> Response[bytes]:
     if is_transient(error):
         log.warning("request_refused", error=type(error).__name__)
-        return _problem(request, Busy("The store cannot be reached at the moment.", retry_after=5))
+        return _problem(request, Busy("The store is not available.", retry_after=5))
     log.error("request_failed", exc_info=error)
-    return _problem(request, Failed("This request could not be handled; the log says more."))
+    return _problem(request, Failed("The request failed. See the server log."))

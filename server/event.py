@@ -1,11 +1,11 @@
-"""The words of Footfall: what arrives, what is kept, and what is said about it.
+"""Core types: incoming events, stored events, and results.
 
-Incoming   an event as a dialect understood it; still holds the client's own identifiers
-Event      the same after privacy: only keyed hashes and scrubbed text; what the store takes
-Receipt    what became of one event in the commit that took it
-Refusal    why something was not taken; a closed list, used in the ledger and in metrics
+Incoming   an event as decoded by a dialect, with the client's identifiers
+Event      an event after the privacy step, with hashes and scrubbed text; the store's input
+Receipt    the result of one event in its commit
+Refusal    the reason for a refusal; a closed list, used in the ledger and in metrics
 
-Times are epoch milliseconds in UTC, durations are microseconds, both as integers, so that sums are exact.
+Times are epoch milliseconds in UTC, durations are microseconds. Both are integers, so that sums are exact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DAY = 24 * HOUR
 
 
 class Outcome(enum.IntEnum):
-    """How the thing that an event reports ended."""
+    """The outcome of the reported operation."""
 
     NONE = 0
     SUCCESS = 1
@@ -30,7 +30,7 @@ class Outcome(enum.IntEnum):
 
 
 class Environment(enum.IntEnum):
-    """Who runs the tool. The stored number never changes its meaning."""
+    """The environment in which the tool runs. A stored number never changes its meaning."""
 
     UNKNOWN = 0
     PERSON = 1
@@ -46,42 +46,41 @@ class Environment(enum.IntEnum):
 
 ENVIRONMENTS: dict[str, Environment] = {environment.word: environment for environment in Environment}
 
-# Who counts as people wherever people are told apart from machines. Unknown is among them: most clients say nothing of who runs them, and
-# what does say so is CI, a container, a developer's own build or a test.
+# Environments that count as people. Most clients do not report one; those that do mostly report CI, containers, development and tests.
 PEOPLE = (Environment.UNKNOWN, Environment.PERSON)
 
 
 class Receipt(enum.IntEnum):
-    """What became of one event."""
+    """The result of one event."""
 
     STORED = 0
     DUPLICATE = 1  # the same id, within 30 days
-    DEBOUNCED = 2  # a view that was counted for this viewer less than 30 minutes ago
-    UNKNOWN_TARGET = 3  # the project lists its targets, and this is not among the public ones
-    TOO_MANY_TARGETS = 4  # the project's bound on distinct targets is reached
-    FAILED = 5  # the store could not take it, and would not take it again: our fault
+    DEBOUNCED = 2  # a view by a viewer who was counted in the last 30 minutes
+    UNKNOWN_TARGET = 3  # the project lists its targets, and this one is not public
+    TOO_MANY_TARGETS = 4  # the project has reached its maximum number of targets
+    FAILED = 5  # the store cannot store it; a server error
 
 
 class Refusal(enum.StrEnum):
-    """Why a request or an event was not taken: the reason column of the ledger and a label of the metrics."""
+    """Reason for refusing a request or an event: the ledger's reason column and a label of metrics."""
 
     MALFORMED = "malformed"  # not JSON, or not text
-    INVALID = "invalid"  # JSON, but a field is wrong
+    INVALID = "invalid"  # JSON with an invalid field
     TOO_LARGE = "too_large"
     TOO_SLOW = "too_slow"
-    UNKNOWN_ROUTE = "unknown_route"  # a pack name that can be none, a method that is not served
+    UNKNOWN_ROUTE = "unknown_route"  # an invalid pack name, or a method that is not supported
     UNKNOWN_PROJECT = "unknown_project"
     UNKNOWN_TARGET = "unknown_target"
     TOO_MANY_TARGETS = "too_many_targets"
-    TOO_BROAD = "too_broad"  # a question, not an event: it would read too much
+    TOO_BROAD = "too_broad"  # a query that would read too many events
     BAD_KEY = "bad_key"
     LIMITED = "limited"
-    BUSY = "busy"  # the queue is full or the store cannot write: come back later
-    FAILED = "failed"  # our own fault
+    BUSY = "busy"  # the queue is full or the store is not writable; the client should retry
+    FAILED = "failed"  # a server error
 
 
 class Context(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """What an event says about where it ran. Many events share one: stored once, referred to by a small integer."""
+    """The context of an event. Many events share one context, which is stored once and has a small integer as its id."""
 
     environment: Environment = Environment.UNKNOWN
     reason: str = ""
@@ -94,18 +93,18 @@ class Context(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
 
 
 class RequestId(str):
-    """An id that a caller gave its request (`Idempotency-Key`), and not the event: it belongs to the caller's key."""
+    """An id of a request (`Idempotency-Key`) rather than of an event. It is unique per key."""
 
     __slots__ = ()
 
 
 class Incoming(msgspec.Struct, gc=False, kw_only=True):
-    """One event as its dialect understood it. Holds raw identifiers: it never leaves `ingest`.
+    """One event as decoded by a dialect. Contains raw identifiers and never leaves `ingest`.
 
-    `occurred_at` is what the client said, believed or not; `None` where it said nothing.
-    `visitor` is an address with an agent, where a client sends no id of its install: it stands for one until the day ends.
-    `debounce` is who is looking, for events that count once in 30 minutes. `document` is `properties` as compact JSON, where the dialect has it
-    at hand; events that say the same may share both, so neither is ever changed.
+    `occurred_at` is the client's time, unchecked; None if there is none.
+    `visitor` is an address and user agent, if the client sends no install id; it stands for an install until the day ends.
+    `debounce` identifies the viewer of events that count once in 30 minutes.
+    `document` is `properties` as compact JSON, if the dialect has it. Equal events may share both, so neither may be modified.
     """
 
     name: str
@@ -126,7 +125,7 @@ class Incoming(msgspec.Struct, gc=False, kw_only=True):
 
 
 class InstallReport(msgspec.Struct, gc=False, kw_only=True):
-    """What a client says of its installation outside any event. Raw identifier, as in `Incoming`."""
+    """A client's report of its installation, outside of an event. Contains a raw identifier."""
 
     install: str
     first_seen: int | None = None
@@ -135,31 +134,31 @@ class InstallReport(msgspec.Struct, gc=False, kw_only=True):
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """One thing wrong with the input. `path` is dotted, as in `events[3].target.id`; `message` never echoes a value."""
+    """One error in the input. `path` is dotted, as in `events[3].target.id`; `message` never contains a value."""
 
     path: str
     message: str
 
 
 class Fault(NamedTuple):
-    """A value of a document that cannot be kept, by its path: field names, and indexes of arrays."""
+    """A value of a document that cannot be stored, by its path of field names and array indexes."""
 
     path: tuple[str | int, ...]
     message: str
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """One event of a batch that was not taken, by its place in the batch."""
+    """One rejected event of a batch, by its index."""
 
     index: int
     errors: tuple[FieldError, ...]
 
 
 class Request(msgspec.Struct, kw_only=True):
-    """What a dialect may know of a request. `document` is the decoded JSON body, `None` where the route has none, and `faults` are the values in
-    it that cannot be kept.
+    """The input of a dialect.
 
-    Header names are lower case. `address` is the client's address: to be hashed, never to be kept.
+    `document` is the decoded JSON body, or None if the route has none; `faults` are the values in it that cannot be stored. Header names are lower
+    case. `address` is the client's address, which is hashed and never stored.
     """
 
     route: str
@@ -171,20 +170,20 @@ class Request(msgspec.Struct, kw_only=True):
     params: tuple[str, ...] = ()
 
     def header(self, name: bytes) -> str:
-        """The header's text, empty where it is missing."""
+        """Return a header's text, or an empty string."""
         value = self.headers.get(name)
         return "" if value is None else value.decode("latin-1").strip()
 
     def visitor(self) -> str:
-        """The client as it is known where it sends no id: by its address and agent. To be hashed, never to be kept."""
+        """Identify a client without an install id by its address and user agent. The result is hashed and never stored."""
         return f"{self.address}\n{self.header(b'user-agent')}"
 
 
 class Decoded(msgspec.Struct, kw_only=True):
-    """What a dialect found in a request.
+    """The decoded content of a request.
 
-    `positions[i]` is the place of `events[i]` in the client's batch; empty means `0, 1, 2, …`.
-    `echo` is whatever the dialect needs to phrase its answer. `ignored` names fields that were not understood.
+    `positions[i]` is the index of `events[i]` in the client's batch; empty means `0, 1, 2, …`.
+    `echo` holds data for the dialect's response. `ignored` names fields that were not understood.
     """
 
     events: list[Incoming] = []
@@ -197,8 +196,7 @@ class Decoded(msgspec.Struct, kw_only=True):
 
 
 class Outcomes(msgspec.Struct, kw_only=True):
-    """What became of a request's events: `receipts` and `ids` (numbers, see `event_id`) run beside `Decoded.events`, `created` beside
-    `installs`."""
+    """The results of a request's events. `receipts` and `ids` (see `event_id`) correspond to `Decoded.events`, `created` to `installs`."""
 
     receipts: Sequence[Receipt]
     ids: Sequence[int]
@@ -206,7 +204,7 @@ class Outcomes(msgspec.Struct, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What goes back to the client."""
+    """A response to a client."""
 
     status: int
     body: bytes = b""
@@ -214,12 +212,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, gc=False):
-    """One event as the store takes it: no raw identifier, no unscrubbed text.
+    """One event as stored: without raw identifiers and unscrubbed text.
 
-    `id` is an `EventId` number. `install`, `session`, `mark` and `viewer` are the leading 64 bits of a keyed hash, signed.
-    `former` is the mark that an earlier version gave the event, as long as it may still be in the store.
-    `note` is what the ledger says of it beside that it was stored. `skewed`: the client's clock is not believed, so it occurred when it
-    arrived, and says nothing of its install's activity, version or system.
+    `id` is a number from `EventIds`. `install`, `session`, `mark` and `viewer` are the leading 64 bits of a keyed hash, signed.
+    `former` is the mark that an earlier version gave the event, as long as the store may hold it.
+    `note` is an additional reason in the ledger. `skewed`: the client's clock is wrong, so the time of arrival counts, and the event does not affect
+    its install's activity, version or system.
     """
 
     id: int
@@ -244,7 +242,7 @@ class Event(msgspec.Struct, gc=False):
 
 
 class Install(msgspec.Struct, gc=False, kw_only=True):
-    """An `InstallReport` after privacy."""
+    """An `InstallReport` after the privacy step."""
 
     id: int
     project: int

@@ -1,9 +1,8 @@
-"""Event ids: 64-bit numbers ordered by time of arrival, shown to the world as UUIDv7.
+"""Event ids: 64-bit numbers ordered by time of arrival, shown as UUIDv7.
 
-A number holds, from the top: 41 bits of milliseconds since 2024, 10 bits of the writing process, 12 bits of a sequence
-(the layout of Twitter's Snowflake). It is half the size of a UUID in the event table and in each index on it, it carries the time of
-arrival (so no column repeats it), and a range of time is a range of ids. `to_uuid` spreads the same bits over the fields of
-RFC 9562's version 7, and `from_uuid` brings them back.
+From the top, a number has 41 bits of milliseconds since 2024, 10 bits of the process and 12 bits of a sequence (the layout of Twitter's
+Snowflake). It takes half the size of a UUID in the event table and in each index, includes the time of arrival (so no column repeats it), and
+makes a time range an id range. `to_uuid` and `from_uuid` convert to and from RFC 9562's version 7.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _SHIFT = 22
 
 
 class EventIds:
-    """Makes ids for one process. `node` sets apart the processes that write to one store; see `Store.claim_node`."""
+    """Generator of ids for one process. `node` distinguishes processes that write to one store; see `Store.claim_node`."""
 
     def __init__(self, node: int) -> None:
         self._node = (node % NODES) << 12
@@ -27,7 +26,7 @@ class EventIds:
         self._sequence = 0
 
     def take(self, count: int, now: int | None = None) -> range | list[int]:
-        """`count` fresh ids, ascending. `now` is epoch milliseconds; the clock going back makes no id twice."""
+        """Return `count` new ids, ascending. `now` is epoch milliseconds; ids stay unique if the clock goes back."""
         now = time.time_ns() // 1_000_000 if now is None else now
         if now > self._last:
             self._last, self._sequence = now, 0
@@ -36,29 +35,29 @@ class EventIds:
             self._sequence = first + count
             base = ((self._last - EPOCH) << _SHIFT) | self._node
             return range(base + first, base + first + count)
-        # More than 4,096 in one millisecond: borrow from the milliseconds to come.
+        # More than 4,096 in one millisecond: use the following milliseconds.
         taken = list(self.take(SEQUENCES - first, self._last)) if first < SEQUENCES else []
         self._last, self._sequence = self._last + 1, 0
         return taken + list(self.take(count - len(taken), self._last))
 
 
 def received_at(event_id: int) -> int:
-    """The time of arrival that an id carries, in epoch milliseconds."""
+    """Return the time of arrival in an id, in epoch milliseconds."""
     return (event_id >> _SHIFT) + EPOCH
 
 
 def first_id(at: int) -> int:
-    """The lowest id that can be given at a time (epoch milliseconds): `first_id(a) <= id < first_id(b)` is the range a to b."""
+    """Return the lowest id for a time (epoch ms): `first_id(a) <= id < first_id(b)` is the range from a to b."""
     return max(0, at - EPOCH) << _SHIFT
 
 
 def to_uuid(event_id: int) -> str:
-    """The id as a UUIDv7 string, in the order of the numbers."""
+    """Format an id as a UUIDv7, which has the same order."""
     return _when(event_id >> _SHIFT) + _who(event_id >> 10 & 0xFFF) + _which(event_id & 0x3FF)
 
 
 def from_uuid(text: str) -> int:
-    """The number behind `to_uuid`. ValueError where the text is no UUID, or none of ours."""
+    """Parse the result of `to_uuid`. Raises ValueError for any other text."""
     value = uuid.UUID(text).int
     event_id = (((value >> 80) - EPOCH) << _SHIFT) | (((value >> 64) & 0xFFF) << 10) | ((value >> 52) & 0x3FF)
     if event_id < 0 or to_uuid(event_id) != str(uuid.UUID(text)):
@@ -66,7 +65,7 @@ def from_uuid(text: str) -> int:
     return event_id
 
 
-# The parts of a UUID. Numbers are turned to text slowly, and each event is told its id: most of one second share the first two.
+# The parts of a UUID, cached because formatting is slow: most ids of one second share the first two.
 @lru_cache(maxsize=1024)
 def _when(since: int) -> str:
     at = since + EPOCH

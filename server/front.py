@@ -1,8 +1,8 @@
-"""The door: every request comes through here. Ingest routes go straight to the way in, everything else to Litestar.
+"""The ASGI application in front of Litestar: ingest routes go to `Ingest`, all other routes to Litestar.
 
-Posts outnumber all else a thousand to one, and Litestar's routing would be a good part of what one costs. The same is true of public answers
-that were just given to somebody else. The door also serves what clients get wrong (a doubled slash from a base URL that ends in one, a slash
-at the end) without redirecting, takes the project off the path, and answers HEAD wherever GET is answered.
+Posts are by far the most frequent requests, and Litestar's routing would be a large part of their cost; the same holds for cached public
+responses. The front also tolerates duplicate and trailing slashes without a redirect, resolves a project in the path, and handles HEAD for
+every GET route.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from server.ingest.routing import Match, Routes
 from server.public import Answers
 from server.storage.projects import SCOPE_SLUG, Projects
 
-_PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # neither escapes nor a query, nor a whole URL as proxies send it
-_MAX_TARGET = 512  # bytes of a target that is looked up so: what was looked up is remembered, and nobody may fill the memory with it
-# Routes of the whole server, which operators block at a proxy: none has a second path under a project. That of metrics is written in one way only.
+_PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # no escapes, no query, and no absolute URL as proxies send it
+_MAX_TARGET = 512  # bytes; longer targets are not cached, so that clients cannot fill the memory
+# Routes of the whole server, which operators block at a proxy. They have no second path under a project; /metrics has one spelling only.
 _SERVER_ROUTES = frozenset({"/metrics", "/graphql", "/login", "/logout"})
 _NOT_SERVED = "/not-served"
 _PROJECT = re.compile(r"/p/([^/]+)(/.*)?")
 _SLASHES = re.compile(r"/{2,}")
-_CONDITIONAL_HEADERS = (AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH)  # than what anybody is told
+_CONDITIONAL_HEADERS = (AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH)  # requests with these headers may get another response
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Front:
     """The ASGI application.
 
-    `ingest`, `answers` and `projects` are there once the server has started, `first_token` where that start made the first admin's token,
-    `failure` where the server could not start. `later` loads what a start does not wait for; whoever needs it before waits for it.
+    `ingest`, `answers` and `projects` are set once the server has started, `first_token` if that start created the first admin's token, and
+    `failure` if the server could not start. `later` loads the parts that startup defers; requests that need them wait.
     """
 
     def __init__(self, routes: Routes, inner: Any, *, base: str = "") -> None:
@@ -82,18 +82,18 @@ class Front:
     def take_at_once(
         self, target: bytes, peer: str, headers: list[tuple[bytes, bytes]], body: bytes, answer: Callable[[Reply], None]
     ) -> bool:
-        """A POST that is here as a whole: whether it was taken without ASGI, see `Ingest.take_at_once`. `target` is as in the request's line."""
+        """Ingest a complete POST without ASGI; see `Ingest.take_at_once`. Returns False if it needs ASGI. `target` is the raw request target."""
         if self.ingest is None or len(target) > _MAX_TARGET:
             return False
         match, slug = self._ingest_route(target)
         if match is None:
             return False
         named = dict(headers)
-        # A name on several lines is rare: the ordinary path joins them.
+        # Headers on several lines are rare; the ordinary path joins them.
         return len(named) == len(headers) and self.ingest.take_at_once(match, slug, peer, named, body, answer)
 
     def ready(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> Reply | None:
-        """What a GET was answered that asked for the same a moment ago, where that may be given to this one, too."""
+        """Return the cached response to the same GET request, if it applies to this one."""
         path, slug = _plain_target(target, self._base) if len(target) <= _MAX_TARGET else (None, None)
         if path is None or self.answers is None or self.projects is None:
             return None
@@ -115,12 +115,12 @@ class Front:
 
 @lru_cache(maxsize=4096)
 def _plain_target(target: bytes, base: str) -> tuple[str | None, str | None]:
-    """The path and the project's slug of a request's target that is a plain path, both None where it is not."""
+    """Return the path and the project's slug of a plain request target, or None for both."""
     return plain_path(target.decode("ascii"), base) if _PLAIN(target) else (None, None)
 
 
 def _is_detour(scope: Scope, path: str, slug: str | None, base: str) -> bool:
-    """Whether a path leads to a route of the server past what a proxy may block."""
+    """Return True if a path would bypass a proxy that blocks a server route."""
     if path not in _SERVER_ROUTES:
         return False
     written = scope["path"], scope.get("raw_path", scope["path"].encode())
@@ -129,7 +129,7 @@ def _is_detour(scope: Scope, path: str, slug: str | None, base: str) -> bool:
 
 
 def _add_security_headers(send: Any, *, head: bool) -> Any:
-    """A `send` that forbids browsers to guess types, whatever the answer, and leaves out the body where only the head was asked for."""
+    """Wrap `send` to add `X-Content-Type-Options: nosniff`, and to drop the body of a HEAD response."""
 
     async def guarded(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -143,7 +143,7 @@ def _add_security_headers(send: Any, *, head: bool) -> Any:
 
 
 def _record_status(send: Any, statuses: list[int]) -> Any:
-    """A `send` that notes the status of the answer."""
+    """Wrap `send` to record the status of the response."""
 
     async def noted(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -154,7 +154,7 @@ def _record_status(send: Any, statuses: list[int]) -> Any:
 
 
 def plain_path(path: str, base: str = "") -> tuple[str, str | None]:
-    """The path as the routes know it, and the slug of the project where the path names one. A base path that a proxy left on is taken off."""
+    """Return the normalized path and the slug of the project that it names. Strips the base path if the proxy did not."""
     if "//" in path:
         path = _SLASHES.sub("/", path)
     if base and path.startswith(base) and path[len(base) : len(base) + 1] in ("", "/"):

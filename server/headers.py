@@ -1,6 +1,6 @@
-"""Headers: their names as the server reads and sends them, what pages of other sites may send and see of them, and lines of one name.
+"""Names of headers, CORS headers, and the joining of repeated header lines.
 
-Names are lower case. No answer to a page of another site allows credentials: what a browser adds by itself, such as a cookie, counts for nothing.
+Names are lower case. No response allows credentials from another origin, so cookies never authenticate a cross-origin request.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ FOOTFALL_KEY = b"x-footfall-key"
 IDEMPOTENCY_KEY = b"idempotency-key"
 IF_NONE_MATCH = b"if-none-match"
 RETRY_AFTER = b"retry-after"
-# Of draft 6 of the IETF's httpapi working group: three plain numbers, which most clients know.
+# Draft 6 of the IETF's httpapi working group: three plain numbers, which most clients support.
 RATE_LIMIT = (b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset")
 
 _KEYS = (b"content-type", AUTHORIZATION, FOOTFALL_KEY)
@@ -22,7 +22,7 @@ _DAY = b"86400"
 
 
 def _join_names(names: Sequence[bytes]) -> bytes:
-    """Names as documentation writes them: `X-Footfall-Key, RateLimit-Limit`."""
+    """Join names in their usual spelling: `X-Footfall-Key, RateLimit-Limit`."""
     return b", ".join(name.title().replace(b"Ratelimit", b"RateLimit") for name in names)
 
 
@@ -39,7 +39,7 @@ def _preflight(methods: bytes, *allowed: bytes) -> tuple[Line, ...]:
     )
 
 
-# Of ingest routes, and of reading routes that need no session.
+# For ingest routes, and for read routes that need no session.
 INGEST_CORS = _any_origin(RETRY_AFTER, *RATE_LIMIT)
 INGEST_PREFLIGHT = _preflight(b"POST, OPTIONS", *_KEYS, IDEMPOTENCY_KEY)
 READING_CORS = _any_origin(b"etag", RETRY_AFTER)
@@ -47,10 +47,10 @@ READING_PREFLIGHT = _preflight(b"GET, OPTIONS", *_KEYS, IF_NONE_MATCH)
 
 
 def combine_lines(lines: Sequence[Line]) -> Sequence[Line]:
-    """The lines, each name once: values of one name are joined in their order, empty and repeated ones left out.
+    """Join lines of the same name in order, without empty and repeated values.
 
-    A name that means one value, such as `Authorization`, so gets a value that is none of a key's where its lines differ: no line is preferred.
-    Two of `Host` and `Content-Length` do not come this far.
+    A header with a single value, such as `Authorization`, becomes invalid if its lines differ, so that no line takes precedence. Requests with
+    several `Host` or `Content-Length` lines are refused earlier.
     """
     if len(dict(lines)) == len(lines):
         return lines

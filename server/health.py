@@ -1,4 +1,4 @@
-"""For those who run the server: is it well, and may traffic come."""
+"""Health and readiness routes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 log = logs.get(__name__)
 
-_CHECK_EVERY = 1.0  # seconds; many probes cost one look at the store
-_ANSWER_WITHIN = 0.7  # seconds; a probe's own limit is often one
+_CHECK_EVERY = 1.0  # seconds; many probes share one check of the store
+_ANSWER_WITHIN = 0.7  # seconds; probes often time out after one second
 
 
 class Health:
-    """Whether the store takes writes, looked up at most once a second. `reason` says why it does not.
+    """Health of the store, checked at most once per second. `reason` explains why it is not writable.
 
-    A store that does not answer in time counts as one that takes no writes; the look goes on, for the probes that come next.
+    A store that does not respond in time counts as not writable; the check continues for the next probe.
     """
 
     def __init__(self, store: Store, shared: Shared | None = None, *, instance: str = "") -> None:
@@ -41,7 +41,7 @@ class Health:
 
     @property
     def redis(self) -> Literal["ok", "lost"] | None:
-        """Whether Redis answers; None where none is wanted."""
+        """State of Redis, or None if it is not configured."""
         return None if self._shared is None else "ok" if self._shared.is_up else "lost"
 
     async def writable(self) -> bool:
@@ -50,7 +50,7 @@ class Health:
         if self._looking is not None:
             done, _ = await asyncio.wait({self._looking}, timeout=_ANSWER_WITHIN)
             if not done:
-                self._writable, self.reason = False, "the store did not answer in time"
+                self._writable, self.reason = False, "the store did not respond in time"
         return self._writable
 
     async def _look(self) -> None:
@@ -59,7 +59,7 @@ class Health:
             self._writable, self.reason = True, None
         except Exception as error:
             log.error("store_not_writable", exc_info=error)
-            self._writable, self.reason = False, "the store takes no writes"
+            self._writable, self.reason = False, "the store is not writable"
         finally:
             self._checked_at, self._looking = time.monotonic(), None
 
@@ -71,9 +71,9 @@ class StoreReport(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """How the server is. `queued` are events that wait for their commit; `instance` is the same for all servers of a store.
+    """The server's health. `queued` is the number of events that wait for their commit; `instance` is the same for all servers of a store.
 
-    `reason` comes with 503. `redis` is lost where limits are those of each replica: then the status is degraded.
+    `reason` is set with 503. If `redis` is lost, each replica applies its own limits, and the status is degraded.
     """
 
     status: Literal["ok", "degraded", "unavailable"]
@@ -87,26 +87,30 @@ class Report(msgspec.Struct):
 
 def _example(*, well: bool) -> list[Example]:
     state: Literal["ok", "unavailable"] = "ok" if well else "unavailable"
-    reason = None if well else "the store takes no writes"
+    reason = None if well else "the store is not writable"
     return [Example(value=Report(state, __version__, StoreReport("sqlite", well, 4096), 0, None, "0f9a8b7c6d5e4f30", reason))]
 
 
 _HEALTH = {
-    200: ResponseSpec(Report, generate_examples=False, description="The store takes writes.", examples=_example(well=True)),
-    503: ResponseSpec(Report, generate_examples=False, description="The store does not take writes.", examples=_example(well=False)),
+    200: ResponseSpec(Report, generate_examples=False, description="The store is writable.", examples=_example(well=True)),
+    503: ResponseSpec(Report, generate_examples=False, description="The store is not writable.", examples=_example(well=False)),
 }
 _READY = {
-    200: ResponseSpec(dict[str, str], generate_examples=False, description="It may.", examples=[Example(value={"status": "ready"})]),
-    503: ResponseSpec(dict[str, str], generate_examples=False, description="It may not.", examples=[Example(value={"status": "stopping"})]),
+    200: ResponseSpec(
+        dict[str, str], generate_examples=False, description="The server is ready.", examples=[Example(value={"status": "ready"})]
+    ),
+    503: ResponseSpec(
+        dict[str, str], generate_examples=False, description="The server is not ready.", examples=[Example(value={"status": "stopping"})]
+    ),
 }
 
 
-@get(["/health", "/v1/health", "/api/v1/health"], summary="Whether the server takes events", tags=["Operation"], responses=_HEALTH)
+@get(["/health", "/v1/health", "/api/v1/health"], summary="Check the server's health", tags=["Operation"], responses=_HEALTH)
 async def health(state: State) -> Response[Report]:
-    """With the version, and how the store is doing."""
+    """Report whether the server accepts events, its version and the state of its store."""
     looked: Health = state.health
     writable = await looked.writable() and not state.writer.is_refusing
-    reason = None if writable else looked.reason or "the store takes no writes"
+    reason = None if writable else looked.reason or "the store is not writable"
     store = StoreReport(state.store.engine_type, writable, state.store.size())
     redis: Literal["ok", "lost"] | None = state.health.redis
     well: Literal["ok", "degraded"] = "degraded" if redis == "lost" else "ok"
@@ -114,12 +118,14 @@ async def health(state: State) -> Response[Report]:
     return Response(body, status_code=200 if writable else 503, headers={"Cache-Control": "no-store"})
 
 
-@get("/ready", summary="Whether traffic may come", tags=["Operation"], responses=_READY)
+@get("/ready", summary="Check if the server is ready for traffic", tags=["Operation"], responses=_READY)
 async def ready(state: State) -> Response[dict[str, str]]:
-    """200 once the server has started and until it stops, as long as its store can be reached. A store that only takes no writes, such as a
-    full disk, still answers questions."""
-    reachable = await state.health.writable() or state.store.available
-    status = "stopping" if state.writer.is_closed else "ready" if reachable else "store unavailable"
+    """Return 200 from the end of startup until shutdown, as long as the store is reachable.
+
+    A store that is only not writable, such as on a full disk, still serves reads.
+    """
+    is_reachable = await state.health.writable() or state.store.available
+    status = "stopping" if state.writer.is_closed else "ready" if is_reachable else "store unavailable"
     return Response({"status": status}, status_code=200 if status == "ready" else 503, headers={"Cache-Control": "no-store"})
 
 

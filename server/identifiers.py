@@ -1,13 +1,13 @@
-"""Identifiers as clients send them: the same id however it is padded, and no id at all for a word that stands for a missing one.
+"""Normalization of identifiers that clients send: removes padding, and detects words that stand for a missing id.
 
-Whatever compares or hashes an id of a client's calls `identifier` first, so that ingest, imports and erasure agree.
+Call `identifier` before you compare or hash a client's id, so that ingest, imports and erasure agree.
 """
 
 from __future__ import annotations
 
-MISSING = "unusable_id"  # the ledger's reason for an event that was stored without an install for this
+MISSING = "unusable_id"  # the ledger's reason for an event that was stored without an install because of its id
 
-# Blanks, control characters, byte order marks and characters of no width: what editors, shells and files put around an id.
+# Spaces, control characters, byte order marks and zero-width characters, which editors, shells and files add around an id.
 _AROUND = "".join(
     chr(code)
     for code in (
@@ -20,8 +20,8 @@ _AROUND = "".join(
         *(0x3000, 0xFEFF, 0xFFFE),
     )
 )
-_MARK_AS_LATIN_1 = "\xef\xbb\xbf"  # a byte order mark that was read as Latin-1
-_ZEROS = "0-{}"  # the nil UUID, with dashes and braces or without
+_MARK_AS_LATIN_1 = "\xef\xbb\xbf"  # a byte order mark decoded as Latin-1
+_ZEROS = "0-{}"  # the nil UUID, with or without dashes and braces
 # In lower case.
 _WORDS = frozenset(
     (
@@ -34,7 +34,7 @@ _LONGEST_WORD = max(map(len, _WORDS))
 
 
 def identifier(raw: str) -> str | None:
-    """The id without blanks, control characters and byte order marks around it; None for a word that stands for a missing id."""
+    """Strip the padding of an id. Returns None for a word that stands for a missing id."""
     text = strip_padding(raw)
     if not text.strip(_ZEROS) or (len(text) <= _LONGEST_WORD and text.lower() in _WORDS):
         return None
@@ -42,12 +42,12 @@ def identifier(raw: str) -> str | None:
 
 
 def may_be_missing(raw: str) -> bool:
-    """A quick look: whether an id is worth the question to `identifier`, which most ids of some length are not."""
+    """Return True if an id needs a call of `identifier`, which most long ids do not. Cheap."""
     return len(raw) < 20 or raw[0] in "0fF{"
 
 
 def strip_padding(raw: str) -> str:
-    """The id without what is around it, also where it is a word that is no id."""
+    """Strip spaces, control characters and byte order marks around an id."""
     text = raw.strip(_AROUND)
     if text.isascii():
         return text

@@ -1,4 +1,4 @@
-"""The sockets that a server listens on: one for each address, and IPv4 alone where the machine has no IPv6."""
+"""Listening sockets: one per address, and IPv4 only on machines without IPv6."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def bind(hosts: Sequence[str], port: int) -> list[socket.socket]:
-    """A bound socket for each address. IPv6 addresses that this machine does not have are left out beside others. Raises OSError."""
+    """Bind a socket per address. Skips IPv6 addresses that this machine does not have, unless there are no others. Raises OSError."""
     bound: list[socket.socket] = []
     missing: OSError | None = None
     try:
@@ -36,7 +36,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # Else `::` would take IPv4 as well, and show its clients under IPv6 addresses.
+            # Otherwise `::` would also accept IPv4 clients, with IPv6 addresses.
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind(address)
     except BaseException:

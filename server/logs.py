@@ -1,4 +1,4 @@
-"""Structured logs. What is logged is chosen word by word: no address, no identifier, no body, no query string, no header."""
+"""Structured logs. Log lines contain no address, identifier, body, query string or header."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Logger = structlog.stdlib.BoundLogger
 
 
 def configure(*, form: str, level: str) -> None:
-    """Set up the logs of this process. `form` is `auto`, `json` or `text`; lines go to standard error."""
+    """Configure logging in this process. `form` is `auto`, `json` or `text`; lines go to standard error."""
     text = form == "text" or (form == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -37,7 +37,7 @@ def configure(*, form: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # Uvicorn's lines about requests and bad input hold addresses and what clients sent; we say what matters ourselves.
+    # Uvicorn's lines on requests and invalid input contain addresses and client data.
     for name, least in (
         ("uvicorn.access", logging.CRITICAL),
         ("uvicorn.error", logging.ERROR),
@@ -49,7 +49,7 @@ def configure(*, form: str, level: str) -> None:
 
 
 def _exceptions_without_values(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Replace an exception by its type and the places it went through: its message may hold what a client sent."""
+    """Replace an exception with its type and traceback locations: its message may contain client data."""
     given = event.pop("exc_info", None)
     if not given:
         return event
@@ -68,12 +68,12 @@ def _exceptions_without_values(_: Any, __: str, event: dict[str, Any]) -> dict[s
 
 
 def _code(error: BaseException) -> str:
-    """What went wrong in a word that holds nobody's values: SQLITE_FULL, ENOSPC."""
+    """Return an error code without any values: SQLITE_FULL, ENOSPC."""
     number = getattr(error, "errno", None)
     return str(getattr(error, "sqlite_errorname", "")) or (errno.errorcode.get(number, "") if isinstance(number, int) else "")
 
 
 def get(name: str) -> Logger:
-    """A logger of ours."""
+    """Return a logger."""
     logger: Logger = structlog.stdlib.get_logger(name)
     return logger

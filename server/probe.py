@@ -1,4 +1,4 @@
-"""`footfall health`: asks the server of these settings for its health, for container health checks. Imports little, since it runs often."""
+"""`footfall health`: queries the health of the server with these settings, for container health checks. Has few imports, because it runs often."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def ask(settings: Settings) -> tuple[int, dict[str, object]]:
-    """The status and the body of `GET /health`. Raises OSError, HTTPException, or ValueError if the body is no JSON."""
+    """Return the status and the body of `GET /health`. Raises OSError, HTTPException, or ValueError for invalid JSON."""
     there = urlsplit(settings.local_url)
     connection = http.client.HTTPConnection(there.hostname or "127.0.0.1", settings.port, timeout=SECONDS)
     try:

@@ -1,26 +1,26 @@
-"""Every error that Footfall answers with, as RFC 9457 problem details.
+"""All error responses, as RFC 9457 problem details.
 
 Problem
-├── Malformed 400          the body is no JSON, or not text
-│   ├── BrokenHttp 400     the request itself is not as HTTP wants it
-│   └── UnknownEncoding 415  the body is compressed in a way that is not known here
-├── Invalid 400 | 422      JSON, but fields are wrong; names each field
-│   └── BadQuery 400       parameters of a question are wrong; names each
-├── Unauthorized 401       a key is wanted, or the one given is not known
-├── Forbidden 403          the key may not do this
-├── NotFound 404           no such route, project, pack or target
+├── Malformed 400          the body is not JSON, or not text
+│   ├── BrokenHttp 400     the request is not valid HTTP
+│   └── UnknownEncoding 415  the content encoding is not supported
+├── Invalid 400 | 422      JSON with invalid fields; names each field
+│   └── BadQuery 400       invalid query parameters; names each
+├── Unauthorized 401       the key is missing or invalid
+├── Forbidden 403          the key lacks permission
+├── NotFound 404           unknown route, project, pack or target
 ├── MethodNotAllowed 405
 ├── TooSlow 408            the request did not arrive in time
 ├── TooLarge 413
-│   └── HeadTooLarge 431   the headers are
-├── UnknownTarget 422      the project lists its targets, and this is none of them
-├── TooManyTargets 422     the project's bound on distinct targets is reached
-├── TooBroad 422           a question that would read too many raw events
-├── Limited 429            too many from one address; carries Retry-After
-├── Failed 500             our own fault
-└── Busy 503               the queue is full or the store cannot write; carries Retry-After
+│   └── HeadTooLarge 431   the headers are too large
+├── UnknownTarget 422      the project lists its targets, and this one is missing
+├── TooManyTargets 422     the project has reached its maximum number of targets
+├── TooBroad 422           a query that would read too many raw events
+├── Limited 429            too many requests from one address; sends Retry-After
+├── Failed 500             a server error
+└── Busy 503               the queue is full or the store is not writable; sends Retry-After
 
-The type decides the status. No message holds anything that a client sent.
+The class determines the status. No message contains client data.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CONTENT_TYPE = b"application/problem+json"
 
 
 class _Document(msgspec.Struct, omit_defaults=True):
-    """RFC 9457's members; `code` and `message` say the same for clients that look for those, such as RudderStack's."""
+    """The members of RFC 9457. `code` and `message` repeat the problem for clients that read those, such as RudderStack's."""
 
     type: str
     title: str
@@ -47,10 +47,10 @@ class _Document(msgspec.Struct, omit_defaults=True):
 
 
 class Problem(Exception):
-    """An answer that is an error. `errors` names fields; `retry_after` is in seconds."""
+    """An error response. `errors` names fields; `retry_after` is in seconds."""
 
     status: ClassVar[int] = 500
-    title: ClassVar[str] = "Something went wrong on our side"
+    title: ClassVar[str] = "Internal server error"
     refusal: ClassVar[Refusal] = Refusal.FAILED
 
     def __init__(self, detail: str, *, errors: tuple[FieldError, ...] = (), retry_after: int | None = None) -> None:
@@ -61,47 +61,47 @@ class Problem(Exception):
 
     @property
     def code(self) -> int:
-        """The HTTP status of this one problem."""
+        """The HTTP status of this problem."""
         return self.status
 
     @property
     def type(self) -> str:
-        """A URI reference that names the kind of problem, as RFC 9457 wants it; explained on the reference page."""
+        """The URI reference of the problem type (RFC 9457), explained on the reference page."""
         return f"/docs#problem-{self.refusal.value.replace('_', '-')}"
 
     def to_json(self) -> bytes:
-        """The problem document."""
+        """Return the problem document."""
         return msgspec.json.encode(_Document(self.type, self.title, self.code, self.detail, self.refusal.value, self.detail, self.errors))
 
 
 class Malformed(Problem):
-    status, title, refusal = 400, "The body cannot be read", Refusal.MALFORMED
+    status, title, refusal = 400, "Malformed body", Refusal.MALFORMED
 
 
 class BrokenHttp(Malformed):
-    title = "The request cannot be read"
+    title = "Malformed request"
 
 
 class UnknownEncoding(Malformed):
-    status, title = 415, "The encoding of the body is not known here"
+    status, title = 415, "Unsupported content encoding"
     known: ClassVar[str] = "gzip, deflate, zstd"
 
     def __init__(self) -> None:
         super().__init__(
-            f"Content-Encoding names an encoding that is not known here; {self.known} are.",
+            f"The Content-Encoding is not supported. Supported encodings: {self.known}.",
             errors=(FieldError("Content-Encoding", f"must be one of: {self.known}"),),
         )
 
 
 class Invalid(Problem):
-    """Fields are wrong. The status is 422 unless the dialect's clients expect 400."""
+    """Invalid fields. The status is 422 unless the dialect's clients expect 400."""
 
-    status, title, refusal = 422, "The body does not say what it must", Refusal.INVALID
+    status, title, refusal = 422, "Invalid fields", Refusal.INVALID
 
     def __init__(self, *errors: FieldError, status: int = 422) -> None:
-        noun = "field is" if len(errors) == 1 else "fields are"
+        noun = "invalid field" if len(errors) == 1 else "invalid fields"
         named = ", ".join(error.path or "(body)" for error in errors)
-        super().__init__(f"{len(errors)} {noun} wrong: {named}", errors=errors)
+        super().__init__(f"{len(errors)} {noun}: {named}", errors=errors)
         self._status = status
 
     @property
@@ -110,24 +110,24 @@ class Invalid(Problem):
 
 
 class BadQuery(Invalid):
-    """Parameters of a question are wrong, in a query string or in GraphQL."""
+    """Invalid parameters of a query, in a query string or in GraphQL."""
 
-    status, title = 400, "A parameter cannot be used"
+    status, title = 400, "Invalid parameters"
 
     def __init__(self, *errors: FieldError) -> None:
         super().__init__(*errors, status=400)
 
 
 class Unauthorized(Problem):
-    status, title, refusal = 401, "A valid key is needed", Refusal.BAD_KEY
+    status, title, refusal = 401, "Authentication required", Refusal.BAD_KEY
 
 
 class Forbidden(Problem):
-    status, title, refusal = 403, "This key may not do that", Refusal.BAD_KEY
+    status, title, refusal = 403, "Permission denied", Refusal.BAD_KEY
 
 
 class NotFound(Problem):
-    status, title, refusal = 404, "There is nothing here", Refusal.UNKNOWN_ROUTE
+    status, title, refusal = 404, "Not found", Refusal.UNKNOWN_ROUTE
 
 
 class UnknownProject(NotFound):
@@ -135,31 +135,31 @@ class UnknownProject(NotFound):
 
 
 class MethodNotAllowed(Problem):
-    status, title, refusal = 405, "This route does not take that method", Refusal.UNKNOWN_ROUTE
+    status, title, refusal = 405, "Method not allowed", Refusal.UNKNOWN_ROUTE
 
 
 class TooSlow(Problem):
-    status, title, refusal = 408, "The request took too long to arrive", Refusal.TOO_SLOW
+    status, title, refusal = 408, "Request timeout", Refusal.TOO_SLOW
 
 
 class TooLarge(Problem):
-    status, title, refusal = 413, "The body is too large", Refusal.TOO_LARGE
+    status, title, refusal = 413, "Body too large", Refusal.TOO_LARGE
 
 
 class HeadTooLarge(TooLarge):
-    status, title = 431, "The headers are too large"
+    status, title = 431, "Headers too large"
 
 
 class UnknownTarget(Problem):
-    status, title, refusal = 422, "No such target", Refusal.UNKNOWN_TARGET
+    status, title, refusal = 422, "Unknown target", Refusal.UNKNOWN_TARGET
 
 
 class TooManyTargets(Problem):
-    status, title, refusal = 422, "This project has as many targets as it may have", Refusal.TOO_MANY_TARGETS
+    status, title, refusal = 422, "Too many targets", Refusal.TOO_MANY_TARGETS
 
 
 class TooBroad(Problem):
-    status, title, refusal = 422, "This question would read too much", Refusal.TOO_BROAD
+    status, title, refusal = 422, "Query too broad", Refusal.TOO_BROAD
 
 
 class Limited(Problem):
@@ -167,8 +167,8 @@ class Limited(Problem):
 
 
 class Failed(Problem):
-    status, title, refusal = 500, "Something went wrong on our side", Refusal.FAILED
+    status, title, refusal = 500, "Internal server error", Refusal.FAILED
 
 
 class Busy(Problem):
-    status, title, refusal = 503, "Not now, try again shortly", Refusal.BUSY
+    status, title, refusal = 503, "Service unavailable", Refusal.BUSY

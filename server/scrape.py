@@ -1,4 +1,4 @@
-"""`/metrics`: counts for Prometheus, for the machine itself and for keys, each with what it may see."""
+"""The `/metrics` route for Prometheus. A request from this machine gets all metrics; a key gets those in its scope."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from server.problems import Forbidden, Unauthorized
 
 AnyRequest = Request[object, object, State]
 
-# Headers of proxies, by their beginnings. A request that has one was forwarded, and is not from the machine itself.
+# Prefixes of headers that proxies add. A request with one of them was forwarded.
 _FORWARDING = (
     "x-forwarded", "forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "x-cluster-client-ip", "x-original-", "x-scheme",
     "x-envoy-", "x-amzn-", "x-azure-", "fly-", "cf-", "cdn-", "fastly-", "x-varnish",
 )  # fmt: skip
 _METRICS = {
     200: ResponseSpec(str, generate_examples=False, description="The metrics.", media_type=MediaType.TEXT),
-    401: ResponseSpec(None, generate_examples=False, description="A key with the scope `read` is needed."),
+    401: ResponseSpec(None, generate_examples=False, description="Requires a key with the `read` scope."),
 }
 
 
-@get("/metrics", summary="Counts for Prometheus", tags=["Operation"], responses=_METRICS)
+@get("/metrics", summary="Metrics for Prometheus", tags=["Operation"], responses=_METRICS)
 async def metrics(request: AnyRequest, state: State) -> Response[bytes]:
-    """Prometheus' text format: for this machine itself, and for a key with the scope `read` or `admin`. A project's key sees its own events only.
+    """Return metrics in Prometheus' text format: to requests from this machine, and to keys with the `read` or `admin` scope.
 
-    There is no other path to it, so that a proxy can block this one.
+    A project's key gets its own events only. The route has no other path, so that a proxy can block it.
     """
     registry: Metrics = state.metrics
     body = registry.exposition() if _is_local(request, state) else await _for_key(request, state, registry)
@@ -39,15 +39,18 @@ async def _for_key(request: AnyRequest, state: State, registry: Metrics) -> byte
     peer = request.client.host if request.client else ""
     key = await state.gate.key(peer, dict(request.scope["headers"]))
     if key is None:
-        raise Unauthorized("Metrics are for this machine itself, or need a key with the scope read.")
+        raise Unauthorized("Authentication required: send a key with the `read` scope, or connect from this machine.")
     if not key.scopes & {"read", "admin"}:
-        raise Forbidden("This key does not have the scope read.")
+        raise Forbidden("This key does not have the `read` scope.")
     return registry.exposition() if key.project is None else registry.exposition_of(key.project.slug)
 
 
 def _is_local(request: AnyRequest, state: State) -> bool:
-    """Whether a request without a key is from the machine itself. A proxy on it is loopback, too: what it forwards is not from here, and names
-    another host, says so in a header, or speaks HTTP/1.0 as nginx does unless it is set to more."""
+    """Return True if a request without a key comes from this machine.
+
+    A local proxy has a loopback address, too. Requests that it forwards name another host, have a forwarding header, or use HTTP/1.0, which is the
+    default of nginx.
+    """
     names = [name.lower() for name in request.headers]
     configured = state.settings.client_ip_header
     return (
@@ -61,7 +64,7 @@ def _is_local(request: AnyRequest, state: State) -> bool:
 
 
 def _is_own_host(host: str) -> bool:
-    """Whether a Host header names this machine as one names it from within."""
+    """Return True if a Host header names this machine as `localhost` or by a loopback address."""
     name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
     return name.lower() == "localhost" or (name != "" and _is_loopback(name))
 

@@ -175,7 +175,7 @@ def _problems() -> str:
         "type": "/docs#problem-invalid",
         "title": "The body does not say what it must",
         "status": 422,
-        "detail": "1 field is wrong: installation_id",
+        "detail": "1 invalid field: installation_id",
         "errors": [{"path": "installation_id", "message": "is missing"}],
     }
     example = figure("application/problem+json", colored(pretty(shape)), "answer")

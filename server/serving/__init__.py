@@ -1,4 +1,4 @@
-"""Runs the server: uvicorn with uvloop and our own protocol, and the lines that greet whoever started it."""
+"""The server process: uvicorn with uvloop and Footfall's protocol, and the startup message."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ log = logs.get(__name__)
 _BACKLOG = 2048
 _FIRST_ANSWERS = 1.0  # seconds
 _FILES = 65_536
-_START_GRACE = 0.5  # seconds in which a start that is asked to stop rolls back and closes what it opened
+_START_GRACE = 0.5  # seconds for a clean rollback if a stop is requested during startup
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that says when it is ready."""
+    """A uvicorn server that prints a message once it is ready."""
 
     def __init__(self, config: uvicorn.Config, settings: Settings, console: Console, front: Front, stop: StopRequest) -> None:
         super().__init__(config)
@@ -66,7 +66,7 @@ class _Server(uvicorn.Server):
             leaving.start()
 
     def _leave_start(self) -> None:
-        """Exit where the start does not end by itself. Nothing was acknowledged yet, and an open transaction is rolled back."""
+        """Exit if startup does not stop by itself. No event was acknowledged yet, and an open transaction rolls back."""
         if not self.started:
             os._exit(0)
 
@@ -76,7 +76,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _load_later(self) -> None:
-        """What the start did not wait for. It takes the processor from whoever asks meanwhile, so the first answers go before it."""
+        """Load the parts that startup defers. This takes CPU time, so the first requests go before it."""
         await asyncio.sleep(_FIRST_ANSWERS)
         if self._front.later is None:
             return
@@ -84,13 +84,13 @@ class _Server(uvicorn.Server):
             await self._front.later()
         except Exception as error:
             log.error("loading_failed", exc_info=error)
-        gc.freeze()  # as at the start, but for the round of the collector, which everybody would wait for
+        gc.freeze()  # like at startup, without a collection, which would block every request
 
 
 def serve(settings: Settings, console: Console) -> int:
-    """Serve until stopped by a signal; the exit status. StoreError where the store cannot be opened or the port is taken."""
-    with contextlib.suppress(OSError, RuntimeError):  # of a process without a standard error
-        faulthandler.enable()  # a crash in native code leaves the stacks of all threads behind, and no value of any variable
+    """Serve until a signal arrives, and return the exit status. Raises StoreError if the store cannot be opened or the port is in use."""
+    with contextlib.suppress(OSError, RuntimeError):  # without a standard error stream
+        faulthandler.enable()  # on a crash in native code, print the stacks of all threads, without values
     logs.configure(form=settings.log_format, level=settings.log_level)
     sockets = _listen(settings)
     raise_file_limit()
@@ -101,24 +101,24 @@ def serve(settings: Settings, console: Console) -> int:
         app,
         loop="uvloop",
         http=cast("type[asyncio.Protocol]", partial(Protocol, patience=float(settings.body_timeout), opened=opened)),
-        ws_max_size=100 * 1024,  # bytes of a message: what is posted may not be larger either
+        ws_max_size=100 * 1024,  # bytes of a message, like the limit of a POST
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=True,
-        # Ours: the gate believes only the proxies that it is told to.
+        # The gate handles these headers, for trusted proxies only.
         proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     server = _Server(config, settings, console, app, stop)
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Uvicorn installs the same handler when its loop runs, and raises the signal that stopped it once more at the end: a stop is no failure.
+        # Uvicorn installs the same handler when its loop runs, and raises the signal again at the end, which must not be a failure.
         signal.signal(number, server.handle_exit)
-    # A store that cannot be opened is said in one line, and not in the hundred of a traceback.
+    # A store that cannot be opened is reported in one line, without a traceback.
     logging.getLogger("uvicorn.error").addFilter(lambda _: not isinstance(app.failure, StoreError | Stopped))
-    with contextlib.suppress(SystemExit):  # of uvicorn, where the server did not start
+    with contextlib.suppress(SystemExit):  # raised by uvicorn if startup failed
         server.run(sockets=sockets)
     if isinstance(app.failure, Stopped):
         log.info("stopped_at_start")
@@ -129,10 +129,10 @@ def serve(settings: Settings, console: Console) -> int:
 
 
 def tune_garbage_collector() -> None:
-    """Take all that a started server is made of out of the garbage collector's rounds, and have these less often.
+    """Exclude the objects of a started server from garbage collection, and collect less often.
 
-    Requests leave next to nothing behind that needs collecting, but each round would go over modules, routes and schemas: a tenth of an
-    event's cost, and pauses of tens of milliseconds.
+    Requests leave almost no garbage, but each collection would scan modules, routes and schemas: a tenth of an event's cost, and pauses of tens of
+    milliseconds.
     """
     gc.collect()
     gc.freeze()
@@ -140,11 +140,11 @@ def tune_garbage_collector() -> None:
 
 
 def raise_file_limit() -> None:
-    """Have as many files open as we may: each connection is one, and many systems begin with 1,024."""
+    """Raise the limit of open files to the maximum. Each connection is one file, and the default is often 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(ValueError, OSError):  # where the system says no after all, there are as many as before
+        with contextlib.suppress(ValueError, OSError):  # if the system refuses, the limit stays
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
@@ -152,7 +152,7 @@ def _listen(settings: Settings) -> list[socket.socket]:
     try:
         sockets = bind(settings.hosts, settings.port)
     except (OSError, OverflowError) as error:
-        raise StoreError(f"{settings.host}:{settings.port} cannot be listened on: {error}; set FOOTFALL_PORT or FOOTFALL_HOST") from error
+        raise StoreError(f"{settings.host}:{settings.port} is not available: {error}; set FOOTFALL_PORT or FOOTFALL_HOST") from error
     for each in sockets:
         each.listen(_BACKLOG)
         each.set_inheritable(True)
@@ -163,12 +163,12 @@ def _greet(settings: Settings, console: Console, token: str | None) -> None:
     base = settings.url
     console.print(f"[bold]Footfall {__version__}[/bold] is ready: {base}")
     console.print(f"  send an event   curl -X POST {base}/dl/hello && curl {base}/counts", soft_wrap=True)
-    console.print(f"  what it takes   {base}/docs")
+    console.print(f"  reference       {base}/docs")
     console.print(f"  data            {settings.data_dir.resolve()}", soft_wrap=True)
     if token is not None:
         console.print(f"  log in          {base}/login#token={token}", soft_wrap=True)
         if settings.public_url is None:
             console.print(f"                  [dim]{escape(other_machine(settings))}[/dim]", soft_wrap=True)
-        console.print("  admin token     shown this once, keep it: only its hash is stored")
+        console.print("  admin token     shown only once; keep it, because only its hash is stored")
         console.print(f"                  [bold]{token}[/bold]")
     console.print("  stop            Ctrl-C")

@@ -1,8 +1,8 @@
-"""HTTP as uvicorn speaks it, within bounds: what one connection may send, hold and wait for.
+"""HTTP connections with limits on size and time, based on uvicorn.
 
-Uvicorn by itself takes heads and trailers of any length, keeps connections that never say anything, reads on while thousands of requests
-wait for their turn, leaves a client that closed its sending side without an answer, and drops the body of a request that offers HTTP/2
-(as Java's client does with each first one). What is wrong with the HTTP itself is answered here, with a problem like any other.
+Uvicorn alone accepts heads and trailers of any length, keeps silent connections open, reads on while thousands of requests are queued, does not
+respond to a client that closed its sending side, and drops the body of a request that offers HTTP/2 (as Java's client does on its first
+request). This module also responds to invalid HTTP with a problem document.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from server.problems import CONTENT_TYPE, BrokenHttp, Busy, HeadTooLarge, Problem, TooSlow
 from server.serving.open_connections import OpenConnections
 
-MAX_HEAD = 32 * 1024  # bytes without any of a body: a head, trailers, a chunk's extension
-PIPELINE_TURNS = 4  # turns of the event loop between an answer and the next pipelined request: others' requests need about so many
-MAX_PIPELINED = 64  # requests of one connection that wait for the answers before theirs
-_PIECE = 16 * 1024  # bytes that are parsed before anybody looks at what they came to
-_CHECK_EVERY = 10.0  # seconds, or less where less patience is asked for
-_SEND_FACTOR = 6  # times as much patience for those who read: whoever pages through an export takes a while
+MAX_HEAD = 32 * 1024  # bytes without body data: a head, trailers or a chunk extension
+PIPELINE_TURNS = 4  # turns of the event loop between a response and the next pipelined request, so that other connections get theirs
+MAX_PIPELINED = 64  # queued requests of one connection
+_PIECE = 16 * 1024  # bytes that are parsed at a time
+_CHECK_EVERY = 10.0  # seconds, or half of a shorter timeout
+_SEND_FACTOR = 6  # the timeout for a client that reads slowly, as a multiple of the receive timeout
 _UPGRADE_HEADERS = (b"upgrade", b"http2-settings")
 
 
 class Flow(FlowControl):
-    """Does not resume reading, whoever asks, while the connection still has something to parse."""
+    """Flow control that does not resume reading while the connection has unparsed data."""
 
     full = False
 
@@ -37,7 +37,7 @@ class Flow(FlowControl):
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. `patience`: seconds in which a head must have arrived, and in which a body must. `opened` bounds their number."""
+    """One connection. `patience` is the timeout in seconds for a head, and for a body. `opened` limits the number of connections."""
 
     flow: Flow
 
@@ -45,23 +45,23 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._patience = patience
         self._opened = OpenConnections() if opened is None else opened
-        self._counted: tuple[str, ...] = ()  # as what it is counted among the open ones
-        self._at_once = 0  # requests that were answered directly since the last reading
+        self._counted: tuple[str, ...] = ()  # keys under which this connection is counted
+        self._at_once = 0  # requests answered directly since the last read
         self._active_at = 0.0
-        self._started_at: float | None = None  # of the request that is still arriving; of the connection, before its first
+        self._started_at: float | None = None  # start of the request being received, or of the connection
         self._in_head = False
         self._hosts = 0
-        self._has_upgrade_offer = False  # it would rather speak another protocol
-        self._is_last = False  # no request may follow the one that is arriving
+        self._has_upgrade_offer = False  # the request offers another protocol
+        self._is_last = False  # no request may follow this one
         self._is_done = False  # nothing more is read
-        self._has_progress = False  # since the last piece, a body grew or a request ended
-        self._stalled_bytes = 0  # bytes since then
-        self._unparsed = b""  # what was read and is not parsed yet
-        self._unsent = 0  # bytes, at the last look ...
-        self._stuck_at = 0.0  # ... and for how long it has been these
+        self._has_progress = False  # a body grew or a request ended in this piece
+        self._stalled_bytes = 0  # bytes since the last progress
+        self._unparsed = b""  # data that was read and not parsed yet
+        self._unsent = 0  # bytes at the last check ...
+        self._stuck_at = 0.0  # ... and the time since when it is unchanged
         self._timer: asyncio.TimerHandle | None = None
 
-    # --- of the transport ---
+    # --- transport ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -81,7 +81,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """The client sends no more. One that only closed this side of the connection still gets the answers to what it sent."""
+        """Handle the client's EOF. If it closed only its sending side, it still gets the responses to its requests."""
         cycle = self._unanswered()
         if cycle is None or cycle.more_body:
             return None
@@ -92,7 +92,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._at_once = 0
         self._active_at = self.loop.time()
-        if self._unparsed:  # read before the transport heard that it should not
+        if self._unparsed:  # read before the transport paused
             self._unparsed += data
         elif not self._is_done:
             self._parse(data)
@@ -105,11 +105,11 @@ class Connection(HttpToolsProtocol):
         counted, self._counted = self._counted, ()
         self._opened.release(counted)
 
-    # --- of the parser ---
+    # --- parser ---
 
     def on_message_begin(self) -> None:
         if self._is_done:
-            raise BrokenHttp("Nothing may follow a request that says Connection: close.")
+            raise BrokenHttp("A request with `Connection: close` must be the last one.")
         self._started_at = self._active_at
         self._in_head = True
         self._hosts = 0
@@ -131,17 +131,17 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         parser = self.parser
         if self._hosts != 1 and (self._hosts or parser.get_http_version() != "1.0"):
-            raise BrokenHttp("A request names one Host.")
+            raise BrokenHttp("A request must have exactly one Host header.")
         self._is_last = not parser.should_keep_alive()
         self._has_upgrade_offer = parser.should_upgrade() and not self._should_upgrade()
         if self._has_upgrade_offer:
             if parser.get_method() == b"CONNECT":
-                raise BrokenHttp("This is no proxy.")
-            return  # asked again without the offer, see `_without_upgrade`
+                raise BrokenHttp("CONNECT is not supported.")
+            return  # parsed again without the offer, see `_without_upgrade`
         self.on_head()
 
     def on_head(self) -> None:
-        """A request's head is complete, and as it should be."""
+        """Handle a complete and valid head."""
         self._begin()
 
     def on_body(self, body: bytes) -> None:
@@ -157,14 +157,14 @@ class Connection(HttpToolsProtocol):
         self.on_whole()
 
     def on_whole(self) -> None:
-        """A request has arrived."""
+        """Handle a complete request."""
         super().on_message_complete()
 
     def on_read(self) -> None:
-        """All that was read is parsed."""
+        """Handle the end of the available data."""
 
     def _begin(self) -> None:
-        """Let uvicorn have the request from its beginning."""
+        """Pass the request to uvicorn from its beginning."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expects
@@ -174,7 +174,7 @@ class Connection(HttpToolsProtocol):
     # --- reading ---
 
     def _parse(self, data: bytes) -> None:
-        """Parse what was read; as much of it as there is room for requests that wait."""
+        """Parse data, up to the maximum number of queued requests."""
         if len(data) <= _PIECE:
             if self._parse_piece(data):
                 self.on_read()
@@ -191,7 +191,7 @@ class Connection(HttpToolsProtocol):
         self.on_read()
 
     def _parse_piece(self, piece: bytes) -> bool:
-        """Whether there may be more."""
+        """Parse one piece. Returns True if more may follow."""
         self._has_progress = False
         try:
             self.parser.feed_data(piece)
@@ -203,11 +203,11 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             if not self._is_done:
                 problem = error.__context__
-                self._refuse(problem if isinstance(problem, Problem) else BrokenHttp("This cannot be read as HTTP/1.1."))
+                self._refuse(problem if isinstance(problem, Problem) else BrokenHttp("The request is not valid HTTP/1.1."))
             return False
         self._stalled_bytes = 0 if self._has_progress else self._stalled_bytes + len(piece)
         if self._stalled_bytes > MAX_HEAD:
-            self._refuse(HeadTooLarge(f"At most {MAX_HEAD} bytes of headers are taken."))
+            self._refuse(HeadTooLarge(f"The headers must be at most {MAX_HEAD} bytes."))
         return not self._is_done
 
     def _parse_unparsed(self) -> None:
@@ -221,7 +221,7 @@ class Connection(HttpToolsProtocol):
         return self.parser.get_method() == b"GET" and super()._should_upgrade()
 
     def _without_upgrade(self, rest: bytes) -> bool:
-        """Nobody has to accept an offer to speak another protocol; but the parser has taken the request's end for the end of its head."""
+        """Parse the request again without its upgrade offer. The parser took the end of the head for the end of the request."""
         method = self.parser.get_method()
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -231,19 +231,19 @@ class Connection(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._cancel_check()
-        self._release()  # sockets have a bound of their own
+        self._release()  # WebSockets have their own limit
         super().handle_websocket_upgrade()
 
-    # --- answering ---
+    # --- responses ---
 
     def on_response_complete(self) -> None:
-        """An answer is written: whoever waited behind it comes next. No timer: `_check` finds whoever is idle."""
+        """Start the next queued request after a response. `_check` finds idle connections, so this needs no timer."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self._active_at = self.loop.time()
         if self._started_at is not None:
-            self._started_at = self._active_at  # it was not read while this was answered
+            self._started_at = self._active_at  # reading was paused during the response
         if self.pipeline:
             self._start_next(PIPELINE_TURNS)
         elif self._unparsed:
@@ -259,12 +259,12 @@ class Connection(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
 
     def _unanswered(self) -> RequestResponseCycle | None:
-        """The newest request, if it has no answer yet."""
+        """The newest request, if it has no response yet."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return None if cycle is None or cycle.response_complete else cycle
 
     def _refuse(self, problem: Problem) -> None:
-        """Say what is wrong and close; but first whoever has sent a whole request before gets its answer, and no other."""
+        """Respond with a problem and close. If an earlier complete request has no response yet, send only that one."""
         self._is_done = True
         cycle = self._unanswered()
         if cycle is not None:
@@ -285,7 +285,7 @@ class Connection(HttpToolsProtocol):
         self.transport.write(b"".join((STATUS_LINE[problem.code], *(b"%b: %b\r\n" % header for header in headers), b"\r\n", body)))
         self.transport.close()
 
-    # --- waiting ---
+    # --- timeouts ---
 
     def _schedule_check(self) -> None:
         self._timer = self.loop.call_later(min(_CHECK_EVERY, self._patience / 2), self._check)
@@ -296,20 +296,20 @@ class Connection(HttpToolsProtocol):
             self._timer = None
 
     def _check(self) -> None:
-        """Now and then: is anybody there? One timer that is set anew with each request would cost each of them more."""
+        """Close idle and slow connections. One periodic timer costs less than a new one per request."""
         now, transport = self.loop.time(), self.transport
         answering = self._unanswered() is not None
         unsent = transport.get_write_buffer_size()
         if unsent != self._unsent or not (self.flow.write_paused or not answering or transport.is_closing()):
             self._unsent, self._stuck_at = unsent, now
         elif unsent and now - self._stuck_at >= _SEND_FACTOR * self._patience:
-            transport.abort()  # nothing was added, and nothing read
+            transport.abort()  # the client reads nothing
             return
         if not transport.is_closing():
             if self.flow.read_paused or self._unparsed:
-                pass  # the client waits for us
+                pass  # the client waits for the server
             elif self._started_at is not None:
-                # Bodies of events have been given up before this by those who read them; this is for all the others.
+                # Ingest has its own, earlier timeout for bodies. This one is for all other routes.
                 if now - self._started_at > (self._patience if self._in_head or not answering else 2 * self._patience):
                     self._give_up()
             elif not answering and now - self._active_at >= self.timeout_keep_alive:
@@ -320,9 +320,9 @@ class Connection(HttpToolsProtocol):
         if self._in_head or self._unanswered() is not None:
             self._refuse(TooSlow(f"A request must arrive within {self._patience:g} seconds."))
         else:
-            self.transport.close()  # it never said anything
+            self.transport.close()  # the client never sent anything
 
 
 def _without_offer(connection: bytes) -> bytes:
-    """A Connection header without what belongs to the offer."""
+    """Return a Connection header without the upgrade offer."""
     return b", ".join(token for token in map(bytes.strip, connection.split(b",")) if token.lower() not in _UPGRADE_HEADERS)

@@ -1,9 +1,9 @@
-"""HTTP as uvicorn speaks it, with a short way for posts of events and for answers that are ready.
+"""HTTP with a fast path for posts of events and for cached responses, based on uvicorn.
 
-For each request uvicorn makes a scope, a task, an event and two messages. That is right for a GraphQL query and most of the cost of an
-event. So a POST that has arrived as a whole is offered to the front door directly, which answers it when its commit is done; and a GET, which
-it answers where it knows the answer. Whatever else comes (other methods, bodies in parts, upgrades, a request behind one that is not answered
-yet, paths that are none of ingest's) goes uvicorn's own way from the beginning, as if nobody had looked.
+For each request, uvicorn creates a scope, a task, an event and two messages: fine for a GraphQL query, and most of the cost of an event. A
+POST that arrived completely is therefore offered to the front directly, which responds once its commit is done, and so is a GET, whose response
+may be cached. Everything else (other methods, bodies in parts, upgrades, pipelined requests, other paths) takes uvicorn's path from the
+beginning, unchanged.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MAX_AT_ONCE = 16  # requests of one reading that are answered directly: whatever
 
 
 class Protocol(Connection):
-    """One connection. `Front` is the application, without any middleware around it."""
+    """One connection. The application is `Front`, without middleware around it."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._front = self.app if isinstance(self.app, Front) else None
-        self._is_held = False  # a request of which uvicorn does not know yet
-        self._parts: list[bytes] = []  # of its body
+        self._is_held = False  # the request was not passed to uvicorn yet
+        self._parts: list[bytes] = []  # of the body
 
     def on_head(self) -> None:
         self._is_held = self._is_candidate()
@@ -51,7 +51,7 @@ class Protocol(Connection):
         super().on_whole()
 
     def on_read(self) -> None:
-        if self._is_held:  # the rest of its body is still to come
+        if self._is_held:  # the rest of the body is still to come
             self._fall_back()
 
     def _is_candidate(self) -> bool:
@@ -89,7 +89,7 @@ class Protocol(Connection):
         return taken
 
     def _fall_back(self) -> None:
-        """Let uvicorn have the request from its beginning up to here."""
+        """Pass the request to uvicorn, with the body received so far."""
         self._is_held = False
         self._begin()
         body = b"".join(self._parts)
@@ -99,11 +99,11 @@ class Protocol(Connection):
 
 
 class _Exchange:
-    """One request that was taken directly. To uvicorn it is the connection's cycle: for what is pipelined, for shutdown, and when the client goes."""
+    """A request on the fast path. Stands in for uvicorn's cycle in pipelining, shutdown and disconnects."""
 
     __slots__ = ("_protocol", "disconnected", "keep_alive", "response_complete")
 
-    more_body = False  # to come
+    more_body = False  # required by uvicorn
 
     def __init__(self, protocol: Protocol, *, keep_alive: bool) -> None:
         self._protocol = protocol
@@ -113,14 +113,14 @@ class _Exchange:
 
     @property
     def message_event(self) -> _Exchange:
-        """Uvicorn wakes the application through this when the client has gone; nobody waits here."""
+        """The event that uvicorn sets when the client disconnects. Nothing waits for it here."""
         return self
 
     def set(self) -> None:
-        """As of an event."""
+        """Do nothing: required by uvicorn."""
 
     def answer(self, reply: Reply) -> None:
-        """Write the answer, once; to nobody where the client has gone."""
+        """Write the response once. Does nothing if the client disconnected."""
         protocol = self._protocol
         self.response_complete = True
         if self.disconnected or protocol.transport.is_closing():

@@ -1,8 +1,8 @@
-"""What replicas share, or would if there were several.
+"""State that replicas share: rate limits and live events.
 
-limits  how often an address has asked already
-live    events as they come, for whoever watches
-redis   both over Redis, for several servers
+limits       rate limits by address
+live_events  new events for subscribers
+redis        both over Redis, for several replicas
 """
 
 from server.shared.limits import Counters, Limits, LimitState

@@ -1,4 +1,4 @@
-"""What replicas share: rate limits. In process here; a store that several processes share takes the same calls."""
+"""Rate limits in memory. `server.shared.redis` implements the same interface for several replicas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from limits.storage import Storage
 
 
 class LimitState(NamedTuple):
-    """Where one address stands with one limit. `reset` is in seconds from now, rounded up."""
+    """The state of one rate limit for one client. `reset` is in seconds from now, rounded up."""
 
     allowed: bool
     limit: int
@@ -21,13 +21,13 @@ class LimitState(NamedTuple):
 
 
 class Counters(Storage):
-    """Counts of fixed windows, in memory, for the `limits` library.
+    """Fixed-window counters in memory, as a storage of the `limits` library.
 
-    Its own memory storage starts a thread every 10 ms that looks at every key; with many addresses that alone holds up the event loop.
-    Here each count drops a few that have run out.
+    The library's own memory storage starts a thread every 10 ms that scans every key, which blocks the event loop if there are many addresses.
+    Here, each new window removes a few expired ones.
     """
 
-    STORAGE_SCHEME = ["footfall"]  # noqa: RUF012 - limits declares it so
+    STORAGE_SCHEME = ["footfall"]  # noqa: RUF012 - required by `limits`
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Counters(Storage):
         return int(window[0])
 
     def take(self, key: str, expiry: float, most: int, amount: int) -> LimitState:
-        """Count `amount` where that stays within `most`."""
+        """Count `amount` if the total stays within `most`."""
         now = time.time()
         window = self._window(key, expiry, now)
         count = window[0] + amount
@@ -83,7 +83,7 @@ class Counters(Storage):
         self._windows.pop(key, None)
 
     def _drop(self, now: float) -> None:
-        # Two for each one that is added, so it always catches up. Windows of several lengths may be dropped late, never early.
+        # Two for each one that is added, so that the queue shrinks. Windows of several lengths may be removed late, never early.
         for _ in range(2):
             if not self._ends or self._ends[0][0] > now:
                 return
@@ -94,21 +94,21 @@ class Counters(Storage):
 
 
 class Limits:
-    """Fixed windows over a storage of the `limits` library."""
+    """Fixed-window rate limits over a storage of the `limits` library."""
 
     at_once = True
-    """Whether `hit_at_once` says all that there is to say: not where other processes count, too."""
+    """True if `hit_at_once` is exact. False if other processes count, too."""
 
     def __init__(self, storage: Counters | None = None) -> None:
         self._storage = storage or Counters()
 
     async def hit(self, item: RateLimitItem, key: str, cost: int = 1) -> LimitState:
-        """Count `cost` against a limit, all or nothing: a refused batch must not use up what a smaller one could still have.
+        """Count `cost` against a limit, all or nothing: a refused batch must not use up the quota for a smaller one.
 
-        `key` is what `item.key_for` makes of whoever is limited.
+        `key` comes from `item.key_for`.
         """
         return self.hit_at_once(item, key, cost)
 
     def hit_at_once(self, item: RateLimitItem, key: str, cost: int = 1) -> LimitState:
-        """The same, for whoever cannot wait."""
+        """Count like `hit`, without blocking."""
         return self._storage.take(key, item.get_expiry(), item.amount, cost)

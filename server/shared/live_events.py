@@ -1,4 +1,4 @@
-"""Events as they come, for whoever watches. Nobody who watches can hold up those who send: a slow one misses events, and is told how many."""
+"""New events for subscribers. A slow subscriber never blocks a sender: it misses events, and receives their number."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from contextlib import contextmanager
 
 from server.event import Event
 
-KEPT = 500  # events that wait for one watcher
-MOST_WATCHERS = 100  # in one process
+KEPT = 500  # queued events per watcher
+MOST_WATCHERS = 100  # per process
 
 
 class TooManyWatchers(Exception):
-    """As many watch as may."""
+    """The maximum number of watchers is reached."""
 
 
 class Watcher:
-    """One who watches a project."""
+    """A subscriber to one project's events."""
 
     def __init__(self, project: int) -> None:
         self.project = project
@@ -28,7 +28,7 @@ class Watcher:
         self._closed = False
 
     def offer(self, event: Event) -> None:
-        """Take an event, in the place of the oldest one where there is no room."""
+        """Queue an event. If the queue is full, drop the oldest one."""
         if len(self._waiting) >= KEPT:
             self._waiting.popleft()
             self._missed += 1
@@ -40,7 +40,7 @@ class Watcher:
         self._changed.set()
 
     async def take(self, most: int) -> tuple[list[Event], int] | None:
-        """The events that came, at most so many, and how many were missed before them; waits for the first. None at the end."""
+        """Wait for events, and return at most `most` of them with the number of events missed before. Returns None once closed."""
         while not self._waiting and not self._missed:
             if self._closed:
                 return None
@@ -51,7 +51,7 @@ class Watcher:
 
 
 class Live:
-    """Hands stored events to those who watch. Publishing costs nothing while nobody does."""
+    """Publisher of stored events. Publishing costs nothing without watchers."""
 
     def __init__(self) -> None:
         self._watchers: dict[int, set[Watcher]] = {}
@@ -59,11 +59,11 @@ class Live:
 
     @property
     def has_watchers(self) -> bool:
-        """Whether anybody watches."""
+        """True if anything watches a project."""
         return bool(self._watchers)
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Hand on events that are stored."""
+        """Publish stored events."""
         for event in events:
             for watcher in self._watchers.get(event.project, ()):
                 watcher.offer(event)
@@ -72,7 +72,7 @@ class Live:
     def watch(self, project: int) -> Iterator[Watcher]:
         """Watch a project's events. Raises TooManyWatchers."""
         if self._count >= MOST_WATCHERS:
-            raise TooManyWatchers(f"{MOST_WATCHERS} watch already, which is as many as may.")
+            raise TooManyWatchers(f"The maximum of {MOST_WATCHERS} live subscriptions is reached.")
         watcher = Watcher(project)
         self._watchers.setdefault(project, set()).add(watcher)
         self._count += 1
@@ -86,7 +86,7 @@ class Live:
                 del self._watchers[project]
 
     def close(self) -> None:
-        """End all watching: the server stops."""
+        """Close all watchers when the server stops."""
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.close()

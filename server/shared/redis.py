@@ -1,6 +1,6 @@
-"""What replicas share over Redis: rate limits and live events. Redis may go at any time: each replica goes on by itself, and says so.
+"""Shared state over Redis: rate limits and live events. If Redis fails, each replica continues on its own and logs that.
 
-Nothing of it is needed to keep events, and no address is in it: whoever is limited is a hash there, under the server's secret.
+Redis is not needed to store events, and receives no address: clients appear as hashes with the server's secret.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from server.tasks import cancel_and_wait
 
 log = logs.get(__name__)
 
-ANSWER_SECONDS = 0.25  # in which Redis must have answered a request for limits
-HITS_PER_REQUEST = 200  # limits in one request
-RETRY_SECONDS = 1.0  # after which a Redis that was mark_lost is pipeline again
-CLOSING_SECONDS = 2.0  # for a goodbye
-POLL_SECONDS = 1.0  # between two looks at who watches
-WAITING = 2_000  # events that wait to be sent to other replicas; past it the oldest are let go
-EVENTS_PER_MESSAGE = 100  # events
+ANSWER_SECONDS = 0.25  # seconds; timeout of a request to Redis
+HITS_PER_REQUEST = 200  # rate-limit hits per request
+RETRY_SECONDS = 1.0  # seconds until the next attempt after a failure
+CLOSING_SECONDS = 2.0  # seconds; timeout of closing the connection
+POLL_SECONDS = 1.0  # seconds between two lookups of channels with subscribers
+WAITING = 2_000  # events queued for other replicas; beyond that, the oldest are dropped
+EVENTS_PER_MESSAGE = 100  # per message
 _CHANNEL = "footfall:live:"
-# A count of a fixed window, all or nothing: {allowed, count, milliseconds that the window has left}.
+# A count in a fixed window, all or nothing. Returns {allowed, count, milliseconds left in the window}.
 _TAKE = """
 local count = tonumber(redis.call('GET', KEYS[1]) or '0')
 local allowed = 0
@@ -51,7 +51,7 @@ return {allowed, count, redis.call('PTTL', KEYS[1])}
 
 
 class Shared:
-    """The connection to Redis, and whether it is there. `failures` counts what was tried in vain."""
+    """The connection to Redis and its state. `failures` counts failed requests."""
 
     def __init__(self, url: str) -> None:
         self.client: Any = redis.asyncio.from_url(url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS)
@@ -61,7 +61,7 @@ class Shared:
 
     @property
     def is_usable(self) -> bool:
-        """Whether to ask it: where it was mark_lost, one asks again after a while, and the others do not wait for that."""
+        """True if a request should be tried. After a failure, one request per interval retries, and the others do not wait."""
         if self.is_up:
             return True
         now = time.monotonic()
@@ -71,28 +71,28 @@ class Shared:
         return True
 
     def mark_lost(self, error: Exception) -> None:
-        """It did not answer."""
+        """Record a failed request."""
         self.failures += 1
         self._again_at = time.monotonic() + RETRY_SECONDS
         if self.is_up:
             self.is_up = False
-            log.error("redis_lost", error=type(error).__name__, meanwhile="limits and live events are those of each replica")
+            log.error("redis_lost", error=type(error).__name__, meanwhile="each replica uses its own limits and live events")
 
     def mark_up(self) -> None:
-        """It answered."""
+        """Record a successful request."""
         if not self.is_up:
             self.is_up = True
             log.info("redis_is_back")
 
     async def close(self) -> None:
-        """Say goodbye; a server that stops does not wait for a Redis that says nothing."""
+        """Close the connection, with a timeout."""
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await self.client.aclose()
 
 
 class _PendingHit(NamedTuple):
-    """A cost that somebody waits to have counted. The answer is None where Redis gave none."""
+    """A hit that waits for its count. The answer is None if Redis did not respond."""
 
     name: str
     cost: int
@@ -101,10 +101,10 @@ class _PendingHit(NamedTuple):
 
 
 class SharedLimits(Limits):
-    """Limits that hold over all replicas; those of this one while Redis is mark_lost.
+    """Rate limits over all replicas, or of this replica while Redis is down.
 
-    One request to Redis is under way at a time, and takes with it all that was pipeline while the last one was: however many clients come at
-    once, there is one connection, and it is never the reason for which Redis seems mark_lost.
+    One request to Redis runs at a time, and carries all hits that arrived during the previous one. So any number of clients needs one connection,
+    and a burst never makes Redis seem down.
     """
 
     at_once = False
@@ -165,7 +165,7 @@ def _limit_state(item: RateLimitItem, allowed: int, count: int | bytes, left: in
 
 def _resolve(hits: Iterable[_PendingHit], results: Iterable[LimitState | None]) -> None:
     for hit, answer in zip(hits, results, strict=True):
-        if not hit.answer.done():  # whoever pipeline may have gone
+        if not hit.answer.done():  # the waiting task may have been cancelled
             hit.answer.set_result(answer)
 
 
@@ -181,13 +181,13 @@ _decode = msgspec.msgpack.Decoder(_Message).decode
 
 
 class SharedLive(Live):
-    """Live events of all replicas. What is sent between them is sent only while somebody watches somewhere."""
+    """Live events of all replicas. Replicas exchange events only while there is a subscriber."""
 
     def __init__(self, shared: Shared) -> None:
         super().__init__()
         self._shared = shared
         self._replica = secrets.token_hex(8)
-        self._elsewhere: set[int] = set()  # projects that somebody watches
+        self._elsewhere: set[int] = set()  # projects watched on other replicas
         self._waiting: deque[Event] = deque(maxlen=WAITING)
         self._has_waiting = asyncio.Event()
         self._subscriptions: Any = shared.client.pubsub(ignore_subscribe_messages=True)
@@ -225,7 +225,7 @@ class SharedLive(Live):
                     await self._subscriptions.aclose()
 
     async def _poll_watchers(self) -> None:
-        """Look who watches, now and then."""
+        """Poll Redis for channels with subscribers."""
         while True:
             if self._shared.is_usable:
                 try:
@@ -251,7 +251,7 @@ class SharedLive(Live):
                         self._shared.mark_lost(error)
 
     async def _receive(self) -> None:
-        """Hand on what the other replicas send of the projects that are watched here."""
+        """Receive other replicas' events of the projects that are watched here."""
         subscribed: set[int] = set()
         while True:
             try:
@@ -277,7 +277,7 @@ class SharedLive(Live):
     def _deliver(self, data: bytes) -> None:
         try:
             message = _decode(data)
-        except msgspec.MsgspecError:  # of another version of Footfall, or of somebody else
+        except msgspec.MsgspecError:  # from another version of Footfall, or from another program
             return
         if message.replica != self._replica:
             super().publish(message.events)

@@ -56,7 +56,7 @@ def test_every_setting_that_a_document_names_exists() -> None:
         ({"FOOTFALL_MAX_BODY": "ten"}, "FOOTFALL_MAX_BODY"),
         ({"FOOTFALL_PUBLIC": "counters,secrets"}, "FOOTFALL_PUBLIC"),
         ({"FOOTFALL_TRUSTED_PROXIES": "10.0.0.0/99"}, "FOOTFALL_TRUSTED_PROXIES"),
-        ({"FOOTFALL_NONSENSE": "1"}, "FOOTFALL_NONSENSE is no setting; `footfall doctor` lists"),
+        ({"FOOTFALL_NONSENSE": "1"}, "FOOTFALL_NONSENSE is not a setting; `footfall doctor` lists all"),
         ({"FOOTFALL_RATE_LIMITS": "1"}, "did you mean FOOTFALL_RATE_LIMIT"),
         ({"FOOTFALL_SECRET": "short"}, "FOOTFALL_SECRET"),
         ({"FOOTFALL_CLIENT_IP_HEADER": "Fly-Client-IP"}, "FOOTFALL_TRUSTED_PROXIES"),
@@ -73,7 +73,7 @@ def test_a_setting_that_cannot_be_used_is_named(env: dict[str, str], says: str) 
 def test_a_doctor_who_is_given_a_wrong_setting_names_it_and_lists_them_all(make_server: Callable[..., Any]) -> None:
     ran = make_server(FOOTFALL_RATE_LIMITS="1").footfall("doctor")
     assert ran.returncode == 1
-    assert "FOOTFALL_RATE_LIMITS is no setting" in ran.stderr
+    assert "FOOTFALL_RATE_LIMITS is not a setting" in ran.stderr
     assert all(setting.metadata["name"] in ran.stdout for setting in fields(Settings))
 
 

@@ -183,7 +183,7 @@ def test_the_path_is_written_with_slashes_or_without_and_comes_with_the_public_a
     assert settings_of(PUBLIC_URL="https://example.org/telemetry/").base_path == "/telemetry"
     assert settings_of(BASE_PATH="/telemetry").url == "http://127.0.0.1:8000/telemetry"
     for text in ("/a b", "/../x", '/"x', "/x?y", "//a//b"):
-        with pytest.raises(SettingsError, match="FOOTFALL_BASE_PATH requires a path"):
+        with pytest.raises(SettingsError, match="FOOTFALL_BASE_PATH must be a path"):
             settings_of(BASE_PATH=text)
 
 

@@ -42,7 +42,7 @@ def test_a_probe_is_answered_while_another_process_holds_the_store(field_server:
             answer = field_server.client.get("/health")
             assert answer.elapsed.total_seconds() < 1 or time.monotonic() - asked < 1
             assert answer.status_code == 503
-            assert answer.json()["reason"] == "the store did not answer in time"
+            assert answer.json()["reason"] == "the store did not respond in time"
     until = time.monotonic() + 15
     while (answer := field_server.client.get("/health")).status_code != 200:
         assert time.monotonic() < until, answer.text
@@ -121,7 +121,7 @@ def test_the_login_link_has_the_public_address_or_says_what_to_replace(
 ) -> None:
     server = make_server(**env).start()
     link = link.format(port=server.port)
-    said = "put this server's own address in the place of http://127.0.0.1"
+    said = "from another machine, replace http://127.0.0.1"
     while "Ctrl-C" not in server.log.read_text():
         time.sleep(0.01)
     assert link in server.log.read_text()
@@ -133,5 +133,5 @@ def test_the_login_link_has_the_public_address_or_says_what_to_replace(
 
 @pytest.mark.parametrize("url", ["telemetry.example.org", "https://", "ftp://x", "https://user@x", "https://x/?a"])
 def test_a_public_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match="FOOTFALL_PUBLIC_URL requires an address"):
+    with pytest.raises(SettingsError, match="FOOTFALL_PUBLIC_URL must be a URL"):
         load({"FOOTFALL_PUBLIC_URL": url})

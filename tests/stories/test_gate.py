@@ -31,7 +31,7 @@ def test_the_eleventh_request_of_a_minute_is_refused_and_told_when_to_come_back(
     assert all(0 < int(answer.headers["ratelimit-reset"]) <= 60 for answer in answers)
     assert 0 < int(answers[-1].headers["retry-after"]) <= 60
     assert answers[-1].headers["content-type"] == "application/problem+json"
-    assert answers[-1].json()["detail"] == "At most 10 requests from one address in a minute."
+    assert answers[-1].json()["detail"] == "Limit exceeded: 10 requests from one address in a minute."
     assert ledger(server) == {("stored", ""): 10, ("limited", ""): 2}
     ((address, refused),) = rows_of(server.store, "SELECT address, events FROM refusal")
     assert address != 0
