@@ -1,12 +1,12 @@
-"""Scrubbing: secrets, addresses, people and machines are taken out of text and of JSON values.
+"""Scrubbing: removes secrets, addresses, people and machines from text and from JSON values.
 
-patterns  what is taken out of text, as a table
-tokens    the part of that table that is about secrets of known issuers
-keys      what the name of a property says about its value, as a table
-traces    a client's own identifiers in its text
-hints     a quick look whether there is anything to find
-opaque    identifiers by their looks
-scrub     does it, to text and to JSON
+patterns   the table of patterns in text
+tokens     the part of that table for secrets with known prefixes
+key_rules  the table of property names that mark a value as sensitive
+traces     a client's own identifiers in its text
+hints      a fast test if text may contain anything sensitive
+opaque     random identifiers, recognized by their form
+scrub      scrubbing of text and of JSON
 """
 
 from server.scrubbing.opaque import without_identifiers

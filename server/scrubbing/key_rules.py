@@ -1,7 +1,7 @@
-"""What the name of a JSON property says about its value: a secret, a person or machine, or nothing in particular.
+"""Rules for the names of JSON properties: a name may mark its value as a secret, a person or a machine.
 
-A table as in `patterns`: the last word of the key decides. `password`, `dbPassword` and `DB-PASSWORD` hold a password; `password_length`
-and `tokens_used` hold numbers that may stay.
+Like `patterns`, a table. The last word of the key decides: `password`, `dbPassword` and `DB-PASSWORD` are passwords; `password_length` and
+`tokens_used` are numbers, which stay.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _GAP = "[-_. ]*"
 
 
 class KeyRule(NamedTuple):
-    """Values under keys that end in one of `words`, or whose last word is one of `whole_words`, become `marker`.
+    """A rule that replaces values with `marker`: under keys that end in one of `words`, or whose last word is one of `whole_words`.
 
-    With `text_only`, only strings do, also those within.
+    With `text_only`, only strings are replaced, including nested ones.
     """
 
     marker: str
@@ -30,13 +30,13 @@ class KeyRule(NamedTuple):
 
     @property
     def regex(self) -> re.Pattern[str]:
-        """Finds a key, in snake_case and small letters."""
+        """An expression for keys in snake_case and lower case."""
         endings = [*self.words, *(f"(?<![a-z]){word}" for word in self.whole_words)]
         return re.compile(rf"(?:{'|'.join(endings)}){_GAP}\Z")
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """Find the same key in lower-cased JSON text, also in JSON within a string, where the quotes are escaped."""
+        """Expressions for the same keys in lower-case JSON text, including JSON within a string, with escaped quotes."""
         return tuple(rf"{word}{_GAP}\\*\"[\s\\ntr]*:" for word in (*self.words, *self.whole_words))
 
 
@@ -55,7 +55,7 @@ RULES = (
         ),
         ("pwd", "jwt", "otp"),
     ),
-    # The plurals count things more often than they hold them: {"tokens": 512}.
+    # Plurals usually count things instead of containing them: {"tokens": 512}.
     KeyRule(SECRET, True, ("passwords", "tokens", "secrets", "credentials", "cookies")),
     KeyRule(
         REMOVED,
@@ -75,11 +75,11 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 @lru_cache(maxsize=4096)
 def rule_for(key: str) -> KeyRule | None:
-    """What holds for values under this key. Remembers keys: give it the last `KEY_END` characters of long ones."""
+    """Return the rule for a key, or None. Cached: pass the last `KEY_END` characters of a long key."""
     snake = words(key)
     return next((rule for rule, regex in _RULES if regex.search(snake)), None)
 
 
 def words(key: str) -> str:
-    """`clientIp`, as `client_ip`."""
+    """Convert `clientIp` to `client_ip`."""
     return _HUMP.sub("_", key).lower()

@@ -1,14 +1,13 @@
-"""What is taken out of text, as one table: a name, a regular expression, what stands there afterwards, and hints.
+"""The table of patterns in text: a name, a regular expression, a replacement and hints.
 
-A hint is a cheap regular expression, for lower-cased text, plain or as JSON. Where a row's pattern would find something, one of its hints
-must find something as well, in JSON too, where a line's end is a backslash and an n. All hints together are one expression, and most events
-are done after asking it once. A hint begins with literal characters, so that `union` can look for the rarest of them; it has no `|` but
-in parentheses.
+A hint is a cheap regular expression for lower-case text, plain or as JSON. If a row's pattern matches, one of its hints must match, too, also in
+JSON, where a line end is a backslash and an n. All hints together are one expression, and most events need no further search. A hint begins
+with literal characters, so that `union` can search for the rarest of them, and has `|` only in parentheses.
 
-Everything here reads hostile text on the event loop, so each pattern is linear: runs are possessive (`++`) and begin at a boundary, so that
-a run is read once; everything else is bounded. `tests/privacy/test_linear.py` holds them to it.
+The patterns read hostile text on the event loop, so each one is linear: runs are possessive (`++`) and begin at a boundary, so that a run is
+read once; everything else is bounded. `tests/privacy/test_linear.py` checks this.
 
-Order matters: credentials before addresses (`https://me:pw@10.0.0.1`), addresses before e-mail (`me@10.0.0.1`).
+The order matters: credentials before addresses (`https://me:pw@10.0.0.1`), addresses before e-mail (`me@10.0.0.1`).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Replacement = str | Callable[[re.Match[str]], str]
 
 
 class Pattern(NamedTuple):
-    """One kind of thing to take out. `hint` is compiled from the row's hints."""
+    """One row of the table. `hint` is compiled from the row's hints."""
 
     name: str
     regex: re.Pattern[str]
@@ -37,19 +36,19 @@ class Pattern(NamedTuple):
     hint: re.Pattern[str]
 
 
-# --- the pieces that several rows share ---
+# --- expressions that several rows share ---
 
-_QUOTE = r"""\\{0,8}["'`]"""  # as in text, or escaped some times over, as in JSON inside JSON
-# Anything that no word of prose is: a digit, an equals sign, a capital amid small letters.
+_QUOTE = r"""\\{0,8}["'`]"""  # in text, or escaped several times, as in JSON within JSON
+# Signs of a random value, which no English word has: a digit, an equals sign, a capital within lower case.
 _RANDOM = r"(?=[\w.~+/=-]*?(?-i:[0-9=]|[a-z][A-Z]))"
 _NOTHING = r"(?!(?:null|none|nil|undefined|true|false)(?![\w-]))"
-# A value after a separator: quoted up to its own closing quote, else a run.
+# A value after a separator: quoted up to its own closing quote, or a run.
 _VALUE = (
     rf"(?:(?P<open>{_QUOTE})(?:(?!(?P=open))(?:\\.|[^\\\r\n]))++"
     rf"|{_NOTHING}(?:[^\s\"'`&;,<>\\]|,(?!\s)|\\++(?![\"'nrt]))++)"
 )
-# A word, and `=` before anything. A colon is prose more often, hence the two kinds: a password is any word after a colon and a space, a
-# token is something that looks random ("unexpected token: end of file"). Commands such as secret:set and token:create stay.
+# A key and a separator. `=` may precede any value. A colon is more common in prose: after a colon and a space, a password is any word, but a
+# token must look random ("unexpected token: end of file"). Commands such as secret:set and token:create stay.
 _EQUALS = rf"(?:{_QUOTE})?\s{{0,4}}(?:=(?!=)>?\s{{0,4}}|:=?\s{{0,4}}(?:"
 _THEN_ANY = rf"{_EQUALS}(?<=\s)|(?=[\"'`\\])|{_RANDOM}))"
 _THEN_RANDOM = rf"{_EQUALS}(?=[\"'`\\])|{_RANDOM}))"
@@ -59,15 +58,15 @@ _TOKENS = (
     r"token|secret|credential|(?<![a-z])_auth"
     r"|(?:api|access|secret|private|signing|encryption|license|master|account|deploy|write)[-_. ]?key(?:[-_. ]?id)?"
 )
-_SELF = ("user", "username", "logname", "sudo_user")  # of the environment
+_SELF = ("user", "username", "logname", "sudo_user")  # environment variables
 _NAMED = ("user", "host", "computer", "machine", "device")
 _PROSE = r"(?!(?:is|was|or|and|flag|option|must|cannot|not|to|in|argument|required|needs|with|for|if|has|from)\b)"
 
-_USER = r"(?:[^\s/\\\"'`<>|:;,()\[\]{}*?]|'(?=\w))++"  # one word of a user's name in a path; o'brien is one
+_USER = r"(?:[^\s/\\\"'`<>|:;,()\[\]{}*?]|'(?=\w))++"  # one word of a user name in a path, including o'brien
 _WORD = rf"(?:(?<!\w)|{LINE})"
-_PATH = rf"(?:(?<![\w.~-])|{LINE})"  # where an absolute path begins: src/home/index.ts is none
-_FLAG = r"(?<=[\s\"'=,(]-[A-Za-z])"  # ... or right after a compiler's flag: -I/home/me/include
-# What may precede /home or /Users in the path of a home folder. Not just anything: /docs/home/start is a page.
+_PATH = rf"(?:(?<![\w.~-])|{LINE})"  # the beginning of an absolute path, which src/home/index.ts does not have
+_FLAG = r"(?<=[\s\"'=,(]-[A-Za-z])"  # ... or directly after a compiler flag: -I/home/me/include
+# Path prefixes of a home folder. Others do not match: /docs/home/start is a page.
 _MOUNTS = (
     r"(?:/(?:var|usr|export|private|host\w*|rootfs|System|Volumes|mnt|media|cygdrive|net|nfs\w*|nas|afs|gpfs|lustre|cluster|scratch|srv|storage"
     r"|shared|vol\w*|data\w*|[a-z])(?:/[\w.-]++(?: [\w.-]++)?+){0,4}?)?"
@@ -75,7 +74,7 @@ _MOUNTS = (
 _DRIVE = r"(?:[a-z]:|/(?:(?:mnt|cygdrive)/)?[a-z](?=/))[\\/]{1,4}"
 _SHARE = r"\\{2,8}[\w.$?-]{1,64}(?:\\{1,4}[\w.$: -]{1,64}+)?\\{1,4}"
 
-# What follows the name of a system where no host does: "Linux kernel 6.1.0", "linux x64 20.1.0".
+# Words that follow the name of a system instead of a host name: "Linux kernel 6.1.0", "linux x64 20.1.0".
 _NO_HOSTS = (
     "kernel|version|release|build|gnu|musl|glibc|node|x64|x86|x86_64|amd64|arm|arm64|aarch64|i[36]86|mint|lite|ubuntu|debian|fedora|alpine|arch|centos"
     "|rhel|redhat|suse|opensuse|gentoo|manjaro|kali|rocky|alma|oracle|amazon|none|null|unknown|lts|python|deno|bun|go|rust|ruby|php|java"
@@ -90,26 +89,26 @@ _IPV4 = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
 _HEXES = r"[0-9A-Fa-f]{0,4}"
 _PAIR = r"[0-9A-Fa-f]{2}"
 
-# pkg@1.2.3, pkg@v2.0.0-rc.1, pkg@1.x are versions; icon@2x.png is a picture.
+# pkg@1.2.3, pkg@v2.0.0-rc.1 and pkg@1.x are versions; icon@2x.png is an image.
 _VERSION = r"v?[0-9]++(?:\.(?:[0-9]++|[x*]))*+(?:[-+][\w.+-]*+)?(?!\w|\.\w)"
 _SPRITE = r"[0-9.]{1,4}x\.(?:png|jpe?g|webp|gif|svg|ico)"
 _LABELS = r"\w[\w-]*+(?:\.[\w-]++)++"
 
 
-# --- addresses: what a regular expression alone cannot decide ---
+# --- addresses: checks beyond regular expressions ---
 
 
 def _ipv4(match: re.Match[str]) -> str:
-    """Loopback and `0.0.0.0` name nobody, and some are versions."""
+    """Replace an IPv4 address, except loopback, `0.0.0.0` and versions."""
     text = match[0]
     harmless = match["version"] is not None or text.startswith("127.") or text == "0.0.0.0"  # noqa: S104 - compared, not bound
     return text if harmless else "[ip]"
 
 
 def _ipv6(match: re.Match[str]) -> str:
-    """Eight groups, or fewer and one `::` (RFC 4291, 2.2). Loopback and `::` name nobody.
+    """Replace an IPv6 address (RFC 4291, 2.2: eight groups, or fewer with one `::`), except loopback and `::`.
 
-    `a::b` and `dead::beef` are names in C++: where groups are left out there must be a digit, and more than a short word on the left.
+    `a::b` and `dead::beef` are C++ names: an address with `::` must have a digit, and more than a short word on the left.
     """
     text = match[0]
     candidate = text[:-1] if text[-1] == ":" and text[-2] != ":" else text  # "2001:db8::1: no route to host"
@@ -124,7 +123,7 @@ def _ipv6(match: re.Match[str]) -> str:
     return text if harmless or not valid else f"[ip]{text[len(candidate) :]}"
 
 
-# --- people and hosts: likewise ---
+# --- people and hosts: checks beyond regular expressions ---
 
 _TAGS = frozenset(
     (
@@ -165,7 +164,7 @@ _TAGS = frozenset(
         *("sha512", "trunk", "develop", "staging", "production", "default", "hash", "digest", "tag", "media", "import", "types", "x"),
     )
 )
-# The word before a package with a tag: "install eslint@internal".
+# Words before a package with a tag: "install eslint@internal".
 _OF_PACKAGES = re.compile(
     r"(?i)\b(?:install\w*|add\w*|npx|dlx|exec|create|run|use\w*|uses|upgrad\w+|updat\w+|remov\w+|link\w*|packages?|dependenc\w+|modules?|plugins?"
     r"|resolv\w+|requir\w+|needs|peer|wants|of|from|published?|version|tag|image|action|i)[\s:\"'`(]{1,3}\Z"
@@ -174,7 +173,7 @@ _LOOKED_BACK = 24  # characters
 
 
 def _user_at_host(match: re.Match[str]) -> str:
-    """`alice@laptop` is a person on a machine, `eslint@next` is a package with a tag."""
+    """Replace a user at a host (`alice@laptop`), but not a package with a tag (`eslint@next`)."""
     host = match["host"].lower()
     tagged = host in _TAGS or host.partition("-")[0] in _TAGS
     if tagged or _OF_PACKAGES.search(match.string, max(0, match.start() - _LOOKED_BACK), match.start()):
@@ -203,7 +202,7 @@ PATTERNS: tuple[Pattern, ...] = (
         f"{SECRET}@",
         r"@(?<=[^\s\"/]@)",
     ),
-    _row("a hook's address", r"(hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)[\w/-]++", rf"\1{SECRET}", "hooks"),
+    _row("webhook URL", r"(hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/)[\w/-]++", rf"\1{SECRET}", "hooks"),
     _row(
         "an Authorization header",
         rf"(?ai)(authorization(?:{_QUOTE})?\s{{0,4}}(?:=|:(?=[\s\"'\\]|{_RANDOM}))\s{{0,4}}(?:{_QUOTE})?)(?!\s)[^\r\n\"'\\]{{3,}}+",
@@ -252,7 +251,7 @@ PATTERNS: tuple[Pattern, ...] = (
         *(f"{name}=" for name in _SELF),
     ),
     _row(
-        "user and password of a command",  # curl -u me:secret; docker's -u 1000:1000 and node:node are no passwords
+        "user and password in a command",  # curl -u me:secret; docker's -u 1000:1000 and node:node are no passwords
         rf"(?a)(?P<lead>(?<![\w-])(?:-[uU][ =]?|-[A-Za-z]{{1,7}}[uU] |--(?:proxy-)?user[ =]) {{0,3}}(?:{_QUOTE})?)"
         r"(?P<who>[^\s:\"'`\\=-][^\s:\"'`\\]{0,63}+):(?!(?P=who)(?![^\s\"'`\\]))(?![0-9]{1,6}(?![^\s\"'`\\]))[^\s\"'`\\]{1,256}+",
         rf"\g<lead>{SECRET}",
@@ -261,7 +260,7 @@ PATTERNS: tuple[Pattern, ...] = (
         r"-user[ =]{1,4}[\\\"'`]{0,9}[^\s:\"'`\\=-][^\s:\"'`\\]{0,63}:",
     ),
     _row(
-        "the host in the answer of uname",
+        "host in the output of uname",
         rf"(?ai)(?<![\w.-])(linux|darwin|[a-z]{{3,9}}bsd|sunos|aix|(?:cygwin|mingw[0-9]{{2}}|msys)_nt-[0-9.-]{{1,16}}) (?!(?:{_NO_HOSTS}) )"
         r"[a-z0-9][\w.-]{0,63}(?= [0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]|-[a-z]))",
         rf"\1 {REMOVED}",
@@ -270,14 +269,14 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     _row(
         r"DOMAIN\user",
-        # Not a path or a key of the registry; and not a word before an escape that was never undone (TIMEOUT\nat).
+        # Neither a path nor a registry key, and no word before an escape sequence (TIMEOUT\nat).
         r"(?a)(?<![\w\\/.:%$~-])(?!(?:HK[A-Z]{1,4}|AUTHORITY|BUILTIN|SERVICE|IIS)\\)[A-Z][A-Z0-9-]{1,14}(?:\\(?![nrt\\])|\\{2,4}(?!\\))"
         rf"(?=[A-Za-z])(?![\w.$-]{{1,64}}\.(?:{_EXTENSIONS})(?![\w.]))[\w.$-]{{2,64}}+(?![\\/*\w])",
         REMOVED,
         r"\\(?<=[a-z0-9]\\)(?:\\|[^nrt\\\"])",
     ),
     _row(
-        "a computer named after somebody",  # as macOS and Windows name them by themselves
+        "default computer name",  # the default names on macOS and Windows
         r"(?ai)(?<![\w-])(?:[\w-]{1,40}?s-(?:macbook(?:-pro|-air)?|imac|mac-(?:mini|pro|studio))(?:-[0-9]{1,3})?(?:\.(?:local|lan|home))?"
         r"|(?-i:DESKTOP|LAPTOP)-(?=[A-Z]*[0-9])(?-i:[A-Z0-9]{7,8}))(?![\w-])",
         REMOVED,
@@ -286,7 +285,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _row("for user 'me'", rf"(?ai)\b(user\s{{1,4}}{_QUOTE})[^\"'`\s\\]{{1,64}}+(?={_QUOTE})", rf"\1{REMOVED}", r"user[\s\\]"),
     _row(
         "MAC address",
-        # Six or eight pairs, not amid a longer row (a fingerprint); pairs of digits with dashes are a date.
+        # Six or eight pairs, not within a longer run (a fingerprint). Pairs of digits with dashes are a date.
         rf"{_WORD}(?<![:-]{_PAIR}[:-])(?={_PAIR}[:-])(?={_PAIR}:|[0-9-]{{0,22}}[A-Fa-f]){_PAIR}([:-])(?:{_PAIR}\1){{4}}(?:(?:{_PAIR}\1){{2}})?{_PAIR}"
         rf"(?!\w)(?![:-]{_PAIR})",
         "[mac]",
@@ -299,9 +298,9 @@ PATTERNS: tuple[Pattern, ...] = (
         "[mac]",
         r"\.[0-9a-f]{4}\.[0-9a-f]{4}",
     ),
-    _row("IP address in a host's name", rf"(?i){_WORD}(ec2|ip)(?:-[0-9]{{1,3}}){{4}}(?![0-9-])", r"\1-[ip]", "ec2-", "ip-[0-9]"),
+    _row("IP address in a host name", rf"(?i){_WORD}(ec2|ip)(?:-[0-9]{{1,3}}){{4}}(?![0-9-])", r"\1-[ip]", "ec2-", "ip-[0-9]"),
     _row(
-        "IP address in a name of a provider's",  # c-203-0-113-9.hsd1.example.net
+        "IP address in a provider's host name",  # c-203-0-113-9.hsd1.example.net
         rf"(?i)(?<![\w.-])([a-z][a-z0-9]{{0,15}}-)?(?:{_OCTET}-){{3}}{_OCTET}(?=(?:\.(?=[0-9-]*[a-z])[a-z0-9-]++){{2}})",
         r"\1[ip]",
         r"-[0-9]{1,3}-[0-9]{1,3}-[0-9]{1,3}\.",
@@ -322,14 +321,14 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     _row(
         "IPv4 address",
-        # Four numbers are a version where what precedes them says so (Chrome/1.2.3.4), and nothing behind them says port.
+        # Four numbers are a version if the preceding text says so (Chrome/1.2.3.4) and no port follows.
         rf"(?i)(?P<version>(?:\bv|\b(?:version|release|build)[\s:=\"'(\[]{{0,3}}|(?<![^\s(;,\"])[a-z][\w-]{{0,30}}+/(?!192\.168\.)){_IPV4}(?![0-9]|[.:][0-9]))"
         rf"|(?<![0-9])(?<![0-9]\.){_IPV4}(?![0-9]|\.[0-9])",
         _ipv4,
         r"\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",
     ),
     _row(
-        "home folder on Windows, and nothing else",  # only here can a name with blanks be told from prose
+        "home folder on Windows, as the whole text",  # a name with spaces is unambiguous only here
         r"(?ai)\A[a-z]:[\\/]{1,4}(?:users|documents and settings)[\\/]{1,4}[^\\/:*?\"<>|\r\n]{1,64}\Z",
         "~",
         r"users[\\/]",
@@ -344,7 +343,7 @@ PATTERNS: tuple[Pattern, ...] = (
         r"home[\\/]",
         "documents and settings",
     ),
-    _row("home on a telephone", rf"{_PATH}/data/(?:data|user/[0-9]{{1,4}})/[\w.]++(?:/files/home)?", "~", "/data/"),
+    _row("home folder on a phone", rf"{_PATH}/data/(?:data|user/[0-9]{{1,4}})/[\w.]++(?:/files/home)?", "~", "/data/"),
     _row(
         "home folder",
         rf"(?:{_PATH}|{_FLAG}){_MOUNTS}/(?:homes?|Users)/{{1,4}}{_USER}(?:\\{{1,4}} {_USER})*+",
@@ -371,7 +370,7 @@ PATTERNS: tuple[Pattern, ...] = (
         r"@(?<=[^\s\"/]@)",
     ),
     _row(
-        "e-mail, its sign escaped",
+        "e-mail with an escaped @",
         rf"(?i)(?<![\w.+-])[\w.+-]++(?:%40|\\{{1,4}}u0040|&#(?:64|x40);){_LABELS}",
         "[email]",
         *("%40", r"\\u0040", "&#64;", "&#x40;"),
@@ -379,5 +378,5 @@ PATTERNS: tuple[Pattern, ...] = (
     _row("e-mail of a quoted name", rf"(?:\\{{0,4}}\"[^\"\\\r\n@]{{1,64}}\\{{0,4}}\")@{_LABELS}", "[email]", r"@(?<=\"@)[\w-]{1,63}\."),
 )
 
-# Control characters that no store and no terminal wants; a tab and a line's end may stay. In JSON they are written as escapes.
+# Control characters other than tabs and line ends. JSON escapes them.
 CONTROLS_IN_JSON = r"\\(?:u00|[bfr])"

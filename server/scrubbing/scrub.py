@@ -1,6 +1,6 @@
-"""Takes secrets, addresses, people and machines out of text and of JSON values, by the tables in `patterns` and `keys`.
+"""Scrubbing of text and JSON values with the tables in `patterns` and `key_rules`.
 
-What comes out may be put in again and does not change. Numbers and structure stay; a string only changes where something was found in it.
+Scrubbing is idempotent. Numbers and structure stay; a string changes only if it contains a match.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from server.scrubbing.key_rules import KEY_END, RULES, KeyRule, rule_for
 from server.scrubbing.patterns import CONTROLS_IN_JSON, ID, PATTERNS, REMOVED, SECRET
 from server.scrubbing.traces import SHORTEST_ID, is_random, replace_words, traces
 
-CUT = "…"  # the mark of a text that was longer
-PASSES = 3  # what a pattern leaves may be what another looks for; in practice the second pass finds nothing
-DEPTH = 64  # nested deeper than this, nobody reads it, and our own recursion stays far from Python's limit
+CUT = "…"  # the mark at the end of a truncated text
+PASSES = 3  # a replacement may match another pattern; in practice, the second pass finds nothing
+DEPTH = 64  # deeper values are dropped, which keeps the recursion far from Python's limit
 WHOLE_NUMBERS = 1 << 64
-KEYS_REMEMBERED = 1_000  # characters: longer documents do not get to fill the memory of `rule_for` with their keys
+KEYS_REMEMBERED = 1_000  # characters; longer documents do not fill the cache of `rule_for`
 
-# Whether lower-cased text, plain or as JSON, may hold anything that the table of patterns knows. No match: nothing to do.
+# Matches if lower-case text, plain or as JSON, may contain anything in the table of patterns.
 SUSPICIOUS = union([*(hint for pattern in PATTERNS for hint in pattern.hints), CONTROLS_IN_JSON])
-# The same for the table of keys, in JSON.
+# Matches if lower-case JSON text may contain a key in the table of keys.
 SENSITIVE_KEYS = union(hint for rule in RULES for hint in rule.hints)
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_ENDS = re.compile(r"\r\n?")
-_COLOURS = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")  # ECMA-48, 5.4: what terminals take for colours and movements
+_COLOURS = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")  # ECMA-48, 5.4: terminal colors and cursor movements
 _FOUR_PARTS = re.compile(r"v?[0-9]++(?:\.[0-9]++){3}(?:[-+][\w.+-]*+)?")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
 class Scrubber:
-    """Scrubs what one event says, with `[id]` in the place of the client's own identifiers.
+    """Scrubber for the content of one event. Replaces the client's own identifiers with `[id]`.
 
-    `install` holds ids of the install, raw; `others` those of the event, its session and its viewer. See `traces` for which are masked where.
+    `install` holds raw ids of the install; `others` those of the event, its session and its viewer. See `traces` for the rules.
     """
 
     def __init__(self, install: Iterable[str | None] = (), others: Iterable[str | None] = ()) -> None:
@@ -48,9 +48,9 @@ class Scrubber:
         self._other_spellings = _spellings(other_ids)
 
     def text(self, text: str, *, version: bool = False, label: bool = False) -> str:
-        """The text without what should not be kept. `version`: four numbers with dots are a version here, and no address.
+        """Scrub a text. `version`: four dotted numbers are a version here, not an address.
 
-        `label`: a word that events are counted by, in which only the install's ids are masked.
+        `label`: a value that events are counted by, in which only the install's ids are masked.
         """
         text = self._mask(printable(text), label=label)
         lowered = text.lower()
@@ -72,11 +72,11 @@ class Scrubber:
         return text
 
     def label(self, text: str | None, *, version: bool = False) -> str | None:
-        """The same for a label, which may be missing."""
+        """Scrub a label, which may be None."""
         return None if text is None else self.text(text, version=version, label=True)
 
     def json(self, value: Any, depth: int = 0, *, version: bool = False) -> Any:
-        """A JSON value without what should not be kept, in its own structure; what cannot be encoded as JSON becomes text."""
+        """Scrub a JSON value, keeping its structure. A value that JSON cannot represent becomes text."""
         if isinstance(value, str):
             return self._string(value, depth, version=version)
         if value is None or isinstance(value, bool):
@@ -92,7 +92,7 @@ class Scrubber:
         return self.text(str(value))
 
     def is_own(self, digits: str) -> bool:
-        """Whether a number is one of the identifiers."""
+        """Return True if a number is one of the identifiers."""
         return digits in self._numbers
 
     def _member(self, key: str, value: Any, depth: int) -> tuple[str, Any]:
@@ -103,7 +103,7 @@ class Scrubber:
         return kept, self.json(value, depth, version=key[-7:].lower() == "version")
 
     def _string(self, value: str, depth: int, *, version: bool) -> str:
-        """Some clients send JSON in strings, some in strings of that JSON."""
+        """Scrub a string. Strings may contain JSON, which may contain strings with JSON."""
         value = printable(value)
         if value[:1] in ("{", "[") and depth < DEPTH and is_suspicious(value.lower()):
             try:
@@ -111,7 +111,7 @@ class Scrubber:
             except (msgspec.DecodeError, RecursionError):
                 return self.text(value)
             kept = self.json(inner, depth + 1)
-            # Of a key that is there twice, `inner` has the last: what the first one holds is still in the text.
+            # `inner` has only the last of duplicate keys; the others are still in the text.
             return value if kept == inner and self.text(value) == value else _encode(kept).decode()
         return self.text(value, version=version)
 
@@ -123,7 +123,7 @@ class Scrubber:
         return ID if repr(int(value) if type(value) is float and value.is_integer() else value) in self._numbers else value
 
     def _hide(self, value: Any, rule: KeyRule, depth: int) -> Any:
-        """The value with the rule's marker for each string in it; its numbers stay."""
+        """Replace each string in a value with the rule's marker. Numbers stay."""
         if isinstance(value, dict) and depth < DEPTH:
             return dict(self._hide_member(str(key), inner, rule, depth + 1) for key, inner in value.items())
         if isinstance(value, list | tuple) and depth < DEPTH:
@@ -141,18 +141,18 @@ class Scrubber:
 
 
 def _spellings(found: list[str]) -> list[tuple[str, bool]]:
-    """Each way in which identifiers may be written, the longest first (one may be part of another), and whether it is masked within words."""
+    """Return every spelling of the identifiers, the longest first (one may contain another), with a flag if it is masked within words."""
     written = {
         form: is_random(identifier)
         for identifier in found
-        for way in (identifier, escape_json(identifier))
-        for form in (way, way.lower(), way.upper())
+        for text in (identifier, escape_json(identifier))
+        for form in (text, text.lower(), text.upper())
     }
     return sorted(written.items(), key=lambda each: len(each[0]), reverse=True)
 
 
 def _without_half(text: str, written: list[tuple[str, bool]]) -> str:
-    """The text without the beginning of an identifier before the mark of a cut."""
+    """Remove the beginning of an identifier before a truncation mark."""
     if not text.endswith(CUT):
         return text
     end = len(text) - len(CUT)
@@ -170,17 +170,17 @@ def _mask_all(text: str, written: list[tuple[str, bool]], *, joined: bool) -> st
     return text
 
 
-# Secret keys of AWS have no beginning to tell them by: forty characters of base64, and nothing around them. A hash in hexadecimal is none.
+# AWS secret keys have no prefix: forty characters of base64, delimited on both sides. Hexadecimal hashes do not match.
 _RUN_LENGTH = 40
 _RUN = b"r" * _RUN_LENGTH
 _IN_RUN = bytes(ord("r") if chr(code).isascii() and (chr(code).isalnum() or chr(code) in "+/") else ord(" ") for code in range(256))
 _LONG_RUN = re.compile(r"(?<![A-Za-z0-9+/=_.~-])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=_~-]|\.\w)")
 _WORD_IN_RUN = re.compile(r"[a-z]{3,}")
-_MOST_IN_WORDS = 14  # characters; random base64 has some six, a path or a name of forty characters some thirty
+_MOST_IN_WORDS = 14  # characters; random base64 has about six, a path or a name of forty characters about thirty
 
 
 def has_long_run(text: str) -> bool:
-    """Whether letters and digits (and + and /) follow each other as they do in a secret key: a look that costs less than any expression."""
+    """Return True if the text has a run of letters, digits, + and / as long as a secret key. Cheaper than a regular expression."""
     return len(text) >= _RUN_LENGTH and _RUN in text.encode("ascii", "replace").translate(_IN_RUN)
 
 
@@ -191,14 +191,14 @@ def _unless_random(match: re.Match[str]) -> str:
 
 
 def is_suspicious(lowered: str) -> bool:
-    """Whether lower-cased JSON text may hold anything that one of the tables knows."""
+    """Return True if lower-case JSON text may contain anything in one of the tables."""
     return SUSPICIOUS.search(lowered) is not None or SENSITIVE_KEYS.search(lowered) is not None or has_long_run(lowered)
 
 
 def has_sensitive_key(properties: dict[str, Any], document: str) -> bool:
-    """The same question for properties whose text is clean; `document` is their JSON.
+    """Return True if properties with clean text may have a sensitive key. `document` is their JSON.
 
-    Mostly the keys are few and the same again and again, so they are asked one by one; the expression is for objects within and long texts.
+    Keys are usually few and repeated, so each one is looked up; the expression is for nested objects and long texts.
     """
     if document.count("{") > 1 or len(document) > KEYS_REMEMBERED:
         return SENSITIVE_KEYS.search(document.lower()) is not None
@@ -206,17 +206,17 @@ def has_sensitive_key(properties: dict[str, Any], document: str) -> bool:
 
 
 def hide(value: Any, rule: KeyRule) -> Any:
-    """The rule's marker, whatever the value holds; yes, no, nothing and another rule's marker may stay."""
+    """Return the rule's marker for a value. Booleans, null, empty strings and markers stay."""
     return value if value is None or isinstance(value, bool) or value in ("", SECRET, REMOVED) else rule.marker
 
 
 def escape_json(text: str) -> str:
-    """The text as it stands in JSON, without its quotes."""
+    """Escape a text as in JSON, without quotes."""
     return _encode(printable(text)).decode()[1:-1]
 
 
 def printable(text: str) -> str:
-    """The text as any store and any terminal can hold it: no control characters but tabs and line ends, no half characters."""
+    """Remove control characters, except tabs and line ends, and lone surrogates."""
     if text.isprintable():
         return text
     text = _COLOURS.sub("", _LINE_ENDS.sub("\n", text))
@@ -224,7 +224,7 @@ def printable(text: str) -> str:
 
 
 def beginning(text: str, limit: int) -> str:
-    """At most `limit` characters from the beginning, cut between two words, so that no half secret stays that no pattern would know."""
+    """Return at most `limit` characters, cut between two words: half of a secret matches no pattern."""
     if len(text) <= limit:
         return text
     at = max(text.rfind(separator, 0, limit) for separator in (" ", "\n", "\t", ",", ";", "&", '"', "'"))
@@ -235,15 +235,15 @@ _PLAIN = Scrubber()
 
 
 def scrub_text(text: str) -> str:
-    """The text with markers (`[email]`, `[ip]`, `[secret]`, `~` for a home folder, …) where it names people, machines or secrets."""
+    """Replace people, machines and secrets in a text with markers (`[email]`, `[ip]`, `[secret]`, `~` for a home folder, …)."""
     return _PLAIN.text(text)
 
 
 def scrub_label(text: str) -> str:
-    """The same for the name of a system or a version, where four numbers with dots are no address."""
+    """Scrub the name of a system or a version, in which four dotted numbers are not an address."""
     return _PLAIN.label(text, version=True) or ""
 
 
 def scrub_json(value: Any) -> Any:
-    """The JSON value with the same markers in its strings and keys; values under keys such as `password` and `hostname` go as a whole."""
+    """Scrub the strings and keys of a JSON value. Values under keys such as `password` and `hostname` are replaced entirely."""
     return _PLAIN.json(value)

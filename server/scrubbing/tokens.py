@@ -1,8 +1,8 @@
-"""Secrets that begin in a way of their own, as a table for `patterns`."""
+"""Secrets with known prefixes, as a table for `patterns`."""
 
 from __future__ import annotations
 
-LINE = r"(?<=\\[nrt])"  # after a line's end in text that was escaped and never unescaped
+LINE = r"(?<=\\[nrt])"  # after an escaped line end
 START = rf"(?:(?<![A-Za-z0-9_-])|{LINE})"
 
 # (issuer, pattern, hints)

@@ -1,9 +1,9 @@
-"""A client's own identifiers in the text of its events: which are worth looking for, and how they are masked.
+"""Detection of a client's own identifiers in the text of its events.
 
-An id that nobody could have written by chance (a UUID, a long random text) is masked wherever it occurs. Any other is masked only as a whole
-word, so that `export-1` leaves `export-10.csv` alone; and plain words, words with a short counter and short numbers are no traces at all,
-because a tool says such things of itself. The id of an install is taken more seriously than those of events and sessions: it stands for a
-machine or a person, so it is looked for in all that is kept, and may be as weak as `user-7781`.
+An id that cannot occur by chance (a UUID, a long random text) is masked everywhere. Any other id is masked only as a whole word, so that
+`export-1` does not change `export-10.csv`. Plain words, words with a short counter and short numbers are never masked, because tools use them in
+their own messages. The rules for install ids are stricter than those for events and sessions, because an install stands for a machine or a person:
+they apply to all text, and to ids as weak as `user-7781`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from collections.abc import Iterable
 
 from server.identifiers import strip_padding
 
-SHORTEST_ID = 6  # characters: shorter identifiers occur in ordinary words
-RANDOM_LENGTH = 16  # characters from which letters and digits together are no word
-LETTERS_OF_INSTALL = 15  # in a row, that are a name rather than a command
-LETTERS_OF_OTHERS = 24  # that are no word of any language
+SHORTEST_ID = 6  # characters; shorter identifiers occur in ordinary words
+RANDOM_LENGTH = 16  # characters; longer runs of letters and digits are not words
+LETTERS_OF_INSTALL = 15  # letters in a row; more are a name rather than a command
+LETTERS_OF_OTHERS = 24  # letters in a row; no language has longer words
 DIGITS_OF_INSTALL = 8
-DIGITS_OF_OTHERS = 16  # milliseconds have thirteen
+DIGITS_OF_OTHERS = 16  # epoch milliseconds have thirteen
 
 _COUNTER = re.compile(r"[^\W\d_]*+(?:[\s_.:#/-]++[^\W\d_]++)*+[\s_.:#/-]*+\d{0,5}").fullmatch  # deploy, deploy-prod, export-1, build_2024
 _UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}").fullmatch
 
 
 def is_random(raw: str) -> bool:
-    """Whether an id is one that no text holds by chance. Of letters alone, only those that are traces are asked about."""
+    """Return True if an id cannot occur in text by chance. For ids of letters only, expects those that `is_trace` accepts."""
     if raw.isalpha():
         return True
     if len(raw) < RANDOM_LENGTH:
@@ -38,7 +38,7 @@ def is_random(raw: str) -> bool:
 
 
 def is_trace(raw: str, *, of_install: bool) -> bool:
-    """Whether an id is looked for in an event's text."""
+    """Return True if an id is searched for in an event's text."""
     if len(raw) < SHORTEST_ID:
         return False
     if raw.isalpha():
@@ -49,20 +49,20 @@ def is_trace(raw: str, *, of_install: bool) -> bool:
 
 
 def _is_counted(raw: str) -> bool:
-    """Whether an id is made of words, and at most a short counter."""
+    """Return True if an id consists of words and at most a short counter."""
     return len(raw) <= 200 and _COUNTER(raw) is not None
 
 
 def traces(raw_ids: Iterable[str | None], *, of_install: bool = False) -> list[str]:
-    """Those of a client's ids that are looked for in its text."""
+    """Return the ids that are searched for in the client's text."""
     found = (strip_padding(raw) for raw in raw_ids if raw is not None)
     return [raw for raw in found if is_trace(raw, of_install=of_install)]
 
 
 def replace_words(text: str, word: str, marker: str, *, joined: bool) -> str:
-    """The text with a marker in the place of a word, where it stands alone.
+    """Replace a word with a marker where it stands alone.
 
-    Letters and digits continue a word. With `joined` an underscore does, too, and a dot or a dash before or behind a letter or digit.
+    Letters and digits continue a word. With `joined`, an underscore does, too, and so does a dot or a dash next to a letter or digit.
     """
     at = text.find(word)
     if at < 0:
