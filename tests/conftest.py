@@ -1,4 +1,4 @@
-"""What tests share: a real server process over a socket, and a store of their own."""
+"""Shared fixtures: a real server process over a socket, and a store for each test."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Server:
 
     @property
     def store(self) -> Path | str:
-        """Where its store is: a file, or a URL."""
+        """The location of its store: a file or a URL."""
         return self.env.get("FOOTFALL_DATABASE_URL") or self.database
 
     def start(self, cwd: Path | None = None) -> Server:
@@ -155,7 +155,7 @@ def asking(database: Path | str) -> Iterator[Ask]:
 
 
 def rows_of(database: Path | str, sql: str) -> list[tuple[Any, ...]]:
-    """What is in a store."""
+    """Return the content of a store."""
     with asking(database) as ask:
         return ask(sql)
 
@@ -205,20 +205,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def engine(request: pytest.FixtureRequest) -> str:
-    """Where the store of this test is: `sqlite` or `postgres`."""
+    """The engine of this test's store: `sqlite` or `postgres`."""
     return str(getattr(request, "param", "sqlite"))
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A real PostgreSQL, started when a test first wants it."""
+    """A real PostgreSQL, started on first use."""
     with running() as server:
         yield server
 
 
 @pytest.fixture
 def database(engine: str, request: pytest.FixtureRequest) -> dict[str, str]:
-    """The settings that put a store where this test wants it."""
+    """The settings for this test's store."""
     if engine == "sqlite":
         return {}
     return {"FOOTFALL_DATABASE_URL": request.getfixturevalue("postgres").fresh(), "FOOTFALL_SECRET": SECRET}
@@ -266,7 +266,7 @@ def settings(tmp_path: Path, database: dict[str, str]) -> Settings:
 
 @pytest.fixture
 def where(settings: Settings) -> Path | str:
-    """Where the store of these settings is: a file, or a URL."""
+    """Return the location of the store of these settings: a file or a URL."""
     return settings.database_url or settings.sqlite_path
 
 

@@ -43,7 +43,7 @@ class Postgres:
         self._server.start()
 
     def stop_at_once(self) -> None:
-        """As a crash does: no goodbye to anybody."""
+        """Kill the server, like a crash: connections get no goodbye."""
         assert self.pid is not None
         os.kill(self.pid, signal.SIGQUIT)
         while Path(f"/proc/{self.pid}").exists():
@@ -66,7 +66,7 @@ class Postgres:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self.pid is not None
-        # It first: so that it starts no more while the others are told.
+        # The main process first, so that it starts no new ones.
         os.kill(self.pid, number)
         for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
             with contextlib.suppress(ProcessLookupError):
@@ -105,8 +105,10 @@ class Postgres:
 
 @contextmanager
 def running(*, own: bool = False) -> Iterator[Postgres]:
-    """The server named by FOOTFALL_TEST_DATABASE_URL, else one from PyPI that is started here; `own` is for whoever stops it meanwhile,
-    or measures it: that one writes to the disk as it should."""
+    """Start a PostgreSQL from PyPI, or use the one named by FOOTFALL_TEST_DATABASE_URL.
+
+    `own` starts one in any case, with durable writes: for tests that stop it or measure it.
+    """
     if not own and (named := os.environ.get("FOOTFALL_TEST_DATABASE_URL")):
         postgres = Postgres(named)
         yield postgres
@@ -122,7 +124,7 @@ def running(*, own: bool = False) -> Iterator[Postgres]:
         try:
             yield postgres
         finally:
-            postgres.stop_at_once()  # nobody wants what is in it, and writing it down takes a while
+            postgres.stop_at_once()  # the data is not needed, and a clean shutdown takes longer
             server.cleanup()
 
 

@@ -1,4 +1,4 @@
-"""How tests talk to a dialect: a body as a client writes it, through the same reader that the way in uses."""
+"""Helpers for dialect tests: a client's body, parsed like in ingest."""
 
 from __future__ import annotations
 

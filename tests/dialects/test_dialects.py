@@ -1,4 +1,4 @@
-"""All dialects together: who takes which body, and that no body at all gets anything from them but an event or a problem."""
+"""All dialects: each body has one dialect, and any body results in an event or a problem."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ documents = st.recursive(
 
 
 def outcome(dialect: Dialect, asked: Request) -> tuple[list[bytes], int]:
-    """What goes back in an error, and the number of events: from a document through claims, decode and answer."""
+    """Return the text of an error and the number of events, through claims, decode and answer."""
     try:
         dialect.claims(asked)
         decoded = dialect.decode(asked)

@@ -1,4 +1,4 @@
-"""Bytes to a document: what is refused, how the place is named, and that nothing which is one JSON text with one meaning is refused."""
+"""Parsing of documents: faults, their paths, and acceptance of all unambiguous JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FlakeDrop: what its Go client marshals, in the shape of each of its releases."""
+"""FlakeDrop: the formats of all releases of its Go client."""
 
 from __future__ import annotations
 

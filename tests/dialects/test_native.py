@@ -1,4 +1,4 @@
-"""Footfall's own format: three shapes, strict about JSON types, and no bad event takes its neighbours with it."""
+"""The native format: three shapes, strict JSON types, and isolation of invalid events in a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small functions that all dialects read with, each by a table."""
+"""The parsing functions that all dialects share, as tables."""
 
 from __future__ import annotations
 

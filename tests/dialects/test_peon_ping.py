@@ -1,4 +1,4 @@
-"""Downloads: a bare POST counts, and only a name that a pack can have makes a key."""
+"""Downloads: a bare POST counts, and only a valid pack name creates a target."""
 
 from __future__ import annotations
 

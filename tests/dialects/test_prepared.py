@@ -1,4 +1,4 @@
-"""The short way for plain bodies leads where the long one does, or nowhere."""
+"""The one-pass parser gives the same result as the ordinary path, or declines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def request_for(document: Any = None) -> Request:
 
 
 def shortly(body: bytes) -> tuple[Any, Decoded] | None:
-    """Which dialect reads a body at once, and what it finds."""
+    """Return the dialect that reads a body in one pass, and its result."""
     for dialect in DIALECTS:
         (prepared,) = {path.prepared for path in dialect.PATHS if path.prepared is not None}
         decoded = prepared(body, request_for())
@@ -40,14 +40,14 @@ def shortly(body: bytes) -> tuple[Any, Decoded] | None:
 
 
 def at_length(body: bytes) -> tuple[Any, Decoded]:
-    """The same for the way by a document. Raises Problem."""
+    """Decode a body on the ordinary path. Raises Problem."""
     request = request_for(load(body))
     dialect = next(dialect for dialect in DIALECTS if dialect.claims(request))
     return dialect, dialect.decode(request)
 
 
 def told(dialect: Any, decoded: Decoded) -> tuple[Any, ...]:
-    """All that the rest of the way in gets to know, and the answer."""
+    """Return everything that the rest of ingest receives, and the response."""
     for event in decoded.events:
         assert event.document in (None, msgspec.json.encode(event.properties).decode() if event.properties else "")
     events = [msgspec.structs.replace(event, document=None) for event in decoded.events]
@@ -57,7 +57,7 @@ def told(dialect: Any, decoded: Decoded) -> tuple[Any, ...]:
 
 
 def same_on_both_ways(body: bytes) -> bool:
-    """Whether the short way takes a body; if it does, as the long one does."""
+    """Check that both paths give the same result. Returns True if the one-pass parser accepts the body."""
     found = shortly(body)
     if found is not None:
         assert told(*found) == told(*at_length(body))
@@ -203,7 +203,7 @@ _native = st.fixed_dictionaries(
         "target": st.fixed_dictionaries({"type": _short, "id": _short}),
         "error": st.fixed_dictionaries({}, optional={"type": _short, "message": _short}),
         "outcome": st.sampled_from(["success", "failure", "maybe", ""]),
-        "environment": st.sampled_from(["ci", "person", "nobody", "docker", ""]),
+        "environment": st.sampled_from(["ci", "person", "robot", "docker", ""]),
         "ci": st.booleans(),
         "properties": _properties,
     },

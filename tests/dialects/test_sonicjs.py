@@ -1,4 +1,4 @@
-"""SonicJS: what create-sonicjs and the CMS post, and the record that they get back."""
+"""SonicJS: events from create-sonicjs and the CMS, and the records they get back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Track-Skills: calls of tools, from the JavaScript client, the shell script and the hook."""
+"""Track-Skills: tool calls from the JavaScript client, the shell script and the hook."""
 
 from __future__ import annotations
 

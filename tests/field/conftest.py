@@ -1,4 +1,4 @@
-"""Shared fixtures: a server on each engine for a whole module, and a project of its own for each test."""
+"""Shared fixtures: a server on each engine per module, and a project per test."""
 
 from __future__ import annotations
 

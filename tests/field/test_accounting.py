@@ -1,4 +1,4 @@
-"""Promises to clients about what they send."""
+"""Promises to clients about their events."""
 
 from __future__ import annotations
 

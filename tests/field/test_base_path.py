@@ -1,4 +1,4 @@
-"""Promises to operators who serve Footfall under a path of a site: everything works behind a real nginx, with the prefix or without it."""
+"""Promises to operators who serve Footfall under a path: everything works behind a real nginx, with the prefix stripped or kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons: today so far stands beside the same time of yesterday, and equals a recount of the export."""
+"""Comparisons: today so far is compared with the same time of yesterday, and equals a recount of the export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A body may be compressed, and a bomb costs nothing."""
+"""Compressed bodies, and cheap refusal of decompression bombs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event's id belongs to its install: two installs may use the same one, and a repeated event counts once."""
+"""Event ids are unique per install: two installs may use the same one, and a repeated event counts once."""
 
 from __future__ import annotations
 

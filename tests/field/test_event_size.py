@@ -1,4 +1,4 @@
-"""An event has the single event's size limit, in a batch too."""
+"""The size limit of an event also applies in a batch."""
 
 from __future__ import annotations
 

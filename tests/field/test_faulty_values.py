@@ -1,4 +1,4 @@
-"""A value that cannot be kept refuses its own event, and no other."""
+"""A value that cannot be stored rejects its own event only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of the dashboard that equal a count of the events by hand."""
+"""Figures on the dashboard that equal a count of the events by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises about secrets: short ones are refused at the start, guesses are counted wherever they are made, and no answer is an oracle."""
+"""Promises about secrets: short ones are refused at startup, guesses are counted on all routes, and no response is an oracle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises about headers that come on several lines: they are one list, on every path."""
+"""Promises about headers on several lines: they form one list on every path."""
 
 from __future__ import annotations
 

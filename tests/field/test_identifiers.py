@@ -1,4 +1,4 @@
-"""Promises about ids: one install is one install however its id is padded, and a word for a missing id is nobody's."""
+"""Promises about ids: a padded id is the same install, and a word for a missing id is no install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises to operators who import: a file is read by the type of each column, and what cannot be believed is named."""
+"""Promises to operators who import: values are read by the type of their column, and implausible ones are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events whose clock is not believed: kept, counted as late, and nothing of them says what an install does today."""
+"""Events with a wrong clock are stored, counted as late, and do not affect their install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises about /metrics: the machine itself and keys see it, each what it may, and there is one path to it."""
+"""Promises about /metrics: this machine and each key get the metrics in their scope, under one path."""
 
 from __future__ import annotations
 

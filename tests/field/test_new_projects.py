@@ -1,4 +1,4 @@
-"""Promises about projects and keys that were just made: their first burst is taken whole, on every replica."""
+"""Promises about new projects and keys: every replica accepts their first burst completely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that opts out hears of success, whatever it sends, and nothing of it is kept."""
+"""A client that opts out always gets a success, and none of its data is stored."""
 
 from __future__ import annotations
 

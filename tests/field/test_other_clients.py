@@ -1,4 +1,4 @@
-"""Promises about clients that post where nothing is served: counted, named, and never made to crash or to try without end."""
+"""Promises about clients that post to unserved paths: they are counted and named, and neither crash nor retry forever."""
 
 from __future__ import annotations
 

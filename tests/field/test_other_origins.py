@@ -1,4 +1,4 @@
-"""Promises to scripts on pages of other sites: what they may send, what they may read, and never with cookies."""
+"""Promises to scripts on other origins: requests and responses work across origins, and never with cookies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises about query parameters: a filter works, or the answer names it; no misspelt one answers with everything."""
+"""Promises about query parameters: a filter works, or the error names it. A misspelled one never returns everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A public dashboard shows no figure of a few installs, and no two figures that differ by a few."""
+"""A public dashboard shows no figure for a few installs, and no two figures that differ by a few."""
 
 from __future__ import annotations
 

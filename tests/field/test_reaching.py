@@ -1,4 +1,4 @@
-"""Promises to operators: probes that answer, addresses that can be opened, folders that are meant."""
+"""Promises to operators: probes get a response, URLs can be opened, and paths are the configured ones."""
 
 from __future__ import annotations
 

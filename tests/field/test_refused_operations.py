@@ -1,4 +1,4 @@
-"""Promises about GraphQL operations that are refused: they are bounded whatever their length and transport, and others go on."""
+"""Promises about refused GraphQL operations: their cost is bounded on every transport, and others are not affected."""
 
 from __future__ import annotations
 

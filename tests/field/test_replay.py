@@ -1,4 +1,4 @@
-"""Promises about refused events: once the server has learned better, they are stored after all, each once, and nothing raw was kept meanwhile."""
+"""Promises about rejected events: after a fix, a replay stores each one once, and nothing raw is kept until then."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def replay_after_commit(field: Any) -> tuple[int, int, int]:
 
 
 @pytest.mark.one_path
-def test_what_its_target_refuses_then_is_told_apart_and_can_be_replayed_once_more(field: Any) -> None:
+def test_a_replay_refused_for_its_target_is_reported_and_can_be_repeated(field: Any) -> None:
     field.post({"name": 5, "installation_id": UUID, "target": {"type": "tool", "id": "wanted"}})
     let_the_server_learn(field, b'"name":5', b'"name":"five"')
     lists = "mutation ($s: String!) { updateProject(slug: $s, changes: {listsTargets: true}) { errors { message } } }"

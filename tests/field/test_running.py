@@ -28,7 +28,7 @@ SLOW = 300_000_000  # rows of a recursive query: minutes
 
 
 def caught(process: subprocess.Popen[bytes], number: int) -> bool:
-    """Whether a process has a handler for a signal."""
+    """Return True if a process has a handler for a signal."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     mask = int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
     return bool(mask >> (number - 1) & 1)

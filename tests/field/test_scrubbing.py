@@ -1,4 +1,4 @@
-"""Promises about secrets: they are taken out before a text is changed or cut, wherever it stands."""
+"""Promises about secrets: they are removed from every text before it is changed or cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises about WebSockets: those that say nothing, from however many addresses, keep no other out."""
+"""Promises about WebSockets: silent connections, from any number of addresses, do not block others."""
 
 from __future__ import annotations
 

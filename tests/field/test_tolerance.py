@@ -1,4 +1,4 @@
-"""Fields that are too long, empty or unknown never cost the event."""
+"""Fields that are too long, empty or unknown never reject the event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises to users of Track-Skills' dashboard: its tables read as those of the original server."""
+"""Promises to users of the Track-Skills dashboard: its tables equal those of the original server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises about alerts: whatever a webhook answers, the server goes on; every way to send them follows one setting."""
+"""Promises about alerts: the server handles any response of a webhook, and one setting applies to every way of sending."""
 
 from __future__ import annotations
 

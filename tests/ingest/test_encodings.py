@@ -1,4 +1,4 @@
-"""Inflating stops at the limit: a bomb takes no more memory than a body of that size."""
+"""Decompression stops at the size limit, so a bomb takes no more memory than an ordinary body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose address counts: what a proxy may say, and what a client may not."""
+"""Client addresses, behind trusted proxies and others, and their limits."""
 
 from __future__ import annotations
 

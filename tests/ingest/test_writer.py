@@ -1,4 +1,4 @@
-"""The writer over a real store: what waits, what is refused at once, what one bad request may not do to its neighbours."""
+"""The writer with a real store: queueing, immediate refusals, and isolation of failing requests."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ async def test_clients_that_come_again_end_up_in_one_commit(store: Store, monkey
     assert store.version - before == 10
 
 
-async def test_whoever_comes_alone_is_not_kept_waiting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_single_client_does_not_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "COALESCE_SECONDS", 3_600.0)
     monkeypatch.setattr(writing, "COALESCE_STEP", 3_600.0)
     writer = await make_writer(store)
@@ -181,7 +181,7 @@ async def test_a_crowd_that_does_not_come_is_not_waited_for_when_the_server_stop
     assert (await last).receipts == [Receipt.STORED]
 
 
-async def test_the_news_of_a_commit_reaches_everybody_whoever_stumbles_over_it(store: Store) -> None:
+async def test_an_error_in_one_callback_does_not_affect_the_others(store: Store) -> None:
     writer, heard = await make_writer(store), list[Any]()
 
     def stumble(_: object) -> None:
@@ -190,4 +190,4 @@ async def test_the_news_of_a_commit_reaches_everybody_whoever_stumbles_over_it(s
     writer.submit_nowait(PROJECT, events(1), (), stumble)
     writer.submit_nowait(PROJECT, events(1), (), heard.append)
     assert (await writer.submit(PROJECT, events(1))).receipts == [Receipt.STORED]
-    assert [news.receipts for news in heard] == [[Receipt.STORED]]
+    assert [stored.receipts for stored in heard] == [[Receipt.STORED]]

@@ -1,4 +1,4 @@
-"""Properties that hold whatever a client sends: secrets do not survive, nothing raises, and looking twice finds nothing more."""
+"""Properties that hold for any text: no secret survives, nothing raises, and scrubbing is idempotent."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ secrets = st.one_of(
     assigned,
     folders,
 )
-# What may stand around a secret: it is not glued to other letters and digits, else nobody could tell where it begins.
+# Characters around a secret: it is not adjacent to other letters and digits, which would hide its beginning.
 # Nor is it said to be a version.
 befores = st.one_of(
     st.just(""), st.builds(lambda text, end: text + end, texts, st.sampled_from([" ", "\n", ' "', " (", " <", "\t", " '", " at "]))

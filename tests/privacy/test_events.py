@@ -1,4 +1,4 @@
-"""From what a client sent to what is kept of it."""
+"""Conversion of a client's event to a stored one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an admin may see of a body that was refused."""
+"""Excerpts of rejected bodies for an admin."""
 
 from __future__ import annotations
 

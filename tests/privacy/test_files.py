@@ -1,4 +1,4 @@
-"""What must not be kept is looked for in every file that a server leaves behind, and in what it says."""
+"""A search for personal data in every file and log line of a server."""
 
 from __future__ import annotations
 

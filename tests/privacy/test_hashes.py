@@ -1,4 +1,4 @@
-"""Identifiers become make_hmac hashes: the same everywhere it should be the same, and nowhere else."""
+"""Keyed hashes of identifiers: equal within their scope, different in any other."""
 
 from __future__ import annotations
 

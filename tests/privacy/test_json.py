@@ -1,4 +1,4 @@
-"""Scrubbing JSON: what a key says about its value, and JSON inside strings."""
+"""Scrubbing of JSON: sensitive keys, and JSON within strings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scrubbing reads hostile text on the event loop: no pattern may take more than linear time, whatever it is given."""
+"""Every pattern takes linear time, because scrubbing runs on the event loop with hostile text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scrubbing takes out of text, and what it leaves alone, pattern by pattern."""
+"""The patterns of scrubbing, one by one: matches and text that stays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.scrubbing.hints import union
 from server.scrubbing.patterns import PATTERNS
 from server.scrubbing.scrub import SUSPICIOUS
 
-# Put together here, so that nobody's scanner takes this file for a leak.
+# Concatenated here, so that secret scanners do not flag this file.
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0" + ".dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 KIND = "RSA PRIVATE"
 PEM = f"-----BEGIN {KIND} KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIEowIBAAKCAQEA1c7+9z5Pad7OejecsQ0b\n-----END {KIND} KEY-----"
@@ -268,7 +268,7 @@ release=1.2.3.4  1.3.6.1.4.1.311  300.1.2.3  127.0.0.1  0.0.0.0:8000  localhost:
 3f2b8c1e-9a4d-4f7b-8a21-5d0c9b7e6f10  https://example.com/a?b=c#d  http://localhost:3000/@scope/x  https://example.com/@alice
 git+https://github.com/o/r.git  https://host:8080/a@b  secret:set  token:create  auth:login  password:reset  tokens_used=12
 max_tokens: 512  token_count=7  tokenizer: bpe  secretary: ann  Unexpected token < in JSON  unexpected token: expected  token=null
-password=undefined  Invalid password  passwordless login  token =  basic authentication  Basic Setup  bearer of news  key: enter
+password=undefined  Invalid password  passwordless login  token =  basic authentication  Basic Setup  bearer of gifts  key: enter
 monkey=7  hotkeys: on  sort --key name  --token is required  cookie: none  task-runner-with-a-long-name
 disk-usage-of-everything-there-is  npm_config_registry  npm_lifecycle_event  sk-learn  pypi-publish-action-v  AKIA  eyJ  ghp_x
 risk_live_x  ff_short  feature ff_enable_the_new_dashboard  xoxo  -----BEGIN CERTIFICATE-----  the user said no  userAgent  émoji 🎉 fine
@@ -302,7 +302,7 @@ def test_ordinary_text_is_not_even_suspicious(text):
     assert not SUSPICIOUS.search(text.lower())
 
 
-# These reach up to the end of the line, or are told by being all that there is.
+# These match to the end of the line, or only as the whole text.
 WHOLE = ("Authorization: ", "authorization: ", "Cookie: ", "-----", "C:\\Users\\Alice Smith")
 
 

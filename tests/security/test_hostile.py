@@ -1,4 +1,4 @@
-"""Nothing that a client sends stores rubbish, shows a value back, hurts its neighbours or stops the server."""
+"""Hostile input: it is not stored, echoed or able to affect other clients or the server."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def raw(server: Any, *pieces: bytes) -> bytes:
         b"\x16\x03\x01\x02\x00\x01\x00",
     ],
 )
-def test_broken_http_hurts_nobody(hostile: Any, head: bytes) -> None:
+def test_invalid_http_does_not_affect_other_clients(hostile: Any, head: bytes) -> None:
     answer = raw(hostile, head)
     assert not answer.startswith(b"HTTP/1.1 5"), answer
     assert hostile.client.post("/v1/events", json=GOOD["/v1/events"]).status_code == 202
@@ -248,7 +248,7 @@ def test_what_a_hostile_client_put_in_is_kept_as_text_and_nothing_else(hostile: 
         assert connection.execute("SELECT count(*) FROM event_name WHERE text = ?", (name,)).fetchone() == (1,)
 
 
-def test_nobody_waits_for_a_batch_that_is_slow_to_scrub(hostile: Any) -> None:
+def test_a_batch_that_is_slow_to_scrub_does_not_delay_others(hostile: Any) -> None:
     slow = [{"name": "x", "installation_id": "i", "properties": {"text": "https://u:p@h/ token=a1 " * 160}}] * 260
     body = json.dumps(slow).encode()
     with socket.create_connection(("127.0.0.1", hostile.port), timeout=20) as connection:

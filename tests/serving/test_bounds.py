@@ -1,4 +1,4 @@
-"""One connection, whatever it sends or does not send, costs the server little and is told what is wrong; and nobody else waits for it."""
+"""Limits of a connection: faulty and slow clients cost little, get an explanation, and do not delay others."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_who_asks_and_never_reads_is_let_go(connect: Any) -> None:
 
     def go_on() -> None:
         for _ in range(150):
-            connection.send(b"\r\n")  # which may precede a request, and is refused by a socket that nobody holds
+            connection.send(b"\r\n")  # may precede a request; a free socket refuses it
             time.sleep(0.2)
 
     with pytest.raises(OSError, match=r"reset|Broken"):
@@ -238,7 +238,7 @@ def test_thousands_of_pipelined_requests_are_answered_in_their_order(connect: An
     assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"202", b"404"] * 1_500 + [b"202"]
 
 
-def test_who_sends_too_much_is_heard_out_for_a_moment_and_told_why(connect: Any) -> None:
+def test_a_body_that_is_too_large_is_drained_and_gets_a_response(connect: Any) -> None:
     connection = connect()
     connection.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n" + b" " * 4_000_000)
     assert problem(everything(connection))["status"] == 413

@@ -1,4 +1,4 @@
-"""HTTP on the wire: the short way of posts and uvicorn's own must not be told apart by anybody who talks to the server."""
+"""HTTP on the wire: the fast path and uvicorn's own path behave the same."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Wire:
         return int(lines[0].split()[1]), headers, rest[:length]
 
     def closed(self) -> bool:
-        """Whether the server closes, and says nothing more."""
+        """Return True if the server closes the connection without further data."""
         return self.received == b"" and self.socket.recv(1) == b""
 
     def _more(self) -> None:
@@ -150,7 +150,7 @@ def test_a_client_of_http_1_0_is_answered_and_let_go(wire: Callable[[], Wire]) -
     assert connection.closed()
 
 
-def test_a_client_that_waits_for_100_is_told_to_go_on(wire: Callable[[], Wire]) -> None:
+def test_a_client_that_expects_100_gets_it(wire: Callable[[], Wire]) -> None:
     connection = wire()
     head, _, body = post("/v1/events", BODY, "Expect: 100-continue").partition(b"\r\n\r\n")
     connection.send(head + b"\r\n\r\n")
@@ -186,7 +186,7 @@ def test_what_is_no_http_ends_the_connection_and_nothing_else(server: Any, wire:
     assert neighbour.answer()[0] == 201
 
 
-def test_a_client_that_hangs_up_takes_its_event_from_nobody(server: Any, wire: Callable[[], Wire]) -> None:
+def test_a_client_that_disconnects_does_not_affect_others(server: Any, wire: Callable[[], Wire]) -> None:
     leaving, staying = wire(), wire()
     for _ in range(20):
         leaving.send(post())

@@ -1,4 +1,4 @@
-"""A public answer is given again to the next who asks, without asking anybody: nobody may be able to tell, and nobody may get another's."""
+"""Cached public responses: the same as fresh ones, and never those of another project."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_key_or_a_path_of_another_project_gets_its_own_answer(make_server: Cal
             ):
                 wire.send(get(path, header))
                 assert list(json.loads(wire.answer()[2])) == packs, path
-            wire.send(get("/counts", "X-Footfall-Key: ff_of-nobody"))
+            wire.send(get("/counts", "X-Footfall-Key: ff_unknown"))
             assert wire.answer()[0] == 401
 
 

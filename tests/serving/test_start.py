@@ -1,4 +1,4 @@
-"""A start is short: what the first answers do not need comes after them, and whoever asks for it before that waits."""
+"""Startup loads the parts needed later in the background; requests that need them wait."""
 
 from __future__ import annotations
 

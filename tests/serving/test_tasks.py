@@ -1,4 +1,4 @@
-"""Tasks that are told to end do, whatever a library makes of it."""
+"""Cancelled tasks end, even if a library swallows the cancellation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.tasks import cancel_and_wait
 
 
 @pytest.mark.timeout(20)
-async def test_a_task_that_lost_its_cancellation_is_told_again() -> None:
+async def test_a_lost_cancellation_is_repeated() -> None:
     lost = 0
 
     async def deaf() -> None:

@@ -1,4 +1,4 @@
-"""Somebody tries Footfall before any client of theirs sends to it: `footfall demo` fills a project, and all they look at is consistent."""
+"""A first try of Footfall without a client: `footfall demo` fills a project with consistent data."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_ledger_adds_up_and_has_seen_what_goes_wrong(filled: Filled) -> None
     assert ledger["stored"] == filled.number("SELECT count(*) FROM event") > 0.9 * EVENTS
 
 
-def test_nobody_was_held_up_by_the_limits_of_the_settings(filled: Filled) -> None:
+def test_the_demo_is_not_subject_to_the_configured_limits(filled: Filled) -> None:
     assert filled.summary.ledger["limited"] == 0
 
 
@@ -135,7 +135,7 @@ def test_each_environment_is_there_because_the_client_said_so(filled: Filled) ->
     assert {reason for environment, reason in found if environment} == {"environment", "ci"}
 
 
-def test_nothing_that_tells_who_somebody_is_reached_the_disk(filled: Filled) -> None:
+def test_no_personal_data_reaches_the_disk(filled: Filled) -> None:
     identifiers = {identifier for call in filled.calls for identifier in _identifiers(call)}
     assert len(identifiers) > 100
     stored = b"".join(file.read_bytes() for file in filled.folder.iterdir() if file.name != "secret")
@@ -197,7 +197,7 @@ def test_a_demo_that_is_served_again_is_not_filled_again(make_server: Callable[.
     assert first.startswith("demo has ")
 
 
-async def test_a_project_that_wants_keys_is_left_alone(tmp_path: Path) -> None:
+async def test_a_project_that_requires_keys_is_not_changed(tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "data")
     store = await open_store(settings)
     await ensure_default()
@@ -231,7 +231,7 @@ def test_the_same_seed_tells_the_same_story_and_another_seed_another() -> None:
     assert list(filling.tell(MONTH, 1_000, 1)) != list(filling.tell(MONTH, 1_000, 2))
 
 
-def test_in_the_month_there_is_a_release_that_fails_and_one_that_mends_it() -> None:
+def test_the_month_has_a_failing_release_and_its_fix() -> None:
     builds = Counter[tuple[str, str]]()
     for call in filling.tell(MONTH, 20_000, 1):
         if call.family == "native":

@@ -1,4 +1,4 @@
-"""A stranger starts the server, points five families of clients at it, restarts it, and finds everything still there."""
+"""A new operator starts the server, uses five families of clients, restarts it, and loses nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 
 
 def post_like_plain_curl(server: Any, path: str) -> tuple[bytes, bytes]:
-    """What `curl -X POST` sends: no body, no length, no type. The status line and the body of the answer."""
+    """Send a request like `curl -X POST`, without body, length or type. Returns the status line and the response body."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n".encode())
         head, _, body = connection.recv(65536).partition(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Who may pass: sizes, limits, opting out, projects and keys, pages of other origins."""
+"""Admission: sizes, limits, opting out, projects, keys and other origins."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ BODY = {"name": "x", "installation_id": "i"}
 
 
 def ledger(server: Any) -> dict[tuple[str, str], int]:
-    """What the ledger holds once it has been written."""
+    """Return the ledger once it is written."""
     time.sleep(1.3)
     found = rows_of(server.store, "SELECT entry, reason, sum(events) FROM ledger GROUP BY 1, 2")
     return {(entry, reason): events for entry, reason, events in found}
 
 
-def test_the_eleventh_request_of_a_minute_is_refused_and_told_when_to_come_back(make_server: Callable[..., Any]) -> None:
+def test_the_eleventh_request_of_a_minute_is_refused_with_retry_after(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_RATE_LIMIT="10/minute").start()
     answers = [server.client.post("/v1/events", json=BODY) for _ in range(12)]
     assert [answer.status_code for answer in answers] == [202] * 10 + [429] * 2
@@ -136,7 +136,7 @@ def test_the_project_is_found_by_key_then_path_then_host(make_server: Callable[.
     assert post("/dl/e", headers={"X-Footfall-Key": key}).status_code == 202
     # The shell client sends `Bearer ` with nothing behind it where there is no key.
     assert raw_post(server, "/dl/f", "Authorization: Bearer ").startswith(b"HTTP/1.1 202")
-    assert post("/dl/f", headers={"Authorization": "Bearer somebody-elses"}).status_code == 202
+    assert post("/dl/f", headers={"Authorization": "Bearer another-service"}).status_code == 202
     assert post("/dl/g", headers={"Authorization": "Bearer ff_unknown"}).status_code == 401
     assert post("/p/none/dl/h").status_code == 404
     assert set(server.client.get("/counts").json()) == {"a", "f"}
@@ -172,7 +172,7 @@ def test_a_key_works_soon_after_it_is_made_and_not_after_it_is_revoked(server: A
     assert post("/dl/a", headers={"X-Footfall-Key": key}).status_code == 401
 
 
-def test_what_is_not_public_wants_a_key_that_may_read(make_server: Callable[..., Any]) -> None:
+def test_private_routes_require_a_read_key(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_PUBLIC="none")
     reading = server.footfall("key", "create", "default", "--scope", "read").stdout.strip()
     writing = server.footfall("key", "create", "default").stdout.strip()

@@ -1,4 +1,4 @@
-"""Nobody ever wonders where events went: whatever is sent, on whatever route, the ledger and the metrics account for all of it."""
+"""The ledger and the metrics account for every event on every route."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Sender:
         headers = self.random.choice(
             ({}, {}, {}, {"DNT": "1"}, {"Idempotency-Key": str(self.random.randrange(9))}, {"X-Footfall-Key": "ff_x"})
         )
-        prefix = self.random.choice(("", "", "", "/", "/p/default", "/p/nobody"))
+        prefix = self.random.choice(("", "", "", "/", "/p/default", "/p/unknown"))
         route, body, events = getattr(self, f"_{kind}")()
         answer = self.client.post(f"{self.url}{prefix}{route}", content=body, headers=headers)
         self._note(answer, events, batch=kind == "batch", opted_out="DNT" in headers)

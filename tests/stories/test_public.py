@@ -1,4 +1,4 @@
-"""Sites, READMEs and dashboards of others read what they know from the five collectors, field by field, from a server that clients posted to."""
+"""The public routes of the five former collectors, field by field, on a server with events from their clients."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_downloads_of_packs(shared: Any) -> None:
     assert counts == {"peon": {"total": 3, "last7d": 3, "today": 3}, "glados": {"total": 1, "last7d": 1, "today": 1}}
     assert list(counts) == ["peon", "glados"], "most downloaded first"
     assert shared.client.get("/counts/peon").json() == counts["peon"]
-    assert shared.client.get("/counts/nobody").status_code == 404
+    assert shared.client.get("/counts/unknown").status_code == 404
 
 
 def test_counters_of_a_target(shared: Any) -> None:
@@ -103,11 +103,11 @@ def test_counters_of_a_target(shared: Any) -> None:
         "votesDown": 1,
     }
     assert shared.client.get("/api/public/counters/snippet/a").json() == expected
-    assert shared.client.get("/api/public/counters/snippet/nobody").status_code == 404
+    assert shared.client.get("/api/public/counters/snippet/unknown").status_code == 404
     assert shared.client.get("/api/public/counters/page/a").status_code == 404
-    many = shared.client.get("/api/public/counters", params={"type": "snippet", "ids": "a,nobody,hello world/1,a"})
-    assert many.json() == {"a": expected, "nobody": NONE_OF_ANYTHING, "hello world/1": NONE_OF_ANYTHING}
-    assert many.headers["surrogate-key"] == "snippet:a snippet:nobody snippet:hello%20world%2F1"
+    many = shared.client.get("/api/public/counters", params={"type": "snippet", "ids": "a,unknown,hello world/1,a"})
+    assert many.json() == {"a": expected, "unknown": NONE_OF_ANYTHING, "hello world/1": NONE_OF_ANYTHING}
+    assert many.headers["surrogate-key"] == "snippet:a snippet:unknown snippet:hello%20world%2F1"
 
 
 def test_trending_is_empty_until_the_job_has_run_and_then_by_score(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -207,7 +207,7 @@ def test_a_badge_is_a_picture_that_holds_what_it_was_asked_for_and_nothing_else(
     }
     letters = {element.get("fill") for element in ET.fromstring(get("/badge/peon.svg?color=ffff00").text).iter() if element.text == "3"}
     assert letters == {"#333", "#ccc"}  # white ones would not be seen
-    for missing in ("/badge/nobody.svg", "/badge/peon", "/badge/.svg", "/badge/peon.png"):
+    for missing in ("/badge/unknown.svg", "/badge/peon", "/badge/.svg", "/badge/peon.png"):
         assert get(missing).status_code == 404
 
 
@@ -256,7 +256,7 @@ def test_an_answer_has_an_etag_and_is_not_sent_twice(shared: Any, path: str) -> 
 
 
 @pytest.mark.parametrize("path", [*PUBLIC_BY_NATURE, *OF_THE_PROJECT])
-def test_a_page_of_another_site_may_ask_and_is_told_what_is_wrong(shared: Any, path: str) -> None:
+def test_other_origins_may_read_public_routes_and_their_errors(shared: Any, path: str) -> None:
     asked = {"Origin": "https://packs.example", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "content-type"}
     before = shared.client.request("OPTIONS", path, headers=asked)
     assert (before.status_code, before.headers["access-control-allow-origin"]) == (204, "*")
@@ -265,7 +265,7 @@ def test_a_page_of_another_site_may_ask_and_is_told_what_is_wrong(shared: Any, p
     answer = shared.client.get(path, headers={"Origin": "https://packs.example"})
     assert "ETag" in answer.headers["access-control-expose-headers"]
     assert "access-control-allow-credentials" not in answer.headers
-    for wrong in (path.replace("peon", "nobody").replace("snippet/a", "snippet/nobody").replace("ids=a", "ids="), f"/p/nobody{path}"):
+    for wrong in (path.replace("peon", "unknown").replace("snippet/a", "snippet/unknown").replace("ids=a", "ids="), f"/p/unknown{path}"):
         refused = shared.client.get(wrong, headers={"Origin": "https://packs.example"})
         assert refused.headers["access-control-allow-origin"] == "*", wrong
 
@@ -280,10 +280,10 @@ def test_nothing_else_may_be_read_by_pages_of_other_sites(shared: Any, path: str
 @pytest.mark.parametrize("path", [*PUBLIC_BY_NATURE, *OF_THE_PROJECT])
 def test_a_project_is_found_by_its_path_too(shared: Any, path: str) -> None:
     assert shared.client.get(f"/p/default{path}").content == shared.client.get(path).content
-    assert shared.client.get(f"/p/nobody{path}").status_code == 404
+    assert shared.client.get(f"/p/unknown{path}").status_code == 404
 
 
-def test_what_is_not_public_wants_a_key_that_may_read_and_is_kept_from_caches(make_server: Callable[..., Any]) -> None:
+def test_private_routes_require_a_read_key_and_are_not_cached(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_PUBLIC="none")
     keys = {scope: server.footfall("key", "create", "default", "--scope", scope).stdout.split()[-1] for scope in ("read", "ingest")}
     server.start()

@@ -38,7 +38,7 @@ def body(number: int) -> bytes:
 
 
 class Story:
-    """What is still to be sent, and what was acknowledged."""
+    """Events still to send, and acknowledged ones."""
 
     def __init__(self, servers: list[Any]) -> None:
         self.servers = servers
@@ -114,7 +114,7 @@ def test_three_replicas_lose_nothing_and_count_nothing_twice(make_server: Callab
         assert all(server.stop() == 0 for server in servers)
 
 
-async def test_two_replicas_are_one_to_whoever_posts_or_watches(
+async def test_two_replicas_act_as_one_for_senders_and_watchers(
     make_server: Callable[..., Any], postgres: Postgres, tmp_path: Path
 ) -> None:
     (tmp_path / "redis").mkdir()
@@ -129,7 +129,7 @@ async def test_two_replicas_are_one_to_whoever_posts_or_watches(
         socket = await opened(one.url, TOKEN)
         await subscribe(socket)
         await asyncio.sleep(1.5)  # the other looks once a second who watches
-        view = {"targetType": "snippet", "targetId": "abc", "kind": "view", "sessionId": "somebody"}
+        view = {"targetType": "snippet", "targetId": "abc", "kind": "view", "sessionId": "viewer-1"}
         seen = [server.client.post("/v1/engagement", json=view) for server in (other, one, other)]
         assert [(answer.status_code, answer.json()["counted"]) for answer in seen] == [(202, True), (202, False), (202, False)]
         again = [server.client.post("/v1/events", json={"name": "run", "installation_id": "x", "id": "the-same"}) for server in servers]
