@@ -33,7 +33,7 @@ def test_of_the_metadata_no_address_is_kept_and_of_a_referrer_its_origin(ask: An
     (event,) = engagement.decode(ask(body("engagement-view"), ROUTE)).events
     assert event.properties == {
         "user_agent": "Mozilla/5.0 (X11; Linux x86_64)",
-        "referrer": "https://feed.example.com:8443",
+        "referrer": "https://news.example.com:8443",
         "surface": "detail",
     }
 
