@@ -1,20 +1,20 @@
-"""A month of believable telemetry, for looking at Footfall before any client of one's own sends to it.
+"""A month of realistic telemetry, to explore Footfall before real clients send events.
 
-Five tools and one site have users who come, stay or leave, upgrade or do not, sleep, and have weekends:
+Five tools and one site have users who arrive, stay or leave, upgrade or not, and are less active at night and at weekends:
 
-kelp        a made-up site builder that sends Footfall's own format: people, CI, containers, its developers, its tests; two in five events
-SonicJS     installations with `npx create-sonicjs`, and sites at work
-peon-ping   downloads and previews of sound packs, a few of them most of all
+kelp          a fictional site builder with Footfall's own format: people, CI, containers, developers, tests; two in five events
+SonicJS       installations with `npx create-sonicjs`, and running sites
+peon-ping     downloads and previews of sound packs, most of them of a few popular packs
 markdowntown  views, copies, downloads and votes on snippets, templates and documents
-FlakeDrop   heartbeats, configurations, deployments
-Track-Skills  calls of an agent's tools, with durations and errors
+FlakeDrop     heartbeats, configurations, deployments
+Track-Skills  an agent's tool calls, with durations and errors
 
-kelp 2.8.0 is a bad release: two builds in three fail until 2.8.1 is out. One pack and one document are on their way up. Some answers get
-lost and their events are sent twice, some clients are broken, some want no tracking: the ledger has all of that.
+kelp 2.8.0 is a bad release: two builds in three fail until 2.8.1 is out. One pack and one document are trending. Some responses are lost
+and their events are sent twice, some clients are broken, some opt out of tracking: the ledger counts all of them.
 
-Nothing is written past the way in: each event is a request to the server, as the real client makes it, at a time of the simulated month.
-So all counts, rollups and hashes are the server's own. The installs' ids are random, their addresses are of the networks kept for
-tests. The same seed tells the same story, told from a different present: weekends fall elsewhere, and so does the rest.
+Every event goes through ingest: it is a request to the server as the real client sends it, at a time of the simulated month. All counts,
+rollups and hashes are therefore the server's own. Installation ids are random, and addresses are from networks reserved for tests. The
+same seed produces the same data relative to the end of the month; weekends shift with the calendar.
 """
 
 from server.demo.filling import Summary, fill, held

@@ -1,4 +1,4 @@
-"""Tells the story to the server: a month of calls in the order of their arrival."""
+"""Sends the simulated month to the server, in order of arrival."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from server.storage.projects import ProjectError, create_project, hash_key
 from server.storage.tables import ApiKey, Project
 
 AT_ONCE = 256  # calls that are sent together
-WITHIN = HOUR  # of the story
-PICKED = ("shell", "trigger")  # kelp's properties by which the project's events are broken down
+WITHIN = HOUR  # of simulated time
+PICKED = ("shell", "trigger")  # the properties of kelp that get rollups
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a filling did. `sent` counts events by family, `ledger` what became of them, by the ledger's entries."""
+    """The result of filling a project. `sent` counts events by family, `ledger` counts their outcomes by ledger entry."""
 
     slug: str
     created: bool
@@ -59,7 +59,7 @@ class _Before(NamedTuple):
 
 
 async def held(settings: Settings, slug: str) -> int:
-    """How many events a project has stored so far, 0 where there is no such project. Raises StoreError."""
+    """The number of events a project has stored, 0 if it does not exist. Raises StoreError."""
     store = await open_store(settings)
     try:
         row = await Project.select(Project.id).where(Project.slug == slug).first()
@@ -77,14 +77,14 @@ async def fill(
     seed: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Summary:
-    """Fill a project with `events` believable events of the last `days` days; see the package for what they are.
+    """Fill a project with `events` realistic events from the last `days` days; see the package.
 
-    The project is made where there is none. A second run adds as many again, from the same installs where the seed is the same.
-    `progress` is called with the events sent so far and their total. StoreError where the store cannot be opened or written,
-    ProjectError for a project that takes no such events, ValueError for less than one day or event.
+    Creates the project if it does not exist. A second run adds as many events again; with the same seed they come from the same installs.
+    `progress` is called with the events sent so far and the total. Raises StoreError if the store cannot be opened or written,
+    ProjectError for a project that does not accept these events, and ValueError for less than one day or event.
     """
     if days < 1 or events < 1:
-        raise ValueError("a demo has at least one day and one event")
+        raise ValueError("days and events must be at least 1")
     started = time.monotonic()
     end = time.time_ns() // 1_000_000
     period = Period(end - days * DAY, end)
@@ -95,7 +95,7 @@ async def fill(
     calls = 0
     async with running(app):
         if app.first_token is not None:
-            # Nobody looks for it here. The first real start makes another one, and shows it.
+            # The token would not be seen here. The first real start creates another one and prints it.
             await ApiKey.delete().where(ApiKey.hash == hash_key(app.first_token))
         for wave in _waves(tell(period, events, seed)):
             await send(app, wave, slug=slug, clock=clock)
@@ -109,10 +109,10 @@ async def fill(
 
 
 def tell(period: Period, events: int, seed: int) -> Iterator[Call]:
-    """The calls of a period, in the order of their arrival, with exactly so many events. The same for the same arguments."""
+    """Generate the calls of a period in order of arrival, with exactly `events` events. Deterministic for the same arguments."""
     story = Story(period, Draw(f"footfall {seed}", str(period.end)))
     families = [_Teller(family, part, story) for family, part in zip(scenario.FAMILIES, _parts(events), strict=True)]
-    ahead: list[tuple[int, int, Call]] = []  # what arrives later than the day on which it was told
+    ahead: list[tuple[int, int, Call]] = []  # calls that arrive after the day that generated them
     told = 0
     for place, day in enumerate(period.days()):
         for teller in families:
@@ -129,7 +129,7 @@ def _parts(events: int) -> list[int]:
 
 
 class _Teller:
-    """One family's days: its installs, and how many events each day is to have."""
+    """The simulation of one family: its installs, and the number of events for each day."""
 
     def __init__(self, family: scenario.Family, events: int, story: Story) -> None:
         self._family = family
@@ -141,7 +141,7 @@ class _Teller:
         )
 
     def day(self, place: int, day: Period) -> Iterator[Call]:
-        """A day's calls, in no order."""
+        """The calls of a day, unordered."""
         self._there += self._new[place]
         left = self._budget[place]
         crowd = simulated_installs.crowd(self._there, day, self._family.stay, self._story.draw)
@@ -159,13 +159,13 @@ class _Teller:
         return calls
 
     def _early(self, day: Period) -> Period:
-        """The day, but for the present quarter of an hour: what begins then has mostly not ended yet."""
+        """The day without the current quarter of an hour, whose visits have mostly not ended yet."""
         latest = self._story.period.end - 15 * MINUTE
         return day if day.end <= latest else Period(day.start, max(day.start + 1, latest))
 
 
 def _waves(calls: Iterator[Call]) -> Iterator[list[Call]]:
-    """Calls in groups that are sent together: neighbours in time, and not too many."""
+    """Group calls that are sent together: close in time, and not too many."""
     wave: list[Call] = []
     for call in calls:
         if wave and (len(wave) >= AT_ONCE or call.at - wave[0].at > WITHIN):
@@ -177,12 +177,12 @@ def _waves(calls: Iterator[Call]) -> Iterator[list[Call]]:
 
 
 def _unlimited(settings: Settings) -> Settings:
-    """The settings without what would hold up a month that passes in seconds; live watchers are not shown the past as news."""
+    """The settings without limits, which would slow down a month that passes in seconds, and without live updates."""
     return dataclasses.replace(settings, rate_limit=None, event_limit=None, max_queue=max(settings.max_queue, 20_000), redis_url=None)
 
 
 async def _prepare(settings: Settings, slug: str) -> _Before:
-    """See that the project is there, and takes what the demo sends."""
+    """Create the project if needed, and check that it accepts the demo's events."""
     store = await open_store(settings)
     try:
         row = await Project.select().where(Project.slug == slug).first()
@@ -193,7 +193,9 @@ async def _prepare(settings: Settings, slug: str) -> _Before:
         if row["archived_at"] is not None:
             raise ProjectError(f"the project {slug} is archived; choose another")
         if row["requires_key"] or row["lists_targets"] or row["rate_limit"] or row["event_limit"]:
-            raise ProjectError(f"the project {slug} wants keys, lists its targets or has limits of its own; choose another for the demo")
+            raise ProjectError(
+                f"the project {slug} requires keys, restricts its targets or has its own limits; choose another for the demo"
+            )
         return _Before(int(row["id"]), False, await _ledger(store, int(row["id"])))
     finally:
         await store.close()

@@ -1,4 +1,4 @@
-"""The whole server without a socket: its start and stop, and requests with a clock of their own."""
+"""The complete server without a socket: start, stop, and requests with a simulated clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 
 
 class Clock:
-    """The time of arrival of whatever arrives now, in epoch milliseconds. It never goes back."""
+    """The simulated time of arrival in epoch milliseconds. It never goes back."""
 
     def __init__(self, at: int) -> None:
         self._at = at
@@ -29,7 +29,7 @@ class Clock:
 
 @contextlib.asynccontextmanager
 async def running(app: Front) -> AsyncIterator[None]:
-    """The server between its start and its stop, by ASGI's lifespan protocol. Raises what kept it from starting."""
+    """Run the server during a block, by ASGI's lifespan protocol. Raises the error that kept it from starting."""
     said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     life = asyncio.create_task(app({"type": "lifespan", "asgi": _VERSIONS, "state": {}}, said.get, heard.put))
@@ -49,15 +49,15 @@ async def running(app: Front) -> AsyncIterator[None]:
 
 
 async def send(app: Front, calls: Iterable[Call], *, slug: str, clock: Clock) -> None:
-    """Send calls at once, so that they share a commit. They arrive in their order, each at its own time.
+    """Send calls concurrently, so that they share a commit. They arrive in order, each at its own time.
 
-    StoreError where the server could not take one, through no fault of the client.
+    Raises StoreError if the server could not accept one through no fault of the client.
     """
     await asyncio.gather(*(_send(app, call, slug, clock) for call in calls))
 
 
 async def _send(app: Front, call: Call, slug: str, clock: Clock) -> None:
-    clock.forward(call.at)  # tasks begin in the order of their making, and a request's time is read before it first waits
+    clock.forward(call.at)  # tasks start in order of creation, and a request reads the time before it first waits
     said: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:

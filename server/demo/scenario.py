@@ -1,7 +1,7 @@
-"""What the demo is about, as data: the tools, their releases, their users' machines, what people run, and what goes wrong.
+"""The data of the demo: tools, releases, users' machines, commands, and failures.
 
-A table of `Weighted` is drawn from in proportion; the weights need not add up to anything. Times of the month are shares of it: 0 is its
-beginning, 1 is now.
+A table of `Weighted` is drawn from in proportion; its weights have no fixed sum. Times are shares of the month: 0 is its beginning, 1 is
+now.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ T = TypeVar("T")
 Weighted = tuple[tuple[T, float], ...]
 
 
-# --- who ----------------------------------------------------------------------------------------------------------------------------------
+# --- families -----------------------------------------------------------------------------------------------------------------------------
 
 
 class Family(NamedTuple):
-    """One kind of client. `share` of all events; one install for so many events; `fewest` installs even in a small demo.
+    """One kind of client. `share` of all events; `fewest` installs even in a small demo.
 
-    `kinds` says who they are, in twentieths; `stay` scales how many come back.
+    `kinds` is the mix of install kinds, in twentieths; `stay` scales how many installs return.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Family(NamedTuple):
 
 
 _EVERYBODY = (("person", 10), ("ci", 4), ("container", 2), ("development", 1), ("test", 1), ("unknown", 2))
-_PEOPLE = (("unknown", 20),)  # these clients do not say who runs them
+_PEOPLE = (("unknown", 20),)  # these clients do not report the kind
 
 FAMILIES = (
     Family("native", 0.44, 9, 60, _EVERYBODY, 1.0),
@@ -40,21 +40,21 @@ FAMILIES = (
     Family("engagement", 0.11, 5, 15, _PEOPLE, 0.3),
     Family("trackskills", 0.07, 35, 6, _PEOPLE, 1.4),
 )
-ALREADY_THERE = 0.3  # of all installs, at the month's beginning
+ALREADY_THERE = 0.3  # of all installs, at the beginning of the month
 
-# How many come back, and how many days it takes until most of the others have gone: (loyalty, days).
+# How many installs return, and in how many days most of the others have left: (loyalty, days).
 LOYALTIES: Weighted[tuple[float, float]] = (((0.16, 2.0), 50), ((0.45, 9.0), 33), ((0.88, 60.0), 17))
 
-# How busy each kind is against a person, on a weekday and at the weekend.
+# The activity of each kind relative to a person, on a weekday and at the weekend.
 WEEKDAY = {"person": 1.0, "ci": 2.2, "container": 0.8, "development": 1.6, "test": 1.2, "unknown": 1.0}
 WEEKEND = {"person": 0.5, "ci": 0.5, "container": 0.7, "development": 0.25, "test": 0.15, "unknown": 0.7}
 
 ZONES: Weighted[int] = ((-8, 15), (-5, 19), (-3, 4), (0, 10), (1, 22), (2, 7), (5, 9), (8, 8), (9, 4), (10, 2))
-# How much happens in each hour of the local day.
+# The relative activity in each hour of the local day.
 PEOPLES_DAY = (2, 1, 1, 1, 1, 1, 2, 5, 11, 17, 20, 19, 15, 17, 20, 20, 18, 14, 10, 9, 10, 9, 6, 4)
 MACHINES_DAY = (6, 5, 14, 6, 4, 4, 5, 7, 10, 13, 14, 13, 11, 13, 14, 14, 12, 9, 7, 6, 6, 6, 6, 6)
 
-# --- where --------------------------------------------------------------------------------------------------------------------------------
+# --- machines -----------------------------------------------------------------------------------------------------------------------------
 
 DESKTOPS: Weighted[tuple[str, str]] = (
     (("darwin", "arm64"), 44),
@@ -77,7 +77,7 @@ SHELLS: dict[str, Weighted[str]] = {
 
 
 class Release(NamedTuple):
-    """A version, when it came out, and how fast it is taken up (1 is usual, smaller is faster)."""
+    """A version, its release time, and the speed of its adoption (1 is usual, smaller is faster)."""
 
     version: str
     at: float
@@ -91,12 +91,12 @@ RELEASES = {
     "sonicjs": (Release("2.3.8", -1), Release("2.4.0", 0.35), Release("2.4.1", 0.8)),
     "flakedrop": (Release("1.0.0", -2), Release("1.1.0", -1), Release("1.2.0", 0.3), Release("1.2.1", 0.74)),
 }  # fmt: skip
-USUAL_LAG = 0.08  # of the month, until half of those who upgrade at all have
+USUAL_LAG = 0.08  # of the month, until half of the upgrading installs have upgraded
 NEVER_UPGRADE = {"person": 0.15, "ci": 0.4, "container": 0.6, "development": 0.0, "test": 0.1, "unknown": 0.2}
-LAUNCH = 0.87  # a release that people talked about: twice as many new installs for a few days
-NIGHTLY = "3.0.0-nightly.4"  # what developers of the tool run; its events are sometimes wrong
+LAUNCH = 0.87  # a popular release: twice as many new installs for a few days
+NIGHTLY = "3.0.0-nightly.4"  # run by the tool's developers; its events are sometimes invalid
 
-# The bad release, what its builds die of, and how many of them.
+# The bad release, the error of its builds, and how many of them fail.
 BAD_VERSION = "2.8.0"
 BAD_ERROR = ("ConfigError", "workspaces.packages must be an array (in ~/projects/shop/kelp.config.ts)")
 BAD_SHARE = 0.7
@@ -105,7 +105,7 @@ BAD_SHARE = 0.7
 
 
 class Command(NamedTuple):
-    """Median duration in milliseconds, how widely it is spread (the sigma of a log-normal distribution), and the share that fails."""
+    """A command: median duration in milliseconds, its spread (the sigma of a log-normal distribution), and its failure rate."""
 
     name: str
     median: float
@@ -135,7 +135,7 @@ PLUGINS: Weighted[str] = (
     ("image-optimizer", 24), ("sitemap", 19), ("mdx", 17), ("tailwind", 15), ("i18n", 9), ("rss", 8), ("sentry", 5), ("partytown", 3),
 )  # fmt: skip
 
-# Error type, and a message as the tool words it; paths and hosts in them are for Footfall to scrub.
+# Error types with messages as the tool writes them. Footfall scrubs their paths and hosts.
 ERRORS: Weighted[tuple[str, str]] = (
     (("ModuleNotFoundError", "Cannot find module '@kelp/plugin-mdx' imported from /home/ana/site/kelp.config.ts"), 26),
     (("SyntaxError", "Unexpected token '<' in src/pages/index.tsx (12:4)"), 21),
@@ -160,7 +160,7 @@ ROUTES: Weighted[str] = (
     ("/admin/users", 6),
 )  # fmt: skip
 
-# --- downloads: peon-ping's packs, most wanted first; Zipf's law does the rest ------------------------------------------------------------
+# --- downloads: peon-ping's packs, most popular first, distributed by Zipf's law ----------------------------------------------------------
 
 PACKS = (
     "peon", "glados", "sc_kerrigan", "peasant", "murloc", "ocarina_of_time", "hal9000", "sc_battlecruiser", "ra2_eva", "tf2_engineer",
@@ -169,8 +169,8 @@ PACKS = (
     "heroes3", "worms", "lemmings", "half_life_scientist", "bioshock_splicer", "mass_effect_edi", "witcher_geralt", "skyrim_guard",
     "stardew", "undertale", "doom_guy",
 )  # fmt: skip
-RISING_PACK = ("hal9000", 0.8, 9.0)  # which, since when, and how many times its usual share by now
-BAD_PACKS = ("Peon%20Ping", "..%2Fregistry", "PEON")  # a fork of the client that does not quote
+RISING_PACK = ("hal9000", 0.8, 9.0)  # the pack, since when, and the factor on its usual share by now
+BAD_PACKS = ("Peon%20Ping", "..%2Fregistry", "PEON")  # from a fork of the client that does not escape names
 
 # --- engagement ---------------------------------------------------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ TARGETS = (
     ("document", "mcp-from-scratch"), ("template", "adr"), ("snippet", "bash-strict-mode"), ("document", "writing-for-agents"),
 )  # fmt: skip
 RISING_TARGET = (("document", "mcp-from-scratch"), 0.78, 14.0)
-# After a view, in this share of sessions, by type of target.
+# After a view, in this share of sessions, by target type.
 ACTIONS: dict[str, tuple[tuple[str, float], ...]] = {
     "snippet": (("copy", 0.42), ("vote_up", 0.06), ("vote_down", 0.01), ("favorite", 0.05), ("comment", 0.02)),
     "template": (("template_use", 0.27), ("download", 0.16), ("favorite", 0.06), ("vote_up", 0.05), ("builder_export", 0.07)),
@@ -206,7 +206,7 @@ DEPLOYMENTS_FAIL = 0.07
 
 # --- Track-Skills -------------------------------------------------------------------------------------------------------------------------
 
-# Tool, median duration in milliseconds, spread, and the share that ends in an error.
+# Tool, median duration in milliseconds, spread, and failure rate.
 TOOLS: Weighted[tuple[str, float, float, float]] = (
     (("search_pages", 240, 0.6, 0.01), 34),
     (("extract_entities", 1_900, 0.7, 0.03), 22),

@@ -1,7 +1,7 @@
-"""What the real clients put on the wire, one function for each family: a visit of one install becomes calls.
+"""The requests of the simulated clients: one function per family turns a visit of an install into calls.
 
-Bodies and headers are those of the published clients (see the dialects): SonicJS' `fetch`, FlakeDrop's Go with its sorted keys and
-nanoseconds, curl without a body, Track-Skills' JavaScript and its shell script. Kelp is the demo's own tool, in Footfall's format.
+Bodies and headers match the published clients (see the dialects): SonicJS' `fetch`, FlakeDrop's Go with sorted keys and nanoseconds, curl
+without a body, Track-Skills' JavaScript and shell script. Kelp is fictional and uses Footfall's own format.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Call(NamedTuple):
-    """One request: when it arrives (epoch milliseconds), its path below the project, and how many events it carries."""
+    """One request: its time of arrival (epoch milliseconds), its path below the project, and its number of events."""
 
     at: int
     family: str
@@ -45,19 +45,19 @@ class Call(NamedTuple):
 
 @dataclass(slots=True)
 class Story:
-    """What the clients share: the month, chance, and a count of visits so that mishaps come regularly and none is missing."""
+    """Shared state of the simulated clients: the month, the random generator, and counters that schedule regular mishaps."""
 
     period: Period
     draw: Draw
     counts: Counter[str] = field(default_factory=Counter)
 
     def every(self, what: str, visits: int) -> bool:
-        """True once in so many times that it is asked."""
+        """Return True once in `visits` calls."""
         self.counts[what] += 1
         return self.counts[what] % visits == visits // 2
 
     def rising(self, values: tuple[T, ...], rise: tuple[T, float, float], at: int) -> T:
-        """One of the values by Zipf's law, the earlier the likelier; one of them is on its way up."""
+        """Draw a value by Zipf's law, earlier values more often; one of them is trending."""
         risen, since, times = rise
         more = max(0.0, (self.period.share(at) - since) / (1 - since)) * (times - 1)
         weights = [(1 + more * (value == risen)) / (rank + 1.3) for rank, value in enumerate(values)]
@@ -65,7 +65,7 @@ class Story:
 
 
 def iso(at: int) -> str:
-    """As JavaScript's `toISOString`."""
+    """A time in the format of JavaScript's `toISOString`."""
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -73,7 +73,7 @@ def iso(at: int) -> str:
 
 
 def native(install: Install, at: int, room: int, story: Story) -> list[Call]:
-    """Some commands, sent one by one, as one batch, or hours later where the machine had no network."""
+    """Run some commands, and send them one by one, as a batch, or hours later if the machine was offline."""
     draw = story.draw
     wrong_clock = DAY if story.every("clock", 200) else 0
     moment, events, ends = at, [], []
@@ -98,7 +98,7 @@ def _commands(install: Install, most: int, draw: Draw) -> list[scenario.Command]
 
 
 def _run(command: scenario.Command, install: Install, at: int, length: float, story: Story) -> dict[str, Any]:
-    """One command that ended at a time, as one event. Nothing is sent as null: what a client does not know it leaves out."""
+    """One event for a command that ended at a time. Unknown fields are left out, not null."""
     draw, release = story.draw, version("native", install, at, story.period)
     event: dict[str, Any] = {
         "id": draw.mark(),
@@ -126,7 +126,7 @@ def _run(command: scenario.Command, install: Install, at: int, length: float, st
 
 
 def _says(install: Install) -> dict[str, Any]:
-    """Who runs it, in the words of the client: older ones only know `ci`."""
+    """The fields about the kind of install. Older clients only send `ci`."""
     if install.kind == "unknown":
         return {}
     if install.kind == "ci" and install.habit < 0.5:
@@ -145,11 +145,11 @@ def _properties(command: scenario.Command, install: Install, draw: Draw) -> dict
 
 
 def _deliver(events: list[dict[str, Any]], ends: list[int], install: Install, draw: Draw) -> list[Call]:
-    """The install's habit: each event by itself as it happens, wrapped in `data`, or all at the end as a batch."""
+    """Deliver events by the install's habit: each as it happens, wrapped in `data`, or all at the end as a batch."""
     if install.habit < 0.3:
         return [_single(event, at, install) for event, at in zip(events, ends, strict=True)]
     at = ends[-1] + 150
-    if install.habit > 0.95:  # no network at the time: sent when there is one again
+    if install.habit > 0.95:  # offline at the time: sent after reconnecting
         at += round(draw.between(0.5, 20) * HOUR)
     body = events if install.habit < 0.4 else {"events": events}
     return [Call(at, "native", "/v1/events", _encode(body), _KELP, install.address, len(events))]
@@ -157,14 +157,14 @@ def _deliver(events: list[dict[str, Any]], ends: list[int], install: Install, dr
 
 def _single(event: dict[str, Any], at: int, install: Install) -> Call:
     headers = _KELP
-    if install.habit < 0.08:  # an older client names its events in the header
+    if install.habit < 0.08:  # an older client sends the event name in a header
         headers = (*headers, (b"idempotency-key", event.pop("id").encode()))
     body = {"data": event} if 0.08 <= install.habit < 0.14 else event
     return Call(at + 90, "native", "/v1/events", _encode(body), headers, install.address)
 
 
 def _mishaps(calls: list[Call], install: Install, room: int, story: Story) -> list[Call]:
-    """What goes wrong on the way: an answer is lost and all is sent again, a nightly forgets a field, somebody wants no tracking."""
+    """Add mishaps: a lost response causes a resend, a nightly omits a field, a user opts out of tracking."""
     last = calls[-1]
     if install.kind == "development" and room > 0 and story.every("nightly", 4):
         wrong = {"name": "build", "timestamp": iso(last.at), "duration_ms": -1, "version": scenario.NIGHTLY}
@@ -180,7 +180,7 @@ def _mishaps(calls: list[Call], install: Install, room: int, story: Story) -> li
 
 
 def sonicjs(install: Install, at: int, room: int, story: Story) -> list[Call]:
-    """The first time an installation with `npx create-sonicjs`, later the site itself: its development server, its admin pages."""
+    """Simulate an installation with `npx create-sonicjs` first, and the site later: its development server and its admin pages."""
     draw = story.draw
     if install.total and draw.share() < 0.8:
         return _site(install, at, room, story)
@@ -188,7 +188,7 @@ def sonicjs(install: Install, at: int, room: int, story: Story) -> list[Call]:
     started = {"packageManager": install.package_manager, **machine}
     calls = [_sonicjs(install, at, "installation_started", started)]
     length = round(draw.lognormal(48 * SECOND, 0.5))
-    if room < 2 or draw.share() < 0.05:  # closed the terminal
+    if room < 2 or draw.share() < 0.05:  # the user closed the terminal
         return calls
     template = draw.one(scenario.TEMPLATES)
     if draw.share() < 0.09:
@@ -226,7 +226,7 @@ def _sonicjs(install: Install, at: int, name: str, properties: dict[str, Any]) -
 
 
 def downloads(install: Install, at: int, room: int, story: Story) -> list[Call]:
-    """Somebody looks through the packs, listens to some, and installs one or two. Nothing but names travels."""
+    """Browse the packs, preview some, and install one or two. Requests contain only names."""
     draw = story.draw
     paths = ["/registry"] if draw.share() < 0.35 else []
     for _ in range(1 + int(draw.exponential(0.8))):
@@ -247,9 +247,9 @@ def downloads(install: Install, at: int, room: int, story: Story) -> list[Call]:
 
 
 def engagement(install: Install, at: int, room: int, story: Story) -> list[Call]:
-    """A visitor reads a page or some, copies, downloads, votes. Some reload, which counts once; some pages send all at their end."""
+    """Read some pages, copy, download, vote. Some visitors reload, which counts once; some pages send all events at their end."""
     draw = story.draw
-    who: dict[str, Any] = {"sessionId": f"{install.id[:13]}-{story.period.end:x}-{at // DAY:x}"}  # a day's, and of this telling
+    who: dict[str, Any] = {"sessionId": f"{install.id[:13]}-{story.period.end:x}-{at // DAY:x}"}  # one per day and run
     if install.habit < 0.25:
         who["userId"] = f"user_{install.id[-12:]}"
     metadata = {"ua": install.browser, "ip": install.address}
@@ -264,7 +264,7 @@ def engagement(install: Install, at: int, room: int, story: Story) -> list[Call]
             bodies.append(bodies[-1])
         actions = [action for action, share in scenario.ACTIONS[kind] if draw.share() < share]
         bodies += [{**about, "kind": action, **who, "metadata": metadata} for action in actions]
-    if story.every("engagement", 60):  # a page that was deleted
+    if story.every("engagement", 60):  # a deleted page
         bodies[-1] = {"targetType": "snippet", "kind": "copy", **who}
     return _page(bodies[:room], install, at, draw)
 
@@ -284,7 +284,7 @@ def _page(bodies: list[dict[str, Any]], install: Install, at: int, draw: Draw) -
 
 
 def flakedrop(install: Install, at: int, room: int, story: Story) -> list[Call]:
-    """A new configuration the first time, a heartbeat a day, and deployments."""
+    """Send a new configuration the first time, a daily heartbeat, and deployments."""
     draw, release = story.draw, version("flakedrop", install, at, story.period)
     user = install.id.replace("-", "")[:16]
     says = {"user_id": user, "version": release}
@@ -310,7 +310,7 @@ def flakedrop(install: Install, at: int, room: int, story: Story) -> list[Call]:
 
 
 def _go(kind: str, said: dict[str, Any], install: Install, at: int, draw: Draw) -> Call:
-    """Go writes a map with its keys sorted, and a time with up to nine digits of a second."""
+    """Encode an event like Go: a map with sorted keys, and a time with up to nine digits of a second."""
     moment = f"{iso(at)[:-1]}{round(draw.between(1, 999_999)):06d}".rstrip("0") + "Z"
     inner = dict(sorted({**said, "timestamp": moment}.items()))
     data = inner if said["version"] == "1.0.0" else {"data": inner}
@@ -323,7 +323,7 @@ def _go(kind: str, said: dict[str, Any], install: Install, at: int, draw: Draw) 
 
 
 def trackskills(install: Install, at: int, room: int, story: Story) -> list[Call]:
-    """An agent at work calls some tools in a row. Most go through the JavaScript client; a shell script only says that it was called."""
+    """Call some tools in a row, as an agent does. Most calls go through the JavaScript client; a shell script only reports the call."""
     draw = story.draw
     calls, moment = [], at
     for _ in range(min(room, 1 + int(draw.exponential(3)))):

@@ -1,4 +1,4 @@
-"""Who is there, who is active on a day, and when in the day: installs that come, stay or leave, upgrade, sleep and have weekends."""
+"""Simulated installs: they arrive, stay or leave, upgrade, and are less active at night and at weekends."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from server.event import DAY, HOUR
 T = TypeVar("T")
 
 _MACHINES = ("ci", "container", "test")
-_NOISE = 0.08  # how much a day differs from what it should be: the sigma of a log-normal distribution
+_NOISE = 0.08  # the daily variation: the sigma of a log-normal distribution
 
 
 class Period(NamedTuple):
-    """From when to when, in epoch milliseconds."""
+    """A time range in epoch milliseconds."""
 
     start: int
     end: int
 
     def at(self, share: float) -> int:
-        """The moment at a share of the period."""
+        """The time at a share of the period."""
         return self.start + round(share * (self.end - self.start))
 
     def share(self, at: int) -> float:
         return (at - self.start) / (self.end - self.start)
 
     def days(self) -> Iterator[Period]:
-        """The period's calendar days in UTC; the first and the last one may be less than a whole day."""
+        """Split the period into calendar days in UTC. The first and last may be partial."""
         for day in range(self.start // DAY, (self.end - 1) // DAY + 1):
             yield Period(max(self.start, day * DAY), min(self.end, (day + 1) * DAY))
 
 
 @dataclass(slots=True)
 class Install:
-    """One installation of one tool. `kind` is who runs it; `lag` is how long it waits with upgrades, as a share of the month."""
+    """One installation of one tool. `kind` is its environment; `lag` is its delay of upgrades, as a share of the month."""
 
     id: str
     kind: str
@@ -57,12 +57,12 @@ class Install:
     runtime: str
     package_manager: str
     browser: str
-    habit: float  # 0 to 1: which of a client's several ways this one has
+    habit: float  # 0 to 1: selects one of several client behaviours
     met: bool = False
     total: int = 0
 
     def active_share(self, day: Period, stay: float) -> float:
-        """How likely it is active on a day, by its age (retention) and the weekday."""
+        """The probability of activity on a day, by age (retention) and weekday."""
         if not self.met:
             return 1.0
         age = (day.start - self.born) / DAY
@@ -70,13 +70,13 @@ class Install:
         return share * (scenario.WEEKEND[self.kind] / max(1.0, scenario.WEEKDAY[self.kind]) if weekend(day.start) else 1.0)
 
     def weight(self, day: Period) -> float:
-        """How much it does on a day on which it is active, against others."""
+        """The relative activity on an active day."""
         return self.pace * (scenario.WEEKEND if weekend(day.start) else scenario.WEEKDAY)[self.kind]
 
 
 @dataclass(slots=True)
 class Draw:
-    """Chance, the same for the same seed. `marks` makes what must never come twice, in no other run either: ids of events."""
+    """A seeded random generator. `unique` seeds `mark`, whose event ids differ between runs."""
 
     seed: str
     unique: str
@@ -84,11 +84,11 @@ class Draw:
     _marks: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
-        self._chance = random.Random(self.seed)  # noqa: S311 - a story, no secret
+        self._chance = random.Random(self.seed)  # noqa: S311 - a simulation, no secret
         self._marks = random.Random(f"{self.seed} {self.unique}")  # noqa: S311
 
     def one(self, table: Weighted[T]) -> T:
-        """One of a weighted table."""
+        """Draw one value of a weighted table."""
         values, weights = zip(*table, strict=True)
         return self._chance.choices(values, weights)[0]  # type: ignore[no-any-return]
 
@@ -111,11 +111,11 @@ class Draw:
         return self._chance.sample(values, len(values))
 
     def hex(self, digits: int) -> str:
-        """A name of the story, as an install's id."""
+        """A random identifier, such as an installation id."""
         return f"{self._chance.getrandbits(4 * digits):0{digits}x}"
 
     def mark(self) -> str:
-        """The id of one event, as `crypto.randomUUID()` makes it."""
+        """A unique event id in the format of `crypto.randomUUID()`."""
         return as_uuid4(f"{self._marks.getrandbits(128):032x}")
 
 
@@ -128,7 +128,7 @@ def weekend(at: int) -> bool:
 
 
 def budget(total: int, weights: Sequence[float]) -> list[int]:
-    """`total` split in proportion to weights, exactly (largest remainders)."""
+    """Split `total` in proportion to weights, exactly (largest remainder method)."""
     whole = sum(weights) or 1.0
     exact = [total * weight / whole for weight in weights]
     parts = [int(part) for part in exact]
@@ -139,7 +139,7 @@ def budget(total: int, weights: Sequence[float]) -> list[int]:
 
 
 def day_weights(period: Period, draw: Draw, *, first: float, last: float, launch: float = 1.0) -> list[float]:
-    """How much happens on each day of a period: growth, weekends, a launch, some noise, and how much of the day there is."""
+    """The relative activity of each day of a period: growth, weekends, a launch, noise, and partial days."""
     weights = []
     for day in period.days():
         share = period.share((day.start + day.end) // 2)
@@ -153,7 +153,7 @@ def day_weights(period: Period, draw: Draw, *, first: float, last: float, launch
 
 
 def settle(family: Family, events: int, period: Period, draw: Draw) -> list[list[Install]]:
-    """The installs of a family by the day on which they turn up; on the first day also those that were there before."""
+    """Create the installs of a family by the day they first appear; the first day includes those from before the period."""
     count = max(family.fewest, round(events / family.events_an_install))
     there = round(count * scenario.ALREADY_THERE)
     new = budget(count - there, day_weights(period, draw, first=0.7, last=1.2, launch=2.0))
@@ -169,7 +169,7 @@ def settle(family: Family, events: int, period: Period, draw: Draw) -> list[list
 
 
 def _kinds(family: Family, draw: Draw) -> Iterator[str]:
-    """Kinds in the family's proportions, in each twenty of them exactly: so even a small demo has all."""
+    """Kinds in the family's proportions, exact in every twenty installs, so that a small demo has all of them."""
     twenty = [kind for kind, twentieths in family.kinds for _ in range(twentieths)]
     while True:
         yield from draw.shuffled(twenty)
@@ -200,7 +200,7 @@ def _install(kind: str, born: int, draw: Draw) -> Install:
 
 
 def _address(draw: Draw) -> str:
-    """An address of the networks that are set aside for tests and documentation (RFC 2544, RFC 3849)."""
+    """An address from networks reserved for tests and documentation (RFC 2544, RFC 3849)."""
     bits = int(draw.hex(8), 16)
     if draw.share() < 0.3:
         return f"2001:db8:{bits >> 16:x}:{bits & 0xFFFF:x}::1"
@@ -208,7 +208,7 @@ def _address(draw: Draw) -> str:
 
 
 def crowd(installs: Sequence[Install], day: Period, stay: float, draw: Draw) -> Iterator[Install]:
-    """Who does something on a day, again and again without end: first everybody who is new, then whoever is busy."""
+    """Draw the active installs of a day without end: first all new ones, then the busy ones more often."""
     active = [install for install in installs if draw.share() < install.active_share(day, stay)] or list(installs)
     yield from [install for install in active if not install.met]
     weights = list(accumulate(install.weight(day) for install in active))
@@ -217,7 +217,7 @@ def crowd(installs: Sequence[Install], day: Period, stay: float, draw: Draw) -> 
 
 
 def when(day: Period, zone: int, draw: Draw, kind: str = "person") -> int:
-    """A moment in a day, at an hour at which people (or machines) in that time zone are about."""
+    """Draw a time in a day, by the hourly activity of people (or machines) in a time zone."""
     curve = scenario.MACHINES_DAY if kind in _MACHINES else scenario.PEOPLES_DAY
     hours = range(day.start // HOUR, (day.end - 1) // HOUR + 1)
     hour = draw.of(hours, list(accumulate(curve[(hour + zone) % 24] for hour in hours)))
@@ -225,7 +225,7 @@ def when(day: Period, zone: int, draw: Draw, kind: str = "person") -> int:
 
 
 def version(tool: str, install: Install, at: int, period: Period) -> str:
-    """What an install runs: the newest release that it has taken up. Whoever is new starts with the newest there is."""
+    """The version of an install: the newest release that it has adopted. New installs start with the newest release."""
     if install.kind == "development" and tool == "native":
         return scenario.NIGHTLY
     taken = scenario.RELEASES[tool][0]

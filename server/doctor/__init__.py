@@ -1,13 +1,14 @@
-"""What `footfall doctor` says: what is well, what is not, and how to mend it.
+"""Checks for `footfall doctor`: each reports a finding and how to fix it.
 
-Looking changes nothing: no folder, database or secret is made, nothing is locked or migrated, and SQLite writes no file of its own. So it
-may run beside a server, before the first one, and on what is broken.
+The checks change nothing: they create no folder, database or secret, lock and migrate nothing, and keep SQLite from writing files. They
+are safe to run beside a server, before the first start, and on a damaged installation.
 
-machine   Python, SQLite, the clock, memory, open files, the user, the folders that travel with the package
-folder    the data folder, its disk and its permissions; the secret
-store     the SQLite file: is it whole, is it up to date, can it be written, what is in it
-shared    PostgreSQL and Redis, where they are wanted
-network   the address and port, proxies, limits
+machine_checks  Python, SQLite, the clock, memory, open files, the user, the bundled folders
+folder_checks   the data folder, its disk and its permissions; the secret
+store_checks    the SQLite file: integrity, migrations, permissions, contents
+service_checks  PostgreSQL and Redis, if configured
+network_checks  the address and port, proxies, limits
+client_checks   clients that post to paths that the server does not serve
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from server.settings import Settings
 
 __all__ = ["Finding", "examine"]
 
-# What each looks at, for the case that it fails itself.
+# The subject of each check, for the message if the check itself fails.
 CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Finding]]], ...] = (
     ("the versions of Python and SQLite", machine_checks.versions),
     ("the clock", machine_checks.clock),
@@ -39,7 +40,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Finding]]], ...] = (
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Everything that can be said of these settings on this machine, in the order of `CHECKS`. Never raises, and changes nothing."""
+    """Run all checks for these settings, in the order of `CHECKS`. Never raises, and changes nothing."""
     return await asyncio.to_thread(_examine, settings)
 
 

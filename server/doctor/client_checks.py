@@ -1,4 +1,4 @@
-"""Clients whose events go nowhere: posts of the last days to paths that the server does not serve."""
+"""Clients that post to paths that the server does not serve."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from server.event import DAY
 from server.ingest.unserved import CLIENTS, OTHER, REASON
 
 DAYS = 7
-# Query: unserved posts by reason. The parameters, in the driver's own notation, are a prefix and a day.
+# Unserved posts by reason. The parameters, in the driver's own notation, are a prefix and a day.
 SQL = "SELECT reason, sum(events) FROM ledger WHERE reason LIKE {} AND day > {} GROUP BY reason ORDER BY 2 DESC"
 
 
@@ -20,8 +20,10 @@ def parameters() -> tuple[str, int]:
 
 
 def unserved(rows: Iterable[tuple[str, int]]) -> Iterator[Finding]:
-    """A warning for each kind of client, from rows of `SQL`."""
+    """Warn about each kind of client found in the rows of `SQL`."""
     for reason, events in rows:
         client = CLIENTS.get(reason.removeprefix(REASON), CLIENTS[OTHER])
-        what = f"{events:,} events of the last {DAYS} days were posted to paths that are not served, by {client}; none was stored"
-        yield Finding("warning", what, "have it post to a route on /docs, such as /v1/events")
+        what = (
+            f"{events:,} events of the last {DAYS} days from {client} were posted to paths that the server does not serve; none was stored"
+        )
+        yield Finding("warning", what, "configure it to post to a route listed on /docs, such as /v1/events")

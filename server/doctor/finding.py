@@ -1,4 +1,4 @@
-"""One thing that the doctor has to say."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Literal, NamedTuple
 
 
 class Finding(NamedTuple):
-    """`what` is so, and how to `mend` it; where it is well, `mend` may hold a hint. A `problem` keeps Footfall from working, or data from
-    being safe; a `warning` may do so later."""
+    """A `message`, and how to `fix` it; an `ok` finding may have a hint instead.
+
+    A `problem` keeps Footfall from working or puts data at risk; a `warning` may do so later.
+    """
 
     level: Literal["ok", "warning", "problem"]
     message: str
@@ -15,7 +17,7 @@ class Finding(NamedTuple):
 
 
 def size(count: float) -> str:
-    """Bytes for people: 1.5 GiB."""
+    """Format bytes for people: 1.5 GiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Where it listens, and whom it believes."""
+"""Checks of the address and port, trusted proxies and limits."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ALL = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 def port(settings: Settings) -> Iterator[Finding]:
-    """Whether the port is free, or Footfall is there already."""
+    """Check that the port is free, or that Footfall already runs there."""
     where = f"{settings.host}:{settings.port}"
     if settings.port > 65535:
-        yield Finding("problem", f"FOOTFALL_PORT is {settings.port}, and there is no port above 65535", "set FOOTFALL_PORT")
+        yield Finding("problem", f"FOOTFALL_PORT is {settings.port}, but ports end at 65535", "set FOOTFALL_PORT")
         return
     try:
         taken = _taken(settings)
@@ -42,7 +42,7 @@ def port(settings: Settings) -> Iterator[Finding]:
 
 
 def _taken(settings: Settings) -> bool:
-    """Whether somebody listens there. OSError where nobody could."""
+    """Check whether the port is in use. Raises OSError if it cannot be bound at all."""
     try:
         probes = bind(settings.hosts, settings.port)
     except OSError as error:
@@ -57,33 +57,33 @@ def _taken(settings: Settings) -> bool:
 def _unbindable(where: str, error: OSError) -> Finding:
     if error.errno == errno.EACCES:
         fix = "listen above 1023, behind a proxy, or give the service CAP_NET_BIND_SERVICE"
-        return Finding("problem", f"{where} cannot be listened on: ports below 1024 are for root", fix)
-    fix = "set FOOTFALL_HOST to an address of this machine, such as 127.0.0.1, or to :: for all of them"
+        return Finding("problem", f"{where} cannot be listened on: ports below 1024 require root", fix)
+    fix = "set FOOTFALL_HOST to an address of this machine, such as 127.0.0.1, or to :: for all addresses"
     return Finding("problem", f"{where} cannot be listened on: {error.strerror or error}", fix)
 
 
 def _served(settings: Settings, where: str) -> Finding:
     health = _health(settings)
     if health is None:
-        fix = f"set FOOTFALL_PORT to another one; `ss -ltnp 'sport = :{settings.port}'` says who it is"
-        return Finding("problem", f"{where} is taken by something that is no Footfall", fix)
+        fix = f"set FOOTFALL_PORT to another one; `ss -ltnp 'sport = :{settings.port}'` shows the process"
+        return Finding("problem", f"{where} is in use by another program", fix)
     version = health["version"]
     ours = _instance(settings)
     if ours is not None and health.get("instance", ours) != ours:
         fix = (
             f"set FOOTFALL_PORT to another one, or FOOTFALL_DATA_DIR to its folder; {settings.data_dir.resolve()} is what was examined here"
         )
-        return Finding("problem", f"the Footfall on {where} serves another store than that of these settings", fix)
+        return Finding("problem", f"the Footfall on {where} serves a different store than these settings", fix)
     if health["status"] != "ok":
-        fix = "its log says why, and perhaps the findings above"
-        return Finding("problem", f"Footfall {version} runs on {where}, but its store takes no writes", fix)
+        fix = "see its log, and the findings above"
+        return Finding("problem", f"Footfall {version} runs on {where}, but its store accepts no writes", fix)
     if version != __version__:
-        return Finding("warning", f"Footfall {version} runs on {where}, and this is {__version__}", "restart the server")
-    return Finding("ok", f"Footfall {version} runs on {where}, and takes events")
+        return Finding("warning", f"Footfall {version} runs on {where}, but this is {__version__}", "restart the server")
+    return Finding("ok", f"Footfall {version} runs on {where} and accepts events")
 
 
 def _instance(settings: Settings) -> str | None:
-    """The instance id of a server with these settings. None where this user cannot read its secret."""
+    """The instance id of a server with these settings, or None if this user cannot read its secret."""
     try:
         return instance_id(settings, read_secret(settings))
     except PermissionError:
@@ -91,7 +91,7 @@ def _instance(settings: Settings) -> str | None:
 
 
 def _health(settings: Settings) -> dict[str, Any] | None:
-    """What the server says of itself; None where nothing that listens there answers as Footfall does."""
+    """The response of the health route, or None if the program on this port does not respond as Footfall."""
     try:
         body = httpx.get(f"{settings.local_url}/health", timeout=ANSWER_WITHIN, trust_env=False).json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
@@ -100,13 +100,13 @@ def _health(settings: Settings) -> dict[str, Any] | None:
 
 
 def address(settings: Settings) -> Iterator[Finding]:
-    """Who can reach it, whom it takes for whom, and what holds them back."""
+    """Check which machines can reach the server, which proxies it trusts, and which limits apply."""
     if _is_local(settings):
         hint = "" if settings.trusted_proxies else "behind a proxy on this machine, set FOOTFALL_TRUSTED_PROXIES=loopback"
         yield Finding("ok", f"{settings.host} can be reached from this machine only", hint)
     elif not settings.trusted_proxies:
         shown = "all addresses of this machine" if set(settings.hosts) & set(_ALL) else settings.host
-        yield Finding("warning", f"it listens on {shown} and speaks no TLS, and FOOTFALL_TRUSTED_PROXIES names no proxy", _NO_PROXY)
+        yield Finding("warning", f"it listens on {shown} and does not use TLS, and FOOTFALL_TRUSTED_PROXIES names no proxy", _NO_PROXY)
     yield from _proxies(settings)
     yield from _limits(settings)
 
@@ -114,14 +114,14 @@ def address(settings: Settings) -> Iterator[Finding]:
 def _proxies(settings: Settings) -> Iterator[Finding]:
     header = settings.client_ip_header or "X-Forwarded-For"
     if settings.client_ip_header and not settings.trusted_proxies:
-        what = f"FOOTFALL_CLIENT_IP_HEADER ({header}) is never believed, because FOOTFALL_TRUSTED_PROXIES names nobody"
+        what = f"FOOTFALL_CLIENT_IP_HEADER ({header}) is never trusted, because FOOTFALL_TRUSTED_PROXIES names no proxy"
         yield Finding("problem", what, "name the proxy's networks in FOOTFALL_TRUSTED_PROXIES")
     elif any(network.prefixlen == 0 for network in settings.trusted_proxies):
-        what = f"{header} is believed from any address: whoever reaches the port can claim to be anybody, and gets a rate limit for each"
-        fix = "name the proxy's networks in FOOTFALL_TRUSTED_PROXIES; `any` is for where only the proxy can reach the port"
+        what = f"{header} is trusted from any address: a client that reaches the port can claim any address and evade its rate limit"
+        fix = "name the proxy's networks in FOOTFALL_TRUSTED_PROXIES; use `any` only if nothing but the proxy can reach the port"
         yield Finding("warning", what, fix)
     elif settings.trusted_proxies:
-        yield Finding("ok", f"{header} is believed from {', '.join(map(str, settings.trusted_proxies))}")
+        yield Finding("ok", f"{header} is trusted from {', '.join(map(str, settings.trusted_proxies))}")
 
 
 def _limits(settings: Settings) -> Iterator[Finding]:

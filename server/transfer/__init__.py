@@ -1,14 +1,16 @@
-"""Data that goes out and comes in: exports, imports, and what is held of one install.
+"""Exports, imports, and the data of one install.
 
-columns    what an export says of each thing, and how the store's numbers become words
-formats    CSV, JSON lines and Parquet: rows to bytes, a chunk at a time
-export     the two together
-sources    files to rows, of which some may be bad, in flat memory
-footfall   rows of a previous export to events and installs
-posthog    PostHog's export to events
-wire       events as clients send them, from any other collector
-downloads  the key-value dump of the downloads seed to counts
-importing  the loop: read, convert, commit
-http       the routes
-commands   the commands
+columns         the columns of each export, and the text form of stored numbers
+formats         CSV, JSON lines and Parquet: rows to bytes, a chunk at a time
+exporting       rows in a format, as a stream
+import_sources  files to rows, some of which may be invalid, in constant memory
+footfall        rows of a previous export to events and installs
+posthog         PostHog's export to events
+wire            events in the format that clients send, from any other collector
+downloads_dump  a downloads collector's key-value dump to counts
+importing       the import loop: read, convert, commit
+questions       reports as tables
+install_data    the data of one install, and its erasure
+data_routes     the HTTP routes
+commands        the CLI commands
 """

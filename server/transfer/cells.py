@@ -1,4 +1,4 @@
-"""Cells of a file in which everything is text, such as a CSV, with the type that their column has."""
+"""Typed values from formats in which every cell is text, such as CSV."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from server.problems import Invalid
 from server.storage.history.streaming import AHEAD
 
 _TRUTHS = {word: truth for truth, words in ((True, "true t yes y on 1"), (False, "false f no n off 0")) for word in words.split()}
-# 12 digits or more: fewer are as likely a date or seconds. Spreadsheets and data frames may add `.0`.
+# At least 12 digits: shorter numbers may be dates or seconds. Spreadsheets and data frames may add `.0`.
 _MILLISECONDS = re.compile(r"\s*(\d{12,14})(?:\.\d*)?\s*", re.ASCII).fullmatch
 
 
 def truth(value: Any, path: str) -> Any:
-    """True or false from `true`, `yes`, `1` and their likes. Values of other types than text and whole numbers stay. Raises Invalid."""
+    """Parse a boolean from `true`, `yes`, `1` and similar words. Returns values that are not text or integers unchanged. Raises Invalid."""
     if type(value) not in (str, int):
         return value
     found = _TRUTHS.get(str(value).strip().lower())
@@ -26,13 +26,13 @@ def truth(value: Any, path: str) -> Any:
 
 
 def milliseconds(value: Any) -> Any:
-    """The number in a text of epoch milliseconds; any other value as it is."""
+    """Parse a text of epoch milliseconds. Returns any other value unchanged."""
     match = _MILLISECONDS(value) if isinstance(value, str) else None
     return int(match[1]) if match else value
 
 
 def number(value: Any, path: str) -> Any:
-    """The number in a text; values of other types stay. Raises Invalid."""
+    """Parse a number in text. Returns values of other types unchanged. Raises Invalid."""
     if not isinstance(value, str):
         return value
     try:
@@ -45,7 +45,7 @@ def number(value: Any, path: str) -> Any:
 
 
 def check_past(at: int, now: int, path: str) -> int:
-    """A time in epoch milliseconds. Raises Invalid where it is further ahead than clocks may be apart."""
+    """Check a time in epoch milliseconds. Raises Invalid if it is further in the future than clocks may differ."""
     if at > now + AHEAD:
         raise Invalid(FieldError(path, "must not be in the future"))
     return at

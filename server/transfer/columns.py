@@ -1,6 +1,6 @@
-"""What an export says of each thing. Names and values are those of the wire where it has them; times are ISO 8601 in UTC.
+"""The columns of each export. Names and values match the wire format where it has them; times are ISO 8601 in UTC.
 
-Installs and sessions are the keyed hashes that the store has, as 16 hexadecimal digits: nothing else exists to be exported.
+Installs and sessions are keyed hashes of 16 hexadecimal digits, as stored: the store has no other identifier to export.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _RENAMED = {"install_id": "install"}
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One thing that can be exported. `kinds` runs beside `columns`: the type of each column's values, where they are not None."""
+    """A dataset that can be exported. `kinds` is parallel to `columns`: the type of each column's values other than None."""
 
     name: str
     about: str
@@ -57,12 +57,12 @@ def _kind(column: str) -> type:
 
 
 def hexadecimal(number: int | None) -> str | None:
-    """A hash as 16 hexadecimal digits."""
+    """Format a hash as 16 hexadecimal digits."""
     return None if number is None else f"{number & 0xFFFF_FFFF_FFFF_FFFF:016x}"
 
 
 def from_hexadecimal(text: str) -> int:
-    """The hash behind 16 hexadecimal digits. ValueError for anything else."""
+    """Parse a hash of 16 hexadecimal digits. Raises ValueError for any other text."""
     if len(text) != 16 or not text.isalnum():
         raise ValueError("not 16 hexadecimal digits")
     value = int(text, 16)
@@ -70,7 +70,7 @@ def from_hexadecimal(text: str) -> int:
 
 
 def event(row: dict[str, Any]) -> tuple[Any, ...]:
-    """A row of `streaming.events` in the order of `EVENT`."""
+    """Convert a row of `streaming.events` to the order of `EVENT`."""
     return (
         to_uuid(row["id"]), row["name"], iso(row["occurred_at"]), iso(received_at(row["id"])), hexadecimal(row["install_id"]),
         hexadecimal(row["session"]), row["target_type"], row["target_id"], _OUTCOMES[row["outcome"]], row["duration_us"], row["error_type"],
@@ -79,7 +79,7 @@ def event(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def install(row: dict[str, Any]) -> tuple[Any, ...]:
-    """A row of `streaming.installs` in the order of `INSTALL`."""
+    """Convert a row of `streaming.installs` to the order of `INSTALL`."""
     return (hexadecimal(row["id"]), iso(row["first_seen"]), iso(row["last_seen"]), *_context(row))
 
 
@@ -110,16 +110,16 @@ def _sums(name: str, about: str) -> Exported:
 EXPORTED = {
     exported.name: exported
     for exported in (
-        Exported("events", "Raw events, as far as retention has left them.", EVENT, streaming.events, event),
-        Exported("installs", "Installs, with when they were first and last seen.", INSTALL, streaming.installs, install),
-        _sums("activity", "Which install was active on which day."),
+        Exported("events", "Raw events within the retention period.", EVENT, streaming.events, event),
+        Exported("installs", "Installs, with the times they were first and last seen.", INSTALL, streaming.installs, install),
+        _sums("activity", "Installs by the days they were active."),
         _sums("hourly", "Events by hour and name."),
         _sums("durations", "Durations by day and name, in buckets of an HDR histogram."),
         _sums("dimensions", "Events by day, name and the values of a dimension."),
         _sums("target-days", "Events by day and target."),
         _sums("target-durations", "Durations by day and target, in buckets."),
-        _sums("target-totals", "Events by target, ever."),
+        _sums("target-totals", "Events by target, of all time."),
         _sums("errors", "Events by day and type of error."),
-        _sums("ledger", "What was stored, and what was not and why, by day."),
+        _sums("ledger", "Stored and refused events, with the reason, by day."),
     )
 }

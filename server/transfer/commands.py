@@ -1,4 +1,4 @@
-"""The commands: `footfall export`, `footfall import`, `footfall install show` and `footfall install erase`."""
+"""The commands `footfall export`, `footfall import`, `footfall install show` and `footfall install erase`."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from server.transfer.questions import FILTERS, OPTIONS, QUESTIONS, Question, ask
 T = TypeVar("T")
 
 _SUFFIXES = {".csv": "csv", ".parquet": "parquet"}
-_PROJECT = click.option("--project", "slug", default=DEFAULT, show_default=True, metavar="SLUG", help="The project whose data it is.")
+_PROJECT = click.option("--project", "slug", default=DEFAULT, show_default=True, metavar="SLUG", help="The project.")
 
 
 class Opened(msgspec.Struct):
-    """What a command works on."""
+    """The context of a command: settings, store and project."""
 
     settings: Settings
     store: Store
@@ -61,14 +61,14 @@ async def _opened(settings: Settings, slug: str) -> AsyncIterator[Opened]:
         await projects.refresh()
         project = next((each for each in projects.all() if each.slug == slug), None)
         if project is None:
-            raise ProjectError(f"there is no project {slug}; `footfall project list` shows them all")
+            raise ProjectError(f"project {slug} does not exist; `footfall project list` lists all projects")
         yield Opened(settings, store, project)
     finally:
         await store.close()
 
 
 def _run(slug: str, work: Callable[[Opened], Awaitable[T]]) -> T:
-    """Run something on the opened store; what goes wrong is said in one line."""
+    """Run a command on the opened store. Prints one line and exits with 1 on an expected error."""
 
     async def run() -> T:
         async with _opened(load(os.environ), slug) as opened:
@@ -81,7 +81,7 @@ def _run(slug: str, work: Callable[[Opened], Awaitable[T]]) -> T:
     except Problem as error:
         fail("; ".join(f"--{each.path.replace('_', '-')} {each.message}" for each in error.errors) or error.detail)
     except BrokenPipeError:
-        # Whoever read the export has seen enough. Python would complain once more when it flushes standard output at its end.
+        # The reader of the pipe has closed it. Without this, Python would report the error again when it flushes standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -100,7 +100,7 @@ def _bar() -> Progress:
 
 
 class _Time(click.ParamType[int]):
-    """A time in ISO 8601, or a day, as epoch milliseconds."""
+    """A time in ISO 8601, or a date, as epoch milliseconds."""
 
     name = "time"
 
@@ -110,11 +110,11 @@ class _Time(click.ParamType[int]):
         try:
             return max(0, timestamp(str(value)) or 0)
         except Invalid:
-            self.fail("wants a time such as 2026-11-01 or 2026-11-01T12:00:00Z", param, ctx)
+            self.fail("expected a time such as 2026-11-01 or 2026-11-01T12:00:00Z", param, ctx)
 
 
 def _words(command: Callable[..., None]) -> Callable[..., None]:
-    """An option for each word that a question takes."""
+    """Add an option for each filter and parameter of a question."""
     for name, about in reversed({**FILTERS, **OPTIONS}.items()):
         command = click.option(f"--{name.replace('_', '-')}", name, help=f"{about}.")(command)
     return command
@@ -123,21 +123,23 @@ def _words(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(name="export")
 @click.argument("what", type=click.Choice([*EXPORTED, *QUESTIONS]), metavar="WHAT")
 @_PROJECT
-@click.option("--from", "first", type=_Time(), help="From this time on; a day begins at midnight in UTC.")
-@click.option("--to", "end", type=_Time(), help="Before this time.")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="By the name of the file where it is left out, else jsonl.")
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("-"), help="The file; - is standard output.")
+@click.option("--from", "first", type=_Time(), help="The start of the period, inclusive. A date means midnight UTC.")
+@click.option("--to", "end", type=_Time(), help="The end of the period, exclusive.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Defaults to the suffix of the file name, or jsonl.")
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("-"), help="The output file; - is standard output."
+)
 @_words
 def export_command(what: str, slug: str, first: int | None, end: int | None, form: str | None, output: Path, **words: str | None) -> None:
-    """Write events, installs, counts or the answer of a question to a file, while the server runs or not.
+    """Export events, installs, counts or a report to a file. The server may keep running.
 
-    WHAT is what is kept: events, installs, activity, hourly, durations, dimensions, target-days, target-durations, target-totals, errors,
-    ledger. Or it is a question, which takes the options after `--output`, and is about the last 30 days where no time is given: overview, series,
+    WHAT is a stored dataset: events, installs, activity, hourly, durations, dimensions, target-days, target-durations, target-totals, errors,
+    ledger. Or it is a report, which accepts the options after `--output` and covers the last 30 days by default: overview, series,
     breakdown, active-users, new-and-returning, cohorts, versions, durations, medians, error-groups, failures, targets, trending, funnel,
     experiment, ledger-days, rejected, limited.
 
-    Installs and sessions are hashes, times are in UTC. In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe;
-    `footfall import` takes it off again.
+    Installs and sessions are hashes, times are in UTC. In CSV, a cell that a spreadsheet would treat as a formula gets a leading apostrophe;
+    `footfall import` removes it.
     """
     chosen = form or _SUFFIXES.get(output.suffix.lower(), "jsonl")
     given = {name: text for name, text in words.items() if text}
@@ -147,7 +149,7 @@ def export_command(what: str, slug: str, first: int | None, end: int | None, for
         err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
         return
     if given:
-        fail(f"--{next(iter(given)).replace('_', '-')} is for questions, and {what} is what is kept")
+        fail(f"--{next(iter(given)).replace('_', '-')} only applies to reports, and {what} is a dataset")
     span = Span(first if first is not None else 0, end if end is not None else Span().end)
     written = _run(slug, lambda opened: _export(opened, what, span, chosen, output))
     err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
@@ -182,7 +184,7 @@ async def _answer(opened: Opened, question: Question, words: dict[str, str], for
 
 @contextlib.contextmanager
 def _written(output: Path) -> Any:
-    """The file to write. It appears under its name when it is whole."""
+    """Open the output file. It appears under its name once it is complete."""
     if str(output) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -201,16 +203,16 @@ def _written(output: Path) -> Any:
 @_PROJECT
 @click.option("--format", "form", type=click.Choice(["auto", *FORMS]), default="auto", show_default=True)
 def import_command(file: Path, slug: str, form: str) -> None:
-    """Read events, installs or counts from a file into a project, while the server runs or not.
+    """Import events, installs or counts from a file into a project. The server may keep running.
 
-    Taken are exports of events or installs by `footfall export`, the key-value dump of a downloads collector (`dl:PACK:DATE` and
-    `dl:PACK:total`, as JSON or as lines), PostHog's export of events, and events as `POST /v1/events` takes them, each with its `timestamp`: what any
-    other collector kept can be written so. Also compressed with gzip.
+    Accepted are exports of events or installs by `footfall export`, the key-value dump of a downloads collector (`dl:PACK:DATE` and
+    `dl:PACK:total`, as JSON or as lines), PostHog's export of events, and events in the format of `POST /v1/events` with a `timestamp`, for
+    data of any other collector. Files may be compressed with gzip.
 
-    A file may be imported twice, and an import that was interrupted may be started again: each row counts once. Events keep their times; those
-    older than the project's retention leave their counts and then go. A dump of downloads that is newer than the last one adds the difference.
+    A file may be imported twice, and an interrupted import may be started again: each row counts once. Events keep their times. Events older
+    than the project's retention are counted and then deleted. A newer downloads dump adds only the difference to the last one.
 
-    Do not import an export into the server that it came from after retention has deleted its events there: what they counted is still counted.
+    Do not import an export into the server it came from once retention has deleted its events there: they would count twice.
     """
     summary = _run(slug, lambda opened: _import(opened, file, None if form == "auto" else form))
     for line in _said(summary):
@@ -232,25 +234,25 @@ def _said(summary: Summary) -> list[str]:
         f"  {count:,} {what}"
         for count, what in (
             (summary.stored, "events imported"),
-            (summary.duplicates, "events were there already"),
+            (summary.duplicates, "events already present"),
             (summary.installs, "installs"),
             (summary.counts, "counts of packs"),
         )
         if count
     ]
-    lines += [f"  {count:,} {name} passed over: PostHog's own" for name, count in summary.skipped.most_common()]
+    lines += [f"  {count:,} {name} skipped: PostHog's own" for name, count in summary.skipped.most_common()]
     if summary.bad:
-        lines += [f"  {summary.bad:,} rows could not be used", *(f"    {named}" for named in summary.named)]
+        lines += [f"  {summary.bad:,} invalid rows", *(f"    {named}" for named in summary.named)]
     return lines
 
 
 @click.group(name="install")
 def install_group() -> None:
-    """Installs: what is held of one, and its erasure."""
+    """Manage installs: show the data of one install, or erase it."""
 
 
 _RAW = click.argument("raw_id", required=False)
-_HASH = click.option("--hash", "hash_", metavar="HEX", help="The install's hash, as exports have it, where nobody knows the id.")
+_HASH = click.option("--hash", "hash_", metavar="HEX", help="The install's hash as in exports, if its id is unknown.")
 
 
 @install_group.command(name="show")
@@ -258,17 +260,22 @@ _HASH = click.option("--hash", "hash_", metavar="HEX", help="The install's hash,
 @_HASH
 @_PROJECT
 @click.option(
-    "--events", "most", type=click.IntRange(1), default=install_data.PAGE, show_default=True, help="So many events at most, oldest first."
+    "--events",
+    "most",
+    type=click.IntRange(1),
+    default=install_data.PAGE,
+    show_default=True,
+    help="The maximum number of events, oldest first.",
 )
 def install_show(raw_id: str | None, hash_: str | None, slug: str, most: int) -> None:
-    """Show all that is held of an install, as JSON. RAW_ID is the id that its client sends; - reads it from standard input."""
+    """Show all data of an install as JSON. RAW_ID is the id that its client sends; - reads it from standard input."""
 
     async def work(opened: Opened) -> install_data.InstallHeld | None:
         return await install_data.show(opened.store, opened.project.id, _number(opened, raw_id, hash_), most=most)
 
     held = _run(slug, work)
     if held is None:
-        fail(f"nothing is held of this install in {slug}")
+        fail(f"no data of this install in {slug}")
     click.echo(msgspec.json.format(msgspec.json.encode(held), indent=2).decode())
 
 
@@ -276,16 +283,16 @@ def install_show(raw_id: str | None, hash_: str | None, slug: str, most: int) ->
 @_RAW
 @_HASH
 @_PROJECT
-@click.option("--rewrite", is_flag=True, help="Write the store's file anew afterwards, so that not even its unused bytes hold a trace.")
+@click.option("--rewrite", is_flag=True, help="Rewrite the database file afterwards, so that its unused bytes hold no trace either.")
 def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: bool) -> None:
-    """Erase an install: its events, its days of activity, its row. Counts stay, and nothing in them leads to an install.
+    """Erase an install: its events, its days of activity and its row. Counts stay; they contain nothing that identifies an install.
 
-    How many installs were active on a day is counted from their days of activity: those numbers drop by one. Backups and exports made before
-    hold the install until they are deleted.
+    Active installs are counted from days of activity, so those numbers drop by one. Backups and exports made earlier contain the install
+    until they are deleted.
 
-    What is deleted is overwritten, in the file and in its log. Copies that SQLite left when it once moved rows between pages can remain in unused
-    bytes, out of reach of any question, until it uses those bytes again; --rewrite removes them at once. It takes as much room as the store has
-    and some seconds for each gigabyte, in which nothing else can be written.
+    Deleted data is overwritten, in the file and in its log. Copies that SQLite left when it moved rows between pages can remain in unused
+    bytes, unreachable by queries, until SQLite reuses those bytes; --rewrite removes them at once. It needs as much free space as the store
+    occupies, and blocks writes for some seconds per gigabyte.
 
     RAW_ID is the id that its client sends; - reads it from standard input.
     """
@@ -298,24 +305,24 @@ def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: boo
 
     erased = _run(slug, work)
     if erased is None:
-        fail(f"nothing is held of this install in {slug}")
+        fail(f"no data of this install in {slug}")
     err.print(f"[green]✓[/green] erased: {erased.events:,} events, {erased.days:,} days of activity, {erased.errors:,} days with an error")
     if not erased.purged:
-        err.print("[yellow]![/yellow] the store was busy: older copies go from its log with the next checkpoint, or when the server stops")
+        err.print("[yellow]![/yellow] the store was busy: its log keeps older copies until the next checkpoint, or until the server stops")
 
 
 def _number(opened: Opened, raw_id: str | None, hash_: str | None) -> int:
     if (raw_id is None) == (hash_ is None):
-        raise ProjectError("an install is named by its id, or by --hash")
+        raise ProjectError("give either RAW_ID or --hash")
     if hash_ is not None:
         try:
             return from_hexadecimal(hash_.strip().lower())
         except ValueError:
-            raise ProjectError("--hash wants 16 hexadecimal digits, as exports have them") from None
+            raise ProjectError("--hash must be 16 hexadecimal digits, as in exports") from None
     assert raw_id is not None
     usable = identifier(sys.stdin.readline() if raw_id == "-" else raw_id)
     if usable is None:
-        raise ProjectError("RAW_ID is a word for a missing id, and no id")
+        raise ProjectError("RAW_ID is a placeholder for a missing id")
     return opened.privacy().install(opened.project.id, usable)
 
 

@@ -1,4 +1,4 @@
-"""Exports for whoever brings a key with the scope `read`; and their own data, shown or erased, for whoever holds an install's id."""
+"""HTTP routes for exports (with a `read` key), and for showing or erasing an install's data (with its id)."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ _HELD = InstallHeld(
     next=None,
 )
 _ERASED = InstallErased(events=12, days=3, errors=1, purged=True)
-_UNKNOWN = ResponseSpec(None, generate_examples=False, description="Nothing is held of this install.")
+_UNKNOWN = ResponseSpec(None, generate_examples=False, description="No data of this install.")
 _LIMITED = ResponseSpec(None, generate_examples=False, description="Too many requests from one address.")
-_NO_KEY = ResponseSpec(None, generate_examples=False, description="The project takes events with a key only, and so it does this.")
+_NO_KEY = ResponseSpec(None, generate_examples=False, description="The project requires a key.")
 _REFUSED = {401: _NO_KEY, 404: _UNKNOWN, 429: _LIMITED}
 _SHOWN = {
-    200: ResponseSpec(InstallHeld, generate_examples=False, description="All that is held.", examples=[Example(value=_HELD)]),
+    200: ResponseSpec(InstallHeld, generate_examples=False, description="The install's data.", examples=[Example(value=_HELD)]),
     **_REFUSED,
 }
 _GONE = {
-    200: ResponseSpec(InstallErased, generate_examples=False, description="It is gone.", examples=[Example(value=_ERASED)]),
+    200: ResponseSpec(InstallErased, generate_examples=False, description="The install was erased.", examples=[Example(value=_ERASED)]),
     **_REFUSED,
 }
 _EXPORT = {
@@ -75,27 +75,29 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 _ABOUT = (
-    "As CSV, JSON lines or Parquet. Always wants a key with the scope `read`. Installs are hashes; times are in UTC.\n\n"
-    f"What is kept, streamed: {', '.join(f'`{name}`' for name in EXPORTED)}.\n\nAnswers of questions, of the last {DAYS} days where no time is "
+    "CSV, JSON lines or Parquet. Always requires a key with the scope `read`. Installs are hashes; times are in UTC.\n\n"
+    f"Stored datasets, streamed: {', '.join(f'`{name}`' for name in EXPORTED)}.\n\nReports, which cover the last {DAYS} days where no time is "
     "given:\n\n"
-    + "\n".join(f"- `{each.name}`: {each.about}{f' Takes {_listed(each.takes)}.' if each.takes else ''}" for each in QUESTIONS.values())
-    + "\n\nQuestions take as parameters of the query, where they make sense "
-    f"({_listed(LISTS)} may be repeated: any of these; every other parameter is given once, and an unknown one refused):\n\n"
+    + "\n".join(
+        f"- `{each.name}`: {each.about}{f' Parameters: {_listed(each.takes)}.' if each.takes else ''}" for each in QUESTIONS.values()
+    )
+    + "\n\nReports accept these query parameters where they apply "
+    f"({_listed(LISTS)} can be repeated and match any of the values; unknown and duplicate parameters are rejected):\n\n"
     + "\n".join(f"- `{name}`: {about}." for name, about in _WORDS.items())
 )
 _FORMAT = parameter("The format of the file", enum=list(FORMATS), default="jsonl")
 _TIME = {"maxLength": 40, "example": "2026-11-01T00:00:00Z"}
-_FROM = QueryParameter(name="from", description="From this time on, in ISO 8601", required=False, schema_extra=_TIME)
-_TO = QueryParameter(description="Before this time, in ISO 8601", required=False, schema_extra=_TIME)
+_FROM = QueryParameter(name="from", description="The start of the period, inclusive, in ISO 8601", required=False, schema_extra=_TIME)
+_TO = QueryParameter(description="The end of the period, exclusive, in ISO 8601", required=False, schema_extra=_TIME)
 _ID = parameter("The id that the install sends", required=True, minLength=1, maxLength=LONGEST_ID, example="9f0e8a2d6f1b7c34")
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-_AFTER = parameter("The `next` of the page before", pattern=_UUID)
+_AFTER = parameter("The `next` of the previous page", pattern=_UUID)
 _LIMIT = parameter("Events on a page", type="integer", minimum=1, maximum=MOST_A_PAGE, default=PAGE)
 
 
 @get(
     "/v1/export/{what:str}",
-    summary="Export events, installs, counts or an answer",
+    summary="Export events, installs, counts or a report",
     description=_ABOUT,
     tags=["Reading"],
     responses=_EXPORT,
@@ -105,16 +107,16 @@ async def export_what(
     request: AnyRequest,
     state: State,
     what: FromPath[str],
-    format: Annotated[str, _FORMAT] = "",  # noqa: A002 - it is the parameter's name
+    format: Annotated[str, _FORMAT] = "",  # noqa: A002 - the name of the parameter
     from_: Annotated[str, _FROM] = "",
     to: Annotated[str, _TO] = "",
 ) -> Stream | Response[bytes]:
-    project = await readable(request, "export")  # which no setting makes public
+    project = await readable(request, "export")  # no setting makes exports public
     form = choice("format", format, "jsonl", FORMATS)
     if what in QUESTIONS:
         return await _answer(request, state, project, QUESTIONS[what], form)
     if what not in EXPORTED:
-        raise NotFound(f"What can be exported is {', '.join([*EXPORTED, *QUESTIONS])}.")
+        raise NotFound(f"The exports are {', '.join([*EXPORTED, *QUESTIONS])}.")
     check_parameters(request, _ALWAYS)
     span = Span(_time("from", from_, 0), _time("to", to, Span().end))
     try:
@@ -148,14 +150,14 @@ def _time(name: str, text: str, default: int) -> int:
     if not text:
         return default
     try:
-        return max(0, timestamp(text.replace(" ", "+"), name) or 0)  # a plus that was not escaped
+        return max(0, timestamp(text.replace(" ", "+"), name) or 0)  # a plus sign that was not escaped
     except Invalid as error:
         raise BadQuery(*error.errors) from None
 
 
 @get(
     "/v1/installs/{installation_id:path}",
-    summary="What is held of an install",
+    summary="Show the data of an install",
     tags=["Installs"],
     responses=_SHOWN,
     before_request=known_only,
@@ -167,22 +169,24 @@ async def show_install(
     after: Annotated[str, _AFTER] = "",
     limit: Annotated[str, _LIMIT] = "",
 ) -> Response[InstallHeld]:
-    """For a caller who knows its id, which is all the proof that there is: the server keeps only a hash of it.
+    """Knowledge of the id is the only proof required: the server stores only its hash.
 
-    Needs a key with the scope `ingest` or `read` where the project requires one. Counts against the rate limit, and leaves an audit entry.
+    Needs a key with the scope `ingest` or `read` if the project requires one. Counts against the rate limit, and leaves an audit entry.
     """
     return await _show(request, state, installation_id.removeprefix("/"), after, limit)
 
 
-@get("/v1/install", summary="The same, with the id as a parameter", tags=["Installs"], responses=_SHOWN, before_request=known_only)
+@get(
+    "/v1/install", summary="Show the data of an install by query parameter", tags=["Installs"], responses=_SHOWN, before_request=known_only
+)
 async def show_install_by_id(
     request: AnyRequest,
     state: State,
-    id: Annotated[str, _ID] = "",  # noqa: A002 - it is the parameter's name
+    id: Annotated[str, _ID] = "",  # noqa: A002 - the name of the parameter
     after: Annotated[str, _AFTER] = "",
     limit: Annotated[str, _LIMIT] = "",
 ) -> Response[InstallHeld]:
-    """For ids that a path cannot hold, such as those with doubled slashes."""
+    """For ids that a path cannot contain, such as those with doubled slashes."""
     return await _show(request, state, id, after, limit)
 
 
@@ -195,10 +199,10 @@ async def show_install_by_id(
     before_request=known_only,
 )
 async def erase_install(request: AnyRequest, state: State, installation_id: FromPath[str]) -> Response[InstallErased]:
-    """Its events, its days of activity and its row, at once and for good. Counts stay, and nothing in them leads to an install.
+    """Deletes its events, its days of activity and its row, immediately and permanently. Counts stay; they do not identify an install.
 
-    Ask the client to stop first: what it sends afterwards is kept again. Backups made before hold it until they are deleted. Needs a key with
-    the scope `ingest` where the project requires one. Counts against the rate limit, and leaves an audit entry.
+    Disable the client first: events that it sends later are stored again. Earlier backups contain the install until they are deleted. Needs a
+    key with the scope `ingest` if the project requires one. Counts against the rate limit, and leaves an audit entry.
     """
     return await _erase(request, state, installation_id.removeprefix("/"))
 
@@ -206,13 +210,13 @@ async def erase_install(request: AnyRequest, state: State, installation_id: From
 @delete(
     "/v1/install",
     status_code=200,
-    summary="The same, with the id as a parameter",
+    summary="Erase an install by query parameter",
     tags=["Installs"],
     responses=_GONE,
     before_request=known_only,
 )
 async def erase_install_by_id(request: AnyRequest, state: State, id: Annotated[str, _ID] = "") -> Response[InstallErased]:  # noqa: A002
-    """For ids that a path cannot hold."""
+    """For ids that a path cannot contain."""
     return await _erase(request, state, id)
 
 
@@ -236,7 +240,7 @@ async def _erase(request: AnyRequest, state: State, raw: str) -> Response[Instal
 
 
 class _Owner(NamedTuple):
-    """The install of a caller who holds its id. `actor` is the caller in the audit log."""
+    """The install of a caller who knows its id. `actor` is the caller in the audit log."""
 
     project: int
     install: int
@@ -244,9 +248,9 @@ class _Owner(NamedTuple):
 
 
 async def _owner(request: AnyRequest, state: State, raw: str, *, reading: bool) -> _Owner:
-    """The install of an id, where the caller may ask about it: with a key, where the project takes events with a key only.
+    """Authorize a caller by an install's id, and by a key if the project requires one.
 
-    Counts as one request of this address, so that ids cannot be tried by the million. Raises Limited, Unauthorized, Forbidden, NotFound.
+    Counts as one request of this address, which limits guessing of ids. Raises Limited, Unauthorized, Forbidden, NotFound.
     """
     if len(raw) > LONGEST_ID:
         raise _unknown()
@@ -257,10 +261,10 @@ async def _owner(request: AnyRequest, state: State, raw: str, *, reading: bool) 
     if key is None and project.requires_key:
         raise Unauthorized("This project requires a key: Authorization: Bearer … or X-Footfall-Key.")
     if key is not None and not key.scopes & ({"ingest", "admin", "read"} if reading else {"ingest", "admin"}):
-        raise Forbidden("This key does not have the scope ingest.")
+        raise Forbidden("This key does not have the scope `ingest`.")
     usable = identifier(word("id", raw, most=LONGEST_ID))
     if usable is None:
-        raise NotFound("This is a word for a missing id, which no install has.")
+        raise NotFound("This is a placeholder for a missing id, which no install has.")
     return _Owner(project.id, state.privacy.install(project.id, usable), f"key {key.id}" if key else "install")
 
 
@@ -270,9 +274,9 @@ async def _record(state: State, owner: _Owner, action: str, detail: str) -> None
 
 
 def _after(text: str) -> int:
-    """The id behind a page's `next`, -1 for the first page. Raises BadQuery, or NotFound for a UUID that is no event's."""
+    """Parse a page's `next` to an event id, -1 for the first page. Raises BadQuery, or NotFound for a UUID that is not an event id."""
     if text and not re.fullmatch(_UUID, text):
-        raise BadQuery(FieldError("after", "must be the `next` of a page before"))
+        raise BadQuery(FieldError("after", "must be the `next` of a previous page"))
     try:
         return from_uuid(text) if text else -1
     except ValueError:
@@ -280,7 +284,7 @@ def _after(text: str) -> int:
 
 
 def _unknown() -> NotFound:
-    return NotFound("Nothing is held of this install in this project.")
+    return NotFound("This project has no data of this install.")
 
 
 HANDLERS = (export_what, show_install, show_install_by_id, erase_install, erase_install_by_id)

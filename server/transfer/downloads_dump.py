@@ -1,6 +1,6 @@
-"""The key-value dump of the downloads seed: `dl:{pack}:{date}` and `dl:{pack}:total`, each with a count.
+"""The key-value dump of the downloads collector: `dl:{pack}:{date}` and `dl:{pack}:total`, each with a count.
 
-No events are made up: the counts go where the counts of events go, and stay what they are.
+The import creates no events: it adds the counts to the rollups directly.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from server.problems import Invalid
 from server.storage.history.imports import TOTAL, PackCount
 
 _KEY = re.compile(r"dl:([a-z0-9][a-z0-9_-]{0,63}):(total|\d{4}-\d{2}-\d{2})").fullmatch
-_MOST = 1 << 53  # what JSON's numbers, and so the collector, can count to
+_MOST = 1 << 53  # the largest exact integer in JSON numbers
 _EPOCH = date(1970, 1, 1)
 
 
 def count(document: Any, now: int) -> PackCount:
-    """A count. `document` is `{"name", "value"}`; also `key` for the name. `now` is epoch milliseconds. Raises Invalid."""
+    """Parse a count. `document` is `{"name", "value"}`, or has `key` instead of `name`. `now` is epoch milliseconds. Raises Invalid."""
     if not isinstance(document, dict):
         raise Invalid(FieldError("", "expected an object"))
     name, value = document.get("name", document.get("key")), document.get("value")
@@ -39,5 +39,5 @@ def _day(text: str, now: int) -> int:
     except ValueError:
         raise Invalid(FieldError("name", "must end in a date")) from None
     if not 0 < day <= now // DAY + 1:
-        raise Invalid(FieldError("name", "must not end in a date to come"))
+        raise Invalid(FieldError("name", "must not end in a future date"))
     return day

@@ -1,4 +1,4 @@
-"""Exports: what there is of a thing, in a format, as chunks of bytes. Memory stays flat, and nothing is held between two chunks."""
+"""Exports: a dataset in a format, streamed as chunks of bytes in constant memory. No transaction stays open between two chunks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from server.transfer.formats import FORMATS, Encoder
 
 
 def encoder_for(what: str, form: str) -> Encoder:
-    """The encoder of one of `EXPORTED` in one of `FORMATS`. FormatError where the format cannot be written here."""
+    """Create the encoder of one of `EXPORTED` in one of `FORMATS`. Raises FormatError if the format is unavailable."""
     exported = EXPORTED[what]
     encoder: Encoder = FORMATS[form].encoder(exported.columns, exported.kinds)
     return encoder
@@ -23,7 +23,7 @@ def encoder_for(what: str, form: str) -> Encoder:
 async def export(
     store: Store, what: str, project: int, span: Span, encoder: Encoder, *, progress: Callable[[int, int], None] = lambda rows, last: None
 ) -> AsyncIterator[bytes]:
-    """One of `EXPORTED` of a project as bytes. `progress` gets how many rows are written, and of events the id of the last."""
+    """Stream one of `EXPORTED` of a project as bytes. `progress` receives the number of rows written and, for events, the last id."""
     exported = EXPORTED[what]
     yield encoder.start()
     written = 0
@@ -35,7 +35,7 @@ async def export(
 
 
 def table(rows: Sequence[dict[str, Any]], form: str) -> bytes:
-    """Like rows in one of `FORMATS`. What is no number, text or truth is written as JSON. FormatError where it cannot be written here."""
+    """Encode uniform rows in one of `FORMATS`. Values other than numbers, text and booleans become JSON. Raises FormatError."""
     names = list(rows[0]) if rows else []
     columns = [_alike([_plain(row[name]) for row in rows]) for name in names]
     encoder: Encoder = FORMATS[form].encoder(names, [kind for kind, _ in columns])
@@ -50,7 +50,7 @@ def _plain(value: object) -> object:
 
 
 def _alike(column: list[object]) -> tuple[type, list[object]]:
-    """A column with its type: text where its values are of several, but for whole numbers among others."""
+    """A column and its type: text for mixed types, except integers among floats."""
     kinds = {type(value) for value in column if value is not None}
     if len(kinds) == 1:
         return kinds.pop(), column

@@ -1,7 +1,7 @@
-"""Rows of a previous export of Footfall's: to events with the hashes, the times and the words that they had, and to installs.
+"""Converts rows of a previous Footfall export to events, with their original hashes, times and values, and to installs.
 
-What is hashed stays as it is. An install is recognised again only by a server with the same secret under a project of the same number, since
-both are in the hash; elsewhere the history is right, but the install is another one when it comes next.
+Hashes are imported unchanged. Only a server with the same secret and the same project number recognises these installs when they send
+events again, since both are part of the hash. On other servers the history is correct, but such an install counts as a new one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from server.storage.projects import LiveProject
 from server.transfer.cells import check_past, milliseconds, truth
 from server.transfer.columns import from_hexadecimal
 
-OLDEST = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; before that, a clock was never set
+OLDEST = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; earlier times come from clocks that were never set
 
 
 class _Where(msgspec.Struct, kw_only=True):
@@ -36,7 +36,7 @@ class _Where(msgspec.Struct, kw_only=True):
     package_manager: str | None = None
 
     def context(self) -> Context:
-        # A newer version may know more words: the reason keeps those that this one does not.
+        # A newer version may know more environments: `reason` keeps one that this version does not know.
         known = ENVIRONMENTS.get(self.environment)
         reason = text(self.environment_reason if known is not None else self.environment)
         return Context(
@@ -68,7 +68,7 @@ class _Install(_Where, kw_only=True):
 
 
 class Report(NamedTuple):
-    """An install of an export."""
+    """An install from an export."""
 
     install: Install
 
@@ -78,7 +78,7 @@ _WHOLE = ("duration_us",)
 
 
 def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
-    """An event. Its mark is its key, its id the one that it had. Raises Invalid."""
+    """Convert a row to an event. Its mark is its key; it keeps its id. Raises Invalid."""
     said = convert(_typed(document), _Event)
     try:
         id_ = from_uuid(said.id)
@@ -99,7 +99,7 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
     )
     if received_at(id_) > now + AHEAD:
         id_ = first_id(occurred_at) | (id_ & 0x3F_FFFF)
-    # Scrubbing once more changes nothing in what was scrubbed; but a file can be edited.
+    # Scrub again: this does not change scrubbed text, but the file may have been edited.
     event = privacy.event(incoming, id=id_, project=project.id, dialect="", received_at=occurred_at, picked=project.picked)
     return msgspec.structs.replace(
         event,
@@ -112,7 +112,7 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
 
 
 def install(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Report:
-    """An install. Raises Invalid."""
+    """Convert a row to an install. Raises Invalid."""
     said = convert(document, _Install)
     first, last = _time(said.first_seen, "first_seen", now), _time(said.last_seen, "last_seen", now)
     incoming = Incoming(name="-", context=said.context())
@@ -123,12 +123,12 @@ def install(document: Any, project: LiveProject, privacy: Privacy, now: int) -> 
 
 
 def key(*parts: str) -> int:
-    """The key of an imported event: 64 bits of a hash. Of n events two are taken for one with a probability of about n²/2⁶⁵."""
+    """The key of an imported event: 64 bits of a hash. For n events, the probability of a collision is about n²/2⁶⁵."""
     return int.from_bytes(hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:8], "big", signed=True)
 
 
 def _typed(document: Any) -> Any:
-    """A row of CSV, in which everything is text, with the types that its columns have."""
+    """Convert the text cells of a CSV row to the types of their columns."""
     if not isinstance(document, dict):
         return document
     typed = dict(document)

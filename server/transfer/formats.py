@@ -1,9 +1,8 @@
-"""CSV, JSON lines and Parquet: rows to bytes, a chunk at a time, and never more than a chunk in memory.
+"""Encoders for CSV, JSON lines and Parquet: rows to bytes, with at most one chunk in memory.
 
-A CSV is opened with a spreadsheet, and a cell that begins with = + - @ is a formula there, whoever wrote it. Such text gets an apostrophe
-before it, as text that begins with an apostrophe does, so that `harmless` can be undone without a doubt (`as_written`); an import does so.
-Where a semicolon parts cells, as spreadsheets of half of Europe have it, quotes of ours hold nothing together: so what comes after a semicolon,
-a tab or the end of a line gets its apostrophe, too.
+Spreadsheets run cells that begin with = + - @ as formulas, even if a client wrote them (CSV injection). Such text gets a leading
+apostrophe, and so does text that begins with an apostrophe, so that `as_written` can undo `harmless` exactly; imports do this.
+Spreadsheets in locales with a semicolon as separator ignore our quotes, so text after a semicolon, a tab or a line break is escaped too.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-ROW_GROUP = 20_000  # rows of Parquet that are kept until they are written together
-# What spreadsheets take for the beginning of a formula: the four signs, their full-width forms, and the blanks that some pass over first.
+ROW_GROUP = 20_000  # rows of Parquet that are buffered and written together
+# The characters that spreadsheets treat as the start of a formula: four signs, their full-width forms, and blanks that some skip first.
 _FORMULA = "=+-@\t\r\n＝＋－＠"  # noqa: RUF001
 _ESCAPED = (*_FORMULA, "'")
 _NEXT_CELL = re.compile(r"([;\t\r\n])(?='*[=+@＝＋－＠-])")  # noqa: RUF001
@@ -27,11 +26,11 @@ _HARMLESS_CELL = re.compile(r"([;\t\r\n])'(?='*[=+@＝＋－＠-])")  # noqa: RU
 
 
 class FormatError(ValueError):
-    """A format cannot be written or read here. The message is for the operator."""
+    """A format cannot be written or read on this server. The message is for the operator."""
 
 
 class Encoder(Protocol):
-    """Makes bytes of rows. `start` comes first and `end` last."""
+    """Encodes rows as bytes. Call `start` first and `end` last."""
 
     def start(self) -> bytes: ...
 
@@ -48,7 +47,7 @@ class Format:
 
 
 class Csv:
-    """RFC 4180 with a header, in UTF-8. What is missing is empty; properties are JSON."""
+    """RFC 4180 with a header, in UTF-8. Missing values are empty; properties are JSON."""
 
     def __init__(self, columns: Sequence[str], kinds: Sequence[type]) -> None:
         self._columns = columns
@@ -78,18 +77,18 @@ def _cell(value: Any) -> Any:
 
 
 def harmless(text: str) -> str:
-    """Text as a cell that no spreadsheet computes."""
+    """Escape text so that no spreadsheet runs it as a formula."""
     return _NEXT_CELL.sub(r"\1'", f"'{text}" if text.startswith(_ESCAPED) else text)
 
 
 def as_written(cell: str) -> str:
-    """The text that `harmless` made a cell of."""
+    """Undo `harmless`."""
     text = _HARMLESS_CELL.sub(r"\1", cell)
     return text[1:] if text[:1] == "'" and text[1:].startswith(_ESCAPED) else text
 
 
 class JsonLines:
-    """One JSON object a line, in UTF-8. What is missing is null; properties are an object."""
+    """One JSON object per line, in UTF-8. Missing values are null; properties are an object."""
 
     def __init__(self, columns: Sequence[str], kinds: Sequence[type]) -> None:
         self._columns = columns
@@ -140,7 +139,7 @@ class Parquet:
 
 
 class _Sink(io.RawIOBase):
-    """A file that can only be written at its end, which is all that Parquet wants."""
+    """An append-only file object, which is enough for a Parquet writer."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -159,14 +158,14 @@ class _Sink(io.RawIOBase):
         return self._length
 
     def take(self) -> bytes:
-        """What was written since it was last asked."""
+        """Return and clear the bytes written so far."""
         taken = b"".join(self._parts)
         self._parts.clear()
         return taken
 
 
 def arrow_modules() -> tuple[Any, Any]:
-    """pyarrow and pyarrow.parquet. FormatError where they are not installed: few want them, and they are as large as all else together."""
+    """Import pyarrow and pyarrow.parquet. Raises FormatError if missing: pyarrow is optional because it is as large as everything else."""
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError:

@@ -1,7 +1,7 @@
-"""Files to rows. A row is a document with its place in the file, or the reason why it cannot be read; memory holds a few rows, never a file.
+"""Readers of import files. A row is a document with its position, or the reason why it cannot be read; a few rows are in memory at a time.
 
-Read are JSON lines, a JSON array, one JSON object as its pairs, CSV with a header, lines of `key value`, and Parquet; the text ones also
-compressed with gzip. Which of them a file is shows in its first bytes.
+Supported are JSON lines, a JSON array, a JSON object as pairs, CSV with a header, lines of `key value`, and Parquet; text formats may be
+compressed with gzip. The first bytes of a file determine its format.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from server.dialects.document import load
 from server.problems import Problem
 from server.transfer.formats import arrow_modules, as_written
 
-LONGEST = 4 << 20  # bytes of one row; a batch that a server takes is a quarter of it
+LONGEST = 4 << 20  # bytes of one row, four times the limit of a batch
 _BLOCK = 1 << 16
 _PARQUET, _GZIP, _UTF16 = b"PAR1", b"\x1f\x8b", (b"\xff\xfe", b"\xfe\xff")
 _NOT_UTF8 = "is not UTF-8: convert the file first, as with `iconv -f latin1 -t utf-8`"
@@ -30,11 +30,11 @@ _BLANK = " \t\r\n"
 
 
 class SourceError(ValueError):
-    """A file that cannot be imported at all. The message is for the operator."""
+    """The file cannot be imported. The message is for the operator."""
 
 
 class Row(NamedTuple):
-    """A document and its place, counted from 1: a line, or an element. Where `wrong` is not empty it says why there is none."""
+    """A document and its position, counted from 1: a line or an element. `wrong` is the reason if there is no document, else empty."""
 
     place: int
     document: Any
@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
 
 class Source:
-    """A file that is read once. `shape` is `jsonl`, `array`, `object`, `csv`, `words` or `parquet`; `done` bytes of `size` are read."""
+    """An import file, readable once. `shape` is `jsonl`, `array`, `object`, `csv`, `words` or `parquet`; `done` of `size` bytes are read."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -80,13 +80,13 @@ class Source:
         return min(self._at(), self.size)
 
     def rows(self) -> Iterator[Row]:
-        """All rows. Of an object each pair is a row, as `{"name", "value"}`; so is each line of words."""
+        """Iterate over all rows. Each pair of an object is a row `{"name", "value"}`, and so is each line of words."""
         read = {
             "jsonl": self._lines, "array": self._elements, "object": self._pairs, "csv": self._csv, "words": self._words, "parquet": self._parquet,
         }  # fmt: skip
         try:
             yield from read[self.shape]()
-        except (OSError, EOFError) as error:  # also what gzip says of a file that ends too early
+        except (OSError, EOFError) as error:  # also raised by gzip for a truncated file
             raise SourceError(f"{self._path} cannot be read to its end: it may be damaged") from error
 
     def _text_shape(self) -> str:
@@ -100,7 +100,7 @@ class Source:
             return "array"
         first = text.partition("\n")[0].strip()
         if text.startswith("{"):
-            # A whole document on the first line, and more after it: lines. One document that is all of it: its pairs, unless it is a row.
+            # A complete document on the first line and more after it: lines. A single document: its pairs, unless it is a row.
             return "jsonl" if _is_row(first) else "object"
         return "csv" if "," in first else "words"
 
@@ -109,7 +109,7 @@ class Source:
         return self._text
 
     def _binary_lines(self) -> Iterator[tuple[int, bytes | None]]:
-        """The lines with their numbers; None in the place of one that is too long."""
+        """Iterate over numbered lines, with None for a line that is too long."""
         number, skipping = 0, False
         while line := self._file.readline(LONGEST + 1):
             ends = line.endswith(b"\n") or len(line) <= LONGEST
@@ -148,7 +148,7 @@ class Source:
                 return
             except csv.Error:
                 place += 1
-                yield Row(place, None, "is no row of a CSV file")
+                yield Row(place, None, "is not a valid CSV row")
                 continue
             place += 1
             if not cells:
@@ -168,7 +168,7 @@ class Source:
             place += 1
             text = scanner.text()
             if text is None:
-                yield Row(place, None, "is no JSON; what comes after it cannot be read either")
+                yield Row(place, None, "is not valid JSON; the rest of the file cannot be read either")
                 return
             yield Row(place, None, _NOT_UTF8) if _is_broken(text) else _loaded(place, text.encode("utf-8", "surrogatepass"))
             scanner.skip(",")
@@ -183,7 +183,7 @@ class Source:
             scanner.skip(":")
             value = scanner.value() if isinstance(name, str) else _UNREADABLE
             if value is _UNREADABLE:
-                yield Row(place, None, "is no JSON; what comes after it cannot be read either")
+                yield Row(place, None, "is not valid JSON; the rest of the file cannot be read either")
                 return
             yield Row(place, None, _NOT_UTF8) if _is_broken(name) else Row(place, {"name": name, "value": value})
             scanner.skip(",")
@@ -202,11 +202,11 @@ class Source:
                     except UnicodeDecodeError:
                         yield Row(place, None, _NOT_UTF8)
         except arrow.ArrowException as error:
-            raise SourceError(f"{self._path} is damaged, or no Parquet") from error
+            raise SourceError(f"{self._path} is damaged, or not a Parquet file") from error
 
 
 def _plain(value: Any) -> Any:
-    """A value of Parquet's as JSON would have it: it knows times, decimals and bytes."""
+    """Convert a Parquet value (a time, a decimal, bytes) to JSON's types."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):
@@ -219,16 +219,16 @@ def _plain(value: Any) -> Any:
 
 
 def _is_broken(text: str) -> bool:
-    """Whether a text has bytes in it that are no UTF-8: `surrogateescape` made these characters of them."""
+    """Check for bytes that are not UTF-8, which `surrogateescape` has decoded to surrogates."""
     return not text.isascii() and _ESCAPED_BYTE(text) is not None
 
 
 def _is_row(line: str) -> bool:
-    """Whether a line is a whole JSON object that is a row by itself: a dump of pairs has keys like `dl:peon:total`."""
+    """Check whether a line is a complete JSON object and a row. A dump of pairs has keys like `dl:peon:total` instead."""
     try:
         document = json.loads(line)
     except ValueError:
-        return len(line) >= _BLOCK // 2  # longer than what was looked at: an object over several lines begins with a short one
+        return len(line) >= _BLOCK // 2  # longer than the peeked block: a multi-line object begins with a short line
     return isinstance(document, dict) and not any(str(key).startswith("dl:") for key in document) and bool(document)
 
 
@@ -244,13 +244,13 @@ _UNREADABLE = object()
 
 
 class _Scanner:
-    """Reads one JSON value after the other from a text of any length."""
+    """Reads consecutive JSON values from a text of any length."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
         self._buffer = ""
         self._ended = False
-        # An integer may have any number of digits here: which are too many is for `document.load` to say.
+        # Integers of any length are accepted here: `document.load` enforces the limit.
         self._decode = json.JSONDecoder(parse_int=lambda digits: int(digits[:20])).raw_decode
 
     def _more(self) -> None:
@@ -265,23 +265,23 @@ class _Scanner:
             self._buffer = self._buffer.lstrip(_BLANK)
 
     def at(self, mark: str) -> bool:
-        """Whether this mark is next, or nothing any more."""
+        """Check whether a mark is next, or the text has ended."""
         self._to_next()
         return self._buffer.startswith(mark) or not self._buffer
 
     def take(self, mark: str) -> None:
-        """Pass over a mark that was seen to be there."""
+        """Skip a mark that `at` has found."""
         self._to_next()
         self._buffer = self._buffer.removeprefix(mark)
 
     skip = take
 
     def value(self) -> Any:
-        """The next value, or `_UNREADABLE`."""
+        """Read the next value, or `_UNREADABLE`."""
         return self._next()[0]
 
     def text(self) -> str | None:
-        """The next value as it is written, or None."""
+        """Read the next value as source text, or None."""
         value, text = self._next()
         return None if value is _UNREADABLE else text
 
@@ -292,7 +292,7 @@ class _Scanner:
                 value, end = self._decode(self._buffer)
             except (ValueError, RecursionError):
                 value, end = _UNREADABLE, 0
-            # A number at the end of the buffer may go on in the next block.
+            # A number at the end of the buffer may continue in the next block.
             if value is not _UNREADABLE and (end < len(self._buffer) or self._ended):
                 text, self._buffer = self._buffer[:end], self._buffer[end:]
                 return value, text

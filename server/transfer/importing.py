@@ -1,6 +1,6 @@
-"""The loop of an import: read, convert, commit, a thousand rows at a time. Run twice, or killed and run again, it counts each row once.
+"""The import loop: read, convert and commit a thousand rows at a time. It is idempotent: repeated or resumed, it counts each row once.
 
-Rows that cannot be used are counted and the first few named by their place; they never stop it.
+Invalid rows are counted, and the first few are reported by position; they do not stop the import.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from server.transfer import downloads_dump, footfall, posthog, wire
 from server.transfer.import_sources import Row, Source, SourceError
 from server.transfer.posthog import Skipped
 
-ROWS_A_COMMIT = 1_000  # some fifty milliseconds of the writer
-NAMED = 10  # bad rows that are named
+ROWS_A_COMMIT = 1_000  # about fifty milliseconds of the writer
+NAMED = 10  # invalid rows that are reported
 MOST_REST = 0.1  # seconds
 FORMS = ("footfall", "downloads", "posthog", "wire")
-_LOOKED = 20  # rows that are looked at to tell the format
+_LOOKED = 20  # rows that are examined to detect the format
 
 Made = Event | Install | PackCount
 Convert = Callable[[Any], Made]
@@ -34,7 +34,7 @@ Convert = Callable[[Any], Made]
 
 @dataclass(slots=True)
 class Summary:
-    """What became of the rows. `stored` are events, `counts` and `installs` what they say, `bad` the rows that could not be used."""
+    """The outcome of the rows. `stored` counts events, `counts` and `installs` other rows, `bad` invalid rows."""
 
     form: str
     stored: int = 0
@@ -50,7 +50,7 @@ class Summary:
         return self.stored + self.duplicates + self.installs + self.counts + self.bad + self.skipped.total()
 
     def refuse(self, place: int, why: str) -> None:
-        """One more bad row. `why` names fields and no values."""
+        """Count an invalid row. `why` names fields, never values."""
         self.bad += 1
         if len(self.named) < NAMED:
             self.named.append(f"row {place}: {why}")
@@ -68,7 +68,7 @@ class Importer:
         self._now = now
 
     async def run(self, source: Source, form: str | None = None, *, progress: Callable[[Summary], None] = lambda _: None) -> Summary:
-        """Import a file. `form` is one of `FORMS`, None to tell it by the rows. Raises SourceError for a file that is none of them."""
+        """Import a file. `form` is one of `FORMS`, or None to detect it. Raises SourceError for an unknown format."""
         rows = source.rows()
         first = list(itertools.islice(rows, _LOOKED))
         kind = _kind_of(first, form)
@@ -79,7 +79,7 @@ class Importer:
             started = time.perf_counter()
             await self._commit(few, convert, summary)
             progress(summary)
-            # A server may be taking events meanwhile: it gets its turn.
+            # Pause, so that a running server can commit events.
             await asyncio.sleep(min(MOST_REST, (time.perf_counter() - started) / 4))
         return summary
 
@@ -119,7 +119,7 @@ class Importer:
         summary.counts += len(batch.counts)
 
     async def _own(self, made: list[tuple[Row, Made]], summary: Summary) -> list[tuple[Row, Made]]:
-        """Without those whose install is another project's: a hash is of one project, and two must not be mixed."""
+        """Reject rows whose install belongs to another project. Hashes are per project, and projects must not be mixed."""
         installs = {hash_ for _, one in made if (hash_ := _install_of(one)) is not None}
         foreign = await self._store.foreign_installs(self._project.id, installs) if installs else set()
         for row, one in made:
@@ -151,13 +151,13 @@ def _converted(rows: Iterable[Row], convert: Convert, summary: Summary) -> list[
 
 
 def _kind_of(rows: list[Row], form: str | None) -> str:
-    """What the first rows are. `form` is what the operator says they are."""
+    """Detect the kind of the first rows. `form` is the operator's choice."""
     kinds = [kind for row in rows if not row.wrong and (kind := _kind(row.document))]
     found = kinds[0] if kinds else None
     if form is None:
         if found is None and rows:
             raise SourceError(
-                "this is no export of Footfall's or PostHog's, no dump of downloads, and no events as clients send them; --format says what it is"
+                "the format is unknown: expected a Footfall or PostHog export, a downloads dump, or events as clients send them; set it with --format"
             )
         return found or "downloads"  # an empty file
     if form == "footfall":

@@ -1,4 +1,4 @@
-"""What is held of one install, as its owner gets to see it."""
+"""The data of one install: shown to its owner, or erased."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MOST_A_PAGE = 1_000
 
 
 class InstallHeld(msgspec.Struct, kw_only=True):
-    """Everything that is held of an install. `install`, `days`, `errors` and `events` are rows as in the exports of these names.
+    """All data of an install. `install`, `days`, `errors` and `events` are rows as in the exports of these names.
 
-    `events` is one page of `total_events`, oldest arrival first; `next` is where the next page begins, null on the last.
+    `events` is one page of `total_events`, oldest arrival first; `next` is the cursor of the next page, or null on the last page.
     """
 
     install: dict[str, Any] | None
@@ -32,7 +32,7 @@ class InstallHeld(msgspec.Struct, kw_only=True):
 
 
 class InstallErased(msgspec.Struct, kw_only=True):
-    """How many events, days of activity and days with an error were erased. `purged`: the store's log is empty, too."""
+    """The numbers of erased events, days of activity and days with an error. `purged` is true if the store's log is empty too."""
 
     events: int
     days: int
@@ -41,7 +41,7 @@ class InstallErased(msgspec.Struct, kw_only=True):
 
 
 async def show(store: Store, project: int, install: int, *, after: int = -1, most: int = PAGE) -> InstallHeld | None:
-    """What is held of an install, None for nothing. `after` is the id of the last event of the page before."""
+    """Load the data of an install, or None if there is none. `after` is the id of the last event on the previous page."""
     held = await erasure.install_data(store, project, install)
     if not held:
         return None
@@ -58,7 +58,7 @@ async def show(store: Store, project: int, install: int, *, after: int = -1, mos
 
 
 async def erase(store: Store, project: int, install: int) -> InstallErased | None:
-    """Erase an install; None where nothing was held of it."""
+    """Erase an install. Returns None if there is no data of it."""
     erased = await erasure.erase(store, project, install)
     if not erased.known:
         return None

@@ -1,8 +1,8 @@
-"""PostHog's event export: one JSON object for each event, with `event`, `distinct_id`, `timestamp`, `uuid` and `properties`.
+"""Converts PostHog's event export: one JSON object per event, with `event`, `distinct_id`, `timestamp`, `uuid` and `properties`.
 
-Events whose name begins with `$` are PostHog's own (identify, flags, exceptions with source code in them, page views) and are passed over, and
-counted. So are, silently, properties that begin with `$`: what they say of the machine is read first. PostHog has no field for the version of
-the tool: the first of `VERSIONS` that an event has is taken.
+Events whose name begins with `$` are PostHog's own (identify, flags, exceptions with source code, page views). They are skipped and
+counted. Properties that begin with `$` are dropped after their information about the machine is read. PostHog has no field for the tool's
+version: the first of `VERSIONS` in an event is used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").full
 
 
 class Skipped(Exception):
-    """An event of PostHog's own. `name` is its name where that is one of PostHog's, else `$…`."""
+    """An event of PostHog's own. `name` is its name if it is a known PostHog event, otherwise `$…`."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -53,7 +53,7 @@ class _Event(msgspec.Struct, kw_only=True):
 
 
 def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
-    """An event, hashed and scrubbed as if it had been sent here. Raises Invalid, or Skipped for PostHog's own."""
+    """Convert and scrub an event as if it had been sent to this server. Raises Invalid, or Skipped for PostHog's own events."""
     said = convert(document, _Event)
     if said.event.startswith("$"):
         raise Skipped(said.event if said.event in OWN else "$…")
@@ -69,14 +69,14 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
         id=said.uuid,
     )
     mark = _mark(said, document)
-    # The id carries the time of the event for that of its arrival, which nobody knows; the low bits keep apart those of one millisecond.
+    # The arrival time is unknown, so the id contains the event's own time. The low bits distinguish events in one millisecond.
     id_ = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
     kept = privacy.event(incoming, id=id_, project=project.id, dialect=DIALECT, received_at=at, picked=project.picked)
     return msgspec.structs.replace(kept, mark=mark)
 
 
 def _mark(said: _Event, document: Any) -> int:
-    """What the event is known by: its uuid, else all of it. Old clients sent no uuid; PostHog's own exports always have one."""
+    """The deduplication mark: the event's uuid, or its whole content. Only exports by old clients lack a uuid."""
     if said.uuid is not None and (usable := identifier(said.uuid)) is not None:
         return key(DIALECT, usable.lower())
     return key(DIALECT, "", json.dumps(document, sort_keys=True))
@@ -90,7 +90,7 @@ def _time(said: str | float, now: int) -> int:
 
 
 def _properties(said: dict[str, Any] | str | None) -> dict[str, Any]:
-    # In exports of its tables the properties are JSON in a string.
+    # Exports of PostHog's tables contain the properties as a JSON string.
     found = load(said.encode("utf-8", "surrogatepass")) if isinstance(said, str) and said else said
     if found and not isinstance(found, dict):
         raise Invalid(FieldError("properties", "expected an object"))
@@ -98,7 +98,7 @@ def _properties(said: dict[str, Any] | str | None) -> dict[str, Any]:
 
 
 def _made_up(distinct_id: str, properties: dict[str, Any]) -> bool:
-    """Whether the id was made for this one event: without one, PostHog's client for Python takes a new UUID each time, and says so."""
+    """Check whether the id is unique to this event: without an id, PostHog's Python client generates a UUID per event and marks it."""
     return properties.get("$process_person_profile") is False and _UUID(distinct_id) is not None
 
 

@@ -1,6 +1,6 @@
-"""Answers of questions as tables: what is asked, by words that a command and a route share, and rows without anything within anything.
+"""Reports as tables, for the CLI and the export route: parameters, and flat rows.
 
-Times become ISO 8601 in UTC. What belongs together is beside each other: `active` with `all` and `people` becomes `active_all` and `active_people`.
+Times are ISO 8601 in UTC. Nested fields become columns: `active` with `all` and `people` becomes `active_all` and `active_people`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from server.storage.engine import Store
 from server.storage.upkeep.trending import WINDOWS
 from server.transfer.columns import hexadecimal
 
-DAYS = 30  # that are answered for where nobody says which
-MOST = 1_000  # rows of an answer that has no end of its own
-MOST_HOURS = 24 * 90  # of a funnel
+DAYS = 30  # the default period
+MOST = 1_000  # the default limit on rows
+MOST_HOURS = 24 * 90  # the longest window of a funnel
 
 Row = dict[str, Any]
 E = TypeVar("E", bound=enum.Enum)
@@ -32,39 +32,39 @@ E = TypeVar("E", bound=enum.Enum)
 _OUTCOMES = {"success": Outcome.SUCCESS, "failure": Outcome.FAILURE}
 _MOMENTS = frozenset({"start", "starts", "at", "first_seen", "last_seen", "refreshed_at"})
 
-# What a question may be told, and what that means. `FILTERS` go for all of them but the ledger and trending.
+# The parameters of reports. `FILTERS` apply to all reports but the ledger and trending.
 FILTERS = {
-    "audience": "`everything`, or `people` for people only",
-    "environment": "Words such as `person` or `ci`, with commas between them",
-    "name": "Names of events, with commas between them",
+    "audience": "`everything`, or `people` to exclude automation",
+    "environment": "Environments such as `person` or `ci`, separated by commas",
+    "name": "Event names, separated by commas",
     "os": "The operating system",
     "arch": "The processor architecture",
-    "runtime": "The runtime, as `node 20`",
+    "runtime": "The runtime, such as `node 20`",
     "version": "The version of the tool",
     "package_manager": "The package manager",
     "target_type": "The type of a target",
-    "target": "The id of a target, beside its type",
+    "target": "The id of a target, together with its type",
     "outcome": "`success` or `failure`",
 }
 OPTIONS = {
     "step": "`hour`, `day`, `week` or `month`",
-    "by": "What to break down by: os, arch, runtime, version, package_manager, environment, name, target, tool or property",
-    "of": "What durations are told apart by: `name` or `target`",
+    "by": "The dimension of a breakdown: os, arch, runtime, version, package_manager, environment, name, target, tool or property",
+    "of": "How to group durations: by `name` or `target`",
     "property": "The name of a property",
-    "names": "Of a funnel: names of events in their order, with commas between them",
-    "within": "Of a funnel: in how many hours, 24 if it is left out",
-    "window": "Of what is trending: `7d` or `30d`",
-    "type": "Of what is trending: the type of the targets",
-    "goal": "Of an experiment: the name of the event that is success",
-    "baseline": "Of an experiment: the variant that the others are compared with",
-    "limit": f"How many rows, at most {MOST}",
+    "names": "For a funnel: event names in order, separated by commas",
+    "within": "For a funnel: the time limit in hours, 24 by default",
+    "window": "For trending: `7d` or `30d`",
+    "type": "For trending: the target type",
+    "goal": "For an experiment: the event that counts as success",
+    "baseline": "For an experiment: the variant to compare the others with",
+    "limit": f"The maximum number of rows, up to {MOST}",
 }
 
-LISTS = ("environment", "name", "names")  # of these: several, with commas between them
+LISTS = ("environment", "name", "names")  # accept several values, separated by commas
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A question in words: `FILTERS` and `OPTIONS`. Reading one raises BadQuery, which names it."""
+    """Parsed parameters of a report: `FILTERS` and `OPTIONS`. Accessors raise BadQuery naming the parameter."""
 
     words: Mapping[str, str]
     filter: Filter
@@ -95,7 +95,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question. `takes` are those of `OPTIONS` that it knows; `FILTERS` are for those that are `filtered`."""
+    """A report. `takes` lists its `OPTIONS`; `FILTERS` apply if it is `filtered`."""
 
     name: str
     about: str
@@ -105,12 +105,12 @@ class Question:
 
 
 def asked(question: Question, project: int, words: Mapping[str, str], *, now: int) -> Asked:
-    """Read the words of a question; `now` is epoch ms. Raises BadQuery for a word that it does not take, or that cannot be read."""
+    """Parse the parameters of a report; `now` is epoch ms. Raises BadQuery for an unknown or invalid parameter."""
     for name, text in words.items():
         if text and name not in ("from", "to", *question.takes, *(FILTERS if question.filtered else ())):
             raise BadQuery(FieldError(name, f"is not a parameter of {question.name}"))
         if "\0" in text or not _is_text(text):
-            raise BadQuery(FieldError(name, "must be text"))  # which a shell does not promise
+            raise BadQuery(FieldError(name, "must be text"))  # command-line arguments may contain any bytes
     get = {name: text for name, text in words.items() if text}.get
     names = tuple(each for each in get("name", "").split(",") if each)
     target, target_type = get("target"), get("target_type")
@@ -145,7 +145,7 @@ def _is_text(text: str) -> bool:
 
 
 def _period(first: str | None, end: str | None, now: int) -> Period:
-    """From the hour in which it begins to the end of that in which it ends; the last days where nothing is said."""
+    """A period of whole hours that contains both times, or the last days by default."""
     last = _time("to", end) if end else (now // DAY + 1) * DAY
     begin = _time("from", first) if first else max(0, last - DAYS * DAY)
     try:
@@ -157,7 +157,7 @@ def _period(first: str | None, end: str | None, now: int) -> Period:
 
 def _time(name: str, text: str) -> int:
     try:
-        return timestamp(text.replace(" ", "+"), name) or 0  # a plus that was not escaped
+        return timestamp(text.replace(" ", "+"), name) or 0  # a plus sign that was not escaped
     except Invalid as error:
         raise BadQuery(*error.errors) from None
 
@@ -173,7 +173,7 @@ def _known(name: str, text: str, known: Mapping[str, Any]) -> Any:
 
 
 def flat(struct: msgspec.Struct, prefix: str = "") -> Row:
-    """A struct as a row: structs within it beside its own fields, moments as text. Lists stay, to be written as JSON."""
+    """Flatten a struct into a row: nested structs become columns, times become text. Lists stay, and are encoded as JSON."""
     row: Row = {}
     for name in struct.__struct_fields__:
         value = getattr(struct, name)
@@ -185,7 +185,7 @@ def flat(struct: msgspec.Struct, prefix: str = "") -> Row:
 
 
 def beside(struct: msgspec.Struct) -> list[Row]:
-    """Parallel lists as rows. Lists that were not asked for are no columns."""
+    """Convert parallel lists to rows. Lists that were not requested get no column."""
     columns = {name: column for name in struct.__struct_fields__ if (column := getattr(struct, name)) is not None}
     columns["starts"] = [iso(start) for start in columns["starts"]]
     names = ["start" if name == "starts" else name for name in columns]
@@ -197,7 +197,7 @@ def _rows(structs: Iterable[msgspec.Struct]) -> list[Row]:
 
 
 async def _overview(store: Store, asked: Asked) -> list[Row]:
-    """A row for each figure."""
+    """One row per figure."""
     found = await overview.overview(store, asked.filter)
     rows: list[Row] = []
     for name in found.__struct_fields__:
@@ -230,7 +230,7 @@ async def _new(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _cohorts(store: Store, asked: Asked) -> list[Row]:
-    """A row for each cohort and week since."""
+    """One row per cohort and week."""
     return [
         {"start": iso(cohort.start), "week": week, **flat(cohort.size, "size_"), "active_all": everyone, "active_people": people}
         for cohort in await installs.retention(store, asked.filter)
@@ -239,7 +239,7 @@ async def _cohorts(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _versions(store: Store, asked: Asked) -> list[Row]:
-    """A row for each step and version."""
+    """One row per step and version."""
     found = await installs.version_adoption(store, asked.filter, asked.choice("step", Step.DAY), limit=min(100, asked.limit(10)))
     return [
         {"start": iso(start), "version": each.version, "active_all": each.all[place], "active_people": each.people[place]}
@@ -287,7 +287,7 @@ async def _funnel(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _experiment(store: Store, asked: Asked) -> list[Row]:
-    """A row for each variant and audience."""
+    """One row per variant and audience."""
     found = await experiments.experiment(
         store, asked.filter, asked.needed("property"), goal=asked.text("goal"), baseline=asked.text("baseline")
     )
@@ -330,23 +330,23 @@ async def _limited(store: Store, asked: Asked) -> list[Row]:
 QUESTIONS = {
     question.name: question
     for question in (
-        Question("overview", "The figures of a period beside those of the period before.", (), _overview),
+        Question("overview", "The figures of a period and of the previous period.", (), _overview),
         Question("series", "Events, their outcomes and durations, and active installs over time.", ("step",), _series),
-        Question("breakdown", "Events and installs by the values of something.", ("by", "property", "limit"), _breakdown),
+        Question("breakdown", "Events and installs by the values of a dimension.", ("by", "property", "limit"), _breakdown),
         Question("active-users", "Installs active on a day, and in the 7 and 30 days that end with it.", (), _active),
-        Question("new-and-returning", "Active installs that are new, and that came back.", ("step",), _new),
-        Question("cohorts", "Of the installs first seen in a week, how many came back in each week since.", (), _cohorts),
+        Question("new-and-returning", "Active installs, split into new and returning.", ("step",), _new),
+        Question("cohorts", "Retention of installs by the week they were first seen.", (), _cohorts),
         Question("versions", "Active installs by version over time.", ("step", "limit"), _versions),
-        Question("durations", "How long things took: percentiles and histograms.", ("of", "limit"), _durations),
+        Question("durations", "Durations: percentiles and histograms.", ("of", "limit"), _durations),
         Question("medians", "The median duration over time.", ("step",), _medians),
-        Question("error-groups", "Types of errors, with the installs that they met.", ("limit",), _error_groups),
+        Question("error-groups", "Types of errors, with the affected installs.", ("limit",), _error_groups),
         Question("failures", "The last events that failed.", ("limit",), _failures),
         Question("targets", "Targets and their counts.", ("limit",), _targets),
-        Question("trending", "Targets that rise.", ("window", "type", "limit"), _trending, filtered=False),
-        Question("funnel", "From one event to the next.", ("names", "within"), _funnel),
+        Question("trending", "Trending targets.", ("window", "type", "limit"), _trending, filtered=False),
+        Question("funnel", "Conversion from one event to the next.", ("names", "within"), _funnel),
         Question("experiment", "The variants of a property, compared.", ("property", "goal", "baseline"), _experiment),
-        Question("ledger-days", "Where everything that arrived went, by day.", (), _ledger, filtered=False),
-        Question("rejected", "The last that were refused, and why.", ("limit",), _rejected, filtered=False),
-        Question("limited", "The addresses that were limited most, as hashes of a day.", ("limit",), _limited, filtered=False),
+        Question("ledger-days", "The outcome of all events that arrived, by day.", (), _ledger, filtered=False),
+        Question("rejected", "The last rejected events, with the reason.", ("limit",), _rejected, filtered=False),
+        Question("limited", "The most limited addresses, as daily hashes.", ("limit",), _limited, filtered=False),
     )
 }

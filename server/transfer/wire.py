@@ -1,8 +1,8 @@
-"""Rows as clients send them, from whatever counted before: to events that are hashed and scrubbed as if they had just come in, but keep their times.
+"""Converts rows in the format that clients send, from any other collector, to events that are hashed and scrubbed but keep their times.
 
-A row is an event of `POST /v1/events`, whose `timestamp` is wanted here, or a row of a SonicJS collector's table of events. So that a database
-need not nest anything, `target_type` and `target_id`, `error_type` and `error_message` may stand beside the rest, `properties` may be JSON in a
-string, and `dialect` names the family of clients that it came from: by that `/stats` and `/analytics/*` know their own.
+A row is an event of `POST /v1/events`, which must have a `timestamp`, or a row of a SonicJS collector's events table. For flat exports of a
+database, `target_type` and `target_id`, `error_type` and `error_message` may be top-level fields, and `properties` may be a JSON string.
+`dialect` names the client family, which `/stats` and `/analytics/*` filter by.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from server.transfer.cells import check_past, milliseconds, number, truth
 from server.transfer.footfall import OLDEST
 
 _NAMES = tuple(dialect.NAME for dialect in DIALECTS)
-_DOCUMENTS = ("properties", "target", "error")  # JSON in a string, as a database or a CSV keeps them
+_DOCUMENTS = ("properties", "target", "error")  # JSON strings in a database or a CSV
 _TYPED: dict[str, Callable[[Any], Any]] = {
     "timestamp": milliseconds,
     "duration_ms": partial(number, path="duration_ms"),
@@ -36,12 +36,12 @@ _NESTED = (("target", "type"), ("target", "id"), ("error", "type"), ("error", "m
 
 
 def claims(document: dict[str, Any]) -> bool:
-    """Whether a row is one of these."""
+    """Check whether a row has this format."""
     return not document.keys().isdisjoint(("name", "event_type")) and not document.keys().isdisjoint(("installation_id", "timestamp"))
 
 
 def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
-    """An event. Known again by its id, else by all that it says. Raises Invalid."""
+    """Convert a row to an event. Deduplicated by its id, or by its whole content. Raises Invalid."""
     if not isinstance(document, dict):
         raise Invalid(FieldError("", "expected an object"))
     row = _nested(document)
@@ -57,32 +57,32 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
     if incoming.occurred_at is None and any(name.endswith("timestamp") for name in decoded.ignored):
         raise Invalid(FieldError("timestamp", "must be a time in ISO 8601, or in epoch milliseconds"))
     if incoming.occurred_at is None:
-        raise Invalid(FieldError("timestamp", "is missing: what is imported must say when it was"))
+        raise Invalid(FieldError("timestamp", "is missing: imported events need a time"))
     if incoming.occurred_at < OLDEST:
         raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
     at = min(check_past(incoming.occurred_at, now, "timestamp"), now)
     dialect = said or (sonicjs if theirs else native).NAME
     incoming = msgspec.structs.replace(incoming, context=msgspec.structs.replace(incoming.context, dialect=dialect))
-    # Keyed, unlike PostHog's: an id may be anything here, and a whole row holds what is hashed everywhere else.
+    # A keyed hash, unlike PostHog's: an id may be anything here, and a whole row contains values that are hashed elsewhere.
     alike = json.dumps(document, sort_keys=True, default=str)
     by_id = None if incoming.id is None else privacy.mark(project.id, "import by id", incoming.id)
     if by_id is None or incoming.id is None:
         mark, former = privacy.mark(project.id, "import", alike), None
     elif incoming.install is None:
         mark, former = by_id, None
-    else:  # an id is unique within its install; files that were imported before that was so are known by `former`
+    else:  # an id is unique within its install; `former` recognises files imported before that rule
         mark, former = privacy.mark(project.id, "import by id", incoming.id, f"install {incoming.install}"), by_id
-    # The id carries the time of the event for that of its arrival, which nobody knows; the low bits keep apart those of one millisecond.
+    # The arrival time is unknown, so the id contains the event's own time. The low bits distinguish events in one millisecond.
     id_ = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
     kept = privacy.event(incoming, id=id_, project=project.id, dialect=dialect, received_at=at, picked=project.picked)
     return msgspec.structs.replace(kept, mark=mark, former=former)
 
 
 def _nested(document: dict[str, Any]) -> dict[str, Any]:
-    """The row as a client would have sent it: what is null is left out, what a database had to keep flat is put where it belongs."""
+    """The row in the wire format: without nulls, and with flat columns nested."""
     row = {name: value for name, value in document.items() if value is not None}
     for name in _IDS:
-        if type(row.get(name)) is int:  # as databases number their rows
+        if type(row.get(name)) is int:  # the row numbers of databases
             row[name] = str(row[name])
     for outer, inner in _NESTED:
         if (value := row.pop(f"{outer}_{inner}", None)) is not None:

@@ -45,7 +45,7 @@ def test_the_doctor_names_the_likely_client(field: Any) -> None:
     accounted(field, 3)
     said = " ".join(field.server.footfall("doctor").stdout.split())
     assert "a Segment or RudderStack SDK" in said
-    assert "paths that are not served" in said
+    assert "paths that the server does not serve" in said
 
 
 def test_segment_clients_hear_of_a_success_and_the_drop_is_counted(field: Any) -> None:

@@ -100,7 +100,7 @@ async def test_doctor_tells_another_footfall_from_its_own(make_server: Make) -> 
     ) == 0
     other = load({"FOOTFALL_DATA_DIR": str(server.folder / "other"), "FOOTFALL_PORT": str(server.port), "FOOTFALL_SECRET": SECRET})
     (found,) = [found for found in await examine(other) if found.level == "problem"]
-    assert "serves another store" in found.message
+    assert "serves a different store" in found.message
     assert "FOOTFALL_PORT" in found.fix
     health = server.client.get("/health").text
     assert str(server.folder) not in health

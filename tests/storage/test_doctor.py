@@ -95,7 +95,7 @@ async def test_before_the_first_start_it_says_what_serve_will_make_and_makes_not
 async def test_a_store_that_is_well_is_said_to_be_so(served: Settings) -> None:
     findings = await ask(served)
     assert problems(findings) == []
-    for what in ("is whole", "tables are up to date", "2 projects, 0 keys, 1 admin; no events yet", "for its owner only", "is free"):
+    for what in ("is intact", "tables are up to date", "2 projects, 0 keys, 1 admin; no events yet", "for its owner only", "is free"):
         heard(findings, "ok", what)
 
 
@@ -103,8 +103,8 @@ def test_beside_a_server_that_runs_it_asks_how_that_one_is(server: Any) -> None:
     server.client.post("/dl/peon")
     said = server.footfall("doctor")
     assert said.returncode == 0, said.stdout
-    assert f"runs on 127.0.0.1:{server.port}, and takes events" in said.stdout
-    assert "database is whole" in said.stdout
+    assert f"runs on 127.0.0.1:{server.port} and accepts events" in said.stdout
+    assert "database is intact" in said.stdout
     assert server.client.post("/dl/peon").status_code == 202
 
 
@@ -153,7 +153,7 @@ async def test_an_empty_file_is_a_warning(served: Settings) -> None:
 async def test_the_database_of_another_program_is_a_problem(served: Settings) -> None:
     served.sqlite_path.unlink()
     change(served, "CREATE TABLE bookmarks (id INTEGER PRIMARY KEY)")
-    heard(await ask(served), "problem", "something else", "FOOTFALL_DATA_DIR")
+    heard(await ask(served), "problem", "another program", "FOOTFALL_DATA_DIR")
 
 
 async def test_a_store_of_a_newer_version_is_a_problem(served: Settings) -> None:
@@ -181,13 +181,13 @@ async def test_a_large_store_is_checked_for_so_long_and_no_longer(served: Settin
     monkeypatch.setattr(store_checks, "_STEPS", 1)
     findings = await ask(served)
     assert problems(findings) == []
-    heard(findings, "ok", "not all was seen", "PRAGMA integrity_check")
+    heard(findings, "ok", "not checked completely", "PRAGMA integrity_check")
     heard(findings, "ok", "tables are up to date")
 
 
 async def test_nobody_can_log_in_until_the_next_start_makes_a_token(served: Settings) -> None:
     change(served, "DELETE FROM api_key")
-    heard(await ask(served), "ok", "nobody can log in yet", "admin token")
+    heard(await ask(served), "ok", "no admin yet", "admin token")
 
 
 def change(settings: Settings, sql: str, *arguments: Any) -> None:
@@ -201,10 +201,10 @@ def change(settings: Settings, sql: str, *arguments: Any) -> None:
 @pytest.mark.parametrize(
     ("modes", "level", "words"),
     [
-        ({"": 0o755, "footfall.sqlite3": 0o644}, "problem", ("everybody on this machine may read", "chmod 600")),
-        ({"": 0o750, "footfall.sqlite3": 0o640}, "warning", ("its group may read", "chmod 600")),
-        ({"": 0o777}, "problem", ("everybody on this machine may write", "chmod 700")),
-        ({"secret": 0o644}, "problem", ("others may read or change the secret", "0644", "chmod 600")),
+        ({"": 0o755, "footfall.sqlite3": 0o644}, "problem", ("every user on this machine can read", "chmod 600")),
+        ({"": 0o750, "footfall.sqlite3": 0o640}, "warning", ("can read it", "chmod 600")),
+        ({"": 0o777}, "problem", ("every user on this machine can write", "chmod 700")),
+        ({"secret": 0o644}, "problem", ("other users can read or change the secret", "0644", "chmod 600")),
     ],
 )
 async def test_what_others_may_read_or_change_is_said(served: Settings, modes: dict[str, int], level: str, words: tuple[str, ...]) -> None:
@@ -237,8 +237,8 @@ async def test_a_secret_in_the_settings_needs_no_file_but_should_not_differ_from
 
 async def test_a_file_in_the_place_of_the_data_folder_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("mine")
-    heard(await ask(settings_of(tmp_path / "data")), "problem", "is no folder", "FOOTFALL_DATA_DIR")
-    assert heard(await ask(settings_of(tmp_path / "data" / "below")), "problem", "cannot be made")
+    heard(await ask(settings_of(tmp_path / "data")), "problem", "is not a folder", "FOOTFALL_DATA_DIR")
+    assert heard(await ask(settings_of(tmp_path / "data" / "below")), "problem", "cannot be created")
 
 
 @pytest.mark.parametrize(("free", "level"), [(50 << 20, "problem"), (500 << 20, "warning"), (8 << 30, "warning"), (50 << 30, "ok")])
@@ -293,8 +293,8 @@ async def test_a_folder_that_cannot_be_written_is_a_problem(open_path: Path) -> 
     findings = ask_as_somebody_else(settings)
     settings.data_dir.chmod(0o755)
     heard(findings, "problem", "data folder", "cannot be written", "chown")
-    heard(findings, "problem", "events would be refused", "chmod 600")
-    heard(findings, "ok", "database is whole")
+    heard(findings, "problem", "would reject events", "chmod 600")
+    heard(findings, "ok", "database is intact")
     settings.data_dir.chmod(0o555)
     assert everything_in(open_path) == before
 
@@ -312,7 +312,7 @@ def test_a_folder_that_cannot_be_made_is_a_problem(open_path: Path) -> None:
     open_path.chmod(0o555)
     findings = ask_as_somebody_else(settings_of(open_path / "data"))
     open_path.chmod(0o755)
-    heard(findings, "problem", "is not there, and cannot be made", "sudo install -d -m 700")
+    heard(findings, "problem", "does not exist and cannot be created", "sudo install -d -m 700")
 
 
 # --- the machine --------------------------------------------------------------------------------------------------------------------------
@@ -362,7 +362,7 @@ async def test_a_check_that_breaks_is_a_finding_too(served: Settings, monkeypatc
     monkeypatch.setattr(doctor, "CHECKS", (("the moon", broken), *doctor.CHECKS))
     findings = await ask(served)
     heard(findings, "problem", "the moon cannot be examined", "unforeseen")
-    heard(findings, "ok", "database is whole")
+    heard(findings, "ok", "database is intact")
 
 
 # --- the network --------------------------------------------------------------------------------------------------------------------------
@@ -371,18 +371,18 @@ async def test_a_check_that_breaks_is_a_finding_too(served: Settings, monkeypatc
 async def test_a_port_that_something_else_has_is_a_problem(tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "data")
     with socket.create_server(("127.0.0.1", settings.port)):
-        heard(await ask(settings), "problem", "no Footfall", "FOOTFALL_PORT")
+        heard(await ask(settings), "problem", "in use by another program", "FOOTFALL_PORT")
 
 
 @pytest.mark.parametrize(
     ("env", "level", "words"),
     [
         ({"HOST": "192.0.2.1"}, "problem", ("192.0.2.1", "cannot be listened on", "FOOTFALL_HOST")),
-        ({"PORT": "70000"}, "problem", ("no port above 65535",)),
+        ({"PORT": "70000"}, "problem", ("ports end at 65535",)),
         ({"HOST": "0.0.0.0"}, "warning", ("all addresses", "FOOTFALL_TRUSTED_PROXIES=private", "share one rate limit")),
         ({"HOST": "0.0.0.0", "RATE_LIMIT": "off"}, "warning", ("FOOTFALL_RATE_LIMIT", "no limit")),
-        ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "any"}, "warning", ("believed from any address", "FOOTFALL_TRUSTED_PROXIES")),
-        ({"TRUSTED_PROXIES": "private", "CLIENT_IP_HEADER": "Fly-Client-IP"}, "ok", ("fly-client-ip is believed from", "10.0.0.0/8")),
+        ({"HOST": "0.0.0.0", "TRUSTED_PROXIES": "any"}, "warning", ("trusted from any address", "FOOTFALL_TRUSTED_PROXIES")),
+        ({"TRUSTED_PROXIES": "private", "CLIENT_IP_HEADER": "Fly-Client-IP"}, "ok", ("fly-client-ip is trusted from", "10.0.0.0/8")),
         ({"DATABASE_URL": "postgresql://me:hunter2@db/footfall"}, "problem", ("PostgreSQL of FOOTFALL_DATABASE_URL cannot be reached",)),
     ],
 )

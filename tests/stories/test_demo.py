@@ -212,7 +212,7 @@ async def test_a_project_that_requires_keys_is_not_changed(tmp_path: Path) -> No
 
 
 async def test_less_than_one_event_is_no_demo(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="at least 1"):
         await fill(settings_of(tmp_path / "data"), events=0)
     assert not (tmp_path / "data").exists()
 

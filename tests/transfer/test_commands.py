@@ -38,7 +38,7 @@ def test_out_of_one_server_and_into_another(run, fresh: Settings, origin: Settin
         assert result.exit_code == 0, result.output
         assert "3,000 rows of events" in result.stderr
     monkeypatch.setenv("FOOTFALL_DATA_DIR", str(fresh.data_dir))
-    for form, said in (("csv", "3,000 events imported"), ("jsonl", "3,000 events were there already"), ("parquet", "were there already")):
+    for form, said in (("csv", "3,000 events imported"), ("jsonl", "3,000 events already present"), ("parquet", "already present")):
         result = run(import_command, tmp_path / f"all.{form}")
         assert result.exit_code == 0, result.output
         assert said in result.stderr
