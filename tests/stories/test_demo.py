@@ -194,7 +194,7 @@ def test_a_demo_that_is_served_again_is_not_filled_again(make_server: Callable[.
         assert process.stdout is not None
         first = process.stdout.readline()
         process.terminate()
-    assert first.startswith("demo has ")
+    assert first.startswith("demo already has ")
 
 
 async def test_a_project_that_requires_keys_is_not_changed(tmp_path: Path) -> None:
