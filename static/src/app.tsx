@@ -1,7 +1,7 @@
 import { Suspense, lazy } from "preact/compat";
 import { useEffect, useErrorBoundary, useState } from "preact/hooks";
 import { Redirect, Route, Switch } from "wouter-preact";
-import { Refused, useProjects } from "./api/use.ts";
+import { ApiError, useProjects } from "./api/use.ts";
 import { Arrival } from "./pages/arrival.tsx";
 import { Embed } from "./pages/embed.tsx";
 import { FirstEvent } from "./pages/first-event.tsx";
@@ -9,12 +9,12 @@ import { Home } from "./pages/home.tsx";
 import { Overview } from "./pages/overview.tsx";
 import { SignedOut } from "./pages/signed-out.tsx";
 import { Shell } from "./shell.tsx";
-import { Trouble } from "./ui/states.tsx";
-import { BeginningContext } from "./view/steps.ts";
-import { type Account, AccountProvider, PAGES, type PageName, useBeginning } from "./view/account.ts";
+import { ErrorNotice } from "./ui/states.tsx";
+import { FirstEventContext } from "./view/steps.ts";
+import { type Account, AccountProvider, PAGES, type PageName, useFirstEventTime } from "./view/account.ts";
 import { BASE } from "./view/base.ts";
 
-// The first page comes at once; each of the others when it is first looked at.
+// The overview is in the main bundle; the other pages load on demand.
 const ELSEWHERE = {
   installs: lazy(() => import("./pages/installs.tsx")),
   usage: lazy(() => import("./pages/usage.tsx")),
@@ -32,18 +32,18 @@ export function App() {
     <Switch>
       <Route path="/embed/:project/:chart">{({ project, chart }) => <Embed project={project} chart={chart} />}</Route>
       <Route>
-        <Known />
+        <AccountGate />
       </Route>
     </Switch>
   );
 }
 
-/** Everything that begins with knowing who looks. That they are not known any more is said at once; all else that fails, by each page. */
-function Known() {
+/** Loads the account, then renders the pages. Shows the login form when the session ends; each page shows its other errors. */
+function AccountGate() {
   const { data, error, refetch } = useProjects();
-  if (error instanceof Refused && error.code === "UNAUTHENTICATED") return <SignedOut />;
+  if (error instanceof ApiError && error.code === "UNAUTHENTICATED") return <SignedOut />;
   if (data) return !data.me && data.projects.length === 0 ? <SignedOut /> : <Pages me={data.me ?? null} projects={data.projects} />;
-  return error ? <Unreached error={error} retry={() => void refetch()} /> : <Starting />;
+  return error ? <ServerUnreachable error={error} retry={() => void refetch()} /> : <StartupSkeleton />;
 }
 
 function Pages({ me, projects }: Account) {
@@ -62,19 +62,19 @@ function Pages({ me, projects }: Account) {
         </Route>
         <Route path="/d/:project/:page?">
           {({ project, page = "overview" }) =>
-            slugs.includes(project) && page in PAGES ? <Page project={project} page={page as PageName} /> : <NotHere known={me !== null} />
+            slugs.includes(project) && page in PAGES ? <Page project={project} page={page as PageName} /> : <NotFound known={me !== null} />
           }
         </Route>
         <Route>
-          <NotHere known={me !== null} />
+          <NotFound known={me !== null} />
         </Route>
       </Switch>
     </AccountProvider>
   );
 }
 
-/** What is seen until the first answer: where everything will be. */
-function Starting() {
+/** Skeleton of the page until the account has loaded. */
+function StartupSkeleton() {
   return (
     <div class="shell" role="status" aria-label="Loading">
       <div class="side" />
@@ -86,39 +86,39 @@ function Starting() {
   );
 }
 
-function Unreached({ error, retry }: { error: Error; retry: () => void }) {
+function ServerUnreachable({ error, retry }: { error: Error; retry: () => void }) {
   return (
     <main class="center">
-      <h1>Footfall does not answer</h1>
-      <Trouble error={error} retry={retry} />
+      <h1>Footfall is not responding</h1>
+      <ErrorNotice error={error} retry={retry} />
     </main>
   );
 }
 
-// What is there to be seen before the first event: how it is going, and what can be set.
+// Pages that are available before the first event.
 const BEFORE_EVENTS = new Set<PageName>(["live", "health", "settings"]);
 
 function Page({ project, page }: { project: string; page: PageName }) {
-  const began = useBeginning(project);
+  const firstEventAt = useFirstEventTime(project);
   useEffect(() => {
     document.title = `${PAGES[page].title} · ${project} · Footfall`;
     scrollTo(0, 0);
   }, [project, page]);
   const place = `${project}/${page}`;
-  const [awaited, setAwaited] = useState(""); // the place where the first event was awaited: it shows what came until somebody goes on
-  const waits = began === null && !BEFORE_EVENTS.has(page);
-  useEffect(() => (waits ? setAwaited(place) : undefined), [waits, place]);
-  if (waits || awaited === place) {
+  const [awaited, setAwaited] = useState(""); // the page that waited for the first event; it shows the event until dismissed
+  const isWaiting = firstEventAt === null && !BEFORE_EVENTS.has(page);
+  useEffect(() => (isWaiting ? setAwaited(place) : undefined), [isWaiting, place]);
+  if (isWaiting || awaited === place) {
     return (
       <Shell project={project} page={page} empty>
-        {waits ? <FirstEvent key={project} project={project} /> : <Arrival project={project} goOn={() => setAwaited("")} />}
+        {isWaiting ? <FirstEvent key={project} project={project} /> : <Arrival project={project} dismiss={() => setAwaited("")} />}
       </Shell>
     );
   }
   const Chosen = ELSEWHERE[page as keyof typeof ELSEWHERE];
   return (
     <Shell project={project} page={page}>
-      <BeginningContext.Provider value={began}>
+      <FirstEventContext.Provider value={firstEventAt}>
         {page === "overview" ? (
           <Overview project={project} />
         ) : (
@@ -126,26 +126,26 @@ function Page({ project, page }: { project: string; page: PageName }) {
             <Chosen key={project} project={project} />
           </Loading>
         )}
-      </BeginningContext.Provider>
+      </FirstEventContext.Provider>
     </Shell>
   );
 }
 
-/** A part of the program that comes when it is looked at. After an update of the server an open tab asks for parts that are gone. */
+/** Renders a page that loads on demand. Loading fails if the server was updated, since an open tab requests files of the old version. */
 function Loading({ children }: { children: preact.ComponentChildren }) {
   const [error] = useErrorBoundary();
-  if (error) return <Trouble error={new Refused("BROKEN", "This page could not be shown: perhaps Footfall was updated since it was opened.")} />;
+  if (error) return <ErrorNotice error={new ApiError("BROKEN", "Could not load this page. Footfall may have been updated since you opened it.")} />;
   return <Suspense fallback={<div class="skeleton" style={{ height: "400px" }} role="status" aria-label="Loading" />}>{children}</Suspense>;
 }
 
-function NotHere({ known }: { known: boolean }) {
+function NotFound({ known }: { known: boolean }) {
   return (
     <main class="center">
-      <h1>There is nothing here</h1>
-      <p>{known ? "No page and no project of yours has this address." : "This project has no public dashboard, or there is no such page."}</p>
+      <h1>Page not found</h1>
+      <p>{known ? "This page or project does not exist, or your account cannot read it." : "This page does not exist, or requires a login."}</p>
       <p>
         <a class="button" href={`${BASE}/`}>
-          To the projects
+          All projects
         </a>
         {!known && (
           <a class="button" href={`${BASE}/login?next=${encodeURIComponent(location.pathname)}`}>

@@ -1,9 +1,9 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/preact-query";
 import { render } from "preact";
 import { Router } from "wouter-preact";
-import { Refused } from "./api/client.ts";
+import { ApiError } from "./api/client.ts";
 import { App } from "./app.tsx";
-import { askAhead } from "./pages/overview.tsx";
+import { prefetchOverview } from "./pages/overview.tsx";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/parts.css";
@@ -14,17 +14,17 @@ const client = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 30_000,
-      // A failed query is repeated as soon as somebody looks or the network is back, however old its last answer is.
+      // Failed queries refetch on focus and reconnect even if their data is not stale.
       refetchOnWindowFocus: (query) => (query.state.status === "error" ? "always" : true),
       refetchOnReconnect: (query) => (query.state.status === "error" ? "always" : true),
-      networkMode: "always", // the server may be on this machine
-      // What the server refuses it refuses again; only a server that was not reached is asked once more.
-      retry: (failures, error) => failures < 1 && error instanceof Refused && error.code === "OFFLINE",
+      networkMode: "always", // the server may be on localhost, which works offline
+      // Retry only when the server was unreachable: other errors would repeat.
+      retry: (failures, error) => failures < 1 && error instanceof ApiError && error.code === "OFFLINE",
     },
   },
 });
 
-askAhead(client);
+prefetchOverview(client);
 
 const root = document.getElementById("app");
 if (root) {

@@ -4,30 +4,30 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation, useSearch } from "wouter-preact";
 import { Toolbar } from "./toolbar.tsx";
 import { Icon } from "./ui/icons.tsx";
-import { PAGES, type PageName, remember, useAccount } from "./view/account.ts";
+import { PAGES, type PageName, mainProject, rememberReadAccess, useAccount } from "./view/account.ts";
 import { BASE } from "./view/base.ts";
 
 interface Props {
   project?: string;
   page: PageName;
-  /** There is nothing yet that a period or a filter could be about. */
+  /** The project has no events, so the toolbar is hidden. */
   empty?: boolean;
   children: ComponentChildren;
 }
 
-/** What is around every page: the ways to the others, and what this one is about. */
+/** Frame of every page: navigation, title and toolbar. */
 export function Shell({ project, page, empty = false, children }: Props) {
   const { me, projects, reads, changes } = useAccount();
   const [open, setOpen] = useState(false);
   const [, go] = useLocation();
   const search = useSearch();
-  const asked = new URLSearchParams(search).get("project"); // of the explorer, whose address names none otherwise
-  const at = project ?? projects.find(({ slug }) => slug === asked)?.slug ?? projects[0]?.slug ?? "default";
+  const requested = new URLSearchParams(search).get("project"); // set on the explorer, whose path names no project
+  const at = project ?? projects.find(({ slug }) => slug === requested)?.slug ?? mainProject(projects);
   const kept = project && search ? `?${search}` : "";
   const first = useRef(true);
   useEffect(() => {
     setOpen(false);
-    if (!first.current) document.getElementById("main")?.focus({ preventScroll: true }); // so that what is read aloud is the new page
+    if (!first.current) document.getElementById("main")?.focus({ preventScroll: true }); // screen readers continue at the new page
     first.current = false;
   }, [page, project]);
 
@@ -35,7 +35,7 @@ export function Shell({ project, page, empty = false, children }: Props) {
   return (
     <div class="shell">
       <a class="skip" href="#main">
-        To the content
+        Skip to content
       </a>
       <div class="side">
         <div class="rail">
@@ -77,7 +77,7 @@ export function Shell({ project, page, empty = false, children }: Props) {
       <main id="main" class="main" tabIndex={-1}>
         <div class="top">
           <h1>{PAGES[page].title}</h1>
-          <Busy />
+          <LoadingIndicator />
           {!empty && <Toolbar project={project} timed={PAGES[page].timed ?? false} filtered={PAGES[page].filtered ?? false} />}
         </div>
         {children}
@@ -94,7 +94,7 @@ function Foot({ known }: { known: boolean }) {
       </a>
       <ThemeSwitch />
       {known ? (
-        <form method="post" action={`${BASE}/logout`} onSubmit={() => remember(false)}>
+        <form method="post" action={`${BASE}/logout`} onSubmit={() => rememberReadAccess(false)}>
           <button type="submit" class="link">
             <Icon name="leave" size={16} /> Log out
           </button>
@@ -118,14 +118,14 @@ function ThemeSwitch() {
     setNow(next === "dark");
   };
   return (
-    <button type="button" class="link" onClick={change} aria-label={now ? "Use light colours" : "Use dark colours"}>
+    <button type="button" class="link" onClick={change} aria-label={now ? "Use light theme" : "Use dark theme"}>
       <Icon name={now ? "sun" : "moon"} size={16} /> {now ? "Light" : "Dark"}
     </button>
   );
 }
 
-/** That something is asked for: only where it takes long enough to be wondered about. */
-function Busy() {
+/** Loading indicator, visible after a delay. */
+function LoadingIndicator() {
   const asking = useIsFetching() > 0;
   return <span class={asking ? "busy on" : "busy"} aria-hidden="true" />;
 }

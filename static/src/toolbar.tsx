@@ -1,16 +1,16 @@
 import { useState } from "preact/hooks";
-import { useAsk } from "./api/use.ts";
+import { useOperation } from "./api/use.ts";
 import { Icon } from "./ui/icons.tsx";
 import { useAccount } from "./view/account.ts";
-import { ZONE, words } from "./view/format.ts";
+import { ZONE, toLabel } from "./view/format.ts";
 import { RANGES, RANGE_NAMES, RANGE_SHORT, dayText } from "./view/period.ts";
 import { FILTERS, type FilterName, targetText, useView } from "./view/state.ts";
 
-/** The period, whether people only, and by what is filtered: as far as a page is about that. */
+/** Period, audience and active filters, as far as they apply to the page. */
 export function Toolbar({ project, timed, filtered }: { project: string | undefined; timed: boolean; filtered: boolean }) {
   const view = useView();
   const { reads } = useAccount();
-  // A public dashboard answers about fixed periods.
+  // Public dashboards allow only fixed periods.
   const ranges = reads ? RANGES : RANGES.filter((range) => range !== "custom");
   const chips = filtered ? (Object.entries(view.filters) as [FilterName, string][]) : [];
   return (
@@ -29,11 +29,11 @@ export function Toolbar({ project, timed, filtered }: { project: string | undefi
         {timed && <Zone />}
         {timed && view.range === "custom" && <Custom key={`${view.from} ${view.to}`} />}
         {filtered && (
-          <div class="segments" role="group" aria-label="Who is counted">
-            <button type="button" aria-pressed={!view.people} title="People, CI, containers, development and tests" onClick={() => view.set({ people: false })}>
+          <div class="segments" role="group" aria-label="Audience">
+            <button type="button" aria-pressed={!view.people} title="Includes CI, containers, development and tests" onClick={() => view.set({ people: false })}>
               Everything
             </button>
-            <button type="button" aria-pressed={view.people} title="Without CI, containers, development and tests" onClick={() => view.set({ people: true })}>
+            <button type="button" aria-pressed={view.people} title="Excludes CI, containers, development and tests" onClick={() => view.set({ people: true })}>
               People<span class="long"> only</span>
             </button>
           </div>
@@ -43,8 +43,8 @@ export function Toolbar({ project, timed, filtered }: { project: string | undefi
         <ul class="chips" aria-label="Filters">
           {chips.map(([name, value]) => (
             <li key={name}>
-              <button type="button" class="chip" title={`Do not filter by ${FILTERS[name]}`} onClick={() => view.pick(name, null)}>
-                {FILTERS[name]}: <b>{shownValue(name, value)}</b> <span class="sr">: leave out</span> <Icon name="close" size={13} />
+              <button type="button" class="chip" title={`Remove the filter ${FILTERS[name]}`} onClick={() => view.pick(name, null)}>
+                {FILTERS[name]}: <b>{shownValue(name, value)}</b> <span class="sr">: remove</span> <Icon name="close" size={13} />
               </button>
             </li>
           ))}
@@ -57,18 +57,18 @@ export function Toolbar({ project, timed, filtered }: { project: string | undefi
           )}
         </ul>
       )}
-      {project && filtered && reads && chips.length > 0 && <Unmet project={project} />}
-      {project && filtered && !reads && <Minimum project={project} />}
+      {project && filtered && reads && chips.length > 0 && <FilterWarnings project={project} />}
+      {project && filtered && !reads && <PublicMinimum project={project} />}
     </>
   );
 }
 
 const PICKED: Record<string, FilterName> = { names: "name", os: "os", arch: "arch", runtime: "runtime", version: "version", packageManager: "pm", environments: "env", target: "target" };
 
-/** Filters that no event of the period meets, with the nearest values, so that a zero is never silent. */
-function Unmet({ project }: { project: string }) {
+/** Warns of filters that match no event in the period, with similar values. */
+function FilterWarnings({ project }: { project: string }) {
   const { span, filter, pick, filters } = useView();
-  const answer = useAsk("FilterWarnings", { slug: project, period: span.period, filter });
+  const answer = useOperation("FilterWarnings", { slug: project, period: span.period, filter });
   const warnings = answer.data?.project.warnings ?? [];
   return (
     <div role="status">
@@ -78,7 +78,7 @@ function Unmet({ project }: { project: string }) {
         const type = filters.target?.slice(0, filters.target.indexOf(":")) ?? "";
         return (
           <p class="notice" key={path}>
-            No event in this period has {FILTERS[name]} <b>{shownValue(name, filters[name] ?? "")}</b>.{nearest.length > 0 && " Did you mean "}
+            No events in this period match {FILTERS[name]} <b>{shownValue(name, filters[name] ?? "")}</b>.{nearest.length > 0 && " Did you mean "}
             {nearest.map((value) => (
               <button type="button" class="link" key={value} onClick={() => pick(name, name === "target" ? targetText(type, value) : value)}>
                 {value}
@@ -92,16 +92,16 @@ function Unmet({ project }: { project: string }) {
   );
 }
 
-/** What a public dashboard leaves out. */
-function Minimum({ project }: { project: string }) {
-  const answer = useAsk("PublicMinimum", { slug: project });
+/** Note on the figures that a public dashboard hides. */
+function PublicMinimum({ project }: { project: string }) {
+  const answer = useOperation("PublicMinimum", { slug: project });
   const least = answer.data?.project.minimumInstalls;
-  return least ? <p class="soft">Figures of fewer than {least} installs are left out.</p> : null;
+  return least ? <p class="soft">Figures based on fewer than {least} installs are hidden.</p> : null;
 }
 
 function Zone() {
   return (
-    <span class="zone" title={`Days, hours and times on this page are in ${ZONE}`}>
+    <span class="zone" title={`All times on this page are in ${ZONE}`}>
       {ZONE}
     </span>
   );
@@ -109,7 +109,7 @@ function Zone() {
 
 function shownValue(name: FilterName, value: string): string {
   if (name === "target") return value.slice(value.indexOf(":") + 1);
-  return name === "env" || name === "outcome" ? words(value) : value;
+  return name === "env" || name === "outcome" ? toLabel(value) : value;
 }
 
 function Custom() {

@@ -32,7 +32,7 @@ def overview(site: Any, period: dict[str, Any], **wanted: Any) -> Any:
 def agree(page: Any, told: Any, *, who: str = "all") -> None:
     assert figure(page, "Events") == spaced(told["events"]["value"])
     assert figure(page, "Active installs") == spaced(told["active"][who]["value"])
-    assert figure(page, "Installs known") == spaced(told["installs"][who]["value"])
+    assert figure(page, "Known installs") == spaced(told["installs"][who]["value"])
     assert figure(page, "Success rate") == f"{told['successRate']['value'] * 100:.1f}".removesuffix(".0") + "%"
 
 
@@ -112,7 +112,7 @@ def test_cohorts_funnel_and_targets_say_what_the_server_answers(site: Any, visit
     packs = site.ask("Targets", slug="demo", period=MONTH, filter={"targetType": "pack", "names": ["download"]}, first=25)["project"][
         "targets"
     ]
-    bars = page.get_by_role("region", name="In this period").locator(".bars li")
+    bars = page.get_by_role("region", name="This period").locator(".bars li")
     assert bars.count() == len(packs)
     for pack, text in zip(packs, bars.all_inner_texts(), strict=True):
         assert pack["id"] in text
@@ -127,7 +127,7 @@ def test_a_chart_can_be_saved_and_read_as_a_table(site: Any, visit: Callable[...
     told = dict(sorted(every.items(), key=lambda each: -each[1])[:8])
 
     def saved(what: str) -> bytes:
-        card.get_by_label("Save or read Versions").click()
+        card.get_by_label("Options for Versions").click()
         with page.expect_download() as download:
             card.get_by_role("button", name=what).click()
         download.value.save_as(tmp_path / what)
@@ -136,17 +136,17 @@ def test_a_chart_can_be_saved_and_read_as_a_table(site: Any, visit: Callable[...
     rows = list(csv.reader(io.StringIO(saved("Save as CSV").decode(), newline="")))
     assert {row[0]: int(row[1]) for row in rows[1:]} == every
     assert saved("Save as PNG").startswith(b"\x89PNG")
-    card.get_by_label("Save or read Versions").click()
+    card.get_by_label("Options for Versions").click()
     card.get_by_role("button", name="Show as table").click()
     assert card.get_by_role("row").count() == len(told) + 1
-    card.get_by_label("Save or read Versions").click()
+    card.get_by_label("Options for Versions").click()
     card.get_by_role("button", name="Show as chart").click()
     card.get_by_role("button", name=f"and {len(every) - len(told)} more").click()
     card.get_by_role("button", name="Show fewer").wait_for()
     assert card.locator(".bars li").count() == len(every)
 
     main = page.get_by_role("region", name="Active installs")
-    main.get_by_label("Save or read Active installs").click()
+    main.get_by_label("Options for Active installs").click()
     with page.expect_download() as download:
         main.get_by_role("button", name="Save as PNG").click()
     download.value.save_as(tmp_path / "main.png")
@@ -155,7 +155,7 @@ def test_a_chart_can_be_saved_and_read_as_a_table(site: Any, visit: Callable[...
 
 def table_of(card: Any, title: str) -> list[list[str]]:
     """What a card's chart shows, read as a table."""
-    card.get_by_label(f"Save or read {title}", exact=True).click()
+    card.get_by_label(f"Options for {title}", exact=True).click()
     card.get_by_role("button", name="Show as table").click()
     return [row.locator("td").all_inner_texts() for row in card.locator("tbody tr").all()]
 
@@ -183,7 +183,7 @@ def test_a_period_is_only_compared_with_one_that_had_events(visit: Callable[...,
     assert tab.open("/d/demo").get_by_text("since ").count() == 6  # a demo has a month, and none before it
     page = tab.open("/d/demo?range=7d")
     assert page.get_by_text("since ").count() == 0
-    assert page.get_by_role("button", name="The period before").count() == 1
+    assert page.get_by_role("button", name="Previous period").count() == 1
 
 
 def test_an_error_opens_to_its_own_versions_and_samples(site: Any, visit: Callable[..., Any]) -> None:
@@ -198,7 +198,7 @@ def test_an_error_opens_to_its_own_versions_and_samples(site: Any, visit: Callab
     page.wait_for_url("**error=*")
     tab.settled()
     told = site.ask("ErrorSamples", slug="demo", errorType=rarest["type"], period=MONTH)["project"]["failures"]
-    shown = page.get_by_role("region", name="Sample").locator("tbody tr")
+    shown = page.get_by_role("region", name="Samples").locator("tbody tr")
     assert shown.count() == len(told)
     assert [told[0]["name"] in text and (told[0]["message"] or "") in text for text in shown.all_inner_texts()[:1]] == [True]
     version = next(each["version"] for each in rarest["versions"] if each["version"])
@@ -207,7 +207,7 @@ def test_an_error_opens_to_its_own_versions_and_samples(site: Any, visit: Callab
     page.go_back()
     page.go_back()
     tab.settled()
-    assert page.get_by_role("region", name="Sample").count() == 0
+    assert page.get_by_role("region", name="Samples").count() == 0
 
 
 def test_durations_are_a_histogram_that_can_be_saved(site: Any, visit: Callable[..., Any], tmp_path: Path) -> None:
@@ -215,10 +215,10 @@ def test_durations_are_a_histogram_that_can_be_saved(site: Any, visit: Callable[
     page = tab.open("/d/demo/usage")
     page.get_by_role("button", name="Durations of lint").click()
     page.wait_for_url("**times=lint")
-    card = page.get_by_role("region", name="How long lint takes")
+    card = page.get_by_role("region", name="Durations of lint")
     groups = site.ask("Durations", slug="demo", period=MONTH)["project"]["durations"]["groups"]
     told = next(group for group in groups if group["label"] == "lint")
-    card.get_by_label("Save or read How long lint takes").click()
+    card.get_by_label("Options for Durations of lint").click()
     with page.expect_download() as download:
         card.get_by_role("button", name="Save as CSV").click()
     download.value.save_as(tmp_path / "lint.csv")
@@ -258,7 +258,7 @@ def test_a_funnel_is_picked_event_by_event_and_people_only_by_a_switch(site: Any
     page.wait_for_url("**step=build")
     page.get_by_label("Next step").select_option("deploy")
     page.wait_for_url("**step=build&step=deploy")
-    page.get_by_label("within").select_option("a week")
+    page.get_by_label("within").select_option("1 week")
     page.get_by_role("button", name="People only").click()
     page.wait_for_url("**who=people*")
     tab.settled()
@@ -269,3 +269,13 @@ def test_a_funnel_is_picked_event_by_event_and_people_only_by_a_switch(site: Any
     for _ in range(4):
         page.go_back()
     page.wait_for_url("**/d/demo/funnel")
+
+
+def test_a_cards_line_is_its_own_figures_or_absent(site: Any, visit: Callable[..., Any]) -> None:
+    lines = """() => Object.fromEntries([...document.querySelectorAll(".figure-card")].map((card) =>
+        [card.querySelector("h2").textContent, card.querySelector(".spark polyline")?.getAttribute("points") ?? null]))"""
+    shown = visit().open("/d/demo").evaluate(lines)
+    assert shown["Events"] not in {shown["Known installs"], shown["Active installs"], None}
+    assert shown["Known installs"]
+    today = visit().open("/d/demo?range=today").evaluate(lines)
+    assert [today[label] for label in ("Active installs", "New installs", "Median duration", "Known installs")] == [None] * 4

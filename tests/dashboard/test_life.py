@@ -48,7 +48,7 @@ def test_a_new_project_shows_how_to_send_then_what_came_and_charts_when_asked(si
     site.post("fresh", name="second", version="1.0.0", os="linux")
     page.wait_for_timeout(4_000)  # longer than the page asks again
     assert came.get_by_role("heading", name="first was stored").is_visible()
-    page.get_by_role("button", name="See the charts").click()
+    page.get_by_role("button", name="View charts").click()
     page.get_by_role("heading", name="Active installs").first.wait_for()
     assert page.get_by_role("button", name=re.compile("^1.0.0")).is_visible()
 
@@ -61,7 +61,7 @@ def test_every_page_of_an_empty_project_says_how_to_send(site: Any, visit: Calla
     page = tab.open("/d/bare/downloads")
     assert site.client.post("/p/bare/dl/hello", headers={"Authorization": ""}).status_code == 202
     page.get_by_role("heading", name="hello was counted").wait_for()
-    page.get_by_role("button", name="See the downloads").click()
+    page.get_by_role("button", name="View downloads").click()
     page.get_by_role("button", name=re.compile("^hello")).first.wait_for()
     page = tab.open("/d/bare")  # no cards of 0 for what downloads do not have
     assert page.locator(".figure-card h2").all_inner_texts() == ["Events"]
@@ -106,12 +106,12 @@ def test_an_event_is_on_the_live_page_within_a_second_and_pausing_holds_it_back(
     site.post("demo", name="seen-live")
     page.get_by_role("cell", name="seen-live").wait_for()
     assert time.monotonic() - began < 5  # a second on a machine that has nothing else to do
-    seen = int(page.get_by_text("since this page was opened").inner_text().split()[0])
+    seen = int(page.get_by_text("since you opened this page").inner_text().split()[0])
     page.get_by_role("button", name="Pause").click()
     site.post("demo", name="held-back")
-    page.get_by_text(f"{seen + 1} since this page was opened").wait_for()
+    page.get_by_text(f"{seen + 1} events since you opened this page").wait_for()
     assert page.get_by_role("cell", name="held-back").count() == 0
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     page.get_by_role("cell", name="held-back").wait_for()
 
 
@@ -150,19 +150,19 @@ def test_settings_are_changed_and_a_key_is_shown_once(site: Any, visit: Callable
     tab = visit()
     page = tab.open("/d/changed/settings")
     page.get_by_label("Name", exact=True).first.fill("Another name")
-    page.get_by_label("Requests of one address").fill("often")
+    page.get_by_label("Requests per address").fill("often")
     page.get_by_role("button", name="Save").first.click()
     page.get_by_role("alert").wait_for()  # beside the field that is wrong
-    page.get_by_label("Requests of one address").fill("30/minute")
+    page.get_by_label("Requests per address").fill("30/minute")
     page.get_by_role("button", name="Save").first.click()
     page.get_by_text("Saved").wait_for()
     settings = site.ask("ProjectSettings", slug="changed")["project"]["settings"]
     assert (settings["name"], settings["rateLimit"]) == ("Another name", "30 per 1 minute")
 
     keys = page.get_by_role("region", name="Keys", exact=True)
-    keys.get_by_placeholder("What is it for?").fill("a script")
-    keys.get_by_role("button", name="Make").click()
-    secret = page.get_by_label("The new key").inner_text()
+    keys.get_by_placeholder("Name or purpose").fill("a script")
+    keys.get_by_role("button", name="Create").click()
+    secret = page.get_by_label("New key secret").inner_text()
     assert secret.startswith("ff_")
     assert "a script" in {key["name"] for key in site.ask("ProjectSettings", slug="changed")["project"]["keys"]}
     assert secret not in tab.open("/d/changed/settings").content()
@@ -171,7 +171,7 @@ def test_settings_are_changed_and_a_key_is_shown_once(site: Any, visit: Callable
 def test_an_install_is_erased_after_a_question(site: Any, visit: Callable[..., Any]) -> None:
     site.post("demo", name="run", installation_id="to-be-erased-here")
     page = visit().open("/d/demo/settings")
-    page.get_by_label("The id that the install sends").fill("to-be-erased-here")
+    page.get_by_label("Installation ID").fill("to-be-erased-here")
     page.get_by_role("button", name="Erase").click()
     page.get_by_role("dialog").get_by_role("button", name="Erase").click()
     page.get_by_text("Erased: 1 event, 1 day.").wait_for()
@@ -247,7 +247,7 @@ def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable
     assert page.get_by_role("button", name=re.compile("^linux")).is_visible()
     shown = page.get_by_role("navigation", name="Pages").get_by_role("listitem").all_inner_texts()
     assert {text.strip() for text in shown} == {"Overview", "Installs"}
-    assert tab.open("/d/open/installs").get_by_text("wants a login").count() == 0
+    assert tab.open("/d/open/installs").get_by_text("Log in to see this").count() == 0
     frame = tab.open("/embed/open/os?range=7d")
     assert frame.get_by_text("linux").is_visible()
     site.ask("UpdateProject", slug="open", changes={"public": ["COUNTERS"]})
@@ -258,7 +258,7 @@ def test_the_theme_is_chosen_and_stays(visit: Callable[..., Any]) -> None:
     page = tab.open("/d/demo")
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)
-    page.get_by_role("button", name="Use dark colours").click()
+    page.get_by_role("button", name="Use dark theme").click()
     dark = page.evaluate(ground)
     assert dark != light
     assert tab.open("/d/demo/usage").evaluate(ground) == dark
@@ -276,7 +276,7 @@ def test_a_server_that_is_gone_is_said_and_the_figures_stay(visit: Callable[...,
     expect(page.get_by_role("heading", name="Active installs").first).to_be_visible()
     page.route("**/graphql", lambda route: route.abort())
     page.reload()
-    page.get_by_role("heading", name="Footfall does not answer").wait_for()
+    page.get_by_role("heading", name="Footfall is not responding").wait_for()
     page.get_by_role("button", name="Try again").click(trial=True)
     page.unroute("**/graphql")
     page.get_by_role("heading", name="Active installs").first.wait_for()
@@ -288,12 +288,12 @@ def test_a_tab_that_is_older_than_the_server_says_so(visit: Callable[..., Any]) 
     page = tab.open("/d/demo")
     page.route("**/assets/usage-*", lambda route: route.fulfill(status=404))
     page.get_by_role("link", name="Usage", exact=True).click()
-    page.get_by_role("button", name="Load it anew").wait_for()
+    page.get_by_role("button", name="Reload the page").wait_for()
     page.get_by_role("link", name="Health", exact=True).click()  # the others go on
     page.get_by_role("heading", name="Received").wait_for()
     page.unroute("**/assets/usage-*")
     page.get_by_role("link", name="Usage", exact=True).click()
-    page.get_by_role("button", name="Load it anew").click()
+    page.get_by_role("button", name="Reload the page").click()
     page.get_by_role("heading", name="Commands and other events").wait_for()
     tab.complaints = [each for each in tab.complaints if "404" not in each and "dynamically imported" not in each]
 

@@ -43,7 +43,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(visit: Callable[..
     tab = visit()
     page = tab.open("/d/demo")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent.trim()") == "To the content"
+    assert page.evaluate("document.activeElement.textContent.trim()") == "Skip to content"
     page.keyboard.press("Enter")
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -52,7 +52,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(visit: Callable[..
     page.keyboard.press("Enter")
     page.wait_for_url("**version=2*")
     tab.settled()
-    menu = page.get_by_label("Save or read Versions")
+    menu = page.get_by_label("Options for Versions")
     menu.focus()
     page.keyboard.press("Enter")
     page.get_by_role("region", name="Versions").get_by_role("button", name="Save as CSV").wait_for()
@@ -102,14 +102,14 @@ def test_the_explorer_is_for_browsers_and_get_asks_nothing(site: Any) -> None:
 
 def test_a_page_that_is_not_there_says_so(visit: Callable[..., Any]) -> None:
     tab = visit()
-    assert tab.open("/d/demo/nonsense").locator("h1").inner_text() == "There is nothing here"
-    assert tab.open("/d/nobody").locator("h1").inner_text() == "There is nothing here"
+    assert tab.open("/d/demo/nonsense").locator("h1").inner_text() == "Page not found"
+    assert tab.open("/d/nobody").locator("h1").inner_text() == "Page not found"
 
 
 def test_the_explorer_asks_and_completes(visit: Callable[..., Any]) -> None:
     page = visit().open("/graphql")
     page.get_by_role("button", name="Run").click()
-    page.get_by_label("Answer").get_by_text('"label"').wait_for()
+    page.get_by_label("Response").get_by_text('"label"').wait_for()
     page.get_by_role("textbox", name="Operation").click()
     page.keyboard.press("Control+End")
     page.keyboard.type("\nquery Other { serv")

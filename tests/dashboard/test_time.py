@@ -85,7 +85,7 @@ def test_charts_and_lists_are_in_one_zone_and_say_which(site: Any, visit: Callab
         assert tab.open(f"/d/{young}{path}").locator(".zone").inner_text() == "UTC", path
     page = tab.open(f"/d/{young}")
     card = page.get_by_role("region", name="Active installs")
-    card.get_by_label("Save or read Active installs", exact=True).click()
+    card.get_by_label("Options for Active installs", exact=True).click()
     card.get_by_role("button", name="Show as table").click()
     assert card.locator("th").first.inner_text() == "from (UTC)"
 

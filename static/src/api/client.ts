@@ -5,8 +5,8 @@ export type Name = keyof Operations;
 export type Data<N extends Name> = Operations[N]["data"];
 export type Variables<N extends Name> = Operations[N]["variables"];
 
-/** What the server says is wrong. `code` is one of its own words, such as `UNAUTHENTICATED`; `OFFLINE` where it was not reached. */
-export class Refused extends Error {
+/** An error response. `code` is the server's error code, such as `UNAUTHENTICATED`, or `OFFLINE` when the server is unreachable. */
+export class ApiError extends Error {
   readonly code: string;
 
   constructor(code: string, message: string) {
@@ -20,37 +20,37 @@ interface Document {
   errors?: { message: string; extensions?: { code?: string } }[];
 }
 
-/** Run a documented operation. Throws Refused. */
-export async function ask<N extends Name>(name: N, variables: Variables<N>, signal?: AbortSignal): Promise<Data<N>> {
+/** Runs a persisted operation. Throws ApiError. */
+export async function runOperation<N extends Name>(name: N, variables: Variables<N>, signal?: AbortSignal): Promise<Data<N>> {
   const extensions = { persistedQuery: { version: 1, sha256Hash: HASHES[name] } };
   return (await post({ operationName: name, variables, extensions }, signal)) as Data<N>;
 }
 
-/** Post a body to `/graphql`; the data of its answer. Throws Refused. */
+/** Posts a body to `/graphql` and returns the response's data. Throws ApiError. */
 export async function post(body: object, signal?: AbortSignal): Promise<unknown> {
   const document = await exchange(body, signal);
   const error = document.errors?.[0];
-  if (error) throw new Refused(error.extensions?.code ?? "FAILED", error.message);
+  if (error) throw new ApiError(error.extensions?.code ?? "FAILED", error.message);
   return document.data;
 }
 
-/** Post a body to `/graphql`; its answer as it is. Throws Refused where there is none. */
+/** Posts a body to `/graphql` and returns the response document. Throws ApiError if there is none. */
 export async function exchange(body: object, signal?: AbortSignal): Promise<Document> {
   const { status, text } = await send(JSON.stringify(body), signal);
   let document: Document & { detail?: string };
   try {
     document = JSON.parse(text) as typeof document;
   } catch {
-    throw new Refused("OFFLINE", `The server answered ${status}.`);
+    throw new ApiError("OFFLINE", `The server responded with status ${status}.`);
   }
   if (document.data !== undefined || document.errors) return document;
-  throw new Refused(status >= 500 ? "OFFLINE" : "FAILED", document.detail ?? `The server answered ${status}.`); // a problem document
+  throw new ApiError(status >= 500 ? "OFFLINE" : "FAILED", document.detail ?? `The server responded with status ${status}.`); // problem+json
 }
 
-/** The text of an answer, for what must not be parsed: parsing rounds integers beyond 2^53. Throws Refused where there is none. */
+/** Posts a body and returns the unparsed response, because parsing rounds integers beyond 2^53. Throws ApiError if there is none. */
 export async function exchangeText(body: string): Promise<string> {
   const { status, text } = await send(body);
-  if (!text.trimStart().startsWith("{")) throw new Refused("OFFLINE", `The server answered ${status}.`);
+  if (!text.trimStart().startsWith("{")) throw new ApiError("OFFLINE", `The server responded with status ${status}.`);
   return text;
 }
 
@@ -65,6 +65,6 @@ async function send(body: string, signal?: AbortSignal): Promise<{ status: numbe
     return { status: answer.status, text: await answer.text() };
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Refused("OFFLINE", "The server cannot be reached.");
+    throw new ApiError("OFFLINE", "The server cannot be reached.");
   }
 }

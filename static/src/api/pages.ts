@@ -1,18 +1,18 @@
-import { type Data, type Variables, ask } from "./client.ts";
+import { type Data, type Variables, runOperation } from "./client.ts";
 
-const AT_ONCE = 200; // rows that the server gives in one answer
+const PAGE_SIZE = 200; // the server's maximum per request
 
-/** All rows of a list that is asked for in parts, by how many are passed over. */
-export async function every<Row>(part: (first: number, offset: number) => Promise<Row[]>): Promise<Row[]> {
+/** Fetches all rows of a list with offset pagination. */
+export async function fetchAllRows<Row>(part: (first: number, offset: number) => Promise<Row[]>): Promise<Row[]> {
   const found: Row[] = [];
   for (;;) {
-    const rows = await part(AT_ONCE, found.length);
+    const rows = await part(PAGE_SIZE, found.length);
     found.push(...rows);
-    if (rows.length < AT_ONCE) return found;
+    if (rows.length < PAGE_SIZE) return found;
   }
 }
 
-/** All rows of a breakdown. */
-export function everyValue(variables: Omit<Variables<"Breakdown">, "first" | "offset">): Promise<Data<"Breakdown">["project"]["breakdown"]["rows"]> {
-  return every(async (first, offset) => (await ask("Breakdown", { ...variables, first, offset } as Variables<"Breakdown">)).project.breakdown.rows);
+/** Fetches all rows of a breakdown. */
+export function fetchAllValues(variables: Omit<Variables<"Breakdown">, "first" | "offset">): Promise<Data<"Breakdown">["project"]["breakdown"]["rows"]> {
+  return fetchAllRows(async (first, offset) => (await runOperation("Breakdown", { ...variables, first, offset } as Variables<"Breakdown">)).project.breakdown.rows);
 }

@@ -1,20 +1,20 @@
 import { type Query, type UseQueryResult, keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
-import { type Data, type Name, Refused, type Variables, ask } from "./client.ts";
+import { type Data, type Name, ApiError, type Variables, runOperation } from "./client.ts";
 
 const REFRESH = 60_000; // ms
 const RECOVER = 3_000; // ms
 
-/** The time until a query is repeated: short while the server is unreachable, such as during a restart. */
+/** Milliseconds until the next refetch: short while the server is unreachable, such as during a restart. */
 const next = <T>(query: Query<T, Error>, refresh: (data: T | undefined) => number | false): number | false =>
-  query.state.error instanceof Refused && query.state.error.code === "OFFLINE" ? RECOVER : refresh(query.state.data);
+  query.state.error instanceof ApiError && query.state.error.code === "OFFLINE" ? RECOVER : refresh(query.state.data);
 
 export type Answer<N extends Name> = UseQueryResult<Data<N>, Error>;
 
 /**
- * The answer of a documented operation, asked again each minute while the tab is seen. While other variables are asked for, the last
- * answer stays.
+ * Queries a persisted operation and refetches it each minute while the tab is visible. While a query with new variables loads, the
+ * previous data stays.
  */
-export function useAsk<N extends Name>(
+export function useOperation<N extends Name>(
   name: N,
   variables: Variables<N>,
   options: { refresh?: (data: Data<N> | undefined) => number | false; enabled?: boolean } = {},
@@ -22,7 +22,7 @@ export function useAsk<N extends Name>(
   const { refresh, enabled = true } = options;
   return useQuery<Data<N>, Error>({
     queryKey: [name, variables],
-    queryFn: ({ signal }) => ask(name, variables, signal),
+    queryFn: ({ signal }) => runOperation(name, variables, signal),
     refetchInterval: (query) => next(query as Query<Data<N>, Error>, refresh ?? (() => REFRESH)),
     placeholderData: keepPreviousData as never,
     enabled,
@@ -31,14 +31,14 @@ export function useAsk<N extends Name>(
 
 type Projects = Data<"Projects">["projects"]["nodes"];
 
-/** Who asks, and all projects that they may see, however many pages that takes. Asked again each minute, or each `refresh` ms. */
+/** Queries the account and all pages of its projects. Refetches each minute, or each `refresh` ms. */
 export function useProjects({ archived = false, refresh = REFRESH }: { archived?: boolean; refresh?: number } = {}) {
   return useQuery<{ me: Data<"Projects">["me"]; projects: Projects }, Error>({
     queryKey: ["Projects", { archived }],
     queryFn: async ({ signal }) => {
       const found: Projects = [];
       for (let after: string | null = null; ; ) {
-        const { me, projects }: Data<"Projects"> = await ask("Projects", { archived, after }, signal);
+        const { me, projects }: Data<"Projects"> = await runOperation("Projects", { archived, after }, signal);
         found.push(...projects.nodes);
         after = projects.pageInfo.endCursor;
         if (!projects.pageInfo.hasNextPage || after === null) return { me, projects: found };
@@ -53,8 +53,8 @@ interface UserError {
   message: string;
 }
 
-/** A change that the server refused, with the field that is wrong where it is one's. */
-export class Wrong extends Error {
+/** A validation error of a mutation, with the field if it concerns one. */
+export class FieldError extends Error {
   readonly field: string | null;
 
   constructor({ field, message }: UserError) {
@@ -64,17 +64,17 @@ export class Wrong extends Error {
 }
 
 /**
- * A change. What was asked before is asked again when it is done; what is wrong with it is thrown as Wrong or Refused. `leave` is called
- * before anything is asked again: for a change after which this page is gone.
+ * A mutation. Success invalidates all queries; failures throw FieldError or ApiError. `leave` runs before the queries refetch, for
+ * mutations that make the current page unavailable.
  */
 export function useChange<N extends Name>(name: N, leave?: () => void) {
   const client = useQueryClient();
   return useMutation<Data<N>, Error, Variables<N>>({
     mutationFn: async (variables) => {
-      const data = await ask(name, variables);
+      const data = await runOperation(name, variables);
       const [result] = Object.values(data as Record<string, { errors: UserError[] }>);
       const error = result?.errors[0];
-      if (error) throw new Wrong(error);
+      if (error) throw new FieldError(error);
       return data;
     },
     onSuccess: () => {
@@ -84,4 +84,4 @@ export function useChange<N extends Name>(name: N, leave?: () => void) {
   });
 }
 
-export { Refused };
+export { ApiError };

@@ -9,11 +9,11 @@ import { color, useTheme } from "./theme.ts";
 export interface Line {
   label: string;
   values: (number | null)[];
-  /** A variable of the page's colours; by its place where it is left out. */
+  /** A CSS color variable; defaults to one by position. */
   color?: string;
   dashed?: boolean;
   filled?: boolean;
-  /** When its own steps begin, where they are others than the chart's: a period that this one is compared with. */
+  /** Start times of the line's own steps, for a comparison with another period. */
   starts?: string[];
 }
 
@@ -22,19 +22,19 @@ interface Props {
   lines: Line[];
   step: string;
   measure: Measure;
-  /** Lines pile up; what is said of each stays its own. */
+  /** Stacks the areas; the tooltip shows the value of each. */
   stacked?: boolean;
   height?: number;
   label: string;
-  handle?: Ref<Drawn>;
+  handle?: Ref<PlotHandle>;
 }
 
-/** What others may want of a chart that was drawn. */
-export interface Drawn {
+/** Imperative handle of a chart. */
+export interface PlotHandle {
   canvas(): HTMLCanvasElement | null;
 }
 
-/** Lines over time, or areas that pile up, with what is under the pointer said beside it. A step that has not ended is dashed or hatched. */
+/** Lines or stacked areas over time, with a tooltip at the pointer. An incomplete step is dashed or hatched. */
 export function Plot({ starts, lines, step, measure, stacked = false, height = 240, label, handle }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -48,13 +48,13 @@ export function Plot({ starts, lines, step, measure, stacked = false, height = 2
   useEffect(() => {
     const host = box.current;
     if (!host) return;
-    const made = new uPlot(optionsOf(host.clientWidth, height, lines, { stacked, open, step, measure }, setAt), data, host);
-    plot.current = made;
-    const observer = new ResizeObserver(() => made.setSize({ width: host.clientWidth, height }));
+    const chart = new uPlot(optionsOf(host.clientWidth, height, lines, { stacked, open, step, measure }, setAt), data, host);
+    plot.current = chart;
+    const observer = new ResizeObserver(() => chart.setSize({ width: host.clientWidth, height }));
     observer.observe(host);
     return () => {
       observer.disconnect();
-      made.destroy();
+      chart.destroy();
       plot.current = null;
     };
   }, [shape]);
@@ -72,7 +72,7 @@ export function Plot({ starts, lines, step, measure, stacked = false, height = 2
 
 type TipProps = Pick<Props, "starts" | "lines" | "step" | "measure"> & { stacked: boolean; at: { place: number; left: number }; open: number; width: number };
 
-/** What is under the pointer. Of areas the highest comes first, as it is seen. */
+/** Tooltip with the values at the pointer; stacked areas from top to bottom. */
 function Tip({ starts, lines, step, measure, stacked, at: { place, left }, open, width }: TipProps) {
   const shown = stacked ? lines.toReversed() : lines;
   const total = lines.reduce((sum, { values }) => sum + (values[place] ?? 0), 0);
@@ -89,14 +89,14 @@ function Tip({ starts, lines, step, measure, stacked, at: { place, left }, open,
       ))}
       {stacked && lines.length > 1 && (
         <span class="tip-total">
-          All <b>{measure.full(total)}</b>
+          Total <b>{measure.full(total)}</b>
         </span>
       )}
     </div>
   );
 }
 
-/** What the lines' colours mean; a click on one hides it. The last that is left stays. */
+/** Legend whose entries toggle their lines. The last visible line cannot be hidden. */
 export function Legend({ lines, hidden, toggle }: { lines: Line[]; hidden: ReadonlySet<string>; toggle: (label: string) => void }) {
   useTheme();
   return (
@@ -117,7 +117,7 @@ export function Legend({ lines, hidden, toggle }: { lines: Line[]; hidden: Reado
 
 export const colorOf = (line: Line): string => color(line.color ?? "c1");
 
-/** One list for each series of `optionsOf`. What is not over yet is a series of its own, after all others. */
+/** Data for each series of `optionsOf`. Incomplete steps are separate series at the end. */
 function dataOf(starts: string[], lines: Line[], stacked: boolean, open: number): uPlot.AlignedData {
   const times = starts.map((start) => Date.parse(start) / 1000);
   if (!stacked) {
@@ -134,12 +134,12 @@ function dataOf(starts: string[], lines: Line[], stacked: boolean, open: number)
       return lines.every((line) => line.values[place] == null) ? null : (sums[place] ?? 0);
     }),
   );
-  return [times, ...piled.reverse()] as uPlot.AlignedData; // the highest is drawn first, the others over it
+  return [times, ...piled.reverse()] as uPlot.AlignedData; // the top area is drawn first, the others over it
 }
 
 interface Look {
   stacked: boolean;
-  /** The place of the step that has not ended, -1 where all have. */
+  /** Index of the incomplete step; -1 if all are complete. */
   open: number;
   step: string;
   measure: Measure;
@@ -158,7 +158,7 @@ function optionsOf(width: number, height: number, lines: Line[], { stacked, open
     scales: { x: { time: true }, y: { range: (_, least, most) => range(least, most, measure) } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     axes: [
-      { stroke: color("soft"), font, grid: { show: false }, ticks: { show: false }, gap: 8, size: 28, splits: (self) => named(self.data[0], step, Math.max(2, self.width / 84)), values: (_, times) => times.map((time) => tick(time * 1000, step)) },
+      { stroke: color("soft"), font, grid: { show: false }, ticks: { show: false }, gap: 8, size: 28, splits: (self) => labeledSteps(self.data[0], step, Math.max(2, self.width / 84)), values: (_, times) => times.map((time) => tick(time * 1000, step)) },
       {
         stroke: color("soft"),
         font,
@@ -183,7 +183,7 @@ function optionsOf(width: number, height: number, lines: Line[], { stacked, open
   };
 }
 
-/** Marks the part of piled areas that leads to a step that has not ended. */
+/** Hatches the part of stacked areas that leads to an incomplete step. */
 function hatch(self: uPlot, open: number): void {
   const [from, to] = [self.data[0]?.[open - 1], self.data[0]?.[open]];
   if (from === undefined || to === undefined) return;
@@ -191,7 +191,7 @@ function hatch(self: uPlot, open: number): void {
   const [left, right] = [self.valToPos(from, "x", true), self.valToPos(to, "x", true)];
   pen.save();
   pen.beginPath();
-  const top = self.data[1] ?? []; // the highest pile
+  const top = self.data[1] ?? []; // the top of the stack
   pen.moveTo(left, bbox.top + bbox.height);
   for (const [x, place] of [[left, open - 1], [right, open]] as const) pen.lineTo(x, self.valToPos(top[place] ?? 0, "y", true) - devicePixelRatio);
   pen.lineTo(right, bbox.top + bbox.height);
@@ -210,7 +210,7 @@ function hatch(self: uPlot, open: number): void {
 
 function seriesOf(lines: Line[], stacked: boolean, open: number): uPlot.Series[] {
   const few = (self: uPlot) => (self.data[0]?.length ?? 0) < 2;
-  const made = lines.map((line): uPlot.Series => {
+  const drawnSeries = lines.map((line): uPlot.Series => {
     const stroke = colorOf(line);
     return {
       label: line.label,
@@ -218,33 +218,33 @@ function seriesOf(lines: Line[], stacked: boolean, open: number): uPlot.Series[]
       width: stacked ? 1 : 2,
       ...(line.dashed ? { dash: [4, 4], width: 1.5 } : {}),
       ...(stacked ? { fill: stroke } : line.filled ? { fill: `${stroke}1f` } : {}),
-      points: { show: few, filter: (self, at) => alone(self.data[at] ?? [], stacked ? (self.data[at + 1] ?? []) : undefined), size: 6, fill: stroke },
+      points: { show: few, filter: (self, at) => isolatedPoints(self.data[at] ?? [], stacked ? (self.data[at + 1] ?? []) : undefined), size: 6, fill: stroke },
     };
   });
-  if (stacked) return made.reverse();
-  const rest = lines.flatMap((line, place) => (open > 0 && !line.dashed ? [{ ...(made[place] as uPlot.Series), label: "", dash: [3, 4] }] : []));
-  return [...made, ...rest];
+  if (stacked) return drawnSeries.reverse();
+  const rest = lines.flatMap((line, place) => (open > 0 && !line.dashed ? [{ ...(drawnSeries[place] as uPlot.Series), label: "", dash: [3, 4] }] : []));
+  return [...drawnSeries, ...rest];
 }
 
-/** The places of values without neighbours, of which a line shows nothing. In a pile, those that add something to what is below. */
-function alone(values: ArrayLike<number | null | undefined>, below?: ArrayLike<number | null | undefined>): number[] | null {
+/** Indexes of values without neighbors, which a line cannot show. In a stack, only those that add to the area below. */
+function isolatedPoints(values: ArrayLike<number | null | undefined>, below?: ArrayLike<number | null | undefined>): number[] | null {
   const adds = (value: number, place: number) => below === undefined || value > (below[place] ?? 0);
   const found = Array.from(values).flatMap((value, place) => (value != null && values[place - 1] == null && values[place + 1] == null && adds(value, place) ? [place] : []));
   return found.length > 0 ? found : null;
 }
 
-/** From where to where the axis of the figures goes. */
+/** Range of the value axis. */
 function range(least: number | null, most: number | null, { share }: Measure): [number, number] {
   if (share) return [Math.max(0, Math.floor(((least ?? 0) - 0.01) * 20) / 20), 1];
   const top = most ?? 0;
   return [0, top > 0 ? top * 1.08 : 1];
 }
 
-// Of how many steps each is named on the axis of time, where there is no room for all of them.
+// Intervals between labeled steps on the time axis, by step.
 const EACH: Record<string, number[]> = { HOUR: [1, 2, 3, 6, 12, 24], DAY: [1, 2, 3, 7, 14, 28, 84], WEEK: [1, 2, 4, 8, 13, 26, 52], MONTH: [1, 2, 3, 6, 12, 24] };
 
-/** The steps that are named on an axis of time, in seconds: always ones that the chart has. */
-function named(times: ArrayLike<number>, step: string, room: number): number[] {
+/** Times of the labeled steps, in seconds: always steps of the chart. */
+function labeledSteps(times: ArrayLike<number>, step: string, room: number): number[] {
   const all = Array.from(times);
   const every = (EACH[step] ?? [1]).find((each) => all.length / each <= room) ?? all.length;
   return all.filter((time, place) => (step === "HOUR" ? new Date(time * 1000).getUTCHours() % every === 0 : place % every === 0));

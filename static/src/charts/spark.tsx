@@ -1,12 +1,12 @@
 interface Props {
   values: (number | null)[];
-  /** From the least to the most, for figures of which nothing is no natural end: rates, durations. */
+  /** Scales from minimum to maximum instead of from zero, for rates and durations. */
   close?: boolean;
-  /** Its last value is of a step that has not ended. */
+  /** The last value belongs to an incomplete step. */
   open?: boolean;
 }
 
-/** A small line without axes, for beside a figure. It repeats what the chart says, so readers that cannot see it are spared. */
+/** A sparkline. Hidden from screen readers, because it repeats the chart. */
 export function Spark({ values, close = false, open = false }: Props) {
   const known = values.filter((value) => value !== null);
   if (known.length < 2 || known.every((value) => value === 0)) return <svg class="spark" viewBox="0 0 100 28" aria-hidden="true" />;

@@ -1,9 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 
-/** The colours of the page, as a canvas needs them. */
+/** Resolves a CSS color variable for a canvas. */
 export const color = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** Changes whenever the page's colours do. */
+/** A counter that increases whenever the color theme changes. */
 export function useTheme(): number {
   const [turn, setTurn] = useState(0);
   useEffect(() => {

@@ -1,21 +1,21 @@
 import type { ComponentChildren } from "preact";
 import { Link, useLocation } from "wouter-preact";
 import type { Data } from "../api/client.ts";
-import { useAsk } from "../api/use.ts";
-import { Answered, Nothing } from "../ui/states.tsx";
+import { useOperation } from "../api/use.ts";
+import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
 import { ORIGIN } from "../view/base.ts";
-import { moment, words } from "../view/format.ts";
+import { moment, toLabel } from "../view/format.ts";
 
 type Event = Data<"Events">["project"]["events"]["nodes"][number];
 
-/** The first event of a project, and what to do next, until somebody goes on. */
-export function Arrival({ project, goOn }: { project: string; goOn: () => void }) {
+/** The first event of a project with next steps, shown until the reader dismisses it. */
+export function Arrival({ project, dismiss }: { project: string; dismiss: () => void }) {
   const { reads } = useAccount();
-  const answer = useAsk("Events", { slug: project, period: { last: 90 }, orderBy: "OLDEST", first: 1 }, { enabled: reads, refresh: () => false });
+  const answer = useOperation("Events", { slug: project, period: { last: 90 }, orderBy: "OLDEST", first: 1 }, { enabled: reads, refresh: () => false });
   const charts = (
-    <button type="button" class="button strong" onClick={goOn}>
-      See the charts
+    <button type="button" class="button strong" onClick={dismiss}>
+      View charts
     </button>
   );
   return (
@@ -24,9 +24,9 @@ export function Arrival({ project, goOn }: { project: string; goOn: () => void }
         The first event has arrived
       </p>
       {reads ? (
-        <Answered answer={answer} height={260}>
-          {({ project: { events } }) => (events.nodes[0] ? <Came event={events.nodes[0]} project={project} goOn={goOn} charts={charts} /> : <Nothing>{charts}</Nothing>)}
-        </Answered>
+        <QueryResult answer={answer} height={260}>
+          {({ project: { events } }) => (events.nodes[0] ? <FirstEventFacts event={events.nodes[0]} project={project} dismiss={dismiss} charts={charts} /> : <EmptyState>{charts}</EmptyState>)}
+        </QueryResult>
       ) : (
         charts
       )}
@@ -34,10 +34,10 @@ export function Arrival({ project, goOn }: { project: string; goOn: () => void }
   );
 }
 
-function Came({ event, project, goOn, charts }: { event: Event; project: string; goOn: () => void; charts: ComponentChildren }) {
+function FirstEventFacts({ event, project, dismiss, charts }: { event: Event; project: string; dismiss: () => void; charts: ComponentChildren }) {
   const { changes } = useAccount();
   const [, go] = useLocation();
-  const counts = event.install === null && event.target !== null; // a download, which has no install
+  const counts = event.install === null && event.target !== null; // a download has no install
   const facts: [string, string | null | undefined][] = [
     ["Event", event.name],
     ...(event.target ? [["Target", `${event.target.id} (${event.target.type})`] as [string, string]] : []),
@@ -46,7 +46,7 @@ function Came({ event, project, goOn, charts }: { event: Event; project: string;
       : ([
           ["System", [event.os, event.arch].filter(Boolean).join(" ") || null],
           ["Version", event.version],
-          ["Counted as", words(event.environment)],
+          ["Counted as", toLabel(event.environment)],
         ] as [string, string | null][])),
     ["Time", moment(event.occurredAt)],
   ];
@@ -64,14 +64,14 @@ function Came({ event, project, goOn, charts }: { event: Event; project: string;
       <h3>Next</h3>
       <ul class="next">
         <li>
-          {counts ? "Put the address into the download's page or script." : "Send events from the tool itself."} <a href={`${ORIGIN}${project === "default" ? "" : `/p/${project}`}/clients`}>The clients</a> never hold it up.
+          {counts ? "Add this URL to your download page or script." : "Send events from the tool itself."} <a href={`${ORIGIN}${project === "default" ? "" : `/p/${project}`}/clients`}>The clients</a> never block it.
         </li>
         <li>
-          <Link href={`/d/${project}/live`}>Live</Link> shows events as they come, <Link href={`/d/${project}/health`}>Health</Link> shows what was refused.
+          <Link href={`/d/${project}/live`}>Live</Link> shows events as they arrive. <Link href={`/d/${project}/health`}>Health</Link> shows rejected events.
         </li>
         {changes && (
           <li>
-            <Link href={`/d/${project}/settings`}>Settings</Link> has keys, alerts, and who may see the charts.
+            <Link href={`/d/${project}/settings`}>Settings</Link> has keys, alerts and public sharing.
           </li>
         )}
       </ul>
@@ -81,11 +81,11 @@ function Came({ event, project, goOn, charts }: { event: Event; project: string;
             type="button"
             class="button strong"
             onClick={() => {
-              goOn();
+              dismiss();
               go(`/d/${project}/downloads`);
             }}
           >
-            See the downloads
+            View downloads
           </button>
         )}
         {!counts && charts}

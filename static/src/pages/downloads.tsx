@@ -1,28 +1,28 @@
 import { useSearchParams } from "wouter-preact";
-import { type Data, ask } from "../api/client.ts";
-import { every } from "../api/pages.ts";
-import { useAsk } from "../api/use.ts";
+import { type Data, runOperation } from "../api/client.ts";
+import { fetchAllRows } from "../api/pages.ts";
+import { useOperation } from "../api/use.ts";
 import type { EventFilter, PeriodInput } from "../generated/operations.ts";
 import { type Bar, Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
-import { Answered, Nothing } from "../ui/states.tsx";
-import { ago, count, number, words } from "../view/format.ts";
+import { QueryResult, EmptyState } from "../ui/states.tsx";
+import { ago, count, number, toLabel } from "../view/format.ts";
 import { targetText, useView } from "../view/state.ts";
 
 const WINDOWS = [1, 7, 30] as const;
 
 const DOWNLOAD = "download";
 
-/** Packs, snippets and whatever else events are about: what is wanted, and what is on its way up. Downloads are counted where there are any. */
+/** Downloads page: the most popular and the trending targets. Counts downloads when there are any, all events otherwise. */
 export default function Downloads({ project }: { project: string }) {
   const { span, filter } = useView();
   const [params, setParams] = useSearchParams();
-  const vocabulary = useAsk("Vocabulary", { slug: project, period: span.period });
+  const vocabulary = useOperation("Vocabulary", { slug: project, period: span.period });
   return (
-    <Answered answer={vocabulary} height={500}>
+    <QueryResult answer={vocabulary} height={500}>
       {({ project: { vocabulary: words } }) => <Counted project={project} words={words} params={params} setParams={setParams} filter={filter} period={span.period} />}
-    </Answered>
+    </QueryResult>
   );
 }
 
@@ -48,8 +48,8 @@ function Counted({ project, words: vocabulary, params, setParams, filter, period
   const downloads = vocabulary.names.includes(DOWNLOAD) && params.get("count") !== "events" && !filter.names;
   const names = filter.names ?? (downloads ? [DOWNLOAD] : null);
   const counted: EventFilter = { ...filter, ...(names ? { names } : {}), ...(type && !filter.target ? { targetType: type } : {}) };
-  const asked = { slug: project, period, filter: counted, names, type: type || null, days };
-  const answer = useAsk("Targets", { ...asked, first: 25 });
+  const common = { slug: project, period, filter: counted, names, type: type || null, days };
+  const answer = useOperation("Targets", { ...common, first: 25 });
   const unit = downloads ? "downloads" : "events";
   const barOf = (each: { type: string; id: string; events: number }): Bar => ({
     value: targetText(each.type, each.id),
@@ -58,7 +58,7 @@ function Counted({ project, words: vocabulary, params, setParams, filter, period
     ...(type ? {} : { kind: each.type }),
   });
   const everything = (of: "targets" | "targetTotals") => async () =>
-    (await every<{ type: string; id: string; events: number }>(async (first, offset) => (await ask("Targets", { ...asked, first, offset })).project[of])).map(barOf);
+    (await fetchAllRows<{ type: string; id: string; events: number }>(async (first, offset) => (await runOperation("Targets", { ...common, first, offset })).project[of])).map(barOf);
   const isFiltered = Object.keys(filter).some((name) => name !== "names");
   return (
     <>
@@ -66,7 +66,7 @@ function Counted({ project, words: vocabulary, params, setParams, filter, period
         <div class="segments" role="group" aria-label="Type">
           {["", ...vocabulary.targetTypes].map((each) => (
             <button type="button" key={each} aria-pressed={type === each} onClick={() => put("type", each)}>
-              {each ? words(each) : "All types"}
+              {each ? toLabel(each) : "All types"}
             </button>
           ))}
         </div>
@@ -81,22 +81,22 @@ function Counted({ project, words: vocabulary, params, setParams, filter, period
           </div>
         )}
       </div>
-      <Answered answer={answer} height={500}>
+      <QueryResult answer={answer} height={500}>
         {({ project: { targets, together, targetTotals, trending } }) => (
           <div class="grid">
-            <Bars title="In this period" unit={unit} by="target" bars={targets.map(barOf)} others={othersOf(targets, together)} all={everything("targets")} />
-            <Bars title="Ever" unit={unit} note={isFiltered ? `${unit}, not filtered` : unit} by="target" total={0} bars={targetTotals.map(barOf)} all={everything("targetTotals")} />
+            <Bars title="This period" unit={unit} by="target" bars={targets.map(barOf)} others={othersOf(targets, together)} all={everything("targets")} />
+            <Bars title="All time" unit={unit} note={isFiltered ? `${unit}, not filtered` : unit} by="target" total={0} bars={targetTotals.map(barOf)} all={everything("targetTotals")} />
             <Trending of={trending} days={days} choose={(window) => put("window", window === 7 ? "" : String(window))} />
           </div>
         )}
-      </Answered>
+      </QueryResult>
     </>
   );
 }
 
 type Targets = Data<"Targets">["project"];
 
-/** The targets that are not shown, with their events: shares are of all. */
+/** Targets beyond those shown, with their events: shares are of the total. */
 function othersOf(targets: Targets["targets"], { rows, otherValues, otherEvents }: Targets["together"]) {
   const [events, shown] = [rows, targets].map((of) => of.reduce((sum, row) => sum + row.events, 0)) as [number, number];
   return { values: rows.length + otherValues - targets.length, amount: events + otherEvents - shown };
@@ -108,7 +108,7 @@ function Trending({ of: { refreshedAt, targets }, days, choose }: { of: Targets[
     rows: targets.map(({ targetId, score, targetType, events }) => [targetId, score, targetType, events]),
   });
   return (
-    <Card title="Trending" note={refreshedAt ? `all events of the window, as of ${ago(refreshedAt)}` : "not computed yet"} table={table} picture={() => barsOf(table(), number)} wide>
+    <Card title="Trending" note={refreshedAt ? `all events in the window, as of ${ago(refreshedAt)}` : "not computed yet"} table={table} picture={() => barsOf(table(), number)} wide>
       <div class="segments" role="group" aria-label="Window">
         {WINDOWS.map((window) => (
           <button type="button" key={window} aria-pressed={days === window} onClick={() => choose(window)}>
@@ -117,10 +117,10 @@ function Trending({ of: { refreshedAt, targets }, days, choose }: { of: Targets[
         ))}
       </div>
       {targets.length === 0 ? (
-        <Nothing>Nothing is on its way up in this window.</Nothing>
+        <EmptyState>No trending targets in this window. Try a longer one.</EmptyState>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Trending">
-          <table class="single">
+          <table class="single few">
             <thead>
               <tr>
                 <th scope="col">Target</th>

@@ -1,42 +1,42 @@
 import type { UseQueryResult } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Refused, useAsk } from "../api/use.ts";
+import { ApiError, useOperation } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Bars } from "../ui/bars.tsx";
-import { Answered, Nothing } from "../ui/states.tsx";
+import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { COUNTS, ZONE } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
 const BREAKDOWNS = { versions: "VERSION", os: "OS", runtimes: "RUNTIME", "package-managers": "PACKAGE_MANAGER" } as const;
 const TITLES: Record<string, string> = { versions: "Versions", os: "Operating systems", runtimes: "Runtimes", "package-managers": "Package managers" };
 
-/** One chart by itself, for a frame on another page. Shown to everybody where the project's dashboard is public. */
+/** A single chart for an iframe on another page. Requires a public dashboard or a login. */
 export function Embed({ project, chart }: { project: string; chart: string }) {
   return (
     <main class="embed">
       <h1 class="sr">{project}</h1>
       {chart in BREAKDOWNS && <Breakdown project={project} chart={chart as keyof typeof BREAKDOWNS} />}
       {(chart === "active" || chart === "events") && <Series project={project} chart={chart} />}
-      {!(chart in BREAKDOWNS || chart === "active" || chart === "events") && <Nothing>There is no such chart.</Nothing>}
+      {!(chart in BREAKDOWNS || chart === "active" || chart === "events") && <EmptyState>Unknown chart.</EmptyState>}
     </main>
   );
 }
 
-/** An answer, or that it is not for everybody: a frame is no place to log in. */
-function Shown<T>({ answer, children }: { answer: UseQueryResult<T, Error>; children: (data: T) => ComponentChildren }) {
+/** A query's result, or a notice that the chart is not public: an iframe cannot show the login form. */
+function EmbedResult<T>({ answer, children }: { answer: UseQueryResult<T, Error>; children: (data: T) => ComponentChildren }) {
   const { error } = answer;
-  if (error instanceof Refused && (error.code === "UNAUTHENTICATED" || error.code === "FORBIDDEN" || error.code === "NOT_FOUND")) {
-    return <Nothing>This chart is not public.</Nothing>;
+  if (error instanceof ApiError && (error.code === "UNAUTHENTICATED" || error.code === "FORBIDDEN" || error.code === "NOT_FOUND")) {
+    return <EmptyState>This chart is not public.</EmptyState>;
   }
   return (
-    <Answered answer={answer} height={280}>
+    <QueryResult answer={answer} height={280}>
       {children}
-    </Answered>
+    </QueryResult>
   );
 }
 
-/** The height that the frame leaves for a chart. */
+/** The height available for the chart inside the iframe, in px. */
 function useHeight(): number {
   const [height, setHeight] = useState(innerHeight);
   useEffect(() => {
@@ -51,26 +51,26 @@ function Series({ project, chart }: { project: string; chart: "active" | "events
   const { span, filter, people } = useView();
   const step = span.step === "HOUR" ? "DAY" : span.step;
   const height = useHeight();
-  const answer = useAsk("Series", { slug: project, period: span.period, filter, step });
+  const answer = useOperation("Series", { slug: project, period: span.period, filter, step });
   return (
-    <Shown answer={answer}>
+    <EmbedResult answer={answer}>
       {({ project: { series } }) => {
         const values = chart === "events" ? series.events : ((people ? series.activePeople : series.activeAll) ?? []);
         const title = chart === "events" ? "Events" : people ? "Active people" : "Active installs";
         return <Chart title={title} note={ZONE} starts={series.starts} step={step} measure={COUNTS} height={height} lines={[{ label: title, values, color: "accent", filled: true }]} />;
       }}
-    </Shown>
+    </EmbedResult>
   );
 }
 
 function Breakdown({ project, chart }: { project: string; chart: keyof typeof BREAKDOWNS }) {
   const { span, filter, people } = useView();
-  const answer = useAsk("Breakdown", { slug: project, by: BREAKDOWNS[chart], period: span.period, filter, first: 10 });
+  const answer = useOperation("Breakdown", { slug: project, by: BREAKDOWNS[chart], period: span.period, filter, first: 10 });
   return (
-    <Shown answer={answer}>
+    <EmbedResult answer={answer}>
       {({ project: { breakdown } }) => {
         const of = (installs: { all: number; people: number } | null, events: number) => (people ? installs?.people : installs?.all) ?? events;
-        const unsaid = breakdown.rows.find(({ value }) => value === null);
+        const unreported = breakdown.rows.find(({ value }) => value === null);
         return (
           <Bars
             title={TITLES[chart] ?? chart}
@@ -82,10 +82,10 @@ function Breakdown({ project, chart }: { project: string; chart: keyof typeof BR
               })
               .toSorted((one, other) => other.amount - one.amount)}
             others={{ values: breakdown.otherValues, amount: of(breakdown.otherInstalls, breakdown.otherEvents) }}
-            unsaid={unsaid ? of(unsaid.installs, 0) : 0}
+            unreported={unreported ? of(unreported.installs, 0) : 0}
           />
         );
       }}
-    </Shown>
+    </EmbedResult>
   );
 }

@@ -1,14 +1,14 @@
 import { Fragment } from "preact";
 import { useSearchParams } from "wouter-preact";
-import { type Data, ask } from "../api/client.ts";
-import { every } from "../api/pages.ts";
-import { useAsk } from "../api/use.ts";
+import { type Data, runOperation } from "../api/client.ts";
+import { fetchAllRows } from "../api/pages.ts";
+import { useOperation } from "../api/use.ts";
 import { Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { barsOf } from "../ui/save.ts";
-import { Answered, Nothing } from "../ui/states.tsx";
-import { ago, count, duration, many, moment, portion, words } from "../view/format.ts";
+import { QueryResult, EmptyState } from "../ui/states.tsx";
+import { ago, count, duration, plural, moment, portion, toLabel } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
 type Answer = Data<"Errors">["project"];
@@ -16,15 +16,15 @@ type Group = Answer["errors"]["groups"][number];
 type Sample = Answer["failures"][number];
 
 const UNTYPED = "No error type";
-/** A type as the address and `failures` name it: empty for failures without one. */
+/** A type as the address and `failures` encode it: empty for failures without a type. */
 const nameOf = (type: string | null): string => type ?? "";
 
-/** What goes wrong: by type, since when, in which versions, for how many; and the last failures as they came. The type that is looked at is in the address. */
+/** Errors page: error types with dates, versions and installs, and the latest failures. The expanded type is in the address. */
 export default function Errors({ project }: { project: string }) {
   const { span, filter } = useView();
-  const answer = useAsk("Errors", { slug: project, period: span.period, filter, first: 50 });
+  const answer = useOperation("Errors", { slug: project, period: span.period, filter, first: 50 });
   return (
-    <Answered answer={answer} height={500}>
+    <QueryResult answer={answer} height={500}>
       {({ project: { errors, failures } }) => {
         const tableOf = (groups: Group[]) => ({
           columns: ["type", "events", "share", "installs", "people", "first seen", "last seen", "versions"],
@@ -41,25 +41,25 @@ export default function Errors({ project }: { project: string }) {
         });
         const table = () => tableOf(errors.groups);
         const all = async () =>
-          tableOf(await every(async (first, offset) => (await ask("Errors", { slug: project, period: span.period, filter, first, offset, latest: 1 })).project.errors.groups));
+          tableOf(await fetchAllRows(async (first, offset) => (await runOperation("Errors", { slug: project, period: span.period, filter, first, offset, latest: 1 })).project.errors.groups));
         const others = errors.events - errors.failures;
         const note =
           errors.events > 0
-            ? `${many(errors.failures, "failure")}${others > 0 ? ` and ${many(others, "other event")} with an error type` : ""}, ${many(errors.installs.all, "install")}`
+            ? `${plural(errors.failures, "failure")}${others > 0 ? ` and ${plural(others, "other event")} with an error type` : ""}, ${plural(errors.installs.all, "install")}`
             : "";
         return (
           <div class="stack">
             <Card title="By type" note={note} table={table} all={all} picture={() => barsOf(table(), count)} wide>
-              {errors.groups.length === 0 ? <Nothing>Nothing failed in this period.</Nothing> : <Groups groups={errors.groups} project={project} />}
-              {errors.types > errors.groups.length && <p class="others">and {many(errors.types - errors.groups.length, "more type")}</p>}
+              {errors.groups.length === 0 ? <EmptyState>No failures in this period.</EmptyState> : <Groups groups={errors.groups} project={project} />}
+              {errors.types > errors.groups.length && <p class="others">and {plural(errors.types - errors.groups.length, "more type")}</p>}
             </Card>
-            <Card title="Last failures" note="as far as raw events are kept" wide>
-              {failures.length === 0 ? <Nothing>None is kept of this period.</Nothing> : <Samples of={failures} typed />}
+            <Card title="Latest failures" note="from raw events within the retention period" wide>
+              {failures.length === 0 ? <EmptyState>No raw events of this period are retained.</EmptyState> : <Samples of={failures} typed />}
             </Card>
           </div>
         );
       }}
-    </Answered>
+    </QueryResult>
   );
 }
 
@@ -127,7 +127,7 @@ function Row({ group: { type, events, share, installs, firstSeen, lastSeen, firs
       <td class="figure">{portion(share)}</td>
       <td class="figure">{count(installs.all)}</td>
       <td title={moment(lastSeen)}>{ago(lastSeen)}</td>
-      <td title={isNew ? `${moment(firstSeen)}: the first time ever` : `${moment(firstSeen)}; the first time ever was ${moment(firstEver)}`}>
+      <td title={isNew ? `${moment(firstSeen)}: first occurrence ever` : `${moment(firstSeen)}; first occurrence ever: ${moment(firstEver)}`}>
         {ago(firstSeen)} {isNew && <span class="tag">new</span>}
       </td>
       <td>
@@ -137,42 +137,42 @@ function Row({ group: { type, events, share, installs, firstSeen, lastSeen, firs
           </span>
         ))}
         {known.length > 3 && <span class="soft">+{known.length - 3}</span>}
-        {known.length === 0 && <span class="soft">not said</span>}
+        {known.length === 0 && <span class="soft">not reported</span>}
       </td>
     </tr>
   );
 }
 
-/** All of one type of error: when, where, in which versions, and the last that are still kept. */
+/** Details of one error type: dates, events, affected versions and the latest samples. */
 function Details({ group: { type, events: affected, installs, firstSeen, lastSeen, firstEver, names, versions }, project }: { group: Group; project: string }) {
   const { span, filter, pick, filters } = useView();
-  const answer = useAsk("ErrorSamples", { slug: project, errorType: nameOf(type), period: span.period, filter });
+  const answer = useOperation("ErrorSamples", { slug: project, errorType: nameOf(type), period: span.period, filter });
   return (
     <div class="error-details">
       <dl class="facts">
         <div>
-          <dt>First time ever</dt>
+          <dt>First ever</dt>
           <dd>{moment(firstEver)}</dd>
         </div>
         <div>
-          <dt>First seen here</dt>
+          <dt>First in period</dt>
           <dd>{moment(firstSeen)}</dd>
         </div>
         <div>
-          <dt>Last seen here</dt>
+          <dt>Last in period</dt>
           <dd>{moment(lastSeen)}</dd>
         </div>
         <div>
-          <dt>Met</dt>
+          <dt>Affected</dt>
           <dd>
-            {many(installs.all, "install")}, {many(installs.people, "person", "people")}
+            {plural(installs.all, "install")}, {plural(installs.people, "person", "people")}
           </dd>
         </div>
         <div>
-          <dt>In</dt>
+          <dt>Events</dt>
           <dd>
             {names.map((name) => (
-              <button type="button" class="tag" key={name} title={`Show ${name} only`} aria-pressed={filters.name === name} onClick={() => pick("name", filters.name === name ? null : name)}>
+              <button type="button" class="tag" key={name} title={`Show only ${name}`} aria-pressed={filters.name === name} onClick={() => pick("name", filters.name === name ? null : name)}>
                 {name}
               </button>
             ))}
@@ -183,28 +183,28 @@ function Details({ group: { type, events: affected, installs, firstSeen, lastSee
         title="Affected versions"
         total={affected}
         by="version"
-        bars={versions.map(({ version, events }) => ({ value: version, label: version ?? "not said", amount: events }))}
+        bars={versions.map(({ version, events }) => ({ value: version, label: version ?? "not reported", amount: events }))}
       />
-      <Answered answer={answer} height={120}>
+      <QueryResult answer={answer} height={120}>
         {({ project: { failures } }) => (
-          <Card title="Sample" note="the last that are kept" wide>
-            {failures.length === 0 ? <Nothing>None is kept of this period.</Nothing> : <Samples of={failures} />}
+          <Card title="Samples" note="latest retained events" wide>
+            {failures.length === 0 ? <EmptyState>No raw events of this period are retained.</EmptyState> : <Samples of={failures} />}
           </Card>
         )}
-      </Answered>
+      </QueryResult>
     </div>
   );
 }
 
-/** Failures as they came, with their type where they may have several. */
+/** Individual failures; `typed` adds the error type for lists that mix several. */
 function Samples({ of, typed = false }: { of: Sample[]; typed?: boolean }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={typed ? "Failures" : "Samples"}>
       <table class="single">
         <thead>
           <tr>
-            {["When", "What", typed ? "Error" : "Message", "Who", "Version", "System", "Took"].map((name) => (
-              <th scope="col" key={name} class={name === "Took" ? "figure" : ""}>
+            {["Time", "Event", typed ? "Error" : "Message", "Environment", "Version", "System", "Duration"].map((name) => (
+              <th scope="col" key={name} class={name === "Duration" ? "figure" : ""}>
                 {name}
               </th>
             ))}
@@ -218,9 +218,9 @@ function Samples({ of, typed = false }: { of: Sample[]; typed?: boolean }) {
                 {each.name} {each.target && <span class="soft">{each.target}</span>}
               </td>
               <td class="message">
-                {typed && <b>{each.errorType ?? "no type"}</b>} <span class="soft">{each.message}</span>
+                {typed && (each.errorType === null ? <span class="soft">{UNTYPED}</span> : <b>{each.errorType}</b>)} <span class="soft">{each.message}</span>
               </td>
-              <td>{words(each.environment)}</td>
+              <td>{toLabel(each.environment)}</td>
               <td>{each.version}</td>
               <td>{[each.os, each.arch].filter(Boolean).join(" ")}</td>
               <td class="figure">{duration(each.duration)}</td>

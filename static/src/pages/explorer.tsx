@@ -14,10 +14,10 @@ import { exchangeText, post } from "../api/client.ts";
 import { indented } from "../view/json.ts";
 import { DOCUMENTS } from "../generated/documents.ts";
 import { Icon } from "../ui/icons.tsx";
-import { useAccount } from "../view/account.ts";
+import { mainProject, useAccount } from "../view/account.ts";
 import { BASE } from "../view/base.ts";
 
-const FIRST = `# Ctrl-Space completes, Ctrl-Enter runs. Every field is described where it is completed.
+const FIRST = `# Ctrl-Space completes, Ctrl-Enter runs. Completion shows each field's description.
 query Hello($slug: String!) {
   me { label scopes }
   project(slug: $slug) {
@@ -29,7 +29,7 @@ query Hello($slug: String!) {
   }
 }
 `;
-const KEPT = "footfall.explorer";
+const STORAGE_KEY = "footfall.explorer";
 
 const COLORS = HighlightStyle.define([
   { tag: [tags.keyword, tags.definitionKeyword], color: "var(--code-word)" },
@@ -55,7 +55,7 @@ interface Editor {
   view: EditorView | null;
 }
 
-/** An editor for one text. */
+/** A code editor. */
 function Code({ label, start, extensions, handle, size = "" }: { label: string; start: string; extensions: Extension[]; handle: Ref<Editor>; size?: string }) {
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
@@ -63,11 +63,11 @@ function Code({ label, start, extensions, handle, size = "" }: { label: string; 
     if (!box.current) return;
     const basics = [lineNumbers(), foldGutter(), bracketMatching(), syntaxHighlighting(COLORS), THEME, EditorView.lineWrapping];
     const state = EditorState.create({ doc: start, extensions: [...extensions, ...basics, EditorView.contentAttributes.of({ "aria-label": label })] });
-    // In a shadow root its rules come as an adopted sheet; in the page they would be an inline style, which the policy forbids.
+    // In a shadow root CodeMirror uses an adopted style sheet. In the page it would add an inline style, which the Content-Security-Policy forbids.
     const root = box.current.shadowRoot ?? box.current.attachShadow({ mode: "open" });
-    const made = new EditorView({ state, parent: root, root });
-    view.current = made;
-    return () => made.destroy();
+    const editor = new EditorView({ state, parent: root, root });
+    view.current = editor;
+    return () => editor.destroy();
   }, []);
   useImperativeHandle(handle, () => ({
     text: () => view.current?.state.doc.toString() ?? "",
@@ -84,52 +84,52 @@ function Code({ label, start, extensions, handle, size = "" }: { label: string; 
   );
 }
 
-/** What was written here last. Whatever else is kept under that name is nothing. */
-function remembered(): { query?: string; variables?: string } {
+/** The query and variables of the last run, from local storage; empty when the stored value is invalid. */
+function storedOperation(): { query?: string; variables?: string } {
   try {
-    const { query, variables } = JSON.parse(localStorage.getItem(KEPT) ?? "{}") as Record<string, unknown>;
+    const { query, variables } = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}") as Record<string, unknown>;
     return { ...(typeof query === "string" ? { query } : {}), ...(typeof variables === "string" ? { variables } : {}) };
   } catch {
     return {};
   }
 }
 
-/** Asks the server anything that its schema has, and completes it while it is typed. */
+/** GraphQL explorer with completion from the server's schema. */
 export default function Explorer() {
   const { projects } = useAccount();
   const query = useRef<Editor>(null);
   const variables = useRef<Editor>(null);
   const answer = useRef<Editor>(null);
   const [note, setNote] = useState("");
-  const kept = useMemo(remembered, []);
-  const asked = new URLSearchParams(useSearch()).get("project");
-  const slug = projects.find((each) => each.slug === asked)?.slug ?? projects.at(-1)?.slug ?? "default";
+  const stored = useMemo(storedOperation, []);
+  const requested = new URLSearchParams(useSearch()).get("project");
+  const slug = projects.find((each) => each.slug === requested)?.slug ?? mainProject(projects);
 
   useEffect(() => {
     document.title = "Explorer · Footfall";
-    const asked = new AbortController();
-    post({ query: getIntrospectionQuery({ specifiedByUrl: true }) }, asked.signal)
+    const abort = new AbortController();
+    post({ query: getIntrospectionQuery({ specifiedByUrl: true }) }, abort.signal)
       .then((data) => query.current?.view && updateSchema(query.current.view, buildClientSchema(data as IntrospectionQuery)))
-      .catch((error: Error) => asked.signal.aborted || setNote(error.message));
-    return () => asked.abort();
+      .catch((error: Error) => abort.signal.aborted || setNote(error.message));
+    return () => abort.abort();
   }, []);
 
   const run = () => {
-    const [text, given] = [query.current?.text() ?? "", variables.current?.text() ?? ""];
-    localStorage.setItem(KEPT, JSON.stringify({ query: text, variables: given }));
-    const values = given.trim() || "{}"; // as text: to parse and write it again would round large integers
+    const [text, variablesText] = [query.current?.text() ?? "", variables.current?.text() ?? ""];
+    localStorage.setItem(STORAGE_KEY, JSON.stringify({ query: text, variables: variablesText }));
+    const values = variablesText.trim() || "{}"; // as text: parsing and serializing would round large integers
     try {
       JSON.parse(values);
     } catch {
-      setNote("The variables are no JSON.");
+      setNote("The variables are not valid JSON.");
       return;
     }
-    const began = performance.now();
-    setNote("Asking …");
+    const startedAt = performance.now();
+    setNote("Running…");
     exchangeText(`{"query":${JSON.stringify(text)},"variables":${values}}`)
       .then((document) => {
         answer.current?.set(indented(document));
-        setNote(`${Math.round(performance.now() - began)} ms`);
+        setNote(`${Math.round(performance.now() - startedAt)} ms`);
       })
       .catch((error: Error) => setNote(error.message));
   };
@@ -148,8 +148,8 @@ export default function Explorer() {
         <button type="button" class="button strong" onClick={run}>
           <Icon name="play" size={14} /> Run
         </button>
-        <select aria-label="A documented operation" value="" onChange={(event) => choose(event.currentTarget.value)}>
-          <option value="">A documented operation …</option>
+        <select aria-label="Example operation" value="" onChange={(event) => choose(event.currentTarget.value)}>
+          <option value="">Load an example…</option>
           {DOCUMENTS.map(({ name }) => (
             <option key={name}>{name}</option>
           ))}
@@ -158,15 +158,15 @@ export default function Explorer() {
           {note}
         </span>
         <span class="soft aside">
-          With curl: <code>POST /graphql</code> and a key; see <a href={`${BASE}/docs`}>the reference</a>.
+          To query from a script, send a key to <code>POST /graphql</code>; see <a href={`${BASE}/docs`}>the reference</a>.
         </span>
       </div>
       <div class="explorer">
         <div class="stack">
-          <Code label="Operation" start={kept.query ?? FIRST} extensions={[...writing, graphql()]} handle={query} />
-          <Code label="Variables" size="small" start={kept.variables ?? JSON.stringify({ slug })} extensions={[...writing, json()]} handle={variables} />
+          <Code label="Operation" start={stored.query ?? FIRST} extensions={[...writing, graphql()]} handle={query} />
+          <Code label="Variables" size="small" start={stored.variables ?? JSON.stringify({ slug })} extensions={[...writing, json()]} handle={variables} />
         </div>
-        <Code label="Answer" size="tall" start="" extensions={[json(), EditorState.readOnly.of(true)]} handle={answer} />
+        <Code label="Response" size="tall" start="" extensions={[json(), EditorState.readOnly.of(true)]} handle={answer} />
       </div>
     </>
   );

@@ -1,17 +1,17 @@
 import { useSearchParams } from "wouter-preact";
-import { useAsk } from "../api/use.ts";
+import { useOperation } from "../api/use.ts";
 import { Card } from "../ui/card.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { barsOf } from "../ui/save.ts";
-import { Answered, Nothing } from "../ui/states.tsx";
+import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { count, percent } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
 const MOST = 8;
 const WITHIN = [1, 24, 168, 720] as const;
-const HOURS: Record<number, string> = { 1: "an hour", 24: "a day", 168: "a week", 720: "30 days" };
+const HOURS: Record<number, string> = { 1: "1 hour", 24: "1 day", 168: "1 week", 720: "30 days" };
 
-/** How many get from one event to the next. The steps are in the address. */
+/** Funnel page: installs that complete a sequence of events. The steps are in the address. */
 export default function Funnel({ project }: { project: string }) {
   const { span, filter, people } = useView();
   const [params, setParams] = useSearchParams();
@@ -26,15 +26,15 @@ export default function Funnel({ project }: { project: string }) {
       else changed.set("within", String(hours));
       return changed;
     });
-  const common = useAsk("Breakdown", { slug: project, by: "NAME", period: span.period, first: 200 });
-  const names = common.data?.project.breakdown.rows.flatMap(({ value }) => value ?? []) ?? []; // the most common first
-  const answer = useAsk("Funnel", { slug: project, names: steps, withinHours: within, period: span.period, filter }, { enabled: steps.length > 1 });
+  const common = useOperation("Breakdown", { slug: project, by: "NAME", period: span.period, first: 200 });
+  const names = common.data?.project.breakdown.rows.flatMap(({ value }) => value ?? []) ?? []; // most common first
+  const answer = useOperation("Funnel", { slug: project, names: steps, withinHours: within, period: span.period, filter }, { enabled: steps.length > 1 });
   return (
     <>
       <div class="choose">
         {steps.map((step, place) => (
           <button type="button" class="chip" key={`${step} ${place}`} onClick={() => choose(steps.filter((_, other) => other !== place))}>
-            {place + 1}. <b>{step}</b> <span class="sr">: leave out</span> <Icon name="close" size={13} />
+            {place + 1}. <b>{step}</b> <span class="sr">: remove</span> <Icon name="close" size={13} />
           </button>
         ))}
         {steps.length < MOST && (
@@ -60,7 +60,7 @@ export default function Funnel({ project }: { project: string }) {
       </div>
       {steps.length < 2 ? (
         <Card title="Funnel" wide>
-          <Nothing>{steps.length === 0 ? "Pick two or more events, in the order in which they happen." : `What comes after ${steps[0]}?`}</Nothing>
+          <EmptyState>{steps.length === 0 ? "Select two or more events, in the order in which they happen." : `Select the event that follows ${steps[0]}.`}</EmptyState>
           <div class="suggested">
             {names
               .filter((name) => !steps.includes(name))
@@ -73,15 +73,15 @@ export default function Funnel({ project }: { project: string }) {
           </div>
         </Card>
       ) : (
-        <Answered answer={answer} height={320}>
+        <QueryResult answer={answer} height={320}>
           {({ project: { funnel } }) => {
             const of = ({ installs }: (typeof funnel)[number]) => (people ? installs.people : installs.all);
             const [first] = funnel;
             const whole = first ? of(first) : 0;
             const [last] = funnel.slice(-1);
-            const table = () => ({ columns: ["step", "installs", "of the first"], rows: funnel.map((step) => [step.name, of(step), whole ? of(step) / whole : 0]) });
+            const table = () => ({ columns: ["step", "installs", "share of first step"], rows: funnel.map((step) => [step.name, of(step), whole ? of(step) / whole : 0]) });
             return (
-              <Card title="Funnel" note={`${percent(last && whole ? of(last) / whole : null)} of ${people ? "people" : "installs"} get through`} table={table} picture={() => barsOf(table(), count)} wide>
+              <Card title="Funnel" note={`${percent(last && whole ? of(last) / whole : null)} of ${people ? "people" : "installs"} complete the funnel`} table={table} picture={() => barsOf(table(), count)} wide>
                 <ol class="steps">
                   {funnel.map((step, place) => {
                     const before = funnel[place - 1];
@@ -97,7 +97,7 @@ export default function Funnel({ project }: { project: string }) {
                         </span>
                         {before && of(before) > of(step) && (
                           <span class="step-lost">
-                            {count(of(before) - of(step))} of {count(of(before))} did not get here ({percent((of(before) - of(step)) / of(before))})
+                            {count(of(before) - of(step))} of {count(of(before))} dropped off ({percent((of(before) - of(step)) / of(before))})
                           </span>
                         )}
                       </li>
@@ -107,9 +107,9 @@ export default function Funnel({ project }: { project: string }) {
               </Card>
             );
           }}
-        </Answered>
+        </QueryResult>
       )}
-      <p class="others">A funnel is counted from raw events, as far back as they are kept; an install counts once, for the first time it begins.</p>
+      <p class="others">Funnels are computed from raw events within the retention period. Each install counts once, from its first start.</p>
     </>
   );
 }

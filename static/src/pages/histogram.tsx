@@ -1,11 +1,11 @@
 import type { Data } from "../api/client.ts";
 import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
-import { count, duration, many, portion } from "../view/format.ts";
+import { count, duration, plural, portion } from "../view/format.ts";
 
 type Timed = Data<"Usage">["project"]["byName"]["groups"][number];
 
-/** The outline of a histogram, for a line of a table. */
+/** A small histogram for a table row. */
 export function Shape({ counts }: { counts: number[] }) {
   const most = Math.max(1, ...counts);
   const width = 72 / Math.max(1, counts.length);
@@ -19,7 +19,7 @@ export function Shape({ counts }: { counts: number[] }) {
   );
 }
 
-/** How the durations of one thing spread: a bar for each range, each as much wider than the one before as its durations are longer. */
+/** Histogram of durations, with a bar for each range on a logarithmic scale. */
 export function Histogram({ of }: { of: Timed }) {
   const { edges, counts, timed, mean, percentiles } = of;
   const label = of.label ?? "";
@@ -30,8 +30,8 @@ export function Histogram({ of }: { of: Timed }) {
   });
   const marks = [percentiles.p50, percentiles.p95].map((value) => (value == null ? null : placeOf(value, edges)));
   return (
-    <Card title={`How long ${label} takes`} note={`${many(timed, "time")}, ${duration(mean)} on average`} table={table} picture={() => barsOf(table(), count)} wide>
-      <div class="histogram" role="img" aria-label={`Durations of ${label}, from ${duration(edges[0])} to ${duration(edges.at(-1))}; half of them take less than ${duration(percentiles.p50, percentiles.exact)}`}>
+    <Card title={`Durations of ${label}`} note={`${plural(timed, "event")}, mean ${duration(mean)}`} table={table} picture={() => barsOf(table(), count)} wide>
+      <div class="histogram" role="img" aria-label={`Durations of ${label}, from ${duration(edges[0])} to ${duration(edges.at(-1))}; median ${duration(percentiles.p50, percentiles.exact)}`}>
         {counts.map((value, place) => (
           <span key={place} title={`${duration(edges[place])} to ${duration(edges[place + 1])}: ${count(value)} (${portion(value / Math.max(1, timed))})`}>
             <i style={{ height: `${(value / most) * 100}%` }} />
@@ -50,7 +50,7 @@ export function Histogram({ of }: { of: Timed }) {
   );
 }
 
-/** Where a duration lies among the edges, 0 to 1. */
+/** Position of a duration on the axis, 0 to 1. */
 function placeOf(value: number, edges: number[]): number {
   const after = edges.findIndex((edge) => edge > value);
   const place = after < 1 ? edges.length - 2 : after - 1;
@@ -58,7 +58,7 @@ function placeOf(value: number, edges: number[]): number {
   return Math.min(1, Math.max(0, (place + (to > from ? (value - from) / (to - from) : 0)) / Math.max(1, edges.length - 1)));
 }
 
-/** The edges that are named: about six, the first and the last among them. */
+/** Indexes of the labeled edges: about six, including the first and the last. */
 function ticks(edges: number[]): number[] {
   const last = edges.length - 1;
   const apart = Math.max(1, Math.round(last / 5));

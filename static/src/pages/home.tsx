@@ -2,25 +2,25 @@ import { Suspense, lazy } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import type { Data } from "../api/client.ts";
-import { useAsk } from "../api/use.ts";
+import { useOperation } from "../api/use.ts";
 import { Spark } from "../charts/spark.tsx";
 import { Icon } from "../ui/icons.tsx";
-import { Answered } from "../ui/states.tsx";
+import { QueryResult } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
 import { compact, growth, percent } from "../view/format.ts";
-import { comparable, spanOf } from "../view/period.ts";
-import { drawable } from "../view/steps.ts";
+import { isComparable, spanOf } from "../view/period.ts";
+import { drawableValues } from "../view/steps.ts";
 import { BASE } from "../view/base.ts";
 
 const PERIOD = { last: 30 };
 const NewProject = lazy(() => import("./settings/new-project.tsx"));
 
-/** All projects, for those who have several. */
+/** Home page: cards of all projects the account may read. */
 export function Home() {
   const { changes, me } = useAccount();
   const [adding, setAdding] = useState(false);
   const [cursors, setCursors] = useState<(string | null)[]>([null]);
-  const answer = useAsk("ProjectCards", { period: PERIOD, after: cursors.at(-1) ?? null });
+  const answer = useOperation("ProjectCards", { period: PERIOD, after: cursors.at(-1) ?? null });
   useEffect(() => {
     document.title = "Footfall";
   }, []);
@@ -29,14 +29,14 @@ export function Home() {
       <header>
         <img src={`${BASE}/static/pages/footfall.svg`} width="36" height="36" alt="" />
         <h1>Projects</h1>
-        <span class="soft">the last 30 days, UTC</span>
+        <span class="soft">last 30 days, UTC</span>
         {!me && (
           <a class="button" href={`${BASE}/login`}>
             Log in
           </a>
         )}
       </header>
-      <Answered answer={answer} height={300}>
+      <QueryResult answer={answer} height={300}>
         {({ projects: { nodes, pageInfo } }) => (
           <>
             <ul class="projects">
@@ -51,7 +51,7 @@ export function Home() {
             {(cursors.length > 1 || pageInfo.hasNextPage) && (
               <div class="pager">
                 <button type="button" class="button" disabled={cursors.length < 2} onClick={() => setCursors(cursors.slice(0, -1))}>
-                  Those before
+                  Previous projects
                 </button>
                 <button type="button" class="button" disabled={!pageInfo.hasNextPage} onClick={() => setCursors([...cursors, pageInfo.endCursor])}>
                   More projects
@@ -60,7 +60,7 @@ export function Home() {
             )}
           </>
         )}
-      </Answered>
+      </QueryResult>
       {changes && me?.allProjects && (adding ? <Adding /> : <AddButton add={() => setAdding(true)} />)}
     </main>
   );
@@ -89,11 +89,11 @@ function ProjectCard({ project: { slug, name, firstEvent, overview, series } }: 
     return (
       <>
         <h2>{name}</h2>
-        <p class="soft">Nothing has arrived yet. See how to send the first event.</p>
+        <p class="soft">No events yet. Open the project to send the first one.</p>
       </>
     );
   }
-  const compared = comparable(spanOf("30d", "", ""), Date.parse(firstEvent));
+  const compared = isComparable(spanOf("30d", "", ""), Date.parse(firstEvent));
   return (
     <>
       <h2>
@@ -111,11 +111,11 @@ function ProjectCard({ project: { slug, name, firstEvent, overview, series } }: 
           </dd>
         </div>
         <div>
-          <dt>Success</dt>
+          <dt>Success rate</dt>
           <dd>{percent(overview.successRate.value)}</dd>
         </div>
       </dl>
-      <Spark values={drawable(series.events, series.starts, "DAY", Date.parse(firstEvent))} open />
+      <Spark values={drawableValues(series.events, series.starts, "DAY", Date.parse(firstEvent))} open />
     </>
   );
 }

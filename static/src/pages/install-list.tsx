@@ -1,35 +1,35 @@
 import { useState } from "preact/hooks";
-import { useAsk } from "../api/use.ts";
+import { useOperation } from "../api/use.ts";
 import type { InstallFilterInput } from "../generated/operations.ts";
 import { Card } from "../ui/card.tsx";
-import { Answered, Nothing } from "../ui/states.tsx";
-import { ago, count, moment, words } from "../view/format.ts";
+import { QueryResult, EmptyState } from "../ui/states.tsx";
+import { ago, count, moment, toLabel } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 
 const A_PAGE = 20;
 
-/** The installs themselves, each a hash that leads to nobody. */
+/** The list of installs, each identified by an anonymous hash. */
 export function InstallList({ project }: { project: string }) {
-  const { people, filters, filter: asked } = useView();
-  const filter: InstallFilterInput = { people, os: filters.os ?? null, version: filters.version ?? null, environments: asked.environments ?? [] };
+  const { people, filters, filter: eventFilter } = useView();
+  const filter: InstallFilterInput = { people, os: filters.os ?? null, version: filters.version ?? null, environments: eventFilter.environments ?? [] };
   return <Pages key={JSON.stringify([project, filter])} project={project} filter={filter} />;
 }
 
 function Pages({ project, filter }: { project: string; filter: InstallFilterInput }) {
   const [cursors, setCursors] = useState<(string | null)[]>([null]);
-  const answer = useAsk("Installs", { slug: project, filter, first: A_PAGE, after: cursors.at(-1) ?? null });
+  const answer = useOperation("Installs", { slug: project, filter, first: A_PAGE, after: cursors.at(-1) ?? null });
   return (
-    <Answered answer={answer} height={420}>
+    <QueryResult answer={answer} height={420}>
       {({ project: { installs } }) => (
-        <Card title="Installs" note={`${count(installs.totalCount)} known, the last seen first`} wide>
+        <Card title="Installs" note={`${count(installs.totalCount)} known, most recently seen first`} wide>
           {installs.nodes.length === 0 ? (
-            <Nothing>No install is known.</Nothing>
+            <EmptyState>No installs match. Remove a filter to see more.</EmptyState>
           ) : (
             <div class="scroll" tabIndex={0} role="region" aria-label="Installs">
               <table class="single">
                 <thead>
                   <tr>
-                    {["Install", "Last seen", "First seen", "Who", "Version", "System", "Runtime", "Last events"].map((name) => (
+                    {["Install", "Last seen", "First seen", "Environment", "Version", "System", "Runtime", "Recent events"].map((name) => (
                       <th scope="col" key={name}>
                         {name}
                       </th>
@@ -42,7 +42,7 @@ function Pages({ project, filter }: { project: string; filter: InstallFilterInpu
                       <td class="mono">{each.hash}</td>
                       <td title={moment(each.lastSeen)}>{ago(each.lastSeen)}</td>
                       <td title={moment(each.firstSeen)}>{ago(each.firstSeen)}</td>
-                      <td title={each.environmentReason ?? undefined}>{words(each.environment)}</td>
+                      <td title={each.environmentReason ?? undefined}>{toLabel(each.environment)}</td>
                       <td>{each.version}</td>
                       <td>{[each.os, each.arch].filter(Boolean).join(" ")}</td>
                       <td>{each.runtime}</td>
@@ -70,6 +70,6 @@ function Pages({ project, filter }: { project: string; filter: InstallFilterInpu
           </div>
         </Card>
       )}
-    </Answered>
+    </QueryResult>
   );
 }

@@ -1,8 +1,8 @@
-import { useAsk } from "../api/use.ts";
+import { useOperation } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Card } from "../ui/card.tsx";
 import { cellsOf } from "../ui/save.ts";
-import { Answered, Nothing } from "../ui/states.tsx";
+import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
 import { COUNTS, ZONE, count, day, percent, portion } from "../view/format.ts";
 import { useView } from "../view/state.ts";
@@ -11,18 +11,18 @@ import { InstallList } from "./install-list.tsx";
 
 const WEEKS = 12;
 
-/** Who comes, who comes back, and what they run. */
+/** Installs page: new and returning installs, versions and retention. */
 export default function Installs({ project }: { project: string }) {
   const { span, filter, people } = useView();
   const { reads } = useAccount();
   const step = span.step === "HOUR" ? "DAY" : span.step;
-  const asked = { slug: project, period: span.period, filter };
-  const active = useAsk("ActiveUsers", { ...asked, step });
-  const versions = useAsk("Versions", { ...asked, step, first: 7 });
-  const cohorts = useAsk("Retention", { slug: project, period: span.days < 21 ? { last: 90 } : span.period, filter });
+  const common = { slug: project, period: span.period, filter };
+  const active = useOperation("ActiveUsers", { ...common, step });
+  const versions = useOperation("Versions", { ...common, step, first: 7 });
+  const cohorts = useOperation("Retention", { slug: project, period: span.days < 21 ? { last: 90 } : span.period, filter });
   return (
     <>
-      <Answered answer={active} height={560}>
+      <QueryResult answer={active} height={560}>
         {({ project: { activeUsers: by, newAndReturning: each } }) => (
           <div class="charts even">
             <Chart
@@ -37,21 +37,21 @@ export default function Installs({ project }: { project: string }) {
               ]}
             />
             <Chart
-              title="Active by day, 7 and 30 days"
+              title="Active in 1, 7 and 30 days"
               starts={by.starts}
               step="DAY"
               measure={COUNTS}
-              note={<Sticky values={people ? by.stickinessPeople : by.stickinessAll} />}
+              note={<Stickiness values={people ? by.stickinessPeople : by.stickinessAll} />}
               lines={[
                 { label: "30 days", values: people ? by.monthlyPeople : by.monthlyAll, color: "c4" },
                 { label: "7 days", values: people ? by.weeklyPeople : by.weeklyAll, color: "c3" },
-                { label: "Day", values: people ? by.dailyPeople : by.dailyAll, color: "accent" },
+                { label: "1 day", values: people ? by.dailyPeople : by.dailyAll, color: "accent" },
               ]}
             />
           </div>
         )}
-      </Answered>
-      <Answered answer={versions} height={300}>
+      </QueryResult>
+      <QueryResult answer={versions} height={300}>
         {({ project: { versions: adoption } }) => (
           <Chart
             title="Versions over time"
@@ -59,7 +59,7 @@ export default function Installs({ project }: { project: string }) {
             step={step}
             measure={COUNTS}
             stacked
-            note="active installs, by the last version each ran in the step; the newest, the most used and those that fail far more often"
+            note="active installs by the last version of each; shows the newest, the most used and the most failing"
             lines={adoption.versions.map(({ version, all, people: some, failureRate, standsOut }, place) => ({
               label: version === null ? "Others" : standsOut ? `${version} (${percent(failureRate)} fail)` : version,
               values: people ? some : all,
@@ -67,18 +67,18 @@ export default function Installs({ project }: { project: string }) {
             }))}
           />
         )}
-      </Answered>
-      <Answered answer={cohorts} height={300}>
+      </QueryResult>
+      <QueryResult answer={cohorts} height={300}>
         {({ project: { retention } }) => <Cohorts cohorts={retention} people={people} />}
-      </Answered>
+      </QueryResult>
       {reads && <InstallList project={project} />}
     </>
   );
 }
 
-function Sticky({ values }: { values: (number | null)[] }) {
-  const last = values.slice(0, Math.max(1, values.length - 1)).findLast((value) => value !== null); // the last day may not be over
-  return last == null ? null : <>{percent(last)} of a month's installs come on a day</>;
+function Stickiness({ values }: { values: (number | null)[] }) {
+  const last = values.slice(0, Math.max(1, values.length - 1)).findLast((value) => value !== null); // the last day may be incomplete
+  return last == null ? null : <>{percent(last)} of monthly installs are active on a day</>;
 }
 
 function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["retention"]; people: boolean }) {
@@ -91,14 +91,14 @@ function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["r
     .slice(-WEEKS);
   const weeks = Math.max(0, ...rows.map(({ shares }) => shares.length));
   const table = () => ({
-    columns: [`week from (${ZONE})`, "installs", ...Array.from({ length: weeks }, (_, week) => `week ${week}`)],
+    columns: [`week of (${ZONE})`, "installs", ...Array.from({ length: weeks }, (_, week) => `week ${week}`)],
     rows: rows.map(({ start, whole, active }) => [start.slice(0, 10), whole, ...active]),
   });
   const picture = () => cellsOf(rows.map(({ start, whole, shares }) => ({ label: `${day(start)} · ${whole}`, shares })), percent);
   return (
-    <Card title="Who comes back" note="of those first seen in a week, how many were active in the weeks after" table={table} picture={picture} wide>
+    <Card title="Retention" note="share of installs first seen in a week that were active in later weeks" table={table} picture={picture} wide>
       {rows.length === 0 ? (
-        <Nothing>No install was first seen in this period.</Nothing>
+        <EmptyState>No installs were first seen in this period.</EmptyState>
       ) : (
         <div class="scroll" tabIndex={0} role="region" aria-label="Weeks">
           <table class="heat">
@@ -110,7 +110,7 @@ function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["r
                 </th>
                 {Array.from({ length: weeks }, (_, week) => (
                   <th scope="col" class="cell" key={week}>
-                    {week === 0 ? "Same" : `+${week}`}
+                    {week === 0 ? "Week 0" : `+${week}`}
                   </th>
                 ))}
               </tr>
@@ -136,6 +136,6 @@ function Cohorts({ cohorts, people }: { cohorts: Data<"Retention">["project"]["r
 }
 
 const shade = (share: number) => ({
-  // Never so strong that the figure on it could not be read.
+  // At most 42%, so that the figure stays readable.
   background: `color-mix(in srgb, var(--accent) ${Math.round(3 + 39 * share)}%, var(--raised))`,
 });

@@ -3,20 +3,20 @@ import { createClient } from "graphql-ws";
 import type { LiveSubscription, LiveSubscriptionVariables } from "../generated/operations.ts";
 import { LIVE } from "../generated/operations.ts";
 import { Icon } from "../ui/icons.tsx";
-import { Copyable, Nothing } from "../ui/states.tsx";
-import { ZONE, count, duration, time, words } from "../view/format.ts";
+import { Copyable, EmptyState } from "../ui/states.tsx";
+import { ZONE, count, duration, plural, time, toLabel } from "../view/format.ts";
 import { useView } from "../view/state.ts";
 import { BASE, ORIGIN } from "../view/base.ts";
 
 type Event = LiveSubscription["events"]["events"][number];
 
-const MOST = 200; // rows; older ones leave
-const MOST_WAITING = 2_000; // while it is paused
+const MOST = 200; // rows; older ones are removed
+const MOST_WAITING = 2_000; // events buffered while paused
 
-/** Events as they come. Pausing keeps what comes meanwhile, to a bound; whatever was passed over is counted. */
+/** Live page: events as they arrive. Pausing buffers up to `MOST_WAITING` events. Counts events that the server skipped. */
 export default function Live({ project }: { project: string }) {
   const { filter } = useView();
-  const asked = JSON.stringify(filter);
+  const filterText = JSON.stringify(filter);
   const [events, setEvents] = useState<Event[]>([]);
   const [missed, setMissed] = useState(0);
   const [state, setState] = useState<"connecting" | "open" | "lost">("connecting");
@@ -28,9 +28,9 @@ export default function Live({ project }: { project: string }) {
   useEffect(() => {
     held.current = paused;
     if (paused) return;
-    const came = waiting.current;
+    const batch = waiting.current;
     waiting.current = [];
-    if (came.length > 0) setEvents((old) => [...came.toReversed(), ...old].slice(0, MOST));
+    if (batch.length > 0) setEvents((old) => [...batch.toReversed(), ...old].slice(0, MOST));
   }, [paused]);
 
   useEffect(() => {
@@ -43,17 +43,17 @@ export default function Live({ project }: { project: string }) {
       on: { connected: () => setState("open"), closed: () => setState("lost") },
     });
     const stop = client.subscribe<LiveSubscription>(
-      { query: LIVE, variables: { slug: project, filter: JSON.parse(asked) as LiveSubscriptionVariables["filter"] } },
+      { query: LIVE, variables: { slug: project, filter: JSON.parse(filterText) as LiveSubscriptionVariables["filter"] } },
       {
         next: ({ data }) => {
           if (!data) return;
-          const came = data.events.events;
-          setSeen((old) => old + came.length);
+          const batch = data.events.events;
+          setSeen((old) => old + batch.length);
           if (data.events.missed) setMissed((old) => old + data.events.missed);
           if (held.current) {
-            waiting.current = [...waiting.current, ...came].slice(-MOST_WAITING);
+            waiting.current = [...waiting.current, ...batch].slice(-MOST_WAITING);
           } else {
-            setEvents((old) => [...came.toReversed(), ...old].slice(0, MOST));
+            setEvents((old) => [...batch.toReversed(), ...old].slice(0, MOST));
           }
         },
         error: () => setState("lost"),
@@ -64,26 +64,26 @@ export default function Live({ project }: { project: string }) {
       stop();
       void client.dispose();
     };
-  }, [project, asked]);
+  }, [project, filterText]);
 
-  const said = { connecting: "Connecting", open: paused ? "Paused" : "Listening", lost: "The connection was lost; trying again" }[state];
+  const status = { connecting: "Connecting", open: paused ? "Paused" : "Listening", lost: "Connection lost, reconnecting" }[state];
   return (
     <section class="card wide" aria-label="Live events">
-      <h2 class="sr">Events as they come</h2>
+      <h2 class="sr">Live events</h2>
       <div class="live-head">
         <span class={state === "lost" ? "tag bad" : "tag good"} role="status">
-          {state === "open" && !paused && <i class="pulse" />} {said}
+          {state === "open" && !paused && <i class="pulse" />} {status}
         </span>
         <span class="soft">
-          {count(seen)} since this page was opened{missed > 0 && `, ${count(missed)} passed over because they came too fast`}
+          {plural(seen, "event")} since you opened this page{missed > 0 && `, ${count(missed)} skipped because they arrived too fast`}
         </span>
         <button type="button" class="button" onClick={() => setPaused(!paused)} aria-pressed={paused}>
-          <Icon name={paused ? "play" : "pause"} size={15} /> {paused ? "Go on" : "Pause"}
+          <Icon name={paused ? "play" : "pause"} size={15} /> {paused ? "Resume" : "Pause"}
         </button>
       </div>
       {events.length === 0 ? (
         <>
-          <Nothing>Nothing has come since this page was opened. Send something:</Nothing>
+          <EmptyState>No events since you opened this page. Send one:</EmptyState>
           <Copyable label="A command that sends an event" text={`curl ${ORIGIN}/p/${project}/v1/events -d '{"name": "hello", "installation_id": "my-laptop"}'`} />
         </>
       ) : (
@@ -93,8 +93,8 @@ export default function Live({ project }: { project: string }) {
   );
 }
 
-/** How it ended: what went wrong has the name of its error. */
-function Ended({ event: { outcome, errorType } }: { event: Event }) {
+/** The outcome of an event; failures show their error type. */
+function OutcomeTag({ event: { outcome, errorType } }: { event: Event }) {
   if (outcome === "SUCCESS") return <span class="tag good">success</span>;
   return outcome === "FAILURE" || errorType ? <span class="tag bad">{errorType ?? "failure"}</span> : null;
 }
@@ -105,8 +105,8 @@ function Stream({ events }: { events: Event[] }) {
       <table class="stream single">
         <thead>
           <tr>
-            {[`Time (${ZONE})`, "Event", "Target", "Outcome", "Took", "Who", "Version", "System", "Properties"].map((name) => (
-              <th scope="col" key={name} class={name === "Took" ? "figure" : ""}>
+            {[`Time (${ZONE})`, "Event", "Target", "Outcome", "Duration", "Environment", "Version", "System", "Properties"].map((name) => (
+              <th scope="col" key={name} class={name === "Duration" ? "figure" : ""}>
                 {name}
               </th>
             ))}
@@ -121,10 +121,10 @@ function Stream({ events }: { events: Event[] }) {
               </td>
               <td>{event.target && <span title={event.target.type}>{event.target.id}</span>}</td>
               <td>
-                <Ended event={event} />
+                <OutcomeTag event={event} />
               </td>
               <td class="figure">{event.duration === null ? "" : duration(event.duration)}</td>
-              <td>{words(event.environment)}</td>
+              <td>{toLabel(event.environment)}</td>
               <td>{event.version}</td>
               <td>{event.os}</td>
               <td class="properties rest" title={event.propertiesText ?? ""}>{event.propertiesText ?? ""}</td>

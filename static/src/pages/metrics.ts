@@ -1,4 +1,4 @@
-// The figures of the overview: what each is called, where it is found in the answer, and how it is said.
+// Metrics of the overview: label, source in the response, and formatting.
 import type { Data } from "../api/client.ts";
 import { COUNTS, DURATIONS, type Measure, SHARES, compact, duration, percent } from "../view/format.ts";
 
@@ -9,21 +9,21 @@ type Maybe = number | null | undefined;
 
 export interface Metric {
   label: string;
-  /** What it is called where people only are counted. */
+  /** Label when only people are counted. */
   labelPeople?: string;
   measure: Measure;
-  /** Its figure where there is little room. */
+  /** Formats the value for a figure card. */
   short(value: Maybe, exact?: boolean): string;
   change(overview: Overview, people: boolean): { value?: number | null; before?: number | null; change?: number | null; exact?: boolean };
-  /** It over time, in the period or in the one before; null where the answer has none. */
+  /** Time series for the current or the previous period; null when the response has none. */
   values(page: Page, people: boolean, before: boolean): Values | null;
-  /** What of the period before must be asked for. */
+  /** Additional data of the previous period to request. */
   needs?: "new" | "times";
-  /** Less is better. */
+  /** Lower is better. */
   less?: boolean;
-  /** It varies around a value, so that nothing is no natural end of its line. */
+  /** The value varies around a level, so its sparkline does not start at zero. */
   close?: boolean;
-  /** Is known by the hour. */
+  /** Available by the hour. */
   hourly?: boolean;
 }
 
@@ -45,7 +45,7 @@ export const METRICS = {
     measure: COUNTS,
     short: compact,
     change: ({ new: fresh }, people) => (people ? fresh.people : fresh.all),
-    values: (page, people, earlier) => freshOf(page, people, earlier),
+    values: (page, people, earlier) => newInstallsOf(page, people, earlier),
     needs: "new",
   },
   events: {
@@ -82,8 +82,8 @@ export const METRICS = {
     close: true,
   },
   installs: {
-    label: "Installs known",
-    labelPeople: "People known",
+    label: "Known installs",
+    labelPeople: "Known people",
     measure: COUNTS,
     short: compact,
     change: ({ installs }, people) => (people ? installs.people : installs.all),
@@ -91,7 +91,7 @@ export const METRICS = {
       const { value, before } = people ? page.overview.installs.people : page.overview.installs.all;
       const of = earlier ? page.arrivalsBefore : page.arrivals;
       const fresh = (people ? of?.newPeople : of?.newAll) ?? null;
-      return fresh && knownBy((earlier ? before : value) ?? 0, fresh);
+      return fresh && cumulativeInstalls((earlier ? before : value) ?? 0, fresh);
     },
     close: true,
   },
@@ -99,19 +99,19 @@ export const METRICS = {
 
 export type MetricName = keyof typeof METRICS;
 
-/** The metric that an address asks for; by the hour only events and their outcomes are known. */
-export function metricOf(asked: string | null, step: string): MetricName {
-  const name = asked !== null && asked in METRICS ? (asked as MetricName) : "active";
+/** The metric named in the address. By the hour only events and outcomes are available. */
+export function metricOf(requested: string | null, step: string): MetricName {
+  const name = requested !== null && requested in METRICS ? (requested as MetricName) : "active";
   return step === "HOUR" && !METRICS[name].hourly ? "events" : name;
 }
 
-function freshOf({ newAndReturning, newBefore }: Page, people: boolean, earlier: boolean): Values | null {
+function newInstallsOf({ newAndReturning, newBefore }: Page, people: boolean, earlier: boolean): Values | null {
   const of = earlier ? newBefore : newAndReturning;
   return (people ? of?.newPeople : of?.newAll) ?? null;
 }
 
-/** How many installs were known at each step's end, from how many there were at the last and how many were new in each. */
-function knownBy(last: number, fresh: Values): number[] {
+/** Known installs at the end of each step, computed backward from the final total and the new installs per step. */
+function cumulativeInstalls(last: number, fresh: Values): number[] {
   let known = last;
   return fresh
     .toReversed()

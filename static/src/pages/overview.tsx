@@ -1,24 +1,24 @@
 import type { QueryClient } from "@tanstack/preact-query";
 import { useEffect, useState } from "preact/hooks";
 import { Link, useSearch, useSearchParams } from "wouter-preact";
-import { ask } from "../api/client.ts";
-import { everyValue } from "../api/pages.ts";
-import { useAsk } from "../api/use.ts";
+import { runOperation } from "../api/client.ts";
+import { fetchAllValues } from "../api/pages.ts";
+import { useOperation } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Bars, type Bar } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
 import { Figure } from "../ui/figure.tsx";
-import { Answered, Nothing } from "../ui/states.tsx";
-import { couldRead, remember, useAccount, useBeginning } from "../view/account.ts";
-import { ABOUT_DURATIONS, COUNTS, ago, count, growth, many, moment, percent, points, words } from "../view/format.ts";
-import { comparable } from "../view/period.ts";
-import { drawable, openStep } from "../view/steps.ts";
+import { QueryResult, EmptyState } from "../ui/states.tsx";
+import { hadReadAccess, rememberReadAccess, useAccount, useFirstEventTime } from "../view/account.ts";
+import { ABOUT_DURATIONS, COUNTS, ago, count, growth, plural, moment, percent, points, toLabel } from "../view/format.ts";
+import { isComparable } from "../view/period.ts";
+import { drawableValues, openStep } from "../view/steps.ts";
 import { type Filters, targetText, useView, viewOf } from "../view/state.ts";
 import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
 import { BASE } from "../view/base.ts";
 
-/** What is asked for a view of an address. */
-function asked(project: string, params: URLSearchParams, known: boolean) {
+/** Variables of the `OverviewPage` operation for an address. */
+function pageVariables(project: string, params: URLSearchParams, known: boolean) {
   const { span, filter } = viewOf(params);
   const { period, before, step } = span;
   const { needs } = METRICS[metricOf(params.get("metric"), step)];
@@ -28,26 +28,26 @@ function asked(project: string, params: URLSearchParams, known: boolean) {
   return { slug: project, period, before, filter, unfiltered, asksKnown, step, coarse, known, newBefore: needs === "new", timesBefore: needs === "times" };
 }
 
-/** Asks for the overview of the present address, if it is one, for somebody who could read it here before: one way to the server less. */
-export function askAhead(client: QueryClient): void {
+/** Prefetches the overview of the current address if this browser had read access before: saves one round trip. */
+export function prefetchOverview(client: QueryClient): void {
   const [, project] = /^\/d\/([a-z0-9-]+)$/.exec(location.pathname.slice(BASE.length)) ?? [];
-  if (!project || !couldRead()) return;
-  const variables = asked(project, new URLSearchParams(location.search), true);
-  void client.prefetchQuery({ queryKey: ["OverviewPage", variables], queryFn: ({ signal }) => ask("OverviewPage", variables, signal), retry: false });
+  if (!project || !hadReadAccess()) return;
+  const variables = pageVariables(project, new URLSearchParams(location.search), true);
+  void client.prefetchQuery({ queryKey: ["OverviewPage", variables], queryFn: ({ signal }) => runOperation("OverviewPage", variables, signal), retry: false });
 }
 
-/** How it is doing: figures, the one that is picked over time, and what it is made of. */
+/** Overview page: headline figures, the selected metric over time, and breakdowns. */
 export function Overview({ project }: { project: string }) {
   const { reads } = useAccount();
   const [params] = useSearchParams();
-  const variables = asked(project, params, reads);
+  const variables = pageVariables(project, params, reads);
   const picked = metricOf(params.get("metric"), variables.step);
-  const answer = useAsk("OverviewPage", variables);
-  useEffect(() => remember(reads), [reads]);
+  const answer = useOperation("OverviewPage", variables);
+  useEffect(() => rememberReadAccess(reads), [reads]);
   return (
-    <Answered answer={answer} height={640}>
-      {({ project: page }) => <Figures page={page} project={project} metric={tells(page, picked) ? picked : "events"} />}
-    </Answered>
+    <QueryResult answer={answer} height={640}>
+      {({ project: page }) => <Figures page={page} project={project} metric={hasData(page, picked) ? picked : "events"} />}
+    </QueryResult>
   );
 }
 
@@ -55,12 +55,16 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
   const { people, span, filters } = useView();
   const filtered = isFiltered(filters);
   const [, setParams] = useSearchParams();
-  const began = useBeginning(project);
-  const compared = comparable(span, began);
+  const firstEventAt = useFirstEventTime(project);
+  const compared = isComparable(span, firstEventAt);
   const { starts } = page.series;
   const open = openStep(starts, span.step);
-  const shown = (values: (number | null)[]) => {
-    const drawn = drawable(values, starts, span.step, began);
+  const sparkline = (name: MetricName) => {
+    // Without filters, new installs of the period are the arrivals that the known installs grow by.
+    const source = name === "installs" && !filtered ? { ...page, arrivals: page.arrivals ?? page.newAndReturning } : page;
+    const values = metricOf(name, span.step) === name ? METRICS[name].values(source, people, false) : null; // by the hour, most metrics have none
+    if (values === null) return {};
+    const drawn = drawableValues(values, starts, span.step, firstEventAt);
     return { spark: drawn, open: open > 0 && drawn.findLastIndex((value) => value !== null) === open };
   };
   const until = page.overview.comparedUntil;
@@ -74,8 +78,8 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
   return (
     <>
       <div class="figures">
-        {(Object.keys(METRICS) as MetricName[]).filter((name) => tells(page, name)).map((name) => {
-          const { label, change, less = false, close = false, measure, short, values } = METRICS[name];
+        {(Object.keys(METRICS) as MetricName[]).filter((name) => hasData(page, name)).map((name) => {
+          const { label, change, less = false, close = false, measure, short } = METRICS[name];
           const figure = change(page.overview, people);
           return (
             <Figure
@@ -85,12 +89,12 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
               was={short(figure.before, figure.exact)}
               change={figure.change ?? null}
               grew={measure.share ? points(figure) : growth(figure.change)}
-              {...(compared ? {} : { since: began })}
-              {...shown(values(page, people, false) ?? page.series.events)}
-              against={until == null ? undefined : name === "installs" ? `Known when this period began` : `The period before, until ${moment(until)}`}
+              {...(compared ? {} : { since: firstEventAt })}
+              {...sparkline(name)}
+              against={until == null ? undefined : name === "installs" ? "Known at the start of this period" : `Previous period, until ${moment(until)}`}
               less={less}
               close={close}
-              full={figure.exact === false ? `${measure.full(figure.value)}, within 2 %` : measure.full(figure.value)}
+              full={figure.exact === false ? `${measure.full(figure.value)}, within 2%` : measure.full(figure.value)}
               note={noteOf(name, filtered)}
               {...(metricOf(name, span.step) === name ? { picked: metric === name, pick: () => choose(name) } : {})}
             />
@@ -106,19 +110,19 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
   );
 }
 
-/** Whether a figure has something to tell: downloads alone have no installs, no outcomes and no durations. */
-function tells({ overview }: Page, name: MetricName): boolean {
+/** Reports whether a metric has data: projects with only downloads have no installs, outcomes or durations. */
+function hasData({ overview }: Page, name: MetricName): boolean {
   if (overview.installs.all.value || !overview.events.value) return true;
   return name === "events" || (name === "success" && overview.successRate.value != null) || (name === "duration" && overview.medianDuration.value != null);
 }
 
-/** What a figure counts, where that is not what the page says. */
+/** Note for a metric that ignores the page's filters or counts by another time. */
 function noteOf(name: MetricName, filtered: boolean): string | undefined {
   if (name === "installs" && filtered) return "not filtered";
-  return name === "events" ? "by occurrence" : undefined;
+  return name === "events" ? "by event time" : undefined;
 }
 
-/** Whether a filter is set that installs known do not follow: they follow people only, and one environment. */
+/** Reports whether a filter is set that "Known installs" ignores: it applies only the audience and one environment. */
 const isFiltered = (filters: Filters): boolean => Object.keys(filters).some((name) => name !== "env");
 
 function Main({ page, metric, compared }: { page: Page; metric: MetricName; compared: boolean }) {
@@ -135,8 +139,8 @@ function Main({ page, metric, compared }: { page: Page; metric: MetricName; comp
       measure={measure}
       note={noteOf(metric, isFiltered(filters))}
       lines={[
-        { label: "This period", values: now, color: "accent", filled: !measure.share },
-        ...(compared && earlier ? [{ label: "The period before", values: earlier, color: "soft", dashed: true, starts: page.before.starts }] : []),
+        { label: "Current period", values: now, color: "accent", filled: !measure.share },
+        ...(compared && earlier ? [{ label: "Previous period", values: earlier, color: "soft", dashed: true, starts: page.before.starts }] : []),
       ]}
     />
   );
@@ -172,21 +176,21 @@ function Parts({ page, project }: { page: Page; project: string }) {
       <Values title="Operating systems" project={project} of={page.os} by="os" />
       <Values title="Runtimes" project={project} of={page.runtimes} by="runtime" />
       <Values title="Package managers" project={project} of={page.packageManagers} by="pm" />
-      <Values title="Who runs it" project={project} of={page.environments} by="env" active={(people ? page.overview.active.people.value : page.overview.active.all.value) ?? undefined} />
+      <Values title="Environments" project={project} of={page.environments} by="env" active={(people ? page.overview.active.people.value : page.overview.active.all.value) ?? undefined} />
     </div>
   );
 }
 
 const BY = { version: "VERSION", os: "OS", runtime: "RUNTIME", pm: "PACKAGE_MANAGER", name: "NAME", target: "TARGET", env: "ENVIRONMENT" } as const;
-const FEW = 8; // the most common installs': events come in another order, so more than these are asked for
-const ALL = 200; // as many as the server tells at once
+const FEW = 8; // rows in a collapsed card; the query asks for more because rows arrive sorted by events, not installs
+const ALL = 200; // the server's maximum per request
 
 interface ValuesProps {
   title: string;
   project: string;
   of: Page["os"];
   by: keyof typeof BY;
-  /** Active installs, of which an environment's are a share: one may run in several. */
+  /** Active installs: the total for environment shares, because one install can run in several environments. */
   active?: number | undefined;
 }
 
@@ -194,12 +198,12 @@ type Values = Page["os"]["rows"];
 
 const isKnown = ({ value, events, installs }: Values[number]) => value !== null && (events > 0 || (installs?.all ?? 0) > 0);
 
-/** What events are made of, by one thing: the most common values, and all of them when asked. */
+/** Breakdown by one dimension: the most common values, or all of them when expanded. */
 function Values({ title, project, of: first, by, active }: ValuesProps) {
   const { people, span, filter } = useView();
   const [whole, setWhole] = useState(false);
   const variables = { slug: project, by: BY[by], period: span.period, filter };
-  const all = useAsk("Breakdown", { ...variables, first: ALL }, { enabled: whole });
+  const all = useOperation("Breakdown", { ...variables, first: ALL }, { enabled: whole });
   const of = (whole && all.data?.project.breakdown) || first;
   const known = of.rows.filter(isKnown);
   const byInstalls = known.length > 0 && known.every(({ installs }) => installs !== null);
@@ -212,9 +216,9 @@ function Values({ title, project, of: first, by, active }: ValuesProps) {
         const text = value ?? "";
         return {
           value: by === "target" ? targetText(targetType, text) : by === "env" ? text.toLowerCase() : text,
-          label: by === "env" ? words(text) : text,
+          label: by === "env" ? toLabel(text) : text,
           amount: amountOf(row),
-          ...(successRate !== null && successRate < 0.9 ? { aside: `${percent(successRate)} succeed` } : {}),
+          ...(successRate !== null && successRate < 0.9 ? { aside: `${percent(successRate)} success` } : {}),
         };
       })
       .filter(({ amount }) => amount > 0)
@@ -224,7 +228,7 @@ function Values({ title, project, of: first, by, active }: ValuesProps) {
   const others = of.otherInstalls ? ((people ? of.otherInstalls.people : of.otherInstalls.all) ?? 0) : null;
   const hidden = bars.reduce((sum, { amount }) => sum + amount, 0) - shown.reduce((sum, { amount }) => sum + amount, 0);
   const rest = (byInstalls ? (others ?? 0) : of.otherEvents) + hidden;
-  const unsaid = of.rows.filter(({ value }) => value === null).reduce((sum, row) => sum + amountOf(row), 0);
+  const unreported = of.rows.filter(({ value }) => value === null).reduce((sum, row) => sum + amountOf(row), 0);
   return (
     <Bars
       title={title}
@@ -233,15 +237,15 @@ function Values({ title, project, of: first, by, active }: ValuesProps) {
       unit={byInstalls ? (people ? "people" : "installs") : "events"}
       others={{ values: of.otherValues + bars.length - shown.length, amount: by === "env" ? null : rest }}
       total={by === "env" && byInstalls ? active : undefined}
-      unsaid={unsaid}
-      all={async () => barsOf(await everyValue(variables))}
+      unreported={unreported}
+      all={async () => barsOf(await fetchAllValues(variables))}
       more={{ whole: whole && all.data !== undefined, toggle: () => setWhole(!whole) }}
       {...(of.rows.length > 0 && known.length === 0 ? { nothing: "No event in this period reports this." } : {})}
     />
   );
 }
 
-/** The most common versions, and one that many of its users see fail, however rare it is. */
+/** The most common versions, plus up to two rare versions with a low success rate. */
 function withOutstanding(bars: Bar[]): Bar[] {
   const rare = bars.slice(FEW).filter(({ aside, amount }) => aside && amount > 1).slice(0, 2);
   return [...bars.slice(0, FEW - rare.length), ...rare];
@@ -255,9 +259,9 @@ function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; proj
     return `/d/${project}/errors?${params}`;
   };
   return (
-    <Card title="Errors" note={errors.events > 0 ? `${many(errors.events, "event")}, ${many(errors.types, "type")}` : ""}>
+    <Card title="Errors" note={errors.events > 0 ? `${plural(errors.events, "event")}, ${plural(errors.types, "type")}` : ""}>
       {errors.groups.length === 0 ? (
-        <Nothing>Nothing failed in this period.</Nothing>
+        <EmptyState>No failures in this period.</EmptyState>
       ) : (
         <ul class="rows">
           {errors.groups.map(({ type, installs, lastSeen, events }) => (
@@ -266,7 +270,7 @@ function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; proj
                 <b class={type === null ? "cut soft" : "cut"}>{type ?? "No error type"}</b>
                 <span class="row-figure">{count(events)}</span>
                 <span class="soft">
-                  {many(installs.all, "install")} · {ago(lastSeen)}
+                  {plural(installs.all, "install")} · {ago(lastSeen)}
                 </span>
               </Link>
             </li>

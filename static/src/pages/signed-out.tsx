@@ -1,13 +1,13 @@
 import { useEffect } from "preact/hooks";
 import { Copyable } from "../ui/states.tsx";
-import { remember } from "../view/account.ts";
+import { rememberReadAccess } from "../view/account.ts";
 import { BASE, ORIGIN } from "../view/base.ts";
 
-/** For whoever is not known here. The form works as any form: the cookie that it brings is for this server's eyes only. */
+/** Start page without a login. A plain form post, so that the session cookie stays inaccessible to scripts. */
 export function SignedOut() {
   useEffect(() => {
     document.title = "Log in to Footfall";
-    remember(false);
+    rememberReadAccess(false);
   }, []);
   const next = location.pathname + location.search;
   return (
@@ -15,7 +15,7 @@ export function SignedOut() {
       <section>
         <img src={`${BASE}/static/pages/footfall.svg`} width="44" height="44" alt="" />
         <h1>Footfall is running</h1>
-        <p class="lead">It counts what command-line tools tell it, and keeps no address and no identifier of anybody.</p>
+        <p class="lead">Privacy-first telemetry for command-line tools. It stores no IP addresses and no raw identifiers.</p>
         <form method="post" action={`${BASE}/login`} autocomplete="off">
           <label for="token">Token or key</label>
           <input id="token" name="token" type="password" required maxLength={300} spellcheck={false} autocapitalize="none" />
@@ -25,11 +25,11 @@ export function SignedOut() {
           </button>
         </form>
         <p class="soft">
-          The first start printed a link that logs you in. Lost it? <code>footfall login-link</code> on the server makes another.
+          The first start printed a login link. Lost it? Run <code>footfall login-link</code> on the server to create another.
         </p>
       </section>
       <section>
-        <h2>Send an event meanwhile</h2>
+        <h2>Try it: count a download</h2>
         <Copyable label="A command that counts a download" text={`curl -X POST ${ORIGIN}/dl/hello\ncurl ${ORIGIN}/counts`} />
         <p>
           <a href={`${BASE}/docs`}>The reference</a> · <a href={`${BASE}/health`}>Health</a> · <a href={`${BASE}/openapi.json`}>OpenAPI</a>

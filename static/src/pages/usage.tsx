@@ -1,24 +1,24 @@
 import { useSearchParams } from "wouter-preact";
 import type { Data } from "../api/client.ts";
-import { everyValue } from "../api/pages.ts";
-import { useAsk } from "../api/use.ts";
+import { fetchAllValues } from "../api/pages.ts";
+import { useOperation } from "../api/use.ts";
 import { Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
-import { Answered, Nothing } from "../ui/states.tsx";
-import { count, duration, many, percent } from "../view/format.ts";
+import { QueryResult, EmptyState } from "../ui/states.tsx";
+import { count, duration, plural, percent } from "../view/format.ts";
 import { type FilterName, targetText, useView } from "../view/state.ts";
 import { Histogram, Shape } from "./histogram.tsx";
 
 type Page = Data<"Usage">["project"];
 type Timed = Page["byName"]["groups"][number];
 
-/** What people do with the tool, whether it works, and how long it takes. */
+/** Usage page: events and targets with success rates and durations. */
 export default function Usage({ project }: { project: string }) {
   const { span, filter } = useView();
-  const answer = useAsk("Usage", { slug: project, period: span.period, filter, first: 20 });
+  const answer = useOperation("Usage", { slug: project, period: span.period, filter, first: 20 });
   return (
-    <Answered answer={answer} height={600}>
+    <QueryResult answer={answer} height={600}>
       {({ project: page }) => (
         <div class="stack">
           <Part title="Commands and other events" counted={page.names} timed={page.byName.groups} by="name" />
@@ -26,7 +26,7 @@ export default function Usage({ project }: { project: string }) {
           <Properties project={project} arch={page.arch} />
         </div>
       )}
-    </Answered>
+    </QueryResult>
   );
 }
 
@@ -54,7 +54,7 @@ function rowsOf(counted: Page["names"], timed: Timed[], by: FilterName): Row[] {
 function Part({ title, counted, timed, by }: { title: string; counted: Page["names"]; timed: Timed[]; by: FilterName }) {
   const [params, setParams] = useSearchParams();
   const rows = rowsOf(counted, timed, by);
-  const parameter = by === "name" ? "times" : "tool-times"; // of the address: whose durations are shown in full
+  const parameter = by === "name" ? "times" : "tool-times"; // address parameter that selects the histogram
   const shown = rows.find(({ key, times }) => times && key === params.get(parameter)) ?? rows.find(({ times }) => times);
   const show = (key: string) =>
     setParams((old) => {
@@ -69,10 +69,10 @@ function Part({ title, counted, timed, by }: { title: string; counted: Page["nam
   return (
     <>
       <Card title={title} table={table} picture={() => barsOf(table(), count)} wide>
-        {rows.length === 0 ? <Nothing>Nothing in this period.</Nothing> : <Rows title={title} rows={rows} by={by} shown={shown?.key} show={show} />}
+        {rows.length === 0 ? <EmptyState>No events in this period.</EmptyState> : <Rows title={title} rows={rows} by={by} shown={shown?.key} show={show} />}
         {counted.otherValues > 0 && (
           <p class="others">
-            and {count(counted.otherValues)} more with {many(counted.otherEvents, "event")}
+            and {count(counted.otherValues)} more with {plural(counted.otherEvents, "event")}
           </p>
         )}
       </Card>
@@ -89,7 +89,7 @@ function Rows({ title, rows, by, shown, show }: { title: string; rows: Row[]; by
         <thead>
           <tr>
             <th scope="col">{by === "name" ? "Event" : "Target"}</th>
-            {["Events", "Succeed", "Median", "p75", "p95", "p99"].map((name) => (
+            {["Events", "Success rate", "Median", "p75", "p95", "p99"].map((name) => (
               <th scope="col" key={name} class="figure">
                 {name}
               </th>
@@ -103,21 +103,21 @@ function Rows({ title, rows, by, shown, show }: { title: string; rows: Row[]; by
           {rows.map(({ key, label, targetType, events, successRate, times }) => (
             <tr key={key} class={filters[by] === key ? "picked" : ""}>
               <td class="rest">
-                <button type="button" class="pick cut" title={`Show ${label} only`} aria-pressed={filters[by] === key} onClick={() => pick(by, filters[by] === key ? null : key)}>
+                <button type="button" class="pick cut" title={`Show only ${label}`} aria-pressed={filters[by] === key} onClick={() => pick(by, filters[by] === key ? null : key)}>
                   {label}
                 </button>{" "}
                 {targetType && <span class="soft">{targetType}</span>}
               </td>
               <td class="figure">{count(events)}</td>
-              <td class="figure">{successRate !== null && successRate < 0.9 ? <b class="bad">{percent(successRate)}</b> : <Known text={percent(successRate)} of={successRate} />}</td>
+              <td class="figure">{successRate !== null && successRate < 0.9 ? <b class="bad">{percent(successRate)}</b> : <OptionalFigure text={percent(successRate)} of={successRate} />}</td>
               {PERCENTILES.map((name) => (
                 <td class="figure" key={name}>
-                  <Known text={duration(times?.percentiles[name], times?.percentiles.exact)} of={times?.percentiles[name]} />
+                  <OptionalFigure text={duration(times?.percentiles[name], times?.percentiles.exact)} of={times?.percentiles[name]} />
                 </td>
               ))}
               <td class="figure">
                 {times && (
-                  <button type="button" class="shape" aria-pressed={shown === key} aria-label={`Durations of ${label}`} title={`Show the durations of ${label} below`} onClick={() => show(key)}>
+                  <button type="button" class="shape" aria-pressed={shown === key} aria-label={`Durations of ${label}`} title={`Show the duration histogram of ${label}`} onClick={() => show(key)}>
                     <Shape counts={times.counts} />
                   </button>
                 )}
@@ -130,17 +130,17 @@ function Rows({ title, rows, by, shown, show }: { title: string; rows: Row[]; by
   );
 }
 
-/** A figure, or quietly that there is none. */
-function Known({ text, of }: { text: string; of: number | null | undefined }) {
+/** A figure, dimmed when there is no value. */
+function OptionalFigure({ text, of }: { text: string; of: number | null | undefined }) {
   return of == null ? <span class="none">{text}</span> : <>{text}</>;
 }
 
 const valuesOf = (rows: { value: string | null; events: number }[]) => rows.flatMap(({ value, events }) => (value === null || events === 0 ? [] : [{ value, label: value, amount: events }]));
 
-/** What else events say of where they run, and the properties that the project has counted by value. */
+/** Architectures, and the properties that the project counts by value. */
 function Properties({ project, arch }: { project: string; arch: Page["arch"] }) {
   const { span, filter } = useView();
-  const vocabulary = useAsk("Vocabulary", { slug: project, period: span.period });
+  const vocabulary = useOperation("Vocabulary", { slug: project, period: span.period });
   const names = vocabulary.data?.project.vocabulary.properties ?? [];
   return (
     <div class="grid">
@@ -149,8 +149,8 @@ function Properties({ project, arch }: { project: string; arch: Page["arch"] }) 
         by="arch"
         bars={valuesOf(arch.rows)}
         others={{ values: arch.otherValues, amount: arch.otherEvents }}
-        unsaid={arch.rows.find(({ value }) => value === null)?.events}
-        all={async () => valuesOf(await everyValue({ slug: project, by: "ARCH", period: span.period, filter }))}
+        unreported={arch.rows.find(({ value }) => value === null)?.events}
+        all={async () => valuesOf(await fetchAllValues({ slug: project, by: "ARCH", period: span.period, filter }))}
       />
       {names.map((name) => (
         <Property key={name} project={project} name={name} />
@@ -161,17 +161,17 @@ function Properties({ project, arch }: { project: string; arch: Page["arch"] }) 
 
 function Property({ project, name }: { project: string; name: string }) {
   const { span, filter } = useView();
-  const answer = useAsk("Breakdown", { slug: project, by: "PROPERTY", property: name, period: span.period, filter, first: 10 });
+  const answer = useOperation("Breakdown", { slug: project, by: "PROPERTY", property: name, period: span.period, filter, first: 10 });
   return (
-    <Answered answer={answer} height={200}>
+    <QueryResult answer={answer} height={200}>
       {({ project: { breakdown } }) => (
         <Bars
           title={`Property: ${name}`}
           bars={breakdown.rows.flatMap(({ value, events }) => (value === null ? [] : [{ value: null, label: value, amount: events }]))}
-          all={async () => valuesOf(await everyValue({ slug: project, by: "PROPERTY", property: name, period: span.period, filter }))}
+          all={async () => valuesOf(await fetchAllValues({ slug: project, by: "PROPERTY", property: name, period: span.period, filter }))}
           others={{ values: breakdown.otherValues, amount: breakdown.otherEvents }}
         />
       )}
-    </Answered>
+    </QueryResult>
   );
 }

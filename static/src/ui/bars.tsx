@@ -3,46 +3,46 @@ import { useView } from "../view/state.ts";
 import { count, portion } from "../view/format.ts";
 import { Card } from "./card.tsx";
 import { type Table, barsOf } from "./save.ts";
-import { Nothing } from "./states.tsx";
+import { EmptyState } from "./states.tsx";
 
 export interface Bar {
-  /** What it is filtered by when it is clicked; null for what cannot be. */
+  /** Filter value that a click applies; null if the bar is not clickable. */
   value: string | null;
   label: string;
   amount: number;
-  /** Something more to say of it, such as its rate where that is bad. */
+  /** Additional remark, such as a low success rate. */
   aside?: string;
-  /** What kind of thing it is. */
+  /** Category, such as the type of a target. */
   kind?: string;
 }
 
 interface Props {
   title: string;
   bars: Bar[];
-  /** What a click filters by. */
+  /** Filter that a click sets. */
   by?: FilterName;
-  /** How many there are beyond these, and how much they have, where that adds up. */
+  /** Values beyond the bars and their total; null if totals do not add up. */
   others?: { values: number; amount: number | null } | undefined;
-  /** All there are, for the file. */
+  /** Fetches all rows for the CSV file. */
   all?: (() => Promise<Bar[]>) | undefined;
-  /** How much says nothing of this; part of what the shares are of. */
-  unsaid?: number | undefined;
-  /** What the shares are of; all that is shown and the others where it is left out. */
+  /** Amount without a value in this dimension; part of the total for shares. */
+  unreported?: number | undefined;
+  /** Total for shares; defaults to the sum of the bars, `others` and `unreported`. */
   total?: number | undefined;
-  /** Shows all there are, or the first again. */
+  /** Toggles between all rows and the first ones. */
   more?: { whole: boolean; toggle: () => void } | undefined;
   unit?: string;
   figure?: (amount: number) => string;
   note?: string;
-  /** What is said where there is none. */
+  /** Text of the empty state. */
   nothing?: string;
 }
 
-/** Values with bars, most first; a click on one filters the page by it, another click takes that back. */
-export function Bars({ title, bars, by, others, more, all, unsaid = 0, total: given, unit = "events", figure = count, note, nothing = "Nothing in this period." }: Props) {
+/** Horizontal bars, largest first. A click filters the page by a value; a second click removes the filter. */
+export function Bars({ title, bars, by, others, more, all, unreported = 0, total: givenTotal, unit = "events", figure = count, note, nothing = "No events in this period." }: Props) {
   const { filters, pick } = useView();
   const most = Math.max(1, ...bars.map(({ amount }) => amount));
-  const total = given ?? bars.reduce((sum, { amount }) => sum + amount, (others?.amount ?? 0) + unsaid);
+  const total = givenTotal ?? bars.reduce((sum, { amount }) => sum + amount, (others?.amount ?? 0) + unreported);
   const chosen = by && filters[by];
   const tableOf = (of: Bar[]): Table => ({ columns: [title, unit, "share"], rows: of.map(({ label, amount }) => [label, amount, total ? amount / total : 0]) });
   const table = () => tableOf(bars);
@@ -50,7 +50,7 @@ export function Bars({ title, bars, by, others, more, all, unsaid = 0, total: gi
   return (
     <Card title={title} note={note ?? unit} table={table} all={file} picture={() => barsOf(table(), figure)}>
       {bars.length === 0 ? (
-        <Nothing>{nothing}</Nothing>
+        <EmptyState>{nothing}</EmptyState>
       ) : (
         <ul class={more?.whole ? "bars whole" : "bars"}>
           {bars.map(({ value, label, amount, aside, kind }) => {
@@ -70,7 +70,7 @@ export function Bars({ title, bars, by, others, more, all, unsaid = 0, total: gi
                   <button
                     type="button"
                     aria-pressed={chosen === value}
-                    title={chosen === value ? `Show others than ${label}, too` : `Show ${label} only`}
+                    title={chosen === value ? `Remove the filter ${label}` : `Show only ${label}`}
                     onClick={() => pick(by, chosen === value ? null : value)}
                   >
                     {content}
@@ -83,18 +83,18 @@ export function Bars({ title, bars, by, others, more, all, unsaid = 0, total: gi
           })}
         </ul>
       )}
-      <Others others={others} more={more} said={(amount) => `${figure(amount)} ${unit}`} />
-      {unsaid > 0 && bars.length > 0 && (
+      <Others others={others} more={more} format={(amount) => `${figure(amount)} ${unit}`} />
+      {unreported > 0 && bars.length > 0 && (
         <p class="others">
-          {figure(unsaid)} {unit} say nothing of this
+          {figure(unreported)} {unit} do not report this
         </p>
       )}
     </Card>
   );
 }
 
-/** What there is beyond what is shown. */
-function Others({ others, more, said }: Pick<Props, "others" | "more"> & { said: (amount: number) => string }) {
+/** Summary of the values beyond the bars. */
+function Others({ others, more, format }: Pick<Props, "others" | "more"> & { format: (amount: number) => string }) {
   if (more?.whole) {
     return (
       <p class="others">
@@ -115,7 +115,7 @@ function Others({ others, more, said }: Pick<Props, "others" | "more"> & { said:
       ) : (
         text
       )}
-      {others.amount !== null && ` with ${said(others.amount)}`}
+      {others.amount !== null && ` with ${format(others.amount)}`}
     </p>
   );
 }

@@ -6,19 +6,19 @@ import { type Picture, type Table, saveCsv, savePng } from "./save.ts";
 
 interface Props {
   title: string;
-  /** What it says beside the title: a figure, a note. */
+  /** Text beside the title. */
   note?: ComponentChildren;
-  /** What it shows, as a table: for readers that cannot see it, and as CSV. */
+  /** The content as a table, for screen readers and CSV. */
   table?: (() => Table) | undefined;
-  /** The same with all rows, where it shows some of them. */
+  /** Fetches the table with all rows, if the card shows only some. */
   all?: (() => Promise<Table>) | undefined;
-  /** What it shows, as a picture. */
+  /** The content as an image. */
   picture?: (() => Picture | null) | undefined;
   wide?: boolean;
   children: ComponentChildren;
 }
 
-/** A part of a page, with a title, and a menu that saves what it shows. */
+/** A titled card with a menu that saves its content. */
 export function Card({ title, note, table, all, picture, wide = false, children }: Props) {
   const [tabled, setTabled] = useState(false);
   const [failed, setFailed] = useState<Error | null>(null);
@@ -29,7 +29,7 @@ export function Card({ title, note, table, all, picture, wide = false, children 
         <h2>{title}</h2>
         {note && <div class="note">{note}</div>}
         {table && (
-          <Menu label={`Save or read ${title}`}>
+          <Menu label={`Options for ${title}`}>
             <button type="button" onClick={() => setTabled(!tabled)}>
               {tabled ? "Show as chart" : "Show as table"}
             </button>
@@ -52,15 +52,15 @@ export function Card({ title, note, table, all, picture, wide = false, children 
       </header>
       {failed && (
         <p class="bad" role="alert">
-          Not saved: {failed.message}
+          Could not save the file: {failed.message}
         </p>
       )}
-      {tabled && table ? <Tabled table={table()} /> : children}
+      {tabled && table ? <DataTable table={table()} /> : children}
     </section>
   );
 }
 
-/** A button that opens a list of others. */
+/** A button that opens a list of actions. */
 export function Menu({ label, children }: { label: string; children: ComponentChildren }) {
   const box = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
@@ -90,8 +90,8 @@ export function Menu({ label, children }: { label: string; children: ComponentCh
   );
 }
 
-/** A table as it is read. */
-export function Tabled({ table: { columns, rows } }: { table: Table }) {
+/** A plain data table. */
+export function DataTable({ table: { columns, rows } }: { table: Table }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Table">
       <table>

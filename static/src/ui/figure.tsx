@@ -5,31 +5,31 @@ import { Icon } from "./icons.tsx";
 interface Props {
   label: string;
   text: string;
-  /** The same with all its digits. */
+  /** The value with all digits. */
   full?: string;
-  /** What it was in the period before. */
+  /** Value in the previous period. */
   was?: string;
   change?: number | null;
-  /** The change, as it is said. */
+  /** The formatted change. */
   grew?: string;
-  /** Since when there is anything, in epoch ms, where that is too short to compare. */
+  /** Time of the first event in epoch ms, if there is too little earlier data for a comparison. */
   since?: number | null;
   spark?: (number | null)[];
-  /** The last value of the line is of a step that has not ended. */
+  /** The last value of the sparkline belongs to an incomplete step. */
   open?: boolean;
-  /** What the period is compared with. */
+  /** Tooltip that names the period of comparison. */
   against?: string | undefined;
-  /** Less is better. */
+  /** Lower is better. */
   less?: boolean;
   close?: boolean;
-  /** What it counts, where the page says something else. */
+  /** Note for a figure that ignores the page's filters. */
   note?: string | undefined;
-  /** Whether it is what the page shows in full, and how to make it that. */
+  /** Whether the main chart shows this figure, and the action that selects it. */
   picked?: boolean;
   pick?: () => void;
 }
 
-/** A figure at a glance, with how it changed. A click picks it, where it can be picked. */
+/** A figure card with its change. A click selects it for the main chart, if `pick` is given. */
 export function Figure({ label, text, full, was, change, grew = "", since, spark, open = false, against, less = false, close = false, note, picked, pick }: Props) {
   return (
     <div class={picked ? "figure-card picked" : "figure-card"}>
@@ -45,7 +45,7 @@ export function Figure({ label, text, full, was, change, grew = "", since, spark
       <p class="big" title={full === text ? undefined : full}>
         {text}
       </p>
-      <p class="change" title={against}>{since === undefined ? <Change change={change ?? null} grew={grew} was={was ?? ""} less={less} /> : <span class="soft">{since ? `since ${day(since)}` : ""}</span>}</p>
+      <p class="change" title={since === undefined ? against : "No comparison: there is too little data before this period"}>{since === undefined ? <Change change={change ?? null} grew={grew} was={was ?? ""} less={less} /> : <span class="soft">{since ? `since ${day(since)}` : ""}</span>}</p>
       {note && <p class="figure-note">{note}</p>}
       {spark && <Spark values={spark} close={close} open={open} />}
     </div>
@@ -53,13 +53,13 @@ export function Figure({ label, text, full, was, change, grew = "", since, spark
 }
 
 function Change({ change, grew, was, less }: { change: number | null; grew: string; was: string; less: boolean }) {
-  if (change === null) return <span class="soft">nothing to compare</span>;
+  if (change === null) return <span class="soft">no comparison</span>;
   const still = Math.abs(change) < 0.005;
   const tone = still ? "soft" : change > 0 !== less ? "good" : "bad";
   return (
     <>
       <b class={tone}>
-        {!still && <Icon name={change > 0 ? "up" : "down"} size={13} />} {still ? "same" : grew}
+        {!still && <Icon name={change > 0 ? "up" : "down"} size={13} />} {still ? "no change" : grew}
       </b>{" "}
       <span class="soft">was {was}</span>
     </>

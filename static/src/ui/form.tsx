@@ -1,25 +1,25 @@
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
-import { Wrong } from "../api/use.ts";
+import { FieldError } from "../api/use.ts";
 
 interface FieldProps {
   label: string;
   about?: ComponentChildren;
-  /** The field's name in the schema: an error that names it is shown here. */
+  /** Name of the field in the schema; errors with this name appear here. */
   name?: string;
   error?: Error | null;
   children: ComponentChildren;
 }
 
-/** A field of a form, with what it means and what is wrong with it. */
+/** A form field with a description and its validation error. */
 export function Field({ label, about, name, error, children }: FieldProps) {
-  const wrong = error instanceof Wrong && error.field === name && name;
+  const hasError = error instanceof FieldError && error.field === name && name;
   return (
     <label class="field">
       <span>{label}</span>
       {children}
       {about && <small>{about}</small>}
-      {wrong && (
+      {hasError && (
         <span class="wrong" role="alert">
           {error.message}
         </span>
@@ -28,19 +28,19 @@ export function Field({ label, about, name, error, children }: FieldProps) {
   );
 }
 
-/** What went wrong with a form that is no single field's fault. */
+/** A form's error that no single field displays. */
 export function FormError({ error, fields = [] }: { error: Error | null; fields?: string[] }) {
-  if (!error || (error instanceof Wrong && error.field !== null && fields.includes(error.field))) return null;
+  if (!error || (error instanceof FieldError && error.field !== null && fields.includes(error.field))) return null;
   return (
     <p class="wrong" role="alert">
-      {error instanceof Wrong && error.field ? `${error.field}: ` : ""}
+      {error instanceof FieldError && error.field ? `${error.field}: ` : ""}
       {error.message}
     </p>
   );
 }
 
-/** A button that asks before it does what cannot be undone. */
-export function Confirmed({ label, question, act, disabled = false }: { label: string; question: string; act: () => void; disabled?: boolean }) {
+/** A button that asks for confirmation before an irreversible action. */
+export function ConfirmButton({ label, question, act, disabled = false }: { label: string; question: string; act: () => void; disabled?: boolean }) {
   const box = useRef<HTMLDialogElement>(null);
   return (
     <>
@@ -70,5 +70,5 @@ export function Confirmed({ label, question, act, disabled = false }: { label: s
   );
 }
 
-/** The value of a form's field by its name. */
-export const given = (form: HTMLFormElement, name: string): string => String(new FormData(form).get(name) ?? "").trim();
+/** The trimmed value of a form field. */
+export const formValue = (form: HTMLFormElement, name: string): string => String(new FormData(form).get(name) ?? "").trim();

@@ -1,11 +1,11 @@
-// What a chart shows, as a file: its table as CSV, its picture as PNG.
+// Export of a card's content: tables as CSV, charts as PNG.
 
 export interface Table {
   columns: string[];
   rows: (string | number | null | undefined)[][];
 }
 
-/** A cell as CSV has it; one that a spreadsheet would run as a formula is marked as text. */
+/** Formats a CSV cell. Escapes text that a spreadsheet would run as a formula. */
 function cell(value: string | number | null | undefined): string {
   if (value == null) return "";
   const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
@@ -26,7 +26,7 @@ export const saveCsv = (name: string, table: Table): void => save(`${name}.csv`,
 
 const styled = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/** What was drawn, and what its colours mean. */
+/** A canvas with its legend. */
 export interface Picture {
   canvas: HTMLCanvasElement;
   legend?: { label: string; color: string }[];
@@ -34,7 +34,7 @@ export interface Picture {
   note?: string;
 }
 
-/** A chart's canvas under its title and its legend, on the page's own ground. */
+/** Saves a chart with its title and legend as PNG. */
 export function savePng(name: string, title: string, { canvas: chart, legend = [], note = "" }: Picture): void {
   const ratio = devicePixelRatio;
   const head = Math.round((legend.length > 1 ? 66 : 42) * ratio);
@@ -69,7 +69,7 @@ function drawLegend(pen: CanvasRenderingContext2D, legend: NonNullable<Picture["
   }
 }
 
-/** A picture of a table whose second column is a number: bars with their labels. For charts that are drawn as HTML. */
+/** Draws a table as labeled bars; the second column must be a number. For charts rendered as HTML. */
 export function barsOf({ rows }: Table, figure: (value: number) => string = String): Picture {
   const ratio = devicePixelRatio;
   const [width, height] = [640, 28];
@@ -93,7 +93,7 @@ export function barsOf({ rows }: Table, figure: (value: number) => string = Stri
   return { canvas };
 }
 
-/** A picture of cells in rows, each as strong as its share (0 to 1, null for none). For heat maps. */
+/** Draws a heat map; shares are 0 to 1, or null for no cell. */
 export function cellsOf(rows: { label: string; shares: (number | null)[] }[], figure: (share: number) => string): Picture {
   const ratio = devicePixelRatio;
   const [side, head, height] = [56, 130, 30];

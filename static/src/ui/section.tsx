@@ -2,12 +2,12 @@ import type { ComponentChildren } from "preact";
 
 interface Props {
   title: string;
-  /** What it is for, beside it. */
+  /** Description beside the form. */
   about: ComponentChildren;
   children: ComponentChildren;
 }
 
-/** A part of the settings: what it is on one side, what can be done on the other. */
+/** A section of the settings: description on the left, form on the right. */
 export function Section({ title, about, children }: Props) {
   return (
     <section class="section" aria-label={title}>

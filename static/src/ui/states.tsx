@@ -1,38 +1,38 @@
 import type { UseQueryResult } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { Refused } from "../api/client.ts";
+import { ApiError } from "../api/client.ts";
 import { Icon } from "./icons.tsx";
 import { BASE } from "../view/base.ts";
 
 interface Props<T> {
   answer: UseQueryResult<T, Error>;
-  /** The height in px that it will have, so that nothing jumps when it comes. */
+  /** Height of the skeleton in px, which prevents layout shifts. */
   height?: number;
   children: (data: T) => ComponentChildren;
 }
 
-/** An answer, once it is there: before that its outline, or what went wrong with a way to try again. */
-export function Answered<T>({ answer, height = 200, children }: Props<T>) {
+/** Renders a query's data, or its skeleton or error. */
+export function QueryResult<T>({ answer, height = 200, children }: Props<T>) {
   if (answer.data !== undefined) {
     return (
       <div class={answer.isPlaceholderData ? "stale" : ""} aria-busy={answer.isPlaceholderData}>
-        {answer.isError && <Trouble error={answer.error} retry={() => void answer.refetch()} slim />}
+        {answer.isError && <ErrorNotice error={answer.error} retry={() => void answer.refetch()} slim />}
         {children(answer.data)}
       </div>
     );
   }
-  if (answer.isError) return <Trouble error={answer.error} retry={() => void answer.refetch()} />;
+  if (answer.isError) return <ErrorNotice error={answer.error} retry={() => void answer.refetch()} />;
   return <div class="skeleton" style={{ height: `${height}px` }} aria-busy="true" aria-label="Loading" role="status" />;
 }
 
-/** What went wrong, in words. */
-export function Trouble({ error, retry, slim = false }: { error: Error; retry?: () => void; slim?: boolean }) {
-  const code = error instanceof Refused ? error.code : "";
+/** An error message with a way to recover. */
+export function ErrorNotice({ error, retry, slim = false }: { error: Error; retry?: () => void; slim?: boolean }) {
+  const code = error instanceof ApiError ? error.code : "";
   if (code === "UNAUTHENTICATED") {
     return (
       <div class={slim ? "trouble slim" : "trouble"} role="alert">
-        <p>This wants a login.</p>
+        <p>Log in to see this.</p>
         <a class="button" href={`${BASE}/login?next=${encodeURIComponent(location.pathname + location.search)}`}>
           Log in
         </a>
@@ -44,7 +44,7 @@ export function Trouble({ error, retry, slim = false }: { error: Error; retry?: 
       <div class="trouble" role="alert">
         <p>{code === "BROKEN" ? error.message : "Footfall was updated since this page was opened."}</p>
         <button type="button" class="button" onClick={() => location.reload()}>
-          Load it anew
+          Reload the page
         </button>
       </div>
     );
@@ -61,8 +61,8 @@ export function Trouble({ error, retry, slim = false }: { error: Error; retry?: 
   );
 }
 
-/** That there is nothing, and why that may be; `height` (px) is that of what else would be there. */
-export function Nothing({ height, children }: { height?: number; children: ComponentChildren }) {
+/** Text in place of missing content; `height` (px) is that of the content. */
+export function EmptyState({ height, children }: { height?: number; children: ComponentChildren }) {
   return height === undefined ? (
     <p class="nothing">{children}</p>
   ) : (
@@ -72,7 +72,7 @@ export function Nothing({ height, children }: { height?: number; children: Compo
   );
 }
 
-/** Put a text on the clipboard; whether that worked. Over plain http only a selected field can be copied. */
+/** Copies text to the clipboard and returns whether it succeeded. Falls back to a text field, since plain HTTP has no clipboard API. */
 async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -92,7 +92,7 @@ async function copyText(text: string): Promise<boolean> {
   }
 }
 
-/** Text to copy. */
+/** A code block with a copy button. */
 export function Copyable({ text, label }: { text: string; label: string }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {

@@ -3,7 +3,7 @@ import { useContext } from "preact/hooks";
 import type { Data } from "../api/client.ts";
 import type { IconName } from "../ui/icons.tsx";
 
-/** Who looks, and what they may see: what the server said of itself when it was asked. */
+/** The current account and the projects it may read. */
 export interface Account {
   me: Data<"Projects">["me"];
   projects: Data<"Projects">["projects"]["nodes"];
@@ -13,9 +13,9 @@ const AccountContext = createContext<Account>({ me: null, projects: [] });
 export const AccountProvider = AccountContext.Provider;
 
 export interface Rights extends Account {
-  /** May read lists, not only the charts of a public dashboard. */
+  /** Has the `read` scope: sees lists as well as public charts. */
   reads: boolean;
-  /** May change things. */
+  /** Has the `admin` scope. */
   changes: boolean;
 }
 
@@ -25,18 +25,21 @@ export function useAccount(): Rights {
   return { ...account, reads: scopes.includes("READ"), changes: scopes.includes("ADMIN") };
 }
 
+/** The project that pages without one refer to: the first with events. */
+export const mainProject = (projects: Account["projects"]): string => (projects.find(({ firstEvent }) => firstEvent !== null) ?? projects[0])?.slug ?? "default";
+
 const READER = "footfall.reader";
 
-/** Whether somebody here could read when they last looked: a guess, before the server has said who is here. */
-export const couldRead = (): boolean => localStorage.getItem(READER) !== null;
+/** Returns whether this browser had read access on its last visit. A hint until the account has loaded. */
+export const hadReadAccess = (): boolean => localStorage.getItem(READER) !== null;
 
-export function remember(reads: boolean): void {
+export function rememberReadAccess(reads: boolean): void {
   if (reads) localStorage.setItem(READER, "yes");
   else localStorage.removeItem(READER);
 }
 
-/** When a project's first event was, in epoch ms; null as long as there was none. */
-export function useBeginning(project: string): number | null {
+/** Time of a project's first event in epoch ms; null before it. */
+export function useFirstEventTime(project: string): number | null {
   const first = useContext(AccountContext).projects.find(({ slug }) => slug === project)?.firstEvent;
   return first == null ? null : Date.parse(first);
 }
@@ -46,15 +49,15 @@ export type PageName = "overview" | "installs" | "usage" | "funnel" | "errors" |
 interface PageFacts {
   title: string;
   icon: IconName;
-  /** Can be public. */
+  /** May be public. */
   open?: boolean;
-  /** Is about a period. */
+  /** Depends on the period. */
   timed?: boolean;
-  /** Is about the events that meet a filter. */
+  /** Depends on the filters. */
   filtered?: boolean;
 }
 
-/** The pages, in their order. */
+/** All pages, in menu order. */
 export const PAGES: Record<PageName, PageFacts> = {
   overview: { title: "Overview", icon: "overview", open: true, timed: true, filtered: true },
   installs: { title: "Installs", icon: "installs", open: true, timed: true, filtered: true },

@@ -1,5 +1,5 @@
-// Numbers, times and durations. The page is English, so they are too: in the reader's own English, if that is one of their languages. All times
-// are UTC, as the server counts days and hours.
+// Formats for numbers, times and durations. The page is in English, so the locale is the reader's variant of English if there is one. All times
+// are UTC, like the server's days and hours.
 
 const LOCALE = navigator.languages.find((language) => /^en\b/i.test(language)) ?? "en-GB";
 export const ZONE = "UTC";
@@ -19,16 +19,16 @@ export const NOTHING = "–";
 type Maybe = number | null | undefined;
 
 export const count = (value: Maybe): string => (value == null ? NOTHING : whole.format(value));
-/** A figure that is read at a glance: whole as long as it is short. */
+/** Formats a headline figure: all digits below 100,000, compact from there. */
 export const compact = (value: Maybe): string => (value == null ? NOTHING : (Math.abs(value) < 100_000 ? whole : short).format(value));
-/** The same where there is little room. */
+/** Formats a figure in compact notation. */
 export const tight = (value: Maybe): string => (value == null ? NOTHING : short.format(value));
 export const percent = (value: Maybe): string => (value == null ? NOTHING : part.format(value));
-/** A share beside others: to a tenth only where it is small. */
+/** Formats a share: with a decimal only below 10%. */
 export const portion = (value: Maybe): string => (value == null ? NOTHING : (value > 0 && value < 0.0995 ? part : wholePart).format(value));
-/** How much something grew, with its sign: 0.5 is +50 %; what grew tenfold or more is said in times. */
+/** Formats relative growth with its sign: 0.5 is +50%; tenfold growth or more becomes a factor. */
 export const growth = (value: Maybe): string => (value == null ? NOTHING : value >= 9 ? `×${tight(Math.round(value + 1))}` : change.format(value));
-/** How much a share changed, in percentage points: from 0.9 to 0.95 is +5 pts. */
+/** Formats the change of a share in percentage points: 0.9 to 0.95 is +5 pts. */
 export function points({ value, before }: { value?: Maybe; before?: Maybe }): string {
   return value == null || before == null ? NOTHING : `${(Math.abs(value - before) < 0.01 ? signed : signedWhole).format((value - before) * 100)} pts`;
 }
@@ -40,7 +40,7 @@ const UNITS: [number, Intl.NumberFormatOptions["unit"]][] = [
   [1_000, "second"],
 ];
 
-/** A duration in ms, to three digits: 812ms, 3.05s, 1.2m. One that is known within 2 % only has two: 810ms, 3.1s. */
+/** Formats a duration in ms to three digits: 812ms, 3.05s, 1.2m. Approximate durations (within 2%) have two: 810ms, 3.1s. */
 export function duration(ms: Maybe, exact = true): string {
   if (ms == null) return NOTHING;
   const [size, unit] = UNITS.find(([size]) => ms >= size) ?? [1, "millisecond"];
@@ -55,7 +55,7 @@ export function duration(ms: Maybe, exact = true): string {
 
 const SIZES = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 
-/** A size in bytes, in units of a thousand. */
+/** Formats a size in bytes with decimal units. */
 export function bytes(size: number): string {
   const step = Math.min(SIZES.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, size)) / 3)));
   const unit = SIZES[step] as string;
@@ -75,25 +75,25 @@ type Time = string | number | Date;
 const date = (at: Time): Date => new Date(at);
 
 export const day = (at: Time): string => dayFormat.format(date(at));
-/** A step of a chart, as it is told apart from its neighbours. */
+/** Formats the time of a chart's step in full. */
 export function stepText(at: Time, step: string): string {
   if (step === "HOUR") return dayHour.format(date(at));
   if (step === "MONTH") return monthFormat.format(date(at));
   return step === "WEEK" ? `Week of ${dayFormat.format(date(at))}` : longDay.format(date(at));
 }
-/** The same on an axis, where there is little room: of an hour at midnight the day. */
+/** Formats the time of a step for an axis. By the hour, midnight shows the day. */
 export function tick(at: Time, step: string): string {
   const hourly = step === "HOUR" && date(at).getUTCHours() !== 0;
   return (hourly ? hourFormat : step === "MONTH" ? monthFormat : dayFormat).format(date(at));
 }
-/** A moment to the minute, with its zone. */
+/** Formats a date and time to the minute, with the time zone. */
 export const moment = (at: Time | null | undefined): string => (at == null ? NOTHING : minute.format(date(at)));
-/** A time of the day to the second, beside a heading that names the zone. */
+/** Formats a time of day to the second, for a column whose heading names the time zone. */
 export const time = (at: Time): string => clock.format(date(at));
 
 const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto", style: "narrow" });
 
-/** How long ago, shortly: 15h ago. */
+/** Formats a relative time: 15h ago. */
 export function ago(at: Time | null | undefined, now: number = Date.now()): string {
   if (at == null) return NOTHING;
   const ms = date(at).getTime() - now;
@@ -101,27 +101,27 @@ export function ago(at: Time | null | undefined, now: number = Date.now()): stri
   return relative.format(Math.round(ms / size), unit as Intl.RelativeTimeFormatUnit);
 }
 
-/** A word of the schema as people write it: PACKAGE_MANAGER is Package manager. */
-export function words(name: string): string {
+/** Formats an enum value as a label: PACKAGE_MANAGER becomes Package manager. */
+export function toLabel(name: string): string {
   const text = name.toLowerCase().replaceAll("_", " ");
   return text === "ci" ? "CI" : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** A word of the ledger as people write it: same_id is same id. */
-export const plain = (name: string): string => name.replaceAll("_", " ");
+/** Replaces underscores with spaces: same_id becomes same id. */
+export const spaced = (name: string): string => name.replaceAll("_", " ");
 
-/** How much of something, with the right form of its word: 1 event, 2 events. */
-export const many = (value: number, one: string, more = `${one}s`): string => `${count(value)} ${value === 1 ? one : more}`;
+/** Formats a count with its noun: 1 event, 2 events. */
+export const plural = (value: number, one: string, more = `${one}s`): string => `${count(value)} ${value === 1 ? one : more}`;
 
-/** A number to three digits. */
+/** Formats a number to three significant digits. */
 export const number = (value: Maybe): string => (value == null ? NOTHING : three.format(value));
 
-/** What a chart's figures are: how they are said in full and on an axis, and the steps that an axis may take. */
+/** Format of a chart's values in the tooltip and on the axis, with the allowed axis increments. */
 export interface Measure {
   full(value: Maybe): string;
   axis(value: number): string;
   steps: number[];
-  /** Shares are shown from near the lowest of them, all else from nothing. */
+  /** A share, whose axis starts near the minimum instead of at zero. */
   share?: boolean;
 }
 
@@ -135,5 +135,5 @@ export const DURATIONS: Measure = {
   axis: (value) => (value === 0 ? whole.format(0) : duration(value)),
   steps: [...powers(-2, 3, [1, 2, 5]), 15_000, 30_000, 60_000, 120_000, 300_000, 900_000, 1_800_000, ...powers(0, 4, [1, 2, 5]).map((each) => each * 3_600_000)],
 };
-/** Durations that are known within 2 % only. */
+/** Approximate durations, within 2%. */
 export const ABOUT_DURATIONS: Measure = { ...DURATIONS, full: (value) => duration(value, false) };

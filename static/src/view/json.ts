@@ -1,4 +1,4 @@
-/** JSON text with a line for each value. It is never parsed, so that numbers keep all their digits. */
+/** Indents JSON text without parsing it, so that numbers keep all digits. */
 export function indented(text: string): string {
   const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
   let depth = 0;

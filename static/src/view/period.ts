@@ -10,13 +10,13 @@ export const RANGE_NAMES: Record<Range, string> = {
   "12m": "12 months",
   custom: "Custom",
 };
-/** The same where there is little room. */
+/** Short names for narrow screens. */
 export const RANGE_SHORT: Record<Range, string> = { today: "Today", "7d": "7d", "30d": "30d", "90d": "90d", "12m": "12m", custom: "Custom" };
 
 const DAY = 86_400_000; // ms
 const DAYS: Record<Exclude<Range, "custom">, number> = { today: 1, "7d": 7, "30d": 30, "90d": 90, "12m": 365 };
 
-/** A stretch of days in UTC, with the stretch before it that it is compared with, and the step by which it is drawn. */
+/** A period of UTC days, the previous period of the same length, and the step of its charts. */
 export interface Span {
   period: PeriodInput;
   before: PeriodInput;
@@ -24,13 +24,13 @@ export interface Span {
   days: number;
 }
 
-/** The first moment of a day in UTC, in epoch ms, from `2026-11-30`; null for what is no day. */
+/** Parses a day such as `2026-11-30` to its start in UTC (epoch ms); null if it is not a valid day. */
 export function dayOf(text: string): number | null {
   const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
   return Number.isNaN(at) ? null : at;
 }
 
-/** A day as `2026-11-30`, from epoch ms. */
+/** Formats epoch ms as a day such as `2026-11-30`. */
 export const dayText = (at: number): string => new Date(at).toISOString().slice(0, 10);
 
 function stepOf(days: number): Step {
@@ -39,7 +39,7 @@ function stepOf(days: number): Step {
   return days <= 750 ? "WEEK" : "MONTH";
 }
 
-/** The span of a range; `from` and `to` are the first and the last day of a custom one. */
+/** Returns the span of a range; `from` and `to` are the first and last day of a custom range. */
 export function spanOf(range: Range, from: string, to: string, now: number = Date.now()): Span {
   const today = Math.floor(now / DAY) * DAY;
   if (range === "custom") {
@@ -58,9 +58,9 @@ export function spanOf(range: Range, from: string, to: string, now: number = Dat
   return { period: { last: days }, before: { from: iso(first - days * DAY), to: iso(first) }, step: stepOf(days), days };
 }
 
-/** Whether there were events through most of the period before, so that a change says something. `began` is when the first was, in epoch ms. */
-export function comparable({ before, days }: Span, began: number | null): boolean {
-  return began !== null && typeof before.from === "string" && began < Date.parse(before.from) + Math.max(1, days / 4) * DAY;
+/** Returns whether events cover most of the previous period, so that a comparison is meaningful. `firstEventAt` is the time of the first event in epoch ms. */
+export function isComparable({ before, days }: Span, firstEventAt: number | null): boolean {
+  return firstEventAt !== null && typeof before.from === "string" && firstEventAt < Date.parse(before.from) + Math.max(1, days / 4) * DAY;
 }
 
 const iso = (at: number): string => new Date(at).toISOString();

@@ -3,7 +3,7 @@ import { useSearchParams } from "wouter-preact";
 import type { EventFilter } from "../generated/operations.ts";
 import { RANGES, type Range, type Span, spanOf } from "./period.ts";
 
-/** By what events can be filtered with a click, and what people call it. In the address each is a parameter of its own. */
+/** Filters with their labels. Each is a parameter of the address. */
 export const FILTERS = {
   name: "Event",
   os: "OS",
@@ -18,7 +18,7 @@ export const FILTERS = {
 export type FilterName = keyof typeof FILTERS;
 export type Filters = Partial<Record<FilterName, string>>;
 
-/** What a page is about. All of it is in the address, so that a link shows the same and the back button goes back. */
+/** Period, audience and filters of a page. All of it is in the address, so that links and the back button work. */
 export interface View {
   range: Range;
   from: string;
@@ -31,17 +31,17 @@ export interface View {
 
 export interface Viewing extends View {
   set(changes: Partial<Pick<View, "range" | "from" | "to" | "people">>): void;
-  /** Filter by a value, or by no value of this name where it is null. */
+  /** Sets a filter, or removes it if the value is null. */
   pick(name: FilterName, value: string | null): void;
   clear(): void;
 }
 
 const isRange = (text: string | null): text is Range => RANGES.includes(text as Range);
 
-/** The view that an address asks for. */
+/** Parses the view from an address. */
 export function viewOf(params: URLSearchParams): View {
-  const asked = params.get("range");
-  const range = isRange(asked) ? asked : "30d";
+  const requested = params.get("range");
+  const range = isRange(requested) ? requested : "30d";
   const [from, to] = [params.get("from") ?? "", params.get("to") ?? ""];
   const people = params.get("who") === "people";
   const filters: Filters = {};
@@ -52,7 +52,7 @@ export function viewOf(params: URLSearchParams): View {
   return { range, from, to, people, filters, span: spanOf(range, from, to), filter: filterOf(filters, people) };
 }
 
-/** A target in an address: its type, a colon, its id. */
+/** Encodes a target for an address: type, colon, ID. */
 export const targetText = (type: string | null, id: string): string => `${type ?? ""}:${id}`;
 
 function filterOf(filters: Filters, people: boolean): EventFilter {
@@ -73,7 +73,7 @@ function filterOf(filters: Filters, people: boolean): EventFilter {
   return filter;
 }
 
-/** The view of the present address, and ways to change it. */
+/** The view of the current address, with functions that change it. */
 export function useView(): Viewing {
   const [params, setParams] = useSearchParams();
   const text = params.toString();

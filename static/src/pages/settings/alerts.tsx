@@ -2,15 +2,15 @@ import { useState } from "preact/hooks";
 import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
 import type { AlertKind } from "../../generated/operations.ts";
-import { Confirmed, Field, FormError, given } from "../../ui/form.tsx";
+import { ConfirmButton, Field, FormError, formValue } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
-import { Copyable, Nothing } from "../../ui/states.tsx";
-import { ago, many, percent, words } from "../../view/format.ts";
+import { Copyable, EmptyState } from "../../ui/states.tsx";
+import { ago, plural, percent, toLabel } from "../../view/format.ts";
 
-const MEASURED = new Set<AlertKind>(["FAILURE_RATE", "VOLUME_DROP", "VOLUME_SPIKE"]); // against a threshold
+const MEASURED = new Set<AlertKind>(["FAILURE_RATE", "VOLUME_DROP", "VOLUME_SPIKE"]); // kinds with a threshold
 const KINDS: AlertKind[] = ["FAILURE_RATE", "VOLUME_DROP", "VOLUME_SPIKE", "NEW_ERROR", "NEW_VERSION"];
 
-/** Rules that tell a webhook when something is out of the ordinary. */
+/** Alert rules, which call a webhook. */
 export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSettings">["project"]["alerts"] }) {
   const [secret, setSecret] = useState<string | null>(null);
   const [tried, setTried] = useState("");
@@ -21,9 +21,9 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
-    const threshold = given(form, "threshold");
+    const threshold = formValue(form, "threshold");
     create.mutate(
-      { slug, alert: { kind: given(form, "kind") as AlertKind, url: given(form, "url"), name: given(form, "name"), threshold: threshold ? Number(threshold) : null } },
+      { slug, alert: { kind: formValue(form, "kind") as AlertKind, url: formValue(form, "url"), name: formValue(form, "name"), threshold: threshold ? Number(threshold) : null } },
       {
         onSuccess: ({ createAlert }) => {
           setSecret(createAlert.secret ?? null);
@@ -36,27 +36,27 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
   const test = (id: string) =>
     attempt.mutate(
       { id },
-      { onSuccess: ({ tryAlert }) => setTried(`${tryAlert.finding ?? "It finds nothing now."} ${tryAlert.deliveryError ?? `The webhook answered ${tryAlert.answered}.`}`) },
+      { onSuccess: ({ tryAlert }) => setTried(`${tryAlert.finding ?? "The rule does not match now."} ${tryAlert.deliveryError ?? `The webhook responded ${tryAlert.answered}.`}`) },
     );
   return (
-    <Section title="Alerts" about="Rules that tell a webhook, signed, when something is out of the ordinary: failures, volume, a new error, a new version.">
+    <Section title="Alerts" about="Rules that send a signed webhook on unusual failure rates or volume, and on new errors or versions.">
       {alerts.length === 0 ? (
-        <Nothing>No rule watches this project.</Nothing>
+        <EmptyState>No alert rules yet. Add one below.</EmptyState>
       ) : (
         <ul class="rows">
           {alerts.map(({ id, name, kind, threshold, windowMinutes, host, lastStatus, lastFiredAt }) => (
             <li key={id}>
               <div>
-                <b>{name || words(kind)}</b>
+                <b>{name || toLabel(kind)}</b>
                 <span class="soft">
-                  {words(kind)}
-                  {threshold > 0 && `, ${percent(threshold / 100)}`} in {many(windowMinutes, "minute")} · to {host} · {lastFiredAt ? `${lastStatus?.toLowerCase()} ${ago(lastFiredAt)}` : "never told"}
+                  {toLabel(kind)}
+                  {threshold > 0 && `, ${percent(threshold / 100)}`} in {plural(windowMinutes, "minute")} · to {host} · {lastFiredAt ? `${lastStatus?.toLowerCase()} ${ago(lastFiredAt)}` : "never fired"}
                 </span>
                 <span class="row-figure inline">
                   <button type="button" class="button" disabled={attempt.isPending} onClick={() => test(id)}>
-                    Try
+                    Test
                   </button>
-                  <Confirmed label="Delete" question="The rule goes, with the record of its alerts." act={() => remove.mutate({ id })} />
+                  <ConfirmButton label="Delete" question="This deletes the rule and its alert history." act={() => remove.mutate({ id })} />
                 </span>
               </div>
             </li>
@@ -66,33 +66,33 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
       {tried && <p role="status">{tried}</p>}
       {secret && (
         <div class="secret" role="status">
-          The secret that signs its alerts, shown this once:
-          <Copyable label="The secret" text={secret} />
+          The secret that signs the alerts. It is shown only once:
+          <Copyable label="Signing secret" text={secret} />
         </div>
       )}
       <form class="inline" onSubmit={submit}>
-        <Field label="Watch">
+        <Field label="Type">
           <select name="kind" value={kind} onChange={(event) => setKind(event.currentTarget.value as AlertKind)}>
             {KINDS.map((each) => (
               <option value={each} key={each}>
-                {words(each)}
+                {toLabel(each)}
               </option>
             ))}
           </select>
         </Field>
         {MEASURED.has(kind) && (
           <Field label="Percent" name="threshold" error={create.error}>
-            <input name="threshold" type="number" min={0} step="any" class="narrow" placeholder="usual" />
+            <input name="threshold" type="number" min={0} step="any" class="narrow" placeholder="default" />
           </Field>
         )}
-        <Field label="Webhook" name="url" error={create.error}>
+        <Field label="Webhook URL" name="url" error={create.error}>
           <input name="url" type="url" required placeholder="https://…" size={30} />
         </Field>
         <Field label="Name">
           <input name="name" maxLength={100} size={14} />
         </Field>
         <button type="submit" class="button" disabled={create.isPending}>
-          Make
+          Create
         </button>
       </form>
       <FormError error={create.error ?? remove.error ?? attempt.error} fields={["threshold", "url"]} />

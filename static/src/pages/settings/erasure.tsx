@@ -1,36 +1,36 @@
 import { useRef, useState } from "preact/hooks";
 import { useChange } from "../../api/use.ts";
-import { Confirmed, Field, FormError } from "../../ui/form.tsx";
+import { ConfirmButton, Field, FormError } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
-import { many } from "../../view/format.ts";
+import { plural } from "../../view/format.ts";
 
-/** Somebody asks that what is held of their install be erased, and brings its id. */
+/** Form that erases all data of one install. */
 export function Erasure({ slug }: { slug: string }) {
   const erase = useChange("EraseInstall");
   const [id, setId] = useState("");
   const done = useRef("");
   return (
-    <Section title="Erase an install" about="For somebody who asks that what is held of their install be erased, and brings its id. It cannot be undone.">
+    <Section title="Erase an install" about="Erases the data of one install, for a user who requests it and provides the installation ID. This cannot be undone.">
       <div class="fields">
         <Field
-          label="The id that the install sends"
+          label="Installation ID"
           name="installationId"
           error={erase.error}
-          about="Its events, its days of activity and its row go at once. Sums stay, and nothing in them leads to it. Backups made before still hold it."
+          about="Deletes its events, activity and record at once. Aggregated counts stay; they cannot be traced to the install. Existing backups still contain its data."
         >
           <input value={id} spellcheck={false} autocomplete="off" maxLength={200} onInput={(event) => setId(event.currentTarget.value)} />
         </Field>
         <div class="inline">
-          <Confirmed
+          <ConfirmButton
             label="Erase"
             disabled={id.trim() === "" || erase.isPending}
-            question="All that is held of this install goes, for good."
+            question="This permanently deletes all data of this install."
             act={() =>
               erase.mutate(
                 { slug, installationId: id.trim() },
                 {
                   onSuccess: ({ eraseInstall }) => {
-                    done.current = `Erased: ${many(eraseInstall.events, "event")}, ${many(eraseInstall.days, "day")}.`;
+                    done.current = `Erased: ${plural(eraseInstall.events, "event")}, ${plural(eraseInstall.days, "day")}.`;
                     setId("");
                   },
                 },

@@ -1,5 +1,5 @@
-import { useAsk } from "../../api/use.ts";
-import { Answered, Nothing } from "../../ui/states.tsx";
+import { useOperation } from "../../api/use.ts";
+import { QueryResult, EmptyState } from "../../ui/states.tsx";
 import { useAccount } from "../../view/account.ts";
 import { Alerts } from "./alerts.tsx";
 import { Audit, Jobs, Sessions } from "./operation.tsx";
@@ -11,13 +11,13 @@ import { Release } from "./release.tsx";
 import { Sharing } from "./sharing.tsx";
 import { Targets } from "./targets.tsx";
 
-/** All that can be changed about a project, and about the server for those who look after it. */
+/** Settings page: the project, and the server for accounts with access to all projects. */
 export default function Settings({ project }: { project: string }) {
   const { changes, me } = useAccount();
-  const answer = useAsk("ProjectSettings", { slug: project });
-  if (!changes) return <Nothing>Settings want a login with the scope admin.</Nothing>;
+  const answer = useOperation("ProjectSettings", { slug: project });
+  if (!changes) return <EmptyState>Settings require a login with the admin scope.</EmptyState>;
   return (
-    <Answered answer={answer} height={700}>
+    <QueryResult answer={answer} height={700}>
       {({ project: { settings, keys, alerts } }) => (
         <div class="sections">
           <ProjectForm key={project} slug={project} settings={settings} />
@@ -26,7 +26,7 @@ export default function Settings({ project }: { project: string }) {
             slug={project}
             keys={keys}
             title="Keys"
-            about="For clients that must name the project, and for whoever reads. A key is shown once, when it is made; what is kept is its hash."
+            about="For clients that need a key, and for scripts that read data. A key is shown once, at creation; only its hash is stored."
           />
           <Alerts slug={project} alerts={alerts} />
           <Targets slug={project} />
@@ -35,24 +35,24 @@ export default function Settings({ project }: { project: string }) {
           {me?.allProjects && <Operation />}
         </div>
       )}
-    </Answered>
+    </QueryResult>
   );
 }
 
 function Operation() {
-  const answer = useAsk("Operation", { first: 50 });
+  const answer = useOperation("Operation", { first: 50 });
   return (
-    <Answered answer={answer} height={400}>
+    <QueryResult answer={answer} height={400}>
       {({ jobs, sessions, adminKeys, auditLog }) => (
         <div class="sections">
           <h2 class="group">The server</h2>
           <Projects />
-          <Keys slug={null} keys={adminKeys} title="Keys for all projects" about="For whoever looks after the whole server, and for scripts that read all of it." />
+          <Keys slug={null} keys={adminKeys} title="Keys for all projects" about="For server administrators, and for scripts that read all projects." />
           <Jobs jobs={jobs} />
           <Sessions sessions={sessions} />
           <Audit entries={auditLog} />
         </div>
       )}
-    </Answered>
+    </QueryResult>
   );
 }

@@ -1,23 +1,23 @@
 import { useState } from "preact/hooks";
 import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
-import { Confirmed, FormError, given } from "../../ui/form.tsx";
+import { ConfirmButton, FormError, formValue } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
-import { Copyable, Nothing } from "../../ui/states.tsx";
+import { Copyable, EmptyState } from "../../ui/states.tsx";
 import { ago, moment } from "../../view/format.ts";
 
-const SCOPES = { INGEST: "send events", READ: "ask questions and export", ADMIN: "change the project" } as const;
+const SCOPES = { INGEST: "send events", READ: "query and export data", ADMIN: "change settings" } as const;
 type Scope = keyof typeof SCOPES;
 
 interface Props {
-  /** The project that they are for; null for all projects. */
+  /** The project of the keys; null for all projects. */
   slug: string | null;
   keys: Data<"ProjectSettings">["project"]["keys"];
   title: string;
   about: string;
 }
 
-/** The keys of a project or of the server. A key is shown once, when it is made. */
+/** The keys of a project or of the server. A key is shown once, at creation. */
 export function Keys({ slug, keys, title, about }: Props) {
   const [secret, setSecret] = useState<string | null>(null);
   const create = useChange("CreateKey");
@@ -27,7 +27,7 @@ export function Keys({ slug, keys, title, about }: Props) {
     const form = event.currentTarget as HTMLFormElement;
     const scopes = new FormData(form).getAll("scope") as Scope[];
     create.mutate(
-      { slug, scopes, name: given(form, "name") },
+      { slug, scopes, name: formValue(form, "name") },
       {
         onSuccess: ({ createKey }) => {
           setSecret(createKey.secret ?? null);
@@ -40,13 +40,13 @@ export function Keys({ slug, keys, title, about }: Props) {
   return (
     <Section title={title} about={about}>
       {used.length === 0 ? (
-        <Nothing>No key is in use.</Nothing>
+        <EmptyState>No keys yet. Create one below.</EmptyState>
       ) : (
-        <div class="scroll" tabIndex={0} role="region" aria-label={`${title}, listed`}>
+        <div class="scroll" tabIndex={0} role="region" aria-label={`${title}: list`}>
           <table class="single">
             <thead>
               <tr>
-                {["Name", "Begins", "May", "Made", "Last used"].map((name) => (
+                {["Name", "Prefix", "Scopes", "Created", "Last used"].map((name) => (
                   <th scope="col" key={name}>
                     {name}
                   </th>
@@ -65,7 +65,7 @@ export function Keys({ slug, keys, title, about }: Props) {
                   <td title={moment(createdAt)}>{ago(createdAt)}</td>
                   <td title={moment(lastUsedAt)}>{lastUsedAt ? ago(lastUsedAt) : "never"}</td>
                   <td class="figure">
-                    <Confirmed label="Revoke" question={`Clients that use ${name || `key ${id}`} are refused at once. It cannot be undone.`} act={() => revoke.mutate({ id })} />
+                    <ConfirmButton label="Revoke" question={`The server rejects requests with ${name || `key ${id}`} at once. This cannot be undone.`} act={() => revoke.mutate({ id })} />
                   </td>
                 </tr>
               ))}
@@ -75,17 +75,17 @@ export function Keys({ slug, keys, title, about }: Props) {
       )}
       {secret && (
         <div class="secret" role="status">
-          The new key, shown this once:
-          <Copyable label="The new key" text={secret} />
+          The new key. It is shown only once:
+          <Copyable label="New key secret" text={secret} />
         </div>
       )}
       <form class="fields" onSubmit={submit}>
         <label class="field">
           <span>New key</span>
-          <input name="name" placeholder="What is it for?" maxLength={100} />
+          <input name="name" placeholder="Name or purpose" maxLength={100} />
         </label>
         <fieldset class="choice">
-          <legend>It may</legend>
+          <legend>Scopes</legend>
           {Object.entries(SCOPES).map(([scope, may]) => (
             <label class="check" key={scope}>
               <input type="checkbox" name="scope" value={scope} defaultChecked={scope === "INGEST"} /> {may} <span class="soft">{scope.toLowerCase()}</span>
@@ -93,7 +93,7 @@ export function Keys({ slug, keys, title, about }: Props) {
           ))}
         </fieldset>
         <button type="submit" class="button" disabled={create.isPending}>
-          Make
+          Create
         </button>
       </form>
       <FormError error={create.error ?? revoke.error} />

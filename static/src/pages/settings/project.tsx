@@ -1,7 +1,7 @@
 import { useLocation } from "wouter-preact";
 import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
-import { Confirmed, Field, FormError, given } from "../../ui/form.tsx";
+import { ConfirmButton, Field, FormError, formValue } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
 import { moment } from "../../view/format.ts";
 
@@ -11,7 +11,7 @@ const FIELDS = ["name", "retentionDays", "rateLimit", "eventLimit", "maxTargets"
 const list = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
 const numeric = (text: string): number | null => (text === "" ? null : Number(text));
 
-/** How a project is set up. What is left empty follows the server's own setting. */
+/** Form with the settings of a project. Empty fields use the server's defaults. */
 export function ProjectForm({ slug, settings }: { slug: string; settings: ProjectSettings }) {
   const update = useChange("UpdateProject");
   const [, go] = useLocation();
@@ -22,50 +22,50 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
     update.mutate({
       slug,
       changes: {
-        name: given(form, "name"),
-        retentionDays: numeric(given(form, "retentionDays")),
-        rateLimit: given(form, "rateLimit") || null,
-        eventLimit: given(form, "eventLimit") || null,
-        maxTargets: numeric(given(form, "maxTargets")),
-        hosts: list(given(form, "hosts")),
-        properties: list(given(form, "properties")),
-        requiresKey: given(form, "requiresKey") === "on",
-        listsTargets: given(form, "listsTargets") === "on",
+        name: formValue(form, "name"),
+        retentionDays: numeric(formValue(form, "retentionDays")),
+        rateLimit: formValue(form, "rateLimit") || null,
+        eventLimit: formValue(form, "eventLimit") || null,
+        maxTargets: numeric(formValue(form, "maxTargets")),
+        hosts: list(formValue(form, "hosts")),
+        properties: list(formValue(form, "properties")),
+        requiresKey: formValue(form, "requiresKey") === "on",
+        listsTargets: formValue(form, "listsTargets") === "on",
       },
     });
   };
   const error = update.error;
   return (
-    <Section title="Project" about={`Made ${moment(settings.createdAt)}. What is left empty follows the server's own setting.`}>
+    <Section title="Project" about={`Created ${moment(settings.createdAt)}. Empty fields use the server's defaults.`}>
       <form class="fields" onSubmit={submit}>
         <Field label="Name" name="name" error={error}>
           <input name="name" defaultValue={settings.name} required maxLength={100} />
         </Field>
-        <Field label="Days that raw events are kept" name="retentionDays" error={error} about="Sums outlive them.">
+        <Field label="Raw event retention (days)" name="retentionDays" error={error} about="Aggregated counts are kept longer.">
           <input name="retentionDays" type="number" min={1} defaultValue={settings.retentionDays ?? ""} />
         </Field>
         <div class="inline">
-          <Field label="Requests of one address" name="rateLimit" error={error} about="as 10/minute">
+          <Field label="Requests per address" name="rateLimit" error={error} about="e.g. 10/minute">
             <input name="rateLimit" defaultValue={settings.rateLimit ?? ""} />
           </Field>
-          <Field label="Events of one address" name="eventLimit" error={error} about="as 1000/minute">
+          <Field label="Events per address" name="eventLimit" error={error} about="e.g. 1000/minute">
             <input name="eventLimit" defaultValue={settings.eventLimit ?? ""} />
           </Field>
-          <Field label="Most targets" name="maxTargets" error={error} about="packs, tools, …">
+          <Field label="Maximum targets" name="maxTargets" error={error} about="e.g. packs, tools">
             <input name="maxTargets" type="number" min={1} defaultValue={settings.maxTargets ?? ""} />
           </Field>
         </div>
-        <Field label="Host names" name="hosts" error={error} about="Requests to these hosts are about this project. With spaces between them.">
+        <Field label="Host names" name="hosts" error={error} about="Requests to these hosts belong to this project. Separate names with spaces.">
           <input name="hosts" defaultValue={settings.hosts.join(" ")} spellcheck={false} />
         </Field>
-        <Field label="Properties that are counted by value" name="properties" error={error} about="At most five, such as template or shell.">
+        <Field label="Properties counted by value" name="properties" error={error} about="Up to five, e.g. template or shell.">
           <input name="properties" defaultValue={settings.properties.join(" ")} spellcheck={false} />
         </Field>
         <label class="check">
-          <input type="checkbox" name="requiresKey" defaultChecked={settings.requiresKey} /> Take events with a key only
+          <input type="checkbox" name="requiresKey" defaultChecked={settings.requiresKey} /> Require a key to send events
         </label>
         <label class="check">
-          <input type="checkbox" name="listsTargets" defaultChecked={settings.listsTargets} /> Count only targets that were listed before
+          <input type="checkbox" name="listsTargets" defaultChecked={settings.listsTargets} /> Count only listed targets
         </label>
         <FormError error={error} fields={FIELDS} />
         <div class="inline">
@@ -77,9 +77,9 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
               Saved
             </span>
           )}
-          <Confirmed
+          <ConfirmButton
             label="Archive"
-            question="It takes no more events, and the public sees none of it. What it has stays, and the server's settings bring it back."
+            question="The project stops accepting events and is no longer public. Its data stays, and you can restore it in the settings of the server."
             act={() => archive.mutate({ slug })}
           />
         </div>

@@ -2,19 +2,19 @@ import { Link } from "wouter-preact";
 import { useChange, useProjects } from "../../api/use.ts";
 import { FormError } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
-import { Answered } from "../../ui/states.tsx";
+import { QueryResult } from "../../ui/states.tsx";
 import { useAccount } from "../../view/account.ts";
 import NewProject from "./new-project.tsx";
 
-/** All projects, those that were archived among them, and a form for one more. */
+/** All projects, including archived ones, and a form that creates one. */
 export function Projects() {
   const { projects: active } = useAccount();
   const answer = useProjects({ archived: true });
   const restore = useChange("RestoreProject");
   const isActive = (slug: string) => active.some((each) => each.slug === slug);
   return (
-    <Section title="Projects" about="One for each tool: its events, keys, limits and retention are kept apart.">
-      <Answered answer={answer}>
+    <Section title="Projects" about="One project per tool, each with its own events, keys, limits and retention.">
+      <QueryResult answer={answer}>
         {({ projects }) => (
           <ul class="rows">
             {projects.map(({ slug, name, firstEvent }) => (
@@ -35,7 +35,7 @@ export function Projects() {
             ))}
           </ul>
         )}
-      </Answered>
+      </QueryResult>
       <FormError error={restore.error} />
       <NewProject />
     </Section>

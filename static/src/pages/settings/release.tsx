@@ -1,39 +1,39 @@
 import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
-import { Field, FormError, given } from "../../ui/form.tsx";
+import { Field, FormError, formValue } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
 
-/** The version that clients are told of when they ask `/v1/version/latest`. */
+/** Form for the version that `/v1/version/latest` returns. */
 export function Release({ slug, latest }: { slug: string; latest: Data<"ProjectSettings">["project"]["settings"]["latest"] }) {
   const announce = useChange("AnnounceVersion");
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
-    const version = given(form, "version");
-    const told = { version, releaseDate: given(form, "releaseDate"), updateUrl: given(form, "updateUrl"), critical: given(form, "critical") === "on" };
-    announce.mutate({ slug, latest: version ? told : null });
+    const version = formValue(form, "version");
+    const release = { version, releaseDate: formValue(form, "releaseDate"), updateUrl: formValue(form, "updateUrl"), critical: formValue(form, "critical") === "on" };
+    announce.mutate({ slug, latest: version ? release : null });
   };
   return (
-    <Section title="Latest version" about={<>What clients are told that ask <code>/v1/version/latest</code>; without a version they are told that there is none.</>}>
+    <Section title="Latest version" about={<>Clients read it from <code>/v1/version/latest</code>. Leave the version empty to announce none.</>}>
       <form class="inline" onSubmit={submit}>
         <Field label="Version" name="version" error={announce.error}>
           <input name="version" defaultValue={latest?.version ?? ""} size={10} />
         </Field>
-        <Field label="Released" name="releaseDate" error={announce.error}>
+        <Field label="Release date" name="releaseDate" error={announce.error}>
           <input name="releaseDate" type="date" defaultValue={latest?.releaseDate ?? ""} />
         </Field>
-        <Field label="Where to get it" name="updateUrl" error={announce.error}>
+        <Field label="Update URL" name="updateUrl" error={announce.error}>
           <input name="updateUrl" type="url" defaultValue={latest?.updateUrl ?? ""} size={28} />
         </Field>
         <label class="check">
-          <input type="checkbox" name="critical" defaultChecked={latest?.critical ?? false} /> urgent
+          <input type="checkbox" name="critical" defaultChecked={latest?.critical ?? false} /> Critical
         </label>
         <button type="submit" class="button" disabled={announce.isPending}>
           Announce
         </button>
         {announce.isSuccess && (
           <span class="good" role="status">
-            Done
+            Saved
           </span>
         )}
       </form>

@@ -7,16 +7,16 @@ import type { ProjectSettings } from "./project.tsx";
 import { ORIGIN } from "../../view/base.ts";
 
 const PARTS = {
-  COUNTERS: "Counts of packs and other public targets",
-  TRENDING: "What is trending",
+  COUNTERS: "Counts of public targets: /counts",
+  TRENDING: "Trending targets",
   BADGES: "Badges for a README",
   STATS: "Statistics: /stats",
   ANALYTICS: "Analytics: /analytics/…",
-  DASHBOARD: "This dashboard: its charts, never a list of events or installs",
+  DASHBOARD: "This dashboard: charts only, no lists of events or installs",
 } as const;
 type Part = keyof typeof PARTS;
 
-/** What of a project needs no login, and how to show it elsewhere. */
+/** Public parts of a project, with the address and the embed code. */
 export function Sharing({ slug, settings }: { slug: string; settings: ProjectSettings }) {
   const [own, setOwn] = useState(settings.public !== null);
   const [chosen, setChosen] = useState(new Set<Part>(settings.public ?? []));
@@ -29,10 +29,10 @@ export function Sharing({ slug, settings }: { slug: string; settings: ProjectSet
     setChosen(next);
   };
   return (
-    <Section title="What needs no login" about="Parts that everybody may see. Never a list of events or installs, and never a raw event.">
+    <Section title="Public access" about="Parts of this project that need no login. Raw events and lists of installs are never public.">
       <div class="fields">
         <label class="check">
-          <input type="checkbox" checked={!own} onChange={(event) => setOwn(!event.currentTarget.checked)} /> As the server is set (FOOTFALL_PUBLIC)
+          <input type="checkbox" checked={!own} onChange={(event) => setOwn(!event.currentTarget.checked)} /> Use the server's default (FOOTFALL_PUBLIC)
         </label>
         {own &&
           (Object.entries(PARTS) as [Part, string][]).map(([part, about]) => (
@@ -53,11 +53,11 @@ export function Sharing({ slug, settings }: { slug: string; settings: ProjectSet
         </div>
         {shared && (
           <div>
-            <p>Everybody may look at:</p>
-            <Copyable label="The address of the public dashboard" text={`${ORIGIN}/d/${slug}`} />
-            <p>A chart in a page of yours (active, events, versions, os, runtimes or package-managers):</p>
+            <p>Public dashboard:</p>
+            <Copyable label="Public dashboard URL" text={`${ORIGIN}/d/${slug}`} />
+            <p>To embed a chart (active, events, versions, os, runtimes or package-managers):</p>
             <Copyable
-              label="A frame with a chart"
+              label="Embed code"
               text={`<iframe src="${ORIGIN}/embed/${slug}/active?range=90d" width="640" height="340" loading="lazy" style="border:0"></iframe>`}
             />
           </div>
