@@ -81,9 +81,9 @@ async def _by_key(projects: Projects, headers: Mapping[bytes, bytes]) -> Viewer:
     try:
         key = await projects.key(headers)
     except Unauthorized:
-        raise Unauthorized("This key is not known here, or was revoked.") from None
+        raise Unauthorized("The key is unknown or was revoked.") from None
     if key is None:
-        raise Unauthorized("This key is not known here, or was revoked.")
+        raise Unauthorized("The key is unknown or was revoked.")
     if not key.scopes & {"read", "admin"}:
         raise Forbidden("This key has neither the scope read nor admin.")
     return Viewer("key", key.scopes, key.project.id if key.project else EVERY, f"key {key.id}", key=key.id)

@@ -75,7 +75,7 @@ _OWN_HEADERS = {415: ("Accept-Encoding",), 429: ("Retry-After",), 503: ("Retry-A
 # Each status with what it says in general, and an instance of it.
 _PROBLEMS: dict[int, tuple[str, Problem]] = {
     400: ("The body cannot be read.", Malformed("The body is not valid JSON: syntax error at byte 17.")),
-    401: ("A key is needed, or the one that was sent is not known.", Unauthorized("This key is not known here, or was revoked.")),
+    401: ("A key is needed, or the one that was sent is not known.", Unauthorized("The key is unknown or was revoked.")),
     403: ("The key may not do this.", Forbidden("This key does not have the `ingest` scope.")),
     404: ("There is no such project.", UnknownProject("There is no such project.")),
     408: ("The headers or the body took too long to arrive.", TooSlow("The body must arrive within 10 seconds.")),

@@ -1,14 +1,14 @@
-"""What is kept, and all SQL that writes.
+"""The store, and all SQL that writes.
 
-rollups, statements   what is added up, and the SQL that adds
-tables, migrating     the tables, and how they come to be
-batch, changes        what a commit and what a change take, and what they say
-listed, occupancy     lists as one argument; who has the store open
-commit                one transaction for one batch of events
-sqlite, postgres      the two engines
-engine                the store: what it promises, and how it is opened
-projects              projects, keys, sessions, and what admins do
-upkeep                what the jobs do
-history               imports, exports, erasure
-copies                backups, and moving to PostgreSQL
+rollups, statements      the rollups as data, and the SQL that updates them
+tables, migrations       the tables, and the migrations that create them
+batch, changes           the arguments and results of commits and of other changes
+json_lists, store_lock   lists as a single SQL argument; the lock on the data folder
+commit                   one transaction for one batch of events
+sqlite, postgres         the two engines
+engine                   the interface of the store, and its opening
+projects                 projects, keys, sessions, the audit log
+upkeep                   the SQL of jobs: retention, recounts, trending, alerts
+history                  imports, exports, erasure, replays
+copies                   restoring backups, copying to PostgreSQL
 """

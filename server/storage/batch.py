@@ -1,4 +1,4 @@
-"""What one commit takes, and what it says back."""
+"""The arguments and the result of a commit."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from server.event import Event, Install, Receipt
 
 
 class TargetRules(msgspec.Struct, frozen=True):
-    """What a project says of its targets: whether only listed public ones count, and how many there may be."""
+    """A project's rules for targets. `listed_only` accepts only targets that are listed as public; `most` is their maximum number."""
 
     listed_only: bool
     most: int
 
 
 class RejectedRow(msgspec.Struct, gc=False, kw_only=True):
-    """One refused event or request, as the admin may see it for a week; `errors` and `excerpt` are JSON or scrubbed text.
+    """One rejected event or request, which admins can see for a week. `errors` is JSON; `excerpt` is scrubbed text.
 
-    `event` is the whole event in MessagePack, where nothing is wrong with it but its target; `install` is then its install.
+    `event` is the whole event in MessagePack if only its target was refused; `install` is then its install.
     """
 
     id: int
@@ -36,10 +36,10 @@ class RejectedRow(msgspec.Struct, gc=False, kw_only=True):
 
 @dataclass(slots=True)
 class Batch:
-    """Everything that arrived while the last commit ran.
+    """Events, install reports and refusals that arrived while the last commit ran.
 
-    `target_rules` has an entry for each project with events here. `ledger` is keyed as `rollups.LEDGER`, `refusals` as
-    `rollups.REFUSALS`: only what was not taken; the commit itself adds what it stores.
+    `target_rules` has an entry for each project with events in the batch. `ledger` has the keys of `rollups.LEDGER`, `refusals` those of
+    `rollups.REFUSALS`. Both count only events that were not accepted; the commit adds the events that it stores.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -55,8 +55,11 @@ class Batch:
 
 @dataclass(slots=True)
 class Committed:
-    """What became of a batch. `exceptions` holds the receipt of each event, by its place, that was not simply stored; `created`
-    runs beside `Batch.installs`."""
+    """The result of a commit.
+
+    `exceptions` maps the places of events that were not stored to their receipts. `created` runs parallel to `Batch.installs`: True for each
+    install that is new.
+    """
 
     exceptions: dict[int, Receipt] = field(default_factory=dict)
     created: list[bool] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What both engines say of changes, and what a view that stands still can be asked."""
+"""The results of changes, and the interface of snapshots, for both engines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 
 class Change(NamedTuple):
-    """What a change did: the rows that each statement touched, and the seconds for which nothing else could be written."""
+    """The result of a change: the number of rows that each statement affected, and the seconds for which it blocked other writers."""
 
     rows: tuple[int, ...]
     seconds: float
@@ -15,15 +15,15 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Pages of the store's file: all of them, and those that hold nothing."""
+    """The pages of the store's file: their total number, and how many are free."""
 
     pages: int
     free: int
 
 
 class Snapshot(Protocol):
-    """The store as it was at one moment, whatever is written meanwhile."""
+    """A consistent view of the store at one moment, unaffected by later writes."""
 
     async def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        """Read, as `Store.rows` does; each row as a tuple, because snapshots are read for what is many."""
+        """Run a query, as `Store.rows` does, and return tuples: snapshots are for large reads."""
         ...

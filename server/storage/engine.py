@@ -1,4 +1,4 @@
-"""The store: what it promises, how it is opened, how its tables come to be."""
+"""The interface of the store, and functions that open it and keep its secret."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ TABLES = (
 )  # fmt: skip
 
 
-# Errors that pass: the disk is full, the file is locked, the server is restarting, or takes no writes until another is made the first.
-# Nothing is wrong with what was to be stored or read.
+# Transient errors: the disk is full, the file is locked, the server is restarting or is read-only during a failover. The data is not at fault.
 _TRANSIENT = frozenset({
     "OperationalError", "ConnectionError", "InterfaceError", "OSError", "PostgresConnectionError", "OperatorInterventionError",
     "InsufficientResourcesError", "LockNotAvailableError", "TransactionRollbackError", "ReadOnlySqlTransaction", "ReadOnlySQLTransactionError",
@@ -42,88 +41,88 @@ _TRANSIENT = frozenset({
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether an error says that the store cannot be used at the moment, by the names of its kinds: each driver has its own."""
+    """Return True if an error means that the store is unavailable at the moment. Compares names of classes, since each driver has its own."""
     return any(kind.__name__ in _TRANSIENT for kind in type(error).__mro__)
 
 
 class Store(Protocol):
-    """Where events are kept."""
+    """The store of events, on SQLite or PostgreSQL."""
 
     engine_type: str
     version: int
-    """Grows with each commit of this process."""
+    """A number that grows with each commit of this process."""
     available: bool
-    """Whether it took the last commit that it was given: False while it cannot be reached."""
+    """True if the last commit succeeded; False while the store cannot be reached."""
 
     @property
     def engine(self) -> Engine[Any]:
-        """For Piccolo's queries."""
+        """The engine for Piccolo's queries."""
         ...
 
     async def commit(self, batch: Batch) -> Committed:
-        """Store all of a batch in one transaction and return when it is durable, or raise and store nothing."""
+        """Store a whole batch in one transaction and return when it is durable, or raise and store nothing."""
         ...
 
     async def commit_with(self, commit: Commit, batch: Batch) -> Committed:
-        """The same with another commit than that of events which just came: an import's."""
+        """Like `commit`, with a custom `Commit` (used by imports)."""
         ...
 
     async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]:
-        """Read. `{}` in `sql` stands for an argument, in both engines."""
+        """Run a query and return its rows. In `sql`, `{}` is the placeholder of an argument on both engines."""
         ...
 
     async def rows_within(self, seconds: float, sql: str, *arguments: Any) -> list[dict[str, Any]]:
-        """Read what may take long, such as raw events, and leave room for other readers. Raises TimeoutError past the time."""
+        """Run a query that may take long, such as one over raw events, without blocking other readers. Raises TimeoutError after `seconds`."""
         ...
 
     async def change(self, *statements: tuple[str, tuple[Any, ...]], exclusive: bool = False) -> Change:
-        """Run statements, each with its arguments, as one transaction. `{}` stands for an argument, in both engines.
+        """Run statements, each with its arguments, in one transaction. `{}` is the placeholder of an argument on both engines.
 
-        `exclusive`: while nobody commits, in any process, and nobody else makes such a change: for rows that commits write, too, and that they
-        could meet in another order.
+        `exclusive` blocks commits and other exclusive changes in all processes meanwhile. It is for rows that commits update too: without it, a
+        change and a commit could lock them in different orders and deadlock.
         """
         ...
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
-        """The store as it is at one moment: several reads that must agree."""
+        """Open a consistent view of the store, for several queries that must agree."""
         ...
 
     async def space(self) -> Space:
-        """How much of the store's file is in use."""
+        """Return the total and the free pages of the store's file."""
         ...
 
     async def release_pages(self, pages: int) -> float:
-        """Give up to so many free pages back to the disk; the seconds for which nothing else could be written."""
+        """Return up to `pages` free pages to the file system. Returns the seconds for which this blocked other writers."""
         ...
 
     async def checkpoint(self) -> None:
-        """Move what was written to its place in the file, beside commits."""
+        """Move pages from the write-ahead log into the file without blocking commits."""
         ...
 
     async def claim_node(self) -> int:
-        """A number for this process that no other process on the store got in its last 1,024 starts."""
+        """Return a number for this process that is unique among the last 1,024 processes that opened the store."""
         ...
 
     async def check_writable(self) -> None:
-        """Raises where the store cannot take a write now."""
+        """Raise an error if the store cannot be written now."""
         ...
 
     def size(self) -> int:
-        """Bytes on disk."""
+        """Return the size of the store on disk, in bytes."""
         ...
 
     def invalidate_targets(self) -> None:
-        """Targets were changed otherwise than by a commit."""
+        """Drop cached targets after a change that was not a commit."""
         ...
 
     async def close(self) -> None: ...
 
 
 async def open_store(settings: Settings, *, progress: Callable[[str], None] = lambda _: None) -> Store:
-    """Open the store of these settings, with its tables up to date. StoreError says what is wrong."""
+    """Open the store of these settings and run pending migrations. Raises StoreError with a message for the operator."""
     store: Store
     if settings.database_url:
-        # Its drivers take a fifth of a second to import, for which nobody on SQLite should wait.
+        # The drivers take 0.2 s to import, which servers on SQLite need not pay.
         from server.storage.postgres.opening import open_postgres  # noqa: PLC0415
 
         store = await open_postgres(settings, progress)
@@ -139,43 +138,43 @@ async def _open_sqlite(settings: Settings, progress: Callable[[str], None]) -> S
     try:
         lock = StoreLock(settings.data_dir)
         try:
-            # In a thread, so that the event loop hears signals during a long statement.
+            # Run in a thread, so that the event loop handles signals during a long statement.
             await in_thread(lambda stopped: upgrade(settings, progress=progress, stopped=stopped))
             return SqliteStore(settings.sqlite_path, lock)
         except BaseException:
             lock.release()
             raise
     except StoreBusy as error:
-        raise StoreError("a backup is just being restored; try again when `footfall restore` has ended") from error
+        raise StoreError("a backup is being restored; try again when `footfall restore` has finished") from error
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; `footfall doctor` says more") from error
 
 
 def prepare_data_dir(folder: Path) -> None:
-    """Make the data folder, readable by its owner only. StoreError where that cannot be."""
+    """Create the data folder, readable by its owner only. Raises StoreError if this fails."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"the data folder {folder} cannot be made: {error.strerror}; set FOOTFALL_DATA_DIR") from error
+        raise StoreError(f"the data folder {folder} cannot be created: {error.strerror}; set FOOTFALL_DATA_DIR") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"the data folder {folder} cannot be written; give it to the user who runs Footfall, or set FOOTFALL_DATA_DIR")
+        raise StoreError(f"the data folder {folder} is not writable; give it to the user that runs Footfall, or set FOOTFALL_DATA_DIR")
 
 
 def server_secret(settings: Settings) -> bytes:
-    """The secret that keys all hashes: the setting, else the one in the data folder, made once (0600)."""
+    """Return the secret that keys all hashes: the setting, or the file in the data folder, which is created if missing (mode 0600)."""
     if settings.secret:
         return settings.secret.encode()
     return keep_secret(settings.data_dir / "secret")
 
 
 def read_secret(settings: Settings) -> bytes:
-    """The secret of these settings; empty where none was made yet."""
+    """Return the secret of these settings, or b"" if there is none yet."""
     path = settings.data_dir / "secret"
     return settings.secret.encode() if settings.secret else path.read_text().strip().encode() if path.exists() else b""
 
 
 def instance_id(settings: Settings, secret: bytes) -> str:
-    """An id of the store that these settings name, keyed with its secret: the same from any path to the folder, and no path can be read from it."""
+    """Return an id of the store, keyed with its secret. It is the same for all paths to the folder, and reveals none of them."""
     if settings.database_url:
         place = settings.database_url
     else:
@@ -185,7 +184,7 @@ def instance_id(settings: Settings, secret: bytes) -> str:
 
 
 def keep_secret(path: Path) -> bytes:
-    """Read a secret from its file, or make it. Two processes that start at once agree: the file appears whole, and only once."""
+    """Read a secret from its file, or create it. Processes that start at the same time agree, because the file appears once and complete."""
     if not path.exists():
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

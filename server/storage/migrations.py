@@ -1,4 +1,4 @@
-"""The migrations, as both engines run them."""
+"""The migrations, loaded from files for both engines."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ APP = "footfall"
 
 
 class StoreError(Exception):
-    """The store cannot be opened or used. The message says why, and what would mend it."""
+    """The store cannot be opened or used. The message gives the reason and the remedy."""
 
 
 def check_not_newer(done: set[str], known: list[Migration]) -> None:
-    """Raises StoreError where a migration was run that this version does not know."""
+    """Raise StoreError if the store has a migration that this version does not have."""
     if newer := sorted(done - {migration.id for migration in known}):
         raise StoreError(f"the store was written by a newer Footfall (migration {newer[-1]}); run that version, or restore a backup")
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file of `migrations/`."""
+    """One file in `migrations/`."""
 
     id: str
     name: str
@@ -35,13 +35,13 @@ class Migration:
 
 
 def migrations() -> list[Migration]:
-    """All migrations, oldest first."""
+    """Load all migrations, oldest first."""
     modules = [_load(path) for path in sorted(bundled("migrations").glob("footfall_*.py"))]
     return sorted((Migration(m.ID, m.__name__, m.statements, m.forwards) for m in modules), key=lambda migration: migration.id)
 
 
 def _load(path: Path) -> ModuleType:
-    # By path, because Piccolo's way puts the folder first on sys.path and imports by bare name.
+    # Loaded by path: Piccolo would put the folder first on sys.path and import by bare name.
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""SQL made from the rollups' data: upserts that add up, for both engines."""
+"""SQL derived from the rollups: upserts and expressions for both engines."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ERROR_SEEN_COLUMNS = ("project_id", "error_id", "environment", "first_seen", "la
 
 @cache
 def on_conflict_add(rollup: Rollup) -> str:
-    """The end of an INSERT that adds to what is there."""
+    """Return the end of an INSERT that adds its measures to those of existing rows."""
     sums = ", ".join(f"{measure} = {rollup.table}.{measure} + excluded.{measure}" for measure in rollup.measures)
     return f"ON CONFLICT ({', '.join(rollup.key)}) DO UPDATE SET {sums}"
 
 
 @cache
 def on_conflict_seen() -> str:
-    """The end of an INSERT of installs: times only widen, fields follow the newest event that has them."""
+    """Return the end of an INSERT of installs. It extends the time seen, and takes each field from the newest event that has it."""
     newer = "excluded.last_seen >= install.last_seen"
     fields = ", ".join(
         f"{name} = CASE WHEN {newer} THEN COALESCE(excluded.{name}, install.{name}) ELSE COALESCE(install.{name}, excluded.{name}) END"
@@ -55,12 +55,12 @@ ON_ERROR_SEEN = """ON CONFLICT (project_id, error_id, environment) DO UPDATE SET
 
 @cache
 def on_conflict_mark(lifetime_ms: int) -> str:
-    """The end of an INSERT of marks that returns those which were not there, or had expired."""
+    """Return the end of an INSERT of marks that returns only marks that are new or had expired."""
     return f"""ON CONFLICT (project_id, key) DO UPDATE SET expires_at = excluded.expires_at
         WHERE mark.expires_at <= excluded.expires_at - {lifetime_ms} RETURNING project_id, key"""
 
 
-# Words that events share are kept in memory by each process that commits. Whoever takes words away says so in the same transaction.
+# Processes that commit cache the dictionaries. A transaction that deletes dictionary rows also increments their version.
 DICTIONARY_VERSION = "SELECT value FROM note WHERE name = 'words_changed'"
 BUMP_DICTIONARY_VERSION = (
     "INSERT INTO note (name, value) VALUES ('words_changed', 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1"
@@ -68,7 +68,7 @@ BUMP_DICTIONARY_VERSION = (
 
 
 def duration_bucket(column: str) -> str:
-    """`rollups.duration_bucket` of a column, in whole numbers as there: the bucket of a duration in microseconds."""
+    """Return an SQL expression for `rollups.duration_bucket` of a column with microseconds, in integer arithmetic."""
     steps = " ".join(f"WHEN {column} < {64 << exponent} THEN {32 * exponent} + {column} / {1 << exponent}" for exponent in range(1, 57))
     return f"(CASE WHEN {column} < 64 THEN {column} {steps} END)"
 
@@ -77,19 +77,19 @@ _PROPERTY = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
 
 
 def property_json(engine_type: str, properties: str, name: str) -> tuple[str, str]:
-    """An expression for a property's value as JSON text, NULL where there is none, and the argument that it wants.
+    """Return an expression for the value of a property as JSON text or NULL, and the argument of the expression.
 
-    `properties` is the column. ValueError for a name that cannot be looked up.
+    `properties` is the column. Raises ValueError for a name that no property can have.
     """
     if not _PROPERTY.fullmatch(name):
-        raise ValueError("no property can be looked up by this name")
+        raise ValueError("not a valid name of a property")
     if engine_type == "sqlite":
         return f"({properties} -> {{}})", f'$."{name}"'
     return f"CAST(CAST({properties} AS json) -> CAST({{}} AS text) AS text)", name
 
 
 def in_a_row(engine_type: str, *columns: str) -> str:
-    """An aggregate: the whole numbers of all rows in one text, row after row, with commas between them."""
+    """Return an aggregate that joins the integers of all rows to one text, row by row, separated by commas."""
     if engine_type == "sqlite":
         return f"group_concat({_BETWEEN.join(columns)})"
     return f"string_agg({_BETWEEN.join(f'CAST({column} AS text)' for column in columns)}, ',')"
@@ -98,5 +98,5 @@ def in_a_row(engine_type: str, *columns: str) -> str:
 _BETWEEN = " || ',' || "
 
 
-# For whoever changes sums without events, or events without sums: the recount then knows that they cannot agree.
+# Run where sums change without events, or events without sums: the recount then skips the day.
 NOTE_PARTIAL_DAY = "INSERT INTO partial_day (project_id, day) VALUES ({}, {}) ON CONFLICT DO NOTHING"

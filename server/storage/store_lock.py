@@ -1,7 +1,7 @@
-"""Who has the store open. Everything that opens it shares one lock; what puts another store in its place must have the lock alone.
+"""Locks on the data folder. Processes that open the store share a lock; a process that replaces the store holds it exclusively.
 
-The lock is the kernel's, on a file beside the store: it goes with the process that held it, however that ended. SQLite's own locks do not
-do, because they are on the file that is to be replaced: whoever waits for one goes on with the old file.
+These are kernel locks on a file beside the store, so they end with the process that holds them, even after a crash. SQLite's own locks do not
+serve here: they are on the file that is replaced, so a process that waits for one would continue with the old file.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 from server.tasks import Stopped
 
 _NAME = "store.lock"
-_LOOK_EVERY = 0.05  # seconds
+_POLL_INTERVAL = 0.05  # seconds
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class StoreBusy(Exception):
-    """Somebody else has the store open, or is putting another in its place."""
+    """Another process has the store open, or is replacing it."""
 
 
 class StoreLock:
-    """A hold on the store of a data folder until `release`, which may be called twice."""
+    """A lock on the store of a data folder, held until `release`."""
 
     def __init__(self, folder: Path, *, exclusive: bool = False) -> None:
         self._file = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -36,13 +36,13 @@ class StoreLock:
             os.close(self._file)
             raise StoreBusy from None
         except OSError as error:
-            # Some filesystems have no locks. They are no place for SQLite either, which `footfall doctor` says.
+            # Some file systems have no locks. SQLite does not work on them either, which `footfall doctor` reports.
             if error.errno not in _UNSUPPORTED:
                 os.close(self._file)
                 raise
 
     def release(self) -> None:
-        """Let go."""
+        """Release the lock. May be called twice."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -50,7 +50,7 @@ class StoreLock:
 
 @contextlib.contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Have the store to oneself, so that it can be replaced. Raises StoreBusy."""
+    """Hold the store exclusively, so that it can be replaced. Raises StoreBusy."""
     hold = StoreLock(folder, exclusive=True)
     try:
         yield
@@ -60,13 +60,13 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def migration_lock(folder: Path, stopped: Callable[[], bool]) -> Iterator[None]:
-    """Wait until no other process has its turn on the data folder. Raises Stopped once `stopped()`."""
+    """Hold the data folder for a migration, after waiting for other processes. Raises Stopped once `stopped()` is true."""
     held = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         while not _lock(held):
             if stopped():
                 raise Stopped
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_INTERVAL)
         yield
     finally:
         os.close(held)

@@ -1,7 +1,7 @@
-"""The tables, as Piccolo sees them. The migrations make them; ordinary reads and writes go through these classes.
+"""The tables as Piccolo classes, for simple reads and writes. The migrations create them.
 
-Times are epoch milliseconds (`BigInt`), days and hours count from 1970 in UTC. Tables whose key is several columns name one of them as
-Piccolo's primary key, because Piccolo knows only single ones: read those, but write them only through the commit.
+Times are epoch milliseconds (`BigInt`); days and hours count from 1970 in UTC. Piccolo supports only single primary keys, so a table with a
+compound key names one of its columns. Write such tables only through the commit.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from piccolo.table import Table
 
 
 class Project(Table, tablename="project"):
-    """One tool whose telemetry is kept apart. `hosts`, `dimensions` and `public` are JSON lists; `public` null means the server's own.
+    """One tool with its own telemetry. `hosts`, `dimensions` and `public` are JSON lists; a null `public` means the server's default.
 
-    `latest_version` is JSON, see `server.storage.projects.releases`.
+    `latest_version` is JSON; see `server.storage.projects.releases`.
     """
 
     id = Serial(primary_key=True)
@@ -34,7 +34,7 @@ class Project(Table, tablename="project"):
 
 
 class ApiKey(Table, tablename="api_key"):
-    """A key: only its SHA-256 is kept (the key has 160 random bits, so no slow hash is needed). `scopes` is a JSON list."""
+    """An API key, stored as its SHA-256 (a key has 160 random bits, so no slow hash is needed). `scopes` is a JSON list."""
 
     id = Serial(primary_key=True)
     project_id = Integer(index=True)
@@ -50,7 +50,7 @@ class ApiKey(Table, tablename="api_key"):
 
 
 class EventName(Table, tablename="event_name"):
-    """The dictionary of event names. `dialect` is that of the first event of the name: which family of clients it belongs to."""
+    """The dictionary of event names. `dialect` is the dialect of the first event with the name."""
 
     id = Serial(primary_key=True)
     project_id = Integer()
@@ -59,7 +59,7 @@ class EventName(Table, tablename="event_name"):
 
 
 class ContextRow(Table, tablename="context"):
-    """The dictionary of contexts: what events say of where they ran."""
+    """The dictionary of contexts: combinations of environment, platform and version."""
 
     id = Serial(primary_key=True)
     environment = SmallInt()
@@ -73,7 +73,7 @@ class ContextRow(Table, tablename="context"):
 
 
 class Target(Table, tablename="target"):
-    """What events are about. `visibility` is `public`, `private`, or `unlisted` for one that was only ever seen in events."""
+    """The objects that events are about. `visibility` is `public`, `private`, or `unlisted` for a target that only events name."""
 
     id = Serial(primary_key=True)
     project_id = Integer()
@@ -86,8 +86,8 @@ class Target(Table, tablename="target"):
 class Install(Table, tablename="install"):
     """One anonymous installation; `id` is the keyed hash of the id that its client sent.
 
-    `active_day` and `people_day` are the last days of its activity, of all and of people's; `first_day` is the day of `first_seen` with which
-    that activity was counted. Null where there was none.
+    `active_day` is its last day of activity, `people_day` the last one in an environment of people. `first_day` is the day of `first_seen`
+    with which the activity was counted. All three are null without activity.
     """
 
     id = BigInt(primary_key=True)
@@ -108,7 +108,7 @@ class Install(Table, tablename="install"):
 
 
 class Event(Table, tablename="event"):
-    """One event. Its time of arrival is in `id` (see `server.event_id`). `skewed`: the client's clock was not believed."""
+    """One event. `id` contains the time of arrival (see `server.event_id`). `skewed` is set if the client's clock was implausible."""
 
     id = BigInt(primary_key=True)
     project_id = Integer()
@@ -127,9 +127,9 @@ class Event(Table, tablename="event"):
 
 
 class Activity(Table, tablename="activity"):
-    """One row for each day on which an install was active in an environment, with the version it ran last that day.
+    """One row per install, day and environment with activity, with the last version that the install ran.
 
-    `earlier` is the day before on which it was active in any environment, -1 for its first; see `server.storage.commit.activity`.
+    `earlier` is its previous active day in any environment, or -1; see `server.storage.commit.activity`.
     """
 
     project_id = Integer()
@@ -141,7 +141,7 @@ class Activity(Table, tablename="activity"):
 
 
 class Mark(Table, tablename="mark"):
-    """What was seen and must not count again until `expires_at`: event ids (30 days), views (30 minutes)."""
+    """Hashes of event ids (30 days) and views (30 minutes) that must not count again until `expires_at`."""
 
     project_id = Integer()
     key = BigInt(primary_key=True)
@@ -149,9 +149,9 @@ class Mark(Table, tablename="mark"):
 
 
 class Rejected(Table, tablename="rejected"):
-    """The last events that were refused, scrubbed: for the admin, for a week. `errors` is JSON, `excerpt` what may be kept of the body.
+    """The last rejected events, which admins can see for a week. `errors` is JSON; `excerpt` is the scrubbed start of the body.
 
-    `event` is a whole event in MessagePack where it could be stored after all, `install_id` then its install.
+    `event` is the whole event in MessagePack if it can be replayed; `install_id` is then its install.
     """
 
     id = BigInt(primary_key=True)
@@ -167,14 +167,14 @@ class Rejected(Table, tablename="rejected"):
 
 
 class Note(Table, tablename="note"):
-    """What the store knows of itself: the count of processes that opened it."""
+    """Named integers about the store itself, such as the number of processes that opened it."""
 
     name = Text(primary_key=True)
     value = BigInt()
 
 
 class ErrorType(Table, tablename="error_type"):
-    """The dictionary of types of errors, bounded; what came past the bound is `(other)`."""
+    """The dictionary of error types. It is bounded; further types count as `(other)`."""
 
     id = Serial(primary_key=True)
     project_id = Integer()
@@ -182,7 +182,7 @@ class ErrorType(Table, tablename="error_type"):
 
 
 class ErrorInstall(Table, tablename="error_install"):
-    """One row for each day on which an install had an error of a type. A version that is not known is empty."""
+    """One row per day on which an install had an error of a type. An unknown version is empty."""
 
     project_id = Integer()
     day = Integer(primary_key=True)
@@ -194,7 +194,7 @@ class ErrorInstall(Table, tablename="error_install"):
 
 
 class ErrorSeen(Table, tablename="error_seen"):
-    """When a type of error first and last occurred in an environment."""
+    """The first and the last time at which an error type occurred in an environment."""
 
     project_id = Integer()
     error_id = Integer(primary_key=True)
@@ -204,7 +204,7 @@ class ErrorSeen(Table, tablename="error_seen"):
 
 
 class Trending(Table, tablename="trending"):
-    """The targets of a project by a score that decays with age, as `server.storage.upkeep.trending` last worked it out."""
+    """The targets of a project by a score that decays with age, as last computed by `server.storage.upkeep.trending`."""
 
     project_id = Integer()
     window_days = Integer()
@@ -215,7 +215,7 @@ class Trending(Table, tablename="trending"):
 
 
 class Lease(Table, tablename="lease"):
-    """Who does what only one may do at a time, and until when (epoch ms) they have it without asking again."""
+    """Leases for work that only one process may do at a time: the holder, and the time (epoch ms) at which the lease expires."""
 
     name = Text(primary_key=True)
     holder = Text()
@@ -223,7 +223,7 @@ class Lease(Table, tablename="lease"):
 
 
 class JobRun(Table, tablename="job_run"):
-    """One run of a job. `result` is one of `server.storage.upkeep.job_runs.RESULTS`, `detail` what it says of itself."""
+    """One run of a job. `result` is one of `server.storage.upkeep.job_runs.RESULTS`, `detail` a summary by the job itself."""
 
     id = Serial(primary_key=True)
     name = Text()
@@ -235,20 +235,20 @@ class JobRun(Table, tablename="job_run"):
 
 
 class UnusedContext(Table, tablename="unused_context"):
-    """Contexts that no event had when last looked; see `server.storage.upkeep.unused_contexts`."""
+    """Contexts that no event had at the last check; see `server.storage.upkeep.unused_contexts`."""
 
     id = Integer(primary_key=True)
 
 
 class PartialDay(Table, tablename="partial_day"):
-    """Days whose events do not tell all that was counted: sums were imported, or an install was erased. A recount passes them over."""
+    """Days with sums that events do not explain, because sums were imported or an install was erased. Recounts skip them."""
 
     project_id = Integer()
     day = Integer(primary_key=True)
 
 
 class AlertRule(Table, tablename="alert_rule"):
-    """When to tell somebody, and where. `state` is JSON: what `server.storage.upkeep.alert_rules` must remember between two looks."""
+    """A rule that raises alerts, and the address to send them to. `state` is the JSON of `server.storage.upkeep.alert_rules.State`."""
 
     id = Serial(primary_key=True)
     project_id = Integer()
@@ -267,7 +267,7 @@ class AlertRule(Table, tablename="alert_rule"):
 
 
 class AlertDelivery(Table, tablename="alert_delivery"):
-    """One alert on its way. `status` is `waiting`, `delivered` or `failed`; `answered` the last HTTP status; `payload` the JSON sent."""
+    """The delivery of one alert. `status` is `waiting`, `delivered` or `failed`; `answered` is the last HTTP status, `payload` the JSON sent."""
 
     id = Serial(primary_key=True)
     rule_id = Integer()

@@ -1,13 +1,13 @@
-"""Projects, their keys, and what their admins do.
+"""Projects, their keys, and the actions of their admins.
 
-words             what they are made of, and what is said where something cannot be
-live              a view of them in memory, for the gate
-making            how projects and keys come to be
-project_changes   what admins change of a project
-key_use           when keys were last used
+validation        constants, the validation of fields, and its errors
+live_projects     projects and keys in memory, for ingest
+create            creates projects and keys, revokes keys
+project_changes   lists and changes projects
+key_use           the time at which keys were last used
 releases          the latest version of a project's tool
-sessions          people who are logged in
-audit             who changed what
+sessions          logins
+audit             the audit log
 """
 
 from server.storage.projects.create import create_key, create_project, ensure_admin, ensure_default, find_project, revoke_key

@@ -1,4 +1,4 @@
-"""The audit log: who changed what, and when. Written beside the change; it holds no secret, no raw identifier and no address."""
+"""The audit log of changes by admins. It contains no secret, no raw identifier and no address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INSERT = "INSERT INTO audit_entry (at, actor, action, project_id, detail) VALUE
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change. `at` is epoch ms, `actor` who made it (`key 3`, `session 7`), `project` 0 where it was about no single one."""
+    """One change. `at` is in epoch ms, `actor` is the key or session that made it (`key 3`, `session 7`), `project` is 0 for the whole server."""
 
     id: int
     at: int
@@ -26,12 +26,12 @@ class Entry:
 
 
 async def record(store: Store, *, now: int, actor: str, action: str, project: int = 0, detail: str = "") -> None:
-    """Write down a change."""
+    """Record a change."""
     await store.change((_INSERT, (now, actor, action, project, detail[:DETAIL])))
 
 
 async def entries(store: Store, *, project: int | None = None, limit: int = 50, before: int | None = None) -> list[Entry]:
-    """The last changes, newest first; of one project, or of everything."""
+    """Return the last changes, newest first, of one project or of the whole server."""
     of = "" if project is None else f" AND project_id = {int(project)}"
     rows = await store.rows(
         f"SELECT id, at, actor, action, project_id AS project, detail FROM audit_entry WHERE id < {{}}{of} ORDER BY id DESC LIMIT {{}}",
@@ -42,6 +42,6 @@ async def entries(store: Store, *, project: int | None = None, limit: int = 50, 
 
 
 async def delete_expired(store: Store, now: int) -> int:
-    """Delete what is older than it is kept; how many."""
+    """Delete entries that are older than `KEPT`. Return their number."""
     change = await store.change(("DELETE FROM audit_entry WHERE at < {}", (now - KEPT,)))
     return change.rows[0]

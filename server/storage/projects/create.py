@@ -1,4 +1,4 @@
-"""How projects and keys come to be, and how keys end."""
+"""Creates projects and keys, and revokes keys."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ log = logs.get(__name__)
 
 
 async def ensure_default() -> None:
-    """The project that takes what names no other."""
+    """Create the default project, which receives events that name no project."""
     if not await Project.exists().where(Project.slug == DEFAULT):
         with contextlib.suppress(FieldProblem):  # several servers may start at once
             await create_project(DEFAULT, name="Default")
 
 
 async def ensure_admin(token: str | None) -> str | None:
-    """See that somebody can log in: the token of the settings, or one that is made at the first start and returned, this once.
+    """Ensure that an admin can log in: with the token of the settings, or with a token created at the first start and returned once.
 
-    An admin's key belongs to no project. A new token in the settings takes the place of the one before, which may have leaked.
+    An admin's key belongs to no project. A new token in the settings replaces the previous one, which may have leaked.
     """
     if token is not None:
         known = await ApiKey.select(ApiKey.revoked_at).where(ApiKey.hash == hash_key(token)).first()
@@ -50,7 +50,7 @@ async def ensure_admin(token: str | None) -> str | None:
             )
             await ApiKey.update({ApiKey.revoked_at: _now()}).where(earlier)
         elif known["revoked_at"] is not None:
-            log.warning("admin_token_revoked", meaning="FOOTFALL_ADMIN_TOKEN opens nothing any more: set another one")
+            log.warning("admin_token_revoked", meaning="FOOTFALL_ADMIN_TOKEN was revoked and is not accepted: set a new one")
         return None
     if await ApiKey.exists().where((ApiKey.project_id == ADMINS) & ApiKey.revoked_at.is_null()):
         return None
@@ -68,33 +68,33 @@ async def create_project(
     rate_limit: str | None = None,
     event_limit: str | None = None,
 ) -> int:
-    """Make a project; its number. ProjectError where the slug, a host or a limit cannot be, or is taken."""
+    """Create a project and return its number. Raises ProjectError if the slug, a host or a limit is invalid or taken."""
     if not SLUG.fullmatch(slug):
-        raise FieldProblem("slug", "is 1 to 40 of a-z, 0-9 and -, and begins with a letter or digit")
+        raise FieldProblem("slug", "must be 1 to 40 of a-z, 0-9 and -, and begin with a letter or digit")
     if await Project.exists().where(Project.slug == slug):
-        raise FieldProblem("slug", "is that of another project", ProblemKind.TAKEN)
-    wanted = [host.strip().lower() for host in hosts]
+        raise FieldProblem("slug", "is already taken", ProblemKind.TAKEN)
+    requested = [host.strip().lower() for host in hosts]
     taken = {host for row in await Project.select(Project.hosts) for host in read_list(row["hosts"])}
-    if taken.intersection(wanted):
-        raise FieldProblem("hosts", "has one that belongs to another project", ProblemKind.TAKEN)
+    if taken.intersection(requested):
+        raise FieldProblem("hosts", "includes a host that is already taken", ProblemKind.TAKEN)
     project = Project(
         slug=slug,
         name=name or slug,
         created_at=_now(),
         requires_key=requires_key,
-        hosts=msgspec.json.encode(wanted).decode(),
+        hosts=msgspec.json.encode(requested).decode(),
         rate_limit=validate_limit(rate_limit),
         event_limit=validate_limit(event_limit),
     )
-    # Whoever makes it at the same moment was first, or will be told.
+    # If two servers create it at the same moment, the second one gets the error.
     rows = await Project.insert(project).on_conflict(target=Project.slug, action="DO NOTHING").returning(Project.id)
     if not rows:
-        raise FieldProblem("slug", "is that of another project", ProblemKind.TAKEN)
+        raise FieldProblem("slug", "is already taken", ProblemKind.TAKEN)
     return int(rows[0]["id"])
 
 
 async def find_project(slug: str) -> int:
-    """A project's number. ProjectError where there is none of that slug."""
+    """Return the number of a project. Raises ProjectError if no project has the slug."""
     row = await Project.select(Project.id).where(Project.slug == slug).first()
     if row is None:
         raise ProjectError(f"there is no project {slug}; `footfall project list` shows them all")
@@ -104,12 +104,12 @@ async def find_project(slug: str) -> int:
 async def create_key(
     project_id: int, *, name: str, scopes: Iterable[str], rate_limit: str | None = None, event_limit: str | None = None
 ) -> tuple[int, str]:
-    """Make a key; its number and the key itself, which is not kept and so cannot be shown again."""
-    wanted = tuple(dict.fromkeys(scopes))
-    if not wanted or not set(wanted) <= set(SCOPES):
+    """Create a key. Return its number and the key itself, which is not stored and cannot be shown again."""
+    requested = tuple(dict.fromkeys(scopes))
+    if not requested or not set(requested) <= set(SCOPES):
         raise FieldProblem("scopes", f"must be one or more of {', '.join(SCOPES)}")
     key = _new_key()
-    return await _insert_key(project_id, key, name, wanted, validate_limit(rate_limit), validate_limit(event_limit)), key
+    return await _insert_key(project_id, key, name, requested, validate_limit(rate_limit), validate_limit(event_limit)), key
 
 
 def _new_key() -> str:
@@ -129,7 +129,7 @@ async def _insert_key(
         event_limit=event_limit,
         created_at=_now(),
     )
-    # Servers that start at once have the same first admin in their settings.
+    # Servers that start at the same time have the same admin token in their settings.
     rows = await ApiKey.insert(row).on_conflict(target=ApiKey.hash, action="DO NOTHING").returning(ApiKey.id)
     if not rows:
         rows = await ApiKey.select(ApiKey.id).where(ApiKey.hash == row.hash)
@@ -137,7 +137,7 @@ async def _insert_key(
 
 
 async def revoke_key(key_id: int) -> None:
-    """Make a key useless, for good. ProjectError where there is none of that number."""
+    """Revoke a key. Raises ProjectError if there is no such key."""
     if not await ApiKey.exists().where(ApiKey.id == key_id):
         raise ProjectError(f"there is no key {key_id}; `footfall key list` shows them all")
     await ApiKey.update({ApiKey.revoked_at: _now()}).where((ApiKey.id == key_id) & ApiKey.revoked_at.is_null())

@@ -1,4 +1,4 @@
-"""When keys were last used, written down once a minute: at each request it would cost more than the request."""
+"""Records when keys were last used, once a minute: a write per request would cost more than the request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY = 60.0  # seconds
 
 
 async def record(projects: Projects) -> None:
-    """Write down which keys were used since the last time. One that fails is tried again with the next."""
+    """Record the keys that were used since the last call. If this fails, the next call records them."""
     used, projects.used_keys = projects.used_keys, set()
     if not used:
         return
@@ -31,14 +31,14 @@ async def record(projects: Projects) -> None:
 
 @contextlib.asynccontextmanager
 async def record_periodically(projects: Projects) -> AsyncIterator[None]:
-    """Write it down each minute while this is open, and once more at its end."""
+    """Record the use of keys each minute while the context is open, and once more when it closes."""
 
-    async def ever() -> None:
+    async def run() -> None:
         while True:
             await asyncio.sleep(EVERY)
             await record(projects)
 
-    task = asyncio.create_task(ever())
+    task = asyncio.create_task(run())
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Projects and their keys, with a view of them in memory that the gate can afford to ask for every request."""
+"""Projects and keys in memory, so that looking them up for every request costs little."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ log = logs.get(__name__)
 
 T = TypeVar("T")
 
-_MOST_HOSTS = 1_000  # Host headers that are remembered as claimed by no project; further ones are as the last reading has them
-_LONGEST_HOST = 260  # bytes: a name of 253, a colon and a port
+_MOST_HOSTS = 1_000  # unclaimed Host headers that are cached; further ones are answered from the last refresh
+_LONGEST_HOST = 260  # bytes: a name of 253 bytes, a colon and a port
 
 
 @dataclass(frozen=True, slots=True)
 class LiveProject:
-    """A project as the way in sees it. A limit of `None` is the server's own."""
+    """A project as ingest sees it. A limit of None stands for the server's default."""
 
     id: int
     slug: str
@@ -42,7 +42,7 @@ class LiveProject:
 
 @dataclass(frozen=True, slots=True)
 class LiveKey:
-    """A key that is not revoked. An admin's own has no project: it may do what it likes with any."""
+    """A key that is not revoked. An admin's key has no project, and is valid for all."""
 
     id: int
     project: LiveProject | None
@@ -52,11 +52,11 @@ class LiveKey:
 
 
 class _NoSlug(UnknownProject):
-    """This can be the slug of no project: the store need not be asked."""
+    """The text is not a valid slug, so the store need not be read."""
 
 
 class _UnclaimedHost(UnknownProject):
-    """No project claims this Host header, as far as is known; it was not looked up in the store yet."""
+    """No cached project claims this Host header; the store was not read for it yet."""
 
     def __init__(self, host: bytes) -> None:
         super().__init__("No project claims this host.")
@@ -64,16 +64,16 @@ class _UnclaimedHost(UnknownProject):
 
 
 class Projects:
-    """The projects and keys of the store, read at once and asked in memory.
+    """The projects and keys of the store, cached in memory.
 
-    Other processes change them too (`footfall key create`, other replicas), so they are read again after a while. A name or key that is not
-    known is refused only after a reading that began when the request was here: a project or key that was just made takes its first burst
-    whole. Such readings keep a pause between them and serve all requests that wait, so a flood of unknown names costs a few readings a second.
+    Other processes change them too (`footfall key create`, other replicas), so the cache is refreshed when it is stale. An unknown name or key is
+    refused only after a refresh that began after the request arrived: a new project or key loses no event of its first burst. Refreshes for
+    unknown names are spaced by a pause and shared by all waiting requests, so a flood of unknown names costs a few reads per second.
     """
 
     STALE_AFTER = 2.0  # seconds
-    IN_TIME = 1.0  # seconds that a request waits for a reading; a store that hangs delays no request whose project is known
-    PAUSE = 0.2  # seconds between readings for what is not known; slow readings pause longer, see `_pause`
+    IN_TIME = 1.0  # seconds that a request waits for a refresh; requests of cached projects never wait for a store that hangs
+    PAUSE = 0.2  # seconds between refreshes for unknown names; slow refreshes have a longer pause, see `_pause`
     LONGEST_PAUSE = 1.0
 
     def __init__(self, *, max_targets: int, public: tuple[str, ...]) -> None:
@@ -83,30 +83,30 @@ class Projects:
         self._slugs: dict[int, str] = {}
         self._by_host: dict[str, LiveProject] = {}
         self._by_key: dict[bytes, LiveKey] = {}
-        self._unclaimed: set[bytes] = set()  # Host headers that no project claims, as of a reading
+        self._unclaimed: set[bytes] = set()  # Host headers that no project claimed at the last refresh
         self.used_keys: set[int] = set()  # since they were last written to the store
-        self._tried_at = float("-inf")  # when the last reading began ...
+        self._tried_at = float("-inf")  # when the last refresh began ...
         self._took = 0.0  # ... and how long it took, in seconds
-        self._read_at = float("-inf")  # when the last successful reading began
+        self._read_at = float("-inf")  # when the last successful refresh began
         self._reading: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
-        """Read everything anew, as of now or later. Raises what the store raises."""
+        """Refresh the cache with a read that begins now or later. Raises the errors of the store."""
         called = time.monotonic()
         while self._read_at < called:
-            await asyncio.shield(self._current_reading())
+            await asyncio.shield(self._pending_refresh())
 
-    def _current_reading(self, pause: float = 0.0) -> asyncio.Task[None]:
-        """The one reading that is under way or waits for its turn; a new one, after a pause, where there is none."""
+    def _pending_refresh(self, pause: float = 0.0) -> asyncio.Task[None]:
+        """Return the pending refresh, or start one after a pause."""
         if self._reading is None:
             self._reading = asyncio.create_task(self._read(pause))
-            self._reading.add_done_callback(self._has_read)
+            self._reading.add_done_callback(self._finish_refresh)
         return self._reading
 
-    def _has_read(self, reading: asyncio.Task[None]) -> None:
+    def _finish_refresh(self, reading: asyncio.Task[None]) -> None:
         self._reading = None
         if not reading.cancelled():
-            reading.exception()  # raised to each request that waits; there may be none left
+            reading.exception()  # each waiting request raises it; there may be none left
 
     async def _read(self, pause: float) -> None:
         if pause > 0:
@@ -137,14 +137,14 @@ class Projects:
         self._read_at = began
 
     async def find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
-        """The project that a request is about, by key, path, host, or the default one; and the key, where it brought one.
+        """Return the project of a request, by key, path, host or default, and the key of the request or None.
 
-        Raises Unauthorized for a key of ours that is not known, Forbidden where key and path disagree, UnknownProject, Busy.
+        Raises Unauthorized for an unknown key with our prefix, Forbidden if key and path name different projects, UnknownProject, Busy.
         """
         return await self._certain(lambda: self._find(headers, slug))
 
     def find_known(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None] | None:
-        """Like `find`, from memory and without waiting; None where the store must be asked, or the answer would be no."""
+        """Like `find`, from memory and without waiting. Return None if the store must be read, or `find` would raise."""
         if time.monotonic() - self._tried_at > self.STALE_AFTER:
             return None
         try:
@@ -153,23 +153,23 @@ class Projects:
             return None
 
     def known_key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
-        """Like `key`, from memory and without waiting; None also for one that is not known."""
+        """Like `key`, from memory and without waiting. Return None for an unknown key too."""
         try:
             return self._key(headers)
         except Unauthorized:
             return None
 
     async def key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
-        """The key that a request brought, None where it brought none. Raises Unauthorized for one of ours that is not known, Busy."""
+        """Return the key of a request, or None if it has none. Raises Unauthorized for an unknown key with our prefix, and Busy."""
         return await self._certain(lambda: self._key(headers))
 
     async def key_of(self, secret: str) -> LiveKey | None:
-        """The key that is this secret, None where there is none. Raises Busy."""
+        """Return the key with this secret, or None. Raises Busy."""
 
         def look() -> LiveKey:
             key = self.by_secret(secret)
             if key is None:
-                raise Unauthorized("This key is not known here, or was revoked.")
+                raise Unauthorized("The key is unknown or was revoked.")
             return key
 
         try:
@@ -178,7 +178,7 @@ class Projects:
             return None
 
     async def _certain(self, look: Callable[[], T]) -> T:
-        """What `look` finds in memory. It is refused only as of a reading that began after this call."""
+        """Return the result of `look`. Raise its refusal only after a refresh that began after this call."""
         called = time.monotonic()
         await self.keep_fresh()
         while True:
@@ -191,39 +191,41 @@ class Projects:
             except (Unauthorized, UnknownProject) as refusal:
                 if self._read_at >= called or isinstance(refusal, _NoSlug):
                     raise
-            await self._wait_for_reading(max(0.0, self._tried_at + self._pause - time.monotonic()))
+            await self._wait_for_refresh(max(0.0, self._tried_at + self._pause - time.monotonic()))
 
     @property
     def _pause(self) -> float:
-        """Seconds between the beginnings of two readings for what is not known: readings take at most a fifth of the time."""
+        """Seconds between the starts of two refreshes for unknown names, so that refreshes take at most a fifth of the time."""
         return min(self.LONGEST_PAUSE, max(self.PAUSE, 5 * self._took))
 
-    async def _wait_for_reading(self, pause: float) -> None:
-        """Wait for the reading under way, or for one that begins after the pause. Raises Busy where the store does not answer in time:
-        a no would have clients throw their events away."""
-        reading = self._current_reading(pause)
+    async def _wait_for_refresh(self, pause: float) -> None:
+        """Wait for the pending refresh, or for one that begins after the pause.
+
+        Raises Busy if the store does not answer in time: after a refusal, clients would discard their events.
+        """
+        reading = self._pending_refresh(pause)
         done, _ = await asyncio.wait({reading}, timeout=self.IN_TIME + pause)
         if not done:
-            raise Busy("The store cannot be reached at the moment.", retry_after=5)
+            raise Busy("The store is unavailable at the moment.", retry_after=5)
         reading.result()
 
     async def keep_fresh(self) -> None:
-        """Read everything anew where the last reading is too old. What was known stays in use where the store does not answer."""
+        """Refresh a stale cache. If the store does not answer, the cached projects stay in use."""
         if time.monotonic() - self._tried_at <= self.STALE_AFTER or (self._reading is not None and self._by_slug):
             return
         try:
-            await self._wait_for_reading(0.0)
+            await self._wait_for_refresh(0.0)
         except Exception as error:
             if not self._by_slug:
                 raise
-            # A store that is gone for a moment: what was known is good enough until it is back.
+            # The store is unavailable for a moment: the cached projects serve until it is back.
             log.warning("projects_not_read", error=type(error).__name__)
 
     def _find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
         key = self._key(headers)
         if key is not None and key.project is not None:
             if slug is not None and slug != key.project.slug:
-                raise Forbidden("This key belongs to another project than the path names.")
+                raise Forbidden("The key belongs to another project than the path.")
             return key.project, key
         project = self._by_slug.get(slug) if slug is not None else self._by_request_host(headers) or self._by_slug.get(DEFAULT)
         if project is None:
@@ -232,14 +234,14 @@ class Projects:
         return project, key
 
     def by_secret(self, secret: str) -> LiveKey | None:
-        """The key that is this secret, None where there is none."""
+        """Return the key with this secret, or None, and record its use."""
         key = self._by_key.get(hash_key(secret))
         if key is not None:
             self.used_keys.add(key.id)
         return key
 
     def slug(self, project_id: int) -> str:
-        """The slug of a project, empty for one that is gone."""
+        """Return the slug of a project, or "" if it no longer exists."""
         return self._slugs.get(project_id, "")
 
     def all(self) -> Iterable[LiveProject]:
@@ -262,9 +264,9 @@ class Projects:
         scheme, _, bearer = headers.get(AUTHORIZATION, b"").decode("latin-1").strip().partition(" ")
         text = own or (bearer.strip() if scheme.lower() == "bearer" else "")
         key = self.by_secret(text) if text else None
-        # A bearer that is not of our making belongs to the client's own ways (Track-Skills sends one) and is no key.
+        # A bearer token without our prefix is not a key: some clients send one of their own (Track-Skills does).
         if key is None and (own or text.startswith(KEY_PREFIX)):
-            raise Unauthorized("This key is not known here, or was revoked.")
+            raise Unauthorized("The key is unknown or was revoked.")
         return key
 
     def _live(self, row: dict[str, object]) -> LiveProject:

@@ -1,4 +1,4 @@
-"""Changes of projects by their admins: what may be said, and what follows. `live` has what the way in asks."""
+"""Lists and changes of projects by admins. Ingest reads projects from `live_projects` instead."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 
 
 class ProjectOrder(enum.Enum):
-    """In which order projects come."""
+    """The order of a list of projects."""
 
     SLUG = "slug"
     NEWEST = "newest"
 
 
 async def list_projects(*, archived: bool = False) -> list[dict[str, Any]]:
-    """The rows of all projects by their slugs, those that are archived only where they are wanted."""
+    """Return the rows of all projects, ordered by slug. `archived` includes archived projects."""
     query = Project.select().order_by(Project.slug)
     return list(await (query if archived else query.where(Project.archived_at.is_null())))
 
@@ -36,9 +36,9 @@ async def list_projects(*, archived: bool = False) -> list[dict[str, Any]]:
 async def page(
     *, limit: int, archived: bool, only: Iterable[int] | None, order: ProjectOrder, after: tuple[int, str] | None, backwards: bool = False
 ) -> list[dict[str, Any]]:
-    """The rows of at most `limit` projects in order: those after the one with this number and slug or, backwards, before it.
+    """Return the rows of at most `limit` projects: those after the project with the number and slug `after` or, backwards, before it.
 
-    `only` are the numbers of those that may be seen; None for all.
+    `only` holds the numbers of the projects that the caller may see; None allows all.
     """
     by_slug = order is ProjectOrder.SLUG
     ascending = by_slug is not backwards
@@ -52,59 +52,61 @@ async def page(
 
 
 async def count_projects(*, archived: bool, only: Iterable[int] | None) -> int:
-    """How many projects there are, of those that may be seen."""
+    """Count the projects that the caller may see."""
     return int(await _shown(Project.count(), archived, only))
 
 
 def _shown(query: Any, archived: bool, only: Iterable[int] | None) -> Any:
     if not archived:
         query = query.where(Project.archived_at.is_null())
-    return query if only is None else query.where(Project.id.is_in([*only, -1]))  # never an empty list
+    return query if only is None else query.where(Project.id.is_in([*only, -1]))  # -1 avoids an empty list
 
 
 async def project_row(slug: str) -> dict[str, Any] | None:
-    """The row of one project, also of one that is archived."""
+    """Return the row of one project, even if it is archived."""
     found: dict[str, Any] | None = await Project.select().where(Project.slug == slug).first()
     return found
 
 
 async def key_rows(project: int) -> list[dict[str, Any]]:
-    """The rows of a project's keys; of admins' for `ADMINS`."""
+    """Return the rows of a project's keys, or those of admins for `ADMINS`."""
     return list(await ApiKey.select().where(ApiKey.project_id == project).order_by(ApiKey.id))
 
 
 async def key_row(number: int) -> dict[str, Any] | None:
-    """The row of one key."""
+    """Return the row of one key."""
     found: dict[str, Any] | None = await ApiKey.select().where(ApiKey.id == number).first()
     return found
 
 
 async def validate(project: int, **fields: Any) -> dict[str, Any]:
-    """Columns of a project as they are kept; `project` is 0 for one that is to be made. Raises FieldProblem."""
+    """Validate columns of a project and return them in the form that is stored. `project` is 0 for a new one. Raises FieldProblem."""
     return {name: await _CHECKS[name](project, value) if name in _CHECKS else value for name, value in fields.items()}
 
 
 async def change(project: int, **fields: Any) -> None:
-    """Change some columns of a project: name, requires_key, rate_limit, event_limit, retention_days, max_targets, lists_targets, hosts, dimensions,
-    public. Raises FieldProblem."""
+    """Change some columns of a project. Raises FieldProblem.
+
+    These are name, requires_key, rate_limit, event_limit, retention_days, max_targets, lists_targets, hosts, dimensions and public.
+    """
     if values := await validate(project, **fields):
         await Project.update({getattr(Project, name): value for name, value in values.items()}).where(Project.id == project)
 
 
 async def archive(project: int, slug: str) -> None:
-    """Take no more events for a project, and show none of it to the public. What it has stays. FieldProblem for the default project."""
+    """Accept no more events for a project, and hide it from the public. Its data stays. Raises FieldProblem for the default project."""
     if slug == DEFAULT:
-        raise FieldProblem("slug", "is that of the project which takes what names no other: it stays")
+        raise FieldProblem("slug", "is that of the default project, which cannot be archived")
     await Project.update({Project.archived_at: time.time_ns() // 1_000_000}).where((Project.id == project) & Project.archived_at.is_null())
 
 
 async def restore(project: int) -> None:
-    """Take events again."""
+    """Accept events for an archived project again."""
     await Project.update({Project.archived_at: None}).where(Project.id == project)
 
 
 async def set_visibility(project: int, type_: str, external_id: str, visibility: str, now: int) -> None:
-    """Say who may see a target's counts, and list it where it is new. FieldProblem for another word."""
+    """Set the visibility of a target's counts, and create the target if it is new. Raises FieldProblem for an invalid value."""
     if visibility not in VISIBILITIES:
         raise FieldProblem("visibility", f"must be one of {', '.join(VISIBILITIES)}")
     for name, text in (("type", type_), ("id", external_id)):
@@ -119,7 +121,7 @@ async def set_visibility(project: int, type_: str, external_id: str, visibility:
 
 async def _name(_: int, value: str) -> str:
     if not 1 <= len(value.strip()) <= 100 or not value.strip().isprintable():
-        raise FieldProblem("name", "must be a line of 1 to 100 characters")
+        raise FieldProblem("name", "must be a single line of 1 to 100 characters")
     return value.strip()
 
 
@@ -136,31 +138,31 @@ async def _targets(_: int, value: int | None) -> int | None:
 
 
 async def _hosts(project: int, value: Iterable[str]) -> str:
-    wanted = list(dict.fromkeys(host.strip().lower() for host in value))
-    if len(wanted) > 50 or not all(_HOST.fullmatch(host) for host in wanted):
-        raise FieldProblem("hosts", "must be up to 50 names of hosts, without https://")
+    requested = list(dict.fromkeys(host.strip().lower() for host in value))
+    if len(requested) > 50 or not all(_HOST.fullmatch(host) for host in requested):
+        raise FieldProblem("hosts", "must be at most 50 host names, without https://")
     rows = await Project.select(Project.hosts).where(Project.id != project)
-    if {host for row in rows for host in read_list(row["hosts"])}.intersection(wanted):
-        raise FieldProblem("hosts", "has one that belongs to another project", ProblemKind.TAKEN)
-    return msgspec.json.encode(wanted).decode()
+    if {host for row in rows for host in read_list(row["hosts"])}.intersection(requested):
+        raise FieldProblem("hosts", "includes a host that is already taken", ProblemKind.TAKEN)
+    return msgspec.json.encode(requested).decode()
 
 
 async def _dimensions(_: int, value: Iterable[str]) -> str:
-    wanted = list(dict.fromkeys(value))
-    if len(wanted) > MOST_PICKED:
+    requested = list(dict.fromkeys(value))
+    if len(requested) > MOST_PICKED:
         raise FieldProblem("properties", f"must be at most {MOST_PICKED}")
-    if not all(_PROPERTY.fullmatch(name) for name in wanted):
-        raise FieldProblem("properties", "must be names of properties, of 1 to 100 characters")
-    return msgspec.json.encode(wanted).decode()
+    if not all(_PROPERTY.fullmatch(name) for name in requested):
+        raise FieldProblem("properties", "must be property names of 1 to 100 characters")
+    return msgspec.json.encode(requested).decode()
 
 
 async def _public(_: int, value: Iterable[str] | None) -> str | None:
     if value is None:
         return None
-    wanted = list(dict.fromkeys(value))
-    if not set(wanted) <= set(PUBLIC_PARTS):
-        raise FieldProblem("public", f"must be of {', '.join(PUBLIC_PARTS)}")
-    return msgspec.json.encode(wanted).decode()
+    requested = list(dict.fromkeys(value))
+    if not set(requested) <= set(PUBLIC_PARTS):
+        raise FieldProblem("public", f"must be one or more of {', '.join(PUBLIC_PARTS)}")
+    return msgspec.json.encode(requested).decode()
 
 
 def _limit(field: str) -> Any:
@@ -168,7 +170,7 @@ def _limit(field: str) -> Any:
         try:
             return validate_limit(value)
         except ProjectError:
-            raise FieldProblem(field, "must be written as 10/minute") from None
+            raise FieldProblem(field, "must have a form such as 10/minute") from None
 
     return check
 

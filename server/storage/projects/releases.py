@@ -1,4 +1,4 @@
-"""The latest version of each project's tool, as its admin announces it: what clients ask for to tell their user of an update."""
+"""The latest version of each project's tool, as announced by its admin. Clients query it to notify their users of updates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.storage.tables import Project
 
 
 class LatestVersion(msgspec.Struct, frozen=True):
-    """What `GET /v1/version/latest` answers. `release_date` is the admin's text, such as `2026-11-20`; `critical` asks for an update now."""
+    """The response of `GET /v1/version/latest`. `release_date` is free text, such as `2026-11-20`; `critical` marks an urgent update."""
 
     latest_version: str
     release_date: str
@@ -18,23 +18,23 @@ class LatestVersion(msgspec.Struct, frozen=True):
 
 
 async def latest_version(project_id: int) -> LatestVersion | None:
-    """What was announced last, None where nothing is."""
+    """Return the announced version, or None."""
     row = await Project.select(Project.latest_version).where(Project.id == project_id).first()
     text = row["latest_version"] if row else None
     return None if text is None else msgspec.json.decode(text, type=LatestVersion)
 
 
 async def announce(project_id: int, version: LatestVersion | None) -> None:
-    """Announce a version, or take the announcement back. ProjectError where there is no such project, or the version has no name."""
+    """Announce a version, or withdraw the announcement. Raises ProjectError if there is no such project or a field is invalid."""
     if version is not None and not version.latest_version.strip():
-        raise FieldProblem("version", "must have a name, such as 1.4.0")
+        raise FieldProblem("version", "must not be empty; an example is 1.4.0")
     for field, line, most in () if version is None else _texts(version):
         if len(line) > most or not line.isprintable():
-            raise FieldProblem(field, f"must be a line of at most {most} characters")
+            raise FieldProblem(field, f"must be a single line of at most {most} characters")
     if version is not None and version.update_url and not version.update_url.startswith(("https://", "http://")):
         raise FieldProblem("updateUrl", "must begin with https://")
     if not await Project.exists().where(Project.id == project_id):
-        raise FieldProblem("slug", "is that of no project", ProblemKind.UNKNOWN)
+        raise FieldProblem("slug", "is not the slug of a project", ProblemKind.UNKNOWN)
     text = None if version is None else msgspec.json.encode(version).decode()
     await Project.update({Project.latest_version: text}).where(Project.id == project_id)
 

@@ -1,6 +1,6 @@
-"""Sessions of people who logged in with a token. Only a hash of what their browser keeps is stored; no address is.
+"""Sessions of people who logged in with a token. Only a hash of the cookie is stored, and no address.
 
-A session has the rights of the key that it was made with, as long as that key has them.
+A session has the rights of the key that it was created with, until that key is revoked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from server.storage.engine import Store
 from server.storage.projects.validation import hash_key
 
 IDLE = 30 * DAY  # ms without a request after which a session ends
-LONGEST = 180 * DAY  # ms after which it ends anyhow
+LONGEST = 180 * DAY  # ms after which a session ends even if it is in use
 _SEEN_EVERY = 5 * MINUTE  # ms: a write for each request would be too many
 KEPT = 7 * DAY  # ms for which an ended session is listed
 
@@ -29,7 +29,7 @@ _LIVE = "session.revoked_at IS NULL AND session.seen_at > {} AND session.created
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One login. `project` is 0 for all of them; `client` says which browser, by its family only; times are epoch ms."""
+    """One login. `project` is 0 for all projects; `client` is the family of the browser; times are epoch milliseconds."""
 
     id: int
     key: int
@@ -42,14 +42,14 @@ class Session:
 
 
 async def begin(store: Store, key: int, client: str, now: int) -> tuple[int, str]:
-    """Begin a session with a key's rights: its number, and the cookie, which is not kept."""
+    """Begin a session with the rights of a key. Return its number and the cookie, which is not stored."""
     cookie = secrets.token_urlsafe(32)
     rows = await store.engine.run_querystring(QueryString(_INSERT, hash_key(cookie), key, client[:100], now, now))
     return int(rows[0]["id"]), cookie
 
 
 async def find(store: Store, cookie: str, now: int) -> Session | None:
-    """The session of a cookie, None where there is none or it has ended. Notes that it was seen."""
+    """Return the session of a cookie, or None if it does not exist or has ended. Records that the session was seen."""
     rows = await store.rows(f"{_FROM} WHERE session.hash = {{}} AND {_LIVE}", hash_key(cookie), now - IDLE, now - LONGEST)
     if not rows:
         return None
@@ -60,25 +60,25 @@ async def find(store: Store, cookie: str, now: int) -> Session | None:
 
 
 async def open_sessions(store: Store, now: int) -> list[Session]:
-    """The sessions that are open, the one seen last first."""
+    """Return the open sessions, most recently seen first."""
     rows = await store.rows(f"{_FROM} WHERE {_LIVE} ORDER BY session.seen_at DESC LIMIT 200", now - IDLE, now - LONGEST)
     return [_session(row) for row in rows]
 
 
 async def revoke(store: Store, session: int, now: int) -> bool:
-    """End a session; whether it was open."""
+    """End a session. Return True if it was open."""
     change = await store.change(("UPDATE session SET revoked_at = {} WHERE id = {} AND revoked_at IS NULL", (now, session)))
     return bool(change.rows[0])
 
 
 async def revoke_all(store: Store, now: int, *, but: int | None = None) -> int:
-    """End all sessions, but for one; how many."""
+    """End all sessions except `but`. Return their number."""
     change = await store.change(("UPDATE session SET revoked_at = {} WHERE revoked_at IS NULL AND id <> {}", (now, but or 0)))
     return change.rows[0]
 
 
 async def delete_expired(store: Store, now: int) -> int:
-    """Delete what ended some time ago; how many."""
+    """Delete sessions that ended more than `KEPT` ago. Return their number."""
     past = "DELETE FROM session WHERE revoked_at < {} OR seen_at < {} OR created_at < {}"
     change = await store.change((past, (now - KEPT, now - IDLE - KEPT, now - LONGEST - KEPT)))
     return change.rows[0]

@@ -1,4 +1,4 @@
-"""What projects and keys are made of: their names, scopes and limits, and what is said where one of these cannot be."""
+"""Names, scopes and limits of projects and keys: constants, validation and errors."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import msgspec
 from limits import RateLimitItem, parse
 
 DEFAULT = "default"
-SETTINGS_KEY_NAME = "FOOTFALL_ADMIN_TOKEN"  # what the key from the settings is called
-ADMINS = 0  # stands for a project in the keys of admins, which are for all
+SETTINGS_KEY_NAME = "FOOTFALL_ADMIN_TOKEN"  # the name of the key from the settings
+ADMINS = 0  # the project number in keys of admins, which are valid for all projects
 KEY_PREFIX = "ff_"
 SCOPES = ("ingest", "read", "admin")
-SCOPE_SLUG = "footfall.slug"  # where an ASGI scope carries the project that the path named
+SCOPE_SLUG = "footfall.slug"  # the key in an ASGI scope for the project in the path
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 _strings = msgspec.json.Decoder(list[str])
 
 
 class ProjectError(ValueError):
-    """What was asked of a project or key cannot be. The message is for the person who asked."""
+    """A request about a project or key is invalid. The message is for the person who made it."""
 
 
 class ProblemKind(enum.Enum):
-    """Why a change cannot be made."""
+    """The reason for which a change is refused."""
 
     INVALID = "invalid"
     TAKEN = "taken"
@@ -33,7 +33,7 @@ class ProblemKind(enum.Enum):
 
 
 class FieldProblem(ProjectError):
-    """What one field of a change says cannot be. `message` never holds the value."""
+    """One field of a change is invalid. `message` never contains the value."""
 
     def __init__(self, field: str, message: str, why: ProblemKind = ProblemKind.INVALID) -> None:
         super().__init__(f"{field} {message}")
@@ -43,22 +43,22 @@ class FieldProblem(ProjectError):
 
 
 def validate_limit(text: str | None) -> str | None:
-    """A limit as it is kept. ProjectError where it is none."""
+    """Return a limit in the form that is stored. Raises ProjectError if it is invalid."""
     if text is None:
         return None
     try:
         return str(parse(text))
     except ValueError:
-        raise ProjectError("a limit is written as 10/minute") from None
+        raise ProjectError("a limit must have a form such as 10/minute") from None
 
 
 def read_limit(text: object) -> RateLimitItem | None:
-    """The limit in a column, None where there is none."""
+    """Return the limit in a column, or None."""
     return parse(str(text)) if text else None
 
 
 def read_list(text: str) -> list[str]:
-    """The list in a column that holds one as JSON."""
+    """Return the list in a column with JSON."""
     return _strings.decode(text)
 
 
