@@ -147,7 +147,7 @@ async def _open_sqlite(settings: Settings, progress: Callable[[str], None]) -> S
     except StoreBusy as error:
         raise StoreError("a backup is being restored; try again when `footfall restore` has finished") from error
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; `footfall doctor` says more") from error
+        raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; run `footfall doctor` for details") from error
 
 
 def prepare_data_dir(folder: Path) -> None:

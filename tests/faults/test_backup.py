@@ -106,8 +106,8 @@ def test_a_backup_is_refused_where_it_cannot_be_and_leaves_nothing(filled: Setti
     taken.write_text("mine")
     for to, said in (
         (taken, "there already"),
-        (taken / "below", "Not a directory|cannot be made"),
-        (Path("/proc/backup"), "cannot be made|no room"),
+        (taken / "below", "Not a directory|cannot be created"),
+        (Path("/proc/backup"), "cannot be created|no room"),
     ):
         with pytest.raises(BackupError, match=said) as caught:
             backups.create(filled, to)
@@ -123,7 +123,7 @@ def test_without_room_nothing_is_begun(filled: Settings, tmp_path: Path, monkeyp
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=backups.SPARE))
     before = files(tmp_path)
-    with pytest.raises(BackupError, match=r"has no room: .* MiB are wanted, 64 MiB are free"):
+    with pytest.raises(BackupError, match=r"has no room: .* MiB are required, 64 MiB are free"):
         backups.create(filled, tmp_path / "another")
     with pytest.raises(BackupError, match="has no room"):
         restore(filled, made.path)

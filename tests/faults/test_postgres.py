@@ -141,7 +141,7 @@ def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
     assert set(stored.values()) == {1}
     assert rollup_differences(url) == {}
     log = server.log.read_text()
-    assert log.count("store_lost") == log.count("store_is_back")
+    assert log.count("store_lost") == log.count("store_available")
 
 
 def _refuses(server: Any) -> None:

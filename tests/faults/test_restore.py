@@ -139,7 +139,7 @@ def not_closed(path: Path) -> None:
     ("spoil", "said"),
     [
         (garbage, "no SQLite database"), (empty, "no SQLite database"), (truncated, "damaged|malformed|disk image"), (scribbled_on, "damaged|malformed"),
-        (something_else, "something else"), (newer, "newer Footfall"), (gone, "there is no file"), (not_closed, "was not closed"),
+        (something_else, "another application"), (newer, "newer Footfall"), (gone, "there is no file"), (not_closed, "was not closed"),
     ],
 )  # fmt: skip
 def test_what_is_no_backup_is_refused_in_one_line_and_everything_stays(

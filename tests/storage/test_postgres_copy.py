@@ -124,7 +124,7 @@ def test_a_copy_that_was_killed_goes_on_where_it_was_and_no_server_starts_on_hal
     assert there < events, "it was killed in the middle"
     post(small, 0, 10)
     large = make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_DATABASE_URL=url)
-    with pytest.raises(AssertionError, match="was cut short; run `footfall copy` again"):
+    with pytest.raises(AssertionError, match="is incomplete; run `footfall copy` again"):
         large.start()
     again = small.footfall("copy", "--to", url)
     assert again.returncode == 0, again.stderr

@@ -1,7 +1,7 @@
-"""The store on PostgreSQL. Nothing is imported here: its drivers take a while, and most servers never need them.
+"""The store on PostgreSQL. This package imports nothing: the drivers are slow to import, and most servers run on SQLite.
 
-store        for several servers
-opening      how it is opened, and how its tables come to be
-writer       the connection that commits
-partitions   events by the month of their arrival
+postgres_store    the store, which several servers can share
+opening           opens the store and runs its migrations
+postgres_writer   the connection that commits
+partitions        partitions of events by month of arrival
 """

@@ -1,4 +1,4 @@
-"""How a store on PostgreSQL is opened, and how its tables come to be."""
+"""Opens a store on PostgreSQL and runs its migrations."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from server.storage.postgres.postgres_store import PostgresStore
 from server.storage.postgres.postgres_writer import connect
 from server.tasks import Stopped, in_thread
 
-UNFINISHED = "copy_unfinished"  # a note: see `server.storage.copies.postgres_copy`
-_MIGRATION_LOCK = 7_205_759_403_792_794  # an advisory lock of PostgreSQL: any number that nobody else uses in this database
+UNFINISHED = "copy_unfinished"  # a note; see `server.storage.copies.postgres_copy`
+_MIGRATION_LOCK = 7_205_759_403_792_794  # the number of an advisory lock, chosen to be unique in the database
 _CANCEL_SECONDS = 0.3
-_NO_BACKUP = "no backup is made before these migrations: PostgreSQL is backed up by its own tools, such as pg_dump. Each migration is one transaction"
+_NO_BACKUP = (
+    "no backup is made before these migrations: back PostgreSQL up with its own tools, such as pg_dump. Each migration is one transaction"
+)
 
 
 class _Stoppable(psycopg.Connection[Any]):
-    """Looks ten times a second for a request to stop, cancels its statement then, and raises Stopped."""
+    """A connection that checks for a request to stop ten times a second, and then cancels its statement and raises Stopped."""
 
     stopped: Callable[[], bool] = staticmethod(lambda: False)
 
@@ -50,10 +52,10 @@ class _Stoppable(psycopg.Connection[Any]):
 def migrate_postgres(
     url: str, *, progress: Callable[[str], None] = lambda _: None, stopped: Callable[[], bool] = lambda: False
 ) -> list[str]:
-    """Bring the tables on PostgreSQL up to date; the names of the migrations that ran. Servers that start at once take turns.
+    """Run pending migrations on PostgreSQL and return their names. Servers that start at the same time take turns.
 
-    Each migration is one transaction with the record of it. Once `stopped()`, the one under way is rolled back. Raises StoreError,
-    psycopg.Error, Stopped.
+    Each migration and its record are one transaction, which is rolled back once `stopped()` is true. Raises StoreError, psycopg.Error and
+    Stopped.
     """
     ran = []
     known = migrations()
@@ -86,7 +88,7 @@ def migrate_postgres(
 
 
 def migrated(url: str, *, progress: Callable[[str], None], stopped: Callable[[], bool]) -> list[str]:
-    """`migrate_postgres` for the command line: every error is a StoreError."""
+    """Run `migrate_postgres` for the command line, with every error as a StoreError."""
     try:
         return migrate_postgres(url, progress=progress, stopped=stopped)
     except psycopg.Error as error:
@@ -94,11 +96,11 @@ def migrated(url: str, *, progress: Callable[[str], None], stopped: Callable[[],
 
 
 async def open_postgres(settings: Settings, progress: Callable[[str], None]) -> PostgresStore:
-    """The store of these settings, with its tables up to date. StoreError says what is wrong."""
+    """Run pending migrations and open the store of these settings. Raises StoreError with a message for the operator."""
     assert settings.database_url is not None
     if not settings.secret:
         raise StoreError(
-            "FOOTFALL_SECRET: with FOOTFALL_DATABASE_URL each server must be given the same; make one with `openssl rand -base64 32`"
+            "FOOTFALL_SECRET is required with FOOTFALL_DATABASE_URL, and must be the same on each server; create one with `openssl rand -base64 32`"
         )
     try:
         url = settings.database_url
@@ -106,12 +108,14 @@ async def open_postgres(settings: Settings, progress: Callable[[str], None]) -> 
         store = await PostgresStore.open(settings.database_url)
         if await store.rows("SELECT 1 FROM note WHERE name = {}", UNFINISHED):
             await store.close()
-            raise StoreError("a copy into the PostgreSQL of FOOTFALL_DATABASE_URL was cut short; run `footfall copy` again until it ends")
+            raise StoreError(
+                "a copy into the PostgreSQL of FOOTFALL_DATABASE_URL is incomplete; run `footfall copy` again until it finishes"
+            )
         return store
     except (psycopg.Error, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise _unusable(error) from None
 
 
 def _unusable(error: Exception) -> StoreError:
-    # Neither the address nor its password: errors of drivers may have both in them.
-    return StoreError(f"the PostgreSQL of FOOTFALL_DATABASE_URL cannot be used ({type(error).__name__}); `footfall doctor` says more")
+    # The text of the driver is left out: it may contain the address and the password.
+    return StoreError(f"the PostgreSQL of FOOTFALL_DATABASE_URL cannot be used ({type(error).__name__}); run `footfall doctor` for details")

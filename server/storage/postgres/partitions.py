@@ -1,7 +1,7 @@
-"""Events on PostgreSQL lie in partitions, one a month of their arrival: retention drops a month whole instead of deleting its rows.
+"""Partitions of events on PostgreSQL, one per month of arrival, so that retention drops whole months instead of deleting rows.
 
-An event's id tells when it arrived, so a month is a range of ids. Partitions are made ahead; what has none, such as an import of old events,
-lies in the default one until `split_default`.
+The id of an event contains its time of arrival, so a month is a range of ids. Partitions are created ahead. Events of other months, such as
+imported ones, are in the default partition until `split_default` moves them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from server.storage.changes import Change
 
 
 class Store(Protocol):
-    """As much of a store as is wanted here."""
+    """The part of a store that this module needs."""
 
     engine_type: str
 
@@ -25,38 +25,38 @@ class Store(Protocol):
     async def change(self, *statements: tuple[str, tuple[Any, ...]], exclusive: bool = False) -> Change: ...
 
 
-AHEAD = 2  # months beside the present one
+AHEAD = 2  # months after the current one
 DEFAULT = "event_default"
 _ONE_AT_A_TIME = ("SELECT pg_advisory_xact_lock(7205759403792793)", ())
-WAIT = 0.5  # seconds for which a partition's lock is waited for, since all commits wait behind it meanwhile ...
-PAUSE = 2.0  # ... and after which it is tried again
+WAIT = 0.5  # seconds to wait for a lock; meanwhile all commits wait behind it ...
+PAUSE = 2.0  # ... and seconds until the next attempt
 ATTEMPTS = 60
-COUNTED = 1_000_000  # events that are counted before they go; of more it is said about how many they are
+COUNTED = 1_000_000  # larger partitions are not counted before they are dropped, but estimated
 
 
 def month_of(at: int) -> tuple[int, int]:
-    """The year and month of a time in epoch milliseconds, in UTC."""
+    """Return the year and month (UTC) of a time in epoch milliseconds."""
     when = datetime.fromtimestamp(at / 1000, UTC)
     return when.year, when.month
 
 
 def next_month(year: int, month: int) -> tuple[int, int]:
-    """The month after a month."""
+    """Return the month after a month."""
     return (year + month // 12, month % 12 + 1)
 
 
 def first_id_of(year: int, month: int) -> int:
-    """The lowest id of a month."""
+    """Return the lowest id of a month."""
     return first_id(max(EPOCH, int(datetime(year, month, 1, tzinfo=UTC).timestamp() * 1000)))
 
 
 def partition_name(year: int, month: int) -> str:
-    """The partition of a month."""
+    """Return the name of the partition of a month."""
     return f"event_{year:04}_{month:02}"
 
 
 async def create_ahead(store: Store, now: int | None = None, *, attempts: int = ATTEMPTS) -> list[str]:
-    """See that the present month and the next ones have partitions; the names of those that were made. Nothing on SQLite."""
+    """Create missing partitions for the current month and the next ones. Return their names. Does nothing on SQLite."""
     if store.engine_type != "postgres":
         return []
     month = month_of(now if now is not None else time.time_ns() // 1_000_000)
@@ -67,7 +67,7 @@ async def create_ahead(store: Store, now: int | None = None, *, attempts: int = 
 
 
 async def create_between(store: Store, first: int, last: int) -> list[str]:
-    """The same for all months from one time to another, in epoch milliseconds."""
+    """Create missing partitions for all months from one time to another, in epoch milliseconds. Return their names."""
     months = [month_of(first)]
     while months[-1] < month_of(last):
         months.append(next_month(*months[-1]))
@@ -75,7 +75,7 @@ async def create_between(store: Store, first: int, last: int) -> list[str]:
 
 
 async def split_default(store: Store) -> list[str]:
-    """Give the months of which events lie in the default partition their own, and move them there; the names of these. Nothing on SQLite."""
+    """Move events from the default partition into new partitions of their months. Return the names of these. Does nothing on SQLite."""
     if store.engine_type != "postgres":
         return []
     made: list[str] = []
@@ -85,7 +85,7 @@ async def split_default(store: Store) -> list[str]:
             return made
         new = await _create(store, [month_of(received_at(row["first"]))])
         if not new:
-            return made  # another server has just made it
+            return made  # another server created it first
         made += new
 
 
@@ -104,8 +104,8 @@ async def _create(store: Store, months: list[tuple[int, int]], attempts: int = A
         moved = (
             f"WITH moved AS (DELETE FROM {DEFAULT} WHERE id >= {first} AND id < {end} RETURNING *) INSERT INTO {name} SELECT * FROM moved"
         )
-        # What lies in the default partition and belongs here moves. All of that partition is locked first: who has a part of it already
-        # would wait for who wants the rest.
+        # Rows of this month move out of the default partition. It is locked as a whole first: two servers that each locked a part of it
+        # would deadlock.
         await _change_with_retries(
             store,
             attempts,
@@ -119,7 +119,7 @@ async def _create(store: Store, months: list[tuple[int, int]], attempts: int = A
 
 
 async def partitions(store: Store) -> dict[str, tuple[int, int]]:
-    """The partitions of months, with their first id and the one after their last."""
+    """Return the partitions of months, each with its half-open range of ids."""
     rows = await store.rows(
         "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'event'::regclass AND inhrelid <> {}::text::regclass ORDER BY 1",
         DEFAULT,
@@ -132,7 +132,7 @@ async def partitions(store: Store) -> dict[str, tuple[int, int]]:
 
 
 async def drop_before(store: Store, end: int) -> int:
-    """Drop the partitions whose events all have lower ids; how many events they had. Nothing on SQLite."""
+    """Drop the partitions with ids below `end` only. Return the number of their events. Does nothing on SQLite."""
     if store.engine_type != "postgres":
         return 0
     dropped = 0
@@ -145,7 +145,7 @@ async def drop_before(store: Store, end: int) -> int:
 
 
 async def _events_in(store: Store, name: str) -> int:
-    """How many events a partition has; about, where it has very many, which would take minutes to count."""
+    """Return the number of events in a partition; an estimate if an exact count would take minutes."""
     (row,) = await store.rows("SELECT reltuples::bigint AS events FROM pg_class WHERE oid = {}::text::regclass", name)
     if row["events"] <= COUNTED:
         (row,) = await store.rows(f"SELECT count(*) AS events FROM {name}")
@@ -153,10 +153,10 @@ async def _events_in(store: Store, name: str) -> int:
 
 
 async def _change_with_retries(store: Store, attempts: int, *statements: tuple[str, tuple[Any, ...]]) -> None:
-    """A change of partitions, by one server at a time. Whoever reads events holds it up, such as an export of hours: nobody who commits may
-    have to wait for that, too.
+    """Change partitions, on one server at a time, with short waits for locks.
 
-    Raises where it was held up for minutes: the next run of the job tries again.
+    A long read of events, such as an export, blocks the change. While the change waits, commits wait behind it, so each attempt is short.
+    Raises the lock timeout of the last attempt; the next run of the job tries again.
     """
     statements = (_ONE_AT_A_TIME, (f"SET LOCAL lock_timeout = {int(WAIT * 1000)}", ()), *statements)
     for _ in range(attempts - 1):
@@ -172,5 +172,5 @@ async def _change_with_retries(store: Store, attempts: int, *statements: tuple[s
 
 
 def _is_lock_timeout(error: Exception) -> bool:
-    """Whether somebody else had a lock for too long. By its name: SQLite's users have no driver that knows it."""
+    """Return True for a lock timeout. Compares the name of the class, since servers on SQLite do not import the driver."""
     return type(error).__name__ == "LockNotAvailableError"

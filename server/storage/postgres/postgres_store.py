@@ -1,4 +1,4 @@
-"""The store on PostgreSQL: for several servers, and for more events than one file should hold."""
+"""The store on PostgreSQL, for several servers, or for more events than one file should hold."""
 
 from __future__ import annotations
 
@@ -26,47 +26,47 @@ log = logs.get(__name__)
 Rows = list[dict[str, Any]]
 
 READERS = 6  # connections of one process for everything but commits
-ATTEMPTS = 5  # at a commit that only another process's commit was in the way of, and at a change that must be alone
-EXCLUSIVE_SECONDS = 1.0  # for which such a change waits for commits under way, and new ones wait behind it
+ATTEMPTS = 5  # for commits that conflict with another process, and for exclusive changes
+EXCLUSIVE_SECONDS = 1.0  # an exclusive change waits this long for running commits; meanwhile new ones wait behind it
 _RETRYABLE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
-# Read-only: it was the first of several, and another is now. The next connection may find that one.
+# Read-only: the server is no longer the primary. The next connection may reach the new one.
 _CONNECTION_LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 _READ_SETTINGS = {"application_name": "footfall", "timezone": "UTC", "statement_timeout": "60000", "lock_timeout": "10000"}
-_COMMITTED_LATELY = 2.0  # seconds after a commit in which nobody need try whether one can be made
-CHECK_SECONDS = 5.0  # in which it must be known whether anything can be written
-_SIZE_EVERY = 60.0  # seconds
+_RECENT_COMMIT = 2.0  # seconds after a commit in which the store counts as writable without a check
+CHECK_SECONDS = 5.0  # the timeout of a check for writability
+_SIZE_INTERVAL = 60.0  # seconds
 
 
 class PooledPostgresEngine(PostgresEngine):
-    """Piccolo's engine without the connections that it opens to look at the server before there is a pool."""
+    """Piccolo's engine without the connections that it opens to inspect the server before the pool exists."""
 
     async def get_version(self) -> float:
         return 14.0
 
     async def prep_database(self) -> None:
-        """Nothing is wanted of any extension."""
+        """Do nothing: Footfall needs no extension."""
 
 
 def _redacted(error: psycopg.Error) -> psycopg.Error:
-    """An error without what it says of rows, and without the server's address: it goes into the log."""
+    """Remove row data and the server's address from an error, since errors are logged."""
     error.args = (error.diag.message_primary or type(error).__name__,)
     return error
 
 
 class PostgresSnapshot:
-    """The store as it was at one moment, whatever is written meanwhile."""
+    """The `server.storage.changes.Snapshot` of PostgreSQL: a repeatable-read transaction."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     async def rows(self, sql: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        """Read, as `Store.rows` does; each row as a tuple."""
+        """Run a query and return tuples."""
         query, bound = QueryString(sql, *arguments).compile_string(engine_type="postgres")
         return [tuple(row) for row in await self._connection.fetch(query, *bound)]
 
 
 class PostgresStore:
-    """See `server.storage.engine.Store` for what each method promises. Make it with `PostgresStore.open`."""
+    """The `server.storage.engine.Store` on PostgreSQL. Create it with `PostgresStore.open`."""
 
     engine_type = "postgres"
 
@@ -75,7 +75,7 @@ class PostgresStore:
         self.engine = engine
         self.available = True
         self._stopping = False
-        self._writer = PostgresWriter(url, lambda: self._stopping, self._is_lost)
+        self._writer = PostgresWriter(url, lambda: self._stopping, self._mark_lost)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="footfall-writer")
         self._commit = Commit()
         self._committed_at = float("-inf")
@@ -84,7 +84,7 @@ class PostgresStore:
 
     @classmethod
     async def open(cls, url: str) -> PostgresStore:
-        """The store, its tables there already, with partitions for the events to come. Raises what asyncpg raises."""
+        """Open a store with existing tables, and create partitions ahead. Raises the errors of asyncpg."""
         engine = PooledPostgresEngine({"dsn": url})
         await engine.start_connection_pool(
             min_size=1,
@@ -98,8 +98,10 @@ class PostgresStore:
         try:
             await create_ahead(store, attempts=3)
         except asyncpg.LockNotAvailableError:
-            log.warning("partitions_not_made")  # somebody reads for long; a job makes them, and meanwhile there is the default one
-        await store._look_at_size()
+            log.warning(
+                "partitions_not_made"
+            )  # a long read blocks them; a job creates them later, and the default partition serves meanwhile
+        await store._read_size()
         return store
 
     async def commit(self, batch: Batch) -> Committed:
@@ -109,7 +111,7 @@ class PostgresStore:
         try:
             committed: Committed = await self._on_writer(lambda: self._commit_now(batch, commit))
         except psycopg.errors.ReadOnlySqlTransaction:
-            await self._pool.expire_connections()  # they lead to the same server
+            await self._pool.expire_connections()  # the pool's connections lead to the same server
             raise
         self.version += 1
         return committed
@@ -121,30 +123,30 @@ class PostgresStore:
             except _RETRYABLE as error:
                 if attempt == ATTEMPTS:
                     raise _redacted(error) from None
-                log.info("commit_tried_again", error=type(error).__name__)
+                log.info("commit_retried", error=type(error).__name__)
                 time.sleep(0.01 * attempt)
             except _CONNECTION_LOST as error:
                 self._writer.close()
-                self._is_lost()
+                self._mark_lost()
                 raise _redacted(error) from None
             except psycopg.Error as error:
                 raise _redacted(error) from None
             else:
-                self._is_back()
+                self._mark_available()
                 self._committed_at = time.monotonic()
                 return committed
         raise AssertionError
 
-    def _is_lost(self) -> None:
+    def _mark_lost(self) -> None:
         self._committed_at = float("-inf")
         if self.available:
             self.available = False
             log.error("store_lost")
 
-    def _is_back(self) -> None:
+    def _mark_available(self) -> None:
         if not self.available:
             self.available = True
-            log.info("store_is_back")
+            log.info("store_available")
 
     async def rows(self, sql: str, *arguments: Any) -> Rows:
         found = await self.engine.run_querystring(QueryString(sql, *arguments))
@@ -164,7 +166,7 @@ class PostgresStore:
         for _ in range(ATTEMPTS - 1 if exclusive else 0):
             with contextlib.suppress(asyncpg.LockNotAvailableError):
                 return await self._changed(compiled, exclusive)
-            await asyncio.sleep(EXCLUSIVE_SECONDS)  # for which others commit
+            await asyncio.sleep(EXCLUSIVE_SECONDS)  # let other processes commit
         return await self._changed(compiled, exclusive)
 
     async def _changed(self, compiled: Sequence[tuple[str, list[Any]]], exclusive: bool) -> Change:
@@ -186,13 +188,13 @@ class PostgresStore:
             yield PostgresSnapshot(connection)
 
     async def space(self) -> Space:
-        return Space(0, 0)  # PostgreSQL's own vacuum sees to it
+        return Space(0, 0)  # PostgreSQL's autovacuum does this
 
     async def release_pages(self, pages: int) -> float:
         return 0.0
 
     async def checkpoint(self) -> None:
-        """PostgreSQL does it by itself."""
+        """Do nothing: PostgreSQL runs its own checkpoints."""
 
     async def claim_node(self) -> int:
         rows = await self.rows(
@@ -201,14 +203,14 @@ class PostgresStore:
         return int(rows[0]["value"])
 
     async def check_writable(self) -> None:
-        if time.monotonic() - self._committed_at > _COMMITTED_LATELY:
+        if time.monotonic() - self._committed_at > _RECENT_COMMIT:
             try:
                 await asyncio.wait_for(self._on_writer(self._check_now), CHECK_SECONDS)
             except TimeoutError:
-                self._is_lost()
+                self._mark_lost()
                 raise
-        if time.monotonic() - self._size_at > _SIZE_EVERY:
-            await self._look_at_size()
+        if time.monotonic() - self._size_at > _SIZE_INTERVAL:
+            await self._read_size()
 
     def _check_now(self) -> None:
         try:
@@ -216,12 +218,12 @@ class PostgresStore:
         except _CONNECTION_LOST as error:
             self._writer.close()
             raise _redacted(error) from None
-        self._is_back()
+        self._mark_available()
 
     def size(self) -> int:
         return self._size
 
-    async def _look_at_size(self) -> None:
+    async def _read_size(self) -> None:
         self._size_at = time.monotonic()
         (row,) = await self.rows("SELECT pg_database_size(current_database()) AS bytes")
         self._size = int(row["bytes"])

@@ -1,6 +1,6 @@
-"""PostgreSQL as a commit sees it: one connection, used from one thread, that knows whether its last transaction was committed.
+"""The connection that commits on PostgreSQL. It is used from one thread, and resolves a commit whose acknowledgement was lost.
 
-Commits run in a thread beside the event loop, as SQLite's do, and so over psycopg; everything that is asked goes over asyncpg, as Piccolo does.
+Commits run in a thread beside the event loop, as on SQLite, and therefore use psycopg. Reads use asyncpg, as Piccolo does.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from server import logs
 log = logs.get(__name__)
 
 CONNECT_SECONDS = 3
-ANSWER_SECONDS = 25.0  # longer than any statement may take: a server that stands still says nothing, not even that time is up
-OUTCOME_SECONDS = 30.0  # for which it asks whether a commit was done whose answer got lost
-# Advisory locks, as that of migrations.
+ANSWER_SECONDS = 25.0  # longer than the statement timeout: a server that hangs does not even report a timeout
+OUTCOME_SECONDS = 30.0  # the time to find out whether a commit with a lost acknowledgement succeeded
+# Numbers of advisory locks, as for migrations.
 _DICTIONARY_LOCK = 7_205_759_403_792_795
 COMMIT_LOCK = 7_205_759_403_792_796
-"""Shared by all commits; had by a change that must be alone. It is the first lock of both, so neither waits for the other in a circle."""
+"""Commits share this lock; exclusive changes hold it alone. Both take it before any other lock, so they cannot deadlock."""
 _BEGIN = f"BEGIN; SELECT pg_current_xact_id()::text, pg_advisory_xact_lock_shared({COMMIT_LOCK})"
-_COPIED = "event"  # has no conflicts: ids are given once
+_COPIED = "event"  # written by COPY: ids are unique, so rows never conflict
 _OPTIONS = (
     "-c synchronous_commit=on -c statement_timeout=20000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
 )
@@ -35,38 +35,38 @@ _KEEPALIVE: Any = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval":
 
 
 class _TimeoutConnection(psycopg.Connection[Any]):
-    """Waits for no answer longer than `ANSWER_SECONDS`: the kernel of a machine whose PostgreSQL is stopped still says that all is well."""
+    """A connection that waits at most `ANSWER_SECONDS` for a response. TCP keepalives do not detect a PostgreSQL process that is stopped."""
 
     def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **named: Any) -> Any:
         return super().wait(_bounded(gen, time.monotonic() + ANSWER_SECONDS), *arguments, **named)
 
 
 def _bounded(gen: Generator[Any, Any, Any], until: float) -> Generator[Any, Any, Any]:
-    """What psycopg waits for, until it has waited long enough: it looks up from its socket ten times a second."""
+    """Wrap psycopg's wait with a deadline, which is checked ten times a second. Raises OperationalError."""
     try:
-        wanted = next(gen)
+        event = next(gen)
         while True:
-            ready = yield wanted
+            ready = yield event
             if not ready and time.monotonic() > until:
                 raise psycopg.OperationalError("the server did not answer in time")
-            wanted = gen.send(ready)
+            event = gen.send(ready)
     except StopIteration as end:
         return end.value
 
 
 def connect(url: str, kind: type[psycopg.Connection[Any]] = psycopg.Connection) -> psycopg.Connection[Any]:
-    """A connection in autocommit mode, with our settings. Raises psycopg.OperationalError."""
+    """Open a connection in autocommit mode, with our settings. Raises psycopg.OperationalError."""
     return kind.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS, options=_OPTIONS, application_name="footfall", **_KEEPALIVE)
 
 
 class PostgresWriter:
-    """See `server.storage.commit.writer_connection.Connection` for what each method promises. Reconnects by itself."""
+    """The `server.storage.commit.writer_connection.Connection` of PostgreSQL. Reconnects automatically."""
 
     engine_type = "postgres"
     has_concurrent_writers = True
 
     def __init__(self, url: str, stopping: Callable[[], bool] = lambda: False, lost: Callable[[], None] = lambda: None) -> None:
-        """`stopping` says whether it should give up soon; `lost` is called when the server is gone, before it is asked for anything again."""
+        """`stopping` returns True at shutdown, which shortens waits. `lost` is called when the server is lost, before any attempt to reconnect."""
         self._url = url
         self._stopping = stopping
         self._lost = lost
@@ -87,7 +87,7 @@ class PostgresWriter:
             raise
 
     def commit(self) -> None:
-        """End the transaction. Where the connection is lost in the very moment, the server is asked what became of it, until it says."""
+        """Commit the transaction. If the connection is lost meanwhile, ask the server for the outcome until it answers."""
         transaction, witness = self._transaction, self._witness
         self._transaction = self._witness = None
         try:
@@ -97,10 +97,10 @@ class PostgresWriter:
             self._lost()
             if not self._was_committed(transaction, witness):
                 raise
-            log.warning("commit_found_done", error=type(error).__name__)
+            log.warning("commit_confirmed", error=type(error).__name__)
 
     def check(self) -> None:
-        """Raises where nothing can be written now. Writes what it takes back, under a name of its own: no server waits here for another."""
+        """Raise an error if the store cannot be written now. Writes a note of its own and rolls back, so servers do not wait for each other."""
         self.begin()
         try:
             self._open.execute(
@@ -135,10 +135,10 @@ class PostgresWriter:
                     copying.write_row(row)
             self._witness = rows[0][0]
             return []
-        # One array for each column: one statement however many rows. In one order in all processes, so that they never wait in a circle.
+        # One array per column, so the statement does not depend on the number of rows. All processes sort the rows, so they cannot deadlock.
         ordered = _in_order(rows)
-        kinds = self._kinds(table)
-        arrays = ", ".join(f"%s::{kinds[column]}[]" for column in columns)
+        types = self._column_types(table)
+        arrays = ", ".join(f"%s::{types[column]}[]" for column in columns)
         statement = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) {end}"
         cursor = self._open.execute(statement, [list(values) for values in zip(*ordered, strict=True)])
         return cursor.fetchall() if cursor.description else []
@@ -161,8 +161,8 @@ class PostgresWriter:
             self._connection = connect(self._url, _TimeoutConnection)
         return self._connection
 
-    def _kinds(self, table: str) -> dict[str, str]:
-        """The types of a table's columns."""
+    def _column_types(self, table: str) -> dict[str, str]:
+        """Return the types of a table's columns."""
         if table not in self._types:
             asked = (
                 "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = %s"
@@ -171,10 +171,10 @@ class PostgresWriter:
         return self._types[table]
 
     def _was_committed(self, transaction: str | None, witness: int | None) -> bool:
-        """Whether a transaction whose end nobody heard of was committed. Raises psycopg.OperationalError where nobody can say in time.
+        """Return whether a transaction without an acknowledgement was committed. Raises psycopg.OperationalError if the server does not answer.
 
-        Its number alone does not tell: a server that crashed may give the number of a transaction that it lost to another one. So what
-        counts is whether an event of it is there, once the server says that nothing of this number is under way any more.
+        The status of its number is not enough: after a crash, the server may reuse the number of a lost transaction. So once no transaction
+        with the number is in progress, the result depends on whether an event of the transaction exists.
         """
         until = time.monotonic() + OUTCOME_SECONDS
         while True:
@@ -192,7 +192,7 @@ class PostgresWriter:
         try:
             found = self._connected().execute("SELECT pg_xact_status(%s::xid8)", (transaction,)).fetchone()
         except psycopg.DataError:
-            return "aborted"  # the server crashed, and has not come to this number again
+            return "aborted"  # the server crashed, and has not reached this number again
         return "unknown" if found is None else str(found[0])
 
     def _is_there(self, event: int) -> bool:
@@ -205,7 +205,7 @@ def _translated(sql: str) -> Any:
 
 
 def _in_order(rows: Sequence[Any]) -> list[Any]:
-    """By their keys, which come first and hold no None: only rows without a key get to what cannot be compared."""
+    """Return rows in the order of their keys, which come first and contain no None. Rows with equal keys may need `_order`."""
     try:
         return sorted(rows)
     except TypeError:

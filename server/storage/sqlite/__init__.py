@@ -1,8 +1,8 @@
 """The store on SQLite.
 
-store         one file, one writer, and its commits
-connections   Piccolo's engine with connections that are kept
-opening       migrations, and the backup before them
-backup        copies of the file, made while it is written to
-upkeep        changes, views that stand still, and space
+sqlite_store      the store: one file, one writer
+base_store        its changes, snapshots and space
+connection_pool   the connections, and Piccolo's engine on top of them
+opening           migrations, and the backup before them
+backups           backups of the file while it is in use
 """

@@ -1,7 +1,7 @@
-"""Backups of a SQLite store: made while it is written to, checked by opening them, put back in its place.
+"""Backups of a store on SQLite: created while it is in use, and checked by opening them.
 
-A backup is one file that needs nothing beside it, and FILE.secret with the secret that keys the hashes: without that, no install in the
-backup would ever be recognised again. Both are for their owner only. Whatever goes wrong, what was there before is still there.
+A backup is a self-contained file, and FILE.secret with the secret that keys the hashes. Without the secret, no install in the backup would be
+recognised again. Only the owner can read either file. A failure leaves all existing files as they were.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from server.storage.sqlite.connection_pool import connect
 from server.storage.store_lock import StoreBusy, StoreLock
 
 FOLDER = "backups"
-KEPT = 7  # automatic ones
-SPARE = 64 << 20  # bytes that a backup leaves free at least: the store needs some to go on
+KEPT = 7  # automatic backups
+SPARE = 64 << 20  # bytes that a backup leaves free, so that the store can keep writing
 
 _AUTOMATIC = re.compile(r"footfall-\d{8}T\d{6}Z-(auto|upgrade)\.sqlite3")
 _HEADER = b"SQLite format 3\0"
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{8}")
-_STALE = 24 * 3600.0  # seconds; nobody copies for so long
-_PAGES = 1_000  # copied at once: some milliseconds
-_STEPS = 100_000  # of SQLite's machine, between two looks whether to stop
+_STALE = 24 * 3600.0  # seconds; no backup takes this long
+_PAGES = 1_000  # pages that are copied in one step, which takes some milliseconds
+_STEPS = 100_000  # SQLite VM steps between two checks for a request to stop
 
 Progress = Callable[[str, int, int], None]
-"""Told what is done (`copying`, `checking`), and how much of how much, in bytes."""
+"""A callback with the current step (`copying`, `checking`), the bytes done and the total bytes."""
 
 
 class BackupError(Exception):
-    """A backup cannot be made, used or put back; everything is as it was. One line that says why, and what to do."""
+    """A backup cannot be created, used or restored, and nothing was changed. The message is one line with the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was opened and found whole. `newest` is the id of its newest event. `secret` is the file beside it."""
+    """A backup that was opened and checked. `newest` is the id of its newest event; `secret` is the file with its secret."""
 
     path: Path
     size: int
@@ -56,7 +56,7 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class BackupOptions:
-    """How to go about it: who is told, whether to leave the disk to others half of the time, and whether to stop."""
+    """Options of a backup: a callback for progress, `gentle` to use at most half of the disk's time, and a callback to stop."""
 
     progress: Progress = lambda what, done, total: None
     gentle: bool = False
@@ -64,17 +64,17 @@ class BackupOptions:
 
 
 Kind = Literal["auto", "upgrade"]
-"""Backups that are made and deleted without an operator: by the nightly job, and before migrations."""
+"""Kinds of automatic backups: by the nightly job, and before migrations."""
 
 
 def create(settings: Settings, to: Path | None = None, *, kind: Kind | None = None, options: BackupOptions | None = None) -> Backup:
-    """Copy the store as it is at one moment, and its secret, into a folder or to a file. Raises BackupError."""
+    """Copy a consistent state of the store, and its secret, to a folder or a file. Raises BackupError."""
     options = options or BackupOptions()
     source = settings.sqlite_path
     if not source.exists():
         raise BackupError(f"there is no store at {source} to back up")
     target = _target(settings, to, kind)
-    with describe_errors(f"the backup {target} cannot be made"), drafts() as draft:
+    with describe_errors(f"the backup {target} cannot be created"), drafts() as draft:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         hold = _share(settings)
         try:
@@ -84,9 +84,9 @@ def create(settings: Settings, to: Path | None = None, *, kind: Kind | None = No
             events = _copy_store(source, copy, options)
             made = check(copy, options=options)
             if made.events != events:
-                raise BackupError(f"the backup {target} came out with {made.events} events of {events}; it was thrown away")
+                raise BackupError(f"the backup {target} has {made.events} of {events} events; it was deleted")
             secret = _copy_secret(settings, draft(secret_path(target)))
-            # The secret first: where there is a backup, its secret is there, too.
+            # The secret comes first, so that a backup is never without it.
             if secret is not None:
                 secret.rename(secret_path(target))
             copy.rename(target)
@@ -100,10 +100,10 @@ def _target(settings: Settings, to: Path | None, kind: Kind | None) -> Path:
     folder = settings.data_dir / FOLDER if to is None else to
     if to is not None and not to.is_dir():
         if to.exists() or secret_path(to).exists():
-            raise BackupError(f"{to} is there already; name another file, or a folder")
+            raise BackupError(f"{to} already exists; name another file, or a folder")
         return to
     at = datetime.now(UTC)
-    while True:  # two in one second: the second one gets the name of the next
+    while True:  # the second backup of one second gets the name of the next second
         target = folder / f"footfall-{at:%Y%m%dT%H%M%SZ}{f'-{kind}' if kind else ''}.sqlite3"
         if not target.exists():
             return target
@@ -111,7 +111,7 @@ def _target(settings: Settings, to: Path | None, kind: Kind | None) -> Path:
 
 
 def secret_path(path: Path) -> Path:
-    """Where a backup's secret is."""
+    """Return the path of a backup's secret."""
     return path.with_name(f"{path.name}.secret")
 
 
@@ -119,11 +119,11 @@ def _share(settings: Settings) -> StoreLock:
     try:
         return StoreLock(settings.data_dir)
     except StoreBusy:
-        raise BackupError("a backup is just being restored; try again when that has ended") from None
+        raise BackupError("a backup is being restored; try again when this has finished") from None
 
 
 def _copy_store(source: Path, target: Path, options: BackupOptions) -> int:
-    """Copy the store page by page, as it was when this began; the number of events in it."""
+    """Copy a consistent state of the store page by page. Return its number of events."""
     began = time.monotonic()
 
     def copied(_: int, left: int, total: int) -> None:
@@ -135,19 +135,19 @@ def _copy_store(source: Path, target: Path, options: BackupOptions) -> int:
         began = time.monotonic()
 
     with contextlib.closing(connect(source, reader=True)) as store, contextlib.closing(sqlite3.connect(target)) as copy:
-        # A transaction of one's own: without, a copy in steps begins anew whenever another connection commits.
+        # Without this transaction, the copy would restart whenever another connection commits.
         store.execute("BEGIN")
         (events,) = store.execute("SELECT count(*) FROM event").fetchone()
         (page,) = store.execute("PRAGMA page_size").fetchone()
         copy.execute("PRAGMA synchronous = OFF")  # synced once, at the end
         store.backup(copy, pages=_PAGES, progress=copied)
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, that needs no other beside it
+        copy.execute("PRAGMA journal_mode = DELETE")  # one self-contained file, without a WAL
     sync(target)
     return int(events)
 
 
 def _copy_secret(settings: Settings, draft: Path) -> Path | None:
-    """A copy of the secret in the data folder; None where it comes from FOOTFALL_SECRET, which is not ours to write down."""
+    """Copy the secret of the data folder. Return None if it comes from FOOTFALL_SECRET, which is never written to disk."""
     path = settings.data_dir / "secret"
     if settings.secret or not path.exists():
         return None
@@ -157,13 +157,13 @@ def _copy_secret(settings: Settings, draft: Path) -> Path | None:
 
 
 def check(path: Path, *, options: BackupOptions | None = None) -> Backup:
-    """Open a backup and look whether it is whole, ours, and not of a newer version. Raises BackupError."""
+    """Open a backup and check that it is intact, is one of Footfall, and not of a newer version. Raises BackupError."""
     options = options or BackupOptions()
     with describe_errors(f"{path} cannot be read"):
         size = _check_file(path)
         with contextlib.closing(_open(path)) as backup:
             options.progress("checking", 0, size)
-            backup.set_progress_handler(lambda: _passing(options), _STEPS)
+            backup.set_progress_handler(lambda: _should_stop(options), _STEPS)
             try:
                 (found,) = backup.execute("PRAGMA quick_check(1)").fetchone()
             except sqlite3.OperationalError:
@@ -179,7 +179,7 @@ def check(path: Path, *, options: BackupOptions | None = None) -> Backup:
 
 
 def check_quickly(path: Path) -> None:
-    """Whether a file looks like a backup that can be restored here, before it is read as a whole. Raises BackupError."""
+    """Check that a file looks like a backup of this version, without reading it as a whole. Raises BackupError."""
     with describe_errors(f"{path} cannot be read"):
         _check_file(path)
         with contextlib.closing(_open(path)) as backup:
@@ -187,12 +187,12 @@ def check_quickly(path: Path) -> None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # Immutable: nothing is written to it or beside it, so that it may be on a medium that is read-only.
+    # Immutable: SQLite writes nothing, so the backup may be on a read-only medium.
     return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
 
 
-def _passing(options: BackupOptions) -> bool:
-    """Between two steps of a long check: leave the disk to others, and say whether to stop."""
+def _should_stop(options: BackupOptions) -> bool:
+    """Pause between two steps of a long check if it is gentle, and return True if it should stop."""
     if options.gentle:
         time.sleep(0.001)
     return options.stopped()
@@ -202,16 +202,16 @@ def _check_file(path: Path) -> int:
     if not path.is_file():
         raise BackupError(f"there is no file {path}")
     if not is_database(path):
-        raise BackupError(f"{path} is no backup: it is no SQLite database")
+        raise BackupError(f"{path} is not a backup: it is not a SQLite database")
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists() and wal.stat().st_size:
-        mend = f"`sqlite3 {path} 'PRAGMA wal_checkpoint(TRUNCATE)'` moves them in"
-        raise BackupError(f"{path} was not closed: its last events are in {wal.name}; {mend}")
+        remedy = f"`sqlite3 {path} 'PRAGMA wal_checkpoint(TRUNCATE)'` moves them in"
+        raise BackupError(f"{path} was not closed properly: its last events are in {wal.name}; {remedy}")
     return path.stat().st_size
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file begins as SQLite's do."""
+    """Return True if a file has the header of a SQLite database."""
     with path.open("rb") as file:
         return file.read(len(_HEADER)) == _HEADER
 
@@ -219,29 +219,29 @@ def is_database(path: Path) -> bool:
 def _check_version(path: Path, backup: sqlite3.Connection) -> None:
     tables = {row[0] for row in backup.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not {"migration", "event", "project"} <= tables:
-        raise BackupError(f"{path} is no backup of Footfall: it is a database of something else")
+        raise BackupError(f"{path} is not a backup of Footfall: it is a database of another application")
     done = {row[0] for row in backup.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))}
     if newer := sorted(done - {migration.id for migration in migrations()}):
-        raise BackupError(f"{path} is of a newer Footfall (migration {newer[-1]}); restore it with that version")
+        raise BackupError(f"{path} was written by a newer Footfall (migration {newer[-1]}); restore it with that version")
 
 
 def automatic_backups(settings: Settings) -> list[Path]:
-    """The backups of the nightly job and those before migrations, oldest first. Others are their maker's to keep."""
+    """Return the automatic backups, oldest first. Footfall never deletes other backups."""
     folder = settings.data_dir / FOLDER
     return sorted(path for path in folder.iterdir() if _AUTOMATIC.fullmatch(path.name)) if folder.is_dir() else []
 
 
 def delete_oldest(settings: Settings, keep: int) -> int:
-    """Delete all automatic backups but the newest; how many."""
-    going = automatic_backups(settings)[:-keep]
-    for path in going:
+    """Delete all automatic backups except the newest `keep`. Return the number deleted."""
+    old = automatic_backups(settings)[:-keep]
+    for path in old:
         path.unlink()
         secret_path(path).unlink(missing_ok=True)
-    return len(going)
+    return len(old)
 
 
 def make_room(settings: Settings) -> None:
-    """Delete the oldest automatic backups, but never the newest one, until there is room for another."""
+    """Delete the oldest automatic backups until there is room for another, but never the newest."""
     while len(automatic_backups(settings)) > 1:
         try:
             check_room(settings.data_dir, settings.sqlite_path.stat().st_size)
@@ -252,21 +252,21 @@ def make_room(settings: Settings) -> None:
 
 
 def check_room(folder: Path, size: int) -> None:
-    """Raises BackupError where a disk cannot take so many bytes and have some left."""
+    """Raise BackupError if a disk has no room for `size` bytes and some spare."""
     free = shutil.disk_usage(folder).free
     if free < size + SPARE:
-        wanted, there = (f"{number / (1 << 20):,.0f} MiB" for number in (size + SPARE, free))
-        raise BackupError(f"the disk of {folder} has no room: {wanted} are wanted, {there} are free")
+        required, available = (f"{number / (1 << 20):,.0f} MiB" for number in (size + SPARE, free))
+        raise BackupError(f"the disk of {folder} has no room: {required} are required, {available} are free")
 
 
 def _stop(options: BackupOptions) -> None:
     if options.stopped():
-        raise BackupError("it was stopped")
+        raise BackupError("the backup was stopped")
 
 
 @contextlib.contextmanager
 def describe_errors(what: str) -> Iterator[None]:
-    """Errors of SQLite and the system in one line."""
+    """Convert errors of SQLite and the system to a BackupError of one line."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
@@ -276,7 +276,7 @@ def describe_errors(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def drafts() -> Iterator[Callable[[Path], Path]]:
-    """Gives files their names while they are made: hidden, beside where they will be, and gone where they did not get there."""
+    """Provide hidden temporary files beside their targets. Those that were not renamed to their target are deleted at the end."""
     made: list[Path] = []
 
     def draft(target: Path) -> Path:
@@ -294,7 +294,7 @@ def drafts() -> Iterator[Callable[[Path], Path]]:
 
 
 def delete_stale_drafts(folder: Path, *, older_than: float) -> None:
-    """Delete what a process left that was killed while it made a backup, or put one back. `older_than` is in seconds."""
+    """Delete temporary files of processes that were killed during a backup or a restore. `older_than` is in seconds."""
     for path in folder.iterdir():
         name = path.name.removesuffix("-journal")
         if _DRAFT.fullmatch(name) and "sqlite3" in name and path.stat().st_mtime < time.time() - older_than:
@@ -302,7 +302,7 @@ def delete_stale_drafts(folder: Path, *, older_than: float) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have a file, or a folder's list of files, on the disk."""
+    """Sync a file or a folder to disk."""
     file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)

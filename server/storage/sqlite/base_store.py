@@ -1,4 +1,4 @@
-"""What a SQLite store does for its jobs: several statements as one change, a view that stands still, and giving space back."""
+"""The base of the store on SQLite: changes, snapshots, and the release of free space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from server.tasks import run_in_thread
 
 
 class SqliteSnapshot:
-    """See `server.storage.changes.Snapshot`. Has a connection and a thread of its own: it may be read for minutes, and the readers are for questions."""
+    """The `server.storage.changes.Snapshot` of SQLite. It has its own connection and thread, since it may be read for minutes."""
 
     def __init__(self, path: Path, thread: ThreadPoolExecutor) -> None:
         self._path = path
@@ -32,23 +32,23 @@ class SqliteSnapshot:
         return await run_in_thread(lambda: work(query, bound).fetchall(), executor=self._thread, interrupt=self._connection.interrupt)
 
     async def open(self) -> None:
-        """Begin to read: from here on it stands still."""
+        """Begin the transaction that fixes the view."""
         await run_in_thread(self._open, executor=self._thread)
 
     def _open(self) -> None:
         self._connection = connect(self._path, reader=True)
-        # The transaction begins to read, and so stands still, with its first SELECT.
+        # The first SELECT fixes the view of the transaction.
         self._connection.execute("BEGIN")
         self._connection.execute("SELECT count(*) FROM note").fetchone()
 
     async def close(self) -> None:
-        """Close the connection, which no thread uses any more: each use waits for its thread, even when cancelled."""
+        """Close the connection. No thread uses it any more: each call waits for its thread, even if it is cancelled."""
         if self._connection is not None:
             await run_in_thread(self._connection.close, executor=self._thread)
 
 
 class SqliteBase:
-    """See `server.storage.engine.Store` for what each method promises."""
+    """The methods of `server.storage.engine.Store` that jobs use."""
 
     path: Path
     _connections: SqliteConnections
@@ -58,7 +58,7 @@ class SqliteBase:
 
         def work(connection: sqlite3.Connection) -> Change:
             connection.execute("BEGIN IMMEDIATE")
-            started = time.perf_counter()  # only now: waiting for another process keeps nobody from writing
+            started = time.perf_counter()  # after BEGIN: the wait for another process blocks no writer of this one
             try:
                 rows = tuple([max(0, connection.execute(query, arguments).rowcount) for query, arguments in compiled])
                 connection.execute("COMMIT")
@@ -90,12 +90,12 @@ class SqliteBase:
     async def release_pages(self, pages: int) -> float:
         def work(connection: sqlite3.Connection) -> float:
             started = time.perf_counter()
-            # Not `execute`: it steps once where a statement has no columns, and each step frees one page.
+            # Not `execute`: it steps only once through a statement without columns, and each step frees one page.
             connection.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
             return time.perf_counter() - started
 
         return await self._connections.write(work)
 
     async def checkpoint(self) -> None:
-        # On a reader's thread: it neither waits for the writer nor holds it up, and spares it doing the same at one of its commits.
+        # Runs on a reader's thread: it does not block the writer, and saves it a checkpoint during a commit.
         await self._connections.read(lambda connection: connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall())

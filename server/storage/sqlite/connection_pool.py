@@ -1,7 +1,7 @@
-"""SQLite for Piccolo, with connections that are kept.
+"""A pool of SQLite connections, and an engine for Piccolo that uses it.
 
-Piccolo's own engine opens a connection, with a thread of its own, for each query. This one has one writer and a few readers, each a
-thread with its connection; writes of all kinds, the group commit's too, go through the one writer and so never meet in a lock.
+Piccolo's own engine opens a connection with a thread for each query. This pool has one writer and a few readers, each a thread with its
+connection. All writes of the process, including batches, go through the one writer, so they never wait for a lock of SQLite's.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ T = TypeVar("T")
 Rows = list[dict[str, Any]]
 
 READERS = 3
-_SLOW_READERS = READERS - 1  # the last one stays free for what is quick
-_STEPS_A_LOOK = 20_000  # of SQLite's virtual machine, between two looks at the clock: about a millisecond
+_SLOW_READERS = READERS - 1  # one reader stays free for quick queries
+_STEPS_PER_CHECK = 20_000  # SQLite VM steps between two checks of the clock: about a millisecond
 _CACHED_STATEMENTS = 256
-# One statement that carries many rows steps once, and so lets go of the interpreter once; `executemany` does so at each row, and a
-# busy event loop then makes each row wait. A few fixed sizes keep the prepared statements few.
+# A statement with many rows releases the GIL once. `executemany` releases it for each row, and each row then waits for a busy event loop.
+# A few fixed sizes keep the number of prepared statements small.
 _CHUNKS = (256, 64, 16, 4, 1)
-# What many events mostly have alike, if only because most of them have none of it.
+# Columns that are mostly equal in many events, often because they are NULL.
 _MANY = 64
 _ALIKE = {
     "event": frozenset(
         {"project_id", "name_id", "context_id", "target_id", "outcome", "duration_us", "session", "skewed", "error_type", "error_message"}
     )
 }
-# SQLite keeps a NaN as NULL. The sqlite3 module knows floats at a glance; for each None it asks all adapters whether it is theirs, which
-# takes longer than all else that it does for a row of an event.
+# SQLite stores NaN as NULL. The sqlite3 module binds floats directly, but looks up an adapter for each None, which takes longer than the
+# rest of a row of an event.
 _NULL = float("nan")
 _PRAGMAS = (
     "PRAGMA busy_timeout = 10000",  # ms; another process, such as `footfall key create`, may be writing
@@ -54,7 +54,7 @@ _PRAGMAS = (
 
 
 class SqliteConnection(sqlite3.Connection):
-    """SQLite's connection, with what a commit asks of one: see `server.storage.commit.writer_connection.Connection`."""
+    """The `server.storage.commit.writer_connection.Connection` of SQLite."""
 
     engine_type = "sqlite"
     has_concurrent_writers = False  # there is one writer
@@ -70,7 +70,7 @@ class SqliteConnection(sqlite3.Connection):
             self.execute("ROLLBACK")
 
     def lock_dictionaries(self) -> None:
-        """Nobody else writes while a transaction does."""
+        """Do nothing: SQLite allows one writing transaction at a time."""
 
     def insert_many(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], end: str = "") -> list[Any]:
         returned: list[Any] = []
@@ -83,7 +83,7 @@ class SqliteConnection(sqlite3.Connection):
 
 
 def _insert(table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], end: str) -> tuple[str, list[Any]]:
-    """A statement that inserts rows, and its arguments. Values that all of many rows have alike are bound once."""
+    """Return a statement that inserts rows, and its arguments. If there are many rows, values that they share are bound once."""
     if len(rows) < _MANY or table not in _ALIKE:
         return _insertion(table, columns, frozenset(), len(rows), end), [_NULL if value is None else value for row in rows for value in row]
     values, same = list(zip(*rows, strict=True)), _places(columns, _ALIKE[table])
@@ -105,10 +105,10 @@ def _all_bound(column: tuple[Any, ...]) -> Sequence[Any]:
 
 @lru_cache(maxsize=_CACHED_STATEMENTS)
 def _insertion(table: str, columns: tuple[str, ...], same: frozenset[int], rows: int, end: str) -> str:
-    """The statement for so many rows, which have the columns in the places of `same` alike: these are its first arguments.
+    """Return the statement for a number of rows. The columns in the places `same` are equal in all rows, and are its first arguments.
 
-    All parameters are bare `?`. Since Python 3.12 the sqlite3 module asks SQLite for the name of each parameter that it binds; numbered ones
-    (`?1`) have names, in a list that is searched from its beginning, and Python warns of each.
+    All parameters are plain `?`. Since Python 3.12, the sqlite3 module asks SQLite for the name of each parameter that it binds. Numbered
+    parameters (`?1`) have names, which SQLite finds by a linear search, and Python warns about each.
     """
     insert = f"INSERT INTO {table} ({', '.join(columns)})"
     values = ", ".join([f"({', '.join('?' * (len(columns) - len(same)))})"] * rows)
@@ -127,9 +127,9 @@ def _places(columns: tuple[str, ...], names: frozenset[str]) -> frozenset[int]:
 
 
 def connect(path: Path, *, reader: bool = False) -> SqliteConnection:
-    """A connection with our settings, in autocommit mode. `reader` refuses to write."""
+    """Open a connection with our settings, in autocommit mode. A `reader` refuses to write."""
     if not reader:
-        path.touch(mode=0o600)  # SQLite gives the same mode to the files beside it
+        path.touch(mode=0o600)  # SQLite creates the files beside it with the same mode
     connection = sqlite3.connect(
         path,
         isolation_level=None,
@@ -140,7 +140,7 @@ def connect(path: Path, *, reader: bool = False) -> SqliteConnection:
     )
     try:
         if not reader:
-            # Takes effect on a new file only: lets retention give space back without rewriting the file.
+            # Takes effect on a new file only. Allows retention to release space without rewriting the file.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         for pragma in _PRAGMAS:
@@ -148,7 +148,7 @@ def connect(path: Path, *, reader: bool = False) -> SqliteConnection:
         connection.execute(f"PRAGMA cache_size = {-8_000 if reader else -32_000}")
         if reader:
             connection.execute("PRAGMA query_only = ON")
-            # What a question sorts may be all that there is. Small sorts never get there.
+            # A query may sort the whole table. Small sorts stay in memory anyway.
             connection.execute("PRAGMA temp_store = FILE")
     except BaseException:
         connection.close()
@@ -157,7 +157,7 @@ def connect(path: Path, *, reader: bool = False) -> SqliteConnection:
 
 
 class SqliteConnections:
-    """The writer thread and the reader threads of one store."""
+    """The writer and the readers of one store, each with its thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -170,21 +170,21 @@ class SqliteConnections:
         self._slow = asyncio.Semaphore(_SLOW_READERS)
 
     async def write(self, work: Callable[[SqliteConnection], T]) -> T:
-        """Run `work` on the writer's thread, with nothing else writing meanwhile."""
+        """Run `work` on the writer's thread, without other writes meanwhile."""
         async with self._exclusive:
             return await self._on_writer(work)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Callable[[Callable[[SqliteConnection], Any]], Any]]:
-        """Hold the writer for several awaits; commits wait meanwhile, so keep it short."""
+        """Hold the writer over several awaits. Commits wait meanwhile, so keep it short."""
         async with self._exclusive:
-            # Each to its end, even when cancelled: a transaction that nobody ends would fail every commit that follows.
+            # Each step completes even if it is cancelled: an open transaction would fail every later commit.
             try:
-                await self._to_its_end(SqliteConnection.begin)
+                await self._complete(SqliteConnection.begin)
                 yield self._on_writer
-                await self._to_its_end(SqliteConnection.commit)
+                await self._complete(SqliteConnection.commit)
             except BaseException:
-                await self._to_its_end(SqliteConnection.rollback)
+                await self._complete(SqliteConnection.rollback)
                 raise
 
     async def read(self, work: Callable[[SqliteConnection], T]) -> T:
@@ -192,13 +192,13 @@ class SqliteConnections:
         return await asyncio.get_running_loop().run_in_executor(self._reader_threads, lambda: work(self._reader()))
 
     async def read_within(self, seconds: float, work: Callable[[SqliteConnection], T]) -> T:
-        """The same for what may take long. Raises TimeoutError after so many seconds of its own, and ends at once where nobody waits for it."""
+        """Run a long `work` on a reader's thread. Raises TimeoutError after `seconds` of execution, and stops at once if it is cancelled."""
         until = float("inf")
 
         def bounded(connection: SqliteConnection) -> T:
             nonlocal until
             until = min(until, time.monotonic() + seconds)
-            connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_A_LOOK)
+            connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS_PER_CHECK)
             try:
                 return work(connection)
             except sqlite3.OperationalError as error:
@@ -218,7 +218,7 @@ class SqliteConnections:
     async def _on_writer(self, work: Callable[[SqliteConnection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work, self._writer)
 
-    async def _to_its_end(self, work: Callable[[SqliteConnection], T]) -> T:
+    async def _complete(self, work: Callable[[SqliteConnection], T]) -> T:
         return await run_in_thread(lambda: work(self._writer), executor=self._writer_thread)
 
     def _reader(self) -> SqliteConnection:
@@ -229,7 +229,7 @@ class SqliteConnections:
         return connection
 
     def close(self) -> None:
-        """Wait for what is being written, interrupt what is being read, then close. May be called twice."""
+        """Wait for the current write, interrupt reads, and close all connections. May be called twice."""
         self._writer_thread.shutdown()
         self._reader_threads.shutdown(wait=False, cancel_futures=True)
         for connection in self._readers:
@@ -247,7 +247,7 @@ def _fetch(connection: SqliteConnection, query: str, arguments: list[Any]) -> Ro
 
 
 class PooledSqliteEngine(PiccoloSQLiteEngine):
-    """Piccolo's queries over the store's own connections."""
+    """Piccolo's engine over the store's own connections."""
 
     __slots__ = ("connections", "transaction_runner")
 
@@ -263,7 +263,7 @@ class PooledSqliteEngine(PiccoloSQLiteEngine):
         return await self._run(query, arguments)
 
     async def run_within(self, seconds: float, querystring: QueryString) -> Rows:
-        """Read within so many seconds, or raise TimeoutError."""
+        """Run a query within `seconds`, or raise TimeoutError."""
         query, arguments = querystring.compile_string(engine_type=self.engine_type)
         return await self.connections.read_within(seconds, lambda connection: _fetch(connection, query, arguments))
 
@@ -283,7 +283,7 @@ class PooledSqliteEngine(PiccoloSQLiteEngine):
 
     @contextlib.asynccontextmanager
     async def transaction(self, *_: Any, **__: Any) -> AsyncIterator[None]:  # type: ignore[override]
-        """One transaction over several queries of this task."""
+        """Run several queries of this task in one transaction."""
         async with self.connections.transaction() as runner:
             token = self.transaction_runner.set(runner)
             try:

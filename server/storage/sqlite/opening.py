@@ -1,4 +1,4 @@
-"""The tables of a SQLite store, brought up to date; before that, a store with something in it is backed up."""
+"""Migrations of a store on SQLite, after a backup of a store in use."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from server.storage.sqlite.connection_pool import SqliteConnection, connect
 from server.storage.store_lock import migration_lock
 from server.tasks import Stopped
 
-_LOCKED_SECONDS = 60.0  # for which another process may hold the store, such as one that migrates it
-_LOOK_EVERY = 50  # ms; how often a wait for a lock looks for a request to stop
-_STEPS = 20_000  # of SQLite's machine between two such looks: about a millisecond
+_LOCKED_SECONDS = 60.0  # the longest wait for another process, such as one that migrates the store
+_POLL_MS = 50  # ms between two checks for a request to stop while waiting for a lock
+_STEPS = 20_000  # SQLite VM steps between two such checks: about a millisecond
 
 Stop = Callable[[], bool]
 
 
 def upgrade(settings: Settings, *, progress: Callable[[str], None] = lambda _: None, stopped: Stop = lambda: False) -> list[str]:
-    """Bring the store of these settings up to date, after a backup; the names of the migrations that ran. Processes take turns.
+    """Run pending migrations of the store of these settings, after a backup, and return their names. Processes take turns.
 
-    Raises StoreError, and Stopped once `stopped()` is true: the migration under way is rolled back then.
+    Raises StoreError. Raises Stopped once `stopped()` is true, and rolls the current migration back.
     """
 
     def back_up() -> None:
         if not settings.upgrade_backup:
             return
-        progress("backing up the store before its migrations")
+        progress("backing up the store before it is migrated")
         try:
             backups.make_room(settings)
             made = backups.create(settings, kind="upgrade", options=BackupOptions(stopped=stopped))
@@ -41,16 +41,16 @@ def upgrade(settings: Settings, *, progress: Callable[[str], None] = lambda _: N
             if stopped():
                 raise Stopped from None
             raise StoreError(
-                f"the store must be migrated, but cannot be backed up first: {error}; then start again, or set FOOTFALL_UPGRADE_BACKUP=off"
+                f"the store must be migrated, but the backup before it failed: {error}; fix this and start again, or set FOOTFALL_UPGRADE_BACKUP=off"
             ) from error
         backups.delete_oldest(settings, backups.KEPT)
-        progress(f"backed up: {made.path.name}, {made.events:,} events; it was opened and checked")
+        progress(f"backed up: {made.path.name}, {made.events:,} events; the backup was opened and checked")
 
     try:
         with migration_lock(settings.data_dir, stopped):
             return migrate(settings.sqlite_path, progress=progress, stopped=stopped, back_up=back_up)
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; `footfall doctor` says more") from error
+        raise StoreError(f"{settings.sqlite_path} cannot be opened: {error}; run `footfall doctor` for details") from error
 
 
 def migrate(
@@ -60,15 +60,15 @@ def migrate(
     stopped: Stop = lambda: False,
     back_up: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Bring the tables of a file up to date; the names of the migrations that ran. `back_up` is called before the first one of a store in use.
+    """Run pending migrations of a file and return their names. `back_up` is called before the first one, if the store is in use.
 
-    Each migration and the record of it are one transaction: Piccolo's own command makes two of them, and a crash in between stops every
-    later start with `table already exists`. Raises StoreError where the store is newer than this version.
+    Each migration and its record are one transaction. Piccolo's own command uses two, and a crash between them makes every later start fail
+    with `table already exists`. Raises StoreError if the store is newer than this version.
     """
     ran: list[str] = []
     known = migrations()
     with closing(connect(path)) as connection, _interruptible(connection, stopped):
-        connection.execute(f"PRAGMA busy_timeout = {_LOOK_EVERY}")
+        connection.execute(f"PRAGMA busy_timeout = {_POLL_MS}")
         with _transaction(connection, stopped):
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS migration (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(200) NOT NULL DEFAULT '',"
@@ -81,7 +81,7 @@ def migrate(
                 if migration.id in done:
                     continue
                 if done and not ran:
-                    back_up()  # in the transaction: nothing is written between the backup and the migration
+                    back_up()  # inside the transaction, so that nothing is written between the backup and the migration
                 progress(f"migrating: {migration.name}")
                 _run(connection, migration)
                 ran.append(migration.name)
@@ -99,7 +99,7 @@ def _run(connection: SqliteConnection, migration: Migration) -> None:
 
 @contextmanager
 def _transaction(connection: SqliteConnection, stopped: Stop) -> Iterator[None]:
-    """A transaction that waits for other writers, and is rolled back on any error."""
+    """Run a transaction, after waiting for other writers, and roll it back on any error."""
     _begin(connection, stopped)
     try:
         yield
@@ -128,7 +128,7 @@ def _begin(connection: SqliteConnection, stopped: Stop) -> None:
 
 @contextmanager
 def _interruptible(connection: SqliteConnection, stopped: Stop) -> Iterator[None]:
-    """Interrupts the statement that runs once `stopped()`, and raises Stopped."""
+    """Interrupt the running statement and raise Stopped once `stopped()` is true."""
     connection.set_progress_handler(stopped, _STEPS)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The store on SQLite: one file, one writer, and a commit for whatever arrived while the last one ran."""
+"""The store on SQLite: one file with one writer, which commits the events that arrived during the previous commit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from server.storage.store_lock import StoreLock
 
 
 class SqliteStore(SqliteBase):
-    """See `server.storage.engine.Store` for what each method promises."""
+    """The `server.storage.engine.Store` on SQLite."""
 
     engine_type = "sqlite"
 
