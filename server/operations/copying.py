@@ -40,7 +40,7 @@ def copy_command(url: str) -> None:
             table.add_row(name, f"{rows:,}")
     out.print(table)
     out.print(
-        f"[green]✓[/green] {moved.rows['event']:,} events in the target, {moved.brought:,} of them copied now; the row counts and column totals of all"
+        f"[green]✓[/green] {moved.rows['event']:,} events in the target, {moved.copied:,} of them copied now; the row counts and column totals of all"
         " tables match",
         soft_wrap=True,
     )

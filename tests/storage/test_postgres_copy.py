@@ -71,7 +71,7 @@ def test_a_store_is_brought_over_while_it_serves_and_again_and_then_served(make_
     assert large.footfall("project", "create", "another").returncode == 0, "numbers go on after those of SQLite"
     refused = small.footfall("copy", "--to", url)
     assert refused.returncode == 1
-    assert "a server has served the target" in " ".join(refused.stderr.split())
+    assert "a server has used the target" in " ".join(refused.stderr.split())
     assert rows_of(url, "SELECT count(*) FROM event") == [(80,)]
 
 
@@ -84,7 +84,7 @@ async def fill(store: Store, count: int, at_once: int = 100) -> None:
 
 
 def copied(settings: Settings, url: str) -> int:
-    return postgres_copy.copy_to_postgres(settings, url).brought
+    return postgres_copy.copy_to_postgres(settings, url).copied
 
 
 async def test_what_was_deleted_in_between_goes_there_too(settings: Settings, postgres: Postgres) -> None:
@@ -193,7 +193,7 @@ async def test_a_copy_that_is_not_the_same_is_no_copy(settings: Settings, postgr
     with closing(sqlite3.connect(settings.sqlite_path)) as connection, connection:
         connection.execute("UPDATE rollup_hour SET events = events + 1")
     before = rows_of(url, "SELECT * FROM rollup_hour")
-    with miscounting(url), pytest.raises(CopyError, match="rollup_hour came out otherwise"):
+    with miscounting(url), pytest.raises(CopyError, match="rollup_hour differs from the source"):
         await asyncio.to_thread(copied, settings, url)
     assert rows_of(url, "SELECT * FROM rollup_hour") == before, "what was there stays"
     await asyncio.to_thread(copied, settings, url)
@@ -207,7 +207,7 @@ def test_a_target_in_use_and_one_that_is_not_there_are_left_alone(make_server: C
     make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_DATABASE_URL=used).start()
     refused = small.footfall("copy", "--to", used)
     assert refused.returncode == 1
-    assert "in use already" in refused.stderr
+    assert "already in use" in refused.stderr
     for nowhere in ("postgresql://me:hunter2@127.0.0.1:1/footfall", "mysql://me:hunter2@127.0.0.1/footfall"):
         gone = small.footfall("copy", "--to", nowhere)
         assert gone.returncode == 1

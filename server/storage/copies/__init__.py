@@ -1,5 +1,5 @@
-"""A store as a whole: putting a backup in its place, moving to PostgreSQL. Backups are made by `server.storage.sqlite.backups`.
+"""Operations on the whole store: restoring a backup, and copying to PostgreSQL. Backups are created by `server.storage.sqlite.backups`.
 
-restore   puts a backup in the place of the store
-moving    from SQLite to PostgreSQL, while it serves
+restore         replaces the store with a backup
+postgres_copy   copies a store from SQLite to PostgreSQL while it is in use
 """

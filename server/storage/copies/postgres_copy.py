@@ -1,11 +1,11 @@
-"""Brings a SQLite store over to PostgreSQL, while it serves.
+"""Copies a store from SQLite to PostgreSQL while it is in use.
 
-Events, which are most of it, are compared in stretches, and only those that differ are brought. First all but the newest, each stretch for
-itself: whoever is cut short goes on there the next time, and meanwhile no server starts on the target. Then the rest, as it is at one
-moment: a transaction that reads on one side, and one that writes on the other. In it everything else, which is small beside events, is
-brought anew, both sides are counted, and where they differ, it is undone. So it is done again at will.
+Events, which are most of the data, are compared in stretches, and only stretches that differ are copied. The first phase copies all but the newest
+events, with one transaction per stretch: an interrupted copy continues there, and no server starts on the target meanwhile. The second phase
+copies a consistent state of the rest: one transaction reads the source, another writes the target. It replaces all other tables, which are
+small, counts both sides, and rolls back if they differ. A copy can be repeated at any time.
 
-Once a server has served the target, it is nobody's copy any more, and is left alone.
+Once a server has used the target, it is no longer a copy, and is not overwritten.
 """
 
 from __future__ import annotations
@@ -32,34 +32,34 @@ from server.storage.postgres.postgres_writer import connect as connect_postgres
 from server.storage.sqlite.connection_pool import connect
 from server.storage.store_lock import StoreBusy, StoreLock
 
-STRETCH = 20_000  # events that are compared, and brought, at once
-_COPY_LOCK = 7_205_759_403_792_797  # an advisory lock, as that of migrations
-_LEFT_OUT = ("event", "migration", "lease")  # brought otherwise; each side's own; held by whoever is at work there
-_LOW = (1 << 32) - 1  # sums of what is below this bit fit into 64 bits on both sides
-_MARK = "copied_while"  # a note in the target: the value of its note `opened` when it was a copy
+STRETCH = 20_000  # events that are compared and copied at once
+_COPY_LOCK = 7_205_759_403_792_797  # the number of an advisory lock, as for migrations
+_LEFT_OUT = ("event", "migration", "lease")  # copied in stretches; own to each side; held by a running process
+_LOW = (1 << 32) - 1  # sums of the lower 32 bits fit into 64 bits on both sides
+_MARK = "copied_while"  # a note in the target: the value of its note `opened` at the time of the copy
 _SUMMED = {rollup.table: rollup.measures for rollup in (*rollups.ROLLUPS, *rollups.OF_ACTIVITY, *rollups.TALLIES)}
 _MEASURED = (
     f"count(*), max(id), sum(id & {_LOW}), sum(coalesce(install_id, 0) & {_LOW}), sum(context_id), sum(length(coalesce(properties, '')))"
 )
 
 Progress = Callable[[str, int, int], None]
-"""Told which table is brought, and how many rows of how many are done in all."""
+"""A callback with the current table, the rows done and the total rows."""
 
 
 class CopyError(Exception):
-    """The store was not brought over. One line that says why."""
+    """The copy failed. The message is one line with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What is in the target now, by table, and how many of its events had to be brought this time."""
+    """The result of a copy: the rows of the target by table, and the number of events that this copy transferred."""
 
     rows: dict[str, int]
-    brought: int
+    copied: int
 
 
 def copy_to_postgres(settings: Settings, url: str, *, progress: Progress = lambda what, done, total: None) -> CopyResult:
-    """Bring the store in the data folder to the PostgreSQL at `url`. Raises CopyError."""
+    """Copy the store in the data folder to the PostgreSQL at `url`. Raises CopyError."""
     if not settings.sqlite_path.exists():
         raise CopyError(f"there is no store at {settings.sqlite_path} to copy")
     with _errors(settings.sqlite_path), contextlib.ExitStack() as stack:
@@ -73,10 +73,10 @@ def copy_to_postgres(settings: Settings, url: str, *, progress: Progress = lambd
         target.execute("SET statement_timeout = 0; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 0")
         _check_target(target)
         moving = _Copy(source, target, progress)
-        moving.bring_most()
+        moving.copy_old_events()
         source.execute("BEGIN")
         with target.transaction():
-            return moving.bring_all()
+            return moving.finish()
 
 
 @contextlib.contextmanager
@@ -84,19 +84,19 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except StoreBusy:
-        raise CopyError("a backup is just being restored; try again when that has ended") from None
+        raise CopyError("a backup is being restored; try again when this has finished") from None
     except StoreError as error:
         raise CopyError(str(error)) from error
     except sqlite3.Error as error:
         raise CopyError(f"{path} cannot be read: {error}") from error
     except psycopg.errors.LockNotAvailable:
-        raise CopyError("somebody else is at work in the target: another copy, or a server") from None
+        raise CopyError("the target is in use by another copy or a server") from None
     except psycopg.Error as error:
-        # What drivers say may have the address in it, and the rows.
+        # The text of the driver is left out: it may contain the address and row data.
         said = error.diag.message_primary or type(error).__name__
         raise CopyError(f"the PostgreSQL cannot be used: {said}") from None
     except (OSError, TimeoutError) as error:
-        raise CopyError(f"the copy was cut short: {error.strerror or type(error).__name__}") from error
+        raise CopyError(f"the copy was interrupted: {error.strerror or type(error).__name__}") from error
 
 
 async def _make_partitions(url: str, first: int | None, last: int | None) -> None:
@@ -115,20 +115,20 @@ def _check_source(source: sqlite3.Connection) -> None:
 
 
 def _check_target(target: psycopg.Connection[Any]) -> None:
-    """Only what is empty, or was a copy and nothing else, is written over, and by one at a time."""
+    """Allow only a target that is empty or an unused copy, and only one copy at a time."""
     (alone,) = target.execute("SELECT pg_try_advisory_lock(%s)", (_COPY_LOCK,)).fetchone() or (False,)
     if not alone:
-        raise CopyError("another copy into the target is under way")
+        raise CopyError("another copy into the target is in progress")
     notes = dict(target.execute("SELECT name, value FROM note WHERE name IN ('opened', %s)", (_MARK,)).fetchall())
     if _MARK in notes:
         if notes.get("opened", 0) != notes[_MARK]:
-            raise CopyError("a server has served the target since it was copied to; what it took would be lost. Copy to an empty database")
+            raise CopyError("a server has used the target since the last copy, and its events would be lost; copy to an empty database")
     elif "opened" in notes or target.execute("SELECT 1 FROM event LIMIT 1").fetchone():
-        raise CopyError("the target is in use already; copy to an empty database")
+        raise CopyError("the target is already in use; copy to an empty database")
 
 
 class _Copy:
-    """One copy."""
+    """One copy in progress."""
 
     def __init__(self, source: sqlite3.Connection, target: psycopg.Connection[Any], progress: Progress) -> None:
         self._source = source
@@ -136,49 +136,49 @@ class _Copy:
         self._progress = progress
         named = source.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")
         self._tables = [name for (name,) in named if name not in _LEFT_OUT]
-        self._total = sum(self._counted().values())
+        self._total = sum(self._row_counts().values())
         self._done = 0
-        self._brought = 0
+        self._copied = 0
 
-    def bring_most(self) -> None:
-        """Bring all events but the newest, whatever comes meanwhile."""
+    def copy_old_events(self) -> None:
+        """Copy all events but the newest, while the source may grow."""
         after = -1
         while (stretch := self._stretch(after))[0] == STRETCH:
             with self._target.transaction():
-                if self._bring_stretch(after, stretch):
-                    self._is_unfinished()
+                if self._copy_stretch(after, stretch):
+                    self._mark_unfinished()
             after = stretch[1]
             self._step("event", STRETCH)
 
-    def _is_unfinished(self) -> None:
-        """The target is nothing that a server could serve now, and still nobody's but a copy's."""
+    def _mark_unfinished(self) -> None:
+        """Note in the target that it is an incomplete copy, on which no server may start."""
         note = (
             "INSERT INTO note (name, value) SELECT %s, coalesce((SELECT value FROM note WHERE name = 'opened'), 0) ON CONFLICT DO NOTHING"
         )
         for name in (_MARK, UNFINISHED):
             self._target.execute(note, (name,))
 
-    def bring_all(self) -> CopyResult:
-        """Bring what is still missing, within a transaction on each side."""
-        counts = self._counted()
+    def finish(self) -> CopyResult:
+        """Copy everything that is missing. The caller opens a transaction on each side."""
+        counts = self._row_counts()
         self._target.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, self._tables))))
         for table in self._tables:
             rows = self._source.execute(f"SELECT {', '.join(self._columns(table))} FROM {table}")
-            self._bring(table, rows)
-            self._go_on_counting(table)
-        self._bring_events()
+            self._copy_rows(table, rows)
+            self._advance_identity(table)
+        self._copy_events()
         self._verify()
         note = "INSERT INTO note (name, value) SELECT %s, coalesce((SELECT value FROM note WHERE name = 'opened'), 0)"
         self._target.execute(note, (_MARK,))
-        return CopyResult(counts, self._brought)
+        return CopyResult(counts, self._copied)
 
-    def _counted(self) -> dict[str, int]:
+    def _row_counts(self) -> dict[str, int]:
         return {table: self._source.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("event", *self._tables)}
 
     def _columns(self, table: str) -> list[str]:
         return [row[1] for row in self._source.execute(f"PRAGMA table_info({table})")]
 
-    def _bring(self, table: str, rows: sqlite3.Cursor) -> None:
+    def _copy_rows(self, table: str, rows: sqlite3.Cursor) -> None:
         names = sql.SQL(", ").join(map(sql.Identifier, self._columns(table)))
         with self._target.cursor().copy(sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)) as copying:
             while some := rows.fetchmany(1_000):
@@ -191,8 +191,8 @@ class _Copy:
         self._done = min(self._total, self._done + rows)
         self._progress(table, self._done, self._total)
 
-    def _go_on_counting(self, table: str) -> None:
-        """Numbers that PostgreSQL gives go on after those that SQLite gave."""
+    def _advance_identity(self, table: str) -> None:
+        """Set the identity column of a table to continue after the highest copied number."""
         found = self._target.execute(
             "SELECT pg_get_serial_sequence(table_name, column_name) FROM information_schema.columns"
             " WHERE table_schema = current_schema() AND table_name = %s AND column_name = 'id' AND is_identity = 'YES'",
@@ -202,43 +202,43 @@ class _Copy:
             highest = sql.SQL("SELECT setval(%s, (SELECT coalesce(max(id), 0) + 1 FROM {}), false)").format(sql.Identifier(table))
             self._target.execute(highest, (found[0],))
 
-    def _bring_events(self) -> None:
-        """Bring the stretches of events that are not the same on both sides, and take away what is here no more."""
+    def _copy_events(self) -> None:
+        """Copy the stretches of events that differ, and delete events that are no longer in the source."""
         after = -1
         while (stretch := self._stretch(after))[0]:
-            self._bring_stretch(after, stretch)
+            self._copy_stretch(after, stretch)
             self._step("event", stretch[0])
             after = stretch[1]
         self._target.execute("DELETE FROM event WHERE id > %s", (after,))
 
     def _stretch(self, after: int) -> Sequence[Any]:
-        """What is measured of the next stretch: its events, the last one's id, sums."""
+        """Return the measures of the next stretch: the number of events, the last id, and sums."""
         stretch = f"SELECT id, install_id, context_id, properties FROM event WHERE id > {after} ORDER BY id LIMIT {STRETCH}"
         found: Sequence[Any] = self._source.execute(f"SELECT {_MEASURED} FROM ({stretch})").fetchone()
         return found
 
-    def _bring_stretch(self, after: int, stretch: Sequence[Any]) -> bool:
-        """Bring a stretch where it is not the same on both sides; whether it was brought."""
+    def _copy_stretch(self, after: int, stretch: Sequence[Any]) -> bool:
+        """Copy a stretch if it differs. Return True if it was copied."""
         count, last = stretch[:2]
         there = self._target.execute(f"SELECT {_MEASURED} FROM event WHERE id > {after} AND id <= {last}".encode()).fetchone()
         if _numbers(there or ()) == _numbers(stretch):
             return False
         self._target.execute("DELETE FROM event WHERE id > %s AND id <= %s", (after, last))
         columns = ", ".join(self._columns("event"))
-        self._bring("event", self._source.execute(f"SELECT {columns} FROM event WHERE id > ? AND id <= ?", (after, last)))
-        self._brought += count
+        self._copy_rows("event", self._source.execute(f"SELECT {columns} FROM event WHERE id > ? AND id <= ?", (after, last)))
+        self._copied += count
         return True
 
     def _verify(self) -> None:
-        """Count both sides, and add up what they count. Raises CopyError where they differ."""
+        """Compare row counts and sums of both sides. Raises CopyError if they differ."""
         for table in ("event", *self._tables):
             measured = ", ".join(("count(*)", *(f"sum({measure})" for measure in _SUMMED.get(table, ()))))
             here = self._source.execute(f"SELECT {measured} FROM {table}").fetchone()
             there = self._target.execute(f"SELECT {measured} FROM {table}".encode()).fetchone()
             if _numbers(there or ()) != _numbers(here):
-                raise CopyError(f"{table} came out otherwise than it is here; nothing was done. Please report this")
+                raise CopyError(f"{table} differs from the source after the copy; the copy was rolled back. Please report this")
 
 
 def _numbers(row: Sequence[Any]) -> list[int]:
-    """Sums are None, int or Decimal."""
+    """Convert sums, which are None, int or Decimal."""
     return [int(value or 0) for value in row]

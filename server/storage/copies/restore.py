@@ -1,4 +1,4 @@
-"""Puts a backup in the place of the store, while nobody uses it. What was there is moved aside, never deleted."""
+"""Replaces the store with a backup, while no process uses it. The old files are moved aside, never deleted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IN_USE = "the store is in use, by a server or another footfall command: stop it
 
 @dataclass(slots=True)
 class RestoreResult:
-    """What was done: the backup as it is now in place, what was moved aside, and whether its installs will be recognised."""
+    """The result of a restore: the backup in place, the files moved aside, and whether its installs will be recognised."""
 
     backup: Backup
     aside: list[Path] = field(default_factory=list)
@@ -34,7 +34,7 @@ class RestoreResult:
 
 
 def restore(settings: Settings, file: Path, *, options: BackupOptions | None = None) -> RestoreResult:
-    """Put a backup in place. Raises BackupError, and then everything is as it was."""
+    """Replace the store with a backup. Raises BackupError, in which case nothing was changed."""
     options = options or BackupOptions()
     try:
         prepare_data_dir(settings.data_dir)
@@ -44,7 +44,7 @@ def restore(settings: Settings, file: Path, *, options: BackupOptions | None = N
         raise BackupError(f"{file} is the store itself")
     backups.check_quickly(file)
     with backups.describe_errors(f"{file} cannot be restored"), backups.drafts() as draft, _alone(settings), _Swap() as swap:
-        backups.delete_stale_drafts(settings.data_dir, older_than=0)  # alone here, nobody is making one
+        backups.delete_stale_drafts(settings.data_dir, older_than=0)  # the lock excludes running backups
         backups.check_room(settings.data_dir, file.stat().st_size)
         copy = draft(settings.sqlite_path)
         _copy(file, copy, options)
@@ -72,9 +72,9 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _check_unused(path: Path) -> None:
-    """Our own commands share a lock; this finds any other program that has the file open. It also takes in what a crash left in the WAL."""
+    """Detect other programs that have the file open; our own hold a lock. Also recovers the WAL after a crash."""
     if not path.exists() or not backups.is_database(path):
-        return  # SQLite would tidy up after what is no database; it is moved aside as it is
+        return  # SQLite would clean up beside a file that is not a database; it is moved aside unchanged
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=1.0)) as store:
         try:
             store.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -84,7 +84,7 @@ def _check_unused(path: Path) -> None:
             if "locked" in str(error):
                 raise BackupError(_IN_USE) from None
         except sqlite3.DatabaseError:
-            pass  # damaged: this may be why a backup is wanted
+            pass  # damaged, which may be the reason for the restore
 
 
 def _copy(source: Path, target: Path, options: BackupOptions) -> None:
@@ -99,7 +99,7 @@ def _copy(source: Path, target: Path, options: BackupOptions) -> None:
 
 
 def _secret_to_place(settings: Settings, file: Path, restored: RestoreResult) -> bytes | None:
-    """The secret that belongs to the backup, where it is to be put into the data folder; else the reason is noted."""
+    """Return the secret of the backup if it must be put into the data folder; otherwise note the reason in `restored`."""
     beside, present = backups.secret_path(file), settings.data_dir / "secret"
     theirs = beside.read_bytes().strip() if beside.exists() else None
     ours = present.read_bytes().strip() if present.exists() else None
@@ -108,14 +108,16 @@ def _secret_to_place(settings: Settings, file: Path, restored: RestoreResult) ->
     if settings.secret:
         restored.recognition = "the secret comes from FOOTFALL_SECRET"
         if theirs is not None and theirs != settings.secret.encode():
-            restored.warning = f"FOOTFALL_SECRET is not the secret in {beside}: no install of the backup is recognised until it is"
+            restored.warning = (
+                f"FOOTFALL_SECRET differs from the secret in {beside}: no install of the backup is recognised until they are the same"
+            )
         return None
     if theirs is None:
-        restored.recognition = "the secret was left as it is" if ours else "there is no secret"
+        restored.recognition = "the secret was not changed" if ours else "there is no secret"
         restored.warning = f"there is no {beside.name} beside the backup: " + (
-            "its installs are recognised only if it was made under the present secret"
+            "its installs are recognised only if it was created with the current secret"
             if ours
-            else "a new secret will be made, and none of its installs recognised again; put the old one into " + str(present)
+            else "a new secret will be created, and none of its installs will be recognised; put the old secret into " + str(present)
         )
         return None
     if theirs == ours:
@@ -126,7 +128,7 @@ def _secret_to_place(settings: Settings, file: Path, restored: RestoreResult) ->
 
 
 class _Swap:
-    """Puts files in their places, and what was there aside; if something goes wrong before all are there, everything goes back."""
+    """A context that replaces files and moves the old ones aside. If an error occurs before all are in place, it restores everything."""
 
     def __init__(self) -> None:
         self._stamp = f"before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
@@ -145,14 +147,14 @@ class _Swap:
         for place, aside in reversed(self._done):
             if aside is not None:
                 aside.replace(place)
-                aside.unlink(missing_ok=True)  # two names of one file stay two where one is renamed to the other
+                aside.unlink(missing_ok=True)  # rename() does nothing if both names are links to the same file
             else:
                 place.unlink(missing_ok=True)
 
     def place(self, new: Path, place: Path) -> None:
-        """Put a file in its place: at each moment the old one is there, or the new."""
+        """Replace a file atomically: at each moment, either the old or the new one is in place."""
         aside = self._free_name(place)
-        # What a crash left, and SQLite could not take in: it must not be taken for the new file's.
+        # A WAL that a crash left and SQLite could not recover must not be applied to the new file.
         for suffix in ("-wal", "-shm"):
             leftover = place.with_name(place.name + suffix)
             if leftover.exists():
@@ -162,7 +164,7 @@ class _Swap:
         else:
             try:
                 os.link(place, aside)
-            except OSError:  # a filesystem without hard links
+            except OSError:  # a file system without hard links
                 shutil.copy2(place, aside)
             self._done.append((place, aside))
         new.replace(place)

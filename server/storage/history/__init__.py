@@ -1,7 +1,7 @@
-"""Events that are stored already, or should be: those of old, all of them, one install's, those that were refused.
+"""Operations on many stored events: imports, exports, erasure and replays.
 
-imports     what comes from elsewhere, counted once for ever
-streaming   all there is, in chunks
-erasure     what is held of one install, and how it goes
-replay      events that are taken after all
+imports     commits imported events and counts, each counted once
+streaming   reads large tables in chunks
+erasure     finds and deletes all data of one install
+replay      stores rejected events after all
 """

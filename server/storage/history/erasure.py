@@ -1,7 +1,7 @@
-"""What is held of one install, and how it goes: from the tables, then from the file.
+"""The data of one install, and its erasure from the tables and from the file.
 
-Counts stay: no row of a rollup names an install. Who was active on a day is counted from rows that do name installs, so those numbers drop by
-the one who left. The days are noted as partial, because events no longer tell all that was counted on them.
+Counts stay, because no rollup row names an install. Counts of active installs derive from rows that do, so they drop by one. The days are noted
+as partial, because events no longer explain all of their counts.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from server.storage.statements import BUMP_DICTIONARY_VERSION, ERROR_INSTALL_COL
 from server.storage.upkeep import activity_recount
 from server.storage.upkeep.activity_recount import ActivityFilter
 
-EVENTS_A_CHANGE = 500  # a few milliseconds of the writer
-ROUNDS = 5  # a client that goes on sending while it is erased is an install that is new each time
-LATE = first_id(EPOCH + MINUTE)  # as a difference of ids: what a commit under way may be behind the newest event
+EVENTS_A_CHANGE = 500  # deleting these holds the writer for a few milliseconds
+ROUNDS = 5  # a client that keeps sending during the erasure creates its install again
+LATE = first_id(EPOCH + MINUTE)  # as a difference of ids: a commit in progress may lag this far behind the newest event
 CHECKPOINTS = 20
 CHECKPOINT_WAIT = 0.25  # seconds between two of them
 _ERROR_KEY = ERROR_INSTALL_COLUMNS
@@ -32,7 +32,7 @@ _ERROR_KEY = ERROR_INSTALL_COLUMNS
 
 @dataclass(frozen=True, slots=True)
 class InstallData:
-    """What there is of an install beside its events. `activity` and `errors` are rows of these tables with words for numbers."""
+    """The data of an install, with the number of its events. `activity` and `errors` are rows of these tables, with texts for numbers."""
 
     install: dict[str, Any] | None
     activity: list[dict[str, Any]]
@@ -45,10 +45,10 @@ class InstallData:
 
 @dataclass(frozen=True, slots=True)
 class ErasureResult:
-    """How many rows went; `known` is false where there was nothing to erase.
+    """The number of deleted rows. `known` is False if there was nothing to erase.
 
-    `purged`: the log, which held the rows as they were, is empty; else the next checkpoint empties it. Either way unused bytes of pages may hold
-    copies of rows that SQLite once moved to other pages, until it uses those bytes again; see `rewrite`.
+    `purged` is True if the write-ahead log, which contained the rows, is empty; otherwise the next checkpoint empties it. In both cases, unused
+    bytes of pages may contain copies of rows that SQLite moved earlier, until it reuses these bytes; see `rewrite`.
     """
 
     events: int
@@ -59,10 +59,10 @@ class ErasureResult:
 
 
 async def install_data(store: Store, project: int, install: int, *, strays: bool = False) -> InstallData:
-    """All that is held of an install, but for the events themselves, which are counted; with `strays` also where there is no row of it."""
+    """Return the data of an install. Events are only counted. `strays` also counts events of an install without a row."""
     rows = await store.rows("SELECT * FROM install WHERE id = {} AND project_id = {}", install, project)
-    # Events have no index by install, and none is without its install's row: whoever asks for an unknown one costs nothing. Only another
-    # replica, in the moment in which an install is erased, may still take it for known.
+    # Events have no index by install. An install without a row has no events, so requests for unknown ones are cheap. The exception is
+    # another replica that still has the install cached at the moment of its erasure.
     count = "SELECT count(*) AS events FROM event WHERE install_id = {} AND project_id = {}"
     counted = await store.rows(count, install, project) if rows or strays else [{"events": 0}]
     activity = await store.rows(
@@ -81,20 +81,21 @@ async def install_data(store: Store, project: int, install: int, *, strays: bool
 
 
 def _days_of(installs: list[dict[str, Any]]) -> str:
-    """The days on which an install can have been active, as a JSON list. Activity is kept by day, for all installs together, and has no index
-    by install, which each event would have to pay for; so it is looked up day by day.
+    """Return the days on which installs can have been active, as a JSON list.
+
+    The table `activity` has no index by install, since each event would pay for it. Its key begins with the day, so it is read by day.
     """
     return msgspec.json.encode([day for row in installs for day in range(row["first_seen"] // DAY, row["last_seen"] // DAY + 1)]).decode()
 
 
 async def events_of(store: Store, project: int, install: int, after: int, most: int) -> list[dict[str, Any]]:
-    """An install's events after an id, in the order of their arrival, as `streaming.events` gives them."""
+    """Return the events of an install after an id in order of arrival, in the form of `streaming.events`."""
     sql = f"{EVENTS} WHERE event.install_id = {{}} AND event.project_id = {{}} AND event.id > {{}} ORDER BY event.id LIMIT {{}}"
     return await store.rows(sql, install, project, after, most)
 
 
 async def erase(store: Store, project: int, install: int) -> ErasureResult:
-    """Erase an install; the rows of an install that is not known are none. May be repeated where it was interrupted: its row goes last."""
+    """Erase an install. An unknown install has no rows. Call again after an interruption: the row of the install is deleted last."""
     events = days = errors = 0
     known = False
     async with _SecureDelete(store):
@@ -119,10 +120,10 @@ async def _note_partial(store: Store, project: int, days: list[int]) -> None:
 
 
 async def _erase_events(store: Store, project: int, install: int) -> int:
-    """The events, a few at a time, so that commits pass in between."""
+    """Delete the events in small changes, so that commits run in between."""
     erased = 0
     few = "SELECT id, occurred_at, skewed FROM event WHERE install_id = {} AND project_id = {} AND id > {} ORDER BY id LIMIT {}"
-    after = -1  # there is no index: each look goes on where the last one ended
+    after = -1  # without an index, each query continues where the last one ended
     while rows := await store.rows(few, install, project, after, EVENTS_A_CHANGE):
         after = rows[-1]["id"]
         ids = [row["id"] for row in rows]
@@ -143,9 +144,9 @@ async def _newest(store: Store) -> int:
 
 
 async def _erase_rest(store: Store, project: int, install: int, late: int) -> None:
-    """Everything else, in one change of rows named by their keys; found by a reader, so that the writer is held only to take them away.
+    """Delete all other rows by key, in one change. A reader finds the keys, so the writer is held only for the deletion.
 
-    Events after the id `late` go too: they may have come since the others were looked for.
+    Also deletes events after the id `late`, which may have arrived since the others were deleted.
     """
     days = _days_of(await store.rows("SELECT first_seen, last_seen FROM install WHERE id = {} AND project_id = {}", install, project))
     keys = await store.rows(
@@ -163,13 +164,13 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
         ),
         ("DELETE FROM rejected WHERE install_id = {} AND project_id = {}", (install, project)),
         ("DELETE FROM install WHERE id = {} AND project_id = {}", (install, project)),
-        (BUMP_DICTIONARY_VERSION, ()),  # whoever has just seen the install must not take it for known
+        (BUMP_DICTIONARY_VERSION, ()),  # processes that cached the install must drop it
         exclusive=True,
     )
 
 
 class _SecureDelete:
-    """SQLite's writer overwrites what it deletes, meanwhile. Some builds always do, most do not. PostgreSQL's vacuum sees to its own."""
+    """A context in which SQLite overwrites deleted rows with zeros; most builds do not by default. Does nothing on PostgreSQL."""
 
     def __init__(self, store: Store) -> None:
         self._engine = store.engine if isinstance(store.engine, PooledSqliteEngine) else None
@@ -187,21 +188,21 @@ class _SecureDelete:
 
 
 async def rewrite(store: Store) -> bool:
-    """Write everything anew, without a byte that is not in use. Whether the log of SQLite is empty then, too.
+    """Rewrite the store without unused bytes. Return True if SQLite's write-ahead log is empty afterwards.
 
-    Holds the writer for some seconds for each gigabyte: for a quiet hour.
+    This holds the writer for some seconds per gigabyte, so run it in a quiet hour.
     """
     await store.engine.run_ddl("VACUUM" if store.engine_type == "sqlite" else "VACUUM FULL")
     return await _purge(store)
 
 
 async def _purge(store: Store) -> bool:
-    """Write the deletions to their place in the file and empty the log, where older copies of the pages are. Whether that was done.
+    """Write the deletions into the file and empty the write-ahead log, which has older copies of the pages. Return True on success.
 
-    Waits for questions under way, which read from the log, but never holds the writer while it does.
+    Waits for queries that read from the log, but does not hold the writer meanwhile.
     """
     if not isinstance(store.engine, PooledSqliteEngine):
-        return True  # the log is PostgreSQL's own, and goes as it is set up
+        return True  # PostgreSQL recycles its own log, as configured
     for _ in range(CHECKPOINTS):
         if await store.engine.connections.write(_truncate_log):
             return True

@@ -1,12 +1,12 @@
-"""What an import commits: events and counts of old, through the store's own commit, each counted once for ever.
+"""Commits of imported events and counts, each of which counts once, however often it is imported.
 
-- An imported event carries a key, a hash of its identity in the file it came from (`Event.mark`). The keys are kept in `imported` and never
-  expire, and are written in the event's own transaction: an import that was killed is simply started again.
-- Its id says when it arrived; the importer puts the time there at which it arrived or, where nobody knows, occurred. So retention treats it
-  by its age. Ids of the past were given by other processes, maybe other servers: one that is taken moves on to the next that is free.
-- Counts without events (packs of the downloads seed) go into the rollups, each with the value last imported for its key beside it in
-  `imported_count`; what is added is the difference, so that a newer dump of the same collector may follow. Their days are noted as partial,
-  since no recount of events can find them.
+- An imported event carries a key: a hash of its identity in the source (`Event.mark`). The table `imported` keeps the keys forever. They are
+  written in the transaction of the event, so an import that was killed can simply be started again.
+- The id of an event contains its time of arrival. For imports this is the original time of arrival or, if unknown, the time of the event, so
+  retention treats it by its age. Other processes have used ids of the past, so an id that is taken moves to the next free one.
+- Counts without events (packs of the downloads seed) are added to the rollups. `imported_count` keeps the last imported value of each, and only
+  the difference is added, so that a newer dump of the same collector can follow. The days are noted as partial, since no recount can find
+  these counts.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from server.storage.engine import Store
 from server.storage.rollups import Rollup
 from server.storage.statements import on_conflict_add
 
-DOWNLOAD, PACK, DIALECT = "download", "pack", "downloads"  # what the downloads dialect calls them
+DOWNLOAD, PACK, DIALECT = "download", "pack", "downloads"  # names in the downloads dialect
 TOTAL = -1  # the "day" of a pack's total in the dump
-COUNTED = -2  # the "day" of what was added to a pack's total here
+COUNTED = -2  # the "day" of the sum that was added to a pack's total
 _NOTE_PARTIAL = "INSERT INTO partial_day (project_id, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 
 class PackCount(msgspec.Struct, frozen=True):
-    """How often a pack was downloaded on a day (days since 1970 in UTC), or ever, where `day` is `TOTAL`."""
+    """The downloads of a pack on a day (days since 1970 in UTC), or in total if `day` is `TOTAL`."""
 
     pack: str
     day: int
@@ -44,36 +44,36 @@ class PackCount(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class ImportBatch(Batch):
-    """A batch of one project. The mark of each event is its key in `imported`; `counts` are not events."""
+    """A batch of an import into one project. The mark of each event is its key in `imported`; `counts` are counts without events."""
 
     project: int = 0
     counts: list[PackCount] = field(default_factory=list)
 
 
 class ImportStore:
-    """The store, for an import."""
+    """The store as an import uses it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._commit = _ImportCommit()
 
     async def commit(self, batch: ImportBatch) -> Committed:
-        """Store all of a batch in one transaction. What is there already is a DUPLICATE; counts that cannot be are passed over."""
+        """Store a whole batch in one transaction. Events that exist are DUPLICATEs; counts of refused targets are skipped."""
         return await self._store.commit_with(self._commit, batch)
 
     async def foreign_installs(self, project: int, installs: Iterable[int]) -> set[int]:
-        """Which of these installs belong to another project."""
+        """Return those of the installs that belong to another project."""
         numbers = msgspec.json.encode(sorted(set(installs))).decode()
         sql = f"SELECT id FROM install WHERE project_id <> {{}} AND id IN ({json_lists.integers(self._store.engine_type)})"
         return {row["id"] for row in await self._store.rows(sql, project, numbers)}
 
 
 class _ImportCommit(Commit):
-    """The store's commit, with a look at what was imported before."""
+    """The commit of an import, which checks for events that were imported before."""
 
     def _store(self, connection: Connection, batch: Batch) -> Committed:
         assert isinstance(batch, ImportBatch)
-        connection.lock_dictionaries()  # one import at a time: each must see the ids and the counts that the last one left
+        connection.lock_dictionaries()  # one import at a time: each needs the ids and counts of the previous one
         fresh = _fresh(connection, batch)
         fresh = _without_known(connection, batch.events, fresh)
         ids = _free_ids(connection, [batch.events[place] for place in fresh])
@@ -158,7 +158,7 @@ def _like(event: Event) -> tuple[int, int, int, int | None]:
 
 
 def _free_ids(connection: Connection, events: list[Event]) -> list[int]:
-    """An id for each event: its own, or where that is taken the next that is free."""
+    """Return an id for each event: its own, or the next free one if that is taken."""
     taken: set[int] = set()
     ids = []
     for event in events:
@@ -179,16 +179,16 @@ def _forget(connection: Connection, batch: ImportBatch, refused: Iterable[int]) 
 
 
 def _first_download(project: int, pack: str) -> Event:
-    """Stands for the downloads of a pack where the commit looks its words up."""
+    """Return an event that stands for the downloads of a pack, for the lookup of its texts."""
     context = Context(Environment.UNKNOWN, "", DIALECT)
     return Event(id=first_id(0), project=project, name=DOWNLOAD, occurred_at=0, context=context, target=(PACK, pack))
 
 
 def _differences(connection: Connection, project: int, pack: str, counts: Iterable[PackCount]) -> list[tuple[int, int]]:
-    """What the counts add, by day, and under `COUNTED` to the total; kept as imported.
+    """Store the counts as imported, and return what they add by day and, under `COUNTED`, to the total.
 
-    A dump's total holds more than its days where the collector dropped old days: the rest goes to the total only. Worked out from all that is
-    known of the pack, so the order in a file does not matter.
+    The total of a dump exceeds the sum of its days if the collector dropped old days; the rest is added to the total only. All stored counts of
+    the pack are taken into account, so the order within a file does not matter.
     """
     sql = "SELECT day, value FROM imported_count WHERE project_id = ? AND pack = ?"
     known: dict[int, int] = dict(connection.execute(sql, (project, pack)).fetchall())
@@ -202,7 +202,7 @@ def _differences(connection: Connection, project: int, pack: str, counts: Iterab
 
 
 def _add(connection: Connection, rollup: Rollup, rows: list[tuple[int, ...]]) -> None:
-    # Packs share hours; PostgreSQL takes each key once in a statement.
+    # Packs share hours, but PostgreSQL accepts each key only once per statement.
     sums: dict[tuple[int, ...], tuple[int, ...]] = {}
     for row in rows:
         key, measures = row[: len(rollup.key)], row[len(rollup.key) :]

@@ -1,6 +1,6 @@
-"""Rejected events that are accepted after all: their rows in the rejected tray, and the ledger's move from rejected to stored.
+"""Replays of rejected events: their rows in the tray, and the corrections of the ledger.
 
-A row keeps a whole event where it was refused for its target, else a document, see `server.ingest.redecoding`.
+A row has the whole event if it was refused for its target; otherwise it has a document, see `server.ingest.redecoding`.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class RejectedEvent(NamedTuple):
-    """A row of the tray that can be replayed: its id, the reason of the refusal, and what was kept of the event."""
+    """A row of the tray that can be replayed: its id, the reason of its refusal, and its stored content."""
 
     id: int
     reason: str
     content: bytes
 
     def event(self) -> Event:
-        """The event of a row that was refused for its target."""
+        """Decode the event of a row that was refused for its target."""
         return _event(self.content)
 
 
 class NewRejection(NamedTuple):
-    """An event that was refused again, for another reason than before."""
+    """An event that a replay refused again, with the new reason."""
 
     event: Event
     reason: str
 
 
 async def replayable(store: Store, project: int, ids: Sequence[int] | None, after: int = -1) -> list[RejectedEvent]:
-    """The refused events of a project that can be replayed, the oldest first and at most `AT_ONCE`; of these ids, or any after an id."""
+    """Return at most `AT_ONCE` replayable events of a project, oldest first: those with the given ids, or all after an id."""
     these = "" if ids is None else f" AND id IN ({json_lists.integers(store.engine_type)})"
     rows = await store.rows(
         f"SELECT id, event, reason FROM rejected WHERE project_id = {{}} AND event IS NOT NULL AND id > {{}}{these} ORDER BY id LIMIT {{}}",
@@ -54,7 +54,7 @@ async def replayable(store: Store, project: int, ids: Sequence[int] | None, afte
 
 
 async def stored_ids(store: Store, kept: Sequence[RejectedEvent]) -> set[int]:
-    """The ids of those that an earlier replay stored, before it could settle them."""
+    """Return the ids of events that an earlier, interrupted replay has stored."""
     numbers = msgspec.json.encode([each.id for each in kept]).decode()
     rows = await store.rows(f"SELECT id FROM event WHERE id IN ({json_lists.integers(store.engine_type)})", numbers)
     return {row["id"] for row in rows}
@@ -63,9 +63,9 @@ async def stored_ids(store: Store, kept: Sequence[RejectedEvent]) -> set[int]:
 async def settle(
     store: Store, project: int, tried: Iterable[RejectedEvent], gone: Collection[int], again: Iterable[NewRejection] = ()
 ) -> None:
-    """Take the refusals of those that were tried out of the ledger, where their commit has counted what became of them.
+    """Remove the original refusals of replayed events from the ledger, in which their commit counted the new results.
 
-    Those that are gone leave the tray. Those that were refused again, for their targets, stay in it as whole events.
+    Rows in `gone` leave the tray. Events in `again` were refused for their target, and stay in the tray as whole events.
     """
     counts = Counter((received_at(each.id) // DAY, each.reason) for each in tried)
     less = "UPDATE ledger SET events = events - {} WHERE project_id = {} AND day = {} AND entry = {} AND reason = {}"

@@ -1,7 +1,7 @@
-"""Reads what is many, in chunks: each chunk is a query of its own that begins after the last key of the one before.
+"""Reads of large tables in chunks. Each chunk is a query of its own that begins after the last key of the previous one.
 
-Between two chunks nothing is held, no reader and no transaction, so whoever stops in the middle leaves nothing behind, and memory holds one
-chunk however much there is. What is written meanwhile may or may not be among it; what was there before is, once.
+Between two chunks, neither a reader nor a transaction is held, so a caller can stop at any time, and memory holds one chunk. Rows that existed
+at the start appear exactly once; rows that are written meanwhile may or may not appear.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from server.storage.engine import Store
 from server.storage.rollups import Rollup
 from server.storage.statements import CONTEXT_COLUMNS
 
-CHUNK = 1_000  # rows; an event with its properties is a few hundred bytes, seldom some ten thousand
-STRETCH = 4_000  # events of all projects that one look passes over
-AHEAD, BEHIND = 5 * MINUTE, 30 * DAY  # how far an event's own time may be from that of its arrival
+CHUNK = 1_000  # rows; an event with its properties has a few hundred bytes, rarely ten thousand
+STRETCH = 4_000  # events of all projects that one query scans
+AHEAD, BEHIND = 5 * MINUTE, 30 * DAY  # the largest differences between the time of an event and its arrival
 NO_END = (1 << 63) - 1
 
 Rows = list[dict[str, Any]]
@@ -27,14 +27,14 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Times from `first` up to but not including `end`, in epoch milliseconds."""
+    """A half-open range of times in epoch milliseconds."""
 
     first: int = 0
     end: int = 1 << 50
 
     @property
     def days(self) -> tuple[int, int]:
-        """The days that have a part in it: the first, and the one after the last."""
+        """The days that overlap the span, as a half-open range."""
         return self.first // DAY, -(-self.end // DAY)
 
     @property
@@ -43,7 +43,7 @@ class Span:
 
     @property
     def ids(self) -> tuple[int, int]:
-        """The ids that events of these times can have. Imported events of before 2024 have the ids of its first moment."""
+        """The ids that events of the span can have. Imported events from before 2024 have ids of the first moment of 2024."""
         return first_id(self.first - AHEAD), min(NO_END, first_id(max(self.end, EPOCH) + BEHIND + 1))
 
 
@@ -57,7 +57,7 @@ EVENTS = f"""SELECT event.id, event_name.text AS name, event.occurred_at, event.
 
 
 async def events(store: Store, project: int, span: Span) -> AsyncIterator[Rows]:
-    """A project's events that occurred in a span, in the order of their arrival."""
+    """Yield a project's events that occurred in a span, in order of arrival."""
     first, end = span.ids
     after = first - 1
     while (last := await _stretch_end(store, after, end)) is not None:
@@ -72,7 +72,7 @@ async def events(store: Store, project: int, span: Span) -> AsyncIterator[Rows]:
 
 
 async def _stretch_end(store: Store, after: int, end: int) -> int | None:
-    """The last of the next few events of all projects: so no look takes long, however rare a project's own are."""
+    """Return the last id of the next `STRETCH` events of all projects, so that each query is short even if a project has few events."""
     stretch = "SELECT id FROM event WHERE id > {} AND id < {} ORDER BY id LIMIT {}"
     rows = await store.rows(f"SELECT max(id) AS last FROM ({stretch}) AS stretch", after, end, STRETCH)
     last: int | None = rows[0]["last"]
@@ -80,7 +80,7 @@ async def _stretch_end(store: Store, after: int, end: int) -> int | None:
 
 
 async def id_bounds(store: Store, span: Span) -> tuple[int, int]:
-    """The lowest and the highest id of the events in a span, of all projects: for a progress bar. 0 and 0 where there are none."""
+    """Return the lowest and the highest id of the events of all projects in a span, for a progress bar; (0, 0) if there are none."""
     first, end = span.ids
     sql = "SELECT (SELECT min(id) FROM event WHERE id >= {}) AS low, (SELECT max(id) FROM event WHERE id < {}) AS high"
     rows = await store.rows(sql, first, end)
@@ -89,7 +89,7 @@ async def id_bounds(store: Store, span: Span) -> tuple[int, int]:
 
 
 async def installs(store: Store, project: int, span: Span) -> AsyncIterator[Rows]:
-    """A project's installs that were seen in a span, by their hash."""
+    """Yield a project's installs that were seen in a span, ordered by hash."""
     after = -(1 << 63)
     while rows := await store.rows(
         "SELECT * FROM install WHERE id > {} AND project_id = {} AND last_seen >= {} AND first_seen < {} ORDER BY id LIMIT {}",
@@ -101,7 +101,7 @@ async def installs(store: Store, project: int, span: Span) -> AsyncIterator[Rows
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """A table of sums with the words in the place of their numbers. `columns` are those of the rows that `sums` yields."""
+    """A table of sums, with texts in place of dictionary numbers. `columns` are the columns of the rows that `sums` yields."""
 
     rollup: Rollup
     joins: tuple[str, ...]
@@ -109,7 +109,7 @@ class Sums:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The rollup's own, but with the words for the numbers of names, targets and errors."""
+        """The columns of the rollup, with texts for names, targets and errors."""
         return tuple(alias for _, alias in self._selected)
 
     @property
@@ -121,7 +121,7 @@ class Sums:
 
     @property
     def select(self) -> str:
-        """The query up to its WHERE, with the parts of the key as `key_0`, `key_1`, …"""
+        """The query up to its WHERE clause, with the parts of the key as `key_0`, `key_1`, …"""
         keys = ", ".join(f"sums.{column} AS key_{place}" for place, column in enumerate(self.rollup.key[1:]))
         shown = ", ".join(f"{column} AS {alias}" for column, alias in self._selected)
         return f"SELECT {keys}, {shown} FROM {self.rollup.table} AS sums {' '.join(self.joins)}"
@@ -154,9 +154,9 @@ SUMS = {
 }
 
 
-async def sums(store: Store, what: str, project: int, span: Span) -> AsyncIterator[Rows]:
-    """The rows of one of `SUMS` in the order of its key. Whole days and hours: those that the span begins and ends in, too."""
-    described = SUMS[what]
+async def sums(store: Store, table: str, project: int, span: Span) -> AsyncIterator[Rows]:
+    """Yield the rows of one of `SUMS` in order of its key. Days and hours that overlap the span are included as a whole."""
+    described = SUMS[table]
     key = described.rollup.key[1:]
     names = ", ".join(f"sums.{column}" for column in key)
     where, bounds = "sums.project_id = {}", [project]

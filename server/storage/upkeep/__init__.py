@@ -1,13 +1,13 @@
-"""What the jobs do to a store, and keep in it.
+"""The SQL of the jobs, and the state that they keep in the store.
 
-maintenance        raw events and others that have had their time
-contexts           contexts that no event has any more
-common_values      rare values, counted as one
-common_versions    rare versions of active installs and errors, counted as one
-recount            rollups, counted again from events
-activity_recount   active installs, counted again from their days
-trending           what is trending
-alerts             rules, and alerts on their way
-job_runs           what jobs did
-leases             what only one process may do at a time
+maintenance        retention: events, marks and other rows that expire
+unused_contexts    deletes contexts that no event has
+common_values      folds rare values of dimensions into one
+common_versions    folds rare versions of active installs and errors into one
+recount            recounts the rollups from events
+activity_recount   recounts active installs from their days of activity
+trending           scores of trending targets
+alert_rules        rules of alerts, and their deliveries
+job_runs           the record of job runs
+leases             leases for work that only one process may do at a time
 """

@@ -1,6 +1,6 @@
-"""The counts of active installs once more, from all days of activity, in SQL: to compare them, to make them anew, and to take an install out.
+"""Recounts active installs from all days of activity, in SQL: to compare the counts, to rebuild them, and to remove an install from them.
 
-`server.storage.commit.activity` says what they count, and keeps them up to date one day at a time; this shares nothing with it but the tables.
+`server.storage.commit.activity` describes the counts and updates them day by day. This module shares only the tables with it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Statement = tuple[str, tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class ActivityFilter:
-    """What is counted: a condition on `activity` with its arguments, and the same on `install`. All activity of those installs."""
+    """A filter of installs: conditions on `activity` and on `install` with their arguments. It must include all activity of its installs."""
 
     activity: str
     installs: str
@@ -40,7 +40,7 @@ class ActivityFilter:
 
 
 _PEOPLE = ", ".join(str(int(environment)) for environment in PEOPLE)
-# Each day of an install once for each audience that it was in. `{activity}` is a condition on it.
+# Each day of an install, once per audience. `{activity}` is a condition on `activity`.
 _MEMBERS = f"""these AS (SELECT project_id, install_id, day, environment, version FROM activity WHERE {{activity}}),
     members AS (
         SELECT project_id, install_id, day, environment AS audience FROM these
@@ -76,18 +76,18 @@ _LAST = f"""SELECT install_id, MAX(day) AS day, MAX(CASE WHEN environment IN ({_
 
 
 def of_project(project: int) -> ActivityFilter:
-    """Everything."""
+    """Return the filter for all installs of a project."""
     return ActivityFilter("project_id = {}", "install.project_id = {}", (project,), (project,))
 
 
 def counted(rollup: Rollup, which: ActivityFilter) -> Statement:
-    """A query for the rows of one of `OF_ACTIVITY`."""
+    """Return a query that recounts one of `OF_ACTIVITY`."""
     query = f"WITH {_MEMBERS.format(activity=which.activity)} {_COUNTS[rollup].format(installs=which.installs)}"
     return query, (*which.of_activity, *(which.of_installs if rollup is ARRIVAL else ()))
 
 
 def removal_statements(which: ActivityFilter, project: int) -> list[Statement]:
-    """What must be run before the activity of whole installs is deleted, in the same transaction, so that they count no more."""
+    """Return statements that subtract installs from the counts. Run them in the transaction that deletes their activity, before the deletion."""
     statements: list[Statement] = []
     for rollup in OF_ACTIVITY:
         query, arguments = counted(rollup, which)
@@ -99,7 +99,7 @@ def removal_statements(which: ActivityFilter, project: int) -> list[Statement]:
 
 
 def rebuild_statements(project: int) -> list[Statement]:
-    """What makes all counts of a project's active installs anew. Holds the writer for seconds where there are a million days of activity."""
+    """Return statements that rebuild all counts of a project's active installs. A million days of activity hold the writer for seconds."""
     statements: list[Statement] = [
         (
             f"""UPDATE activity SET earlier = linked.before FROM ({_LINKED}) AS linked WHERE activity.project_id = linked.project_id
@@ -123,7 +123,7 @@ def rebuild_statements(project: int) -> list[Statement]:
 
 
 async def at_most(snapshot: Snapshot, project: int, days: int) -> bool:
-    """Whether a project's installs have no more than so many days of activity, all taken together."""
+    """Return True if a project's installs have at most `days` days of activity in total."""
     ((found,),) = await snapshot.rows(
         f"SELECT COUNT(*) FROM (SELECT 1 FROM activity WHERE project_id = {{}} LIMIT {days + 1}) AS first_ones", project
     )
@@ -131,7 +131,7 @@ async def at_most(snapshot: Snapshot, project: int, days: int) -> bool:
 
 
 async def differences(snapshot: Snapshot, project: int) -> dict[str, int]:
-    """How many rows of a project are not what its activity says, by table; empty where all are."""
+    """Return the number of rows that differ from a project's activity, by table. Tables without differences are left out."""
     found: dict[str, int] = {}
     for rollup in OF_ACTIVITY:
         columns = ", ".join((*rollup.key, *rollup.measures))

@@ -1,4 +1,4 @@
-"""Rules that raise alerts, the counts that they look at, and the alerts on their way."""
+"""Rules that raise alerts, the counts that they evaluate, and the deliveries of alerts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TRIM = """DELETE FROM alert_delivery WHERE rule_id = {} AND id <= (
 
 
 class Kind(enum.StrEnum):
-    """What a rule watches. The threshold of the first three is in percent; the last two have none."""
+    """The kinds of rules. The threshold of the first three is in percent; the last two have none."""
 
     FAILURE_RATE = "failure_rate"
     VOLUME_DROP = "volume_drop"
@@ -44,10 +44,10 @@ class Kind(enum.StrEnum):
 
 
 class State(msgspec.Struct, omit_defaults=True):
-    """What a rule remembers between two looks.
+    """The state of a rule between two evaluations.
 
-    `errors_to`: the number of the last type of error that is known. `errors_waiting`: those up to it that were too few to be told.
-    `versions`: the versions of the last two days that are known. None before the first look, which tells nothing and only remembers.
+    `errors_to` is the number of the newest known error type; `errors_waiting` holds new types with too few events so far. `versions` holds the
+    known versions of the last two days. Both are None before the first evaluation, which raises no alert.
     """
 
     errors_to: int | None = None
@@ -57,7 +57,7 @@ class State(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When to tell somebody, and where. `slug` is the project's."""
+    """A rule that raises alerts, and the address to send them to. `slug` is the slug of its project."""
 
     id: int
     project: int
@@ -77,7 +77,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An alert that waits to be delivered."""
+    """An alert that is not delivered yet."""
 
     id: int
     rule: int
@@ -102,14 +102,14 @@ async def create_rule(
     secret: str,
     now: int,
 ) -> int:
-    """Keep a rule; its number. Whoever calls has checked that it makes sense."""
+    """Store a rule and return its number. The caller has validated the fields."""
     values = (project, name, kind.value, threshold, window_minutes, minimum_events, cooldown_minutes, url, secret, True, now)
     rows = await store.engine.run_querystring(QueryString(_CREATE, *values))
     return int(rows[0]["id"])
 
 
 async def rules(store: Store) -> list[Rule]:
-    """All rules, those of archived projects too, in the order in which they were made."""
+    """Return all rules in order of creation, including those of archived projects."""
     return [_rule(row) for row in await store.rows(f"{_RULES} ORDER BY alert_rule.id")]
 
 
@@ -119,7 +119,7 @@ async def rule(store: Store, number: int) -> Rule | None:
 
 
 async def due_rules(store: Store, now: int) -> list[Rule]:
-    """The rules that may raise an alert now."""
+    """Return the rules that may raise an alert now."""
     where = "enabled AND project.archived_at IS NULL AND (last_fired_at IS NULL OR last_fired_at + cooldown_minutes * 60000 <= {})"
     return [_rule(row) for row in await store.rows(f"{_RULES} WHERE {where} ORDER BY alert_rule.id", now)]
 
@@ -130,14 +130,14 @@ def _rule(row: dict[str, Any]) -> Rule:
 
 
 async def change_rule(store: Store, number: int, columns: Mapping[str, Any]) -> None:
-    """Change some of name, threshold, window_minutes, minimum_events, cooldown_minutes, enabled. Whoever calls has checked that they make sense."""
+    """Change some of name, threshold, window_minutes, minimum_events, cooldown_minutes, enabled. The caller has validated them."""
     marks = ", ".join(f"{name} = {{}}" for name in columns)
     if columns:
         await store.change((f"UPDATE alert_rule SET {marks} WHERE id = {{}}", (*columns.values(), number)))
 
 
 async def delete_rule(store: Store, number: int) -> bool:
-    """Delete a rule and the record of its alerts; whether it was there."""
+    """Delete a rule and its deliveries. Return True if the rule existed."""
     change = await store.change(
         ("DELETE FROM alert_rule WHERE id = {}", (number,)), ("DELETE FROM alert_delivery WHERE rule_id = {}", (number,))
     )
@@ -145,12 +145,12 @@ async def delete_rule(store: Store, number: int) -> bool:
 
 
 async def save_state(store: Store, number: int, state: State) -> None:
-    """A rule has looked and has nothing to tell."""
+    """Save the state of a rule that raised no alert."""
     await store.change(("UPDATE alert_rule SET state = {} WHERE id = {}", (_json(state), number)))
 
 
 async def fire(store: Store, number: int, state: State, payload: bytes, now: int) -> None:
-    """A rule has something to tell: note that it has, and what, in one change, so that it is told once however this ends."""
+    """Save the state of a rule and its alert in one change, so that the alert is sent exactly once, even after a crash."""
     insert = "INSERT INTO alert_delivery (rule_id, payload, created_at, status, attempts) VALUES ({}, {}, {}, 'waiting', 0)"
     await store.change(
         ("UPDATE alert_rule SET state = {}, last_fired_at = {} WHERE id = {}", (_json(state), now, number)),
@@ -160,20 +160,20 @@ async def fire(store: Store, number: int, state: State, payload: bytes, now: int
 
 
 async def pending_deliveries(store: Store) -> list[Delivery]:
-    """The alerts that are still to be delivered, oldest first."""
+    """Return the alerts that are not delivered yet, oldest first."""
     return [Delivery(**row) for row in await store.rows(_WAITING)]
 
 
 async def record_attempt(
     store: Store, delivery: int, *, status: str, attempts: int, answered: int | None, error: str | None, ended_at: int | None
 ) -> None:
-    """Record how the last attempt to deliver an alert went."""
+    """Record the result of an attempt to deliver an alert."""
     sql = "UPDATE alert_delivery SET status = {}, attempts = {}, answered = {}, last_error = {}, ended_at = {} WHERE id = {}"
     await store.change((sql, (status, attempts, answered, error, ended_at, delivery)))
 
 
 async def last_deliveries(store: Store) -> dict[int, dict[str, Any]]:
-    """The last alert of each rule: `status`, `attempts`, `answered`, `last_error`, `created_at`."""
+    """Return the last alert of each rule: `status`, `attempts`, `answered`, `last_error`, `created_at`."""
     sql = """SELECT rule_id, status, attempts, answered, last_error, created_at FROM alert_delivery
         WHERE id IN (SELECT max(id) FROM alert_delivery GROUP BY rule_id)"""
     return {row["rule_id"]: row for row in await store.rows(sql)}
@@ -181,7 +181,7 @@ async def last_deliveries(store: Store) -> dict[int, dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Events, and how many of them succeeded and failed."""
+    """The number of events, of successes and of failures."""
 
     events: int
     successes: int
@@ -189,7 +189,7 @@ class Volume:
 
 
 async def volume(store: Store, project: int, first_hour: int, end_hour: int) -> Volume:
-    """What occurred from one hour (since 1970, UTC) up to but not including another."""
+    """Return the volume of a half-open range of hours (since 1970, UTC)."""
     rows = await store.rows(
         "SELECT COALESCE(sum(events), 0) AS events, COALESCE(sum(successes), 0) AS successes, COALESCE(sum(failures), 0) AS failures"
         " FROM rollup_hour WHERE project_id = {} AND hour >= {} AND hour < {}",
@@ -201,14 +201,14 @@ async def volume(store: Store, project: int, first_hour: int, end_hour: int) -> 
 
 
 async def first_hour(store: Store, project: int) -> int | None:
-    """The first hour in which anything occurred."""
+    """Return the first hour with events, or None."""
     rows = await store.rows("SELECT min(hour) AS first FROM rollup_hour WHERE project_id = {}", project)
     first: int | None = rows[0]["first"]
     return first
 
 
 async def errors_after(store: Store, project: int, after: int) -> dict[int, str]:
-    """The types of errors, by number, that were first seen after another; failures that name no type are no new type."""
+    """Return the error types with higher numbers than `after`. Failures without a type are not a new type."""
     rows = await store.rows(
         "SELECT id, text FROM error_type WHERE project_id = {} AND id > {} AND text <> {} ORDER BY id", project, after, NO_ERROR_TYPE
     )
@@ -221,7 +221,7 @@ async def newest_error(store: Store, project: int) -> int:
 
 
 async def error_counts(store: Store, project: int, first_day: int, errors: Iterable[int]) -> dict[int, tuple[str, int]]:
-    """The text of types of errors and how often each occurred since the beginning of a day."""
+    """Return the text of error types, and their number of events since the beginning of a day."""
     listed = ", ".join(str(int(number)) for number in errors) or "0"
     rows = await store.rows(
         "SELECT error_id, error_type.text, sum(events) AS events FROM rollup_error JOIN error_type ON error_type.id = error_id"
@@ -233,7 +233,7 @@ async def error_counts(store: Store, project: int, first_day: int, errors: Itera
 
 
 async def versions_since(store: Store, project: int, first_day: int) -> dict[str, int]:
-    """The versions of events since the beginning of a day, and how many events each has."""
+    """Return the versions of events since the beginning of a day, with their numbers of events."""
     rows = await store.rows(
         "SELECT value, sum(events) AS events FROM rollup_dimension WHERE project_id = {} AND day >= {} AND dimension = 'version' GROUP BY value",
         project,
@@ -243,7 +243,7 @@ async def versions_since(store: Store, project: int, first_day: int) -> dict[str
 
 
 async def versions_before(store: Store, project: int, day: int, versions: Iterable[str]) -> set[str]:
-    """Which of some versions were seen before a day."""
+    """Return those of the given versions that were seen before a day."""
     rows = await store.rows(
         "SELECT DISTINCT value FROM rollup_dimension WHERE project_id = {} AND day < {} AND dimension = 'version'"
         f" AND value IN ({json_lists.texts(store.engine_type)})",

@@ -1,7 +1,7 @@
-"""Keeps the most common values of a day's dimension and counts all others as one.
+"""Folds rare values: keeps the most common values of a day's dimension and counts all others as `(other)`.
 
-Anybody can send any version or property, and each value is a row. Values are moved a few at a time, each few in one change, so that at every
-moment the sums over all values are what they were.
+Clients choose versions and properties freely, and each value is a row. Each change folds a few values as a whole, so the sums over all values
+are correct at every moment.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from server.storage.engine import Store
 from server.storage.rollups import OTHER, VALUES_A_DAY
 from server.storage.statements import on_conflict_add
 
-_LOOKED = "values_folded"  # the name of the note that holds the id up to which events were looked at
+_LOOKED = "values_folded"  # a note: the id up to which events were checked
 _ONE = "project_id = {} AND day = {} AND dimension = {}"
-# One name's values at a time: so the rows are found by the whole of their key.
+# One name at a time, so that rows are found by their whole key.
 _THESE = "project_id = {} AND day = {} AND name_id = {} AND dimension = {} AND value IN ({listed})"
 _KEY = "project_id, day, name_id, dimension"
 _OTHERS = f"{_KEY}, '{OTHER}', environment, sum(events), sum(successes), sum(failures)"
@@ -27,7 +27,7 @@ _BY = f"GROUP BY {_KEY}, environment {on_conflict_add(rollups.DIMENSION)}"
 
 
 async def looked_at(store: Store) -> int:
-    """The id up to which events were looked at for the days that they touched; 0 for none."""
+    """Return the id up to which events were checked, or 0."""
     rows = await store.rows("SELECT value FROM note WHERE name = {}", _LOOKED)
     return int(rows[0]["value"]) if rows else 0
 
@@ -38,13 +38,13 @@ async def note_looked_at(store: Store, event_id: int) -> None:
 
 
 async def days_touched(store: Store, after: int, last: int) -> set[tuple[int, int]]:
-    """The (project, day) pairs in which the events after an id up to another occurred."""
+    """Return the (project, day) pairs of the events after one id and up to another."""
     sql = "SELECT DISTINCT project_id, occurred_at / 86400000 AS day FROM event WHERE id > {} AND id <= {}"
     return {(row["project_id"], row["day"]) for row in await store.rows(sql, after, last)}
 
 
 async def crowded(store: Store, project: int, day: int) -> list[str]:
-    """The dimensions that have more values than are kept."""
+    """Return the dimensions with more than `VALUES_A_DAY` values."""
     rows = await store.rows(
         "SELECT dimension FROM rollup_dimension WHERE project_id = {} AND day = {} AND value <> {}"
         " GROUP BY dimension HAVING count(DISTINCT value) > {}",
@@ -57,7 +57,7 @@ async def crowded(store: Store, project: int, day: int) -> list[str]:
 
 
 async def rare(store: Store, project: int, day: int, dimension: str) -> dict[int, list[str]]:
-    """By name, all values but the most common ones over all names and environments; alphabetical where values are alike."""
+    """Return, by event name, all values except the most common ones over all names and environments. Ties are in alphabetical order."""
     common = f"SELECT value FROM rollup_dimension WHERE {_ONE} AND value <> {{}} GROUP BY value ORDER BY sum(events) DESC, value LIMIT {{}}"
     rows = await store.rows(
         f"SELECT DISTINCT name_id, value FROM rollup_dimension WHERE {_ONE} AND value <> {{}} AND value NOT IN ({common})",
@@ -71,12 +71,12 @@ async def rare(store: Store, project: int, day: int, dimension: str) -> dict[int
 
 
 async def fold(store: Store, project: int, day: int, name: int, dimension: str, values: Sequence[str]) -> Change:
-    """Count some values as `(other)`."""
+    """Fold values into `(other)`."""
     these = (project, day, name, dimension, msgspec.json.encode(values).decode())
     which = _THESE.format("{}", "{}", "{}", "{}", listed=json_lists.texts(store.engine_type))
     if store.engine_type == "sqlite":
         add = f"{_INTO} SELECT {_OTHERS} FROM rollup_dimension WHERE {which} {_BY}"
         return await store.change((add, these), (f"DELETE FROM rollup_dimension WHERE {which}", these))
-    # In one statement, and alone: commits of other processes would get lost between two, or wait for it while it waits for them.
+    # One statement, in an exclusive change: between two statements, updates of other processes would be lost; without the lock, they could deadlock.
     moved = f"WITH moved AS (DELETE FROM rollup_dimension WHERE {which} RETURNING *) {_INTO} SELECT {_OTHERS} FROM moved {_BY}"
     return await store.change((moved, these), exclusive=True)

@@ -1,9 +1,9 @@
 """Keeps the common versions of a day's active installs and errors, and counts all others as `(other)`.
 
-Clients may send any version, and each is a row by itself. An active install keeps its day; only the version it ran that day becomes `(other)`,
-in `activity` and in the counts made from it together. Errors are kept by their most common pairs of type and version.
+Clients choose versions freely, and each version is a row. An active install keeps its day; only its version of that day becomes `(other)`, in
+`activity` and in the counts derived from it. Errors are kept by their most common pairs of type and version.
 
-Each change excludes commits, so that sums over all versions are unchanged at every moment.
+Each change is exclusive, so the sums over all versions are correct at every moment.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from server.storage.rollups import ERROR, OTHER, VALUES_A_DAY, VERSION_DAY
 from server.storage.statements import ERROR_INSTALL_COLUMNS, on_conflict_add
 from server.storage.upkeep.activity_recount import ActivityFilter, counted
 
-Ran = tuple[int, int, str]  # install, environment, version
+Run = tuple[int, int, str]  # install, environment, version
 Pair = tuple[int, str]  # type of error, version
 
 _KEPT = "SELECT value FROM rollup_dimension WHERE project_id = {} AND day = {} AND dimension = 'version'"
-_RAN = ("install_id", "environment", "version")
+_RUN = ("install_id", "environment", "version")
 _PAIR = ("error_id", "version")
 
 
-async def rare_runs(store: Store, project: int, day: int) -> list[Ran]:
-    """Rows of a day's activity whose versions are not kept in `rollup_dimension`; none while there are few versions."""
+async def rare_runs(store: Store, project: int, day: int) -> list[Run]:
+    """Return the rows of a day's activity with versions that `rollup_dimension` does not keep. Empty if there are few versions."""
     ((several,),) = await _tuples(
         store,
         "SELECT count(DISTINCT version) FROM rollup_version WHERE project_id = {} AND day = {} AND version <> {}",
@@ -47,14 +47,14 @@ async def rare_runs(store: Store, project: int, day: int) -> list[Ran]:
     )
 
 
-async def fold_runs(store: Store, project: int, day: int, runs: Sequence[Ran]) -> Change:
-    """Count some installs of a day under `(other)` instead of their versions."""
+async def fold_runs(store: Store, project: int, day: int, runs: Sequence[Run]) -> Change:
+    """Count installs of a day under `(other)` instead of their versions."""
     installs = _json(sorted({install for install, _, _ in runs}))
     where = f"project_id = {{}} AND day = {{}} AND install_id IN ({json_lists.integers(store.engine_type)})"
     query, arguments = counted(VERSION_DAY, ActivityFilter(where, "", (project, day, installs), ()))
     add = "INSERT INTO rollup_version (project_id, day, version, audience, installs) SELECT project_id, day, version, audience, {} FROM ({}) AS these WHERE true {}"
     update = (
-        f"UPDATE activity SET version = '{OTHER}' FROM ({json_lists.rows(store.engine_type, _RAN, ('version',))}) AS these"
+        f"UPDATE activity SET version = '{OTHER}' FROM ({json_lists.rows(store.engine_type, _RUN, ('version',))}) AS these"
         " WHERE activity.project_id = {} AND activity.day = {} AND activity.install_id = these.install_id"
         " AND activity.environment = these.environment AND activity.version = these.version"
     )

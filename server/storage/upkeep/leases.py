@@ -1,7 +1,7 @@
-"""Leases: what only one process may do at a time, in whichever process and on whichever machine.
+"""Leases for work that only one process may do at a time, on any machine.
 
-A lease is a row with an end. Its holder moves the end forward while it works; if it dies, the end comes, and the next one takes over. Each
-step is one statement, and so decided by the database alone. Machines that share a store need clocks that agree to within seconds.
+A lease is a row with a time of expiry, which the holder extends while it works. If the holder dies, the lease expires and another process takes
+over. Each step is one statement, so the database decides. Machines that share a store need clocks that agree to within seconds.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ _RELEASE = "DELETE FROM lease WHERE name = {} AND holder = {}"
 
 
 async def acquire(store: Store, name: str, holder: str, *, now: int, until: int) -> bool:
-    """Take a lease that is free or has expired; whether it was. Times are epoch milliseconds."""
+    """Acquire a lease that is free or has expired. Return True on success. Times are in epoch milliseconds."""
     return bool(await store.engine.run_querystring(QueryString(_ACQUIRE, name, holder, until, now)))
 
 
 async def renew(store: Store, name: str, holder: str, *, now: int, until: int) -> bool:
-    """Keep a lease longer. False where it has expired meanwhile: another may have it."""
+    """Extend a lease. Return False if it has expired, in which case another process may hold it."""
     return bool(await store.engine.run_querystring(QueryString(_RENEW, until, name, holder, now)))
 
 
 async def release(store: Store, name: str, holder: str) -> None:
-    """Give a lease back, where it is still the holder's."""
+    """Release a lease, if the holder still has it."""
     await store.engine.run_querystring(QueryString(_RELEASE, name, holder))
 
 
 async def holder_of(store: Store, name: str, *, now: int) -> str | None:
-    """Who has a lease now."""
+    """Return the current holder of a lease, or None."""
     rows = await store.rows("SELECT holder FROM lease WHERE name = {} AND expires_at > {}", name, now)
     return str(rows[0]["holder"]) if rows else None

@@ -1,10 +1,10 @@
-"""Counts stored events again, with the fold that counted them at their commit, and compares with the rollups.
+"""Recounts stored events with the fold that counted them at their commit, and compares the result with the rollups.
 
-Everything is read from one snapshot of the store, so that what arrives meanwhile is in both or in neither. The recount is kept in a
-temporary database of SQLite's, which goes to the disk where it is large: memory stays flat however many events there are.
+All reads use one snapshot of the store, so that later commits affect neither side. The recount is kept in a temporary SQLite database, which
+spills to disk, so memory stays flat for any number of events.
 
-What cannot be counted again is passed over: days of which retention has deleted events, days that are noted as partial (imported sums,
-erased installs), picked properties (which ones a project picks may have changed), and totals by target unless all their days are there.
+Some sums cannot be recounted and are skipped: days with events deleted by retention, days noted as partial (imported sums, erased installs),
+picked properties (a project may have changed its choice), and totals by target unless all their days are complete.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from server.tasks import run_in_thread
 
 T = TypeVar("T")
 
-AHEAD = 5 * MINUTE  # how far a client's clock may be ahead and is believed: an event may occur so long after its arrival
-CHUNK = 2_000  # events read and folded at once: some ten milliseconds
-_CONTEXTS = 50_000  # kept in memory
+AHEAD = 5 * MINUTE  # a client's clock may be ahead by this much, so an event may occur this long after its arrival
+CHUNK = 2_000  # events that are read and folded at once, in some ten milliseconds
+_CONTEXTS = 50_000  # contexts that are cached
 
-# Which installs were there: no sums, but counted from events all the same.
+# Sets of installs. They have no measures, but derive from events like the rollups.
 ACTIVITY = Rollup("activity", ("project_id", "day", "install_id", "environment"), ())
 ERROR_INSTALLS = Rollup("error_install", ERROR_INSTALL_COLUMNS, (), frozenset({"version"}))
 # Rollups in which a job counts rare values as `(other)`: the column of the values, and the one within which, on one day, they are rare.
 _FOLDED = {DIMENSION: ("value", "dimension"), rollups.ERROR: ("version", "error_id"), ERROR_INSTALLS: ("version", "error_id")}
 BY_DAY = (*(rollup for rollup in ROLLUPS if rollup.period), ACTIVITY, ERROR_INSTALLS)
 
-# Where a client's clock was not believed, the event counts and its install does not.
+# An event with an implausible clock counts, but its install does not.
 _EVENTS = f"""SELECT event.id, event.project_id, name_id, context_id, target_id, CASE WHEN skewed IS NULL THEN install_id END, occurred_at, outcome, duration_us,
         CASE WHEN event.error_type IS NULL AND outcome <> {int(Outcome.FAILURE)} THEN NULL ELSE COALESCE(error_type.id, rest.id) END
     FROM event
@@ -56,7 +56,7 @@ Rows = dict[Key, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row that is not what the events say. `kept` is None where it is missing, `counted` where it should not be there."""
+    """A row that differs from the recount. `kept` is None if the row is missing, `counted` is None if it should not exist."""
 
     rollup: Rollup
     key: Key
@@ -66,7 +66,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The days of one project that can be counted again, those in `partial` left out; `totals` where that is every day it ever had."""
+    """The days of one project that can be recounted, from `first_day` on and except `partial`. `totals` is True if these are all its days."""
 
     first_day: int
     partial: frozenset[int]
@@ -77,7 +77,7 @@ class Complete:
 
 
 async def complete_days(snapshot: Snapshot) -> dict[int, Complete]:
-    """What can be counted again, by project."""
+    """Return the days that can be recounted, by project."""
     partial = defaultdict(set)
     for project, day in await snapshot.rows("SELECT project_id, day FROM partial_day"):
         partial[project].add(day)
@@ -87,12 +87,12 @@ async def complete_days(snapshot: Snapshot) -> dict[int, Complete]:
 
 
 def first_whole_day(first_event: int) -> int:
-    """The first day of which all events have at least this id."""
+    """Return the first day on which all events have at least this id."""
     return 0 if first_event <= 0 else -(-(received_at(first_event) + AHEAD) // DAY)
 
 
 class Recount:
-    """The sums of the events that occurred on some days. `close` it, when no call is under way."""
+    """A recount of the events of some days. Call `close` when no other call is in progress."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -106,7 +106,7 @@ class Recount:
         self._sums.close()
 
     async def count(self, first_day: int, end_day: int, *, progress: Callable[[int], None] = lambda _: None) -> int:
-        """Count the events that occurred from one day up to but not including another; how many. `progress` gets that as it grows."""
+        """Count the events of a half-open range of days and return their number. `progress` receives the number so far."""
         counted, after = 0, first_id(first_day * DAY - AHEAD) - 1
         while rows := await self._snapshot.rows(_EVENTS, after, first_day * DAY, end_day * DAY, CHUNK):
             contexts = await self._contexts_of({row[3] for row in rows})
@@ -116,7 +116,7 @@ class Recount:
         return counted
 
     async def day_differences(self, project: int, day: int) -> list[Difference]:
-        """What the rollups say otherwise of a day that was counted."""
+        """Return the differences between the rollups and the recount of a day."""
         found = []
         for rollup in BY_DAY:
             step = 24 if rollup.period == "hour" else 1
@@ -125,11 +125,11 @@ class Recount:
         return found
 
     async def total_differences(self, project: int) -> list[Difference]:
-        """The same for totals by target, where all days were counted."""
+        """Return the differences in totals by target. All days must have been counted."""
         return await self._differences(TARGET_TOTAL, "project_id = {}", (project,))
 
     async def days_kept(self, project: int, first_day: int, end_day: int) -> list[int]:
-        """The days from one up to but not including another of which there is anything, kept or counted."""
+        """Return the days in a half-open range with rows in the rollups or in the recount."""
         sql = "SELECT DISTINCT {} FROM {} WHERE project_id = {{}} AND {} >= {{}} AND {} < {{}}"
         days = set()
         for rollup in BY_DAY:
@@ -154,7 +154,7 @@ class Recount:
         return [Difference(rollup, key, kept.get(key), counted.get(key)) for key in keys]
 
     async def _on_thread(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Use the temporary database in a thread, which has ended when this returns or is cancelled."""
+        """Use the temporary database in a thread. The thread has finished when this returns or is cancelled."""
         return await run_in_thread(partial(work, *arguments), interrupt=self._sums.interrupt)
 
     def _ask(self, sql: str, arguments: Key) -> list[Any]:
@@ -194,9 +194,9 @@ def _tables(folded: FoldResult) -> Iterable[tuple[Rollup, Iterable[tuple[Key, It
 
 
 def _folded_alike(rollup: Rollup, kept: Rows, counted: Rows) -> Rows:
-    """The counted rows, with the values that the store counts as `(other)` counted so as well.
+    """Fold values of the counted rows into `(other)`, as the store did.
 
-    A value that was folded may have come again since: then its row holds a part of it, and `(other)` the rest.
+    A value may have occurred again after it was folded. Its row then holds a part of its events, and `(other)` the rest.
     """
     column, by = _FOLDED[rollup]
     place = rollup.key.index(column)
@@ -219,7 +219,7 @@ def _folded_alike(rollup: Rollup, kept: Rows, counted: Rows) -> Rows:
 
 
 def repairs(difference: Difference) -> list[tuple[str, Key]]:
-    """The statements that mend a row. Sums are mended by what they lack or have too much, so that commits may add to them meanwhile."""
+    """Return the statements that repair a row. They add the difference to sums, so that commits may update the row meanwhile."""
     rollup, key = difference.rollup, difference.key
     this = f"DELETE FROM {rollup.table} WHERE {' AND '.join(f'{column} = {{}}' for column in rollup.key)}"
     columns = (*rollup.key, *rollup.measures)

@@ -1,11 +1,11 @@
-"""What is trending: worked out by a job, kept in a table, and only ever read from there.
+"""Scores of trending targets. A job computes them into a table, from which all queries read.
 
-A target's score is the sum of its days' events, each worth what its kind is worth, and half as much for each half-life that has passed since:
+The score of a target is the sum of its events by day, weighted by kind, and halved for each half-life since:
 
     score = sum over days of  weight(kind) * events * 2 ** (-age in days / half-life)
 
-That is exponential decay, as in forward decay of Cormode et al., "Forward Decay: A Practical Time Decay Model for Streaming Systems" (ICDE
-2009), over daily counts. CI, containers, developers and tests do not make a target popular: only people count, and who says nothing.
+This is exponential decay over daily counts; see Cormode et al., "Forward Decay: A Practical Time Decay Model for Streaming Systems" (ICDE 2009).
+Only events in environments of people count (`server.event.PEOPLE`): CI, containers, developers and tests do not make a target popular.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from server.storage.engine import Store
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of days, today included, and the days after which an event is worth half."""
+    """A number of days including today, and the half-life of an event in days."""
 
     days: int
     half_life: float
@@ -29,7 +29,7 @@ class Window:
 
 WINDOWS = (Window(7, 2.0), Window(30, 7.0))
 
-# What one event of a kind is worth. Looking is easy, taking is not; a vote against takes away. Any other kind counts once.
+# The weight of an event by its name; all other names have weight 1.
 WEIGHTS = {
     "view": 1.0, "preview": 1.0, "copy": 3.0, "download": 4.0, "template_use": 5.0, "builder_export": 5.0, "favorite": 4.0,
     "unfavorite": -4.0, "comment": 4.0, "vote_up": 3.0, "vote_down": -3.0,
@@ -39,9 +39,9 @@ _ROWS_A_STATEMENT = 500
 
 
 async def refresh_trending(store: Store, now: int) -> int:
-    """Work out what is trending in all projects; how many targets that are. `now` is epoch milliseconds.
+    """Compute the scores of all projects and return the number of trending targets. `now` is in epoch milliseconds.
 
-    The sums are made by a reader; the writer is held for one project and window at a time, and only to put the rows in place.
+    A reader computes the sums. The writer is held for one project and window at a time, only to replace the rows.
     """
     projects = await store.rows("SELECT id FROM project WHERE archived_at IS NULL ORDER BY id")
     return sum([await _refresh(store, int(project["id"]), window, now) for project in projects for window in WINDOWS])
@@ -63,7 +63,7 @@ async def _refresh(store: Store, project: int, window: Window, now: int) -> int:
 
 
 def _scores(project: int, window: Window, today: int) -> tuple[str, list[object]]:
-    """The best targets of each type. Days and what they are worth are written out: SQLite may lack functions for powers."""
+    """Return a query for the best targets of each type. Decay factors are literals, since SQLite may lack a power function."""
     decays = " ".join(f"WHEN {today - age} THEN {2 ** (-age / window.half_life):.12f}" for age in range(window.days))
     weights = " ".join("WHEN {} THEN " + str(weight) for weight in WEIGHTS.values())
     sql = f"""

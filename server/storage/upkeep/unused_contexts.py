@@ -1,12 +1,12 @@
-"""Takes away contexts that no event has any more. Clients choose what is in one, so without this their number has no bound.
+"""Deletes contexts that no event has. Clients choose the fields of a context, so without this their number would grow without bound.
 
-No index leads from a context to its events (it would cost each event its share), so all events are looked at, with a reader, while commits go
-on; and each committing process keeps the numbers of contexts that it has used. A context therefore goes in two steps, runs of the job apart:
+There is no index from contexts to events, since each event would pay for it. So a reader scans all events while commits continue. Committing
+processes also cache the numbers of contexts. Deletion therefore takes two steps, in separate runs of the job:
 
-1. It is found unused and put on a list; with the same change all processes are told to forget what they keep. From then on, a commit that
-   uses it must look it up, and takes it off the list.
-2. All events are looked at again. What is still unused, and still on the list when the change that deletes it runs, was used by no
-   event that came before the list, since it would have been seen, and by none after, since that would have taken it off.
+1. An unused context becomes a candidate. The same change increments the version of the dictionaries, so that all processes drop their caches.
+   From then on, a commit that uses the context must look it up, and removes it from the candidates.
+2. All events are scanned again. A context that is still unused and still a candidate when the deleting change runs has no event: the scan would
+   have found an earlier one, and a later one would have removed the candidate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from server.storage.statements import BUMP_DICTIONARY_VERSION
 
 
 class Numbers:
-    """A set of integers from 0 to `most`, a bit for each: a hundred million contexts take 12 MiB."""
+    """A set of integers from 0 to `most`, as a bitmap: a hundred million contexts take 12 MiB."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -42,25 +42,25 @@ async def newest_context(store: Store) -> int:
 
 
 async def contexts_between(store: Store, after: int, last: int) -> list[int]:
-    """The contexts of the events after an id up to another."""
+    """Return the contexts of the events after one id and up to another."""
     rows = await store.rows("SELECT DISTINCT context_id FROM event WHERE id > {} AND id <= {}", after, last)
     return [row["context_id"] for row in rows]
 
 
 async def contexts_after(store: Store, after: int, last: int, most: int) -> list[int]:
-    """Contexts by number from the first one after a number, up to another."""
+    """Return the numbers of at most `most` contexts after one number and up to another."""
     rows = await store.rows("SELECT id FROM context WHERE id > {} AND id <= {} ORDER BY id LIMIT {}", after, last, most)
     return [row["id"] for row in rows]
 
 
 async def candidates_after(store: Store, after: int, most: int) -> list[int]:
-    """The same for those on the list of what may go."""
+    """Return the numbers of at most `most` candidates for deletion after a number."""
     rows = await store.rows("SELECT id FROM unused_context WHERE id > {} ORDER BY id LIMIT {}", after, most)
     return [row["id"] for row in rows]
 
 
 async def add_candidates(store: Store, contexts: Sequence[int]) -> Change:
-    """Put contexts on the list of those that may go."""
+    """Add contexts to the candidates for deletion."""
     numbers = msgspec.json.encode(contexts).decode()
     return await store.change(
         (f"INSERT INTO unused_context (id) {json_lists.integers(store.engine_type)} WHERE true ON CONFLICT DO NOTHING", (numbers,)),
@@ -70,7 +70,7 @@ async def add_candidates(store: Store, contexts: Sequence[int]) -> Change:
 
 
 async def remove_candidates(store: Store, contexts: Sequence[int]) -> Change:
-    """Take contexts off the list."""
+    """Remove contexts from the candidates for deletion."""
     return await store.change(
         (f"DELETE FROM unused_context WHERE id IN ({json_lists.integers(store.engine_type)})", (msgspec.json.encode(contexts).decode(),)),
         exclusive=True,
@@ -78,7 +78,7 @@ async def remove_candidates(store: Store, contexts: Sequence[int]) -> Change:
 
 
 async def delete_unused(store: Store, contexts: Sequence[int]) -> Change:
-    """Delete contexts that were on the list before the events were last looked at, but for those that a commit has used meanwhile."""
+    """Delete contexts that were candidates before the last scan, except those that a commit has used since."""
     numbers = msgspec.json.encode(contexts).decode()
     these = f"id IN ({json_lists.integers(store.engine_type)})"
     return await store.change(
