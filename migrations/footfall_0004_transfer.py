@@ -1,4 +1,4 @@
-"""What imports must remember for ever, so that a file that comes twice counts once; and the errors of one install, to be shown and erased."""
+"""Tables for imports, so that a file that is imported twice counts once; and an index of errors by install, for exports and erasure."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
@@ -10,12 +10,12 @@ DESCRIPTION = "what was imported, errors by install"
 
 
 def statements(engine: str) -> list[str]:
-    """The SQL of this migration for `sqlite` or `postgres`, to be run in one transaction."""
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
     keyed = "WITHOUT ROWID" if engine == "sqlite" else ""
     return [
-        # Each imported event by a hash of its identity. Unlike a mark it never expires: a file may be imported again after a year.
+        # Imported events by a hash of their identity. Unlike marks, these never expire: a file may be imported again after a year.
         f"CREATE TABLE imported (project_id INTEGER NOT NULL, key BIGINT NOT NULL, PRIMARY KEY (project_id, key)) {keyed}",
-        # Each imported count of a pack by its day; days below zero are `server.storage.history.imports.TOTAL` and `COUNTED`.
+        # Imported counts of a pack by day; days below zero are `server.storage.history.imports.TOTAL` and `COUNTED`.
         f"""CREATE TABLE imported_count (
             project_id INTEGER NOT NULL, pack TEXT NOT NULL, day INTEGER NOT NULL, value BIGINT NOT NULL,
             PRIMARY KEY (project_id, pack, day)) {keyed}""",
@@ -24,7 +24,7 @@ def statements(engine: str) -> list[str]:
 
 
 async def forwards() -> MigrationManager:
-    """For Piccolo's own command; the server runs `statements` itself, in one transaction with the record that they ran."""
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
     manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
 
     async def run() -> None:

@@ -1,7 +1,7 @@
-"""SQLite: events have no index by install any more.
+"""Removal of the index of events by install on SQLite.
 
-An install's events lie all over the file, and so did the index: each event wrote a page of its own for it, about a third of a commit. Who
-looks at one install's events waits a little instead.
+The entries of the index were spread over the file, so each event wrote a page of its own for it: about a third of the time of a commit. Reads of
+one install's events take a little longer instead.
 """
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
@@ -14,12 +14,12 @@ DESCRIPTION = "no index of events by install on SQLite"
 
 
 def statements(engine: str) -> list[str]:
-    """The SQL of this migration for `sqlite` or `postgres`, to be run in one transaction."""
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
     return ["DROP INDEX event_install"] if engine == "sqlite" else []
 
 
 async def forwards() -> MigrationManager:
-    """For Piccolo's own command; the server runs `statements` itself, in one transaction with the record that they ran."""
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
     manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""Events that were refused for their target are kept for a week as they would have been stored, so that they can be taken after all."""
+"""Columns that keep whole events that were refused for their target, so that an admin can replay them within a week."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
@@ -10,13 +10,13 @@ DESCRIPTION = "refused events that can be replayed"
 
 
 def statements(engine: str) -> list[str]:
-    """The SQL of this migration for `sqlite` or `postgres`, to be run in one transaction."""
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
     blob = "BLOB" if engine == "sqlite" else "BYTEA"
     return [f"ALTER TABLE rejected ADD COLUMN event {blob}", "ALTER TABLE rejected ADD COLUMN install_id BIGINT"]
 
 
 async def forwards() -> MigrationManager:
-    """For Piccolo's own command; the server runs `statements` itself, in one transaction with the record that they ran."""
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
     manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""On PostgreSQL the ids of events are no unique key any more: nothing that spans all events keeps them from being spread by their install."""
+"""Removal of the unique key on ids of events on PostgreSQL, so that events can be distributed by install (Citus)."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
@@ -10,15 +10,15 @@ DESCRIPTION = "events that can be spread by install"
 
 
 def statements(engine: str) -> list[str]:
-    """The SQL of this migration for `sqlite` or `postgres`, to be run in one transaction."""
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
     if engine == "sqlite":
         return []
-    # Ids are given once, by who takes the event; found by them they must be all the same.
+    # The server that receives an event gives it a unique id; lookups by id still need an index.
     return ["ALTER TABLE event DROP CONSTRAINT event_pkey", "CREATE INDEX event_id ON event (id)"]
 
 
 async def forwards() -> MigrationManager:
-    """For Piccolo's own command; the server runs `statements` itself, in one transaction with the record that they ran."""
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
     manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
 
     async def run() -> None:

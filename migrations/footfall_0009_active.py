@@ -1,4 +1,4 @@
-"""Active installs, counted so that any period can be added up; sums by the day beside those by the hour, durations by the day in their place."""
+"""Rollups of active installs that are exact for any period; rollups by day beside those by hour; durations by day instead of by hour."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
@@ -10,7 +10,7 @@ DESCRIPTION = "active installs that add up, sums by the day"
 
 _TIMED = "events BIGINT NOT NULL, successes BIGINT NOT NULL, failures BIGINT NOT NULL, timed BIGINT NOT NULL, duration_us BIGINT NOT NULL"
 _DAY = 86_400_000
-# Audiences: -1 is all installs, -2 those of people (environments 0 and 1), else an environment.
+# Audiences: -1 is all installs, -2 those of people (environments 0 and 1), other numbers are environments.
 _MEMBERS = """WITH members AS (
     SELECT project_id, install_id, day, environment AS audience FROM activity
     UNION SELECT project_id, install_id, day, -1 FROM activity
@@ -18,7 +18,7 @@ _MEMBERS = """WITH members AS (
 
 
 def statements(engine: str) -> list[str]:
-    """The SQL of this migration for `sqlite` or `postgres`, to be run in one transaction."""
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
     keyed = "WITHOUT ROWID" if engine == "sqlite" else ""
     return [
         f"""CREATE TABLE rollup_day (
@@ -80,13 +80,13 @@ def _from_activity() -> list[str]:
         f"""INSERT INTO rollup_arrival {_MEMBERS} SELECT came.project_id, install.first_day, came.day, audience, COUNT(*) FROM (
                 SELECT project_id, install_id, audience, MIN(day) AS day FROM members GROUP BY project_id, install_id, audience) AS came
             JOIN install ON install.id = came.install_id GROUP BY 1, 2, 3, 4""",
-        # Those that were only reported, on a day that never comes.
+        # Installs that were only reported count on a day in the far future.
         """INSERT INTO rollup_arrival SELECT project_id, first_day, 2147483647, audience, COUNT(*) FROM install
             CROSS JOIN (SELECT -1 AS audience UNION ALL SELECT -2 UNION ALL SELECT 0) AS audiences WHERE active_day IS NULL GROUP BY 1, 2, 4""",
         f"""INSERT INTO rollup_cohort {_MEMBERS} SELECT weeks.project_id, first_day - (first_day + 3) % 7, week, audience, COUNT(*) FROM (
                 SELECT DISTINCT project_id, install_id, audience, day - (day + 3) % 7 AS week FROM members) AS weeks
             JOIN install ON install.id = weeks.install_id GROUP BY 1, 2, 3, 4""",
-        # Of an install's versions of one day a person's goes first, an unknown one's last.
+        # Of the versions of an install on one day, that of environment UNKNOWN comes last.
         """INSERT INTO rollup_version SELECT project_id, day, version, audience, COUNT(*) FROM (
                 SELECT project_id, day, version, audience, ROW_NUMBER() OVER (PARTITION BY install_id, day, audience
                     ORDER BY CASE WHEN environment = 0 THEN 9 ELSE environment END) AS place
@@ -98,7 +98,7 @@ def _from_activity() -> list[str]:
 
 
 async def forwards() -> MigrationManager:
-    """For Piccolo's own command; the server runs `statements` itself, in one transaction with the record that they ran."""
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
     manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
 
     async def run() -> None:

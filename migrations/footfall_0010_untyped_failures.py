@@ -1,4 +1,4 @@
-"""Failures without an error type, counted beside those with one: as the type with an empty text."""
+"""Counts of failures without an error type, under the type with an empty text."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
@@ -9,7 +9,7 @@ VERSION = "1.38.0"
 DESCRIPTION = "failures without an error type"
 
 _DAY = 86_400_000
-# Raw events only: failures whose events retention has deleted stay uncounted.
+# Existing events only: failures with events that retention has deleted stay uncounted.
 _UNTYPED = f"""WITH untyped AS (
     SELECT event.project_id, occurred_at, occurred_at / {_DAY} AS day, error_type.id AS error_id, name_id, COALESCE(version, '') AS version,
         install_id, environment
@@ -19,7 +19,7 @@ _UNTYPED = f"""WITH untyped AS (
 
 
 def statements(engine: str) -> list[str]:
-    """The SQL of this migration for `sqlite` or `postgres`, to be run in one transaction."""
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
     return [
         """INSERT INTO error_type (project_id, text) SELECT DISTINCT project_id, '' FROM event WHERE outcome = 2 AND error_type IS NULL
             ON CONFLICT DO NOTHING""",
@@ -36,7 +36,7 @@ def statements(engine: str) -> list[str]:
 
 
 async def forwards() -> MigrationManager:
-    """For Piccolo's own command; the server runs `statements` itself, in one transaction with the record that they ran."""
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
     manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
 
     async def run() -> None:

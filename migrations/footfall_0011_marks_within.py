@@ -1,4 +1,4 @@
-"""Ids of events are unique within their install, and no longer in the whole project: until when marks of the old kind are in the store."""
+"""A note of the time until which marks of the old kind exist: event ids are now unique per install, no longer per project."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
@@ -10,7 +10,7 @@ DESCRIPTION = "ids of events within their install"
 
 
 def statements(engine: str) -> list[str]:
-    """The SQL of this migration for `sqlite` or `postgres`, to be run in one transaction."""
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
     return [
         """INSERT INTO note (name, value) SELECT 'marks_by_project_until', max(expires_at) FROM mark HAVING count(*) > 0
             ON CONFLICT (name) DO UPDATE SET value = excluded.value""",
@@ -18,7 +18,7 @@ def statements(engine: str) -> list[str]:
 
 
 async def forwards() -> MigrationManager:
-    """For Piccolo's own command; the server runs `statements` itself, in one transaction with the record that they ran."""
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
     manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
 
     async def run() -> None:

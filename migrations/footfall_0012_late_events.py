@@ -1,4 +1,4 @@
-"""Events whose clock was not believed count no more for their installs: days of which some did are not counted again."""
+"""Notes of partial days: events with an implausible clock no longer count for their installs, so recounts skip days on which they did."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine import engine_finder
@@ -12,7 +12,7 @@ _DAY = 86_400_000
 
 
 def statements(engine: str) -> list[str]:
-    """The SQL of this migration for `sqlite` or `postgres`, to be run in one transaction."""
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
     return [
         f"""INSERT INTO partial_day (project_id, day) SELECT DISTINCT project_id, occurred_at / {_DAY} FROM event
             WHERE skewed = 1 AND install_id IS NOT NULL ON CONFLICT DO NOTHING""",
@@ -20,7 +20,7 @@ def statements(engine: str) -> list[str]:
 
 
 async def forwards() -> MigrationManager:
-    """For Piccolo's own command; the server runs `statements` itself, in one transaction with the record that they ran."""
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
     manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
 
     async def run() -> None:
