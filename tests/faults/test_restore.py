@@ -138,7 +138,7 @@ def not_closed(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (garbage, "no SQLite database"), (empty, "no SQLite database"), (truncated, "damaged|malformed|disk image"), (scribbled_on, "damaged|malformed"),
+        (garbage, "not a SQLite database"), (empty, "not a SQLite database"), (truncated, "damaged|malformed|disk image"), (scribbled_on, "damaged|malformed"),
         (something_else, "another application"), (newer, "newer Footfall"), (gone, "there is no file"), (not_closed, "was not closed"),
     ],
 )  # fmt: skip

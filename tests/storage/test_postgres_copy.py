@@ -128,8 +128,8 @@ def test_a_copy_that_was_killed_goes_on_where_it_was_and_no_server_starts_on_hal
         large.start()
     again = small.footfall("copy", "--to", url)
     assert again.returncode == 0, again.stderr
-    brought = int(re.findall(r"([\d,]+) of them brought now", " ".join(again.stdout.split()))[0].replace(",", ""))
-    assert brought <= events + 10 - there
+    copied = int(re.findall(r"([\d,]+) of them copied now", " ".join(again.stdout.split()))[0].replace(",", ""))
+    assert copied <= events + 10 - there
     assert set(rows_of(url, MIXED)) == set(rows_of(small.database, MIXED))
     assert rollup_differences(url) == {}
     large.start()
