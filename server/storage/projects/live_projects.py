@@ -206,7 +206,7 @@ class Projects:
         reading = self._pending_refresh(pause)
         done, _ = await asyncio.wait({reading}, timeout=self.IN_TIME + pause)
         if not done:
-            raise Busy("The store is unavailable at the moment.", retry_after=5)
+            raise Busy("The store is not available.", retry_after=5)
         reading.result()
 
     async def keep_fresh(self) -> None:

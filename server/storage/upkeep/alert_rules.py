@@ -255,7 +255,7 @@ async def versions_before(store: Store, project: int, day: int, versions: Iterab
 
 
 async def versions_believed(store: Store, project: int, first_day: int, versions: Iterable[str]) -> set[str]:
-    """Which of some versions came since the beginning of a day with an event whose clock is believed: late events say nothing new."""
+    """Return those of the given versions that occurred since the beginning of a day with an event whose clock is believed: late events say nothing new."""
     among = f"version IN ({json_lists.texts(store.engine_type)})"
     names = set(versions)
     rows = await store.rows(
