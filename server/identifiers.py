@@ -31,10 +31,13 @@ _WORDS = frozenset(
     )
 )
 _LONGEST_WORD = max(map(len, _WORDS))
+_LONGER_THAN_WORDS = 20  # characters; the longer ones among them begin with a zero, a sign or an f
 
 
 def identifier(raw: str) -> str | None:
     """Strip the padding of an id. Returns None for a word that stands for a missing id."""
+    if not may_be_missing(raw):
+        return raw
     text = strip_padding(raw)
     if not text.strip(_ZEROS) or (len(text) <= _LONGEST_WORD and text.lower() in _WORDS):
         return None
@@ -42,8 +45,8 @@ def identifier(raw: str) -> str | None:
 
 
 def may_be_missing(raw: str) -> bool:
-    """Return True if an id needs a call of `identifier`, which most long ids do not. Cheap."""
-    return len(raw) < 20 or raw[0] in "0fF{"
+    """Return True if `identifier` may return anything but the id itself, which is rare for long ids. Cheap."""
+    return len(raw) < _LONGER_THAN_WORDS or not "0" < raw[0] <= "z" or raw[0] in "fF" or not "0" <= raw[-1] <= "z"
 
 
 def strip_padding(raw: str) -> str:

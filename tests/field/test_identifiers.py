@@ -123,3 +123,10 @@ def test_who_looks_at_an_install_or_erases_it_is_in_the_audit_log(field: Any) ->
         f"SELECT actor, action, detail FROM audit_entry WHERE project_id = {project[0]} AND action LIKE 'install.%' ORDER BY id"
     )
     assert found == [("install", "install.show", "1 events"), ("install", "install.erase", "1 events")]
+
+
+@pytest.mark.parametrize("raw", ["undefined" + " " * 20, "\ufeff" * 20 + "null", "-00000000-0000-0000-0000-000000000000"])
+def test_a_long_word_for_a_missing_id_is_named_on_both_paths(field: Any, raw: str) -> None:
+    assert field.post({"name": "run", "installation_id": raw}).json()["ignored"] == ["installation_id"]
+    assert field.post({"data": {"event_type": "x", "installation_id": raw}}).json()["ignored"] == ["data.installation_id"]
+    assert installs(field) == {None}
