@@ -290,7 +290,7 @@ def test_a_tab_that_is_older_than_the_server_says_so(visit: Callable[..., Any]) 
     page.get_by_role("link", name="Usage", exact=True).click()
     page.get_by_role("button", name="Reload the page").wait_for()
     page.get_by_role("link", name="Health", exact=True).click()  # the others go on
-    page.get_by_role("heading", name="Received").wait_for()
+    page.get_by_role("heading", name="Received", exact=True).wait_for()
     page.unroute("**/assets/usage-*")
     page.get_by_role("link", name="Usage", exact=True).click()
     page.get_by_role("button", name="Reload the page").click()
