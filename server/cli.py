@@ -202,12 +202,17 @@ def key() -> None:
 @click.option("--name", default="", help="A label for the key.")
 @click.option("--rate-limit", help="Requests per client address with this key, such as 600/minute.")
 @click.option("--event-limit", help="Events per client address with this key, such as 60000/minute.")
-def key_create(slug: str, scopes: tuple[str, ...], name: str, rate_limit: str | None, event_limit: str | None) -> None:
+@click.option("--client-key", help="Adopt a key of another system, such as phc_…, instead of a new one.")
+def key_create(
+    slug: str, scopes: tuple[str, ...], name: str, rate_limit: str | None, event_limit: str | None, client_key: str | None
+) -> None:
     """Create a key and print it once. The server stores only its hash."""
 
     async def work(_store: Store, _settings: Settings) -> tuple[int, str]:
         project_id = await projects.find_project(slug)
-        return await projects.create_key(project_id, name=name, scopes=scopes, rate_limit=rate_limit, event_limit=event_limit)
+        return await projects.create_key(
+            project_id, name=name, scopes=scopes, rate_limit=rate_limit, event_limit=event_limit, client_key=client_key
+        )
 
     number, text = with_store(work)
     err.print(f"[green]✓[/green] key {number} for {slug} ({', '.join(scopes)}), shown only once:")

@@ -166,6 +166,10 @@ class Limited(Problem):
     status, title, refusal = 429, "Too many requests", Refusal.LIMITED
 
 
+# Problems with what a client sent, or with its key: a retry would fail, too.
+CONTENT_PROBLEMS = (Malformed, Invalid, Unauthorized, Forbidden, UnknownProject, TooLarge, UnknownTarget, TooManyTargets)
+
+
 class Failed(Problem):
     status, title, refusal = 500, "Internal server error", Refusal.FAILED
 

@@ -32,6 +32,15 @@ def inflate(body: bytes, header: bytes, limit: int) -> bytes:
     return body
 
 
+def encoding_of(body: bytes) -> bytes:
+    """Return the encoding that the first bytes of a body indicate, or nothing. JSON never starts with these bytes."""
+    if body.startswith(b"\x1f\x8b"):
+        return b"gzip"
+    if body.startswith(b"\x28\xb5\x2f\xfd"):
+        return b"zstd"
+    return b"deflate" if body[:1] == b"\x78" and int.from_bytes(body[:2]) % 31 == 0 else b""
+
+
 class _Broken(Exception):
     """An invalid or truncated compressed body."""
 

@@ -17,18 +17,31 @@ from server.event import DAY, Decoded, Event, Fault, FieldError, Incoming, Insta
 from server.event_id import EventIds
 from server.ingest import asgi
 from server.ingest.asgi import ClientGone, Reply, Scope
+from server.ingest.client_keys import take_key
 from server.ingest.decoding import decode, find_dialect
-from server.ingest.encodings import inflate
+from server.ingest.encodings import encoding_of, inflate
 from server.ingest.event_writer import Stored, Writer
 from server.ingest.gate import Caller, Gate, opted_out
 from server.ingest.networks import limit_network
 from server.ingest.privacy import Privacy, excerpt
 from server.ingest.privacy.sealing import Members, exact_document, seal
 from server.ingest.routing import Match
-from server.ingest.sizes import events_of, refuse_large
+from server.ingest.sizes import count_messages, events_of, refuse_large
 from server.ingest.unserved import Unserved
 from server.metrics import Metrics
-from server.problems import Busy, Failed, Invalid, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooManyTargets, UnknownTarget
+from server.problems import (
+    Busy,
+    Failed,
+    Invalid,
+    Limited,
+    Malformed,
+    MethodNotAllowed,
+    Problem,
+    TooLarge,
+    TooManyTargets,
+    TooSlow,
+    UnknownTarget,
+)
 from server.settings import Settings
 from server.shared import LimitState
 from server.storage.batch import RejectedRow
@@ -113,7 +126,8 @@ class Ingest:
         path = match.route.path
         if len(body) > (self._max_batch_body if path.batch else self._max_body) or len(body) >= _LARGE or not self._gate.limits.at_once:
             return False
-        if b"content-encoding" in headers:  # its decompressed size is unknown
+        # The decompressed size is unknown, or the project, whose key is in the body.
+        if b"content-encoding" in headers or path.client_key is not None:
             return False
         current = IngestRequest(match, headers, self._clock(), body=body)
         try:
@@ -144,15 +158,14 @@ class Ingest:
         if scope["method"] != current.match.route.path.method:
             raise MethodNotAllowed("This route accepts POST.")
         client = scope.get("client")
+        path = current.match.route.path
+        problem = None if path.client_key is None else await self._take_key(receive, current)
         current.caller = caller = await self._gate.caller(client[0] if client else "", current.headers, slug)
         current.limit_state = await self._gate.count(caller.requests)
-        path = current.match.route.path
-        if path.body:
-            limit = self._max_batch_body if path.batch else self._max_body
-            current.body = await self._bodies.read(receive, current.headers, limit)
-            encoding = current.headers.get(b"content-encoding")
-            if encoding and current.body:
-                current.body = await asyncio.to_thread(inflate, current.body, encoding, limit)
+        if problem is not None:
+            raise problem
+        if path.body and path.client_key is None:
+            await self._read_body(receive, current)
         # The largest bodies, if made to be slow, take 0.1 s to parse and several seconds to scrub: a thread does that.
         slow = len(current.body) >= _LARGE
         request = _request(current, caller)
@@ -162,6 +175,32 @@ class Ingest:
             return self._reply(current)
         converted = await asyncio.to_thread(self._convert, current, caller) if slow else self._convert(current, caller)
         return self._reply(current, await self._writer.submit(caller.project, *converted))
+
+    async def _read_body(self, receive: Any, current: IngestRequest) -> None:
+        """Read and decompress the body, within the limit of the route."""
+        path = current.match.route.path
+        limit = self._max_batch_body if path.batch else self._max_body
+        current.body = await self._bodies.read(receive, current.headers, limit)
+        encoding = current.headers.get(b"content-encoding")
+        if path.client_key is not None:
+            encoding = encoding_of(current.body) or encoding
+        if encoding and current.body:
+            current.body = await asyncio.to_thread(inflate, current.body, encoding, limit)
+
+    async def _take_key(self, receive: Any, current: IngestRequest) -> Problem | None:
+        """Read a body that may hold the key of the project, before admission. Returns the problem of a body that cannot be read."""
+        problem = None
+        try:
+            await self._read_body(receive, current)
+        except Problem as error:
+            problem, current.body = error, b""
+        request = _request(current)
+        if len(current.body) >= _LARGE:
+            await asyncio.to_thread(take_key, current.match.route.path, request, current.body)
+        else:
+            take_key(current.match.route.path, request, current.body)
+        current.document, current.faults = request.document, request.faults
+        return problem
 
     def _read(self, current: IngestRequest, request: Request) -> Decoded:
         """Decode a body: in one pass if it is in the plain form of a dialect, else through a document."""
@@ -173,7 +212,8 @@ class Ingest:
                 break
         else:
             if route.path.body:
-                request.document, request.faults = read(body)
+                is_parsed = current.document is not None
+                request.document, request.faults = (current.document, current.faults) if is_parsed else read(body)
                 current.document, current.faults = request.document, request.faults
             current.dialect = find_dialect(route, request)
             current.decoded = decode(current.dialect, request)
@@ -300,23 +340,25 @@ class Ingest:
             log.error("ingest_failed", route=template, exc_info=error)
             problem = Failed("The request failed. See the server log.")
         if isinstance(problem, _BODY_PROBLEMS) and current.caller is not None and opted_out(current.headers):
-            return self._success_reply(current, current.caller, problem)
-        self._metrics.answers[template, problem.code] += 1
+            self._writer.tally(current.caller.project, LedgerEntry.OPTED_OUT, "", 1, current.received_at)  # an invalid body is one event
+            return self._absorb(current, problem)
+        is_absorbed = isinstance(problem, current.match.route.path.absorbs)
+        if not is_absorbed:
+            self._metrics.answers[template, problem.code] += 1
         if not _is_counted_elsewhere(problem):
             self._tally(current, problem)
         if problem.refusal in _WITH_EXCERPT and not _is_counted_elsewhere(problem) and not opted_out(current.headers):
             self._keep_rejected(current, problem.refusal, problem.errors, current.document)
-        return asgi.refusal(problem, current.limit_state)
+        return self._absorb(current, problem) if is_absorbed else asgi.refusal(problem, current.limit_state)
 
-    def _success_reply(self, current: IngestRequest, caller: Caller, problem: Problem) -> Reply:
-        """Return a success for a client that opted out and sent an invalid body. Counts one event."""
+    def _absorb(self, current: IngestRequest, problem: Problem) -> Reply:
+        """Return a success for a request that was refused: its client opted out, or cannot handle an error."""
         route = current.match.route
-        self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", 1, current.received_at)
-        request = _request(current, caller)
+        request = _request(current)
         request.document = current.document
         answer = (current.dialect or find_dialect(route, request)).success(request)
         self._metrics.answers[route.path.template, answer.status] += 1
-        is_unread = isinstance(problem, TooLarge) and not current.body
+        is_unread = isinstance(problem, TooLarge | TooSlow) and not current.body
         return asgi.reply(answer, current.limit_state)._replace(closes=is_unread)
 
     def _tally(self, current: IngestRequest, problem: Problem) -> None:
@@ -324,6 +366,8 @@ class Ingest:
         caller = current.caller
         # A request refused before it was decoded counts as one event.
         entry, events = LedgerEntry.REJECTED, len(current.decoded.events) if current.decoded else 1
+        if current.decoded is None and current.match.route.path.absorbs:  # its body may have been read
+            events = count_messages(current.body)
         if isinstance(problem, Limited):
             entry = LedgerEntry.LIMITED
             if current.decoded:  # the rejected events of a batch are not counted yet
@@ -334,11 +378,10 @@ class Ingest:
         self._writer.tally(caller.project if caller else None, entry, reason, events, current.received_at, address)
 
 
-def _request(current: IngestRequest, caller: Caller) -> Request:
+def _request(current: IngestRequest, caller: Caller | None = None) -> Request:
     route, params = current.match
-    return Request(
-        route=route.path.template, headers=current.headers, address=caller.address, received_at=current.received_at, params=params
-    )
+    address = "" if caller is None else caller.address
+    return Request(route=route.path.template, headers=current.headers, address=address, received_at=current.received_at, params=params)
 
 
 def _is_counted_elsewhere(problem: Problem) -> bool:

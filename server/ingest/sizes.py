@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
+from server.dialects.parsing import MAX_EVENTS
 from server.event import Decoded, FieldError, Rejection
 
 
 class _Batch(msgspec.Struct):
-    events: list[msgspec.Raw]
+    events: list[msgspec.Raw] = []
+    batch: list[msgspec.Raw] = []
 
 
 _array, _batch = msgspec.json.Decoder(list[msgspec.Raw]), msgspec.json.Decoder(_Batch)
@@ -42,13 +44,26 @@ def refuse_large(decoded: Decoded, body: bytes, document: Any, limit: int) -> fr
 def _sizes(body: bytes, document: Any) -> list[int]:
     """Return the size of each event in the body, in bytes."""
     try:
-        items = _array.decode(body) if body.lstrip()[:1] == b"[" else _batch.decode(body).events
+        items = _array.decode(body) if body.lstrip()[:1] == b"[" else _all(_batch.decode(body))
         return [len(item) for item in items]
     except _CANNOT_READ:  # a byte order mark or a lone surrogate, which the document no longer has
         return [len(_encode(item)) for item in events_of(document)]
 
 
+def _all(found: _Batch) -> list[msgspec.Raw]:
+    return found.events or found.batch
+
+
+def count_messages(body: bytes) -> int:
+    """Return the number of messages in a body that is dropped: those of a batch, up to the maximum of one, or 1."""
+    try:
+        items = _array.decode(body) if body.lstrip()[:1] == b"[" else _all(_batch.decode(body))
+    except _CANNOT_READ:
+        return 1
+    return min(MAX_EVENTS, max(1, len(items)))
+
+
 def events_of(document: Any) -> list[Any]:
-    """Return the events of a batch: of an array, or of an object with `events`."""
-    events = document.get("events") if isinstance(document, dict) else document
+    """Return the events of a batch: of an array, or of an object with `events` or `batch`."""
+    events = document.get("events", document.get("batch")) if isinstance(document, dict) else document
     return events if isinstance(events, list) else []

@@ -1,7 +1,7 @@
 """Posts to unserved paths, counted by the likely client, so that an operator sees a tool whose events are lost.
 
-Some clients cannot handle an error: the Node.js SDKs of Segment and RudderStack exit the host process on a 4xx response, and Aptabase's
-Python SDK retries forever. Until their dialects exist, these clients get a success response, and the ledger counts the dropped events.
+Some clients cannot handle an error: Aptabase's Python SDK retries forever. Until their dialects exist, these clients get a success response,
+and the ledger counts the dropped events.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from server import logs
-from server.dialects.parsing import MAX_EVENTS
 from server.event import LedgerEntry
 from server.ingest import asgi
 from server.ingest.asgi import ClientGone, Reply, Scope
 from server.ingest.event_writer import Writer
 from server.ingest.gate import Caller, Gate, opted_out
+from server.ingest.sizes import count_messages
 from server.metrics import Metrics
 from server.problems import Limited, Problem
 from server.storage.projects import LiveProject
@@ -51,22 +49,13 @@ _PATHS = {
 }
 _LABELS = re.compile("|".join(f"(?P<{label}>{paths})" for label, paths in _PATHS.items()))
 
-_SEGMENT = b'{"success":true}'
 # Paths that return a success, with its body.
 _ABSORBED = {
-    **dict.fromkeys((f"/v1/{kind}" for kind in ("batch", "track", "identify", "page", "screen", "group", "alias", "import")), _SEGMENT),
-    "/batch": b'{"status":1}',
+    "/v1/import": b'{"success":true}',
     "/api/v0/event": b"{}",
     "/api/v0/events": b"{}",
 }
 _LARGEST = 1 << 20  # bytes; larger bodies count as one event
-
-
-class _Messages(msgspec.Struct):
-    batch: list[msgspec.Raw]
-
-
-_count_messages = msgspec.json.Decoder(_Messages | list[msgspec.Raw]).decode
 
 
 def label_of(path: str) -> str:
@@ -101,7 +90,7 @@ class Unserved:
         try:
             if caller is not None:
                 await self._gate.count(caller.requests)
-            events = _events_in(await self._bodies.read(receive, headers, _LARGEST))
+            events = count_messages(await self._bodies.read(receive, headers, _LARGEST))
             if opted_out(headers):
                 entry = LedgerEntry.OPTED_OUT
             elif caller is not None:
@@ -136,12 +125,3 @@ class Unserved:
         label = label_of(path)
         self._metrics.unserved[label] += events
         self._writer.tally(project, entry, f"{REASON}{label}" if entry is LedgerEntry.REJECTED else "", events, self._clock())
-
-
-def _events_in(body: bytes) -> int:
-    """Return the number of messages in a batch, or 1."""
-    try:
-        found = _count_messages(body)
-    except (msgspec.DecodeError, RecursionError):
-        return 1
-    return min(MAX_EVENTS, max(1, len(found if isinstance(found, list) else found.batch)))

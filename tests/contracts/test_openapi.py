@@ -27,7 +27,9 @@ ROUTES = {route.path.template: route for route in Routes().all}
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
 # Those of which a request can be wrong: any text is a name to look for.
 REFUSING = [(route.path.template, "post") for route in ROUTES.values() if route.path.body or "{" in route.path.template]
-SINGLE = [(name, template) for name, template in SAMPLES if not template.endswith("/batch")]
+# Those of one event whose errors the client is to see.
+ABSORBING = {route.path.template for route in ROUTES.values() if route.path.absorbs}
+SINGLE = [(name, template) for name, template in SAMPLES if not template.endswith("/batch") and template not in ABSORBING]
 FEW = profile(max_examples=30, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 

@@ -36,6 +36,7 @@ from server.dialects.parsing.json_fields import (
 from server.dialects.parsing.prepared import REMEMBERED, REMEMBERED_LENGTH, NotPlain, Prepared, properties_in
 from server.dialects.parsing.times import duration, iso, timestamp, whole_duration
 from server.event import Decoded, Request
+from server.problems import Problem
 
 __all__ = [
     "ID_FIELDS",
@@ -87,6 +88,9 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     `body`: the route reads a JSON body; if False, the body is ignored.
     `prepared` parses plain bodies in one pass: it returns the events of a body (with its request, without a document), or None if the body is
     not plain. Such a body becomes a document, and the dialects that share the path may claim it.
+    `client_key` returns the key that a client sends in its body or as a user name, empty if there is none. The bodies of such routes are
+    decompressed by their first bytes, whatever their headers are.
+    `absorbs` lists the problems that get a success response, because clients crash or retry forever on an error. The ledger counts them.
     `accepts` lists the accepted types of body, and `answers` the statuses, for the OpenAPI document.
     """
 
@@ -98,3 +102,5 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     summary: str = ""
     accepts: tuple[Any, ...] = ()
     answers: dict[int, str] = {}
+    client_key: Callable[[Request], str] | None = None
+    absorbs: tuple[type[Problem], ...] = ()

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from server.dialects.document import dotted, problem_of
-from server.event import Decoded, FieldError, Incoming, Outcomes, Receipt, Rejection, Request, RequestId
+from server.event import Decoded, FieldError, Incoming, InstallReport, Outcomes, Receipt, Rejection, Request, RequestId
 from server.headers import IDEMPOTENCY_KEY
 from server.identifiers import identifier
 from server.problems import Failed, Invalid, TooLarge, TooManyTargets, UnknownTarget
@@ -35,16 +35,18 @@ class Tally(msgspec.Struct):
     ignored: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
-def gather(items: list[Any], read: Callable[[Any, int], Incoming], request: Request, *within: str) -> Decoded:
+def gather(items: list[Any], read: Callable[[Any, int], Incoming | InstallReport | None], request: Request, *within: str) -> Decoded:
     """Decode a batch. `read` takes an item and its index; `within` is the path of the array.
 
-    An item that is `Invalid` or has a fault is rejected, and the others are not affected. Raises `TooLarge` above 1,000 events, and `Invalid` if
+    An item that is `Invalid` or has a fault is rejected, and the others are not affected. `read` may also return an install's report, or
+    None for an item that is ignored. Raises `TooLarge` above 1,000 events, and `Invalid` if
     the array itself is ambiguous.
     """
     if len(items) > MAX_EVENTS:
         raise TooLarge(f"A batch must have at most {MAX_EVENTS:,} events.")
     faulty = _faults_by_index(request, within) if request.faults else {}
     events: list[Incoming] = []
+    installs: list[InstallReport] = []
     positions: list[int] = []
     rejected: list[Rejection] = []
     for index, item in enumerate(items):
@@ -52,12 +54,17 @@ def gather(items: list[Any], read: Callable[[Any, int], Incoming], request: Requ
             rejected.append(Rejection(index, (faulty[index],)))
             continue
         try:
-            events.append(read(item, index))
+            found = read(item, index)
         except Invalid as problem:
             rejected.append(Rejection(index, problem.errors))
-        else:
+            continue
+        if type(found) is Incoming:
+            events.append(found)
             positions.append(index)
-    return Decoded(events=events, rejected=rejected, positions=positions if rejected else [], batch=True)
+        elif type(found) is InstallReport:
+            installs.append(found)
+    positions = positions if len(events) < len(items) else []
+    return Decoded(events=events, installs=installs, rejected=rejected, positions=positions, batch=True)
 
 
 def _faults_by_index(request: Request, within: tuple[str, ...]) -> dict[int, FieldError]:

@@ -12,6 +12,7 @@ import msgspec
 from server import logs
 from server.storage.projects.validation import (
     ADMINS,
+    CLIENT_KEY,
     DEFAULT,
     KEY_PREFIX,
     SCOPES,
@@ -102,14 +103,35 @@ async def find_project(slug: str) -> int:
 
 
 async def create_key(
-    project_id: int, *, name: str, scopes: Iterable[str], rate_limit: str | None = None, event_limit: str | None = None
+    project_id: int,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    rate_limit: str | None = None,
+    event_limit: str | None = None,
+    client_key: str | None = None,
 ) -> tuple[int, str]:
     """Create a key. Return its number and the key itself, which is not stored and cannot be shown again."""
     requested = tuple(dict.fromkeys(scopes))
     if not requested or not set(requested) <= set(SCOPES):
         raise FieldProblem("scopes", f"must be one or more of {', '.join(SCOPES)}")
-    key = _new_key()
-    return await _insert_key(project_id, key, name, requested, validate_limit(rate_limit), validate_limit(event_limit)), key
+    limits = validate_limit(rate_limit), validate_limit(event_limit)
+    if client_key is None:
+        key = _new_key()
+    else:
+        key = await _adoptable(client_key, requested)
+    return await _insert_key(project_id, key, name, requested, *limits), key
+
+
+async def _adoptable(key: str, scopes: tuple[str, ...]) -> str:
+    """Return a key that another system issued, if it can name a project here. It is public in many programs, so it may only send events."""
+    if scopes != ("ingest",):
+        raise FieldProblem("scopes", "must be ingest only for a key of another system")
+    if not CLIENT_KEY.fullmatch(key) or key.startswith(KEY_PREFIX):
+        raise FieldProblem("client_key", f"must have 8 to 200 letters, digits, and any of . _ : ~ + / = -, and not begin with {KEY_PREFIX}")
+    if await ApiKey.exists().where(ApiKey.hash == hash_key(key)):
+        raise FieldProblem("client_key", "is already the key of a project, or was revoked", ProblemKind.TAKEN)
+    return key
 
 
 def _new_key() -> str:

@@ -1,0 +1,195 @@
+"""PostHog's SDKs: batches (`/batch/`), single events (`/capture/`), the newer protocol (`/i/v1/analytics/events`), and flags, of which there are none.
+
+The project's key is the body's `api_key`, in the newer protocol the bearer. Events about the SDK's own model (persons, groups, flags) do not count
+as usage; what they say of an install's system and version is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, Path, text
+from server.dialects.parsing.sdk_events import (
+    client_key,
+    clock_error,
+    context,
+    corrected,
+    duration_us,
+    gather_messages,
+    kept_properties,
+    members,
+    message_name,
+    outcome,
+    usable_id,
+)
+from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcome, Outcomes, Request
+from server.problems import CONTENT_PROBLEMS, Invalid
+
+NAME = "posthog"
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """One event. `api_key` is in the event where it is sent alone."""
+
+    event: str
+    distinct_id: str | None = None
+    uuid: str | None = None
+    timestamp: str | None = None
+    properties: dict[str, Any] | None = None
+    api_key: str | None = None
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """Many events."""
+
+    batch: list[Event]
+    api_key: str | None = None
+    sent_at: str | None = None
+
+
+class FlagRequest(msgspec.Struct, kw_only=True):
+    """A question for feature flags."""
+
+    distinct_id: str | None = None
+    api_key: str | None = None
+
+
+_EVENTS = "/i/v1/analytics/events"
+_FLAGS = ("/flags", "/decide")
+
+
+def key_of(request: Request) -> str:
+    """The project's key in a body, empty where there is none; the newer protocol has it in a header."""
+    document = request.document[0] if type(request.document) is list and request.document else request.document
+    fields = members(document)
+    found = (fields.get("api_key"), fields.get("token"), members(fields.get("properties")).get("token"))
+    return next((key for value in found if (key := client_key(value))), "")
+
+
+PATHS = (
+    *(
+        Path(
+            template=template,
+            batch=True,
+            client_key=key_of,
+            absorbs=CONTENT_PROBLEMS,
+            summary="Send events (PostHog)",
+            accepts=(Batch, Event, list[Event]),
+            answers={
+                200: "Always, but for 429 and 5xx: PostHog's SDKs take no other status for a success. The ledger counts what was dropped."
+            },
+        )
+        for template in ("/batch", "/capture", "/e", "/i/v0/e", _EVENTS)
+    ),
+    *(
+        Path(
+            template=template,
+            client_key=key_of,
+            absorbs=CONTENT_PROBLEMS,
+            summary="Ask for feature flags (PostHog): there are none",
+            accepts=(FlagRequest,),
+            answers={200: "No flags."},
+        )
+        for template in _FLAGS
+    ),
+)
+
+_DONE = Answer(200, b'{"status":1}')
+_DONE_V1 = Answer(200, b'{"results":{}}')
+_NO_FLAGS = Answer(200, b'{"flags":{},"featureFlags":{},"featureFlagPayloads":{},"errorsWhileComputingFlags":false}')
+# Events of the SDK's own model. Those of groups and aliases name no install.
+_NO_USAGE = frozenset(
+    {"$identify", "$set", "$set_once", "$unset", "$groupidentify", "$create_alias", "$merge_dangerously", "$feature_flag_called"}
+)
+_NO_INSTALL = frozenset({"$groupidentify", "$create_alias", "$merge_dangerously"})
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE).fullmatch
+
+
+def claims(request: Request) -> bool:
+    return True
+
+
+def decode(request: Request) -> Decoded:
+    """The events of a body. One that has no name is rejected. Raises `TooLarge` above 1,000."""
+    if request.route in _FLAGS:
+        return Decoded(echo=_NO_FLAGS)
+    document = members(request.document)
+    sent_at = request.header(b"posthog-request-timestamp") or document.get("sent_at") or document.get("sentAt")
+    error = clock_error(sent_at, request.received_at)
+    decoded = gather_messages(request, lambda item, _: _message(item, request, error))
+    decoded.echo = success(request)
+    return decoded
+
+
+def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
+    """200, in the words of the route."""
+    answered: Answer = decoded.echo or _DONE
+    return answered
+
+
+def success(request: Request) -> Answer:
+    if request.route in _FLAGS:
+        return _NO_FLAGS
+    return _DONE_V1 if request.route == _EVENTS else _DONE
+
+
+def _message(item: Any, request: Request, error: int) -> Incoming | InstallReport | None:
+    if type(item) is not dict:
+        raise Invalid(FieldError("", "expected an object"), status=400)
+    name = message_name(item.get("event"), "event")
+    properties = members(item.get("properties"))
+    install = _install(item, name, properties)
+    at = corrected(item.get("timestamp"), error)
+    where = _context(properties, request)
+    if name in _NO_USAGE:
+        said = _context({**members(item.get("$set")), **members(properties.get("$set")), **properties}, request)
+        return None if install is None or name in _NO_INSTALL else InstallReport(install=install, last_seen=at, context=said)
+    error_type, error_message = _exception(properties)
+    return Incoming(
+        name=name,
+        install=install,
+        occurred_at=at,
+        id=usable_id(item.get("uuid")),
+        session=usable_id(properties.get("$session_id") or item.get("session_id")),
+        outcome=Outcome.FAILURE if name == "$exception" else outcome(properties),
+        duration_us=duration_us(properties),
+        error_type=error_type,
+        error_message=error_message,
+        context=where,
+        properties=kept_properties(properties),
+    )
+
+
+def _install(item: dict[str, Any], name: str, properties: Any) -> str | None:
+    """The install of an event. An event of no person with a UUID has none: SDKs invent one for each event where the program names none."""
+    install = usable_id(item.get("distinct_id") or properties.get("distinct_id"))
+    if install is None or name in _NO_INSTALL:
+        return None
+    named = members(item.get("options")).get("process_person_profile", properties.get("$process_person_profile"))
+    return None if named is False and _UUID(install) else install
+
+
+def _context(properties: Any, request: Request) -> Context:
+    return context(
+        properties, NAME, os=properties.get("$os"), runtime=_runtime(properties, request), version=properties.get("$app_version")
+    )
+
+
+def _runtime(properties: Any, request: Request) -> str | None:
+    """The language's version, else the SDK's."""
+    version = text(properties.get("$python_version"))
+    if version is not None:
+        runtime = text(properties.get("$python_runtime")) or "CPython"
+        return f"{'python' if runtime == 'CPython' else runtime.lower()} {version}"
+    library, number = text(properties.get("$lib")), text(properties.get("$lib_version"))
+    return f"{library} {number}" if library and number else library or text(request.header(b"posthog-sdk-info").replace("/", " "))
+
+
+def _exception(properties: Any) -> tuple[str | None, str | None]:
+    """The type and message of an exception. Its stack, with the program's source and paths, is dropped."""
+    exceptions = properties.get("$exception_list")
+    first = members(exceptions[0]) if type(exceptions) is list and exceptions else {}
+    return text(first.get("type"), MAX_ERROR_TYPE), text(first.get("value"), MAX_ERROR_MESSAGE, "")

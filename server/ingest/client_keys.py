@@ -1,0 +1,23 @@
+"""Keys that an SDK sends in its body or as a user name, moved to the header that the gate reads."""
+
+from __future__ import annotations
+
+import contextlib
+
+from server.dialects.document import read
+from server.dialects.parsing import Path
+from server.event import Request
+from server.headers import AUTHORIZATION
+from server.problems import Malformed
+
+
+def take_key(path: Path, request: Request, body: bytes) -> None:
+    """Parse the document of a request, and set `Authorization` to the key that its SDK sent.
+
+    Ignores a body that is not JSON, which raises `Malformed` when it is decoded.
+    """
+    assert path.client_key is not None
+    with contextlib.suppress(Malformed):
+        request.document, request.faults = read(body)
+    if key := path.client_key(request):
+        request.headers[AUTHORIZATION] = b"Bearer " + key.encode()
