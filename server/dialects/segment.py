@@ -144,7 +144,7 @@ def _session(value: Any) -> str | None:
 
 
 def _context(properties: Any, about: Any, item: dict[str, Any]) -> Context:
-    """Where the program ran, as far as it says so in the call's context or its properties."""
+    """Return the context of a program, as far as it is in the call's context or its properties."""
     library = members(about.get("library"))
     runtime = node_runtime(members(item.get("_metadata")).get("nodeVersion"))
     if runtime is None and (name := text(library.get("name"))):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.dialects import posthog
+from server.dialects import posthog_sdk as posthog
 from server.event import Outcome
 from tests.dialects.conftest import RECEIVED_AT
 

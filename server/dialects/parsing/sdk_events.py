@@ -100,7 +100,7 @@ def _is_url(value: Any) -> bool:
 
 
 def context(properties: Mapping[str, Any], dialect: str, *, os: Any, runtime: str | None, version: Any = None) -> Context:
-    """Where the program ran: the version and architecture from its properties where the SDK has no field for them."""
+    """Return the context of a program: the version and architecture from its properties where the SDK has no field for them."""
     where, reason = environment(properties)
     found = text(version) or next((word for name in _VERSIONS if (word := text(properties.get(name)))), None)
     arch = arch_name(properties.get("arch") or properties.get("architecture"))
@@ -108,7 +108,7 @@ def context(properties: Mapping[str, Any], dialect: str, *, os: Any, runtime: st
 
 
 def outcome(properties: Mapping[str, Any]) -> Outcome:
-    """How a command ended, from `success` or its exit code."""
+    """Return the outcome of a command, from `success` or its exit code."""
     success = properties.get("success")
     if type(success) is not bool:
         code = next((properties[name] for name in _EXIT_CODES if type(properties.get(name)) is int), None)
