@@ -17,6 +17,7 @@ from server.health import Health
 from server.jobs import find
 from server.jobs.run import Run
 from server.jobs.runner import Runner
+from server.settings import load
 from server.storage import projects
 from server.storage.batch import Batch, TargetRules
 from server.storage.projects import create_project, project_changes
@@ -49,7 +50,7 @@ async def ask(store: Any) -> Any:
 def asking(store: Any) -> Any:
     graphql = GraphQL()
     known = projects.Projects(max_targets=10, public=())
-    settings = type("Settings", (), {"retention_days": 365, "public": ()})()
+    settings = load({})
     writer = type("Writer", (), {"depth": 0})()
     state: Any = type("State", (), {"store": store, "projects": known, "settings": settings, "health": Health(store), "writer": writer})()
 

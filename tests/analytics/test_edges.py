@@ -19,7 +19,7 @@ from server.analytics.filters import Audience, Filter, Period, Step, starts
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.ledger import ledger, rejected
-from server.analytics.measures import Change, Installs, Percentiles, change, percentile
+from server.analytics.measures import Change, DurationChange, Installs, Percentiles, change, percentile
 from server.analytics.overview import overview, series
 from server.analytics.pack_downloads import PackCounts, pack_counts
 from server.analytics.targets import targets, trending
@@ -58,7 +58,7 @@ async def test_an_empty_project_answers_everything_with_nothing(store: Store) ->
     found = await overview(store, TODAY)
     nothing = Change(0, 0, None)
     assert (found.events, found.active.all, found.new.people, found.installs.all) == (nothing, nothing, nothing, nothing)
-    assert (found.success_rate, found.median_us) == (Change(None, None, None), Change(None, None, None))
+    assert (found.success_rate, found.median_us) == (Change(None, None, None), DurationChange(None, None, None, exact=True))
     daily = await series(store, TODAY, timed=True)
     assert (daily.starts, daily.events, daily.timed, daily.active_all) == ([MIDNIGHT], [0], [0], [0])
     for by in By:

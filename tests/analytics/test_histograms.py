@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.analytics import histograms
+from server.analytics import exact_durations, histograms
 from server.analytics.filters import Audience, Filter, Period, Step
 from server.analytics.histograms import Histogram, histogram
 from server.analytics.measures import percentile
@@ -26,6 +26,12 @@ from tests.conftest import change_in
 ENGINES = ("sqlite", "postgres")
 MONTH = Filter(project=1, period=Period(MIDNIGHT - 29 * DAY, MIDNIGHT + DAY))
 ENVIRONMENTS = (Environment.UNKNOWN, Environment.PERSON, Environment.CI)
+
+
+@pytest.fixture(autouse=True)
+def _no_exact_durations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few durations are read one by one; here all come from histograms."""
+    monkeypatch.setattr(exact_durations, "FEW", 0)
 
 
 class Clock:
