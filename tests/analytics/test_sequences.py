@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from server.analytics import exact_durations
 from server.analytics.breakdown import By, breakdown
-from server.analytics.errors import errors
+from server.analytics.errors import Errors, errors
 from server.analytics.experiments import experiment
 from server.analytics.family_stats import flakedrop_stats, tool_calls, tools
 from server.analytics.filters import Filter, Period, Step
@@ -133,14 +135,19 @@ async def test_the_ledger_has_every_event_on_its_day_of_arrival(full: Store, fil
     assert sum(day.received for day in found) == len(filled.events)
 
 
-async def test_every_chart_is_unchanged_when_all_raw_events_are_gone(filled: Filled, tmp_path: Path) -> None:
+async def test_every_chart_is_unchanged_when_all_raw_events_are_gone(
+    filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact_durations, "FEW", 0)  # few durations are read from raw events
     folder = tmp_path / "data"
     shutil.copytree(filled.folder, folder)
     settings = load({"FOOTFALL_DATA_DIR": str(folder)})
     before = await _charts(await open_store(settings))
     with contextlib.closing(sqlite3.connect(settings.sqlite_path)) as connection, connection:
         assert connection.execute("DELETE FROM event").rowcount >= len(filled.events)
-    assert await _charts(await open_store(settings)) == before
+    after = await _charts(await open_store(settings))
+    for one, other in zip(after, before, strict=True):
+        assert one == other, (one, other)
 
 
 async def _charts(store: Store) -> list[Any]:
@@ -148,7 +155,8 @@ async def _charts(store: Store) -> list[Any]:
     found: list[Any] = [await flakedrop_stats(store, MAIN), await ledger(store, MAIN, BASE.period)]
     for filter_ in (BASE, FEW["people"], FEW["a month"]):
         found += [
-            await overview(store, filter_),
+            # Of a period that has ended: one that runs is compared with raw events of the cut day.
+            await overview(store, filter_.during(Period(filter_.period.start, min(END, int(time.time()) // 86_400 * DAY - DAY)))),
             *[await series(store, filter_, step, timed=True) for step in Step],
             *[await breakdown(store, filter_, by, property_name="theme") for by in By],
             await active_users(store, filter_),
@@ -156,8 +164,14 @@ async def _charts(store: Store) -> list[Any]:
             await retention(store, filter_),
             await version_adoption(store, filter_, Step.WEEK),
             *[await timings(store, filter_, of) for of in Of],
-            await errors(store, filter_, samples=False),
+            _without_moments(await errors(store, filter_, samples=False)),
             await targets(store, filter_),
         ]
     await store.close()
     return found
+
+
+def _without_moments(found: Errors) -> Errors:
+    """The errors without the times at which they were first and last seen, which raw events know."""
+    groups = [msgspec.structs.replace(group, first_seen=None, last_seen=None) for group in found.groups]
+    return msgspec.structs.replace(found, groups=groups)

@@ -105,7 +105,7 @@ def test_a_backup_is_refused_where_it_cannot_be_and_leaves_nothing(filled: Setti
     taken = tmp_path / "taken"
     taken.write_text("mine")
     for to, said in (
-        (taken, "there already"),
+        (taken, "already exists"),
         (taken / "below", "Not a directory|cannot be created"),
         (Path("/proc/backup"), "cannot be created|no room"),
     ):

@@ -186,7 +186,7 @@ def test_a_backup_without_its_secret_is_put_back_with_a_warning(filled: Settings
     made = backups.create(filled, tmp_path / "backup")
     assert made.secret is not None
     made.secret.unlink()
-    assert "only if it was made under the present secret" in str(restore(filled, made.path).warning)
+    assert "only if it was created with the current secret" in str(restore(filled, made.path).warning)
     (filled.data_dir / "secret").unlink()
     assert "a new secret will be made" in str(restore(filled, made.path).warning)
 
