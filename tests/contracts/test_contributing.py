@@ -90,8 +90,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     setting = '    greeting: str = _setting("FOOTFALL_GREETING", str, "world", "the name that is greeted")\n'
     edit(
         server / "settings.py",
-        '    log_format: str = _setting("FOOTFALL_LOG_FORMAT"',
-        f'{setting}    log_format: str = _setting("FOOTFALL_LOG_FORMAT"',
+        "    log_format: str = _setting(",
+        f"{setting}    log_format: str = _setting(",
     )
 
     (server / "jobs" / "greeting.py").write_text(JOB, encoding="utf-8")

@@ -122,7 +122,7 @@ async def test_refusals_and_the_rejected_go_too(run: Run, store: Store, now: int
                 (row.id,),
             )
         )
-    assert "9 refusals" in await retention(run)
+    assert "9 rejected events" in await retention(run)
     assert {row[1] for row in tables("refusal")["refusal"]} == {today - 30, today}
     assert [row[0] for row in tables("rejected")["rejected"]] == [rejected[1].id]
 

@@ -126,7 +126,7 @@ def test_the_command_answers_as_the_route_does(run: Any, tmp_path: Path, origin:
     [
         (("breakdown",), "--by is missing"),
         (("series", "--package-manager", "npm", "--by", "os"), "--by is not a parameter of series"),
-        (("events", "--os", "linux"), "--os is for questions"),
+        (("events", "--os", "linux"), "--os only applies to reports"),
         (("series", "--os", "\udcff"), "--os must be text"),
         (("funnel", "--names", "one"), "--names must be"),
     ],
