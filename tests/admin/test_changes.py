@@ -15,6 +15,7 @@ from server.admin.schema import build
 from server.event import Context as Place
 from server.event import Event
 from server.event_id import EventIds
+from server.settings import load
 from server.storage.batch import Batch
 from tests.admin.conftest import OPERATIONS, Asker
 
@@ -235,7 +236,8 @@ async def test_statements_do_not_grow_with_the_page(store: Any, monkeypatch: pyt
     statements = []
     for size in (10, 100):
         asked.clear()
-        state: Any = type("State", (), {"store": store, "projects": type("Projects", (), {"all": lambda _: []})()})()
+        known = type("Projects", (), {"all": lambda _: []})()
+        state: Any = type("State", (), {"store": store, "projects": known, "settings": load({})})()
         viewer = Viewer("key", frozenset({"read"}), EVERY, "key 1")
         context = Context(state=state, viewer=viewer, loaders=Loaders(store))
         result: Any = await schema.execute(query, variable_values={"n": size}, context_value=context)

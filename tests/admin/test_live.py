@@ -61,7 +61,7 @@ async def test_an_event_is_seen_as_it_comes_and_a_filter_keeps_the_rest_away(fil
     await post(filled.url, name="seen", version="1.2.3", properties={"a": "<b>"}, target={"type": "pack", "id": "peon"})
     message = await received(socket)
     (event,) = message["payload"]["data"]["events"]["events"]
-    assert (event["name"], event["version"], event["properties"], event["target"]) == (
+    assert (event["name"], event["version"], json.loads(event["propertiesText"]), event["target"]) == (
         "seen",
         "1.2.3",
         {"a": "<b>"},

@@ -12,6 +12,7 @@ import pytest
 
 from server.admin.auth import EVERY, Viewer
 from server.admin.endpoint import Body, GraphQL
+from server.settings import load
 
 ENGINES = ("sqlite", "postgres")
 
@@ -23,7 +24,8 @@ async def test_an_operation_that_takes_too_long_is_stopped_and_the_store_is_free
     monkeypatch.setattr(store, "rows_within", lambda seconds, *_: ask(seconds, endless))
     monkeypatch.setattr("server.admin.endpoint.SECONDS", 0.3)
     query = '{project(slug:"default"){a:events{totalCount} b:events{totalCount} c:events{totalCount} d:events{totalCount}}}'
-    state: Any = type("State", (), {"store": store, "projects": type("Projects", (), {"all": lambda _: []})()})()
+    known = type("Projects", (), {"all": lambda _: []})()
+    state: Any = type("State", (), {"store": store, "projects": known, "settings": load({})})()
     answer = await GraphQL().run(state, Viewer("key", frozenset({"read"}), EVERY, "key 1"), Body(query=query))
     assert answer["errors"][0]["extensions"]["code"] == "TIMEOUT"
     async with asyncio.timeout(5):  # each of the endless ones had ten seconds

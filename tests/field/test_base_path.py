@@ -109,7 +109,8 @@ def test_every_link_and_file_of_a_page_is_found(url: str, page: str) -> None:
     root = url.removesuffix(BASE)
     for link in found:
         assert link.startswith(f"{BASE}/"), link
-        assert httpx.get(root + link).status_code == 200, link
+        # The action of a form answers POST; without the built dashboard nothing else is there.
+        assert httpx.get(root + link).status_code in ({200, 405} if link.endswith("/graphql") else {200}), link
     if 'name="footfall-base"' in answer.text:
         assert f'name="footfall-base" content="{BASE}"' in answer.text
 
