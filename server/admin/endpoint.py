@@ -15,7 +15,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from server.admin import filter_warnings
-from server.admin.admission import Admission, Admissions
+from server.admin.admission import ADMINS, Admission, Admissions
 from server.admin.auth import Viewer, address_of, counted_viewer
 from server.admin.bounds import MOST_TEXT
 from server.admin.loaders import Loaders
@@ -95,7 +95,8 @@ class GraphQL:
         self._running.update(counted)
         try:
             known = self.known.has(query)
-            admission = None if known else await self.admissions.admit(label, query, stranger=who is None)
+            budget = ADMINS if who is not None and "admin" in who.scopes else label
+            admission = None if known else await self.admissions.admit(budget, query, stranger=who is None)
             try:
                 result = await self._result(state, who, query, body, admission)
             finally:

@@ -22,7 +22,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
-from server.admin.admission import Admission
+from server.admin.admission import ADMINS, Admission
 from server.admin.auth import STRANGERS, count, headers_of, same_site
 from server.admin.endpoint import Body, GraphQL, NotKnown, refused
 from server.admin.loaders import Loaders
@@ -105,6 +105,8 @@ class _OnlySubscriptions:
 
 
 def _label(context: Context) -> str:
+    if context.viewer is not None and "admin" in context.viewer.scopes:
+        return ADMINS
     return context.viewer.label if context.viewer else ""  # nobody: refused before it comes to an operation
 
 
