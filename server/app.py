@@ -63,8 +63,8 @@ def create_app(
         async with contextlib.AsyncExitStack() as stack:
             try:
                 front.ingest = await stop.run(_open(settings, app.state, stack, progress, clock))
-                front.answers, front.projects = app.state.answers, app.state.projects
-                front.later = app.state.graphql.loaded
+                front.response_cache, front.projects = app.state.response_cache, app.state.projects
+                front.later = app.state.graphql.load
                 front.first_token = await ensure_admin(settings.admin_token)
                 await app.state.projects.refresh()  # so that the first token works immediately
             except Exception as error:
@@ -82,7 +82,7 @@ def create_app(
         openapi_config=None,
         state=State(
             {
-                "openapi": openapi.Published(document),
+                "openapi": openapi.CachedDocument(document),
                 "pages": pages.Pages(document, bundled("static"), base=settings.base_path),
                 "dashboard": Dashboard(bundled("static") / "dist" if settings.dashboard else None, base=settings.base_path),
             }
@@ -132,10 +132,10 @@ async def _open(
             "writer": writer,
             "gate": gate,
             "privacy": privacy,
-            "answers": public.Answers(store),
+            "response_cache": public.ResponseCache(store),
             "health": health.Health(store, shared, instance=instance_id(settings, secret)),
             "live": live,
-            "graphql": routes.Loading(),
+            "graphql": routes.GraphQLLoader(),
         }
     )
     if clock is now:  # no jobs with the simulated clock of `footfall demo`, which passes a month in seconds

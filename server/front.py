@@ -16,7 +16,7 @@ from server.headers import AUTHORIZATION, FOOTFALL_KEY, IF_NONE_MATCH, combine_l
 from server.ingest.asgi import Reply, Scope
 from server.ingest.pipeline import Ingest
 from server.ingest.routing import Match, Routes
-from server.public import Answers
+from server.public import ResponseCache
 from server.storage.projects import SCOPE_SLUG, Projects
 
 _PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # no escapes, no query, and no absolute URL as proxies send it
@@ -43,7 +43,7 @@ class Front:
         self._inner = inner
         self._ingest_route = lru_cache(maxsize=4096)(self._find_ingest_route)
         self.ingest: Ingest | None = None
-        self.answers: Answers | None = None
+        self.response_cache: ResponseCache | None = None
         self.projects: Projects | None = None
         self.first_token: str | None = None
         self.failure: Exception | None = None
@@ -95,9 +95,9 @@ class Front:
     def ready(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> Reply | None:
         """Return the cached response to the same GET request, if it applies to this one."""
         path, slug = _plain_target(target, self._base) if len(target) <= _MAX_TARGET else (None, None)
-        if path is None or self.answers is None or self.projects is None:
+        if path is None or self.response_cache is None or self.projects is None:
             return None
-        ready = self.answers.ready(path, slug)
+        ready = self.response_cache.ready(path, slug)
         if ready is None:
             return None
         named = dict(headers)

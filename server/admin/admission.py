@@ -1,8 +1,8 @@
-"""Bounds of what refused operations may cost, whatever their length and transport.
+"""Limits on the work of refused operations, across HTTP and WebSocket.
 
-An operation that is not among the documented ones is parsed and validated before anything else is known of it, which takes milliseconds in which
-nothing else runs. So one is looked at after the other, each client has few that wait, and a client whose operations are refused all the time is
-looked at no more for a while. What is counted is work (a unit for each begun thousand characters), not time.
+An operation that is not in `graphql/operations/` is parsed and validated first, which blocks the event loop for milliseconds. So
+operations are validated one at a time, each client has a short queue, and a client with too many refused operations is rejected for a
+while without parsing. The unit is work (one unit per 1,000 characters), not time.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from limits import RateLimitItem, parse
 from server.problems import Busy, Limited
 from server.shared import Limits
 
-REFUSED = parse("60/minute")  # units of one viewer, or of one address without a login
-OF_STRANGERS = parse("240/minute")  # units of all without a login together
-MOST_WAITING = 8  # operations of one viewer or address
+REFUSED = parse("60/minute")  # units of one caller, or of one address without a login
+ANONYMOUS_TOTAL = parse("240/minute")  # units of all callers without a login
+MOST_WAITING = 8  # queued operations of one caller or address
 CHARACTERS_A_UNIT = 1_000
 
-_STRANGERS = "strangers"
+_ANONYMOUS = "anonymous"
 ADMINS = "admins"
-"""The label of viewers with the scope `admin`: they can do worse than ask in vain, so what they are refused is not counted."""
+"""The label of callers with the `admin` scope. Their refused operations are not counted, as admins could do more harm otherwise."""
 
 
 class Admission:
-    """One operation that is looked at. Exactly one of `passed` and `refused` takes effect; then the next one has its turn."""
+    """An operation under validation. The first call of `accept` or `refuse` takes effect and admits the next operation."""
 
     def __init__(self, admissions: Admissions, counted: dict[str, RateLimitItem], units: int) -> None:
         self._admissions = admissions
@@ -34,12 +34,12 @@ class Admission:
         self._units = units
         self._open = True
 
-    def passed(self) -> None:
-        """The operation is valid: it costs nothing here."""
+    def accept(self) -> None:
+        """Mark the operation as valid. It costs nothing."""
         self._close(spent=False)
 
-    def refused(self) -> None:
-        """The operation was refused, unless it had passed before."""
+    def refuse(self) -> None:
+        """Mark the operation as refused, unless it was accepted before."""
         self._close(spent=True)
 
     def _close(self, *, spent: bool) -> None:
@@ -49,7 +49,7 @@ class Admission:
 
 
 class Admissions:
-    """Lets operations be looked at, one after the other."""
+    """Admits operations to validation, one at a time."""
 
     def __init__(self) -> None:
         self._limits = Limits()
@@ -58,19 +58,19 @@ class Admissions:
         self._turn = asyncio.Semaphore(1)
 
     def check(self, label: str, units: int = 1) -> None:
-        """Raises Limited where so much was refused that nothing is looked at for a while."""
-        for each, item in _counted(label, stranger=False).items():
+        """Raise Limited if the caller has used up its units."""
+        for each, item in _counted(label, is_anonymous=False).items():
             self._check(each, item, units)
 
     def _check(self, label: str, item: RateLimitItem, units: int) -> None:
-        standing = self._limits.hit_at_once(item, item.key_for(label), 0)
-        if standing.remaining - self._reserved[label] < min(units, item.amount):
-            raise Limited("Too many of your operations were refused.", retry_after=standing.reset)
+        state = self._limits.hit_at_once(item, item.key_for(label), 0)
+        if state.remaining - self._reserved[label] < min(units, item.amount):
+            raise Limited("Too many of your operations were refused. Try again later.", retry_after=state.reset)
 
-    async def admit(self, label: str, query: str, *, stranger: bool) -> Admission:
-        """Wait for the turn of an operation. `label` is of the viewer or address. Raises Limited, Busy."""
+    async def admit(self, label: str, query: str, *, is_anonymous: bool) -> Admission:
+        """Wait until the operation may be validated. `label` identifies the caller or its address. Raises Limited, Busy."""
         if label != ADMINS and self._waiting[label] >= MOST_WAITING:
-            raise Busy("Too many of your operations wait.", retry_after=1)
+            raise Busy("Too many of your operations are waiting.", retry_after=1)
         self._waiting[label] += 1
         try:
             await self._turn.acquire()
@@ -78,7 +78,7 @@ class Admissions:
             self._waiting[label] -= 1
             if not self._waiting[label]:
                 del self._waiting[label]
-        counted, units = _counted(label, stranger=stranger), 1 + len(query) // CHARACTERS_A_UNIT
+        counted, units = _counted(label, is_anonymous=is_anonymous), 1 + len(query) // CHARACTERS_A_UNIT
         try:
             for each, item in counted.items():
                 self._check(each, item, units)
@@ -89,7 +89,7 @@ class Admissions:
         return Admission(self, counted, units)
 
     def close(self, counted: dict[str, RateLimitItem], units: int, *, spent: bool) -> None:
-        """End an admission."""
+        """Finish an admission, and admit the next operation."""
         for each, item in counted.items():
             self._reserved[each] -= units
             if not self._reserved[each]:
@@ -99,7 +99,7 @@ class Admissions:
         self._turn.release()
 
 
-def _counted(label: str, *, stranger: bool) -> dict[str, RateLimitItem]:
+def _counted(label: str, *, is_anonymous: bool) -> dict[str, RateLimitItem]:
     if label == ADMINS:
         return {}
-    return {label: REFUSED, **({_STRANGERS: OF_STRANGERS} if stranger else {})}
+    return {label: REFUSED, **({_ANONYMOUS: ANONYMOUS_TOTAL} if is_anonymous else {})}

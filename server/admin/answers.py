@@ -1,4 +1,4 @@
-"""The answers of `server.analytics` as GraphQL types: the same fields, read off the same objects. Series are parallel lists of scalars."""
+"""GraphQL types for the results of `server.analytics`. Fields read the attribute of the same name. Time series are parallel lists."""
 
 from __future__ import annotations
 
@@ -11,317 +11,338 @@ from server.admin.scalars import Count, DateTime, Duration
 from server.event import Environment, LedgerEntry
 
 
-def said(description: str, name: str | None = None) -> Any:
-    """A field that is read off the answer under its own name."""
+def field(description: str, name: str | None = None) -> Any:
+    """Declare a field that resolves to the result's attribute of the same name."""
     return strawberry.field(description=description, name=name)
 
 
-@strawberry.type(description="How many installs, each once.")
+@strawberry.type(description="Distinct installs.")
 class InstallCounts:
-    all: Count = said("Everything: people, CI, containers, tests.")
-    people: Count = said("People only.")
+    all: Count = field("All installs: people, CI, containers and tests.")
+    people: Count = field("Only installs run by people, or with an unknown environment.")
 
 
-@strawberry.type(description="A figure beside that of the period before, which is as long.")
+@strawberry.type(description="A figure for the period and for the preceding period of the same length.")
 class Change:
-    value: float | None = said("In the period; null where nothing is known.")
-    before: float | None = said("In the period before.")
-    change: float | None = said("By which part of the figure before it grew: 0.5 is half as much again. Null where that was nothing.")
+    value: float | None = field("Value in the period. Null without data.")
+    before: float | None = field("Value in the preceding period. Null without data.")
+    change: float | None = field("Relative change from `before` to `value`: 0.5 means 50 % more. Null if `before` is 0 or null.")
 
 
-@strawberry.type(description="A duration beside that of the period before.")
+@strawberry.type(description="A duration for the period and for the preceding period of the same length.")
 class DurationChange:
-    value: Duration | None = said("In the period; null where no event says how long it took.")
-    before: Duration | None = said("In the period before.")
-    change: float | None = said("By which part of the duration before it grew.")
-    exact: bool = said("Whether both are exact, as they are while durations are few; else each is within 2 %.")
+    value: Duration | None = field("Duration in the period, in milliseconds. Null if no event in it reports a duration.")
+    before: Duration | None = field("Value in the preceding period. Null without data.")
+    change: float | None = field("Relative change from `before` to `value`: 0.5 means 50 % longer. Null if `before` is 0 or null.")
+    exact: bool = field("Whether both durations are exact. Otherwise, each is within 2 % of the true value.")
 
 
-@strawberry.type(description="How many installs beside those of the period before.")
+@strawberry.type(description="Distinct installs in the period and in the preceding period of the same length.")
 class InstallsChange:
-    all: Change = said("Everything.")
-    people: Change = said("People only.")
+    all: Change = field("All installs: people, CI, containers and tests.")
+    people: Change = field("Only installs run by people, or with an unknown environment.")
 
 
 @strawberry.type(
-    description="Figures of a period beside those of the one before. A period that has not ended is compared with the same time into the one before."
+    description="Key figures for a period and the preceding period. An unfinished period is compared with the same elapsed time of the"
+    " preceding period."
 )
 class Overview:
-    events: Change = said("Events.")
-    active: InstallsChange = said("Installs with an event in the period.")
-    new: InstallsChange = said("Those of them that were first seen in it.")
-    installs: InstallsChange = said("All installs that were known at the period's end, whatever the filter says of events.")
-    success_rate: Change = said("Successes of all events that say how they ended, 0 to 1.")
-    median_us: DurationChange = said("Half of the events took less.", "medianDuration")
-    p95_us: DurationChange = said("95 of 100 events took less.", "p95Duration")
-    compared_until: DateTime | None = said(
-        "Where the period before ends as far as it is compared: while this period has not ended, the same time into the one before. "
-        "Installs are compared with all that were known when this period began. Null where there is nothing to compare with."
+    events: Change = field("Number of events.")
+    active: InstallsChange = field("Installs with at least one event in the period.")
+    new: InstallsChange = field("Installs first seen in the period.")
+    installs: InstallsChange = field(
+        "All installs known at the end of the period. Only the audience and the environments of the filter apply."
+    )
+    success_rate: Change = field("Successes divided by events that report an outcome, from 0 to 1.")
+    median_us: DurationChange = field("Median duration of the events.", "medianDuration")
+    p95_us: DurationChange = field("95th percentile of the durations.", "p95Duration")
+    compared_until: DateTime | None = field(
+        "End of the part of the preceding period that is compared. `installs` is compared with the installs known at the start"
+        " of the period. Null if the preceding period has no data."
     )
 
 
-@strawberry.type(description="What happened over time: parallel lists, an entry for each step, also for those in which nothing happened.")
+@strawberry.type(description="Event counts over time, as parallel lists with one entry per step. Steps without events have entries, too.")
 class Series:
-    starts: list[DateTime] = said("When each step begins.")
-    events: list[Count] = said("Events.")
-    successes: list[Count] = said("Events that were a success.")
-    failures: list[Count] = said("Events that were a failure.")
-    active_all: list[Count] | None = said("Active installs; null by the hour.")
-    active_people: list[Count] | None = said("Active installs of people; null by the hour.")
+    starts: list[DateTime] = field("Start of each step.")
+    events: list[Count] = field("Number of events.")
+    successes: list[Count] = field("Events with the outcome `SUCCESS`.")
+    failures: list[Count] = field("Events with the outcome `FAILURE`.")
+    active_all: list[Count] | None = field("Active installs. Null for hourly steps.")
+    active_people: list[Count] | None = field("Active installs of people. Null for hourly steps.")
 
 
-@strawberry.type(description="Active installs, an entry for each day.")
+@strawberry.type(description="Active installs, as parallel lists with one entry per day.")
 class ActiveUsers:
-    starts: list[DateTime] = said("When each day begins.")
-    daily_all: list[Count] = said("Active on the day.")
-    daily_people: list[Count] = said("The people among them.")
-    weekly_all: list[Count] = said("Active in the 7 days that end with it.")
-    weekly_people: list[Count] = said("The people among them.")
-    monthly_all: list[Count] = said("Active in the 30 days that end with it.")
-    monthly_people: list[Count] = said("The people among them.")
-    stickiness_all: list[float | None] = said("Daily by monthly, 0 to 1.")
-    stickiness_people: list[float | None] = said("The same for people.")
+    starts: list[DateTime] = field("Start of each day, in UTC.")
+    daily_all: list[Count] = field("Installs active on the day.")
+    daily_people: list[Count] = field("Only the installs of people.")
+    weekly_all: list[Count] = field("Installs active in the 7 days that end with this day.")
+    weekly_people: list[Count] = field("Only the installs of people.")
+    monthly_all: list[Count] = field("Installs active in the 30 days that end with this day.")
+    monthly_people: list[Count] = field("Only the installs of people.")
+    stickiness_all: list[float | None] = field(
+        "Stickiness: daily active installs divided by monthly active installs, from 0 to 1. Null without monthly active installs."
+    )
+    stickiness_people: list[float | None] = field(
+        "Stickiness of the installs of people, from 0 to 1. Null without monthly active installs."
+    )
 
 
-@strawberry.type(description="Active installs that are new, and that came back, an entry for each step.")
+@strawberry.type(description="Active installs split into new and returning, as parallel lists with one entry per step.")
 class NewAndReturning:
-    starts: list[DateTime] = said("When each step begins.")
-    new_all: list[Count] = said("First seen in the step.")
-    new_people: list[Count] = said("The people among them.")
-    returning_all: list[Count] = said("Seen before it, too.")
-    returning_people: list[Count] = said("The people among them.")
+    starts: list[DateTime] = field("Start of each step.")
+    new_all: list[Count] = field("Installs first seen in the step.")
+    new_people: list[Count] = field("Only the installs of people.")
+    returning_all: list[Count] = field("Installs active in the step and first seen before it.")
+    returning_people: list[Count] = field("Only the installs of people.")
 
 
-@strawberry.type(description="The installs that were first seen in one week.")
+@strawberry.type(description="The installs first seen in one week, and their activity since.")
 class Cohort:
-    start: DateTime = said("When the week begins, a Monday.")
-    size: InstallCounts = said("How many they are.")
-    active_all: list[Count] = said("How many of them were active in that week, and in each one since.")
-    active_people: list[Count] = said("The people among them.")
+    start: DateTime = field("Start of the week: Monday, 00:00 UTC.")
+    size: InstallCounts = field("Installs in the cohort.")
+    active_all: list[Count] = field("Active installs of the cohort, one entry per week, beginning with its first week.")
+    active_people: list[Count] = field("Only the installs of people.")
 
 
-@strawberry.type(description="How many installs ran one version, an entry for each step.")
+@strawberry.type(description="Active installs of one version, as lists with one entry per step.")
 class Adoption:
-    version: str | None = said("The version; null for all that are not named, together.")
-    all: list[Count] = said("Everything.")
-    people: list[Count] = said("People only.")
-    failure_rate: float | None = said("Failures of the period's events that say how they ended, 0 to 1.")
-    stands_out: bool = said("Whether it fails far more often than the other versions.")
+    version: str | None = field("The version. Null for all versions that are not listed, combined.")
+    all: list[Count] = field("All installs: people, CI, containers and tests.")
+    people: list[Count] = field("Only installs run by people, or with an unknown environment.")
+    failure_rate: float | None = field(
+        "Failures divided by the events of the period that report an outcome, from 0 to 1. Null if there are none."
+    )
+    stands_out: bool = field("Whether its failure rate is far higher than that of the other versions.")
 
 
 @strawberry.type(
-    description="Versions over time, the most used first. The newest, those that stand out and the most used are named; one of a single install is not."
+    description="Versions over time, most used first. The newest version, versions that stand out and the most used versions are "
+    "listed. Versions with a single install are not."
 )
 class VersionAdoption:
-    starts: list[DateTime] = said("When each step begins.")
-    versions: list[Adoption] = said("The versions.")
+    starts: list[DateTime] = field("Start of each step.")
+    versions: list[Adoption] = field("The versions, most used first.")
 
 
-@strawberry.type(description="One value of what was broken down.")
+@strawberry.type(description="One value of the breakdown.")
 class BreakdownRow:
-    value: str | None = said("The value; null for events that do not say.")
-    events: Count = said("Events.")
-    successes: Count = said("Those that were a success.")
-    failures: Count = said("Those that were a failure.")
-    success_rate: float | None = said("Successes of those that say how they ended, 0 to 1.")
-    installs: InstallCounts | None = said("Active installs whose newest value this is; null where installs have no value of their own.")
-    target_type: str | None = said("The type, where the value is a target.")
+    value: str | None = field("The value. Null for events that do not report one.")
+    events: Count = field("Number of events.")
+    successes: Count = field("Events with the outcome `SUCCESS`.")
+    failures: Count = field("Events with the outcome `FAILURE`.")
+    success_rate: float | None = field("Successes divided by events that report an outcome, from 0 to 1. Null if there are none.")
+    installs: InstallCounts | None = field(
+        "Active installs whose newest event has this value. Null if the dimension is not a property of installs."
+    )
+    target_type: str | None = field("Type of the target. Null unless the value is a target.")
 
 
-@strawberry.type(description="The values by their events, most first.")
+@strawberry.type(description="Events and installs by value, most events first.")
 class Breakdown:
-    rows: list[BreakdownRow] = said("The values.")
-    other_values: Count = said("How many more values there are.")
-    other_events: Count = said("Their events.")
-    other_installs: InstallCounts | None = said("Their installs; null where installs have no value of their own.")
+    rows: list[BreakdownRow] = field("The requested page of values.")
+    other_values: Count = field("Number of values beyond the page.")
+    other_events: Count = field("Number of events with one of the other values.")
+    other_installs: InstallCounts | None = field(
+        "Installs with one of the other values. Null if the dimension is not a property of installs."
+    )
 
 
-@strawberry.type(description="How long things took over time: parallel lists, an entry for each step.")
+@strawberry.type(description="Median durations over time, as parallel lists with one entry per step.")
 class Medians:
-    starts: list[DateTime] = said("When each step begins.")
-    medians: list[Duration | None] = said("Half of the step's events took less; null where none says how long it took.")
-    exact: bool = said("Whether they are exact, as they are while durations are few; else each is within 2 %.")
+    starts: list[DateTime] = field("Start of each step.")
+    medians: list[Duration | None] = field("Median duration of each step. Null if no event of the step reports a duration.")
+    exact: bool = field("Whether the values are exact. Otherwise, each is within 2 % of the true value.")
 
 
-@strawberry.type(description="Durations that so many of 100 events stay under.")
+@strawberry.type(description="Percentiles of durations. Null without durations.")
 class Percentiles:
-    p50: Duration | None = said("50 of 100.")
-    p75: Duration | None = said("75 of 100.")
-    p90: Duration | None = said("90 of 100.")
-    p95: Duration | None = said("95 of 100.")
-    p99: Duration | None = said("99 of 100.")
-    exact: bool = said("Whether they are exact, as they are while durations are few; else each is within 2 %.")
+    p50: Duration | None = field("50th percentile (median).")
+    p75: Duration | None = field("75th percentile.")
+    p90: Duration | None = field("90th percentile.")
+    p95: Duration | None = field("95th percentile.")
+    p99: Duration | None = field("99th percentile.")
+    exact: bool = field("Whether the values are exact. Otherwise, each is within 2 % of the true value.")
 
 
-@strawberry.type(description="How long one thing took, of the events that say so.")
+@strawberry.type(description="Distribution of the durations of one event name or target. Events without a duration do not count.")
 class Durations:
-    label: str | None = said("The name of the event or the id of the target; null for all together.")
-    target_type: str | None = said("The type of the target.")
-    timed: Count = said("How many events say how long they took.")
-    mean: Duration | None = said("The mean, exactly.")
-    percentiles: Percentiles = said("The percentiles.")
-    edges: list[Duration] = said("A histogram's edges: the bar i lies between edges[i] and edges[i + 1].")
-    counts: list[Count] = said("The events in each bar.")
+    label: str | None = field("Name of the event, or id of the target. Null for the total.")
+    target_type: str | None = field("Type of the target. Null for event names and the total.")
+    timed: Count = field("Number of events that report a duration.")
+    mean: Duration | None = field("Exact mean. Null without durations.")
+    percentiles: Percentiles = field("Percentiles of the durations.")
+    edges: list[Duration] = field("Edges of the histogram: bar `i` covers `edges[i]` to `edges[i + 1]`.")
+    counts: list[Count] = field("Number of events in each bar of the histogram.")
 
 
-@strawberry.type(description="How long things took.")
+@strawberry.type(description="Distributions of durations: in total, and by event name or target.")
 class Timings:
-    total: Durations = said("All together.")
-    groups: list[Durations] = said("Each by itself, most events first.")
+    total: Durations = field("All events.")
+    groups: list[Durations] = field("Each event name or target, most events first.")
 
 
-@strawberry.type(description="An event that failed, as far as it is kept: scrubbed.")
+@strawberry.type(description="A failed event. Its texts are scrubbed.")
 class ErrorSample:
-    id: strawberry.ID = said("The event's id.")
-    at: DateTime = said("When it happened.")
-    name: str = said("The event's name.")
-    target_type: str | None = said("The type of its target.")
-    target: str | None = said("The id of its target.")
-    error_type: str | None = said("The type of the error.")
-    message: str | None = said("The error's message.")
-    duration_us: Duration | None = said("How long it took.", "duration")
-    environment: Environment = said("Who ran the tool.")
-    os: str | None = said("The operating system.")
-    arch: str | None = said("The processor architecture.")
-    runtime: str | None = said("The runtime.")
-    version: str | None = said("The version of the tool.")
+    id: strawberry.ID = field("Id of the event, a UUIDv7.")
+    at: DateTime = field("Time of the event.")
+    name: str = field("Name of the event.")
+    target_type: str | None = field("Type of the event's target.")
+    target: str | None = field("Id of the event's target.")
+    error_type: str | None = field("Type of the error.")
+    message: str | None = field("Message of the error, scrubbed.")
+    duration_us: Duration | None = field("Duration of the event.", "duration")
+    environment: Environment = field("Environment that ran the tool.")
+    os: str | None = field("Operating system.")
+    arch: str | None = field("Processor architecture.")
+    runtime: str | None = field("Runtime, such as `node 20`.")
+    version: str | None = field("Version of the tool.")
 
 
-@strawberry.type(description="A version with a count.")
+@strawberry.type(description="Number of events of one version.")
 class VersionCount:
-    version: str | None = said("The version; null where events do not say.")
-    events: Count = said("The events.")
+    version: str | None = field("The version. Null for events that do not report one.")
+    events: Count = field("Number of events.")
 
 
 @strawberry.type(description="All errors of one type.")
 class ErrorGroup:
-    type: str | None = said("The error type; null for failures that name none.")
-    events: Count = said("Its events.")
-    share: float | None = said("The share of all failures and other events with an error type, 0 to 1.")
-    installs: InstallCounts = said("The affected installs.")
-    first_seen: DateTime | None = said(
-        "The first of these events: in the period, under the filter. Null where retention has deleted it. Read only where it is asked for."
+    type: str | None = field("The error type. Null for failures without a type.")
+    events: Count = field("Number of errors of this type.")
+    share: float | None = field("Share of all errors, from 0 to 1. Null without errors.")
+    installs: InstallCounts = field("Affected installs.")
+    first_seen: DateTime | None = field(
+        "Time of the first error of this type in the period, under the filter. Null if retention has deleted it. Computed only if selected."
     )
-    last_seen: DateTime | None = said("The last of these events. Read only where it is asked for.")
-    first_ever: DateTime | None = said("The first time in the filter's environments, whatever the period.")
-    versions: list[VersionCount] = said("In which versions, most events first.")
-    names: list[str] = said("The names of the events.")
-    sample: ErrorSample | None = said("The newest of them, as far as it is kept. Read only where it is asked for.")
+    last_seen: DateTime | None = field("Time of the last error of this type in the period, under the filter. Computed only if selected.")
+    first_ever: DateTime | None = field("Time of the first error of this type ever, in the environments of the filter.")
+    versions: list[VersionCount] = field("Affected versions, most errors first.")
+    names: list[str] = field("Names of the events.")
+    sample: ErrorSample | None = field("Newest error of this type. Null if retention has deleted it. Computed only if selected.")
 
 
-@strawberry.type(description="Errors by type.")
+@strawberry.type(description="Errors by type. An error is a failed event, or another event with an error type.")
 class Errors:
-    groups: list[ErrorGroup] = said("The types, most events first.")
-    types: Count = said("How many types there are; failures without a type count as one.")
-    events: Count = said("Failures and other events with an error type.")
-    failures: Count = said("Events that failed.")
-    installs: InstallCounts = said("Installs with any of these events.")
+    groups: list[ErrorGroup] = field("The requested page of error types, most errors first.")
+    types: Count = field("Number of error types. Failures without a type count as one.")
+    events: Count = field("Number of errors.")
+    failures: Count = field("Number of events with the outcome `FAILURE`.")
+    installs: InstallCounts = field("Installs with at least one error.")
 
 
 @strawberry.type(description="A target with its counts.")
 class TargetCounts:
-    type: str = said("Its type.")
-    id: strawberry.ID = said("Its id.")
-    visibility: Visibility = said("Who may see its counts without a key.")
-    events: Count = said("Events in the period.")
-    total: Count | None = said("Events ever of the filter's names and environments; null where it has another condition.")
-    successes: Count = said("Those of the period that were a success.")
-    failures: Count = said("Those of the period that were a failure.")
-    success_rate: float | None = said("Successes of those that say how they ended, 0 to 1.")
-    mean_us: Duration | None = said("How long they took on average.", "meanDuration")
+    type: str = field("Type of the target.")
+    id: strawberry.ID = field("Id of the target.")
+    visibility: Visibility = field("Who can read the target's counts without a key.")
+    events: Count = field("Number of events in the period.")
+    total: Count | None = field(
+        "Number of events over all time, with the filter's names and environments. Null if the filter has another condition."
+    )
+    successes: Count = field("Events of the period with the outcome `SUCCESS`.")
+    failures: Count = field("Events of the period with the outcome `FAILURE`.")
+    success_rate: float | None = field("Successes divided by events that report an outcome, from 0 to 1. Null if there are none.")
+    mean_us: Duration | None = field("Mean duration. Null if no event reports a duration.", "meanDuration")
 
 
-@strawberry.type(description="A target with its events over all time.")
+@strawberry.type(description="A target with its number of events over all time.")
 class TargetTotal:
-    type: str = said("Its type.")
-    id: strawberry.ID = said("Its id.")
-    visibility: Visibility = said("Who may see its counts without a key.")
-    events: Count = said("Events over all time.")
+    type: str = field("Type of the target.")
+    id: strawberry.ID = field("Id of the target.")
+    visibility: Visibility = field("Who can read the target's counts without a key.")
+    events: Count = field("Number of events over all time.")
 
 
-@strawberry.type(description="What happened to a target, ever.")
+@strawberry.type(description="Counters of a target, over all time.")
 class Counters:
-    views: Count = said("Views.")
-    copies: Count = said("Copies.")
-    downloads: Count = said("Downloads.")
-    uses: Count = said("Uses.")
-    exports: Count = said("Exports.")
-    favorites_count: Count = said("Favourites, less those that were taken back.", "favorites")
-    comments_count: Count = said("Comments.", "comments")
-    votes_up: Count = said("Votes for it.")
-    votes_down: Count = said("Votes against it.")
+    views: Count = field("Number of views.")
+    copies: Count = field("Number of copies.")
+    downloads: Count = field("Number of downloads.")
+    uses: Count = field("Number of uses.")
+    exports: Count = field("Number of exports.")
+    favorites_count: Count = field("Number of favourites, minus those that were removed.", "favorites")
+    comments_count: Count = field("Number of comments.", "comments")
+    votes_up: Count = field("Number of upvotes.")
+    votes_down: Count = field("Number of downvotes.")
 
 
-@strawberry.type(description="A target that rises.")
+@strawberry.type(description="A trending target.")
 class Trend:
-    target_type: str = said("Its type.")
-    target_id: strawberry.ID = said("Its id.")
-    score: float = said("Events, of which older ones count for less.")
-    events: Count = said("Events in the window.")
-    counters: Counters = said("What happened to it, ever.")
+    target_type: str = field("Type of the target.")
+    target_id: strawberry.ID = field("Id of the target.")
+    score: float = field("Number of events, weighted by age: older events count less.")
+    events: Count = field("Number of events in the window.")
+    counters: Counters = field("Counters of the target, over all time.")
 
 
-@strawberry.type(description="Targets that rise, as of the last time that was looked.")
+@strawberry.type(description="Trending targets, as of the last refresh.")
 class Trending:
-    refreshed_at: DateTime | None = said("When that was.")
-    targets: list[Trend] = said("The targets, the one that rises most first.")
+    refreshed_at: DateTime | None = field("Time of the last refresh. Null before the first one.")
+    targets: list[Trend] = field("The targets, highest score first.")
 
 
 @strawberry.type(description="One step of a funnel.")
 class FunnelStep:
-    name: str = said("The name of the event.")
-    installs: InstallCounts = said("Installs that came as far as this.")
-    of_first: float | None = said("Of those of the first step, 0 to 1.")
-    of_before: float | None = said("Of those of the step before, 0 to 1.")
+    name: str = field("Name of the event.")
+    installs: InstallCounts = field("Installs that reached this step.")
+    of_first: float | None = field("Share of the installs of the first step, from 0 to 1. Null if the first step has none.", "shareOfFirst")
+    of_before: float | None = field(
+        "Share of the installs of the previous step, from 0 to 1. Null if the previous step has none.", "shareOfPrevious"
+    )
 
 
-@strawberry.type(description="An interval that holds the true value in 95 of 100 cases.")
+@strawberry.type(description="A 95 % confidence interval.")
 class Interval:
-    low: float = said("Its lower end.")
-    high: float = said("Its upper end.")
+    low: float = field("Lower bound.")
+    high: float = field("Upper bound.")
 
 
-@strawberry.type(description="How the installs of one variant fared.")
+@strawberry.type(description="Success rate of the installs of one variant.")
 class VariantResult:
-    installs: Count = said("Installs that saw it first.")
-    successes: Count = said("Those of them that succeeded.")
-    rate: float | None = said("Successes of installs, 0 to 1.")
-    interval: Interval | None = said("Of the rate, after Wilson.")
-    difference: float | None = said("The rate less that of the baseline.")
-    difference_interval: Interval | None = said("Of the difference, after Newcombe.")
+    installs: Count = field("Installs whose first variant is this one.")
+    successes: Count = field("Installs of the variant that succeeded.")
+    rate: float | None = field("Successes divided by installs, from 0 to 1. Null without installs.")
+    interval: Interval | None = field("Confidence interval of the rate (Wilson score interval).")
+    difference: float | None = field("Rate minus the rate of the baseline. Null for the baseline.")
+    difference_interval: Interval | None = field("Confidence interval of the difference (Newcombe). Null for the baseline.")
 
 
 @strawberry.type(description="One variant of an experiment.")
 class Variant:
-    value: str = said("The property's value.")
-    all: VariantResult = said("Everything.")
-    people: VariantResult = said("People only.")
+    value: str = field("Value of the property.")
+    all: VariantResult = field("All installs: people, CI, containers and tests.")
+    people: VariantResult = field("Only installs run by people, or with an unknown environment.")
 
 
-@strawberry.type(description="The variants of a property, compared by installs.")
+@strawberry.type(description="The variants of a property, compared by the success rate of their installs.")
 class Experiment:
-    baseline: str | None = said("The variant that the others are compared with.")
-    variants: list[Variant] = said("The variants, the baseline first.")
-    mixed: Count = said("Installs that saw more than one; they count for their first.")
+    baseline: str | None = field("The variant that the others are compared with.")
+    variants: list[Variant] = field("The variants, baseline first.")
+    mixed: Count = field("Installs with more than one variant. Each counts for its first variant.")
 
 
-@strawberry.type(description="The ledger, an entry for each day: received = stored + duplicates + rejected + limited + opted out.")
+@strawberry.type(
+    description="Received events by result, as parallel lists with one entry per day. `received` = `stored` + `duplicates` + "
+    "`rejected` + `limited` + `optedOut`."
+)
 class Ledger:
-    starts: list[DateTime] = said("When each day begins.")
-    received: list[Count] = said("Everything that arrived.")
-    stored: list[Count] = said("Stored.")
-    duplicates: list[Count] = said("Known already, or the same again within a moment.")
-    rejected: list[Count] = said("Refused, because something was wrong with it.")
-    limited: list[Count] = said("Refused, because one address sent too much.")
-    opted_out: list[Count] = said(
-        "Sent with the header `DNT: 1` or `Sec-GPC: 1`, as browsers do: nothing was stored. Command-line users who opt out "
-        "(`DO_NOT_TRACK=1`) send nothing, and are in no count."
+    starts: list[DateTime] = field("Start of each day, in UTC.")
+    received: list[Count] = field("Events received.")
+    stored: list[Count] = field("Events stored.")
+    duplicates: list[Count] = field("Events with a known id, and repetitions within the debounce time.")
+    rejected: list[Count] = field("Invalid events.")
+    limited: list[Count] = field("Events rejected by a rate limit.")
+    opted_out: list[Count] = field(
+        "Events sent with the header `DNT: 1` or `Sec-GPC: 1`, which are not stored. Command-line users who opt out with "
+        "`DO_NOT_TRACK=1` send nothing and appear in no count."
     )
-    reasons: list[Reason] = said("Why, over all days, most first.")
+    reasons: list[Reason] = field("Reasons over all days, most events first.")
 
 
-@strawberry.type(description="A reason with a count.")
+@strawberry.type(description="A reason for a result, with its number of events.")
 class Reason:
-    entry: LedgerEntry = said("What became of them.")
-    reason: str = said("The reason, such as `invalid`.")
-    events: Count = said("How many events.")
+    entry: LedgerEntry = field("Result of the events.")
+    reason: str = field("The reason, such as `invalid`.")
+    events: Count = field("Number of events.")

@@ -1,4 +1,4 @@
-"""Who is asking: an admin by token, a script by key, a person by session; or nobody, who sees what is public."""
+"""Authentication for the admin API: keys and sessions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from server.problems import Forbidden, Limited, Unauthorized
 from server.storage.projects import ADMINS, Projects, sessions
 
 COOKIE = "footfall_session"
-STRANGERS = parse("240/minute")  # operations of one address without a login: a public dashboard's page asks a handful
-EVERY = ADMINS  # in the place of a project: all of them
+ANONYMOUS_RATE = parse("240/minute")  # operations of one address without a login; a page of a public dashboard sends a handful
+ALL_PROJECTS = ADMINS  # stands for all projects where a project's number is expected
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who is asking. `project` is `EVERY` for whoever may look at all of them; `label` is what the audit log calls them."""
+    """An authenticated caller. `project` is `ALL_PROJECTS` for keys of the whole server; `label` is the actor in the audit log."""
 
     kind: str
     scopes: frozenset[str]
@@ -33,15 +33,15 @@ class Viewer:
     key: int | None = None
 
     def may(self, scope: str, project: int) -> bool:
-        """Whether they may `read` or `admin` a project, or all of them (`EVERY`). Who may change may look."""
-        return bool(self.scopes & {scope, "admin"}) and self.project in (EVERY, project)
+        """Return whether the caller may `read` or `admin` a project, or all of them (`ALL_PROJECTS`). `admin` includes `read`."""
+        return bool(self.scopes & {scope, "admin"}) and self.project in (ALL_PROJECTS, project)
 
 
 async def viewer(state: State, headers: Mapping[bytes, bytes], token: str | None = None) -> Viewer | None:
-    """Who sent these headers; None for nobody. `token` is one that came another way, as in a WebSocket's first message.
+    """Authenticate a request by its headers; return None without credentials.
 
-    A cookie counts only where the request comes from a page of ours: a browser sends it with requests of other sites, too.
-    Raises Unauthorized for a key or a session that is not known.
+    `token` is a key that came another way, such as in a WebSocket's first message. A cookie counts only on requests from pages of this
+    server: browsers send it with requests of other sites, too. Raises Unauthorized for an unknown key or session.
     """
     if token is not None:
         headers = {AUTHORIZATION: b"Bearer " + token.encode("latin-1", "replace")}
@@ -56,19 +56,19 @@ async def viewer(state: State, headers: Mapping[bytes, bytes], token: str | None
     return Viewer("session", frozenset(found.scopes), found.project, f"session {found.id}", session=found.id, key=found.key)
 
 
-async def counted_viewer(state: State, scope: Any) -> Viewer | None:
-    """Who asks by HTTP. Those who are not known may not ask often, and whoever brings wrong keys brings none for a while.
+async def rate_limited_viewer(state: State, scope: Any) -> Viewer | None:
+    """Authenticate an HTTP request. Limits callers without credentials, and addresses that send wrong keys.
 
     Raises Unauthorized, Forbidden, Limited.
     """
-    who = await guarded_viewer(state, scope)
+    who = await guess_limited_viewer(state, scope)
     if who is None:
-        await count(state, STRANGERS, "graphql", scope)
+        await count(state, ANONYMOUS_RATE, "graphql", scope)
     return who
 
 
-async def guarded_viewer(state: State, scope: Any, token: str | None = None) -> Viewer | None:
-    """Like `viewer`, where a wrong key counts as a guess. Raises Unauthorized, Forbidden, Limited."""
+async def guess_limited_viewer(state: State, scope: Any, token: str | None = None) -> Viewer | None:
+    """Authenticate a request, and count a wrong key as a guess of its address. Raises Unauthorized, Forbidden, Limited."""
     headers = headers_of(scope)
     if token is None and not has_key(headers):
         return await viewer(state, headers)
@@ -85,12 +85,12 @@ async def _by_key(projects: Projects, headers: Mapping[bytes, bytes]) -> Viewer:
     if key is None:
         raise Unauthorized("The key is unknown or was revoked.")
     if not key.scopes & {"read", "admin"}:
-        raise Forbidden("This key has neither the scope read nor admin.")
-    return Viewer("key", key.scopes, key.project.id if key.project else EVERY, f"key {key.id}", key=key.id)
+        raise Forbidden("The key has neither the `read` nor the `admin` scope.")
+    return Viewer("key", key.scopes, key.project.id if key.project else ALL_PROJECTS, f"key {key.id}", key=key.id)
 
 
 def session_cookie(headers: Mapping[bytes, bytes]) -> str | None:
-    """The session's cookie, None where there is none."""
+    """The value of the session cookie; None without one."""
     for part in headers.get(b"cookie", b"").decode("latin-1").split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE and value:
@@ -99,22 +99,22 @@ def session_cookie(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def same_site(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a request comes from a page of this server, or from no page at all."""
+    """Return whether a request comes from a page of this server, or from no page at all."""
     fetched = headers.get(b"sec-fetch-site")
-    if fetched is not None:  # which no page can forge; beside it an origin may be hidden by the page's policy on referrers
+    if fetched is not None:  # pages cannot forge it; a referrer policy may hide the origin
         return fetched in (b"same-origin", b"none")
     origin = headers.get(b"origin")
     return origin is None or origin.partition(b"://")[2] == headers.get(b"host", b"")
 
 
 def address_of(state: State, scope: Any) -> str:
-    """What the limits know the one as who asks: an address, or a network of them. For counting, never to be kept."""
+    """The address of the caller as rate limits see it, or its network. For counting only; never store it."""
     peer = scope["client"][0] if scope.get("client") else ""
     return limit_network(state.gate.address(peer, headers_of(scope)))
 
 
 async def count(state: State, item: RateLimitItem, what: str, scope: Any) -> None:
-    """Count a try of one address, over all replicas. Raises Limited."""
+    """Count one attempt of the caller's address, across all replicas. Raises Limited."""
     standing = await state.gate.limits.hit(item, item.key_for(what, address_of(state, scope)))
     if not standing.allowed:
         raise Limited("Too many attempts from this address.", retry_after=standing.reset)

@@ -1,4 +1,4 @@
-"""The questions of `server.analytics` as fields of a project: what anybody may see where its dashboard is public."""
+"""Fields of a project that return charts. Without a login they are available where the project's dashboard is public."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from strawberry import argument
 
 from server.admin import answers
 from server.admin.filter_warnings import FilterWarning, warning
-from server.admin.inputs import EventFilter, PeriodInput, window, within
-from server.admin.request_context import AnyInfo, asks_for, reader
+from server.admin.inputs import EventFilter, PeriodInput, check_count, window
+from server.admin.request_context import AnyInfo, is_selected, reader
 from server.analytics import absent_values, breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
 from server.analytics.breakdown import By
 from server.analytics.filters import Filter, Step, starts
@@ -19,46 +19,46 @@ from server.analytics.timings import Of
 from server.event import Environment, FieldError
 from server.problems import BadQuery
 
-Period = Annotated[PeriodInput | None, argument(description="The period; the last 30 days if it is left out.")]
-Which = Annotated[EventFilter | None, argument(description="Which events count; all if it is left out.")]
-Cut = Annotated[Step, argument(description="How the series is cut.")]
-First = Annotated[int, argument(description="How many rows, at most 200.")]
-Property = Annotated[str | None, argument(description="The name of the property, where that is what is asked for.")]
+Period = Annotated[PeriodInput | None, argument(description="Period of the figures. Default: the last 30 days.")]
+Which = Annotated[EventFilter | None, argument(description="Filter for the events that count. Default: all events.")]
+Cut = Annotated[Step, argument(description="Length of a step.")]
+First = Annotated[int, argument(description="Maximum number of rows, from 1 to 200.")]
+Property = Annotated[str | None, argument(description="Name of the property. Required if `by` is `PROPERTY`.")]
 
-Offset = Annotated[int, argument(description="How many rows are passed over first.")]
+Offset = Annotated[int, argument(description="Number of rows to skip.")]
 
 MOST = 200
 
 
 def _skipped(offset: int) -> int:
-    """A number of rows to pass over. Raises BadQuery."""
+    """Check a number of rows to skip. Raises BadQuery."""
     if not 0 <= offset <= 1_000_000:
         raise BadQuery(FieldError("offset", "must be from 0 to 1000000"))
     return offset
 
 
-@strawberry.type(description="The words that there are to filter by.")
+@strawberry.type(description="Values that filters accept.")
 class Vocabulary:
-    names: list[str] = answers.said("Names of events.")
-    target_types: list[str] = answers.said("Types of targets.")
-    os: list[str] = answers.said("Operating systems, the most common first.")
-    arch: list[str] = answers.said("Processor architectures.")
-    runtime: list[str] = answers.said("Runtimes.")
-    version: list[str] = answers.said("Versions of the tool.", "versions")
-    package_manager: list[str] = answers.said("Package managers.", "packageManagers")
-    environments: list[Environment] = answers.said("Environments.")
-    properties: list[str] = answers.said("Properties that are counted by value.")
+    names: list[str] = answers.field("Names of events.")
+    target_types: list[str] = answers.field("Types of targets.")
+    os: list[str] = answers.field("Operating systems, most common first.")
+    arch: list[str] = answers.field("Processor architectures, most common first.")
+    runtime: list[str] = answers.field("Runtimes, most common first.")
+    version: list[str] = answers.field("Versions of the tool, most common first.", "versions")
+    package_manager: list[str] = answers.field("Package managers, most common first.", "packageManagers")
+    environments: list[Environment] = answers.field("Environments with events in the period.")
+    properties: list[str] = answers.field("Properties whose values are counted.")
 
 
-@strawberry.type(description="What a project's charts are made of.")
+@strawberry.type(description="Charts of a project.")
 class Charts:
     number: strawberry.Private[int]
 
-    def about(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
-        """What a question is about. Raises BadQuery, and Unauthorized for targets, of which some are not for everybody."""
+    def to_filter(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
+        """The filter for a query. Raises BadQuery; raises Unauthorized for targets, as some of them are private."""
         if filter is not None and (filter.target is not None or filter.target_type is not None):
             reader(info, self.number)
-        asked = (filter or EventFilter()).about(self.number, period)
+        asked = (filter or EventFilter()).to_filter(self.number, period)
         if self.folding(info) is not None:
             window(period)
         elif filter is not None and info.context.viewer is not None:
@@ -66,69 +66,69 @@ class Charts:
         return asked
 
     def folding(self, info: AnyInfo) -> Folding | None:
-        """The questions for callers without a login, whose figures are about a few installs at least; None where all are shown."""
+        """The queries for callers without a login, which hide figures of few installs; None if the caller sees all figures."""
         viewer = info.context.viewer
         least = info.context.state.settings.public_minimum
         reads = viewer is not None and viewer.may("read", self.number)
         return None if reads or least == 1 else Folding(info.context.store, least)
 
     def over_time(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None, step: Step, lists: int) -> Filter:
-        """The same for so many parallel lists with an entry for each step. Raises BadQuery, and GraphQLError where they are too long."""
-        asked = self.about(info, period, filter)
+        """The filter for a query with so many parallel lists, one entry per step. Raises BadQuery, and GraphQLError if they are too long."""
+        asked = self.to_filter(info, period, filter)
         info.context.spend(lists * len(starts(asked.period, step)))
         return asked
 
     @strawberry.field(
-        description="The number of installs below which figures are left out for callers without a login; null where all are shown."
+        description="Number of installs below which figures are hidden from callers without a login. Null if the caller sees all figures."
     )
     def minimum_installs(self, info: AnyInfo) -> int | None:
         return None if self.folding(info) is None else int(info.context.state.settings.public_minimum)
 
-    @strawberry.field(description="How it is doing: the period beside the one before.")
+    @strawberry.field(description="Key figures of the period, compared with the preceding period.")
     async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.Overview:
-        asked = self.about(info, period, filter)
+        asked = self.to_filter(info, period, filter)
         folding = self.folding(info)
         return cast(Any, await (folding.overview(asked) if folding else overview.overview(info.context.store, asked)))
 
-    @strawberry.field(description="What happened over time.")
+    @strawberry.field(description="Event counts over time.")
     async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Series:
         asked = self.over_time(info, period, filter, step, 6)
         folding = self.folding(info)
         return cast(Any, await (folding.series(asked, step) if folding else overview.series(info.context.store, asked, step)))
 
-    @strawberry.field(description="How long things took over time, by the day or longer.")
+    @strawberry.field(description="Median durations over time. The shortest step is a day.")
     async def medians(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Medians:
         asked = self.over_time(info, period, filter, step, 2)
         folding = self.folding(info)
         return cast(Any, await (folding.medians(asked, step) if folding else timings.medians(info.context.store, asked, step)))
 
-    @strawberry.field(description="Events and installs by the values of something.")
+    @strawberry.field(description="Events and installs by the values of a dimension.")
     async def breakdown(
         self,
         info: AnyInfo,
-        by: Annotated[By, argument(description="Of what.")],
+        by: Annotated[By, argument(description="Dimension to break down by.")],
         period: Period = None,
         filter: Which = None,
         property: Property = None,
         first: First = 10,
         offset: Offset = 0,
     ) -> answers.Breakdown:
-        asked = self.about(info, period, filter)
-        if by in (By.TARGET, By.TOOL, By.PROPERTY):  # of which some are not for everybody
+        asked = self.to_filter(info, period, filter)
+        if by in (By.TARGET, By.TOOL, By.PROPERTY):  # some of them are private
             reader(info, self.number)
-        limit, skipped = within("first", first, MOST), _skipped(offset)
+        limit, skipped = check_count("first", first, MOST), _skipped(offset)
         if folding := self.folding(info):
             return cast(Any, await folding.breakdown(asked, by, limit, skipped))
         found = await breakdown.breakdown(info.context.store, asked, by, property_name=property, limit=limit, offset=skipped)
         return cast(Any, found)
 
-    @strawberry.field(description="Active installs by day, in 7 and in 30 days, with their ratio.")
+    @strawberry.field(description="Daily, weekly and monthly active installs, and stickiness.")
     async def active_users(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.ActiveUsers:
         asked = self.over_time(info, period, filter, Step.DAY, 9)
         folding = self.folding(info)
         return cast(Any, await (folding.active_users(asked) if folding else installs.active_users(info.context.store, asked)))
 
-    @strawberry.field(description="Active installs that are new, and that came back.")
+    @strawberry.field(description="Active installs, split into new and returning.")
     async def new_and_returning(
         self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY
     ) -> answers.NewAndReturning:
@@ -137,77 +137,79 @@ class Charts:
             return cast(Any, await folding.new_and_returning(asked, step))
         return cast(Any, await installs.new_and_returning(info.context.store, asked, step))
 
-    @strawberry.field(description="By week: of the installs first seen in it, how many came back in each week since.")
+    @strawberry.field(description="Weekly cohorts: of the installs first seen in a week, the number active in each week since.")
     async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[answers.Cohort]:
-        asked = self.about(info, period, filter)
+        asked = self.to_filter(info, period, filter)
         weeks = len(starts(asked.period, Step.WEEK))
         info.context.spend(weeks * (weeks + 1))
         folding = self.folding(info)
         return cast(Any, await (folding.retention(asked) if folding else installs.retention(info.context.store, asked)))
 
-    @strawberry.field(description="Which versions are run, over time.")
+    @strawberry.field(description="Active installs by version over time.")
     async def versions(
         self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY, first: First = 10
     ) -> answers.VersionAdoption:
-        limit = within("first", first, 50)
+        limit = check_count("first", first, 50)
         asked = self.over_time(info, period, filter, step, 2 * limit)
         if folding := self.folding(info):
             return cast(Any, await folding.versions(asked, step, limit))
         return cast(Any, await installs.version_adoption(info.context.store, asked, step, limit=limit))
 
-    @strawberry.field(description="How long things take.")
+    @strawberry.field(description="Distributions of durations by event name or by target. Requires the `read` scope.")
     async def durations(
         self,
         info: AnyInfo,
         period: Period = None,
         filter: Which = None,
-        of: Annotated[Of, argument(description="Told apart by name or by target.")] = Of.NAME,
+        of: Annotated[Of, argument(description="Groups: event names or targets.")] = Of.NAME,
         first: First = 20,
     ) -> answers.Timings:
         reader(info, self.number)
-        limit = within("first", first, MOST)
-        return cast(Any, await timings.timings(info.context.store, self.about(info, period, filter), of, limit=limit))
+        limit = check_count("first", first, MOST)
+        return cast(Any, await timings.timings(info.context.store, self.to_filter(info, period, filter), of, limit=limit))
 
-    @strawberry.field(description="Errors by type.")
+    @strawberry.field(description="Errors by type. Requires the `read` scope.")
     async def errors(
         self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20, offset: Offset = 0
     ) -> answers.Errors:
         reader(info, self.number)
-        limit = within("first", first, MOST)
-        asked = self.about(info, period, filter)
-        times = asks_for(info, "firstSeen") or asks_for(info, "lastSeen")
-        samples, skipped = asks_for(info, "sample"), _skipped(offset)
+        limit = check_count("first", first, MOST)
+        asked = self.to_filter(info, period, filter)
+        times = is_selected(info, "firstSeen") or is_selected(info, "lastSeen")
+        samples, skipped = is_selected(info, "sample"), _skipped(offset)
         found = await errors.errors(info.context.store, asked, limit=limit, offset=skipped, samples=samples, times=times)
         return cast(Any, found)
 
-    @strawberry.field(description="From one event to the next. Reads raw events, as far as they are kept.")
+    @strawberry.field(description="Installs that sent events in the given order. Reads raw events, so retention limits the period.")
     async def funnel(
         self,
         info: AnyInfo,
-        names: Annotated[list[str], argument(description="The names of the events, in their order.")],
+        names: Annotated[list[str], argument(description="Names of the events, in order.")],
         period: Period = None,
         filter: Which = None,
-        within_hours: Annotated[int, argument(description="All of them within so many hours of the first.")] = 24,
+        within_hours: Annotated[int, argument(description="Maximum time from the first event to the last, in hours, from 1 to 2160.")] = 24,
     ) -> list[answers.FunnelStep]:
         reader(info, self.number)
-        longest = within("withinHours", within_hours, 24 * 90) * 3_600_000
-        return cast(Any, await funnel.funnel(info.context.store, self.about(info, period, filter), names, within=longest))
+        longest = check_count("withinHours", within_hours, 24 * 90) * 3_600_000
+        return cast(Any, await funnel.funnel(info.context.store, self.to_filter(info, period, filter), names, within=longest))
 
-    @strawberry.field(description="The variants of a property, compared. Reads raw events, as far as they are kept.")
+    @strawberry.field(description="Comparison of the variants of a property. Reads raw events, so retention limits the period.")
     async def experiment(
         self,
         info: AnyInfo,
-        property: Annotated[str, argument(description="The property that holds the variant.")],
-        goal: Annotated[str | None, argument(description="The event that is success; without it an event's own outcome says so.")] = None,
-        baseline: Annotated[str | None, argument(description="The variant that the others are compared with.")] = None,
+        property: Annotated[str, argument(description="Name of the property that holds the variant.")],
+        goal: Annotated[
+            str | None, argument(description="Name of the event that counts as success. Default: the outcome of the event itself.")
+        ] = None,
+        baseline: Annotated[str | None, argument(description="Variant that the others are compared with. Default: the first one.")] = None,
         period: Period = None,
         filter: Which = None,
     ) -> answers.Experiment:
         reader(info, self.number)
-        asked = self.about(info, period, filter)
+        asked = self.to_filter(info, period, filter)
         return cast(Any, await experiments.experiment(info.context.store, asked, property, goal=goal, baseline=baseline))
 
-    @strawberry.field(description="Targets and their counts, most events first.")
+    @strawberry.field(description="Targets with their counts in the period, most events first.")
     async def targets(
         self,
         info: AnyInfo,
@@ -217,52 +219,56 @@ class Charts:
         offset: Offset = 0,
     ) -> list[answers.TargetCounts]:
         reader(info, self.number)
-        limit, skipped = within("first", first, MOST), _skipped(offset)
-        found = await targets.targets(info.context.store, self.about(info, period, filter), limit=limit, offset=skipped)
+        limit, skipped = check_count("first", first, MOST), _skipped(offset)
+        found = await targets.targets(info.context.store, self.to_filter(info, period, filter), limit=limit, offset=skipped)
         return cast(Any, found)
 
     @strawberry.field(
-        description="Targets by their events over all time, most first: with the name `download` as `/counts` and badges count."
+        description="Targets by events over all time, most events first. With the name `download`, the figures equal those of `/counts` "
+        "and of badges."
     )
     async def target_totals(
         self,
         info: AnyInfo,
-        names: Annotated[list[str] | None, argument(description="Only events of these names.")] = None,
-        type: Annotated[str | None, argument(description="Only targets of this type.")] = None,
+        names: Annotated[
+            list[str] | None, argument(description="Only events with one of these names, at most 100. Default: all events.")
+        ] = None,
+        type: Annotated[str | None, argument(description="Only targets of this type. Default: all types.")] = None,
         first: First = 20,
         offset: Offset = 0,
     ) -> list[answers.TargetTotal]:
         reader(info, self.number)
         if names is not None and len(names) > 100:
             raise BadQuery(FieldError("names", "must be at most 100"))
-        limit, skipped = within("first", first, MOST), _skipped(offset)
+        limit, skipped = check_count("first", first, MOST), _skipped(offset)
         found = await targets.target_totals(
             info.context.store, self.number, names=tuple(names or ()), type_=type, limit=limit, offset=skipped
         )
         return cast(Any, found)
 
-    @strawberry.field(description="Targets that rise.")
+    @strawberry.field(description="Trending targets.")
     async def trending(
         self,
         info: AnyInfo,
-        type: Annotated[str | None, argument(description="Only targets of this type.")] = None,
-        days: Annotated[int, argument(description="In the last 7 or 30 days.")] = 7,
+        type: Annotated[str | None, argument(description="Only targets of this type. Default: all types.")] = None,
+        days: Annotated[int, argument(description="Length of the window in days: 7 or 30.")] = 7,
         first: First = 20,
     ) -> answers.Trending:
-        limit = within("first", first, MOST)
+        limit = check_count("first", first, MOST)
         viewer = info.context.viewer
         listed = viewer is None or not viewer.may("read", self.number)
         found = await targets.trending(info.context.store, self.number, type_=type, window_days=days, limit=limit, listed_only=listed)
         return cast(Any, found)
 
     @strawberry.field(
-        description="Conditions of the filter that no event of the period meets. Other answers have them in `extensions.warnings`."
+        description="Conditions of the filter that no event of the period meets. Other fields report these in `extensions.warnings` of the"
+        " response."
     )
     async def warnings(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[FilterWarning]:
         reader(info, self.number)
-        return [warning(each) for each in await absent_values.absent(info.context.store, self.about(info, period, filter))]
+        return [warning(each) for each in await absent_values.absent(info.context.store, self.to_filter(info, period, filter))]
 
-    @strawberry.field(description="The words that there are to filter by.")
+    @strawberry.field(description="Values that filters accept.")
     async def vocabulary(self, info: AnyInfo, period: Period = None) -> Vocabulary:
         reader(info, self.number)
         store, span = info.context.store, (period or PeriodInput()).read()

@@ -1,4 +1,4 @@
-"""Queries and mutations, over POST. Nothing is asked over GET, and no batches are taken. `socket` has the subscriptions."""
+"""The endpoint for queries and mutations, over POST. GET and batches are not supported. `socket` serves subscriptions."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from litestar.datastructures import State
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from server.admin import filter_warnings
 from server.admin.admission import ADMINS, Admission, Admissions
-from server.admin.auth import Viewer, address_of, counted_viewer
+from server.admin.auth import Viewer, address_of, rate_limited_viewer
 from server.admin.bounds import MOST_TEXT
+from server.admin.filter_warnings import filter_warnings
 from server.admin.loaders import Loaders
-from server.admin.persisted_operations import Known
+from server.admin.persisted_operations import KnownOperations
 from server.admin.request_context import Context
-from server.admin.safety import CODES, told
+from server.admin.safety import CODES, client_error
 from server.admin.schema import build
 from server.pages import SECURITY_HEADERS
 from server.problems import Busy, Malformed, Problem
 
 AnyRequest = Request[object, object, State]
 
-SECONDS = 20.0  # that one operation may take
-AT_ONCE = 8  # operations of one viewer, or of one address without a login
-OF_STRANGERS = 24  # of all of these together
+SECONDS = 20.0  # maximum duration of one operation
+AT_ONCE = 8  # operations of one caller, or of one address without a login
+ANONYMOUS_AT_ONCE = 24  # operations of all callers without a login
 _HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
 _HTTP = {OperationType.QUERY, OperationType.MUTATION}
 
 
 class Body(msgspec.Struct, rename="camel"):
-    """What is posted. In the place of a known operation's text stands its name or, as `extensions.persistedQuery.sha256Hash`, its hash."""
+    """The body of a request. A persisted operation may be named by `operationName`, or by its hash in
+    `extensions.persistedQuery.sha256Hash`.
+    """
 
     query: str | None = None
     variables: dict[str, Any] | None = None
@@ -48,32 +50,32 @@ _decode = msgspec.json.Decoder(Body).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class NotKnown(Exception):
-    """There is no known operation of this hash or name."""
+class UnknownOperation(Exception):
+    """There is no persisted operation with this hash or name."""
 
 
 class GraphQL:
-    """Runs operations. `doors` makes the one that there is."""
+    """Runs operations. `routes` creates the only instance."""
 
     def __init__(self) -> None:
-        self.known = Known()
+        self.known = KnownOperations()
         self.schema: strawberry.Schema = build(self.known)
         self._running: Counter[str] = Counter()
         self.admissions = Admissions()
-        self.sockets: Counter[str] = Counter()  # by address, and by the networks around it
+        self.sockets: Counter[str] = Counter()  # by address and network
         self.open_sockets: set[object] = set()
-        self.silent: dict[object, asyncio.Future[None]] = {}  # sockets that have not said who they are, oldest first
+        self.unauthenticated_sockets: dict[object, asyncio.Future[None]] = {}  # oldest first
 
-    async def posted(self, request: AnyRequest, state: State) -> Response[bytes]:
-        """The answer to a POST. The content type must be JSON, which a page of another site cannot send without asking first."""
+    async def handle_post(self, request: AnyRequest, state: State) -> Response[bytes]:
+        """Respond to a POST. Requires the content type JSON, which pages of other sites cannot send without a CORS preflight."""
         try:
             if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
                 raise Malformed("The content type must be application/json.")
             body = await _body(request)
-            who = await counted_viewer(state, request.scope)
+            who = await rate_limited_viewer(state, request.scope)
             document = await self.run(state, who, body, label=who.label if who else f"from {address_of(state, request.scope)}")
         except Problem as problem:
-            document = refused(CODES.get(problem.code, "FAILED"), problem.detail)
+            document = error_document(CODES.get(problem.code, "FAILED"), problem.detail)
             headers = dict(_HEADERS)
             if problem.retry_after is not None:
                 headers["Retry-After"] = str(problem.retry_after)
@@ -83,25 +85,28 @@ class GraphQL:
         return Response(_encode(document), media_type="application/json", headers=_HEADERS)
 
     async def run(self, state: State, who: Viewer | None, body: Body, *, label: str = "") -> dict[str, Any]:
-        """The document of an answer. `label` is for whoever asks: they may have a few operations at once. Raises Malformed, Busy, Limited."""
+        """Run an operation and return the response document.
+
+        `label` identifies the caller, who may run a few operations at once. Raises Malformed, Busy, Limited.
+        """
         try:
             query = self.text(body)
-        except NotKnown:
-            return refused("PERSISTED_QUERY_NOT_FOUND", "There is no known operation of this hash or name: send its text.")
-        strangers = "" if who is None else label
-        if self._running[label] >= AT_ONCE or self._running[strangers] >= OF_STRANGERS:
-            raise Busy("Too many operations run at once.", retry_after=1)
-        counted = {label, strangers}
+        except UnknownOperation:
+            return error_document("PERSISTED_QUERY_NOT_FOUND", "Unknown operation hash or name. Send the text of the operation.")
+        shared_label = "" if who is None else label
+        if self._running[label] >= AT_ONCE or self._running[shared_label] >= ANONYMOUS_AT_ONCE:
+            raise Busy("Too many operations are running.", retry_after=1)
+        counted = {label, shared_label}
         self._running.update(counted)
         try:
             known = self.known.has(query)
             budget = ADMINS if who is not None and "admin" in who.scopes else label
-            admission = None if known else await self.admissions.admit(budget, query, stranger=who is None)
+            admission = None if known else await self.admissions.admit(budget, query, is_anonymous=who is None)
             try:
                 result = await self._result(state, who, query, body, admission)
             finally:
                 if admission is not None:
-                    admission.refused()
+                    admission.refuse()
             return result if isinstance(result, dict) else _document(result)
         finally:
             self._running.subtract(counted)
@@ -110,7 +115,7 @@ class GraphQL:
                     del self._running[each]
 
     async def _result(self, state: State, who: Viewer | None, query: str, body: Body, admission: Admission | None) -> Any:
-        """What the schema says, or the document of an answer that says why it was not asked."""
+        """Execute an operation; return the result, or the document of an error."""
         try:
             async with asyncio.timeout(SECONDS):
                 context = Context(state=state, viewer=who, loaders=Loaders(state.store), admission=admission)
@@ -121,32 +126,34 @@ class GraphQL:
                     context_value=context,
                     allowed_operation_types=_HTTP,
                 )
-                if context.asked and (found := await filter_warnings.of_filters(state.store, context.asked)):
+                if context.asked and (found := await filter_warnings(state.store, context.asked)):
                     result.extensions = {**(result.extensions or {}), "warnings": found}
                 return result
         except TimeoutError:
-            return refused("TIMEOUT", f"This operation took more than {SECONDS:g} seconds: ask for less.")
+            return error_document("TIMEOUT", f"This operation took more than {SECONDS:g} seconds. Request less data.")
         except GraphQLError as error:
-            return {"data": None, "errors": [told(error).formatted]}
-        except Exception as error:  # the operation's name or kind is none that there is
+            return {"data": None, "errors": [client_error(error).formatted]}
+        except Exception as error:  # the document has no operation with this name or kind
             if type(error).__module__.startswith("strawberry."):
-                return refused("BAD_INPUT", "There is no operation of that name and kind in this document; subscriptions want a WebSocket.")
+                return error_document(
+                    "BAD_INPUT", "The document has no operation with this name and kind. Subscriptions require a WebSocket."
+                )
             raise
 
     def text(self, body: Body) -> str:
-        """The text of the operation that is asked for. Raises Malformed, NotKnown."""
+        """Return the text of the requested operation. Raises Malformed, UnknownOperation."""
         if body.query:
             if len(body.query) > MOST_TEXT:
-                raise Malformed(f"An operation has at most {MOST_TEXT // 1024} KiB.")
+                raise Malformed(f"An operation must be at most {MOST_TEXT // 1024} KiB.")
             return body.query
         named = (body.extensions or {}).get("persistedQuery")
         hash_ = named.get("sha256Hash") if isinstance(named, dict) else None
         name = hash_ if isinstance(hash_, str) else body.operation_name
         if not name:
-            raise Malformed("The body wants a field `query`, or the name or hash of a known operation.")
+            raise Malformed("The body must have a field `query`, or the name or hash of a persisted operation.")
         text = self.known.text(name)
         if text is None:
-            raise NotKnown
+            raise UnknownOperation
         return text
 
 
@@ -160,8 +167,8 @@ def _document(result: Any) -> dict[str, Any]:
     return document
 
 
-def refused(code: str, message: str) -> dict[str, Any]:
-    """The document of an answer without data."""
+def error_document(code: str, message: str) -> dict[str, Any]:
+    """Return a response document with one error and no data."""
     return {"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}
 
 

@@ -1,4 +1,4 @@
-"""The closed lists of words: what each is called in GraphQL, and what each of its values means."""
+"""Enums of the GraphQL schema, with a description for each of their values."""
 
 from __future__ import annotations
 
@@ -74,134 +74,134 @@ class Engine(enum.Enum):
     POSTGRES = "postgres"
 
 
-def _word(kind: type[enum.Enum], name: str, description: str, **values: str) -> None:
-    """Say what a list and each of its values are called. Raises KeyError where a value goes without a description."""
+def _describe(kind: type[enum.Enum], name: str, description: str, **values: str) -> None:
+    """Name an enum, and describe it and each of its values. Raises KeyError for a value without a description."""
     strawberry.enum(kind, name=name, description=description)
     for value in kind.__strawberry_definition__.values:  # type: ignore[attr-defined]
         value.description = values.pop(value.name)
     assert not values, values
 
 
-_word(
-    Audience, "Audience", "Whose events count.",
-    EVERYTHING="Those of everybody and everything: people, CI, containers, tests.",
-    PEOPLE="Those of people only, among them whoever does not say.",
+_describe(
+    Audience, "Audience", "Events to count, by who ran the tool.",
+    EVERYTHING="All events: from people, CI, containers and tests.",
+    PEOPLE="Events from people. Events with an unknown environment count as people's.",
 )  # fmt: skip
-_word(
-    Step, "Step", "How a series is cut, all in UTC.",
-    HOUR="By the hour.",
-    DAY="By the day, from midnight.",
-    WEEK="By the week, from Monday.",
-    MONTH="By the month.",
+_describe(
+    Step, "Step", "Length of a step in a time series, in UTC.",
+    HOUR="One hour.",
+    DAY="One day, from midnight.",
+    WEEK="One week, from Monday.",
+    MONTH="One calendar month.",
 )  # fmt: skip
-_word(
-    By, "BreakdownBy", "What to break down by.",
-    OS="The operating system.",
-    ARCH="The processor architecture.",
-    RUNTIME="The runtime, such as `node 20`.",
-    VERSION="The version of the tool.",
-    PACKAGE_MANAGER="The package manager.",
-    ENVIRONMENT="Who runs the tool.",
-    NAME="The name of the event.",
-    TARGET="The target, of any type.",
-    TOOL="The target, of the type `tool`.",
-    PROPERTY="A property, whose name is wanted.",
+_describe(
+    By, "BreakdownBy", "Dimension of a breakdown.",
+    OS="Operating system.",
+    ARCH="Processor architecture.",
+    RUNTIME="Runtime, such as `node 20`.",
+    VERSION="Version of the tool.",
+    PACKAGE_MANAGER="Package manager.",
+    ENVIRONMENT="Environment that runs the tool.",
+    NAME="Name of the event.",
+    TARGET="Target of any type.",
+    TOOL="Target of the type `tool`.",
+    PROPERTY="Property. Requires the argument `property`.",
 )  # fmt: skip
-_word(Of, "DurationsOf", "What durations are told apart by.", NAME="The name of the event.", TARGET="The target.")
-_word(
-    Environment, "Environment", "Who runs the tool.",
-    UNKNOWN="It does not say; counts as a person.",
+_describe(Of, "DurationsOf", "Groups of durations.", NAME="Name of the event.", TARGET="Target of the event.")
+_describe(
+    Environment, "Environment", "Environment that runs the tool.",
+    UNKNOWN="Unknown. Counts as a person.",
     PERSON="A person.",
-    CI="A machine that builds and tests.",
+    CI="A CI system.",
     CONTAINER="A container.",
-    DEVELOPMENT="Somebody who works on the tool itself.",
+    DEVELOPMENT="Development of the tool itself.",
     TEST="A test of the tool.",
 )  # fmt: skip
-_word(
-    Outcome, "Outcome", "How the thing that an event reports ended.",
-    NONE="It does not say.",
-    SUCCESS="Well.",
-    FAILURE="Badly.",
+_describe(
+    Outcome, "Outcome", "Outcome of an event.",
+    NONE="The event reports no outcome.",
+    SUCCESS="The event reports success.",
+    FAILURE="The event reports failure.",
 )  # fmt: skip
-_word(
-    Kind, "AlertKind", "What an alert watches.",
-    FAILURE_RATE="Failures of all events that say how they ended, in percent.",
-    VOLUME_DROP="Fewer events than in the weeks before, by so many percent.",
-    VOLUME_SPIKE="More events than in the weeks before, by so many percent.",
-    NEW_ERROR="A type of error that was never seen.",
-    NEW_VERSION="A version that was never seen.",
+_describe(
+    Kind, "AlertKind", "Condition of an alert.",
+    FAILURE_RATE="Failures divided by events that report an outcome, in percent.",
+    VOLUME_DROP="Fewer events than in the preceding weeks, by at least the threshold in percent.",
+    VOLUME_SPIKE="More events than in the preceding weeks, by at least the threshold in percent.",
+    NEW_ERROR="An error type that was never seen before.",
+    NEW_VERSION="A version that was never seen before.",
 )  # fmt: skip
-_word(
-    AlertStatus, "AlertStatus", "What became of an alert that was sent.",
-    WAITING="It is on its way.",
-    DELIVERED="The webhook took it.",
-    FAILED="The webhook did not take it, and is asked no more.",
+_describe(
+    AlertStatus, "AlertStatus", "Delivery status of an alert.",
+    WAITING="Waiting for delivery or for a retry.",
+    DELIVERED="The webhook accepted it.",
+    FAILED="The webhook did not accept it. There are no more retries.",
 )  # fmt: skip
-_word(
-    InstallOrder, "InstallOrder", "In which order installs come.",
-    HASH="By the hash that stands for them.",
-    LAST_SEEN="The one seen last first.",
-    FIRST_SEEN="The one first seen last first.",
+_describe(
+    InstallOrder, "InstallOrder", "Order of installs.",
+    HASH="By hash.",
+    LAST_SEEN="Most recently seen first.",
+    FIRST_SEEN="Newest install first.",
 )  # fmt: skip
-_word(EventOrder, "EventOrder", "In which order events come, by their arrival.", NEWEST="The newest first.", OLDEST="The oldest first.")
-_word(ProjectOrder, "ProjectOrder", "In which order projects come.", SLUG="By their names in addresses.", NEWEST="The newest first.")
-_word(
-    LedgerEntry, "LedgerEntry", "What became of something that arrived.",
-    STORED="It was stored.",
-    DUPLICATE="It was known already, or the same again within a moment.",
-    REJECTED="Something was wrong with it.",
-    LIMITED="One address sent too much.",
-    OPTED_OUT="Sent with `DNT: 1` or `Sec-GPC: 1`; nothing of it was stored.",
+_describe(EventOrder, "EventOrder", "Order of events, by time of arrival.", NEWEST="Newest first.", OLDEST="Oldest first.")
+_describe(ProjectOrder, "ProjectOrder", "Order of projects.", SLUG="By slug.", NEWEST="Newest first.")
+_describe(
+    LedgerEntry, "LedgerEntry", "Result of a received event.",
+    STORED="Stored.",
+    DUPLICATE="Not stored: its id is known, or it repeats an event within the debounce time.",
+    REJECTED="Not stored: invalid.",
+    LIMITED="A rate limit was exceeded.",
+    OPTED_OUT="Not stored: sent with `DNT: 1` or `Sec-GPC: 1`.",
 )  # fmt: skip
-_word(
-    Refusal, "Refusal", "Why something was refused.",
-    MALFORMED="It is no JSON, or no text.",
-    INVALID="A field is wrong.",
-    TOO_LARGE="It is too large.",
-    TOO_SLOW="It took too long to arrive.",
-    UNKNOWN_ROUTE="Nothing is served there.",
-    UNKNOWN_PROJECT="It names a project that there is not.",
-    UNKNOWN_TARGET="The project lists its targets, and it is about none of them.",
-    TOO_MANY_TARGETS="The project has as many targets as it may.",
-    TOO_BROAD="It would read too much.",
-    BAD_KEY="Its key is not known, or may not do this.",
-    LIMITED="One address sent too much.",
-    BUSY="The server had too much to do, or could not write.",
-    FAILED="A fault of the server.",
+_describe(
+    Refusal, "Refusal", "Reason for a refused event or request.",
+    MALFORMED="The body is not valid JSON or not UTF-8.",
+    INVALID="A field is missing or invalid.",
+    TOO_LARGE="The body, the headers or the batch is too large.",
+    TOO_SLOW="The request took too long to arrive.",
+    UNKNOWN_ROUTE="No such route.",
+    UNKNOWN_PROJECT="No such project.",
+    UNKNOWN_TARGET="The project restricts targets, and the target is not listed.",
+    TOO_MANY_TARGETS="The project has reached its maximum number of targets.",
+    TOO_BROAD="The query would read too many rows.",
+    BAD_KEY="The key is unknown, or lacks the scope.",
+    LIMITED="A rate limit was exceeded.",
+    BUSY="The server is overloaded, or cannot write.",
+    FAILED="An internal error.",
 )  # fmt: skip
-_word(
-    Scope, "Scope", "What a key or a session may do.",
+_describe(
+    Scope, "Scope", "Permission of a key or a session.",
     INGEST="Send events.",
-    READ="Ask questions, and export.",
-    ADMIN="Change things; also all that the others may.",
+    READ="Query and export data.",
+    ADMIN="Change settings. Includes `INGEST` and `READ`.",
 )  # fmt: skip
-_word(
-    PublicPart, "PublicPart", "What can be had without a login.",
-    COUNTERS="Counts of public targets: `/counts`, `/api/public/counters`.",
-    TRENDING="What is trending: `/api/public/trending`.",
+_describe(
+    PublicPart, "PublicPart", "Part of a project that can be public.",
+    COUNTERS="Counts of public targets: `/counts` and `/api/public/counters`.",
+    TRENDING="Trending targets: `/api/public/trending`.",
     BADGES="Badges: `/badge/…`.",
     STATS="Statistics: `/stats`.",
     ANALYTICS="Analytics: `/analytics/…`.",
-    DASHBOARD="The charts of the dashboard, but no list of events or installs.",
+    DASHBOARD="Charts of the dashboard, without lists of events and installs.",
 )  # fmt: skip
-_word(
-    Visibility, "Visibility", "Who may see a target's counts without a key.",
-    PUBLIC="Everybody.",
-    UNLISTED="Nobody said who: everybody, unless the project lists its targets.",
-    PRIVATE="Nobody.",
+_describe(
+    Visibility, "Visibility", "Visibility of a target's counts to callers without a key.",
+    PUBLIC="Visible to all callers.",
+    UNLISTED="No visibility was set: visible, unless the project restricts targets.",
+    PRIVATE="Visible only with a key.",
 )  # fmt: skip
-_word(
-    JobResult, "JobResult", "How a run of a job went.",
-    RUNNING="It still goes on.",
-    DONE="Well.",
-    FAILED="Badly.",
-    INTERRUPTED="Its process was stopped, or lost its lease.",
+_describe(
+    JobResult, "JobResult", "Result of a run of a job.",
+    RUNNING="Still running.",
+    DONE="The run succeeded.",
+    FAILED="The run failed.",
+    INTERRUPTED="The process was stopped, or lost its lease.",
 )  # fmt: skip
-_word(ViewerKind, "ViewerKind", "How somebody is known.", KEY="By a key.", SESSION="By a login.")
-_word(Engine, "Engine", "What keeps the store.", SQLITE="SQLite: one file.", POSTGRES="PostgreSQL.")
-_word(
-    ProblemKind, "ErrorCode", "Why a change could not be made.",
-    INVALID="A value is none that can be.",
-    TAKEN="Another one has it already.",
-    UNKNOWN="There is nothing of this name or number.",
+_describe(ViewerKind, "ViewerKind", "Authentication method of the caller.", KEY="API key.", SESSION="Login session.")
+_describe(Engine, "Engine", "Database of the server.", SQLITE="SQLite.", POSTGRES="PostgreSQL.")
+_describe(
+    ProblemKind, "ErrorCode", "Reason why a change was refused.",
+    INVALID="A value is invalid.",
+    TAKEN="The value is already taken.",
+    UNKNOWN="There is no object with this name or id.",
 )  # fmt: skip

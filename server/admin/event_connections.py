@@ -1,4 +1,4 @@
-"""Events and installs, one by one and as connections."""
+"""GraphQL types for events and installs, and their Relay connections."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 import strawberry
 
-from server.admin.answers import said
-from server.admin.inputs import within
+from server.admin.answers import field
+from server.admin.inputs import check_count
 from server.admin.paging import Page, PageInfo, cursor
 from server.admin.request_context import AnyInfo
 from server.admin.scalars import JSON, Count, DateTime, Duration, Hash
@@ -23,106 +23,107 @@ EVENTS_OF_AN_INSTALL = 20
 Number = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
-@strawberry.type(description="What an event is about.")
+@strawberry.type(description="Target of an event.")
 class EventTarget:
-    type: str = said("Its type.")
-    id: strawberry.ID = said("Its id.")
+    type: str = field("Type of the target.")
+    id: strawberry.ID = field("Its id.")
 
 
-@strawberry.type(description="One thing that happened, as it is kept: scrubbed.")
+@strawberry.type(description="A stored event. Its texts are scrubbed.")
 class Event:
     row: strawberry.Private[EventRow]
     project: strawberry.Private[int]
 
-    @strawberry.field(description="Its id, a UUIDv7.")
+    @strawberry.field(description="Id of the event, a UUIDv7.")
     def id(self) -> strawberry.ID:
         return strawberry.ID(to_uuid(self.row.id))
 
-    @strawberry.field(description="Its name.")
+    @strawberry.field(description="Name of the event.")
     def name(self) -> str:
         return self.row.name
 
-    @strawberry.field(description="When it happened, by the client's clock where that is believed.")
+    @strawberry.field(description="Time of the event by the client's clock; the time of arrival if the clock is off (`clockSkewed`).")
     def occurred_at(self) -> DateTime:
         return DateTime(self.row.occurred_at)
 
-    @strawberry.field(description="When it arrived.")
+    @strawberry.field(description="Time of arrival.")
     def received_at(self) -> DateTime:
         return DateTime(self.row.received_at)
 
-    @strawberry.field(description="Whether the client's clock was not believed: then it happened when it arrived.")
+    @strawberry.field(description="Whether the client's clock was off by too much. If so, `occurredAt` equals `receivedAt`.")
     def clock_skewed(self) -> bool:
         return bool(self.row.skewed)
 
-    @strawberry.field(description="What it is about.")
+    @strawberry.field(description="Target of the event. Null without one.")
     def target(self) -> EventTarget | None:
         if self.row.target is None:
             return None
         return EventTarget(type=self.row.target_type or "", id=strawberry.ID(self.row.target))
 
-    @strawberry.field(description="How it ended.")
+    @strawberry.field(description="Outcome of the event.")
     def outcome(self) -> Outcome:
         return Outcome(self.row.outcome)
 
-    @strawberry.field(description="How long it took.")
+    @strawberry.field(description="Duration of the event. Null if the event reports none.")
     def duration(self) -> Duration | None:
         return None if self.row.duration_us is None else Duration(self.row.duration_us)
 
-    @strawberry.field(description="The type of the error that it failed with.")
+    @strawberry.field(description="Type of the error. Null without one.")
     def error_type(self) -> str | None:
         return self.row.error_type
 
-    @strawberry.field(description="The error's message, scrubbed.")
+    @strawberry.field(description="Message of the error, scrubbed. Null without one.")
     def error_message(self) -> str | None:
         return self.row.error_message
 
-    @strawberry.field(description="Who ran the tool.")
+    @strawberry.field(description="Environment that ran the tool.")
     def environment(self) -> Environment:
         return Environment(self.row.environment)
 
-    @strawberry.field(description="Why we say so.")
+    @strawberry.field(description="Evidence for the environment, such as the name of a CI system. Null without any.")
     def environment_reason(self) -> str | None:
         return self.row.reason or None
 
-    @strawberry.field(description="The family of clients that it came from.")
+    @strawberry.field(description="Name of the dialect (client format) that the event was sent in.")
     def dialect(self) -> str:
         return self.row.dialect
 
-    @strawberry.field(description="The operating system.")
+    @strawberry.field(description="Operating system. Null if unknown.")
     def os(self) -> str | None:
         return self.row.os
 
-    @strawberry.field(description="The processor architecture.")
+    @strawberry.field(description="Processor architecture. Null if unknown.")
     def arch(self) -> str | None:
         return self.row.arch
 
-    @strawberry.field(description="The runtime.")
+    @strawberry.field(description="Runtime, such as `node 20`. Null if unknown.")
     def runtime(self) -> str | None:
         return self.row.runtime
 
-    @strawberry.field(description="The version of the tool.")
+    @strawberry.field(description="Version of the tool. Null if unknown.")
     def version(self) -> str | None:
         return self.row.version
 
-    @strawberry.field(description="The package manager.")
+    @strawberry.field(description="Package manager. Null if unknown.")
     def package_manager(self) -> str | None:
         return self.row.package_manager
 
-    @strawberry.field(description="The session that it belongs to, as a hash.")
+    @strawberry.field(description="Hash of the session. Null without one.")
     def session(self) -> Hash | None:
         return None if self.row.session is None else Hash(self.row.session)
 
     @strawberry.field(
-        description="Its other properties as JSON text. Many JSON parsers round integers beyond 2^53; this text has all their digits."
+        description="Other properties as JSON text, scrubbed. Keeps all digits of integers beyond 2^53, which many JSON parsers round. "
+        "Null without any."
     )
     def properties_text(self) -> str | None:
         return self.row.properties
 
-    @strawberry.field(description="Its other properties, scrubbed.")
+    @strawberry.field(description="Other properties as a JSON object, scrubbed. Null without any.")
     def properties(self) -> JSON | None:
         return None if self.row.properties is None else JSON(msgspec.json.decode(self.row.properties))
 
-    @strawberry.field(description="The install that it came from.")
+    @strawberry.field(description="Install that sent the event. Null without one, or after its erasure.")
     async def install(self, info: AnyInfo) -> Install | None:
         if self.row.install is None:
             return None
@@ -130,108 +131,108 @@ class Event:
         return None if row is None else Install(row=row, project=self.project)
 
 
-@strawberry.type(description="One anonymous installation of a tool, as its newest events describe it.")
+@strawberry.type(description="An anonymous installation of a tool, as described by its newest events.")
 class Install:
     row: strawberry.Private[InstallRow]
     project: strawberry.Private[int]
 
-    @strawberry.field(description="The keyed hash that stands for it; the id that clients send is not kept.")
+    @strawberry.field(description="Keyed hash that identifies the install. The raw id is never stored.")
     def hash(self) -> Hash:
         return Hash(self.row.id)
 
-    @strawberry.field(description="When it was first seen.")
+    @strawberry.field(description="Time of the first event.")
     def first_seen(self) -> DateTime:
         return DateTime(self.row.first_seen)
 
-    @strawberry.field(description="When it was last seen, right to within five minutes.")
+    @strawberry.field(description="Time of the last event, accurate to five minutes.")
     def last_seen(self) -> DateTime:
         return DateTime(self.row.last_seen)
 
-    @strawberry.field(description="Who runs it.")
+    @strawberry.field(description="Environment that runs the install.")
     def environment(self) -> Environment:
         return Environment(self.row.environment)
 
-    @strawberry.field(description="Why we say so.")
+    @strawberry.field(description="Evidence for the environment, such as the name of a CI system. Null without any.")
     def environment_reason(self) -> str | None:
         return self.row.reason or None
 
-    @strawberry.field(description="The family of clients that it belongs to.")
+    @strawberry.field(description="Name of the dialect (client format) that the install sends. Null if unknown.")
     def dialect(self) -> str | None:
         return self.row.dialect
 
-    @strawberry.field(description="The operating system.")
+    @strawberry.field(description="Operating system. Null if unknown.")
     def os(self) -> str | None:
         return self.row.os
 
-    @strawberry.field(description="The processor architecture.")
+    @strawberry.field(description="Processor architecture. Null if unknown.")
     def arch(self) -> str | None:
         return self.row.arch
 
-    @strawberry.field(description="The runtime.")
+    @strawberry.field(description="Runtime, such as `node 20`. Null if unknown.")
     def runtime(self) -> str | None:
         return self.row.runtime
 
-    @strawberry.field(description="The newest version that it sent.")
+    @strawberry.field(description="Newest version of the tool that the install has sent. Null if unknown.")
     def version(self) -> str | None:
         return self.row.version
 
-    @strawberry.field(description="The package manager.")
+    @strawberry.field(description="Package manager. Null if unknown.")
     def package_manager(self) -> str | None:
         return self.row.package_manager
 
-    @strawberry.field(description="Its newest events.")
+    @strawberry.field(description="Newest events of the install.")
     async def events(
-        self, info: AnyInfo, first: Annotated[int, strawberry.argument(description="How many, at most 20.")] = 10
+        self, info: AnyInfo, first: Annotated[int, strawberry.argument(description="Maximum number of events, from 1 to 20.")] = 10
     ) -> list[Event]:
-        limit = within("first", first, EVENTS_OF_AN_INSTALL)
+        limit = check_count("first", first, EVENTS_OF_AN_INSTALL)
         rows = await info.context.loaders.events.load((self.project, self.row.id, limit))
         return [Event(row=row, project=self.project) for row in rows]
 
 
-@strawberry.type(description="An event with its place in the list.")
+@strawberry.type(description="An event and its cursor.")
 class EventEdge:
-    node: Event = said("The event.")
-    cursor: str = said("Its place.")
+    node: Event = field("The event.")
+    cursor: str = field("Cursor for pagination.")
 
 
 @strawberry.type(description="A page of events.")
 class EventConnection:
-    edges: list[EventEdge] = said("The events with their places.")
-    page_info: PageInfo = said("Where the page lies.")
+    edges: list[EventEdge] = field("The events with their cursors.")
+    page_info: PageInfo = field("Pagination details.")
     filter: strawberry.Private[Filter]
 
-    @strawberry.field(description="The events without their places.")
+    @strawberry.field(description="The events without cursors.")
     def nodes(self) -> list[Event]:
         return [edge.node for edge in self.edges]
 
-    @strawberry.field(description="How many there are in all. Counted only where it is asked for.")
+    @strawberry.field(description="Total number of matches. Computed only if selected.")
     async def total_count(self, info: AnyInfo) -> Count:
         return Count(await lists.count_events(info.context.store, self.filter))
 
 
-@strawberry.type(description="An install with its place in the list.")
+@strawberry.type(description="An install and its cursor.")
 class InstallEdge:
-    node: Install = said("The install.")
-    cursor: str = said("Its place.")
+    node: Install = field("The install.")
+    cursor: str = field("Cursor for pagination.")
 
 
 @strawberry.type(description="A page of installs.")
 class InstallConnection:
-    edges: list[InstallEdge] = said("The installs with their places.")
-    page_info: PageInfo = said("Where the page lies.")
+    edges: list[InstallEdge] = field("The installs with their cursors.")
+    page_info: PageInfo = field("Pagination details.")
     filter: strawberry.Private[InstallFilter]
 
-    @strawberry.field(description="The installs without their places.")
+    @strawberry.field(description="The installs without cursors.")
     def nodes(self) -> list[Install]:
         return [edge.node for edge in self.edges]
 
-    @strawberry.field(description="How many there are in all. Counted only where it is asked for.")
+    @strawberry.field(description="Total number of matches. Computed only if selected.")
     async def total_count(self, info: AnyInfo) -> Count:
         return Count(await lists.count_installs(info.context.store, self.filter))
 
 
 async def events(info: AnyInfo, filter_: Filter, order: EventOrder, asked: Page) -> EventConnection:
-    """A page of events. Raises BadQuery for a cursor that is none, TooBroad."""
+    """Load a page of events. Raises BadQuery for an invalid cursor, TooBroad."""
     place: tuple[Number] | None = asked.place(tuple[Number])
     rows = await lists.events(
         info.context.store, filter_, limit=asked.limit + 1, order=order, after=place and place[0], backwards=asked.backwards
@@ -241,7 +242,7 @@ async def events(info: AnyInfo, filter_: Filter, order: EventOrder, asked: Page)
 
 
 async def installs(info: AnyInfo, filter_: InstallFilter, order: InstallOrder, asked: Page) -> InstallConnection:
-    """A page of installs. Raises BadQuery for a cursor that is none, TooBroad."""
+    """Load a page of installs. Raises BadQuery for an invalid cursor, TooBroad."""
     place: tuple[Number, Number] | None = asked.place(tuple[Number, Number])
     rows = await lists.installs(info.context.store, filter_, limit=asked.limit + 1, order=order, after=place, backwards=asked.backwards)
     edges = [

@@ -1,4 +1,6 @@
-"""What single families of clients are asked about: packs, targets' counters, FlakeDrop's statistics, calls of tools. As the public routes say it."""
+"""Fields of a project for single families of clients: packs, target counters, FlakeDrop's statistics, tool calls. They match the public
+routes.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,9 @@ from typing import Annotated, Any, cast
 import strawberry
 from strawberry import argument
 
-from server.admin.answers import Counters, said
+from server.admin.answers import Counters, field
 from server.admin.charts import First, Period
-from server.admin.inputs import PeriodInput, within
+from server.admin.inputs import PeriodInput, check_count
 from server.admin.request_context import AnyInfo, reader
 from server.admin.scalars import Count, DateTime, Duration, now
 from server.analytics import family_stats, pack_downloads, targets
@@ -20,76 +22,76 @@ MOST = 200
 MOST_IDS = 100
 
 
-@strawberry.type(description="How often a pack was downloaded.")
+@strawberry.type(description="Download counts of a pack.")
 class PackCounts:
-    pack: str = said("The pack.")
-    total: Count = said("Ever.")
-    last7d: Count = said("In the last seven days: today and the six before, in UTC.")
-    today: Count = said("Today.")
+    pack: str = field("Name of the pack.")
+    total: Count = field("Downloads over all time.")
+    last7d: Count = field("Downloads of today and the six days before, in UTC.")
+    today: Count = field("Downloads of today, in UTC.")
 
 
-@strawberry.type(description="What happened to one target, ever.")
+@strawberry.type(description="Counters of one target, over all time.")
 class TargetCounters:
-    id: strawberry.ID = said("Its id.")
-    counters: Counters = said("Its counters.")
+    id: strawberry.ID = field("Id of the target.")
+    counters: Counters = field("Counters of the target.")
 
 
-@strawberry.type(description="How many users have a value, each at the newest that it sent.")
-class UsersOf:
-    value: str = said("The value.")
-    users: Count = said("The users.")
+@strawberry.type(description="Number of users with a value. Each user counts once, at the newest value.")
+class UserCount:
+    value: str = field("The value.")
+    users: Count = field("Number of users.")
 
 
-@strawberry.type(description="Everything that FlakeDrop's clients ever sent.")
+@strawberry.type(description="FlakeDrop's statistics over all time.")
 class FlakeDropStats:
-    unique_users: Count = said("Users.")
-    total_deployments: Count = said("Deployments.")
-    successful_deploys: Count = said("Those that succeeded.")
-    failed_deploys: Count = said("Those that failed.")
-    configs_created: Count = said("Configurations that were made.")
-    total_events: Count = said("Events.")
-    os: list[UsersOf] = said("Users by operating system.")
-    versions: list[UsersOf] = said("Users by version.")
+    unique_users: Count = field("Number of distinct users.")
+    total_deployments: Count = field("Number of deployments.")
+    successful_deploys: Count = field("Deployments that succeeded.")
+    failed_deploys: Count = field("Deployments that failed.")
+    configs_created: Count = field("Number of configurations created.")
+    total_events: Count = field("Number of events.")
+    os: list[UserCount] = field("Users by operating system.")
+    versions: list[UserCount] = field("Users by version.")
 
 
 @strawberry.type(description="Calls of a tool.")
 class ToolCalls:
-    tool: str | None = said("The tool; null for all together.")
-    calls: Count = said("Calls.")
-    mean: Duration | None = said("How long one took on average.")
-    success_rate: float | None = said("Successes of those that say how they ended, 0 to 1.")
+    tool: str | None = field("Name of the tool. Null for the total of all tools.")
+    calls: Count = field("Number of calls.")
+    mean: Duration | None = field("Mean duration of a call. Null if no call reports one.")
+    success_rate: float | None = field("Successes divided by calls that report an outcome, from 0 to 1. Null if there are none.")
 
 
-@strawberry.type(description="Calls of tools, and who made them. Callers are sessions, keys, or addresses of a day.")
+@strawberry.type(description="Calls of tools and their callers. A caller is a session, a key, or an address on one day.")
 class ToolUse:
-    total: ToolCalls = said("All calls.")
-    tools: list[ToolCalls] = said("The calls of each tool, the most called first.")
-    callers: Count = said("Distinct callers in the period.")
-    starts: list[DateTime] = said("When each day begins.")
-    daily_callers: list[Count] = said("Distinct callers on each day.")
-    callers_of_last_week: Count = said("Distinct callers in the 7 days that end with the last.")
+    total: ToolCalls = field("All calls.")
+    tools: list[ToolCalls] = field("Calls of each tool, most called first.")
+    callers: Count = field("Distinct callers in the period.")
+    starts: list[DateTime] = field("Start of each day, in UTC.")
+    daily_callers: list[Count] = field("Distinct callers on each day.")
+    callers_of_last_week: Count = field("Distinct callers in the last 7 days of the period.")
 
 
-@strawberry.type(description="What single families of clients are asked about.")
+@strawberry.type(description="Fields for single families of clients.")
 class Families:
     number: strawberry.Private[int]
 
-    @strawberry.field(description="How often its packs were downloaded, the most downloaded first.")
+    @strawberry.field(description="Downloads by pack, most downloaded first.")
     async def packs(self, info: AnyInfo, first: First = 50) -> list[PackCounts]:
         reader(info, self.number)
-        limit = within("first", first, MOST)
+        limit = check_count("first", first, MOST)
         found = await pack_downloads.pack_counts(info.context.store, self.number, now() // DAY)
         return [
             PackCounts(pack=pack, total=Count(its.total), last7d=Count(its.last7d), today=Count(its.today))
             for pack, its in list(found.items())[:limit]
         ]
 
-    @strawberry.field(description="What happened to some targets, ever; without those that are not known or are private.")
+    @strawberry.field(description="Counters of the given targets, over all time. Unknown and private targets are omitted.")
     async def counters(
         self,
         info: AnyInfo,
-        type: Annotated[str, argument(description="Their type.")],
-        ids: Annotated[list[strawberry.ID], argument(description="Their ids, at most 100.")],
+        type: Annotated[str, argument(description="Type of the targets.")],
+        ids: Annotated[list[strawberry.ID], argument(description="Ids of the targets, at most 100.")],
     ) -> list[TargetCounters]:
         reader(info, self.number)
         if len(ids) > MOST_IDS:
@@ -97,7 +99,7 @@ class Families:
         found = await targets.counters(info.context.store, self.number, type, [str(id_) for id_ in ids])
         return [TargetCounters(id=strawberry.ID(id_), counters=cast(Any, its)) for id_, its in found.items()]
 
-    @strawberry.field(description="Everything that FlakeDrop's clients ever sent.")
+    @strawberry.field(description="FlakeDrop's statistics over all time.")
     async def flakedrop(self, info: AnyInfo) -> FlakeDropStats:
         reader(info, self.number)
         found = await family_stats.flakedrop_stats(info.context.store, self.number)
@@ -106,7 +108,7 @@ class Families:
             os=_users(found.os_breakdown), versions=_users(found.version_breakdown), **{name: getattr(found, name) for name in names}
         )
 
-    @strawberry.field(description="Calls of tools, as Track-Skills' clients report them.")
+    @strawberry.field(description="Calls of tools, as reported by Track-Skills' clients.")
     async def tool_use(self, info: AnyInfo, period: Period = None) -> ToolUse:
         reader(info, self.number)
         store, span = info.context.store, (period or PeriodInput()).read()
@@ -122,8 +124,8 @@ class Families:
         )
 
 
-def _users(breakdown: dict[str, int]) -> list[UsersOf]:
-    return [UsersOf(value=value, users=Count(users)) for value, users in breakdown.items()]
+def _users(breakdown: dict[str, int]) -> list[UserCount]:
+    return [UserCount(value=value, users=Count(users)) for value, users in breakdown.items()]
 
 
 def _calls(calls: family_stats.ToolCalls) -> ToolCalls:

@@ -1,4 +1,4 @@
-"""What a question is asked about, as clients say it."""
+"""Input types of queries: period, target and filter."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from server.event import DAY, HOUR, Environment, FieldError, Outcome
 from server.problems import BadQuery
 
 
-@strawberry.input(description="A stretch of time: the last days, or from one time to another. Times are widened to full hours.")
+@strawberry.input(description="A period: the last days, or a range of times. Times are widened to full hours.")
 class PeriodInput:
     last: int | None = strawberry.field(
-        default=None, description="So many days, today as far as it has come among them. 30 if nothing is said."
+        default=None, description="Number of days up to now, including today, from 1 to 1830. Excludes `from` and `to`."
     )
-    from_: DateTime | None = strawberry.field(default=None, name="from", description="From this time on.")
-    to: DateTime | None = strawberry.field(default=None, description="Before this time; now if it is left out.")
+    from_: DateTime | None = strawberry.field(
+        default=None, name="from", description="Start of the period. Default: 30 days before its end."
+    )
+    to: DateTime | None = strawberry.field(default=None, description="End of the period, exclusive. Default: the end of today.")
 
     def read(self) -> Period:
-        """Raises BadQuery, which names the field."""
+        """Convert the input to a period. Raises BadQuery that names the field."""
         if self.last is not None:
             if self.from_ is not None or self.to is not None:
-                raise BadQuery(FieldError("period.last", "stands alone, without from and to"))
+                raise BadQuery(FieldError("period.last", "cannot be combined with `from` or `to`"))
             if not 1 <= self.last <= 1_830:
                 raise BadQuery(FieldError("period.last", "must be from 1 to 1830"))
             return Period.last_days(self.last, now())
@@ -33,39 +35,41 @@ class PeriodInput:
 
 
 def window(period: PeriodInput | None) -> Period:
-    """A period that anyone may ask about: the last 1, 7, 30, 90 or 365 days, or as many before them. Raises BadQuery for others."""
+    """Check a period for a caller without a login: the last 1, 7, 30, 90 or 365 days, or the preceding period. Raises BadQuery."""
     asked = (period or PeriodInput()).read()
     for days in WINDOWS:
         last = PeriodInput(last=days).read()
         if asked in (last, last.before):
             return asked
-    raise BadQuery(FieldError("period", f"must be the last {', '.join(map(str, WINDOWS))} days, or as many before them, without a login"))
+    raise BadQuery(
+        FieldError("period", f"must be the last {', '.join(map(str, WINDOWS))} days, or the period before them, without a login")
+    )
 
 
-@strawberry.input(description="The id of a target, with its type: ids of different types may be alike.")
+@strawberry.input(description="A target: its type and its id. Ids are unique only within a type.")
 class TargetInput:
-    type: str = strawberry.field(description="Its type, such as `tool` or `pack`.")
-    id: str = strawberry.field(description="Its id, as clients send it.")
+    type: str = strawberry.field(description="Type of the target, such as `tool` or `pack`.")
+    id: str = strawberry.field(description="Id of the target, as sent by clients.")
 
 
-@strawberry.input(description="Which events count: those that meet every condition. Texts are compared exactly.")
+@strawberry.input(description="A filter for events. An event must meet every condition. Texts are compared exactly.")
 class EventFilter:
-    audience: Audience = strawberry.field(default=Audience.EVERYTHING, description="People only, or everything.")
-    environments: list[Environment] = strawberry.field(default_factory=list, description="Any of these environments.")
-    names: list[str] = strawberry.field(default_factory=list, description="Any of these names of events.")
-    os: str | None = strawberry.field(default=None, description="The operating system.")
-    arch: str | None = strawberry.field(default=None, description="The processor architecture.")
-    runtime: str | None = strawberry.field(default=None, description="The runtime, such as `node 20`.")
-    version: str | None = strawberry.field(default=None, description="The version of the tool.")
-    package_manager: str | None = strawberry.field(default=None, description="The package manager.")
-    target_type: str | None = strawberry.field(default=None, description="Any target of this type.")
-    target: TargetInput | None = strawberry.field(default=None, description="This one target.")
-    outcome: Outcome | None = strawberry.field(default=None, description="How it ended.")
+    audience: Audience = strawberry.field(default=Audience.EVERYTHING, description="Events to count, by who ran the tool. Default: all.")
+    environments: list[Environment] = strawberry.field(default_factory=list, description="Any of these environments. Default: all.")
+    names: list[str] = strawberry.field(default_factory=list, description="Any of these event names, at most 100. Default: all.")
+    os: str | None = strawberry.field(default=None, description="Operating system.")
+    arch: str | None = strawberry.field(default=None, description="Processor architecture.")
+    runtime: str | None = strawberry.field(default=None, description="Runtime, such as `node 20`.")
+    version: str | None = strawberry.field(default=None, description="Version of the tool.")
+    package_manager: str | None = strawberry.field(default=None, description="Package manager.")
+    target_type: str | None = strawberry.field(default=None, description="Any target of this type. Excludes `target`.")
+    target: TargetInput | None = strawberry.field(default=None, description="This target. Excludes `targetType`.")
+    outcome: Outcome | None = strawberry.field(default=None, description="Outcome of the event.")
 
-    def about(self, project: int, period: PeriodInput | None) -> Filter:
-        """The question's filter. Raises BadQuery, which names the field."""
+    def to_filter(self, project: int, period: PeriodInput | None) -> Filter:
+        """Convert the input to a filter. Raises BadQuery that names the field."""
         if self.target is not None and self.target_type is not None:
-            raise BadQuery(FieldError("filter.targetType", "is said by target already"))
+            raise BadQuery(FieldError("filter.targetType", "cannot be combined with `target`"))
         if len(self.names) > 100 or len(self.environments) > len(Environment):
             raise BadQuery(FieldError("filter.names", "must be at most 100"))
         return Filter(
@@ -85,13 +89,13 @@ class EventFilter:
         )
 
 
-def number_of(id_: str) -> int | None:
-    """The number that an id of ours is; None where it is none."""
+def parse_id(id_: str) -> int | None:
+    """Parse an id of a row; return None for an invalid one."""
     return int(id_) if id_.isascii() and id_.isdigit() and len(id_) < 10 else None
 
 
-def within(name: str, value: int, most: int) -> int:
-    """A number of rows. Raises BadQuery, which names the field."""
+def check_count(name: str, value: int, most: int) -> int:
+    """Check a number against its maximum. Raises BadQuery that names the field."""
     if not 1 <= value <= most:
         raise BadQuery(FieldError(name, f"must be from 1 to {most}"))
     return value

@@ -1,4 +1,4 @@
-"""Loads what belongs to the rows of a page in one statement for all of them."""
+"""Data loaders, which load the related rows of a whole page with one statement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from server.storage.upkeep.job_runs import JobRunRecord
 
 
 class Loaders:
-    """For one operation: what it loads is forgotten with it. Keys are (project, hash), a project, or the name of a job; and for lists also how many."""
+    """The loaders of one operation.
+
+    Keys are (project, hash), a project, or the name of a job; for lists, they end with the number of rows.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Logging in and out. A person brings a token once; from then on a cookie stands for it, which no script and no other site can use."""
+"""Login and logout. A browser exchanges a token for a session cookie, which scripts and other sites cannot use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from litestar.datastructures import Cookie, State
 from litestar.types import ControllerRouterHandler
 
 from server import logs
-from server.admin.auth import COOKIE, EVERY, count, headers_of, same_site, session_cookie
+from server.admin.auth import ALL_PROJECTS, COOKIE, count, headers_of, same_site, session_cookie
 from server.ingest.pipeline import now
 from server.pages import SECURITY_HEADERS
 from server.pages.markup import escape
@@ -34,7 +34,7 @@ _LOCAL = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
 
 @get("/login", include_in_schema=False)
 async def login_page(request: AnyRequest, state: State) -> Response[str]:
-    """The form. It works without scripts; with one, a token in the address's fragment fills it in and is cleared from the address."""
+    """Show the form. It works without scripts. With scripts, a token in the URL's fragment fills it in and is removed from the URL."""
     return _page(state, local(request.query_params.get("next", "/"), state.settings.base_path), "")
 
 
@@ -43,7 +43,7 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
     """Begin a session. Raises Forbidden for a form of another site, Limited for too many attempts."""
     headers = headers_of(request.scope)
     if not same_site(headers):
-        raise Forbidden("This form is on a page of another site.")
+        raise Forbidden("The form was submitted from another site.")
     await count(state, ATTEMPTS, "login", request.scope)
     form = await request.form()
     token, target = str(form.get("token", ""))[:LONGEST].strip(), local(str(form.get("next", "/")), state.settings.base_path)
@@ -54,12 +54,12 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
     if key is None or not key.scopes & {"read", "admin"}:
         log.warning("login_refused")
         state.gate.guesses.count_wrong(address)
-        return _page(state, target, "This token is not known here, or may not look at anything.", status=401)
-    await _end(state, headers)  # the one that this browser had: nobody would find it any more
+        return _page(state, target, "The token is unknown, or lacks the scope to read.", status=401)
+    await _end(state, headers)  # the browser's previous session, whose cookie is replaced
     agent = headers.get(b"user-agent", b"").decode("latin-1")
     number, cookie = await sessions.begin(state.store, key.id, client_of(agent), now())
     await audit.record(
-        state.store, now=now(), actor=f"session {number}", action="session.begin", project=key.project.id if key.project else EVERY,
+        state.store, now=now(), actor=f"session {number}", action="session.begin", project=key.project.id if key.project else ALL_PROJECTS,
         detail=f"with key {key.id}",
     )  # fmt: skip
     return Response(
@@ -72,17 +72,17 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
 
 @post("/logout", status_code=303, include_in_schema=False, request_max_body_size=4096)
 async def logout(request: AnyRequest, state: State) -> Response[bytes]:
-    """End one's session."""
+    """End the browser's session."""
     headers = headers_of(request.scope)
     if not same_site(headers):
-        raise Forbidden("This form is on a page of another site.")
+        raise Forbidden("The form was submitted from another site.")
     await _end(state, headers)
     answered = {**_HEADERS, "Location": f"{state.settings.base_path}/login"}
     return Response(b"", status_code=303, headers=answered, cookies=[_cookie(request, state, "", 0)])
 
 
 async def _end(state: State, headers: Mapping[bytes, bytes]) -> None:
-    """End the session that a browser has, if it has one."""
+    """End the session of a browser, if it has one."""
     cookie = session_cookie(headers)
     found = await sessions.find(state.store, cookie, now()) if cookie else None
     if found is not None:
@@ -91,14 +91,14 @@ async def _end(state: State, headers: Mapping[bytes, bytes]) -> None:
 
 
 def local(path: str, base: str = "") -> str:
-    """A path of this server as a browser knows it, under the base path; the first page for anything else."""
+    """Return a path of this server under the base path; the home page for anything else, such as another site's URL."""
     if not _LOCAL.fullmatch(path):
         path = "/"
     return path if path.startswith(f"{base}/") else base + path
 
 
 def client_of(agent: str) -> str:
-    """Which browser on which system, by their families only."""
+    """Describe a browser and its system by their families only."""
     browser = next((name for mark, name in _BROWSERS if mark in agent), "another client")
     system = next((name for mark, name in _SYSTEMS if mark in agent), "")
     return f"{browser} on {system}" if system else browser
@@ -118,7 +118,7 @@ def _cookie(request: AnyRequest, state: State, value: str, seconds: int) -> Cook
 
 
 def _secure(request: AnyRequest, state: State) -> bool:
-    """Whether the browser came over https, as far as that is known: from the scheme, or from a proxy that is trusted."""
+    """Return whether the browser uses HTTPS, by the scheme or by a trusted proxy's header."""
     if request.scope["scheme"] == "https":
         return True
     peer = request.client.host if request.client else ""

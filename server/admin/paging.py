@@ -1,4 +1,4 @@
-"""Pages of a list, as Relay's connections have them, in both directions: https://relay.dev/graphql/connections.htm"""
+"""Cursor pagination in both directions, as in the Relay specification: https://relay.dev/graphql/connections.htm"""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ import msgspec
 import strawberry
 from strawberry import argument
 
-from server.admin.answers import said
-from server.admin.inputs import within
+from server.admin.answers import field
+from server.admin.inputs import check_count
 from server.event import FieldError
 from server.problems import BadQuery
 
-ROWS = 50  # of a page, where nobody says how many
+ROWS = 50  # of a page without `first` or `last`
 MOST = 100
 
-First = Annotated[int | None, argument(description="So many rows, the first of them; 50 if nothing is said, at most 100.")]
-After = Annotated[str | None, argument(description="Those after the row with this cursor: the `endCursor` of the page before.")]
-Last = Annotated[int | None, argument(description="So many rows, the last of them; at most 100.")]
-Before = Annotated[str | None, argument(description="Those before the row with this cursor: the `startCursor` of the page after.")]
+First = Annotated[int | None, argument(description="Maximum number of rows from the start, from 1 to 100. Default: 50.")]
+After = Annotated[str | None, argument(description="Cursor: return the rows after it. Use the `endCursor` of the previous page.")]
+Last = Annotated[int | None, argument(description="Maximum number of rows from the end, from 1 to 100. Excludes `first`.")]
+Before = Annotated[str | None, argument(description="Cursor: return the rows before it. Use the `startCursor` of the next page.")]
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="Position of a page in its list.")
 class PageInfo:
-    has_next_page: bool = said("Whether there is more after it.")
-    has_previous_page: bool = said("Whether there is more before it.")
-    start_cursor: str | None = said("The cursor of its first row: what the page before it comes before.")
-    end_cursor: str | None = said("The cursor of its last row: what the next page comes after.")
+    has_next_page: bool = field("Whether there are rows after the page.")
+    has_previous_page: bool = field("Whether there are rows before the page.")
+    start_cursor: str | None = field("Cursor of the first row. Null for an empty page.")
+    end_cursor: str | None = field("Cursor of the last row. Null for an empty page.")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is asked of a list: at most `limit` rows beyond the one with `cursor`; `backwards`: those before it."""
+    """A requested page: at most `limit` rows after `cursor`, or before it if `backwards`."""
 
     limit: int
     cursor: str | None
     backwards: bool
 
     def place(self, kind: Any) -> Any:
-        """What the cursor stands for, of a type; None where there is no cursor. Raises BadQuery."""
+        """Decode the cursor to a value of type `kind`; None without a cursor. Raises BadQuery."""
         if self.cursor is None:
             return None
         try:
             return msgspec.json.decode(base64.urlsafe_b64decode(self.cursor + "=" * (-len(self.cursor) % 4)), type=kind)
         except ValueError:
-            raise BadQuery(FieldError("before" if self.backwards else "after", "is no cursor of this list")) from None
+            raise BadQuery(FieldError("before" if self.backwards else "after", "is not a valid cursor")) from None
 
     def cut(self, rows: Sequence[Any]) -> list[Any]:
-        """The rows of the page, of one more than that."""
+        """Drop the extra row that was loaded to detect another page."""
         return list(rows[-self.limit :] if self.backwards else rows[: self.limit])
 
     def info(self, edges: Sequence[Any], found: int) -> PageInfo:
-        """Where a page lies, of which `found` rows, one more than wanted, were asked for. Beyond a cursor there is at least its own row."""
+        """Describe the page. `found` is the number of loaded rows, of which one may be extra. Beyond a cursor there is at least its own row."""
         more, behind = found > self.limit, self.cursor is not None
         return PageInfo(
             has_next_page=behind if self.backwards else more,
@@ -66,14 +66,14 @@ class Page:
 
 
 def page(first: int | None, after: str | None, last: int | None, before: str | None) -> Page:
-    """The page that these ask for. Raises BadQuery."""
+    """Convert the arguments of a connection to a page. Raises BadQuery."""
     backwards = last is not None or before is not None
     if backwards and (first is not None or after is not None):
-        raise BadQuery(FieldError("last", "goes with before; first goes with after"))
+        raise BadQuery(FieldError("last", "cannot be combined: use `last` with `before`, or `first` with `after`"))
     name, rows = ("last", last) if backwards else ("first", first)
-    return Page(within(name, ROWS if rows is None else rows, MOST), before if backwards else after, backwards)
+    return Page(check_count(name, ROWS if rows is None else rows, MOST), before if backwards else after, backwards)
 
 
 def cursor(*parts: int | str) -> str:
-    """What stands for a row."""
+    """Encode a cursor."""
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")

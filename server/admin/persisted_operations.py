@@ -1,4 +1,4 @@
-"""Operations that are known: those in `graphql/operations/`. The dashboard names them by hash, a script by name, and neither sends their text."""
+"""Persisted operations: the documents in `graphql/operations/`, which clients can name instead of sending their text."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from strawberry.extensions import SchemaExtension
 from server.settings import bundled
 
 
-class Known:
-    """The documents in a folder, as they are written there, by name and by SHA-256 in hexadecimal."""
+class KnownOperations:
+    """The documents of a folder by name and by SHA-256 in hexadecimal."""
 
     def __init__(self, folder: Path | None = None) -> None:
         folder = bundled("graphql") / "operations" if folder is None else folder
@@ -25,37 +25,37 @@ class Known:
         self._checked: dict[str, DocumentNode] = {}
 
     def text(self, name: str) -> str | None:
-        """The document of this name or hash."""
+        """Return the document with this name or hash."""
         return self._texts.get(name)
 
     def has(self, text: str) -> bool:
-        """Whether a text is one of the documents."""
+        """Return whether a text is one of the documents."""
         return text in self._all
 
-    def checked(self, text: str | None) -> DocumentNode | None:
-        """The document that this text is, where it was found to be good before."""
+    def valid_document(self, text: str | None) -> DocumentNode | None:
+        """Return the parsed document, if it was validated before."""
         return self._checked.get(text or "")
 
     def keep(self, text: str, document: DocumentNode) -> None:
-        """Remember that this text is good; only for documents of ours, so that nobody fills the memory."""
+        """Cache a validated document. Only persisted operations are cached, so clients cannot fill the memory."""
         if self.has(text):
             self._checked[text] = document
 
-    def remembered(self) -> type[SchemaExtension]:
-        """The extension that has each of the documents read and checked once, and not each time it is asked."""
+    def cache_extension(self) -> type[SchemaExtension]:
+        """Return an extension that parses and validates each document once."""
         known = self
 
-        class Remembered(SchemaExtension):
+        class DocumentCache(SchemaExtension):
             def on_parse(self) -> Iterator[None]:
-                self.execution_context.graphql_document = known.checked(self.execution_context.query)
+                self.execution_context.graphql_document = known.valid_document(self.execution_context.query)
                 yield
 
             def on_validate(self) -> Iterator[None]:
                 context = self.execution_context
-                if known.checked(context.query) is not None:
+                if known.valid_document(context.query) is not None:
                     context.pre_execution_errors = []
                 yield
                 if not context.pre_execution_errors and context.query and context.graphql_document:
                     known.keep(context.query, context.graphql_document)
 
-        return Remembered
+        return DocumentCache

@@ -1,4 +1,4 @@
-"""A project: its charts, for whoever may see them; its lists and settings, for whoever may read it."""
+"""GraphQL types of a project. Its charts may be public; its lists and settings require the `read` scope."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import strawberry
 from strawberry import argument
 
 from server.admin import answers, event_connections, paging
-from server.admin.answers import said
+from server.admin.answers import field
 from server.admin.charts import Charts, First, Period, Which
 from server.admin.enums import AlertStatus, PublicPart, Scope
 from server.admin.event_connections import Event, EventConnection, InstallConnection
 from server.admin.family_fields import Families
-from server.admin.inputs import PeriodInput, within
+from server.admin.inputs import PeriodInput, check_count
 from server.admin.paging import Page, PageInfo, cursor, page
 from server.admin.request_context import AnyInfo, admin, reader
 from server.admin.scalars import Count, DateTime, Hash
@@ -31,125 +31,127 @@ from server.storage.projects.releases import LatestVersion
 from server.storage.upkeep.alert_rules import Kind, Rule
 
 
-@strawberry.input(description="Which installs: those that meet every condition.")
+@strawberry.input(description="A filter for installs. An install must meet every condition.")
 class InstallFilterInput:
-    people: bool = strawberry.field(default=False, description="People only.")
-    environments: list[Environment] = strawberry.field(default_factory=list, description="Any of these environments.")
-    os: str | None = strawberry.field(default=None, description="The operating system.")
-    arch: str | None = strawberry.field(default=None, description="The processor architecture.")
-    runtime: str | None = strawberry.field(default=None, description="The runtime, such as `node 20`.")
-    version: str | None = strawberry.field(default=None, description="The newest version that it sent.")
-    package_manager: str | None = strawberry.field(default=None, description="The package manager.")
-    seen_from: DateTime | None = strawberry.field(default=None, description="Seen at this time or later.")
-    seen_to: DateTime | None = strawberry.field(default=None, description="Seen before this time.")
+    people: bool = strawberry.field(default=False, description="Only installs run by people. Default: all.")
+    environments: list[Environment] = strawberry.field(default_factory=list, description="Any of these environments. Default: all.")
+    os: str | None = strawberry.field(default=None, description="Operating system.")
+    arch: str | None = strawberry.field(default=None, description="Processor architecture.")
+    runtime: str | None = strawberry.field(default=None, description="Runtime, such as `node 20`.")
+    version: str | None = strawberry.field(default=None, description="Newest version of the tool that the install has sent.")
+    package_manager: str | None = strawberry.field(default=None, description="Package manager.")
+    seen_from: DateTime | None = strawberry.field(default=None, description="Last seen at this time or later.")
+    seen_to: DateTime | None = strawberry.field(default=None, description="Last seen before this time.")
 
-    def about(self, project: int) -> InstallFilter:
-        """The question's filter. Raises BadQuery, which names the field."""
+    def to_filter(self, project: int) -> InstallFilter:
+        """Convert the input to a filter. Raises BadQuery that names the field."""
         if len(self.environments) > len(Environment):
             raise BadQuery(FieldError("filter.environments", f"must be at most {len(Environment)}"))
-        said_ = {
+        values = {
             name: getattr(self, name) for name in ("people", "os", "arch", "runtime", "version", "package_manager", "seen_from", "seen_to")
         }
-        return InstallFilter(project=project, environments=tuple(self.environments), **said_)
+        return InstallFilter(project=project, environments=tuple(self.environments), **values)
 
 
-@strawberry.type(description="What is wrong with one field.")
-class Wrong:
-    path: str = said("The field.")
-    message: str = said("What is wrong with it.")
+@strawberry.type(description="A validation error of one field.")
+class ValidationError:
+    path: str = field("Path of the field, such as `events[3].target.id`.")
+    message: str = field("Explanation for people.")
 
 
-@strawberry.type(description="An event or request that was refused; kept for a week, scrubbed.")
+@strawberry.type(description="A refused event or request. Kept for a week, scrubbed.")
 class RejectedEvent:
-    id: strawberry.ID = said("Its id.")
-    at: DateTime = said("When it arrived.")
-    route: str = said("Where it was sent.")
-    dialect: str = said("The family of clients, as far as that is known.")
-    reason: Refusal = said("Why it was refused.")
-    errors: list[Wrong] = said("The fields that are wrong.")
-    excerpt: str = said("What may be shown of it.")
-    size: Count = said("Its bytes.")
-    replayable: bool = said("Whether it can be taken after all: `replayRejected`.")
+    id: strawberry.ID = field("Id.")
+    at: DateTime = field("Time of arrival.")
+    route: str = field("Route of the request.")
+    dialect: str = field("Name of the dialect (client format); empty if unknown.")
+    reason: Refusal = field("Reason for the refusal.")
+    errors: list[ValidationError] = field("Validation errors by field.")
+    excerpt: str = field("Excerpt of the content, scrubbed.")
+    size: Count = field("Size in bytes.")
+    replayable: bool = field("Whether `replayRejected` can replay it.")
 
 
-@strawberry.type(description="An address that was limited, as a hash that is another one each day.")
+@strawberry.type(description="An address that exceeded a rate limit, as a hash that changes every day.")
 class LimitedAddress:
-    start: DateTime = said("When the day begins.")
-    address: Hash = said("The hash; zeros stand for many addresses together.")
-    events: Count = said("How many of its events were refused.")
+    start: DateTime = field("Start of the day, in UTC.")
+    address: Hash = field("Hash of the address. Zeros stand for all addresses beyond the recorded ones.")
+    events: Count = field("Number of its events that were refused.")
 
 
-@strawberry.type(description="A key of a project. The key itself is shown once, when it is made.")
+@strawberry.type(description="An API key. The key itself is shown once, at its creation.")
 class Key:
-    id: strawberry.ID = said("Its number.")
-    name: str = said("What people call it.")
-    hint: str = said("How it begins.")
-    scopes: list[Scope] = said("What it may do.")
-    rate_limit: str | None = said("Requests of one address with it; null where the project's or the server's limit holds.")
-    event_limit: str | None = said("Events of one address with it.")
-    created_at: DateTime = said("When it was made.")
-    last_used_at: DateTime | None = said("When it was last used, to within a minute or two.")
-    revoked: bool = said("Whether it is useless.")
+    id: strawberry.ID = field("Id.")
+    name: str = field("Display name.")
+    hint: str = field("First characters of the key.")
+    scopes: list[Scope] = field("Scopes of the key.")
+    rate_limit: str | None = field(
+        "Rate limit of requests per address, such as `10/minute`. Null if the project's or the server's limit applies."
+    )
+    event_limit: str | None = field("Rate limit of events per address. Null if the project's or the server's limit applies.")
+    created_at: DateTime = field("Time of creation.")
+    last_used_at: DateTime | None = field("Time of the last use, accurate to two minutes. Null if never used.")
+    revoked: bool = field("Whether the key was revoked.")
 
 
-@strawberry.type(description="A rule that tells a webhook when something is out of the ordinary.")
+@strawberry.type(description="A rule that notifies a webhook of unusual events.")
 class Alert:
-    id: strawberry.ID = said("Its number.")
-    name: str = said("What people call it.")
-    kind: Kind = said("What it watches.")
-    threshold: float = said("In percent, for the kinds that have one.")
-    window_minutes: int = said("The minutes that it looks at.")
-    minimum_events: int = said("Events without which it tells nothing.")
-    cooldown_minutes: int = said("Minutes between two alerts.")
-    host: str = said("The webhook's host; its path is often secret.")
-    enabled: bool = said("Whether it is looked at.")
-    last_status: AlertStatus | None = said("What became of its last alert.")
-    last_fired_at: DateTime | None = said("When that was.")
+    id: strawberry.ID = field("Id.")
+    name: str = field("Display name.")
+    kind: Kind = field("Condition of the alert.")
+    threshold: float = field("Threshold in percent. Ignored by kinds without one.")
+    window_minutes: int = field("Length of the evaluated window, in minutes.")
+    minimum_events: int = field("Minimum number of events in the window. With fewer events, the alert does not fire.")
+    cooldown_minutes: int = field("Minimum number of minutes between two notifications.")
+    host: str = field("Host of the webhook. The path is hidden, as it often contains a secret.")
+    enabled: bool = field("Whether the alert is evaluated.")
+    last_status: AlertStatus | None = field("Delivery status of the last notification. Null if it has never fired.")
+    last_fired_at: DateTime | None = field("When that was.")
 
 
-@strawberry.type(description="The version that a tool's clients are told of.")
+@strawberry.type(description="The latest version of a tool, as announced to its clients.")
 class Latest:
-    version: str = said("The version.")
-    release_date: str = said("When it came out, as its admin writes it.")
-    update_url: str = said("Where to get it.")
-    critical: bool = said("Whether it should be installed now.")
+    version: str = field("Version.")
+    release_date: str = field("Release date, as written by the admin.")
+    update_url: str = field("URL of the update.")
+    critical: bool = field("Whether users should update at once.")
 
 
-@strawberry.type(description="How a project is set up. What is null follows the server's own setting.")
+@strawberry.type(description="Settings of a project. A null value means that the server's setting applies.")
 class ProjectSettings:
-    name: str = said("What people call it.")
-    requires_key: bool = said("Whether it takes events with a key only.")
-    rate_limit: str | None = said("Requests of one address, as `10/minute`.")
-    event_limit: str | None = said("Events of one address.")
-    retention_days: int | None = said("How long raw events are kept.")
-    max_targets: int | None = said("How many targets it may have.")
-    lists_targets: bool = said("Whether only targets that were listed before are counted.")
-    hosts: list[str] = said("Hosts whose requests are about it.")
-    dimensions: list[str] = said("Properties that are counted by value, at most five.", "properties")
-    public: list[PublicPart] | None = said("Parts that need no login.")
-    latest: Latest | None = said("The version that clients are told of.")
-    created_at: DateTime = said("When it was made.")
-    archived_at: DateTime | None = said("When it was archived; it takes no events since.")
+    name: str = field("Display name.")
+    requires_key: bool = field("Whether events require a key.")
+    rate_limit: str | None = field("Rate limit of requests per address, such as `10/minute`.")
+    event_limit: str | None = field("Rate limit of events per address, such as `1000/minute`.")
+    retention_days: int | None = field("Days before raw events are deleted.")
+    max_targets: int | None = field("Maximum number of distinct targets.")
+    lists_targets: bool = field("Whether only targets listed with `setTarget` are counted.")
+    hosts: list[str] = field("Values of the `Host` header that select this project.")
+    dimensions: list[str] = field("Properties whose values are counted, at most five.", "properties")
+    public: list[PublicPart] | None = field("Parts that are public.")
+    latest: Latest | None = field("Latest version, as announced to clients. Null if none is announced.")
+    created_at: DateTime = field("Time of creation.")
+    archived_at: DateTime | None = field("Time of archiving. Archived projects accept no events. Null if not archived.")
 
 
-@strawberry.type(description="One tool whose telemetry is kept apart.")
+@strawberry.type(description="A project: a tool with its own events, settings and keys.")
 class Project(Charts, Families):
     row: strawberry.Private[dict[str, Any]]
 
-    @strawberry.field(description="Its name in addresses.")
+    @strawberry.field(description="Unique name in URLs.")
     def slug(self) -> str:
         return str(self.row["slug"])
 
-    @strawberry.field(description="What people call it.")
+    @strawberry.field(description="Display name.")
     def name(self) -> str:
         return str(self.row["name"])
 
-    @strawberry.field(description="When its first event was, to the hour; null as long as there was none.")
+    @strawberry.field(description="Time of the first event, to the hour. Null without events.")
     async def first_event(self, info: AnyInfo) -> DateTime | None:
         began = await info.context.loaders.first_events.load(self.number)
         return None if began is None else DateTime(began)
 
-    @strawberry.field(description="How it is set up.")
+    @strawberry.field(description="Settings of the project. Requires the `read` scope.")
     def settings(self, info: AnyInfo) -> ProjectSettings:
         reader(info, self.number)
         row = self.row
@@ -167,37 +169,37 @@ class Project(Charts, Families):
             latest=None if latest is None else Latest(version=latest.latest_version, **_but(latest, "latest_version")),
         )
 
-    @strawberry.field(description="Its events by their arrival.")
+    @strawberry.field(description="Events by time of arrival. Requires the `read` scope.")
     async def events(
         self,
         info: AnyInfo,
         period: Period = None,
         filter: Which = None,
-        order_by: Annotated[EventOrder, argument(description="In which order.")] = EventOrder.NEWEST,
+        order_by: Annotated[EventOrder, argument(description="Order of the list.")] = EventOrder.NEWEST,
         first: paging.First = None,
         after: paging.After = None,
         last: paging.Last = None,
         before: paging.Before = None,
     ) -> EventConnection:
         reader(info, self.number)
-        return await event_connections.events(info, self.about(info, period, filter), order_by, page(first, after, last, before))
+        return await event_connections.events(info, self.to_filter(info, period, filter), order_by, page(first, after, last, before))
 
-    @strawberry.field(description="One event.")
-    async def event(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Its id.")]) -> Event | None:
+    @strawberry.field(description="Event with this id. Null if there is none, or if retention has deleted it.")
+    async def event(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Id.")]) -> Event | None:
         reader(info, self.number)
         try:
             number = from_uuid(str(id))
         except ValueError:
-            raise BadQuery(FieldError("id", "is no id of an event")) from None
+            raise BadQuery(FieldError("id", "is not a valid event id")) from None
         row = await lists.event_of(info.context.store, self.number, number)
         return None if row is None else Event(row=row, project=self.number)
 
-    @strawberry.field(description="Its installs.")
+    @strawberry.field(description="Installs. Requires the `read` scope.")
     async def installs(
         self,
         info: AnyInfo,
-        filter: Annotated[InstallFilterInput | None, argument(description="Which installs; all if it is left out.")] = None,
-        order_by: Annotated[InstallOrder, argument(description="In which order.")] = InstallOrder.LAST_SEEN,
+        filter: Annotated[InstallFilterInput | None, argument(description="Filter for installs. Default: all.")] = None,
+        order_by: Annotated[InstallOrder, argument(description="Order of the list.")] = InstallOrder.LAST_SEEN,
         first: paging.First = None,
         after: paging.After = None,
         last: paging.Last = None,
@@ -205,17 +207,17 @@ class Project(Charts, Families):
     ) -> InstallConnection:
         reader(info, self.number)
         asked = filter or InstallFilterInput()
-        return await event_connections.installs(info, asked.about(self.number), order_by, page(first, after, last, before))
+        return await event_connections.installs(info, asked.to_filter(self.number), order_by, page(first, after, last, before))
 
-    @strawberry.field(description="One install by its hash.")
+    @strawberry.field(description="Install with this hash. Null if there is none.")
     async def install(
-        self, info: AnyInfo, hash: Annotated[Hash, argument(description="The hash that stands for it.")]
+        self, info: AnyInfo, hash: Annotated[Hash, argument(description="Hash of the install.")]
     ) -> event_connections.Install | None:
         reader(info, self.number)
         row = await info.context.loaders.installs.load((self.number, hash))
         return None if row is None else event_connections.Install(row=row, project=self.number)
 
-    @strawberry.field(description="The last events that failed, as far as they are kept.")
+    @strawberry.field(description="Last failed events, newest first. Retention limits the period.")
     async def failures(
         self,
         info: AnyInfo,
@@ -224,72 +226,75 @@ class Project(Charts, Families):
         error_type: Annotated[
             str | None,
             argument(
-                description="Those with this error type instead, whether they say that they failed or not; empty for failures without a type."
+                description="Return the events with this error type instead, whatever their outcome. An empty text selects failures without a "
+                "type."
             ),
         ] = None,
         first: First = 20,
     ) -> list[answers.ErrorSample]:
         reader(info, self.number)
-        limit = within("first", first, 200)
-        return cast(Any, await errors.failures(info.context.store, self.about(info, period, filter), error_type=error_type, limit=limit))
+        limit = check_count("first", first, 200)
+        return cast(
+            Any, await errors.failures(info.context.store, self.to_filter(info, period, filter), error_type=error_type, limit=limit)
+        )
 
-    @strawberry.field(description="Where everything that arrived went, by day.")
+    @strawberry.field(description="Received events by result and day.")
     async def ledger(self, info: AnyInfo, period: Period = None) -> answers.Ledger:
         reader(info, self.number)
         return await ledger_of(info, self.number, period)
 
-    @strawberry.field(description="The last that were refused, newest first.")
+    @strawberry.field(description="Refused events and requests of the last week, newest first.")
     async def rejected(
         self,
         info: AnyInfo,
         first: First = 50,
-        before: Annotated[str | None, argument(description="Older than the one with this id.")] = None,
+        before: Annotated[str | None, argument(description="Id of a refused event: return older ones.")] = None,
     ) -> list[RejectedEvent]:
         reader(info, self.number)
-        return cast(Any, await ledger.rejected(info.context.store, self.number, limit=within("first", first, 200), before=before))
+        return cast(Any, await ledger.rejected(info.context.store, self.number, limit=check_count("first", first, 200), before=before))
 
-    @strawberry.field(description="The addresses that were limited most.")
+    @strawberry.field(description="Addresses with the most events refused by a rate limit.")
     async def limited_addresses(self, info: AnyInfo, period: Period = None, first: First = 20) -> list[LimitedAddress]:
         reader(info, self.number)
         span = (period or PeriodInput()).read()
-        return cast(Any, await ledger.limited_addresses(info.context.store, self.number, span, limit=within("first", first, 200)))
+        return cast(Any, await ledger.limited_addresses(info.context.store, self.number, span, limit=check_count("first", first, 200)))
 
-    @strawberry.field(description="Its keys, also those that were revoked.")
+    @strawberry.field(description="Keys of the project, including revoked ones. Requires the `admin` scope.")
     async def keys(self, info: AnyInfo) -> list[Key]:
         admin(info, self.number)
         return [key_of(row) for row in await project_changes.key_rows(self.number)]
 
-    @strawberry.field(description="Its alerts.")
+    @strawberry.field(description="Alerts of the project. Requires the `read` scope.")
     async def alerts(self, info: AnyInfo) -> list[Alert]:
         reader(info, self.number)
         found = await rules.listed(info.context.store)
         return [alert_of(rule, last) for rule, last in found if rule.project == self.number]
 
 
-@strawberry.type(description="A project with its place in the list.")
+@strawberry.type(description="A project and its cursor.")
 class ProjectEdge:
-    node: Project = said("The project.")
-    cursor: str = said("Its place.")
+    node: Project = field("The project.")
+    cursor: str = field("Cursor for pagination.")
 
 
 @strawberry.type(description="A page of projects.")
 class ProjectConnection:
-    edges: list[ProjectEdge] = said("The projects with their places.")
-    page_info: PageInfo = said("Where the page lies.")
+    edges: list[ProjectEdge] = field("The projects with their cursors.")
+    page_info: PageInfo = field("Pagination details.")
     archived: strawberry.Private[bool]
     only: strawberry.Private[list[int] | None]
 
-    @strawberry.field(description="The projects without their places.")
+    @strawberry.field(description="The projects without cursors.")
     def nodes(self) -> list[Project]:
         return [edge.node for edge in self.edges]
 
-    @strawberry.field(description="How many there are in all. Counted only where it is asked for.")
+    @strawberry.field(description="Total number of matches. Computed only if selected.")
     async def total_count(self) -> Count:
         return Count(await project_changes.count_projects(archived=self.archived, only=self.only))
 
 
 async def projects(order: ProjectOrder, asked: Page, *, archived: bool, only: list[int] | None) -> ProjectConnection:
-    """A page of projects; `only` are the numbers of those that may be seen, None for all. Raises BadQuery for a cursor that is none."""
+    """Load a page of projects. `only` are the numbers of the visible ones, None for all. Raises BadQuery for an invalid cursor."""
     place: tuple[int, str] | None = asked.place(tuple[int, str])
     rows = await project_changes.page(
         limit=asked.limit + 1, archived=archived, only=only, order=order, after=place, backwards=asked.backwards
@@ -330,7 +335,7 @@ def alert_of(rule: Rule, last: dict[str, Any] | None) -> Alert:
 
 
 async def ledger_of(info: AnyInfo, number: int, period: PeriodInput | None) -> answers.Ledger:
-    """The ledger as parallel lists."""
+    """Load the ledger as parallel lists."""
     span = (period or PeriodInput()).read()
     info.context.spend(7 * (span.last_day - span.first_day + 1))
     days = await ledger.ledger(info.context.store, number, span)

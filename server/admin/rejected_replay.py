@@ -1,4 +1,4 @@
-"""A replay of a project's rejected tray: each refused event goes through today's decoder and the store's commit, and counts once."""
+"""Replay of a project's refused events: each passes through the current decoder and the store's commit, and counts once."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from server.storage.history.replay import NewRejection, RejectedEvent
 from server.storage.projects import LiveProject
 
 _REFUSED = {Receipt.UNKNOWN_TARGET: "unknown_target", Receipt.TOO_MANY_TARGETS: "too_many_targets"}
-_EVENTS_A_TURN = 50  # some ten milliseconds of the event loop
+_EVENTS_A_TURN = 50  # block the event loop for about ten milliseconds
 _locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
 
 @dataclass(slots=True)
-class Replayed:
-    """Numbers of events by their fate."""
+class ReplayCounts:
+    """Number of replayed events by result."""
 
     stored: int = 0
     duplicates: int = 0
     refused: int = 0
 
     @property
-    def tried(self) -> int:
+    def attempted(self) -> int:
         return self.stored + self.duplicates + self.refused
 
 
 @dataclass(slots=True)
-class _Ready:
-    """Rows that can be stored now: the events, the reports of installs, and the rows of both."""
+class _Decoded:
+    """Decoded rows that can be stored: events and installs, each with its source rows."""
 
     events: list[Event] = field(default_factory=list)
     of_events: list[RejectedEvent] = field(default_factory=list)
@@ -42,9 +42,9 @@ class _Ready:
     of_installs: list[RejectedEvent] = field(default_factory=list)
 
 
-async def replay_tray(state: Any, project: LiveProject, ids: Sequence[int] | None) -> Replayed:
-    """Replay the rows with these ids, or all that can be replayed, one replay of a project at a time."""
-    total, after = Replayed(), -1
+async def replay_rejected(state: Any, project: LiveProject, ids: Sequence[int] | None) -> ReplayCounts:
+    """Replay the rows with these ids, or all replayable rows. Replays of one project run one at a time."""
+    total, after = ReplayCounts(), -1
     async with _locks[project.id]:
         while kept := await replay.replayable(state.store, project.id, ids, after):
             after = kept[-1].id
@@ -52,15 +52,15 @@ async def replay_tray(state: Any, project: LiveProject, ids: Sequence[int] | Non
     return total
 
 
-async def _replay_page(state: Any, project: LiveProject, kept: list[RejectedEvent], total: Replayed) -> None:
+async def _replay_page(state: Any, project: LiveProject, kept: list[RejectedEvent], total: ReplayCounts) -> None:
     known = await replay.stored_ids(state.store, kept)
-    tried = [each for each in kept if each.id not in known]
-    ready = await _decoded(state, project, tried)
-    total.refused += len(tried) - len(ready.events) - len(ready.installs)
+    attempted = [each for each in kept if each.id not in known]
+    ready = await _decode(state, project, attempted)
+    total.refused += len(attempted) - len(ready.events) - len(ready.installs)
     stored = await state.writer.submit(project, ready.events, ready.installs) if ready.events or ready.installs else None
     receipts = list(stored.receipts) if stored else []
     counted = [(row, event, receipt) for row, event, receipt in zip(ready.of_events, ready.events, receipts, strict=True)]
-    counted = [each for each in counted if each[2] is not Receipt.FAILED]  # of which the commit counted nothing
+    counted = [each for each in counted if each[2] is not Receipt.FAILED]  # the commit counted none of these
     again = [NewRejection(event, _REFUSED[receipt]) for _, event, receipt in counted if receipt in _REFUSED]
     gone = [*known, *(row.id for row, _, receipt in counted if receipt not in _REFUSED), *(row.id for row in ready.of_installs)]
     settling = [*(each for each in kept if each.id in known), *(row for row, _, _ in counted), *ready.of_installs]
@@ -71,9 +71,9 @@ async def _replay_page(state: Any, project: LiveProject, kept: list[RejectedEven
     total.refused += len(again) + receipts.count(Receipt.FAILED)
 
 
-async def _decoded(state: Any, project: LiveProject, kept: list[RejectedEvent]) -> _Ready:
-    """Those of the rows that are accepted today."""
-    ready = _Ready()
+async def _decode(state: Any, project: LiveProject, kept: list[RejectedEvent]) -> _Decoded:
+    """Decode the rows that the current rules accept."""
+    ready = _Decoded()
     for place, row in enumerate(kept):
         if place % _EVENTS_A_TURN == 0:
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What resolvers know of the request that they serve."""
+"""The context of a GraphQL request, and its permission checks."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from strawberry.types import Info
 from strawberry.types.nodes import SelectedField
 
 from server.admin.admission import Admission
-from server.admin.auth import EVERY, Viewer, guarded_viewer
+from server.admin.auth import ALL_PROJECTS, Viewer, guess_limited_viewer
 from server.admin.loaders import Loaders
 from server.analytics.filters import Filter
 from server.problems import Forbidden, Unauthorized
 from server.storage.engine import Store
 from server.storage.projects import project_changes
 
-MOST_ENTRIES = 30_000  # of lists over time, in one answer; ten thousand take about 14 ms
-DASHBOARD = "dashboard"  # the public part that lets everybody see a project's charts
+MOST_ENTRIES = 30_000  # of time series in one response; ten thousand take about 14 ms
+DASHBOARD = "dashboard"  # the public part that contains a project's charts
 
 
 class Context(BaseContext, kw_only=True):
-    """One for each operation; for subscriptions, one for each connection."""
+    """The context of one operation; of one connection for subscriptions."""
 
     state: State
     viewer: Viewer | None
     loaders: Loaders
     connection_params: dict[str, Any] | None = None
-    admission: Admission | None = None  # of the operation that is being looked at
-    entries: int = 0  # of lists over time, that were asked for so far
-    asked: list[Filter] = msgspec.field(default_factory=list)  # the filters with conditions, for warnings
+    admission: Admission | None = None  # of the operation under validation
+    entries: int = 0  # of time series requested so far
+    asked: list[Filter] = msgspec.field(default_factory=list)  # filters to check for warnings
 
     def spend(self, entries: int) -> None:
-        """Ask for so many entries more. Raises GraphQLError where an answer gets too long: while it is written, nothing else is done."""
+        """Reserve entries of time series. Raises GraphQLError if the response gets too long: encoding it blocks the event loop."""
         self.entries += entries
         if self.entries > MOST_ENTRIES:
-            message = f"This answer has more than {MOST_ENTRIES} entries of lists over time: ask for a shorter period or longer steps."
+            message = f"This response has more than {MOST_ENTRIES} entries in time series. Request a shorter period or longer steps."
             raise GraphQLError(message, extensions={"code": "TOO_COMPLEX"})
 
     async def renew(self) -> None:
-        """Look again who is asking: for what goes on for long."""
+        """Authenticate the caller again, in a long-lived subscription."""
         token = (self.connection_params or {}).get("token")
         connection = self.websocket or self.request
         if connection is not None:
-            self.loaders = Loaders(self.store)  # what was loaded for earlier events is old by now
-            self.viewer = await guarded_viewer(self.state, connection.scope, token if isinstance(token, str) else None)
+            self.loaders = Loaders(self.store)  # rows loaded for earlier events may be outdated
+            self.viewer = await guess_limited_viewer(self.state, connection.scope, token if isinstance(token, str) else None)
 
     @property
     def store(self) -> Store:
@@ -58,36 +58,36 @@ class Context(BaseContext, kw_only=True):
 AnyInfo = Info[Context, None]
 
 
-def reader(info: AnyInfo, project: int = EVERY) -> Viewer:
-    """Whoever may read a project, or all of them. Raises Unauthorized, Forbidden."""
+def reader(info: AnyInfo, project: int = ALL_PROJECTS) -> Viewer:
+    """Return the caller if it may read a project, or all of them. Raises Unauthorized, Forbidden."""
     return _allowed(info, "read", project)
 
 
-def admin(info: AnyInfo, project: int = EVERY) -> Viewer:
-    """Whoever may change a project, or everything. Raises Unauthorized, Forbidden."""
+def admin(info: AnyInfo, project: int = ALL_PROJECTS) -> Viewer:
+    """Return the caller if it may change a project, or the server. Raises Unauthorized, Forbidden."""
     return _allowed(info, "admin", project)
 
 
-def admin_of_any(info: AnyInfo) -> Viewer:
-    """A viewer who may change some project: asked before anything is looked up by its number, so that no answer says which numbers there are.
+def any_admin(info: AnyInfo) -> Viewer:
+    """Return the caller if it may change any project.
 
-    Raises Unauthorized, Forbidden.
+    Check this before looking up a row by its id, so that errors do not reveal which ids exist. Raises Unauthorized, Forbidden.
     """
     who = info.context.viewer
-    return _allowed(info, "admin", who.project if who else EVERY)
+    return _allowed(info, "admin", who.project if who else ALL_PROJECTS)
 
 
 def _allowed(info: AnyInfo, scope: str, project: int) -> Viewer:
     who = info.context.viewer
     if who is None:
-        raise Unauthorized(f"This wants a login, or a key with the scope {scope}.")
+        raise Unauthorized(f"Authentication required: log in, or send a key with the `{scope}` scope.")
     if not who.may(scope, project):
-        raise Forbidden(f"This wants the scope {scope}" + (" for all projects." if project == EVERY else " for this project."))
+        raise Forbidden(f"The `{scope}` scope is required" + (" for all projects." if project == ALL_PROJECTS else " for this project."))
     return who
 
 
-def asks_for(info: AnyInfo, name: str) -> bool:
-    """Whether a field of this name is asked for, somewhere below the one that is being answered."""
+def is_selected(info: AnyInfo, name: str) -> bool:
+    """Return whether a field of this name is selected below the current one."""
     waiting: list[Any] = list(info.selected_fields)
     while waiting:
         for each in waiting.pop().selections:
@@ -97,14 +97,14 @@ def asks_for(info: AnyInfo, name: str) -> bool:
     return False
 
 
-async def project_of(info: AnyInfo, slug: str, scope: str) -> dict[str, Any] | None:
-    """The row of a project that whoever asks may `read` or `admin`; None where there is none that they know of.
+async def find_project(info: AnyInfo, slug: str, scope: str) -> dict[str, Any] | None:
+    """Return the row of a project that the caller may `read` or `admin`; None if it does not exist or is not visible.
 
-    Raises Unauthorized, Forbidden: never so that it tells which other projects there are.
+    Raises Unauthorized, Forbidden. The errors do not reveal which other projects exist.
     """
     who = info.context.viewer
     if who is None or not who.scopes & {scope, "admin"}:
-        _allowed(info, scope, EVERY)
+        _allowed(info, scope, ALL_PROJECTS)
         return None
     row = await project_changes.project_row(slug)
     if row is None or not who.may("read", row["id"]):

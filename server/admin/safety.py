@@ -1,4 +1,4 @@
-"""What every operation passes through: its bounds, who may see the schema, and what errors say."""
+"""Extensions of every operation: limits, access to the schema, and safe error messages."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from server.problems import Problem
 log = logs.get(__name__)
 
 CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 400: "BAD_INPUT", 422: "BAD_INPUT", 429: "LIMITED", 503: "BUSY"}
-MOST_ERRORS = 20  # of one answer
+MOST_ERRORS = 20  # in one response
 LONGEST_MESSAGE = 300  # characters
 
 
-class KnownToUsers(SchemaExtension):
-    """The schema is described to whoever is logged in; others get its public parts by asking for them."""
+class RestrictIntrospection(SchemaExtension):
+    """Restricts introspection to authenticated callers."""
 
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
@@ -31,8 +31,8 @@ class KnownToUsers(SchemaExtension):
         yield
 
 
-class Bounded(SchemaExtension):
-    """What is out of bounds is not looked at any further, by GraphQL's own rules neither."""
+class LimitOperations(SchemaExtension):
+    """Rejects operations that exceed a limit, before GraphQL's own validation."""
 
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
@@ -43,29 +43,29 @@ class Bounded(SchemaExtension):
         yield
 
 
-class Admitted(SchemaExtension):
-    """Lets the next operation be looked at once this one is valid."""
+class ReleaseAdmission(SchemaExtension):
+    """Admits the next operation once this one is valid."""
 
     def on_validate(self) -> Iterator[None]:
         yield
         context = self.execution_context
         admission = getattr(context.context, "admission", None)
         if admission is not None and not context.pre_execution_errors:
-            admission.passed()
+            admission.accept()
 
 
-class Told(SchemaExtension):
-    """Errors as clients may see them: ours with a code and the field, those of GraphQL without the value, all else without what went wrong."""
+class MaskErrors(SchemaExtension):
+    """Masks errors: ours keep their code and field, GraphQL's lose the client's value, and all others become a generic message."""
 
     def on_operation(self) -> Iterator[None]:
         yield
         result: Any = self.execution_context.result
         if result is not None and getattr(result, "errors", None):
-            result.errors = [told(error) for error in result.errors[:MOST_ERRORS]]
+            result.errors = [client_error(error) for error in result.errors[:MOST_ERRORS]]
 
 
-def told(error: GraphQLError) -> GraphQLError:
-    """One error as clients may see it."""
+def client_error(error: GraphQLError) -> GraphQLError:
+    """Return an error without internal details and without the client's values."""
     cause = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -86,12 +86,14 @@ def told(error: GraphQLError) -> GraphQLError:
             error.path,
             extensions={"code": "BAD_INPUT", **(error.extensions or {})},
         )
-    if error.path is None and isinstance(cause, ValueError):  # a number of a hundred thousand digits, which Python will not read
-        return GraphQLError("A value is none that its field takes.", error.nodes, extensions={"code": "BAD_INPUT"})
-    if any(kind.__name__ == "CharacterNotInRepertoireError" for kind in type(cause).__mro__):  # PostgreSQL knows no text with a zero
-        return GraphQLError("A text has a character that none may have.", error.nodes, path=error.path, extensions={"code": "BAD_INPUT"})
+    if error.path is None and isinstance(cause, ValueError):  # Python refuses to parse numbers of 100,000 digits
+        return GraphQLError("A value is invalid for its field.", error.nodes, extensions={"code": "BAD_INPUT"})
+    if any(kind.__name__ == "CharacterNotInRepertoireError" for kind in type(cause).__mro__):  # PostgreSQL stores no text with NUL
+        return GraphQLError(
+            "A text contains a character that is not allowed.", error.nodes, path=error.path, extensions={"code": "BAD_INPUT"}
+        )
     log.error("graphql_failed", exc_info=cause)
-    return GraphQLError("This could not be answered; the log says more.", error.nodes, path=error.path, extensions={"code": "FAILED"})
+    return GraphQLError("Internal error. The server's log has details.", error.nodes, path=error.path, extensions={"code": "FAILED"})
 
 
 _VALUES = (
@@ -103,18 +105,18 @@ _VALUES = (
 
 
 def without_value(message: str) -> str:
-    """A message of GraphQL's own, which may repeat what was sent, without that. Names of fields, arguments and types stay."""
+    """Remove the client's values from one of GraphQL's messages. Names of fields, arguments and types stay."""
     for pattern, kept in _VALUES:
         message = pattern.sub(kept, message)
     return message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + "…"
 
 
 def extensions() -> list[Any]:
-    """What every operation passes through."""
+    """Return the extensions of the schema, in order."""
     return [
         lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
-        Admitted,
-        Bounded,
-        KnownToUsers,
-        Told,
+        ReleaseAdmission,
+        LimitOperations,
+        RestrictIntrospection,
+        MaskErrors,
     ]

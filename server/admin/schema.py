@@ -1,4 +1,4 @@
-"""The schema, put together. `graphql/schema.graphql` is what it must be; `make schema` writes it."""
+"""The GraphQL schema. `make schema` writes it to `graphql/schema.graphql`, and a test compares the two."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from strawberry.types import ExecutionContext
 from server import __version__
 from server.admin import paging, project
 from server.admin.answers import Ledger
-from server.admin.auth import EVERY
+from server.admin.auth import ALL_PROJECTS
 from server.admin.charts import First, Period
-from server.admin.inputs import number_of, within
+from server.admin.inputs import check_count, parse_id
 from server.admin.mutations import Mutation
-from server.admin.persisted_operations import Known
+from server.admin.persisted_operations import KnownOperations
 from server.admin.project import Key, Project, ProjectConnection, key_of, ledger_of
-from server.admin.request_context import DASHBOARD, AnyInfo, admin, project_of, reader
+from server.admin.request_context import DASHBOARD, AnyInfo, admin, find_project, reader
 from server.admin.safety import extensions
 from server.admin.scalars import SCALARS, Count, now
 from server.admin.server_types import AuditEntry, Job, Me, Server, Session
@@ -32,24 +32,22 @@ from server.storage.projects.project_changes import ProjectOrder
 from server.storage.upkeep import job_runs
 
 
-@strawberry.type(
-    description="What can be asked. All of it wants a login or a key, but for the charts of projects whose dashboard is public."
-)
+@strawberry.type(description="Queries. They require a login or a key, except for the charts of projects with a public dashboard.")
 class Query:
-    @strawberry.field(description="Who is asking; null for nobody who is known.")
+    @strawberry.field(description="The caller. Null without a login or a key.")
     def me(self, info: AnyInfo) -> Me | None:
         viewer = info.context.viewer
         if viewer is None:
             return None
         scopes = [scope for scope in ("read", "admin") if scope in viewer.scopes or "admin" in viewer.scopes]
-        return Me(kind=cast(Any, viewer.kind), scopes=cast(Any, scopes), label=viewer.label, all_projects=viewer.project == EVERY)
+        return Me(kind=cast(Any, viewer.kind), scopes=cast(Any, scopes), label=viewer.label, all_projects=viewer.project == ALL_PROJECTS)
 
-    @strawberry.field(description="The projects that whoever asks may read; for nobody those with a public dashboard.")
+    @strawberry.field(description="Projects that the caller can read. Without a login: the projects with a public dashboard.")
     async def projects(
         self,
         info: AnyInfo,
-        archived: Annotated[bool, argument(description="Also those that are archived.")] = False,
-        order_by: Annotated[ProjectOrder, argument(description="In which order.")] = ProjectOrder.SLUG,
+        archived: Annotated[bool, argument(description="Whether to include archived projects.")] = False,
+        order_by: Annotated[ProjectOrder, argument(description="Order of the list.")] = ProjectOrder.SLUG,
         first: paging.First = None,
         after: paging.After = None,
         last: paging.Last = None,
@@ -59,28 +57,28 @@ class Query:
         if viewer is None:
             only = [each.id for each in info.context.state.projects.all() if DASHBOARD in each.public]
             if not only:
-                raise Unauthorized("This wants a login, or a key with the scope read.")
-        elif viewer.project != EVERY:
+                raise Unauthorized("Authentication required: log in, or send a key with the `read` scope.")
+        elif viewer.project != ALL_PROJECTS:
             only = [viewer.project]
         asked = paging.page(first, after, last, before)
         return await project.projects(order_by, asked, archived=archived and viewer is not None, only=only)
 
-    @strawberry.field(description="One project.")
-    async def project(self, info: AnyInfo, slug: Annotated[str, argument(description="Its name in addresses.")]) -> Project:
+    @strawberry.field(description="The project with this slug. Raises `NOT_FOUND` if there is none, or `UNAUTHENTICATED` without a login.")
+    async def project(self, info: AnyInfo, slug: Annotated[str, argument(description="Unique name of the project in URLs.")]) -> Project:
         row = await project_changes.project_row(slug)
         viewer = info.context.viewer
         if row is not None and (_public(info, row) or (viewer is not None and viewer.may("read", row["id"]))):
             return Project(number=row["id"], row=row)
         if viewer is None:
-            raise Unauthorized("This wants a login, or a key with the scope read.")
-        raise NotFound("There is no such project.")
+            raise Unauthorized("Authentication required: log in, or send a key with the `read` scope.")
+        raise NotFound("No such project.")
 
-    @strawberry.field(description="Where everything went that named no project that there is.")
+    @strawberry.field(description="Events whose project does not exist, by result and day.")
     async def unknown_project_ledger(self, info: AnyInfo, period: Period = None) -> Ledger:
         reader(info)
         return await ledger_of(info, 0, period)
 
-    @strawberry.field(description="The jobs, with their last runs.")
+    @strawberry.field(description="Jobs and their last runs.")
     async def jobs(self, info: AnyInfo) -> list[Job]:
         reader(info)
         ran = await job_runs.last(info.context.store)
@@ -94,7 +92,7 @@ class Query:
             for job in JOBS
         ]
 
-    @strawberry.field(description="The logins that are open, the one seen last first.")
+    @strawberry.field(description="Open login sessions, most recently seen first.")
     async def sessions(self, info: AnyInfo) -> list[Session]:
         viewer = admin(info)
         return [
@@ -110,29 +108,29 @@ class Query:
             for each in await sessions.open_sessions(info.context.store, now())
         ]
 
-    @strawberry.field(description="The keys that are for all projects.")
+    @strawberry.field(description="Keys for all projects.")
     async def admin_keys(self, info: AnyInfo) -> list[Key]:
         admin(info)
-        return [key_of(row) for row in await project_changes.key_rows(EVERY)]
+        return [key_of(row) for row in await project_changes.key_rows(ALL_PROJECTS)]
 
-    @strawberry.field(description="Changes that were made, newest first.")
+    @strawberry.field(description="Audit log, newest changes first.")
     async def audit_log(
         self,
         info: AnyInfo,
-        slug: Annotated[str | None, argument(description="Only those of this project.")] = None,
+        slug: Annotated[str | None, argument(description="Slug of a project: return only its changes.")] = None,
         first: First = 50,
-        before: Annotated[strawberry.ID | None, argument(description="Older than the one with this id.")] = None,
+        before: Annotated[strawberry.ID | None, argument(description="Id of an entry: return older ones.")] = None,
     ) -> list[AuditEntry]:
-        row = await project_of(info, slug, "admin") if slug is not None else None
+        row = await find_project(info, slug, "admin") if slug is not None else None
         if slug is None:
             admin(info)
         elif row is None:
-            raise NotFound("There is no such project.")
-        place = None if before is None else number_of(before)
+            raise NotFound("No such project.")
+        place = None if before is None else parse_id(before)
         if before is not None and place is None:
-            raise BadQuery(FieldError("before", "is no id of an entry"))
+            raise BadQuery(FieldError("before", "is not a valid entry id"))
         entries = await audit.entries(
-            info.context.store, project=row["id"] if row else None, limit=within("first", first, 200), before=place
+            info.context.store, project=row["id"] if row else None, limit=check_count("first", first, 200), before=place
         )
         slugs = {each["id"]: each["slug"] for each in await project_changes.list_projects(archived=True)}
         return [
@@ -147,7 +145,7 @@ class Query:
             for each in entries
         ]
 
-    @strawberry.field(description="The store and the process.")
+    @strawberry.field(description="The server and its database.")
     async def server(self, info: AnyInfo) -> Server:
         reader(info)
         state = info.context.state
@@ -164,7 +162,7 @@ class Query:
 
 
 def _public(info: AnyInfo, row: dict[str, Any]) -> bool:
-    """Whether everybody may see a project's charts."""
+    """Return whether a project's charts are public."""
     if row["archived_at"] is not None:
         return False
     live = next((each for each in info.context.state.projects.all() if each.id == row["id"]), None)
@@ -172,17 +170,17 @@ def _public(info: AnyInfo, row: dict[str, Any]) -> bool:
 
 
 class Schema(strawberry.Schema):
-    """The schema. Errors are told to whoever asked (`safety.told`); the log gets none of what they sent."""
+    """The schema. `safety.MaskErrors` prepares errors for the client; Strawberry must not log them, as they contain the client's values."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None: ...
 
 
-def build(known: Known | None = None) -> Schema:
-    """The schema, with its bounds. The documents that are `known` are read and checked once."""
+def build(known: KnownOperations | None = None) -> Schema:
+    """Build the schema with its limits. The `known` documents are parsed and validated once."""
     return Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        extensions=[*([known.remembered()] if known else []), *extensions()],
+        extensions=[*([known.cache_extension()] if known else []), *extensions()],
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
     )

@@ -1,6 +1,6 @@
-"""`python -m server.admin.schema_export FILE`: writes the schema, as `graphql/schema.graphql` has it. `make schema` does so.
+"""Export of the GraphQL schema: `python -m server.admin.schema_export FILE`, as `make schema` runs it.
 
-What would break a client is said and not written; `--breaking` writes it, for what no release has had.
+Changes that break clients are refused. `--breaking` allows them, for fields that no release contains.
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ HEADER = "# Made by `make schema` from server/admin/: do not edit.\n\n"
 
 
 def text() -> str:
-    """The schema in GraphQL's own language."""
+    """Return the schema in the GraphQL schema language."""
     return HEADER + build().as_str() + "\n"
 
 
-def broken(before: str, after: str) -> list[str]:
-    """What clients of the schema `before` would stumble over, one sentence each."""
+def breaking_changes(before: str, after: str) -> list[str]:
+    """List the changes that break clients of the schema `before`, one sentence each."""
     return [change.description for change in find_breaking_changes(build_schema(before), build_schema(after))]
 
 
 def main(arguments: list[str]) -> int:
-    """Write the schema into a file; the exit status, 1 where that would break a client."""
+    """Write the schema to a file, and return the exit status: 1 for changes that break clients."""
     path, schema = Path(arguments[0]), text()
-    found = broken(path.read_text(encoding="utf-8"), schema) if path.exists() else []
+    found = breaking_changes(path.read_text(encoding="utf-8"), schema) if path.exists() else []
     sys.stderr.writelines(f"breaks clients: {sentence}\n" for sentence in found)
     if found and "--breaking" not in arguments:
-        sys.stderr.write("Nothing was written. Deprecate first (graphql/README.md); or, for what no release had: make schema BREAKING=1\n")
+        sys.stderr.write(
+            "Nothing was written. Deprecate first (graphql/README.md), or run `make schema BREAKING=1` for fields that no release "
+            "contains. "
+        )
         return 1
     path.write_text(schema, encoding="utf-8")
     return 0

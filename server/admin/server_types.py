@@ -1,4 +1,4 @@
-"""How the server itself does: jobs, sessions, the audit log, the store."""
+"""GraphQL types about the server: jobs, sessions, the audit log, the database."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Any, cast
 import strawberry
 from strawberry import argument
 
-from server.admin.answers import said
+from server.admin.answers import field
 from server.admin.enums import Engine, JobResult, PublicPart, Scope, ViewerKind
-from server.admin.inputs import within
+from server.admin.inputs import check_count
 from server.admin.request_context import AnyInfo
 from server.admin.scalars import Count, DateTime
 from server.storage.upkeep import job_runs
@@ -17,66 +17,68 @@ from server.storage.upkeep import job_runs
 
 @strawberry.type(description="One run of a job.")
 class JobRun:
-    started_at: DateTime = said("When it began.")
-    ended_at: DateTime | None = said("When it ended.")
-    result: JobResult = said("How it went.")
-    detail: str = said("What the job said of itself.")
+    started_at: DateTime = field("Start time.")
+    ended_at: DateTime | None = field("End time. Null while it is running.")
+    result: JobResult = field("Result of the run.")
+    detail: str = field("Report of the job.")
 
 
-@strawberry.type(description="A job, with its last run.")
+@strawberry.type(description="A job and its last run.")
 class Job:
-    name: str = said("Its name.")
-    about: str = said("What it does.")
-    period_minutes: int = said("It runs every so many minutes.")
-    started_at: DateTime | None = said("When its last run began.")
-    ended_at: DateTime | None = said("When that ended.")
-    result: JobResult | None = said("How it went.")
-    detail: str | None = said("What it says of itself.")
+    name: str = field("Name of the job.")
+    about: str = field("Purpose of the job.")
+    period_minutes: int = field("Interval between runs, in minutes.")
+    started_at: DateTime | None = field("Start of the last run. Null before the first one.")
+    ended_at: DateTime | None = field("End of the last run. Null while it is running, or before the first one.")
+    result: JobResult | None = field("Result of the run.")
+    detail: str | None = field("Report of the last run. Null before the first one.")
 
-    @strawberry.field(description="Its last runs, the newest first.")
+    @strawberry.field(description="Last runs, newest first.")
     async def runs(
-        self, info: AnyInfo, first: Annotated[int, argument(description="How many, at most 50, which are kept.")] = 10
+        self,
+        info: AnyInfo,
+        first: Annotated[int, argument(description="Maximum number of runs, from 1 to 50. Older runs are deleted.")] = 10,
     ) -> list[JobRun]:
-        found = await info.context.loaders.runs.load((self.name, within("first", first, job_runs.KEPT)))
+        found = await info.context.loaders.runs.load((self.name, check_count("first", first, job_runs.KEPT)))
         return cast(Any, found)
 
 
-@strawberry.type(description="A login that is open.")
+@strawberry.type(description="An open login session.")
 class Session:
-    id: strawberry.ID = said("Its number.")
-    client: str = said("Which browser, by its family.")
-    scopes: list[Scope] = said("What it may do: what the key may that it was begun with.")
-    key: strawberry.ID = said("The number of that key.")
-    created_at: DateTime = said("When it began.")
-    seen_at: DateTime = said("When it was last seen, to within some minutes.")
-    current: bool = said("Whether it is the one that asks.")
+    id: strawberry.ID = field("Id.")
+    client: str = field("Browser and operating system, by their families.")
+    scopes: list[Scope] = field("Scopes of the session, which are those of its key.")
+    key: strawberry.ID = field("Id of the key that the session was started with.")
+    created_at: DateTime = field("Start time.")
+    seen_at: DateTime = field("Time of the last request, accurate to some minutes.")
+    current: bool = field("Whether this is the session of the caller.")
 
 
-@strawberry.type(description="A change that somebody made.")
+@strawberry.type(description="A change recorded in the audit log.")
 class AuditEntry:
-    id: strawberry.ID = said("Its number.")
-    at: DateTime = said("When.")
-    actor: str = said("Who: a key or a session by its number.")
-    action: str = said("What, such as `key.create`.")
-    project: str | None = said("The slug of the project that it was about.")
-    detail: str = said("More about it, without secrets.")
+    id: strawberry.ID = field("Id.")
+    at: DateTime = field("Time of the change.")
+    actor: str = field("Author of the change: a key or a session, by its id.")
+    action: str = field("Action, such as `key.create`.")
+    project: str | None = field("Slug of the project. Null for changes of the whole server.")
+    detail: str = field("Details, without secrets.")
 
 
-@strawberry.type(description="The store and the process.")
+@strawberry.type(description="The server and its database.")
 class Server:
-    version: str = said("The version of Footfall.")
-    engine: Engine = said("What keeps the store.")
-    writable: bool = said("Whether the store takes writes.")
-    bytes: Count = said("The size of the store.")
-    redis: bool | None = said("Whether Redis answers; null where none is wanted.")
-    queued: Count = said("Events that wait for their commit.")
-    retention_days: int = said("How long raw events are kept, unless a project says otherwise.")
-    public: list[PublicPart] = said("What needs no login, unless a project says otherwise.")
+    version: str = field("Version of Footfall.")
+    engine: Engine = field("Database of the server.")
+    writable: bool = field("Whether the database accepts writes.")
+    bytes: Count = field("Size of the database in bytes.")
+    redis: bool | None = field("Whether Redis is reachable. Null if Redis is not configured.")
+    queued: Count = field("Number of events waiting to be written.")
+    retention_days: int = field("Days before raw events are deleted, unless the project overrides it.")
+    public: list[PublicPart] = field("Parts that are public, unless the project overrides them.")
 
 
-@strawberry.type(description="Who is asking.")
+@strawberry.type(description="The caller.")
 class Me:
-    kind: ViewerKind = said("How they are known.")
-    scopes: list[Scope] = said("What they may do here.")
-    label: str = said("What the audit log calls them.")
-    all_projects: bool = said("Whether they may see all projects.")
+    kind: ViewerKind = field("Authentication method.")
+    scopes: list[Scope] = field("Scopes of the caller.")
+    label: str = field("Name of the caller in the audit log.")
+    all_projects: bool = field("Whether the caller has access to all projects.")

@@ -1,4 +1,4 @@
-"""Subscriptions, over a WebSocket: the protocol graphql-transport-ws."""
+"""Subscriptions over a WebSocket, with the protocol graphql-transport-ws."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
 from server.admin.admission import ADMINS, Admission
-from server.admin.auth import STRANGERS, count, headers_of, same_site
-from server.admin.endpoint import Body, GraphQL, NotKnown, refused
+from server.admin.auth import ANONYMOUS_RATE, count, headers_of, same_site
+from server.admin.endpoint import Body, GraphQL, UnknownOperation, error_document
 from server.admin.loaders import Loaders
 from server.admin.request_context import Context
-from server.admin.safety import told
+from server.admin.safety import client_error
 from server.ingest.networks import networks_of
 from server.problems import Busy, Limited, Malformed, Problem
 
-MOST_SOCKETS = 200  # of this process
-OF_ONE_ADDRESS = 50  # of them; networks of IPv6 have more, see `networks_of`
-MOST_SILENT = 100  # of them, that have not said who they are
+MOST_SOCKETS = 200  # sockets of this process
+OF_ONE_ADDRESS = 50  # sockets; IPv6 networks may have more, see `networks_of`
+MAX_UNAUTHENTICATED = 100  # sockets
 SUBSCRIPTIONS = 10  # on one socket
-SECONDS_TO_SAY_WHO = 10
+AUTHENTICATION_TIMEOUT = 10
 
 AnySocket = WebSocket[object, object, State]
 
@@ -43,25 +43,25 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Protocol:
-    """What Strawberry's handler of the protocol asks of the one who serves it."""
+    """The callbacks of Strawberry's protocol handler."""
 
     def __init__(self, graphql: GraphQL) -> None:
         self._graphql = graphql
 
     async def on_ws_connect(self, context: Context) -> UnsetType:
-        """Find out who asks, from the first message or from the cookie. Raises ConnectionRejectionError for nobody."""
+        """Authenticate the first message or the cookie. Raises ConnectionRejectionError without valid credentials."""
         try:
             await context.renew()
             if context.viewer is None:
-                raise Malformed("Nobody is known.")
+                raise Malformed("No credentials.")
         except Problem:
             assert context.websocket is not None
             try:
-                await count(context.state, STRANGERS, "graphql", context.websocket.scope)
+                await count(context.state, ANONYMOUS_RATE, "graphql", context.websocket.scope)
             except Problem as limited:
                 raise ConnectionRejectionError from limited
             raise ConnectionRejectionError from None
-        self._graphql.silent.pop(context.websocket, None)
+        self._graphql.unauthenticated_sockets.pop(context.websocket, None)
         return UNSET
 
     def encode_json(self, data: object) -> str:
@@ -75,43 +75,43 @@ class _Protocol:
 
 
 class _OnlySubscriptions:
-    """The schema, of which only subscriptions are run here: what else there is has its bounds at the other door."""
+    """The schema, restricted to subscriptions. Queries and mutations have their limits at the HTTP endpoint."""
 
     def __init__(self, graphql: GraphQL) -> None:
         self._graphql = graphql
         self._schema: Any = graphql.schema
 
     async def stream(self, query: str, *, context_value: Context, **named: Any) -> AsyncGenerator[Any, None]:
-        """The results of an operation. Looked at in its turn, and not at all where too many were refused."""
+        """Stream the results of an operation, after its admission."""
         return self._results(query, context_value, named)
 
     async def _results(self, query: str, context: Context, named: dict[str, Any]) -> AsyncGenerator[Any, None]:
         admission: Admission | None = None
         try:
             if not self._graphql.known.has(query):
-                admission = await self._graphql.admissions.admit(_label(context), query, stranger=context.viewer is None)
+                admission = await self._graphql.admissions.admit(_label(context), query, is_anonymous=context.viewer is None)
             context.admission = admission
             source = await self._schema.stream(query, context_value=context, **named, allowed_operation_types=(OperationType.SUBSCRIPTION,))
             async with aclosing(source):
                 async for result in source:
                     if admission is not None:
-                        admission.refused()
+                        admission.refuse()
                     yield result
         except (Busy, Limited) as problem:
-            yield PreExecutionError(data=None, errors=[told(GraphQLError("", original_error=problem))])
+            yield PreExecutionError(data=None, errors=[client_error(GraphQLError("", original_error=problem))])
         finally:
             if admission is not None:
-                admission.refused()
+                admission.refuse()
 
 
 def _label(context: Context) -> str:
     if context.viewer is not None and "admin" in context.viewer.scopes:
         return ADMINS
-    return context.viewer.label if context.viewer else ""  # nobody: refused before it comes to an operation
+    return context.viewer.label if context.viewer else ""  # sockets without a caller are rejected before any operation
 
 
 class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
-    """Takes known operations by name or hash, and nothing that is no operation."""
+    """Accepts persisted operations by name or hash, and rejects messages that are not operations."""
 
     graphql: GraphQL
 
@@ -120,7 +120,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
         try:
             body = msgspec.convert(given["payload"], Body)
             known = {"query": self.graphql.text(body), "variables": body.variables, "operationName": body.operation_name}
-            wanted: Any = {"id": msgspec.convert(given["id"], str), "type": "subscribe", "payload": known}
+            message_: Any = {"id": msgspec.convert(given["id"], str), "type": "subscribe", "payload": known}
             self.graphql.admissions.check(_label(self.context))
         except (msgspec.ValidationError, KeyError):
             await self.handle_invalid_message("Failed to parse message")
@@ -128,20 +128,20 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
             await self.websocket.close(code=4429, reason=problem.detail)
         except Malformed as problem:
             await self._refuse(given["id"], "BAD_INPUT", problem.detail)
-        except NotKnown:
-            await self._refuse(given["id"], "PERSISTED_QUERY_NOT_FOUND", "There is no known operation of this hash or name: send its text.")
+        except UnknownOperation:
+            await self._refuse(given["id"], "PERSISTED_QUERY_NOT_FOUND", "Unknown operation hash or name. Send the text of the operation.")
         else:
-            await super().handle_subscribe(wanted)
+            await super().handle_subscribe(message_)
 
     async def _refuse(self, number: Any, code: str, message: str) -> None:
-        answer: Any = {"id": number, "type": "error", "payload": refused(code, message)["errors"]}
+        answer: Any = {"id": number, "type": "error", "payload": error_document(code, message)["errors"]}
         await self.send_message(answer)
 
 
 async def serve(socket: WebSocket[object, object, State], state: State, graphql: GraphQL) -> None:
-    """Subscriptions. A browser may open one from a page of this server only."""
+    """Serve subscriptions on a socket. Browsers may open one only from a page of this server."""
     if not same_site(headers_of(socket.scope)):
-        await socket.close(code=1008)  # before it was accepted: the handshake is answered with 403
+        await socket.close(code=1008)  # before accepting: the handshake fails with 403
         return
     client = socket.scope.get("client")
     networks = networks_of(state.gate.address(client[0] if client else "", headers_of(socket.scope)))
@@ -155,7 +155,7 @@ async def serve(socket: WebSocket[object, object, State], state: State, graphql:
         await _serve(socket, state, graphql)
     finally:
         graphql.open_sockets.discard(socket)
-        graphql.silent.pop(socket, None)
+        graphql.unauthenticated_sockets.pop(socket, None)
         graphql.sockets.subtract(counted)
         for each in counted:
             if not graphql.sockets[each]:
@@ -176,18 +176,18 @@ async def _serve(socket: WebSocket[object, object, State], state: State, graphql
         context=Context(state=state, viewer=None, loaders=Loaders(state.store), websocket=socket),
         root_value=None,
         schema=schema,
-        connection_init_wait_timeout=timedelta(seconds=SECONDS_TO_SAY_WHO),
+        connection_init_wait_timeout=timedelta(seconds=AUTHENTICATION_TIMEOUT),
         max_subscriptions_per_connection=SUBSCRIPTIONS,
     )
     handler.graphql = graphql
-    await _unless_silent(socket, handler, graphql)
+    await _handle(socket, handler, graphql)
 
 
-async def _unless_silent(socket: AnySocket, handler: _Handler, graphql: GraphQL) -> None:
-    """Handle a socket. While many have not said who they are, each new one takes the place of the oldest of them."""
-    if len(graphql.silent) >= MOST_SILENT:
-        graphql.silent.pop(next(iter(graphql.silent))).cancel()
-    handling = graphql.silent[socket] = asyncio.ensure_future(handler.handle())
+async def _handle(socket: AnySocket, handler: _Handler, graphql: GraphQL) -> None:
+    """Handle a socket. If too many are unauthenticated, it replaces the oldest of them."""
+    if len(graphql.unauthenticated_sockets) >= MAX_UNAUTHENTICATED:
+        graphql.unauthenticated_sockets.pop(next(iter(graphql.unauthenticated_sockets))).cancel()
+    handling = graphql.unauthenticated_sockets[socket] = asyncio.ensure_future(handler.handle())
     try:
         await handling
     except asyncio.CancelledError:

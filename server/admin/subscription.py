@@ -1,4 +1,4 @@
-"""Live events: a few at a time, so that a flood costs the server and whoever watches little; a slow reader is told what it missed."""
+"""The subscription to live events. Each message holds a limited number of events, and reports how many a slow reader missed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import strawberry
 from graphql import GraphQLError
 from strawberry import argument
 
-from server.admin.answers import said
+from server.admin.answers import field
 from server.admin.event_connections import Event
 from server.admin.inputs import EventFilter
-from server.admin.request_context import AnyInfo, project_of, reader
-from server.admin.safety import told
+from server.admin.request_context import AnyInfo, find_project, reader
+from server.admin.safety import client_error
 from server.admin.scalars import Count
 from server.analytics.filters import Audience
 from server.analytics.lists import EventRow
@@ -24,44 +24,44 @@ from server.problems import Busy, NotFound
 from server.shared import TooManyWatchers, Watcher
 
 AT_ONCE = 50
-PAUSE = 0.1  # seconds between two answers of one subscription
-LOOK_AGAIN = 15.0  # seconds without events after which it is asked again whether the one who watches still may
+PAUSE = 0.1  # seconds between two messages of one subscription
+REAUTHORIZE_AFTER = 15.0  # seconds without events before the caller is authenticated again
 
 
-@strawberry.type(description="Events that just came.")
+@strawberry.type(description="Newly stored events.")
 class LiveEvents:
-    events: list[Event] = said("The events, in the order of their arrival.")
-    missed: Count = said("How many were passed over before them, because they came faster than they were read.")
+    events: list[Event] = field("Events in order of arrival.")
+    missed: Count = field("Number of events skipped before these, because they arrived faster than the client read.")
 
 
-@strawberry.type(description="What can be watched.")
+@strawberry.type(description="Subscriptions, over the WebSocket protocol graphql-transport-ws.")
 class Subscription:
-    @strawberry.subscription(description="A project's events as they are stored.")
+    @strawberry.subscription(description="Events of a project as they are stored. Requires the `read` scope.")
     async def events(
         self,
         info: AnyInfo,
-        project: Annotated[str, argument(description="The project's name in addresses.")],
-        filter: Annotated[EventFilter | None, argument(description="Which events; all if it is left out.")] = None,
+        project: Annotated[str, argument(description="Slug of the project.")],
+        filter: Annotated[EventFilter | None, argument(description="Filter for the events. Default: all events.")] = None,
     ) -> AsyncGenerator[LiveEvents, None]:
         try:
-            async for answer in _watched(info, project, filter or EventFilter()):
+            async for answer in _watch(info, project, filter or EventFilter()):
                 yield answer
-        except Exception as error:  # the errors of a stream pass by those who tell the others
-            raise told(GraphQLError("", original_error=error)) from None
+        except Exception as error:  # `MaskErrors` does not see the errors of a stream
+            raise client_error(GraphQLError("", original_error=error)) from None
 
 
-async def _watched(info: AnyInfo, slug: str, wanted: EventFilter) -> AsyncGenerator[LiveEvents, None]:
-    row = await project_of(info, slug, "read")
+async def _watch(info: AnyInfo, slug: str, filter_: EventFilter) -> AsyncGenerator[LiveEvents, None]:
+    row = await find_project(info, slug, "read")
     if row is None:
-        raise NotFound("There is no such project.")
+        raise NotFound("No such project.")
     project = row["id"]
     try:
         with info.context.state.live.watch(project) as watcher:
-            while (taken := await _taken(watcher)) is not None:
+            while (taken := await _take(watcher)) is not None:
                 await info.context.renew()
-                reader(info, project)  # a key or session that was revoked meanwhile sees no more
+                reader(info, project)  # the key or session may have been revoked
                 events, missed = taken
-                shown = [Event(row=row_of(event), project=project) for event in events if lets_through(wanted, event)]
+                shown = [Event(row=event_row(event), project=project) for event in events if matches(filter_, event)]
                 if shown or missed:
                     yield LiveEvents(events=shown, missed=Count(missed))
                 await asyncio.sleep(PAUSE)
@@ -69,16 +69,16 @@ async def _watched(info: AnyInfo, slug: str, wanted: EventFilter) -> AsyncGenera
         raise Busy(str(error), retry_after=30) from None
 
 
-async def _taken(watcher: Watcher) -> tuple[list[Stored], int] | None:
-    """The next events and how many were missed; none of them where nothing came for a while, and None at the end."""
+async def _take(watcher: Watcher) -> tuple[list[Stored], int] | None:
+    """Return the next events and the number missed: none after a while without events, and None at the end."""
     try:
-        return await asyncio.wait_for(watcher.take(AT_ONCE), LOOK_AGAIN)
+        return await asyncio.wait_for(watcher.take(AT_ONCE), REAUTHORIZE_AFTER)
     except TimeoutError:
         return [], 0
 
 
-def row_of(event: Stored) -> EventRow:
-    """An event that was just stored, as lists have it."""
+def event_row(event: Stored) -> EventRow:
+    """Convert a stored event to the row type of lists."""
     context = event.context
     return EventRow(
         id=event.id,
@@ -105,16 +105,16 @@ def row_of(event: Stored) -> EventRow:
     )
 
 
-def lets_through(wanted: EventFilter, event: Stored) -> bool:
-    """What a filter means, for one event."""
+def matches(filter_: EventFilter, event: Stored) -> bool:
+    """Return whether an event meets a filter."""
     context = event.context
-    said_ = ("os", "arch", "runtime", "version", "package_manager")
+    values = ("os", "arch", "runtime", "version", "package_manager")
     return (
-        (wanted.audience is Audience.EVERYTHING or context.environment in PEOPLE)
-        and (not wanted.environments or Environment(context.environment) in wanted.environments)
-        and (not wanted.names or event.name in wanted.names)
-        and all(getattr(wanted, name) in (None, getattr(context, name)) for name in said_)
-        and (wanted.target_type is None or (event.target is not None and event.target[0] == wanted.target_type))
-        and (wanted.target is None or event.target == (wanted.target.type, wanted.target.id))
-        and (wanted.outcome is None or Outcome(event.outcome) is wanted.outcome)
+        (filter_.audience is Audience.EVERYTHING or context.environment in PEOPLE)
+        and (not filter_.environments or Environment(context.environment) in filter_.environments)
+        and (not filter_.names or event.name in filter_.names)
+        and all(getattr(filter_, name) in (None, getattr(context, name)) for name in values)
+        and (filter_.target_type is None or (event.target is not None and event.target[0] == filter_.target_type))
+        and (filter_.target is None or event.target == (filter_.target.type, filter_.target.id))
+        and (filter_.outcome is None or Outcome(event.outcome) is filter_.outcome)
     )

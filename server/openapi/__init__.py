@@ -1,12 +1,13 @@
-"""What this server takes and answers, as an OpenAPI 3.1 document: made from the dialects, the handlers and the problems, never by hand.
+"""The OpenAPI 3.1 document of the server, generated from the dialects, the handlers and the error classes.
 
-schemas    bodies, from the types that they are read with
-families   the families of clients, with samples of what they send
-meanings   what fields mean
-ingest     operations of the ingest routes
-reading    operations of the routes that Litestar serves
-application  the Litestar that serves them
-refusals   answers that are errors
+schemas             JSON Schemas of bodies, from the types that decode them
+family_docs         client families, with sample requests
+field_descriptions  descriptions of fields
+ingest_operations   operations of the ingest routes
+read_operations     operations of Litestar's routes
+error_responses     error responses
+introduction        the document's introduction and its tags
+application         Litestar without unused plugins
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ Document = dict[str, Any]
 _MAX_AGE = "public, max-age=300"
 
 
-class Published:
-    """The document, ready to be sent. Belongs into the application's state as `openapi`."""
+class CachedDocument:
+    """The encoded document and its ETag. Stored in the application's state as `openapi`."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -43,7 +44,7 @@ class Published:
 
 
 def document(routes: Iterable[Route], handlers: Sequence[ControllerRouterHandler], settings: Settings) -> Document:
-    """The OpenAPI document of a server: all its ingest routes, and all handlers that are in the schema."""
+    """Build the OpenAPI document from the ingest routes and the handlers that are part of the schema."""
     sent, bodies = ingest_operations.operations(routes)
     read, results = read_operations.operations(handlers)
     return {
@@ -55,11 +56,11 @@ def document(routes: Iterable[Route], handlers: Sequence[ControllerRouterHandler
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [
-            {"url": f"{settings.base_path}/", "description": "The project of the key, of the host, or `default`"},
+            {"url": f"{settings.base_path}/", "description": "The project of the key or the host, otherwise `default`"},
             {
                 "url": f"{settings.base_path}/p/{{project}}",
-                "description": "A project by its name in the path",
-                "variables": {"project": {"default": "default", "description": "The project's slug"}},
+                "description": "A project selected by its slug",
+                "variables": {"project": {"default": "default", "description": "Slug of the project"}},
             },
         ],
         "tags": tags([*sent.values(), *read.values()]),
@@ -73,9 +74,14 @@ def document(routes: Iterable[Route], handlers: Sequence[ControllerRouterHandler
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A key of the project. Optional, unless the project wants one.",
+                    "description": "A key of the project. Optional unless the project requires one.",
                 },
-                "key": {"type": "apiKey", "in": "header", "name": "X-Footfall-Key", "description": "The same, in a header of its own."},
+                "key": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Footfall-Key",
+                    "description": "A key of the project, in a separate header.",
+                },
             },
         },
     }
@@ -83,16 +89,16 @@ def document(routes: Iterable[Route], handlers: Sequence[ControllerRouterHandler
 
 @get(
     "/openapi.json",
-    summary="This reference, for machines",
+    summary="This reference as OpenAPI",
     tags=["Operation"],
     responses={
         200: ResponseSpec(dict[str, Any], description="The OpenAPI 3.1 document.", generate_examples=False),
-        304: ResponseSpec(None, description="It is as you know it.", generate_examples=False),
+        304: ResponseSpec(None, description="Not modified.", generate_examples=False),
     },
 )
 async def openapi_json(request: Request[object, object, State], state: State) -> Response[bytes]:
-    """OpenAPI 3.1, with an `ETag`. Any origin may read it."""
-    published: Published = state.openapi
+    """OpenAPI 3.1 with an `ETag`. Readable from any origin (CORS)."""
+    published: CachedDocument = state.openapi
     headers = {
         "ETag": published.etag,
         "Cache-Control": _MAX_AGE,

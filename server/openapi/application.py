@@ -1,4 +1,4 @@
-"""Litestar without its plugins for kinds of classes that Footfall has none of: importing pydantic for them is a fifth of a start."""
+"""Litestar without the plugins for unused model libraries: importing pydantic for them takes a fifth of the start-up time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 
 
 class Application(Litestar):
-    """An application whose handlers take and return structs of msgspec, dataclasses and what Python itself has."""
+    """An application whose handlers accept and return msgspec structs, dataclasses and built-in types."""
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:

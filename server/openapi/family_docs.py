@@ -1,6 +1,6 @@
-"""The families of clients, as the reference names them: a title, some words, and samples of what they send.
+"""Client families in the reference: title, introduction and sample requests.
 
-A family that is missing here is still described, from its module's docstring and types: only less well.
+A family that is missing here is described by its module's docstring and its types.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class Family(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A body that a client may send, and what it shows."""
+    """A sample request body and its title."""
 
-    shows: str
+    title: str
     body: Any
 
 
@@ -27,18 +27,17 @@ class Sample(NamedTuple):
 FAMILIES: dict[str, Family] = {
     "native": Family(
         "Footfall",
-        "Footfall's own format, for new tools: one event, or a batch. It keeps fields that it does not know, and the answer's `ignored` names "
+        "Footfall's own format, for new tools: one event or a batch. Unknown fields are stored as properties. The response "
+        "lists values that were not understood in `ignored`."
         "those that it does not understand.",
     ),
-    "downloads": Family(
-        "Downloads", "Counts without a body, an id or a care for the answer: for `curl` in a shell script, as peon-ping has it."
-    ),
-    "sonicjs": Family("SonicJS", "What `create-sonicjs` and the SonicJS CMS send: each record wrapped in `data`."),
+    "downloads": Family("Downloads", "Counts without a body or an id, for `curl` in shell scripts, as in peon-ping."),
+    "sonicjs": Family("SonicJS", "The format of `create-sonicjs` and the SonicJS CMS: each record is wrapped in `data`."),
     "engagement": Family(
-        "Engagement", "What a site's visitors do with what it shows: views, copies, downloads, votes; as markdowntown has it."
+        "Engagement", "Interactions of a site's visitors with its content: views, copies, downloads and votes, as in markdowntown."
     ),
-    "flakedrop": Family("FlakeDrop", "Heartbeats and deployments, as the FlakeDrop CLI sends them: an object within an object."),
-    "trackskills": Family("Track-Skills", "Calls of tools, from the Track-Skills clients. There is no id of an installation in the body."),
+    "flakedrop": Family("FlakeDrop", "Heartbeats and deployments of the FlakeDrop CLI: an object nested in an object."),
+    "trackskills": Family("Track-Skills", "Tool calls from the Track-Skills clients. The body contains no installation id."),
     "posthog": Family(
         "PostHog", "What PostHog's SDKs send. The project's key is `api_key`, or the bearer. Responses are those that the SDKs expect."
     ),
@@ -48,33 +47,33 @@ FAMILIES: dict[str, Family] = {
     ),
 }
 
-# (family, path) -> what else there is to know.
+# (family, path) -> additional notes.
 NOTES: dict[tuple[str, str], str] = {
     (
         "native",
         "/v1/events",
-    ): "One event, the same in `data`, or many: an array, or an object with `events`. In a batch, a wrong event is among "
-    "the `rejected`, with its place and its errors, and never loses its neighbours. Fields that are not named below are kept as properties. "
-    "Without an `installation_id` (a consent tick, a download) the event counts, and no install does.",
-    ("downloads", "/dl/{pack}"): "Whatever body is sent is ignored. `GET /counts` tells the counts.",
+    ): "One event, one event in `data`, an array of events, or an object with `events`. In a batch, invalid events appear in "
+    "`rejected` with their index and errors, and the other events are stored. Fields that are not listed below are stored as properties. "
+    "Without an `installation_id` (such as a consent or a download), the event counts, but no install does.",
+    ("downloads", "/dl/{pack}"): "The body is ignored. `GET /counts` returns the counts.",
     (
         "engagement",
         "/v1/engagement",
-    ): "A view is counted once in 30 minutes for one target and one session (or user, or else address and agent "
-    'of the day); the others hear `{"counted": false}`. An array may hold up to 1,000.',
+    ): "A view counts once in 30 minutes for a target and a session (or else a user, or the address and user agent "
+    'of the day); repeated views return `{"counted": false}`. An array may contain up to 1,000.',
     ("sonicjs", "/v1/events"): "`installation_completed` counts as a success and `installation_failed` as a failure.",
     ("sonicjs", "/api/v1/events"): "`installation_completed` counts as a success and `installation_failed` as a failure.",
-    ("flakedrop", "/v1/events"): "Types that are not known are kept and counted, and so are fields.",
+    ("flakedrop", "/v1/events"): "Unknown types and fields are stored and counted.",
     (
         "trackskills",
         "/api/track",
-    ): "Whose call it was is told by the first of `Mcp-Session-Id`, `Authorization`, or address and agent, as a hash.",
+    ): "The caller is identified by a hash of the first of `Mcp-Session-Id`, `Authorization`, or address and user agent.",
 }
 
 _BUILD = {"name": "build", "installation_id": "9f0e8a2d6f1b7c34"}
 _INSTALL = {"installation_id": "a3b1c6d2-90fe-4c4e-8f0f-6d6c1f0e9b77"}
 _SONICJS = Sample(
-    "An installation that went well",
+    "A successful installation",
     {
         "data": {
             **_INSTALL,
@@ -112,7 +111,7 @@ _SEGMENT_CALL = {
     "context": {"app": {"version": "1.4.0"}, "os": {"name": "linux"}},
 }
 
-# (family, path) -> samples, the simplest one first. Each is answered, in the reference and by its tests, as the dialect answers it.
+# (family, path) -> samples, simplest first. The reference and its tests show the dialect's real response to each.
 SAMPLES: dict[tuple[str, str], tuple[Sample, ...]] = {
     **{("posthog", path): (_POSTHOG,) for path in ("/batch", "/capture", "/e", "/i/v0/e", "/i/v1/analytics/events")},
     **{("posthog", path): (_POSTHOG_FLAGS,) for path in ("/flags", "/decide")},
@@ -135,7 +134,7 @@ SAMPLES: dict[tuple[str, str], tuple[Sample, ...]] = {
             },
         ),
         Sample(
-            "A batch, one of which is wrong",
+            "A batch with an invalid event",
             {
                 "events": [
                     {**_BUILD, "id": "01hx3v9k-1", "outcome": "failure", "error": {"type": "ENOENT", "message": "no such file"}},
@@ -171,7 +170,7 @@ SAMPLES: dict[tuple[str, str], tuple[Sample, ...]] = {
     ("engagement", "/v1/engagement"): (
         Sample("A view", {"targetType": "snippet", "targetId": "hello-world", "kind": "view", "sessionId": "s-81f2"}),
         Sample(
-            "Several at once",
+            "Several interactions",
             [
                 {"targetType": "snippet", "targetId": "hello-world", "kind": "copy", "sessionId": "s-81f2"},
                 {"targetType": "template", "targetId": "readme", "kind": "vote_up", "userId": "u-17"},
@@ -203,8 +202,8 @@ SAMPLES: dict[tuple[str, str], tuple[Sample, ...]] = {
 }
 
 
-# (family, path) -> the types of body that a success has, any one of them.
-GIVES: dict[tuple[str, str], tuple[Any, ...]] = {
+# (family, path) -> the possible types of a successful response.
+RESPONSE_TYPES: dict[tuple[str, str], tuple[Any, ...]] = {
     ("native", "/v1/events"): (Tally,),
     ("sonicjs", "/v1/events"): (sonicjs.EventAnswer,),
     ("sonicjs", "/api/v1/events"): (sonicjs.EventAnswer,),
@@ -218,7 +217,7 @@ GIVES: dict[tuple[str, str], tuple[Any, ...]] = {
 
 
 def family(dialect: Dialect) -> Family:
-    """How the reference names a dialect."""
+    """Return the title and the introduction of a dialect."""
     known = FAMILIES.get(dialect.NAME)
     if known is not None:
         return known
@@ -227,6 +226,6 @@ def family(dialect: Dialect) -> Family:
 
 
 def rank(name: str) -> int:
-    """A family's place in the reference; those that it does not know come last."""
+    """Return the position of a family in the reference. Unknown families come last."""
     known = list(FAMILIES)
     return known.index(name) if name in known else len(known)

@@ -1,80 +1,80 @@
-"""What each field means, for those that say nothing themselves. A description that a dialect gives with the type goes first."""
+"""Descriptions of fields. A description in the dialect's own type takes precedence."""
 
 from __future__ import annotations
 
-_REFERRERS = "`userAgent` and `referrer` are cut to 256 characters, the referrer to its origin; addresses are dropped."
+_REFERRERS = "`userAgent` is truncated to 256 characters, `referrer` to its origin. IP addresses are removed."
 
-# Of every schema that has such a field.
+# For every schema with such a field.
 _EVERYWHERE = {
-    "arch": "Architecture; `amd64` and `x86_64` become `x64`, `aarch64` becomes `arm64`.",
-    "ci": "Whether it runs in CI; where `environment` is missing.",
+    "arch": "Processor architecture. `amd64` and `x86_64` become `x64`, `aarch64` becomes `arm64`.",
+    "ci": "Whether the tool runs in CI. Used if `environment` is missing.",
     "data": "The event.",
-    "event_type": "What happened.",
-    "ignored": "Fields that were not understood, where there are any; the event is stored without them.",
-    "events": "The events, up to 1,000.",
-    "id": "Makes a repeated event known: an id of the same install counts once in 30 days.",
-    "installation_id": "The anonymous id of one installation. Only its keyed hash is stored.",
-    "name": "What happened, such as `build` or `install_failed`.",
-    "os": "Operating system; `win32`, `Darwin` and the like become `windows`, `darwin`.",
-    "outcome": "The end: `success` or `failure`. Another word is kept as a property.",
-    "package_manager": "npm, pip, brew, …",
-    "runtime": "What runs the tool, such as `node 20.10` or `python 3.12`.",
-    "session_id": "What belongs together; only its keyed hash is stored.",
-    "timestamp": "When it happened by the client's clock: ISO 8601 or epoch milliseconds. Missing: the time of arrival.",
-    "version": "The tool's version.",
+    "event_type": "Name of the event.",
+    "ignored": "Fields that were not understood. Omitted if there are none. The event was stored without them.",
+    "events": "The events, at most 1,000.",
+    "id": "Idempotency id: of events of one install with the same id, one counts in 30 days.",
+    "installation_id": "Anonymous id of the installation. Only its keyed hash is stored.",
+    "name": "Name of the event, such as `build` or `install_failed`.",
+    "os": "Operating system. `win32`, `Darwin` and similar names are normalized to `windows`, `darwin`.",
+    "outcome": "Outcome: `success` or `failure`. Other values are stored as a property.",
+    "package_manager": "Package manager, such as `npm`, `pip` or `brew`.",
+    "runtime": "Runtime, such as `node 20.10` or `python 3.12`.",
+    "session_id": "Session id. Only its keyed hash is stored.",
+    "timestamp": "Time of the event by the client's clock: ISO 8601 or epoch milliseconds. Default: the time of arrival.",
+    "version": "Version of the tool.",
 }
 
-# Of one schema.
+# For one schema.
 _HERE = {
-    ("native.Event", "duration_ms"): "Milliseconds, from 0 to 30 days; fractions are welcome. Another number is ignored.",
+    ("native.Event", "duration_ms"): "Duration in milliseconds, from 0 to 30 days. May have decimals. Other numbers are ignored.",
     (
         "native.Event",
         "environment",
-    ): "The actor that ran the tool: `person`, `ci`, `container`, `development` or `test`. Another word is kept "
+    ): "Environment that ran the tool: `person`, `ci`, `container`, `development` or `test`. Other values are stored "
     "as the reason of an unknown environment.",
-    ("native.Event", "error"): "What went wrong. Texts are scrubbed of paths, addresses and secrets, and cut.",
+    ("native.Event", "error"): "Error of a failed event. Paths, addresses and secrets are removed from its texts, which are truncated.",
     (
         "native.Event",
         "properties",
-    ): "Anything else that is worth knowing; the first 100 are kept. Values are scrubbed of what tells who somebody is.",
-    ("native.Event", "target"): "What the event is about: a pack, a template, a command, …",
-    ("native.Target", "type"): "What kind of thing, such as `template`.",
-    ("native.Target", "id"): "Which one of its kind.",
-    ("native.Error", "type"): "The kind of error, such as `ENOENT` or `ValueError`.",
-    ("native.Error", "message"): "What was said about it.",
+    ): "Additional properties, of which the first 100 are stored. Identifying information is removed from the values.",
+    ("native.Event", "target"): "Target of the event, such as a pack, a template or a command.",
+    ("native.Target", "type"): "Type of the target, such as `template`.",
+    ("native.Target", "id"): "Id of the target, unique within its type.",
+    ("native.Error", "type"): "Type of the error, such as `ENOENT` or `ValueError`.",
+    ("native.Error", "message"): "Message of the error.",
     (
         "sonicjs.Event",
         "properties",
-    ): "`os`, `nodeVersion`, `packageManager`, `durationMs`, `errorType`, `version` and the like count by themselves; "
-    "all of them are kept.",
+    ): "`os`, `nodeVersion`, `packageManager`, `durationMs`, `errorType`, `version` and similar names fill the event's own fields; "
+    "all of them are stored.",
     ("sonicjs.InstallBody", "data"): "The install.",
-    ("sonicjs.Install", "node_version"): "The version of Node.js, such as `v20.10`.",
-    ("sonicjs.Install", "first_seen"): "Only ever moves back.",
-    ("sonicjs.Install", "last_seen"): "Only ever moves forward.",
-    ("flakedrop.Event", "type"): "`heartbeat`, `config_created`, `deployment`, or a new one.",
-    ("flakedrop.FlatEvent", "type"): "`heartbeat`, `config_created`, `deployment`, or a new one.",
-    ("flakedrop.Envelope", "type"): "`heartbeat`, `config_created`, `deployment`, or a new one.",
-    ("flakedrop.Envelope", "data"): "The event; may be missing.",
-    ("flakedrop.Event", "data"): "An object that holds the event.",
-    ("flakedrop.Report", "user_id"): "The client's own hash of its user, which is hashed once more.",
-    ("flakedrop.Report", "success"): "Whether a deployment went well.",
-    ("engagement.Engagement", "targetType"): "`snippet`, `template`, `document`, or a type that the project adds.",
-    ("engagement.Engagement", "targetId"): "Which one of its type; not blank.",
+    ("sonicjs.Install", "node_version"): "Version of Node.js, such as `v20.10`.",
+    ("sonicjs.Install", "first_seen"): "First time the install was seen. The earliest value is kept.",
+    ("sonicjs.Install", "last_seen"): "Last time the install was seen. The latest value is kept.",
+    ("flakedrop.Event", "type"): "`heartbeat`, `config_created`, `deployment`, or any other type.",
+    ("flakedrop.FlatEvent", "type"): "`heartbeat`, `config_created`, `deployment`, or any other type.",
+    ("flakedrop.Envelope", "type"): "`heartbeat`, `config_created`, `deployment`, or any other type.",
+    ("flakedrop.Envelope", "data"): "The event. Optional.",
+    ("flakedrop.Event", "data"): "Object that contains the event.",
+    ("flakedrop.Report", "user_id"): "The client's hash of its user, which is hashed again.",
+    ("flakedrop.Report", "success"): "Whether the deployment succeeded.",
+    ("engagement.Engagement", "targetType"): "`snippet`, `template`, `document`, or another type.",
+    ("engagement.Engagement", "targetId"): "Id of the target, unique within its type. Must not be blank.",
     (
         "engagement.Engagement",
         "kind",
     ): "`view`, `copy`, `download`, `template_use`, `builder_export`, `favorite`, `unfavorite`, `comment`, `vote_up`, "
-    "`vote_down`, or a kind that the project adds.",
-    ("engagement.Engagement", "userId"): "Who; only its keyed hash is stored.",
-    ("engagement.Engagement", "sessionId"): "The session, by which views are counted once; only its keyed hash is stored.",
-    ("engagement.Engagement", "metadata"): f"Whatever else is worth knowing. {_REFERRERS}",
-    ("trackskills.ToolCall", "tool_name"): "The tool that was called.",
-    ("trackskills.ToolCall", "tool_category"): "What kind of tool it is.",
-    ("trackskills.ToolCall", "duration_ms"): "How long the call took, in milliseconds.",
-    ("trackskills.ToolCall", "status"): "The end of the call: `success`, `error` or `timeout`. Any word is kept.",
-    ("trackskills.ToolCall", "error_type"): "The kind of error.",
-    ("trackskills.ToolCall", "error_message"): "What was said about it; scrubbed, and cut at 4,000 characters.",
-    ("trackskills.ToolCall", "metadata"): "An object, or a string that holds one as JSON.",
+    "`vote_down`, or another kind.",
+    ("engagement.Engagement", "userId"): "User id. Only its keyed hash is stored.",
+    ("engagement.Engagement", "sessionId"): "Session id, by which repeated views are recognized. Only its keyed hash is stored.",
+    ("engagement.Engagement", "metadata"): f"Additional properties. {_REFERRERS}",
+    ("trackskills.ToolCall", "tool_name"): "Name of the tool.",
+    ("trackskills.ToolCall", "tool_category"): "Category of the tool.",
+    ("trackskills.ToolCall", "duration_ms"): "Duration of the call in milliseconds.",
+    ("trackskills.ToolCall", "status"): "Outcome of the call: `success`, `error` or `timeout`. Other values are stored.",
+    ("trackskills.ToolCall", "error_type"): "Type of the error.",
+    ("trackskills.ToolCall", "error_message"): "Message of the error. Scrubbed, and truncated to 4,000 characters.",
+    ("trackskills.ToolCall", "metadata"): "An object, or a string that contains one as JSON.",
     ("posthog.Batch", "batch"): "The events, up to 1,000.",
     ("posthog.Batch", "api_key"): "The project's key.",
     ("posthog.Batch", "sent_at"): "The time of sending by the client's clock. A clock that is wrong by a minute or more is corrected.",
@@ -100,6 +100,6 @@ _HERE = {
 }
 
 
-def meaning(schema: str, field: str) -> str | None:
-    """What a field of a schema means, where we have words for it."""
+def field_description(schema: str, field: str) -> str | None:
+    """Return the description of a field, or None."""
     return _HERE.get((schema, field)) or _EVERYWHERE.get(field)

@@ -1,4 +1,4 @@
-"""The ingest routes as operations, from what the dialects say of their paths. Example answers are what the dialects really answer."""
+"""OpenAPI operations of the ingest routes, from the dialects' paths. Example responses are the dialects' real responses."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from server.dialects import Dialect
 from server.dialects.parsing import Path
 from server.event import Answer, Outcomes, Receipt, Request
 from server.event_id import first_id
-from server.openapi.error_responses import STANDING_HEADERS, refusal
-from server.openapi.family_docs import GIVES, NOTES, SAMPLES, Sample, family, rank
+from server.openapi.error_responses import RATE_LIMIT_HEADERS, refusal
+from server.openapi.family_docs import NOTES, RESPONSE_TYPES, SAMPLES, Sample, family, rank
 from server.openapi.schemas import NO_NUL, Schema, answers, any_of, bodies
 
 Operation = dict[str, Any]
 
 _RECEIVED_AT = 1_773_480_413_589
-ID = first_id(_RECEIVED_AT) + 1  # of an event in an example
+ID = first_id(_RECEIVED_AT) + 1  # of an event in the examples
 
 _ALWAYS = (401, 403, 404, 422, 429, 431, 500, 503)
 _WITH_BODY = (400, 408, 413, 415)
 _SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"key": []}]
 
-# What the last segment of a path may be, and one that it is.
+# Path parameters: description, schema, example.
 PATH_PARAMETERS: dict[str, tuple[str, Schema, str]] = {
-    "pack": ("The name of a pack, as its registry has it.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "peon"),
-    "file": ("The name of a pack, with `.svg` or `.json` behind it.", {"type": "string"}, "peon.svg"),
-    "type": ("The type of a target.", {"type": "string"}, "snippet"),
-    "id": ("The id of a target.", {"type": "string"}, "hello-world"),
-    "what": ("What to export.", {"type": "string"}, "events"),
-    "installation_id": ("The id that the install sends.", {"type": "string"}, "0d9b7f52-6a1e-4a43-b1c8-7e5f3f2a9c10"),
+    "pack": ("Name of the pack in its registry.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "peon"),
+    "file": ("Name of the pack, followed by `.svg` or `.json`.", {"type": "string"}, "peon.svg"),
+    "type": ("Type of the target.", {"type": "string"}, "snippet"),
+    "id": ("Id of the target.", {"type": "string"}, "hello-world"),
+    "what": ("Data to export.", {"type": "string"}, "events"),
+    "installation_id": ("Raw id of the install, as its client sends it.", {"type": "string"}, "0d9b7f52-6a1e-4a43-b1c8-7e5f3f2a9c10"),
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Makes a repeated request known where its events have no id. Belongs to the caller's key, else to the install, for 30 days.",
+        "description": "Makes retries of requests without event ids safe for 30 days. Scoped to the caller's key, or else to the install.",
         "schema": {"type": "string"},
     },
     "Mcp-Session-Id": {
         "name": "Mcp-Session-Id",
         "in": "header",
-        "description": "The session that calls; only its keyed hash is stored.",
+        "description": "Session of the caller. Only its keyed hash is stored.",
         "schema": {"type": "string"},
     },
 }
@@ -51,7 +51,7 @@ _HEADERS_OF = {"trackskills": ("Mcp-Session-Id",)}
 
 
 class Route(Protocol):
-    """A path, and the dialects that share it."""
+    """A path and the dialects that share it."""
 
     @property
     def path(self) -> Path: ...
@@ -61,12 +61,12 @@ class Route(Protocol):
 
 
 class _Variant(msgspec.Struct):
-    """What one dialect makes of a path."""
+    """A path as one dialect handles it."""
 
     dialect: Dialect
     path: Path
     bodies: list[Schema]
-    gives: list[Schema]
+    response_schemas: list[Schema]
     samples: dict[str, Sample]
 
     @property
@@ -75,7 +75,7 @@ class _Variant(msgspec.Struct):
 
 
 def operations(routes: Iterable[Route]) -> tuple[dict[str, dict[str, Operation]], dict[str, Schema]]:
-    """The path items of all routes, and the schemas that they refer to."""
+    """Return the path items of all routes, and the schemas that they refer to."""
     paths: dict[str, dict[str, Operation]] = {}
     components: dict[str, Schema] = {}
     for route in routes:
@@ -92,10 +92,10 @@ def _paths(dialect: Dialect, route: Route) -> list[Path]:
 def _variant(dialect: Dialect, path: Path, components: dict[str, Schema]) -> _Variant:
     key = (dialect.NAME, path.template)
     accepted, found = bodies(path.accepts, dialect.NAME)
-    gives, also = answers(GIVES.get(key, ()), dialect.NAME)
+    response_schemas, also = answers(RESPONSE_TYPES.get(key, ()), dialect.NAME)
     components.update({**also, **components, **found})
     samples = {f"{dialect.NAME}-{number}": sample for number, sample in enumerate(SAMPLES.get(key, ()), 1)}
-    return _Variant(dialect, path, accepted, gives, samples)
+    return _Variant(dialect, path, accepted, response_schemas, samples)
 
 
 def _operation(route: Route, variants: list[_Variant]) -> Operation:
@@ -108,7 +108,7 @@ def _operation(route: Route, variants: list[_Variant]) -> Operation:
         "parameters": _parameters(route.path, variants),
         "responses": _responses(route.path, variants),
         "security": _SECURITY,
-        # What the reference page shows apart: one body each, and what it is answered.
+        # The reference page shows these separately, each with its body and its responses.
         "x-footfall-variants": [_shown(variant) for variant in variants],
     }
     if route.path.body:
@@ -157,48 +157,48 @@ def _responses(path: Path, variants: list[_Variant]) -> dict[str, Any]:
             if status < 300:
                 responses[status] = _success(status, variants)
     for status in (*_ALWAYS, *(_WITH_BODY if path.body else ())):
-        responses[status] = refusal(status, _said(variants, status))
+        responses[status] = refusal(status, _description_of(variants, status))
     return {str(status): responses[status] for status in sorted(responses)}
 
 
-def _said(variants: list[_Variant], status: int) -> str | None:
-    """What the dialects say of a status, where they say something."""
-    said: dict[str, list[str]] = {}
+def _description_of(variants: list[_Variant], status: int) -> str | None:
+    """Return the dialects' description of a status, or None."""
+    texts: dict[str, list[str]] = {}
     for variant in variants:
         if status in variant.path.answers:
-            said.setdefault(variant.path.answers[status], []).append(family(variant.dialect).title)
-    if len(said) < 2:
-        return next(iter(said), None)
-    return " ".join(f"{', '.join(titles)}: {text}" for text, titles in said.items())
+            texts.setdefault(variant.path.answers[status], []).append(family(variant.dialect).title)
+    if len(texts) < 2:
+        return next(iter(texts), None)
+    return " ".join(f"{', '.join(titles)}: {text}" for text, titles in texts.items())
 
 
 def _success(status: int, variants: list[_Variant]) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": _said(variants, status), "headers": STANDING_HEADERS}
+    response: dict[str, Any] = {"description": _description_of(variants, status), "headers": RATE_LIMIT_HEADERS}
     speaking = [variant for variant in variants if status in variant.path.answers]
-    gives = [schema for variant in speaking for schema in variant.gives]
+    response_schemas = [schema for variant in speaking for schema in variant.response_schemas]
     examples = {}
     for variant in speaking:
         for name, sample in variant.samples.items():
-            answer = _answered(variant, sample)
+            answer = _example_answer(variant, sample)
             if answer.status == status:
-                examples[name] = {"summary": sample.shows, "value": msgspec.json.decode(answer.body)}
-    if gives or examples:
-        response["content"] = {"application/json": {"schema": any_of(gives) if gives else {}, "examples": examples}}
+                examples[name] = {"summary": sample.title, "value": msgspec.json.decode(answer.body)}
+    if response_schemas or examples:
+        response["content"] = {"application/json": {"schema": any_of(response_schemas) if response_schemas else {}, "examples": examples}}
     return response
 
 
 def _example(sample: Sample) -> dict[str, Any]:
-    return {"summary": sample.shows, "value": sample.body}
+    return {"summary": sample.title, "value": sample.body}
 
 
-def _answered(variant: _Variant, sample: Sample) -> Answer:
-    """What the dialect answers to a sample, as if all of its events were stored."""
+def _example_answer(variant: _Variant, sample: Sample) -> Answer:
+    """Return the dialect's response to a sample, with all of its events stored."""
     request = Request(
         route=variant.path.template,
         headers={},
         address="192.0.2.1",
         received_at=_RECEIVED_AT,
-        # A copy: dialects take the document apart.
+        # A copy: dialects modify the document.
         document=msgspec.json.decode(msgspec.json.encode(sample.body)),
     )
     decoded = variant.dialect.decode(request)

@@ -1,4 +1,4 @@
-"""What holds for every route: the document's own description, and the order and the words of its parts."""
+"""The introduction of the OpenAPI document, and its tags."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from server.openapi.read_operations import INSTALLS, READING
 from server.settings import Settings
 
 _TAGS = {family.title: family.about for family in FAMILIES.values()} | {
-    READING: "Counts, for whoever may know them. What is public is for the server and the project to say; the rest wants a key with the scope "
+    READING: "Counts and statistics. The server and the project decide which are public. The others require a key with the scope "
+    "`read`."
     "`read`.",
-    INSTALLS: "What is held of one install, for whoever holds its id: to be shown, and to be erased.",
-    "Operation": "For those who run the server.",
-    "Pages": "For people.",
+    INSTALLS: "The data stored about one install, for clients that send its id: read it or erase it.",
+    "Operation": "For operators of the server.",
+    "Pages": "Pages for people.",
 }
 
 _ABOUT = """\
@@ -24,54 +25,54 @@ Footfall takes events from command-line tools and counts them. It keeps no IP ad
 
 ## Sending
 
-Bodies are JSON in UTF-8. The body is what counts: `Content-Type` may be missing, wrong or carry a charset, `Content-Length` may be missing,
-and a doubled slash in the path or one at its end is served, never redirected. A client that follows no redirects loses nothing.
+Bodies are JSON in UTF-8. `Content-Type` is ignored, and `Content-Length` is optional. Double slashes in the path and a slash at
+its end are accepted without a redirect, so that clients that follow no redirects lose no events.
 
 - A single event has at most {max_body}, a batch at most {max_batch_body} and 1,000 events. Headers (at most 32 KiB) and body have {body_timeout} seconds each.
-- An event with a value that cannot be kept is refused, by its index in a batch: the same name twice in one object, NUL characters, integers
-  beyond 64 bits, numbers beyond a double, names of more than 256 characters, more than 16 levels. In a batch, too, an event has at most {max_body}.
-- Words, times and fields that this version does not know never cost the event. The answer's `ignored` names them, where there are any. Texts
-  that are too long are cut, and end in `…`; empty ones are as good as none.
-- A body may be compressed (`Content-Encoding: gzip`, `deflate` or `zstd`), within the same limits while it is inflated. It may begin with a byte
-  order mark, and half of a surrogate pair becomes U+FFFD.
-- An answer that says yes means that the event is on the disk. When the server cannot promise that, it says 503 at once, with `Retry-After`.
-- Scripts of any origin may post (CORS), never with credentials.
+- An event with a value that cannot be stored is rejected, by its index in a batch: duplicate names in an object, NUL characters, integers
+  beyond 64 bits, numbers beyond a double, names of more than 256 characters, more than 16 levels. Each event of a batch has at most {max_body}, too.
+- Unknown values, times and fields never cause a rejection. The response lists them in `ignored`. Texts
+  that are too long are truncated and end in `…`. Empty texts count as missing.
+- A body may be compressed (`Content-Encoding: gzip`, `deflate` or `zstd`), within the same limits after decompression. It may begin with a byte
+  order mark. Unpaired surrogates become U+FFFD.
+- A success means that the event is on disk. If the server cannot store it, it returns 503 with `Retry-After` at once.
+- Scripts of any origin may post (CORS), without credentials.
 
 ## Projects and keys
 
-Each tool's events are kept apart, as a project. Which one an event belongs to is told by, in this order:
+Each tool has a project of its own. The project of an event is determined by the first of these:
 
-- a key, in `Authorization: Bearer …` or `X-Footfall-Key: …`. An empty one is none;
-- the path: any route may have `/p/{{project}}` before it;
-- the `Host` header, where a project claims that host;
-- else it is the project `default`.
+- a key, in `Authorization: Bearer …` or `X-Footfall-Key: …`. An empty key is ignored;
+- the path: any route may be prefixed with `/p/{{project}}`;
+- the `Host` header, if a project claims that host;
+- otherwise, the project `default`.
 
-Keys are optional, unless a project wants one.
+Keys are optional unless a project requires them.
 
 ## Limits
 
-One address may send {rate_limit} and {event_limit}, unless its project or its key has limits of its own; a batch is one request and as many
-events as it holds. Answers say where the address stands in `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`; past a limit the
-answer is 429, with `Retry-After`.
+One address may send {rate_limit} and {event_limit}, unless its project or its key has other limits. A batch counts as one request and as
+many events as it contains. The headers `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` report the current state. Beyond a limit, the
+server returns 429 with `Retry-After`.
 
-## Sending twice
+## Retries
 
-An event that is sent again with the same `id` (or `messageId`, `uuid`, or the header `Idempotency-Key`) within 30 days has the same answer, and
-is counted once. So a client may try again without fear.
+An event that is sent again with the same `id` (or `messageId`, `uuid`, or the header `Idempotency-Key`) within 30 days counts once, and
+gets the same response. Clients can retry safely.
 
 ## Times
 
-Times are ISO 8601 or epoch milliseconds. A clock that is more than 5 minutes ahead or 30 days behind is not believed: the event counts at
-the time of its arrival, with a mark, and says nothing of its install: not that it is active, nor which version it runs.
+Times are ISO 8601 or epoch milliseconds. If the client's clock is more than 5 minutes ahead or 30 days behind, the event counts at
+the time of its arrival and is marked. It does not make its install active or change its version.
 
 ## Opting out
 
-`DNT: 1` or `Sec-GPC: 1`: the answer is that of a success, whatever the body holds, and nothing is stored. Clients should honour `DO_NOT_TRACK=1` in the environment, and
-not send at all."""
+Requests with `DNT: 1` or `Sec-GPC: 1` succeed, whatever the body contains, and nothing is stored. Clients should honour `DO_NOT_TRACK=1` in the environment and
+send nothing."""
 
 
 def about(settings: Settings) -> str:
-    """The document's description, with this server's own limits, in CommonMark."""
+    """Return the document's introduction in CommonMark, with the limits of this server."""
     return _ABOUT.format(
         max_body=_bytes(settings.max_body),
         max_batch_body=_bytes(settings.max_batch_body),
@@ -82,7 +83,7 @@ def about(settings: Settings) -> str:
 
 
 def tags(items: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
-    """The tags that operations have, in the order of the reference."""
+    """Return the tags of the operations, in the order of the reference."""
     used = dict.fromkeys(tag for item in items for operation in item.values() for tag in operation.get("tags", ()))
     ordered = [tag for tag in _TAGS if tag in used] + [tag for tag in used if tag not in _TAGS]
     return [{"name": tag, "description": _TAGS[tag]} if tag in _TAGS else {"name": tag} for tag in ordered]
@@ -97,7 +98,7 @@ def _bytes(size: int) -> str:
 
 def _limit(item: RateLimitItem | None, what: str) -> str:
     if item is None:
-        return f"as many {what}s as it likes"
+        return f"an unlimited number of {what}s"
     unit = item.GRANULARITY.name
     window = f"a {unit}" if item.multiples == 1 else f"{item.multiples} {unit}s"
     return f"{item.amount:,} {what if item.amount == 1 else what + 's'} in {window}"

@@ -1,7 +1,7 @@
-"""JSON Schemas of bodies, made from the types that they are read with, and made honest where a type cannot say everything.
+"""JSON Schemas of request bodies, generated from the types that decode them, with additional rules.
 
-A schema promises that what it allows is taken. So the rules that hold for every document (`dialects.document`: no NUL characters, integers
-of 64 bits, names of at most 256 characters) are in each of them, and times are more than strings.
+A body that matches its schema is accepted. So each schema includes the rules for every document (`dialects.document`: no NUL characters,
+integers of 64 bits, names of at most 256 characters), and formats that a type cannot express, such as times.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from server.dialects.document import MAX_KEY
 from server.dialects.parsing.batches import MAX_EVENTS, Tally
 from server.event import FieldError, Rejection
-from server.openapi.field_descriptions import meaning
+from server.openapi.field_descriptions import field_description
 
 Schema = dict[str, Any]
 
@@ -27,7 +27,7 @@ _SHARED = {kind.__name__ for kind in (Tally, Rejection, FieldError)}
 _KEYS = {"maxLength": MAX_KEY, "pattern": NO_NUL}
 _STRING, _INTEGER, _NUMBER, _NULL = ({"type": name} for name in ("string", "integer", "number", "null"))
 
-# Said of one field: (schema, field) -> what holds beside its type.
+# (schema, field) -> constraints in addition to its type.
 _ALSO: dict[tuple[str, str], Schema] = {
     ("engagement.Engagement", "targetId"): {"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"},
 }
@@ -36,7 +36,8 @@ _ALSO: dict[tuple[str, str], Schema] = {
 COMMON: dict[str, Schema] = {
     "Moment": {
         "title": "Moment",
-        "description": "ISO 8601 (UTC where it names no offset), or epoch milliseconds. For another text the time of arrival counts, and "
+        "description": "ISO 8601 (UTC without an offset) or epoch milliseconds. Other texts are replaced by the time of arrival and reported "
+        "in `ignored`."
         "`ignored` names the field.",
         "anyOf": [{"type": "string", "pattern": NO_NUL, "examples": ["2026-03-14T09:26:53.589Z"]}, {"type": "number", **_INT64}],
     },
@@ -56,22 +57,22 @@ COMMON: dict[str, Schema] = {
 
 
 def bodies(kinds: Iterable[Any], family: str) -> tuple[list[Schema], dict[str, Schema]]:
-    """The schemas of what a family's clients send, and the components that these refer to, as `family.Name`."""
+    """Return the schemas of request bodies, and the components that they refer to, as `family.Name`."""
     schemas, components = answers(kinds, family)
-    sharp = {name: _sharpened(schema, name) for name, schema in components.items()}
-    return [_sharpened(schema, "") for schema in schemas], sharp
+    sharp = {name: _tighten(schema, name) for name, schema in components.items()}
+    return [_tighten(schema, "") for schema in schemas], sharp
 
 
 def answers(kinds: Iterable[Any], family: str) -> tuple[list[Schema], dict[str, Schema]]:
-    """The same for what a family's clients get back, which is promised as loosely as the types are."""
+    """Return the schemas of response bodies, and their components. Responses keep the types as they are."""
     once = {repr(kind): kind for kind in kinds}
     schemas, components = msgspec.json.schema_components(once.values(), ref_template=REF + "{name}")
-    renamed = {_full_name(name, family): _tidied(schema, family) for name, schema in components.items()}
-    return [_tidied(schema, family) for schema in schemas], renamed
+    renamed = {_full_name(name, family): _tidy(schema, family) for name, schema in components.items()}
+    return [_tidy(schema, family) for schema in schemas], renamed
 
 
 def any_of(schemas: list[Schema]) -> Schema:
-    """One schema of several. Not `oneOf`: a body that fits two of them is taken, and so it is no mistake."""
+    """Combine schemas. Not `oneOf`: a body may match several of them."""
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
@@ -79,13 +80,13 @@ def _full_name(name: str, family: str) -> str:
     return name if name in _SHARED else f"{family}.{name}"
 
 
-def _tidied(value: Any, family: str) -> Any:
-    """msgspec's schema with our names, without the defaults that say nothing and with docstrings that are not indented."""
+def _tidy(value: Any, family: str) -> Any:
+    """Rename msgspec's components, and remove empty defaults and the indentation of docstrings."""
     if isinstance(value, list):
-        return [_tidied(item, family) for item in value]
+        return [_tidy(item, family) for item in value]
     if not isinstance(value, dict):
         return value
-    tidy = {key: _tidied(inner, family) for key, inner in value.items() if (key, inner) not in (("default", None), ("required", []))}
+    tidy = {key: _tidy(inner, family) for key, inner in value.items() if (key, inner) not in (("default", None), ("required", []))}
     if isinstance(ref := tidy.get("$ref"), str):
         tidy["$ref"] = REF + _full_name(ref.removeprefix(REF), family)
     if isinstance(text := tidy.get("description"), str):
@@ -93,10 +94,10 @@ def _tidied(value: Any, family: str) -> Any:
     return tidy
 
 
-def _sharpened(schema: Schema, name: str) -> Schema:
-    """A schema with what its type could not say; `name` is that of its component."""
+def _tighten(schema: Schema, name: str) -> Schema:
+    """Add the constraints that a type cannot express; `name` is the component."""
     if "anyOf" in schema:
-        return {**schema, "anyOf": [_sharpened(member, "") for member in _merged(schema["anyOf"])]}
+        return {**schema, "anyOf": [_tighten(member, "") for member in _merge(schema["anyOf"])]}
     if "$ref" in schema or "enum" in schema:
         return schema
     match schema.get("type"):
@@ -107,13 +108,13 @@ def _sharpened(schema: Schema, name: str) -> Schema:
         case "integer" | "number":
             return {**_INT64, **schema}
         case "array":
-            return {"maxItems": MAX_EVENTS, **schema, "items": _sharpened(schema.get("items", {}), "")}
+            return {"maxItems": MAX_EVENTS, **schema, "items": _tighten(schema.get("items", {}), "")}
         case "object":
-            return _sharpened_object(schema, name)
+            return _tighten_object(schema, name)
     return schema
 
 
-def _sharpened_object(schema: Schema, name: str) -> Schema:
+def _tighten_object(schema: Schema, name: str) -> Schema:
     sharp = {**schema, "additionalProperties": {"$ref": REF + "Value"}, "propertyNames": _KEYS}
     if "properties" in schema:
         sharp["properties"] = {field: _field(inner, name, field) for field, inner in schema["properties"].items()}
@@ -121,17 +122,17 @@ def _sharpened_object(schema: Schema, name: str) -> Schema:
 
 
 def _field(schema: Schema, name: str, field: str) -> Schema:
-    sharp = _sharpened(schema, "")
+    sharp = _tighten(schema, "")
     if also := _ALSO.get((name, field)):
         members = sharp.get("anyOf", [sharp])
         next(member for member in members if member != _NULL).update(also)
-    if said := meaning(name, field):
+    if said := field_description(name, field):
         sharp.setdefault("description", said)
     return sharp
 
 
-def _merged(members: list[Schema]) -> list[Schema]:
-    """The members of a union with the two that have a name of their own: a moment, and a number."""
+def _merge(members: list[Schema]) -> list[Schema]:
+    """Simplify a union: replace (string, integer, number) by `Moment`, and (integer, number) by number."""
     if all(kind in members for kind in (_STRING, _INTEGER, _NUMBER)):
         members = [{"$ref": REF + "Moment"}, *(member for member in members if member not in (_STRING, _INTEGER, _NUMBER))]
     elif _NUMBER in members:

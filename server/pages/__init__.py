@@ -1,13 +1,13 @@
-"""The pages that people see, made on the server, and the files that go with them.
+"""HTML pages made on the server, and their static files.
 
-address    the server's own address, for the examples
-markup     HTML from text, values and code
-fields     the fields of a body, from its schema
-routes     what the reference shows of each route
-trouble    the kinds of problems
-reference  the reference page
-dashboard  the page that is a program
-clients    files to copy into tools, and their page
+address            the server's own URL, for examples
+markup             HTML from text, values and code
+schema_fields      the fields of a body, from its schema
+reference_entries  the routes of the reference
+problem_page       explanations of the error types
+reference          the reference page
+dashboard          the dashboard's single-page application
+client_pages       client files to copy, and their page
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from server import __version__
 from server.pages import dashboard
 from server.pages.address import base_url
 from server.pages.client_pages import Clients
-from server.pages.markup import colored, escape, figure, rooted
+from server.pages.markup import colored, escape, figure, with_base_path
 from server.pages.reference import reference
 from server.pages.reference_entries import BASE
 from server.problems import NotFound
@@ -45,14 +45,14 @@ SECURITY_HEADERS = {
 }
 
 ICON = "footfall.svg"
-# What is served of the folder, and as what: the rest are templates.
+# Content types of the served files; the other files are templates.
 _KINDS = {
     ".css": "text/css",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
     ".png": "image/png",
 }
-_FOREVER = "public, max-age=31536000, immutable"  # pages name files together with their hash
+_FOREVER = "public, max-age=31536000, immutable"  # pages link to files with their hash
 _A_WHILE = "public, max-age=3600"
 _ROBOTS = b"User-agent: *\nDisallow: /\n"
 _FIRST_EVENT = """'{
@@ -60,7 +60,7 @@ _FIRST_EVENT = """'{
   "installation_id": "my-laptop"
 }'"""
 
-# Safe under `set -u`; in the background, with no pipe of the script held.
+# Safe under `set -u`. It runs in the background and holds none of the script's pipes.
 _LINE = f"""case ${{DO_NOT_TRACK-}}${{MYTOOL_NO_TELEMETRY-}} in
   '' | 0) (curl -s -m 5 -X POST {BASE}/dl/mytool &) </dev/null >/dev/null 2>&1 ;;
 esac"""
@@ -73,7 +73,7 @@ class File(NamedTuple):
 
 
 class Pages:
-    """All pages and files, ready to be sent. Belongs into the application's state as `pages`.
+    """All pages and static files, rendered. Stored in the application's state as `pages`.
 
     `document` is the OpenAPI document, `static` the folder with the sources (`settings.bundled("static")`).
     """
@@ -90,9 +90,9 @@ class Pages:
             shared, navigation=navigation, content=content
         )
         form = (folder / "login.html").read_text(encoding="utf-8")
-        self.login = Template(rooted(frame.substitute(shared, title="Log in to Footfall", kind="home", content=form), base))
-        self.home = rooted(frame.substitute(shared, title="Footfall", kind="home", content=home), base)
-        self.reference = rooted(frame.substitute(shared, title="Footfall reference", kind="reference", content=reading), base)
+        self.login = Template(with_base_path(frame.substitute(shared, title="Log in to Footfall", kind="home", content=form), base))
+        self.home = with_base_path(frame.substitute(shared, title="Footfall", kind="home", content=home), base)
+        self.reference = with_base_path(frame.substitute(shared, title="Footfall reference", kind="reference", content=reading), base)
         self.clients = Clients(static / "clients")
         offered = Template((folder / "clients.html").read_text(encoding="utf-8")).substitute(
             shared,
@@ -102,7 +102,7 @@ class Pages:
             content=self.clients.content,
             line=figure("One line of shell", escape(_LINE), "example", copy=True),
         )
-        self.clients_page = rooted(frame.substitute(shared, title="Clients for Footfall", kind="home", content=offered), base)
+        self.clients_page = with_base_path(frame.substitute(shared, title="Clients for Footfall", kind="home", content=offered), base)
 
     def _link(self, name: str) -> str:
         return f"/static/pages/{name}?{self.files[name].etag[1:9]}"
@@ -118,11 +118,11 @@ def _etag(body: bytes) -> str:
 
 
 def _word(name: str) -> str:
-    """A file's name as the templates know it: `footfall_css`."""
+    """Return a file's name as a template variable, such as `footfall_css`."""
     return name.replace(".", "_").replace("-", "_")
 
 
-def _sent(request: AnyRequest, body: bytes, kind: str, etag: str, cache: str) -> Response[bytes]:
+def _respond(request: AnyRequest, body: bytes, kind: str, etag: str, cache: str) -> Response[bytes]:
     headers = {**SECURITY_HEADERS, "ETag": etag, "Cache-Control": cache}
     if etag in request.headers.get("if-none-match", ""):
         return Response(b"", status_code=304, headers=headers)
@@ -130,71 +130,73 @@ def _sent(request: AnyRequest, body: bytes, kind: str, etag: str, cache: str) ->
 
 
 def _page(request: AnyRequest, html: str) -> Response[bytes]:
-    """A page with the server's address in it: so it depends on who asks, and no cache between may keep it."""
+    """Respond with a page that contains the server's URL. It depends on the request, so shared caches must not store it."""
     body = html.replace(BASE, escape(base_url(request))).encode()
-    return _sent(request, body, "text/html", _etag(body), "private, no-cache")
+    return _respond(request, body, "text/html", _etag(body), "private, no-cache")
 
 
 _HTML = ResponseSpec(str, generate_examples=False, media_type=MediaType.HTML, description="The page.")
 _TEXT = ResponseSpec(str, generate_examples=False, media_type=MediaType.TEXT, description="The file.")
 _FILE = ResponseSpec(bytes, generate_examples=False, media_type="*/*", description="The file.")
-_KNOWN = ResponseSpec(None, generate_examples=False, description="It is as you know it.")
-_NONE = ResponseSpec(None, generate_examples=False, description="There is no such file.")
+_NOT_MODIFIED = ResponseSpec(None, generate_examples=False, description="Not modified.")
+_NONE = ResponseSpec(None, generate_examples=False, description="No such file.")
 
 
-@get("/", summary="The first page", tags=["Pages"], responses={200: _HTML, 304: _KNOWN})
+@get("/", summary="Home page", tags=["Pages"], responses={200: _HTML, 304: _NOT_MODIFIED})
 async def home(request: AnyRequest, state: State) -> Response[bytes]:
-    """The dashboard; where it was not built, a page that says that the server runs, and how to send the first event."""
+    """The dashboard. Without a built dashboard: a page that explains how to send the first event."""
     if (page := dashboard.first_page(request, state)) is not None:
         return page
     return _page(request, state.pages.home)
 
 
-@get("/docs", summary="This reference", tags=["Pages"], responses={200: _HTML, 304: _KNOWN})
+@get("/docs", summary="This reference", tags=["Pages"], responses={200: _HTML, 304: _NOT_MODIFIED})
 async def docs(request: AnyRequest, state: State) -> Response[bytes]:
-    """Every route, with the fields of its body and an example, and every kind of problem."""
+    """All routes with their fields and examples, and all error types."""
     return _page(request, state.pages.reference)
 
 
-@get("/static/pages/{name:str}", summary="What pages are made with", tags=["Pages"], responses={200: _FILE, 304: _KNOWN, 404: _NONE})
+@get(
+    "/static/pages/{name:str}", summary="Static files of the pages", tags=["Pages"], responses={200: _FILE, 304: _NOT_MODIFIED, 404: _NONE}
+)
 async def static_file(request: AnyRequest, state: State, name: FromPath[str]) -> Response[bytes]:
     """Styles, scripts and images."""
     file = state.pages.files.get(name)
     if file is None:
-        raise NotFound("There is no such file.")
+        raise NotFound("No such file.")
     named_with_hash = request.scope["query_string"].decode("latin-1") == file.etag[1:9]
-    return _sent(request, file.body, file.kind, file.etag, _FOREVER if named_with_hash else _A_WHILE)
+    return _respond(request, file.body, file.kind, file.etag, _FOREVER if named_with_hash else _A_WHILE)
 
 
-@get("/favicon.ico", summary="The icon", tags=["Pages"], responses={200: _FILE, 304: _KNOWN})
+@get("/favicon.ico", summary="The icon", tags=["Pages"], responses={200: _FILE, 304: _NOT_MODIFIED})
 async def favicon(request: AnyRequest, state: State) -> Response[bytes]:
-    """An SVG, whatever the name says."""
+    """The icon as SVG."""
     file = state.pages.files[ICON]
-    return _sent(request, file.body, file.kind, file.etag, _A_WHILE)
+    return _respond(request, file.body, file.kind, file.etag, _A_WHILE)
 
 
-@get("/robots.txt", summary="Nothing here is for search engines", tags=["Pages"], responses={200: _TEXT, 304: _KNOWN})
+@get("/robots.txt", summary="Rules for crawlers", tags=["Pages"], responses={200: _TEXT, 304: _NOT_MODIFIED})
 async def robots(request: AnyRequest) -> Response[bytes]:
-    """Asks robots to stay away."""
-    return _sent(request, _ROBOTS, "text/plain", _etag(_ROBOTS), _A_WHILE)
+    """Asks crawlers not to index the server."""
+    return _respond(request, _ROBOTS, "text/plain", _etag(_ROBOTS), _A_WHILE)
 
 
-@get("/clients", summary="Clients to copy into a tool", tags=["Pages"], responses={200: _HTML, 304: _KNOWN})
+@get("/clients", summary="Clients to copy into a tool", tags=["Pages"], responses={200: _HTML, 304: _NOT_MODIFIED})
 async def clients_page(request: AnyRequest, state: State) -> Response[bytes]:
-    """Each client with this server's address in its examples. Waits for the first event where the reader may see it."""
+    """All clients, with this server's URL in the examples. Shows the first event when it arrives, if the reader has access."""
     named = request.scope.get(SCOPE_SLUG)
     project, _ = await state.projects.find(dict(request.scope["headers"]), named)
     back = f"/p/{project.slug}/clients" if isinstance(named, str) else "/clients"
     return _page(request, state.pages.clients_page.replace("{{project}}", escape(project.slug)).replace("{{next}}", quote(back, safe="")))
 
 
-@get("/clients/{name:str}", summary="A client's source", tags=["Pages"], responses={200: _FILE, 304: _KNOWN, 404: _NONE})
+@get("/clients/{name:str}", summary="A client's source", tags=["Pages"], responses={200: _FILE, 304: _NOT_MODIFIED, 404: _NONE})
 async def client_file(request: AnyRequest, state: State, name: FromPath[str]) -> Response[bytes]:
-    """One file without dependencies, to be copied. Pages of any origin may import the one for JavaScript."""
+    """A single file without dependencies, to copy. Pages of any origin may import the one for JavaScript."""
     file = state.pages.clients.files.get(name)
     if file is None:
-        raise NotFound("There is no such client.")
-    response = _sent(request, file.body, file.kind, file.etag, _A_WHILE)
+        raise NotFound("No such client.")
+    response = _respond(request, file.body, file.kind, file.etag, _A_WHILE)
     response.headers.update({"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"})
     if name.endswith(".js"):
         response.headers["X-TypeScript-Types"] = f"./{name.removesuffix('.js')}.d.ts"  # for Deno

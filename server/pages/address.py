@@ -1,4 +1,4 @@
-"""The server's own address, as the one who asks sees it: what examples on the pages begin with."""
+"""The server's URL as the client sees it, for the examples on the pages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from litestar.datastructures import State
 
 from server.storage.projects import SCOPE_SLUG, SLUG
 
-# Names and addresses only: the examples are for a shell, where escaping for HTML would not help.
+# Plain hosts only: HTML escaping does not protect the shell that runs the examples.
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
 def base_url(request: Request[object, object, State]) -> str:
-    """`https://telemetry.example`, with the base path, and `/p/{slug}` where the path named a project. Holds nothing else but a plain host."""
+    """Return the server's URL, such as `https://telemetry.example`, with the base path, and with `/p/{slug}` if the request has it."""
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         host = _listening(request)
@@ -27,7 +27,7 @@ def base_url(request: Request[object, object, State]) -> str:
 
 
 def _listening(request: Request[object, object, State]) -> str:
-    """Where the server listens, for those whose `Host` is none."""
+    """Return the address that the server listens on, for requests without a valid `Host`."""
     host, port = request.scope.get("server") or ("localhost", None)
     name = f"[{host}]" if ":" in host else host
     shown = name if port is None else f"{name}:{port}"

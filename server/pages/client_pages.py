@@ -1,4 +1,4 @@
-"""The clients that maintainers copy into their tools: the files, and a page that shows them with this server's address in them."""
+"""The clients to copy into a tool: their files, and the page that shows them with this server's URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from server.pages.reference_entries import BASE
 
 AnyRequest = Request[object, object, State]
 
-ADDRESS = "https://stats.example.com"  # as the examples have it
+ADDRESS = "https://stats.example.com"  # the placeholder in the examples
 _KINDS = {
     ".py": "text/x-python",
     ".sh": "text/x-shellscript",
@@ -82,7 +82,7 @@ class Client(NamedTuple):
 
 
 class Clients:
-    """All client files, and the content of the page. `folder` is `settings.bundled("static") / "clients"`."""
+    """All client files, and the page's content. `folder` is `settings.bundled("static") / "clients"`."""
 
     def __init__(self, folder: Path) -> None:
         self.files = {path.name: _client(path) for path in sorted(folder.iterdir()) if path.is_file() and path.suffix in _KINDS}
@@ -96,7 +96,7 @@ def _client(path: Path) -> Client:
 
 
 def _section(language: Language, examples: Path) -> str:
-    """A language with its commands and examples, which the page's script fills in."""
+    """Render the section of a language: commands and examples, which the page's script completes."""
     fetched = "\n".join(f"curl -fO {BASE}/clients/{name}" for name in language.files)
     links = ", ".join(f'<a href="/clients/{name}">{name}</a>' for name in language.files)
     shown = [figure("Get it", escape(fetched), "command", copy=True)]
@@ -106,5 +106,5 @@ def _section(language: Language, examples: Path) -> str:
     needs = escape(language.needs).replace("`", "")
     return (
         f'<section class="client" id="{slug(language.title)}"><h2>{escape(language.title)}</h2>'
-        f"<p>{needs} The source: {links}.</p>{''.join(shown)}</section>"
+        f"<p>{needs} Source: {links}.</p>{''.join(shown)}</section>"
     )

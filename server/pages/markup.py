@@ -1,4 +1,4 @@
-"""HTML from text, values and code. Whatever comes in is escaped; what comes out is HTML."""
+"""HTML from text, values and code. Inputs are escaped; outputs are HTML."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-_WIDTH = 60  # characters of JSON in a line
+_WIDTH = 60  # characters of JSON on a line
 
-_ROOTED = re.compile(r'\b(href|src|action)="/')
+_ABSOLUTE = re.compile(r'\b(href|src|action)="/')
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*(.+?)\*\*")
-# A JSON text, piece by piece: a name, a string, a word or a number. The quotes are escaped already.
+# A token of JSON: a name, a string, a word or a number. Its quotes are escaped.
 _JSON = re.compile(r"(&quot;(?:[^&\\]|\\.|&(?!quot;))*&quot;)(\s*:)?|\b(true|false|null)\b|(-?\b\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\b)")
 
 
 def escape(text: object) -> str:
-    """Safe in an element and in a quoted attribute."""
+    """Escape a text for elements and quoted attributes."""
     return html.escape(str(text), quote=True)
 
 
 def inline(text: str) -> str:
-    """One piece of text with `code` and **emphasis**."""
+    """Render a text with `code` and **emphasis**."""
     return _STRONG.sub(r"<strong>\1</strong>", _CODE.sub(r"<code>\1</code>", escape(text)))
 
 
 def prose(text: str, *, heading: str = "h2") -> str:
-    """The little of CommonMark that our descriptions use: paragraphs, lists with dashes, `## headings` with an anchor, code, emphasis."""
+    """Render the subset of CommonMark that our descriptions use: paragraphs, `-` lists, `## headings` with an anchor, code, emphasis."""
     return "\n".join(_block(block, heading) for block in re.split(r"\n{2,}", text.strip()) if block)
 
 
@@ -43,17 +43,17 @@ def _block(block: str, heading: str) -> str:
 
 
 def slug(*words: str) -> str:
-    """An anchor."""
+    """Build an anchor from words."""
     return "-".join(part for word in words for part in re.split(r"[^a-z0-9]+", word.lower()) if part)
 
 
 def pretty(value: Any) -> str:
-    """JSON as a person would write it: small objects and arrays on one line."""
+    """Format JSON with small objects and arrays on one line."""
     return _pretty(value, "")
 
 
 def _pretty(value: Any, indent: str, before: int = 0) -> str:
-    """`before` is how many characters stand before the value in its line."""
+    """Format a value; `before` is the number of characters before it on its line."""
     short = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or not value or before + len(short) <= _WIDTH:
         return short
@@ -68,7 +68,7 @@ def _pretty(value: Any, indent: str, before: int = 0) -> str:
 
 
 def colored(text: str) -> str:
-    """JSON, or a command that holds some, with a class for each kind of thing."""
+    """Highlight JSON, also within a command, with a class for each type of token."""
     return _JSON.sub(_color, escape(text))
 
 
@@ -80,18 +80,18 @@ def _color(match: re.Match[str]) -> str:
 
 
 def figure(caption: str, code: str, kind: str, *, copy: bool = False) -> str:
-    """A piece of code (HTML) with its caption (HTML). The script puts a button where it may be copied."""
+    """Render code (HTML) with a caption (HTML). `copy` adds a copy button."""
     attribute = " data-copy" if copy else ""
     return f'<figure class="code {kind}"{attribute}><figcaption>{caption}</figcaption><pre tabindex="0"><code>{code}</code></pre></figure>'
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]], kind: str) -> str:
-    """A table of HTML cells that scrolls within itself where it is too wide."""
+    """Render a table of HTML cells that scrolls horizontally."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll" tabindex="0"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
 
 
-def rooted(page: str, base: str) -> str:
-    """HTML whose links, files and forms are under a base path. Text cannot hold what is replaced: quotes are escaped there."""
-    return _ROOTED.sub(rf'\1="{base}/', page) if base else page
+def with_base_path(page: str, base: str) -> str:
+    """Prefix absolute links, files and forms with a base path. Text cannot match, because its quotes are escaped."""
+    return _ABSOLUTE.sub(rf'\1="{base}/', page) if base else page

@@ -1,4 +1,4 @@
-"""Every kind of problem, with what happened and how to mend it: where the `type` of a problem document leads."""
+"""Explanations of the error types, which the `type` of a problem document links to: cause and fix."""
 
 from __future__ import annotations
 
@@ -9,85 +9,89 @@ from server.event import Refusal
 from server.problems import Problem
 
 
-class Trouble(NamedTuple):
-    happened: str
-    mend: str
+class Explanation(NamedTuple):
+    cause: str
+    fix: str
 
 
-TROUBLES: dict[Refusal, Trouble] = {
-    Refusal.MALFORMED: Trouble(
-        "The body is not JSON in UTF-8, is empty where JSON was expected, or is in none of the formats that the route takes; or the request is "
-        "not as HTTP wants it, which closes the connection.",
-        "`detail` says from which byte on it cannot be read. In a shell, put the JSON in single quotes.",
+EXPLANATIONS: dict[Refusal, Explanation] = {
+    Refusal.MALFORMED: Explanation(
+        "The body is not JSON in UTF-8, is empty, or matches none of the formats of the route. Or the request is not valid "
+        "HTTP, which closes the connection."
+        "not valid HTTP, which closes the connection.",
+        "`detail` gives the byte offset of the syntax error. In a shell, put the JSON in single quotes.",
     ),
-    Refusal.INVALID: Trouble(
-        "The body is JSON, but something in it is missing, of the wrong type or out of bounds; or it says something twice.",
-        "`errors` names each field, with what it must be. Sending the same again will not help. In a batch, only the events that are named are "
+    Refusal.INVALID: Explanation(
+        "The body is JSON, but a field is missing, has the wrong type, is out of range, or appears twice.",
+        "`errors` lists each invalid field and its constraint. A retry of the same body fails again. In a batch, only the "
+        "listed events were rejected."
         "missing.",
     ),
-    Refusal.TOO_LARGE: Trouble(
+    Refusal.TOO_LARGE: Explanation(
         "The body is larger than the route takes, the batch has more than 1,000 events, or the headers have more than 32 KiB (431).",
-        "Send smaller batches. A single event that is too large has something in it that does not belong there, such as a log.",
+        "Send smaller batches. If a single event is too large, remove content such as logs.",
     ),
-    Refusal.TOO_SLOW: Trouble(
+    Refusal.TOO_SLOW: Explanation(
         "The headers or the body did not arrive in time.",
-        "Try again. If it happens often, compare `Content-Length` with what is really sent.",
+        "Try again. If it happens often, check that `Content-Length` matches the body.",
     ),
-    Refusal.UNKNOWN_ROUTE: Trouble(
-        "Nothing is served under this path, no pack can have this name, or the route does not take this method.",
-        "Compare path and method with this page. Names of packs are small letters, digits, `-` and `_`, up to 64.",
+    Refusal.UNKNOWN_ROUTE: Explanation(
+        "The path does not exist, the name of the pack is invalid, or the route does not support this method.",
+        "Compare the path and the method with this page. Names of packs have up to 64 lowercase letters, digits, `-` and `_`.",
     ),
-    Refusal.UNKNOWN_PROJECT: Trouble(
-        "The path begins with `/p/` and the name of a project that is not there.",
-        "`footfall project list` shows all projects. Without `/p/…`, events belong to the project of their key or host, else to `default`.",
+    Refusal.UNKNOWN_PROJECT: Explanation(
+        "The path begins with `/p/` and the name of a project that does not exist.",
+        "`footfall project list` lists all projects. Without `/p/…`, events belong to the project of the key or the host, "
+        "otherwise to `default`.",
     ),
-    Refusal.UNKNOWN_TARGET: Trouble(
-        "The project lists the targets that may be counted, and this is none of the public ones.",
-        "Ask those who run the server to list the target, or send one that is listed.",
+    Refusal.UNKNOWN_TARGET: Explanation(
+        "The project restricts targets, and this target is not listed as public.",
+        "Ask the operator to list the target, or send a listed one.",
     ),
-    Refusal.TOO_MANY_TARGETS: Trouble(
-        "The target is new, and the project has as many distinct targets as it may have.",
-        "Check that targets are names, not ids made up for each event. The server's `FOOTFALL_MAX_TARGETS` sets the bound.",
+    Refusal.TOO_MANY_TARGETS: Explanation(
+        "The target is new, and the project has reached its maximum number of targets.",
+        "Check that targets are names, not ids generated for each event. The setting `FOOTFALL_MAX_TARGETS` sets the maximum.",
     ),
-    Refusal.TOO_BROAD: Trouble(
-        "The question combines filters for which no counts are kept, and looking through the raw events takes longer than it may.",
-        "Ask about a shorter period, or with fewer filters.",
+    Refusal.TOO_BROAD: Explanation(
+        "The query combines filters that no stored count covers, and reading the raw events would take too long.",
+        "Use a shorter period or fewer filters.",
     ),
-    Refusal.BAD_KEY: Trouble(
-        "401: this wants a key and none came, or the key is not known here or was revoked. 403: the key is known, and may not do this.",
-        "Send the key as `Authorization: Bearer …` or `X-Footfall-Key: …`. `footfall key list` shows keys with their scopes: `ingest` is for "
+    Refusal.BAD_KEY: Explanation(
+        "401: a key is required, or the key is unknown or was revoked. 403: the key lacks the scope.",
+        "Send the key as `Authorization: Bearer …` or `X-Footfall-Key: …`. `footfall key list` lists keys and their scopes: "
+        "`ingest` for sending, `read` for reading."
         "sending, `read` for reading.",
     ),
-    Refusal.LIMITED: Trouble(
-        "This address sent more requests, or more events, than the limit allows.",
-        "Wait for as many seconds as `Retry-After` says. Sending events in batches makes fewer requests of them.",
+    Refusal.LIMITED: Explanation(
+        "This address exceeded the limit of requests or of events.",
+        "Wait for the number of seconds in `Retry-After`. Send events in batches to use fewer requests.",
     ),
-    Refusal.BUSY: Trouble(
-        "The server cannot promise at the moment that the event will be kept: its queue is full, its store takes no writes, or it is stopping.",
-        "Try again after as many seconds as `Retry-After` says; nothing was stored. `/health` tells how the store is doing.",
+    Refusal.BUSY: Explanation(
+        "The server cannot store the event: its queue is full, its database accepts no writes, or it is shutting down. Nothing was stored.",
+        "Try again after the number of seconds in `Retry-After`. `/health` reports the state of the database.",
     ),
-    Refusal.FAILED: Trouble("Something went wrong on our side.", "Try again later. The server's log says what it was."),
+    Refusal.FAILED: Explanation("An internal error.", "Try again later. The server's log has details."),
 }
 
 
 def anchor(refusal: Refusal) -> str:
-    """Where the page explains it, as `Problem.type` has it."""
+    """Return the anchor of an error type, which `Problem.type` links to."""
     return f"problem-{refusal.value.replace('_', '-')}"
 
 
 def kinds(refusal: Refusal) -> list[type[Problem]]:
-    """The problems that a refusal is answered with."""
+    """Return the error classes of a refusal."""
     return [kind for kind in _all(Problem) if kind.refusal is refusal and kind.__module__ == Problem.__module__]
 
 
 def statuses(refusal: Refusal) -> list[int]:
-    """The HTTP statuses that a refusal is answered with."""
+    """Return the HTTP statuses of a refusal."""
     found = {kind.status for kind in kinds(refusal)}
     return sorted(found | {400} if refusal is Refusal.INVALID else found)
 
 
 def refusals(status: int) -> list[Refusal]:
-    """What an answer with that status may mean."""
+    """Return the refusals with an HTTP status."""
     return [refusal for refusal in Refusal if status in statuses(refusal)]
 
 

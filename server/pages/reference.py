@@ -1,4 +1,4 @@
-"""The reference page, from the OpenAPI document. It is made once, with `BASE` where the server's own address goes."""
+"""The reference page, generated from the OpenAPI document. `BASE` stands for the server's URL."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from server.event import Refusal
 from server.pages.markup import colored, escape, figure, inline, pretty, prose, slug, table
-from server.pages.problem_page import TROUBLES, anchor, kinds, refusals, statuses
+from server.pages.problem_page import EXPLANATIONS, anchor, kinds, refusals, statuses
 from server.pages.reference_entries import Document, Entry, Example, Reader
 from server.pages.schema_fields import Fields, Row
 
-_LISTED = ("Pages",)  # families whose routes are listed, and no more
-_SAID_ONCE = ("Idempotency-Key",)  # what every route takes is said at the top
+_INDEX_ONLY = ("Pages",)  # families whose routes appear in a table only
+_SHARED_PARAMETERS = ("Idempotency-Key",)  # parameters of every route, which the introduction explains
 
 
 def reference(document: Document) -> tuple[str, str]:
-    """The page's navigation and its content, as HTML."""
+    """Render the page: its navigation and its content, as HTML."""
     reader = Reader(document)
     families = [(name, about, entries) for name, about, entries in reader.families() if entries]
     description = document["info"]["description"]
@@ -32,7 +32,7 @@ def reference(document: Document) -> tuple[str, str]:
 
 
 def _sections(text: str) -> str:
-    """The parts under each `##` heading, each in a box of its own."""
+    """Render each `##` section in a box."""
     parts = text.split("\n\n## ")
     parts[1:] = [f"## {part}" for part in parts[1:]]
     return "".join(f"<section>{prose(part)}</section>" for part in parts)
@@ -42,9 +42,9 @@ def _navigation(about: str, families: list[tuple[str, str, list[Entry]]]) -> str
     titles = [line.removeprefix("## ") for line in about.splitlines() if line.startswith("## ")]
     groups = [_group("About", "", ((slug(title), escape(title)) for title in titles))]
     for name, _, entries in families:
-        shown = () if name in _LISTED else entries
+        shown = () if name in _INDEX_ONLY else entries
         groups.append(_group(name, f"family-{slug(name)}", ((entry.anchor, _route(entry)) for entry in shown)))
-    groups.append(_group("Problems", "problems", ((anchor(refusal), escape(_named(refusal))) for refusal in Refusal)))
+    groups.append(_group("Problems", "problems", ((anchor(refusal), escape(_title(refusal))) for refusal in Refusal)))
     return "\n".join(groups)
 
 
@@ -63,19 +63,19 @@ def _method(method: str) -> str:
 
 
 def _path(path: str) -> str:
-    """A path that may be broken after each slash, and whose parameters stand out."""
+    """Render a path with line breaks after slashes, and with highlighted parameters."""
     return escape(path).replace("/", "/<wbr>").replace("{", "<var>{").replace("}", "}</var>")
 
 
 def _family(reader: Reader, name: str, about: str, entries: list[Entry]) -> str:
-    routes = _list(entries) if name in _LISTED else "\n".join(_entry(reader, entry) for entry in entries)
+    routes = _list(entries) if name in _INDEX_ONLY else "\n".join(_entry(reader, entry) for entry in entries)
     return f'<section class="family" id="family-{slug(name)}"><h2>{escape(name)}</h2><p class="lead">{inline(about)}</p>{routes}</section>'
 
 
 def _list(entries: list[Entry]) -> str:
-    """Routes that need no words of their own."""
+    """Render a table of routes."""
     rows = ((f'<code id="{entry.anchor}">{_path(entry.path)}</code>', inline(f"{entry.summary}. {entry.description}")) for entry in entries)
-    return table(("Path", "What it is"), rows, "list")
+    return table(("Path", "Description"), rows, "list")
 
 
 def _entry(reader: Reader, entry: Entry) -> str:
@@ -101,7 +101,7 @@ def _parameters(reader: Reader, entry: Entry) -> str:
     fields = Fields(reader.components["schemas"])
     rows = []
     for parameter in reader.parameters(entry):
-        if parameter["name"] in _SAID_ONCE:
+        if parameter["name"] in _SHARED_PARAMETERS:
             continue
         schema = {**parameter["schema"], "description": parameter.get("description", "")}
         row = fields.single(parameter["name"], schema, required=parameter.get("required", False))
@@ -110,7 +110,7 @@ def _parameters(reader: Reader, entry: Entry) -> str:
 
 
 def _bodies(reader: Reader, entry: Entry) -> str:
-    """The first body field by field, and the others by their shape, as long as they are made of the same."""
+    """Render the fields of the first body, and the shapes of the others, which consist of the same types."""
     if not entry.bodies:
         return ""
     fields = Fields(reader.components["schemas"])
@@ -121,7 +121,7 @@ def _bodies(reader: Reader, entry: Entry) -> str:
         parts.insert(1, "<p>An array of these:</p>")
     if shapes:
         name = first.get("$ref", "").rpartition("/")[2].rpartition(".")[2]
-        parts.append(f"<p>With this as <code>{escape(name)}</code>, the body may also be</p><ul>{''.join(shapes)}</ul>")
+        parts.append(f"<p>With this as <code>{escape(name)}</code>, the body may also be:</p><ul>{''.join(shapes)}</ul>")
     return "".join(parts)
 
 
@@ -137,14 +137,14 @@ def _field(row: Row) -> tuple[str, str, str]:
 
 
 def _answers(entry: Entry) -> str:
-    said = "".join(f"<dt>{_status(status)}</dt><dd>{inline(text)}</dd>" for status, text in sorted(entry.answers.items()))
+    listed = "".join(f"<dt>{_status(status)}</dt><dd>{inline(text)}</dd>" for status, text in sorted(entry.answers.items()))
     more = " ".join(f'<li title="{escape(text)}">{_status(status)}</li>' for status, text in entry.others.items())
-    also = f'<div class="others"><span>As everywhere</span><ul>{more}</ul></div>' if more else ""
-    return f'<h4>Answers</h4><dl class="answers">{said}</dl>{also}'
+    also = f'<div class="others"><span>Common errors</span><ul>{more}</ul></div>' if more else ""
+    return f'<h4>Answers</h4><dl class="answers">{listed}</dl>{also}'
 
 
 def _status(status: int) -> str:
-    """A status; an error's leads to what it means."""
+    """Render a status. Errors link to their explanation."""
     found = refusals(status)
     kind = "good" if status < 400 else "bad"
     shown = f'<span class="status {kind}">{status}</span>'
@@ -158,22 +158,22 @@ def _example(example: Example) -> str:
     answer = "" if example.answer is None else colored(pretty(example.answer))
     caption = f"{_status(example.status)} {escape(phrase)}"
     reply = figure(caption, answer, "answer") if answer else f'<p class="empty">{caption}</p>'
-    return figure(inline(example.shows or "Request"), code, "command", copy=True) + reply
+    return figure(inline(example.title or "Request"), code, "command", copy=True) + reply
 
 
-def _named(refusal: Refusal) -> str:
+def _title(refusal: Refusal) -> str:
     return refusal.value.replace("_", " ").capitalize()
 
 
 def _problems() -> str:
-    """A section for each kind of problem: what `Problem.type` refers to."""
+    """Render a section for each error type, which `Problem.type` links to."""
     intro = (
-        "Every error has the same shape, whatever its route: a problem document as in RFC 9457, `application/problem+json`. Its `type` leads "
-        "to one of these. Nothing that a client sent is repeated in it."
+        "All errors have the same format: a problem document (RFC 9457, `application/problem+json`). Its `type` links "
+        "to one of these sections. Errors never repeat the client's values."
     )
     shape: dict[str, Any] = {
         "type": "/docs#problem-invalid",
-        "title": "The body does not say what it must",
+        "title": "Invalid fields",
         "status": 422,
         "detail": "1 invalid field: installation_id",
         "errors": [{"path": "installation_id", "message": "is missing"}],
@@ -185,11 +185,11 @@ def _problems() -> str:
 
 
 def _problem(refusal: Refusal) -> str:
-    trouble = TROUBLES[refusal]
+    explanation = EXPLANATIONS[refusal]
     titles = dict.fromkeys(kind.title for kind in kinds(refusal))
     marks = "".join(f'<span class="status bad">{status}</span>' for status in statuses(refusal))
     return (
-        f'<section class="problem" id="{anchor(refusal)}"><h3>{escape(_named(refusal))} {marks}</h3>'
+        f'<section class="problem" id="{anchor(refusal)}"><h3>{escape(_title(refusal))} {marks}</h3>'
         f'<p class="titles">{escape(" · ".join(titles))}</p>'
-        f"<dl><dt>What happened</dt><dd>{inline(trouble.happened)}</dd><dt>What to do</dt><dd>{inline(trouble.mend)}</dd></dl></section>"
+        f"<dl><dt>What happened</dt><dd>{inline(explanation.cause)}</dd><dt>What to do</dt><dd>{inline(explanation.fix)}</dd></dl></section>"
     )

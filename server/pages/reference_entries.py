@@ -1,4 +1,4 @@
-"""What the page shows of each route: the operations of the document, taken apart by family and put together where they are the same."""
+"""The routes of the reference page: the document's operations, split by family; equal routes are merged."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from server.pages.markup import pretty, slug
 Document = dict[str, Any]
 Schema = dict[str, Any]
 
-BASE = "{{base}}"  # where the page has the server's own address
+BASE = "{{base}}"  # stands for the server's URL
 
 
 class Example(msgspec.Struct):
-    """A request as a command, and its answer. `command` is plain text with `BASE` in it; `body` is its end, where it has one."""
+    """A sample request as a command, and its response. `command` is plain text that contains `BASE`; `body` is its last part, if any."""
 
-    shows: str
+    title: str
     command: str
     body: str
     status: int
@@ -27,7 +27,7 @@ class Example(msgspec.Struct):
 
 
 class Entry(msgspec.Struct):
-    """One route of one family. `also` are other paths of the same."""
+    """One route of one family. `also` lists other paths of the same route."""
 
     family: str
     method: str
@@ -47,20 +47,20 @@ class Entry(msgspec.Struct):
 
 
 class Reader:
-    """Reads a document with its references."""
+    """Reads an OpenAPI document and resolves its references."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.components: dict[str, Any] = document["components"]
 
     def families(self) -> Iterator[tuple[str, str, list[Entry]]]:
-        """Each family's title, its description and its routes."""
+        """Yield the title, the introduction and the routes of each family."""
         entries = self._entries()
         for tag in self.document["tags"]:
             yield tag["name"], tag.get("description", ""), [entry for entry in entries if entry.family == tag["name"]]
 
     def resolved(self, value: dict[str, Any]) -> dict[str, Any]:
-        """What a reference refers to."""
+        """Resolve a reference."""
         while "$ref" in value:
             _, _, section, name = value["$ref"].split("/", 3)
             value = self.components[section][name]
@@ -118,7 +118,7 @@ class Reader:
             yield Example("", command, "", success, answers[0]["value"] if answers else None)
 
     def _filled(self, path: str, operation: dict[str, Any]) -> str:
-        """The path with an example in place of each parameter that it must have."""
+        """Return the path, with examples for its required parameters."""
         query = []
         for parameter in map(self.resolved, operation.get("parameters", ())):
             if parameter["in"] == "path":
@@ -129,7 +129,7 @@ class Reader:
 
 
 def _whole(operation: dict[str, Any], texts: dict[int, str]) -> dict[str, Any]:
-    """An operation that only one family has, in the form of a variant."""
+    """Return an operation of a single family in the form of a variant."""
     return {
         "family": operation["tags"][0],
         "summary": operation["summary"],

@@ -1,4 +1,4 @@
-"""The fields of a body as the rows of a table, from its JSON Schema."""
+"""The fields of a body as table rows, from its JSON Schema."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from server.pages.markup import escape
 Schema = dict[str, Any]
 
 _COMPONENT = "#/components/schemas/"
-_WORDS = {"Moment": "time", "Value": "anything"}
+_TYPE_NAMES = {"Moment": "time", "Value": "anything"}
 _INT64 = 1 << 63
-_NO_NEWLINE = r"(?!\n)"  # Python's `$` would take one
+_NO_NEWLINE = r"(?!\n)"  # `$` matches before a newline in Python
 
 
 class Row(NamedTuple):
-    """`path` is dotted, as errors name fields; `kind` and `bounds` are HTML."""
+    """A row of a table of fields. `path` is dotted, as in errors; `kind` and `bounds` are HTML."""
 
     path: str
     kind: str
@@ -26,40 +26,40 @@ class Row(NamedTuple):
 
 
 class Fields:
-    """Reads one body's schemas. Each kind of object is spelled out once, and named where it comes again."""
+    """Reads the schemas of one body. Each object type is expanded once, and named where it occurs again."""
 
     def __init__(self, components: dict[str, Schema]) -> None:
         self._components = components
-        self._spelled: set[str] = set()
+        self._expanded: set[str] = set()
 
     def rows(self, schema: Schema, prefix: str = "") -> Iterator[Row]:
-        """The fields of an object, or of the objects in an array, one level after the other."""
+        """Yield the fields of an object, or of the objects in an array, depth first."""
         target, is_list = _object_in(schema)
-        if target is None or target in self._spelled:
+        if target is None or target in self._expanded:
             return
-        self._spelled.add(target)
+        self._expanded.add(target)
         component = self._components[target]
         if is_list and prefix:
             prefix = f"{prefix}[]"
         for name, field in component.get("properties", {}).items():
             path = f"{prefix}.{name}" if prefix else name
             inner, _ = _object_in(field)
-            again = inner in self._spelled if inner else False
+            again = inner in self._expanded if inner else False
             kind = f"<code>{escape(title(inner))}</code>" if inner and again else _kind(field)
             required = name in component.get("required", ())
             yield Row(path, kind, required, ", ".join(_bounds(field)), _meaning(field))
             yield from self.rows(field, path)
 
     def single(self, name: str, schema: Schema, *, required: bool) -> Row:
-        """One value that is no object, such as a parameter."""
+        """Return the row of a single value, such as a parameter."""
         return Row(name, _kind(schema), required, ", ".join(_bounds(schema)), _meaning(schema))
 
     def shape(self, schema: Schema) -> str:
-        """A schema in one line of text: `{"events": [Event, …]}`."""
+        """Render a schema on one line: `{"events": [Event, …]}`."""
         if "$ref" in schema:
             name = schema["$ref"].removeprefix(_COMPONENT)
             component = self._components[name]
-            if name in self._spelled or name in _WORDS or "properties" not in component:
+            if name in self._expanded or name in _TYPE_NAMES or "properties" not in component:
                 return title(name)
             members = (f'"{field}": {self.shape(inner)}' for field, inner in component["properties"].items())
             return "{" + ", ".join(members) + "}"
@@ -69,7 +69,7 @@ class Fields:
 
 
 def title(name: str) -> str:
-    """A component's name without its family."""
+    """Return a component's name without its family."""
     return name.rpartition(".")[2]
 
 
@@ -79,23 +79,23 @@ def _members(schema: Schema) -> list[Schema]:
 
 
 def _object_in(schema: Schema) -> tuple[str | None, bool]:
-    """The name of the object that a schema is, may be or has many of; and whether it has many."""
+    """Return the name of the object type in a schema, and whether the schema is a list of it."""
     for member in _members(schema):
-        if (name := member.get("$ref", "").removeprefix(_COMPONENT)) and name not in _WORDS:
+        if (name := member.get("$ref", "").removeprefix(_COMPONENT)) and name not in _TYPE_NAMES:
             return name, False
-        if (name := member.get("items", {}).get("$ref", "").removeprefix(_COMPONENT)) and name not in _WORDS:
+        if (name := member.get("items", {}).get("$ref", "").removeprefix(_COMPONENT)) and name not in _TYPE_NAMES:
             return name, True
     return None, False
 
 
 def _kind(schema: Schema) -> str:
-    """What a value may be. Null, which is the same as nothing, is not worth a word."""
+    """Return the types of a value. Null means a missing value, and is omitted."""
     return " or ".join(dict.fromkeys(_one_kind(member) for member in _members(schema)))
 
 
 def _one_kind(schema: Schema) -> str:
     if "$ref" in schema:
-        return _WORDS.get(schema["$ref"].removeprefix(_COMPONENT), "object")
+        return _TYPE_NAMES.get(schema["$ref"].removeprefix(_COMPONENT), "object")
     if "enum" in schema:
         return " ".join(f"<code>{escape(value)}</code>" for value in schema["enum"])
     if schema.get("type") == "array":
@@ -110,7 +110,7 @@ def _bounds(schema: Schema) -> Iterator[str]:
         if low is not None and high is not None and not -low == high + 1 == _INT64:
             yield f"{low:,} to {high:,}"
         pattern = member.get("pattern", "")
-        if pattern and "\\u0000" not in pattern:  # that holds everywhere, and is said once
+        if pattern and "\\u0000" not in pattern:  # a rule for every text, stated once
             yield f"<code>{escape(pattern.removesuffix(_NO_NEWLINE))}</code>"
 
 

@@ -1,4 +1,4 @@
-"""Which reading routes pages of other sites may read: those that need no session, their errors too, and never with credentials."""
+"""CORS of reading routes: pages of other sites may read the routes that need no session and their errors, without credentials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from server.headers import READING_CORS, READING_PREFLIGHT, Line
 
-OPEN = {"any_origin": True}  # marks a route, see `headers`
+CROSS_ORIGIN = {"any_origin": True}  # marks a route, see `headers`
 
 
 def _as_text(lines: Iterable[Line]) -> dict[str, str]:
@@ -23,13 +23,13 @@ _PREFLIGHT = {**_as_text(READING_PREFLIGHT), "allow": "GET, HEAD, OPTIONS"}
 
 
 def headers(request: Request[Any, Any, State]) -> dict[str, str]:
-    """The headers of a route's errors: a script of another site can so tell a pack without downloads from a server that is away."""
+    """Return the CORS headers for an error of the request's route, so that scripts of other sites can read its status."""
     handler: Any = request.scope.get("route_handler")
     return dict(ANY_ORIGIN) if handler is not None and handler.opt.get("any_origin") else {}
 
 
 def preflight(handlers: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
-    """A handler of OPTIONS for all of these that are `OPEN`: browsers ask it before a script may send headers of its own."""
+    """Build a handler of CORS preflights for the routes marked `CROSS_ORIGIN`."""
     paths = sorted({path for handler in handlers if handler.opt.get("any_origin") for path in handler.paths})
 
     @route(paths, http_method=["OPTIONS"], status_code=204, include_in_schema=False)

@@ -1,4 +1,4 @@
-"""What two families of clients ask their own servers for, and the latest version of a tool."""
+"""Statistics in the formats of FlakeDrop's and Track-Skills' own servers, and the latest version of a tool."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from server.analytics.errors import ErrorSample, failures
 from server.analytics.family_stats import TOOL, TOOL_CALL, FlakeDropStats, ToolCalls
 from server.analytics.filters import Filter, Period
 from server.problems import NotFound
-from server.public.cors import OPEN
-from server.public.download_counts import KNOWN
-from server.public.public_access import AnyRequest, named, readable
-from server.public.query_parameters import known_only, parameter, whole
+from server.public.cors import CROSS_ORIGIN
+from server.public.download_counts import NOT_MODIFIED
+from server.public.public_access import AnyRequest, project_of_request, readable_project
+from server.public.query_parameters import parse_integer, query_parameter, reject_unknown_parameters
 from server.public.response_cache import Content, cached, json
 from server.storage.projects import LiveProject
 from server.storage.projects.releases import LatestVersion, latest_version
@@ -30,14 +30,14 @@ ANALYTICS = "analytics"
 MOST_DAYS = 365
 MOST_ERRORS = 500
 
-_DAYS = "How many days, today included"
-Days = Annotated[str, parameter(_DAYS, type="integer", minimum=1, maximum=MOST_DAYS, default=7)]
-ManyDays = Annotated[str, parameter(_DAYS, type="integer", minimum=1, maximum=MOST_DAYS, default=30)]
-Limit = Annotated[str, parameter("How many", type="integer", minimum=1, maximum=MOST_ERRORS, default=50)]
+_DAYS = "Number of days, including today"
+Days = Annotated[str, query_parameter(_DAYS, type="integer", minimum=1, maximum=MOST_DAYS, default=7)]
+ManyDays = Annotated[str, query_parameter(_DAYS, type="integer", minimum=1, maximum=MOST_DAYS, default=30)]
+Limit = Annotated[str, query_parameter("Maximum number of errors", type="integer", minimum=1, maximum=MOST_ERRORS, default=50)]
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """Calls of all tools. Rates are per cent of all calls; durations are whole milliseconds."""
+    """Figures of all tools. Rates are percentages of all calls, durations are whole milliseconds."""
 
     period: str
     total_invocations: int
@@ -61,7 +61,7 @@ class DailyUsers(msgspec.Struct, frozen=True):
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """Users on each day, and in the seven days that end today."""
+    """Users by day, and in the last seven days."""
 
     daily_active_users: list[DailyUsers]
     weekly_active_users: int
@@ -85,125 +85,131 @@ def _spec(kind: Any, description: str) -> ResponseSpec:
     return ResponseSpec(kind, generate_examples=False, description=description)
 
 
-_STATS = _spec(FlakeDropStats, "The counts. The breakdowns are of users, each at the newest value it sent.")
-_SUMMARY = _spec(Summary, "The figures. Rates are per cent with two decimals, as text.")
+_STATS = _spec(FlakeDropStats, "The counts. The breakdowns count users by the newest value that each has sent.")
+_SUMMARY = _spec(Summary, "The figures. Rates are percentages with two decimals, as text.")
 _TOOLS = _spec(list[ToolSummary], "The tools, most used first.")
 _RETENTION = _spec(Retention, "The figures.")
 _ERRORS = _spec(ToolErrors, "The last calls with the status `error`, newest first.")
-_LATEST = _spec(LatestVersion, "The version.")
+_LATEST = _spec(LatestVersion, "The latest version.")
 
 
-@get("/stats", summary="FlakeDrop's statistics", tags=["Reading"], responses={200: _STATS, 304: KNOWN}, opt=OPEN)
+@get("/stats", summary="FlakeDrop's statistics", tags=["Reading"], responses={200: _STATS, 304: NOT_MODIFIED}, opt=CROSS_ORIGIN)
 async def stats(request: AnyRequest, state: State) -> Response[bytes]:
-    """All that FlakeDrop's clients sent, over all time."""
-    project = await readable(request, "stats")
+    """Statistics over everything that FlakeDrop's clients have sent."""
+    project = await readable_project(request, "stats")
 
     async def make() -> Content:
         return json(await family_stats.flakedrop_stats(state.store, project.id))
 
-    return cached(request, await state.answers.page(("stats", project.id), make), project, "stats")
+    return cached(request, await state.response_cache.page(("stats", project.id), make), project, "stats")
 
 
-@get("/v1/version/latest", summary="The latest version of the tool", tags=["Reading"], responses={200: _LATEST, 304: KNOWN}, opt=OPEN)
+@get(
+    "/v1/version/latest",
+    summary="The latest version of the tool",
+    tags=["Reading"],
+    responses={200: _LATEST, 304: NOT_MODIFIED},
+    opt=CROSS_ORIGIN,
+)
 async def version_latest(request: AnyRequest, state: State) -> Response[bytes]:
-    """As those who run the server announced it. Not found where they did not."""
-    project = await named(request)
+    """The version that the operator has announced. Returns 404 if there is none."""
+    project = await project_of_request(request)
 
     async def make() -> Content:
         found = await latest_version(project.id)
         if found is None:
-            raise NotFound("No version was announced here.")
+            raise NotFound("No version was announced.")
         return json(found)
 
-    return cached(request, await state.answers.page(("version", project.id), make), project, None)
+    return cached(request, await state.response_cache.page(("version", project.id), make), project, None)
 
 
 @get(
     "/analytics/summary",
-    summary="Calls of tools at a glance",
+    summary="Summary of tool calls",
     tags=["Reading"],
-    responses={200: _SUMMARY, 304: KNOWN},
-    opt=OPEN,
-    before_request=known_only,
+    responses={200: _SUMMARY, 304: NOT_MODIFIED},
+    opt=CROSS_ORIGIN,
+    before_request=reject_unknown_parameters,
 )
 async def summary(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
-    """Of the last days, today included."""
+    """Figures of the last days, including today."""
 
     async def ask(project: LiveProject, period: Period, count: int) -> Summary:
         calls = await family_stats.tool_calls(state.store, project.id, period)
         users = await family_stats.tool_callers(state.store, project.id, period)
         return Summary(_period(count), calls.calls, users, _mean(calls), *_rates(calls))
 
-    return await _analytics(request, state, "summary", ask, whole("days", days, 7, 1, MOST_DAYS))
+    return await _analytics(request, state, "summary", ask, parse_integer("days", days, 7, 1, MOST_DAYS))
 
 
 @get(
     "/analytics/tools",
-    summary="Calls of each tool",
+    summary="Calls by tool",
     tags=["Reading"],
-    responses={200: _TOOLS, 304: KNOWN},
-    opt=OPEN,
-    before_request=known_only,
+    responses={200: _TOOLS, 304: NOT_MODIFIED},
+    opt=CROSS_ORIGIN,
+    before_request=reject_unknown_parameters,
 )
 async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
-    """Of the last days, today included, most used first."""
+    """Figures of the last days, including today; most used tools first."""
 
     async def ask(project: LiveProject, period: Period, _: int) -> list[ToolSummary]:
         found = await family_stats.tools(state.store, project.id, period)
         return [ToolSummary(calls.tool or "", calls.calls, _mean(calls), *_rates(calls)) for calls in found]
 
-    return await _analytics(request, state, "tools", ask, whole("days", days, 7, 1, MOST_DAYS))
+    return await _analytics(request, state, "tools", ask, parse_integer("days", days, 7, 1, MOST_DAYS))
 
 
 @get(
     "/analytics/retention",
-    summary="Users of tools by day",
+    summary="Tool users by day",
     tags=["Reading"],
-    responses={200: _RETENTION, 304: KNOWN},
-    opt=OPEN,
-    before_request=known_only,
+    responses={200: _RETENTION, 304: NOT_MODIFIED},
+    opt=CROSS_ORIGIN,
+    before_request=reject_unknown_parameters,
 )
 async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> Response[bytes]:
-    """Days with a user among the last ones, today included, newest first."""
+    """Days with at least one user, newest first."""
 
     async def ask(project: LiveProject, period: Period, count: int) -> Retention:
         users = await family_stats.tool_users(state.store, project.id, period)
         daily = [DailyUsers(_iso(start)[:10], number) for start, number in zip(users.starts, users.daily, strict=True) if number]
         return Retention(daily[::-1], users.last_week, _period(count))
 
-    return await _analytics(request, state, "retention", ask, whole("days", days, 30, 1, MOST_DAYS))
+    return await _analytics(request, state, "retention", ask, parse_integer("days", days, 30, 1, MOST_DAYS))
 
 
 @get(
     "/analytics/errors",
-    summary="The last calls of tools that failed",
+    summary="Failed tool calls",
     tags=["Reading"],
-    responses={200: _ERRORS, 304: KNOWN},
-    opt=OPEN,
-    before_request=known_only,
+    responses={200: _ERRORS, 304: NOT_MODIFIED},
+    opt=CROSS_ORIGIN,
+    before_request=reject_unknown_parameters,
 )
 async def errors(request: AnyRequest, state: State, days: Days = "", limit: Limit = "") -> Response[bytes]:
-    """Of the last days, today included, newest first. They are raw events, and gone once those are."""
-    most = whole("limit", limit, 50, 1, MOST_ERRORS)
+    """Failed calls of the last days, including today, newest first. They are raw events, so retention deletes them."""
+    most = parse_integer("limit", limit, 50, 1, MOST_ERRORS)
 
     async def ask(project: LiveProject, period: Period, _: int) -> ToolErrors:
         calls = Filter(project=project.id, period=period, names=(TOOL_CALL,), target_type=TOOL)
         found = [_tool_error(each) for each in await failures(state.store, calls, limit=most)]
         return ToolErrors(found, len(found))
 
-    return await _analytics(request, state, f"errors/{most}", ask, whole("days", days, 7, 1, MOST_DAYS))
+    return await _analytics(request, state, f"errors/{most}", ask, parse_integer("days", days, 7, 1, MOST_DAYS))
 
 
 async def _analytics(
     request: AnyRequest, state: State, name: str, ask: Callable[[LiveProject, Period, int], Awaitable[Any]], days: int
 ) -> Response[bytes]:
-    project = await readable(request, ANALYTICS)
+    project = await readable_project(request, ANALYTICS)
     period = Period.last_days(days, time.time_ns() // 1_000_000)
 
     async def make() -> Content:
         return json(await ask(project, period, days))
 
-    page = await state.answers.page((ANALYTICS, name, project.id, period), make)
+    page = await state.response_cache.page((ANALYTICS, name, project.id, period), make)
     return cached(request, page, project, ANALYTICS)
 
 
@@ -212,7 +218,7 @@ def _period(days: int) -> str:
 
 
 def _whole_ms(milliseconds: float) -> int:
-    """Whole milliseconds, halves rounded up as JavaScript does."""
+    """Round to whole milliseconds, halves up, as JavaScript does."""
     return math.floor(milliseconds + 0.5)
 
 
@@ -221,7 +227,7 @@ def _mean(calls: ToolCalls) -> int:
 
 
 def _rates(calls: ToolCalls) -> tuple[str, str]:
-    """Successes and errors per cent of all calls, with two decimals. They need not add up: a timeout is neither."""
+    """Return the percentages of successes and errors, with two decimals. Timeouts count as neither."""
     return _percent(calls.successes, calls.calls), _percent(calls.failures, calls.calls)
 
 

@@ -1,8 +1,8 @@
-"""Parameters of reading routes: their description for the reference, and the check of a request's. No message repeats a value.
+"""Query parameters of reading routes: their OpenAPI descriptions and their checks. No error repeats a value.
 
-A route refuses a parameter that it does not know, and one that is given twice where it means one: a misspelt filter would answer with
-everything. Cache busters pass. Routes without any parameter (`/counts`, `/stats`, `/v1/version/latest`) ignore whatever is sent, as the servers did
-that they replace.
+A route rejects unknown parameters, and repeated ones that it does not accept as a list: a misspelt filter would return everything. Cache
+busters are ignored. Routes without parameters (`/counts`, `/stats`, `/v1/version/latest`) ignore all of them, as the servers that they
+replace did.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from server.event import FieldError
 from server.problems import BadQuery
 from server.public.public_access import AnyRequest
 
-TEXT = r"^[^\x00]*$"  # for the reference: what `word` takes
+TEXT = r"^[^\x00]*$"  # the values that `parse_text` accepts, for the reference
 WORDS = r"^[^,\x00]{1,200}(,[^,\x00]{1,200}){0,99}$"
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _NAME = re.compile(r"[\w.-]{1,40}", re.ASCII)
 _CACHE_BUSTERS = frozenset({"_", "t", "ts", "v", "cb", "r", "rand", "rnd", "cache", "cachebust", "cachebuster", "nocache", "no-cache"})
-_MOST_REFUSED = 20  # parameters that one answer names
+_MOST_REFUSED = 20  # parameters that one error lists
 
 
-async def known_only(request: AnyRequest) -> None:
-    """Refuse what the route's handler does not take: its `before_request`. Raises BadQuery.
+async def reject_unknown_parameters(request: AnyRequest) -> None:
+    """Reject parameters that the route's handler does not accept. For use as `before_request`. Raises BadQuery.
 
-    The handler's `opt` may name parameters that it takes repeatedly (`repeated`) or ignores (`ignored`).
+    The handler's `opt` may list parameters that it accepts repeatedly (`repeated`) or ignores (`ignored`).
     """
     handler: Any = request.scope["route_handler"]
-    check_parameters(request, _taken_by(handler), repeated=handler.opt.get("repeated", ()), ignored=handler.opt.get("ignored", ()))
+    check_parameters(request, _accepted_by(handler), repeated=handler.opt.get("repeated", ()), ignored=handler.opt.get("ignored", ()))
 
 
 @lru_cache(maxsize=64)
-def _taken_by(handler: HTTPRouteHandler) -> tuple[str, ...]:
+def _accepted_by(handler: HTTPRouteHandler) -> tuple[str, ...]:
     found = handler.parsed_fn_signature.parameters.items()
     return tuple(
         parameter.kwarg_definition.name or name for name, parameter in found if isinstance(parameter.kwarg_definition, QueryParameter)
@@ -48,9 +48,9 @@ def _taken_by(handler: HTTPRouteHandler) -> tuple[str, ...]:
 def check_parameters(
     request: AnyRequest, known: Collection[str], *, repeated: Collection[str] = (), ignored: Collection[str] = ()
 ) -> dict[str, str]:
-    """The parameters of a request, those in `repeated` with commas between their values; names may have hyphens in the place of `_`.
+    """Return the parameters of a request. Repeated ones are joined with commas; `-` in a name counts as `_`.
 
-    Raises BadQuery, which names each that is not among the `known`, and each that is given twice and may not.
+    Raises BadQuery with each unknown parameter, and each one that is repeated but not in `repeated`.
     """
     found: dict[str, str] = {}
     errors: list[FieldError] = []
@@ -72,16 +72,16 @@ def check_parameters(
 
 def _unknown(sent: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(sent[:40], known, 1)
-    return f"is not known here; did you mean {close[0]}?" if close else f"is not known here; there are {', '.join(known)}"
+    return f"is unknown; did you mean {close[0]}?" if close else f"is unknown; the parameters are {', '.join(known)}"
 
 
-def parameter(description: str, *, required: bool = False, **schema: Any) -> QueryParameter:
-    """What the reference says of a query parameter. Litestar passes on its text; `whole`, `choice`, `word` and `words` read it."""
+def query_parameter(description: str, *, required: bool = False, **schema: Any) -> QueryParameter:
+    """Describe a query parameter for the reference. Litestar passes its text on; the functions below parse it."""
     return QueryParameter(description=description, required=required, schema_extra=schema)
 
 
-def whole(name: str, text: str, default: int, least: int, most: int) -> int:
-    """A whole number, the default where it is empty. Raises BadQuery."""
+def parse_integer(name: str, text: str, default: int, least: int, most: int) -> int:
+    """Parse a whole number; an empty text is the default. Raises BadQuery."""
     if not text:
         return default
     if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
@@ -89,8 +89,8 @@ def whole(name: str, text: str, default: int, least: int, most: int) -> int:
     return int(text)
 
 
-def choice(name: str, text: str, default: str, allowed: Collection[str]) -> str:
-    """One of some words, the default where it is empty. Raises BadQuery."""
+def parse_choice(name: str, text: str, default: str, allowed: Collection[str]) -> str:
+    """Parse one of the allowed words; an empty text is the default. Raises BadQuery."""
     if not text:
         return default
     if text not in allowed:
@@ -98,19 +98,19 @@ def choice(name: str, text: str, default: str, allowed: Collection[str]) -> str:
     return text
 
 
-def word(name: str, text: str, *, most: int = 200, required: bool = True) -> str:
-    """Some text. Raises BadQuery."""
+def parse_text(name: str, text: str, *, most: int = 200, required: bool = True) -> str:
+    """Check a text. Raises BadQuery."""
     if not text and required:
         raise BadQuery(FieldError(name, "is missing"))
     if len(text) > most:
         raise BadQuery(FieldError(name, f"must be at most {most} characters"))
-    if "\0" in text:  # which PostgreSQL cannot even be asked for
-        raise BadQuery(FieldError(name, "must not have NUL in it"))
+    if "\0" in text:  # PostgreSQL rejects NUL in a parameter
+        raise BadQuery(FieldError(name, "must not contain NUL"))
     return text
 
 
-def words(name: str, text: str, *, most: int, longest: int = 200) -> list[str]:
-    """Words with commas between them, each once. Raises BadQuery."""
+def parse_list(name: str, text: str, *, most: int, longest: int = 200) -> list[str]:
+    """Parse a comma-separated list; drop duplicates. Raises BadQuery."""
     found = list(dict.fromkeys(part for part in text.split(",") if part))
     if not found:
         raise BadQuery(FieldError(name, "is missing"))
@@ -119,5 +119,5 @@ def words(name: str, text: str, *, most: int, longest: int = 200) -> list[str]:
     if any(len(part) > longest for part in found):
         raise BadQuery(FieldError(name, f"must be at most {longest} characters each"))
     if "\0" in text:
-        raise BadQuery(FieldError(name, "must not have NUL in it"))
+        raise BadQuery(FieldError(name, "must not contain NUL"))
     return found

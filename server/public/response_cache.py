@@ -1,4 +1,4 @@
-"""Ready answers, with what caches want to know of them: ETag, age, and by which names a CDN may throw them away."""
+"""Cache of public responses, with the headers for HTTP caches: ETag, age and surrogate keys."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from server.storage.engine import Store
 from server.storage.projects import SCOPE_SLUG, LiveProject
 
 JSON = "application/json"
-_FRESH_FOR = 1.0  # seconds that an answer may serve where other processes may have written meanwhile
-_MAX_AGE = 60  # seconds that others may keep a public answer, and we one that took long
+_FRESH_FOR = 1.0  # seconds that a response is reused, as other processes may have written meanwhile
+_MAX_AGE = 60  # seconds that HTTP caches keep public responses, and that we keep slow ones
 _A_DAY = 86_400  # seconds
-_PATIENCE = 30.0  # seconds that somebody waits for an answer; a database may stand still without saying so
-_AT_ONCE = 2  # answers that are worked out: whoever asks for many different ones leaves a reader to the rest of the server
+_WAIT_LIMIT = 30.0  # seconds that a request waits; a database may hang without an error
+_AT_ONCE = 2  # concurrent computations: the rest keeps database readers free for other requests
 _MOST_KEPT = 256
 _encode = msgspec.json.Encoder().encode
 
@@ -32,7 +32,7 @@ V = TypeVar("V")
 
 
 class Content(NamedTuple):
-    """What an answer says, before anything is known of who asks."""
+    """The body of a response, independent of the request."""
 
     body: bytes
     media_type: str = JSON
@@ -40,7 +40,7 @@ class Content(NamedTuple):
 
 
 class Page(NamedTuple):
-    """An answer that was worked out, and until when it may be given again; `version` is None where it may be, whatever is stored meanwhile."""
+    """A computed response that may be reused until `until`, while the store's version is `version`; None for any version."""
 
     content: Content
     etag: str
@@ -49,14 +49,14 @@ class Page(NamedTuple):
 
 
 def json(value: Any) -> Content:
-    """An answer in JSON."""
+    """Encode a value as JSON."""
     return Content(_encode(value))
 
 
-class Ready(NamedTuple):
-    """A whole answer, with the headers that it was given with.
+class CachedResponse(NamedTuple):
+    """A complete response with its headers.
 
-    `project` is what it is about as it was then: projects that are read again are other objects, as what they show may have changed.
+    `project` is the project as it was then. A reloaded project is another object, because its settings may have changed.
     """
 
     page: Page
@@ -64,57 +64,61 @@ class Ready(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...]
 
 
-class _Making:
-    """A page that is being worked out. `version` is the store's when its reading began, None before that."""
+class PendingPage:
+    """A page being computed. `version` is the store's version at the start of its reading, None before."""
 
     version: int | None = None
     task: asyncio.Task[Page]
 
 
-class Answers:
-    """Answers by what they are about, made anew when something was stored or a second has passed.
+class ResponseCache:
+    """Responses by key, recomputed after a write or a second.
 
-    Whoever asks for the same meanwhile waits for the same, unless something was stored after its reading began. Of a large store an answer
-    may take long, and anybody may ask: it is given again for twenty times as long, but for a minute at most.
+    Concurrent requests for the same key share one computation (single-flight), unless a write came after its reading began. Slow
+    responses of a large store are reused for twenty times as long as they took, but at most for a minute.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pages: dict[Hashable, Page] = {}
-        self._making: dict[Hashable, _Making] = {}
-        self._ready: dict[tuple[str, str | None], Ready] = {}
+        self._making: dict[Hashable, PendingPage] = {}
+        self._ready: dict[tuple[str, str | None], CachedResponse] = {}
         self._some = asyncio.Semaphore(_AT_ONCE)
 
     async def page(self, key: Hashable, make: Callable[[], Awaitable[Content]]) -> Page:
-        """The answer with that key, from `make` where there is none that is still true. Raises what `make` raises, and Busy where that takes
-        too long."""
+        """Return the response with this key, computed by `make` unless a fresh one is cached.
+
+        Raises the errors of `make`, and Busy if it takes too long.
+        """
         page = self._pages.get(key)
-        if page is not None and self._is_true(page):
+        if page is not None and self._is_fresh(page):
             return page
         making = self._making.get(key)
         if making is None or making.version not in (None, self._store.version):
-            making = self._making[key] = _Making()
-            making.task = asyncio.create_task(self._made(key, make, making))
-            making.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # all who wait may have gone
-        # All are woken at once; with a lock, each would have to wait until the one before had its turn. Who is cancelled takes it from nobody.
+            making = self._making[key] = PendingPage()
+            making.task = asyncio.create_task(self._fill(key, make, making))
+            making.task.add_done_callback(
+                lambda task: task.cancelled() or task.exception()
+            )  # mark its error as retrieved: all waiting requests may be gone
+        # The future wakes all waiting requests at once, where a lock would wake one after another. Cancelling one does not affect the others.
         try:
-            return await asyncio.wait_for(asyncio.shield(making.task), _PATIENCE)
+            return await asyncio.wait_for(asyncio.shield(making.task), _WAIT_LIMIT)
         except TimeoutError:
-            raise Busy("The store does not answer at the moment.", retry_after=5) from None
+            raise Busy("The database does not respond.", retry_after=5) from None
 
-    async def _made(self, key: Hashable, make: Callable[[], Awaitable[Content]], making: _Making) -> Page:
+    async def _fill(self, key: Hashable, make: Callable[[], Awaitable[Content]], making: PendingPage) -> Page:
         try:
             async with self._some:
                 page = self._pages.get(key)
-                if page is None or not self._is_true(page):
-                    page = await self._worked_out(make, making)
+                if page is None or not self._is_fresh(page):
+                    page = await self._compute(make, making)
                     _keep(self._pages, key, page)
         finally:
             if self._making.get(key) is making:
                 del self._making[key]
         return page
 
-    async def _worked_out(self, make: Callable[[], Awaitable[Content]], making: _Making) -> Page:
+    async def _compute(self, make: Callable[[], Awaitable[Content]], making: PendingPage) -> Page:
         version: int | None
         version = making.version = self._store.version
         began = time.monotonic()
@@ -123,20 +127,20 @@ class Answers:
         serves = _FRESH_FOR
         if took > SLOW and self._store.size() > LARGE:
             version, serves = None, min(_MAX_AGE, took / SHARE)
-        serves = min(serves, _A_DAY - time.time() % _A_DAY)  # tomorrow, today is another day
+        serves = min(serves, _A_DAY - time.time() % _A_DAY)  # responses contain counts of today: they expire at midnight UTC
         return Page(content, f'"{hashlib.sha256(content.body).hexdigest()[:32]}"', version, began + took + serves)
 
-    def _is_true(self, page: Page) -> bool:
+    def _is_fresh(self, page: Page) -> bool:
         return page.version in (None, self._store.version) and time.monotonic() <= page.until
 
-    def remember(self, path: str, slug: str | None, ready: Ready) -> None:
-        """What was answered to a request for a path without a query, in full and without a key."""
+    def remember(self, path: str, slug: str | None, ready: CachedResponse) -> None:
+        """Store the complete public response to a request without a query and a key."""
         _keep(self._ready, (path, slug), ready)
 
-    def ready(self, path: str, slug: str | None) -> Ready | None:
-        """The whole answer to a request like that, while it is still true. It is for whoever asks about that project, and for nobody else."""
+    def ready(self, path: str, slug: str | None) -> CachedResponse | None:
+        """Return the complete response to such a request, while it is fresh. The caller checks that the project is the same."""
         ready = self._ready.get((path, slug))
-        return ready if ready is not None and self._is_true(ready.page) else None
+        return ready if ready is not None and self._is_fresh(ready.page) else None
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> None:
@@ -153,13 +157,14 @@ def cached(
     *,
     more: Mapping[str, str] | None = None,
 ) -> Response[bytes]:
-    """A page with its ETag, or 304 where the client has it already. Caches share what is public: `part` is, or None for what always is.
+    """Respond with a page, or with 304 if the client has it.
 
-    `more` headers, if the page has any of its own.
+    HTTP caches share public responses: those whose `part` is public, or None for routes that are always public. `more` are additional
+    headers.
     """
     public = part is None or part in project.public
     headers = {"ETag": page.etag, "Cache-Control": f"public, max-age={_MAX_AGE}" if public else "private, no-cache"}
-    headers["Vary"] = "Authorization, X-Footfall-Key"  # a key may name another project
+    headers["Vary"] = "Authorization, X-Footfall-Key"  # a key may select another project
     headers |= ANY_ORIGIN
     if page.content.surrogate_key:
         headers["Surrogate-Key"] = page.content.surrogate_key
@@ -173,10 +178,10 @@ def cached(
 
 
 def _remember(request: AnyRequest, page: Page, project: LiveProject, headers: dict[str, str]) -> None:
-    """Keep the whole answer, which anybody may read, for those who ask for the same."""
+    """Cache the complete public response for requests of the same URL."""
     scope = request.scope
     if scope["query_string"]:
         return
     whole = {**headers, "Content-Type": page.content.media_type, "X-Content-Type-Options": "nosniff"}
-    told = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in whole.items())
-    request.app.state.answers.remember(scope["path"], scope.get(SCOPE_SLUG), Ready(page, project, told))
+    encoded = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in whole.items())
+    request.app.state.response_cache.remember(scope["path"], scope.get(SCOPE_SLUG), CachedResponse(page, project, encoded))

@@ -1,4 +1,4 @@
-"""What a site shows beside its targets, and what is trending among them."""
+"""Counters of targets, and trending targets."""
 
 from __future__ import annotations
 
@@ -15,10 +15,19 @@ from litestar.params import FromPath
 from server.analytics import targets
 from server.analytics.targets import Counters, Trend
 from server.problems import NotFound
-from server.public.cors import OPEN
-from server.public.download_counts import KNOWN
-from server.public.public_access import AnyRequest, readable
-from server.public.query_parameters import TEXT, WORDS, choice, known_only, parameter, whole, word, words
+from server.public.cors import CROSS_ORIGIN
+from server.public.download_counts import NOT_MODIFIED
+from server.public.public_access import AnyRequest, readable_project
+from server.public.query_parameters import (
+    TEXT,
+    WORDS,
+    parse_choice,
+    parse_integer,
+    parse_list,
+    parse_text,
+    query_parameter,
+    reject_unknown_parameters,
+)
 from server.public.response_cache import Content, cached, json
 
 MOST_IDS = 100
@@ -28,7 +37,7 @@ _LONGEST_KEYS = 16_000  # bytes of a Surrogate-Key header; Fastly takes 16,384
 
 
 class TrendingAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """The targets by score, highest first. `refreshedAt` is when they were last worked out, null before the first time."""
+    """Trending targets, highest score first. `refreshedAt` is the time of the last refresh, null before the first one."""
 
     type: str | None
     window: Literal["7d", "30d"]
@@ -37,46 +46,44 @@ class TrendingAnswer(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _ONE = ResponseSpec(Counters, generate_examples=False, description="The counters.")
-_MANY = ResponseSpec(
-    dict[str, Counters], generate_examples=False, description="The counters, by id. A target that nobody has met yet has none of anything."
-)
-_TRENDING = ResponseSpec(TrendingAnswer, generate_examples=False, description="The targets by score.")
-_TYPE = parameter("The type of the targets", required=True, minLength=1, maxLength=200, pattern=TEXT, example="snippet")
-_ANY_TYPE = parameter("Targets of this type only", maxLength=200, pattern=TEXT, example="snippet")
-_IDS = parameter("Up to 100 ids, with commas between them", required=True, pattern=WORDS, example="a,b,c")
-_WINDOW = parameter("Over how many days", enum=list(WINDOWS), default="7d")
-_LIMIT = parameter("How many", type="integer", minimum=1, maximum=MOST_TRENDING, default=20)
+_MANY = ResponseSpec(dict[str, Counters], generate_examples=False, description="The counters by target id. Unknown targets have zeros.")
+_TRENDING = ResponseSpec(TrendingAnswer, generate_examples=False, description="Trending targets, highest score first.")
+_TYPE = query_parameter("Type of the targets", required=True, minLength=1, maxLength=200, pattern=TEXT, example="snippet")
+_ANY_TYPE = query_parameter("Only targets of this type", maxLength=200, pattern=TEXT, example="snippet")
+_IDS = query_parameter("Up to 100 ids, separated by commas", required=True, pattern=WORDS, example="a,b,c")
+_WINDOW = query_parameter("Length of the window", enum=list(WINDOWS), default="7d")
+_LIMIT = query_parameter("Maximum number of targets", type="integer", minimum=1, maximum=MOST_TRENDING, default=20)
 
 
 @get(
     "/api/public/counters/{type:str}/{id:str}",
     summary="Counters of one target",
     tags=["Reading"],
-    responses={200: _ONE, 304: KNOWN},
-    opt=OPEN,
-    before_request=known_only,
+    responses={200: _ONE, 304: NOT_MODIFIED},
+    opt=CROSS_ORIGIN,
+    before_request=reject_unknown_parameters,
 )
 async def counters_of_one(request: AnyRequest, state: State, type: FromPath[str], id: FromPath[str]) -> Response[bytes]:  # noqa: A002
-    """Over all time. A target that nobody has met yet is not found."""
-    project = await readable(request, "counters")
+    """Counters over all time. Returns 404 for an unknown target."""
+    project = await readable_project(request, "counters")
     listed_only = project.target_rules.listed_only
 
     async def make() -> Content:
         found = await targets.counters(state.store, project.id, type, [id], listed_only=listed_only)
         if id not in found:
-            raise NotFound("There is no such target here.")
+            raise NotFound("No such target.")
         return Content(json(found[id]).body, surrogate_key=_surrogate_keys([(type, id)]))
 
-    return cached(request, await state.answers.page(("counter", project.id, listed_only, type, id), make), project, "counters")
+    return cached(request, await state.response_cache.page(("counter", project.id, listed_only, type, id), make), project, "counters")
 
 
 @get(
     "/api/public/counters",
     summary="Counters of many targets",
     tags=["Reading"],
-    responses={200: _MANY, 304: KNOWN},
-    opt={**OPEN, "repeated": ("ids",)},
-    before_request=known_only,
+    responses={200: _MANY, 304: NOT_MODIFIED},
+    opt={**CROSS_ORIGIN, "repeated": ("ids",)},
+    before_request=reject_unknown_parameters,
 )
 async def counters_of_many(
     request: AnyRequest,
@@ -84,27 +91,27 @@ async def counters_of_many(
     type: Annotated[str, _TYPE] = "",  # noqa: A002
     ids: Annotated[str, _IDS] = "",
 ) -> Response[bytes]:
-    """Over all time, in one object by id."""
-    project = await readable(request, "counters")
+    """Counters over all time, as one object by target id."""
+    project = await readable_project(request, "counters")
     listed_only = project.target_rules.listed_only
-    wanted_type, wanted = word("type", type), words("ids", ",".join(request.query_params.getall("ids", [ids])), most=MOST_IDS)
+    type_, ids_ = parse_text("type", type), parse_list("ids", ",".join(request.query_params.getall("ids", [ids])), most=MOST_IDS)
 
     async def make() -> Content:
-        found = await targets.counters(state.store, project.id, wanted_type, wanted, listed_only=listed_only)
-        body = json({id_: found.get(id_, Counters()) for id_ in wanted}).body
-        return Content(body, surrogate_key=_surrogate_keys([(wanted_type, id_) for id_ in wanted]))
+        found = await targets.counters(state.store, project.id, type_, ids_, listed_only=listed_only)
+        body = json({id_: found.get(id_, Counters()) for id_ in ids_}).body
+        return Content(body, surrogate_key=_surrogate_keys([(type_, id_) for id_ in ids_]))
 
-    key = ("counters", project.id, listed_only, wanted_type, tuple(wanted))
-    return cached(request, await state.answers.page(key, make), project, "counters")
+    key = ("counters", project.id, listed_only, type_, tuple(ids_))
+    return cached(request, await state.response_cache.page(key, make), project, "counters")
 
 
 @get(
     "/api/public/trending",
-    summary="What is trending",
+    summary="Trending targets",
     tags=["Reading"],
-    responses={200: _TRENDING, 304: KNOWN},
-    opt=OPEN,
-    before_request=known_only,
+    responses={200: _TRENDING, 304: NOT_MODIFIED},
+    opt=CROSS_ORIGIN,
+    before_request=reject_unknown_parameters,
 )
 async def trending(
     request: AnyRequest,
@@ -113,12 +120,12 @@ async def trending(
     window: Annotated[str, _WINDOW] = "",
     limit: Annotated[str, _LIMIT] = "",
 ) -> Response[bytes]:
-    """By a score that decays with age, worked out by a job now and then. `Surrogate-Key` names each target, as `snippet:hello`."""
-    project = await readable(request, "trending")
+    """Targets by a score that decays with age. A job refreshes it. The header `Surrogate-Key` lists the targets, such as `snippet:hello`."""
+    project = await readable_project(request, "trending")
     listed_only = project.target_rules.listed_only
-    wanted = word("type", type, required=False) or None
-    span = choice("window", window, "7d", WINDOWS)
-    most = whole("limit", limit, 20, 1, MOST_TRENDING)
+    wanted = parse_text("type", type, required=False) or None
+    span = parse_choice("window", window, "7d", WINDOWS)
+    most = parse_integer("limit", limit, 20, 1, MOST_TRENDING)
 
     async def make() -> Content:
         found = await targets.trending(
@@ -133,7 +140,9 @@ async def trending(
         answer = {"type": wanted, "window": span, "refreshedAt": refreshed, "targets": found.targets}
         return Content(json(answer).body, surrogate_key=_surrogate_keys([(each.target_type, each.target_id) for each in found.targets]))
 
-    return cached(request, await state.answers.page(("trending", project.id, listed_only, wanted, span, most), make), project, "trending")
+    return cached(
+        request, await state.response_cache.page(("trending", project.id, listed_only, wanted, span, most), make), project, "trending"
+    )
 
 
 def _iso(at: int) -> str:
@@ -141,7 +150,9 @@ def _iso(at: int) -> str:
 
 
 def _surrogate_keys(found: list[tuple[str, str]]) -> str:
-    """`snippet:hello snippet:world`; what would part a key in two is percent-encoded. As many as a header may hold."""
+    """Return a Surrogate-Key header, such as `snippet:hello snippet:world`, truncated to the maximum length. Other characters are
+    percent-encoded.
+    """
     keys: list[str] = []
     length = 0
     for type_, id_ in found:

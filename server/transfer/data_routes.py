@@ -19,8 +19,15 @@ from server.event import FieldError
 from server.event_id import from_uuid
 from server.identifiers import identifier
 from server.problems import BadQuery, Forbidden, Invalid, NotFound, Unauthorized
-from server.public.public_access import AnyRequest, found, readable
-from server.public.query_parameters import check_parameters, choice, known_only, parameter, whole, word
+from server.public.public_access import AnyRequest, project_and_key, readable_project
+from server.public.query_parameters import (
+    check_parameters,
+    parse_choice,
+    parse_integer,
+    parse_text,
+    query_parameter,
+    reject_unknown_parameters,
+)
 from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject, audit
 from server.transfer import install_data
@@ -85,14 +92,14 @@ _ABOUT = (
     f"({_listed(LISTS)} can be repeated and match any of the values; unknown and duplicate parameters are rejected):\n\n"
     + "\n".join(f"- `{name}`: {about}." for name, about in _WORDS.items())
 )
-_FORMAT = parameter("The format of the file", enum=list(FORMATS), default="jsonl")
+_FORMAT = query_parameter("The format of the file", enum=list(FORMATS), default="jsonl")
 _TIME = {"maxLength": 40, "example": "2026-11-01T00:00:00Z"}
 _FROM = QueryParameter(name="from", description="The start of the period, inclusive, in ISO 8601", required=False, schema_extra=_TIME)
 _TO = QueryParameter(description="The end of the period, exclusive, in ISO 8601", required=False, schema_extra=_TIME)
-_ID = parameter("The id that the install sends", required=True, minLength=1, maxLength=LONGEST_ID, example="9f0e8a2d6f1b7c34")
+_ID = query_parameter("The id that the install sends", required=True, minLength=1, maxLength=LONGEST_ID, example="9f0e8a2d6f1b7c34")
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-_AFTER = parameter("The `next` of the previous page", pattern=_UUID)
-_LIMIT = parameter("Events on a page", type="integer", minimum=1, maximum=MOST_A_PAGE, default=PAGE)
+_AFTER = query_parameter("The `next` of the previous page", pattern=_UUID)
+_LIMIT = query_parameter("Events on a page", type="integer", minimum=1, maximum=MOST_A_PAGE, default=PAGE)
 
 
 @get(
@@ -111,8 +118,8 @@ async def export_what(
     from_: Annotated[str, _FROM] = "",
     to: Annotated[str, _TO] = "",
 ) -> Stream | Response[bytes]:
-    project = await readable(request, "export")  # no setting makes exports public
-    form = choice("format", format, "jsonl", FORMATS)
+    project = await readable_project(request, "export")  # no setting makes exports public
+    form = parse_choice("format", format, "jsonl", FORMATS)
     if what in QUESTIONS:
         return await _answer(request, state, project, QUESTIONS[what], form)
     if what not in EXPORTED:
@@ -130,7 +137,7 @@ async def export_what(
 
 async def _answer(request: AnyRequest, state: State, project: LiveProject, question: Question, form: str) -> Response[bytes]:
     given = check_parameters(request, (*_ALWAYS, *_WORDS), repeated=LISTS)
-    words = {name: word(name, text, most=2_000, required=False) for name, text in given.items() if name != "format"}
+    words = {name: parse_text(name, text, most=2_000, required=False) for name, text in given.items() if name != "format"}
     rows = await question.ask(state.store, asked(question, project.id, words, now=time.time_ns() // 1_000_000))
     try:
         body = await asyncio.to_thread(table, rows, form)
@@ -160,7 +167,7 @@ def _time(name: str, text: str, default: int) -> int:
     summary="Show the data of an install",
     tags=["Installs"],
     responses=_SHOWN,
-    before_request=known_only,
+    before_request=reject_unknown_parameters,
 )
 async def show_install(
     request: AnyRequest,
@@ -177,7 +184,11 @@ async def show_install(
 
 
 @get(
-    "/v1/install", summary="Show the data of an install by query parameter", tags=["Installs"], responses=_SHOWN, before_request=known_only
+    "/v1/install",
+    summary="Show the data of an install by query parameter",
+    tags=["Installs"],
+    responses=_SHOWN,
+    before_request=reject_unknown_parameters,
 )
 async def show_install_by_id(
     request: AnyRequest,
@@ -196,7 +207,7 @@ async def show_install_by_id(
     summary="Erase an install",
     tags=["Installs"],
     responses=_GONE,
-    before_request=known_only,
+    before_request=reject_unknown_parameters,
 )
 async def erase_install(request: AnyRequest, state: State, installation_id: FromPath[str]) -> Response[InstallErased]:
     """Deletes its events, its days of activity and its row, immediately and permanently. Counts stay; they do not identify an install.
@@ -213,7 +224,7 @@ async def erase_install(request: AnyRequest, state: State, installation_id: From
     summary="Erase an install by query parameter",
     tags=["Installs"],
     responses=_GONE,
-    before_request=known_only,
+    before_request=reject_unknown_parameters,
 )
 async def erase_install_by_id(request: AnyRequest, state: State, id: Annotated[str, _ID] = "") -> Response[InstallErased]:  # noqa: A002
     """For ids that a path cannot contain."""
@@ -222,7 +233,7 @@ async def erase_install_by_id(request: AnyRequest, state: State, id: Annotated[s
 
 async def _show(request: AnyRequest, state: State, raw: str, after: str, limit: str) -> Response[InstallHeld]:
     owner = await _owner(request, state, raw, reading=True)
-    page = whole("limit", limit, PAGE, 1, MOST_A_PAGE)
+    page = parse_integer("limit", limit, PAGE, 1, MOST_A_PAGE)
     found = await install_data.show(state.store, owner.project, owner.install, after=_after(after), most=page)
     if found is None:
         raise _unknown()
@@ -254,7 +265,7 @@ async def _owner(request: AnyRequest, state: State, raw: str, *, reading: bool) 
     """
     if len(raw) > LONGEST_ID:
         raise _unknown()
-    project, key = await found(request)
+    project, key = await project_and_key(request)
     peer = request.client.host if request.client else ""
     address = state.gate.address(peer, dict(request.scope["headers"]))
     await state.gate.count(state.gate.caller_at(address, project).requests)
@@ -262,7 +273,7 @@ async def _owner(request: AnyRequest, state: State, raw: str, *, reading: bool) 
         raise Unauthorized("This project requires a key: Authorization: Bearer … or X-Footfall-Key.")
     if key is not None and not key.scopes & ({"ingest", "admin", "read"} if reading else {"ingest", "admin"}):
         raise Forbidden("This key does not have the scope `ingest`.")
-    usable = identifier(word("id", raw, most=LONGEST_ID))
+    usable = identifier(parse_text("id", raw, most=LONGEST_ID))
     if usable is None:
         raise NotFound("This is a placeholder for a missing id, which no install has.")
     return _Owner(project.id, state.privacy.install(project.id, usable), f"key {key.id}" if key else "install")

@@ -1,10 +1,10 @@
-// The page of clients: fills the tool and the key into the examples, and waits for the first event.
+// The client page: fills the tool and the key into the examples, and polls for the first event.
 const form = document.querySelector("#fill");
 const waiting = document.querySelector("#waiting");
 const seen = document.querySelector("#seen");
 const project = form.dataset.project;
 const codes = [...document.querySelectorAll("figure.example code")].map((code) => [code, code.textContent]);
-const PAUSE = 2000; // ms between two looks
+const PAUSE = 2000; // ms between two polls
 
 function fill() {
   const tool = /^[a-z0-9][a-z0-9._-]*$/.test(form.elements.tool.value) ? form.elements.tool.value : "mytool";
@@ -26,13 +26,13 @@ const NEWEST = `query ($slug: String!) { project(slug: $slug) { events(first: 1)
 
 async function newest() {
   const [data, now] = await ask(NEWEST, { slug: project });
-  if (!data.project) throw new Error("No such project, or it is not yours to read.");
+  if (!data.project) throw new Error("No such project, or no access to it.");
   return [data.project.events.nodes[0], now];
 }
 
 function show(event, now) {
   const seconds = Math.max(0, Math.round((now - Date.parse(event.receivedAt)) / 1000));
-  waiting.textContent = `It arrived, ${seconds === 1 ? "1 second" : `${seconds} seconds`} ago. Here is what we saw:`;
+  waiting.textContent = `The event arrived ${seconds === 1 ? "1 second" : `${seconds} seconds`} ago:`;
   const { receivedAt, install, properties, id, ...fields } = event;
   const given = typeof properties === "string" ? JSON.parse(properties || "{}") : (properties ?? {});
   const rows = Object.entries({ ...fields, installation: install?.hash, ...given }).filter(([, value]) => value !== null && value !== undefined);
@@ -48,7 +48,7 @@ function show(event, now) {
 }
 
 async function watch() {
-  let [known] = await newest(); // throws where the reader is not logged in
+  let [known] = await newest(); // throws without a login
   document.querySelector("#arrival").classList.add("open");
   waiting.textContent = known ? "Waiting for the next event …" : "Waiting for the first event …";
   let shown;
@@ -60,7 +60,7 @@ async function watch() {
       if (event && event.id !== known?.id) shown = known = event;
       if (shown) show(shown, now);
     } catch {
-      waiting.textContent = "The server cannot be reached at the moment. Still waiting …";
+      waiting.textContent = "The server cannot be reached. Still waiting …";
     }
   }
 }
@@ -70,7 +70,7 @@ make.addEventListener("click", async () => {
   const mutation = "mutation ($slug: String!) { createKey(scopes: [INGEST], slug: $slug, name: \"clients\") { secret errors { message } } }";
   try {
     const [{ createKey }] = await ask(mutation, { slug: project });
-    if (!createKey.secret) throw new Error(createKey.errors[0]?.message ?? "No key was made.");
+    if (!createKey.secret) throw new Error(createKey.errors[0]?.message ?? "No key was created.");
     form.elements.key.value = createKey.secret;
     make.disabled = true;
     fill();

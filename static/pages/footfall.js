@@ -1,4 +1,4 @@
-// A button for each example that may be copied; a phone's table of contents starts folded.
+// Adds copy buttons to examples, and folds the table of contents on small screens.
 for (const figure of document.querySelectorAll("figure[data-copy]")) {
   const button = document.createElement("button");
   button.type = "button";
@@ -8,7 +8,7 @@ for (const figure of document.querySelectorAll("figure[data-copy]")) {
     try {
       await navigator.clipboard.writeText(code.textContent);
     } catch {
-      getSelection().selectAllChildren(code); // no clipboard without https: selected is half copied
+      getSelection().selectAllChildren(code); // the clipboard requires HTTPS: select the text instead
       document.execCommand("copy");
     }
     button.textContent = "Copied";
@@ -21,7 +21,7 @@ if (contents && matchMedia("(max-width: 60rem)").matches) {
   contents.open = false;
   contents.addEventListener("click", (event) => event.target.closest("a") && (contents.open = false));
 }
-// A link shown at the first start brings the token behind a #, which no log ever sees: it goes into the form and out of the address.
+// The login link has the token in its fragment, which servers never receive. Fill it into the form, and remove it from the URL.
 const token = document.querySelector("#token");
 if (token && location.hash.startsWith("#token=")) {
   token.value = decodeURIComponent(location.hash.slice(7));

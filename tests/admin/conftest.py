@@ -1,4 +1,4 @@
-"""A server with events of a demo in it, and ways to ask it."""
+"""Fixtures: a server filled by the demo, and clients of its GraphQL API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPERATIONS = bundled("graphql") / "operations"
 
 
 class Asker:
-    """Asks a server over HTTP as somebody."""
+    """A GraphQL client over HTTP with fixed credentials."""
 
     def __init__(self, url: str, token: str | None) -> None:
         # Without a token each asks from an address of its own, which has a budget of refused operations.
@@ -30,17 +30,17 @@ class Asker:
         return self.client.post("/graphql", json={"query": query, "variables": variables})
 
     def ask(self, query: str, **variables: Any) -> Any:
-        """The data of an answer that must be without errors."""
+        """Run a query that must succeed; return its data."""
         document = self.send(query, **variables).json()
         assert "errors" not in document, document
         return document["data"]
 
     def run(self, operation: str, **variables: Any) -> Any:
-        """The data of one of the documented operations."""
+        """Run a persisted operation that must succeed; return its data."""
         return self.ask((OPERATIONS / f"{operation}.graphql").read_text(), **variables)
 
     def refused(self, query: str, **variables: Any) -> str:
-        """The code of the first error of an answer that must have one."""
+        """Run a query that must fail; return the code of its first error."""
         document = self.send(query, **variables).json()
         assert document.get("errors"), document
         assert "extensions" in document["errors"][0], document
@@ -49,7 +49,7 @@ class Asker:
 
 @pytest.fixture(scope="session")
 def filled(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real server with a month of a demo. Tests that change something make things of their own names."""
+    """A server with a month of demo data. Tests that change data create their own objects."""
     server = server_class(
         tmp_path_factory.mktemp("admin"),
         {
@@ -68,7 +68,7 @@ def filled(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def asker(filled: Any) -> Iterator[Callable[[str | None], Asker]]:
-    """Makes somebody who asks with a token, or without one."""
+    """A factory of clients, with a token or without one."""
     made: list[Asker] = []
 
     def make(token: str | None) -> Asker:
@@ -82,19 +82,19 @@ def asker(filled: Any) -> Iterator[Callable[[str | None], Asker]]:
 
 @pytest.fixture
 def admin(asker: Callable[[str | None], Asker]) -> Asker:
-    """The admin."""
+    """A client with the admin token."""
     return asker(TOKEN)
 
 
 @pytest.fixture
-def nobody(asker: Callable[[str | None], Asker]) -> Asker:
-    """Somebody without a key."""
+def anonymous(asker: Callable[[str | None], Asker]) -> Asker:
+    """A client without a key."""
     return asker(None)
 
 
 @pytest.fixture
 def wait() -> Callable[[Callable[[], Any]], Any]:
-    """Waits until something is so."""
+    """A function that waits until a condition holds."""
 
     def until(what: Callable[[], Any]) -> Any:
         for _ in range(200):

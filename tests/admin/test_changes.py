@@ -1,4 +1,4 @@
-"""Every change does what it says, names the field where it cannot, and is in the audit log, without a secret."""
+"""Mutations: effects, errors by field, and audit entries without secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.admin.auth import COOKIE, EVERY, Viewer
+from server.admin.auth import ALL_PROJECTS, COOKIE, Viewer
 from server.admin.loaders import Loaders
 from server.admin.request_context import Context
 from server.admin.schema import build
@@ -25,7 +25,7 @@ def errors(result: dict[str, Any]) -> list[str | None]:
     return [error["field"] for error in payload["errors"]]
 
 
-def test_a_project_from_its_making_to_its_archive(admin: Any, filled: Any, wait: Callable[..., Any]) -> None:
+def test_a_project_is_created_changed_and_archived(admin: Any, filled: Any, wait: Callable[..., Any]) -> None:
     made = admin.run("CreateProject", slug="tool", changes={"name": "A tool", "hosts": ["Tool.Example.org"], "requiresKey": False})
     assert errors(made) == []
     event = {"name": "run", "installation_id": "one"}
@@ -73,14 +73,14 @@ def test_a_project_from_its_making_to_its_archive(admin: Any, filled: Any, wait:
         ("new", {"name": None}, "name"),
     ],
 )
-def test_what_cannot_be_is_named_and_changes_nothing(admin: Any, slug: str, changes: dict[str, Any], field: str | None) -> None:
+def test_an_invalid_change_names_the_field_and_changes_nothing(admin: Any, slug: str, changes: dict[str, Any], field: str | None) -> None:
     assert errors(admin.run("CreateProject", slug=slug, changes=changes)) == [field]
     assert "new" not in {each["slug"] for each in admin.ask("{projects{nodes{slug}}}")["projects"]["nodes"]}
 
 
-def test_other_changes_that_cannot_be(admin: Any) -> None:
+def test_other_invalid_changes_name_the_field(admin: Any) -> None:
     assert errors(admin.run("ArchiveProject", slug="default")) == ["slug"]
-    assert errors(admin.run("ArchiveProject", slug="nobody")) == ["slug"]
+    assert errors(admin.run("ArchiveProject", slug="unknown")) == ["slug"]
     assert errors(admin.run("CreateKey", slug="demo", scopes=[])) == ["scopes"]
     assert errors(admin.run("CreateKey", slug="demo", scopes=["READ"], name="x" * 101)) == ["name"]
     assert errors(admin.run("SetTarget", slug="demo", type="", id="x", visibility="PUBLIC")) == ["type"]
@@ -95,7 +95,7 @@ def test_other_changes_that_cannot_be(admin: Any) -> None:
     assert errors(admin.run("EraseInstall", slug="demo", installationId="")) == ["installationId"]
 
 
-def test_an_install_is_erased_by_its_id_and_the_log_does_not_hold_it(admin: Any, filled: Any) -> None:
+def test_an_install_is_erased_by_its_id_which_is_not_logged(admin: Any, filled: Any) -> None:
     for _ in range(3):
         httpx.post(f"{filled.url}/v1/events", json={"name": "run", "installation_id": "to-be-erased"})
     gone = admin.run("EraseInstall", slug="default", installationId="to-be-erased")["eraseInstall"]
@@ -111,7 +111,7 @@ def test_an_install_is_erased_by_its_id_and_the_log_does_not_hold_it(admin: Any,
     assert errors(admin.run("EraseInstall", slug="default", hash="0" * 16, installationId="x")) == ["installationId"]
 
 
-def test_each_change_is_in_the_audit_log_and_no_secret_is(make_server: Callable[..., Any]) -> None:
+def test_each_change_is_in_the_audit_log_without_secrets(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN="ff_an-admin-token-of-this-test-only", FOOTFALL_ALERT_PRIVATE="on").start()
     asker = Asker(server.url, "ff_an-admin-token-of-this-test-only")
     session = asker.client.post("/login", data={"token": "ff_an-admin-token-of-this-test-only"}).cookies[COOKIE]
@@ -125,7 +125,7 @@ def test_each_change_is_in_the_audit_log_and_no_secret_is(make_server: Callable[
         ("AnnounceVersion", {"slug": "audited", "latest": {"version": "1.0.0"}}), ("SetTarget", {"slug": "audited", "type": "pack", "id": "x"}),
         ("ArchiveProject", {"slug": "audited"}), ("RestoreProject", {"slug": "audited"}), ("ReplayRejected", {"slug": "audited"}),
         ("CreateKey", {"slug": "audited", "scopes": ["READ"]}), ("RevokeKey", {"id": "2"}),
-        ("CreateAlert", {"slug": "audited", "alert": alert}), ("TryAlert", {"id": "1"}),
+        ("CreateAlert", {"slug": "audited", "alert": alert}), ("TestAlert", {"id": "1"}),
         ("UpdateAlert", {"id": "1", "changes": {"enabled": False}}), ("DeleteAlert", {"id": "1"}),
         ("RunJob", {"name": "expire"}), ("EraseInstall", {"slug": "default", "installationId": "an-installation-id"}),
         ("RevokeSession", {"id": "1"}), ("RevokeOtherSessions", {}),
@@ -177,17 +177,17 @@ def test_a_key_has_limits_of_its_own(admin: Any, filled: Any) -> None:
     assert errors(admin.run("CreateKey", slug="demo", scopes=["INGEST"], rateLimit="often")) == ["rateLimit"]
 
 
-def test_who_changes_one_project_takes_no_host_from_another(admin: Any, asker: Callable[..., Asker]) -> None:
+def test_an_admin_of_one_project_cannot_take_a_host_from_another(admin: Any, asker: Callable[..., Asker]) -> None:
     admin.run("CreateProject", slug="hosted", changes={"hosts": ["hosted.example.org"]})
     own = asker(admin.run("CreateKey", slug="hosted", scopes=["ADMIN"])["createKey"]["secret"])
     query = (OPERATIONS / "UpdateProject.graphql").read_text()
     assert errors(own.run("UpdateProject", slug="hosted", changes={"name": "Hosted", "hosts": ["hosted.example.org"]})) == []
     assert own.refused(query, slug="hosted", changes={"hosts": ["telemetry.example.org"]}) == "FORBIDDEN"
-    assert errors(own.run("UpdateProject", slug="default", changes={"name": "x"})) == ["slug"]  # nor is it told that there is one
+    assert errors(own.run("UpdateProject", slug="default", changes={"name": "x"})) == ["slug"]  # the error does not reveal that it exists
     assert errors(admin.run("UpdateProject", slug="hosted", changes={"hosts": ["telemetry.example.org"]})) == []
 
 
-def test_a_target_that_becomes_private_is_refused_from_then_on(admin: Any, filled: Any) -> None:
+def test_a_private_target_is_refused(admin: Any, filled: Any) -> None:
     admin.run("CreateProject", slug="picky", changes={"listsTargets": True, "public": ["COUNTERS"]})
     event = {"name": "run", "installation_id": "x", "target": {"type": "tool", "id": "shy"}}
     statuses = []
@@ -203,7 +203,7 @@ def test_a_version_is_announced_to_clients(admin: Any, filled: Any) -> None:
     assert httpx.get(f"{filled.url}/p/demo/v1/version/latest").json()["latest_version"] == "2.0.0"
 
 
-def test_a_job_runs_when_it_is_asked_for(admin: Any, wait: Callable[..., Any]) -> None:
+def test_an_admin_starts_a_job(admin: Any, wait: Callable[..., Any]) -> None:
     assert errors(admin.run("RunJob", name="expire")) == []
     ran = wait(lambda: [job for job in admin.run("Operation")["jobs"] if job["name"] == "expire" and job["result"] == "DONE"])
     assert "deleted" in ran[0]["detail"]
@@ -215,7 +215,7 @@ def test_an_alert_to_a_private_address_is_refused(admin: Any) -> None:
 
 
 async def test_statements_do_not_grow_with_the_page(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each install with its events, each event with its install."""
+    """Load each install with its events, and each event with its install."""
     ids = EventIds(1)
     now = 1_795_262_400_000
     events = [Event(id=new, project=1, name="run", occurred_at=now, context=Place(), install=new % 150) for new in ids.take(600, now)]
@@ -238,10 +238,10 @@ async def test_statements_do_not_grow_with_the_page(store: Any, monkeypatch: pyt
         asked.clear()
         known = type("Projects", (), {"all": lambda _: []})()
         state: Any = type("State", (), {"store": store, "projects": known, "settings": load({})})()
-        viewer = Viewer("key", frozenset({"read"}), EVERY, "key 1")
+        viewer = Viewer("key", frozenset({"read"}), ALL_PROJECTS, "key 1")
         context = Context(state=state, viewer=viewer, loaders=Loaders(store))
         result: Any = await schema.execute(query, variable_values={"n": size}, context_value=context)
         assert result.errors is None, result.errors
         assert len(result.data["project"]["events"]["nodes"]) == size
         statements.append(len(asked))
-    assert max(statements) < 10, statements  # one for each level of the question, or two where it is loaded in two goes
+    assert max(statements) < 10, statements  # one or two for each level of the query

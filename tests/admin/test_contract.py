@@ -1,4 +1,4 @@
-"""The schema and the documents in `graphql/` are what the server has, and every documented operation answers."""
+"""`graphql/` matches the server: the schema is current, and every operation runs."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "RevokeSession": {"id": "999"},
     "CreateAlert": {"slug": "made-by-contract", "alert": {"kind": "NEW_ERROR", "url": "https://127.0.0.1/hook"}},
     "DeleteAlert": {"id": "999"},
-    "TryAlert": {"id": "999"},
+    "TestAlert": {"id": "999"},
     "UpdateAlert": {"id": "999", "changes": {"enabled": False}},
     "RunJob": {"name": "nothing"},
-    "EraseInstall": {"installationId": "nobody"},
+    "EraseInstall": {"installationId": "unknown"},
 }
-# Changes that cannot be made, each for a reason that its errors say: nothing of the number, a webhook within, no such job.
-REFUSED = {"RevokeKey", "RevokeSession", "CreateAlert", "DeleteAlert", "TryAlert", "UpdateAlert", "RunJob", "EraseInstall"}
+# Mutations that fail with errors: unknown id, private webhook, unknown job.
+REFUSED = {"RevokeKey", "RevokeSession", "CreateAlert", "DeleteAlert", "TestAlert", "UpdateAlert", "RunJob", "EraseInstall"}
 FIRST = ["CreateProject", "UpdateProject", "ArchiveProject", "RestoreProject"]
 
 
@@ -64,13 +64,13 @@ def test_the_schema_is_the_one_in_the_file() -> None:
         (enums.AlertStatus, (alert_rules.WAITING, alert_rules.DELIVERED, alert_rules.FAILED)),
     ],
 )  # fmt: skip
-def test_the_words_are_those_that_the_store_keeps(words_of: type[Enum], kept: tuple[str, ...]) -> None:
+def test_enums_have_the_values_of_the_store(words_of: type[Enum], kept: tuple[str, ...]) -> None:
     assert {word.value for word in words_of} == set(kept)
     assert all(word.name == word.value.upper() for word in words_of)
 
 
-def test_what_breaks_a_client_is_said_and_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`make schema`: a field that was promised and is gone stays in the file until whoever changes it says that no client has it."""
+def test_breaking_changes_are_reported_and_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`make schema` keeps a removed field until a flag says that no release contains it."""
     promised = schema_export.text().replace("  successRate: Change!\n", "  successRate: Change!\n  successRateOfOld: Change!\n", 1)
     assert promised != schema_export.text()
     path = tmp_path / "schema.graphql"
@@ -94,14 +94,14 @@ def test_what_breaks_a_client_is_said_and_not_written(tmp_path: Path, capsys: py
         ("  successRate: Float\n", "  successRate: Float!\n"),
     ],
 )
-def test_every_kind_of_breaking_is_found(now: str, then: str) -> None:
+def test_every_kind_of_breaking_change_is_found(now: str, then: str) -> None:
     assert now in schema_export.text()
-    assert len(schema_export.broken(schema_export.text().replace(now, then, 1), schema_export.text())) == 1
+    assert len(schema_export.breaking_changes(schema_export.text().replace(now, then, 1), schema_export.text())) == 1
 
 
-def test_what_only_adds_breaks_nobody() -> None:
+def test_additions_do_not_break_clients() -> None:
     fewer = schema_export.text().replace("  OLDEST\n", "", 1)
-    assert schema_export.broken(fewer.replace('  """The oldest first."""\n', "", 1), schema_export.text()) == []
+    assert schema_export.breaking_changes(fewer.replace('  """Oldest first."""\n', "", 1), schema_export.text()) == []
 
 
 def test_everything_has_a_description() -> None:
@@ -135,8 +135,8 @@ def test_every_document_is_one_valid_operation_of_its_files_name(path: Path) -> 
     assert operation.name.value == path.stem
 
 
-def test_every_document_is_answered(admin: Any) -> None:
-    names = [path.stem for path in OPERATIONS if path.stem != "Live"]  # which has a story of its own
+def test_every_document_runs(admin: Any) -> None:
+    names = [path.stem for path in OPERATIONS if path.stem != "Live"]  # tested in test_live.py
     for name in sorted(names, key=lambda name: (name not in FIRST, FIRST.index(name) if name in FIRST else 0)):
         data = admin.run(name, **{"slug": "demo", **VARIABLES.get(name, {})})
         if (

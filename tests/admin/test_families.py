@@ -1,4 +1,4 @@
-"""What the public routes of single families say, GraphQL says too."""
+"""GraphQL and the public routes return the same figures for client families."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_graphql_and_the_public_routes_agree(make_server: Callable[..., Any]) ->
     assert (use["total"]["calls"], use["callers"], use["total"]["mean"]) == (3, summary["unique_users"], summary["avg_duration_ms"])
     assert [(tool["tool"], tool["calls"]) for tool in use["tools"]] == [("grep", 2), ("find", 1)]
     assert use["dailyCallers"][-1] == use["callersOfLastWeek"] == 1
-    counters = asker.run("Counters", slug="default", type="snippet", ids=["s1", "nobody"])["project"]["counters"]
+    counters = asker.run("Counters", slug="default", type="snippet", ids=["s1", "unknown"])["project"]["counters"]
     (shown,) = counters
     assert shown["id"] == "s1"
     public = client.get("/api/public/counters/snippet/s1").json()

@@ -1,4 +1,4 @@
-"""Keys: what they open, and when they were last used."""
+"""Keys: their scopes, and the time of their last use."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 ENGINES = ("sqlite", "postgres")
 
-EVENT = {"name": "run", "installation_id": "somebody"}
+EVENT = {"name": "run", "installation_id": "laptop"}
 
 
 def today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
-def test_the_last_use_of_a_key_is_written_down(make_server: Callable[..., Any]) -> None:
+def test_the_last_use_of_a_key_is_recorded(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN="ff_an-admin-token-of-this-test-only").start()
     used = server.footfall("key", "create", "default", "--name", "busy").stdout.strip()
     server.footfall("key", "create", "default", "--name", "idle")
     before = today()
     assert server.client.post("/v1/events", json=EVENT, headers={"X-Footfall-Key": used}).status_code == 202
-    assert server.stop() == 0  # which writes it down; else it is done each minute
+    assert server.stop() == 0  # stopping records it; otherwise a job does every minute
 
     listed = server.footfall("key", "list").stdout
     server.start()

@@ -1,4 +1,4 @@
-"""Live events over graphql-transport-ws, as a browser or a script has them."""
+"""Live events over graphql-transport-ws."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def post(url: str, **fields: Any) -> None:
         assert answer.status_code == 202
 
 
-async def test_an_event_is_seen_as_it_comes_and_a_filter_keeps_the_rest_away(filled: Any) -> None:
+async def test_events_arrive_live_and_filtered(filled: Any) -> None:
     socket = await opened(filled.url)
     await subscribe(socket, filter={"names": ["seen"]})
     await post(filled.url, name="unseen")
@@ -72,20 +72,20 @@ async def test_an_event_is_seen_as_it_comes_and_a_filter_keeps_the_rest_away(fil
 
 
 @pytest.mark.parametrize("token", [None, "ff_unknown"])
-async def test_nobody_watches_without_a_key(filled: Any, token: str | None) -> None:
+async def test_live_events_require_a_key(filled: Any, token: str | None) -> None:
     with pytest.raises(ConnectionClosed) as closed:
         await opened(filled.url, token)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4403
 
 
-async def test_a_page_of_another_site_watches_nothing(filled: Any) -> None:
+async def test_a_page_of_another_site_gets_no_live_events(filled: Any) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await connect(filled.url.replace("http", "ws") + "/graphql", subprotocols=PROTOCOL, origin="https://evil.example")  # type: ignore[arg-type]
     assert refused.value.response.status_code == 403
 
 
-async def test_whoever_loses_the_key_sees_no_more(filled: Any, admin: Any) -> None:
+async def test_a_revoked_key_gets_no_more_events(filled: Any, admin: Any) -> None:
     made = admin.run("CreateKey", slug="default", scopes=["READ"])["createKey"]
     socket = await opened(filled.url, made["secret"])
     await subscribe(socket)
@@ -105,11 +105,11 @@ async def test_a_key_of_one_project_does_not_watch_another(filled: Any, admin: A
     await subscribe(socket, slug="default")
     message = await received(socket)
     assert message["type"] in ("error", "next")
-    assert "NOT_FOUND" in json.dumps(message)  # nor is it told that there is one
+    assert "NOT_FOUND" in json.dumps(message)  # the error does not reveal that it exists
     await socket.close()
 
 
-async def test_a_cookie_opens_a_socket_on_pages_of_ours_only_and_until_its_session_ends(make_server: Callable[..., Any]) -> None:
+async def test_a_cookie_opens_a_socket_only_on_our_pages_and_until_its_session_ends(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     async with httpx.AsyncClient(base_url=server.url) as browser:
         await browser.post("/login", data={"token": TOKEN})
@@ -140,8 +140,8 @@ async def test_a_cookie_opens_a_socket_on_pages_of_ours_only_and_until_its_sessi
     await socket.close()
 
 
-def test_whoever_may_watch_no_longer_is_let_go_although_nothing_comes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.admin.subscription.LOOK_AGAIN", 0.05)
+def test_a_revoked_caller_is_disconnected_without_any_event(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.admin.subscription.REAUTHORIZE_AFTER", 0.05)
     application: Any = create_app(dataclasses.replace(settings, admin_token=TOKEN))
     with TestClient(application) as client:
         headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -167,7 +167,7 @@ async def test_a_socket_is_for_subscriptions_only(filled: Any, query: str) -> No
     await socket.close()
 
 
-async def test_a_known_operation_is_watched_by_its_hash(filled: Any) -> None:
+async def test_a_persisted_subscription_is_named_by_its_hash(filled: Any) -> None:
     socket = await opened(filled.url)
     for number, hash_ in (("1", "0" * 64), ("2", hashlib.sha256(LIVE.encode()).hexdigest())):
         payload = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": hash_}}, "variables": {"slug": "default"}}
@@ -182,8 +182,8 @@ async def test_a_known_operation_is_watched_by_its_hash(filled: Any) -> None:
     await socket.close()
 
 
-async def test_a_reader_that_does_not_read_misses_events_and_is_told_how_many(filled: Any) -> None:
-    """Fourteen megabytes for somebody who reads nothing meanwhile: nobody waits for them, and afterwards the numbers add up."""
+async def test_a_stalled_reader_learns_how_many_events_it_missed(filled: Any) -> None:
+    """Send 14 MB to a client that does not read: ingest is not delayed, and the numbers add up afterwards."""
     plain = network.socket()
     plain.setsockopt(network.SOL_SOCKET, network.SO_RCVBUF, 8_192)
     plain.connect(("127.0.0.1", filled.port))
@@ -228,10 +228,10 @@ async def test_ten_thousand_subscriptions_are_refused_and_ingest_goes_on(filled:
     await socket.close()
 
 
-async def test_one_address_does_not_take_all_sockets(filled: Any) -> None:
+async def test_one_address_cannot_take_all_sockets(filled: Any) -> None:
     address = filled.url.replace("http", "ws") + "/graphql"
     async with contextlib.AsyncExitStack() as stack:
-        for _ in range(OF_ONE_ADDRESS - 5):  # those of earlier tests may still be closing
+        for _ in range(OF_ONE_ADDRESS - 5):  # sockets of earlier tests may still be closing
             await stack.enter_async_context(connect(address, subprotocols=PROTOCOL))
         more = [stack.enter_async_context(connect(address, subprotocols=PROTOCOL)) for _ in range(6)]
         refused = [each for each in await asyncio.gather(*more, return_exceptions=True) if isinstance(each, InvalidStatus)]
@@ -253,7 +253,7 @@ async def test_many_subscriptions_on_one_socket_are_refused(filled: Any) -> None
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 50_000, '{"type":"subscribe"}', '{"type":"nonsense"}', '"x"', "1"])
-async def test_what_is_no_message_ends_that_socket_only(filled: Any, text: str) -> None:
+async def test_an_invalid_message_closes_only_its_socket(filled: Any, text: str) -> None:
     socket = await opened(filled.url)
     await socket.send(text)
     await asyncio.wait_for(socket.wait_closed(), 5)
@@ -265,7 +265,7 @@ def event(number: int, project: int = 1) -> Event:
     return Event(id=number, project=project, name="run", occurred_at=0, context=Context())
 
 
-async def test_a_slow_reader_misses_events_and_is_told_how_many() -> None:
+async def test_a_slow_reader_learns_how_many_events_it_missed() -> None:
     live = Live()
     assert [live.has_watchers] == [False]
     with live.watch(1) as watcher:
@@ -286,7 +286,7 @@ async def test_a_slow_reader_misses_events_and_is_told_how_many() -> None:
     assert [live.has_watchers] == [False]
 
 
-def test_so_many_may_watch_and_no_more() -> None:
+def test_the_number_of_watchers_is_limited() -> None:
     live = Live()
     entered = [live.watch(number % 3) for number in range(MOST_WATCHERS)]
     for each in entered:
@@ -298,7 +298,7 @@ def test_so_many_may_watch_and_no_more() -> None:
         pass
 
 
-async def test_the_server_stops_while_somebody_watches(make_server: Callable[..., Any]) -> None:
+async def test_the_server_stops_despite_open_subscriptions(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     socket = await opened(server.url)
     await subscribe(socket)

@@ -1,4 +1,4 @@
-"""Logging in as a person does: from the link of the first start to the end of the session."""
+"""Login sessions: from the link of the first start to the logout."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ask(url: str, query: str, cookie: str) -> Any:
     return answer.json()["data"]
 
 
-def test_from_the_link_of_the_first_start_to_logging_out(make_server: Callable[..., Any]) -> None:
+def test_log_in_by_the_link_of_the_first_start_and_log_out(make_server: Callable[..., Any]) -> None:
     server = make_server().start()
     printed = re.search(r"(http://\S+/login)#token=(\S+)", server.log.read_text())
     assert printed is not None, server.log.read_text()
@@ -45,7 +45,7 @@ def test_from_the_link_of_the_first_start_to_logging_out(make_server: Callable[.
     said = entered.headers["set-cookie"].lower()
     assert "httponly" in said
     assert "samesite=lax" in said
-    assert "secure" not in said  # over http a browser would not keep it
+    assert "secure" not in said  # browsers drop secure cookies over HTTP
     cookie = entered.cookies[COOKIE]
     (session,) = ask(server.url, "{sessions{id client current}}", cookie)["sessions"]
     assert session == {"id": "1", "client": "Firefox on Linux", "current": True}
@@ -54,7 +54,7 @@ def test_from_the_link_of_the_first_start_to_logging_out(make_server: Callable[.
     assert left.status_code == 303
     assert ask(server.url, "{me{kind}}", cookie) == {"me": None}
     assert server.stop() == 0
-    # Neither in the store nor in the log is anything that would let somebody in, or tells where they came from.
+    # Neither the store nor the log contains credentials or an address.
     kept = b"".join(path.read_bytes() for path in server.database.parent.glob("footfall.sqlite3*"))
     for secret in (token, cookie, "127.0.0.1", FIREFOX):
         assert secret.encode() not in kept
@@ -85,7 +85,7 @@ def test_all_other_sessions_are_ended_at_once(filled: Any) -> None:
     assert ask(filled.url, "{me{kind}}", mine)["me"] == {"kind": "SESSION"}
 
 
-def test_an_old_session_is_over(make_server: Callable[..., Any]) -> None:
+def test_an_unused_session_expires(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     cookie = log_in(server.url, TOKEN).cookies[COOKIE]
     assert ask(server.url, "{me{kind}}", cookie)["me"]
@@ -94,7 +94,7 @@ def test_an_old_session_is_over(make_server: Callable[..., Any]) -> None:
     assert ask(server.url, "{me{kind}}", cookie)["me"] is None
 
 
-def test_a_session_ends_some_day_however_often_it_is_seen(make_server: Callable[..., Any]) -> None:
+def test_a_used_session_expires_too(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     cookie = log_in(server.url, TOKEN).cookies[COOKIE]
     with closing(sqlite3.connect(server.database)) as connection, connection:
@@ -102,17 +102,17 @@ def test_a_session_ends_some_day_however_often_it_is_seen(make_server: Callable[
     assert ask(server.url, "{me{kind}}", cookie)["me"] is None
 
 
-def test_logging_in_takes_no_cookie_from_elsewhere_and_ends_the_one_that_was(make_server: Callable[..., Any]) -> None:
+def test_a_login_ignores_foreign_cookies_and_ends_the_previous_session(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
-    first = httpx.post(f"{server.url}/login", data={"token": TOKEN}, cookies={COOKIE: "chosen-by-somebody-else"}).cookies[COOKIE]
-    assert first != "chosen-by-somebody-else"
-    assert ask(server.url, "{me{kind}}", "chosen-by-somebody-else")["me"] is None
+    first = httpx.post(f"{server.url}/login", data={"token": TOKEN}, cookies={COOKIE: "chosen-by-an-attacker"}).cookies[COOKIE]
+    assert first != "chosen-by-an-attacker"
+    assert ask(server.url, "{me{kind}}", "chosen-by-an-attacker")["me"] is None
     second = httpx.post(f"{server.url}/login", data={"token": TOKEN}, cookies={COOKIE: first}).cookies[COOKIE]
     assert second != first
     assert [ask(server.url, "{me{kind}}", cookie)["me"] for cookie in (first, second)] == [None, {"kind": "SESSION"}]
 
 
-def test_a_new_token_in_the_settings_takes_the_place_of_the_old_one(make_server: Callable[..., Any]) -> None:
+def test_a_new_token_in_the_settings_replaces_the_old_one(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN="ff_the-first-token-which-leaked").start()
     cookie = log_in(server.url, "ff_the-first-token-which-leaked").cookies[COOKIE]
     other = server.footfall("key", "create", "default", "--scope", "read").stdout.strip()
@@ -123,7 +123,7 @@ def test_a_new_token_in_the_settings_takes_the_place_of_the_old_one(make_server:
     assert ask(server.url, "{me{kind}}", cookie)["me"] is None
     assert log_in(server.url, TOKEN).status_code == log_in(server.url, other).status_code == 303
     assert server.stop() == 0
-    server.env["FOOTFALL_ADMIN_TOKEN"] = "ff_the-first-token-which-leaked"  # as on a replica that was forgotten
+    server.env["FOOTFALL_ADMIN_TOKEN"] = "ff_the-first-token-which-leaked"  # such as on a forgotten replica
     server.start()
     assert log_in(server.url, "ff_the-first-token-which-leaked").status_code == 401
     assert log_in(server.url, TOKEN).status_code == 303
@@ -140,7 +140,7 @@ def test_attempts_count_over_all_replicas(make_server: Callable[..., Any], tmp_p
         assert [log_in(url, TOKEN).status_code for url in urls] == [429, 429]
 
 
-def test_wrong_tokens_are_limited_and_say_nothing(make_server: Callable[..., Any]) -> None:
+def test_wrong_tokens_are_limited_and_not_logged(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     for token in ("", "x", "ff_wrong", "a" * 10_000, "\0", TOKEN[:-1], "' OR 1=1 --"):
         answer = log_in(server.url, token)
@@ -150,17 +150,17 @@ def test_wrong_tokens_are_limited_and_say_nothing(make_server: Callable[..., Any
             assert token[:50] not in answer.text or len(token) < 3
     statuses = [log_in(server.url, "ff_wrong").status_code for _ in range(8)]
     assert statuses[-1] == 429
-    assert log_in(server.url, TOKEN).status_code == 429  # guessing right does not help any more
+    assert log_in(server.url, TOKEN).status_code == 429  # the right token is limited, too
     assert "ff_wrong" not in server.log.read_text()
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}])
-def test_a_form_on_another_site_logs_nobody_in_or_out(filled: Any, headers: dict[str, str]) -> None:
+def test_a_form_on_another_site_cannot_log_in_or_out(filled: Any, headers: dict[str, str]) -> None:
     assert log_in(filled.url, TOKEN, **headers).status_code == 403
     assert httpx.post(f"{filled.url}/logout", headers=headers).status_code == 403
 
 
-def test_a_key_that_may_only_send_does_not_log_in(filled: Any, admin: Any) -> None:
+def test_an_ingest_key_does_not_log_in(filled: Any, admin: Any) -> None:
     secret = admin.run("CreateKey", slug="demo", scopes=["INGEST"])["createKey"]["secret"]
     assert log_in(filled.url, secret).status_code == 401
 
@@ -172,7 +172,7 @@ def test_a_key_that_may_only_send_does_not_log_in(filled: Any, admin: Any) -> No
         ("javascript:alert(1)", "/"), ("/\r\nSet-Cookie: a=b", "/"), ("/" + "x" * 600, "/"),
     ],
 )  # fmt: skip
-def test_nobody_is_sent_elsewhere(path: str, goes: str) -> None:
+def test_a_login_redirects_to_this_server_only(path: str, goes: str) -> None:
     assert local(path) == goes
 
 
@@ -188,7 +188,7 @@ def test_behind_a_trusted_proxy_with_https_the_cookie_is_secure(make_server: Cal
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
-def test_a_lost_link_is_made_anew(make_server: Callable[..., Any]) -> None:
+def test_a_lost_login_link_is_replaced(make_server: Callable[..., Any]) -> None:
     server = make_server().start()
     ran = server.footfall("login-link", "--base", "https://telemetry.example.org/")
     assert ran.returncode == 0, ran.stderr

@@ -1,4 +1,4 @@
-"""Texts that no store or parser likes: each is refused, or is nothing that there is. None of them is a fault of ours in the log."""
+"""Unusual texts as arguments: each is refused or matches nothing, and none causes an internal error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUESTIONS = (
 )  # fmt: skip
 CHANGES = (
     "createProject(slug:$t)", 'createProject(slug:"x",changes:{name:$t})', "archiveProject(slug:$t)", "createKey(scopes:[READ],name:$t)",
-    "revokeKey(id:$id)", "revokeSession(id:$id)", "deleteAlert(id:$id)", "tryAlert(id:$id)", "runJob(name:$t)",
+    "revokeKey(id:$id)", "revokeSession(id:$id)", "deleteAlert(id:$id)", "testAlert(id:$id)", "runJob(name:$t)",
     *(f'{change.partition("(")[0]}(slug:"default",{change.partition("(")[2]}' for change in (
         "updateProject(changes:{name:$t})", "updateProject(changes:{properties:[$t]})", "updateProject(changes:{hosts:[$t]})",
         "updateProject(changes:{rateLimit:$t})", "announceVersion(latest:{version:$t})", 'announceVersion(latest:{version:"1",updateUrl:$t})',
@@ -32,7 +32,7 @@ CHANGES = (
 )  # fmt: skip
 
 
-def test_no_text_is_a_fault_of_the_server(make_server: Callable[..., Any]) -> None:
+def test_no_text_causes_an_internal_error(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     asker = Asker(server.url, TOKEN)
     for name, text in ODD.items():

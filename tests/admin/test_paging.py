@@ -1,4 +1,4 @@
-"""Pages of lists: in both directions and every order they meet nothing twice, miss nothing, and cost the same number of statements."""
+"""Pagination: in both directions and every order, pages contain each row once, at a constant number of statements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.admin.auth import EVERY, Viewer
+from server.admin.auth import ALL_PROJECTS, Viewer
 from server.admin.endpoint import Body, GraphQL
 from server.event import Context as Place
 from server.event import Environment, Event, Outcome
@@ -31,7 +31,7 @@ PERIOD = 'period: {from: "2026-11-01", to: "2026-12-31"}'
 
 @pytest.fixture
 async def ask(store: Any) -> Any:
-    """Asks a store of 260 events of 52 installs, some of which were seen in the same millisecond, as an admin."""
+    """A function that runs queries as an admin, on 260 events of 52 installs, some of them seen in the same millisecond."""
     ids = EventIds(1)
     places = [
         Place(environment=Environment.CI if n % 3 else Environment.PERSON, os=f"os{n % 2}", runtime=f"node {n % 4}") for n in range(12)
@@ -55,7 +55,7 @@ def asking(store: Any) -> Any:
     state: Any = type("State", (), {"store": store, "projects": known, "settings": settings, "health": Health(store), "writer": writer})()
 
     async def ask(query: str, **variables: Any) -> Any:
-        viewer = Viewer("key", frozenset({"admin"}), EVERY, "key 1")
+        viewer = Viewer("key", frozenset({"admin"}), ALL_PROJECTS, "key 1")
         document = await graphql.run(state, viewer, Body(query=query, variables=variables))
         assert "errors" not in document, document
         return document["data"]
@@ -66,7 +66,7 @@ def asking(store: Any) -> Any:
 
 
 async def walk(ask: Any, field: str, row: str, *, backwards: bool, size: int) -> list[str]:
-    """The rows of all pages from one end to the other."""
+    """Return the rows of all pages, from one end to the other."""
     found: list[str] = []
     cursor: str | None = None
     rows, place = ("last", "before") if backwards else ("first", "after")
@@ -114,7 +114,7 @@ async def test_every_list_is_the_same_forwards_and_backwards(ask: Any) -> None:
         await create_project(f"p{name}")
     for field, row, many, falls in lists():
         if field.startswith("projects(orderBy: OLDEST"):
-            continue  # projects have no such order
+            continue  # projects lack this order
         forwards = await walk(ask, field, row, backwards=False, size=19)
         assert len(set(forwards)) == len(forwards) == many, field
         assert forwards == await walk(ask, field, row, backwards=True, size=19), field
@@ -123,7 +123,7 @@ async def test_every_list_is_the_same_forwards_and_backwards(ask: Any) -> None:
             assert forwards == sorted(forwards, reverse=falls), field
 
 
-async def test_a_page_is_right_although_its_neighbours_went(ask: Any, store: Any) -> None:
+async def test_a_page_is_correct_after_deletions(ask: Any, store: Any) -> None:
     query = f'query($after: String) {{ project(slug: "default") {{ events({PERIOD}, first: 10, after: $after) {{ nodes {{ id }} pageInfo {{ endCursor }} }} }} }}'
     first = (await ask(query))["project"]["events"]
     second = (await ask(query, after=first["pageInfo"]["endCursor"]))["project"]["events"]
@@ -132,9 +132,9 @@ async def test_a_page_is_right_although_its_neighbours_went(ask: Any, store: Any
 
 
 @pytest.mark.parametrize("text", ["", "x", "secret", "W10", "WzFd", "WzEsMl0", "WyJhIiwxXQ", "e30", "WzFlOTldAAA", "é", "A" * 5000])
-async def test_what_is_no_cursor_of_a_list_is_refused(ask: Any, text: str) -> None:
-    """Among them `[]`, `[1]`, `[1,2]`, `["a",1]`, `{}`: each would be one of another list, or of none."""
-    graphql, viewer = ask.graphql, Viewer("key", frozenset({"read"}), EVERY, "key 1")
+async def test_an_invalid_cursor_is_refused(ask: Any, text: str) -> None:
+    """The cursors include `[]`, `[1]`, `[1,2]`, `["a",1]` and `{}`: each is invalid, or belongs to another list."""
+    graphql, viewer = ask.graphql, Viewer("key", frozenset({"read"}), ALL_PROJECTS, "key 1")
     fields = (
         'project(slug:"default"){events(after:$after){nodes{id}}}',
         'project(slug:"default"){installs(before:$after){nodes{hash}}}',
@@ -150,7 +150,7 @@ async def test_what_is_no_cursor_of_a_list_is_refused(ask: Any, text: str) -> No
 
 
 def decodes(text: str) -> bool:
-    """Whether it is a list of one number, as for events, or of two, as for installs."""
+    """Return whether a cursor has the parts of this list: one number for events, two for installs."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).startswith(b"[1")
 
 
@@ -165,8 +165,8 @@ def decodes(text: str) -> bool:
         ("last: -1", "last"),
     ],
 )
-async def test_a_page_is_asked_for_in_one_direction_and_is_bounded(ask: Any, arguments: str, field: str) -> None:
-    viewer = Viewer("key", frozenset({"read"}), EVERY, "key 1")
+async def test_a_page_has_one_direction_and_a_maximum_size(ask: Any, arguments: str, field: str) -> None:
+    viewer = Viewer("key", frozenset({"read"}), ALL_PROJECTS, "key 1")
     document = await ask.graphql.run(ask.state, viewer, Body(query=f'{{project(slug:"default"){{events({arguments}){{nodes{{id}}}}}}}}'))
     assert document["errors"][0]["extensions"]["errors"][0]["path"] == field
 
@@ -176,7 +176,7 @@ async def test_jobs_have_their_last_runs(ask: Any, store: Any, settings: Any) ->
     assert job is not None
     for _ in range(3):
         await Runner(Run(store, settings, by_hand=True)).run(job)
-    await job_runs.begin(store, "trending", "somebody", NOW)
+    await job_runs.begin(store, "trending", "laptop", NOW)
     jobs = {job["name"]: job for job in (await ask("{jobs{name result runs(first: 2){result endedAt detail}}}"))["jobs"]}
     assert [run["result"] for run in jobs["expire"]["runs"]] == ["DONE", "DONE"]
     assert all(run["endedAt"] and "deleted" in run["detail"] for run in jobs["expire"]["runs"])
@@ -192,9 +192,7 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_no_documented_question_asks_the_store_more_often_for_a_larger_page(
-    ask: Any, store: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_larger_pages_need_no_more_statements(ask: Any, store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         await create_project(f"p{number}")
         await project_changes.set_visibility(1, "tool", f"tool {number}", "public", NOW)
@@ -217,10 +215,10 @@ async def test_no_documented_question_asks_the_store_more_often_for_a_larger_pag
     checked = []
     for path in sorted(OPERATIONS.glob("*.graphql")):
         text = path.read_text()
-        if not text.startswith("query") or "$first" not in text or path.stem == "ProjectCards":  # whose rows are questions of their own
+        if not text.startswith("query") or "$first" not in text or path.stem == "ProjectCards":  # each of its rows needs queries of its own
             continue
         counts = []
-        for size in (2, 2, 50):  # the first one makes what is kept for the next
+        for size in (2, 2, 50):  # the first run fills the caches
             asked.clear()
             data = await ask(
                 text, slug="default", first=size, **({"period": {"from": "2026-11-01", "to": "2026-12-31"}} | SIZES.get(path.stem, {}))

@@ -1,4 +1,4 @@
-"""Events that a project refused for their targets are taken after all, once it takes these targets."""
+"""Replay of refused events, once the project accepts their targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENGINES = ("sqlite", "postgres")
 TOKEN = "ff_an-admin-token-of-this-test-only"
 
 
-def event(number: int, target: str = "wanted", install: str = "somebody") -> dict[str, Any]:
+def event(number: int, target: str = "wanted", install: str = "laptop") -> dict[str, Any]:
     return {"name": "run", "installation_id": install, "id": f"e{number}", "target": {"type": "tool", "id": target}, "outcome": "success"}
 
 
@@ -21,7 +21,7 @@ def ledger(asker: Asker) -> dict[str, int]:
     return {name: sum(told[name]) for name in ("received", "stored", "duplicates", "rejected")}
 
 
-def test_what_was_refused_is_taken_once_its_target_is_listed(make_server: Callable[..., Any]) -> None:
+def test_refused_events_are_replayed_once_their_target_is_listed(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     asker = Asker(server.url, TOKEN)
     asker.run("CreateProject", slug="picky", changes={"listsTargets": True})
@@ -30,7 +30,7 @@ def test_what_was_refused_is_taken_once_its_target_is_listed(make_server: Callab
     assert ledger(asker) == {"received": 4, "stored": 0, "duplicates": 0, "rejected": 4}
     shown = asker.run("Ledger", slug="picky")["project"]["rejected"]
     assert sorted(each["replayable"] for each in shown) == [True] * 4
-    assert "somebody" not in str(rows_of(server.store, "SELECT * FROM rejected"))
+    assert "laptop" not in str(rows_of(server.store, "SELECT * FROM rejected"))
 
     again = {"stored": 0, "duplicates": 0, "refused": 4, "errors": []}
     assert asker.run("ReplayRejected", slug="picky")["replayRejected"] == again
@@ -41,7 +41,7 @@ def test_what_was_refused_is_taken_once_its_target_is_listed(make_server: Callab
     assert ledger(asker) == {"received": 4, "stored": 2, "duplicates": 0, "rejected": 2}
     assert rollup_differences(server.store) == {}
 
-    # One that was sent again meanwhile is known.
+    # An event that was sent again meanwhile is a duplicate.
     left = next(each["id"] for each in asker.run("Ledger", slug="picky")["project"]["rejected"] if each["reason"] != "INVALID")
     asker.run("SetTarget", slug="picky", type="tool", id="unwanted", visibility="PUBLIC")
     assert server.client.post("/p/picky/v1/events", json=event(3, "unwanted")).json()["accepted"] == 1
@@ -56,7 +56,7 @@ def test_what_was_refused_is_taken_once_its_target_is_listed(make_server: Callab
     asker.client.close()
 
 
-def test_whoever_is_erased_is_erased_from_what_was_refused_too(make_server: Callable[..., Any]) -> None:
+def test_an_erased_install_is_erased_from_refused_events_too(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     asker = Asker(server.url, TOKEN)
     assert server.client.post("/p/default/v1/events", json=event(1, install="gone")).status_code == 202

@@ -1,4 +1,4 @@
-"""Hostile operations are refused before they cost anything, nobody reads without a key, and errors tell what they may."""
+"""Safety of GraphQL: limits on hostile operations, access control, and safe error messages."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ HOSTILE = {
     "a hundred levels": "{" + "a{" * 100 + "b" + "}" * 101,
     "deep though valid": DEEP,
     "dear though flat": NESTED,
-    "fragments in circles": "{...A} fragment A on Query{...B} fragment B on Query{...A}",
+    "fragments in a cycle": "{...A} fragment A on Query{...B} fragment B on Query{...A}",
     "fragments that double": "{...F0} "
     + " ".join(f"fragment F{n} on Query{{...F{n + 1} ...F{n + 1}}}" for n in range(60))
     + " fragment F60 on Query{me{kind}}",
     "fragments that double and cost nothing": "{...F0} "
     + " ".join(f"fragment F{n} on Query{{...F{n + 1} ...F{n + 1}}}" for n in range(60))
-    + " fragment F60 on Query{...Nobody}",
-    "fragments in a circle that doubles": "{...F0} "
+    + " fragment F60 on Query{...Missing}",
+    "fragments in a cycle that doubles": "{...F0} "
     + " ".join(f"fragment F{n} on Query{{...F{(n + 1) % 60} ...F{(n + 1) % 60}}}" for n in range(60)),
     "fragments that all overlap": "{"
     + " ".join(f"...F{n}" for n in range(90))
@@ -48,9 +48,9 @@ HOSTILE = {
     + " ".join(f"fragment F{n} on Query{{me{{kind label}}}}" for n in range(90)),
     "one field over and over": "{me{" + "kind " * 1_400 + "}}",
     "one field over and over, with what is below": "{" + "me{kind}" * 350 + "}",
-    "one field over and over where nobody asks": "{me{kind}} fragment A on __Type{" + "kind " * 1_400 + "}",
+    "one field repeated in an unused fragment": "{me{kind}} fragment A on __Type{" + "kind " * 1_400 + "}",
     "the schema many times": "{" + " ".join(f"a{n}:__schema{{types{{name}}}}" for n in range(30)) + "}",
-    "the schema in circles": "{__schema{types{fields{type{fields{type{fields{type{fields{name}}}}}}}}}}",
+    "the schema in a cycle": "{__schema{types{fields{type{fields{type{fields{type{fields{name}}}}}}}}}}",
     "a hundred operations": " ".join(f"query a{n}{{me{{kind}}}}" for n in range(100)),
     "lists in lists": "{project(slug:" + "[" * 700 + "]" * 700 + "){slug}}",
     "fragments in fragments": "{" + "...{" * 400 + "me{kind}" + "}" * 401,
@@ -81,8 +81,8 @@ def test_hostile_operations_are_refused_and_the_server_goes_on(admin: Any, name:
     assert admin.ask("{me{kind}}") == {"me": {"kind": "KEY"}}
 
 
-def test_ingest_goes_on_beside_hostile_operations_of_strangers(filled: Any, nobody: Any) -> None:
-    """Each of them, three times, from somebody without a key, while events are posted."""
+def test_ingest_continues_during_hostile_anonymous_operations(filled: Any, anonymous: Any) -> None:
+    """Send each operation three times without a key, while events are posted."""
     stop = threading.Event()
     codes: list[int] = []
 
@@ -96,7 +96,7 @@ def test_ingest_goes_on_beside_hostile_operations_of_strangers(filled: Any, nobo
     try:
         for _ in range(3):
             for query in HOSTILE.values():
-                assert nobody.send(query).status_code in (200, 400, 413, 429)
+                assert anonymous.send(query).status_code in (200, 400, 413, 429)
     finally:
         stop.set()
         posting.join()
@@ -104,7 +104,7 @@ def test_ingest_goes_on_beside_hostile_operations_of_strangers(filled: Any, nobo
     assert set(codes) == {202}
 
 
-def test_who_is_refused_all_the_time_is_looked_at_no_more(make_server: Callable[..., Any]) -> None:
+def test_a_client_with_many_refused_operations_is_rejected_unparsed(make_server: Callable[..., Any]) -> None:
     token = "ff_the-admin-token-of-the-tests-0123456789"
     server = make_server(FOOTFALL_ADMIN_TOKEN=token).start()
     loud = Asker(server.url, token)
@@ -113,31 +113,31 @@ def test_who_is_refused_all_the_time_is_looked_at_no_more(make_server: Callable[
     assert {loud.send(hostile).status_code for _ in range(30)} == {200}
     answer = loud.send(hostile)
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (429, "LIMITED")
-    assert loud.send("{me{kind}} #" + "x" * 1_000).status_code == 429  # whatever it is
-    assert loud.send("{me{kind}}").status_code == 429  # however short
-    assert loud.run("OverviewPage", slug="default")  # which is known
+    assert loud.send("{me{kind}} #" + "x" * 1_000).status_code == 429  # any operation
+    assert loud.send("{me{kind}}").status_code == 429  # even a short one
+    assert loud.run("OverviewPage", slug="default")  # persisted
     assert calm.send(hostile).status_code == 200
     assert calm.ask("{me{kind}} #" + "x" * 1_000)
     for each in (loud, calm):
         each.client.close()
 
 
-def test_strangers_may_not_ask_all_the_time_nor_guess_keys(make_server: Callable[..., Any]) -> None:
+def test_anonymous_operations_and_guessed_keys_are_limited(make_server: Callable[..., Any]) -> None:
     token = "ff_the-admin-token-of-the-tests-0123456789"
     server = make_server(FOOTFALL_ADMIN_TOKEN=token).start()
-    nobody, known, wrong = Asker(server.url, None), Asker(server.url, token), Asker(server.url, "ff_wrong")
+    anonymous, known, wrong = Asker(server.url, None), Asker(server.url, token), Asker(server.url, "ff_wrong")
     logged_in = Asker(server.url, None)
     assert logged_in.client.post("/login", data={"token": token}).status_code == 303
-    assert {nobody.send("{me{kind}}").status_code for _ in range(240)} == {200}
-    answer = nobody.send("{me{kind}}")
+    assert {anonymous.send("{me{kind}}").status_code for _ in range(240)} == {200}
+    answer = anonymous.send("{me{kind}}")
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (429, "LIMITED")
     assert int(answer.headers["retry-after"]) > 0
     assert {wrong.send("{me{kind}}").status_code for _ in range(60)} == {401}
     assert wrong.send("{me{kind}}").status_code == 429
-    assert known.send("{me{kind}}").status_code == 429  # or else one could go on guessing
+    assert known.send("{me{kind}}").status_code == 429  # otherwise, guessing could continue
     assert logged_in.ask("{me{kind}}") == {"me": {"kind": "SESSION"}}
     assert server.client.post("/v1/events", json={"name": "run", "installation_id": "x"}).status_code == 202
-    for each in (wrong, nobody, known, logged_in):
+    for each in (wrong, anonymous, known, logged_in):
         each.client.close()
 
 
@@ -151,8 +151,8 @@ def test_strangers_may_not_ask_all_the_time_nor_guess_keys(make_server: Callable
         " ".join(f"a{n}:retention(period:{{last:1600}}){{start}}" for n in range(5)),
     ],
 )
-def test_answers_that_would_be_too_long_are_not_begun(admin: Any, asked: str) -> None:
-    """While an answer is written, nothing else is done."""
+def test_responses_that_would_be_too_long_are_refused(admin: Any, asked: str) -> None:
+    """Encoding a response blocks the event loop."""
     assert admin.refused('{project(slug:"demo"){' + asked + "}}") == "TOO_COMPLEX"
     assert admin.ask('{project(slug:"demo"){series(period:{last:60},step:HOUR){starts} ledger(period:{last:1800}){starts}}}')
 
@@ -171,7 +171,7 @@ def test_answers_that_would_be_too_long_are_not_begun(admin: Any, asked: str) ->
         ("{me{kind} \"hush hush\"}", {}, "Syntax Error"),
     ],
 )  # fmt: skip
-def test_what_graphql_itself_refuses_has_a_code_and_repeats_no_value(admin: Any, query: str, variables: dict[str, Any], says: str) -> None:
+def test_validation_errors_have_a_code_and_repeat_no_value(admin: Any, query: str, variables: dict[str, Any], says: str) -> None:
     answer = admin.send(query, **variables)
     (error,) = answer.json()["errors"]
     assert error["extensions"]["code"] == "BAD_INPUT"
@@ -189,13 +189,13 @@ def test_what_graphql_itself_refuses_has_a_code_and_repeats_no_value(admin: Any,
         (b'{"extensions": {"persistedQuery": 1}}', "application/json"), (b"\xff", "application/json"),
     ],
 )  # fmt: skip
-def test_what_is_no_operation_is_refused(admin: Any, body: bytes, kind: str) -> None:
+def test_an_invalid_operation_is_refused(admin: Any, body: bytes, kind: str) -> None:
     answer = admin.client.post("/graphql", content=body, headers={"Content-Type": kind})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_INPUT"
 
 
-def test_nothing_is_asked_over_get(admin: Any) -> None:
+def test_get_runs_no_operation(admin: Any) -> None:
     before = len(admin.ask("{auditLog{id}}")["auditLog"])
     for accepted in ("*/*", "application/json", "text/html"):
         query = 'mutation{runJob(name:"expire"){errors{message}}}'
@@ -206,14 +206,14 @@ def test_nothing_is_asked_over_get(admin: Any) -> None:
 
 
 def test_a_cookie_counts_only_on_pages_of_this_server(asker: Any, filled: Any) -> None:
-    somebody = asker(None)
-    from_login = somebody.client.post("/login", data={"token": "ff_the-admin-token-of-the-tests-0123456789"})
+    browser = asker(None)
+    from_login = browser.client.post("/login", data={"token": "ff_the-admin-token-of-the-tests-0123456789"})
     assert from_login.status_code == 303
-    assert somebody.ask("{me{kind}}")["me"]["kind"] == "SESSION"
+    assert browser.ask("{me{kind}}")["me"]["kind"] == "SESSION"
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}):
-        answer = somebody.client.post("/graphql", json={"query": "{me{kind}}"}, headers=headers)
+        answer = browser.client.post("/graphql", json={"query": "{me{kind}}"}, headers=headers)
         assert answer.json() == {"data": {"me": None}}, headers
-    own = somebody.client.post("/graphql", json={"query": "{me{kind}}"}, headers={"Origin": filled.url, "Sec-Fetch-Site": "same-origin"})
+    own = browser.client.post("/graphql", json={"query": "{me{kind}}"}, headers={"Origin": filled.url, "Sec-Fetch-Site": "same-origin"})
     assert own.json() == {"data": {"me": {"kind": "SESSION"}}}
 
 
@@ -224,7 +224,7 @@ def bare(kind: Any) -> Any:
 
 
 def literal(kind: Any) -> str:
-    """Some value for an argument that must be there."""
+    """Return a value for a required argument."""
     inner = bare(kind)
     if isinstance(inner, GraphQLScalarType):
         value = {"Int": "1", "Boolean": "true", "Hash": '"0000000000000000"'}.get(inner.name, '"default"')
@@ -237,7 +237,7 @@ def literal(kind: Any) -> str:
 
 
 def leaf(kind: Any) -> str:
-    """A selection within a type, as small as can be."""
+    """Return a minimal selection of a type."""
     inner = bare(kind)
     if not isinstance(inner, GraphQLObjectType):
         return ""
@@ -260,15 +260,15 @@ def fields(kind: Any) -> list[tuple[str, Any]]:
     return list(kind.fields.items())
 
 
-def test_nobody_reads_or_changes_anything_without_a_key(nobody: Any) -> None:
-    assert nobody.ask("{me{kind}}") == {"me": None}
+def test_every_field_requires_a_key(anonymous: Any) -> None:
+    assert anonymous.ask("{me{kind}}") == {"me": None}
     for name, field in fields(SCHEMA.query_type):
         if name != "me":
-            assert nobody.refused("{" + call(name, field) + "}") == "UNAUTHENTICATED", name
+            assert anonymous.refused("{" + call(name, field) + "}") == "UNAUTHENTICATED", name
     for name, field in fields(SCHEMA.mutation_type):
-        assert nobody.refused("mutation{" + call(name, field) + "}") == "UNAUTHENTICATED", name
-    assert nobody.send("{__schema{types{name}}}").json()["data"] is None
-    assert nobody.send('{__type(name:"Query"){name}}').json()["data"] is None
+        assert anonymous.refused("mutation{" + call(name, field) + "}") == "UNAUTHENTICATED", name
+    assert anonymous.send("{__schema{types{name}}}").json()["data"] is None
+    assert anonymous.send('{__type(name:"Query"){name}}').json()["data"] is None
 
 
 PUBLIC = {
@@ -277,19 +277,19 @@ PUBLIC = {
 }  # fmt: skip
 
 
-def test_a_public_dashboard_shows_its_charts_and_nothing_else(nobody: Any, admin: Any) -> None:
+def test_a_public_dashboard_shows_its_charts_and_nothing_else(anonymous: Any, admin: Any) -> None:
     made = admin.run("CreateProject", slug="open", changes={"public": ["DASHBOARD"]})
     assert made["createProject"]["errors"] == []
-    assert nobody.ask("{projects{totalCount nodes{slug}}}") == {"projects": {"totalCount": 1, "nodes": [{"slug": "open"}]}}
+    assert anonymous.ask("{projects{totalCount nodes{slug}}}") == {"projects": {"totalCount": 1, "nodes": [{"slug": "open"}]}}
     for name, field in fields(SCHEMA.type_map["Project"]):
         query = '{project(slug:"open"){' + call(name, field) + "}}"
         if name in PUBLIC:
-            nobody.ask(query)
+            anonymous.ask(query)
         else:
-            assert nobody.refused(query) == "UNAUTHENTICATED", name
+            assert anonymous.refused(query) == "UNAUTHENTICATED", name
     for by in ("TARGET", "TOOL", "PROPERTY"):
-        assert nobody.refused('{project(slug:"open"){breakdown(by:' + by + "){otherValues}}}") == "UNAUTHENTICATED"
-    for asked in ('{target:{type:"pack",id:"x"}}', '{targetType:"pack"}'):  # or else one could count private ones
+        assert anonymous.refused('{project(slug:"open"){breakdown(by:' + by + "){otherValues}}}") == "UNAUTHENTICATED"
+    for asked in ('{target:{type:"pack",id:"x"}}', '{targetType:"pack"}'):  # otherwise, filters would reveal private targets
         for chart in ("overview", "series", "retention", "activeUsers", "newAndReturning", "versions", "medians"):
             query = (
                 '{project(slug:"open"){'
@@ -300,9 +300,9 @@ def test_a_public_dashboard_shows_its_charts_and_nothing_else(nobody: Any, admin
                 + leaf(dict(fields(SCHEMA.type_map["Project"]))[chart].type)
                 + "}}"
             )
-            assert nobody.refused(query) == "UNAUTHENTICATED", query
+            assert anonymous.refused(query) == "UNAUTHENTICATED", query
     assert admin.run("ArchiveProject", slug="open")["archiveProject"]["errors"] == []
-    assert nobody.refused('{project(slug:"open"){slug}}') == "UNAUTHENTICATED"
+    assert anonymous.refused('{project(slug:"open"){slug}}') == "UNAUTHENTICATED"
 
 
 def test_a_key_sees_its_own_project_only_and_reads_where_it_may_only_read(asker: Any, admin: Any) -> None:
@@ -326,7 +326,7 @@ def test_a_key_sees_its_own_project_only_and_reads_where_it_may_only_read(asker:
     assert sender.send("{me{kind}}").status_code == 403
 
 
-def test_errors_name_the_field_and_the_log_holds_nothing_that_was_sent(admin: Any, filled: Any) -> None:
+def test_errors_name_the_field_and_the_log_repeats_no_value(admin: Any, filled: Any) -> None:
     for query, path in (
         ('{project(slug:"demo"){overview(period:{last:0}){events{value}}}}', "period.last"),
         ('{project(slug:"demo"){events(first:1000){nodes{id}}}}', "first"),

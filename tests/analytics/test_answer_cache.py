@@ -10,7 +10,7 @@ import pytest
 from server.analytics import answer_cache
 from server.problems import Busy
 from server.public import response_cache
-from server.public.response_cache import Answers, Content
+from server.public.response_cache import Content, ResponseCache
 
 
 class Large:
@@ -122,7 +122,7 @@ async def test_a_public_answer_that_took_long_serves_for_a_minute_at_most_whatev
     clock: Clock, monkeypatch: pytest.MonkeyPatch, took: float, serves: float
 ) -> None:
     monkeypatch.setattr(response_cache, "time", clock)
-    pages: Any = Answers(Written())  # type: ignore[arg-type]
+    pages: Any = ResponseCache(Written())  # type: ignore[arg-type]
     made = 0
 
     async def make() -> Content:
@@ -146,7 +146,7 @@ class Changing(Large):
 
 async def test_a_crowd_that_asks_for_the_same_is_answered_at_once_by_one_reading() -> None:
     store = Changing(0)
-    pages: Any = Answers(store)  # type: ignore[arg-type]
+    pages: Any = ResponseCache(store)  # type: ignore[arg-type]
     made = turns = 0
 
     async def make() -> Content:
@@ -172,7 +172,7 @@ async def test_a_crowd_that_asks_for_the_same_is_answered_at_once_by_one_reading
 
 async def test_who_asks_after_something_was_stored_is_told_of_it() -> None:
     store = Changing(0)
-    pages: Any = Answers(store)  # type: ignore[arg-type]
+    pages: Any = ResponseCache(store)  # type: ignore[arg-type]
 
     async def make() -> Content:
         found = b"%d" % store.version
@@ -191,7 +191,7 @@ async def test_who_asks_after_something_was_stored_is_told_of_it() -> None:
 async def test_an_answer_of_today_is_not_given_tomorrow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(response_cache, "time", clock)
     clock.now = 20_000 * 86_400 - 0.5
-    pages: Any = Answers(Changing(0))  # type: ignore[arg-type]
+    pages: Any = ResponseCache(Changing(0))  # type: ignore[arg-type]
 
     async def make() -> Content:
         return Content(b"%d" % (clock.now // 86_400))
@@ -202,8 +202,8 @@ async def test_an_answer_of_today_is_not_given_tomorrow(clock: Clock, monkeypatc
 
 
 async def test_nobody_waits_for_ever_for_a_store_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response_cache, "_PATIENCE", 0.02)
-    pages: Any = Answers(Changing(0))  # type: ignore[arg-type]
+    monkeypatch.setattr(response_cache, "_WAIT_LIMIT", 0.02)
+    pages: Any = ResponseCache(Changing(0))  # type: ignore[arg-type]
     goes_on = asyncio.Event()
 
     async def make() -> Content:
@@ -217,7 +217,7 @@ async def test_nobody_waits_for_ever_for_a_store_that_stands_still(monkeypatch: 
 
 
 async def test_what_goes_wrong_is_told_to_all_who_wait_and_tried_again() -> None:
-    pages: Any = Answers(Changing(0))  # type: ignore[arg-type]
+    pages: Any = ResponseCache(Changing(0))  # type: ignore[arg-type]
     tries = 0
 
     async def make() -> Content:
@@ -236,7 +236,7 @@ async def test_what_goes_wrong_is_told_to_all_who_wait_and_tried_again() -> None
 
 
 async def test_many_different_slow_answers_at_once_leave_a_reader_to_others() -> None:
-    pages: Any = Answers(Written(0))  # type: ignore[arg-type]
+    pages: Any = ResponseCache(Written(0))  # type: ignore[arg-type]
     busy = most = 0
 
     async def make() -> Content:

@@ -68,7 +68,7 @@ def test_the_page_fills_in_address_project_tool_and_key(page: Page, project: Pro
     expect(page.locator("#shell figure.example code")).to_contain_text(
         f'FOOTFALL_URL={project.url} FOOTFALL_VERSION=1.4.0 FOOTFALL_KEY="ff_key"'
     )
-    expect(page.locator("#waiting")).to_contain_text("Log in to see here")
+    expect(page.locator("#waiting")).to_contain_text("to see the first event here")
     ast.parse(code.inner_text())
 
 
@@ -77,13 +77,13 @@ def test_the_page_makes_a_key_and_shows_the_first_event(page: Page, real: Real, 
     assert answer.status == 303
     page.goto(f"{project.url}/clients/")
     expect(page.locator("#waiting")).to_have_text("Waiting for the first event …")
-    page.get_by_role("button", name="Make a key").click()
+    page.get_by_role("button", name="Create a key").click()
     expect(page.get_by_label("Write key")).not_to_have_value("")
     key = page.get_by_label("Write key").input_value()
     event = {"name": "build", "installation_id": "i1", "os": "linux", "outcome": "success", "install_source": "pipx"}
     sent = httpx.post(f"{real.server.url}/v1/events", json=event, headers={"Authorization": f"Bearer {key}"})
     assert sent.status_code == 202
-    expect(page.locator("#waiting")).to_contain_text("It arrived,", timeout=20_000)
+    expect(page.locator("#waiting")).to_contain_text("The event arrived", timeout=20_000)
     seen = page.locator("#seen")
     for text in ("build", "SUCCESS", "linux", "install source", "pipx"):
         expect(seen).to_contain_text(text)

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md names the right files: a dialect, a setting, a job and a command are added to a copy, in these files only."""
+"""CONTRIBUTING.md lists the right files: changes to only these files add a dialect, a setting, a job and a command to a copy."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the code with a dialect, a setting, a job and a command more."""
+    """A copy of the code with an additional dialect, setting, job and command."""
     copy = tmp_path_factory.mktemp("contributed")
     for name in COPIED:
         there = ROOT / name
@@ -110,13 +110,13 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copied_server(changed: Path, server_class: Any, tmp_path: Path) -> Iterator[Any]:
-    """A server of the copy, which is not started."""
+    """A server of the copy, not started."""
     server = server_class(tmp_path, {"PYTHONPATH": str(changed), "FOOTFALL_GREETING": "there"}, (sys.executable, "-P", "-m", "server"))
     yield server
     server.close()
 
 
-def test_a_dialect_is_its_file_and_a_word_in_the_list(copied_server: Any) -> None:
+def test_a_dialect_is_a_file_and_a_list_entry(copied_server: Any) -> None:
     copied_server.start()
     assert copied_server.client.post("/hit/welcome").status_code == 202
     exported = copied_server.footfall("export", "events", "--format", "jsonl").stdout
@@ -146,7 +146,7 @@ def test_the_changes_respect_the_import_contracts(changed: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_file_that_a_document_names_is_there(name: str) -> None:
+def test_every_file_that_a_document_names_exists(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     named = re.findall(r"`((?:server|tests|docs|static|graphql|migrations|bench|\.ci)/[\w./-]*)`", text)
     assert [path for path in named if not (ROOT / path).exists()] == []

@@ -32,15 +32,16 @@ PATTERN = re.compile("|".join(rf"\b({words})\b" for words in BANNED), re.IGNOREC
 
 # Rooms that still speak the old language. Remove a line once its room passes.
 NOT_YET = {
-    "server/admin", "server/analytics", "server/openapi", "server/pages", "server/public",
-    "bench", "tests/admin", "tests/analytics", "tests/clients", "tests/contracts", "tests/dashboard",
+    "server/analytics",
+    "bench", "tests/analytics", "tests/clients", "tests/dashboard",
     "tests/faults", "tests/jobs", "tests/operations", "tests/shipping", "tests/storage", "tests/transfer",
-    "docs", "graphql", "static/pages", "README.md", "CHANGELOG.md", "Makefile", ".ci", "Containerfile",
+    "docs", "README.md", "CHANGELOG.md", "Makefile", ".ci", "Containerfile",
     "pyproject.toml", "CONTRIBUTING.md", "fly.toml",
 }  # fmt: skip
 # Files that quote these words: client data, test input, a deprecated option, the list in this file.
 QUOTED = {
     "tests/contracts/test_language.py",
+    "static/pages/footfall.service",  # systemd: `Wants=`
     "tests/dialects/test_engagement.py",
     "server/scrubbing/patterns.py",
     "server/operations/maintenance_commands.py",
@@ -56,7 +57,7 @@ SHARED_NAMES = {
 
 
 def done(path: Path) -> bool:
-    """Whether a file is in a room that follows the guide: none of its parents, by path, is in NOT_YET."""
+    """Return whether a file follows the guide: none of its parents, by path, is in NOT_YET."""
     parts = path.relative_to(ROOT).parts
     return not any("/".join(parts[:depth]) in NOT_YET for depth in range(1, len(parts) + 1))
 

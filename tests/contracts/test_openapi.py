@@ -1,4 +1,4 @@
-"""The OpenAPI document is complete, and true: what it allows is taken, what it forbids is refused, and answers are as it says."""
+"""The OpenAPI document is complete and correct: allowed requests are accepted, forbidden ones refused, and responses match."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from server.settings import load
 DOCUMENT = document(Routes().all, app._HANDLERS, load({}))
 ROUTES = {route.path.template: route for route in Routes().all}
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
-# Those of which a request can be wrong: any text is a name to look for.
+# Paths with requests that can be invalid. On the others, any text is a valid name.
 REFUSING = [(route.path.template, "post") for route in ROUTES.values() if route.path.body or "{" in route.path.template]
-# Those of one event whose errors the client is to see.
+# Paths of a single event whose client reads errors.
 ABSORBING = {route.path.template for route in ROUTES.values() if route.path.absorbs}
 SINGLE = [(name, template) for name, template in SAMPLES if not template.endswith("/batch") and template not in ABSORBING]
 FEW = profile(max_examples=30, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -35,7 +35,7 @@ FEW = profile(max_examples=30, deadline=None, database=None, derandomize=True, s
 
 @pytest.fixture(scope="module")
 def url(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server without limits."""
+    """A server without rate limits."""
     server = server_class(tmp_path_factory.mktemp("openapi"), {})
     try:
         server.start()
@@ -75,7 +75,7 @@ def test_the_document_is_valid() -> None:
     assert all(resolved({"$ref": reference}) for reference in references(DOCUMENT))
 
 
-def test_the_document_is_served_with_an_etag_and_to_any_origin(client: httpx.Client) -> None:
+def test_the_document_is_served_with_an_etag_and_cors(client: httpx.Client) -> None:
     first = client.get("/openapi.json")
     assert first.json()["paths"].keys() == DOCUMENT["paths"].keys()
     assert first.headers["access-control-allow-origin"] == "*"
@@ -109,7 +109,7 @@ def test_every_ingest_route_is_in_the_document_with_all_its_dialects(route: Rout
 
 def test_every_handler_is_in_the_document() -> None:
     served = {route.path_format for route in Litestar(route_handlers=app._HANDLERS, openapi_config=None, logging_config=None).routes}
-    # The first has a contract of its own; then forms for people, and the dashboard with its files.
+    # GraphQL has its own contract; the others are forms, and the dashboard with its files.
     elsewhere = {
         "/graphql",
         "/login",
@@ -123,13 +123,13 @@ def test_every_handler_is_in_the_document() -> None:
     assert (served | ROUTES.keys()) - elsewhere == DOCUMENT["paths"].keys()
 
 
-def test_every_status_that_a_problem_has_is_described() -> None:
+def test_every_status_of_a_problem_is_described() -> None:
     kinds = [kind for kind in vars(problems).values() if isinstance(kind, type) and issubclass(kind, problems.Problem)]
     described = {int(status) for item in DOCUMENT["paths"].values() for operation in item.values() for status in operation["responses"]}
     assert {kind.status for kind in kinds} - described == {405}, "405 is for methods that the document does not have"
 
 
-def test_every_field_of_every_body_says_what_it_means() -> None:
+def test_every_field_of_every_body_is_described() -> None:
     bodies = [operation.get("requestBody", {}) for item in DOCUMENT["paths"].values() for operation in item.values()]
     sent = {reference for body in bodies for reference in references(body) if "/schemas/" in reference}
     described = {
@@ -145,9 +145,11 @@ def test_every_field_of_every_body_says_what_it_means() -> None:
     ("path", "method", "mode"),
     [(*operation, GenerationMode.POSITIVE) for operation in OPERATIONS] + [(*operation, GenerationMode.NEGATIVE) for operation in REFUSING],
 )
-def test_answers_are_as_the_document_says(url: str, path: str, method: str, mode: GenerationMode) -> None:
-    """What the schema allows is taken. What it forbids is a clean refusal, or for the wrong events of a batch a clean answer: which of the
-    two is tested below, field by field, because schemathesis knows nothing of batches."""
+def test_responses_match_the_document(url: str, path: str, method: str, mode: GenerationMode) -> None:
+    """Requests that the schema allows are accepted. Forbidden ones get a refusal, or a per-event error within a batch.
+
+    The test below checks the fields of batches, because schemathesis cannot.
+    """
     operation = schemathesis.openapi.from_dict(copy.deepcopy(DOCUMENT))[path][method]
 
     @FEW
@@ -159,7 +161,7 @@ def test_answers_are_as_the_document_says(url: str, path: str, method: str, mode
 
 
 def fields(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Any], bool]]:
-    """Each field of a body, with its schema (without null) and whether it must be there."""
+    """Yield each field of a body, with its schema (without null) and whether it is required."""
     for name, field in resolved(schema).get("properties", {}).items():
         member = next(member for member in field.get("anyOf", [field]) if member.get("type") != "null")
         yield (*path, name), member, name in schema.get("required", resolved(schema).get("required", []))
@@ -167,7 +169,7 @@ def fields(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 def changed(body: Any, path: tuple[str, ...], value: Any) -> Any:
-    """The body with another value in one place; without that place where the value is `...`."""
+    """Return the body with another value at one place; without the place if the value is `...`."""
     copied = copy.deepcopy(body)
     place = copied
     for name in path[:-1]:
@@ -180,7 +182,7 @@ def changed(body: Any, path: tuple[str, ...], value: Any) -> Any:
 
 
 def wrong_values(schema: dict[str, Any]) -> Iterator[Any]:
-    """Values that a schema forbids."""
+    """Yield values that a schema forbids."""
     if "enum" in schema:
         yield "none of these"
     if schema.get("type") == "string":
@@ -199,14 +201,14 @@ def wrong_values(schema: dict[str, Any]) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("name", "template"), SINGLE)
-def test_what_the_schema_forbids_is_refused_by_the_name_of_the_field(client: httpx.Client, name: str, template: str) -> None:
+def test_forbidden_values_are_refused_by_field(client: httpx.Client, name: str, template: str) -> None:
     variants = DOCUMENT["paths"][template]["post"]["x-footfall-variants"]
     schema = next(variant["bodies"][0] for variant in variants if variant["family"] == FAMILIES[name].title)
     body = SAMPLES[name, template][0].body
     assert client.post(template, json=body).is_success
     for path, field, required in fields(schema):
         changes = [changed(body, path, value) for value in wrong_values(field)]
-        # An object that is not there may be another shape of the same; one within an object that may be missing is no must.
+        # A body without an object may match another shape. Fields of an optional object are not required.
         if required and "$ref" not in field and (len(path) == 1 or path[0] == "data"):
             changes.append(changed(body, path, ...))
         for change in changes:
@@ -215,6 +217,6 @@ def test_what_the_schema_forbids_is_refused_by_the_name_of_the_field(client: htt
             assert answer.headers["content-type"] == "application/problem+json"
             found = answer.json()
             assert set(DOCUMENT["components"]["schemas"]["ProblemDetails"]["required"]) <= found.keys()
-            # Where families share a path, a body without the outermost field of one belongs to another, and hears what that one misses.
+            # If families share a path, a body without one family's outermost field belongs to another family, whose error it gets.
             if len(variants) == 1 or len(path) > 1:
                 assert path[-1] in {error["path"].rpartition(".")[2] for error in found["errors"]}, (change, found)

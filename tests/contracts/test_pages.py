@@ -1,4 +1,4 @@
-"""The pages: complete, safe, and their examples work when pasted."""
+"""The pages are complete and safe, and their examples work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from server import app
 from server.event import Refusal
 from server.ingest.routing import Routes
 from server.openapi import document
-from server.pages.problem_page import TROUBLES, kinds, statuses
+from server.pages.problem_page import EXPLANATIONS, kinds, statuses
 from server.pages.reference import reference
 from server.settings import bundled, load
 
@@ -32,7 +32,7 @@ VOID = {"meta", "link", "img", "br", "wbr", "hr", "input"}
 
 @pytest.fixture(scope="module")
 def url(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server without limits that shows everything, with a project `tool` and a version announced."""
+    """A server without rate limits that publishes everything, with a project `tool` and an announced version."""
     server = server_class(
         tmp_path_factory.mktemp("pages"), {"FOOTFALL_PUBLIC": "counters,trending,badges,stats,analytics", "FOOTFALL_DASHBOARD": "off"}
     )
@@ -55,7 +55,7 @@ def client(url: str) -> Iterator[httpx.Client]:
 
 
 class Reader(HTMLParser):
-    """Reads a page as strictly as we write: each element is closed in order. Keeps tags, ids, links and examples."""
+    """A strict parser: each element must be closed in order. Collects tags, ids, links and examples."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Reader(HTMLParser):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_well_formed_and_all_it_refers_to_is_there(client: httpx.Client, path: str) -> None:
+def test_a_page_is_well_formed_and_its_references_exist(client: httpx.Client, path: str) -> None:
     page = Reader(client.get(path).text)
     ids = page.attributes("id")
     assert len(ids) == len(set(ids)), "an id is there twice"
@@ -103,7 +103,7 @@ def test_a_page_is_well_formed_and_all_it_refers_to_is_there(client: httpx.Clien
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_obeys_its_own_policy_and_asks_no_other_host(client: httpx.Client, path: str) -> None:
+def test_a_page_obeys_its_policy_and_loads_from_no_other_host(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
@@ -144,7 +144,7 @@ HOSTILE = [
 @pytest.mark.parametrize("path", PAGES)
 def test_a_hostile_host_never_reaches_a_page(client: httpx.Client, path: str, host: str) -> None:
     answer = client.get(path, headers={b"Host": host.encode()})
-    if answer.status_code == 400:  # the HTTP parser did not even take it
+    if answer.status_code == 400:  # rejected by the HTTP parser
         return
     assert answer.status_code == 200
     assert "<script>alert" not in answer.text
@@ -164,16 +164,14 @@ def test_a_hostile_host_never_reaches_a_page(client: httpx.Client, path: str, ho
         ({"Host": "t.example"}, "/p/tool/docs", "http://t.example/p/tool"),
     ],
 )
-def test_examples_begin_with_the_address_that_the_reader_came_by(
-    client: httpx.Client, headers: dict[str, str], path: str, base: str
-) -> None:
+def test_examples_use_the_url_of_the_request(client: httpx.Client, headers: dict[str, str], path: str, base: str) -> None:
     assert f"curl {base}/v1/events" in client.get(path, headers=headers).text
 
 
-def test_every_refusal_is_explained_where_its_problems_point(client: httpx.Client) -> None:
+def test_every_problem_type_links_to_its_explanation(client: httpx.Client) -> None:
     page = Reader(client.get("/docs").text)
     ids = set(page.attributes("id"))
-    assert TROUBLES.keys() == set(Refusal)
+    assert EXPLANATIONS.keys() == set(Refusal)
     for refusal in Refusal:
         assert statuses(refusal)
         targets = {kind.type.fget(kind) for kind in kinds(refusal)}  # type: ignore[attr-defined]
@@ -186,8 +184,8 @@ def test_every_route_of_the_document_is_on_the_page(client: httpx.Client) -> Non
     assert [path for path in client.get("/openapi.json").json()["paths"] if path not in text] == []
 
 
-def test_every_example_is_answered_as_the_page_says(client: httpx.Client) -> None:
-    """Each command, as a shell would read it, in the order of the page."""
+def test_every_example_gets_the_response_on_the_page(client: httpx.Client) -> None:
+    """Run each command of the page in order, parsed as a shell would."""
     figures = Reader(client.get("/docs").text).figures
     commands = [
         (figure, following) for figure, following in zip(figures, [*figures[1:], ("", "", "")], strict=True) if "command" in figure[0]
@@ -202,7 +200,7 @@ def test_every_example_is_answered_as_the_page_says(client: httpx.Client) -> Non
         assert alike(answer.json(), json.loads(expected), exact=answer.request.method == "POST"), (command, answer.text)
 
 
-def test_the_first_page_shows_an_event_and_its_answer(client: httpx.Client) -> None:
+def test_the_home_page_shows_an_event_and_its_response(client: httpx.Client) -> None:
     page = client.get("/").text
     event, counting = (code for _, _, code in Reader(page).figures)
     assert curl(client, event).text in html.unescape(page)
@@ -213,7 +211,7 @@ def test_the_first_page_shows_an_event_and_its_answer(client: httpx.Client) -> N
 
 
 def curl(client: httpx.Client, command: str) -> httpx.Response:
-    """Does what curl would do."""
+    """Send the request that a curl command describes."""
     name, *words = shlex.split(command)
     assert name == "curl"
     method, data, address = "", None, ""
@@ -235,7 +233,7 @@ def curl(client: httpx.Client, command: str) -> httpx.Response:
 
 
 def alike(found: Any, shown: Any, *, exact: bool) -> bool:
-    """Whether an answer is what the page shows: the same but for ids, or where numbers change by themselves of the same shape."""
+    """Return whether a response matches the page: equal, except for ids and for numbers that change."""
     if isinstance(found, dict) and isinstance(shown, dict):
         return (found.keys() >= shown.keys()) and all(name == "id" or alike(found[name], shown[name], exact=exact) for name in shown)
     if isinstance(found, list) and isinstance(shown, list):
@@ -258,19 +256,19 @@ def test_files_are_cached_and_nothing_else_is_served_from_their_folder(client: h
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_the_icon_and_the_word_for_robots(client: httpx.Client) -> None:
+def test_the_icon_and_robots_txt(client: httpx.Client) -> None:
     assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
     assert client.get("/robots.txt").text == "User-agent: *\nDisallow: /\n"
 
 
-def test_a_page_that_is_known_is_not_sent_again(client: httpx.Client) -> None:
+def test_a_cached_page_is_not_sent_again(client: httpx.Client) -> None:
     first = client.get("/docs")
     assert first.headers["cache-control"] == "private, no-cache"
     assert client.get("/docs", headers={"If-None-Match": first.headers["etag"]}).status_code == 304
 
 
 def test_text_of_the_document_is_escaped() -> None:
-    """Also where a dialect's author writes something that looks like markup."""
+    """Escape texts of dialects that look like markup."""
     written = json.dumps(document(Routes().all, app._HANDLERS, load({}))).replace(
         "Record one event", "<img src=x onerror=alert(1)> one event"
     )
@@ -280,7 +278,7 @@ def test_text_of_the_document_is_escaped() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/health", "/ready", "/counts", "/openapi.json", "/badge/nothing.svg", "/no/such/page"])
-def test_the_head_of_every_answer_can_be_asked_for_and_forbids_guessing(client: httpx.Client, path: str) -> None:
+def test_every_route_answers_head_and_forbids_sniffing(client: httpx.Client, path: str) -> None:
     whole, head = client.get(path), client.head(path)
     assert (head.status_code, head.content) == (whole.status_code, b"")
     for answer in (whole, head):

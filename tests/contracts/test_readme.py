@@ -138,7 +138,7 @@ def test_the_batch_of_the_event_page_is_answered_as_it_says(pasted: Any) -> None
 
 
 def shape(value: Any) -> Any:
-    """What an answer is made of, without its figures."""
+    """Return the structure of a response, without its figures."""
     if isinstance(value, dict):
         return {key: shape(each) for key, each in value.items()}
     if isinstance(value, list):

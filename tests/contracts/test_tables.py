@@ -1,4 +1,4 @@
-"""Each table of the store is named in docs/tables.md with what bounds it."""
+"""docs/tables.md lists each table of the store with its bound."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_no_number_tells_whether_a_key_or_an_alert_of_another_project_exists(fie
         'mutation ($s: String!) { createAlert(slug: $s, alert: {kind: NEW_VERSION, url: "https://1.1.1.1/x"}) { alert { id } } }',
         s=other,
     )["createAlert"]["alert"]["id"]
-    for mutation, number in (("revokeKey(id: $id)", known), ("deleteAlert(id: $id)", alert), ("tryAlert(id: $id)", alert)):
+    for mutation, number in (("revokeKey(id: $id)", known), ("deleteAlert(id: $id)", alert), ("testAlert(id: $id)", alert)):
         query = f"mutation ($id: ID!) {{ {mutation} {{ errors {{ code message }} }} }}"
         answers = [ask(field, mine, query, id=each) for each in (number, "999999", "1", "x")]
         assert answers.count(answers[0]) == len(answers), answers

@@ -107,30 +107,30 @@ def test_valid_operations_are_never_counted(field: Any) -> None:
 
 async def test_one_operation_is_looked_at_after_the_other() -> None:
     admissions = Admissions()
-    first = await admissions.admit("a", "{x}", stranger=False)
-    waiting = [asyncio.create_task(admissions.admit("a", "{x}", stranger=False)) for _ in range(MOST_WAITING)]
+    first = await admissions.admit("a", "{x}", is_anonymous=False)
+    waiting = [asyncio.create_task(admissions.admit("a", "{x}", is_anonymous=False)) for _ in range(MOST_WAITING)]
     await asyncio.sleep(0)
     assert not any(each.done() for each in waiting)
     with pytest.raises(Busy):
-        await admissions.admit("a", "{x}", stranger=False)
-    other = asyncio.create_task(admissions.admit("b", "{x}", stranger=False))
-    first.passed()
+        await admissions.admit("a", "{x}", is_anonymous=False)
+    other = asyncio.create_task(admissions.admit("b", "{x}", is_anonymous=False))
+    first.accept()
     for each in waiting:
-        (await each).refused()
-    (await other).passed()
+        (await each).refuse()
+    (await other).accept()
     for _ in range(60 - MOST_WAITING):
-        (await admissions.admit("a", "{x}", stranger=False)).refused()
+        (await admissions.admit("a", "{x}", is_anonymous=False)).refuse()
     with pytest.raises(Limited):
-        await admissions.admit("a", "{x}", stranger=False)
+        await admissions.admit("a", "{x}", is_anonymous=False)
     with pytest.raises(Limited):
         admissions.check("a")
-    (await admissions.admit("b", "{x}", stranger=False)).passed()
+    (await admissions.admit("b", "{x}", is_anonymous=False)).accept()
 
 
 async def test_all_without_a_login_share_a_budget() -> None:
     admissions = Admissions()
     for number in range(240):
-        (await admissions.admit(f"address {number}", "{x}", stranger=True)).refused()
+        (await admissions.admit(f"address {number}", "{x}", is_anonymous=True)).refuse()
     with pytest.raises(Limited):
-        await admissions.admit("one more", "{x}", stranger=True)
-    (await admissions.admit("a key", "{x}", stranger=False)).passed()
+        await admissions.admit("one more", "{x}", is_anonymous=True)
+    (await admissions.admit("a key", "{x}", is_anonymous=False)).accept()

@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from server.admin.socket import MOST_SILENT, MOST_SOCKETS, OF_ONE_ADDRESS
+from server.admin.socket import MAX_UNAUTHENTICATED, MOST_SOCKETS, OF_ONE_ADDRESS
 
 pytestmark = pytest.mark.one_path
 
@@ -28,14 +28,14 @@ def silent(field: Any, address: str) -> Any:
 async def test_silent_sockets_of_many_addresses_keep_no_other_out(field: Any) -> None:
     key = field.ask("mutation { createKey(scopes: [READ]) { secret } }")["createKey"]["secret"]
     async with contextlib.AsyncExitStack() as stack:
-        opened = [await stack.enter_async_context(silent(field, f"198.51.100.{number}")) for number in range(MOST_SILENT + 3)]
+        opened = [await stack.enter_async_context(silent(field, f"198.51.100.{number}")) for number in range(MAX_UNAUTHENTICATED + 3)]
         for each in opened[:3]:  # the oldest have made room
             with pytest.raises(ConnectionClosed):
                 await asyncio.wait_for(each.recv(), 8)
         known = await stack.enter_async_context(silent(field, "203.0.113.1"))
         await known.send(json.dumps({"type": "connection_init", "payload": {"token": key}}))
         assert json.loads(await asyncio.wait_for(known.recv(), 20)) == {"type": "connection_ack"}
-    assert MOST_SILENT < MOST_SOCKETS
+    assert MAX_UNAUTHENTICATED < MOST_SOCKETS
 
 
 async def test_networks_of_a_provider_have_few_sockets_together(field: Any) -> None:

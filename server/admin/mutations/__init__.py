@@ -1,21 +1,21 @@
-"""What admins change. Each change wants the scope `admin`, answers with its errors by field, and is written into the audit log.
+"""Mutations of the GraphQL schema. Each requires the `admin` scope, returns its errors by field, and is recorded in the audit log.
 
-result     what all changes answer
-projects   settings, targets, latest version
-keys       keys and sessions
-operation  alerts, jobs, erasure
+result           the result types
+projects         settings, targets, latest version
+access_keys      keys and sessions
+alerts_and_jobs  alerts, jobs, replay, erasure
 """
 
 import strawberry
 
 from server.admin.mutations.access_keys import KeyMutations
-from server.admin.mutations.maintenance import OperationMutations
+from server.admin.mutations.alerts_and_jobs import OperationMutations
 from server.admin.mutations.projects import ProjectMutations
 
 
-@strawberry.type(description="What can be changed. Each change answers with its errors; where there are any, nothing was changed.")
+@strawberry.type(description="Mutations. Each returns its errors by field. If there are errors, nothing was changed.")
 class Mutation(ProjectMutations, KeyMutations, OperationMutations):
-    """All of it."""
+    """All mutations."""
 
 
 __all__ = ["Mutation"]

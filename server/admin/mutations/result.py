@@ -1,4 +1,4 @@
-"""What all changes answer, and how each one is written down."""
+"""Result type of all mutations, and their record in the audit log."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Any, TypeVar
 
 import strawberry
 
-from server.admin.answers import said
-from server.admin.auth import EVERY, Viewer
+from server.admin import answers
+from server.admin.auth import ALL_PROJECTS, Viewer
 from server.admin.request_context import AnyInfo
 from server.admin.scalars import now
 from server.problems import BadQuery
 from server.storage.projects import FieldProblem, ProblemKind, ProjectError, audit
 
 
-@strawberry.type(description="Why a change could not be made.")
+@strawberry.type(description="Error of a mutation.")
 class UserError:
-    field: str | None = said("The field that says what cannot be; null where it is not about a single one.")
-    code: ProblemKind = said("What is wrong, for scripts.")
-    message: str = said("What is wrong, for people.")
+    field: str | None = answers.field("Field that caused the error. Null if it concerns no single field.")
+    code: ProblemKind = answers.field("Error code, for programs.")
+    message: str = answers.field("Error message, for people.")
 
 
-@strawberry.type(description="What became of a change. Where there are errors, nothing was changed.")
+@strawberry.type(description="Result of a mutation. If there are errors, nothing was changed.")
 class Result:
-    errors: list[UserError] = said("What was wrong; empty where the change was made.")
+    errors: list[UserError] = answers.field("Errors. Empty if the change was made.")
 
 
 R = TypeVar("R", bound=Result)
 
 
 async def attempt(kind: type[R], work: Callable[[], Awaitable[dict[str, Any]]]) -> R:
-    """Make a change: the fields of its result, or the errors where it cannot be."""
+    """Run a mutation; return its result, or its errors by field."""
     try:
         return kind(errors=[], **await work())
     except FieldProblem as error:
@@ -42,7 +42,7 @@ async def attempt(kind: type[R], work: Callable[[], Awaitable[dict[str, Any]]]) 
         return kind(errors=[UserError(field=each.path, code=ProblemKind.INVALID, message=each.message) for each in error.errors])
 
 
-async def wrote(info: AnyInfo, viewer: Viewer, action: str, project: int = EVERY, detail: str = "") -> None:
-    """Write a change down, and let this process know at once of what it keeps in memory."""
+async def record_audit(info: AnyInfo, viewer: Viewer, action: str, project: int = ALL_PROJECTS, detail: str = "") -> None:
+    """Record a change in the audit log, and refresh this process's cache of projects."""
     await audit.record(info.context.store, now=now(), actor=viewer.label, action=action, project=project, detail=detail)
     await info.context.state.projects.refresh()

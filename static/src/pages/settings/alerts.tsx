@@ -17,7 +17,7 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
   const [kind, setKind] = useState<AlertKind>("FAILURE_RATE");
   const create = useChange("CreateAlert");
   const remove = useChange("DeleteAlert");
-  const attempt = useChange("TryAlert");
+  const attempt = useChange("TestAlert");
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
@@ -36,7 +36,7 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
   const test = (id: string) =>
     attempt.mutate(
       { id },
-      { onSuccess: ({ tryAlert }) => setTried(`${tryAlert.finding ?? "The rule does not match now."} ${tryAlert.deliveryError ?? `The webhook responded ${tryAlert.answered}.`}`) },
+      { onSuccess: ({ testAlert }) => setTried(`${testAlert.finding ?? "It finds nothing now."} ${testAlert.deliveryError ?? `The webhook answered ${testAlert.answered}.`}`) },
     );
   return (
     <Section title="Alerts" about="Rules that send a signed webhook on unusual failure rates or volume, and on new errors or versions.">
