@@ -156,7 +156,7 @@ def test_an_upgrade_without_room_for_its_backup_changes_nothing(tmp_path: Path, 
     older(settings.sqlite_path, monkeypatch)
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
-    with pytest.raises(StoreError, match=r"has no room: .* are free; then start again, or set FOOTFALL_UPGRADE_BACKUP=off"):
+    with pytest.raises(StoreError, match=r"has no room: .* are free; fix this and start again, or set FOOTFALL_UPGRADE_BACKUP=off"):
         upgrade(settings)
     assert applied(settings.sqlite_path) == 1
     assert copies(settings) == []

@@ -66,8 +66,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
         (OK + b"Content-Length: 99999999999\r\n\r\n", b"x" * 65_536, 0.0, 200, None),
         (CONTINUE + b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK + b"\r\n", b"", 0.0, 200, None),
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n\r\n", b"", 0.0, 302, "answered 302: redirects are not followed"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", b"", 0.0, None, "what answered does not speak HTTP"),
-        (b"", b"", 0.0, None, "what answered does not speak HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", b"", 0.0, None, "the response is not HTTP"),
+        (b"", b"", 0.0, None, "the response is not HTTP"),
     ],
 )
 async def test_no_answer_of_a_webhook_is_read_without_end(

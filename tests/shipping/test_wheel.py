@@ -41,11 +41,11 @@ def test_the_wheel_serves_on_sqlite(unpacked: Path, make_form: Callable[..., Any
 
 def test_the_wheel_holds_what_is_served_and_nothing_else(unpacked: Path) -> None:
     bundle = unpacked / "server" / "_bundle"
-    for folder in ("graphql", "migrations", "static/pages"):
+    for folder in ("graphql", "migrations", "static/clients", "static/pages"):
         there = {
             file.relative_to(CHECKOUT) for file in (CHECKOUT / folder).rglob("*") if file.is_file() and "__pycache__" not in file.parts
         }
         assert there <= {file.relative_to(bundle) for file in bundle.rglob("*")}
     assert {path.name for path in bundle.iterdir()} == {"graphql", "migrations", "static"}
-    assert {path.name for path in (bundle / "static").iterdir()} == {"dist", "pages"}
+    assert {path.name for path in (bundle / "static").iterdir()} == {"clients", "dist", "pages"}
     assert {path.name for path in unpacked.iterdir() if not path.name.endswith(".dist-info")} == {"server"}
