@@ -26,9 +26,9 @@ def _end(number: int, _: FrameType | None) -> None:
 def main() -> None:
     """Import the commands and run one of them."""
     is_interruptible = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-    signal.signal(signal.SIGTERM, _leave)
     if is_interruptible:
         signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _leave)
     if sys.argv[1:] == ["health"]:
         from server import probe  # noqa: PLC0415 - without the other commands: containers call it every few seconds
 
