@@ -188,7 +188,7 @@ def test_a_backup_without_its_secret_is_put_back_with_a_warning(filled: Settings
     made.secret.unlink()
     assert "only if it was created with the current secret" in str(restore(filled, made.path).warning)
     (filled.data_dir / "secret").unlink()
-    assert "a new secret will be made" in str(restore(filled, made.path).warning)
+    assert "a new secret will be created" in str(restore(filled, made.path).warning)
 
 
 def test_a_backup_of_an_older_version_is_put_back_and_migrated_at_the_next_start(
