@@ -6,6 +6,7 @@ Usage: python .ci/binary.py [OUTPUT_FOLDER]. Requires the built dashboard (make 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -49,6 +50,7 @@ def main() -> None:
         work = Path(folder)
         entry = work / "footfall.py"
         entry.write_text(ENTRY, encoding="utf-8")
+        os.environ["PYINSTALLER_CONFIG_DIR"] = str(work / "cache")  # two builds at once must not share it
         PyInstaller.__main__.run(arguments(entry, work))
         output.mkdir(parents=True, exist_ok=True)
         shutil.copy2(work / "dist" / "footfall", output / "footfall")
@@ -59,7 +61,7 @@ def arguments(entry: Path, work: Path) -> list[str]:
     """The arguments of PyInstaller."""
     data = [f"{ROOT / name}:server/_bundle/{name}" for name in DATA if (ROOT / name).is_dir()]
     return [
-        *("--onefile", "--name", "footfall", "--strip", "--noconfirm", "--clean", "--log-level", "WARN"),
+        *("--onefile", "--name", "footfall", "--strip", "--noconfirm", "--log-level", "WARN"),
         *("--distpath", str(work / "dist"), "--workpath", str(work / "build"), "--specpath", str(work), "--paths", str(ROOT)),
         *(part for each in data for part in ("--add-data", each)),
         *("--collect-submodules", "server", "--hidden-import", "asyncpg", "--hidden-import", "asyncpg.pgproto.pgproto"),

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from server.identifiers import strip_padding
 from server.scrubbing.hints import union
 from server.scrubbing.key_rules import KEY_END, RULES, KeyRule, rule_for
 from server.scrubbing.patterns import CONTROLS_IN_JSON, ID, PATTERNS, REMOVED, SECRET
-from server.scrubbing.traces import SHORTEST_ID, is_random, replace_words, traces
+from server.scrubbing.traces import SHORTEST_ID, is_plain, is_random, replace_words, traces
 
 CUT = "…"  # the mark at the end of a truncated text
 PASSES = 3  # a replacement may match another pattern; in practice, the second pass finds nothing
 DEPTH = 64  # deeper values are dropped, which keeps the recursion far from Python's limit
 WHOLE_NUMBERS = 1 << 64
+CLEAN_REMEMBERED = 4_000  # clean texts that are cached
+CLEAN_LENGTH = 64  # characters; longer texts are not cached
 KEYS_REMEMBERED = 1_000  # characters; longer documents do not fill the cache of `rule_for`
 
 # Matches if lower-case text, plain or as JSON, may contain anything in the table of patterns.
@@ -42,10 +46,8 @@ class Scrubber:
     """
 
     def __init__(self, install: Iterable[str | None] = (), others: Iterable[str | None] = ()) -> None:
-        install_ids, other_ids = traces(install, of_install=True), traces(others)
-        self._numbers = {raw for raw in (*install_ids, *other_ids) if raw.isdigit()}
-        self._install_spellings = _spellings(install_ids)
-        self._other_spellings = _spellings(other_ids)
+        self._install = _OwnIds(install, of_install=True)
+        self._others = _OwnIds(others, of_install=False)
 
     def text(self, text: str, *, version: bool = False, label: bool = False) -> str:
         """Scrub a text. `version`: four dotted numbers are a version here, not an address.
@@ -53,23 +55,14 @@ class Scrubber:
         `label`: a value that events are counted by, in which only the install's ids are masked.
         """
         text = self._mask(printable(text), label=label)
-        lowered = text.lower()
-        if version and _FOUR_PARTS.fullmatch(text):
+        if (text, version) in _CLEAN:
             return text
-        if has_long_run(text):
-            text = _LONG_RUN.sub(_unless_random, text)
-            lowered = text.lower()
-        for _ in range(PASSES):
-            if not SUSPICIOUS.search(lowered):
-                break
-            before = text
-            for pattern in PATTERNS:
-                if pattern.hint.search(lowered):
-                    text = pattern.regex.sub(pattern.replacement, text)
-            if text == before:
-                break
-            lowered = text.lower()
-        return text
+        scrubbed = _scrub(text, version=version)
+        if scrubbed == text and len(text) <= CLEAN_LENGTH:
+            if len(_CLEAN) >= CLEAN_REMEMBERED:
+                _CLEAN.clear()
+            _CLEAN.add((text, version))
+        return scrubbed
 
     def label(self, text: str | None, *, version: bool = False) -> str | None:
         """Scrub a label, which may be None."""
@@ -93,7 +86,7 @@ class Scrubber:
 
     def is_own(self, digits: str) -> bool:
         """Return True if a number is one of the identifiers."""
-        return digits in self._numbers
+        return digits in self._install.numbers or digits in self._others.numbers
 
     def _member(self, key: str, value: Any, depth: int) -> tuple[str, Any]:
         kept = self.text(key)
@@ -118,9 +111,9 @@ class Scrubber:
     def _number(self, value: float) -> Any:
         if isinstance(value, int) and not -WHOLE_NUMBERS < value < WHOLE_NUMBERS:
             return "[number]"
-        if not self._numbers:
+        if not self._install.numbers and not self._others.numbers:
             return value
-        return ID if repr(int(value) if type(value) is float and value.is_integer() else value) in self._numbers else value
+        return ID if self.is_own(repr(int(value) if type(value) is float and value.is_integer() else value)) else value
 
     def _hide(self, value: Any, rule: KeyRule, depth: int) -> Any:
         """Replace each string in a value with the rule's marker. Numbers stay."""
@@ -136,8 +129,76 @@ class Scrubber:
         return kept, self._hide(value, outer, depth) if rule.text_only else hide(value, rule)
 
     def _mask(self, text: str, *, label: bool) -> str:
-        text = _without_half(_mask_all(text, self._install_spellings, joined=False), self._install_spellings)
-        return text if label else _without_half(_mask_all(text, self._other_spellings, joined=True), self._other_spellings)
+        text = self._install.mask(text, joined=False)
+        return text if label else self._others.mask(text, joined=True)
+
+
+def _scrub(text: str, *, version: bool) -> str:
+    """Scrub a text that holds none of the client's own ids."""
+    lowered = text.lower()
+    if version and _FOUR_PARTS.fullmatch(text):
+        return text
+    if has_long_run(text):
+        text = _LONG_RUN.sub(_unless_random, text)
+        lowered = text.lower()
+    for _ in range(PASSES):
+        if not SUSPICIOUS.search(lowered):
+            break
+        before = text
+        for pattern in PATTERNS:
+            if pattern.hint.search(lowered):
+                text = pattern.regex.sub(pattern.replacement, text)
+        if text == before:
+            break
+        lowered = text.lower()
+    return text
+
+
+# Cache of clean texts: the context of an event and its names are the same for most clients.
+_CLEAN: set[tuple[str, bool]] = set()
+
+
+class _OwnIds:
+    """The ids of one client that are masked in its text. Most texts hold none, so what is needed to mask them is computed when one is found."""
+
+    def __init__(self, raw_ids: Iterable[str | None], *, of_install: bool) -> None:
+        self._raw_ids = [raw for raw in raw_ids if raw is not None]
+        self._of_install = of_install
+
+    def mask(self, text: str, *, joined: bool) -> str:
+        """Mask the ids in a text; see `replace_words` for `joined`."""
+        if not self._raw_ids or not self._may_occur(text):
+            return text
+        return _without_half(_mask_all(text, self._spellings, joined=joined), self._spellings)
+
+    @cached_property
+    def numbers(self) -> set[str]:
+        """The ids that are numbers."""
+        return {raw for raw in self._traces if raw.isdigit()}
+
+    def _may_occur(self, text: str) -> bool:
+        """Return False if no spelling of an id is in a text. An id that is not plain may be escaped, and half of one may be cut off."""
+        if text.endswith(CUT):
+            return True
+        lowered = text.lower()
+        for plain in self._plain:  # noqa: SIM110 - a generator costs more than the few ids that there are
+            if plain is None or plain in lowered:
+                return True
+        return False
+
+    @cached_property
+    def _plain(self) -> list[str | None]:
+        """The ids in lower case, None for one that is not plain; without those that are too short to be masked."""
+        ids = [raw for raw in map(strip_padding, self._raw_ids) if len(raw) >= SHORTEST_ID]
+        return [raw.lower() if is_plain(raw) else None for raw in ids]
+
+    @cached_property
+    def _traces(self) -> list[str]:
+        return traces(self._raw_ids, of_install=self._of_install)
+
+    @cached_property
+    def _spellings(self) -> list[tuple[str, bool]]:
+        return _spellings(self._traces)
 
 
 def _spellings(found: list[str]) -> list[tuple[str, bool]]:

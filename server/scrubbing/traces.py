@@ -24,6 +24,11 @@ _COUNTER = re.compile(r"[^\W\d_]*+(?:[\s_.:#/-]++[^\W\d_]++)*+[\s_.:#/-]*+\d{0,5
 _UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}").fullmatch
 
 
+def is_plain(raw: str) -> bool:
+    """Return True if an id is long enough to be searched for in text, and needs no escapes in JSON."""
+    return len(raw) >= SHORTEST_ID and raw.isascii() and raw.isprintable() and '"' not in raw and "\\" not in raw
+
+
 def is_random(raw: str) -> bool:
     """Return True if an id cannot occur in text by chance. For ids of letters only, expects those that `is_trace` accepts."""
     if raw.isalpha():

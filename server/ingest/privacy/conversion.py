@@ -9,9 +9,9 @@ import msgspec
 
 from server.event import DAY, MINUTE, Context, Event, Incoming, Install, InstallReport, RequestId
 from server.identifiers import MISSING, identifier, strip_padding
-from server.ingest.privacy.hashes import ProjectHashes, make_hmac, number, plain, utf8
+from server.ingest.privacy.hashes import ProjectHashes, make_hmac, number, utf8
 from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_sensitive_key
-from server.scrubbing.traces import SHORTEST_ID
+from server.scrubbing.traces import SHORTEST_ID, is_plain
 
 AHEAD = 5 * MINUTE  # accepted clock error into the future
 BEHIND = 30 * DAY  # accepted age, because clients queue events while offline
@@ -180,7 +180,7 @@ def _scope(source: Incoming, raw_id: str, install: int | None, key: int | None) 
 def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple[Incoming, str | None]:
     """Scrub an event if it may contain personal data. Returns the event and its properties as compact JSON.
 
-    The event still holds its identifiers, which the caller drops. `plain_install`: the install id is known to be `plain`.
+    The event still holds its identifiers, which the caller drops. `plain_install`: the install id is known to be plain (`is_plain`).
 
     Most events need no scrubbing, which one search over all of their text finds out.
     """
@@ -248,7 +248,7 @@ _NO_OTHERS = (None, None, None)
 def _names(raw: str, lowered: str) -> bool:
     """Return True if the text may contain an identifier. An identifier that is not plain may be escaped, which only the scrubber handles."""
     raw = strip_padding(raw)
-    return len(raw) >= SHORTEST_ID and (not plain(raw) or raw.lower() in lowered)
+    return len(raw) >= SHORTEST_ID and (not is_plain(raw) or raw.lower() in lowered)
 
 
 def scrub_event(incoming: Incoming) -> tuple[Incoming, str | None]:

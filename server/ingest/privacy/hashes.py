@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 
 from server.identifiers import identifier
-from server.scrubbing.traces import SHORTEST_ID
+from server.scrubbing.traces import is_plain
 
 _BLOCK = 64  # block size of SHA-256, in bytes
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
@@ -44,11 +44,6 @@ def number(digest: bytes) -> int:
     installs, 3 in 10,000 for a hundred million.
     """
     return int.from_bytes(digest[:8], "big", signed=True)
-
-
-def plain(raw: str) -> bool:
-    """Return True if an id is long enough to be searched for in text, and needs no escapes in JSON."""
-    return len(raw) >= SHORTEST_ID and raw.isascii() and raw.isprintable() and '"' not in raw and "\\" not in raw
 
 
 def utf8(text: str) -> bytes:
@@ -84,12 +79,12 @@ class ProjectHashes:
         return number(self._visitor(utf8(f"{day}\0{raw}")))
 
     def learn(self, raw: str) -> int | None:
-        """Return the hash of an install and cache it if the id is `plain`. Returns None if the id is not usable."""
+        """Return the hash of an install and cache it if the id is plain (`is_plain`). Returns None if the id is not usable."""
         usable = identifier(raw)
         if usable is None:
             return None
         install = self.install(usable)
-        if usable != raw or not plain(raw):
+        if usable != raw or not is_plain(raw):
             return install
         if len(self.cache) >= REMEMBERED:
             self.cache.clear()
