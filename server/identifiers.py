@@ -46,7 +46,12 @@ def identifier(raw: str) -> str | None:
 
 def may_be_missing(raw: str) -> bool:
     """Return True if `identifier` may return anything but the id itself, which is rare for long ids. Cheap."""
-    return len(raw) < _LONGER_THAN_WORDS or not "0" < raw[0] <= "z" or raw[0] in "fF" or not "0" <= raw[-1] <= "z"
+    if len(raw) < _LONGER_THAN_WORDS:
+        return True
+    first = raw[0]
+    if not ("0" <= first <= "z" and "0" <= raw[-1] <= "z"):  # padding, or a sign or brace before zeros
+        return True
+    return not raw.strip(_ZEROS) if first == "0" else first in "fF" and raw[1] in "fF"
 
 
 def strip_padding(raw: str) -> str:

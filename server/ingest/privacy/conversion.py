@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from server.event import DAY, MINUTE, Context, Event, Incoming, Install, InstallReport, RequestId
-from server.identifiers import MISSING, identifier, strip_padding
+from server.identifiers import MISSING, identifier, may_be_missing, strip_padding
 from server.ingest.privacy.hashes import ProjectHashes, make_hmac, number, utf8
 from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_sensitive_key
 from server.scrubbing.traces import SHORTEST_ID, is_plain
@@ -247,7 +247,8 @@ _NO_OTHERS = (None, None, None)
 
 def _names(raw: str, lowered: str) -> bool:
     """Return True if the text may contain an identifier. An identifier that is not plain may be escaped, which only the scrubber handles."""
-    raw = strip_padding(raw)
+    if may_be_missing(raw):
+        raw = strip_padding(raw)
     return len(raw) >= SHORTEST_ID and (not is_plain(raw) or raw.lower() in lowered)
 
 
