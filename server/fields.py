@@ -1,0 +1,104 @@
+"""The fields of an event that questions can filter and group by, each declared once.
+
+GraphQL, `footfall ask`, export and the history derive their lists of fields from here. Properties are fields too: `properties.theme` and, for
+nested ones, `properties.build.stage`. They need no declaration.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from server.event import ENVIRONMENTS, Outcome
+
+PROPERTY_PREFIX = "properties."
+
+
+class Place(enum.Enum):
+    """The table that holds a field's column."""
+
+    EVENT = "event"
+    CONTEXT = "context"
+    NAME = "event_name"
+    TARGET = "target"
+
+
+class Kind(enum.Enum):
+    """The type of a field's values.
+
+    TEXT     any text
+    VERSION  a semantic version, which can be compared and grouped as such
+    WORD     one of a closed list, stored as a small integer
+    NUMBER   a number
+    """
+
+    TEXT = "text"
+    VERSION = "version"
+    WORD = "word"
+    NUMBER = "number"
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of an event.
+
+    `column` is its column in the table of its `place`. `words` maps the values of a WORD to the stored integers. `scale` is the number of stored
+    units in one unit of the field (1,000 microseconds in a millisecond). `is_private`: values may identify private targets or contain free text.
+    """
+
+    name: str
+    label: str
+    description: str
+    place: Place
+    column: str
+    kind: Kind = Kind.TEXT
+    words: dict[str, int] = {}
+    scale: int = 1
+    is_private: bool = False
+
+
+def _context(name: str, label: str, description: str, kind: Kind = Kind.TEXT) -> Field:
+    return Field(name=name, label=label, description=description, place=Place.CONTEXT, column=name, kind=kind)
+
+
+FIELDS = (
+    Field(name="name", label="Event", description="Name of the event.", place=Place.NAME, column="text"),
+    Field(
+        name="outcome",
+        label="Outcome",
+        description="`success`, `failure`, or `none` if the event reports none.",
+        place=Place.EVENT,
+        column="outcome",
+        kind=Kind.WORD,
+        words={outcome.name.lower(): int(outcome) for outcome in Outcome},
+    ),
+    Field(
+        name="environment",
+        label="Environment",
+        description="Environment in which the tool ran, such as `person` or `ci`.",
+        place=Place.CONTEXT,
+        column="environment",
+        kind=Kind.WORD,
+        words={word: int(environment) for word, environment in ENVIRONMENTS.items()},
+    ),
+    _context("os", "Operating system", "Operating system, such as `linux`."),
+    _context("arch", "Architecture", "Processor architecture, such as `arm64`."),
+    _context("runtime", "Runtime", "Runtime with its major version, such as `node 20`."),
+    _context("version", "Version", "Version of the tool.", Kind.VERSION),
+    _context("package_manager", "Package manager", "Package manager, such as `npm`."),
+    _context("dialect", "Client", "Wire format in which the event arrived, such as `native`."),
+    Field(name="error_type", label="Error type", description="Type of the error.", place=Place.EVENT, column="error_type", is_private=True),
+    Field(name="target_type", label="Target type", description="Type of the target.", place=Place.TARGET, column="type", is_private=True),
+    Field(name="target", label="Target", description="Id of the target.", place=Place.TARGET, column="external_id", is_private=True),
+    Field(
+        name="duration_ms",
+        label="Duration",
+        description="Duration in milliseconds.",
+        place=Place.EVENT,
+        column="duration_us",
+        kind=Kind.NUMBER,
+        scale=1_000,
+    ),
+)
+
+BY_NAME = {field.name: field for field in FIELDS}

@@ -1,0 +1,13 @@
+"""One model for every question about a project's events: what to measure, where, split by what, over which steps.
+
+question     the model: measures, conditions, groups, steps, period, comparison, segments
+answer       the rows of an answer, and how complete they are
+versions     semantic versions: order, ranges, groups
+sql_engines  the expressions in which SQLite, PostgreSQL and DuckDB differ
+facts        SQL for the events that a question counts
+counting     SQL for the figures: sums, distinct installs, percentiles
+ask          runs a question and assembles its answer
+suggestions  values that a condition could have used when it matched nothing
+
+Times are epoch milliseconds in UTC; durations are in milliseconds, rates from 0 to 1.
+"""

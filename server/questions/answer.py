@@ -1,0 +1,60 @@
+"""The answer to a question."""
+
+from __future__ import annotations
+
+import msgspec
+
+from server.questions.question import Measure
+
+
+class Figures(msgspec.Struct):
+    """One measure of a row: a number for each step (one without steps), None where there is nothing to compute it from.
+
+    `all` counts all events, `people` those of people. `all_before` and `people_before` are those of the compared period, or None.
+    """
+
+    measure: Measure
+    all: list[float | None]
+    people: list[float | None]
+    all_before: list[float | None] | None = None
+    people_before: list[float | None] | None = None
+
+
+class Row(msgspec.Struct):
+    """The figures of one segment and group. `keys` are the values of the group, None for events without one.
+
+    `is_other`: the row counts all groups that are not listed.
+    """
+
+    segment: str | None
+    keys: list[str | None]
+    is_other: bool
+    figures: list[Figures]
+
+
+class QuestionWarning(msgspec.Struct, frozen=True):
+    """A condition that no event of the period meets, with values that events have; `message` is a sentence."""
+
+    field: str
+    message: str
+    nearest: list[str]
+
+
+class Answer(msgspec.Struct):
+    """An answer to a `Question`.
+
+    `starts`         the start of each step; empty without steps. `starts_before`: of the compared period.
+    `partial_step`   the index of the step that has not ended yet, or None
+    `since`          the time from which on all events are kept, or None if none were deleted
+    `complete`       whether all events of the period (and of the compared one) are kept
+    `source`         `events` (the store) or `history` (its columnar copy)
+    """
+
+    starts: list[int]
+    starts_before: list[int] | None
+    partial_step: int | None
+    rows: list[Row]
+    since: int | None
+    complete: bool
+    source: str
+    warnings: list[QuestionWarning]

@@ -1,0 +1,118 @@
+"""SQL for the figures of a question: sums and distinct installs, percentiles of durations, events per install.
+
+`placed` facts carry the place of their group among those listed, or -1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from server.analytics.sources import Sql, sql
+from server.questions.facts import Facts
+from server.questions.question import DURATIONS, PER_INSTALL, Measure
+from server.questions.sql_engines import SqlEngine
+
+OTHER = -1
+_SUCCESSES = "CASE WHEN outcome = 1 THEN 1 ELSE 0 END"
+_FAILURES = "CASE WHEN outcome = 2 THEN 1 ELSE 0 END"
+_SIZES = {
+    Measure.SUCCESSES: f"SUM({_SUCCESSES})",
+    Measure.FAILURES: f"SUM({_FAILURES})",
+    Measure.INSTALLS: "COUNT(DISTINCT install_id)",
+}
+_COLUMNS = {
+    Measure.EVENTS: "COUNT(*) AS events_all, SUM(people) AS events_people",
+    Measure.SUCCESSES: f"SUM({_SUCCESSES}) AS successes_all, SUM(people * {_SUCCESSES}) AS successes_people",
+    Measure.FAILURES: f"SUM({_FAILURES}) AS failures_all, SUM(people * {_FAILURES}) AS failures_people",
+    Measure.INSTALLS: "COUNT(DISTINCT install_id) AS installs_all,"
+    " COUNT(DISTINCT CASE WHEN people = 1 THEN install_id END) AS installs_people",
+    Measure.NEW_INSTALLS: "COUNT(DISTINCT CASE WHEN is_new = 1 THEN install_id END) AS new_installs_all,"
+    " COUNT(DISTINCT CASE WHEN is_new = 1 AND people = 1 THEN install_id END) AS new_installs_people",
+}  # fmt: skip
+
+Keys = tuple[str | None, str | None]
+
+
+def largest(engine: SqlEngine, facts: Sql, measure: Measure, first: int) -> Sql:
+    """The keys of the largest groups by a measure (by events unless it is a count), largest first: k1, k2, and one more group than `first`."""
+    size = _SIZES.get(measure, "COUNT(*)")
+    first_key, second_key = engine.sortable("k1"), engine.sortable("k2")
+    return sql(
+        "SELECT k1, k2 FROM (",
+        facts,
+        f") AS facts GROUP BY k1, k2 ORDER BY {size} DESC, k1 IS NULL, {first_key}, k2 IS NULL, {second_key} LIMIT {first + 1}",
+    )
+
+
+def placed(engine: SqlEngine, facts: Facts, groups: list[Keys] | None, *, installs: bool) -> Sql:
+    """Facts with the place of their group: its index in `groups`, or OTHER; 0 for all if there are no groups."""
+    rows = facts.sql(engine, installs=installs)
+    if groups is None:
+        return sql("SELECT 0 AS place, facts.* FROM (", rows, ") AS facts")
+    pairs: list[list[str | int | None]] = [[_encoded(first), _encoded(second), place] for place, (first, second) in enumerate(groups)]
+    columns = "facts.id, facts.step, facts.people, facts.install_id, facts.outcome, facts.duration_us" + (
+        ", facts.is_new" if installs else ""
+    )
+    return sql(
+        # Several elements of one event may be among the others, where the event counts once.
+        f"SELECT {'DISTINCT ' if facts.repeats else ''}COALESCE(listing.place, {OTHER}) AS place, {columns} FROM (",
+        rows,
+        ") AS facts LEFT JOIN ",
+        engine.pairs(pairs),
+        " AS listing ON listing.a = COALESCE('=' || facts.k1, '') AND listing.b = COALESCE('=' || facts.k2, '')",
+    )
+
+
+def _encoded(key: str | None) -> str:
+    """A key that can be compared with `=`, also without a value."""
+    return "" if key is None else f"={key}"
+
+
+def counts(facts: Sql, measures: Iterable[Measure]) -> Sql:
+    """Counts by place and step: `{measure}_all` and `{measure}_people`."""
+    columns = ", ".join(_COLUMNS[measure] for measure in measures)
+    return sql(f"SELECT place, step, {columns} FROM (", facts, ") AS placed GROUP BY place, step")
+
+
+def durations(facts: Sql) -> Sql:
+    """The values of duration measures, in microseconds."""
+    return sql("SELECT place, step, people, duration_us AS value FROM (", facts, ") AS timed WHERE duration_us IS NOT NULL")
+
+
+def per_install(facts: Sql, *, people: bool) -> Sql:
+    """The values of measures per install: the number of events of each install, of people only or of all."""
+    condition = " AND people = 1" if people else ""
+    return sql(
+        f"SELECT place, step, {int(people)} AS people, COUNT(*) AS value FROM (",
+        facts,
+        f") AS owned WHERE install_id IS NOT NULL{condition} GROUP BY place, step, install_id",
+    )
+
+
+def distribution(values: Sql, percents: Mapping[Measure, int | None]) -> Sql:
+    """Percentiles by the nearest-rank method, with `total` and `number` of the values, by place and step.
+
+    The value at rank ceil(p / 100 * n) is the least whose rank r has 100 r >= p n.
+    """
+    columns = "".join(
+        f", MIN(CASE WHEN 100 * r >= {percent} * n THEN value END) AS {measure.value}"
+        for measure, percent in percents.items()
+        if percent is not None
+    )
+    window = "ROW_NUMBER() OVER (PARTITION BY place, step ORDER BY value) AS r, COUNT(*) OVER (PARTITION BY place, step) AS n"
+    return sql(
+        f"SELECT place, step, SUM(value) AS total, COUNT(*) AS number{columns} FROM (SELECT place, step, value, {window} FROM (",
+        values,
+        ") AS given) AS ranked GROUP BY place, step",
+    )
+
+
+def of_people(values: Sql) -> Sql:
+    """Values of people only."""
+    return sql("SELECT place, step, value FROM (", values, ") AS everyone WHERE people = 1")
+
+
+def percents(measures: Iterable[Measure]) -> tuple[dict[Measure, int | None], dict[Measure, int | None]]:
+    """Split measures that describe a distribution into those of durations and those per install, each with its percentage."""
+    asked = tuple(measures)
+    return {m: DURATIONS[m] for m in asked if m in DURATIONS}, {m: PER_INSTALL[m] for m in asked if m in PER_INSTALL}

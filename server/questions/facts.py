@@ -1,0 +1,181 @@
+"""SQL for the events that a question counts: one row per event (per element of a property that is grouped by), with its step and group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from server.analytics.filters import Period, Step, starts
+from server.analytics.sources import Sql, bound, sql, step_of
+from server.event import DAY, HOUR, MINUTE, PEOPLE
+from server.event_id import EPOCH, first_id
+from server.fields import Field, Kind, Place
+from server.questions import versions
+from server.questions.question import By, Condition, Op, Property, find_field
+from server.questions.sql_engines import SqlEngine
+
+# The distance between an event's own time and its arrival: see `ingest.privacy.conversion`.
+_LATE, _EARLY = 30 * DAY, 5 * MINUTE
+_PEOPLE = ", ".join(str(int(environment)) for environment in PEOPLE)
+_JOINS = {
+    Place.NAME: "LEFT JOIN event_name ON event_name.id = event.name_id",
+    Place.TARGET: "LEFT JOIN target ON target.id = event.target_id",
+}
+_KEYS = {Place.NAME: "name_id", Place.TARGET: "target_id"}
+_ALIASES = ("first_by", "second_by")
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """The selection that facts are made of.
+
+    `known_versions` are all versions that events have: ranges and groups of versions are resolved against them.
+    """
+
+    project: int
+    period: Period
+    where: tuple[Condition, ...]
+    by: tuple[By, ...]
+    over: Step | None
+    known_versions: Sequence[str] = ()
+
+    @property
+    def starts(self) -> list[int]:
+        """The start of each step; of the period without steps."""
+        return [self.period.start] if self.over is None else starts(self.period, self.over)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an event can have several rows: one for each element of an array."""
+        return any(isinstance(find_field(by.field, "by"), Property) for by in self.by)
+
+    def sql(self, engine: SqlEngine, *, installs: bool = False) -> Sql:
+        """Columns: id, step, k1, k2 (NULL unless grouped), people (0 or 1), install_id (NULL if the client's clock is wrong), outcome, duration_us.
+
+        With `installs` also is_new: 1 if the install was first seen in the step.
+        """
+        keys, joins = self._groups(engine)
+        # An array may hold an element twice; its event counts once.
+        distinct = "DISTINCT " if self.repeats else ""
+        step = self._step("event.occurred_at")
+        fresh = f", CASE WHEN install.first_seen >= {self.starts[0]} AND {self._step('install.first_seen')} = {step} THEN 1 ELSE 0 END AS is_new"
+        return sql(
+            f"SELECT {distinct}event.id, {step} AS step, ",
+            keys[0],
+            " AS k1, ",
+            keys[1],
+            f" AS k2, CASE WHEN context.environment IN ({_PEOPLE}) THEN 1 ELSE 0 END AS people,"
+            " CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.outcome, event.duration_us",
+            fresh if installs else "",
+            # CROSS JOIN makes SQLite begin with the events: it would read the period's events once for each context otherwise.
+            " FROM event CROSS JOIN context ",
+            *joins,
+            " LEFT JOIN install ON install.id = event.install_id" if installs else "",
+            " WHERE context.id = event.context_id",
+            self._within(),
+            *(sql(" AND ", self._condition(engine, condition)) for condition in self.where),
+            Sql("", raw=True),
+        )
+
+    def _within(self) -> str:
+        period = self.period
+        first, end = first_id(period.start - _EARLY), first_id(max(period.end + _LATE, EPOCH + DAY))
+        return (
+            f" AND event.project_id = {self.project} AND event.id >= {first} AND event.id < {end}"
+            f" AND event.occurred_at >= {period.start} AND event.occurred_at < {period.end}"
+        )
+
+    def _step(self, moment: str) -> str:
+        """An expression for the index of the step that contains a moment."""
+        if self.over is None:
+            return "0"
+        if self.over is Step.HOUR:
+            return f"({moment} - {self.starts[0]}) / {HOUR}"
+        return step_of(self.over, self.starts, f"({moment} / {DAY})")
+
+    def _groups(self, engine: SqlEngine) -> tuple[list[Sql], list[Sql]]:
+        """The expressions of both keys, and the joins that they need."""
+        keys, joins, places = [Sql("NULL"), Sql("NULL")], list[Sql](), set[Place]()
+        for number, by in enumerate(self.by):
+            field = find_field(by.field, "by")
+            if isinstance(field, Property):
+                alias = _ALIASES[number]
+                joins.append(sql(" LEFT JOIN ", engine.elements(field, alias), f" ON {engine.is_element(alias)}"))
+                keys[number] = Sql(engine.text(alias))
+                continue
+            if field.place in _JOINS and field.place not in places:
+                places.add(field.place)
+                joins.append(Sql(f" {_JOINS[field.place]}"))
+            keys[number] = Sql(_shown(field))
+            if by.version is not None:
+                parts = 1 if by.version.value == "major" else 2
+                labels: list[list[str | int | None]] = [[text, versions.group(text, parts), None] for text in self.known_versions]
+                alias = f"{_ALIASES[number]}_version"
+                joins.append(sql(" LEFT JOIN ", engine.pairs(labels), f" AS {alias} ON {alias}.a = {_column(field)}"))
+                keys[number] = Sql(f"COALESCE({alias}.b, {_column(field)})")
+        return keys, joins
+
+    def _condition(self, engine: SqlEngine, condition: Condition) -> Sql:
+        field = find_field(condition.field, "where")
+        if isinstance(field, Property):
+            return self._on_property(engine, field, condition)
+        column = _column(field)
+        if condition.op is Op.EXISTS:
+            return Sql(f"{_key_or_column(field)} IS NOT NULL")
+        if condition.op is Op.MISSING:
+            return Sql(f"{_key_or_column(field)} IS NULL")
+        matching = self._matching(engine, field, column, condition)
+        if field.place in _KEYS:  # names and targets are dictionaries: compare each of their texts once
+            key = f"event.{_KEYS[field.place]}"
+            matching = sql(f"{key} IN (SELECT id FROM {field.place.value} WHERE project_id = {self.project} AND ", matching, ")")
+        # NULL is not one of the values.
+        return sql("(", matching, ") IS NOT TRUE") if condition.op is Op.IS_NOT else matching
+
+    def _matching(self, engine: SqlEngine, field: Field, column: str, condition: Condition) -> Sql:
+        if field.kind is Kind.WORD:
+            return Sql(f"{column} IN ({', '.join(str(field.words[value]) for value in condition.values)})")
+        if field.kind is Kind.NUMBER:
+            sign = ">" if condition.op is Op.ABOVE else "<"
+            return sql(f"{column} {sign} ", bound(float(condition.values[0]) * field.scale))
+        if condition.op is Op.SEMVER:
+            matches = versions.matcher(condition.values[0])
+            return sql(f"{column} IN ", engine.listed([text for text in self.known_versions if matches(text)]))
+        return _texts(engine, column, condition)
+
+    def _on_property(self, engine: SqlEngine, property_: Property, condition: Condition) -> Sql:
+        """A condition that holds if it holds for any element."""
+        text, number = engine.text("element"), engine.number("element")
+        if condition.op in (Op.EXISTS, Op.MISSING):
+            matching = Sql(f"{text} IS NOT NULL")
+        elif condition.op in (Op.ABOVE, Op.BELOW):
+            matching = sql(f"{number} {'>' if condition.op is Op.ABOVE else '<'} ", bound(float(condition.values[0])))
+        else:
+            matching = _texts(engine, f"({text})", condition)
+        there = "NOT EXISTS" if condition.op in (Op.IS_NOT, Op.MISSING) else "EXISTS"
+        return sql(f"{there} (SELECT 1 FROM ", engine.elements(property_, "element"), " WHERE ", matching, ")")
+
+
+def _texts(engine: SqlEngine, text: str, condition: Condition) -> Sql:
+    if condition.op in (Op.IS, Op.IS_NOT):
+        return sql(f"{text} IN ", engine.listed(list(condition.values)))
+    compare = engine.has_prefix if condition.op is Op.PREFIX else engine.contains
+    pieces: list[str | Sql] = []
+    for value in condition.values:
+        pieces += [" OR " if pieces else "(", compare(text, value)]
+    return sql(*pieces, ")")
+
+
+def _column(field: Field) -> str:
+    return f"{field.place.value}.{field.column}"
+
+
+def _key_or_column(field: Field) -> str:
+    return f"event.{_KEYS[field.place]}" if field.place in _KEYS else _column(field)
+
+
+def _shown(field: Field) -> str:
+    """An expression for the text of a field's value."""
+    if field.kind is not Kind.WORD:
+        return _column(field)
+    cases = " ".join(f"WHEN {number} THEN '{word}'" for word, number in field.words.items())
+    return f"CASE {_column(field)} {cases} END"

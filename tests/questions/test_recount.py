@@ -1,0 +1,144 @@
+"""Random questions give the answers of a recount in plain Python, on both engines."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import pytest
+
+from server.analytics.filters import Period, Step
+from server.questions.answer import Answer
+from server.questions.ask import ask
+from server.questions.question import By, Compare, Condition, Measure, Op, Parts, Question, Segment
+from server.storage.engine import Store
+from tests.questions import dataset
+from tests.questions.conftest import Filled
+from tests.questions.dataset import DAYS, END, MAIN, START
+from tests.questions.recount import DAY, HOUR, Recount
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("questions")]
+
+QUESTIONS = int(os.environ.get("FOOTFALL_TEST_QUESTIONS", "120"))
+_TEXTS: dict[str, tuple[str, ...]] = {
+    "name": ("init", "build", "it's {odd}", "never"),
+    "os": ("linux", "macos", "none of these"),
+    "arch": ("x64", "arm64"),
+    "runtime": ("node 18", "node 20", "bun 1.1"),
+    "version": tuple(version for version in dataset.VERSIONS if version),
+    "package_manager": ("npm",),
+    "dialect": ("native", "sonicjs"),
+    "error_type": ("Timeout", "ENOENT"),
+    "target_type": ("tool", "page"),
+    "target": ("grep", "sed"),
+    "properties.theme": ("dark", "true", "3", "", "null"),
+    "properties.tags": ("a", "ünï", "7", "1.5", "true"),
+    "properties.build.stage": ("dependencies", "flat"),
+}
+_NUMBERS = ("duration_ms", "properties.build.files", "properties.tags", "properties.theme")
+_RANGES = (">=2.0.0 <3.0.0", ">1.9.0", "<=2.0.0", ">=1.10.0 <2.0.0")
+
+
+def any_condition(chance: random.Random) -> Condition:
+    kind = chance.random()
+    if kind < 0.12:
+        return Condition(chance.choice(_NUMBERS), chance.choice((Op.ABOVE, Op.BELOW)), (chance.choice(("1", "5", "50", "1.4", "-1")),))
+    if kind < 0.2:
+        return Condition("version", Op.SEMVER, (chance.choice(_RANGES),))
+    if kind < 0.35:
+        field, listed = chance.choice((("outcome", ("none", "success", "failure")), ("environment", ("person", "ci", "unknown"))))
+        return Condition(field, chance.choice((Op.IS, Op.IS_NOT)), tuple(chance.sample(listed, chance.randrange(1, 3))))
+    field = chance.choice(list(_TEXTS))
+    op = chance.choice((Op.IS, Op.IS, Op.IS_NOT, Op.EXISTS, Op.MISSING, Op.PREFIX, Op.CONTAINS))
+    if op in (Op.EXISTS, Op.MISSING):
+        return Condition(field, op)
+    words = chance.sample(_TEXTS[field], min(len(_TEXTS[field]), chance.randrange(1, 3)))
+    if op in (Op.PREFIX, Op.CONTAINS):
+        words = [word[: chance.randrange(1, 4)] or "d" for word in words]
+    return Condition(field, op, tuple(words))
+
+
+def any_question(chance: random.Random) -> Question:
+    by = chance.sample([*_TEXTS, "outcome", "environment"], chance.choice((0, 1, 1, 2)))
+    over = chance.choice((None, None, *Step))
+    start = START + chance.randrange(-5, DAYS - 2) * DAY + chance.choice((0, 0, 7 * HOUR))
+    length = chance.randrange(1, 4) * DAY if over is Step.HOUR else chance.randrange(1, DAYS) * DAY
+    segments = tuple(
+        Segment(f"segment {number}", tuple(any_condition(chance) for _ in range(chance.randrange(1, 3))))
+        for number in range(chance.choice((0, 0, 0, 2, 3)))
+    )
+    return Question(
+        project=MAIN,
+        period=Period(start, start + length),
+        measures=tuple(chance.sample(list(Measure), chance.randrange(1, 4))),
+        where=tuple(any_condition(chance) for _ in range(chance.choice((0, 0, 1, 1, 2, 3)))),
+        by=tuple(By(field, chance.choice((None, *Parts)) if field == "version" else None) for field in by),
+        over=over,
+        compare=chance.choice((None, None, *Compare)),
+        segments=segments,
+        first=chance.choice((1, 3, 10, 50)),
+    )
+
+
+def expected(filled: Filled, question: Question) -> list[Any]:
+    """The rows of an answer: segment, keys, whether they are others, and the figures."""
+    over = question.over.value if question.over else None
+    span = (question.period.start, question.period.end)
+    length = 365 * DAY if question.compare is Compare.LAST_YEAR else span[1] - span[0]
+    now = Recount(filled.events, filled.first_seen, span, over)
+    before = Recount(filled.events, filled.first_seen, (span[0] - length, span[1] - length), over) if question.compare else None
+    by = [(each.field, each.version.value if each.version else None) for each in question.by]
+    base = [plain(condition) for condition in question.where]
+    listed = largest(now, now.groups(base, by), question) if by else [()]
+    rows = []
+    for key in [*listed, *(["other"] if by and len(now.groups(base, by)) > len(listed) else [])]:
+        for segment in question.segments or (Segment("", ()),):
+            where = [*base, *(plain(condition) for condition in segment.where)]
+            figures = []
+            for measure in question.measures:
+                lists: list[Any] = []
+                for recount in (now, before):
+                    if recount is None:
+                        lists += [None, None]
+                        continue
+                    groups = recount.groups(where, by)
+                    chosen = [found for each, found in groups.items() if each not in listed] if key == "other" else [groups.get(key, [])]
+                    lists += recount.figures([event for found in chosen for event in found], measure.value)
+                figures.append((measure, *lists))
+            rows.append((segment.name or None, [] if key == "other" else list(key), key == "other", figures))
+    return rows
+
+
+def largest(recount: Recount, groups: Any, question: Question) -> list[Any]:
+    measure = question.measures[0].value if question.measures[0] in (Measure.SUCCESSES, Measure.FAILURES, Measure.INSTALLS) else "events"
+    whole = Recount([], {}, (question.period.start, question.period.end), None)
+    sizes = {key: whole.figures(events, measure)[0][0] or 0 for key, events in groups.items()}
+    order = sorted(sizes, key=lambda key: (-sizes[key], *((each is None, each or "") for each in key)))
+    return order[: question.first]
+
+
+def plain(condition: Condition) -> Any:
+    return condition.field, condition.op.value, list(condition.values)
+
+
+def shown(answer: Answer) -> list[Any]:
+    return [
+        (
+            row.segment,
+            row.keys,
+            row.is_other,
+            [(each.measure, each.all, each.people, each.all_before, each.people_before) for each in row.figures],
+        )
+        for row in answer.rows
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_random_questions_equal_a_recount(filled: Filled, full: Store, seed: int) -> None:
+    chance = random.Random(seed)
+    for number in range(QUESTIONS // 4):
+        question = any_question(chance)
+        answer = await ask(full, question, now=END + 90 * DAY)
+        assert shown(answer) == expected(filled, question), f"question {number}: {question}"
+        assert answer.complete
