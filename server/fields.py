@@ -31,12 +31,14 @@ class Kind(enum.Enum):
     VERSION  a semantic version, which can be compared and grouped as such
     WORD     one of a closed list, stored as a small integer
     NUMBER   a number
+    PROPERTY a text, a number or a boolean, or a list of these
     """
 
     TEXT = "text"
     VERSION = "version"
     WORD = "word"
     NUMBER = "number"
+    PROPERTY = "property"
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,8 @@ from server.analytics.filters import Audience, Step
 from server.analytics.lists import EventOrder, InstallOrder
 from server.analytics.timings import Of
 from server.event import Environment, LedgerEntry, Outcome, Refusal
+from server.fields import Kind as FieldKind
+from server.questions.question import Compare, Measure, Op, Parts
 from server.storage.projects import ProblemKind
 from server.storage.projects.project_changes import ProjectOrder
 from server.storage.upkeep.alert_rules import Kind
@@ -204,4 +206,50 @@ _describe(
     INVALID="A value is invalid.",
     TAKEN="The value is already taken.",
     UNKNOWN="There is no object with this name or id.",
+)  # fmt: skip
+_describe(
+    Measure, "Measure", "A figure. Each is given for all events and for those of people only.",
+    EVENTS="Number of events.",
+    SUCCESSES="Events with the outcome `SUCCESS`.",
+    FAILURES="Events with the outcome `FAILURE`.",
+    FAILURE_RATE="Failures divided by events that report an outcome, from 0 to 1.",
+    INSTALLS="Distinct installs.",
+    NEW_INSTALLS="Distinct installs that were first seen in the same step.",
+    P50="Median duration in milliseconds.",
+    P75="75th percentile of durations in milliseconds.",
+    P90="90th percentile of durations in milliseconds.",
+    P95="95th percentile of durations in milliseconds.",
+    P99="99th percentile of durations in milliseconds.",
+    MEAN="Mean duration in milliseconds.",
+    PER_INSTALL_P50="Median number of events per install.",
+    PER_INSTALL_P90="90th percentile of the number of events per install.",
+    PER_INSTALL_MEAN="Mean number of events per install.",
+)  # fmt: skip
+_describe(
+    Op, "ConditionOp", "A comparison of a field with values.",
+    IS="Any of the values.",
+    IS_NOT="None of the values. Includes events without a value.",
+    EXISTS="Any value.",
+    MISSING="No value.",
+    PREFIX="Begins with any of the texts, case-sensitive.",
+    CONTAINS="Contains any of the texts, case-sensitive.",
+    SEMVER="In a range of versions, such as `>=2.7 <3`, `^1.4` or `~2.1`.",
+    ABOVE="Greater than a number.",
+    BELOW="Less than a number.",
+)  # fmt: skip
+_describe(
+    Parts, "VersionPart", "Part of a version to group by.", MAJOR="Major version, such as `2`.", MINOR="Minor version, such as `2.7`."
+)
+_describe(
+    Compare, "Compare", "A period to compare with. An unfinished period is compared with the same elapsed time.",
+    PREVIOUS="The preceding period of the same length.",
+    LAST_YEAR="The same period 365 days earlier.",
+)  # fmt: skip
+_describe(
+    FieldKind, "FieldKind", "Type of a field's values.",
+    TEXT="Text.",
+    VERSION="Semantic version.",
+    WORD="One of a closed list.",
+    NUMBER="Number.",
+    PROPERTY="Value of a property: texts, numbers, booleans, or lists of these.",
 )  # fmt: skip

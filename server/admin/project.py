@@ -14,6 +14,7 @@ from server.admin.answers import field
 from server.admin.charts import Charts, First, Period, Which
 from server.admin.enums import AlertStatus, PublicPart, Scope
 from server.admin.event_connections import Event, EventConnection, InstallConnection
+from server.admin.explore import Explore
 from server.admin.family_fields import Families
 from server.admin.inputs import PeriodInput, check_count
 from server.admin.paging import Page, PageInfo, cursor, page
@@ -135,7 +136,7 @@ class ProjectSettings:
 
 
 @strawberry.type(description="A project: a tool with its own events, settings and keys.")
-class Project(Charts, Families):
+class Project(Charts, Explore, Families):
     row: strawberry.Private[dict[str, Any]]
 
     @strawberry.field(description="Unique name in URLs.")

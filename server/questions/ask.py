@@ -6,7 +6,7 @@ import bisect
 import time
 from collections.abc import Mapping
 
-from server.analytics.filters import Period
+from server.analytics.filters import Period, starts
 from server.analytics.sources import Sql, read, sql
 from server.event import DAY, FieldError
 from server.problems import BadQuery
@@ -19,7 +19,7 @@ from server.questions.sql_engines import ENGINES, SqlEngine
 from server.storage.engine import Store
 from server.storage.upkeep.recount import first_whole_day
 
-MAX_NUMBERS = 50_000  # figures in one answer
+MAX_FIGURES = 100_000  # figures in one answer
 
 # The figures of one period: the number of steps, and for each place and step the figures as `{measure}_{audience}`.
 _Cells = dict[tuple[int, int], dict[str, float | None]]
@@ -35,7 +35,10 @@ async def ask(store: Store, question: Question, *, now: int | None = None) -> An
     reader = _Reader(store, question, await _versions(store, question))
     since = await _since(store, question.project)
     facts = reader.facts(question.period, ())
-    _check_size(question, facts)
+    if size(question) > MAX_FIGURES:
+        raise BadQuery(
+            FieldError("first", f"gives more than {MAX_FIGURES} figures: ask for fewer groups, measures or segments, or longer steps")
+        )
     groups, has_others = await reader.groups(facts) if question.by else (None, False)
     periods = [question.period] if before is None else [question.period, before]
     rows: list[Row] = []
@@ -45,11 +48,11 @@ async def ask(store: Store, question: Question, *, now: int | None = None) -> An
     if groups is not None:
         rows.sort(key=lambda row: row.is_other)  # stable: the largest group first, and its segments side by side
         rows = _interleaved(rows, len(question.segments))
-    starts = facts.starts if question.over else []
+    steps = facts.starts if question.over else []
     return Answer(
-        starts=starts,
+        starts=steps,
         starts_before=reader.facts(before, ()).starts if before and question.over else None,
-        partial_step=bisect.bisect_right(starts, now) - 1 if starts and starts[0] <= now < question.period.end else None,
+        partial_step=bisect.bisect_right(steps, now) - 1 if steps and steps[0] <= now < question.period.end else None,
         rows=rows,
         since=since,
         complete=since is None or min(question.period.start, before.start if before else question.period.start) >= since,
@@ -156,13 +159,11 @@ def _is_empty(rows: list[Row]) -> bool:
     return not any(value for row in rows for figures in row.figures for value in figures.all)
 
 
-def _check_size(question: Question, facts: Facts) -> None:
+def size(question: Question) -> int:
+    """Return the largest number of figures in the answer. Raises BadQuery for too many steps."""
+    steps = len(starts(question.period, question.over)) if question.over else 1
     groups = question.first + 1 if question.by else 1
-    lists = len(question.measures) * max(1, len(question.segments)) * (4 if question.compare else 2)
-    if groups * lists * len(facts.starts) > MAX_NUMBERS:
-        raise BadQuery(
-            FieldError("first", f"gives more than {MAX_NUMBERS} figures: ask for fewer groups, measures or segments, or longer steps")
-        )
+    return steps * groups * len(question.measures) * max(1, len(question.segments)) * (4 if question.compare else 2)
 
 
 def _before(question: Question, now: int) -> Period | None:

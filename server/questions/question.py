@@ -84,8 +84,8 @@ _OPS = {
     Kind.VERSION: _TEXT_OPS | {Op.SEMVER},
     Kind.WORD: {Op.IS, Op.IS_NOT},
     Kind.NUMBER: {Op.EXISTS, Op.MISSING, Op.ABOVE, Op.BELOW},
+    Kind.PROPERTY: _TEXT_OPS | {Op.ABOVE, Op.BELOW},
 }
-_PROPERTY_OPS = _TEXT_OPS | {Op.ABOVE, Op.BELOW}
 
 
 class Property(msgspec.Struct, frozen=True):
@@ -100,17 +100,28 @@ class Property(msgspec.Struct, frozen=True):
         return [[self.name]] if len(parts) == 1 else [[self.name], parts]
 
 
+def is_path(path: str) -> bool:
+    """Whether questions can name a property: 1 to 200 characters without quotes, nested at most MAX_PATH deep."""
+    return _PATH.fullmatch(path) is not None and path.count(".") < MAX_PATH
+
+
 def find_field(name: str, part: str) -> Field | Property:
     """Look up a field. Raises BadQuery that names the part of the question."""
     if name.startswith(PROPERTY_PREFIX):
         path = name.removeprefix(PROPERTY_PREFIX)
-        if not _PATH.fullmatch(path) or path.count(".") >= MAX_PATH:
+        if not is_path(path):
             raise BadQuery(FieldError(part, f"must be a property's name of 1 to 200 characters, nested at most {MAX_PATH} deep"))
         return Property(path)
     field = BY_NAME.get(name)
     if field is None:
         raise BadQuery(FieldError(part, f"must be one of {', '.join(BY_NAME)}, or `{PROPERTY_PREFIX}` and a property's name"))
     return field
+
+
+def ops_of(field: Field | Property) -> list[Op]:
+    """Return the comparisons that a field accepts."""
+    allowed = _OPS[Kind.PROPERTY if isinstance(field, Property) else field.kind]
+    return [op for op in Op if op in allowed]
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -123,11 +134,9 @@ class Condition(msgspec.Struct, frozen=True):
     def check(self, part: str) -> None:
         """Raise BadQuery that names the invalid part."""
         field = find_field(self.field, f"{part}.field")
-        allowed = _PROPERTY_OPS if isinstance(field, Property) else _OPS[field.kind]
+        allowed = ops_of(field)
         if self.op not in allowed:
-            raise BadQuery(
-                FieldError(f"{part}.op", f"must be one of {', '.join(op.value for op in Op if op in allowed)} for `{self.field}`")
-            )
+            raise BadQuery(FieldError(f"{part}.op", f"must be one of {', '.join(op.value for op in allowed)} for `{self.field}`"))
         self._check_number(part)
         if self.op in (Op.ABOVE, Op.BELOW):
             _number(self.values[0], f"{part}.values")

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
 from server.analytics.absent_values import nearest
-from server.analytics.sources import read, sql
-from server.fields import BY_NAME, Kind
+from server.analytics.filters import Period
+from server.analytics.sources import Sql, read, sql
+from server.event import DAY
+from server.event_id import first_id
+from server.fields import BY_NAME, FIELDS, PROPERTY_PREFIX, Kind
 from server.questions.answer import QuestionWarning
 from server.questions.facts import Facts
-from server.questions.question import By, Condition, Op, Question
+from server.questions.question import MAX_PATH, By, Condition, Op, Property, Question, is_path, ops_of
 from server.questions.sql_engines import ENGINES
 from server.storage.engine import Store
 
 MAX_CANDIDATES = 200
+MAX_SAMPLE = 5_000  # events whose properties are listed
+MAX_PROPERTIES = 200
 _POSITIVE = (Op.IS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
 
 
@@ -59,8 +69,8 @@ async def _matches(store: Store, question: Question, condition: Condition) -> bo
     return bool(await read(store, sql("SELECT step FROM (", facts.sql(ENGINES[store.engine_type]), ") AS facts LIMIT 1")))
 
 
-async def values(store: Store, question: Question, field: str, *, limit: int = MAX_CANDIDATES) -> list[str]:
-    """The values of a field in the period, most common first."""
+async def values(store: Store, question: Question, field: str, *, search: str = "", limit: int = MAX_CANDIDATES) -> list[str]:
+    """The values of a field in the period, most common first. `search` selects those that contain a text, in any case."""
     declared = BY_NAME.get(field)
     if declared is not None and declared.kind is Kind.NUMBER:
         return []
@@ -69,6 +79,53 @@ async def values(store: Store, question: Question, field: str, *, limit: int = M
     query = sql(
         "SELECT k1 FROM (",
         facts.sql(engine),
-        f") AS facts WHERE k1 IS NOT NULL GROUP BY k1 ORDER BY COUNT(*) DESC, {engine.sortable('k1')} LIMIT {limit}",
+        ") AS facts WHERE k1 IS NOT NULL",
+        sql(" AND ", engine.contains("lower(k1)", search.lower())) if search else "",
+        f" GROUP BY k1 ORDER BY COUNT(*) DESC, {engine.sortable('k1')} LIMIT {limit}",
     )
     return [row["k1"] for row in await read(store, query)]
+
+
+class KnownField(msgspec.Struct, frozen=True):
+    """A field that questions can filter and split by."""
+
+    name: str
+    label: str
+    description: str
+    kind: Kind
+    ops: list[Op]
+    can_split: bool
+
+
+async def fields(store: Store, project: int, period: Period) -> list[KnownField]:
+    """The declared fields, and the properties that recent events of the period have, nested ones by path, most common first."""
+    declared = [
+        KnownField(each.name, each.label, each.description, each.kind, ops_of(each), each.kind is not Kind.NUMBER) for each in FIELDS
+    ]
+    sample = sql(
+        f"SELECT properties FROM event WHERE project_id = {project} AND id >= {first_id(period.start)} AND id < {first_id(period.end + DAY)}"
+        f" AND properties IS NOT NULL ORDER BY id DESC LIMIT {MAX_SAMPLE}",
+        Sql("", raw=True),
+    )
+    found: Counter[str] = Counter()
+    for row in await read(store, sample):
+        found.update(set(_paths(msgspec.json.decode(row["properties"]))))
+    names = [name for name, _ in found.most_common(MAX_PROPERTIES)]
+    return [*declared, *(_property(name) for name in names)]
+
+
+def _property(path: str) -> KnownField:
+    return KnownField(PROPERTY_PREFIX + path, path, f"Property `{path}`.", Kind.PROPERTY, ops_of(Property(path)), can_split=True)
+
+
+def _paths(document: object, prefix: str = "", depth: int = 1) -> Iterator[str]:
+    """The paths of values in a document, objects left out."""
+    if not isinstance(document, dict):
+        return
+    for name, value in document.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, dict):
+            if depth < MAX_PATH:
+                yield from _paths(value, f"{path}.", depth + 1)
+        elif is_path(path):
+            yield path

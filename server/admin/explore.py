@@ -1,0 +1,57 @@
+"""Fields of a project that answer questions of any form. They require the `read` scope."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import strawberry
+from strawberry import argument
+
+from server.admin.inputs import PeriodInput, check_count
+from server.admin.question_types import Answer, Field, QuestionInput
+from server.admin.request_context import AnyInfo, reader
+from server.event import FieldError
+from server.problems import BadQuery
+from server.questions import suggestions
+from server.questions.ask import ask, size
+from server.questions.question import Question, find_field
+
+MAX_VALUES = 200
+
+
+@strawberry.type(description="Questions of any form about a project.")
+class Explore:
+    number: strawberry.Private[int]
+
+    @strawberry.field(description="Answers a question: any measures, conditions, splits, steps and comparisons. Requires the `read` scope.")
+    async def ask(self, info: AnyInfo, question: Annotated[QuestionInput, argument(description="The question.")]) -> Answer:
+        reader(info, self.number)
+        asked = question.to_question(self.number)
+        info.context.spend(size(asked))
+        return cast(Any, await ask(info.context.store, asked))
+
+    @strawberry.field(
+        description="Fields that questions can filter and split by, with the project's properties. Requires the `read` scope."
+    )
+    async def fields(
+        self, info: AnyInfo, period: Annotated[PeriodInput | None, argument(description="Period whose properties are listed.")] = None
+    ) -> list[Field]:
+        reader(info, self.number)
+        return cast(Any, await suggestions.fields(info.context.store, self.number, (period or PeriodInput()).read()))
+
+    @strawberry.field(description="Values of a field in the period, most common first. Requires the `read` scope.")
+    async def field_values(
+        self,
+        info: AnyInfo,
+        field: Annotated[str, argument(description="Name of the field.")],
+        search: Annotated[str, argument(description="Only values that contain this text, in any case.")] = "",
+        period: Annotated[PeriodInput | None, argument(description="Period. Default: the last 30 days.")] = None,
+        first: Annotated[int, argument(description="Maximum number of values, from 1 to 200.")] = 50,
+    ) -> list[str]:
+        reader(info, self.number)
+        find_field(field, "field")
+        limit = check_count("first", first, MAX_VALUES)
+        if len(search) > 100:
+            raise BadQuery(FieldError("search", "must be at most 100 characters"))
+        asked = Question(project=self.number, period=(period or PeriodInput()).read())
+        return await suggestions.values(info.context.store, asked, field, search=search, limit=limit)

@@ -1,0 +1,116 @@
+"""GraphQL types of the question model: its inputs, and its answers."""
+
+from __future__ import annotations
+
+import strawberry
+
+from server.admin import enums  # noqa: F401 - describes the enums below
+from server.admin.answers import field as described
+from server.admin.inputs import PeriodInput
+from server.admin.scalars import DateTime
+from server.analytics.filters import Step
+from server.fields import Kind
+from server.questions import question
+from server.questions.question import Compare, Measure, Op, Parts
+
+
+@strawberry.input(description="A condition on a field or property.")
+class ConditionInput:
+    field: str = strawberry.field(
+        description="Name of a field (see `Project.fields`), or `properties.` and a property's name, nested by dots."
+    )
+    op: Op = strawberry.field(default=Op.IS, description="Comparison.")
+    values: list[str] = strawberry.field(
+        default_factory=list, description="Values to compare with. Any of them suffices. Empty for `EXISTS` and `MISSING`."
+    )
+
+    def to_condition(self) -> question.Condition:
+        return question.Condition(self.field, self.op, tuple(self.values))
+
+
+@strawberry.input(description="A field to split by.")
+class ByInput:
+    field: str = strawberry.field(description="Name of a field, or `properties.` and a property's name.")
+    version: Parts | None = strawberry.field(default=None, description="Group versions by their major or minor version.")
+
+
+@strawberry.input(description="Named conditions, answered beside other segments.")
+class SegmentInput:
+    name: str = strawberry.field(description="Name of the segment, at most 100 characters.")
+    where: list[ConditionInput] = strawberry.field(default_factory=list, description="Conditions, in addition to those of the question.")
+
+
+@strawberry.input(description="A question about the events of a project.")
+class QuestionInput:
+    measures: list[Measure] = strawberry.field(default_factory=lambda: [Measure.EVENTS], description="Figures, 1 to 6.")
+    where: list[ConditionInput] = strawberry.field(default_factory=list, description="Conditions that an event must meet, all of them.")
+    by: list[ByInput] = strawberry.field(default_factory=list, description="Fields to split by, at most two.")
+    over: Step | None = strawberry.field(default=None, description="Length of a step. Default: one figure for the whole period.")
+    period: PeriodInput | None = strawberry.field(default=None, description="Period. Default: the last 30 days.")
+    compare: Compare | None = strawberry.field(default=None, description="Period to compare with.")
+    segments: list[SegmentInput] = strawberry.field(default_factory=list, description="Segments, at most four.")
+    first: int = strawberry.field(
+        default=10, description="Number of groups listed, largest by the first measure, from 1 to 200. All others are counted together."
+    )
+
+    def to_question(self, project: int) -> question.Question:
+        """Convert the input. Raises BadQuery that names the invalid field."""
+        return question.Question(
+            project=project,
+            period=(self.period or PeriodInput()).read(),
+            measures=tuple(self.measures),
+            where=tuple(each.to_condition() for each in self.where),
+            by=tuple(question.By(each.field, each.version) for each in self.by),
+            over=self.over,
+            compare=self.compare,
+            segments=tuple(question.Segment(each.name, tuple(one.to_condition() for one in each.where)) for each in self.segments),
+            first=self.first,
+        )
+
+
+@strawberry.type(
+    description="One measure of a row, as lists with one entry per step (one entry without steps). Durations are in milliseconds."
+)
+class Figures:
+    measure: Measure = described("The measure.")
+    all: list[float | None] = described("Of all events. Null where no event provides the figure.")
+    people: list[float | None] = described("Of the events of people. Events with an unknown environment count as people's.")
+    all_before: list[float | None] | None = described("Of all events of the compared period.")
+    people_before: list[float | None] | None = described("Of the events of people in the compared period.")
+
+
+@strawberry.type(description="The figures of one segment and group.")
+class AnswerRow:
+    segment: str | None = described("Name of the segment. Null without segments.")
+    keys: list[str | None] = described("Values of the fields that the question splits by. Null for events without a value.")
+    is_other: bool = described("Whether the row counts all groups that are not listed.")
+    figures: list[Figures] = described("The figures, in the order of the measures.")
+
+
+@strawberry.type(description="A condition that no event of the period meets.")
+class QuestionWarning:
+    field: str = described("Name of the field, or `where` for all conditions together.")
+    message: str = described("Explanation.")
+    nearest: list[str] = described("Values that events of the period have.")
+
+
+@strawberry.type(description="The answer to a question.")
+class Answer:
+    starts: list[DateTime] = described("Start of each step. Empty without steps.")
+    starts_before: list[DateTime] | None = described("Start of each step of the compared period.")
+    partial_step: int | None = described("Index of the step that has not ended yet.")
+    rows: list[AnswerRow] = described("The rows, largest group first, all other groups last.")
+    since: DateTime | None = described("Time from which on all events are kept. Null if none were deleted.")
+    complete: bool = described("Whether all events of the period, and of the compared period, are kept.")
+    source: str = described("Source of the answer: `rollups`, `history` or `events`.")
+    warnings: list[QuestionWarning] = described("Conditions that match nothing. Only for an answer without events.")
+
+
+@strawberry.type(description="A field that questions can filter and split by.")
+class Field:
+    name: str = described("Name in conditions and splits.")
+    label: str = described("Name for display.")
+    description: str = described("Description.")
+    kind: Kind = described("Type of its values.")
+    ops: list[Op] = described("Comparisons that it accepts.")
+    can_split: bool = described("Whether questions can split by it.")

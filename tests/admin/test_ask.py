@@ -1,0 +1,71 @@
+"""Questions of any form over GraphQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.admin.conftest import Asker
+
+ASK = """query ($question: QuestionInput!) { project(slug: "demo") { ask(question: $question) {
+    starts startsBefore partialStep since complete source warnings { field message nearest }
+    rows { segment keys isOther figures { measure all people allBefore peopleBefore } } } } }"""
+
+
+def ask(admin: Asker, **question: Any) -> Any:
+    return admin.ask(ASK, question=question)["project"]["ask"]
+
+
+def test_a_filter_and_the_bar_that_sets_it_say_the_same_number(admin: Asker) -> None:
+    split = ask(admin, measures=["EVENTS", "INSTALLS"], by=[{"field": "os"}, {"field": "version", "version": "MINOR"}], first=200)
+    assert len(split["rows"]) > 3
+    for row in split["rows"][:5]:
+        where = [{"field": "os", "values": [row["keys"][0]]} if row["keys"][0] else {"field": "os", "op": "MISSING"}]
+        if row["keys"][1] is None:
+            where.append({"field": "version", "op": "MISSING"})
+        else:
+            where.append({"field": "version", "op": "SEMVER", "values": [row["keys"][1]]})
+        alone = ask(admin, measures=["EVENTS", "INSTALLS"], where=where)
+        assert [each["all"] for each in alone["rows"][0]["figures"]] == [each["all"] for each in row["figures"]]
+
+
+def test_a_condition_that_matches_nothing_names_the_values_that_exist(admin: Asker) -> None:
+    answer = ask(admin, where=[{"field": "os", "values": ["windoes"]}])
+    assert answer["rows"][0]["figures"][0]["all"] == [0]
+    (warning,) = answer["warnings"]
+    assert warning["field"] == "os"
+    assert warning["nearest"]
+    assert "windoes" in warning["message"]
+
+
+def test_an_invalid_question_names_the_part(admin: Asker) -> None:
+    for question, part in (
+        ({"where": [{"field": "nonsense", "values": ["x"]}]}, "where[0].field"),
+        ({"where": [{"field": "os", "op": "SEMVER", "values": [">=2"]}]}, "where[0].op"),
+        ({"where": [{"field": "version", "op": "SEMVER", "values": ["x y"]}]}, "where[0].values"),
+        ({"where": [{"field": "duration_ms", "op": "ABOVE", "values": ["long"]}]}, "where[0].values"),
+        ({"by": [{"field": "os", "version": "MAJOR"}]}, "by[0].version"),
+        ({"by": [{"field": "os"}, {"field": "os"}]}, "by"),
+        ({"first": 0}, "first"),
+        ({"segments": [{"name": "", "where": []}]}, "segments[0].name"),
+    ):
+        document = admin.send(ASK, question=question).json()
+        assert part in str(document["errors"]), (question, document)
+
+
+def test_every_field_that_is_listed_can_be_asked(admin: Asker) -> None:
+    fields = admin.ask('{ project(slug: "demo") { fields { name kind ops canSplit } } }')["project"]["fields"]
+    assert {"name", "os", "version", "duration_ms"} <= {field["name"] for field in fields}
+    assert any(field["kind"] == "PROPERTY" for field in fields)
+    for field in fields:
+        if field["canSplit"]:
+            split = ask(admin, by=[{"field": field["name"]}], first=5)
+            assert split["rows"]
+            values = admin.ask(
+                'query ($field: String!) { project(slug: "demo") { fieldValues(field: $field, first: 5) } }', field=field["name"]
+            )["project"]["fieldValues"]
+            listed = [row["keys"][0] for row in split["rows"] if not row["isOther"] and row["keys"][0] is not None]
+            assert set(listed) <= set(values)
+
+
+def test_a_question_needs_a_login(anonymous: Asker) -> None:
+    assert anonymous.refused(ASK, question={}) == "UNAUTHENTICATED"
