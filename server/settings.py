@@ -185,6 +185,14 @@ class Settings:
     )
     alert_private: bool = _setting("FOOTFALL_ALERT_PRIVATE", _switch, "off", "allow webhooks in private networks and on this machine")
     upgrade_backup: bool = _setting("FOOTFALL_UPGRADE_BACKUP", _switch, "on", "back up a SQLite store before a migration")
+    history: bool = _setting(
+        "FOOTFALL_HISTORY",
+        _switch,
+        "on",
+        "keep raw events in columns as well, for fast questions with filters; off reads the store, slowly",
+    )
+    history_memory: int = _setting("FOOTFALL_HISTORY_MEMORY", _size, "128MB", "the maximum memory of questions over the history")
+    history_threads: int = _setting("FOOTFALL_HISTORY_THREADS", _positive, "1", "the number of threads of questions over the history")
     dashboard: bool = _setting("FOOTFALL_DASHBOARD", _switch, "on", "serve the dashboard; off leaves a plain first page")
     log_format: str = _setting(
         "FOOTFALL_LOG_FORMAT", _choice("auto", "json", "text"), "auto", "the format of log lines; auto is text on a terminal, else JSON"
@@ -211,6 +219,10 @@ class Settings:
     @property
     def sqlite_path(self) -> Path:
         return self.data_dir / "footfall.sqlite3"
+
+    @property
+    def history_dir(self) -> Path:
+        return self.data_dir / "history"
 
 
 def load(env: Mapping[str, str]) -> Settings:

@@ -28,7 +28,7 @@ from server.tasks import in_thread
 TABLES = (
     tables.Project, tables.ApiKey, tables.EventName, tables.ContextRow, tables.Target, tables.Install, tables.Event, tables.Activity,
     tables.Mark, tables.Rejected, tables.Note, tables.ErrorType, tables.ErrorInstall, tables.ErrorSeen, tables.Trending,
-    tables.Lease, tables.JobRun, tables.UnusedContext, tables.PartialDay, tables.AlertRule, tables.AlertDelivery,
+    tables.Lease, tables.JobRun, tables.UnusedContext, tables.PartialDay, tables.ChangedDay, tables.AlertRule, tables.AlertDelivery,
 )  # fmt: skip
 
 

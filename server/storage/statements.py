@@ -60,8 +60,10 @@ def on_conflict_mark(lifetime_ms: int) -> str:
         WHERE mark.expires_at <= excluded.expires_at - {lifetime_ms} RETURNING project_id, key"""
 
 
-# Processes that commit cache the dictionaries. A transaction that deletes dictionary rows also increments their version.
-DICTIONARY_VERSION = "SELECT value FROM note WHERE name = 'words_changed'"
+# Processes that commit cache the dictionaries. A transaction that deletes dictionary rows also increments their version. With it, a commit
+# reads below which id events may be part of a history; see `server.storage.changed_days`.
+COMMIT_NOTES = """SELECT COALESCE((SELECT value FROM note WHERE name = 'words_changed'), 0),
+    COALESCE((SELECT value FROM note WHERE name = 'history_sealed'), 0)"""
 BUMP_DICTIONARY_VERSION = (
     "INSERT INTO note (name, value) VALUES ('words_changed', 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1"
 )

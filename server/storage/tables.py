@@ -247,6 +247,13 @@ class PartialDay(Table, tablename="partial_day"):
     day = Integer(primary_key=True)
 
 
+class ChangedDay(Table, tablename="changed_day"):
+    """Days of arrival whose events changed after a history read them, with the number of the last change; see `server.storage.changed_days`."""
+
+    day = Integer(primary_key=True)
+    number = BigInt()
+
+
 class AlertRule(Table, tablename="alert_rule"):
     """A rule that raises alerts, and the address to send them to. `state` is the JSON of `server.storage.upkeep.alert_rules.State`."""
 

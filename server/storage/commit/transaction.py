@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from server.event import HOUR, Context, Event, Outcome, Receipt
 from server.event_id import received_at
-from server.storage import rollups, statements
+from server.storage import changed_days, rollups, statements
 from server.storage.batch import Batch, Committed, TargetRules
 from server.storage.commit import bounded_dictionaries
 from server.storage.commit.bounded_dictionaries import ERRORS, NAMES, TARGETS
@@ -51,6 +51,7 @@ class Commit:
         self.words = bounded_dictionaries.BoundedDictionaries()
         self._dictionaries = (self.names, self.contexts, self.targets, self.errors, self.sightings, self.words)
         self._dictionary_version = 0
+        self._sealed = 0
         self._revived: set[int] = set()
 
     def run(self, connection: Connection, batch: Batch) -> Committed:
@@ -71,10 +72,10 @@ class Commit:
         return committed
 
     def _check_version(self, connection: Connection) -> None:
-        """Drop the caches if any process has deleted dictionary rows since the last commit."""
-        found = connection.execute(statements.DICTIONARY_VERSION).fetchone()
-        if found is not None and found[0] != self._dictionary_version:
-            self._dictionary_version = found[0]
+        """Drop the caches if any process has deleted dictionary rows since the last commit. Also read which ids are sealed."""
+        version, self._sealed = connection.execute(statements.COMMIT_NOTES).fetchone()
+        if version != self._dictionary_version:
+            self._dictionary_version = version
             for dictionary in self._dictionaries:
                 dictionary.forget()
 
@@ -93,6 +94,7 @@ class Commit:
         fold_late(connection, found.late, folded)
         write_events(connection, folded, found.rows)
         write_ledger(connection, batch, exceptions)
+        changed_days.record_added(connection, self._sealed, [row[0] for row in found.rows])
         return Committed(exceptions, created)
 
     def _add_new_words(self, connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:

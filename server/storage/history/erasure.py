@@ -14,7 +14,7 @@ import msgspec
 
 from server.event import DAY, MINUTE
 from server.event_id import EPOCH, first_id
-from server.storage import json_lists
+from server.storage import changed_days, json_lists
 from server.storage.engine import Store
 from server.storage.history.streaming import EVENTS
 from server.storage.sqlite.connection_pool import PooledSqliteEngine
@@ -129,10 +129,9 @@ async def _erase_events(store: Store, project: int, install: int) -> int:
         ids = [row["id"] for row in rows]
         if late := {row["occurred_at"] // DAY for row in rows if row["skewed"]}:  # days on which the install was not active
             await _note_partial(store, project, sorted(late))
-        change = await store.change(
-            (f"DELETE FROM event WHERE id IN ({json_lists.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),)),
-            exclusive=True,
-        )
+        these, numbers = f"id IN ({json_lists.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),)
+        record = changed_days.of_events(these, numbers)
+        change = await store.change(*record, (f"DELETE FROM event WHERE {these}", numbers), exclusive=True)
         erased += len(ids)
         await asyncio.sleep(min(0.05, change.seconds))
     return erased
@@ -154,8 +153,10 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
     )
     on_days = f"project_id = {{}} AND day IN ({json_lists.integers(store.engine_type)}) AND install_id = {{}}"
     its = ActivityFilter(on_days, "install.id = {} AND project_id = {}", (project, days, install), (install, project))
+    latest, which = "install_id = {} AND project_id = {} AND id > {}", (install, project, late)
     await store.change(
-        ("DELETE FROM event WHERE install_id = {} AND project_id = {} AND id > {}", (install, project, late)),
+        *changed_days.of_events(latest, which),
+        (f"DELETE FROM event WHERE {latest}", which),
         *activity_recount.removal_statements(its, project),
         (f"DELETE FROM activity WHERE {its.activity}", its.of_activity),
         (

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from server.event_id import EPOCH, first_id, received_at
+from server.storage import changed_days
 from server.storage.changes import Change
 
 
@@ -136,10 +137,11 @@ async def drop_before(store: Store, end: int) -> int:
     if store.engine_type != "postgres":
         return 0
     dropped = 0
-    for name, (_, last) in (await partitions(store)).items():
+    for name, (first, last) in (await partitions(store)).items():
         if last <= end:
             events = await _events_in(store, name)
-            await _change_with_retries(store, ATTEMPTS, (f"ALTER TABLE event DETACH PARTITION {name}", ()), (f"DROP TABLE {name}", ()))
+            detach, drop = (f"ALTER TABLE event DETACH PARTITION {name}", ()), (f"DROP TABLE {name}", ())
+            await _change_with_retries(store, ATTEMPTS, detach, drop, *changed_days.of_ids(first, last))
             dropped += events
     return dropped
 

@@ -14,7 +14,7 @@ import msgspec
 
 from server.event import DAY
 from server.event_id import first_id
-from server.storage import json_lists
+from server.storage import changed_days, json_lists
 from server.storage.changes import Change, Snapshot
 from server.storage.commit.duplicates import FORMER_MARKS_UNTIL
 from server.storage.engine import Store
@@ -167,5 +167,8 @@ async def events_between(store: Store, after: int, last: int, projects: Iterable
 
 async def delete_events(store: Store, ids: Sequence[int]) -> Change:
     """Delete events. Their counts stay."""
-    these = json_lists.unlocked_keys(store.engine_type, "event", ("id",), f"id IN ({json_lists.integers(store.engine_type)})")
-    return await store.change((f"DELETE FROM event WHERE id IN ({these})", (_list(ids),)))
+    among, numbers = f"id IN ({json_lists.integers(store.engine_type)})", _list(ids)
+    these = json_lists.unlocked_keys(store.engine_type, "event", ("id",), among)
+    record = changed_days.of_events(among, (numbers,))
+    change = await store.change(*record, (f"DELETE FROM event WHERE id IN ({these})", (numbers,)))
+    return Change(change.rows[len(record) :], change.seconds)

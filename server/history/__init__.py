@@ -1,0 +1,29 @@
+"""Columnar copies of raw events, for questions that no rollup answers: Parquet files in the data folder, written and read by DuckDB.
+
+    history = History(store, settings)
+    rows = await history.query(
+        "SELECT os, version, count(*) AS events, count(DISTINCT install_id) AS installs FROM events WHERE occurred_at >= ? GROUP BY ALL",
+        [first], project_id=1, since_id=first_id(first - AHEAD), until_id=first_id(end + BEHIND),
+    )
+
+- `sql` is one SELECT in DuckDB's dialect, with `?` for parameters. `events` holds every event of the project that the store holds when the
+  query begins: the files, and the *tail*, which is what the files lack. Its columns are `columns.COLUMNS`, with texts for dictionary numbers.
+- `since_id` and `until_id` (ids contain the time of arrival, see `server.event_id`) skip files and bound the tail. Give them where the
+  question has a period, and still filter by `occurred_at`.
+- The answer is a list of dicts, or None: the history is off (`FOOTFALL_HISTORY=off`), or more than `TAIL` events are not in files yet. The
+  caller then reads the store. Raises `server.problems.TooBroad` beyond the time limit or the memory limit.
+- The files are derived and never the only copy. The folder may be deleted at any time; `build` (the job `build_history`) writes it again.
+  A file that is missing, damaged, or older than a change of its events is not used: its events are part of the tail until the next build.
+
+columns    the columns, each declared once
+manifest   the list of segments, and the ids that they cover
+folder     one writer at a time; removal of what is stale
+database   DuckDB with its limits
+feeding    events from the store to DuckDB
+building   reads segments from the store and merges them
+history    the queries, and the interface of the above
+"""
+
+from server.history.history import TAIL, History, HistoryReport
+
+__all__ = ["TAIL", "History", "HistoryReport"]

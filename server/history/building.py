@@ -1,0 +1,163 @@
+"""The segments of a history: read from the store, and merged until a month is one file.
+
+Each step is short and complete in itself: it holds the folder alone, drops what is stale, does one piece of work and replaces the manifest. An
+interruption loses at most one piece, and an erasure waits for at most one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from server.event_id import received_at
+from server.history import manifest
+from server.history.columns import FROM_LINES, NAMES
+from server.history.database import Database, files, literal
+from server.history.feeding import DRAFT, Feed
+from server.history.folder import Folder
+from server.history.manifest import Gap, Manifest, Segment
+from server.storage import changed_days
+from server.storage.changed_days import ChangeState
+from server.storage.changes import Snapshot
+from server.storage.engine import Store
+from server.storage.postgres.partitions import first_id_of, month_of, next_month
+from server.tasks import run_in_thread
+
+PIECE = 100_000  # events that one step reads from the store
+MOST = 4_000_000  # events in one file
+SMALL = 20_000  # events that are merged with any neighbour
+_PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440)"  # rows; a group is in memory while it is written
+_BOUNDS = "SELECT min(id), max(id) FROM event WHERE id >= {} AND id < {}"
+
+
+@dataclass(slots=True)
+class Built:
+    """The work of one build: events read from the store, and merges of files."""
+
+    events: int = 0
+    merges: int = 0
+
+
+class Builder:
+    """Builds the history of one store in one folder."""
+
+    def __init__(self, store: Store, folder: Folder, database: Database) -> None:
+        self._store = store
+        self._folder = folder
+        self._database = database
+
+    def name_of(self, state: ChangeState) -> str:
+        """Return the name of the store in a manifest."""
+        return f"{self._store.engine_type}:{state.store}"
+
+    async def step(self, sealed: int, built: Built) -> bool:
+        """Do one piece of work below a sealed id. Return False if there is none left."""
+        async with self._folder.writing():
+            async with self._store.snapshot() as snapshot:
+                found = await self.pruned(snapshot)
+                gap = max(manifest.gaps(found.segments, 0, sealed), key=lambda gap: gap.first, default=None)
+                if gap is not None:
+                    segment = await self._filled(snapshot, gap)
+                    self._replace(found, [], segment)
+                    built.events += segment.rows
+                    return True
+            group = mergeable(found.segments, sealed)
+            if not group:
+                return False
+            self._replace(found, group, await self._merged(group))
+            built.merges += 1
+            return True
+
+    async def pruned(self, snapshot: Snapshot) -> Manifest:
+        """Drop stale and damaged segments and return the others. The caller writes alone."""
+        found = manifest.load(self._folder.path)
+        state = await changed_days.state(snapshot, found.seen)
+        return await run_in_thread(partial(self._folder.prune, found, self.name_of(state), state))
+
+    async def _filled(self, snapshot: Snapshot, gap: Gap) -> Segment:
+        """Read a piece of a gap: of its last month with events, from the begin of the month."""
+        seen = (await changed_days.state(snapshot, manifest.NO_END)).number
+        ((lowest, highest),) = await snapshot.rows(_BOUNDS, gap.first, gap.end)
+        if highest is None:
+            return Segment(gap.first, gap.end, 0, seen)
+        month = first_id_of(*month_of(received_at(highest)))
+        gap = Gap(month if month > lowest else gap.first, gap.end)
+        with Feed(self._folder.path, snapshot.rows) as feed:
+            is_whole = await feed.add(gap, PIECE)
+            select = FROM_LINES.format(file=literal(str(feed.path.absolute())))
+            return await self._written(select, gap.first, gap.end if is_whole else feed.last + 1, feed.rows, seen)
+
+    async def _merged(self, group: list[Segment]) -> Segment:
+        seen, rows = min(segment.seen for segment in group), sum(segment.rows for segment in group)
+        first, end = group[0].first, group[-1].end
+        named = [segment for segment in group if segment.file]
+        if len(named) < 2:
+            one = named[0] if named else group[0]
+            return msgspec.structs.replace(one, first=first, end=end, seen=seen)
+        source = files([self._folder.path / segment.file for segment in named])
+        return await self._written(f"SELECT {NAMES} FROM {source}", first, end, rows, seen)
+
+    async def _written(self, select: str, first: int, end: int, rows: int, seen: int) -> Segment:
+        """Write the rows of a query of DuckDB into a new file."""
+        draft = self._folder.path / f"{DRAFT}{secrets.token_hex(8)}.parquet"
+
+        def write(connection: Any) -> Segment:
+            (written,) = connection.execute(f"COPY ({select}) TO {literal(str(draft.absolute()))} {_PARQUET}").fetchone()
+            if written != rows:
+                raise OSError(f"{written} of {rows} events were written")
+            return _placed(draft, Segment(first, end, rows, seen))
+
+        try:
+            return await self._database.run(write)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _replace(self, found: Manifest, old: list[Segment], new: Segment) -> None:
+        kept = [segment for segment in found.segments if segment not in old]
+        manifest.save(self._folder.path, Manifest(found.store, segments=sorted([*kept, new], key=lambda segment: segment.first)))
+        for segment in old:
+            if segment.file and segment.file != new.file:
+                (self._folder.path / segment.file).unlink(missing_ok=True)
+
+
+def _placed(draft: Path, segment: Segment) -> Segment:
+    """Give a draft that is on disk its name."""
+    manifest.sync(draft)
+    name = f"{segment.first:016x}-{segment.end:016x}-{secrets.token_hex(4)}.parquet"
+    segment = msgspec.structs.replace(segment, file=name, size=draft.stat().st_size, checksum=manifest.checksum(draft))
+    draft.rename(draft.with_name(name))
+    manifest.sync(draft.parent)
+    return segment
+
+
+def mergeable(segments: list[Segment], sealed: int) -> list[Segment]:
+    """Return segments that should become one: those of a past month, or neighbours of similar size. Empty if there are none."""
+    for month, neighbours in _by_month(segments):
+        together = list(neighbours)
+        if month is None or len(together) < 2:
+            continue
+        rows = sum(segment.rows for segment in together)
+        if first_id_of(*next_month(*month)) <= sealed and rows <= MOST:
+            return together
+        for first, second in pairwise(together):
+            rows = first.rows + second.rows
+            if rows <= SMALL or not (first.rows and second.rows) or (first.rows <= 2 * second.rows and rows <= MOST):
+                return [first, second]
+    return []
+
+
+def _by_month(segments: list[Segment]) -> Iterator[tuple[tuple[int, int] | None, Iterator[Segment]]]:
+    """Group neighbours by their month of arrival, which is None if a segment has more than one."""
+
+    def month(segment: Segment) -> tuple[int, int] | None:
+        first = month_of(received_at(segment.first))
+        return first if month_of(received_at(segment.end - 1)) == first else None
+
+    return groupby(segments, month)

@@ -1,0 +1,57 @@
+"""The columns of the history: one declaration each, from which the query of the store, the files and the relation `events` are derived."""
+
+from __future__ import annotations
+
+import zlib
+from typing import NamedTuple
+
+from server.storage.statements import CONTEXT_COLUMNS
+
+
+class Column(NamedTuple):
+    """A column of the relation `events`: its name, its type in DuckDB, and its expression over the tables of the store."""
+
+    name: str
+    type: str
+    expression: str
+
+
+_CONTEXT_TYPES = {"environment": "UTINYINT"}
+
+COLUMNS = (
+    Column("id", "BIGINT", "event.id"),
+    Column("project_id", "INTEGER", "event.project_id"),
+    Column("install_id", "BIGINT", "event.install_id"),
+    Column("name", "VARCHAR", "event_name.text"),
+    Column("target_type", "VARCHAR", "target.type"),
+    Column("target_id", "VARCHAR", "target.external_id"),
+    Column("occurred_at", "BIGINT", "event.occurred_at"),
+    Column("outcome", "UTINYINT", "event.outcome"),
+    Column("duration_us", "BIGINT", "event.duration_us"),
+    Column("session", "BIGINT", "event.session"),
+    Column("skewed", "UTINYINT", "event.skewed"),
+    Column("error_type", "VARCHAR", "event.error_type"),
+    Column("error_message", "VARCHAR", "event.error_message"),
+    *(Column(name, _CONTEXT_TYPES.get(name, "VARCHAR"), f"context.{name}") for name in CONTEXT_COLUMNS),
+    Column("properties", "VARCHAR", "event.properties"),
+)
+
+# Rows travel to DuckDB as lines of JSON, in which short keys make a third of the size.
+KEYS = tuple(f"c{place}" for place in range(len(COLUMNS)))
+NAMES = ", ".join(column.name for column in COLUMNS)
+
+_SELECTED = ", ".join(f"{column.expression} AS {key}" for key, column in zip(KEYS, COLUMNS, strict=True))
+SELECT = f"""SELECT {_SELECTED}
+    FROM event JOIN event_name ON event_name.id = event.name_id JOIN context ON context.id = event.context_id
+    LEFT JOIN target ON target.id = event.target_id"""
+"""The query of flattened events, up to its WHERE. The columns are called `KEYS`."""
+
+_SPEC = ", ".join(f"{key}: '{column.type}'" for key, column in zip(KEYS, COLUMNS, strict=True))
+_RENAMED = ", ".join(f"{key} AS {column.name}" for key, column in zip(KEYS, COLUMNS, strict=True))
+FROM_LINES = f"SELECT {_RENAMED} FROM read_json({{file}}, format = 'newline_delimited', columns = {{{{{_SPEC}}}}})"
+"""DuckDB's query of the lines in a `{file}`, to be formatted with a literal."""
+
+EMPTY = f"SELECT {', '.join(f'CAST(NULL AS {column.type}) AS {column.name}' for column in COLUMNS)} WHERE false"
+
+SIGNATURE = f"{zlib.crc32(repr(COLUMNS).encode()):08x}"
+"""Names the columns in a manifest, so that files of other columns are read from the store again."""

@@ -1,0 +1,181 @@
+"""The history of a store: questions over segments and the tail, and the work that keeps the segments current."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from server import logs
+from server.event import MINUTE
+from server.event_id import first_id, received_at
+from server.history import manifest
+from server.history.building import Builder, Built
+from server.history.columns import EMPTY, FROM_LINES, NAMES
+from server.history.database import Database, files, literal
+from server.history.feeding import Feed
+from server.history.folder import Folder
+from server.history.manifest import NO_END, Segment
+from server.problems import TooBroad
+from server.settings import Settings
+from server.storage import changed_days
+from server.storage.changes import Snapshot
+from server.storage.engine import Store
+from server.tasks import run_in_thread
+
+log = logs.get(__name__)
+
+LAG = MINUTE  # events are read into a segment once they arrived this long ago; later commits with lower ids are rare
+TAIL = 50_000  # events of a project that one question reads from the store
+SECONDS = 10.0  # the time limit of a question
+AT_ONCE = 2
+_ATTEMPTS = 3  # a segment may be merged away, or found damaged, while a question opens it
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryReport:
+    """The state of a history. `until` is the time (epoch ms) up to which segments hold all arrivals; 0 without segments."""
+
+    segments: int
+    rows: int
+    bytes: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    sql: str
+    parameters: Sequence[Any]
+    project: int
+    first: int
+    end: int
+
+
+class _Unread(Exception):
+    """DuckDB failed, perhaps because one of these segments is gone or damaged."""
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self.segments = segments
+
+
+class History:
+    """Answers SQL over all events of a project, in columns. See the package for the interface."""
+
+    def __init__(self, store: Store, settings: Settings, *, now: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self.is_enabled = settings.history
+        self.seconds = SECONDS
+        self.tail = TAIL
+        self._store = store
+        self._now = now
+        self._folder = Folder(settings.history_dir)
+        self._database = Database(settings.history_dir, settings.history_memory, settings.history_threads)
+        self._builder = Builder(store, self._folder, self._database)
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, project_id: int, since_id: int | None = None, until_id: int | None = None
+    ) -> Rows | None:
+        """Run a query of DuckDB over the relation `events`, or return None if the history is off or not ready.
+
+        `events` has the columns of `columns.COLUMNS` and the project's events with since_id <= id < until_id. Raises TooBroad after
+        `seconds` or beyond the memory limit.
+        """
+        if not self.is_enabled:
+            return None
+        question = _Question(sql, parameters, project_id, max(0, since_id or 0), NO_END if until_id is None else until_id)
+        try:
+            async with self._at_once, asyncio.timeout(self.seconds):
+                for _ in range(_ATTEMPTS):
+                    try:
+                        return await self._answer(question)
+                    except _Unread as error:
+                        self._folder.inspector.forget()
+                        if await run_in_thread(partial(self._folder.intact, error.segments)) == error.segments:
+                            raise error.__cause__ from None  # type: ignore[misc]
+        except TimeoutError as error:
+            raise TooBroad(f"The question takes more than {self.seconds:g} seconds: ask about a shorter period.") from error
+        log.error("history_unreadable")
+        return None
+
+    async def _answer(self, question: _Question) -> Rows | None:
+        self._folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with self._store.snapshot() as snapshot:
+            segments = await self._segments(snapshot, question)
+            with Feed(self._folder.path, snapshot.rows) as feed:
+                for gap in manifest.gaps(segments, question.first, question.end):
+                    if not await feed.add(gap, self.tail, question.project):
+                        return None
+                return await self._database.run(partial(self._run, question, segments, feed))
+
+    async def _segments(self, snapshot: Snapshot, question: _Question) -> list[Segment]:
+        """Return the segments that a question needs and that hold what the store holds."""
+        found = manifest.load(self._folder.path)
+        state = await changed_days.state(snapshot, found.seen)
+        current = manifest.current(found, self._builder.name_of(state), state)
+        needed = [segment for segment in current if segment.first < question.end and segment.end > question.first]
+        return await run_in_thread(partial(self._folder.intact, needed))
+
+    def _run(self, question: _Question, segments: list[Segment], feed: Feed, connection: Any) -> Rows:
+        import duckdb  # noqa: PLC0415 - imported already, in this thread
+
+        try:
+            tail = FROM_LINES.format(file=literal(str(feed.path.absolute()))) if feed.rows else EMPTY
+            connection.execute(f"CREATE TEMP TABLE tail AS {tail}")
+            connection.execute(f"CREATE TEMP VIEW events AS {self._relation(question, segments)}")
+            answer = connection.execute(question.sql, list(question.parameters))
+            names = [column[0] for column in answer.description]
+            return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+        except duckdb.OutOfMemoryException as error:
+            raise TooBroad("The question takes more memory than FOOTFALL_HISTORY_MEMORY allows: ask about a shorter period.") from error
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise _Unread(segments) from error
+
+    def _relation(self, question: _Question, segments: list[Segment]) -> str:
+        named = [self._folder.path / segment.file for segment in segments if segment.file]
+        own = f"project_id = {int(question.project)} AND id >= {int(question.first)} AND id < {int(question.end)}"
+        stored = f"SELECT {NAMES} FROM {files(named)} WHERE {own} UNION ALL " if named else ""
+        return f"{stored}SELECT {NAMES} FROM tail"
+
+    async def build(self, progress: Callable[[int], None] = lambda _: None) -> Built:
+        """Read what arrived since the last build into segments, and merge them. Can be cancelled; the next build continues."""
+        built = Built()
+        if not self.is_enabled:
+            return built
+        sealed = await changed_days.seal(self._store, first_id(self._now() - LAG))
+        while await self._builder.step(sealed, built):
+            progress(built.events)
+        return built
+
+    async def drop_changed(self) -> None:
+        """Delete the files of segments whose events have changed in the store, such as after an erasure. The next build reads them again."""
+        if self._folder.path.exists():
+            async with self._folder.writing(), self._store.snapshot() as snapshot:
+                await self._builder.pruned(snapshot)
+
+    def check_files(self) -> None:
+        """Read each file as a whole again, before it is next used."""
+        self._folder.inspector.forget()
+
+    def report(self) -> HistoryReport:
+        """Return the state of the segments, without the store: some may be stale."""
+        return report(self._folder)
+
+    def close(self) -> None:
+        """Close DuckDB. No query may run any more."""
+        self._database.close()
+
+
+def report(folder: Folder) -> HistoryReport:
+    """Return the state of the segments in a folder."""
+    found = manifest.load(folder.path)
+    until = 0
+    gap = next(manifest.gaps(found.segments, 0, NO_END))
+    if gap.first:
+        until = received_at(gap.first)
+    named = [segment for segment in found.segments if segment.file]
+    return HistoryReport(len(named), found.rows, found.size, until)
