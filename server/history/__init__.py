@@ -7,7 +7,7 @@
     )
 
 - `sql` is one SELECT in DuckDB's dialect, with `?` for parameters. `events` holds every event of the project that the store holds when the
-  query begins: the files, and the *tail*, which is what the files lack. Its columns are `columns.COLUMNS`, with texts for dictionary numbers.
+  query begins: the files, and the *tail*, which is what the files lack. Its columns are `event_columns.COLUMNS`, with texts for dictionary numbers.
 - `since_id` and `until_id` (ids contain the time of arrival, see `server.event_id`) skip files and bound the tail. Give them where the
   question has a period, and still filter by `occurred_at`.
 - The answer is a list of dicts, or None: the history is off (`FOOTFALL_HISTORY=off`), or more than `TAIL` events are not in files yet. The
@@ -15,13 +15,13 @@
 - The files are derived and never the only copy. The folder may be deleted at any time; `build` (the job `build_history`) writes it again.
   A file that is missing, damaged, or older than a change of its events is not used: its events are part of the tail until the next build.
 
-columns    the columns, each declared once
-manifest   the list of segments, and the ids that they cover
-folder     one writer at a time; removal of what is stale
-database   DuckDB with its limits
-feeding    events from the store to DuckDB
-building   reads segments from the store and merges them
-history    the queries, and the interface of the above
+event_columns  the columns, each declared once
+manifest       the list of segments, and the ids that they cover
+folder         one writer at a time; removal of what is stale
+database       DuckDB with its limits
+feeding        events from the store to DuckDB
+building       reads segments from the store and merges them
+history        the queries, and the interface of the above
 """
 
 from server.history.history import TAIL, History, HistoryReport

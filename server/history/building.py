@@ -18,8 +18,8 @@ import msgspec
 
 from server.event_id import received_at
 from server.history import manifest
-from server.history.columns import FROM_LINES, NAMES
 from server.history.database import Database, files, literal
+from server.history.event_columns import FROM_LINES, NAMES
 from server.history.feeding import DRAFT, Feed
 from server.history.folder import Folder
 from server.history.manifest import Gap, Manifest, Segment

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from server.history.columns import KEYS, SELECT
+from server.history.event_columns import KEYS, SELECT
 from server.history.manifest import Gap
 from server.tasks import run_in_thread
 

@@ -14,8 +14,8 @@ from server.event import MINUTE
 from server.event_id import first_id, received_at
 from server.history import manifest
 from server.history.building import Builder, Built
-from server.history.columns import EMPTY, FROM_LINES, NAMES
 from server.history.database import Database, files, literal
+from server.history.event_columns import EMPTY, FROM_LINES, NAMES
 from server.history.feeding import Feed
 from server.history.folder import Folder
 from server.history.manifest import NO_END, Segment
@@ -82,7 +82,7 @@ class History:
     ) -> Rows | None:
         """Run a query of DuckDB over the relation `events`, or return None if the history is off or not ready.
 
-        `events` has the columns of `columns.COLUMNS` and the project's events with since_id <= id < until_id. Raises TooBroad after
+        `events` has the columns of `event_columns.COLUMNS` and the project's events with since_id <= id < until_id. Raises TooBroad after
         `seconds` or beyond the memory limit.
         """
         if not self.is_enabled:

@@ -15,7 +15,7 @@ import msgspec
 
 from server.event import DAY
 from server.event_id import received_at
-from server.history.columns import SIGNATURE
+from server.history.event_columns import SIGNATURE
 from server.storage.changed_days import ChangeState
 
 NAME = "manifest.json"

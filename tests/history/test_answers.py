@@ -11,7 +11,7 @@ import pytest
 from server.event import DAY, HOUR
 from server.event_id import first_id
 from server.history import History
-from server.history.columns import COLUMNS
+from server.history.event_columns import COLUMNS
 from server.problems import TooBroad
 from server.settings import Settings, load
 from server.storage.engine import Store
