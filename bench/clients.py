@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import tempfile
@@ -47,7 +46,8 @@ def measure(name: str, rounds: int) -> str:
     for _ in range(rounds):
         taken[0].append(run(bare, environment("", folder)))
         for place, (url, home) in enumerate(zip(urls, homes, strict=True), 1):
-            shutil.rmtree(home / ".config" / "mytool" / "telemetry" / "queue", ignore_errors=True)  # each run starts a sender
+            for waits in (home / ".config" / "mytool" / "telemetry" / "queue").glob("*"):  # each run starts a sender
+                waits.unlink(missing_ok=True)
             taken[place].append(run(command, environment(url, home)))
             time.sleep(SETTLE)
     for wire in wires:

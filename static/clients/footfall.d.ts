@@ -37,6 +37,9 @@ export interface Command {
 }
 
 export class Footfall {
+  readonly tool: string;
+  readonly url: string;
+  readonly options: Options;
   /** `url` is the server's address, with `/p/PROJECT` where the project has one. */
   constructor(tool: string, url: string, options?: Options);
   /** Record one event. Never throws, never waits. */

@@ -39,7 +39,7 @@ const isBrowser = typeof document !== "undefined" && typeof localStorage !== "un
 const mayUse = !deno || ["env", "read", "write", "run", "sys"].every((name) => quiet(() => deno.permissions.querySync({ name }).state) === "granted");
 const proc = !isBrowser && mayUse ? globalThis.process : undefined;
 const env = proc?.env ?? {};
-const NAMES = ["fs", "path", "child_process", "tty"];
+const NAMES = ["fs", "child_process", "tty"];
 let modules = proc?.getBuiltinModule ? (name) => proc.getBuiltinModule(name) : undefined;
 let waiting = []; // what was tracked before Node.js 18 has loaded its modules
 if (proc && !modules) {
@@ -68,13 +68,22 @@ function clock() {
 const isSet = (name) => !FALSE.includes((env[name] ?? "").trim().toLowerCase());
 const nameOf = (table) => Object.keys(table).filter(isSet).map((name) => table[name]);
 
+/** The error of a command that ended with this code. */
+class ExitCode {
+  constructor(code) {
+    this.type = `exit ${code}`;
+  }
+}
+
 /** Telemetry of one tool. `url` is the server's address, with /p/PROJECT where the project has one. */
 export class Footfall {
+  #prefix;
+
   constructor(tool, url, options = {}) {
     this.tool = String(tool);
     this.url = String(url).replace(/\/+$/, "");
     this.options = options;
-    this.prefix = this.tool.toUpperCase().replace(/[^A-Z0-9]/g, "_");
+    this.#prefix = this.tool.toUpperCase().replace(/[^A-Z0-9]/g, "_");
   }
 
   /** Record one event. Never throws, never waits. */
@@ -93,11 +102,13 @@ export class Footfall {
       quiet(() => {
         if (ended) return;
         ended = true;
-        proc?.off?.("exit", atExit);
-        proc?.off?.("uncaughtExceptionMonitor", remember);
+        if (code === undefined) {
+          proc?.off?.("exit", atExit);
+          proc?.off?.("uncaughtExceptionMonitor", remember);
+        }
         const fields = { outcome: error == null && !code ? "success" : "failure", duration_ms: Math.round((clock() - began) * 1000) / 1000 };
         if (error != null) fields.error = error;
-        else if (code) fields.error = { type: `exit ${code}` };
+        else if (code) fields.error = new ExitCode(code);
         const names = flagNames(flags);
         if (names) fields.properties = { flags: names };
         this.track(name, fields);
@@ -134,29 +145,33 @@ export class Footfall {
     );
   }
 
-  /** { state: "on" | "local" | "off", reason }. */
+  /** @returns {{ state: "on" | "local" | "off", reason: string }} */
   state() {
     if (isBrowser) return this.#stateInBrowser();
     const off = (reason) => ({ state: "off", reason });
     if (!proc || !modules) return off("this runtime has no files, or may not use them");
     if (isSet("DO_NOT_TRACK")) return off("DO_NOT_TRACK is set");
-    if (isSet(`${this.prefix}_NO_TELEMETRY`)) return off(`${this.prefix}_NO_TELEMETRY is set`);
-    const said = (env[`${this.prefix}_TELEMETRY`] ?? "").trim().toLowerCase();
+    if (isSet(`${this.#prefix}_NO_TELEMETRY`)) return off(`${this.#prefix}_NO_TELEMETRY is set`);
+    const said = (env[`${this.#prefix}_TELEMETRY`] ?? "").trim().toLowerCase();
     const folder = this.#folder();
-    if (said && !TRUE.includes(said)) return { state: said === "local" && folder ? "local" : "off", reason: `${this.prefix}_TELEMETRY is set` };
+    if (said && !TRUE.includes(said)) return { state: said === "local" && folder ? "local" : "off", reason: `${this.#prefix}_TELEMETRY is set` };
     if (!folder) return off("there is no home folder");
     const choice = read(`${folder}/choice`)?.trim();
     if (choice !== undefined) return { state: ["on", "local"].includes(choice) ? choice : "off", reason: "your choice" };
-    if (said) return { state: "on", reason: `${this.prefix}_TELEMETRY is set` };
+    if (said) return { state: "on", reason: `${this.#prefix}_TELEMETRY is set` };
     if (this.options.notice === false || read(`${folder}/notice`) !== undefined) return { state: "on", reason: "the default" };
     return off("the notice was not shown yet");
   }
 
   /** The event as it is sent. */
   event(name, fields = {}, now = Date.now()) {
+    return this.#event(name, fields, now, this.state().state === "on");
+  }
+
+  #event(name, fields, now, isOn) {
     const { error, properties, ...others } = fields;
     const { version, environment, installSource, packageManager } = this.options;
-    const id = isBrowser ? this.#idInBrowser() : installationId(this.#folder(), this.state().state === "on");
+    const id = isBrowser ? this.#idInBrowser() : installationId(this.#folder(), isOn);
     const given = { environment, install_source: installSource, package_manager: packageManager };
     const event = { name: String(name), id: uuid(), timestamp: now, installation_id: id, version, ...surroundings() };
     for (const [key, value] of Object.entries(given)) if (value) event[key] = value;
@@ -191,7 +206,7 @@ export class Footfall {
     if (verb === "status") print();
     else if (["on", "local", "off"].includes(verb)) {
       if (!this.choose(verb)) {
-        console.error(`The choice cannot be stored. Set ${this.prefix}_TELEMETRY=${verb} instead.`);
+        console.error(`The choice cannot be stored. Set ${this.#prefix}_TELEMETRY=${verb} instead.`);
         return 1;
       }
       print();
@@ -236,8 +251,9 @@ export class Footfall {
     let { state, reason } = this.state();
     if (state === "off" && reason === "the notice was not shown yet" && this.#showNotice()) state = this.state().state;
     if (state === "off") return;
-    let body = JSON.stringify(this.event(name, fields, now));
-    if (body.length > MAX_EVENT) body = JSON.stringify(this.event(name, { ...fields, properties: { cut: true } }, now));
+    const isOn = state === "on";
+    let body = JSON.stringify(this.#event(name, fields, now, isOn));
+    if (body.length > MAX_EVENT) body = JSON.stringify(this.#event(name, { ...fields, properties: { cut: true } }, now, isOn));
     if (body.length > MAX_EVENT) return;
     if (isBrowser) {
       this.#keepInBrowser(state, body);
@@ -253,7 +269,7 @@ export class Footfall {
     const words = proc?.argv.slice(2) ?? [];
     if (isBrowser || nameOf(CI_SYSTEMS).length || !isTerminal(1) || !isTerminal(2) || words.some((word) => word.startsWith("--json"))) return false;
     const { command, about } = this.options;
-    const stop = `${command ? `${command} off, or ` : ""}${this.prefix}_TELEMETRY=off`;
+    const stop = `${command ? `${command} off, or ` : ""}${this.#prefix}_TELEMETRY=off`;
     const text =
       `${this.tool} sends anonymous usage data to ${this.url.split("//").pop().split("/")[0]}: commands, durations, outcomes, version and system,\n` +
       `under a random id; no names, paths or contents. To stop it: ${stop}, or DO_NOT_TRACK=1.\n${about ? `More: ${about}\n` : ""}`;
@@ -263,9 +279,15 @@ export class Footfall {
   }
 
   #folder() {
+    if (this.#place === undefined) this.#place = this.#findFolder() ?? "";
+    return this.#place || undefined;
+  }
+  #place;
+
+  #findFolder() {
     if (!/^[a-zA-Z0-9_-][\w.-]{0,63}$/.test(this.tool)) return undefined;
     const home = env.HOME || env.USERPROFILE || "";
-    const absolute = (path) => (path && /^(\/|[A-Za-z]:)/.test(path) ? path : "");
+    const absolute = (path) => (path?.startsWith("/") || /^[A-Za-z]:/.test(path ?? "") ? path : "");
     let base = absolute(env.XDG_CONFIG_HOME) || (home && `${home}/.config`);
     if (proc?.platform === "win32") base = env.APPDATA;
     if (proc?.platform === "darwin") base = home && `${home}/Library/Application Support`;
@@ -296,8 +318,7 @@ export class Footfall {
     if (left > 0 && left < 86460) return;
     // Through the environment, where other users of the machine cannot read the key.
     const settings = JSON.stringify({ url: this.url, key: this.options.key ?? "", queue });
-    const runtime = modules("path").basename(proc.execPath).toLowerCase();
-    if (!/^(node|bun|deno)/.test(runtime)) {
+    if (!isRuntime(proc.execPath)) {
       drain(settings, modules("fs"), EXIT_WAIT).catch(() => {});
       return;
     }
@@ -409,7 +430,13 @@ function installSource() {
   ]; // prettier-ignore
   const found = parts.find(([part]) => place.includes(part));
   if (found) return found[1];
-  return /^(node|bun|deno)/.test(place.split("/").pop().toLowerCase()) ? "source" : "binary";
+  return isRuntime(proc.execPath) ? "source" : "binary";
+}
+
+/** Whether a program is Node.js, Bun or Deno; a compiled JavaScript program is not. */
+function isRuntime(path) {
+  const name = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1).toLowerCase();
+  return ["node", "bun", "deno"].some((one) => name.startsWith(one));
 }
 
 function flagNames(words) {
@@ -425,6 +452,7 @@ function flagNames(words) {
 // Privacy
 
 function described(error) {
+  if (error instanceof ExitCode) return { type: error.type };
   if (typeof error !== "object") return { type: typeof error, message: scrub(String(error)) };
   const type = error.code && typeof error.code === "string" ? `${error.name ?? "Error"} ${error.code}` : (error.type ?? error.name);
   const message = error.message == null ? undefined : scrub(String(error.message));
@@ -432,6 +460,7 @@ function described(error) {
 }
 
 function clean(value) {
+  if (value === "success" || value === "failure") return value;
   if (typeof value === "string") return scrub(value);
   if (Array.isArray(value)) return value.slice(0, 100).map(clean);
   if (typeof value === "bigint") return String(value);
@@ -456,26 +485,42 @@ const PATTERNS = [
   [/\b[A-Za-z0-9+/_-]{40,}={0,2}/g, "[token]"],
 ];
 
+// Too short and too plain for any of these patterns. Most texts are: to compile the patterns takes half a millisecond.
+const PLAIN = /^[\w -]{0,10}$/;
+
 /** Text without home folders, e-mail addresses, credentials, IP addresses, this user's or this machine's name. */
 function scrub(text) {
   text = text.slice(0, 8000);
   const home = env.HOME || env.USERPROFILE;
   if (home?.length > 2) text = text.replaceAll(home, "~");
-  for (const [pattern, shown] of PATTERNS) text = text.replace(pattern, shown);
-  const names = ["USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME"].map((name) => env[name]);
-  names.push(quiet(() => read("/proc/sys/kernel/hostname")?.trim()));
-  for (const name of names) {
-    if (name?.length > 2 && !["root", "runner", "user", "localhost"].includes(name)) {
-      text = text.replace(new RegExp(`(?<![\\w-])${name.replace(/[^\w]/g, "\\$&")}(?![\\w-])`, "g"), "[name]");
-    }
+  if (!PLAIN.test(text)) for (const [pattern, shown] of PATTERNS) text = text.replace(pattern, shown);
+  for (const name of ownNames()) {
+    if (text.includes(name)) text = text.replace(new RegExp(`(?<![\\w-])${name.replace(/[^\w]/g, "\\$&")}(?![\\w-])`, "g"), "[name]");
   }
   return text.slice(0, 1000).replace(/[\ud800-\udbff]$/, "");
 }
 
+/** The names of this user and this machine, as far as they identify anything. */
+function ownNames() {
+  if (!names) {
+    names = ["USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME"].map((name) => env[name]);
+    names.push(isBrowser ? undefined : read("/proc/sys/kernel/hostname")?.trim());
+    names = names.filter((name) => name?.length > 2 && !["root", "runner", "user", "localhost"].includes(name));
+  }
+  return names;
+}
+let names;
+
 // Files
 
+/** The text of a file. Asks first whether it is there: an exception takes ten times as long. */
 function read(path) {
-  return quiet(() => modules("fs").readFileSync(path, "utf8"));
+  return quiet(() => (modules("fs").existsSync(path) ? modules("fs").readFileSync(path, "utf8") : undefined));
+}
+
+function makeFolder(path) {
+  const fs = modules("fs");
+  if (!fs.existsSync(path)) fs.mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
 function remove(path) {
@@ -483,32 +528,25 @@ function remove(path) {
 }
 
 /** A file as a whole or not at all. */
-function write(path, body) {
+function write(path, body, part = `${path}.${uuid()}.tmp`) {
   const fs = modules("fs");
-  fs.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
-  const part = `${path}.${uuid()}.tmp`;
+  makeFolder(path.slice(0, path.lastIndexOf("/")));
   fs.writeFileSync(part, body, { mode: 0o600, flag: "wx" });
   fs.renameSync(part, path);
 }
 
 function append(path, line) {
   const fs = modules("fs");
-  fs.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: 0o700 });
+  makeFolder(path.slice(0, path.lastIndexOf("/")));
   if ((quiet(() => fs.statSync(path).size) ?? 0) > MAX_LOCAL) fs.renameSync(path, `${path}.old`);
   fs.appendFileSync(path, line, { mode: 0o600 });
 }
 
+/** A random UUID: the kernel's where there is one, which is ten times as fast as to load `crypto`. */
 function uuid() {
-  let bytes = new Uint8Array(16);
-  const isRead = quiet(() => {
-    if (isBrowser) return false;
-    const fs = modules("fs"); // ten times as fast as to load `crypto`
-    const file = fs.openSync("/dev/urandom", "r");
-    fs.readSync(file, bytes, 0, 16, null);
-    fs.closeSync(file);
-    return true;
-  });
-  if (!isRead) bytes = (globalThis.crypto ?? proc?.getBuiltinModule?.("crypto").webcrypto).getRandomValues(bytes);
+  const made = isBrowser ? undefined : read("/proc/sys/kernel/random/uuid")?.trim();
+  if (made?.length === 36) return made;
+  const bytes = (globalThis.crypto ?? proc?.getBuiltinModule?.("crypto").webcrypto).getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
   const text = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -525,7 +563,7 @@ function installationId(folder, make) {
     if (!make) return undefined;
     const fs = modules("fs");
     const part = `${path}.${uuid()}.tmp`;
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     fs.writeFileSync(part, `${uuid()}\n`, { mode: 0o600, flag: "wx" });
     try {
       if (found !== undefined) fs.renameSync(part, path); // no id in it
@@ -541,13 +579,14 @@ function installationId(folder, make) {
 // The queue: one file for one event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
 
 function listed(queue) {
-  const names = quiet(() => modules("fs").readdirSync(queue)) ?? [];
-  return names.filter((name) => name.includes(".json") && !name.endsWith(".tmp")).sort().map((name) => `${queue}/${name}`);
+  const found = quiet(() => (modules("fs").existsSync(queue) ? modules("fs").readdirSync(queue) : [])) ?? [];
+  return found.filter((name) => name.includes(".json") && !name.endsWith(".tmp")).sort().map((name) => `${queue}/${name}`);
 }
 
 function put(queue, body, now) {
   for (const path of listed(queue).slice(0, -(MAX_EVENTS - 1))) remove(path);
-  write(`${queue}/${now}-${uuid()}.0.json`, body);
+  const path = `${queue}/${now}-${uuid()}.0.json`;
+  write(path, body, `${path}.tmp`);
 }
 
 /**
