@@ -3,6 +3,7 @@
 question     the model: measures, conditions, groups, steps, period, comparison, segments
 answer       the rows of an answer, and how complete they are
 versions     semantic versions: order, ranges, groups
+rollup_facts the same rows from rollups and activity, where these have the combination
 sql_engines  the expressions in which SQLite, PostgreSQL and DuckDB differ
 facts        SQL for the events that a question counts
 counting     SQL for the figures: sums, distinct installs, percentiles

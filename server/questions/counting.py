@@ -13,34 +13,36 @@ from server.questions.question import DURATIONS, PER_INSTALL, Measure
 from server.questions.sql_engines import SqlEngine
 
 OTHER = -1
-_SUCCESSES = "CASE WHEN outcome = 1 THEN 1 ELSE 0 END"
-_FAILURES = "CASE WHEN outcome = 2 THEN 1 ELSE 0 END"
-_SIZES = {
-    Measure.SUCCESSES: f"SUM({_SUCCESSES})",
-    Measure.FAILURES: f"SUM({_FAILURES})",
+# Measures by which groups are ranked.
+SIZES = {
+    Measure.EVENTS: "SUM(events)",
+    Measure.SUCCESSES: "SUM(successes)",
+    Measure.FAILURES: "SUM(failures)",
     Measure.INSTALLS: "COUNT(DISTINCT install_id)",
 }
+_SUMS = {
+    each: f"SUM({each.value}) AS {each.value}_all, SUM(people * {each.value}) AS {each.value}_people"
+    for each in (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES)
+}
 _COLUMNS = {
-    Measure.EVENTS: "COUNT(*) AS events_all, SUM(people) AS events_people",
-    Measure.SUCCESSES: f"SUM({_SUCCESSES}) AS successes_all, SUM(people * {_SUCCESSES}) AS successes_people",
-    Measure.FAILURES: f"SUM({_FAILURES}) AS failures_all, SUM(people * {_FAILURES}) AS failures_people",
+    **_SUMS,
     Measure.INSTALLS: "COUNT(DISTINCT install_id) AS installs_all,"
     " COUNT(DISTINCT CASE WHEN people = 1 THEN install_id END) AS installs_people",
     Measure.NEW_INSTALLS: "COUNT(DISTINCT CASE WHEN is_new = 1 THEN install_id END) AS new_installs_all,"
     " COUNT(DISTINCT CASE WHEN is_new = 1 AND people = 1 THEN install_id END) AS new_installs_people",
-}  # fmt: skip
+}
 
 Keys = tuple[str | None, str | None]
 
 
 def largest(engine: SqlEngine, facts: Sql, measure: Measure, first: int) -> Sql:
-    """The keys of the largest groups by a measure (by events unless it is a count), largest first: k1, k2, and one more group than `first`."""
-    size = _SIZES.get(measure, "COUNT(*)")
+    """The keys of the largest groups by a measure of SIZES, largest first: k1, k2, and one more group than `first`."""
+    size = SIZES[measure]
     first_key, second_key = engine.sortable("k1"), engine.sortable("k2")
     return sql(
         "SELECT k1, k2 FROM (",
         facts,
-        f") AS facts GROUP BY k1, k2 ORDER BY {size} DESC, k1 IS NULL, {first_key}, k2 IS NULL, {second_key} LIMIT {first + 1}",
+        f") AS facts GROUP BY k1, k2 HAVING SUM(events) > 0 ORDER BY {size} DESC, k1 IS NULL, {first_key}, k2 IS NULL, {second_key} LIMIT {first + 1}",
     )
 
 
@@ -50,9 +52,7 @@ def placed(engine: SqlEngine, facts: Facts, groups: list[Keys] | None, *, instal
     if groups is None:
         return sql("SELECT 0 AS place, facts.* FROM (", rows, ") AS facts")
     pairs: list[list[str | int | None]] = [[_encoded(first), _encoded(second), place] for place, (first, second) in enumerate(groups)]
-    columns = "facts.id, facts.step, facts.people, facts.install_id, facts.outcome, facts.duration_us" + (
-        ", facts.is_new" if installs else ""
-    )
+    columns = ", ".join(f"facts.{column}" for column in ("step", *facts.columns, *(["is_new"] if installs else [])))
     return sql(
         # Several elements of one event may be among the others, where the event counts once.
         f"SELECT {'DISTINCT ' if facts.repeats else ''}COALESCE(listing.place, {OTHER}) AS place, {columns} FROM (",

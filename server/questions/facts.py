@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 
 from server.analytics.filters import Period, Step, starts
-from server.analytics.sources import Sql, bound, sql, step_of
+from server.analytics.sources import Sql, bound, read, sql, step_of
 from server.event import DAY, HOUR, MINUTE, PEOPLE
 from server.event_id import EPOCH, first_id
-from server.fields import Field, Kind, Place
+from server.fields import BY_NAME, Field, Kind, Place
 from server.questions import versions
 from server.questions.question import By, Condition, Op, Property, find_field
 from server.questions.sql_engines import SqlEngine
+from server.storage.engine import Store
 
 # The distance between an event's own time and its arrival: see `ingest.privacy.conversion`.
 _LATE, _EARLY = 30 * DAY, 5 * MINUTE
@@ -37,7 +38,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     where: tuple[Condition, ...]
     by: tuple[By, ...]
     over: Step | None
-    known_versions: Sequence[str] = ()
+    known_versions: tuple[str, ...] = ()
 
     @property
     def starts(self) -> list[int]:
@@ -49,8 +50,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         """Whether an event can have several rows: one for each element of an array."""
         return any(isinstance(find_field(by.field, "by"), Property) for by in self.by)
 
+    source: ClassVar[str] = "events"
+    columns: ClassVar[tuple[str, ...]] = ("id", "people", "install_id", "duration_us", "events", "successes", "failures")
+
     def sql(self, engine: SqlEngine, *, installs: bool = False) -> Sql:
-        """Columns: id, step, k1, k2 (NULL unless grouped), people (0 or 1), install_id (NULL if the client's clock is wrong), outcome, duration_us.
+        """Columns: step, k1, k2 (NULL unless grouped), people (0 or 1), and `columns`. `install_id` is NULL if the client's clock is wrong.
 
         With `installs` also is_new: 1 if the install was first seen in the step.
         """
@@ -60,28 +64,41 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         step = self._step("event.occurred_at")
         fresh = f", CASE WHEN install.first_seen >= {self.starts[0]} AND {self._step('install.first_seen')} = {step} THEN 1 ELSE 0 END AS is_new"
         return sql(
-            f"SELECT {distinct}event.id, {step} AS step, ",
+            f"SELECT {distinct}{step} AS step, ",
             keys[0],
             " AS k1, ",
             keys[1],
-            f" AS k2, CASE WHEN context.environment IN ({_PEOPLE}) THEN 1 ELSE 0 END AS people,"
-            " CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.outcome, event.duration_us",
+            f" AS k2, CASE WHEN {self.column(BY_NAME['environment'])} IN ({_PEOPLE}) THEN 1 ELSE 0 END AS people, ",
+            self._measures(),
             fresh if installs else "",
-            # CROSS JOIN makes SQLite begin with the events: it would read the period's events once for each context otherwise.
-            " FROM event CROSS JOIN context ",
+            " FROM ",
+            self._relation(),
             *joins,
             " LEFT JOIN install ON install.id = event.install_id" if installs else "",
-            " WHERE context.id = event.context_id",
+            " WHERE ",
             self._within(),
             *(sql(" AND ", self._condition(engine, condition)) for condition in self.where),
-            Sql("", raw=True),
         )
+
+    def column(self, field: Field) -> str:
+        """The column of a field in the relation."""
+        return f"{field.place.value}.{field.column}"
+
+    def _measures(self) -> str:
+        return (
+            "event.id, CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.duration_us, 1 AS events,"
+            " CASE WHEN event.outcome = 1 THEN 1 ELSE 0 END AS successes, CASE WHEN event.outcome = 2 THEN 1 ELSE 0 END AS failures"
+        )
+
+    def _relation(self) -> Sql:
+        # CROSS JOIN makes SQLite begin with the events: it would read the period's events once for each context otherwise.
+        return Sql("event CROSS JOIN context ", raw=True)
 
     def _within(self) -> str:
         period = self.period
         first, end = first_id(period.start - _EARLY), first_id(max(period.end + _LATE, EPOCH + DAY))
         return (
-            f" AND event.project_id = {self.project} AND event.id >= {first} AND event.id < {end}"
+            f"context.id = event.context_id AND event.project_id = {self.project} AND event.id >= {first} AND event.id < {end}"
             f" AND event.occurred_at >= {period.start} AND event.occurred_at < {period.end}"
         )
 
@@ -106,24 +123,24 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             if field.place in _JOINS and field.place not in places:
                 places.add(field.place)
                 joins.append(Sql(f" {_JOINS[field.place]}"))
-            keys[number] = Sql(_shown(field))
+            keys[number] = Sql(self._shown(field))
             if by.version is not None:
                 parts = 1 if by.version.value == "major" else 2
                 labels: list[list[str | int | None]] = [[text, versions.group(text, parts), None] for text in self.known_versions]
                 alias = f"{_ALIASES[number]}_version"
-                joins.append(sql(" LEFT JOIN ", engine.pairs(labels), f" AS {alias} ON {alias}.a = {_column(field)}"))
-                keys[number] = Sql(f"COALESCE({alias}.b, {_column(field)})")
+                joins.append(sql(" LEFT JOIN ", engine.pairs(labels), f" AS {alias} ON {alias}.a = {self.column(field)}"))
+                keys[number] = Sql(f"COALESCE({alias}.b, {self.column(field)})")
         return keys, joins
 
     def _condition(self, engine: SqlEngine, condition: Condition) -> Sql:
         field = find_field(condition.field, "where")
         if isinstance(field, Property):
             return self._on_property(engine, field, condition)
-        column = _column(field)
+        column = self.column(field)
         if condition.op is Op.EXISTS:
-            return Sql(f"{_key_or_column(field)} IS NOT NULL")
+            return Sql(f"{self._key_or_column(field)} IS NOT NULL")
         if condition.op is Op.MISSING:
-            return Sql(f"{_key_or_column(field)} IS NULL")
+            return Sql(f"{self._key_or_column(field)} IS NULL")
         matching = self._matching(engine, field, column, condition)
         if field.place in _KEYS:  # names and targets are dictionaries: compare each of their texts once
             key = f"event.{_KEYS[field.place]}"
@@ -154,6 +171,23 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         there = "NOT EXISTS" if condition.op in (Op.IS_NOT, Op.MISSING) else "EXISTS"
         return sql(f"{there} (SELECT 1 FROM ", engine.elements(property_, "element"), " WHERE ", matching, ")")
 
+    def _key_or_column(self, field: Field) -> str:
+        return f"event.{_KEYS[field.place]}" if field.place in _KEYS else self.column(field)
+
+    def _shown(self, field: Field) -> str:
+        """An expression for the text of a field's value."""
+        if field.kind is not Kind.WORD:
+            return self.column(field)
+        cases = " ".join(f"WHEN {number} THEN '{word}'" for word, number in field.words.items())
+        return f"CASE {self.column(field)} {cases} END"
+
+
+async def all_versions(store: Store) -> tuple[str, ...]:
+    """All versions that events have, of any project."""
+    return tuple(
+        row["version"] for row in await read(store, sql("SELECT DISTINCT version FROM context WHERE version IS NOT NULL ORDER BY 1"))
+    )
+
 
 def _texts(engine: SqlEngine, text: str, condition: Condition) -> Sql:
     if condition.op in (Op.IS, Op.IS_NOT):
@@ -163,19 +197,3 @@ def _texts(engine: SqlEngine, text: str, condition: Condition) -> Sql:
     for value in condition.values:
         pieces += [" OR " if pieces else "(", compare(text, value)]
     return sql(*pieces, ")")
-
-
-def _column(field: Field) -> str:
-    return f"{field.place.value}.{field.column}"
-
-
-def _key_or_column(field: Field) -> str:
-    return f"event.{_KEYS[field.place]}" if field.place in _KEYS else _column(field)
-
-
-def _shown(field: Field) -> str:
-    """An expression for the text of a field's value."""
-    if field.kind is not Kind.WORD:
-        return _column(field)
-    cases = " ".join(f"WHEN {number} THEN '{word}'" for word, number in field.words.items())
-    return f"CASE {_column(field)} {cases} END"

@@ -14,7 +14,7 @@ from server.event import DAY
 from server.event_id import first_id
 from server.fields import BY_NAME, FIELDS, PROPERTY_PREFIX, Kind
 from server.questions.answer import QuestionWarning
-from server.questions.facts import Facts
+from server.questions.facts import Facts, all_versions
 from server.questions.question import MAX_PATH, By, Condition, Op, Property, Question, is_path, ops_of
 from server.questions.sql_engines import ENGINES
 from server.storage.engine import Store
@@ -64,7 +64,7 @@ def _missing(field: str, value: str, known: list[str]) -> QuestionWarning:
 
 
 async def _matches(store: Store, question: Question, condition: Condition) -> bool:
-    known = [row["version"] for row in await read(store, sql("SELECT DISTINCT version FROM context WHERE version IS NOT NULL"))]
+    known = await all_versions(store)
     facts = Facts(project=question.project, period=question.period, where=(condition,), by=(), over=None, known_versions=known)
     return bool(await read(store, sql("SELECT step FROM (", facts.sql(ENGINES[store.engine_type]), ") AS facts LIMIT 1")))
 
