@@ -5,44 +5,41 @@ from __future__ import annotations
 import bisect
 import time
 from collections.abc import Mapping
-from typing import TypeVar
 
 from server.analytics.filters import Period, starts
-from server.analytics.sources import Sql, read
 from server.event import DAY, FieldError
+from server.history import History
 from server.problems import BadQuery
-from server.questions import counting, suggestions
+from server.questions import suggestions
 from server.questions.answer import Answer, Figures, Row
 from server.questions.counting import OTHER, Keys
-from server.questions.facts import Facts, all_versions
-from server.questions.question import COUNTS, Compare, Condition, Measure, Op, Parts, Question, Segment
-from server.questions.rollup_facts import ActivityFacts, RollupFacts
-from server.questions.sql_engines import ENGINES, SqlEngine
+from server.questions.facts import all_versions
+from server.questions.question import COUNTS, Compare, Measure, Op, Parts, Question, Segment
+from server.questions.reader import Found, Reader
 from server.storage.engine import Store
 from server.storage.upkeep.recount import first_whole_day
 
 MAX_FIGURES = 100_000  # figures in one answer
 
-F = TypeVar("F", bound=Facts)
-# The figures of one period: the number of steps, and for each place and step the figures as `{measure}_{audience}`.
-_Cells = dict[tuple[int, int], dict[str, float | None]]
-_Found = tuple[int, _Cells]
-_PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
 _EMPTY_COUNTS = {measure: 0 if measure is not Measure.FAILURE_RATE else None for measure in COUNTS}
 
 
-async def ask(store: Store, question: Question, *, now: int | None = None) -> Answer:
-    """Answer a question. Raises BadQuery for an invalid one, TooBroad if it takes too long. `now` is epoch milliseconds (default: the clock)."""
+async def ask(store: Store, question: Question, *, history: History | None = None, now: int | None = None) -> Answer:
+    """Answer a question. Raises BadQuery for an invalid one, TooBroad if it takes too long.
+
+    `history` makes questions over many events fast. `now` is epoch milliseconds (default: the clock).
+    """
     now = int(time.time() * 1000) if now is None else now
-    before = _before(question, now)
-    reader = _Reader(store, question, await _versions(store, question))
-    since = await _since(store, question.project)
     if size(question) > MAX_FIGURES:
         raise BadQuery(
             FieldError("first", f"gives more than {MAX_FIGURES} figures: ask for fewer groups, measures or segments, or longer steps")
         )
-    groups, has_others = await reader.groups() if question.by else (None, False)
+    before = _before(question, now)
     periods = [question.period] if before is None else [question.period, before]
+    since = await _since(store, question.project)
+    reader = Reader(store, question, await _versions(store, question), history)
+    await reader.plan(periods, since)
+    groups, has_others = await reader.groups() if question.by else (None, False)
     rows: list[Row] = []
     for segment in question.segments or (Segment("", ()),):
         found = [await reader.figures(period, segment.where, groups) for period in periods]
@@ -57,97 +54,13 @@ async def ask(store: Store, question: Question, *, now: int | None = None) -> An
         partial_step=bisect.bisect_right(steps[0], now) - 1 if steps[0] and steps[0][0] <= now < question.period.end else None,
         rows=rows,
         since=since,
-        complete=since is None or min(reader.raw_starts, default=since) >= since,
-        source="rollups" if reader.sources == {"rollups"} else "events",
+        complete=reader.since == 0,
+        source=reader.source,
         warnings=await suggestions.warnings(store, question) if _is_empty(rows) else [],
     )
 
 
-class _Reader:
-    """Reads the parts of an answer, each from the cheapest source that has it. `sources` collects those used, `raw_starts` the start of
-    each period that was read from raw events.
-    """
-
-    def __init__(self, store: Store, question: Question, known_versions: tuple[str, ...]) -> None:
-        self._store = store
-        self._question = question
-        self._versions = known_versions
-        self._engine: SqlEngine = ENGINES[store.engine_type]
-        self._counts = tuple(dict.fromkeys(part for each in question.measures if each in COUNTS for part in _PARTS_OF.get(each, (each,))))
-        self._durations, self._per_install = counting.percents(question.measures)
-        self.sources: set[str] = set()
-        self.raw_starts: list[int] = []
-
-    def _facts(self, kind: type[F], period: Period, where: tuple[Condition, ...]) -> F:
-        question = self._question
-        return kind(
-            project=question.project,
-            period=period,
-            where=(*question.where, *where),
-            by=question.by,
-            over=question.over,
-            known_versions=self._versions,
-        )
-
-    async def _source(self, measure: Measure, period: Period, where: tuple[Condition, ...]) -> Facts:
-        """The facts from which a measure is read."""
-        if measure in (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES):
-            sums = self._facts(RollupFacts, period, where)
-            if await sums.can_answer(self._store):
-                return sums
-        if measure in (Measure.INSTALLS, Measure.NEW_INSTALLS):
-            activity = self._facts(ActivityFacts, period, where)
-            if activity.can_answer():
-                return activity
-        return self._facts(Facts, period, where)
-
-    def _used(self, facts: Facts) -> Facts:
-        self.sources.add(facts.source)
-        if type(facts) is Facts:
-            self.raw_starts.append(facts.period.start)
-        return facts
-
-    async def groups(self) -> tuple[list[Keys], bool]:
-        """The largest groups, and whether there are others."""
-        limit, measure = self._question.first, self._question.measures[0]
-        ranked = measure if measure in counting.SIZES else Measure.EVENTS
-        facts = self._used(await self._source(ranked, self._question.period, ()))
-        query = counting.largest(self._engine, facts.sql(self._engine), ranked, limit)
-        found: list[Keys] = [(row["k1"], row["k2"]) for row in await read(self._store, query)]
-        return found[:limit], len(found) > limit
-
-    async def figures(self, period: Period, where: tuple[Condition, ...], groups: list[Keys] | None) -> _Found:
-        """The figures of each place and step."""
-        found: _Cells = {}
-        plan: dict[Facts, list[Measure]] = {}
-        for measure in self._counts:
-            plan.setdefault(await self._source(measure, period, where), []).append(measure)
-        for facts, measures in plan.items():
-            placed = counting.placed(self._engine, self._used(facts), groups, installs=Measure.NEW_INSTALLS in measures)
-            for row in await read(self._store, counting.counts(placed, measures)):
-                cell = found.setdefault((row["place"], row["step"]), {})
-                cell |= {name: int(value or 0) for name, value in row.items() if name not in ("place", "step")}
-        events = self._facts(Facts, period, where)
-        if self._durations or self._per_install:
-            placed = counting.placed(self._engine, self._used(events), groups, installs=False)
-        if self._durations:
-            values = counting.durations(placed)
-            await self._add(found, "all", values, self._durations, 1_000)
-            await self._add(found, "people", counting.of_people(values), self._durations, 1_000)
-        if self._per_install:
-            await self._add(found, "all", counting.per_install(placed, people=False), self._per_install, 1)
-            await self._add(found, "people", counting.per_install(placed, people=True), self._per_install, 1)
-        return len(events.starts), found
-
-    async def _add(self, found: _Cells, audience: str, values: Sql, percents: Mapping[Measure, int | None], unit: int) -> None:
-        for row in await read(self._store, counting.distribution(values, percents)):
-            cell = found.setdefault((row["place"], row["step"]), {})
-            for measure, percent in percents.items():
-                value = int(row["total"]) / int(row["number"]) if percent is None else int(row[measure.value])
-                cell[f"{measure.value}_{audience}"] = value / unit
-
-
-def _rows(question: Question, segment: str | None, found: list[_Found], groups: list[Keys] | None, has_others: bool) -> list[Row]:
+def _rows(question: Question, segment: str | None, found: list[Found], groups: list[Keys] | None, has_others: bool) -> list[Row]:
     places = [0] if groups is None else [*range(len(groups)), *([OTHER] if has_others else [])]
     return [
         Row(
@@ -160,10 +73,10 @@ def _rows(question: Question, segment: str | None, found: list[_Found], groups: 
     ]
 
 
-def _figures(measure: Measure, place: int, found: list[_Found]) -> Figures:
+def _figures(measure: Measure, place: int, found: list[Found]) -> Figures:
     lists = [
-        [_value(cells.get((place, step), {}), measure, audience) for step in range(steps)]
-        for steps, cells in found
+        [None if gone else _value(each.cells.get((place, step), {}), measure, audience) for step, gone in enumerate(each.gone)]
+        for each in found
         for audience in ("all", "people")
     ]
     return Figures(measure, *lists)

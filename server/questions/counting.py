@@ -74,16 +74,17 @@ def counts(facts: Sql, measures: Iterable[Measure]) -> Sql:
     return sql(f"SELECT place, step, {columns} FROM (", facts, ") AS placed GROUP BY place, step")
 
 
-def durations(facts: Sql) -> Sql:
-    """The values of duration measures, in microseconds."""
-    return sql("SELECT place, step, people, duration_us AS value FROM (", facts, ") AS timed WHERE duration_us IS NOT NULL")
+def durations(facts: Sql, *, people: bool) -> Sql:
+    """The values of duration measures, in microseconds, of people only or of all."""
+    condition = " AND people = 1" if people else ""
+    return sql("SELECT place, step, duration_us AS value FROM (", facts, f") AS timed WHERE duration_us IS NOT NULL{condition}")
 
 
 def per_install(facts: Sql, *, people: bool) -> Sql:
     """The values of measures per install: the number of events of each install, of people only or of all."""
     condition = " AND people = 1" if people else ""
     return sql(
-        f"SELECT place, step, {int(people)} AS people, COUNT(*) AS value FROM (",
+        "SELECT place, step, COUNT(*) AS value FROM (",
         facts,
         f") AS owned WHERE install_id IS NOT NULL{condition} GROUP BY place, step, install_id",
     )
@@ -105,11 +106,6 @@ def distribution(values: Sql, percents: Mapping[Measure, int | None]) -> Sql:
         values,
         ") AS given) AS ranked GROUP BY place, step",
     )
-
-
-def of_people(values: Sql) -> Sql:
-    """Values of people only."""
-    return sql("SELECT place, step, value FROM (", values, ") AS everyone WHERE people = 1")
 
 
 def percents(measures: Iterable[Measure]) -> tuple[dict[Measure, int | None], dict[Measure, int | None]]:

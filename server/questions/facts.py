@@ -17,20 +17,16 @@ from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 
 # The distance between an event's own time and its arrival: see `ingest.privacy.conversion`.
-_LATE, _EARLY = 30 * DAY, 5 * MINUTE
+LATE, EARLY = 30 * DAY, 5 * MINUTE
 _PEOPLE = ", ".join(str(int(environment)) for environment in PEOPLE)
-_JOINS = {
-    Place.NAME: "LEFT JOIN event_name ON event_name.id = event.name_id",
-    Place.TARGET: "LEFT JOIN target ON target.id = event.target_id",
-}
-_KEYS = {Place.NAME: "name_id", Place.TARGET: "target_id"}
 _ALIASES = ("first_by", "second_by")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The selection that facts are made of.
 
-    `known_versions` are all versions that events have: ranges and groups of versions are resolved against them.
+    `known_versions` are all versions that events have: ranges and groups of versions are resolved against them. Events from before `since`
+    are left out.
     """
 
     project: int
@@ -39,6 +35,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[By, ...]
     over: Step | None
     known_versions: tuple[str, ...] = ()
+    since: int = 0
 
     @property
     def starts(self) -> list[int]:
@@ -51,6 +48,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return any(isinstance(find_field(by.field, "by"), Property) for by in self.by)
 
     source: ClassVar[str] = "events"
+    joins: ClassVar[dict[Place, str]] = {
+        Place.NAME: "LEFT JOIN event_name ON event_name.id = event.name_id",
+        Place.TARGET: "LEFT JOIN target ON target.id = event.target_id",
+    }
+    keys: ClassVar[dict[Place, str]] = {Place.NAME: "name_id", Place.TARGET: "target_id"}
     columns: ClassVar[tuple[str, ...]] = ("id", "people", "install_id", "duration_us", "events", "successes", "failures")
 
     def sql(self, engine: SqlEngine, *, installs: bool = False) -> Sql:
@@ -61,8 +63,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         keys, joins = self._groups(engine)
         # An array may hold an element twice; its event counts once.
         distinct = "DISTINCT " if self.repeats else ""
-        step = self._step("event.occurred_at")
-        fresh = f", CASE WHEN install.first_seen >= {self.starts[0]} AND {self._step('install.first_seen')} = {step} THEN 1 ELSE 0 END AS is_new"
+        step = self._step(engine, "event.occurred_at")
+        arrival = self._step(engine, "install.first_seen")
+        fresh = f", CASE WHEN install.first_seen >= {self.starts[0]} AND {arrival} = {step} THEN 1 ELSE 0 END AS is_new"
         return sql(
             f"SELECT {distinct}{step} AS step, ",
             keys[0],
@@ -96,23 +99,24 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     def _within(self) -> str:
         period = self.period
-        first, end = first_id(period.start - _EARLY), first_id(max(period.end + _LATE, EPOCH + DAY))
+        first, end = first_id(period.start - EARLY), first_id(max(period.end + LATE, EPOCH + DAY))
         return (
             f"context.id = event.context_id AND event.project_id = {self.project} AND event.id >= {first} AND event.id < {end}"
-            f" AND event.occurred_at >= {period.start} AND event.occurred_at < {period.end}"
+            f" AND event.occurred_at >= {max(period.start, self.since)} AND event.occurred_at < {period.end}"
         )
 
-    def _step(self, moment: str) -> str:
+    def _step(self, engine: SqlEngine, moment: str) -> str:
         """An expression for the index of the step that contains a moment."""
         if self.over is None:
             return "0"
-        if self.over is Step.HOUR:
-            return f"({moment} - {self.starts[0]}) / {HOUR}"
-        return step_of(self.over, self.starts, f"({moment} / {DAY})")
+        hours = f"({moment} - {self.starts[0]}) / {HOUR}"
+        found = hours if self.over is Step.HOUR else step_of(self.over, self.starts, f"({moment} / {DAY})")
+        return found.replace(" / ", f" {engine.divide} ")
 
     def _groups(self, engine: SqlEngine) -> tuple[list[Sql], list[Sql]]:
         """The expressions of both keys, and the joins that they need."""
-        keys, joins, places = [Sql("NULL"), Sql("NULL")], list[Sql](), set[Place]()
+        nothing = Sql("CAST(NULL AS text)")
+        keys, joins, places = [nothing, nothing], list[Sql](), set[Place]()
         for number, by in enumerate(self.by):
             field = find_field(by.field, "by")
             if isinstance(field, Property):
@@ -120,9 +124,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
                 joins.append(sql(" LEFT JOIN ", engine.elements(field, alias), f" ON {engine.is_element(alias)}"))
                 keys[number] = Sql(engine.text(alias))
                 continue
-            if field.place in _JOINS and field.place not in places:
+            if field.place in self.joins and field.place not in places:
                 places.add(field.place)
-                joins.append(Sql(f" {_JOINS[field.place]}"))
+                joins.append(Sql(f" {self.joins[field.place]}"))
             keys[number] = Sql(self._shown(field))
             if by.version is not None:
                 parts = 1 if by.version.value == "major" else 2
@@ -142,8 +146,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         if condition.op is Op.MISSING:
             return Sql(f"{self._key_or_column(field)} IS NULL")
         matching = self._matching(engine, field, column, condition)
-        if field.place in _KEYS:  # names and targets are dictionaries: compare each of their texts once
-            key = f"event.{_KEYS[field.place]}"
+        if field.place in self.keys:  # names and targets are dictionaries: compare each of their texts once
+            key = f"event.{self.keys[field.place]}"
             matching = sql(f"{key} IN (SELECT id FROM {field.place.value} WHERE project_id = {self.project} AND ", matching, ")")
         # NULL is not one of the values.
         return sql("(", matching, ") IS NOT TRUE") if condition.op is Op.IS_NOT else matching
@@ -172,7 +176,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return sql(f"{there} (SELECT 1 FROM ", engine.elements(property_, "element"), " WHERE ", matching, ")")
 
     def _key_or_column(self, field: Field) -> str:
-        return f"event.{_KEYS[field.place]}" if field.place in _KEYS else self.column(field)
+        return f"event.{self.keys[field.place]}" if field.place in self.keys else self.column(field)
 
     def _shown(self, field: Field) -> str:
         """An expression for the text of a field's value."""

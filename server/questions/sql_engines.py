@@ -12,7 +12,9 @@ MAX_VALUE = 64  # characters of a property's value, as in the rollups (`ingest.p
 
 
 class SqlEngine(Protocol):
-    """The SQL of one engine for values of JSON documents, lists in one argument, and texts."""
+    """The SQL of one engine for values of JSON documents, lists in one argument, and texts. `divide` is the division of integers."""
+
+    divide: str
 
     def elements(self, property_: Property, alias: str) -> Sql:
         """A table with one row per element of an array, or one for a scalar; none without a value."""
@@ -55,6 +57,7 @@ def path_json(path: list[str]) -> str:
 class SqliteSql:
     """The SQL of SQLite."""
 
+    divide = "/"
     properties = "event.properties"
 
     def elements(self, property_: Property, alias: str) -> Sql:
@@ -95,6 +98,7 @@ class SqliteSql:
 class PostgresSql:
     """The SQL of PostgreSQL."""
 
+    divide = "/"
     properties = "CAST(event.properties AS jsonb)"
 
     def elements(self, property_: Property, alias: str) -> Sql:
@@ -140,4 +144,46 @@ class PostgresSql:
         return f'{text} COLLATE "C"'
 
 
+class DuckDbSql:
+    """The SQL of DuckDB, over the columns of the history."""
+
+    divide = "//"
+    properties = "event.properties"
+
+    def elements(self, property_: Property, alias: str) -> Sql:
+        found = [sql(f"json_extract({self.properties}, ", bound(path_json(path)), ")") for path in property_.paths]
+        document = found[0] if len(found) == 1 else sql("COALESCE(", found[0], ", ", found[1], ")")
+        rows = "CASE json_type(document) WHEN 'ARRAY' THEN CAST(document AS JSON[]) WHEN 'OBJECT' THEN NULL ELSE [document] END"
+        return sql("LATERAL (SELECT unnest(", rows, ") AS value FROM (SELECT ", document, f" AS document) AS found) AS {alias}")
+
+    def is_element(self, alias: str) -> str:
+        return "TRUE"
+
+    def text(self, alias: str) -> str:
+        plain = f"substr({alias}.value ->> '$', 1, {MAX_VALUE})"
+        return f"CASE WHEN json_type({alias}.value) IN ('VARCHAR', 'BIGINT', 'UBIGINT', 'DOUBLE', 'BOOLEAN') THEN {plain} END"
+
+    def number(self, alias: str) -> str:
+        plain = f"CAST({alias}.value ->> '$' AS DOUBLE)"
+        return f"CASE WHEN json_type({alias}.value) IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN {plain} END"
+
+    def pairs(self, pairs: list[list[str | int | None]]) -> Sql:
+        columns = "value ->> '$[0]' AS a, value ->> '$[1]' AS b, CAST(value ->> '$[2]' AS INTEGER) AS place"
+        rows = sql("SELECT unnest(CAST(CAST(", bound(json.dumps(pairs)), " AS JSON) AS JSON[])) AS value")
+        return sql(f"(SELECT {columns} FROM (", rows, ") AS listed)")
+
+    def listed(self, values: list[str]) -> Sql:
+        return sql("(SELECT unnest(CAST(CAST(", bound(json.dumps(values)), " AS JSON) AS VARCHAR[])))")
+
+    def has_prefix(self, text: str, prefix: str) -> Sql:
+        return sql(f"starts_with({text}, ", bound(prefix), ")")
+
+    def contains(self, text: str, part: str) -> Sql:
+        return sql(f"contains({text}, ", bound(part), ")")
+
+    def sortable(self, text: str) -> str:
+        return text
+
+
+DUCKDB = DuckDbSql()
 ENGINES: dict[str, SqlEngine] = {"sqlite": SqliteSql(), "postgres": PostgresSql()}

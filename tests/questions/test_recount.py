@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from server.analytics.filters import Period, Step
+from server.history import History
+from server.questions import reader
 from server.questions.answer import Answer
 from server.questions.ask import ask
 from server.questions.question import By, Compare, Condition, Measure, Op, Parts, Question, Segment
@@ -160,6 +162,23 @@ def shown(answer: Answer) -> list[Any]:
         )
         for row in answer.rows
     ]
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_random_questions_equal_a_recount_over_the_history(
+    filled: Filled, full: Store, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    history = History(full, filled.settings)
+    await history.build()
+    chance, sources = random.Random(100 + seed), set()
+    for number in range(QUESTIONS // 4):
+        question = any_question(chance)
+        answer = await ask(full, question, history=history, now=END + 90 * DAY)
+        assert shown(answer) == expected(filled, question), f"question {number}: {question}"
+        sources.add(answer.source)
+    assert "history" in sources
+    history.close()
 
 
 @pytest.mark.parametrize("seed", range(4))

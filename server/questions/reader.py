@@ -1,0 +1,168 @@
+"""Reads the figures of a question, each from the cheapest source that has it: rollups, activity, the history, the store's events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from server.analytics.filters import Period
+from server.analytics.sources import Sql, bound, read, sql
+from server.history import History
+from server.questions import counting
+from server.questions.counting import Keys
+from server.questions.facts import Facts
+from server.questions.history_facts import HistoryFacts, read_history
+from server.questions.question import COUNTS, Condition, Measure, Question
+from server.questions.rollup_facts import ActivityFacts, RollupFacts
+from server.questions.sql_engines import DUCKDB, ENGINES, SqlEngine
+from server.storage.engine import Store
+
+F = TypeVar("F", bound=Facts)
+
+HISTORY_FROM = 50_000  # events of a period from which the history is faster than the store
+SUMS = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES)
+_PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
+Query = Callable[[Facts, SqlEngine], Sql]
+# For each place and step the figures, as `{measure}_{audience}`.
+Cells = dict[tuple[int, int], dict[str, float | None]]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The figures of one period. `gone` tells for each step whether retention has deleted all its events."""
+
+    cells: Cells
+    gone: list[bool]
+
+
+class Reader:
+    """Reads the parts of an answer.
+
+    `plan` decides once for all parts: either each measure has the cheapest source, or, where retention has deleted events that some measure
+    needs, all are read from the events that are left. Figures of one answer then count the same events. `since` is the time from which
+    these count, or 0.
+    """
+
+    def __init__(self, store: Store, question: Question, known_versions: tuple[str, ...], history: History | None) -> None:
+        self._store = store
+        self._question = question
+        self._versions = known_versions
+        self._history = history
+        self._engine: SqlEngine = ENGINES[store.engine_type]
+        self._counts = tuple(dict.fromkeys(part for each in question.measures if each in COUNTS for part in _PARTS_OF.get(each, (each,))))
+        self._durations, self._per_install = counting.percents(question.measures)
+        self._sources: set[str] = set()
+        self.since = 0
+
+    async def plan(self, periods: list[Period], since: int | None) -> None:
+        """Find out whether the answer needs events that were deleted."""
+        if since is None or min(period.start for period in periods) >= since:
+            return
+        wheres = [segment.where for segment in self._question.segments] or [()]
+        sources = [await self._source(measure, period, where) for measure in self._counts for period in periods for where in wheres]
+        if self._durations or self._per_install or any(type(facts) is Facts for facts in sources):
+            self.since = since
+
+    @property
+    def source(self) -> str:
+        """The most expensive source that was used."""
+        return max(self._sources, key=("rollups", "history", "events").index, default="rollups")
+
+    async def groups(self) -> tuple[list[Keys], bool]:
+        """The largest groups of the question, and whether there are others."""
+        limit, measure = self._question.first, self._question.measures[0]
+        ranked = measure if measure in counting.SIZES else Measure.EVENTS
+        facts = await self._source(ranked, self._question.period, ())
+        rows = await self._read(facts, lambda given, engine: counting.largest(engine, given.sql(engine), ranked, limit))
+        found: list[Keys] = [(row["k1"], row["k2"]) for row in rows]
+        return found[:limit], len(found) > limit
+
+    async def figures(self, period: Period, where: tuple[Condition, ...], groups: list[Keys] | None) -> Found:
+        """The figures of each place and step."""
+        cells: Cells = {}
+        plan: dict[Facts, list[Measure]] = {}
+        for measure in self._counts:
+            plan.setdefault(await self._source(measure, period, where), []).append(measure)
+        for facts, measures in plan.items():
+            await self._add_counts(cells, facts, measures, groups)
+        events = self._facts(Facts, period, where)
+        if self._durations:
+            for people in (False, True):
+                await self._add(cells, people, events, groups, self._durations)
+        if self._per_install:
+            for people in (False, True):
+                await self._add(cells, people, events, groups, self._per_install)
+        ends = [*events.starts[1:], period.end]
+        return Found(cells, [end <= self.since for end in ends])
+
+    async def _add_counts(self, cells: Cells, facts: Facts, measures: list[Measure], groups: list[Keys] | None) -> None:
+        installs = Measure.NEW_INSTALLS in measures
+
+        def query(given: Facts, engine: SqlEngine) -> Sql:
+            return counting.counts(counting.placed(engine, given, groups, installs=installs), measures)
+
+        for row in await self._read(facts, query, stored_only=installs):
+            cell = cells.setdefault((row["place"], row["step"]), {})
+            cell |= {name: int(value or 0) for name, value in row.items() if name not in ("place", "step")}
+
+    async def _add(
+        self, cells: Cells, people: bool, facts: Facts, groups: list[Keys] | None, percents: Mapping[Measure, int | None]
+    ) -> None:
+        """Add percentiles and means: of durations, or of events per install."""
+        timed = percents is self._durations
+
+        def query(given: Facts, engine: SqlEngine) -> Sql:
+            placed = counting.placed(engine, given, groups, installs=False)
+            values = counting.durations(placed, people=people) if timed else counting.per_install(placed, people=people)
+            return counting.distribution(values, percents)
+
+        unit, audience = (1_000, "people") if timed and people else (1_000, "all") if timed else (1, "people" if people else "all")
+        for row in await self._read(facts, query):
+            cell = cells.setdefault((row["place"], row["step"]), {})
+            for measure, percent in percents.items():
+                value = int(row["total"]) / int(row["number"]) if percent is None else int(row[measure.value])
+                cell[f"{measure.value}_{audience}"] = value / unit
+
+    def _facts(self, kind: type[F], period: Period, where: tuple[Condition, ...]) -> F:
+        question = self._question
+        return kind(
+            project=question.project,
+            period=period,
+            where=(*question.where, *where),
+            by=question.by,
+            over=question.over,
+            known_versions=self._versions,
+            since=self.since,
+        )
+
+    async def _source(self, measure: Measure, period: Period, where: tuple[Condition, ...]) -> Facts:
+        """The facts from which a measure is read."""
+        if not self.since and measure in SUMS:
+            sums = self._facts(RollupFacts, period, where)
+            if await sums.can_answer(self._store):
+                return sums
+        if not self.since and measure in (Measure.INSTALLS, Measure.NEW_INSTALLS):
+            activity = self._facts(ActivityFacts, period, where)
+            if activity.can_answer():
+                return activity
+        return self._facts(Facts, period, where)
+
+    async def _read(self, facts: Facts, query: Query, *, stored_only: bool = False) -> list[dict[str, Any]]:
+        """Run a query over facts: of raw events, over the history if that is faster and ready."""
+        if type(facts) is Facts and not stored_only and self._history is not None and await self._is_large(facts):
+            columnar = HistoryFacts(**msgspec.structs.asdict(facts))
+            rows = await read_history(self._history, columnar, query(columnar, DUCKDB))
+            if rows is not None:
+                self._sources.add("history")
+                return rows
+        self._sources.add(facts.source)
+        return await read(self._store, query(facts, self._engine))
+
+    async def _is_large(self, facts: Facts) -> bool:
+        """Whether a period has many events of the project."""
+        period = facts.period
+        days = sql(" AND day BETWEEN ", bound(period.first_day), " AND ", bound(period.last_day))
+        query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {facts.project}", days)
+        (row,) = await read(self._store, query)
+        return int(row["events"] or 0) >= HISTORY_FROM
