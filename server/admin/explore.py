@@ -28,7 +28,7 @@ class Explore:
         reader(info, self.number)
         asked = question.to_question(self.number)
         info.context.spend(size(asked))
-        return cast(Any, await ask(info.context.store, asked))
+        return cast(Any, await ask(info.context.store, asked, history=info.context.state.get("history")))
 
     @strawberry.field(
         description="Fields that questions can filter and split by, with the project's properties. Requires the `read` scope."
