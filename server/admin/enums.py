@@ -12,6 +12,7 @@ from server.analytics.lists import EventOrder, InstallOrder
 from server.analytics.timings import Of
 from server.event import Environment, LedgerEntry, Outcome, Refusal
 from server.fields import Kind as FieldKind
+from server.questions.periods import ToDate
 from server.questions.question import Compare, Measure, Op, Parts
 from server.storage.projects import ProblemKind
 from server.storage.projects.project_changes import ProjectOrder
@@ -95,6 +96,11 @@ _describe(
     DAY="One day, from midnight.",
     WEEK="One week, from Monday.",
     MONTH="One calendar month.",
+)  # fmt: skip
+_describe(
+    ToDate, "ToDate", "The current calendar unit in UTC, up to and including today.",
+    WEEK="The current week, from Monday.",
+    MONTH="The current month.",
 )  # fmt: skip
 _describe(
     By, "BreakdownBy", "Dimension of a breakdown.",

@@ -7,8 +7,9 @@ import strawberry
 from server.admin.scalars import DateTime, now
 from server.analytics.filters import Audience, Filter, Period
 from server.analytics.folding import WINDOWS
-from server.event import DAY, HOUR, Environment, FieldError, Outcome
+from server.event import Environment, FieldError, Outcome
 from server.problems import BadQuery
+from server.questions.periods import RelativePeriod, ToDate
 
 
 @strawberry.input(description="A period: the last days, or a range of times. Times are widened to full hours.")
@@ -21,17 +22,17 @@ class PeriodInput:
     )
     to: DateTime | None = strawberry.field(default=None, description="End of the period, exclusive. Default: the end of today.")
 
+    to_date: ToDate | None = strawberry.field(
+        default=None, description="The current week or month up to and including today. Excludes `last`, `from` and `to`."
+    )
+
+    def relative(self) -> RelativePeriod:
+        """Convert the input to a period that moves with the clock."""
+        return RelativePeriod(last=self.last, to_date=self.to_date, start=self.from_, end=self.to)
+
     def read(self) -> Period:
         """Convert the input to a period. Raises BadQuery that names the field."""
-        if self.last is not None:
-            if self.from_ is not None or self.to is not None:
-                raise BadQuery(FieldError("period.last", "cannot be combined with `from` or `to`"))
-            if not 1 <= self.last <= 1_830:
-                raise BadQuery(FieldError("period.last", "must be from 1 to 1830"))
-            return Period.last_days(self.last, now())
-        end = (now() // DAY + 1) * DAY if self.to is None else -(-self.to // HOUR) * HOUR
-        start = max(0, end - 30 * DAY) if self.from_ is None else self.from_ // HOUR * HOUR
-        return Period(start, end)
+        return self.relative().at(now())
 
 
 def window(period: PeriodInput | None) -> Period:

@@ -7,11 +7,12 @@ import strawberry
 from server.admin import enums  # noqa: F401 - describes the enums below
 from server.admin.answers import field as described
 from server.admin.inputs import PeriodInput
-from server.admin.scalars import DateTime
+from server.admin.scalars import DateTime, now
 from server.analytics.filters import Step
 from server.fields import Kind
 from server.questions import question
 from server.questions.question import Compare, Measure, Op, Parts
+from server.questions.template import Template
 
 
 @strawberry.input(description="A condition on a field or property.")
@@ -53,19 +54,22 @@ class QuestionInput:
         default=10, description="Number of groups listed, largest by the first measure, from 1 to 200. All others are counted together."
     )
 
-    def to_question(self, project: int) -> question.Question:
-        """Convert the input. Raises BadQuery that names the invalid field."""
-        return question.Question(
-            project=project,
-            period=(self.period or PeriodInput()).read(),
+    def to_template(self) -> Template:
+        """Convert the input, without checks."""
+        return Template(
             measures=tuple(self.measures),
             where=tuple(each.to_condition() for each in self.where),
             by=tuple(question.By(each.field, each.version) for each in self.by),
             over=self.over,
+            period=(self.period or PeriodInput()).relative(),
             compare=self.compare,
             segments=tuple(question.Segment(each.name, tuple(one.to_condition() for one in each.where)) for each in self.segments),
             first=self.first,
         )
+
+    def to_question(self, project: int) -> question.Question:
+        """Convert the input. Raises BadQuery that names the invalid field."""
+        return self.to_template().at(project, now())
 
 
 @strawberry.type(

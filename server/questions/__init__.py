@@ -1,6 +1,9 @@
 """One model for every question about a project's events: what to measure, where, split by what, over which steps.
 
+periods      periods relative to the current time
 question     the model: measures, conditions, groups, steps, period, comparison, segments
+template     a question without a project and a time, as requests state it and projects save it
+text         the text form of a template, for the CLI and HTTP
 answer       the rows of an answer, and how complete they are
 versions     semantic versions: order, ranges, groups
 rollup_facts the same rows from rollups and activity, where these have the combination

@@ -34,7 +34,7 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         raise BadQuery(
             FieldError("first", f"gives more than {MAX_FIGURES} figures: ask for fewer groups, measures or segments, or longer steps")
         )
-    before = _before(question, now)
+    before = compared_period(question, now)
     periods = [question.period] if before is None else [question.period, before]
     since = await _since(store, question.project)
     reader = Reader(store, question, await _versions(store, question), history)
@@ -111,13 +111,17 @@ def size(question: Question) -> int:
     return steps * groups * len(question.measures) * max(1, len(question.segments)) * (4 if question.compare else 2)
 
 
-def _before(question: Question, now: int) -> Period | None:
-    """The period to compare with. A period that has not ended is compared with the same part of the earlier one."""
+def compared_period(question: Question, now: int) -> Period | None:
+    """Return the period to compare with, or None. A period that has not ended is compared with the same part of the earlier one."""
     if question.compare is None:
         return None
     period = question.period
-    length = period.end - period.start if question.compare is Compare.PREVIOUS else 365 * DAY
+    length = 365 * DAY
+    if question.compare is Compare.PREVIOUS:
+        length = period.start - (2 * period.start - period.end if question.start_before is None else question.start_before)
     start, end = period.start - length, min(period.end, max(period.start + 1, now)) - length
+    if question.compare is Compare.PREVIOUS:
+        end = min(end, period.start)  # the 31st, compared with a month of 30 days
     if start < 0:
         raise BadQuery(FieldError("compare", "begins before 1970"))
     return Period(start, end, exact=True)

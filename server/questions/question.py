@@ -208,7 +208,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One question about a project's events. Raises BadQuery that names the invalid part.
 
     `by` splits into at most two fields, of which the `first` largest combinations are listed and all others counted together.
-    `over` gives figures for each step, otherwise for the whole period.
+    `over` gives figures for each step, otherwise for the whole period. `start_before` is the start of the preceding period (of the preceding
+    month, say) if that is not as long as this one.
     """
 
     project: int
@@ -220,6 +221,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     compare: Compare | None = None
     segments: tuple[Segment, ...] = ()
     first: int = 10
+    start_before: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.measures) <= MAX_MEASURES or len(set(self.measures)) < len(self.measures):

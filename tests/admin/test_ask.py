@@ -69,3 +69,12 @@ def test_every_field_that_is_listed_can_be_asked(admin: Asker) -> None:
 
 def test_a_question_needs_a_login(anonymous: Asker) -> None:
     assert anonymous.refused(ASK, question={}) == "UNAUTHENTICATED"
+
+
+def test_a_question_can_ask_for_the_week_and_month_to_date(admin: Asker) -> None:
+    for unit in ("WEEK", "MONTH"):
+        answer = ask(admin, period={"toDate": unit}, over="DAY", compare="PREVIOUS")
+        assert answer["partialStep"] == len(answer["starts"]) - 1
+        assert len(answer["startsBefore"]) <= len(answer["starts"]) <= 31
+    document = admin.send(ASK, question={"period": {"toDate": "WEEK", "last": 7}}).json()
+    assert "period.toDate" in str(document["errors"])

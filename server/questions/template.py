@@ -1,0 +1,37 @@
+"""Questions without a project and a time: the form that requests state and projects save. Relative periods stay relative."""
+
+from __future__ import annotations
+
+import msgspec
+
+from server.analytics.filters import Step
+from server.questions.periods import RelativePeriod
+from server.questions.question import By, Compare, Condition, Measure, Question, Segment
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The parts of a `Question`, unchecked. Its JSON is the stored form of a saved question."""
+
+    measures: tuple[Measure, ...] = (Measure.EVENTS,)
+    where: tuple[Condition, ...] = ()
+    by: tuple[By, ...] = ()
+    over: Step | None = None
+    period: RelativePeriod = RelativePeriod()
+    compare: Compare | None = None
+    segments: tuple[Segment, ...] = ()
+    first: int = 10
+
+    def at(self, project: int, now: int) -> Question:
+        """Return the question of a project at a time, in epoch milliseconds. Raises BadQuery that names the invalid part."""
+        return Question(
+            project=project,
+            period=self.period.at(now),
+            measures=self.measures,
+            where=self.where,
+            by=self.by,
+            over=self.over,
+            compare=self.compare,
+            segments=self.segments,
+            first=self.first,
+            start_before=self.period.start_before(now),
+        )
