@@ -14,6 +14,7 @@ from server import __version__, health, logs, openapi, pages, public, scrape
 from server.admin import login, routes
 from server.event_id import EventIds
 from server.front import Front
+from server.history import History
 from server.ingest.event_writer import Writer
 from server.ingest.gate import Gate
 from server.ingest.pipeline import Clock, Ingest, now
@@ -99,6 +100,8 @@ async def _open(
     """Open all parts in order. `stack` closes them in reverse order."""
     store = await open_store(settings, progress=progress)
     stack.push_async_callback(store.close)
+    history = History(store, settings)
+    stack.callback(history.close)
     await ensure_default()
     projects = Projects(max_targets=settings.max_targets, public=settings.public)
     await projects.refresh()
@@ -127,6 +130,7 @@ async def _open(
         {
             "settings": settings,
             "store": store,
+            "history": history,
             "projects": projects,
             "metrics": metrics,
             "writer": writer,
@@ -139,7 +143,7 @@ async def _open(
         }
     )
     if clock is now:  # no jobs with the simulated clock of `footfall demo`, which passes a month in seconds
-        scheduler = Scheduler(Runner(Run(store, settings, metrics)), JOBS)
+        scheduler = Scheduler(Runner(Run(store, settings, metrics, history=history)), JOBS)
         state["scheduler"] = scheduler
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)

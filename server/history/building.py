@@ -16,19 +16,24 @@ from typing import Any
 
 import msgspec
 
+from server import logs
 from server.event_id import received_at
 from server.history import manifest
 from server.history.database import Database, files, literal
 from server.history.event_columns import FROM_LINES, NAMES
-from server.history.feeding import DRAFT, Feed
+from server.history.feeding import Feed
 from server.history.folder import Folder
 from server.history.manifest import Gap, Manifest, Segment
 from server.storage import changed_days
 from server.storage.changed_days import ChangeState
 from server.storage.changes import Snapshot
 from server.storage.engine import Store
+from server.storage.history import erasure
+from server.storage.history.erasure import ErasureResult
 from server.storage.postgres.partitions import first_id_of, month_of, next_month
 from server.tasks import run_in_thread
+
+log = logs.get(__name__)
 
 PIECE = 100_000  # events that one step reads from the store
 MOST = 4_000_000  # events in one file
@@ -89,7 +94,7 @@ class Builder:
             return Segment(gap.first, gap.end, 0, seen)
         month = first_id_of(*month_of(received_at(highest)))
         gap = Gap(month if month > lowest else gap.first, gap.end)
-        with Feed(self._folder.path, snapshot.rows) as feed:
+        with Feed(self._folder.work, snapshot.rows) as feed:
             is_whole = await feed.add(gap, PIECE)
             select = FROM_LINES.format(file=literal(str(feed.path.absolute())))
             return await self._written(select, gap.first, gap.end if is_whole else feed.last + 1, feed.rows, seen)
@@ -104,36 +109,63 @@ class Builder:
         source = files([self._folder.path / segment.file for segment in named])
         return await self._written(f"SELECT {NAMES} FROM {source}", first, end, rows, seen)
 
-    async def _written(self, select: str, first: int, end: int, rows: int, seen: int) -> Segment:
-        """Write the rows of a query of DuckDB into a new file."""
-        draft = self._folder.path / f"{DRAFT}{secrets.token_hex(8)}.parquet"
+    async def _written(self, select: str, first: int, end: int, rows: int | None, seen: int) -> Segment:
+        """Write the rows of a query of DuckDB, of which there must be `rows`, into a new file."""
+        draft = self._folder.work / f"{secrets.token_hex(8)}.parquet"
 
         def write(connection: Any) -> Segment:
             (written,) = connection.execute(f"COPY ({select}) TO {literal(str(draft.absolute()))} {_PARQUET}").fetchone()
-            if written != rows:
+            if rows is not None and written != rows:
                 raise OSError(f"{written} of {rows} events were written")
-            return _placed(draft, Segment(first, end, rows, seen))
+            return _placed(draft, self._folder.path, Segment(first, end, written, seen))
 
         try:
             return await self._database.run(write)
         finally:
             draft.unlink(missing_ok=True)
 
-    def _replace(self, found: Manifest, old: list[Segment], new: Segment) -> None:
+    async def erase(self, project: int, install: int) -> ErasureResult:
+        """Erase an install from the store, and then from the segments. The store records which segments are stale before they are rewritten."""
+        async with self._folder.writing():
+            async with self._store.snapshot() as snapshot:
+                found = await self.pruned(snapshot)
+            result = await erasure.erase(self._store, project, install)
+            async with self._store.snapshot() as snapshot:
+                state = await changed_days.state(snapshot, found.seen)
+            if state.number == found.seen + result.changes:  # otherwise something else has changed, too
+                try:
+                    await self._rewrite(found, state, f"install_id = {int(install)} AND project_id = {int(project)}")
+                except Exception as error:
+                    log.warning("history_not_rewritten", error=type(error).__name__)  # such as a full disk: the next build reads it again
+            async with self._store.snapshot() as snapshot:
+                await self.pruned(snapshot)
+        return result
+
+    async def _rewrite(self, found: Manifest, state: ChangeState, erased: str) -> None:
+        """Write the changed segments again, without the events that meet a condition."""
+        for segment in found.segments:
+            if segment.file and manifest.is_changed(segment, state.days):
+                select = f"SELECT {NAMES} FROM {files([self._folder.path / segment.file])} WHERE ({erased}) IS NOT TRUE"
+                rewritten = await self._written(select, segment.first, segment.end, None, state.number)
+                found = self._replace(found, [segment], rewritten)
+
+    def _replace(self, found: Manifest, old: list[Segment], new: Segment) -> Manifest:
         kept = [segment for segment in found.segments if segment not in old]
-        manifest.save(self._folder.path, Manifest(found.store, segments=sorted([*kept, new], key=lambda segment: segment.first)))
+        replaced = Manifest(found.store, segments=sorted([*kept, new], key=lambda segment: segment.first))
+        manifest.save(self._folder.path, replaced)
         for segment in old:
             if segment.file and segment.file != new.file:
                 (self._folder.path / segment.file).unlink(missing_ok=True)
+        return replaced
 
 
-def _placed(draft: Path, segment: Segment) -> Segment:
-    """Give a draft that is on disk its name."""
+def _placed(draft: Path, folder: Path, segment: Segment) -> Segment:
+    """Move a draft into a folder, under its name, once it is on disk."""
     manifest.sync(draft)
     name = f"{segment.first:016x}-{segment.end:016x}-{secrets.token_hex(4)}.parquet"
     segment = msgspec.structs.replace(segment, file=name, size=draft.stat().st_size, checksum=manifest.checksum(draft))
-    draft.rename(draft.with_name(name))
-    manifest.sync(draft.parent)
+    draft.rename(folder / name)
+    manifest.sync(folder)
     return segment
 
 

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SPILL = "spill"  # the folder for what exceeds the memory
-
 
 class Database:
     """One DuckDB in memory, whose memory all queries share. Each use has a connection of its own, in a thread."""
 
-    def __init__(self, folder: Path, memory: int, threads: int) -> None:
+    def __init__(self, folder: Path, spill: Path, memory: int, threads: int) -> None:
+        """`folder` holds all files that queries may read or write, `spill` what exceeds the memory."""
         self._folder = folder.absolute()
+        self._spill = spill.absolute()
         self._memory = memory
         self._threads = threads
         self._opened: duckdb.DuckDBPyConnection | None = None
@@ -62,7 +62,7 @@ class Database:
         return {
             "memory_limit": f"{self._memory}B",
             "threads": self._threads,
-            "temp_directory": str(self._folder / SPILL),
+            "temp_directory": str(self._spill),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,

@@ -16,7 +16,6 @@ from server.history.manifest import Gap
 from server.tasks import run_in_thread
 
 PAGE = 5_000  # rows that one query reads
-DRAFT = "draft-"  # the prefix of files that no manifest names
 
 Read = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
@@ -28,7 +27,7 @@ class Feed:
     """A draft of lines, deleted at the end of its context. `read` runs a query and returns tuples."""
 
     def __init__(self, folder: Path, read: Read) -> None:
-        self.path = folder / f"{DRAFT}{secrets.token_hex(8)}.jsonl"
+        self.path = folder / f"{secrets.token_hex(8)}.jsonl"
         self.rows = 0
         self.last = -1
         self._read = read

@@ -1,4 +1,7 @@
-"""The folder of a history: one writer at a time, a manifest without stale segments, and no file that it does not name."""
+"""The folder of a history: one writer at a time, a manifest without stale segments, and no file that it does not name.
+
+Drafts, lines for DuckDB and what exceeds its memory are in a folder of their own for each process, which others delete once the process ended.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,20 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
+import secrets
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 
 from server.history import manifest
-from server.history.database import SPILL
 from server.history.manifest import Inspector, Manifest, Segment
 from server.storage.changed_days import ChangeState
 
 _POLL_INTERVAL = 0.05  # seconds
+_WORK = "work-"
+_ours: set[str] = set()  # the names of this process's folders for work
 
 
 class Folder:
@@ -25,13 +31,29 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.inspector = Inspector(path)
+        self.work = path / f"{_WORK}{os.getpid()}-{secrets.token_hex(4)}"
         self._writing = asyncio.Lock()
+        _ours.add(self.work.name)
+
+    def create(self) -> None:
+        """Create the folders, readable by their owner only."""
+        self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.chmod(0o700)
+
+    def remove(self) -> None:
+        """Delete the folder with all segments."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Delete the files of this process's work."""
+        shutil.rmtree(self.work, ignore_errors=True)
+        _ours.discard(self.work.name)
 
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
         """Write alone, after waiting for other tasks and processes."""
         async with self._writing:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.create()
             lock = os.open(self.path / manifest.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 while not _try_lock(lock):
@@ -51,14 +73,27 @@ class Folder:
         if pruned != found:
             manifest.save(self.path, pruned)
         named = {manifest.NAME, manifest.LOCK, *(segment.file for segment in kept)}
-        for path in self._others(named):
-            path.unlink(missing_ok=True)
+        for path in self.path.iterdir():
+            if path.name.startswith(_WORK):
+                if not _is_running(path.name):
+                    shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in named:
+                path.unlink(missing_ok=True)
         return pruned
 
-    def _others(self, named: set[str]) -> Iterator[Path]:
-        for path in self.path.iterdir():
-            if path.name not in named and path.name != SPILL:
-                yield path
+
+def _is_running(work: str) -> bool:
+    """Return True if the process that works in a folder still runs."""
+    process = int(work.removeprefix(_WORK).partition("-")[0])
+    if process == os.getpid():
+        return work in _ours  # a former process had the same number, as in a container
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _try_lock(file: int) -> bool:

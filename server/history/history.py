@@ -24,6 +24,8 @@ from server.settings import Settings
 from server.storage import changed_days
 from server.storage.changes import Snapshot
 from server.storage.engine import Store
+from server.storage.history import erasure
+from server.storage.history.erasure import ErasureResult
 from server.tasks import run_in_thread
 
 log = logs.get(__name__)
@@ -73,7 +75,7 @@ class History:
         self._store = store
         self._now = now
         self._folder = Folder(settings.history_dir)
-        self._database = Database(settings.history_dir, settings.history_memory, settings.history_threads)
+        self._database = Database(settings.history_dir, self._folder.work / "spill", settings.history_memory, settings.history_threads)
         self._builder = Builder(store, self._folder, self._database)
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
@@ -103,10 +105,10 @@ class History:
         return None
 
     async def _answer(self, question: _Question) -> Rows | None:
-        self._folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.create()
         async with self._store.snapshot() as snapshot:
             segments = await self._segments(snapshot, question)
-            with Feed(self._folder.path, snapshot.rows) as feed:
+            with Feed(self._folder.work, snapshot.rows) as feed:
                 for gap in manifest.gaps(segments, question.first, question.end):
                     if not await feed.add(gap, self.tail, question.project):
                         return None
@@ -145,17 +147,23 @@ class History:
         """Read what arrived since the last build into segments, and merge them. Can be cancelled; the next build continues."""
         built = Built()
         if not self.is_enabled:
+            self._folder.remove()
             return built
         sealed = await changed_days.seal(self._store, first_id(self._now() - LAG))
         while await self._builder.step(sealed, built):
             progress(built.events)
         return built
 
-    async def drop_changed(self) -> None:
-        """Delete the files of segments whose events have changed in the store, such as after an erasure. The next build reads them again."""
-        if self._folder.path.exists():
-            async with self._folder.writing(), self._store.snapshot() as snapshot:
-                await self._builder.pruned(snapshot)
+    async def erase(self, project: int, install: int) -> ErasureResult:
+        """Erase an install from the store and from all files. Call again after an interruption.
+
+        Other servers do not use their files of these days from this moment on, and delete them in their next build.
+        """
+        if not self.is_enabled:
+            self._folder.remove()
+        elif self._folder.path.exists():
+            return await self._builder.erase(project, install)
+        return await erasure.erase(self._store, project, install)
 
     def check_files(self) -> None:
         """Read each file as a whole again, before it is next used."""
@@ -168,6 +176,7 @@ class History:
     def close(self) -> None:
         """Close DuckDB. No query may run any more."""
         self._database.close()
+        self._folder.close()
 
 
 def report(folder: Folder) -> HistoryReport:

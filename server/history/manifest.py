@@ -97,10 +97,11 @@ def current(manifest: Manifest, store: str, state: ChangeState) -> list[Segment]
     """Return the segments that hold what the store holds now. A store that went back in time, as by a restored copy, has none."""
     if manifest.store != store or any(segment.seen > state.number or segment.end > state.sealed for segment in manifest.segments):
         return []
-    return [segment for segment in manifest.segments if not _changed(segment, state.days)]
+    return [segment for segment in manifest.segments if not is_changed(segment, state.days)]
 
 
-def _changed(segment: Segment, days: dict[int, int]) -> bool:
+def is_changed(segment: Segment, days: dict[int, int]) -> bool:
+    """Return True if one of the days of a segment has changed since it was read."""
     if not days:
         return False
     first, last = received_at(segment.first) // DAY, received_at(segment.end - 1) // DAY

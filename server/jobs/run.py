@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from server.history import History
 from server.metrics import Metrics
 from server.settings import Settings
 from server.storage.engine import Store
@@ -25,6 +26,7 @@ class Run:
     """The context of one run. `by_hand`: an operator started the job and expects it to do all of its work.
 
     `repair` and `day` (days since 1970 in UTC; None for all) apply to `check_rollups`. `progress` receives the number of completed steps.
+    `history` is that of the running server, if there is one.
     """
 
     store: Store
@@ -35,6 +37,7 @@ class Run:
     repair: bool = False
     day: int | None = None
     progress: Callable[[int], None] = field(default=lambda _: None)
+    history: History | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Job:
     """A recurring, idempotent task.
 
     It is due once in each period (milliseconds). Periods begin `at` milliseconds after midnight, or after the full hour, in UTC. `work`
-    returns a short summary.
+    returns a short summary. With `each_server`, every server runs it, for what it keeps for itself.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Job:
     period: int
     at: int
     about: str
+    each_server: bool = False
 
     def period_of(self, now: int) -> int:
         """The start of the period that contains a time."""

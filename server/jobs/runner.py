@@ -59,9 +59,12 @@ class Runner:
         self._store = run.store
         self._lease = lease
         self._holder = holder or new_holder()
+        self._began: dict[str, int] = {}
 
     async def run(self, job: Job, *, only_due: bool = False) -> Outcome:
         """Run a job unless another process is running it. With `only_due`, run it only if it has not run in its current period."""
+        if job.each_server:
+            return await self._run_here(job, only_due)
         if only_due and not self._due(job, (await job_runs.last(self._store)).get(job.name)):
             return Outcome("not due")
         lease = f"job:{job.name}"
@@ -75,6 +78,14 @@ class Runner:
         finally:
             await asyncio.shield(self._let_go(lease))
 
+    async def _run_here(self, job: Job, only_due: bool) -> Outcome:
+        """Run a job that each server runs for itself, without a lease."""
+        now = self._run.now()
+        if only_due and self._began.get(job.name, -1) >= job.period_of(now):
+            return Outcome("not due")
+        self._began[job.name] = now
+        return await self._recorded(job, None)
+
     def _due(self, job: Job, ran: JobRunRecord | None) -> bool:
         now = self._run.now()
         if ran is None or ran.started_at < job.period_of(now):
@@ -83,7 +94,7 @@ class Runner:
             return True  # if it still runs, its lease is held
         return ran.result == FAILED and (ran.ended_at or now) + min(RETRY_FAILED, job.period) <= now
 
-    async def _recorded(self, job: Job, lease: str) -> Outcome:
+    async def _recorded(self, job: Job, lease: str | None) -> Outcome:
         now = self._run.now
         number = await job_runs.begin(self._store, job.name, self._holder, now())
         outcome = Outcome("interrupted", "its process was stopped")
@@ -94,9 +105,9 @@ class Runner:
             self._count(job, outcome)
         return outcome
 
-    async def _guarded(self, job: Job, lease: str) -> Outcome:
+    async def _guarded(self, job: Job, lease: str | None) -> Outcome:
         try:
-            async with self._keeping(lease):
+            async with contextlib.nullcontext() if lease is None else self._keeping(lease):
                 return Outcome("done", await job.work(self._run))
         except (JobError, ProjectError) as error:
             log.error("job_failed", job=job.name, reason=str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from server.event import DAY, HOUR, MINUTE
 from server.jobs.alert_job import alerts
 from server.jobs.backup_job import backup
+from server.jobs.history_job import build_history
 from server.jobs.retention import expire, retention
 from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.jobs.run import Job
@@ -17,6 +18,7 @@ JOBS = (
     Job("retention", retention, DAY, 3 * HOUR, "deletes raw events past their retention period and frees the space"),
     Job("check_rollups", check_rollups, DAY, 3 * HOUR + 40 * MINUTE, "recounts the last days and compares; by hand, all days"),
     Job("backup", backup, DAY, 4 * HOUR + 10 * MINUTE, "backs up the store and its secret into the data folder, and keeps the last seven backups"),
+    Job("build_history", build_history, 2 * MINUTE, MINUTE, "reads new events into the history, on each server", each_server=True),
 )  # fmt: skip
 
 

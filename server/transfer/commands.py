@@ -16,6 +16,7 @@ import rich_click as click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from server.dialects.parsing import iso, timestamp
+from server.history import History
 from server.identifiers import identifier
 from server.ingest.privacy import Privacy
 from server.problems import Invalid, Problem
@@ -298,7 +299,8 @@ def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: boo
     """
 
     async def work(opened: Opened) -> install_data.InstallErased | None:
-        erased = await install_data.erase(opened.store, opened.project.id, _number(opened, raw_id, hash_))
+        with contextlib.closing(History(opened.store, opened.settings)) as history:
+            erased = await install_data.erase(history, opened.project.id, _number(opened, raw_id, hash_))
         if erased is not None and rewrite:
             erased.purged = await erasure.rewrite(opened.store)
         return erased

@@ -243,7 +243,7 @@ async def _show(request: AnyRequest, state: State, raw: str, after: str, limit: 
 
 async def _erase(request: AnyRequest, state: State, raw: str) -> Response[InstallErased]:
     owner = await _owner(request, state, raw, reading=False)
-    erased = await install_data.erase(state.store, owner.project, owner.install)
+    erased = await install_data.erase(state.history, owner.project, owner.install)
     if erased is None:
         raise _unknown()
     await _record(state, owner, "install.erase", f"{erased.events} events")

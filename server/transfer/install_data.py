@@ -9,6 +9,7 @@ import msgspec
 from server.dialects.parsing import iso
 from server.event import DAY, Environment
 from server.event_id import to_uuid
+from server.history import History
 from server.storage.engine import Store
 from server.storage.history import erasure
 from server.transfer import columns
@@ -57,9 +58,9 @@ async def show(store: Store, project: int, install: int, *, after: int = -1, mos
     )
 
 
-async def erase(store: Store, project: int, install: int) -> InstallErased | None:
-    """Erase an install. Returns None if there is no data of it."""
-    erased = await erasure.erase(store, project, install)
+async def erase(history: History, project: int, install: int) -> InstallErased | None:
+    """Erase an install from the store and its history. Returns None if there is no data of it."""
+    erased = await history.erase(project, install)
     if not erased.known:
         return None
     return InstallErased(events=erased.events, days=erased.days, errors=erased.errors, purged=erased.purged)

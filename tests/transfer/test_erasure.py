@@ -10,6 +10,7 @@ import pytest
 
 from server.event import Context, Incoming, Outcome
 from server.event_id import from_uuid
+from server.history import History
 from server.ingest.privacy import Privacy
 from server.settings import Settings
 from server.storage.engine import server_secret
@@ -35,7 +36,7 @@ def test_nothing_of_it_is_left_and_nobody_else_is_touched(origin: Settings) -> N
     install, before = number(origin), counted(origin)
     held = with_store(origin, lambda store, project: install_data.show(store, project.id, install))
     assert held.total_events > 20
-    erased = with_store(origin, lambda store, project: install_data.erase(store, project.id, install))
+    erased = with_store(origin, lambda store, project: install_data.erase(History(store, origin), project.id, install))
     assert (erased.events, erased.days, erased.purged) == (held.total_events, len(held.days), True)
     after = counted(origin)
     for table, rows in before.items():
@@ -43,7 +44,7 @@ def test_nothing_of_it_is_left_and_nobody_else_is_touched(origin: Settings) -> N
         assert after[table] == kept, table
     assert after["hourly"]
     assert with_store(origin, lambda store, project: install_data.show(store, project.id, install)) is None
-    assert with_store(origin, lambda store, project: install_data.erase(store, project.id, install)) is None
+    assert with_store(origin, lambda store, project: install_data.erase(History(store, origin), project.id, install)) is None
 
 
 @pytest.mark.on_sqlite
@@ -53,7 +54,7 @@ def test_no_byte_of_it_is_left_in_the_files(origin: Settings) -> None:
     assert any(mark in _files(origin) for mark in marks)
 
     async def erase_while_open(store, project):
-        erased = await install_data.erase(store, project.id, install)
+        erased = await install_data.erase(History(store, origin), project.id, install)
         assert erased is not None
         log = origin.sqlite_path.with_name(origin.sqlite_path.name + "-wal").stat().st_size
         return erased.purged, log, await erasure.rewrite(store), _files(origin)
@@ -71,7 +72,7 @@ def test_an_install_of_another_project_with_the_same_id_is_another_install(origi
     privacy = Privacy(server_secret(origin))
     assert privacy.install(1, WHO) != privacy.install(2, WHO)
     before = counted(origin)
-    assert with_store(origin, lambda store, _: install_data.erase(store, 2, privacy.install(1, WHO))) is None
+    assert with_store(origin, lambda store, _: install_data.erase(History(store, origin), 2, privacy.install(1, WHO))) is None
     assert counted(origin) == before
 
 
@@ -80,7 +81,7 @@ def test_a_recount_passes_over_the_days_of_the_erased(origin: Settings) -> None:
     days = {row[0] for row in counted(origin)["activity"] if row[1] == install}
 
     async def partial(store, project):
-        await install_data.erase(store, project.id, install)
+        await install_data.erase(History(store, origin), project.id, install)
         async with store.snapshot() as snapshot:
             return (await recount.complete_days(snapshot))[project.id].partial
 
@@ -120,7 +121,7 @@ def test_a_build_of_sqlite_that_does_not_overwrite_is_made_to(origin: Settings) 
             return await change(*statements, **how)
 
         store.change = watched
-        await install_data.erase(store, project.id, install)
+        await install_data.erase(History(store, origin), project.id, install)
         after = await store.engine.run_ddl("PRAGMA secure_delete")
         return after[0]["secure_delete"]
 
@@ -145,9 +146,9 @@ def test_interrupted_it_can_be_repeated(origin: Settings, monkeypatch: pytest.Mo
         monkeypatch.setattr(store, "change", failing)
         monkeypatch.setattr("server.storage.history.erasure.EVENTS_A_CHANGE", 10)
         with pytest.raises(KeyError):
-            await install_data.erase(store, project.id, install)
+            await install_data.erase(History(store, origin), project.id, install)
         monkeypatch.setattr(store, "change", change)
-        await install_data.erase(store, project.id, install)
+        await install_data.erase(History(store, origin), project.id, install)
 
     with_store(origin, interrupted)
     after = counted(origin)
@@ -158,7 +159,7 @@ def test_what_it_sends_afterwards_is_a_new_install(origin: Settings, tmp_path: P
     install = number(origin)
 
     async def send_again(store, project):
-        await install_data.erase(store, project.id, install)
+        await install_data.erase(History(store, origin), project.id, install)
         again = Incoming(name="run", install=WHO, outcome=Outcome.SUCCESS, context=Context())
         await fill(origin, store, await project_of(origin), [(NOW, again)])
         return await install_data.show(store, project.id, install)

@@ -20,7 +20,6 @@ from server.jobs import Run, Runner, rules
 from server.jobs import find as find_job
 from server.jobs.rules import Draft
 from server.jobs.webhooks import Webhooks
-from server.storage.history import erasure
 from server.storage.projects import FieldProblem, ProblemKind
 from server.storage.upkeep.alert_rules import Kind, Rule
 
@@ -160,7 +159,7 @@ class OperationMutations:
             if job is None:
                 raise FieldProblem("name", "does not exist", ProblemKind.UNKNOWN)
             state = info.context.state
-            run = Run(info.context.store, state.settings, state.metrics, by_hand=True)
+            run = Run(info.context.store, state.settings, state.metrics, by_hand=True, history=state.history)
             state.scheduler.look_after(Runner(run).run(job))
             await record_audit(info, viewer, "job.run", detail=job.name)
             return {}
@@ -217,7 +216,7 @@ class OperationMutations:
                 raise FieldProblem("installationId", "is a placeholder, not an id")
             number = hash if installation_id is None else info.context.state.privacy.install(row["id"], installation_id)
             assert number is not None
-            erased = await erasure.erase(info.context.store, row["id"], number)
+            erased = await info.context.state.history.erase(row["id"], number)
             if not erased.known:
                 raise FieldProblem(
                     "hash" if installation_id is None else "installationId", "is not an install of this project", ProblemKind.UNKNOWN

@@ -45,7 +45,7 @@ class InstallData:
 
 @dataclass(frozen=True, slots=True)
 class ErasureResult:
-    """The number of deleted rows. `known` is False if there was nothing to erase.
+    """The number of deleted rows. `known` is False if there was nothing to erase. `changes` counts the changes that recorded days.
 
     `purged` is True if the write-ahead log, which contained the rows, is empty; otherwise the next checkpoint empties it. In both cases, unused
     bytes of pages may contain copies of rows that SQLite moved earlier, until it reuses these bytes; see `rewrite`.
@@ -56,6 +56,7 @@ class ErasureResult:
     errors: int
     purged: bool
     known: bool
+    changes: int
 
 
 async def install_data(store: Store, project: int, install: int, *, strays: bool = False) -> InstallData:
@@ -96,7 +97,7 @@ async def events_of(store: Store, project: int, install: int, after: int, most: 
 
 async def erase(store: Store, project: int, install: int) -> ErasureResult:
     """Erase an install. An unknown install has no rows. Call again after an interruption: the row of the install is deleted last."""
-    events = days = errors = 0
+    events = days = errors = changes = 0
     known = False
     async with _SecureDelete(store):
         for _ in range(ROUNDS):
@@ -106,11 +107,12 @@ async def erase(store: Store, project: int, install: int) -> ErasureResult:
             known = True
             await _note_partial(store, project, sorted({row["day"] for row in (*there.activity, *there.errors)}))
             late = await _newest(store) - LATE
-            events += await _erase_events(store, project, install)
+            erased, changed = await _erase_events(store, project, install)
+            events, changes = events + erased, changes + changed + 1
             days, errors = days + len(there.activity), errors + len(there.errors)
             await _erase_rest(store, project, install, late)
         purged = not known or await _purge(store)
-    return ErasureResult(events, days, errors, purged, known)
+    return ErasureResult(events, days, errors, purged, known, changes)
 
 
 async def _note_partial(store: Store, project: int, days: list[int]) -> None:
@@ -119,9 +121,9 @@ async def _note_partial(store: Store, project: int, days: list[int]) -> None:
     await store.change((sql, (project, msgspec.json.encode(days).decode())), exclusive=True)
 
 
-async def _erase_events(store: Store, project: int, install: int) -> int:
-    """Delete the events in small changes, so that commits run in between."""
-    erased = 0
+async def _erase_events(store: Store, project: int, install: int) -> tuple[int, int]:
+    """Delete the events in small changes, so that commits run in between. Return the numbers of events and of changes."""
+    erased = changes = 0
     few = "SELECT id, occurred_at, skewed FROM event WHERE install_id = {} AND project_id = {} AND id > {} ORDER BY id LIMIT {}"
     after = -1  # without an index, each query continues where the last one ended
     while rows := await store.rows(few, install, project, after, EVENTS_A_CHANGE):
@@ -132,9 +134,9 @@ async def _erase_events(store: Store, project: int, install: int) -> int:
         these, numbers = f"id IN ({json_lists.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),)
         record = changed_days.of_events(these, numbers)
         change = await store.change(*record, (f"DELETE FROM event WHERE {these}", numbers), exclusive=True)
-        erased += len(ids)
+        erased, changes = erased + len(ids), changes + 1
         await asyncio.sleep(min(0.05, change.seconds))
-    return erased
+    return erased, changes
 
 
 async def _newest(store: Store) -> int:
