@@ -21,6 +21,7 @@ from server import app as the_app
 from server.event import DAY, Context, Environment, Incoming, Outcome
 from server.event_id import EventIds
 from server.front import Front
+from server.history import History
 from server.ingest.gate import Gate
 from server.ingest.privacy import Privacy
 from server.ingest.routing import Routes
@@ -211,7 +212,14 @@ async def served(store: Store, settings: Settings) -> AsyncIterator[tuple[httpx.
         exception_handlers={Problem: the_app._problem, HTTPException: the_app._http_exception, Exception: the_app._unexpected},
         openapi_config=None,
         state=State(
-            {"store": store, "projects": projects, "gate": gate, "privacy": Privacy(server_secret(settings)), "settings": settings}
+            {
+                "store": store,
+                "history": History(store, settings),
+                "projects": projects,
+                "gate": gate,
+                "privacy": Privacy(server_secret(settings)),
+                "settings": settings,
+            }
         ),
         logging_config=None,
     )

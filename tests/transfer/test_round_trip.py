@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import text as hypothesis_text
 
+from server.history import History
 from server.ingest.privacy import Privacy
 from server.jobs.rollup_jobs import check_rollups
 from server.jobs.run import Run
@@ -187,5 +188,5 @@ def test_the_nightly_recount_agrees_with_what_was_imported_and_erased(origin: Se
     import_file(fresh, dump)
     assert "all agree" in with_store(fresh, lambda store, _: _checked(fresh, store))
     install = Privacy(server_secret(fresh)).install(1, "install-7")
-    assert with_store(fresh, lambda store, project: install_data.erase(store, project.id, install)) is not None
+    assert with_store(fresh, lambda store, project: install_data.erase(History(store, fresh), project.id, install)) is not None
     assert "all agree" in with_store(fresh, lambda store, _: _checked(fresh, store))
