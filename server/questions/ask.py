@@ -13,11 +13,9 @@ from server.problems import BadQuery
 from server.questions import suggestions
 from server.questions.answer import Answer, Figures, Row
 from server.questions.counting import OTHER, Keys
-from server.questions.facts import all_versions
-from server.questions.question import COUNTS, Compare, Measure, Op, Parts, Question, Segment
-from server.questions.reader import Found, Reader
+from server.questions.question import COUNTS, Compare, Measure, Question, Segment
+from server.questions.reader import Found, Reader, kept_since, versions_of
 from server.storage.engine import Store
-from server.storage.upkeep.recount import first_whole_day
 
 MAX_FIGURES = 100_000  # figures in one answer
 
@@ -36,8 +34,8 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         )
     before = compared_period(question, now)
     periods = [question.period] if before is None else [question.period, before]
-    since = await _since(store, question.project)
-    reader = Reader(store, question, await _versions(store, question), history)
+    since = await kept_since(store, question.project)
+    reader = Reader(store, question, await versions_of(store, question), history)
     await reader.plan(periods, since)
     groups, has_others = await reader.groups() if question.by else (None, False)
     rows: list[Row] = []
@@ -125,18 +123,3 @@ def compared_period(question: Question, now: int) -> Period | None:
     if start < 0:
         raise BadQuery(FieldError("compare", "begins before 1970"))
     return Period(start, end, exact=True)
-
-
-async def _since(store: Store, project: int) -> int | None:
-    """The time from which on all events of a project are kept; None if retention has deleted none."""
-    rows = await store.rows("SELECT max(value) AS since FROM note WHERE name IN ({}, {})", f"retained:{project}", f"deleting:{project}")
-    found = int(rows[0]["since"] or 0)
-    return first_whole_day(found) * DAY if found else None
-
-
-async def _versions(store: Store, question: Question) -> tuple[str, ...]:
-    """All versions that events have, if the question needs them."""
-    conditions = [*question.where, *(condition for segment in question.segments for condition in segment.where)]
-    if not any(condition.op is Op.SEMVER for condition in conditions) and not any(isinstance(by.version, Parts) for by in question.by):
-        return ()
-    return await all_versions(store)

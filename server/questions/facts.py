@@ -53,7 +53,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         Place.TARGET: "LEFT JOIN target ON target.id = event.target_id",
     }
     keys: ClassVar[dict[Place, str]] = {Place.NAME: "name_id", Place.TARGET: "target_id"}
-    columns: ClassVar[tuple[str, ...]] = ("id", "people", "install_id", "duration_us", "events", "successes", "failures")
+    columns: ClassVar[tuple[str, ...]] = ("id", "occurred_at", "people", "install_id", "duration_us", "events", "successes", "failures")
 
     def sql(self, engine: SqlEngine, *, installs: bool = False) -> Sql:
         """Columns: step, k1, k2 (NULL unless grouped), people (0 or 1), and `columns`. `install_id` is NULL if the client's clock is wrong.
@@ -89,7 +89,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     def _measures(self) -> str:
         return (
-            "event.id, CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.duration_us, 1 AS events,"
+            "event.id, event.occurred_at, CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.duration_us, 1 AS events,"
             " CASE WHEN event.outcome = 1 THEN 1 ELSE 0 END AS successes, CASE WHEN event.outcome = 2 THEN 1 ELSE 0 END AS failures"
         )
 

@@ -9,15 +9,17 @@ import msgspec
 
 from server.analytics.filters import Period
 from server.analytics.sources import Sql, bound, read, sql
+from server.event import DAY
 from server.history import History
 from server.questions import counting
 from server.questions.counting import Keys
-from server.questions.facts import Facts
+from server.questions.facts import Facts, all_versions
 from server.questions.history_facts import HistoryFacts, read_history
-from server.questions.question import COUNTS, Condition, Measure, Question
+from server.questions.question import COUNTS, Condition, Measure, Op, Question
 from server.questions.rollup_facts import ActivityFacts, RollupFacts
 from server.questions.sql_engines import DUCKDB, ENGINES, SqlEngine
 from server.storage.engine import Store
+from server.storage.upkeep.recount import first_whole_day
 
 F = TypeVar("F", bound=Facts)
 
@@ -74,7 +76,7 @@ class Reader:
         limit, measure = self._question.first, self._question.measures[0]
         ranked = measure if measure in counting.SIZES else Measure.EVENTS
         facts = await self._source(ranked, self._question.period, ())
-        rows = await self._read(facts, lambda given, engine: counting.largest(engine, given.sql(engine), ranked, limit))
+        rows = await self.read(facts, lambda given, engine: counting.largest(engine, given.sql(engine), ranked, limit))
         found: list[Keys] = [(row["k1"], row["k2"]) for row in rows]
         return found[:limit], len(found) > limit
 
@@ -86,7 +88,7 @@ class Reader:
             plan.setdefault(await self._source(measure, period, where), []).append(measure)
         for facts, measures in plan.items():
             await self._add_counts(cells, facts, measures, groups)
-        events = self._facts(Facts, period, where)
+        events = self.facts(Facts, period, where)
         if self._durations:
             for people in (False, True):
                 await self._add(cells, people, events, groups, self._durations)
@@ -102,7 +104,7 @@ class Reader:
         def query(given: Facts, engine: SqlEngine) -> Sql:
             return counting.counts(counting.placed(engine, given, groups, installs=installs), measures)
 
-        for row in await self._read(facts, query, stored_only=installs):
+        for row in await self.read(facts, query, stored_only=installs):
             cell = cells.setdefault((row["place"], row["step"]), {})
             cell |= {name: int(value or 0) for name, value in row.items() if name not in ("place", "step")}
 
@@ -118,13 +120,13 @@ class Reader:
             return counting.distribution(values, percents)
 
         unit, audience = (1_000, "people") if timed and people else (1_000, "all") if timed else (1, "people" if people else "all")
-        for row in await self._read(facts, query):
+        for row in await self.read(facts, query):
             cell = cells.setdefault((row["place"], row["step"]), {})
             for measure, percent in percents.items():
                 value = int(row["total"]) / int(row["number"]) if percent is None else int(row[measure.value])
                 cell[f"{measure.value}_{audience}"] = value / unit
 
-    def _facts(self, kind: type[F], period: Period, where: tuple[Condition, ...]) -> F:
+    def facts(self, kind: type[F], period: Period, where: tuple[Condition, ...]) -> F:
         question = self._question
         return kind(
             project=question.project,
@@ -139,16 +141,16 @@ class Reader:
     async def _source(self, measure: Measure, period: Period, where: tuple[Condition, ...]) -> Facts:
         """The facts from which a measure is read."""
         if not self.since and measure in SUMS:
-            sums = self._facts(RollupFacts, period, where)
+            sums = self.facts(RollupFacts, period, where)
             if await sums.can_answer(self._store):
                 return sums
         if not self.since and measure in (Measure.INSTALLS, Measure.NEW_INSTALLS):
-            activity = self._facts(ActivityFacts, period, where)
+            activity = self.facts(ActivityFacts, period, where)
             if activity.can_answer():
                 return activity
-        return self._facts(Facts, period, where)
+        return self.facts(Facts, period, where)
 
-    async def _read(self, facts: Facts, query: Query, *, stored_only: bool = False) -> list[dict[str, Any]]:
+    async def read(self, facts: Facts, query: Query, *, stored_only: bool = False) -> list[dict[str, Any]]:
         """Run a query over facts: of raw events, over the history if that is faster and ready."""
         if type(facts) is Facts and not stored_only and self._history is not None and await self._is_large(facts):
             columnar = HistoryFacts(**msgspec.structs.asdict(facts))
@@ -166,3 +168,19 @@ class Reader:
         query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {facts.project}", days)
         (row,) = await read(self._store, query)
         return int(row["events"] or 0) >= HISTORY_FROM
+
+
+async def kept_since(store: Store, project: int) -> int | None:
+    """The time from which on all events of a project are kept; None if retention has deleted none."""
+    rows = await store.rows("SELECT max(value) AS since FROM note WHERE name IN ({}, {})", f"retained:{project}", f"deleting:{project}")
+    found = int(rows[0]["since"] or 0)
+    return first_whole_day(found) * DAY if found else None
+
+
+async def versions_of(store: Store, *questions: Question) -> tuple[str, ...]:
+    """All versions that events have, if one of the questions needs them."""
+    for question in questions:
+        conditions = [*question.where, *(condition for segment in question.segments for condition in segment.where)]
+        if any(condition.op is Op.SEMVER for condition in conditions) or any(by.version is not None for by in question.by):
+            return await all_versions(store)
+    return ()

@@ -1,0 +1,173 @@
+"""The funnel: installs that meet the conditions of several steps one after the other."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+
+from server.analytics.filters import Period
+from server.analytics.sources import Sql, sql
+from server.event import DAY, FieldError
+from server.history import History
+from server.problems import BadQuery
+from server.questions import counting
+from server.questions.counting import OTHER, Keys
+from server.questions.facts import Facts
+from server.questions.question import By, Condition, Measure, Question, Segment
+from server.questions.reader import Reader, kept_since, versions_of
+from server.questions.sql_engines import SqlEngine
+from server.storage.engine import Store
+
+MAX_STEPS = 10
+MAX_WINDOW = 90 * DAY
+_KEY = "install_id, place, occurred_at, number, id"
+_BEFORE = "PARTITION BY install_id, place ORDER BY occurred_at, number, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+
+
+class Funnel(msgspec.Struct, frozen=True, kw_only=True):
+    """A question: how many installs meet `steps` one after the other, all within `within` milliseconds of the first.
+
+    `where` applies to all steps. `by` splits by a field of the first step's event: each row is the same funnel with that value in the first
+    step, so an install that upgrades stays in its row, and one that began with two versions counts in both.
+    An event counts for one step of a try. At the same millisecond, events are taken in the order of the steps: clients send them at once.
+    """
+
+    project: int
+    period: Period
+    steps: tuple[Segment, ...]
+    where: tuple[Condition, ...] = ()
+    by: tuple[By, ...] = ()
+    within: int = DAY
+    first: int = 10
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.steps) <= MAX_STEPS:
+            raise BadQuery(FieldError("steps", f"must be 2 to {MAX_STEPS} steps"))
+        if not 1 <= self.within <= MAX_WINDOW:
+            raise BadQuery(FieldError("within", "must be up to 90 days"))
+        for number in range(len(self.steps)):
+            self.question(number)
+
+    def question(self, step: int, by: tuple[By, ...] = ()) -> Question:
+        """The question whose events meet a step. Raises BadQuery that names the invalid part."""
+        try:
+            return Question(
+                project=self.project, period=self.period, where=(*self.where, *self.steps[step].where), by=by, first=self.first,
+                measures=(Measure.INSTALLS,),
+            )  # fmt: skip
+        except BadQuery as error:
+            raise BadQuery(*(FieldError(f"steps[{step}].{each.path}", each.message) for each in error.errors)) from None
+
+
+class FunnelStep(msgspec.Struct):
+    """The distinct installs that came as far as a step: all, and those whose events in it were people's."""
+
+    name: str
+    all: int
+    people: int
+
+
+class FunnelRow(msgspec.Struct):
+    """The steps of one group. `keys` are its values in the first step; `is_other` counts the groups that are not listed."""
+
+    keys: list[str | None]
+    is_other: bool
+    steps: list[FunnelStep]
+
+
+class FunnelAnswer(msgspec.Struct):
+    """The whole funnel, and a row for each group. `since` and `complete` as in `answer.Answer`."""
+
+    total: list[FunnelStep]
+    rows: list[FunnelRow]
+    since: int | None
+    complete: bool
+    source: str
+
+
+async def funnel(store: Store, asked: Funnel, *, history: History | None = None) -> FunnelAnswer:
+    """Answer a funnel. Raises BadQuery, and TooBroad if it takes too long."""
+    since = await kept_since(store, asked.project)
+    first = asked.question(0, asked.by)
+    reader = Reader(store, first, await versions_of(store, *(asked.question(number) for number in range(len(asked.steps))), first), history)
+    if since is not None and asked.period.start < since:
+        reader.since = since
+    groups, has_others = await reader.groups() if asked.by else (None, False)
+    whole = await _reached(reader, asked, (), None)
+    split = await _reached(reader, asked, asked.by, groups) if groups is not None else {}
+    places = [*range(len(groups or ())), *([OTHER] if has_others else [])]
+    rows = [
+        FunnelRow([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place == OTHER, _named(asked, split.get(place)))
+        for place in places
+    ]
+    return FunnelAnswer(_named(asked, whole.get(0)), rows, since, reader.since == 0, reader.source)
+
+
+# For each place and step of the funnel: installs, all and people's.
+_Reached = dict[int, list[list[int]]]
+
+
+def _named(asked: Funnel, reached: list[list[int]] | None) -> list[FunnelStep]:
+    counts = reached or [[0, 0] for _ in asked.steps]
+    return [FunnelStep(step.name, *pair) for step, pair in zip(asked.steps, counts, strict=True)]
+
+
+async def _reached(reader: Reader, asked: Funnel, by: tuple[By, ...], groups: list[Keys] | None) -> _Reached:
+    found: _Reached = {}
+    first = msgspec.structs.replace(reader.facts(Facts, asked.period, ()), by=by)
+    for audience, people in enumerate((False, True)):
+        for row in await reader.read(first, partial(_query, asked, groups, people)):
+            steps = found.setdefault(int(row["place"]), [[0, 0] for _ in asked.steps])
+            for number in range(len(asked.steps)):
+                steps[number][audience] = int(row[f"reached{number}"])
+    return found
+
+
+def _query(asked: Funnel, groups: list[Keys] | None, people: bool, facts: Facts, engine: SqlEngine) -> Sql:
+    """The number of installs that reached each step, by the place of their group.
+
+    Each event carries the latest start of a try that it takes to each step: the later a try began, the more time is left for the rest.
+    start0 is the time of a first step. start(n) is, at an event of step n, the latest start(n - 1) of the events before it, if that is not
+    too long ago. Common table expressions, because SQLite's parser does not nest deeply.
+    """
+    flags = ", ".join(f"meets{step}" for step in range(len(asked.steps)))
+    chains: list[str | Sql] = [f", chain0 AS (SELECT {_KEY}, {flags}, CASE WHEN meets0 = 1 THEN occurred_at END AS start0 FROM met)"]
+    for step in range(1, len(asked.steps)):
+        columns = ", ".join((_KEY, flags, *(f"start{number}" for number in range(step))))
+        chains.append(
+            f", before{step} AS (SELECT {columns}, MAX(start{step - 1}) OVER ({_BEFORE}) AS latest FROM chain{step - 1})"
+            f", chain{step} AS (SELECT {columns},"
+            f" CASE WHEN meets{step} = 1 AND occurred_at - latest <= {int(asked.within)} THEN latest END AS start{step} FROM before{step})"
+        )
+    counts = ", ".join(
+        f"COUNT(DISTINCT CASE WHEN start{step} IS NOT NULL THEN install_id END) AS reached{step}" for step in range(len(asked.steps))
+    )
+    return sql(
+        _met(asked, groups, people, facts, engine), *chains, f" SELECT place, {counts} FROM chain{len(asked.steps) - 1} GROUP BY place"
+    )
+
+
+def _met(asked: Funnel, groups: list[Keys] | None, people: bool, facts: Facts, engine: SqlEngine) -> Sql:
+    """Common table expressions for the events that meet a step, one row each with the first step that it meets and a flag for each.
+
+    Events of later steps repeat for each group that their install has in the first step.
+    """
+    owned = "install_id IS NOT NULL" + (" AND people = 1" if people else "")
+    parts: list[str | Sql] = [
+        "WITH begun AS (SELECT install_id, place, occurred_at, id FROM (",
+        counting.placed(engine, facts, groups, installs=False),
+        f") AS first WHERE {owned}), tries AS (SELECT DISTINCT install_id, place FROM begun)",
+        ", steps AS (SELECT install_id, place, occurred_at, id, 0 AS number FROM begun",
+    ]
+    for number in range(1, len(asked.steps)):
+        later = msgspec.structs.replace(facts, where=(*asked.where, *asked.steps[number].where), by=())
+        parts += [
+            f" UNION ALL SELECT later.install_id, tries.place, later.occurred_at, later.id, {number} AS number FROM tries JOIN (",
+            "SELECT install_id, occurred_at, id FROM (",
+            later.sql(engine),
+            f") AS facts WHERE {owned}) AS later ON later.install_id = tries.install_id",
+        ]
+    flags = ", ".join(f"MAX(CASE WHEN number = {number} THEN 1 ELSE 0 END) AS meets{number}" for number in range(len(asked.steps)))
+    columns = "install_id, place, occurred_at, id"
+    return sql(*parts, f"), met AS (SELECT {columns}, MIN(number) AS number, {flags} FROM steps GROUP BY {columns})")

@@ -1,0 +1,127 @@
+"""Random funnels reach what a recount in plain Python reaches, on both engines and over the history."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import Any
+
+import pytest
+
+from server.analytics.filters import Period
+from server.event import FieldError
+from server.history import History
+from server.problems import BadQuery
+from server.questions import reader
+from server.questions.funnel import Funnel, funnel
+from server.questions.question import By, Condition, Op, Segment
+from server.storage.engine import Store
+from tests.questions.conftest import Filled
+from tests.questions.dataset import DAYS, MAIN, START
+from tests.questions.recount import DAY, HOUR, Raw, group_keys, meets
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("questions")]
+
+FUNNELS = int(os.environ.get("FOOTFALL_TEST_QUESTIONS", "120")) // 6
+_STEPS = (
+    (Condition("name", Op.IS, ("init",)),),
+    (Condition("name", Op.IS, ("build",)),),
+    (Condition("name", Op.IS, ("deploy",)), Condition("outcome", Op.IS_NOT, ("failure",))),
+    (Condition("name", Op.IS, ("build", "deploy")),),
+    (Condition("properties.tags", Op.EXISTS),),
+)
+_SPLITS: tuple[tuple[By, ...], ...] = ((), (), (By("version"),), (By("os"), By("arch")), (By("properties.tags"),))
+
+
+def any_funnel(chance: random.Random) -> Funnel:
+    start = START + chance.randrange(DAYS - 10) * DAY
+    return Funnel(
+        project=MAIN,
+        period=Period(start, start + chance.randrange(2, 30) * DAY),
+        steps=tuple(Segment(f"step {number}", chance.choice(_STEPS)) for number in range(chance.randrange(2, 5))),
+        where=chance.choice(((), (), (Condition("os", Op.IS_NOT, ("windows",)),))),
+        by=chance.choice(_SPLITS),
+        within=chance.choice((HOUR, DAY, 10 * DAY)),
+        first=chance.choice((1, 3, 20)),
+    )
+
+
+def reach(events: list[Raw], begun: list[Raw], conditions: list[list[Any]], within: int) -> int:
+    """The furthest step of any try: each try begins at one of the events `begun`, and takes each next step as soon as it can."""
+
+    def order(event: Raw) -> tuple[int, int, int]:
+        first = event.id in {each.id for each in begun}
+        lowest = next((n for n, where in enumerate(conditions) if (first if n == 0 else all(meets(event, *each) for each in where))), 99)
+        return event.at, lowest, event.id
+
+    ordered = sorted(events, key=order)
+    best = 0
+    for start in begun:
+        step, at = 1, order(start)
+        for event in ordered:
+            if step == len(conditions) or event.at - start.at > within:
+                break
+            if order(event) > at and all(meets(event, *each) for each in conditions[step]):
+                step, at = step + 1, order(event)
+        best = max(best, step)
+    return best
+
+
+def expected(filled: Filled, asked: Funnel, by: tuple[By, ...], listed: Any) -> dict[Any, list[tuple[int, int]]]:
+    """For each key: installs that reached each step, all and people's. `listed` are the keys with rows; the others share one."""
+    conditions = [[(each.field, each.op.value, list(each.values)) for each in (*asked.where, *step.where)] for step in asked.steps]
+    found: dict[Any, list[list[int]]] = {}
+    within = [event for event in filled.events if asked.period.start <= event.at < asked.period.end and event.install and not event.skewed]
+    for audience in (0, 1):
+        owned: dict[int, list[Raw]] = {}
+        for event in within:
+            if audience == 0 or event.environment in (0, 1):
+                owned.setdefault(event.install or 0, []).append(event)
+        for events in owned.values():
+            begun: dict[Any, dict[int, Raw]] = {}
+            for event in events:
+                if all(meets(event, *each) for each in conditions[0]):
+                    for key in group_keys(event, [(each.field, None) for each in by]):
+                        begun.setdefault(key if listed is None or key in listed else "other", {})[event.id] = event
+            for key, tries in begun.items():
+                steps = found.setdefault(key, [[0, 0] for _ in conditions])
+                for step in range(reach(events, list(tries.values()), conditions, asked.within)):
+                    steps[step][audience] += 1
+    return {key: [(both[0], both[1]) for both in steps] for key, steps in found.items()}
+
+
+async def check(filled: Filled, full: Store, asked: Funnel, history: History | None) -> None:
+    answer = await funnel(full, asked, history=history)
+    nothing = [(0, 0)] * len(asked.steps)
+    assert [(step.all, step.people) for step in answer.total] == expected(filled, asked, (), None).get((), nothing), asked
+    listed = [tuple(row.keys) for row in answer.rows if not row.is_other]
+    split = expected(filled, asked, asked.by, listed)
+    for row in answer.rows:
+        key = "other" if row.is_other else tuple(row.keys)
+        assert [(step.all, step.people) for step in row.steps] == split.get(key, nothing), (asked, key)
+    if asked.by:
+        assert set(split) == {"other" if row.is_other else tuple(row.keys) for row in answer.rows} or len(listed) == asked.first
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_random_funnels_equal_a_recount(filled: Filled, full: Store, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    chance = random.Random(seed)
+    history = History(full, filled.settings)
+    await history.build()
+    for number in range(FUNNELS):
+        await check(filled, full, any_funnel(chance), history if number % 2 else None)
+    history.close()
+
+
+def test_an_invalid_step_is_named() -> None:
+    period = Period(START, START + DAY)
+    step = Segment("build", (Condition("name", Op.IS, ("build",)),))
+    for steps, path in (
+        ((step,), "steps"),
+        ((step, Segment("odd", (Condition("nonsense", Op.EXISTS),))), "steps[1].where[0].field"),
+    ):
+        with pytest.raises(BadQuery) as found:
+            Funnel(project=MAIN, period=period, steps=steps)
+        assert isinstance(found.value.errors[0], FieldError)
+        assert found.value.errors[0].path == path
