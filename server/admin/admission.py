@@ -17,7 +17,7 @@ from server.shared import Limits
 
 REFUSED = parse("60/minute")  # units of one caller, or of one address without a login
 ANONYMOUS_TOTAL = parse("240/minute")  # units of all callers without a login
-MOST_WAITING = 8  # queued operations of one caller or address
+MAX_WAITING = 8  # queued operations of one caller or address
 CHARACTERS_A_UNIT = 1_000
 
 _ANONYMOUS = "anonymous"
@@ -69,7 +69,7 @@ class Admissions:
 
     async def admit(self, label: str, query: str, *, is_anonymous: bool) -> Admission:
         """Wait until the operation may be validated. `label` identifies the caller or its address. Raises Limited, Busy."""
-        if label != ADMINS and self._waiting[label] >= MOST_WAITING:
+        if label != ADMINS and self._waiting[label] >= MAX_WAITING:
             raise Busy("Too many of your operations are waiting.", retry_after=1)
         self._waiting[label] += 1
         try:

@@ -21,15 +21,15 @@ from graphql import (
     VariableNode,
 )
 
-MOST_TEXT = 32 * 1024  # characters of a document
-MOST_TOKENS = 1_200  # the largest operation in graphql/operations/ has 450
-MOST_OPERATIONS = 10  # in one document; one of them runs
-MOST_VISITS = 1_200  # fields and fragments, counted wherever they are spread
+MAX_TEXT = 32 * 1024  # characters of a document
+MAX_TOKENS = 1_200  # the largest operation in graphql/operations/ has 450
+MAX_OPERATIONS = 10  # in one document; one of them runs
+MAX_VISITS = 1_200  # fields and fragments, counted wherever they are spread
 DEEPEST = 10
 DEEPEST_FRAGMENTS = 20
-MOST_ALIASES = 40
-MOST_REPEATED = 200  # pairs of fields with the same name at the same place
-MOST_COST = 10_000
+MAX_ALIASES = 40
+MAX_REPEATED = 200  # pairs of fields with the same name at the same place
+MAX_COST = 10_000
 
 # Cost of a field that queries the store, in plain fields. Fields of a list cost as much as they do in each of its rows.
 _QUESTION = 10
@@ -83,13 +83,13 @@ class _Walk:
 
     def all(self) -> None:
         """Check all operations and fragments. Raises LimitExceeded."""
-        if len(self._operations) > MOST_OPERATIONS:
-            raise LimitExceeded(f"This document has more than {MOST_OPERATIONS} operations.")
+        if len(self._operations) > MAX_OPERATIONS:
+            raise LimitExceeded(f"This document has more than {MAX_OPERATIONS} operations.")
         for operation in self._operations:
             self._aliases = 0
             cost = self._cost(operation.selection_set, _Place(1, (), _Fields(), schema=False))
-            if cost > MOST_COST:
-                raise LimitExceeded(f"This operation costs {cost}; the maximum is {MOST_COST}.")
+            if cost > MAX_COST:
+                raise LimitExceeded(f"This operation costs {cost}; the maximum is {MAX_COST}.")
         for name, fragment in self._fragments.items():
             about_schema = fragment.type_condition.name.value.startswith("__")
             self._aliases = 0
@@ -103,10 +103,8 @@ class _Walk:
         cost = 0
         for node in selection.selections:
             self._visits += 1
-            if self._visits > MOST_VISITS:
-                raise LimitExceeded(
-                    f"This document has more than {MOST_VISITS} fields. Fields of fragments count wherever they are spread."
-                )
+            if self._visits > MAX_VISITS:
+                raise LimitExceeded(f"This document has more than {MAX_VISITS} fields. Fields of fragments count wherever they are spread.")
             if isinstance(node, FieldNode):
                 cost += self._field(node, place)
             elif isinstance(node, InlineFragmentNode):
@@ -128,14 +126,14 @@ class _Walk:
         schema = place.schema or name in _SCHEMA
         if node.alias is not None:
             self._aliases += 1
-            if self._aliases > MOST_ALIASES or schema:  # aliases could repeat the whole schema many times
+            if self._aliases > MAX_ALIASES or schema:  # aliases could repeat the whole schema many times
                 raise LimitExceeded(
-                    "Introspection does not accept aliases." if schema else f"This operation has more than {MOST_ALIASES} aliases."
+                    "Introspection does not accept aliases." if schema else f"This operation has more than {MAX_ALIASES} aliases."
                 )
         below = place.fields.setdefault(node.alias.value if node.alias else name, _Fields())
         self._repeated += below.times
         below.times += 1
-        if self._repeated > MOST_REPEATED:
+        if self._repeated > MAX_REPEATED:
             raise LimitExceeded("This document repeats the same fields at the same places too often.")
         each = self._cost(node.selection_set, _Place(place.depth + 1, place.inside, below, schema))
         if schema:

@@ -16,7 +16,7 @@ from strawberry.types.graphql import OperationType
 
 from server.admin.admission import ADMINS, Admission, Admissions
 from server.admin.auth import Viewer, address_of, rate_limited_viewer
-from server.admin.bounds import MOST_TEXT
+from server.admin.bounds import MAX_TEXT
 from server.admin.filter_warnings import filter_warnings
 from server.admin.loaders import Loaders
 from server.admin.persisted_operations import KnownOperations
@@ -143,8 +143,8 @@ class GraphQL:
     def text(self, body: Body) -> str:
         """Return the text of the requested operation. Raises Malformed, UnknownOperation."""
         if body.query:
-            if len(body.query) > MOST_TEXT:
-                raise Malformed(f"An operation must be at most {MOST_TEXT // 1024} KiB.")
+            if len(body.query) > MAX_TEXT:
+                raise Malformed(f"An operation must be at most {MAX_TEXT // 1024} KiB.")
             return body.query
         named = (body.extensions or {}).get("persistedQuery")
         hash_ = named.get("sha256Hash") if isinstance(named, dict) else None

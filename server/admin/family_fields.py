@@ -19,7 +19,7 @@ from server.event import DAY, FieldError
 from server.problems import BadQuery
 
 MOST = 200
-MOST_IDS = 100
+MAX_IDS = 100
 
 
 @strawberry.type(description="Download counts of a pack.")
@@ -94,8 +94,8 @@ class Families:
         ids: Annotated[list[strawberry.ID], argument(description="Ids of the targets, at most 100.")],
     ) -> list[TargetCounters]:
         reader(info, self.number)
-        if len(ids) > MOST_IDS:
-            raise BadQuery(FieldError("ids", f"must be at most {MOST_IDS}"))
+        if len(ids) > MAX_IDS:
+            raise BadQuery(FieldError("ids", f"must be at most {MAX_IDS}"))
         found = await targets.counters(info.context.store, self.number, type, [str(id_) for id_ in ids])
         return [TargetCounters(id=strawberry.ID(id_), counters=cast(Any, its)) for id_, its in found.items()]
 

@@ -12,7 +12,7 @@ from server.analytics.absent_values import Absent, absent
 from server.analytics.filters import Filter
 from server.storage.engine import Store
 
-MOST_FILTERS = 8  # checked in one operation
+MAX_FILTERS = 8  # checked in one operation
 
 
 @strawberry.type(description="A condition of the filter that no event of the period meets.")
@@ -33,7 +33,7 @@ def warning(found: Absent) -> FilterWarning:
 async def filter_warnings(store: Store, filters: list[Filter]) -> list[dict[str, Any]]:
     """Return warnings for the conditions that no event meets in any of the requested periods."""
     found: dict[tuple[str, Any], Absent | None] = {}
-    for filter_ in list(dict.fromkeys(filters))[:MOST_FILTERS]:
+    for filter_ in list(dict.fromkeys(filters))[:MAX_FILTERS]:
         missing = {each.field: each for each in await absent(store, filter_)}
         for name in ("os", "arch", "runtime", "version", "package_manager", "names", "environments", "target", "target_type"):
             key = (name, getattr(filter_, name))

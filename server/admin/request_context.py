@@ -19,7 +19,7 @@ from server.problems import Forbidden, Unauthorized
 from server.storage.engine import Store
 from server.storage.projects import project_changes
 
-MOST_ENTRIES = 30_000  # of time series in one response; ten thousand take about 14 ms
+MAX_ENTRIES = 30_000  # of time series in one response; ten thousand take about 14 ms
 DASHBOARD = "dashboard"  # the public part that contains a project's charts
 
 
@@ -37,8 +37,8 @@ class Context(BaseContext, kw_only=True):
     def spend(self, entries: int) -> None:
         """Reserve entries of time series. Raises GraphQLError if the response gets too long: encoding it blocks the event loop."""
         self.entries += entries
-        if self.entries > MOST_ENTRIES:
-            message = f"This response has more than {MOST_ENTRIES} entries in time series. Request a shorter period or longer steps."
+        if self.entries > MAX_ENTRIES:
+            message = f"This response has more than {MAX_ENTRIES} entries in time series. Request a shorter period or longer steps."
             raise GraphQLError(message, extensions={"code": "TOO_COMPLEX"})
 
     async def renew(self) -> None:

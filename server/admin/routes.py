@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AnyRequest = Request[object, object, State]
 
-MOST_BODY = 100 * 1024  # bytes
+MAX_BODY = 100 * 1024  # bytes
 
 
 class GraphQLLoader:
@@ -41,7 +41,7 @@ def _load() -> GraphQL:
     return GraphQL()
 
 
-@post("/graphql", status_code=200, request_max_body_size=MOST_BODY, include_in_schema=False)
+@post("/graphql", status_code=200, request_max_body_size=MAX_BODY, include_in_schema=False)
 async def graphql_post(request: AnyRequest, state: State) -> Response[bytes]:
     """Run an operation."""
     graphql: GraphQL = await state.graphql.load()

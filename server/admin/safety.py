@@ -10,13 +10,13 @@ from graphql import GraphQLError, NoSchemaIntrospectionCustomRule
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 
 from server import logs
-from server.admin.bounds import MOST_TOKENS, refusal
+from server.admin.bounds import MAX_TOKENS, refusal
 from server.problems import Problem
 
 log = logs.get(__name__)
 
 CODES = {401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 400: "BAD_INPUT", 422: "BAD_INPUT", 429: "LIMITED", 503: "BUSY"}
-MOST_ERRORS = 20  # in one response
+MAX_ERRORS = 20  # in one response
 LONGEST_MESSAGE = 300  # characters
 
 
@@ -61,7 +61,7 @@ class MaskErrors(SchemaExtension):
         yield
         result: Any = self.execution_context.result
         if result is not None and getattr(result, "errors", None):
-            result.errors = [client_error(error) for error in result.errors[:MOST_ERRORS]]
+            result.errors = [client_error(error) for error in result.errors[:MAX_ERRORS]]
 
 
 def client_error(error: GraphQLError) -> GraphQLError:
@@ -114,7 +114,7 @@ def without_value(message: str) -> str:
 def extensions() -> list[Any]:
     """Return the extensions of the schema, in order."""
     return [
-        lambda: MaxTokensLimiter(max_token_count=MOST_TOKENS),
+        lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
         ReleaseAdmission,
         LimitOperations,
         RestrictIntrospection,

@@ -31,7 +31,7 @@ from server.admin.safety import client_error
 from server.ingest.networks import networks_of
 from server.problems import Busy, Limited, Malformed, Problem
 
-MOST_SOCKETS = 200  # sockets of this process
+MAX_SOCKETS = 200  # sockets of this process
 OF_ONE_ADDRESS = 50  # sockets; IPv6 networks may have more, see `networks_of`
 MAX_UNAUTHENTICATED = 100  # sockets
 SUBSCRIPTIONS = 10  # on one socket
@@ -145,7 +145,7 @@ async def serve(socket: WebSocket[object, object, State], state: State, graphql:
         return
     client = socket.scope.get("client")
     networks = networks_of(state.gate.address(client[0] if client else "", headers_of(socket.scope)))
-    if len(graphql.open_sockets) >= MOST_SOCKETS or any(graphql.sockets[each] >= OF_ONE_ADDRESS * times for each, times in networks):
+    if len(graphql.open_sockets) >= MAX_SOCKETS or any(graphql.sockets[each] >= OF_ONE_ADDRESS * times for each, times in networks):
         await socket.close(code=1013)
         return
     counted = [each for each, _ in networks]

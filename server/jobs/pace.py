@@ -12,7 +12,7 @@ from server.storage.engine import Store
 
 AIM = 0.01  # seconds that one change should hold the writer: far below what clients notice, with room for a busy disk
 LEAST_REST = 0.002
-MOST_REST = 0.1
+MAX_REST = 0.1
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Pace:
             self.size = min(self._most, self.size + self.size // 4 + 1)
         began = time.perf_counter()
         await self._store.checkpoint()
-        await asyncio.sleep(min(MOST_REST, max(LEAST_REST, seconds)) - (time.perf_counter() - began))
+        await asyncio.sleep(min(MAX_REST, max(LEAST_REST, seconds)) - (time.perf_counter() - began))
 
     async def over(self, things: Sequence[T], change: Callable[[Sequence[T]], Awaitable[Change]]) -> int:
         """Apply a change to batches of items. Returns the rows that the first statement of each batch touched."""

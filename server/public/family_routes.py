@@ -27,13 +27,13 @@ from server.storage.projects import LiveProject
 from server.storage.projects.releases import LatestVersion, latest_version
 
 ANALYTICS = "analytics"
-MOST_DAYS = 365
-MOST_ERRORS = 500
+MAX_DAYS = 365
+MAX_ERRORS = 500
 
 _DAYS = "Number of days, including today"
-Days = Annotated[str, query_parameter(_DAYS, type="integer", minimum=1, maximum=MOST_DAYS, default=7)]
-ManyDays = Annotated[str, query_parameter(_DAYS, type="integer", minimum=1, maximum=MOST_DAYS, default=30)]
-Limit = Annotated[str, query_parameter("Maximum number of errors", type="integer", minimum=1, maximum=MOST_ERRORS, default=50)]
+Days = Annotated[str, query_parameter(_DAYS, type="integer", minimum=1, maximum=MAX_DAYS, default=7)]
+ManyDays = Annotated[str, query_parameter(_DAYS, type="integer", minimum=1, maximum=MAX_DAYS, default=30)]
+Limit = Annotated[str, query_parameter("Maximum number of errors", type="integer", minimum=1, maximum=MAX_ERRORS, default=50)]
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -140,7 +140,7 @@ async def summary(request: AnyRequest, state: State, days: Days = "") -> Respons
         users = await family_stats.tool_callers(state.store, project.id, period)
         return Summary(_period(count), calls.calls, users, _mean(calls), *_rates(calls))
 
-    return await _analytics(request, state, "summary", ask, parse_integer("days", days, 7, 1, MOST_DAYS))
+    return await _analytics(request, state, "summary", ask, parse_integer("days", days, 7, 1, MAX_DAYS))
 
 
 @get(
@@ -158,7 +158,7 @@ async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[
         found = await family_stats.tools(state.store, project.id, period)
         return [ToolSummary(calls.tool or "", calls.calls, _mean(calls), *_rates(calls)) for calls in found]
 
-    return await _analytics(request, state, "tools", ask, parse_integer("days", days, 7, 1, MOST_DAYS))
+    return await _analytics(request, state, "tools", ask, parse_integer("days", days, 7, 1, MAX_DAYS))
 
 
 @get(
@@ -177,7 +177,7 @@ async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> R
         daily = [DailyUsers(_iso(start)[:10], number) for start, number in zip(users.starts, users.daily, strict=True) if number]
         return Retention(daily[::-1], users.last_week, _period(count))
 
-    return await _analytics(request, state, "retention", ask, parse_integer("days", days, 30, 1, MOST_DAYS))
+    return await _analytics(request, state, "retention", ask, parse_integer("days", days, 30, 1, MAX_DAYS))
 
 
 @get(
@@ -190,14 +190,14 @@ async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> R
 )
 async def errors(request: AnyRequest, state: State, days: Days = "", limit: Limit = "") -> Response[bytes]:
     """Failed calls of the last days, including today, newest first. They are raw events, so retention deletes them."""
-    most = parse_integer("limit", limit, 50, 1, MOST_ERRORS)
+    most = parse_integer("limit", limit, 50, 1, MAX_ERRORS)
 
     async def ask(project: LiveProject, period: Period, _: int) -> ToolErrors:
         calls = Filter(project=project.id, period=period, names=(TOOL_CALL,), target_type=TOOL)
         found = [_tool_error(each) for each in await failures(state.store, calls, limit=most)]
         return ToolErrors(found, len(found))
 
-    return await _analytics(request, state, f"errors/{most}", ask, parse_integer("days", days, 7, 1, MOST_DAYS))
+    return await _analytics(request, state, f"errors/{most}", ask, parse_integer("days", days, 7, 1, MAX_DAYS))
 
 
 async def _analytics(

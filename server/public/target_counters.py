@@ -30,8 +30,8 @@ from server.public.query_parameters import (
 )
 from server.public.response_cache import Content, cached, json
 
-MOST_IDS = 100
-MOST_TRENDING = 100
+MAX_IDS = 100
+MAX_TRENDING = 100
 WINDOWS = {"7d": 7, "30d": 30}
 _LONGEST_KEYS = 16_000  # bytes of a Surrogate-Key header; Fastly takes 16,384
 
@@ -52,7 +52,7 @@ _TYPE = query_parameter("Type of the targets", required=True, minLength=1, maxLe
 _ANY_TYPE = query_parameter("Only targets of this type", maxLength=200, pattern=TEXT, example="snippet")
 _IDS = query_parameter("Up to 100 ids, separated by commas", required=True, pattern=WORDS, example="a,b,c")
 _WINDOW = query_parameter("Length of the window", enum=list(WINDOWS), default="7d")
-_LIMIT = query_parameter("Maximum number of targets", type="integer", minimum=1, maximum=MOST_TRENDING, default=20)
+_LIMIT = query_parameter("Maximum number of targets", type="integer", minimum=1, maximum=MAX_TRENDING, default=20)
 
 
 @get(
@@ -94,7 +94,7 @@ async def counters_of_many(
     """Counters over all time, as one object by target id."""
     project = await readable_project(request, "counters")
     listed_only = project.target_rules.listed_only
-    type_, ids_ = parse_text("type", type), parse_list("ids", ",".join(request.query_params.getall("ids", [ids])), most=MOST_IDS)
+    type_, ids_ = parse_text("type", type), parse_list("ids", ",".join(request.query_params.getall("ids", [ids])), most=MAX_IDS)
 
     async def make() -> Content:
         found = await targets.counters(state.store, project.id, type_, ids_, listed_only=listed_only)
@@ -125,7 +125,7 @@ async def trending(
     listed_only = project.target_rules.listed_only
     wanted = parse_text("type", type, required=False) or None
     span = parse_choice("window", window, "7d", WINDOWS)
-    most = parse_integer("limit", limit, 20, 1, MOST_TRENDING)
+    most = parse_integer("limit", limit, 20, 1, MAX_TRENDING)
 
     async def make() -> Content:
         found = await targets.trending(

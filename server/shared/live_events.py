@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from server.event import Event
 
 KEPT = 500  # queued events per watcher
-MOST_WATCHERS = 100  # per process
+MAX_WATCHERS = 100  # per process
 
 
 class TooManyWatchers(Exception):
@@ -71,8 +71,8 @@ class Live:
     @contextmanager
     def watch(self, project: int) -> Iterator[Watcher]:
         """Watch a project's events. Raises TooManyWatchers."""
-        if self._count >= MOST_WATCHERS:
-            raise TooManyWatchers(f"The maximum of {MOST_WATCHERS} live subscriptions is reached.")
+        if self._count >= MAX_WATCHERS:
+            raise TooManyWatchers(f"The maximum of {MAX_WATCHERS} live subscriptions is reached.")
         watcher = Watcher(project)
         self._watchers.setdefault(project, set()).add(watcher)
         self._count += 1

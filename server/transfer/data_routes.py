@@ -34,7 +34,7 @@ from server.transfer import install_data
 from server.transfer.columns import EXPORTED
 from server.transfer.exporting import encoder_for, export, table
 from server.transfer.formats import FORMATS, FormatError
-from server.transfer.install_data import MOST_A_PAGE, PAGE, InstallErased, InstallHeld
+from server.transfer.install_data import MAX_PAGE_SIZE, PAGE, InstallErased, InstallHeld
 from server.transfer.questions import DAYS, FILTERS, LISTS, OPTIONS, QUESTIONS, Question, asked
 
 LONGEST_ID = 200
@@ -99,7 +99,7 @@ _TO = QueryParameter(description="The end of the period, exclusive, in ISO 8601"
 _ID = query_parameter("The id that the install sends", required=True, minLength=1, maxLength=LONGEST_ID, example="9f0e8a2d6f1b7c34")
 _UUID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 _AFTER = query_parameter("The `next` of the previous page", pattern=_UUID)
-_LIMIT = query_parameter("Events on a page", type="integer", minimum=1, maximum=MOST_A_PAGE, default=PAGE)
+_LIMIT = query_parameter("Events on a page", type="integer", minimum=1, maximum=MAX_PAGE_SIZE, default=PAGE)
 
 
 @get(
@@ -233,7 +233,7 @@ async def erase_install_by_id(request: AnyRequest, state: State, id: Annotated[s
 
 async def _show(request: AnyRequest, state: State, raw: str, after: str, limit: str) -> Response[InstallHeld]:
     owner = await _owner(request, state, raw, reading=True)
-    page = parse_integer("limit", limit, PAGE, 1, MOST_A_PAGE)
+    page = parse_integer("limit", limit, PAGE, 1, MAX_PAGE_SIZE)
     found = await install_data.show(state.store, owner.project, owner.install, after=_after(after), most=page)
     if found is None:
         raise _unknown()

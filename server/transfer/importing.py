@@ -24,7 +24,7 @@ from server.transfer.posthog import Skipped
 
 ROWS_A_COMMIT = 1_000  # about fifty milliseconds of the writer
 NAMED = 10  # invalid rows that are reported
-MOST_REST = 0.1  # seconds
+MAX_REST = 0.1  # seconds
 FORMS = ("footfall", "downloads", "posthog", "wire")
 _LOOKED = 20  # rows that are examined to detect the format
 
@@ -80,7 +80,7 @@ class Importer:
             await self._commit(few, convert, summary)
             progress(summary)
             # Pause, so that a running server can commit events.
-            await asyncio.sleep(min(MOST_REST, (time.perf_counter() - started) / 4))
+            await asyncio.sleep(min(MAX_REST, (time.perf_counter() - started) / 4))
         return summary
 
     def _converter(self, kind: str) -> Convert:

@@ -15,7 +15,7 @@ from server.storage.history import erasure
 from server.transfer import columns
 
 PAGE = 100
-MOST_A_PAGE = 1_000
+MAX_PAGE_SIZE = 1_000
 
 
 class InstallHeld(msgspec.Struct, kw_only=True):

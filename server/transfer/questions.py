@@ -24,7 +24,7 @@ from server.transfer.columns import hexadecimal
 
 DAYS = 30  # the default period
 MOST = 1_000  # the default limit on rows
-MOST_HOURS = 24 * 90  # the longest window of a funnel
+MAX_HOURS = 24 * 90  # the longest window of a funnel
 
 Row = dict[str, Any]
 E = TypeVar("E", bound=enum.Enum)
@@ -281,7 +281,7 @@ async def _trending(store: Store, asked: Asked) -> list[Row]:
 async def _funnel(store: Store, asked: Asked) -> list[Row]:
     names = [each for each in asked.needed("names").split(",") if each]
     try:
-        return _rows(await funnel.funnel(store, asked.filter, names, within=asked.whole("within", 24, MOST_HOURS) * HOUR))
+        return _rows(await funnel.funnel(store, asked.filter, names, within=asked.whole("within", 24, MAX_HOURS) * HOUR))
     except BadQuery as error:
         raise BadQuery(*(FieldError({"steps": "names"}.get(each.path, each.path), each.message) for each in error.errors)) from None
 

@@ -23,7 +23,7 @@ from server.app import create_app
 from server.event import Context, Event
 from server.settings import Settings, bundled
 from server.shared import Live
-from server.shared.live_events import KEPT, MOST_WATCHERS, TooManyWatchers
+from server.shared.live_events import KEPT, MAX_WATCHERS, TooManyWatchers
 
 TOKEN = "ff_the-admin-token-of-the-tests-0123456789"
 LIVE = (bundled("graphql") / "operations" / "Live.graphql").read_text()
@@ -288,7 +288,7 @@ async def test_a_slow_reader_learns_how_many_events_it_missed() -> None:
 
 def test_the_number_of_watchers_is_limited() -> None:
     live = Live()
-    entered = [live.watch(number % 3) for number in range(MOST_WATCHERS)]
+    entered = [live.watch(number % 3) for number in range(MAX_WATCHERS)]
     for each in entered:
         each.__enter__()
     with pytest.raises(TooManyWatchers), live.watch(1):

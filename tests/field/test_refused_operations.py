@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from server.admin.admission import MOST_WAITING, Admissions
+from server.admin.admission import MAX_WAITING, Admissions
 from server.problems import Busy, Limited
 
 pytestmark = pytest.mark.one_path
@@ -108,7 +108,7 @@ def test_valid_operations_are_never_counted(field: Any) -> None:
 async def test_one_operation_is_looked_at_after_the_other() -> None:
     admissions = Admissions()
     first = await admissions.admit("a", "{x}", is_anonymous=False)
-    waiting = [asyncio.create_task(admissions.admit("a", "{x}", is_anonymous=False)) for _ in range(MOST_WAITING)]
+    waiting = [asyncio.create_task(admissions.admit("a", "{x}", is_anonymous=False)) for _ in range(MAX_WAITING)]
     await asyncio.sleep(0)
     assert not any(each.done() for each in waiting)
     with pytest.raises(Busy):
@@ -118,7 +118,7 @@ async def test_one_operation_is_looked_at_after_the_other() -> None:
     for each in waiting:
         (await each).refuse()
     (await other).accept()
-    for _ in range(60 - MOST_WAITING):
+    for _ in range(60 - MAX_WAITING):
         (await admissions.admit("a", "{x}", is_anonymous=False)).refuse()
     with pytest.raises(Limited):
         await admissions.admit("a", "{x}", is_anonymous=False)

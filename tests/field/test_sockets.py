@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from server.admin.socket import MAX_UNAUTHENTICATED, MOST_SOCKETS, OF_ONE_ADDRESS
+from server.admin.socket import MAX_SOCKETS, MAX_UNAUTHENTICATED, OF_ONE_ADDRESS
 
 pytestmark = pytest.mark.one_path
 
@@ -35,7 +35,7 @@ async def test_silent_sockets_of_many_addresses_keep_no_other_out(field: Any) ->
         known = await stack.enter_async_context(silent(field, "203.0.113.1"))
         await known.send(json.dumps({"type": "connection_init", "payload": {"token": key}}))
         assert json.loads(await asyncio.wait_for(known.recv(), 20)) == {"type": "connection_ack"}
-    assert MAX_UNAUTHENTICATED < MOST_SOCKETS
+    assert MAX_UNAUTHENTICATED < MAX_SOCKETS
 
 
 async def test_networks_of_a_provider_have_few_sockets_together(field: Any) -> None:

@@ -21,7 +21,7 @@ import pytest
 from tests.shipping.acceptance import accept
 
 ROOT = Path(__file__).parents[2]
-MOST_ADDED = 90_000_000
+MAX_ADDED = 90_000_000
 USER = "10001:10001"
 SOCKET = ".s.PGSQL.5432"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -123,7 +123,7 @@ def settings(config: dict[str, Any]) -> dict[str, str]:
 
 
 def test_the_image_adds_little_to_its_base(image: tuple[Path, dict[str, Any], int]) -> None:
-    assert image[2] <= MOST_ADDED
+    assert image[2] <= MAX_ADDED
 
 
 def test_the_image_runs_unprivileged_and_checks_itself(image: tuple[Path, dict[str, Any], int]) -> None:

@@ -14,7 +14,7 @@ from server.settings import PUBLIC_PARTS
 from server.storage.projects.validation import DEFAULT, FieldProblem, ProblemKind, ProjectError, read_list, validate_limit
 from server.storage.tables import ApiKey, Project, Target
 
-MOST_PICKED = 5
+MAX_PICKED = 5
 VISIBILITIES = ("public", "unlisted", "private")
 _PROPERTY = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
@@ -149,8 +149,8 @@ async def _hosts(project: int, value: Iterable[str]) -> str:
 
 async def _dimensions(_: int, value: Iterable[str]) -> str:
     requested = list(dict.fromkeys(value))
-    if len(requested) > MOST_PICKED:
-        raise FieldProblem("properties", f"must be at most {MOST_PICKED}")
+    if len(requested) > MAX_PICKED:
+        raise FieldProblem("properties", f"must be at most {MAX_PICKED}")
     if not all(_PROPERTY.fullmatch(name) for name in requested):
         raise FieldProblem("properties", "must be property names of 1 to 100 characters")
     return msgspec.json.encode(requested).decode()

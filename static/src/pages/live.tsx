@@ -11,9 +11,9 @@ import { BASE, ORIGIN } from "../view/base.ts";
 type Event = LiveSubscription["events"]["events"][number];
 
 const MOST = 200; // rows; older ones are removed
-const MOST_WAITING = 2_000; // events buffered while paused
+const MAX_WAITING = 2_000; // events buffered while paused
 
-/** Live page: events as they arrive. Pausing buffers up to `MOST_WAITING` events. Counts events that the server skipped. */
+/** Live page: events as they arrive. Pausing buffers up to `MAX_WAITING` events. Counts events that the server skipped. */
 export default function Live({ project }: { project: string }) {
   const { filter } = useView();
   const filterText = JSON.stringify(filter);
@@ -51,7 +51,7 @@ export default function Live({ project }: { project: string }) {
           setSeen((old) => old + batch.length);
           if (data.events.missed) setMissed((old) => old + data.events.missed);
           if (held.current) {
-            waiting.current = [...waiting.current, ...batch].slice(-MOST_WAITING);
+            waiting.current = [...waiting.current, ...batch].slice(-MAX_WAITING);
           } else {
             setEvents((old) => [...batch.toReversed(), ...old].slice(0, MOST));
           }
