@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from server import logs
-from server.dialects import Dialect
 from server.dialects.document import read
-from server.event import DAY, Decoded, Event, Fault, FieldError, Incoming, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
+from server.event import Decoded, Event, Incoming, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
 from server.event_id import EventIds
 from server.ingest import asgi
 from server.ingest.asgi import ClientGone, Reply, Scope
@@ -22,18 +19,17 @@ from server.ingest.decoding import decode, find_dialect
 from server.ingest.encodings import encoding_of, inflate
 from server.ingest.event_writer import Stored, Writer
 from server.ingest.gate import Caller, Gate, opted_out
-from server.ingest.networks import limit_network
-from server.ingest.privacy import Privacy, excerpt
-from server.ingest.privacy.sealing import Members, exact_document, seal
+from server.ingest.ingest_request import IngestRequest, request_of
+from server.ingest.privacy import Privacy
+from server.ingest.refusals import LARGE, Refusals
 from server.ingest.routing import Match
-from server.ingest.sizes import count_messages, events_of, refuse_large
+from server.ingest.sizes import refuse_large
 from server.ingest.unserved import Unserved
 from server.metrics import Metrics
 from server.problems import (
     Busy,
     Failed,
     Invalid,
-    Limited,
     Malformed,
     MethodNotAllowed,
     Problem,
@@ -44,15 +40,12 @@ from server.problems import (
 )
 from server.settings import Settings
 from server.shared import LimitState
-from server.storage.batch import RejectedRow
 from server.storage.engine import is_transient
 
 log = logs.get(__name__)
 
 Clock = Callable[[], int]
 
-MAX_REJECTED_PER_REQUEST = 5
-_LARGE = 64 * 1024
 # Problems with the body: a client that opted out gets a success instead.
 _BODY_PROBLEMS = (Malformed, Invalid, TooLarge)
 # Refusals whose body the admin may inspect as an excerpt.
@@ -62,23 +55,6 @@ _WITH_EXCERPT = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_ROUTE}
 def now() -> int:
     """Return the current time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-class IngestRequest(msgspec.Struct, gc=False):
-    """The state of one request during ingest. A refusal uses whichever fields are set."""
-
-    match: Match
-    headers: dict[bytes, bytes]
-    received_at: int
-    caller: Caller | None = None
-    limit_state: LimitState | None = None
-    body: bytes = b""
-    document: Any = None
-    faults: tuple[Fault, ...] = ()
-    dialect: Dialect | None = None
-    decoded: Decoded | None = None
-    large: frozenset[int] = frozenset()  # indexes of the events of a batch that exceed the size limit
-    ids: Sequence[int] = ()
 
 
 class Ingest:
@@ -96,6 +72,7 @@ class Ingest:
         self._metrics = metrics
         self._ids = ids
         self._clock = clock
+        self._refusals = Refusals(privacy, writer, metrics, ids)
         self.unserved = Unserved(gate, writer, metrics, self._bodies, clock)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any, match: Match, slug: str | None) -> None:
@@ -124,7 +101,7 @@ class Ingest:
         other reason.
         """
         path = match.route.path
-        if len(body) > (self._max_batch_body if path.batch else self._max_body) or len(body) >= _LARGE or not self._gate.limits.at_once:
+        if len(body) > (self._max_batch_body if path.batch else self._max_body) or len(body) >= LARGE or not self._gate.limits.at_once:
             return False
         # The decompressed size is unknown, or the project, whose key is in the body.
         if b"content-encoding" in headers or path.client_key is not None:
@@ -135,7 +112,7 @@ class Ingest:
             if caller is None:
                 return False
             current.limit_state = self._gate.count_at_once(caller.requests)
-            decoded = self._read(current, _request(current, caller))
+            decoded = self._read(current, request_of(current, caller))
             self._note_limit_state(current, self._gate.count_at_once(caller.events, len(decoded.events) or 1))
             if self._count_skipped(current, caller):
                 self._writer.submit_nowait(caller.project, *self._convert(current, caller), partial(self._settle, current, answer))
@@ -167,8 +144,8 @@ class Ingest:
         if path.body and path.client_key is None:
             await self._read_body(receive, current)
         # The largest bodies, if made to be slow, take 0.1 s to parse and several seconds to scrub: a thread does that.
-        slow = len(current.body) >= _LARGE
-        request = _request(current, caller)
+        slow = len(current.body) >= LARGE
+        request = request_of(current, caller)
         decoded = await asyncio.to_thread(self._read, current, request) if slow else self._read(current, request)
         self._note_limit_state(current, await self._gate.count(caller.events, len(decoded.events) or 1))
         if not self._count_skipped(current, caller):
@@ -194,8 +171,8 @@ class Ingest:
             await self._read_body(receive, current)
         except Problem as error:
             problem, current.body = error, b""
-        request = _request(current)
-        if len(current.body) >= _LARGE:
+        request = request_of(current)
+        if len(current.body) >= LARGE:
             await asyncio.to_thread(take_key, current.match.route.path, request, current.body)
         else:
             take_key(current.match.route.path, request, current.body)
@@ -242,7 +219,7 @@ class Ingest:
             self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", len(decoded.events), received_at)
             return False
         if decoded.rejected:
-            self._note_rejected(current, caller, decoded)
+            self._refusals.note_batch(current, caller, decoded)
         return bool(decoded.events or decoded.installs)
 
     def _convert(self, current: IngestRequest, caller: Caller) -> tuple[list[Event], list[Install]]:
@@ -275,61 +252,6 @@ class Ingest:
         self._metrics.answers[current.match.route.path.template, answer.status] += 1
         return asgi.reply(answer, current.limit_state)
 
-    def _note_rejected(self, current: IngestRequest, caller: Caller, decoded: Decoded) -> None:
-        """Record the rejected events of a batch in the ledger and for the admin."""
-        large = len(current.large)
-        for refusal, events in ((Refusal.INVALID, len(decoded.rejected) - large), (Refusal.TOO_LARGE, large)):
-            if events:
-                self._metrics.refusals[refusal.value] += events
-                self._writer.tally(caller.project, LedgerEntry.REJECTED, refusal.value, events, current.received_at)
-        if large and current.document is None:
-            current.document = msgspec.json.decode(current.body)
-        for rejection in decoded.rejected[:MAX_REJECTED_PER_REQUEST]:
-            refusal = Refusal.TOO_LARGE if rejection.index in current.large else Refusal.INVALID
-            self._keep_rejected(current, refusal, rejection.errors, _element(current.document, rejection.index), rejection.index)
-
-    def _keep_rejected(
-        self, current: IngestRequest, refusal: Refusal, errors: tuple[FieldError, ...], document: Any, position: int | None = None
-    ) -> None:
-        """Keep a rejected event or request for the admin and for a replay. `position` is the index of an event in its batch."""
-        if not self._writer.has_room_for_rejected:
-            return
-        sealed = None if refusal is Refusal.TOO_LARGE else self._seal(current, document, position)
-        event, install = sealed or (None, None)
-        self._writer.keep_rejected(
-            RejectedRow(
-                id=self._ids.take(1, current.received_at)[0],
-                project=current.caller.project.id if current.caller else 0,
-                route=current.match.route.path.template,
-                dialect=current.dialect.NAME if current.dialect else "",
-                reason=refusal.value,
-                errors=msgspec.json.encode(errors).decode(),
-                excerpt=excerpt(current.body, document),
-                size=len(current.body),
-                event=event,
-                install=install,
-            )
-        )
-
-    def _seal(self, current: IngestRequest, document: Any, position: int | None) -> tuple[bytes, int | None] | None:
-        """Return the sealed event and its install, or None if the event cannot be replayed."""
-        caller = current.caller
-        if caller is None or (document is None and current.match.route.path.body):
-            return None
-        if current.faults:
-            if len(current.body) >= _LARGE:
-                return None
-            # The document holds placeholders for these values; a replay needs the original ones.
-            try:
-                whole = exact_document(current.body)
-            except ValueError:
-                return None
-            document = whole if position is None else _element(dict(whole) if isinstance(whole, Members) else whole, position)
-        dialect = current.dialect.NAME if current.dialect else ""
-        return seal(
-            self._privacy, caller.project.id, dialect, _request(current, caller), document, position, caller.key.id if caller.key else None
-        )
-
     def _refusal(self, current: IngestRequest, error: Exception) -> Reply:
         """Return the response to a failed request, and count the failure."""
         template = current.match.route.path.template
@@ -346,50 +268,22 @@ class Ingest:
         if not is_absorbed:
             self._metrics.answers[template, problem.code] += 1
         if not _is_counted_elsewhere(problem):
-            self._tally(current, problem)
+            self._refusals.count(current, problem)
         if problem.refusal in _WITH_EXCERPT and not _is_counted_elsewhere(problem) and not opted_out(current.headers):
-            self._keep_rejected(current, problem.refusal, problem.errors, current.document)
+            self._refusals.keep(current, problem.refusal, problem.errors, current.document)
         return self._absorb(current, problem) if is_absorbed else asgi.refusal(problem, current.limit_state)
 
     def _absorb(self, current: IngestRequest, problem: Problem) -> Reply:
         """Return a success for a request that was refused: its client opted out, or cannot handle an error."""
         route = current.match.route
-        request = _request(current)
+        request = request_of(current)
         request.document = current.document
         answer = (current.dialect or find_dialect(route, request)).success(request)
         self._metrics.answers[route.path.template, answer.status] += 1
         is_unread = isinstance(problem, TooLarge | TooSlow) and not current.body
         return asgi.reply(answer, current.limit_state)._replace(closes=is_unread)
 
-    def _tally(self, current: IngestRequest, problem: Problem) -> None:
-        self._metrics.refusals[problem.refusal.value] += 1
-        caller = current.caller
-        # A request refused before it was decoded counts as one event.
-        entry, events = LedgerEntry.REJECTED, len(current.decoded.events) if current.decoded else 1
-        if current.decoded is None and current.match.route.path.absorbs:  # its body may have been read
-            events = count_messages(current.body)
-        if isinstance(problem, Limited):
-            entry = LedgerEntry.LIMITED
-            if current.decoded:  # the rejected events of a batch are not counted yet
-                events += len(current.decoded.rejected)
-        events = max(1, events)
-        reason = "" if entry is LedgerEntry.LIMITED else problem.refusal.value
-        address = self._privacy.address(limit_network(caller.address), current.received_at // DAY) if caller and not reason else None
-        self._writer.tally(caller.project if caller else None, entry, reason, events, current.received_at, address)
-
-
-def _request(current: IngestRequest, caller: Caller | None = None) -> Request:
-    route, params = current.match
-    address = "" if caller is None else caller.address
-    return Request(route=route.path.template, headers=current.headers, address=address, received_at=current.received_at, params=params)
-
 
 def _is_counted_elsewhere(problem: Problem) -> bool:
     """Return True if the commit counts this refusal, or if the request was no event at all."""
     return isinstance(problem, UnknownTarget | TooManyTargets | MethodNotAllowed)
-
-
-def _element(document: Any, index: int) -> Any:
-    """Return one event of a batch document."""
-    events = events_of(document)
-    return events[index] if index < len(events) else document
