@@ -104,7 +104,10 @@ def _is_empty(rows: list[Row]) -> bool:
 
 def size(question: Question) -> int:
     """Return the largest number of figures in the answer. Raises BadQuery for too many steps."""
-    steps = len(starts(question.period, question.over)) if question.over else 1
+    try:
+        steps = len(starts(question.period, question.over)) if question.over else 1
+    except BadQuery as error:
+        raise BadQuery(*(FieldError("over", each.message) for each in error.errors)) from None
     groups = question.first + 1 if question.by else 1
     return steps * groups * len(question.measures) * max(1, len(question.segments)) * (4 if question.compare else 2)
 

@@ -195,7 +195,7 @@ def _whole(name: str, text: str) -> int:
 # Parts of the model with another name here.
 _NAMES = {
     "measures": "measure", "segments": "segment", "period.last": "last", "period.toDate": "to_date", "period.start": "from",
-    "period.end": "to", "period": "from", "step": "over",
+    "period.end": "to", "period": "from",
 }  # fmt: skip
 
 

@@ -10,7 +10,12 @@ wire            events in the format that clients send, from any other collector
 downloads_dump  a downloads collector's key-value dump to counts
 importing       the import loop: read, convert, commit
 questions       reports as tables
+answers         answers of the question model as rows
+ask_table       an answer as a table for the terminal
+ask_command     the command `footfall ask`
+ask_route       the HTTP route that exports an answer
 install_data    the data of one install, and its erasure
 data_routes     the HTTP routes
+running         runs a command on an opened store
 commands        the CLI commands
 """

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import rich_click as click
@@ -18,75 +17,24 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from server.dialects.parsing import iso, timestamp
 from server.history import History
 from server.identifiers import identifier
-from server.ingest.privacy import Privacy
-from server.problems import Invalid, Problem
-from server.settings import Settings, SettingsError, load
-from server.storage.engine import Store, open_store, server_secret
+from server.problems import Invalid
 from server.storage.history import erasure
 from server.storage.history.imports import ImportStore
 from server.storage.history.streaming import Span, id_bounds
-from server.storage.migrations import StoreError
-from server.storage.projects import DEFAULT, LiveProject, ProjectError, Projects, ensure_default
+from server.storage.projects import DEFAULT, ProjectError
 from server.terminal import err, fail
 from server.transfer import install_data
+from server.transfer.ask_command import ask_command
 from server.transfer.columns import EXPORTED, from_hexadecimal
 from server.transfer.exporting import encoder_for, export, table
-from server.transfer.formats import FORMATS, FormatError
-from server.transfer.import_sources import Source, SourceError
+from server.transfer.formats import FORMATS
+from server.transfer.import_sources import Source
 from server.transfer.importing import FORMS, Importer, Summary
 from server.transfer.questions import FILTERS, OPTIONS, QUESTIONS, Question, asked
-
-T = TypeVar("T")
+from server.transfer.running import Opened, run
 
 _SUFFIXES = {".csv": "csv", ".parquet": "parquet"}
 _PROJECT = click.option("--project", "slug", default=DEFAULT, show_default=True, metavar="SLUG", help="The project.")
-
-
-class Opened(msgspec.Struct):
-    """The context of a command: settings, store and project."""
-
-    settings: Settings
-    store: Store
-    project: LiveProject
-
-    def privacy(self) -> Privacy:
-        return Privacy(server_secret(self.settings))
-
-
-@contextlib.asynccontextmanager
-async def _opened(settings: Settings, slug: str) -> AsyncIterator[Opened]:
-    store = await open_store(settings, progress=err.print)
-    try:
-        await ensure_default()
-        projects = Projects(max_targets=settings.max_targets, public=settings.public)
-        await projects.refresh()
-        project = next((each for each in projects.all() if each.slug == slug), None)
-        if project is None:
-            raise ProjectError(f"project {slug} does not exist; `footfall project list` lists all projects")
-        yield Opened(settings, store, project)
-    finally:
-        await store.close()
-
-
-def _run(slug: str, work: Callable[[Opened], Awaitable[T]]) -> T:
-    """Run a command on the opened store. Prints one line and exits with 1 on an expected error."""
-
-    async def run() -> T:
-        async with _opened(load(os.environ), slug) as opened:
-            return await work(opened)
-
-    try:
-        return asyncio.run(run())
-    except (StoreError, ProjectError, SettingsError, SourceError, FormatError) as error:
-        fail(str(error))
-    except Problem as error:
-        fail("; ".join(f"--{each.path.replace('_', '-')} {each.message}" for each in error.errors) or error.detail)
-    except BrokenPipeError:
-        # The reader of the pipe has closed it. Without this, Python would report the error again when it flushes standard output at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        fail(f"{error.filename or 'the file'}: {error.strerror}")
 
 
 def _bar() -> Progress:
@@ -146,13 +94,13 @@ def export_command(what: str, slug: str, first: int | None, end: int | None, for
     given = {name: text for name, text in words.items() if text}
     if what in QUESTIONS:
         given |= {name: iso(moment) for name, moment in (("from", first), ("to", end)) if moment is not None}
-        written = _run(slug, lambda opened: _answer(opened, QUESTIONS[what], given, chosen, output))
+        written = run(slug, lambda opened: _answer(opened, QUESTIONS[what], given, chosen, output))
         err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
         return
     if given:
         fail(f"--{next(iter(given)).replace('_', '-')} only applies to reports, and {what} is a dataset")
     span = Span(first if first is not None else 0, end if end is not None else Span().end)
-    written = _run(slug, lambda opened: _export(opened, what, span, chosen, output))
+    written = run(slug, lambda opened: _export(opened, what, span, chosen, output))
     err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
 
 
@@ -215,7 +163,7 @@ def import_command(file: Path, slug: str, form: str) -> None:
 
     Do not import an export into the server it came from once retention has deleted its events there: they would count twice.
     """
-    summary = _run(slug, lambda opened: _import(opened, file, None if form == "auto" else form))
+    summary = run(slug, lambda opened: _import(opened, file, None if form == "auto" else form))
     for line in _said(summary):
         err.print(line, soft_wrap=True, markup=False)
     err.print(f"[green]✓[/green] {summary.rows:,} rows read")
@@ -274,7 +222,7 @@ def install_show(raw_id: str | None, hash_: str | None, slug: str, most: int) ->
     async def work(opened: Opened) -> install_data.InstallHeld | None:
         return await install_data.show(opened.store, opened.project.id, _number(opened, raw_id, hash_), most=most)
 
-    held = _run(slug, work)
+    held = run(slug, work)
     if held is None:
         fail(f"no data of this install in {slug}")
     click.echo(msgspec.json.format(msgspec.json.encode(held), indent=2).decode())
@@ -305,7 +253,7 @@ def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: boo
             erased.purged = await erasure.rewrite(opened.store)
         return erased
 
-    erased = _run(slug, work)
+    erased = run(slug, work)
     if erased is None:
         fail(f"no data of this install in {slug}")
     err.print(f"[green]✓[/green] erased: {erased.events:,} events, {erased.days:,} days of activity, {erased.errors:,} days with an error")
@@ -328,4 +276,4 @@ def _number(opened: Opened, raw_id: str | None, hash_: str | None) -> int:
     return opened.privacy().install(opened.project.id, usable)
 
 
-COMMANDS: tuple[click.Command, ...] = (export_command, import_command, install_group)
+COMMANDS: tuple[click.Command, ...] = (ask_command, export_command, import_command, install_group)

@@ -33,6 +33,7 @@ from server.storage.engine import Store, open_store, server_secret
 from server.storage.history.imports import ImportStore
 from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject, Projects, create_key, ensure_default
+from server.transfer import ask_route
 from server.transfer.data_routes import HANDLERS
 from server.transfer.exporting import encoder_for, export
 from server.transfer.import_sources import Source
@@ -207,8 +208,9 @@ async def served(store: Store, settings: Settings) -> AsyncIterator[tuple[httpx.
     await fill(settings, store, await project_of(settings), incoming(1_200))
     projects = Always(max_targets=settings.max_targets, public=settings.public)
     gate = Gate(settings, projects, Limits())
+    history = History(store, settings)
     litestar = Litestar(
-        route_handlers=list(HANDLERS),
+        route_handlers=[*HANDLERS, *ask_route.HANDLERS],
         exception_handlers={Problem: the_app._problem, HTTPException: the_app._http_exception, Exception: the_app._unexpected},
         openapi_config=None,
         state=State(
@@ -226,6 +228,7 @@ async def served(store: Store, settings: Settings) -> AsyncIterator[tuple[httpx.
     front: Any = Front(Routes(), litestar)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://footfall.example") as client:
         yield client, gate
+    history.close()
 
 
 @pytest.fixture

@@ -1,0 +1,99 @@
+"""The command `footfall ask`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+
+import rich_click as click
+
+from server.history import History
+from server.questions import text
+from server.questions.answer import Answer
+from server.questions.ask import ask
+from server.questions.question import Question
+from server.questions.template import Template
+from server.storage.projects import DEFAULT
+from server.terminal import err, out
+from server.transfer import ask_table
+from server.transfer.answers import as_json, flat
+from server.transfer.exporting import table
+from server.transfer.running import Opened, run
+
+FORMATS = ("table", "csv", "json", "jsonl")
+
+
+def question_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for each parameter of a question."""
+    for name, about in reversed(text.PARAMETERS.items()):
+        option = f"--{name.replace('_', '-')}"
+        many = name in text.REPEATED
+        command = click.option(option, name, multiple=many, help=f"{about}{'. Can be repeated' if many else ''}.")(command)
+    return command
+
+
+def template_of(words: dict[str, str | tuple[str, ...] | None]) -> Template:
+    """Parse the options of `question_options`. Raises BadQuery."""
+    given = {name: [value] if isinstance(value, str) else list(value) for name, value in words.items() if value}
+    return text.parse(given)
+
+
+@click.command(name="ask")
+@click.argument("slug", metavar="[PROJECT]", default=DEFAULT)
+@question_options
+@click.option("--people", is_flag=True, help="Show the figures of people only. Files have both.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+def ask_command(slug: str, people: bool, form: str, **words: str | tuple[str, ...] | None) -> None:
+    """Answer a question about a project's events. The server may keep running.
+
+    Installs of the last 30 days by operating system:
+
+        footfall ask mytool --measure installs --by os
+
+    The failure rate of builds on Windows since Monday, by day, beside last week's:
+
+        footfall ask mytool --measure failure_rate --where "name=build and os=windows" --to-date week --over day --compare previous
+
+    The median and the slowest 5 % of builds by minor version, from 2.7 on:
+
+        footfall ask mytool --measure p50,p95 --where name=build --where "version~>=2.7" --by version.minor --first 5
+
+    Two groups of installs side by side, as CSV:
+
+        footfall ask mytool --measure events,installs --segment "windows: os=windows" --segment "ci: environment=ci" --format csv
+
+    Errors of October by type and theme, a property of the events:
+
+        footfall ask mytool --where "error_type exists" --by error_type,properties.theme --from 2026-10-01 --to 2026-11-01
+
+    Conditions are `os=linux,windows`, `os!=windows`, `error_type exists`, `target missing`, `target^=pkg-` (begins with),
+    `properties.theme*=dark` (contains), `version~>=2.7 <3` and `duration_ms>1000`; ` and ` joins them. See docs/questions.md.
+    """
+    question, answer = run(slug, lambda opened: answered(opened, template_of(words)))
+    show(question, answer, form, people=people)
+
+
+async def answered(opened: Opened, template: Template) -> tuple[Question, Answer]:
+    """Answer a question of the opened project. Raises BadQuery that names the option."""
+    now = time.time_ns() // 1_000_000
+    question = text.question(template, opened.project.id, now)
+    history = History(opened.store, opened.settings)
+    try:
+        return question, await ask(opened.store, question, history=history, now=now)
+    finally:
+        await asyncio.to_thread(history.close)
+
+
+def show(question: Question, answer: Answer, form: str, *, people: bool) -> None:
+    """Print an answer on standard output, and its notes on standard error."""
+    if form == "table":
+        out.print(ask_table.table(question, answer, people=people))
+    else:
+        body = as_json(question, answer) if form == "json" else table(flat(question, answer), form)
+        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
+    for note in ask_table.notes(question, answer):
+        err.print("[yellow]![/yellow] ", end="")
+        err.print(note, soft_wrap=True, markup=False)

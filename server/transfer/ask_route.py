@@ -1,0 +1,111 @@
+"""The HTTP route that exports the answer of any question, with a `read` key."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
+from litestar.params import QueryParameter
+
+from server.event import FieldError
+from server.problems import BadQuery
+from server.public.public_access import AnyRequest, readable_project
+from server.public.query_parameters import TEXT, parse_choice, parse_text, query_parameter, reject_unknown_parameters
+from server.questions import text
+from server.questions.ask import ask
+from server.transfer.answers import as_json, flat
+from server.transfer.exporting import table
+from server.transfer.formats import FORMATS, FormatError
+
+LONGEST = 4_000  # characters of a parameter
+MOST = 25  # times that a parameter can be repeated
+_MEDIA_TYPES = {"json": "application/json", **{each.name: each.media_type for each in FORMATS.values()}}
+_ANSWER = {
+    200: ResponseSpec(
+        bytes,
+        generate_examples=False,
+        description="The file: text/csv, application/x-ndjson, application/json or Parquet.",
+        media_type="text/csv",
+    )
+}
+_FORMAT = query_parameter("The format of the file", enum=list(_MEDIA_TYPES), default="jsonl")
+
+
+def _one(name: str, example: str) -> QueryParameter:
+    return QueryParameter(
+        name=name,
+        description=text.PARAMETERS[name],
+        required=False,
+        schema_extra={"pattern": TEXT, "maxLength": LONGEST, "example": example},
+    )
+
+
+def _many(name: str, example: str) -> QueryParameter:
+    items = {"type": "string", "pattern": TEXT, "maxLength": LONGEST}
+    return QueryParameter(
+        name=name,
+        description=f"{text.PARAMETERS[name]}. Can be repeated",
+        required=False,
+        schema_extra={"type": "array", "items": items, "maxItems": MOST, "example": [example]},
+    )
+
+
+@get(
+    "/v1/export/ask",
+    summary="Export the answer of any question",
+    tags=["Reading"],
+    responses=_ANSWER,
+    security=[{"bearer": []}, {"key": []}],
+    before_request=reject_unknown_parameters,
+    opt={"repeated": text.REPEATED},
+)
+async def export_answer(
+    request: AnyRequest,
+    state: State,
+    format: Annotated[str, _FORMAT] = "",  # noqa: A002 - the name of the parameter
+    measure: Annotated[list[str] | None, _many("measure", "installs,failure_rate")] = None,
+    where: Annotated[list[str] | None, _many("where", "os=windows,linux")] = None,
+    by: Annotated[list[str] | None, _many("by", "version.minor")] = None,
+    over: Annotated[str, _one("over", "day")] = "",
+    last: Annotated[str, _one("last", "30")] = "",
+    to_date: Annotated[str, _one("to_date", "week")] = "",
+    from_: Annotated[str, _one("from", "2026-11-01T00:00:00Z")] = "",
+    to: Annotated[str, _one("to", "2026-12-01T00:00:00Z")] = "",
+    compare: Annotated[str, _one("compare", "previous")] = "",
+    segment: Annotated[list[str] | None, _many("segment", "windows: os=windows and arch=arm64")] = None,
+    first: Annotated[str, _one("first", "10")] = "",
+) -> Response[bytes]:
+    """One row per segment, group and step, each measure for all events and for those of people.
+
+    CSV, JSON lines or Parquet; `format=json` adds how complete the answer is, and warnings. Always requires a key with the scope `read`. The
+    parameters are the text form of a question, the same as the options of `footfall ask`.
+    """
+    project = await readable_project(request, "export")  # no setting makes exports public
+    form = parse_choice("format", format, "jsonl", _MEDIA_TYPES)
+    words = {
+        "measure": measure, "where": where, "by": by, "over": [over], "last": [last], "to_date": [to_date], "from": [from_], "to": [to],
+        "compare": [compare], "segment": segment, "first": [first],
+    }  # fmt: skip
+    template = text.parse({name: _checked(name, texts or []) for name, texts in words.items()})
+    now = time.time_ns() // 1_000_000
+    question = text.question(template, project.id, now)
+    answer = await ask(state.store, question, history=state.history, now=now)
+    try:
+        body = await asyncio.to_thread(lambda: as_json(question, answer) if form == "json" else table(flat(question, answer), form))
+    except FormatError as error:
+        raise BadQuery(FieldError("format", str(error))) from None
+    disposition = f'attachment; filename="{project.slug}-ask.{form}"'
+    return Response(body, media_type=_MEDIA_TYPES[form], headers={"Cache-Control": "no-store", "Content-Disposition": disposition})
+
+
+def _checked(name: str, texts: list[str]) -> list[str]:
+    if len(texts) > MOST:
+        raise BadQuery(FieldError(name, f"must be given at most {MOST} times"))
+    return [parse_text(name, each, most=LONGEST, required=False) for each in texts]
+
+
+HANDLERS = (export_answer,)

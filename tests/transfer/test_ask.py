@@ -1,0 +1,177 @@
+"""Any question from a terminal and over HTTP, in the same words: a table to read, files to keep, and errors that name the condition."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shlex
+from typing import Any
+
+import httpx
+import pytest
+
+from server.settings import Settings
+from server.transfer.ask_command import ask_command
+from server.transfer.import_sources import Source
+
+ENGINES = ("sqlite", "postgres")
+SPAN = ("--from", "2026-06-01", "--to", "2026-10-27")
+WORDS = {"from": "2026-06-01", "to": "2026-10-27"}
+EXAMPLES = [line.strip() for line in (ask_command.help or "").splitlines() if line.strip().startswith("footfall ask ")]
+
+
+def lines(answer: httpx.Response) -> list[dict[str, Any]]:
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def test_the_help_has_five_examples() -> None:
+    assert len(EXAMPLES) == 5
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_each_example_of_the_help_is_answered(run: Any, example: str) -> None:
+    ran = run(ask_command, *shlex.split(example.replace("mytool", "default"))[2:])
+    assert ran.exit_code == 0, ran.stderr
+    assert ran.stdout
+
+
+def test_the_table_has_groups_and_their_figures(run: Any) -> None:
+    ran = run(ask_command, "default", *SPAN, "--measure", "events,installs", "--by", "version")
+    assert ran.exit_code == 0, ran.stderr
+    head, *rows = ran.stdout.splitlines()
+    assert head.split() == ["version", "events", "installs"]
+    assert {row.split()[0] for row in rows} == {"-", "1.0.0", "=2", "3.1.4-beta"}
+    assert sum(int(row.split()[-2].replace(",", "")) for row in rows) == 3_000
+    assert ran.stderr == ""
+
+
+def test_people_are_a_part_of_everything(run: Any) -> None:
+    def events(*options: str) -> int:
+        return int(run(ask_command, "default", *SPAN, *options).stdout.splitlines()[-1].replace(",", ""))
+
+    assert 0 < events("--people") < events() == 3_000
+
+
+def test_a_comparison_has_the_change_in_percent(run: Any) -> None:
+    period = ("--from", "2026-09-01", "--to", "2026-10-01")
+    ran = run(ask_command, "default", *period, "--compare", "previous", "--measure", "events,failure_rate")
+    head, row = (line.split() for line in ran.stdout.splitlines())
+    assert head == ["events", "before", "change", "failure", "rate", "before", "change"]
+    now, before = (int(cell.replace(",", "")) for cell in row[:2])
+    assert row[2:4] == [f"{(now - before) / before * 100:+.1f}", "%"]
+    assert row[-1] == "pp"
+
+
+def test_steps_and_segments_stand_side_by_side(run: Any) -> None:
+    segments = ("--segment", "linux: os=linux", "--segment", "elsewhere: os!=linux")
+    ran = run(ask_command, "default", "--from", "2026-09-01", "--to", "2026-10-15", "--over", "month", *segments)
+    rows = [line.split() for line in ran.stdout.splitlines()]
+    assert rows[0] == ["month", "segment", "events"]
+    assert [row[:2] for row in rows[1:]] == [
+        ["2026-09", "linux"], ["2026-09", "elsewhere"], ["2026-10", "linux"], ["2026-10", "elsewhere"],
+    ]  # fmt: skip
+
+
+def test_a_condition_that_nothing_meets_is_a_warning_beside_the_table(run: Any) -> None:
+    ran = run(ask_command, "default", *SPAN, "--where", "os=linus")
+    assert ran.exit_code == 0
+    assert ran.stdout.split() == ["events", "0"]
+    assert "Did you mean `linux`?" in ran.stderr
+
+
+def test_the_current_step_is_marked(run: Any) -> None:
+    ran = run(ask_command, "default", "--to-date", "month", "--over", "day")
+    assert "has not ended" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--where", "os=linux", "--where", "colour=red"), "--where[1].field must be one of"),
+        (("--where", "os"), "--where[0] must be a field, a comparison and values"),
+        (("--measure", "joy"), "--measure must be one of"),
+        (("--to-date", "year"), "--to-date must be one of week, month"),
+        (("--last", "0"), "--last must be from 1"),
+        (("--first", "0"), "--first must be from 1"),
+        (("--over", "hour", "--last", "1000"), "--over cuts this period"),
+    ],
+)
+def test_an_error_names_the_condition(run: Any, options: tuple[str, ...], said: str) -> None:
+    ran = run(ask_command, "default", *options)
+    assert ran.exit_code == 1
+    assert said in ran.stderr
+
+
+def test_text_of_clients_cannot_run_in_a_spreadsheet_or_a_terminal(run: Any) -> None:
+    ran = run(ask_command, "default", *SPAN, "--by", "target", "--first", "50", "--format", "csv")
+    cells = [row["target"] for row in csv.DictReader(io.StringIO(ran.stdout, newline=""))]
+    assert "'=1+1" in cells
+    table = run(ask_command, "default", *SPAN, "--by", "target", "--first", "50").stdout
+    assert "line\ufffdbreak" in table
+
+
+def test_json_says_how_complete_the_answer_is(run: Any) -> None:
+    document = json.loads(run(ask_command, "default", *SPAN, "--format", "json").stdout)
+    assert document["rows"] == [{"events_all": 3_000, "events_people": document["rows"][0]["events_people"]}]
+    assert (document["complete"], document["since"], document["warnings"]) == (True, None, [])
+
+
+async def test_every_format_over_http_has_the_same_rows(client: httpx.AsyncClient, reader: dict[str, str], tmp_path: Any) -> None:
+    asked: dict[str, Any] = {**WORDS, "measure": ["events", "installs"], "by": "version,os", "over": "month", "compare": "previous"}
+    answers = {
+        form: await client.get("/v1/export/ask", params={**asked, "format": form}, headers=reader)
+        for form in ("csv", "jsonl", "json", "parquet")
+    }
+    rows = lines(answers["jsonl"])
+    assert sum(row["events_all"] for row in rows) == 1_200
+    assert {"start", "start_before", "version", "os", "is_other", "installs_people_before"} <= rows[0].keys()
+    assert answers["json"].json()["rows"] == rows
+    assert len(list(csv.DictReader(io.StringIO(answers["csv"].text, newline="")))) == len(rows)
+    file = tmp_path / "answer.parquet"
+    file.write_bytes(answers["parquet"].content)
+    with Source(file) as source:
+        assert len(list(source.rows())) == len(rows)
+    assert answers["csv"].headers["content-disposition"] == 'attachment; filename="default-ask.csv"'
+
+
+async def test_conditions_over_http_all_hold_and_values_are_alternatives(client: httpx.AsyncClient, reader: dict[str, str]) -> None:
+    async def events(*where: str) -> int:
+        answer = await client.get("/v1/export/ask", params={**WORDS, "where": list(where)}, headers=reader)
+        return int(lines(answer)[0]["events_all"])
+
+    build, deploy = await events("name=build"), await events('name="=deploy"')
+    assert await events("name=build,=deploy") == build + deploy
+    assert await events("name=build", "os missing") + await events("name=build and os exists") == build
+    assert await events("name=build", 'name="=deploy"') == 0
+
+
+async def test_an_error_over_http_names_the_parameter_and_repeats_no_value(client: httpx.AsyncClient, reader: dict[str, str]) -> None:
+    for words, path in (
+        ({"where": ["os=linux", "secret_thing=1"]}, "where[1].field"),
+        ({"measure": "secret_thing"}, "measure"),
+        ({"over": "secret_thing"}, "over"),
+        ({"colour": "secret_thing"}, "colour"),
+        ({"format": "secret_thing"}, "format"),
+        ({"last": ["1", "2"]}, "last"),
+        ({"where": ["os=linux"] * 26}, "where"),
+        ({"where": "os=\0"}, "where"),
+    ):
+        answer = await client.get("/v1/export/ask", params=words, headers=reader)
+        assert answer.status_code == 400, answer.text
+        assert [error["path"] for error in answer.json()["errors"]] == [path]
+        assert "secret_thing" not in answer.text
+
+
+async def test_a_question_over_http_needs_a_key_that_may_read(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/export/ask")).status_code == 401
+
+
+def test_the_command_answers_as_the_route_does(run: Any, origin: Settings) -> None:
+    options = ("--measure", "p50,p95,mean", "--by", "name", "--where", "outcome=success", "--format", "jsonl")
+    rows = [json.loads(line) for line in run(ask_command, "default", *SPAN, *options).stdout.splitlines()]
+    assert {row["name"] for row in rows} == {"build", "=deploy", "run"}
+    assert all(0 < row["p50_all"] <= row["p95_all"] for row in rows)
+    assert all(re.fullmatch(r"(p50|p95|mean)_(all|people)|name|is_other", column) for column in rows[0])
