@@ -13,6 +13,7 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from server import __version__, logs
+from server.history import History
 from server.storage.engine import Store
 
 if TYPE_CHECKING:
@@ -70,6 +71,16 @@ class StoreReport(msgspec.Struct):
     bytes: int
 
 
+class HistoryState(msgspec.Struct):
+    """The columnar copy of raw events on this server. `lag` is the number of seconds since it was last complete, or null before that."""
+
+    enabled: bool
+    files: int
+    events: int
+    bytes: int
+    lag: int | None
+
+
 class Report(msgspec.Struct):
     """The server's health. `queued` is the number of events that wait for their commit; `instance` is the same for all servers of a store.
 
@@ -83,12 +94,26 @@ class Report(msgspec.Struct):
     redis: Literal["ok", "lost"] | None = None
     instance: str = ""
     reason: str | None = None
+    history: HistoryState | None = None
 
 
 def _example(*, well: bool) -> list[Example]:
     state: Literal["ok", "unavailable"] = "ok" if well else "unavailable"
     reason = None if well else "the store is not writable"
-    return [Example(value=Report(state, __version__, StoreReport("sqlite", well, 4096), 0, None, "0f9a8b7c6d5e4f30", reason))]
+    return [
+        Example(
+            value=Report(
+                state,
+                __version__,
+                StoreReport("sqlite", well, 4096),
+                0,
+                None,
+                "0f9a8b7c6d5e4f30",
+                reason,
+                HistoryState(True, 14, 812_400, 9_300_000, 75),
+            )
+        )
+    ]
 
 
 _HEALTH = {
@@ -114,8 +139,16 @@ async def health(state: State) -> Response[Report]:
     store = StoreReport(state.store.engine_type, writable, state.store.size())
     redis: Literal["ok", "lost"] | None = state.health.redis
     well: Literal["ok", "degraded"] = "degraded" if redis == "lost" else "ok"
-    body = Report(well if writable else "unavailable", __version__, store, state.writer.depth, redis, looked.instance, reason)
+    status = well if writable else "unavailable"
+    history = await asyncio.to_thread(_history_state, state.history)
+    body = Report(status, __version__, store, state.writer.depth, redis, looked.instance, reason, history)
     return Response(body, status_code=200 if writable else 503, headers={"Cache-Control": "no-store"})
+
+
+def _history_state(history: History) -> HistoryState:
+    found = history.report()
+    lag = None if found.built_at is None else max(0, time.time_ns() // 1_000_000 - found.built_at) // 1_000
+    return HistoryState(history.is_enabled, found.segments, found.rows, found.bytes, lag)
 
 
 @get("/ready", summary="Check if the server is ready for traffic", tags=["Operation"], responses=_READY)

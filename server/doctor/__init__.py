@@ -6,6 +6,7 @@ are safe to run beside a server, before the first start, and on a damaged instal
 machine_checks  Python, SQLite, the clock, memory, open files, the user, the bundled folders
 folder_checks   the data folder, its disk and its permissions; the secret
 store_checks    the SQLite file: integrity, migrations, permissions, contents
+history_checks  the columnar history and its files
 service_checks  PostgreSQL and Redis, if configured
 network_checks  the address and port, proxies, limits
 client_checks   clients that post to paths that the server does not serve
@@ -16,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from server.doctor import folder_checks, machine_checks, network_checks, service_checks, store_checks
+from server.doctor import folder_checks, history_checks, machine_checks, network_checks, service_checks, store_checks
 from server.doctor.finding import Finding
 from server.settings import Settings
 
@@ -33,6 +34,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Iterator[Finding]]], ...] = (
     ("the disk", folder_checks.disk),
     ("the secret", folder_checks.secret),
     ("the store", store_checks.database),
+    ("the history", history_checks.history),
     ("Redis", service_checks.shared),
     ("the port", network_checks.port),
     ("the network settings", network_checks.address),

@@ -10,7 +10,7 @@
   query begins: the files, and the *tail*, which is what the files lack. Its columns are `event_columns.COLUMNS`, with texts for dictionary numbers.
 - `since_id` and `until_id` (ids contain the time of arrival, see `server.event_id`) skip files and bound the tail. Give them where the
   question has a period, and still filter by `occurred_at`.
-- The answer is a list of dicts, or None: the history is off (`FOOTFALL_HISTORY=off`), or more than `TAIL` events are not in files yet. The
+- The answer is a list of dicts, or None: the history is off (`FOOTFALL_HISTORY=off`), or more than `MAX_TAIL` events are not in files yet. The
   caller then reads the store. Raises `server.problems.TooBroad` beyond the time limit or the memory limit.
 - The files are derived and never the only copy. The folder may be deleted at any time; `build` (the job `build_history`) writes it again.
   A file that is missing, damaged, or older than a change of its events is not used: its events are part of the tail until the next build.
@@ -24,6 +24,6 @@ building       reads segments from the store and merges them
 history        the queries, and the interface of the above
 """
 
-from server.history.history import TAIL, History, HistoryReport
+from server.history.history import LAG, MAX_TAIL, History, HistoryReport
 
-__all__ = ["TAIL", "History", "HistoryReport"]
+__all__ = ["LAG", "MAX_TAIL", "History", "HistoryReport"]

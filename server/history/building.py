@@ -36,7 +36,7 @@ from server.tasks import run_in_thread
 log = logs.get(__name__)
 
 PIECE = 100_000  # events that one step reads from the store
-MOST = 4_000_000  # events in one file
+MAX_ROWS = 4_000_000  # events in one file
 SMALL = 20_000  # events that are merged with any neighbour
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440)"  # rows; a group is in memory while it is written
 _BOUNDS = "SELECT min(id), max(id) FROM event WHERE id >= {} AND id < {}"
@@ -161,6 +161,7 @@ class Builder:
 
 def _placed(draft: Path, folder: Path, segment: Segment) -> Segment:
     """Move a draft into a folder, under its name, once it is on disk."""
+    draft.chmod(0o600)
     manifest.sync(draft)
     name = f"{segment.first:016x}-{segment.end:016x}-{secrets.token_hex(4)}.parquet"
     segment = msgspec.structs.replace(segment, file=name, size=draft.stat().st_size, checksum=manifest.checksum(draft))
@@ -176,11 +177,11 @@ def mergeable(segments: list[Segment], sealed: int) -> list[Segment]:
         if month is None or len(together) < 2:
             continue
         rows = sum(segment.rows for segment in together)
-        if first_id_of(*next_month(*month)) <= sealed and rows <= MOST:
+        if first_id_of(*next_month(*month)) <= sealed and rows <= MAX_ROWS:
             return together
         for first, second in pairwise(together):
             rows = first.rows + second.rows
-            if rows <= SMALL or not (first.rows and second.rows) or (first.rows <= 2 * second.rows and rows <= MOST):
+            if rows <= SMALL or not (first.rows and second.rows) or (first.rows <= 2 * second.rows and rows <= MAX_ROWS):
                 return [first, second]
     return []
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from server import logs
 from server.event import MINUTE
-from server.event_id import first_id, received_at
+from server.event_id import first_id
 from server.history import manifest
 from server.history.building import Builder, Built
 from server.history.database import Database, files, literal
@@ -31,7 +32,7 @@ from server.tasks import run_in_thread
 log = logs.get(__name__)
 
 LAG = MINUTE  # events are read into a segment once they arrived this long ago; later commits with lower ids are rare
-TAIL = 50_000  # events of a project that one question reads from the store
+MAX_TAIL = 50_000  # events of a project that one question reads from the store
 SECONDS = 10.0  # the time limit of a question
 AT_ONCE = 2
 _ATTEMPTS = 3  # a segment may be merged away, or found damaged, while a question opens it
@@ -41,12 +42,12 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class HistoryReport:
-    """The state of a history. `until` is the time (epoch ms) up to which segments hold all arrivals; 0 without segments."""
+    """The state of a history. `built_at` is the time (epoch ms) of this process's last complete build, or None."""
 
     segments: int
     rows: int
     bytes: int
-    until: int
+    built_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,13 @@ class History:
     def __init__(self, store: Store, settings: Settings, *, now: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self.is_enabled = settings.history
         self.seconds = SECONDS
-        self.tail = TAIL
+        self.tail = MAX_TAIL
         self._store = store
         self._now = now
         self._folder = Folder(settings.history_dir)
         self._database = Database(settings.history_dir, self._folder.work / "spill", settings.history_memory, settings.history_threads)
         self._builder = Builder(store, self._folder, self._database)
+        self._built_at: int | None = None
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def query(
@@ -143,15 +145,17 @@ class History:
         stored = f"SELECT {NAMES} FROM {files(named)} WHERE {own} UNION ALL " if named else ""
         return f"{stored}SELECT {NAMES} FROM tail"
 
-    async def build(self, progress: Callable[[int], None] = lambda _: None) -> Built:
-        """Read what arrived since the last build into segments, and merge them. Can be cancelled; the next build continues."""
+    async def build(self, progress: Callable[[int], None] = lambda _: None, *, lag: int = LAG) -> Built:
+        """Read what arrived up to `lag` ms ago into segments, and merge them. Can be cancelled; the next build continues."""
         built = Built()
         if not self.is_enabled:
             self._folder.remove()
             return built
-        sealed = await changed_days.seal(self._store, first_id(self._now() - LAG))
+        sealed = await changed_days.seal(self._store, first_id(self._now() - lag))
+        started = self._now()
         while await self._builder.step(sealed, built):
             progress(built.events)
+        self._built_at = started
         return built
 
     async def erase(self, project: int, install: int) -> ErasureResult:
@@ -171,7 +175,7 @@ class History:
 
     def report(self) -> HistoryReport:
         """Return the state of the segments, without the store: some may be stale."""
-        return report(self._folder)
+        return replace(report(self._folder.path), built_at=self._built_at)
 
     def close(self) -> None:
         """Close DuckDB. No query may run any more."""
@@ -179,12 +183,7 @@ class History:
         self._folder.close()
 
 
-def report(folder: Folder) -> HistoryReport:
+def report(folder: Path) -> HistoryReport:
     """Return the state of the segments in a folder."""
-    found = manifest.load(folder.path)
-    until = 0
-    gap = next(manifest.gaps(found.segments, 0, NO_END))
-    if gap.first:
-        until = received_at(gap.first)
-    named = [segment for segment in found.segments if segment.file]
-    return HistoryReport(len(named), found.rows, found.size, until)
+    found = manifest.load(folder)
+    return HistoryReport(sum(1 for segment in found.segments if segment.file), found.rows, found.size)

@@ -76,7 +76,7 @@ def load(folder: Path) -> Manifest:
 def save(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest of a folder, durably."""
     draft = folder / f"{NAME}.new"
-    with draft.open("wb") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(msgspec.json.encode(manifest))
         file.flush()
         os.fsync(file.fileno())

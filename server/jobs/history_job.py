@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from server.history import History
+from server.history import LAG, History
 from server.jobs.run import Run
 
 
 async def build_history(run: Run) -> str:
-    """Read new events into segments, and merge these. By hand, also check every file as a whole."""
+    """Read new events into segments, and merge these. By hand, also read the newest events, and check every file as a whole."""
     history = run.history or History(run.store, run.settings, now=run.now)
     try:
         if not history.is_enabled:
@@ -15,7 +15,7 @@ async def build_history(run: Run) -> str:
             return "off: FOOTFALL_HISTORY=off"
         if run.by_hand:
             history.check_files()
-        built = await history.build(run.progress)
+        built = await history.build(run.progress, lag=0 if run.by_hand else LAG)
     finally:
         if run.history is None:
             history.close()

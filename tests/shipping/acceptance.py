@@ -37,6 +37,8 @@ def accept(server: Server, restored: Server | None = None) -> None:
     assert ask_events(server) == len(EVENTS)
     exported = run(server, "export", "events", "--format", "jsonl")
     assert len({json.loads(line)["id"] for line in exported.splitlines()}) == len(EVENTS)
+    built = run(server, "job", "build-history")
+    assert f"{len(EVENTS)} events read" in built, built
     doctor = server.footfall("doctor")
     # The PostgreSQL of the tests runs without fsync, and doctor says so.
     assert [line for line in doctor.stdout.splitlines() if line.startswith("✗") and "fsync" not in line] == [], doctor.stdout

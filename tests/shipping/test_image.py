@@ -21,7 +21,7 @@ import pytest
 from tests.shipping.acceptance import accept
 
 ROOT = Path(__file__).parents[2]
-MAX_ADDED = 90_000_000
+MAX_ADDED = 160_000_000
 USER = "10001:10001"
 SOCKET = ".s.PGSQL.5432"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")

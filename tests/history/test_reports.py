@@ -1,0 +1,63 @@
+"""Operators see the state of the history: in `footfall doctor`, `/health` and the list of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from server.doctor import history_checks
+from server.history import History
+from server.settings import Settings, load
+from server.storage.engine import Store
+from tests.conftest import Server
+
+
+def test_a_server_builds_its_history_and_health_shows_it(server: Server) -> None:
+    for number in range(3):
+        server.client.post("/v1/events", json={"name": "build", "installation_id": f"i{number}"})
+    assert server.client.get("/health").json()["history"] == {"enabled": True, "files": 0, "events": 0, "bytes": 0, "lag": None}
+    built = server.footfall("job", "build-history")
+    assert "3 events read" in built.stdout, built
+    health = server.client.get("/health").json()["history"]
+    assert (health["files"], health["events"]) == (1, 3)
+    assert "the history has 3 events in 1 file" in server.footfall("doctor").stdout
+
+
+def test_switched_off_the_files_are_deleted(make_server: Callable[..., Server]) -> None:
+    server = make_server().start()
+    server.client.post("/dl/peon")
+    server.footfall("job", "build-history")
+    assert list((server.folder / "data" / "history").glob("*.parquet"))
+    assert server.stop() == 0
+    server.env["FOOTFALL_HISTORY"] = "off"
+    server.start()
+    assert "off" in server.footfall("job", "build-history").stdout
+    assert not (server.folder / "data" / "history").exists()
+    assert server.client.get("/health").json()["history"]["enabled"] is False
+    assert "the history is off" in server.footfall("doctor").stdout
+
+
+async def test_doctor_finds_a_damaged_file(
+    history: History, store: Store, settings: Settings, fill: Any, segments: Callable[[], list[Path]]
+) -> None:
+    assert [finding.level for finding in history_checks.history(settings)] == ["ok"]
+    await fill(300)
+    await history.build()
+    assert [finding.level for finding in history_checks.history(settings)] == ["ok"]
+    segments()[0].write_bytes(b"nothing")
+    (finding,) = history_checks.history(settings)
+    assert finding.level == "warning"
+    assert "build_history" in finding.fix
+
+
+def test_the_server_imports_the_library_at_the_first_question(server: Server) -> None:
+    server.client.post("/dl/peon")
+    assert server.client.get("/health").status_code == 200
+    assert server.process is not None
+    assert "_duckdb" not in Path(f"/proc/{server.process.pid}/maps").read_text()
+
+
+def test_the_settings_have_bounds() -> None:
+    settings = load({})
+    assert (settings.history, settings.history_memory, settings.history_threads) == (True, 128 << 20, 1)
