@@ -101,7 +101,7 @@ class Property(msgspec.Struct, frozen=True):
 
 
 def is_path(path: str) -> bool:
-    """Whether questions can name a property: 1 to 200 characters without quotes, nested at most MAX_PATH deep."""
+    """Return whether questions can name a property: 1 to 200 characters without quotes, nested at most MAX_PATH deep."""
     return _PATH.fullmatch(path) is not None and path.count(".") < MAX_PATH
 
 

@@ -162,7 +162,7 @@ class Reader:
         return await read(self._store, query(facts, self._engine))
 
     async def _is_large(self, facts: Facts) -> bool:
-        """Whether a period has many events of the project."""
+        """Return whether a period has many events of the project."""
         period = facts.period
         days = sql(" AND day BETWEEN ", bound(period.first_day), " AND ", bound(period.last_day))
         query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {facts.project}", days)

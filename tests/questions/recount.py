@@ -80,7 +80,7 @@ def as_text(value: Any) -> str:
 
 
 def meets(event: Raw, field: str, op: str, wanted: list[str]) -> bool:
-    """Whether an event meets one condition."""
+    """Return whether an event meets one condition."""
     found = elements(event, field)
     if op == "exists":
         return bool(found)
