@@ -97,9 +97,17 @@ def _list(values: Iterable[int]) -> str:
 async def seal(store: _Store, before: int) -> int:
     """Seal the ids below `before` after running commits have ended. Return the sealed id, which is at most one above the newest event's."""
     (row,) = await store.rows("SELECT COALESCE(MAX(id), -1) AS newest FROM event")
-    await store.change((_IDENTIFY, (_STORE, secrets.randbits(62))), (_SEAL, (min(before, row["newest"] + 1),)), exclusive=True)
-    (row,) = await store.rows(_SEALED)
-    return int(row["value"])
+    before = min(before, int(row["newest"]) + 1)
+    sealed = await _sealed(store)
+    if sealed is not None and sealed >= before:
+        return sealed
+    await store.change((_IDENTIFY, (_STORE, secrets.randbits(62))), (_SEAL, (before,)), exclusive=True)
+    return await _sealed(store) or 0
+
+
+async def _sealed(store: _Store) -> int | None:
+    rows = await store.rows(_SEALED)
+    return int(rows[0]["value"]) if rows else None
 
 
 async def state(snapshot: _Snapshot, above: int) -> ChangeState:

@@ -27,6 +27,7 @@ from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
 from server.storage.history import erasure
 from server.storage.history.imports import ImportBatch, ImportStore, target_rules
+from server.storage.postgres import partitions
 
 NOW = 1_795_262_400_000
 ENGINES = ("sqlite", "postgres")
@@ -131,6 +132,20 @@ async def test_retention_leaves_nothing_in_the_files(
     assert old == [{"n": 0}]
 
 
+async def test_a_month_that_retention_drops_as_a_whole_is_in_no_answer(
+    history: History, store: Store, settings: Settings, fill: Any, check: Any
+) -> None:
+    if store.engine_type == "postgres":
+        await partitions.create_between(store, NOW - 200 * DAY, NOW)
+    await fill(1_000, 200)
+    await history.build()
+    await store.change(("UPDATE project SET retention_days = 60", ()))
+    await retention(Run(store, dataclasses.replace(settings, retention_days=60), now=lambda: NOW))
+    for _ in range(2):
+        assert 0 < await check(history) < 400
+        await history.build()
+
+
 async def test_imported_events_are_in_the_next_answer(
     history: History, store: Store, fill: Any, check: Any, make_event: Callable[..., Event]
 ) -> None:
@@ -206,6 +221,53 @@ async def test_questions_beside_builds_and_erasures_are_right(with_install: Hist
 
     await asyncio.gather(ask(), ask(), work())
     await check(with_install)
+
+
+ERASING = """
+import asyncio, os, sys
+from server.history import History
+from server.settings import load
+from server.storage.engine import open_store
+from server.storage.history import erasure
+
+async def main():
+    settings = load({name: value for name, value in os.environ.items() if name.startswith("FOOTFALL_")})
+    history = History(await open_store(settings), settings, now=lambda: %d)
+    after = int(sys.argv[1])
+    if after == 0:
+        async def stop(*arguments):
+            os.kill(os.getpid(), 9)
+        erasure._erase_rest = stop
+    written, pieces = history._builder._written, 0
+    async def count(*arguments):
+        nonlocal pieces
+        pieces += 1
+        if pieces == after:
+            os.kill(os.getpid(), 9)
+        return await written(*arguments)
+    history._builder._written = count
+    await history.erase(1, %d)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 3])
+async def test_an_erasure_that_is_killed_leaves_nothing_once_it_is_repeated_or_the_history_is_built(
+    with_install: History, settings: Settings, check: Any, database: dict[str, str], pieces: int
+) -> None:
+    before = await check(with_install)
+    env = {**os.environ, "FOOTFALL_DATA_DIR": str(settings.data_dir), **database}
+    command = [sys.executable, "-c", ERASING % (NOW, ERASED), str(pieces)]
+    killed = await asyncio.to_thread(subprocess.run, command, env=env, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert await check(with_install) <= before - 4
+    if pieces == 3:
+        await with_install.build()
+    else:
+        await with_install.erase(1, ERASED)
+    assert traces(settings.history_dir) == []
+    assert await check(with_install) == before - 5
 
 
 KILLED = """

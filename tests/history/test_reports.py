@@ -38,6 +38,18 @@ def test_switched_off_the_files_are_deleted(make_server: Callable[..., Server]) 
     assert "the history is off" in server.footfall("doctor").stdout
 
 
+def test_a_restored_store_has_a_history_of_its_own(server: Server) -> None:
+    data = server.folder / "data"
+    server.client.post("/v1/events", json={"name": "build", "installation_id": "i1"})
+    assert server.footfall("backup", "--to", str(data / "copy.sqlite3")).returncode == 0
+    server.client.post("/v1/events", json={"name": "build", "installation_id": "i2"})
+    assert "2 events read" in server.footfall("job", "build-history").stdout
+    assert server.stop() == 0
+    assert server.footfall("restore", "--yes", str(data / "copy.sqlite3")).returncode == 0
+    assert not (data / "history").exists()
+    assert "1 files with 1 events" in server.footfall("job", "build-history").stdout
+
+
 async def test_doctor_finds_a_damaged_file(
     history: History, store: Store, settings: Settings, fill: Any, segments: Callable[[], list[Path]]
 ) -> None:

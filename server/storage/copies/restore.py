@@ -57,6 +57,7 @@ def restore(settings: Settings, file: Path, *, options: BackupOptions | None = N
             swap.place(kept, settings.data_dir / "secret")
         swap.place(copy, settings.sqlite_path)
         backups.sync(settings.data_dir)
+        shutil.rmtree(settings.history_dir, ignore_errors=True)  # it is derived from the store that was replaced
     restored.aside = swap.aside
     return restored
 
