@@ -19,6 +19,7 @@ from server.admin.family_fields import Families
 from server.admin.inputs import PeriodInput, check_count
 from server.admin.paging import Page, PageInfo, cursor, page
 from server.admin.request_context import AnyInfo, admin, reader
+from server.admin.saved_questions import SavedQuestions
 from server.admin.scalars import Count, DateTime, Hash
 from server.analytics import errors, ledger, lists
 from server.analytics.lists import EventOrder, InstallFilter, InstallOrder
@@ -136,7 +137,7 @@ class ProjectSettings:
 
 
 @strawberry.type(description="A project: a tool with its own events, settings and keys.")
-class Project(Charts, Explore, Families):
+class Project(Charts, Explore, SavedQuestions, Families):
     row: strawberry.Private[dict[str, Any]]
 
     @strawberry.field(description="Unique name in URLs.")

@@ -11,6 +11,7 @@ sql_engines  the expressions in which SQLite, PostgreSQL and DuckDB differ
 facts        SQL for the events that a question counts
 counting     SQL for the figures: sums, distinct installs, percentiles
 ask          runs a question and assembles its answer
+saved        saved questions
 suggestions  values that a condition could have used when it matched nothing
 
 Times are epoch milliseconds in UTC; durations are in milliseconds, rates from 0 to 1.

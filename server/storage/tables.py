@@ -254,6 +254,17 @@ class ChangedDay(Table, tablename="changed_day"):
     number = BigInt()
 
 
+class SavedQuestion(Table, tablename="saved_question"):
+    """A question that admins saved. `question` is the JSON of `server.questions.template.Template`."""
+
+    id = Serial(primary_key=True)
+    project_id = Integer()
+    name = Text()
+    question = Text()
+    created_at = BigInt()
+    changed_at = BigInt()
+
+
 class AlertRule(Table, tablename="alert_rule"):
     """A rule that raises alerts, and the address to send them to. `state` is the JSON of `server.storage.upkeep.alert_rules.State`."""
 

@@ -13,6 +13,7 @@ questions       reports as tables
 answers         answers of the question model as rows
 ask_table       an answer as a table for the terminal
 ask_command     the command `footfall ask`
+question_commands  the commands of saved questions
 ask_route       the HTTP route that exports an answer
 install_data    the data of one install, and its erasure
 data_routes     the HTTP routes

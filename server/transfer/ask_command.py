@@ -10,13 +10,13 @@ from collections.abc import Callable
 import rich_click as click
 
 from server.history import History
-from server.questions import text
+from server.questions import saved, text
 from server.questions.answer import Answer
 from server.questions.ask import ask
 from server.questions.question import Question
 from server.questions.template import Template
 from server.storage.projects import DEFAULT
-from server.terminal import err, out
+from server.terminal import err, fail, out
 from server.transfer import ask_table
 from server.transfer.answers import as_json, flat
 from server.transfer.exporting import table
@@ -43,9 +43,10 @@ def template_of(words: dict[str, str | tuple[str, ...] | None]) -> Template:
 @click.command(name="ask")
 @click.argument("slug", metavar="[PROJECT]", default=DEFAULT)
 @question_options
+@click.option("--saved", "saved_name", metavar="NAME", help="Answer a saved question; excludes the options above.")
 @click.option("--people", is_flag=True, help="Show the figures of people only. Files have both.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
-def ask_command(slug: str, people: bool, form: str, **words: str | tuple[str, ...] | None) -> None:
+def ask_command(slug: str, saved_name: str | None, people: bool, form: str, **words: str | tuple[str, ...] | None) -> None:
     """Answer a question about a project's events. The server may keep running.
 
     Installs of the last 30 days by operating system:
@@ -71,7 +72,14 @@ def ask_command(slug: str, people: bool, form: str, **words: str | tuple[str, ..
     Conditions are `os=linux,windows`, `os!=windows`, `error_type exists`, `target missing`, `target^=pkg-` (begins with),
     `properties.theme*=dark` (contains), `version~>=2.7 <3` and `duration_ms>1000`; ` and ` joins them. See docs/questions.md.
     """
-    question, answer = run(slug, lambda opened: answered(opened, template_of(words)))
+    if saved_name and any(words.values()):
+        fail("--saved cannot be combined with the parts of a question")
+
+    async def work(opened: Opened) -> tuple[Question, Answer]:
+        template = await saved.find(opened.store, opened.project.id, saved_name) if saved_name else template_of(words)
+        return await answered(opened, template)
+
+    question, answer = run(slug, work)
     show(question, answer, form, people=people)
 
 

@@ -17,6 +17,9 @@ from server.public.public_access import AnyRequest, readable_project
 from server.public.query_parameters import TEXT, parse_choice, parse_text, query_parameter, reject_unknown_parameters
 from server.questions import text
 from server.questions.ask import ask
+from server.questions.saved import find
+from server.questions.template import Template
+from server.storage.projects import FieldProblem, saved_questions
 from server.transfer.answers import as_json, flat
 from server.transfer.exporting import table
 from server.transfer.formats import FORMATS, FormatError
@@ -32,6 +35,7 @@ _ANSWER = {
         media_type="text/csv",
     )
 }
+_SAVED = query_parameter("The name of a saved question; excludes the parts of a question", maxLength=saved_questions.NAME_LENGTH)
 _FORMAT = query_parameter("The format of the file", enum=list(_MEDIA_TYPES), default="jsonl")
 
 
@@ -78,6 +82,7 @@ async def export_answer(
     compare: Annotated[str, _one("compare", "previous")] = "",
     segment: Annotated[list[str] | None, _many("segment", "windows: os=windows and arch=arm64")] = None,
     first: Annotated[str, _one("first", "10")] = "",
+    saved: Annotated[str, _SAVED] = "",
 ) -> Response[bytes]:
     """One row per segment, group and step, each measure for all events and for those of people.
 
@@ -90,7 +95,8 @@ async def export_answer(
         "measure": measure, "where": where, "by": by, "over": [over], "last": [last], "to_date": [to_date], "from": [from_], "to": [to],
         "compare": [compare], "segment": segment, "first": [first],
     }  # fmt: skip
-    template = text.parse({name: _checked(name, texts or []) for name, texts in words.items()})
+    parts = {name: _checked(name, texts or []) for name, texts in words.items()}
+    template = await _saved(state, project.id, saved, parts) if saved else text.parse(parts)
     now = time.time_ns() // 1_000_000
     question = text.question(template, project.id, now)
     answer = await ask(state.store, question, history=state.history, now=now)
@@ -100,6 +106,15 @@ async def export_answer(
         raise BadQuery(FieldError("format", str(error))) from None
     disposition = f'attachment; filename="{project.slug}-ask.{form}"'
     return Response(body, media_type=_MEDIA_TYPES[form], headers={"Cache-Control": "no-store", "Content-Disposition": disposition})
+
+
+async def _saved(state: State, project: int, name: str, parts: dict[str, list[str]]) -> Template:
+    if any(text for texts in parts.values() for text in texts):
+        raise BadQuery(FieldError("saved", "cannot be combined with the parts of a question"))
+    try:
+        return await find(state.store, project, name)
+    except FieldProblem as problem:
+        raise BadQuery(FieldError("saved", problem.message)) from None
 
 
 def _checked(name: str, texts: list[str]) -> list[str]:

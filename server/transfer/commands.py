@@ -30,6 +30,7 @@ from server.transfer.exporting import encoder_for, export, table
 from server.transfer.formats import FORMATS
 from server.transfer.import_sources import Source
 from server.transfer.importing import FORMS, Importer, Summary
+from server.transfer.question_commands import question_group
 from server.transfer.questions import FILTERS, OPTIONS, QUESTIONS, Question, asked
 from server.transfer.running import Opened, run
 
@@ -276,4 +277,4 @@ def _number(opened: Opened, raw_id: str | None, hash_: str | None) -> int:
     return opened.privacy().install(opened.project.id, usable)
 
 
-COMMANDS: tuple[click.Command, ...] = (ask_command, export_command, import_command, install_group)
+COMMANDS: tuple[click.Command, ...] = (ask_command, question_group, export_command, import_command, install_group)

@@ -127,6 +127,8 @@ def test_each_change_is_in_the_audit_log_without_secrets(make_server: Callable[.
         ("CreateKey", {"slug": "audited", "scopes": ["READ"]}), ("RevokeKey", {"id": "2"}),
         ("CreateAlert", {"slug": "audited", "alert": alert}), ("TestAlert", {"id": "1"}),
         ("UpdateAlert", {"id": "1", "changes": {"enabled": False}}), ("DeleteAlert", {"id": "1"}),
+        ("SaveQuestion", {"slug": "audited", "name": "Systems", "question": {"by": [{"field": "os"}]}}),
+        ("RenameQuestion", {"slug": "audited", "name": "Systems", "newName": "OS"}), ("DeleteQuestion", {"slug": "audited", "name": "OS"}),
         ("RunJob", {"name": "expire"}), ("EraseInstall", {"slug": "default", "installationId": "an-installation-id"}),
         ("RevokeSession", {"id": "1"}), ("RevokeOtherSessions", {}),
     ):  # fmt: skip
@@ -141,8 +143,8 @@ def test_each_change_is_in_the_audit_log_without_secrets(make_server: Callable[.
     log = asker.run("Operation")["auditLog"]
     assert [each["action"] for each in reversed(log)] == [
         "session.begin", "project.create", "project.update", "project.announce", "target.set", "project.archive", "project.restore",
-        "rejected.replay", "key.create", "key.revoke", "alert.create", "alert.try", "alert.update", "alert.delete", "job.run", "install.erase", "session.revoke",
-        "session.revoke_others",
+        "rejected.replay", "key.create", "key.revoke", "alert.create", "alert.try", "alert.update", "alert.delete", "question.save", "question.rename",
+        "question.delete", "job.run", "install.erase", "session.revoke", "session.revoke_others",
     ]  # fmt: skip
     for secret in secrets:
         assert secret not in str(log)

@@ -39,6 +39,9 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "AnnounceVersion": {"slug": "made-by-contract", "latest": {"version": "1.0.0"}},
     "SetTarget": {"slug": "made-by-contract", "type": "pack", "id": "peon", "visibility": "PRIVATE"},
     "CreateKey": {"slug": "made-by-contract", "scopes": ["READ"]},
+    "SaveQuestion": {"slug": "made-by-contract", "name": "one", "question": {}},
+    "RenameQuestion": {"slug": "made-by-contract", "name": "one", "newName": "other"},
+    "DeleteQuestion": {"slug": "made-by-contract", "name": "other"},
     "RevokeKey": {"id": "999"},
     "RevokeSession": {"id": "999"},
     "CreateAlert": {"slug": "made-by-contract", "alert": {"kind": "NEW_ERROR", "url": "https://127.0.0.1/hook"}},
@@ -50,7 +53,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
 }
 # Mutations that fail with errors: unknown id, private webhook, unknown job.
 REFUSED = {"RevokeKey", "RevokeSession", "CreateAlert", "DeleteAlert", "TestAlert", "UpdateAlert", "RunJob", "EraseInstall"}
-FIRST = ["CreateProject", "UpdateProject", "ArchiveProject", "RestoreProject"]
+FIRST = ["CreateProject", "UpdateProject", "ArchiveProject", "RestoreProject", "SaveQuestion", "RenameQuestion", "DeleteQuestion"]
 
 
 def test_the_schema_is_the_one_in_the_file() -> None:

@@ -15,6 +15,9 @@ import pytest
 from server.settings import Settings
 from server.transfer.ask_command import ask_command
 from server.transfer.import_sources import Source
+from server.transfer.question_commands import question_group
+from tests.conftest import rows_of
+from tests.transfer.conftest import where
 
 ENGINES = ("sqlite", "postgres")
 SPAN = ("--from", "2026-06-01", "--to", "2026-10-27")
@@ -175,3 +178,27 @@ def test_the_command_answers_as_the_route_does(run: Any, origin: Settings) -> No
     assert {row["name"] for row in rows} == {"build", "=deploy", "run"}
     assert all(0 < row["p50_all"] <= row["p95_all"] for row in rows)
     assert all(re.fullmatch(r"(p50|p95|mean)_(all|people)|name|is_other", column) for column in rows[0])
+
+
+def test_a_question_is_saved_shown_listed_asked_and_deleted(run: Any, origin: Settings) -> None:
+    options = ("--by", "os,version.major", "--last", "7", "--where", "name=build and os exists", "--segment", "ci: environment=ci")
+    assert run(question_group, "save", "default", "My builds", *options).exit_code == 0
+    shown = run(question_group, "show", "default", "My builds").stdout.strip()
+    assert shlex.split(shown)[:3] == ["footfall", "ask", "default"]
+    assert "'ci: environment=ci'" in shown
+    assert "My builds" in run(question_group, "list", "default").stdout
+    by_name = run(ask_command, "default", "--saved", "My builds", "--format", "csv")
+    assert by_name.exit_code == 0, by_name.stderr
+    assert by_name.stdout == run(ask_command, *shlex.split(shown)[2:], "--format", "csv").stdout
+    assert run(question_group, "delete", "default", "My builds").exit_code == 0
+    assert "name is not the name of a saved question" in run(ask_command, "default", "--saved", "My builds").stderr
+    actions = [action for (action,) in rows_of(where(origin), "SELECT action FROM audit_entry ORDER BY id")]
+    assert actions == ["question.save", "question.delete"]
+
+
+def test_an_invalid_question_is_not_saved(run: Any) -> None:
+    for options, said in ((("--by", "colour"), "--by[0].field"), (("--last", "0"), "--last")):
+        ran = run(question_group, "save", "default", "bad", *options)
+        assert (ran.exit_code, said in ran.stderr) == (1, True)
+    assert "bad" not in run(question_group, "list", "default").stdout
+    assert "cannot be combined" in run(ask_command, "default", "--saved", "bad", "--by", "os").stderr

@@ -7,6 +7,7 @@ project_changes   lists and changes projects
 key_use           the time at which keys were last used
 releases          the latest version of a project's tool
 sessions          logins
+saved_questions   questions that admins saved
 audit             the audit log
 """
 

@@ -1,0 +1,61 @@
+"""Mutations of saved questions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import argument
+
+from server.admin import saved_questions as types
+from server.admin.mutations.projects import Slug, find
+from server.admin.mutations.result import Result, attempt, record_audit
+from server.admin.question_types import QuestionInput
+from server.admin.request_context import AnyInfo, admin
+from server.admin.scalars import now
+from server.questions import saved
+from server.storage.projects import saved_questions
+
+Name = Annotated[str, argument(description="Name of the question.")]
+
+
+@strawberry.type(description="Result of saving or renaming a question.")
+class SavedQuestionResult(Result):
+    saved_question: types.SavedQuestion | None = strawberry.field(default=None, description="The question. Null if there are errors.")
+
+
+@strawberry.type
+class SavedQuestionMutations:
+    @strawberry.mutation(description="Save a question under a name, in the place of one that has it.")
+    async def save_question(
+        self, info: AnyInfo, slug: Slug, name: Name, question: Annotated[QuestionInput, argument(description="The question.")]
+    ) -> SavedQuestionResult:
+        async def work() -> dict[str, Any]:
+            row = await find(info, slug)
+            stored = await saved.save(info.context.store, row["id"], name, question.to_template(), now())
+            await record_audit(info, admin(info, row["id"]), "question.save", row["id"], f"question {stored.id}")
+            return {"saved_question": types.of(stored)}
+
+        return await attempt(SavedQuestionResult, work)
+
+    @strawberry.mutation(description="Rename a saved question.")
+    async def rename_question(
+        self, info: AnyInfo, slug: Slug, name: Name, new_name: Annotated[str, argument(description="The new name.")]
+    ) -> SavedQuestionResult:
+        async def work() -> dict[str, Any]:
+            row = await find(info, slug)
+            stored = await saved_questions.rename(info.context.store, row["id"], name, new_name, now())
+            await record_audit(info, admin(info, row["id"]), "question.rename", row["id"], f"question {stored.id}")
+            return {"saved_question": types.of(stored)}
+
+        return await attempt(SavedQuestionResult, work)
+
+    @strawberry.mutation(description="Delete a saved question.")
+    async def delete_question(self, info: AnyInfo, slug: Slug, name: Name) -> Result:
+        async def work() -> dict[str, Any]:
+            row = await find(info, slug)
+            await saved_questions.delete(info.context.store, row["id"], name)
+            await record_audit(info, admin(info, row["id"]), "question.delete", row["id"])
+            return {}
+
+        return await attempt(Result, work)
