@@ -20,7 +20,7 @@ from server import logs
 from server.event_id import received_at
 from server.history import manifest
 from server.history.database import Database, files, literal
-from server.history.event_columns import FROM_LINES, NAMES
+from server.history.event_columns import NAMES
 from server.history.feeding import Feed
 from server.history.folder import Folder
 from server.history.manifest import Gap, Manifest, Segment
@@ -38,7 +38,7 @@ log = logs.get(__name__)
 PIECE = 100_000  # events that one step reads from the store
 MAX_ROWS = 4_000_000  # events in one file
 SMALL = 20_000  # events that are merged with any neighbour
-_PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440)"  # rows; a group is in memory while it is written
+_PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 40960)"  # rows; a group is in memory while it is written
 _BOUNDS = "SELECT min(id), max(id) FROM event WHERE id >= {} AND id < {}"
 
 
@@ -96,8 +96,7 @@ class Builder:
         gap = Gap(month if month > lowest else gap.first, gap.end)
         with Feed(self._folder.work, snapshot.rows) as feed:
             is_whole = await feed.add(gap, PIECE)
-            select = FROM_LINES.format(file=literal(str(feed.path.absolute())))
-            return await self._written(select, gap.first, gap.end if is_whole else feed.last + 1, feed.rows, seen)
+            return await self._written(feed.relation, gap.first, gap.end if is_whole else feed.last + 1, feed.rows, seen)
 
     async def _merged(self, group: list[Segment]) -> Segment:
         seen, rows = min(segment.seen for segment in group), sum(segment.rows for segment in group)

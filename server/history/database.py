@@ -63,6 +63,7 @@ class Database:
             "memory_limit": f"{self._memory}B",
             "threads": self._threads,
             "temp_directory": str(self._spill),
+            "enable_external_file_cache": False,  # the operating system caches the files already
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,

@@ -48,8 +48,8 @@ SELECT = f"""SELECT {_SELECTED}
 
 _SPEC = ", ".join(f"{key}: '{column.type}'" for key, column in zip(KEYS, COLUMNS, strict=True))
 _RENAMED = ", ".join(f"{key} AS {column.name}" for key, column in zip(KEYS, COLUMNS, strict=True))
-FROM_LINES = f"SELECT {_RENAMED} FROM read_json({{file}}, format = 'newline_delimited', columns = {{{{{_SPEC}}}}})"
-"""DuckDB's query of the lines in a `{file}`, to be formatted with a literal."""
+FROM_LINES = f"SELECT {_RENAMED} FROM read_json({{file}}, format = 'newline_delimited', columns = {{{{{_SPEC}}}}}, maximum_object_size = {{longest}})"
+"""DuckDB's query of the lines in a `{file}`, to be formatted with a literal. It buffers twice the `{longest}` line, in bytes."""
 
 EMPTY = f"SELECT {', '.join(f'CAST(NULL AS {column.type}) AS {column.name}' for column in COLUMNS)} WHERE false"
 

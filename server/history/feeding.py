@@ -11,11 +11,13 @@ from typing import Any
 
 import msgspec
 
-from server.history.event_columns import KEYS, SELECT
+from server.history.database import literal
+from server.history.event_columns import EMPTY, FROM_LINES, KEYS, SELECT
 from server.history.manifest import Gap
 from server.tasks import run_in_thread
 
-PAGE = 5_000  # rows that one query reads
+PAGE = 2_000  # rows that one query reads
+_SHORT = 1 << 20  # bytes
 
 Read = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
@@ -31,6 +33,7 @@ class Feed:
         self.rows = 0
         self.last = -1
         self._read = read
+        self._longest = _SHORT
 
     def __enter__(self) -> Feed:
         self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
@@ -39,6 +42,13 @@ class Feed:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+    @property
+    def relation(self) -> str:
+        """The query of DuckDB for the rows."""
+        if not self.rows:
+            return EMPTY
+        return FROM_LINES.format(file=literal(str(self.path.absolute())), longest=self._longest)
 
     async def add(self, gap: Gap, most: int, project: int | None = None) -> bool:
         """Add the events of a range, in order. Return False once there are more than `most` rows in the file; `last` is the last id added."""
@@ -59,4 +69,6 @@ class Feed:
                 return False
 
     def _write(self, rows: list[tuple[Any, ...]]) -> None:
-        self._file.write(_encode([_Row(*row) for row in rows]))
+        lines = _encode([_Row(*row) for row in rows])
+        self._longest = max(self._longest, len(lines))  # no line is longer than all
+        self._file.write(lines)

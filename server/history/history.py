@@ -15,8 +15,8 @@ from server.event import MINUTE
 from server.event_id import first_id
 from server.history import manifest
 from server.history.building import Builder, Built
-from server.history.database import Database, files, literal
-from server.history.event_columns import EMPTY, FROM_LINES, NAMES
+from server.history.database import Database, files
+from server.history.event_columns import NAMES
 from server.history.feeding import Feed
 from server.history.folder import Folder
 from server.history.manifest import NO_END, Segment
@@ -128,8 +128,7 @@ class History:
         import duckdb  # noqa: PLC0415 - imported already, in this thread
 
         try:
-            tail = FROM_LINES.format(file=literal(str(feed.path.absolute()))) if feed.rows else EMPTY
-            connection.execute(f"CREATE TEMP TABLE tail AS {tail}")
+            connection.execute(f"CREATE TEMP TABLE tail AS {feed.relation}")
             connection.execute(f"CREATE TEMP VIEW events AS {self._relation(question, segments)}")
             answer = connection.execute(question.sql, list(question.parameters))
             names = [column[0] for column in answer.description]
