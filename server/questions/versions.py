@@ -64,6 +64,8 @@ def _check(operator: str, text: str) -> Callable[[Version], bool]:
         raise ValueError("must be a range of versions, such as `>=2.7 <3`")
     if operator in ("", "=", "^", "~"):
         low, high = version, _end(version, operator, text)
+        if high and operator in ("", "="):
+            low = (*version[:3], -1, ())  # as the group of that name, which holds the pre-releases of its first version
         return lambda other: low <= other < high if high else other == low
     compare: dict[str, Callable[[Version], bool]] = {
         ">=": lambda other: other >= version,
