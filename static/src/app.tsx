@@ -16,6 +16,7 @@ import { BASE } from "./view/base.ts";
 
 // The overview is in the main bundle; the other pages load on demand.
 const ELSEWHERE = {
+  explore: lazy(() => import("./pages/explore.tsx")),
   installs: lazy(() => import("./pages/installs.tsx")),
   usage: lazy(() => import("./pages/usage.tsx")),
   funnel: lazy(() => import("./pages/funnel.tsx")),

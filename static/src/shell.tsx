@@ -78,7 +78,7 @@ export function Shell({ project, page, empty = false, children }: Props) {
         <div class="top">
           <h1>{PAGES[page].title}</h1>
           <LoadingIndicator />
-          {!empty && <Toolbar project={project} timed={PAGES[page].timed ?? false} filtered={PAGES[page].filtered ?? false} />}
+          {!empty && <Toolbar project={project} timed={PAGES[page].timed ?? false} filtered={PAGES[page].filtered ?? false} asks={PAGES[page].asks ?? false} />}
         </div>
         {children}
       </main>

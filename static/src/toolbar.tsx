@@ -7,12 +7,12 @@ import { RANGES, RANGE_NAMES, RANGE_SHORT, dayText } from "./view/period.ts";
 import { FILTERS, type FilterName, targetText, useView } from "./view/state.ts";
 
 /** Period, audience and active filters, as far as they apply to the page. */
-export function Toolbar({ project, timed, filtered }: { project: string | undefined; timed: boolean; filtered: boolean }) {
+export function Toolbar({ project, timed, filtered, asks }: { project: string | undefined; timed: boolean; filtered: boolean; asks: boolean }) {
   const view = useView();
   const { reads } = useAccount();
   // Public dashboards allow only fixed periods.
   const ranges = reads ? RANGES : RANGES.filter((range) => range !== "custom");
-  const chips = filtered ? (Object.entries(view.filters) as [FilterName, string][]) : [];
+  const chips = filtered && !asks ? (Object.entries(view.filters) as [FilterName, string][]) : [];
   return (
     <>
       <div class="toolbar">

@@ -29,6 +29,8 @@ OPERATIONS = sorted((FOLDER / "operations").glob("*.graphql"))
 VARIABLES: dict[str, dict[str, Any]] = {
     "Breakdown": {"by": "OS"},
     "Counters": {"type": "pack", "ids": ["peon"]},
+    "Ask": {"question": {"by": [{"field": "os"}]}},
+    "FieldValues": {"field": "os"},
     "ErrorSamples": {"errorType": "ConfigError"},
     "Funnel": {"names": ["installation_started", "installation_completed"]},
     "Experiment": {"property": "shell"},
@@ -145,7 +147,7 @@ def test_every_document_runs(admin: Any) -> None:
         if (
             "Result" not in name
             and (name in VARIABLES or name == "RevokeOtherSessions")
-            and name not in ("Breakdown", "Counters", "ErrorSamples", "Funnel", "Experiment")
+            and name not in ("Ask", "Breakdown", "Counters", "ErrorSamples", "Experiment", "FieldValues", "Funnel")
         ):
             (result,) = data.values()
             assert bool(result["errors"]) == (name in REFUSED), (name, result)

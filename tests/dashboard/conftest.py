@@ -16,7 +16,18 @@ TOKEN = "ff_the-admin-token-of-the-dashboards-tests"
 OPERATIONS = bundled("graphql") / "operations"
 CHROMIUM = ("--no-sandbox", "--disable-dev-shm-usage")
 LAN = "footfall.lan"  # a name of this machine in the tests' browser
-PAGES = ("", "/installs", "/usage", "/funnel?step=init&step=build&step=deploy", "/errors", "/downloads", "/live", "/health", "/settings")
+PAGES = (
+    "",
+    "/explore",
+    "/installs",
+    "/usage",
+    "/funnel?step=init&step=build&step=deploy",
+    "/errors",
+    "/downloads",
+    "/live",
+    "/health",
+    "/settings",
+)
 
 
 class Site:

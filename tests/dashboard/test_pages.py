@@ -15,7 +15,7 @@ from tests.dashboard.conftest import PAGES
 pytestmark = pytest.mark.xdist_group("dashboard")
 
 AXE = bundled("static") / "node_modules" / "axe-core" / "axe.min.js"
-FIRST_PAGE = 200 * 1024  # bytes
+FIRST_PAGE = 90 * 1000  # bytes
 LOOKS = [("light", 1360), ("dark", 1360), ("light", 390)]
 
 

@@ -17,10 +17,12 @@ interface Props {
   note?: ComponentChildren;
   /** Content above the chart, such as a selector. */
   before?: ComponentChildren;
+  /** Address of the chart's question on the Explore page. */
+  explore?: string | undefined;
 }
 
 /** A card with a time series chart, which readers can save or view as a table. A click on a legend entry hides its line. */
-export function Chart({ title, starts, lines: rawLines, step, measure, stacked = false, height = 240, note, before }: Props) {
+export function Chart({ title, starts, lines: rawLines, step, measure, stacked = false, height = 240, note, before, explore }: Props) {
   const plotHandle = useRef<PlotHandle>(null);
   const firstEventAt = useContext(FirstEventContext);
   const lines = rawLines.map((line) => ({ ...line, values: drawableValues(line.values, line.starts ?? starts, step, firstEventAt) }));
@@ -43,7 +45,7 @@ export function Chart({ title, starts, lines: rawLines, step, measure, stacked =
     return canvas ? { canvas, note: ZONE, legend: shown.map((line) => ({ label: line.label, color: colorOf(line) })) } : null;
   };
   return (
-    <Card title={title} note={note} table={table} picture={picture} wide>
+    <Card title={title} note={note} table={table} picture={picture} explore={explore} wide>
       {before}
       {lines.every(({ values }) => values.every((value) => !value)) ? (
         <EmptyState height={height}>Nothing in this period.</EmptyState>

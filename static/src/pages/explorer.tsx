@@ -106,7 +106,7 @@ export default function Explorer() {
   const slug = projects.find((each) => each.slug === requested)?.slug ?? mainProject(projects);
 
   useEffect(() => {
-    document.title = "Explorer · Footfall";
+    document.title = "GraphQL · Footfall";
     const abort = new AbortController();
     post({ query: getIntrospectionQuery({ specifiedByUrl: true }) }, abort.signal)
       .then((data) => query.current?.view && updateSchema(query.current.view, buildClientSchema(data as IntrospectionQuery)))

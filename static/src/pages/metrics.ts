@@ -23,6 +23,8 @@ export interface Metric {
   less?: boolean;
   /** The value varies around a level, so its sparkline does not start at zero. */
   close?: boolean;
+  /** The measure of the Explore page that is closest to it. */
+  explore: string;
   /** Available by the hour. */
   hourly?: boolean;
 }
@@ -30,6 +32,7 @@ export interface Metric {
 export const METRICS = {
   active: {
     label: "Active installs",
+    explore: "installs",
     labelPeople: "Active people",
     measure: COUNTS,
     short: compact,
@@ -41,6 +44,7 @@ export const METRICS = {
   },
   new: {
     label: "New installs",
+    explore: "new_installs",
     labelPeople: "New people",
     measure: COUNTS,
     short: compact,
@@ -50,6 +54,7 @@ export const METRICS = {
   },
   events: {
     label: "Events",
+    explore: "events",
     measure: COUNTS,
     short: compact,
     change: ({ events }) => events,
@@ -58,6 +63,7 @@ export const METRICS = {
   },
   success: {
     label: "Success rate",
+    explore: "failure_rate,successes,failures",
     measure: SHARES,
     short: percent,
     change: ({ successRate }) => successRate,
@@ -73,6 +79,7 @@ export const METRICS = {
   },
   duration: {
     label: "Median duration",
+    explore: "p50",
     measure: DURATIONS,
     short: duration,
     change: ({ medianDuration }) => medianDuration,
@@ -83,6 +90,7 @@ export const METRICS = {
   },
   installs: {
     label: "Known installs",
+    explore: "new_installs",
     labelPeople: "Known people",
     measure: COUNTS,
     short: compact,

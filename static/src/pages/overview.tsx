@@ -12,6 +12,7 @@ import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { hadReadAccess, rememberReadAccess, useAccount, useFirstEventTime } from "../view/account.ts";
 import { ABOUT_DURATIONS, COUNTS, ago, count, growth, plural, moment, percent, points, toLabel } from "../view/format.ts";
 import { isComparable } from "../view/period.ts";
+import { useExploreLink } from "../view/explore-link.ts";
 import { drawableValues, openStep } from "../view/steps.ts";
 import { type Filters, targetText, useView, viewOf } from "../view/state.ts";
 import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
@@ -102,8 +103,8 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
         })}
       </div>
       <div class="charts">
-        <Main page={page} metric={metric} compared={compared} />
-        <Outcomes page={page} />
+        <Main page={page} project={project} metric={metric} compared={compared} />
+        <Outcomes page={page} project={project} />
       </div>
       <Parts page={page} project={project} />
     </>
@@ -125,7 +126,8 @@ function noteOf(name: MetricName, filtered: boolean): string | undefined {
 /** Reports whether a filter is set that "Known installs" ignores: it applies only the audience and one environment. */
 const isFiltered = (filters: Filters): boolean => Object.keys(filters).some((name) => name !== "env");
 
-function Main({ page, metric, compared }: { page: Page; metric: MetricName; compared: boolean }) {
+function Main({ page, project, metric, compared }: { page: Page; project: string; metric: MetricName; compared: boolean }) {
+  const explore = useExploreLink(project);
   const { people, span, filters } = useView();
   const { label, labelPeople, values } = METRICS[metric];
   const measure = metric === "duration" && !page.medians.exact ? ABOUT_DURATIONS : METRICS[metric].measure;
@@ -138,6 +140,7 @@ function Main({ page, metric, compared }: { page: Page; metric: MetricName; comp
       step={span.step}
       measure={measure}
       note={noteOf(metric, isFiltered(filters))}
+      explore={explore({ measures: METRICS[metric].explore })}
       lines={[
         { label: "Current period", values: now, color: "accent", filled: !measure.share },
         ...(compared && earlier ? [{ label: "Previous period", values: earlier, color: "soft", dashed: true, starts: page.before.starts }] : []),
@@ -146,12 +149,14 @@ function Main({ page, metric, compared }: { page: Page; metric: MetricName; comp
   );
 }
 
-function Outcomes({ page: { series } }: { page: Page }) {
+function Outcomes({ page: { series }, project }: { page: Page; project: string }) {
+  const explore = useExploreLink(project);
   const { span } = useView();
   const silent = series.events.map((value, place) => value - (series.successes[place] ?? 0) - (series.failures[place] ?? 0));
   return (
     <Chart
       title="Events by outcome"
+      explore={explore({ measures: "events", by: "outcome" })}
       starts={series.starts}
       step={span.step}
       measure={COUNTS}
@@ -182,6 +187,8 @@ function Parts({ page, project }: { page: Page; project: string }) {
 }
 
 const BY = { version: "VERSION", os: "OS", runtime: "RUNTIME", pm: "PACKAGE_MANAGER", name: "NAME", target: "TARGET", env: "ENVIRONMENT" } as const;
+/** The field of each breakdown in questions. */
+const FIELDS = { version: "version", os: "os", runtime: "runtime", pm: "package_manager", name: "name", target: "target", env: "environment" } as const;
 const FEW = 8; // rows in a collapsed card; the query asks for more because rows arrive sorted by events, not installs
 const ALL = 200; // the server's maximum per request
 
@@ -201,6 +208,7 @@ const isKnown = ({ value, events, installs }: Values[number]) => value !== null 
 /** Breakdown by one dimension: the most common values, or all of them when expanded. */
 function Values({ title, project, of: first, by, active }: ValuesProps) {
   const { people, span, filter } = useView();
+  const explore = useExploreLink(project);
   const [whole, setWhole] = useState(false);
   const variables = { slug: project, by: BY[by], period: span.period, filter };
   const all = useOperation("Breakdown", { ...variables, first: ALL }, { enabled: whole });
@@ -232,6 +240,7 @@ function Values({ title, project, of: first, by, active }: ValuesProps) {
   return (
     <Bars
       title={title}
+      explore={explore({ measures: byInstalls ? "installs" : "events", by: FIELDS[by], chart: "bars" })}
       bars={shown}
       by={by}
       unit={byInstalls ? (people ? "people" : "installs") : "events"}
@@ -252,6 +261,7 @@ function withOutstanding(bars: Bar[]): Bar[] {
 }
 
 function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; project: string }) {
+  const explore = useExploreLink(project);
   const search = useSearch();
   const at = (type: string | null) => {
     const params = new URLSearchParams(search);
@@ -259,7 +269,11 @@ function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; proj
     return `/d/${project}/errors?${params}`;
   };
   return (
-    <Card title="Errors" note={errors.events > 0 ? `${plural(errors.events, "event")}, ${plural(errors.types, "type")}` : ""}>
+    <Card
+      title="Errors"
+      note={errors.events > 0 ? `${plural(errors.events, "event")}, ${plural(errors.types, "type")}` : ""}
+      explore={explore({ measures: "events,installs", where: "outcome:is:failure", by: "error_type", chart: "bars" })}
+    >
       {errors.groups.length === 0 ? (
         <EmptyState>No failures in this period.</EmptyState>
       ) : (

@@ -14,6 +14,8 @@ export interface Bar {
   aside?: string;
   /** Category, such as the type of a target. */
   kind?: string;
+  /** The bar counts all values that are not listed. */
+  rest?: boolean;
 }
 
 interface Props {
@@ -21,6 +23,8 @@ interface Props {
   bars: Bar[];
   /** Filter that a click sets. */
   by?: FilterName;
+  /** Custom filter: the action of a click, and whether the filter is set. Replaces `by`. */
+  pick?: { toggle: (value: string) => void; isSet: (value: string) => boolean } | undefined;
   /** Values beyond the bars and their total; null if totals do not add up. */
   others?: { values: number; amount: number | null } | undefined;
   /** Fetches all rows for the CSV file. */
@@ -36,24 +40,26 @@ interface Props {
   note?: string;
   /** Text of the empty state. */
   nothing?: string;
+  /** Address of the card's question on the Explore page. */
+  explore?: string | undefined;
 }
 
 /** Horizontal bars, largest first. A click filters the page by a value; a second click removes the filter. */
-export function Bars({ title, bars, by, others, more, all, unreported = 0, total: givenTotal, unit = "events", figure = count, note, nothing = "No events in this period." }: Props) {
+export function Bars({ title, bars, by, pick: custom, explore, others, more, all, unreported = 0, total: givenTotal, unit = "events", figure = count, note, nothing = "No events in this period." }: Props) {
   const { filters, pick } = useView();
-  const most = Math.max(1, ...bars.map(({ amount }) => amount));
+  const most = Math.max(0, ...bars.map(({ amount }) => amount)) || 1;
   const total = givenTotal ?? bars.reduce((sum, { amount }) => sum + amount, (others?.amount ?? 0) + unreported);
-  const chosen = by && filters[by];
+  const picks = custom ?? (by && { isSet: (value: string) => filters[by] === value, toggle: (value: string) => pick(by, filters[by] === value ? null : value) });
   const tableOf = (of: Bar[]): Table => ({ columns: [title, unit, "share"], rows: of.map(({ label, amount }) => [label, amount, total ? amount / total : 0]) });
   const table = () => tableOf(bars);
   const file = all && (async () => tableOf(await all()));
   return (
-    <Card title={title} note={note ?? unit} table={table} all={file} picture={() => barsOf(table(), figure)}>
+    <Card title={title} note={note ?? unit} table={table} all={file} picture={() => barsOf(table(), figure)} explore={explore}>
       {bars.length === 0 ? (
         <EmptyState>{nothing}</EmptyState>
       ) : (
         <ul class={more?.whole ? "bars whole" : "bars"}>
-          {bars.map(({ value, label, amount, aside, kind }) => {
+          {bars.map(({ value, label, amount, aside, kind, rest }) => {
             const content = (
               <>
                 <span class="bar" style={{ width: `${(amount / most) * 100}%` }} />
@@ -65,13 +71,13 @@ export function Bars({ title, bars, by, others, more, all, unreported = 0, total
               </>
             );
             return (
-              <li key={`${label} ${value}`}>
-                {by && value !== null ? (
+              <li key={`${label} ${value}`} class={rest ? "rest" : undefined}>
+                {picks && value !== null ? (
                   <button
                     type="button"
-                    aria-pressed={chosen === value}
-                    title={chosen === value ? `Remove the filter ${label}` : `Show only ${label}`}
-                    onClick={() => pick(by, chosen === value ? null : value)}
+                    aria-pressed={picks.isSet(value)}
+                    title={picks.isSet(value) ? `Remove the filter ${label}` : `Show only ${label}`}
+                    onClick={() => picks.toggle(value)}
                   >
                     {content}
                   </button>

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Link } from "wouter-preact";
 import { count } from "../view/format.ts";
 import { Icon } from "./icons.tsx";
 import { type Picture, type Table, saveCsv, savePng } from "./save.ts";
@@ -15,11 +16,15 @@ interface Props {
   /** The content as an image. */
   picture?: (() => Picture | null) | undefined;
   wide?: boolean;
+  /** The content is a table already. */
+  tabular?: boolean;
+  /** Address of the card's question on the Explore page. */
+  explore?: string | undefined;
   children: ComponentChildren;
 }
 
 /** A titled card with a menu that saves its content. */
-export function Card({ title, note, table, all, picture, wide = false, children }: Props) {
+export function Card({ title, note, table, all, picture, wide = false, tabular = false, explore, children }: Props) {
   const [tabled, setTabled] = useState(false);
   const [failed, setFailed] = useState<Error | null>(null);
   const name = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
@@ -28,11 +33,18 @@ export function Card({ title, note, table, all, picture, wide = false, children 
       <header>
         <h2>{title}</h2>
         {note && <div class="note">{note}</div>}
+        {explore && (
+          <Link href={explore} class="explore-link" aria-label={`Explore ${title}`} title={`Open ${title} in Explore`}>
+            Explore
+          </Link>
+        )}
         {table && (
           <Menu label={`Options for ${title}`}>
-            <button type="button" onClick={() => setTabled(!tabled)}>
-              {tabled ? "Show as chart" : "Show as table"}
-            </button>
+            {!tabular && (
+              <button type="button" onClick={() => setTabled(!tabled)}>
+                {tabled ? "Show as chart" : "Show as table"}
+              </button>
+            )}
             <button type="button" onClick={() => void (all ? all().then((rows) => saveCsv(name, rows), setFailed) : saveCsv(name, table()))}>
               Save as CSV
             </button>

@@ -45,7 +45,7 @@ export function Figure({ label, text, full, was, change, grew = "", since, spark
       <p class="big" title={full === text ? undefined : full}>
         {text}
       </p>
-      <p class="change" title={since === undefined ? against : "No comparison: there is too little data before this period"}>{since === undefined ? <Change change={change ?? null} grew={grew} was={was ?? ""} less={less} /> : <span class="soft">{since ? `since ${day(since)}` : ""}</span>}</p>
+      <p class="change" title={since === undefined ? against : since === null ? undefined : "No comparison: there is too little data before this period"}>{since === undefined ? <Change change={change ?? null} grew={grew} was={was ?? ""} less={less} /> : <span class="soft">{since ? `since ${day(since)}` : ""}</span>}</p>
       {note && <p class="figure-note">{note}</p>}
       {spark && <Spark values={spark} close={close} open={open} />}
     </div>

@@ -1,6 +1,7 @@
 // Line icons on a grid of 24, drawn for Footfall.
 const PATHS = {
   overview: "M4 13h6V4H4zM14 20h6v-9h-6zM4 20h6v-3H4zM14 7h6V4h-6z",
+  explore: "M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM16 16l5 5M8 12.500v-2M11 13.500v-5M14 12.500v-3",
   installs: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4 20c1-4 4-5.500 8-5.500s7 1.500 8 5.500",
   usage: "M4 20V10M10 20V4M16 20v-8M21 20H3",
   funnel: "M3 5h18l-7 8v6l-4 2v-8z",

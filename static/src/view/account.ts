@@ -44,7 +44,7 @@ export function useFirstEventTime(project: string): number | null {
   return first == null ? null : Date.parse(first);
 }
 
-export type PageName = "overview" | "installs" | "usage" | "funnel" | "errors" | "downloads" | "live" | "health" | "settings" | "explorer";
+export type PageName = "overview" | "explore" | "installs" | "usage" | "funnel" | "errors" | "downloads" | "live" | "health" | "settings" | "explorer";
 
 interface PageFacts {
   title: string;
@@ -55,11 +55,14 @@ interface PageFacts {
   timed?: boolean;
   /** Depends on the filters. */
   filtered?: boolean;
+  /** Has a filter bar of its own, in place of the toolbar's filters. */
+  asks?: boolean;
 }
 
 /** All pages, in menu order. */
 export const PAGES: Record<PageName, PageFacts> = {
   overview: { title: "Overview", icon: "overview", open: true, timed: true, filtered: true },
+  explore: { title: "Explore", icon: "explore", timed: true, filtered: true, asks: true },
   installs: { title: "Installs", icon: "installs", open: true, timed: true, filtered: true },
   usage: { title: "Usage", icon: "usage", timed: true, filtered: true },
   funnel: { title: "Funnel", icon: "funnel", timed: true, filtered: true },
@@ -68,5 +71,5 @@ export const PAGES: Record<PageName, PageFacts> = {
   live: { title: "Live", icon: "live", filtered: true },
   health: { title: "Health", icon: "health", timed: true },
   settings: { title: "Settings", icon: "settings" },
-  explorer: { title: "Explorer", icon: "explorer" },
+  explorer: { title: "GraphQL", icon: "explorer" },
 };

@@ -1,0 +1,305 @@
+import { Chart } from "../charts/chart.tsx";
+import type { Line } from "../charts/plot.tsx";
+import { type Bar, Bars } from "../ui/bars.tsx";
+import { Card } from "../ui/card.tsx";
+import { Figure } from "../ui/figure.tsx";
+import type { Table } from "../ui/save.ts";
+import { EmptyState } from "../ui/states.tsx";
+import { ZONE, growth, moment, points, stepText, toLabel } from "../view/format.ts";
+import { type Condition, type Question, type QuestionChanges, groupCondition, isSame } from "../view/question.ts";
+import { useView } from "../view/state.ts";
+import { type Answer, type Field, MEASURE_FACTS, type Row, groupLabel, splitLabel } from "./measures.ts";
+
+interface Props {
+  answer: Answer;
+  question: Question;
+  fields: Field[];
+  change: (changes: QuestionChanges) => void;
+}
+
+const MOST_COMPARED = 4; // lines that are drawn beside those of the compared period
+
+/** Reports whether no event meets the question's conditions. */
+export const hasNothing = ({ rows, warnings }: Answer): boolean => rows.length === 0 || warnings.length > 0;
+
+/** The answer to a question: charts, bars or a table, with notes on what it does not cover. */
+export function ExploreAnswer(props: Props) {
+  const { answer, question, change } = props;
+  return (
+    <>
+      {!answer.complete && (
+        <p class="notice" role="status">
+          {answer.since ? (
+            <>
+              Events before <b>{moment(answer.since)}</b> have been deleted. The figures cover only the time since then.
+            </>
+          ) : (
+            "Some events of this period have been deleted. The figures cover only a part of it."
+          )}
+        </p>
+      )}
+      {hasNothing(answer) ? (
+        <Empty answer={answer} question={question} change={change} />
+      ) : question.chart === "table" ? (
+        <AnswerTable {...props} />
+      ) : question.over !== null ? (
+        <Lines {...props} />
+      ) : question.by.length === 0 && question.segments.length === 0 ? (
+        <Totals answer={answer} question={question} stale={false} />
+      ) : (
+        <BarCards {...props} />
+      )}
+    </>
+  );
+}
+
+/** The state of a question without events: explains each filter that matches nothing and offers values that exist. */
+function Empty({ answer: { warnings }, question, change }: Pick<Props, "answer" | "question" | "change">) {
+  const replaced = (conditions: Condition[], field: string, message: string, value: string) =>
+    conditions.map((condition): Condition => {
+      if (condition.field !== field) return condition;
+      const missing = condition.values.filter((each) => message.includes(`\`${each}\``));
+      return condition.op === "IS" && missing.length > 0 && missing.length < condition.values.length
+        ? { ...condition, values: [...new Set(condition.values.map((each) => (missing.includes(each) ? value : each)))] }
+        : { field, op: "IS", values: [value] };
+    });
+  return (
+    <Card title="No events match" wide>
+      {warnings.length === 0 && <EmptyState>No events in this period.</EmptyState>}
+      {warnings.map(({ field, message, nearest }) => (
+        <div class="suggestion" role="status" key={message}>
+          <p>{spelled(nearest.length > 0 ? (message.split(" Did you mean")[0] ?? message) : message)}</p>
+          {nearest.length > 0 && (
+            <p class="suggested-values">
+              <span class="soft">Try</span>
+              {nearest.map((value) => (
+                <button
+                  type="button"
+                  class="chip"
+                  key={value}
+                  onClick={() => {
+                    const isOwn = question.where.some((condition) => condition.field === field);
+                    change(
+                      isOwn
+                        ? { where: replaced(question.where, field, message, value) }
+                        : { segments: question.segments.map((segment) => ({ ...segment, where: replaced(segment.where, field, message, value) })) },
+                    );
+                  }}
+                >
+                  <b>{value}</b>
+                </button>
+              ))}
+            </p>
+          )}
+        </div>
+      ))}
+    </Card>
+  );
+}
+
+/** Renders the parts of a text between backticks as code. */
+const spelled = (text: string) => text.split("`").map((part, place) => (place % 2 === 1 ? <code key={place}>{part}</code> : part));
+
+/** The figures of the whole question, without split and steps. */
+export function Totals({ answer, question, stale }: { answer: Answer | undefined; question: Question; stale: boolean }) {
+  const { people } = useView();
+  const figures = answer?.rows[0]?.figures;
+  return (
+    <div class={stale ? "figures totals stale" : "figures totals"}>
+      {question.measures.map((name) => {
+        const { label, measure, less = false } = MEASURE_FACTS[name];
+        const figure = figures?.find((each) => each.measure === name);
+        const value = figure && (people ? figure.people : figure.all)[0];
+        const before = figure && (people ? figure.peopleBefore : figure.allBefore)?.[0];
+        const change = value != null && before ? value / before - 1 : null;
+        return (
+          <Figure
+            key={name}
+            label={label}
+            text={measure.full(value)}
+            was={measure.full(before)}
+            change={change}
+            grew={name === "FAILURE_RATE" ? points({ value, before }) : growth(change)}
+            less={less}
+            {...(question.compare ? {} : { since: null })}
+          />
+        );
+      })}
+    </div>
+  );
+}
+
+/** The rows of each card: one card for all, or one a segment if the question also splits. */
+function panelsOf(answer: Answer, { by, segments }: Question): { segment: string | null; rows: Row[] }[] {
+  if (segments.length === 0 || by.length === 0) return [{ segment: null, rows: answer.rows }];
+  return segments.map(({ name }) => ({ segment: name, rows: answer.rows.filter(({ segment }) => segment === name) }));
+}
+
+/** Label of a row within its card. */
+function rowLabel(row: Row, { by, segments }: Question, fields: Field[]): string {
+  if (by.length === 0) return segments.length > 0 ? (row.segment ?? "") : "";
+  const words = new Set(fields.filter(({ kind }) => kind === "WORD").map(({ name }) => name));
+  return groupLabel({ ...row, keys: row.keys.map((key, place) => (key !== null && words.has(by[place]?.field ?? "") ? toLabel(key) : key)) });
+}
+
+const titleOf = (label: string, segment: string | null): string => (segment === null ? label : `${label}: ${segment}`);
+
+function Lines({ answer, question, fields }: Props) {
+  const { people } = useView();
+  const { over, measures } = question;
+  const panels = panelsOf(answer, question);
+  const partial = answer.partialStep == null ? undefined : answer.starts[answer.partialStep];
+  return (
+    <div class={panels.length > 1 ? "side-by-side" : "stack"}>
+      {measures.flatMap((name, index) =>
+        panels.map(({ segment, rows }) => {
+          const { label, measure } = MEASURE_FACTS[name];
+          const lines = rows.flatMap((row, place): Line[] => {
+            const figure = row.figures[index];
+            if (!figure) return [];
+            const single = rows.length === 1;
+            const [own, color] = [rowLabel(row, question, fields) || label, single ? "accent" : row.isOther ? "c8" : `c${(place % 7) + 1}`];
+            const before = people ? figure.peopleBefore : figure.allBefore;
+            return [
+              { label: own, values: people ? figure.people : figure.all, color, filled: single },
+              ...(before && answer.startsBefore && rows.length <= MOST_COMPARED
+                ? [{ label: single ? "Compared period" : `${own}, compared period`, values: aligned(before, answer.starts.length), color: single ? "soft" : color, dashed: true, starts: answer.startsBefore }]
+                : []),
+            ];
+          });
+          const note = [partial && `${stepText(partial, over ?? "DAY")}: so far`, question.compare && rows.length > MOST_COMPARED && "comparison: see the table"].filter(Boolean).join(" · ");
+          return <Chart key={`${name} ${segment} ${over}`} title={titleOf(label, segment)} starts={answer.starts} lines={lines} step={over ?? "DAY"} measure={measure} note={note} />;
+        }),
+      )}
+    </div>
+  );
+}
+
+/** Values of the compared period, one for each step of the chart. */
+const aligned = (values: (number | null)[], length: number): (number | null)[] => Array.from({ length }, (_, place) => values[place] ?? null);
+
+function BarCards({ answer, question, fields, change }: Props) {
+  const { people } = useView();
+  const { by, measures } = question;
+  const adds = by.every(({ field }) => !field.startsWith("properties.")); // an event counts once for each element of a list
+  const panels = panelsOf(answer, question);
+  const conditionsOf = (text: string): Condition[] => (JSON.parse(text) as (string | null)[]).flatMap((key, place) => (by[place] ? [groupCondition(by[place], key)] : []));
+  const isSet = (text: string) => conditionsOf(text).every((condition) => question.where.some((other) => isSame(condition, other)));
+  const toggle = (text: string) => {
+    const conditions = conditionsOf(text);
+    const kept = question.where.filter((other) => !conditions.some((condition) => isSame(condition, other)));
+    change({ where: isSet(text) ? kept : [...kept, ...conditions] });
+  };
+  return (
+    <div class="grid">
+      {measures.flatMap((name, index) =>
+        panels.map(({ segment, rows }) => {
+          const { label, measure, additive } = MEASURE_FACTS[name];
+          const bars = rows.map((row): Bar => {
+            const figure = row.figures[index];
+            const before = figure && (people ? figure.peopleBefore : figure.allBefore);
+            return {
+              value: row.isOther || by.length === 0 ? null : JSON.stringify(row.keys),
+              label: rowLabel(row, question, fields),
+              amount: (figure && (people ? figure.people : figure.all)[0]) ?? 0,
+              rest: row.isOther,
+              ...(before ? { kind: `was ${measure.full(before[0])}` } : {}),
+            };
+          });
+          if (by.length > 0) bars.sort((one, other) => Number(one.rest) - Number(other.rest) || other.amount - one.amount);
+          return (
+            <Bars
+              key={`${name} ${segment}`}
+              title={titleOf(label, segment)}
+              bars={bars}
+              pick={{ toggle, isSet }}
+              figure={measure.full}
+              unit={by.length === 0 ? "by segment" : `by ${by.map((split) => splitLabel(fields, split)).join(" and ")}`}
+              {...(additive && adds && by.length > 0 ? {} : { total: 0 })}
+            />
+          );
+        }),
+      )}
+      <More answer={answer} question={question} change={change} />
+    </div>
+  );
+}
+
+const MORE = [10, 50, 200];
+
+/** A button that lists more groups. */
+function More({ answer, question, change }: Pick<Props, "answer" | "question" | "change">) {
+  const next = MORE.find((each) => each > question.first);
+  if (!next || !answer.rows.some(({ isOther }) => isOther)) return null;
+  return (
+    <p class="others more">
+      <button type="button" class="link" onClick={() => change({ first: next })}>
+        List up to {next} groups
+      </button>
+    </p>
+  );
+}
+
+function AnswerTable({ answer, question, fields, change }: Props) {
+  const { people } = useView();
+  const { by, over, segments, measures, compare } = question;
+  const steps = over === null ? [null] : answer.starts;
+  const columns = [
+    ...(over === null ? [] : [`From (${ZONE})`]),
+    ...(segments.length > 0 ? ["Segment"] : []),
+    ...by.map((split) => splitLabel(fields, split)),
+    ...measures.flatMap((name) => [MEASURE_FACTS[name].label, ...(compare ? [`${MEASURE_FACTS[name].label}, compared period`] : [])]),
+  ];
+  const words = columns.length - measures.length * (compare ? 2 : 1);
+  const rowsOf = (text: (value: number | null | undefined, measure: number) => string | number | null) =>
+    answer.rows.flatMap((row) =>
+      steps.map((start, place) => ({
+        row,
+        cells: [
+          ...(start === null ? [] : [`${stepText(start, over ?? "DAY")}${place === answer.partialStep ? " (so far)" : ""}`]),
+          ...(segments.length > 0 ? [row.segment] : []),
+          ...by.map((split, key) => (row.isOther ? (key === 0 ? "(other)" : "") : keyLabel(row.keys[key] ?? null, split.field, fields))),
+          ...row.figures.flatMap((figure, index) => [
+            text((people ? figure.people : figure.all)[place], index),
+            ...(compare ? [text((people ? figure.peopleBefore : figure.allBefore)?.[place], index)] : []),
+          ]),
+        ],
+      })),
+    );
+  const table = (): Table => ({ columns, rows: rowsOf((value) => value ?? null).map(({ cells }) => cells) });
+  const shown = rowsOf((value, index) => MEASURE_FACTS[measures[index] ?? "EVENTS"].measure.full(value));
+  return (
+    <Card title="Answer" table={table} tabular wide>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Answer as a table">
+        <table class="single">
+          <thead>
+            <tr>
+              {columns.map((column, place) => (
+                <th scope="col" key={column} class={place < words ? "" : "figure"}>
+                  {column}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map(({ row, cells }, number) => (
+              <tr key={number} class={row.isOther ? "rest" : ""}>
+                {cells.map((cell, place) => (
+                  <td key={place} class={place < words ? "" : "figure"}>
+                    {cell}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <More answer={answer} question={question} change={change} />
+    </Card>
+  );
+}
+
+function keyLabel(key: string | null, field: string, fields: Field[]): string {
+  if (key === null) return "(none)";
+  return fields.some(({ name, kind }) => name === field && kind === "WORD") ? toLabel(key) : key;
+}

@@ -1,0 +1,228 @@
+import type { ComponentChildren } from "preact";
+import { FilterBar } from "../ui/filter-bar.tsx";
+import { Icon } from "../ui/icons.tsx";
+import { type ChartName, type Comparison, MEASURES, MOST_MEASURES, MOST_SEGMENTS, type MeasureName, type Question, type QuestionChanges, STEPS, type Segment, type Split, type StepName, type VersionPart } from "../view/question.ts";
+import type { Part } from "./explore.tsx";
+import { type Field, MEASURE_FACTS, STEP_NAMES, labelOf } from "./measures.ts";
+
+interface Props {
+  project: string;
+  fields: Field[];
+  question: Question;
+  change: (changes: QuestionChanges) => void;
+  /** The part of the question that the server refused. */
+  refused: Part | null;
+}
+
+/** Controls that build a question. */
+export function QuestionForm({ project, fields, question, change, refused }: Props) {
+  return (
+    <section class="card question" aria-label="Question">
+      <Line label="Show">
+        <Measures chosen={question.measures} change={(measures) => change({ measures })} />
+      </Line>
+      <Line label="Where">
+        <FilterBar
+          project={project}
+          fields={fields}
+          conditions={question.where}
+          change={(where) => change({ where })}
+          label="Filters"
+          invalid={refused?.list === "where" ? refused.place : undefined}
+        />
+      </Line>
+      <Line label="By">
+        <Splits fields={fields} by={question.by} change={(by) => change({ by })} />
+      </Line>
+      <Line label="Over">
+        <View question={question} change={change} />
+      </Line>
+      {question.segments.length > 0 && (
+        <Line label="Segments">
+          <ul class="segment-list">
+            {question.segments.map((segment, place) => (
+              <SegmentRow
+                key={place}
+                project={project}
+                fields={fields}
+                segment={segment}
+                number={place + 1}
+                change={(next) => change({ segments: question.segments.flatMap((each, other) => (other === place ? (next ?? []) : each)) })}
+                invalid={refused?.list === "segments" && refused.place === place ? refused.inner : undefined}
+              />
+            ))}
+          </ul>
+        </Line>
+      )}
+      {question.segments.length < MOST_SEGMENTS && (
+        <Line label="">
+          <button type="button" class="button quiet small" onClick={() => change({ segments: withSegment(question.segments) })}>
+            <Icon name="plus" size={14} /> {question.segments.length > 0 ? "Add a segment" : "Compare segments"}
+          </button>
+        </Line>
+      )}
+    </section>
+  );
+}
+
+function Line({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    <div class="question-line">
+      <span class="question-label">{label}</span>
+      <div class="question-part">{children}</div>
+    </div>
+  );
+}
+
+function Measures({ chosen, change }: { chosen: MeasureName[]; change: (measures: MeasureName[]) => void }) {
+  return (
+    <>
+      {chosen.map((name) => (
+        <button
+          type="button"
+          class="chip"
+          key={name}
+          disabled={chosen.length === 1}
+          title={chosen.length === 1 ? undefined : `Remove ${MEASURE_FACTS[name].label}`}
+          onClick={() => change(chosen.filter((other) => other !== name))}
+        >
+          <b>{MEASURE_FACTS[name].label}</b>
+          {chosen.length > 1 && (
+            <>
+              <span class="sr">: remove</span> <Icon name="close" size={13} />
+            </>
+          )}
+        </button>
+      ))}
+      {chosen.length < MOST_MEASURES && (
+        <select class="small" aria-label="Add a measure" value="" onChange={(event) => event.currentTarget.value && change([...chosen, event.currentTarget.value as MeasureName])}>
+          <option value="">Add a measure…</option>
+          {MEASURES.filter((name) => !chosen.includes(name)).map((name) => (
+            <option key={name} value={name}>
+              {MEASURE_FACTS[name].label}
+            </option>
+          ))}
+        </select>
+      )}
+    </>
+  );
+}
+
+function Splits({ fields, by, change }: { fields: Field[]; by: Split[]; change: (by: Split[]) => void }) {
+  const shown = by.length < 2 ? [...by, null] : by;
+  return (
+    <>
+      {shown.map((split, place) => {
+        const replace = (next: Split | null) => change([...by.slice(0, place), ...(next ? [next] : []), ...by.slice(place + 1)]);
+        const free = fields.filter(({ name, canSplit }) => canSplit && !by.some((other) => other.field === name && other !== split));
+        const group = (isProperty: boolean) =>
+          free
+            .filter(({ kind }) => (kind === "PROPERTY") === isProperty)
+            .map(({ name, label }) => (
+              <option key={name} value={name}>
+                {label}
+              </option>
+            ));
+        const isUnknown = split && !free.some(({ name }) => name === split.field);
+        return (
+          <span class="inline tight" key={place}>
+            <select class="small" aria-label={place === 0 ? "Split by" : "Then by"} value={split?.field ?? ""} onChange={(event) => replace(event.currentTarget.value ? { field: event.currentTarget.value, version: null } : null)}>
+              <option value="">{place === 0 ? "No split" : by.length === 1 ? "and by…" : "No second split"}</option>
+              {isUnknown && <option value={split.field}>{labelOf(fields, split.field)}</option>}
+              <optgroup label="Fields">{group(false)}</optgroup>
+              <optgroup label="Properties">{group(true)}</optgroup>
+            </select>
+            {split && fields.some(({ name, kind }) => name === split.field && kind === "VERSION") && (
+              <select
+                class="small"
+                aria-label="Part of the version"
+                value={split.version ?? ""}
+                onChange={(event) => replace({ ...split, version: (event.currentTarget.value || null) as VersionPart | null })}
+              >
+                <option value="">full version</option>
+                <option value="MAJOR">major version</option>
+                <option value="MINOR">minor version</option>
+              </select>
+            )}
+          </span>
+        );
+      })}
+    </>
+  );
+}
+
+const CHARTS: Record<ChartName, string> = { line: "Line", bars: "Bars", table: "Table" };
+
+/** Changes of a question that show it in another form. Lines need steps, and bars are for the whole period. */
+function changesOf(chart: ChartName): QuestionChanges {
+  if (chart === "line") return { chart, over: undefined };
+  return chart === "bars" ? { chart, over: null } : { chart };
+}
+
+function View({ question: { over, chart, compare }, change }: Pick<Props, "question" | "change">) {
+  const chooseStep = (step: StepName | null) => change({ over: step, ...(chart === "table" ? {} : { chart: step === null ? "bars" : "line" }) });
+  return (
+    <>
+      <select class="small" aria-label="Step" value={over ?? ""} onChange={(event) => chooseStep((event.currentTarget.value || null) as StepName | null)}>
+        <option value="">Whole period</option>
+        {STEPS.map((step) => (
+          <option key={step} value={step}>
+            {STEP_NAMES[step]}
+          </option>
+        ))}
+      </select>
+      <select class="small" aria-label="Compare with" value={compare ?? ""} onChange={(event) => change({ compare: (event.currentTarget.value || null) as Comparison | null })}>
+        <option value="">No comparison</option>
+        <option value="PREVIOUS">Previous period</option>
+        <option value="LAST_YEAR">Same period last year</option>
+      </select>
+      <div class="segments" role="group" aria-label="Chart">
+        {(Object.keys(CHARTS) as ChartName[]).map((name) => (
+          <button type="button" key={name} aria-pressed={chart === name} onClick={() => chart !== name && change(changesOf(name))}>
+            {CHARTS[name]}
+          </button>
+        ))}
+      </div>
+    </>
+  );
+}
+
+/** Adds a segment with a name that is not taken. */
+function withSegment(segments: Segment[]): Segment[] {
+  const name = Array.from({ length: MOST_SEGMENTS + 1 }, (_, place) => `Segment ${place + 1}`).find((each) => segments.every((other) => other.name !== each)) ?? "";
+  return [...segments, { name, where: [] }];
+}
+
+interface SegmentProps {
+  project: string;
+  fields: Field[];
+  segment: Segment;
+  number: number;
+  /** Replaces the segment; null removes it. */
+  change: (segment: Segment | null) => void;
+  invalid: number | undefined;
+}
+
+function SegmentRow({ project, fields, segment, number, change, invalid }: SegmentProps) {
+  return (
+    <li>
+      <input
+        type="text"
+        class="small segment-name"
+        aria-label={`Name of segment ${number}`}
+        value={segment.name}
+        maxLength={100}
+        required
+        onChange={(event) => {
+          const name = event.currentTarget.value.trim();
+          if (name) change({ ...segment, name });
+          else event.currentTarget.value = segment.name;
+        }}
+      />
+      <FilterBar project={project} fields={fields} conditions={segment.where} change={(where) => change({ ...segment, where })} label={`Filters of ${segment.name}`} invalid={invalid} />
+      <button type="button" class="button quiet small" aria-label={`Remove the segment ${segment.name}`} title="Remove the segment" onClick={() => change(null)}>
+        <Icon name="close" size={14} />
+      </button>
+    </li>
+  );
+}

@@ -1,0 +1,83 @@
+import { ApiError } from "../api/client.ts";
+import { useOperation } from "../api/use.ts";
+import { ErrorNotice, QueryResult } from "../ui/states.tsx";
+import { useAccount } from "../view/account.ts";
+import { type Question, useQuestion } from "../view/question.ts";
+import { type Span } from "../view/period.ts";
+import { useView } from "../view/state.ts";
+import "./explore.css";
+import { ExploreAnswer, Totals, hasNothing } from "./explore-answer.tsx";
+import { QuestionForm } from "./explore-form.tsx";
+
+/** A question as the server takes it. */
+function inputOf({ measures, where, by, over, compare, segments, first }: Question, { period }: Span) {
+  return { measures, where, by, over, compare, segments, first, period };
+}
+
+/** Explore page: any measures of the events that meet any conditions, split, over time, compared. The question is in the address. */
+export default function Explore({ project }: { project: string }) {
+  const { reads } = useAccount();
+  if (!reads) return <ErrorNotice error={new ApiError("UNAUTHENTICATED", "")} />;
+  return <ExplorePage project={project} />;
+}
+
+function ExplorePage({ project }: { project: string }) {
+  const { span } = useView();
+  const { question, change } = useQuestion();
+  const known = useOperation("Fields", { slug: project, period: span.period });
+  const fields = known.data?.project.fields ?? [];
+  const answer = useOperation("Ask", { slug: project, question: inputOf(question, span) });
+  const isWhole = question.by.length === 0 && question.over === null && question.chart === "bars";
+  const hasTotals = !isWhole && question.segments.length === 0;
+  const whole = useOperation("Ask", { slug: project, question: inputOf({ ...question, by: [], over: null, first: 1 }, span) }, { enabled: hasTotals });
+  const error = answer.isError && answer.data === undefined ? answer.error : null;
+  return (
+    <div class="stack explore">
+      <QuestionForm project={project} fields={fields} question={question} change={change} refused={error && refusedPart(error.message)} />
+      {error && refusedPart(error.message) ? (
+        <ErrorNotice error={new Error(describe(error.message, fields, question))} />
+      ) : (
+        <QueryResult answer={answer} height={420}>
+          {({ project: { ask } }) => (
+            <div class="stack">
+              {hasTotals && !hasNothing(ask) && <Totals answer={whole.data?.project.ask} question={question} stale={whole.isPlaceholderData} />}
+              <ExploreAnswer answer={ask} question={question} fields={fields} change={change} />
+            </div>
+          )}
+        </QueryResult>
+      )}
+    </div>
+  );
+}
+
+/** The part of a question that an error message names, such as `where[0].values`. */
+export interface Part {
+  path: string;
+  list: string;
+  /** Position in the list. */
+  place: number;
+  /** Position among the conditions of a segment. */
+  inner: number;
+}
+
+const PART = /\b(where|by|segments|measures)(?:\[(\d+)\])?(?:\.where\[(\d+)\])?[.\w]*/;
+
+function refusedPart(message: string): Part | null {
+  const match = PART.exec(message);
+  return match && { path: match[0], list: match[1] ?? "", place: Number(match[2] ?? -1), inner: Number(match[3] ?? -1) };
+}
+
+const PARTS: Record<string, string> = { where: "Filter", by: "Split", segments: "Segment", measures: "Measures" };
+
+/** Replaces the technical path in an error message with the name that the form shows. */
+function describe(message: string, fields: { name: string; label: string }[], question: Question): string {
+  const part = refusedPart(message);
+  if (!part) return message;
+  const { list, place, inner, path } = part;
+  const segment = list === "segments" ? question.segments[place] : undefined;
+  const condition = segment ? segment.where[inner] : list === "where" ? question.where[place] : undefined;
+  const field = condition?.field ?? (list === "by" ? question.by[place]?.field : undefined);
+  const label = field && (fields.find(({ name }) => name === field)?.label ?? field);
+  const name = [`${PARTS[list]}${place >= 0 && !segment ? ` ${place + 1}` : ""}`, segment && `“${segment.name}”`, label && `(${label})`].filter(Boolean).join(" ");
+  return `${message.replace(path, name)}.`;
+}

@@ -1,0 +1,227 @@
+"""The Explore page: a question built by clicks is the one in the address, and its figures are those of the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.test_pages import serious
+
+pytestmark = pytest.mark.xdist_group("dashboard")
+
+QUESTIONS = (
+    "",
+    "?measures=events,failure_rate&by=os&chart=bars&compare=previous&range=7d",
+    "?measures=installs&segment=Linux;os:is:linux&segment=Mac;os:is:darwin&by=version:major",
+    "?measures=events&by=os&over=week&chart=table",
+    "?where=os:is:windoes",
+    "?where=duration_ms:above:long",
+)
+LOOKS = [("light", 1360), ("dark", 390)]
+
+
+def ask(site: Any, **question: Any) -> Any:
+    return site.ask("Ask", slug="demo", question=question)["project"]["ask"]
+
+
+def counted(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def bars(page: Any, title: str) -> dict[str, str]:
+    """The figures of a card of bars, by label."""
+    found = page.get_by_role("region", name=title, exact=True).locator(".bars li")
+    return {row.locator(".bar-label").inner_text(): row.locator(".bar-figure").inner_text() for row in found.all()}
+
+
+def total(page: Any, label: str) -> str:
+    card = page.locator(".totals .figure-card").filter(has=page.get_by_role("heading", name=label, exact=True))
+    return str(card.locator(".big").inner_text())
+
+
+def add_filter(page: Any, field: str, operator: str, value: str) -> None:
+    """Add a filter with the keyboard alone."""
+    page.get_by_role("group", name="Filters", exact=True).get_by_role("button", name="Add a filter").press("Enter")
+    form = page.get_by_role("form", name="New filter")
+    expect(form.get_by_role("combobox", name="Field")).to_be_focused()
+    page.keyboard.type(field)
+    form.get_by_role("option", name=field).first.wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    form.get_by_label("Operator").select_option(label=operator)
+    if operator == "in version range":
+        form.get_by_label("Version range").fill(value)
+    else:
+        form.get_by_role("combobox", name="Value").focus()
+        page.keyboard.type(value)
+        form.get_by_role("option", name=value, exact=True).wait_for()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+    form.get_by_role("button", name="Apply").press("Enter")
+    expect(form).to_have_count(0)
+
+
+def test_a_question_is_built_by_clicks_and_its_link_gives_the_same_figures(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore")
+    page.get_by_label("Add a measure").select_option(label="Installs")
+    add_filter(page, "Version", "in version range", ">=2 <3")
+    add_filter(page, "Environment", "is any of", "person")
+    page.get_by_label("Split by").select_option(label="Operating system")
+    page.get_by_role("button", name="Bars", exact=True).click()
+    page.wait_for_url("**chart=bars*")
+    tab.settled()
+    where = [
+        {"field": "version", "op": "SEMVER", "values": [">=2 <3"]},
+        {"field": "environment", "op": "IS", "values": ["person"]},
+    ]
+    answer = ask(site, measures=["EVENTS", "INSTALLS"], where=where, by=[{"field": "os"}])
+    expected = {row["keys"][0] or "(none)": [counted(figure["all"][0]) for figure in row["figures"]] for row in answer["rows"]}
+    assert len(expected) > 1
+    for link in (page.url.removeprefix(site.url), None):
+        assert bars(page, "Events") == {label: events for label, (events, _) in expected.items()}
+        assert bars(page, "Installs") == {label: installs for label, (_, installs) in expected.items()}
+        if link:
+            tab = visit()
+            page = tab.open(link)
+            assert page.get_by_role("button", name="Edit the filter Version in >=2 <3").is_visible()
+    people = ask(site, measures=["EVENTS"], where=where, by=[{"field": "os"}])["rows"]
+    page.get_by_role("button", name="People only").click()
+    page.wait_for_url("**who=people*")
+    tab.settled()
+    assert bars(page, "Events") == {row["keys"][0] or "(none)": counted(row["figures"][0]["people"][0]) for row in people}
+
+
+def test_a_bar_sets_a_filter_whose_total_is_the_number_of_the_bar(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore?measures=events,installs&by=os&by=version:minor&chart=bars")
+    shown = bars(page, "Events")
+    rows = ask(site, by=[{"field": "os"}, {"field": "version", "version": "MINOR"}])["rows"]
+    labels = [" · ".join(key or "(none)" for key in row["keys"]) for row in rows if not row["isOther"]]
+    assert [*labels, "(other)"] == list(shown)  # largest first, all others last and not clickable
+    assert page.locator(".bars .rest").count() == 2
+    assert page.locator(".bars .rest button").count() == 0
+    for label in labels[:3]:
+        installs = bars(page, "Installs")[label]
+        page.get_by_role("region", name="Events", exact=True).get_by_role("button", name=re.compile(f"^{re.escape(label)}")).click()
+        page.wait_for_url("**where=*")
+        tab.settled()
+        assert (total(page, "Events"), total(page, "Installs")) == (shown[label], installs)
+        assert bars(page, "Events") == {label: shown[label]}
+        page.get_by_role("region", name="Events", exact=True).get_by_role("button", name=re.compile(f"^{re.escape(label)}")).click()
+        expect(page.get_by_role("button", name=re.compile("^Edit the filter"))).to_have_count(0)
+        tab.settled()
+
+
+def test_filters_are_edited_and_removed_and_values_are_searched(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore?where=os:is:linux")
+    page.get_by_role("button", name="Edit the filter Operating system is linux").click()
+    form = page.get_by_role("form", name="Edit the filter")
+    values = form.get_by_role("combobox", name="Value")
+    values.fill("DARW")
+    form.get_by_role("option", name="darwin", exact=True).click()
+    form.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name="Edit the filter Operating system is any of linux, darwin").wait_for()
+    page.wait_for_url("**where=os%3Ais%3Alinux%2Cdarwin*")
+    tab.settled()
+    answer = ask(site, where=[{"field": "os", "values": ["linux", "darwin"]}])
+    assert total(page, "Events") == counted(answer["rows"][0]["figures"][0]["all"][0])
+    page.get_by_role("button", name=re.compile("^Edit the filter Operating system")).click()
+    expect(page.get_by_role("combobox", name="Value")).to_be_focused()
+    page.keyboard.press("Escape")  # closes the list
+    page.keyboard.press("Escape")  # closes the form
+    expect(page.get_by_role("button", name="Add a filter")).to_be_focused()
+    page.get_by_role("button", name=re.compile("^Remove the filter Operating system")).click()
+    expect(page).not_to_have_url(re.compile("where="))
+    tab.settled()
+    assert total(page, "Events") == counted(ask(site)["rows"][0]["figures"][0]["all"][0])
+
+
+def test_a_filter_that_matches_nothing_suggests_values_that_exist(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore?where=os:is:windoes")
+    card = page.get_by_role("region", name="No events match")
+    expect(card).to_contain_text("No event in this period has os windoes.")
+    card.get_by_role("button", name="windows", exact=True).click()
+    page.get_by_role("button", name="Edit the filter Operating system is windows").wait_for()
+    tab.settled()
+    windows = ask(site, where=[{"field": "os", "values": ["windows"]}])
+    assert total(page, "Events") == counted(windows["rows"][0]["figures"][0]["all"][0])
+
+
+def test_an_error_names_the_filter_and_the_page_goes_on(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore?where=os:is:linux&where=duration_ms:above:long")
+    assert page.get_by_role("alert").inner_text() == "Filter 2 (Duration) must be a number."
+    page.get_by_role("button", name="Remove the filter Duration above long").click()
+    expect(page.get_by_role("region", name="Events", exact=True)).to_be_visible()
+
+
+def test_segments_are_shown_side_by_side(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore?chart=bars")
+    page.get_by_role("button", name="Compare segments").click()
+    page.get_by_label("Name of segment 1").fill("Linux; 64%, ~1:2")
+    page.get_by_label("Name of segment 1").press("Tab")
+    page.wait_for_url("**segment=*64*")
+    page.get_by_role("button", name="Add a segment").click()
+    page.get_by_label("Name of segment 2").wait_for()
+    tab.settled()
+    page = tab.open(page.url.removeprefix(site.url))
+    everything = counted(ask(site)["rows"][0]["figures"][0]["all"][0])
+    assert bars(page, "Events") == {"Linux; 64%, ~1:2": everything, "Segment 1": everything}
+    linux = {"name": "Linux", "where": [{"field": "os", "values": ["linux"]}]}
+    mac = {"name": "Mac", "where": [{"field": "os", "values": ["darwin"]}]}
+    page = tab.open("/d/demo/explore?measures=installs&by=version:major&chart=bars&segment=Linux;os:is:linux&segment=Mac;os:is:darwin")
+    rows = ask(site, measures=["INSTALLS"], by=[{"field": "version", "version": "MAJOR"}], segments=[linux, mac])["rows"]
+    for name in ("Linux", "Mac"):
+        expected = {row["keys"][0] or "(none)": counted(row["figures"][0]["all"][0]) for row in rows if row["segment"] == name}
+        assert bars(page, f"Installs: {name}") == expected
+
+
+def test_cards_of_the_overview_open_in_explore_with_their_filter_and_period(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo?range=7d&os=linux&who=people")
+    cards = page.locator("section.card").filter(has=page.get_by_role("link", name=re.compile("^Explore")))
+    assert cards.count() == page.locator("section.card").count()
+    events = bars(page, "Events")
+    page.get_by_role("link", name="Explore Events", exact=True).click()
+    page.wait_for_url("**/d/demo/explore?*range=7d*")
+    page.get_by_role("button", name="Edit the filter Operating system is linux").wait_for()
+    tab.settled()
+    period = {"last": 7}
+    rows = ask(site, where=[{"field": "os", "values": ["linux"]}], by=[{"field": "name"}], period=period)["rows"]
+    shown = bars(page, "Events")
+    assert shown == {"(other)" if row["isOther"] else row["keys"][0]: counted(row["figures"][0]["people"][0]) for row in rows}
+    assert {label: shown[label] for label in events if label in shown} == {
+        label: value for label, value in events.items() if label in shown
+    }
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+def test_every_state_can_be_used_by_everybody(visit: Callable[..., Any], scheme: str, width: int) -> None:
+    tab = visit(color_scheme=scheme, width=width)
+    for query in QUESTIONS:
+        page = tab.open(f"/d/demo/explore{query}")
+        page.get_by_role("group", name="Filters", exact=True).get_by_role("button", name="Add a filter").click()
+        page.get_by_role("listbox").get_by_role("option").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, query
+        assert serious(page) == [], query
+
+
+def test_a_line_marks_the_step_that_has_not_ended_and_a_wrong_address_is_still_a_page(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore?over=day&chart=table&by=os")
+    assert page.get_by_role("cell", name="(so far)").count() > 0
+    page = tab.open("/d/demo/explore?measures=nothing&where=x&where=%25&by=&over=never&chart=pie&segment=&first=x")
+    assert page.locator("h1").inner_text() == "Explore"
+
+
+def test_explore_needs_a_login(visit: Callable[..., Any]) -> None:
+    page = visit(known=False).open("/d/demo/explore")
+    assert page.get_by_role("link", name="Explore").count() == 0
