@@ -85,10 +85,8 @@ def stand_in(buildah: Buildah, name: str, archive: Path, node: bool) -> None:
     buildah("commit", "--quiet", "--rm", container, name)
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Any], int]]:
-    """The root file system of the image as it is built, its configuration, and the bytes that it adds to its base."""
-    folder = tmp_path_factory.mktemp("image")
+def build(folder: Path) -> tuple[Path, dict[str, Any], int]:
+    """Build the image in a folder: its root file system, its configuration, and the bytes that it adds to its base."""
     buildah, archive = Buildah(folder), debian(folder)
     text = (ROOT / "Containerfile").read_text(encoding="utf-8")
     bases = dict.fromkeys(re.findall(r"^FROM (\S+:\S+)", text, re.MULTILINE))
@@ -99,7 +97,14 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     container = buildah("from", "--pull-never", "footfall")
     root = Path(buildah("mount", container))
     added = sum(path.lstat().st_size for path in (root / "opt" / "footfall").rglob("*") if path.is_file() and not path.is_symlink())
-    yield root, config, added
+    return root, config, added
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Any], int]]:
+    """The root file system of the image, its configuration, and the bytes that it adds to its base."""
+    folder = tmp_path_factory.mktemp("image")
+    yield build(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 
