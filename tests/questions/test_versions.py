@@ -6,7 +6,19 @@ import pytest
 
 from server.questions import versions
 
-VERSIONS = ("2.6.9", "2.7.0-rc.1", "2.7.0", "2.7.4+build", "v2.7.5-beta", "2.8.0-rc.1", "2.8.0", "3.0.0-alpha", "3.0.0", "20.7.0", "nightly")
+VERSIONS = (
+    "2.6.9",
+    "2.7.0-rc.1",
+    "2.7.0",
+    "2.7.4+build",
+    "v2.7.5-beta",
+    "2.8.0-rc.1",
+    "2.8.0",
+    "3.0.0-alpha",
+    "3.0.0",
+    "20.7.0",
+    "nightly",
+)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
