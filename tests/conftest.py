@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -22,9 +24,11 @@ import pytest
 from server.settings import Settings, load
 from server.storage.engine import Store, open_store
 from server.storage.projects import ensure_default
+from tests import forked
 from tests.postgres import Postgres, running
 
 START_WITHIN = 30.0
+CHECKOUT = (sys.executable, "-m", "server")
 SECRET = "a secret that all servers of a test share"
 
 
@@ -34,7 +38,7 @@ class Server:
     `command` starts the program: this checkout's, unless another form of it is tested.
     """
 
-    def __init__(self, folder: Path, env: dict[str, str], command: Sequence[str] = (sys.executable, "-m", "server")) -> None:
+    def __init__(self, folder: Path, env: dict[str, str], command: Sequence[str] = CHECKOUT) -> None:
         self.folder = folder
         self.command = command
         self.log = folder / "server.log"
@@ -48,8 +52,14 @@ class Server:
             "FOOTFALL_EVENT_LIMIT": "off",
             **env,
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | forked.Forked | None = None
         self.client = httpx.Client(base_url=self.url, timeout=20)
+
+    @property
+    def _is_forked(self) -> bool:
+        """True for this checkout with Python's own environment: then the imports of an earlier process can be shared."""
+        changed = {name for name in {*self.env, *os.environ} if name.startswith("PYTHON") and self.env.get(name) != os.environ.get(name)}
+        return forked.is_supported and self.command == CHECKOUT and not changed
 
     @property
     def database(self) -> Path:
@@ -61,8 +71,11 @@ class Server:
         return self.env.get("FOOTFALL_DATABASE_URL") or self.database
 
     def start(self, cwd: Path | None = None) -> Server:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*self.command, "serve"], env=self.env, stdout=log, stderr=log, cwd=cwd)
+        if self._is_forked:
+            self.process = forked.start(["serve"], self.env, self.log, self.log, cwd)
+        else:
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen([*self.command, "serve"], env=self.env, stdout=log, stderr=log, cwd=cwd)
         deadline = time.monotonic() + START_WITHIN
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -77,6 +90,8 @@ class Server:
 
     def footfall(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Another footfall command on the same data."""
+        if self._is_forked:
+            return forked.run(arguments, self.env, timeout)
         return subprocess.run([*self.command, *arguments], env=self.env, capture_output=True, text=True, timeout=timeout, check=False)
 
     def stop(self) -> int:
@@ -196,6 +211,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "one_path: the way the body arrives does not matter (tests/field)")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that share a fixture of a module to one worker, so that each server starts once. The engines may go to different workers."""
+    for item in items:
+        definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
+        is_shared = any(definition.scope == "module" for each in definitions for definition in each)
+        if is_shared and item.get_closest_marker("xdist_group") is None:
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            item.add_marker(pytest.mark.xdist_group(f"{item.nodeid.partition('::')[0]}-{parameters.get('field_engine', '')}"))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A module that names its `ENGINES` has its tests run on each of them, but for those marked `on_sqlite`; the others run on SQLite."""
     engines = getattr(metafunc.module, "ENGINES", None)
@@ -270,9 +296,23 @@ def where(settings: Settings) -> Path | str:
     return settings.database_url or settings.sqlite_path
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a migrated SQLite store, to copy."""
+    settings = load({"FOOTFALL_DATA_DIR": str(tmp_path_factory.mktemp("migrated") / "data")})
+    asyncio.run(_open_and_close(settings))
+    return settings.data_dir
+
+
+async def _open_and_close(settings: Settings) -> None:
+    await (await open_store(settings)).close()
+
+
 @pytest.fixture
-async def store(settings: Settings) -> AsyncIterator[Store]:
+async def store(settings: Settings, migrated: Path) -> AsyncIterator[Store]:
     """An open store with the default project."""
+    if not settings.database_url and not settings.data_dir.exists():
+        shutil.copytree(migrated, settings.data_dir)
     opened = await open_store(settings)
     await ensure_default()
     yield opened
