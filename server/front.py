@@ -60,9 +60,6 @@ class Front:
             if match is not None:
                 await self.ingest(scope, receive, send, match, slug)
                 return
-            if self.ingest.unserved.absorbs(scope, path):
-                await self.ingest.unserved.absorb(scope, receive, send, path, slug)
-                return
         if _is_detour(scope, path, slug, self._base):
             path = _NOT_SERVED
         inside = {**scope, "path": path, "raw_path": path.encode("utf-8", "surrogatepass"), SCOPE_SLUG: slug}

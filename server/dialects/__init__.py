@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from server.dialects import engagement, flakedrop, native, peon_ping, posthog_sdk, segment, sonicjs, trackskills
+from server.dialects import (
+    amplitude,
+    aptabase,
+    engagement,
+    flakedrop,
+    native,
+    openpanel,
+    otlp,
+    peon_ping,
+    posthog_sdk,
+    segment,
+    sonicjs,
+    trackskills,
+)
 from server.dialects.parsing import Path
 from server.event import Answer, Decoded, Outcomes, Request
 
@@ -43,4 +56,17 @@ class Dialect(Protocol):
 
 
 # In the order of `claims`; the last one accepts any remaining body of a shared path.
-DIALECTS: tuple[Dialect, ...] = (sonicjs, flakedrop, peon_ping, engagement, trackskills, posthog_sdk, segment, native)
+DIALECTS: tuple[Dialect, ...] = (
+    sonicjs,
+    flakedrop,
+    peon_ping,
+    engagement,
+    trackskills,
+    posthog_sdk,
+    segment,
+    otlp,
+    aptabase,
+    openpanel,
+    amplitude,
+    native,
+)

@@ -57,6 +57,7 @@ class Batch(msgspec.Struct, kw_only=True, rename="camel"):
 _SUMMARY = "Send calls (Segment, RudderStack)"
 _ANSWERS = {200: "Always, but for 5xx: some of these SDKs end their host's process on a 4xx. The ledger counts what was dropped."}
 _DONE = Answer(200, b'{"success":true}')
+_BATCHES = ("batch", "import")
 _USAGE = ("track", "page", "screen")
 _NO_USAGE = ("identify", "group", "alias")
 
@@ -77,14 +78,14 @@ def key_of(request: Request) -> str:
 PATHS = tuple(
     Path(
         template=f"/v1/{kind}",
-        batch=kind == "batch",
+        batch=kind in _BATCHES,
         client_key=key_of,
         absorbs=(*CONTENT_PROBLEMS, Limited, TooSlow),
         summary=_SUMMARY,
-        accepts=(Batch,) if kind == "batch" else (Message,),
+        accepts=(Batch,) if kind in _BATCHES else (Message,),
         answers=_ANSWERS,
     )
-    for kind in ("batch", *_USAGE, *_NO_USAGE)
+    for kind in (*_BATCHES, *_USAGE, *_NO_USAGE)
 )
 
 
@@ -110,7 +111,7 @@ def success(request: Request) -> Answer:
 def _message(item: Any, route: str, error: int) -> Incoming | InstallReport | None:
     if type(item) is not dict:
         raise Invalid(FieldError("", "expected an object"), status=400)
-    kind = item.get("type") if route == "batch" or type(item.get("type")) is str else route
+    kind = item.get("type") if route in _BATCHES or type(item.get("type")) is str else route
     properties, about = members(item.get("properties")), members(item.get("context"))
     install = usable_id(item.get("anonymousId")) or usable_id(item.get("userId"))
     at = corrected(item.get("timestamp") or item.get("originalTimestamp"), error)

@@ -10,7 +10,8 @@ from typing import Any
 
 from server import logs
 from server.dialects.document import read
-from server.event import Decoded, Event, Incoming, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
+from server.dialects.parsing import Path
+from server.event import Decoded, Event, Fault, Incoming, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
 from server.event_id import EventIds
 from server.ingest import asgi
 from server.ingest.asgi import ClientGone, Reply, Scope
@@ -73,7 +74,7 @@ class Ingest:
         self._ids = ids
         self._clock = clock
         self._refusals = Refusals(privacy, writer, metrics, ids)
-        self.unserved = Unserved(gate, writer, metrics, self._bodies, clock)
+        self.unserved = Unserved(gate, writer, metrics, clock)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any, match: Match, slug: str | None) -> None:
         """Respond to a request to an ingest route."""
@@ -190,7 +191,7 @@ class Ingest:
         else:
             if route.path.body:
                 is_parsed = current.document is not None
-                request.document, request.faults = (current.document, current.faults) if is_parsed else read(body)
+                request.document, request.faults = (current.document, current.faults) if is_parsed else _parsed(route.path, body, request)
                 current.document, current.faults = request.document, request.faults
             current.dialect = find_dialect(route, request)
             current.decoded = decode(current.dialect, request)
@@ -198,7 +199,8 @@ class Ingest:
         if len(body) > self._max_body:
             if not decoded.batch:
                 raise TooLarge(f"A single event must be at most {self._max_body} bytes.")
-            current.large = refuse_large(decoded, body, current.document, self._max_body)
+            # The sizes of events in another form than JSON are those of their documents.
+            current.large = refuse_large(decoded, b"" if route.path.parse else body, current.document, self._max_body)
         return decoded
 
     def _note_limit_state(self, current: IngestRequest, limit_state: LimitState | None) -> None:
@@ -282,6 +284,10 @@ class Ingest:
         self._metrics.answers[route.path.template, answer.status] += 1
         is_unread = isinstance(problem, TooLarge | TooSlow) and not current.body
         return asgi.reply(answer, current.limit_state)._replace(closes=is_unread)
+
+
+def _parsed(path: Path, body: bytes, request: Request) -> tuple[Any, tuple[Fault, ...]]:
+    return read(body) if path.parse is None else path.parse(body, request)
 
 
 def _is_counted_elsewhere(problem: Problem) -> bool:

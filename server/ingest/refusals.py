@@ -74,7 +74,7 @@ class Refusals:
         if caller is None or (document is None and current.match.route.path.body):
             return None
         if current.faults:
-            if len(current.body) >= LARGE:
+            if len(current.body) >= LARGE or current.match.route.path.parse is not None:
                 return None
             # The document holds placeholders for these values; a replay needs the original ones.
             try:

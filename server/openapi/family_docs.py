@@ -1,6 +1,7 @@
 """Client families in the reference: title, introduction and sample requests.
 
-A family that is missing here is described by its module's docstring and its types.
+A newer dialect has its title (`TITLE`), introduction (`ABOUT`) and samples (in `PATHS`) in its own module. One without them is described by its
+module's docstring and its types.
 """
 
 from __future__ import annotations
@@ -8,19 +9,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from server.dialects import Dialect, engagement, flakedrop, sonicjs, trackskills
-from server.dialects.parsing import Tally
+from server.dialects.parsing import Path, Sample, Tally
 
 
 class Family(NamedTuple):
     title: str
     about: str
-
-
-class Sample(NamedTuple):
-    """A sample request body and its title."""
-
-    title: str
-    body: Any
 
 
 # In the order of the reference.
@@ -115,7 +109,10 @@ _SEGMENT_CALL = {
 SAMPLES: dict[tuple[str, str], tuple[Sample, ...]] = {
     **{("posthog", path): (_POSTHOG,) for path in ("/batch", "/capture", "/e", "/i/v0/e", "/i/v1/analytics/events")},
     **{("posthog", path): (_POSTHOG_FLAGS,) for path in ("/flags", "/decide")},
-    ("segment", "/v1/batch"): (Sample("A batch", {"batch": [{**_SEGMENT_CALL, "type": "track", "event": "build"}]}),),
+    **{
+        ("segment", f"/v1/{kind}"): (Sample("A batch", {"batch": [{**_SEGMENT_CALL, "type": "track", "event": "build"}]}),)
+        for kind in ("batch", "import")
+    },
     ("segment", "/v1/track"): (Sample("One event", {**_SEGMENT_CALL, "event": "build"}),),
     **{("segment", f"/v1/{kind}"): (Sample("A view", {**_SEGMENT_CALL, "name": "Settings"}),) for kind in ("page", "screen")},
     **{("segment", f"/v1/{kind}"): (Sample("A call", _SEGMENT_CALL),) for kind in ("identify", "group", "alias")},
@@ -221,8 +218,15 @@ def family(dialect: Dialect) -> Family:
     known = FAMILIES.get(dialect.NAME)
     if known is not None:
         return known
+    if title := getattr(dialect, "TITLE", ""):
+        return Family(title, getattr(dialect, "ABOUT", ""))
     about = (getattr(dialect, "__doc__", None) or "").partition("\n\n")[0]
     return Family(dialect.NAME.replace("_", " ").capitalize(), " ".join(about.split()))
+
+
+def samples(dialect: Dialect, path: Path) -> tuple[Sample, ...]:
+    """Return the sample requests of a dialect's path."""
+    return path.samples or SAMPLES.get((dialect.NAME, path.template), ())
 
 
 def rank(name: str) -> int:

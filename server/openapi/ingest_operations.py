@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import msgspec
 
 from server.dialects import Dialect
-from server.dialects.parsing import Path
+from server.dialects.parsing import Path, Sample
 from server.event import Answer, Outcomes, Receipt, Request
 from server.event_id import first_id
 from server.openapi.error_responses import RATE_LIMIT_HEADERS, refusal
-from server.openapi.family_docs import NOTES, RESPONSE_TYPES, SAMPLES, Sample, family, rank
+from server.openapi.family_docs import NOTES, RESPONSE_TYPES, family, rank, samples
 from server.openapi.schemas import NO_NUL, Schema, answers, any_of, bodies
 
 Operation = dict[str, Any]
@@ -94,8 +94,8 @@ def _variant(dialect: Dialect, path: Path, components: dict[str, Schema]) -> _Va
     accepted, found = bodies(path.accepts, dialect.NAME)
     response_schemas, also = answers(RESPONSE_TYPES.get(key, ()), dialect.NAME)
     components.update({**also, **components, **found})
-    samples = {f"{dialect.NAME}-{number}": sample for number, sample in enumerate(SAMPLES.get(key, ()), 1)}
-    return _Variant(dialect, path, accepted, response_schemas, samples)
+    named = {f"{dialect.NAME}-{number}": sample for number, sample in enumerate(samples(dialect, path), 1)}
+    return _Variant(dialect, path, accepted, response_schemas, named)
 
 
 def _operation(route: Route, variants: list[_Variant]) -> Operation:
@@ -198,9 +198,10 @@ def _example_answer(variant: _Variant, sample: Sample) -> Answer:
         headers={},
         address="192.0.2.1",
         received_at=_RECEIVED_AT,
-        # A copy: dialects modify the document.
-        document=msgspec.json.decode(msgspec.json.encode(sample.body)),
     )
+    # A copy: dialects modify the document.
+    body = msgspec.json.encode(sample.body)
+    request.document = msgspec.json.decode(body) if variant.path.parse is None else variant.path.parse(body, request)[0]
     decoded = variant.dialect.decode(request)
     events = len(decoded.events)
     outcomes = Outcomes(receipts=[Receipt.STORED] * events, ids=[ID] * events, created=[True] * len(decoded.installs))

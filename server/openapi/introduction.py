@@ -7,18 +7,24 @@ from typing import Any
 
 from limits import RateLimitItem
 
-from server.openapi.family_docs import FAMILIES
+from server.dialects import DIALECTS
+from server.openapi.family_docs import FAMILIES, family
 from server.openapi.read_operations import INSTALLS, READING
 from server.settings import Settings
 
-_TAGS = {family.title: family.about for family in FAMILIES.values()} | {
-    READING: "Counts and statistics. The server and the project decide which are public. The others require a key with the scope "
-    "`read`."
-    "`read`.",
-    INSTALLS: "The data stored about one install, for clients that send its id: read it or erase it.",
-    "Operation": "For operators of the server.",
-    "Pages": "Pages for people.",
-}
+_LATER = {found.title: found.about for dialect in DIALECTS if dialect.NAME not in FAMILIES for found in (family(dialect),)}
+_TAGS = (
+    {found.title: found.about for found in FAMILIES.values()}
+    | _LATER
+    | {
+        READING: "Counts and statistics. The server and the project decide which are public. The others require a key with the scope "
+        "`read`."
+        "`read`.",
+        INSTALLS: "The data stored about one install, for clients that send its id: read it or erase it.",
+        "Operation": "For operators of the server.",
+        "Pages": "Pages for people.",
+    }
+)
 
 _ABOUT = """\
 Footfall takes events from command-line tools and counts them. It keeps no IP address and no raw identifier.

@@ -1,4 +1,4 @@
-"""Promises to programs that send with the SDKs of PostHog, Segment and RudderStack: only the host name changes."""
+"""Promises to programs that send with the SDKs of other systems: only the host name changes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import pytest
 
 POSTHOG = {"event": "build", "distinct_id": "inst-1", "properties": {"$os": "Linux", "version": "1.2.3"}}
 SEGMENT = {"type": "track", "event": "build", "anonymousId": "inst-1", "context": {"os": {"name": "linux"}, "app": {"version": "1.2.3"}}}
+APTABASE = {"eventName": "build", "sessionId": "179521018914614397", "systemProps": {"osName": "Linux", "appVersion": "1.2.3"}}
+OPENPANEL = {"type": "track", "payload": {"name": "build", "profileId": "inst-1", "properties": {"os": "linux", "version": "1.2.3"}}}
+AMPLITUDE = {"event_type": "build", "device_id": "inst-1", "os_name": "Linux", "app_version": "1.2.3"}
 # Paths with the body of one event.
 EVENTS = {
     **{f"/{path}": {"batch": [POSTHOG], "api_key": "phc_of-another-system"} for path in ("batch/", "batch", "i/v1/analytics/events")},
@@ -21,6 +24,9 @@ EVENTS = {
     "/v1/track": SEGMENT,
     "/v1/page": {**SEGMENT, "type": "page"},
     "/v1/screen/": {**SEGMENT, "type": "screen"},
+    "/v1/import": {"batch": [SEGMENT]},
+    "/track": OPENPANEL,
+    **{path: {"api_key": "a-key-of-amplitude", "events": [AMPLITUDE]} for path in ("/2/httpapi", "/2/httpapi/")},
 }
 
 
@@ -44,6 +50,47 @@ def test_each_path_takes_events(field: Any) -> None:
     assert field.ledger()["stored"] == len(EVENTS)
     assert {(event["os"], event["version"]) for event in field.events()} == {("linux", "1.2.3")}
     assert len({event["install"] for event in field.events()}) == 1
+
+
+def test_events_with_a_session_alone_are_of_no_install(field: Any) -> None:
+    assert field.post(APTABASE, "/api/v0/event").status_code == 200
+    assert field.post([APTABASE, APTABASE], "/api/v0/events/").json() == {}
+    assert field.post({"api_key": "a-key", "events": [AMPLITUDE]}, "/batch").json() == {"code": 200, "events_ingested": 1}
+    assert field.ledger()["stored"] == 4
+    assert [event["install"] is None for event in field.events()].count(True) == 3
+    assert {(event["os"], event["version"]) for event in field.events()} == {("linux", "1.2.3")}
+
+
+def otlp(*records: Any) -> dict[str, Any]:
+    resource = {"attributes": [{"key": "service.version", "value": {"stringValue": "1.2.3"}}]}
+    return {"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": list(records)}]}]}
+
+
+def test_log_records_with_an_event_name_are_events(field: Any) -> None:
+    body = otlp({"eventName": "build"}, {"body": {"stringValue": "an ordinary log"}})
+    answer = field.post(body, "/v1/logs")
+    assert (answer.status_code, answer.json()["partialSuccess"]["rejectedLogRecords"]) == (200, "1")
+    in_protobuf = field.post(bytes.fromhex("0a0b120912076205") + b"build", "/v1/logs/", content_type="application/x-protobuf")
+    assert (in_protobuf.status_code, in_protobuf.content) == (200, b"")
+    assert {(event["name"], event["dialect"]) for event in field.events()} == {("build", "otlp")}
+    ledger = field.ledger()
+    assert (ledger["received"], ledger["stored"]) == (2, 2)
+    for path in ("/v1/traces", "/v1/metrics"):
+        assert field.post({}, path).json() == {}
+    assert field.post(b"{", "/v1/logs").status_code == 400
+    assert field.post(b"\x0a", "/v1/logs", content_type="application/x-protobuf").status_code == 400
+    assert accounted(field, 4)["rejected"] == 2
+
+
+def test_a_refused_log_record_can_be_replayed(field: Any) -> None:
+    installation = {"key": "app.installation.id", "value": {"stringValue": "the-install-of-ada"}}
+    large = {"key": "text", "value": {"stringValue": "x" * 20_000}}
+    body = otlp({"eventName": "a\0b", "attributes": [installation]}, {"eventName": "build", "attributes": [large]}, {"eventName": "build"})
+    assert field.post(body, "/v1/logs").json()["partialSuccess"]["rejectedLogRecords"] == "2"
+    ledger = accounted(field, 3)
+    assert (ledger["stored"], ledger["rejected"]) == (1, 2)
+    assert {each["reason"] for each in ledger["tray"]} == {"INVALID", "TOO_LARGE"}
+    assert "the-install-of-ada" not in json.dumps(ledger["tray"])
 
 
 @pytest.mark.one_path
@@ -81,14 +128,14 @@ def test_identify_counts_as_no_usage_and_describes_the_install(field: Any) -> No
 
 
 def test_what_is_wrong_is_counted_and_the_client_hears_of_a_success(field: Any) -> None:
-    for path in ("/batch/", "/i/v1/analytics/events", "/v1/batch", "/v1/track"):
+    for path in ("/batch/", "/i/v1/analytics/events", "/v1/batch", "/v1/track", "/v1/import", "/2/httpapi", "/api/v0/events"):
         for body in (b"", b"\x1f\x8b\x08rubbish", b"{", b"[" * 5_000, b"[]" if path == "/v1/track" else b'{"batch":[{}]}', b"null"):
             answer = field.post(body, path)
             assert (answer.status_code, type(answer.json())) == (200, dict), (path, body[:10])
         assert field.post(EVENTS["/batch/"], path, content_encoding="br").status_code == 200
     assert field.server.client.post("/p/no-such-project/v1/batch", content=b"{}").status_code == 200
     assert field.server.client.post("/p/no-such-project/batch/", content=b"{}").status_code == 200
-    assert accounted(field, 4 * 7 - 1)["rejected"] == 4 * 7 - 1
+    assert accounted(field, 7 * 7 - 1)["rejected"] == 7 * 7 - 1
     assert field.ledger()["tray"]
 
 
@@ -123,7 +170,11 @@ def test_a_key_in_the_sdks_own_place_names_the_project(field: Any) -> None:
         )
         assert client.post("/v1/batch", json={"batch": [SEGMENT]}, headers={"authorization": basic(key)}).status_code == 200
         assert client.post("/v1/track", json={**SEGMENT, "writeKey": key}).status_code == 200
-    assert field.ledger()["stored"] == 8
+        assert client.post("/api/v0/event", json=APTABASE, headers={"app-key": key}).status_code == 200
+        assert client.post("/track", json=OPENPANEL, headers={"openpanel-client-id": key}).status_code == 200
+        assert client.post("/2/httpapi", json={"api_key": key, "events": [AMPLITUDE]}).status_code == 200
+        assert client.post("/v1/logs", json=otlp({"eventName": "a"}), headers={"authorization": f"Bearer {key}"}).status_code == 200
+    assert field.ledger()["stored"] == 16
 
 
 @pytest.mark.one_path
@@ -149,13 +200,16 @@ def test_a_project_that_requires_a_key_drops_and_counts_what_has_none(make_proje
     assert field.events() == []
 
 
-def test_segments_clients_never_hear_of_a_limit_and_posthogs_wait(make_project: Any, field: Any) -> None:
+def test_clients_that_resend_for_ever_never_hear_of_a_limit_and_the_others_wait(make_project: Any, field: Any) -> None:
     field.slug = make_project(rateLimit="1/hour")
     assert [field.post(EVENTS["/v1/batch"], "/v1/batch").status_code for _ in range(3)] == [200, 200, 200]
     answer = field.post(EVENTS["/batch/"], "/batch/")
     assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (429, True)
-    ledger = accounted(field, 4)
-    assert (ledger["stored"], ledger["limited"]) == (1, 3)
+    for path, body in (("/api/v0/event", APTABASE), ("/track", OPENPANEL), ("/2/httpapi", {"events": [AMPLITUDE]})):
+        assert field.post(body, path).status_code == 200
+    assert field.post(otlp({"eventName": "a"}), "/v1/logs").status_code == 429
+    ledger = accounted(field, 8)
+    assert (ledger["stored"], ledger["limited"]) == (1, 7)
 
 
 def test_an_opt_out_is_counted_as_one(field: Any) -> None:

@@ -11,7 +11,7 @@ prepared      plain bodies, parsed in one pass
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -35,7 +35,7 @@ from server.dialects.parsing.json_fields import (
 )
 from server.dialects.parsing.prepared import REMEMBERED, REMEMBERED_LENGTH, NotPlain, Prepared, properties_in
 from server.dialects.parsing.times import duration, iso, timestamp, whole_duration
-from server.event import Decoded, Request
+from server.event import Decoded, Fault, Request
 from server.problems import Problem
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "Path",
     "Prepared",
     "Properties",
+    "Sample",
     "Tally",
     "Timestamp",
     "arch_name",
@@ -80,6 +81,13 @@ __all__ = [
 ]
 
 
+class Sample(NamedTuple):
+    """A sample request body and its title."""
+
+    title: str
+    body: Any
+
+
 class Path(msgspec.Struct, frozen=True, kw_only=True):
     """One route of a dialect.
 
@@ -88,10 +96,11 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     `body`: the route reads a JSON body; if False, the body is ignored.
     `prepared` parses plain bodies in one pass: it returns the events of a body (with its request, without a document), or None if the body is
     not plain. Such a body becomes a document, and the dialects that share the path may claim it.
+    `parse` returns the document and the faults of a body that is not JSON or needs another form; a document is a batch of its events.
     `client_key` returns the key that a client sends in its body or as a user name, empty if there is none. The bodies of such routes are
     decompressed by their first bytes, whatever their headers are.
     `absorbs` lists the problems that get a success response, because clients crash or retry forever on an error. The ledger counts them.
-    `accepts` lists the accepted types of body, and `answers` the statuses, for the OpenAPI document.
+    `accepts` lists the accepted types of body, `answers` the statuses, and `samples` some bodies, simplest first, for the OpenAPI document.
     """
 
     template: str
@@ -102,5 +111,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     summary: str = ""
     accepts: tuple[Any, ...] = ()
     answers: dict[int, str] = {}
+    parse: Callable[[bytes, Request], tuple[Any, tuple[Fault, ...]]] | None = None
     client_key: Callable[[Request], str] | None = None
     absorbs: tuple[type[Problem], ...] = ()
+    samples: tuple[Sample, ...] = ()

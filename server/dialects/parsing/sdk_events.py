@@ -28,11 +28,11 @@ _LONGEST_KEY = 200
 Read = Callable[[Any, int], Incoming | InstallReport | None]
 
 
-def gather_messages(request: Request, read: Read) -> Decoded:
-    """The events and reports of a body: `{"batch": […]}`, an array, or one message. A message that is wrong is rejected, its neighbours are not."""
+def gather_messages(request: Request, read: Read, name: str = "batch") -> Decoded:
+    """The events and reports of a body: an object with an array (`name`), an array, or one message. A message that is wrong is rejected, its neighbours are not."""
     document = request.document
-    if type(document) is dict and type(document.get("batch")) is list:
-        return gather(document["batch"], read, request, "batch")
+    if type(document) is dict and type(document.get(name)) is list:
+        return gather(document[name], read, request, name)
     if type(document) is list:
         return gather(document, read, request)
     decoded = gather([document], read, request)

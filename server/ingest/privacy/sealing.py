@@ -36,6 +36,8 @@ INSTALL_KEYS = (
     "distinct_id",
     "distinctId",
     "anonymousId",
+    "device_id",
+    "profileId",
 )
 _CONTENT = frozenset(
     {"target", "targetId", "target_id", "properties", "metadata", "error", "context"}
@@ -56,7 +58,7 @@ _LABELS = (
     "targetId",
     "tool_name",
 )
-_WRAPPERS = ("data", "events")
+_WRAPPERS = ("data", "events", "payload")
 _SHORTEST = 16  # characters of a placeholder
 VISITOR, KEY = "visitor", "key"  # scopes of event ids
 _LONGEST_NUMBER = 15  # digits

@@ -1,0 +1,116 @@
+"""Aptabase's SDKs: one event (`/api/v0/event`) and arrays of events (`/api/v0/events`).
+
+The project's key is the header `App-Key`. The SDKs send a session of at most an hour, and no id of an install. The SDK for Python sends a refused
+event again every ten seconds: the answer is 200 to everything but a failure of the server.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from server.dialects.parsing import Path, Sample, text
+from server.dialects.parsing.sdk_events import (
+    client_key,
+    context,
+    duration_us,
+    gather_messages,
+    kept_properties,
+    members,
+    message_name,
+    outcome,
+    usable_id,
+)
+from server.dialects.parsing.times import moment
+from server.event import Answer, Decoded, FieldError, Incoming, Outcomes, Request
+from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
+
+NAME = "aptabase"
+TITLE = "Aptabase"
+ABOUT = "What Aptabase's SDKs send. The project's key is the header `App-Key`. Events have a session and no install."
+
+
+class Event(msgspec.Struct, kw_only=True, rename="camel"):
+    """One event."""
+
+    event_name: Annotated[str, Meta(description="The name of the event, cut at 100 characters.")]
+    timestamp: Annotated[str | None, Meta(description="The time of the event.")] = None
+    session_id: Annotated[str | int | None, Meta(description="The session. Only its keyed hash is stored.")] = None
+    system_props: Annotated[
+        dict[str, Any] | None, Meta(description="`osName`, `appVersion`, `sdkVersion` and `isDebug` are used; nothing else is kept.")
+    ] = None
+    props: Annotated[dict[str, Any] | None, Meta(description="The program's own properties, without addresses and URLs.")] = None
+
+
+_SAMPLE = {
+    "timestamp": "2026-03-14T09:26:53.589Z",
+    "sessionId": "177348041314614397",
+    "eventName": "build",
+    "systemProps": {"osName": "Linux", "appVersion": "1.4.0", "sdkVersion": "aptabase-python@0.1.0", "isDebug": False},
+    "props": {"template": "starter"},
+}
+
+
+def key_of(request: Request) -> str:
+    """The project's key, empty where there is none."""
+    return client_key(request.header(b"app-key"))
+
+
+def _path(template: str, kind: Any, sample: Sample) -> Path:
+    return Path(
+        template=template,
+        batch=True,
+        client_key=key_of,
+        absorbs=(*CONTENT_PROBLEMS, Limited, TooSlow),
+        summary="Send events (Aptabase)",
+        accepts=(kind,),
+        answers={200: "Always, but for 5xx: an SDK sends a refused event again for ever. The ledger counts what was dropped."},
+        samples=(sample,),
+    )
+
+
+PATHS = (
+    _path("/api/v0/event", Event, Sample("One event", _SAMPLE)),
+    _path("/api/v0/events", list[Event], Sample("Several events", [_SAMPLE, {**_SAMPLE, "eventName": "test"}])),
+)
+_DONE = Answer(200, b"{}")
+
+
+def claims(request: Request) -> bool:
+    return True
+
+
+def decode(request: Request) -> Decoded:
+    """The events of a body. One without a name is rejected. Raises `TooLarge` above 1,000."""
+    return gather_messages(request, lambda item, _: _event(item))
+
+
+def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
+    return _DONE
+
+
+def success(request: Request) -> Answer:
+    return _DONE
+
+
+def _event(item: Any) -> Incoming:
+    if type(item) is not dict:
+        raise Invalid(FieldError("", "expected an object"), status=400)
+    system, properties = members(item.get("systemProps")), members(item.get("props"))
+    session = item.get("sessionId")
+    about = {**properties, "isDebug": True} if system.get("isDebug") is True else properties
+    return Incoming(
+        name=message_name(item.get("eventName"), "eventName"),
+        occurred_at=moment(item.get("timestamp")),
+        session=str(session) if type(session) is int else usable_id(session),
+        outcome=outcome(properties),
+        duration_us=duration_us(properties),
+        context=context(about, NAME, os=system.get("osName"), runtime=_runtime(system.get("sdkVersion")), version=system.get("appVersion")),
+        properties=kept_properties(properties),
+    )
+
+
+def _runtime(sdk: Any) -> str | None:
+    return text(sdk.replace("@", " ", 1)) if type(sdk) is str else None
