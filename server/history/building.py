@@ -38,7 +38,7 @@ log = logs.get(__name__)
 PIECE = 100_000  # events that one step reads from the store
 MAX_ROWS = 4_000_000  # events in one file
 SMALL = 20_000  # events that are merged with any neighbour
-_PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 40960)"  # rows; a group is in memory while it is written
+_PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)"  # rows; a group is in memory while it is written
 _BOUNDS = "SELECT min(id), max(id) FROM event WHERE id >= {} AND id < {}"
 
 
