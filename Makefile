@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo install dashboard screenshots test test-all check fix bench schema docs wheel binary image release lock clean
+.PHONY: help run demo install dashboard screenshots test test-quick test-all check fix bench schema docs wheel binary image release lock clean
 
 # Read from the command line only: shells set HOST, and platforms set PORT, which Footfall reads itself.
 ifeq ($(origin HOST),command line)
@@ -105,6 +105,11 @@ pytest = @.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numproces
 
 test: $(READY_DEV) $(DASHBOARD) ## run all tests except the slow ones; WORKERS=0 runs them serially, TEST_ARGS="-k counts" selects some
 	$(pytest) -m "not slow" $(TEST_ARGS)
+
+QUICK := tests/dialects tests/ingest tests/privacy tests/contracts/test_language.py
+
+test-quick: $(READY_DEV) ## run the tests of dialects, ingest and privacy in about a minute, without a dashboard
+	$(pytest) -m "not slow" $(QUICK) $(TEST_ARGS)
 
 test-all: $(READY_DEV) $(DASHBOARD) ## run all tests, including the slow ones: binary, image, large recounts, long faults
 	$(pytest) $(TEST_ARGS)

@@ -44,7 +44,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def repeats(self) -> bool:
-        """Whether an event can have several rows: one for each element of an array."""
+        """True if an event can have several rows: one for each element of an array."""
         return any(isinstance(find_field(by.field, "by"), Property) for by in self.by)
 
     source: ClassVar[str] = "events"
