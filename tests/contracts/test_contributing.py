@@ -84,8 +84,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     server = copy / "server"
 
     (server / "dialects" / "hits.py").write_text(DIALECT, encoding="utf-8")
-    edit(server / "dialects" / "__init__.py", "flakedrop, native, peon_ping", "flakedrop, hits, native, peon_ping")
-    edit(server / "dialects" / "__init__.py", " = (sonicjs, ", " = (hits, sonicjs, ")
+    edit(server / "dialects" / "__init__.py", "    flakedrop,\n    native,", "    flakedrop,\n    hits,\n    native,")
+    edit(server / "dialects" / "__init__.py", " = (\n    sonicjs,", " = (\n    hits,\n    sonicjs,")
 
     setting = '    greeting: str = _setting("FOOTFALL_GREETING", str, "world", "the name that is greeted")\n'
     edit(
