@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -182,10 +183,21 @@ def placed(engine: str, request: pytest.FixtureRequest) -> Postgres | None:
     return server
 
 
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder on SQLite with 3,000 events, to copy."""
+    settings = settings_in(tmp_path_factory.mktemp("filled") / "data")
+    with_store(settings, lambda store, project: fill(settings, store, project, incoming(3_000)))
+    return settings.data_dir
+
+
 @pytest.fixture
-def origin(tmp_path: Path, placed: Postgres | None) -> Settings:
-    """A store with some thousand events."""
+def origin(tmp_path: Path, placed: Postgres | None, filled: Path) -> Settings:
+    """A store with 3,000 events."""
     settings = settings_in(tmp_path / "origin", placed)
+    if placed is None:
+        shutil.copytree(filled, settings.data_dir)
+        return settings
     with_store(settings, lambda store, project: fill(settings, store, project, incoming(3_000)))
     return settings
 
