@@ -138,6 +138,10 @@ _describe(
     VOLUME_SPIKE="More events than in the preceding weeks, by at least the threshold in percent.",
     NEW_ERROR="An error type that was never seen before.",
     NEW_VERSION="A version that was never seen before.",
+    QUESTION_ABOVE="The first figure of a saved question is at least the threshold, in its own unit (rates: from 0 to 1).",
+    QUESTION_BELOW="The first figure of a saved question is at most the threshold.",
+    QUESTION_CHANGE="The first figure of a saved question differs from the compared period by at least the threshold in percent.",
+    QUESTION_EMPTY="The first figure of a saved question is zero, or there is nothing to compute it from.",
 )  # fmt: skip
 _describe(
     AlertStatus, "AlertStatus", "Delivery status of an alert.",

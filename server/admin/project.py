@@ -105,6 +105,7 @@ class Alert:
     window_minutes: int = field("Length of the evaluated window, in minutes.")
     minimum_events: int = field("Minimum number of events in the window. With fewer events, the alert does not fire.")
     cooldown_minutes: int = field("Minimum number of minutes between two notifications.")
+    question: str | None = field("Name of the saved question that the alert is about. Null for other kinds.")
     host: str = field("Host of the webhook. The path is hidden, as it often contains a secret.")
     enabled: bool = field("Whether the alert is evaluated.")
     last_status: AlertStatus | None = field("Delivery status of the last notification. Null if it has never fired.")
@@ -328,7 +329,7 @@ def alert_of(rule: Rule, last: dict[str, Any] | None) -> Alert:
         id=strawberry.ID(str(rule.id)),
         **{
             name: getattr(rule, name)
-            for name in ("name", "kind", "threshold", "window_minutes", "minimum_events", "cooldown_minutes", "enabled")
+            for name in ("name", "kind", "threshold", "window_minutes", "minimum_events", "cooldown_minutes", "enabled", "question")
         },
         host=rules.host_of(rule),
         last_status=None if last is None else last["status"],

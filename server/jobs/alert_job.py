@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from server import logs
 from server.event import DAY, HOUR, MINUTE
+from server.history import History
+from server.jobs import question_alerts
+from server.jobs.question_alerts import Finding
 from server.jobs.run import Run
 from server.jobs.webhooks import ATTEMPTS, Delivered, Webhooks
+from server.problems import Problem
 from server.storage.engine import Store
+from server.storage.projects import ProjectError
 from server.storage.upkeep import alert_rules as kept
 from server.storage.upkeep.alert_rules import Delivery, Kind, Rule, State
 
@@ -36,14 +39,6 @@ _WAITING_ERRORS = 200
 _HARMLESS = str.maketrans({"@": "@\u200b", "<": "(", ">": ")", "`": "'"})
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of a rule: a sentence for readers, and the numbers behind it."""
-
-    message: str
-    observed: dict[str, Any]
-
-
 Look = Callable[[Store, Rule, int], Awaitable[tuple[Finding | None, State]]]
 
 
@@ -51,20 +46,29 @@ async def alerts(run: Run) -> str:
     """Evaluate every rule, then deliver new alerts and retry undelivered ones."""
     fired = 0
     for rule in await kept.due_rules(run.store, run.now()):
-        fired += await look(run.store, rule, run.now())
+        try:
+            fired += await look(run.store, rule, run.now(), history=run.history)
+        except (Problem, ProjectError) as error:  # of a saved question, which must not hold up other rules
+            log.warning("alert_not_evaluated", rule=rule.id, kind=rule.kind.value, error=type(error).__name__)
     delivered, waiting = await deliver_waiting(run.store, Webhooks(private=run.settings.alert_private), run.now)
     return f"{fired:,} alerts raised, {delivered:,} delivered, {waiting:,} to be retried"
 
 
-async def find(store: Store, rule: Rule, now: int) -> Finding | None:
+async def find(store: Store, rule: Rule, now: int, *, history: History | None = None) -> Finding | None:
     """Evaluate a rule without saving its state or sending anything."""
-    finding, _ = await _LOOKS[rule.kind](store, rule, now)
+    finding, _ = await _evaluate(store, rule, now, history)
     return finding
 
 
-async def look(store: Store, rule: Rule, now: int) -> bool:
+async def _evaluate(store: Store, rule: Rule, now: int, history: History | None) -> tuple[Finding | None, State]:
+    if rule.kind in question_alerts.KINDS:
+        return await question_alerts.find(store, rule, now, history), rule.state
+    return await _LOOKS[rule.kind](store, rule, now)
+
+
+async def look(store: Store, rule: Rule, now: int, *, history: History | None = None) -> bool:
     """Evaluate one rule and queue its alert. Returns whether there is one."""
-    finding, state = await _LOOKS[rule.kind](store, rule, now)
+    finding, state = await _evaluate(store, rule, now, history)
     if finding is None:
         if state != rule.state:
             await kept.save_state(store, rule.id, state)

@@ -8,14 +8,28 @@ from typing import Any
 
 from server.event import DAY
 from server.jobs.addresses import Refused, check_addresses, check_url, lookup
-from server.jobs.alert_job import Finding, find, payload
+from server.jobs.alert_job import find, payload
+from server.jobs.question_alerts import KINDS as QUESTION_KINDS
+from server.jobs.question_alerts import Finding
 from server.jobs.webhooks import Delivered, Webhooks
+from server.problems import Problem
+from server.questions import saved
 from server.storage.engine import Store
-from server.storage.projects import FieldProblem, ProjectError, find_project
+from server.storage.projects import FieldProblem, ProjectError, find_project, saved_questions
 from server.storage.upkeep import alert_rules as kept
 from server.storage.upkeep.alert_rules import Kind, Rule
 
-DEFAULT_THRESHOLDS = {Kind.FAILURE_RATE: 20.0, Kind.VOLUME_DROP: 50.0, Kind.VOLUME_SPIKE: 200.0, Kind.NEW_ERROR: 0.0, Kind.NEW_VERSION: 0.0}
+DEFAULT_THRESHOLDS = {
+    Kind.FAILURE_RATE: 20.0,
+    Kind.VOLUME_DROP: 50.0,
+    Kind.VOLUME_SPIKE: 200.0,
+    Kind.NEW_ERROR: 0.0,
+    Kind.NEW_VERSION: 0.0,
+    Kind.QUESTION_ABOVE: 0.0,
+    Kind.QUESTION_BELOW: 0.0,
+    Kind.QUESTION_CHANGE: 50.0,
+    Kind.QUESTION_EMPTY: 0.0,
+}
 LONGEST_WINDOW = 7 * DAY // 60_000  # minutes
 NAME_LENGTH = 100
 SECRET_PREFIX = "whsec_"  # noqa: S105 - lets secret scanners recognise leaked secrets
@@ -23,7 +37,9 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - lets secret scanners recognise leaked s
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The fields of a new rule. A missing secret is generated; a missing threshold is the default of its kind."""
+    """The fields of a new rule. A missing secret is generated; a missing threshold is the default of its kind. `question` is the name of a
+    saved question, for its kinds.
+    """
 
     kind: Kind
     url: str
@@ -33,6 +49,7 @@ class Draft:
     minimum_events: int = 20
     cooldown_minutes: int = 60
     secret: str | None = None
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +68,7 @@ async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bo
     project = await find_project(slug)
     threshold = DEFAULT_THRESHOLDS[draft.kind] if draft.threshold is None else draft.threshold
     _check(draft, threshold)
+    question = await _question(store, project, draft)
     try:
         url = check_url(draft.url)
         port = url.port or (443 if url.scheme == "https" else 80)
@@ -70,12 +88,32 @@ async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bo
         url=draft.url,
         secret=secret,
         now=now,
+        question=question,
     )
     return number, secret
 
 
+async def _question(store: Store, project: int, draft: Draft) -> int | None:
+    """The number of the rule's saved question. Raises FieldProblem if it does not suit the kind."""
+    if draft.kind not in QUESTION_KINDS:
+        if draft.question is not None:
+            raise FieldProblem("question", f"does not apply to {draft.kind.value}")
+        return None
+    if draft.threshold is None and draft.kind in (Kind.QUESTION_ABOVE, Kind.QUESTION_BELOW):
+        raise FieldProblem("threshold", f"must be given for {draft.kind.value}")
+    try:
+        found = await saved_questions.find_saved(store, project, draft.question or "")
+    except FieldProblem:
+        raise FieldProblem("question", "must be the name of a saved question") from None
+    if draft.kind is Kind.QUESTION_CHANGE and saved.template_of(found).compare is None:
+        raise FieldProblem("question", "must be compared with another period")
+    return found.id
+
+
 def _check(draft: Draft, threshold: float) -> None:
-    most = {Kind.FAILURE_RATE: 100.0, Kind.VOLUME_DROP: 100.0, Kind.VOLUME_SPIKE: 100_000.0}.get(draft.kind)
+    most = {Kind.FAILURE_RATE: 100.0, Kind.VOLUME_DROP: 100.0, Kind.VOLUME_SPIKE: 100_000.0, Kind.QUESTION_CHANGE: 100_000.0}.get(
+        draft.kind
+    )
     if most is not None and not 0 < threshold <= most:
         raise FieldProblem("threshold", f"of {draft.kind.value} must be above 0 and at most {most:,.0f} percent")
     if not 1 <= draft.window_minutes <= LONGEST_WINDOW:
@@ -113,9 +151,15 @@ async def delete(store: Store, number: int) -> None:
 
 
 async def try_rule(store: Store, number: int, webhooks: Webhooks, *, now: int) -> Tried:
-    """Evaluate a rule without saving its state, and send one test to its webhook. Raises ProjectError if it does not exist."""
+    """Evaluate a rule without saving its state, and send one test to its webhook.
+
+    Raises ProjectError if it does not exist, or if its question cannot be answered.
+    """
     rule = await find_rule(store, number)
-    finding = await find(store, rule, now)
+    try:
+        finding = await find(store, rule, now)
+    except Problem as error:
+        raise ProjectError(error.detail) from error
     test = finding or Finding(f"This is a test of the rule {rule.name}. The rule finds nothing at the moment.", {})
     body = payload(rule, test, now, test=True)
     return Tried(finding, await webhooks.deliver(rule.url, rule.secret, body, now // 1000, attempts=1))

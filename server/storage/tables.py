@@ -282,6 +282,7 @@ class AlertRule(Table, tablename="alert_rule"):
     created_at = BigInt()
     last_fired_at = BigInt(null=True, default=None)
     state = Text(default="{}")
+    question_id = Integer(null=True, default=None)
 
 
 class AlertDelivery(Table, tablename="alert_delivery"):

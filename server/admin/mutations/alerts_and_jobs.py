@@ -35,6 +35,7 @@ class AlertInput:
         default=20, description="Minimum number of events in the window. With fewer events, the alert does not fire."
     )
     cooldown_minutes: int = strawberry.field(default=60, description="Minimum number of minutes between two notifications.")
+    question: str | None = strawberry.field(default=None, description="Name of a saved question. Required by the kinds `QUESTION_…`.")
 
 
 @strawberry.input(description="Changes to an alert. Omitted fields stay as they are.")
@@ -98,7 +99,14 @@ class OperationMutations:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
             draft = Draft(
-                alert.kind, alert.url, alert.name, alert.threshold, alert.window_minutes, alert.minimum_events, alert.cooldown_minutes
+                alert.kind,
+                alert.url,
+                alert.name,
+                alert.threshold,
+                alert.window_minutes,
+                alert.minimum_events,
+                alert.cooldown_minutes,
+                question=alert.question,
             )
             number, secret = await rules.create(
                 info.context.store, slug, draft, now=now(), private=info.context.state.settings.alert_private

@@ -61,8 +61,10 @@ async def rename(store: Store, project: int, name: str, new_name: str, now: int)
 
 
 async def delete(store: Store, project: int, name: str) -> None:
-    """Delete a saved question. Raises FieldProblem if there is none."""
+    """Delete a saved question. Raises FieldProblem if there is none, or if an alert uses it."""
     found = await find_saved(store, project, name)
+    if await store.rows("SELECT id FROM alert_rule WHERE question_id = {}", found.id):
+        raise FieldProblem("name", "is the question of an alert: delete the alert first")
     await store.change(("DELETE FROM saved_question WHERE id = {}", (found.id,)))
 
 

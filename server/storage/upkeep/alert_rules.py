@@ -23,10 +23,11 @@ DELIVERED = "delivered"
 FAILED = "failed"
 
 _RULES = """SELECT alert_rule.id, alert_rule.project_id AS project, project.slug, alert_rule.name, kind, threshold, window_minutes,
-    minimum_events, cooldown_minutes, url, secret, enabled, last_fired_at, state
-    FROM alert_rule JOIN project ON project.id = alert_rule.project_id"""
+    minimum_events, cooldown_minutes, url, secret, enabled, last_fired_at, state, saved_question.name AS question
+    FROM alert_rule JOIN project ON project.id = alert_rule.project_id
+    LEFT JOIN saved_question ON saved_question.id = alert_rule.question_id"""
 _CREATE = """INSERT INTO alert_rule (project_id, name, kind, threshold, window_minutes, minimum_events, cooldown_minutes, url, secret, enabled,
-    created_at, state) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, '{{}}') RETURNING id"""
+    created_at, question_id, state) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, '{{}}') RETURNING id"""
 _WAITING = """SELECT alert_delivery.id, rule_id AS rule, payload, alert_delivery.created_at, attempts, url, secret
     FROM alert_delivery JOIN alert_rule ON alert_rule.id = rule_id WHERE status = 'waiting' ORDER BY alert_delivery.id"""
 _TRIM = """DELETE FROM alert_delivery WHERE rule_id = {} AND id <= (
@@ -34,13 +35,21 @@ _TRIM = """DELETE FROM alert_delivery WHERE rule_id = {} AND id <= (
 
 
 class Kind(enum.StrEnum):
-    """The kinds of rules. The threshold of the first three is in percent; the last two have none."""
+    """The kinds of rules. The threshold of the first three is in percent; the next two have none.
+
+    QUESTION_… are about the first figure of a saved question: at least or at most the threshold, in its own unit; a change against the compared
+    period by at least the threshold in percent; zero, or nothing to compute it from.
+    """
 
     FAILURE_RATE = "failure_rate"
     VOLUME_DROP = "volume_drop"
     VOLUME_SPIKE = "volume_spike"
     NEW_ERROR = "new_error"
     NEW_VERSION = "new_version"
+    QUESTION_ABOVE = "question_above"
+    QUESTION_BELOW = "question_below"
+    QUESTION_CHANGE = "question_change"
+    QUESTION_EMPTY = "question_empty"
 
 
 class State(msgspec.Struct, omit_defaults=True):
@@ -57,7 +66,7 @@ class State(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that raises alerts, and the address to send them to. `slug` is the slug of its project."""
+    """A rule that raises alerts, and the address to send them to. `slug` is the slug of its project, `question` the name of a saved question."""
 
     id: int
     project: int
@@ -73,6 +82,7 @@ class Rule:
     enabled: bool
     last_fired_at: int | None
     state: State
+    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +111,10 @@ async def create_rule(
     url: str,
     secret: str,
     now: int,
+    question: int | None = None,
 ) -> int:
     """Store a rule and return its number. The caller has validated the fields."""
-    values = (project, name, kind.value, threshold, window_minutes, minimum_events, cooldown_minutes, url, secret, True, now)
+    values = (project, name, kind.value, threshold, window_minutes, minimum_events, cooldown_minutes, url, secret, True, now, question)
     rows = await store.engine.run_querystring(QueryString(_CREATE, *values))
     return int(rows[0]["id"])
 

@@ -1,0 +1,67 @@
+"""Alerts on saved questions: a threshold of the first figure, its change against the compared period, or its absence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from server.history import History
+from server.questions import saved
+from server.questions.answer import Answer
+from server.questions.ask import ask
+from server.questions.question import Measure
+from server.storage.engine import Store
+from server.storage.upkeep.alert_rules import Kind, Rule
+
+KINDS = frozenset({Kind.QUESTION_ABOVE, Kind.QUESTION_BELOW, Kind.QUESTION_CHANGE, Kind.QUESTION_EMPTY})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of a rule: a sentence for readers, and the numbers behind it."""
+
+    message: str
+    observed: dict[str, Any]
+
+
+async def find(store: Store, rule: Rule, now: int, history: History | None) -> Finding | None:
+    """Evaluate a rule on a saved question. Raises Problem or ProjectError if the question cannot be answered."""
+    assert rule.question is not None
+    question = (await saved.find(store, rule.project, rule.question)).at(rule.project, now)
+    answer = await ask(store, question, history=history, now=now)
+    measure = question.measures[0]
+    value, before = first_figure(answer)
+    finding = _sentence(rule, measure, value, before)
+    if finding is None:
+        return None
+    observed = {"question": rule.question, "measure": measure.value, "value": value, "before": before, "complete": answer.complete}
+    return Finding(f"{rule.slug}: {rule.question}: {finding}", observed)
+
+
+def first_figure(answer: Answer) -> tuple[float | None, float | None]:
+    """Return the first figure of the first row, of all events, and that of the compared period. With steps: of the last step that has ended."""
+    if not answer.rows:
+        return None, None
+    figures = answer.rows[0].figures[0]
+    step = (len(figures.all) if answer.partial_step is None else answer.partial_step) - 1
+    return _at(figures.all, step if answer.starts else 0), _at(figures.all_before or [], step if answer.starts else 0)
+
+
+def _at(values: list[float | None], step: int) -> float | None:
+    return values[step] if 0 <= step < len(values) else None
+
+
+def _sentence(rule: Rule, measure: Measure, value: float | None, before: float | None) -> str | None:
+    name = measure.value.replace("_", " ")
+    if rule.kind is Kind.QUESTION_EMPTY:
+        return None if value else f"{name} is {'missing' if value is None else '0'}"
+    if value is None:
+        return None
+    if rule.kind is Kind.QUESTION_ABOVE:
+        return f"{name} is {value:g}, at or above {rule.threshold:g}" if value >= rule.threshold else None
+    if rule.kind is Kind.QUESTION_BELOW:
+        return f"{name} is {value:g}, at or below {rule.threshold:g}" if value <= rule.threshold else None
+    change = 100 * (value - before) / before if before else None
+    if change is None or abs(change) < rule.threshold:
+        return None
+    return f"{name} changed by {change:+.1f} % to {value:g}, which is at or above {rule.threshold:g} %"

@@ -1,0 +1,126 @@
+"""Alerts on saved questions: a threshold, a change, or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from server.analytics.filters import Step
+from server.event import DAY
+from server.jobs import Run, rules
+from server.jobs.alert_job import alerts, find
+from server.jobs.rules import Draft
+from server.questions import saved
+from server.questions.periods import RelativePeriod
+from server.questions.question import Compare, Condition, Measure, Op
+from server.questions.template import Template
+from server.storage.engine import Store
+from server.storage.projects import ProjectError, saved_questions
+from server.storage.upkeep.alert_rules import Kind
+
+ENGINES = ("sqlite", "postgres")
+Make = Callable[..., Any]
+BUILDS = Template(where=(Condition("name", Op.IS, ("build",)),), period=RelativePeriod(last=1), compare=Compare.PREVIOUS)
+
+
+@pytest.fixture
+def watched(store: Store, now: int, make_rule: Make) -> Make:
+    """Makes a rule on a saved question, and returns what it finds."""
+
+    async def make(kind: Kind, template: Template = BUILDS, **fields: Any) -> Callable[[], Any]:
+        await saved.save(store, 1, "Builds", template, now)
+        rule = await make_rule(kind, question="Builds", **fields)
+
+        async def message() -> str | None:
+            finding = await find(store, await rules.find_rule(store, rule.id), now)
+            return None if finding is None else finding.message
+
+        return message
+
+    return make
+
+
+async def test_a_figure_above_its_threshold(watched: Make, commit: Make, event: Make) -> None:
+    found = await watched(Kind.QUESTION_ABOVE, threshold=3)
+    await commit([event(name="build") for _ in range(2)] + [event(name="other")])
+    assert await found() is None
+    await commit([event(name="build")])
+    assert await found() == "default: Builds: events is 3, at or above 3"
+
+
+async def test_a_rate_below_its_threshold_in_the_last_step_that_has_ended(watched: Make, commit: Make, ended: Make) -> None:
+    by_day = Template(measures=(Measure.FAILURE_RATE,), over=Step.DAY, period=RelativePeriod(last=7))
+    found = await watched(Kind.QUESTION_BELOW, by_day, threshold=0.25)
+    await commit([*ended(1, 10, 0), *ended(24, 1, 1)])
+    assert await found() is None
+    await commit(ended(24, 2, 0))
+    assert await found() == "default: Builds: failure rate is 0.25, at or below 0.25"
+
+
+@pytest.mark.parametrize(("today", "message"), [(14, None), (25, "by +150.0 % to 25"), (5, "by -50.0 % to 5"), (0, "by -100.0 % to 0")])
+async def test_a_change_against_the_compared_period(watched: Make, commit: Make, event: Make, today: int, message: str | None) -> None:
+    found = await watched(Kind.QUESTION_CHANGE)
+    await commit([event(days=1.1, name="build") for _ in range(10)] + [event(name="build") for _ in range(today)])
+    said = await found()
+    assert said is None if message is None else message in said
+
+
+async def test_nothing_arrived(watched: Make, commit: Make, event: Make) -> None:
+    found = await watched(Kind.QUESTION_EMPTY)
+    assert await found() == "default: Builds: events is 0"
+    await commit([event(name="build")])
+    assert await found() is None
+
+
+async def test_the_job_notifies_once_and_says_what_it_saw(
+    store: Store, settings: Any, watched: Make, receiver: Any, commit: Make, event: Make, now: int
+) -> None:
+    await watched(Kind.QUESTION_ABOVE, threshold=1)
+    await commit([event(name="build")])
+    run = Run(store, replace(settings, alert_private=True), now=lambda: now)
+    assert await alerts(run) == "1 alerts raised, 1 delivered, 0 to be retried"
+    ((_, _, body),) = receiver.got
+    payload = json.loads(body)
+    assert payload["observed"] == {"question": "Builds", "measure": "events", "value": 1, "before": 0, "complete": True}
+    await alerts(run)
+    assert len(receiver.got) == 1
+
+
+async def test_a_question_that_cannot_be_answered_does_not_hold_up_other_rules(
+    store: Store, settings: Any, watched: Make, make_rule: Make, commit: Make, ended: Make, now: int
+) -> None:
+    await watched(Kind.QUESTION_EMPTY)
+    await store.change(("UPDATE saved_question SET question = {}", ('{"where": [{"field": "gone", "op": "is", "values": ["x"]}]}',)))
+    await make_rule(Kind.FAILURE_RATE, threshold=20.0)
+    await commit(ended(0.1, 0, 20))
+    assert (await alerts(Run(store, settings, now=lambda: now))).startswith("1 alerts raised")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"kind": Kind.QUESTION_EMPTY}, "question must be the name"),
+        ({"kind": Kind.QUESTION_EMPTY, "question": "None"}, "question must be the name"),
+        ({"kind": Kind.NEW_ERROR, "question": "Plain"}, "question does not apply"),
+        ({"kind": Kind.QUESTION_ABOVE, "question": "Plain"}, "threshold must be given"),
+        ({"kind": Kind.QUESTION_CHANGE, "question": "Plain"}, "question must be compared"),
+    ],
+)
+async def test_a_rule_that_cannot_work_is_refused(store: Store, now: int, fields: dict[str, Any], said: str) -> None:
+    await saved.save(store, 1, "Plain", Template(), now)
+    with pytest.raises(ProjectError, match=said):
+        await rules.create(store, "default", Draft(url="https://93.184.216.34/hook", **fields), now=now, private=False)
+
+
+async def test_a_question_stays_while_an_alert_uses_it_and_may_get_another_name(store: Store, watched: Make, now: int) -> None:
+    found = await watched(Kind.QUESTION_EMPTY)
+    with pytest.raises(ProjectError, match="delete the alert first"):
+        await saved_questions.delete(store, 1, "Builds")
+    await saved_questions.rename(store, 1, "Builds", "Makes", now + DAY)
+    assert await found() == "default: Makes: events is 0"
+    await rules.delete(store, 1)
+    await saved_questions.delete(store, 1, "Makes")
