@@ -19,7 +19,7 @@ from server.admin.family_fields import Families
 from server.admin.inputs import PeriodInput, check_count
 from server.admin.paging import Page, PageInfo, cursor, page
 from server.admin.request_context import AnyInfo, admin, reader
-from server.admin.saved_questions import SavedQuestions
+from server.admin.saved_question_types import SavedQuestions
 from server.admin.scalars import Count, DateTime, Hash
 from server.analytics import errors, ledger, lists
 from server.analytics.lists import EventOrder, InstallFilter, InstallOrder

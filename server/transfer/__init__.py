@@ -10,7 +10,7 @@ wire            events in the format that clients send, from any other collector
 downloads_dump  a downloads collector's key-value dump to counts
 importing       the import loop: read, convert, commit
 questions       reports as tables
-answers         answers of the question model as rows
+answer_rows     answers of the question model as rows
 ask_table       an answer as a table for the terminal
 ask_command     the command `footfall ask`
 question_commands  the commands of saved questions

@@ -18,7 +18,7 @@ from server.questions.template import Template
 from server.storage.projects import DEFAULT
 from server.terminal import err, fail, out
 from server.transfer import ask_table
-from server.transfer.answers import as_json, flat
+from server.transfer.answer_rows import as_json, flat
 from server.transfer.exporting import table
 from server.transfer.running import Opened, run
 

@@ -20,7 +20,7 @@ from server.questions.ask import ask
 from server.questions.saved import find
 from server.questions.template import Template
 from server.storage.projects import FieldProblem, saved_questions
-from server.transfer.answers import as_json, flat
+from server.transfer.answer_rows import as_json, flat
 from server.transfer.exporting import table
 from server.transfer.formats import FORMATS, FormatError
 

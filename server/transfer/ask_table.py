@@ -11,7 +11,7 @@ from server.analytics.filters import Step
 from server.questions.answer import Answer
 from server.questions.question import COUNTS, DURATIONS, Measure, Question
 from server.terminal import as_text, plain_table
-from server.transfer.answers import OTHER, flat
+from server.transfer.answer_rows import OTHER, flat
 
 _NONE = "-"
 _COUNTED = frozenset(COUNTS) - {Measure.FAILURE_RATE}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import argument
 
-from server.admin import saved_questions as types
+from server.admin import saved_question_types as types
 from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, record_audit
 from server.admin.question_types import QuestionInput
