@@ -163,7 +163,7 @@ function Lines({ answer, question, fields }: Props) {
             return [
               { label: own, values: people ? figure.people : figure.all, color, filled: single },
               ...(before && answer.startsBefore && rows.length <= MOST_COMPARED
-                ? [{ label: single ? "Compared period" : `${own}, compared period`, values: aligned(before, answer.starts.length), color: single ? "soft" : color, dashed: true, starts: answer.startsBefore }]
+                ? [{ label: single ? "Compared period" : `${own}, earlier`, values: aligned(before, answer.starts.length), color: single ? "soft" : color, dashed: true, starts: answer.startsBefore }]
                 : []),
             ];
           });
