@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -225,3 +226,19 @@ def test_a_line_marks_the_step_that_has_not_ended_and_a_wrong_address_is_still_a
 def test_explore_needs_a_login(visit: Callable[..., Any]) -> None:
     page = visit(known=False).open("/d/demo/explore")
     assert page.get_by_role("link", name="Explore").count() == 0
+
+
+def test_a_period_that_retention_has_cut_says_from_when_it_is_complete(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "cut").returncode == 0
+    for days in (0, 10):
+        site.post("cut", name="build", timestamp=(datetime.now(UTC) - timedelta(days=days)).isoformat())
+    tab = visit()
+    page = tab.open("/d/cut/explore")
+    assert page.get_by_text("have been deleted").count() == 0
+    site.ask("UpdateProject", slug="cut", changes={"retentionDays": 2})
+    site.ask("RunJob", name="retention")
+    answer = site.ask("Ask", slug="cut", question={"by": [{"field": "os"}, {"field": "arch"}]})["project"]["ask"]
+    assert answer["complete"] is False
+    page = tab.open("/d/cut/explore?by=os&by=arch")
+    since = datetime.fromisoformat(answer["since"])
+    expect(page.get_by_text("have been deleted")).to_contain_text(f"Events before {since:%b} {since.day}")
