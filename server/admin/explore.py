@@ -54,4 +54,6 @@ class Explore:
         if len(search) > 100:
             raise BadQuery(FieldError("search", "must be at most 100 characters"))
         asked = Question(project=self.number, period=(period or PeriodInput()).read())
-        return await suggestions.values(info.context.store, asked, field, search=search, limit=limit)
+        return await suggestions.values(
+            info.context.store, asked, field, search=search, limit=limit, history=info.context.state.get("history")
+        )

@@ -53,8 +53,8 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         rows=rows,
         since=since,
         complete=reader.since == 0,
-        source=reader.source,
-        warnings=await suggestions.warnings(store, question) if _is_empty(rows) else [],
+        source=reader.used,
+        warnings=await suggestions.warnings(store, question, history) if _is_empty(rows) else [],
     )
 
 

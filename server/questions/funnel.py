@@ -101,7 +101,7 @@ async def funnel(store: Store, asked: Funnel, *, history: History | None = None)
         FunnelRow([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place == OTHER, _named(asked, split.get(place)))
         for place in places
     ]
-    return FunnelAnswer(_named(asked, whole.get(0)), rows, since, reader.since == 0, reader.source)
+    return FunnelAnswer(_named(asked, whole.get(0)), rows, since, reader.since == 0, reader.used)
 
 
 # For each place and step of the funnel: installs, all and people's.

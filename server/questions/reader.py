@@ -62,12 +62,12 @@ class Reader:
         if since is None or min(period.start for period in periods) >= since:
             return
         wheres = [segment.where for segment in self._question.segments] or [()]
-        sources = [await self._source(measure, period, where) for measure in self._counts for period in periods for where in wheres]
+        sources = [await self.source(measure, period, where) for measure in self._counts for period in periods for where in wheres]
         if self._durations or self._per_install or any(type(facts) is Facts for facts in sources):
             self.since = since
 
     @property
-    def source(self) -> str:
+    def used(self) -> str:
         """The most expensive source that was used."""
         return max(self._sources, key=("rollups", "history", "events").index, default="rollups")
 
@@ -75,7 +75,7 @@ class Reader:
         """The largest groups of the question, and whether there are others."""
         limit, measure = self._question.first, self._question.measures[0]
         ranked = measure if measure in counting.SIZES else Measure.EVENTS
-        facts = await self._source(ranked, self._question.period, ())
+        facts = await self.source(ranked, self._question.period, ())
         rows = await self.read(facts, lambda given, engine: counting.largest(engine, given.sql(engine), ranked, limit))
         found: list[Keys] = [(row["k1"], row["k2"]) for row in rows]
         return found[:limit], len(found) > limit
@@ -85,7 +85,7 @@ class Reader:
         cells: Cells = {}
         plan: dict[Facts, list[Measure]] = {}
         for measure in self._counts:
-            plan.setdefault(await self._source(measure, period, where), []).append(measure)
+            plan.setdefault(await self.source(measure, period, where), []).append(measure)
         for facts, measures in plan.items():
             await self._add_counts(cells, facts, measures, groups)
         events = self.facts(Facts, period, where)
@@ -138,7 +138,7 @@ class Reader:
             since=self.since,
         )
 
-    async def _source(self, measure: Measure, period: Period, where: tuple[Condition, ...]) -> Facts:
+    async def source(self, measure: Measure, period: Period, where: tuple[Condition, ...]) -> Facts:
         """The facts from which a measure is read."""
         if not self.since and measure in SUMS:
             sums = self.facts(RollupFacts, period, where)

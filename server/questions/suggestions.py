@@ -13,10 +13,12 @@ from server.analytics.sources import Sql, read, sql
 from server.event import DAY
 from server.event_id import first_id
 from server.fields import BY_NAME, FIELDS, PROPERTY_PREFIX, Kind
+from server.history import History
 from server.questions.answer import QuestionWarning
-from server.questions.facts import Facts, all_versions
-from server.questions.question import MAX_PATH, By, Condition, Op, Property, Question, is_path, ops_of
-from server.questions.sql_engines import ENGINES
+from server.questions.facts import Facts
+from server.questions.question import MAX_PATH, By, Condition, Measure, Op, Property, Question, is_path, ops_of
+from server.questions.reader import Reader, versions_of
+from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 
 MAX_CANDIDATES = 200
@@ -25,24 +27,24 @@ MAX_PROPERTIES = 200
 _POSITIVE = (Op.IS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
 
 
-async def warnings(store: Store, question: Question) -> list[QuestionWarning]:
+async def warnings(store: Store, question: Question, history: History | None = None) -> list[QuestionWarning]:
     """Explain an empty answer: each value of a condition that no event of the period has."""
     found: list[QuestionWarning] = []
     conditions = [*question.where, *(condition for segment in question.segments for condition in segment.where)]
     for condition in dict.fromkeys(conditions):
         if condition.op in _POSITIVE:
-            found += await _explained(store, question, condition)
+            found += await _explained(store, question, condition, history)
     if not found and conditions:
         found.append(QuestionWarning("where", "No event in this period meets all conditions together.", []))
     return found
 
 
-async def _explained(store: Store, question: Question, condition: Condition) -> list[QuestionWarning]:
-    known = await values(store, question, condition.field)
+async def _explained(store: Store, question: Question, condition: Condition, history: History | None) -> list[QuestionWarning]:
+    known = await values(store, question, condition.field, history=history)
     label = condition.field
     if condition.op is not Op.IS:
         # Ranges and parts of texts: whether any value of the period meets them.
-        if await _matches(store, question, condition):
+        if await _matches(store, question, condition, history):
             return []
         return [
             QuestionWarning(
@@ -50,7 +52,7 @@ async def _explained(store: Store, question: Question, condition: Condition) -> 
             )
         ]
     missing = [value for value in condition.values if value not in known]
-    return [_missing(label, value, known) for value in missing[:5] if not await _matches(store, question, _only(condition, value))]
+    return [_missing(label, value, known) for value in missing[:5] if not await _matches(store, question, _only(condition, value), history)]
 
 
 def _only(condition: Condition, value: str) -> Condition:
@@ -63,27 +65,44 @@ def _missing(field: str, value: str, known: list[str]) -> QuestionWarning:
     return QuestionWarning(field, f"No event in this period has `{field}` `{value}`.{hint}", near)
 
 
-async def _matches(store: Store, question: Question, condition: Condition) -> bool:
-    known = await all_versions(store)
-    facts = Facts(project=question.project, period=question.period, where=(condition,), by=(), over=None, known_versions=known)
-    return bool(await read(store, sql("SELECT step FROM (", facts.sql(ENGINES[store.engine_type]), ") AS facts LIMIT 1")))
+async def _matches(store: Store, question: Question, condition: Condition, history: History | None) -> bool:
+    asked = _alone(question, where=(condition,))
+    reader = Reader(store, asked, await versions_of(store, asked), history)
+    facts = await reader.source(Measure.EVENTS, asked.period, ())
+
+    def query(given: Facts, engine: SqlEngine) -> Sql:
+        return sql("SELECT SUM(events) AS events FROM (", given.sql(engine), ") AS facts")
+
+    (row,) = await reader.read(facts, query)
+    return bool(row["events"])
 
 
-async def values(store: Store, question: Question, field: str, *, search: str = "", limit: int = MAX_CANDIDATES) -> list[str]:
+async def values(
+    store: Store, question: Question, field: str, *, search: str = "", limit: int = MAX_CANDIDATES, history: History | None = None
+) -> list[str]:
     """The values of a field in the period, most common first. `search` selects those that contain a text, in any case."""
     declared = BY_NAME.get(field)
     if declared is not None and declared.kind is Kind.NUMBER:
         return []
-    facts = Facts(project=question.project, period=question.period, where=(), by=(By(field),), over=None)
-    engine = ENGINES[store.engine_type]
-    query = sql(
-        "SELECT k1 FROM (",
-        facts.sql(engine),
-        ") AS facts WHERE k1 IS NOT NULL",
-        sql(" AND ", engine.contains("lower(k1)", search.lower())) if search else "",
-        f" GROUP BY k1 ORDER BY COUNT(*) DESC, {engine.sortable('k1')} LIMIT {limit}",
-    )
-    return [row["k1"] for row in await read(store, query)]
+    asked = _alone(question, by=(By(field),))
+    reader = Reader(store, asked, (), history)
+    facts = await reader.source(Measure.EVENTS, asked.period, ())
+
+    def query(given: Facts, engine: SqlEngine) -> Sql:
+        return sql(
+            "SELECT k1 FROM (",
+            given.sql(engine),
+            ") AS facts WHERE k1 IS NOT NULL",
+            sql(" AND ", engine.contains("lower(k1)", search.lower())) if search else "",
+            f" GROUP BY k1 HAVING SUM(events) > 0 ORDER BY SUM(events) DESC, {engine.sortable('k1')} LIMIT {limit}",
+        )
+
+    return [row["k1"] for row in await reader.read(facts, query)]
+
+
+def _alone(question: Question, *, where: tuple[Condition, ...] = (), by: tuple[By, ...] = ()) -> Question:
+    """A question about the events of the same period that meet `where`."""
+    return Question(project=question.project, period=question.period, where=where, by=by)
 
 
 class KnownField(msgspec.Struct, frozen=True):

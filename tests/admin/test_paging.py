@@ -189,6 +189,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "Funnel": {"names": ["run 0", "run 1"]},
     "Experiment": {"property": "x"},
     "Breakdown": {"by": "TARGET"},
+    "FieldValues": {"field": "os"},
 }
 
 
