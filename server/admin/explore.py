@@ -28,7 +28,7 @@ class Explore:
         reader(info, self.number)
         asked = question.to_question(self.number)
         info.context.spend(size(asked))
-        return cast(Any, await ask(info.context.store, asked, history=info.context.state.get("history")))
+        return cast(Any, await ask(info.context.store, asked, history=info.context.history))
 
     @strawberry.field(
         description="Fields that questions can filter and split by, with the project's properties. Requires the `read` scope."
@@ -54,6 +54,4 @@ class Explore:
         if len(search) > 100:
             raise BadQuery(FieldError("search", "must be at most 100 characters"))
         asked = Question(project=self.number, period=(period or PeriodInput()).read())
-        return await suggestions.values(
-            info.context.store, asked, field, search=search, limit=limit, history=info.context.state.get("history")
-        )
+        return await suggestions.values(info.context.store, asked, field, search=search, limit=limit, history=info.context.history)

@@ -15,6 +15,7 @@ from server.admin.admission import Admission
 from server.admin.auth import ALL_PROJECTS, Viewer, guess_limited_viewer
 from server.admin.loaders import Loaders
 from server.analytics.filters import Filter
+from server.history import History
 from server.problems import Forbidden, Unauthorized
 from server.storage.engine import Store
 from server.storage.projects import project_changes
@@ -48,6 +49,10 @@ class Context(BaseContext, kw_only=True):
         if connection is not None:
             self.loaders = Loaders(self.store)  # rows loaded for earlier events may be outdated
             self.viewer = await guess_limited_viewer(self.state, connection.scope, token if isinstance(token, str) else None)
+
+    @property
+    def history(self) -> History | None:
+        return getattr(self.state, "history", None)
 
     @property
     def store(self) -> Store:

@@ -80,7 +80,7 @@ class SavedQuestion:
     async def answer(self, info: AnyInfo) -> question_types.Answer:
         asked = saved.template_of(self.stored).at(self.project, now())
         info.context.spend(size(asked))
-        return cast(Any, await ask(info.context.store, asked, history=info.context.state.history))
+        return cast(Any, await ask(info.context.store, asked, history=info.context.history))
 
 
 def of(stored: saved_questions.SavedQuestion) -> SavedQuestion:
