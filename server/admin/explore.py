@@ -8,12 +8,13 @@ import strawberry
 from strawberry import argument
 
 from server.admin.inputs import PeriodInput, check_count
-from server.admin.question_types import Answer, Field, QuestionInput
+from server.admin.question_types import Answer, Field, FunnelAnswer, FunnelInput, QuestionInput
 from server.admin.request_context import AnyInfo, reader
 from server.event import FieldError
 from server.problems import BadQuery
 from server.questions import suggestions
 from server.questions.ask import ask, size
+from server.questions.funnel import funnel as ask_funnel
 from server.questions.question import Question, find_field
 
 MAX_VALUES = 200
@@ -29,6 +30,16 @@ class Explore:
         asked = question.to_question(self.number)
         info.context.spend(size(asked))
         return cast(Any, await ask(info.context.store, asked, history=info.context.history))
+
+    @strawberry.field(
+        description="Answers how many installs meet the conditions of several steps one after the other, with a split at the first step."
+        " Requires the `read` scope."
+    )
+    async def ask_funnel(
+        self, info: AnyInfo, funnel: Annotated[FunnelInput, argument(description="The steps, conditions and splits.")]
+    ) -> FunnelAnswer:
+        reader(info, self.number)
+        return cast(Any, await ask_funnel(info.context.store, funnel.to_funnel(self.number), history=info.context.history))
 
     @strawberry.field(
         description="Fields that questions can filter and split by, with the project's properties. Requires the `read` scope."

@@ -78,3 +78,17 @@ def test_a_question_can_ask_for_the_week_and_month_to_date(admin: Asker) -> None
         assert len(answer["startsBefore"]) <= len(answer["starts"]) <= 31
     document = admin.send(ASK, question={"period": {"toDate": "WEEK", "last": 7}}).json()
     assert "period.toDate" in str(document["errors"])
+
+
+def test_a_funnel_is_split_by_the_version_of_its_first_step(admin: Asker) -> None:
+    query = """query ($funnel: FunnelInput!) { project(slug: "demo") { askFunnel(funnel: $funnel) {
+        total { name all people } rows { keys isOther steps { name all people } } since complete source } } }"""
+    names = [row["keys"][0] for row in ask(admin, by=[{"field": "name"}], measures=["INSTALLS"], first=3)["rows"][:2]]
+    steps = [{"name": name, "where": [{"field": "name", "values": [name]}]} for name in names]
+    answer = admin.ask(query, funnel={"steps": steps, "by": [{"field": "version", "version": "MINOR"}], "withinHours": 240})
+    found = answer["project"]["askFunnel"]
+    assert [step["name"] for step in found["total"]] == names
+    assert found["total"][0]["all"] >= found["total"][1]["all"] > 0
+    for row in found["rows"]:
+        assert all(part["all"] <= whole["all"] for part, whole in zip(row["steps"], found["total"], strict=True)), row
+    assert "withinHours" in str(admin.send(query, funnel={"steps": steps, "withinHours": 0}).json()["errors"])
