@@ -58,11 +58,12 @@ def test_the_request_over_http_gets_a_file(demo: Any) -> None:
     assert rows
 
 
-def test_the_query_is_answered(demo: Any) -> None:
-    (query,) = fences("graphql")
+def test_the_queries_are_answered(demo: Any) -> None:
     headers = {"Authorization": f"Bearer {demo.key}"}
-    document = httpx.post(f"{demo.url}/graphql", json={"query": query}, headers=headers).json()
-    assert document["data"]["project"]["ask"]["rows"], document
+    queries = fences("graphql")
+    answers = [httpx.post(f"{demo.url}/graphql", json={"query": query}, headers=headers).json() for query in queries]
+    assert answers[0]["data"]["project"]["ask"]["rows"], answers
+    assert [step["name"] for step in answers[1]["data"]["project"]["askFunnel"]["total"]] == ["init", "build"], answers
 
 
 def test_each_measure_field_and_option_is_named() -> None:
