@@ -25,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans of descendants become children of this process
 _POLL = 0.01  # seconds
+_starting = threading.Lock()  # tests start servers in threads, and the state below belongs to the process
 is_supported = sys.platform == "linux"
 
 
@@ -64,17 +65,18 @@ class Forked:
 def start(arguments: Sequence[str], env: Mapping[str, str], stdout: Path, stderr: Path, cwd: Path | None = None) -> Forked:
     """Start `footfall` with these arguments. Output is appended to the files."""
     request = {"arguments": list(arguments), "env": dict(env), "stdout": str(stdout), "stderr": str(stderr), "cwd": str(cwd or Path.cwd())}
-    parent = _parent()
-    assert parent.stdin is not None
-    assert parent.stdout is not None
-    # Only for this moment, so that the orphans of other programs still go to init.
-    _set_subreaper(True)
-    try:
-        parent.stdin.write(json.dumps(request).encode() + b"\n")
-        parent.stdin.flush()
-        return Forked(int(parent.stdout.readline()))
-    finally:
-        _set_subreaper(False)
+    with _starting:
+        parent = _parent()
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        # Only for this moment, so that the orphans of other programs still go to init.
+        _set_subreaper(True)
+        try:
+            parent.stdin.write(json.dumps(request).encode() + b"\n")
+            parent.stdin.flush()
+            return Forked(int(parent.stdout.readline()))
+        finally:
+            _set_subreaper(False)
 
 
 def run(arguments: Sequence[str], env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
