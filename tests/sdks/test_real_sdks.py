@@ -82,6 +82,7 @@ def project_for(server: Server, sdk: Sdk, about: str, *limits: str) -> tuple[str
     assert made.returncode == 0, made.stderr
     # A running server learns of a key without our prefix at its next refresh only: such a text may also be a client's own token.
     time.sleep(Projects.STALE_AFTER + 0.5)
+    events(server, slug)
     return slug, key
 
 
