@@ -49,7 +49,7 @@ class Form(NamedTuple):
 
 
 class Load(NamedTuple):
-    """What a server did under load: requests a second of single posts, and the highest memory in MiB."""
+    """The load that a server bore: requests a second of single posts, and the highest memory in MiB."""
 
     rate: float
     idle: float

@@ -62,7 +62,7 @@ STRICT = ("--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", 
 
 
 def compile_types(folder: Path, *arguments: str) -> str:
-    """What the TypeScript compiler reports."""
+    """The errors that the TypeScript compiler reports."""
     assert TYPESCRIPT.is_file(), "this test needs TypeScript: make dashboard"
     ran = subprocess.run([node(), str(TYPESCRIPT), *arguments], cwd=folder, capture_output=True, text=True, check=False)
     return ran.stdout + ran.stderr
