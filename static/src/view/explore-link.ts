@@ -4,7 +4,7 @@ import { FILTERS } from "./state.ts";
 
 const KEPT = ["range", "from", "to", "who", ...Object.keys(FILTERS)];
 
-/** What a card shows, as parameters of the Explore page's address. */
+/** A card's content as parameters of the Explore page's address. */
 export interface CardQuestion {
   measures: string;
   by?: string;
