@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import msgspec
 
@@ -79,17 +79,75 @@ class Refusal(enum.StrEnum):
     FAILED = "failed"  # a server error
 
 
+class ContextField(msgspec.Struct, frozen=True, kw_only=True):
+    """The declaration of a descriptive field of contexts. Everything else about the field is derived from it; see `Context`.
+
+    `kind` is `text`, `version` (a semantic version) or `flag` (`true` or `false`). `properties` are names of properties that hold the field's
+    value in events of clients that have no such field. `has_numbers`: a value may contain `1.2.3.4`, which is then no address.
+    """
+
+    label: str
+    description: str
+    kind: Literal["text", "version", "flag"] = "text"
+    properties: tuple[str, ...] = ()
+    has_numbers: bool = False
+
+
 class Context(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """The context of an event. Many events share one context, which is stored once and has a small integer as its id."""
+    """The context of an event. Many events share one context, which is stored once and has a small integer as its id.
+
+    Fields with a `ContextField` are texts, and columns of the table `context`. A new one is one more line here and a migration.
+    """
 
     environment: Environment = Environment.UNKNOWN
     reason: str = ""
     dialect: str = ""
-    os: str | None = None
-    arch: str | None = None
-    runtime: str | None = None
-    version: str | None = None
-    package_manager: str | None = None
+    os: Annotated[
+        str | None, ContextField(label="Operating system", description="Operating system, such as `linux`.", has_numbers=True)
+    ] = None
+    arch: Annotated[str | None, ContextField(label="Architecture", description="Processor architecture, such as `arm64`.")] = None
+    runtime: Annotated[
+        str | None, ContextField(label="Runtime", description="Runtime with its version, such as `node 20`.", has_numbers=True)
+    ] = None
+    version: Annotated[str | None, ContextField(label="Version", description="Version of the tool.", kind="version", has_numbers=True)] = (
+        None
+    )
+    package_manager: Annotated[
+        str | None, ContextField(label="Package manager", description="Package manager, such as `npm`, `pip` or `brew`.", has_numbers=True)
+    ] = None
+    agent: Annotated[
+        str | None,
+        ContextField(
+            label="Agent",
+            description="AI coding agent that ran the tool, such as `claude-code`.",
+            properties=("agent", "ai_agent", "aiAgent"),
+        ),
+    ] = None
+    install_source: Annotated[
+        str | None,
+        ContextField(
+            label="Install source",
+            description="Source of the installation, such as `brew`, `npm`, `pip`, `cargo` or `curl`.",
+            properties=("install_source", "installSource", "install_method", "installMethod"),
+        ),
+    ] = None
+    interactive: Annotated[
+        str | None,
+        ContextField(
+            label="Interactive",
+            description="Whether the tool ran in a terminal.",
+            kind="flag",
+            properties=("interactive", "is_interactive", "isInteractive", "is_tty", "isTTY", "process.interactive"),
+        ),
+    ] = None
+
+
+CONTEXT_FIELDS: dict[str, ContextField] = {
+    name: declared
+    for name, hint in get_type_hints(Context, include_extras=True).items()
+    for declared in getattr(hint, "__metadata__", ())
+    if isinstance(declared, ContextField)
+}
 
 
 class RequestId(str):

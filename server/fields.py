@@ -1,6 +1,7 @@
 """The fields of an event that questions can filter and group by, each declared once.
 
-GraphQL, `footfall ask`, export and the history derive their lists of fields from here. Properties are fields too: `properties.theme` and, for
+GraphQL, `footfall ask`, export and the history derive their lists of fields from here. The fields of a context are declared in `server.event.Context`.
+Properties are fields too: `properties.theme` and, for
 nested ones, `properties.build.stage`. They need no declaration.
 """
 
@@ -10,7 +11,7 @@ import enum
 
 import msgspec
 
-from server.event import ENVIRONMENTS, Outcome
+from server.event import CONTEXT_FIELDS, ENVIRONMENTS, Outcome
 
 PROPERTY_PREFIX = "properties."
 
@@ -59,6 +60,9 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     is_private: bool = False
 
 
+_KINDS = {"text": Kind.TEXT, "version": Kind.VERSION, "flag": Kind.TEXT}
+
+
 def _context(name: str, label: str, description: str, kind: Kind = Kind.TEXT) -> Field:
     return Field(name=name, label=label, description=description, place=Place.CONTEXT, column=name, kind=kind)
 
@@ -83,11 +87,7 @@ FIELDS = (
         kind=Kind.WORD,
         words={word: int(environment) for word, environment in ENVIRONMENTS.items()},
     ),
-    _context("os", "Operating system", "Operating system, such as `linux`."),
-    _context("arch", "Architecture", "Processor architecture, such as `arm64`."),
-    _context("runtime", "Runtime", "Runtime with its major version, such as `node 20`."),
-    _context("version", "Version", "Version of the tool.", Kind.VERSION),
-    _context("package_manager", "Package manager", "Package manager, such as `npm`."),
+    *(_context(name, declared.label, declared.description, _KINDS[declared.kind]) for name, declared in CONTEXT_FIELDS.items()),
     _context("dialect", "Client", "Wire format in which the event arrived, such as `native`."),
     Field(name="error_type", label="Error type", description="Type of the error.", place=Place.EVENT, column="error_type", is_private=True),
     Field(name="target_type", label="Target type", description="Type of the target.", place=Place.TARGET, column="type", is_private=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import strawberry
@@ -15,11 +15,12 @@ from server.admin.scalars import JSON, Count, DateTime, Duration, Hash
 from server.analytics import lists
 from server.analytics.filters import Filter
 from server.analytics.lists import EventOrder, EventRow, InstallFilter, InstallOrder, InstallRow
-from server.event import Environment, Outcome
+from server.event import CONTEXT_FIELDS, ContextField, Environment, Outcome
 from server.event_id import to_uuid
 
 EVENTS_OF_AN_INSTALL = 20
 
+T = TypeVar("T")
 Number = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
@@ -29,7 +30,29 @@ class EventTarget:
     id: strawberry.ID = field("Its id.")
 
 
+def _field_resolver(name: str, declared: ContextField) -> Any:
+    """Return the GraphQL field of a field of contexts."""
+
+    def text(self: Event) -> str | None:
+        found: str | None = getattr(self.row.context, name)
+        return found
+
+    def flag(self: Event) -> bool | None:
+        return {"true": True, "false": False}.get(text(self) or "")
+
+    resolver: Any = flag if declared.kind == "flag" else text
+    return strawberry.field(resolver=resolver, description=f"{declared.description} Null if unknown.")
+
+
+def _with_context_fields(kind: type[T]) -> type[T]:
+    """Add the declared fields of contexts to a class with a `row.context`."""
+    for name, declared in CONTEXT_FIELDS.items():
+        setattr(kind, name, _field_resolver(name, declared))
+    return kind
+
+
 @strawberry.type(description="A stored event. Its texts are scrubbed.")
+@_with_context_fields
 class Event:
     row: strawberry.Private[EventRow]
     project: strawberry.Private[int]
@@ -78,35 +101,15 @@ class Event:
 
     @strawberry.field(description="Environment that ran the tool.")
     def environment(self) -> Environment:
-        return Environment(self.row.environment)
+        return self.row.context.environment
 
     @strawberry.field(description="Evidence for the environment, such as the name of a CI system. Null without any.")
     def environment_reason(self) -> str | None:
-        return self.row.reason or None
+        return self.row.context.reason or None
 
     @strawberry.field(description="Name of the dialect (client format) that the event was sent in.")
     def dialect(self) -> str:
-        return self.row.dialect
-
-    @strawberry.field(description="Operating system. Null if unknown.")
-    def os(self) -> str | None:
-        return self.row.os
-
-    @strawberry.field(description="Processor architecture. Null if unknown.")
-    def arch(self) -> str | None:
-        return self.row.arch
-
-    @strawberry.field(description="Runtime, such as `node 20`. Null if unknown.")
-    def runtime(self) -> str | None:
-        return self.row.runtime
-
-    @strawberry.field(description="Version of the tool. Null if unknown.")
-    def version(self) -> str | None:
-        return self.row.version
-
-    @strawberry.field(description="Package manager. Null if unknown.")
-    def package_manager(self) -> str | None:
-        return self.row.package_manager
+        return self.row.context.dialect
 
     @strawberry.field(description="Hash of the session. Null without one.")
     def session(self) -> Hash | None:

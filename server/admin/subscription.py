@@ -79,7 +79,6 @@ async def _take(watcher: Watcher) -> tuple[list[Stored], int] | None:
 
 def event_row(event: Stored) -> EventRow:
     """Convert a stored event to the row type of lists."""
-    context = event.context
     return EventRow(
         id=event.id,
         install=event.install,
@@ -92,14 +91,7 @@ def event_row(event: Stored) -> EventRow:
         error_type=event.error_type,
         error_message=event.error_message,
         properties=event.properties,
-        environment=int(context.environment),
-        reason=context.reason,
-        dialect=context.dialect,
-        os=context.os,
-        arch=context.arch,
-        runtime=context.runtime,
-        version=context.version,
-        package_manager=context.package_manager,
+        context=event.context,
         target_type=event.target[0] if event.target else None,
         target=event.target[1] if event.target else None,
     )

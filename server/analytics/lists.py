@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from server.analytics.filters import Filter
 from server.analytics.sources import Sql, bound, listed, raw_events, read, sql
-from server.event import DAY, PEOPLE, Environment
+from server.event import DAY, PEOPLE, Context, Environment
 from server.event_id import first_id, received_at
 from server.storage.engine import Store
+from server.storage.statements import CONTEXT_COLUMNS
 
 MOST = 100  # rows of a page
-_EVENT = """SELECT event.id, event.install_id AS install, event_name.text AS name, event.occurred_at, event.outcome, event.duration_us, event.session,
-    event.skewed, event.error_type, event.error_message, event.properties, context.environment, context.reason, context.dialect, context.os,
-    context.arch, context.runtime, context.version, context.package_manager, target.type AS target_type, target.external_id AS target"""
+_EVENT_ONLY = """SELECT event.id, event.install_id AS install, event_name.text AS name, event.occurred_at, event.outcome, event.duration_us, event.session,
+    event.skewed, event.error_type, event.error_message, event.properties, target.type AS target_type, target.external_id AS target"""
+_EVENT = f"{_EVENT_ONLY}, {', '.join(f'context.{column}' for column in CONTEXT_COLUMNS)}"
 _WORDS = """ JOIN event ON event.id = page.id JOIN event_name ON event_name.id = event.name_id JOIN context ON context.id = event.context_id
     LEFT JOIN target ON target.id = event.target_id"""
 _INSTALL = "id, first_seen, last_seen, environment, reason, dialect, os, arch, runtime, version, package_manager"
@@ -40,20 +41,19 @@ class EventRow(msgspec.Struct, frozen=True):
     error_type: str | None
     error_message: str | None
     properties: str | None
-    environment: int
-    reason: str
-    dialect: str
-    os: str | None
-    arch: str | None
-    runtime: str | None
-    version: str | None
-    package_manager: str | None
+    context: Context
     target_type: str | None
     target: str | None
 
     @property
     def received_at(self) -> int:
         return received_at(self.id)
+
+
+def _event_row(row: Mapping[str, Any]) -> EventRow:
+    environment, *texts = (row[column] for column in CONTEXT_COLUMNS)
+    own = {name: row[name] for name in EventRow.__struct_fields__ if name != "context"}
+    return EventRow(context=Context(Environment(environment), *texts), **own)
 
 
 class InstallRow(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ async def events(
     beyond = Sql("") if after is None else sql(f" AND event.id {'<' if falling else '>'} ", bound(after))
     page = sql("SELECT id FROM (", raw_events(filter_), beyond, f"{ordered} LIMIT {int(limit)}) AS beyond")
     rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS}{ordered}"))
-    return [EventRow(**row) for row in (reversed(rows) if backwards else rows)]
+    return [_event_row(row) for row in (reversed(rows) if backwards else rows)]
 
 
 async def count_events(store: Store, filter_: Filter) -> int:
@@ -131,7 +131,7 @@ async def events_of(store: Store, project: int, installs: Sequence[int], limit: 
         within = f" AND event.id >= {max(start, min(firsts[install] for install in wanted))} AND event.id < {end}"
         for row in await read(store, _newest_of(project, wanted, within, limit)):
             if len(found[row["install"]]) < limit:
-                found[row["install"]].append(EventRow(**row))
+                found[row["install"]].append(_event_row(row))
         end = start
     return found
 
@@ -151,7 +151,7 @@ async def event_of(store: Store, project: int, event_id: int) -> EventRow | None
     """One event, None where a project has none of that id."""
     page = sql("SELECT ", bound(event_id), " AS id")
     rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} WHERE event.project_id = {int(project)}"))
-    return EventRow(**rows[0]) if rows else None
+    return _event_row(rows[0]) if rows else None
 
 
 class InstallFilter(msgspec.Struct, frozen=True, kw_only=True):

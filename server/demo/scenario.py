@@ -67,6 +67,12 @@ DESKTOPS: Weighted[tuple[str, str]] = (
 RUNNERS: Weighted[tuple[str, str]] = ((("linux", "x64"), 82), (("linux", "arm64"), 10), (("darwin", "arm64"), 5), (("win32", "x64"), 3))
 RUNTIMES: Weighted[str] = (("22.20", 41), ("20.19", 22), ("24.11", 19), ("18.20", 8), ("23.11", 4))
 PACKAGE_MANAGERS: Weighted[str] = (("npm", 48), ("pnpm", 27), ("yarn", 14), ("bun", 11))
+MACHINES_SOURCES: Weighted[str] = (("npm", 86), ("curl", 14))
+SOURCES: dict[str, Weighted[str]] = {
+    "darwin": (("brew", 46), ("npm", 43), ("curl", 11)),
+    "linux": (("npm", 55), ("curl", 28), ("brew", 9), ("nix", 8)),
+    "win32": (("npm", 71), ("scoop", 18), ("winget", 11)),
+}
 SHELLS: dict[str, Weighted[str]] = {
     "darwin": (("zsh", 84), ("fish", 9), ("bash", 7)),
     "linux": (("bash", 66), ("zsh", 26), ("fish", 8)),
@@ -130,6 +136,10 @@ TRIGGERS: dict[str, Weighted[str]] = {
     "container": (("script", 70), ("schedule", 30)),
     "test": (("script", 1),),
 }
+# Runs by AI coding agents: their share of people's runs at the beginning of the month and now, and how much more often these fail.
+AGENTS: Weighted[str] = (("claude-code", 46), ("cursor", 24), ("codex", 14), ("copilot", 9), ("gemini-cli", 7))
+AGENTS_SHARE = (0.1, 0.32)
+AGENTS_FAIL = 1.7
 BY_HAND: Weighted[str] = (("manual", 71), ("watch", 18), ("hook", 11))
 PLUGINS: Weighted[str] = (
     ("image-optimizer", 24), ("sitemap", 19), ("mdx", 17), ("tailwind", 15), ("i18n", 9), ("rss", 8), ("sentry", 5), ("partytown", 3),

@@ -114,10 +114,11 @@ def _run(command: scenario.Command, install: Install, at: int, length: float, st
         "runtime": f"node {install.runtime}",
         "package_manager": install.package_manager,
         **_says(install),
+        **_surroundings(install, at, story),
         "properties": _properties(command, install, draw),
     }
     bad = release == scenario.BAD_VERSION and command.name == "build" and draw.share() < scenario.BAD_SHARE
-    if bad or draw.share() < command.failing:
+    if bad or draw.share() < command.failing * (scenario.AGENTS_FAIL if "agent" in event else 1):
         kind, message = scenario.BAD_ERROR if bad else draw.one(scenario.ERRORS)
         event |= {"outcome": "failure", "error": {"type": kind, "message": message}}
     if command.name == "plugin_add":
@@ -132,6 +133,17 @@ def _says(install: Install) -> dict[str, Any]:
     if install.kind == "ci" and install.habit < 0.5:
         return {"ci": True}
     return {"environment": install.kind}
+
+
+def _surroundings(install: Install, at: int, story: Story) -> dict[str, Any]:
+    """The fields that clients since 2.7 fill in: the agent that ran the command, if one did, the terminal, and the install source."""
+    if version("native", install, at, story.period) == scenario.RELEASES["native"][0].version:
+        return {}
+    by_hand = install.kind in ("person", "development", "unknown")
+    first, now = scenario.AGENTS_SHARE
+    if by_hand and story.draw.share() < first + (now - first) * story.period.share(at):
+        return {"install_source": install.source, "interactive": False, "agent": story.draw.one(scenario.AGENTS)}
+    return {"install_source": install.source, "interactive": by_hand}
 
 
 def _properties(command: scenario.Command, install: Install, draw: Draw) -> dict[str, Any]:

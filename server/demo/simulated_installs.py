@@ -56,6 +56,7 @@ class Install:
     arch: str
     runtime: str
     package_manager: str
+    source: str
     browser: str
     habit: float  # 0 to 1: selects one of several client behaviours
     met: bool = False
@@ -194,6 +195,7 @@ def _install(kind: str, born: int, draw: Draw) -> Install:
         arch=arch,
         runtime=draw.one(scenario.RUNTIMES),
         package_manager=draw.one(scenario.PACKAGE_MANAGERS),
+        source=draw.one(scenario.MACHINES_SOURCES if machine else scenario.SOURCES[os]),
         browser=draw.one(scenario.BROWSERS),
         habit=draw.share(),
     )

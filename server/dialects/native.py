@@ -7,12 +7,15 @@ empty texts count as missing, unknown fields are kept as properties, and words, 
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 
 from server.dialects.parsing import (
+    CONTEXT_READERS,
     ID_FIELDS,
     MAX_ERROR_MESSAGE,
     MAX_ERROR_TYPE,
@@ -28,7 +31,7 @@ from server.dialects.parsing import (
     Prepared,
     Properties,
     Timestamp,
-    arch_name,
+    context_in,
     convert,
     cut,
     duration,
@@ -40,14 +43,26 @@ from server.dialects.parsing import (
     keep,
     known_environment,
     leftovers,
-    os_name,
     properties_in,
     raise_refusal,
     tally,
     text,
     timestamp,
 )
-from server.event import Answer, Context, Decoded, Environment, FieldError, Incoming, Outcome, Outcomes, Receipt, Request, RequestId
+from server.event import (
+    CONTEXT_FIELDS,
+    Answer,
+    Context,
+    Decoded,
+    Environment,
+    FieldError,
+    Incoming,
+    Outcome,
+    Outcomes,
+    Receipt,
+    Request,
+    RequestId,
+)
 from server.identifiers import identifier, may_be_missing
 from server.problems import Invalid
 
@@ -71,7 +86,7 @@ class Error(msgspec.Struct, kw_only=True):
     message: str | None = None
 
 
-class Event(msgspec.Struct, kw_only=True, gc=False):
+class _Event(msgspec.Struct, kw_only=True, gc=False):
     """One event. Other fields are kept as properties; empty texts count as missing."""
 
     name: Name
@@ -83,14 +98,28 @@ class Event(msgspec.Struct, kw_only=True, gc=False):
     outcome: str | None = None
     duration_ms: Number | None = None
     error: Error | None = None
-    version: str | None = None
-    os: str | None = None
-    arch: str | None = None
-    runtime: str | None = None
-    package_manager: str | None = None
     environment: str | None = None
     ci: bool | None = None
     properties: Properties | None = None
+
+
+if TYPE_CHECKING:
+    Event = _Event
+else:  # with the declared fields of a context
+    Event = msgspec.defstruct(
+        "Event",
+        [(name, Any if declared.properties else str | None, None) for name, declared in CONTEXT_FIELDS.items()],
+        bases=(_Event,),
+        namespace={"__doc__": _Event.__doc__},
+        module=__name__,
+        kw_only=True,
+        gc=False,
+    )
+_described = operator.attrgetter(*CONTEXT_FIELDS)
+# Fields that may also be properties. A value of another type, or an unknown word, is kept as one.
+_OR_PROPERTIES = tuple(
+    (name, read) for (name, declared), read in zip(CONTEXT_FIELDS.items(), CONTEXT_READERS, strict=True) if declared.properties
+)
 
 
 class EventInData(msgspec.Struct):
@@ -200,11 +229,13 @@ def _decode_batch(items: list[Any], request: Request, ignored: IgnoredFields, *w
 
 
 def _event(document: Any, request: Request, ignored: IgnoredFields, position: int | None = None, *, path: str = "") -> Incoming:
-    payload = convert(document, Event, path=path)
     prefix = f"{path}." if path else ""
+    document, others = _without_odd_values(document, ignored, prefix)
+    payload = convert(document, Event, path=path)
     properties = payload.properties or {}
     if not document.keys() <= _FIELDS:
         keep(properties, leftovers(document, _FIELDS))
+    keep(properties, others)
     ignored.identifier(payload.installation_id, f"{prefix}installation_id")
     outcome = _outcome(payload, properties, ignored, prefix)
     if payload.environment and not is_blank(payload.environment) and known_environment(payload.environment) is None:
@@ -212,12 +243,27 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
     for name, known in _NESTED.items():
         ignored.members(document.get(name), known, f"{prefix}{name}")
     properties = ignored.bounded(properties, f"{prefix}properties")
-    where, reason = environment(properties, name=payload.environment, ci=payload.ci)
-    context = _known_context(where, reason, payload.os, payload.arch, payload.runtime, payload.version, payload.package_manager)
+    context = _context(properties, payload.environment, payload.ci, _described(payload))
     incoming = _incoming(payload, Alike(context, properties, None), event_id(document, request, position), outcome)
     incoming.occurred_at = ignored.time(payload.timestamp, f"{prefix}timestamp")
     incoming.duration_us = ignored.duration(payload.duration_ms, f"{prefix}duration_ms")
     return incoming
+
+
+def _is_odd(read: Callable[[Any], str | None], value: Any) -> bool:
+    return value is not None and read(value) is None and not is_blank(value)
+
+
+def _without_odd_values(document: Any, ignored: IgnoredFields, prefix: str) -> tuple[Any, dict[str, Any]]:
+    """Return a document without the values of descriptive fields that only a property can have, and these values."""
+    if type(document) is not dict:
+        return document, {}
+    odd = {name: value for name, read in _OR_PROPERTIES if _is_odd(read, value := document.get(name))}
+    if not odd:
+        return document, {}
+    for name in odd:
+        ignored.add(f"{prefix}{name}")
+    return {name: value for name, value in document.items() if name not in odd}, odd
 
 
 def _outcome(payload: Event, properties: dict[str, Any], ignored: IgnoredFields, prefix: str) -> Outcome:
@@ -236,7 +282,10 @@ def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
     if outcome is None or ((raw_install := payload.installation_id) and may_be_missing(raw_install) and identifier(raw_install) is None):
         raise NotPlain
     read = _alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__
-    alike = read(raw, payload.environment, payload.ci, payload.os, payload.arch, payload.runtime, payload.version, payload.package_manager)
+    try:
+        alike = read(raw, payload.environment, payload.ci, _described(payload))
+    except TypeError:  # a list or an object, which is not hashable
+        raise NotPlain from None
     incoming = _incoming(payload, alike, raw_id, outcome)
     if payload.timestamp is not None:
         incoming.occurred_at = timestamp(payload.timestamp)
@@ -278,18 +327,29 @@ def _target(payload: Target) -> tuple[str, str] | None:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _alike(raw: bytes, payload: str | None, ci: bool | None, *fields: str | None) -> Alike:
+def _alike(raw: bytes, payload: str | None, ci: bool | None, fields: tuple[Any, ...]) -> Alike:
     """Return the common part of an event from its raw properties. Cached. Raises NotPlain."""
-    if payload and known_environment(payload) is None:
+    if (payload and known_environment(payload) is None) or _have_odd(fields):
         raise NotPlain
     properties = properties_in(raw)
-    context = _known_context(*environment(properties, name=payload, ci=ci), *fields)
+    context = _context(properties, payload, ci, fields)
     return Alike(context, properties, _encode(properties).decode() if properties else "")
 
 
 @lru_cache(maxsize=512)
-def _known_context(
-    where: Environment, reason: str, os: str | None, arch: str | None, runtime: str | None, version: str | None, package_manager: str | None
-) -> Context:
+def _have_odd(fields: tuple[Any, ...]) -> bool:
+    return any(map(_is_odd, CONTEXT_READERS, fields))
+
+
+def _context(properties: dict[str, Any], name: str | None, ci: bool | None, fields: tuple[Any, ...]) -> Context:
+    """Return the context of an event; properties have the fields that it omits."""
+    context = _known_context(*environment(properties, name=name, ci=ci), fields)
+    if not (others := context_in(properties)):
+        return context
+    return msgspec.structs.replace(context, **{word: found for word, found in others.items() if getattr(context, word) is None})
+
+
+@lru_cache(maxsize=512)
+def _known_context(where: Environment, reason: str, fields: tuple[Any, ...]) -> Context:
     """Return a context. Cached, because a project's clients send the same few values over and over."""
-    return Context(where, reason, NAME, os_name(os), arch_name(arch), text(runtime), text(version), text(package_manager))
+    return Context(where, reason, NAME, *[read(value) for read, value in zip(CONTEXT_READERS, fields, strict=True)])

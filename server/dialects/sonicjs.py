@@ -24,6 +24,7 @@ from server.dialects.parsing import (
     Properties,
     Timestamp,
     arch_name,
+    context_in,
     convert,
     environment,
     event_id,
@@ -264,9 +265,11 @@ def _context(properties: dict[str, Any]) -> Context:
     node, package_manager = get("nodeVersion") or get("node_version"), get("packageManager") or get("package_manager")
     payload = (*environment(properties), get("os"), get("arch"), node, get("version") or get("sonicjs_version"), package_manager)
     try:
-        return _known_context(*payload)
+        known = _known_context(*payload)
     except TypeError:  # a list or an object, which is not hashable
-        return _known_context.__wrapped__(*payload)
+        known = _known_context.__wrapped__(*payload)
+    others = context_in(properties)
+    return msgspec.structs.replace(known, **others) if others else known
 
 
 @lru_cache(maxsize=512)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from server.event import CONTEXT_FIELDS
+
 _REFERRERS = "`userAgent` is truncated to 256 characters, `referrer` to its origin. IP addresses are removed."
 
-# For every schema with such a field.
+# For every schema with such a field. The others of a context are declared in `server.event.Context`.
 _EVERYWHERE = {
     "arch": "Processor architecture. `amd64` and `x86_64` become `x64`, `aarch64` becomes `arm64`.",
     "ci": "Whether the tool runs in CI. Used if `environment` is missing.",
@@ -17,11 +19,8 @@ _EVERYWHERE = {
     "name": "Name of the event, such as `build` or `install_failed`.",
     "os": "Operating system. `win32`, `Darwin` and similar names are normalized to `windows`, `darwin`.",
     "outcome": "Outcome: `success` or `failure`. Other values are stored as a property.",
-    "package_manager": "Package manager, such as `npm`, `pip` or `brew`.",
-    "runtime": "Runtime, such as `node 20.10` or `python 3.12`.",
     "session_id": "Session id. Only its keyed hash is stored.",
     "timestamp": "Time of the event by the client's clock: ISO 8601 or epoch milliseconds. Default: the time of arrival.",
-    "version": "Version of the tool.",
 }
 
 # For one schema.
@@ -102,4 +101,13 @@ _HERE = {
 
 def field_description(schema: str, field: str) -> str | None:
     """Return the description of a field, or None."""
-    return _HERE.get((schema, field)) or _EVERYWHERE.get(field)
+    return _HERE.get((schema, field)) or _EVERYWHERE.get(field) or _declared(schema, field)
+
+
+def _declared(schema: str, field: str) -> str | None:
+    declared = CONTEXT_FIELDS.get(field)
+    if declared is None:
+        return None
+    kind = "A boolean" if declared.kind == "flag" else "A string"
+    others = f" {kind}; anything else is stored as a property." if schema == "native.Event" and declared.properties else ""
+    return declared.description + others

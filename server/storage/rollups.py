@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.event import PEOPLE, Environment
+from server.event import CONTEXT_FIELDS, PEOPLE, Environment
 
 OUTCOMES = ("events", "successes", "failures")
 TIMED = (*OUTCOMES, "timed", "duration_us")
@@ -29,13 +29,7 @@ class Dimension:
     label: str
 
 
-DIMENSIONS = (
-    Dimension("os", "Operating system"),
-    Dimension("arch", "Architecture"),
-    Dimension("runtime", "Runtime"),
-    Dimension("version", "Version"),
-    Dimension("package_manager", "Package manager"),
-)
+DIMENSIONS = tuple(Dimension(name, CONTEXT_FIELDS[name].label) for name in ("os", "arch", "runtime", "version", "package_manager"))
 # Fields of an install, each with its newest value: attributes of `Context`, and columns of the table `install`.
 INSTALL_FIELDS = (*(dimension.name for dimension in DIMENSIONS), "dialect")
 PROPERTY_PREFIX = "property:"

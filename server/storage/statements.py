@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from server.storage.rollups import DIMENSIONS, INSTALL_FIELDS, Rollup
+from server.event import Context
+from server.storage.rollups import INSTALL_FIELDS, Rollup
 
 INSTALL_COLUMNS = ("id", "project_id", "first_seen", "last_seen", "environment", "reason", *INSTALL_FIELDS)
 EVENT_COLUMNS = (
@@ -15,7 +16,7 @@ EVENT_COLUMNS = (
 ACTIVITY_COLUMNS = ("project_id", "day", "install_id", "environment", "version", "earlier")
 MARK_COLUMNS = ("project_id", "key", "expires_at")
 REJECTED_COLUMNS = ("id", "project_id", "route", "dialect", "reason", "errors", "excerpt", "size", "event", "install_id")
-CONTEXT_COLUMNS = ("environment", "reason", "dialect", *(dimension.name for dimension in DIMENSIONS))
+CONTEXT_COLUMNS = Context.__struct_fields__
 ERROR_INSTALL_COLUMNS = ("project_id", "day", "error_id", "name_id", "version", "install_id", "environment")
 ERROR_SEEN_COLUMNS = ("project_id", "error_id", "environment", "first_seen", "last_seen")
 

@@ -7,7 +7,9 @@ compound key names one of its columns. Write such tables only through the commit
 from __future__ import annotations
 
 from piccolo.columns import BigInt, Boolean, Bytea, DoublePrecision, Integer, Serial, SmallInt, Text
-from piccolo.table import Table
+from piccolo.table import Table, create_table_class
+
+from server.event import CONTEXT_FIELDS
 
 
 class Project(Table, tablename="project"):
@@ -58,18 +60,18 @@ class EventName(Table, tablename="event_name"):
     dialect = Text(null=True)
 
 
-class ContextRow(Table, tablename="context"):
-    """The dictionary of contexts: combinations of environment, platform and version."""
-
-    id = Serial(primary_key=True)
-    environment = SmallInt()
-    reason = Text()
-    dialect = Text()
-    os = Text(null=True)
-    arch = Text(null=True)
-    runtime = Text(null=True)
-    version = Text(null=True)
-    package_manager = Text(null=True)
+# The dictionary of contexts: combinations of environment, platform, version, and so on.
+ContextRow = create_table_class(
+    "ContextRow",
+    class_kwargs={"tablename": "context"},
+    class_members={
+        "id": Serial(primary_key=True),
+        "environment": SmallInt(),
+        "reason": Text(),
+        "dialect": Text(),
+        **{name: Text(null=True) for name in CONTEXT_FIELDS},
+    },
+)
 
 
 class Target(Table, tablename="target"):

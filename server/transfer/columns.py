@@ -5,29 +5,33 @@ Installs and sessions are keyed hashes of 16 hexadecimal digits, as stored: the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from server.dialects.parsing.times import iso
-from server.event import DAY, HOUR, Environment, Outcome
+from server.event import CONTEXT_FIELDS, DAY, HOUR, Environment, Outcome
 from server.event_id import received_at, to_uuid
 from server.storage.engine import Store
 from server.storage.history import streaming
 from server.storage.history.streaming import SUMS, Rows, Span
+from server.storage.rollups import INSTALL_FIELDS
 
-CONTEXT = ("environment", "environment_reason", "dialect", "os", "arch", "runtime", "version", "package_manager")
+_ENVIRONMENT = ("environment", "environment_reason", "dialect")
+CONTEXT = (*_ENVIRONMENT, *CONTEXT_FIELDS)
 EVENT = (
     "id", "name", "occurred_at", "received_at", "install", "session", "target_type", "target_id", "outcome", "duration_us", "error_type",
     "error_message", "skewed", *CONTEXT, "properties",
 )  # fmt: skip
-INSTALL = ("install", "first_seen", "last_seen", *CONTEXT)
+_OF_INSTALLS = tuple(name for name in CONTEXT_FIELDS if name in INSTALL_FIELDS)
+INSTALL = ("install", "first_seen", "last_seen", *_ENVIRONMENT, *_OF_INSTALLS)
 
 _WHOLE = {
     "duration_us", "events", "successes", "failures", "timed", "bucket",
 }  # fmt: skip
+_FLAGS = frozenset(name for name, declared in CONTEXT_FIELDS.items() if declared.kind == "flag")
 _OUTCOMES = {Outcome.NONE: None, Outcome.SUCCESS: "success", Outcome.FAILURE: "failure"}
 _ENVIRONMENTS = {int(environment): environment.word for environment in Environment}
 _RENAMED = {"install_id": "install"}
@@ -53,7 +57,7 @@ def _kind(column: str) -> type:
         return int
     if column == "properties":
         return msgspec.Raw
-    return bool if column == "skewed" else str
+    return bool if column == "skewed" or column in _FLAGS else str
 
 
 def hexadecimal(number: int | None) -> str | None:
@@ -74,18 +78,18 @@ def event(row: dict[str, Any]) -> tuple[Any, ...]:
     return (
         to_uuid(row["id"]), row["name"], iso(row["occurred_at"]), iso(received_at(row["id"])), hexadecimal(row["install_id"]),
         hexadecimal(row["session"]), row["target_type"], row["target_id"], _OUTCOMES[row["outcome"]], row["duration_us"], row["error_type"],
-        row["error_message"], bool(row["skewed"]), *_context(row), None if row["properties"] is None else msgspec.Raw(row["properties"].encode()),
+        row["error_message"], bool(row["skewed"]), *_context(row, CONTEXT_FIELDS), None if row["properties"] is None else msgspec.Raw(row["properties"].encode()),
     )  # fmt: skip
 
 
 def install(row: dict[str, Any]) -> tuple[Any, ...]:
     """Convert a row of `streaming.installs` to the order of `INSTALL`."""
-    return (hexadecimal(row["id"]), iso(row["first_seen"]), iso(row["last_seen"]), *_context(row))
+    return (hexadecimal(row["id"]), iso(row["first_seen"]), iso(row["last_seen"]), *_context(row, _OF_INSTALLS))
 
 
-def _context(row: dict[str, Any]) -> tuple[Any, ...]:
-    said = (row["reason"], row["dialect"], row["os"], row["arch"], row["runtime"], row["version"], row["package_manager"])
-    return (_ENVIRONMENTS[row["environment"]], *(text or None for text in said))
+def _context(row: dict[str, Any], fields: Iterable[str]) -> tuple[Any, ...]:
+    environment = (_ENVIRONMENTS[row["environment"]], row["reason"] or None, row["dialect"] or None)
+    return (*environment, *(row[name] == "true" if name in _FLAGS and row[name] else row[name] or None for name in fields))
 
 
 _WORDS: dict[str, Callable[[Any], Any]] = {

@@ -7,13 +7,14 @@ events again, since both are part of the hash. On other servers the history is c
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 
 from server.dialects.document import load
-from server.dialects.parsing import Id, Name, convert, text, timestamp
-from server.event import ENVIRONMENTS, Context, Environment, Event, FieldError, Incoming, Install, Outcome
+from server.dialects.parsing import Id, Name, convert, flag, text, timestamp
+from server.event import CONTEXT_FIELDS, ENVIRONMENTS, Context, Environment, Event, FieldError, Incoming, Install, Outcome
 from server.event_id import first_id, from_uuid, received_at
 from server.ingest.privacy import Privacy
 from server.problems import Invalid
@@ -25,24 +26,29 @@ from server.transfer.columns import from_hexadecimal
 OLDEST = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; earlier times come from clocks that were never set
 
 
-class _Where(msgspec.Struct, kw_only=True):
+class _Environment(msgspec.Struct, kw_only=True):
     environment: str = "unknown"
     environment_reason: str | None = None
     dialect: Annotated[str, msgspec.Meta(max_length=100)] | None = None
-    os: str | None = None
-    arch: str | None = None
-    runtime: str | None = None
-    version: str | None = None
-    package_manager: str | None = None
 
     def context(self) -> Context:
         # A newer version may know more environments: `reason` keeps one that this version does not know.
         known = ENVIRONMENTS.get(self.environment)
         reason = text(self.environment_reason if known is not None else self.environment)
-        return Context(
-            known or Environment.UNKNOWN, reason or "", self.dialect or "",
-            text(self.os), text(self.arch), text(self.runtime), text(self.version), text(self.package_manager),
-        )  # fmt: skip
+        described = (_TEXTS[declared.kind](getattr(self, name)) for name, declared in CONTEXT_FIELDS.items())
+        return Context(known or Environment.UNKNOWN, reason or "", self.dialect or "", *described)
+
+
+_TEXTS: dict[str, Callable[[Any], str | None]] = {"text": text, "version": text, "flag": flag}
+if TYPE_CHECKING:
+    _Where = _Environment
+else:
+    _Where = msgspec.defstruct(
+        "_Where",
+        [(name, bool | str | None if declared.kind == "flag" else str | None, None) for name, declared in CONTEXT_FIELDS.items()],
+        bases=(_Environment,),
+        kw_only=True,
+    )
 
 
 class _Event(_Where, kw_only=True):

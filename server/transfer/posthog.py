@@ -14,7 +14,19 @@ from typing import Any
 import msgspec
 
 from server.dialects.document import load
-from server.dialects.parsing import Id, IgnoredFields, Name, Timestamp, arch_name, convert, environment, os_name, text, timestamp
+from server.dialects.parsing import (
+    Id,
+    IgnoredFields,
+    Name,
+    Timestamp,
+    arch_name,
+    context_in,
+    convert,
+    environment,
+    os_name,
+    text,
+    timestamp,
+)
 from server.event import Context, Event, FieldError, Incoming
 from server.event_id import EPOCH, first_id
 from server.identifiers import identifier
@@ -106,7 +118,14 @@ def _context(properties: dict[str, Any]) -> Context:
     where, reason = environment(properties)
     version = next((found for name in VERSIONS if (found := text(properties.get(name)))), None)
     return Context(
-        where, reason, DIALECT, os_name(properties.get("$os")), arch_name(properties.get("$arch")), _runtime(properties), version
+        where,
+        reason,
+        DIALECT,
+        os_name(properties.get("$os")),
+        arch_name(properties.get("$arch")),
+        _runtime(properties),
+        version,
+        **context_in(properties),
     )
 
 

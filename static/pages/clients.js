@@ -22,7 +22,7 @@ async function ask(query, variables) {
 }
 
 const NEWEST = `query ($slug: String!) { project(slug: $slug) { events(first: 1) { nodes {
-  id name receivedAt outcome duration errorType errorMessage environment os arch runtime version packageManager properties install { hash } } } } }`;
+  id name receivedAt outcome duration errorType errorMessage environment os arch runtime version packageManager agent installSource interactive properties install { hash } } } } }`;
 
 async function newest() {
   const [data, now] = await ask(NEWEST, { slug: project });

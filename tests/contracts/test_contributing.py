@@ -1,12 +1,13 @@
-"""CONTRIBUTING.md lists the right files: changes to only these files add a dialect, a setting, a job and a command to a copy."""
+"""CONTRIBUTING.md lists the right files: changes to only these files add a dialect, a setting, a job, a command and a context field to a copy."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("server", "graphql", "migrations", "pyproject.toml")
 DOCUMENTS = ("CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))))
 
+TOKEN = "ff_the-admin-token-of-the-copy-0123456789"
+ASK_TERMINAL = """{ project(slug: "default") { fields { name label } events(first: 5) { nodes { terminal } }
+  ask(question: {by: [{field: "terminal"}], where: [{field: "terminal", op: PREFIX, values: ["k"]}]}) { rows { keys } } } }"""
 DIALECT = '''"""Hits: one name a request, in the path, without a body."""
 
 from server.dialects.parsing import Path, raise_refusal
@@ -61,6 +65,11 @@ def greet_command() -> None:
 COMMANDS = (greet_command,)
 '''
 
+CONTEXT_FIELD = """    terminal: Annotated[str | None, ContextField(label="Terminal", description="Terminal, such as `kitty`.", properties=("tty_name",))] = None
+
+
+CONTEXT_FIELDS: dict"""
+
 
 def edit(path: Path, old: str, new: str) -> None:
     """Replace the one occurrence of a text in a file."""
@@ -71,7 +80,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the code with an additional dialect, setting, job and command."""
+    """A copy of the code with an additional dialect, setting, job, command and context field."""
     copy = tmp_path_factory.mktemp("contributed")
     for name in COPIED:
         there = ROOT / name
@@ -105,15 +114,37 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "    *maintenance_commands.COMMANDS",
         "    *greeting.COMMANDS, *maintenance_commands.COMMANDS",
     )
+    _add_context_field(copy)
     return copy
 
 
+def _add_context_field(copy: Path) -> None:
+    edit(copy / "server" / "event.py", "\n\nCONTEXT_FIELDS: dict", CONTEXT_FIELD)
+    former = copy / "migrations" / "footfall_0016_agents.py"
+    migration = re.sub(r'ID = ".*"', 'ID = "2030-01-01T00:00:00:000000"', former.read_text(encoding="utf-8"))
+    migration = migration.replace('_ADDED = ("agent", "install_source", "interactive")', '_ADDED = ("terminal",)')
+    migration = migration.replace('"package_manager", *', '"package_manager", "agent", "install_source", "interactive", *')
+    (copy / "migrations" / "footfall_9999_terminal.py").write_text(migration, encoding="utf-8")
+
+
 @pytest.fixture
-def copied_server(changed: Path, server_class: Any, tmp_path: Path) -> Iterator[Any]:
-    """A server of the copy, not started."""
-    server = server_class(tmp_path, {"PYTHONPATH": str(changed), "FOOTFALL_GREETING": "there"}, (sys.executable, "-P", "-m", "server"))
-    yield server
-    server.close()
+def new_server(changed: Path, server_class: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Makes servers of the copy, not started, each in a folder of its own."""
+    servers: dict[str, Any] = {}
+    env = {"PYTHONPATH": str(changed), "FOOTFALL_GREETING": "there", "FOOTFALL_ADMIN_TOKEN": TOKEN}
+
+    def make(folder: str = "server") -> Any:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        return servers.setdefault(folder, server_class(tmp_path / folder, env, (sys.executable, "-P", "-m", "server")))
+
+    yield make
+    for server in servers.values():
+        server.close()
+
+
+@pytest.fixture
+def copied_server(new_server: Callable[..., Any]) -> Any:
+    return new_server()
 
 
 def test_a_dialect_is_a_file_and_a_list_entry(copied_server: Any) -> None:
@@ -130,6 +161,37 @@ def test_a_setting_a_job_and_a_command_are_a_line_and_a_function(copied_server: 
     assert re.search(r"FOOTFALL_GREETING\s+there", copied_server.footfall("doctor").stdout)
     assert "greets" in copied_server.footfall("job").stdout
     assert "hello to there" in copied_server.footfall("job", "greet").stdout
+
+
+def test_a_context_field_is_a_declaration_and_a_migration(new_server: Callable[..., Any], tmp_path: Path) -> None:
+    server = new_server().start()
+    first = {"name": "build", "terminal": "kitty", "properties": {"n": 1}}
+    assert (
+        server.client.post("/v1/events", json={"events": [first, {"name": "build", "properties": {"tty_name": "xterm"}}]}).status_code
+        == 202
+    )
+    assert server.client.post("/batch/", json={"event": "build", "properties": {"tty_name": "foot"}}).status_code == 200
+
+    exported = [json.loads(line) for line in server.footfall("export", "events", "--format", "jsonl").stdout.splitlines()]
+    assert [event["terminal"] for event in exported] == ["kitty", "xterm", "foot"]
+    assert exported[0]["properties"] == {"n": 1}
+
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    asked = server.client.post("/graphql", json={"query": ASK_TERMINAL}, headers=headers).json()
+    assert "errors" not in asked, asked
+    project = asked["data"]["project"]
+    assert {"name": "terminal", "label": "Terminal"} in project["fields"]
+    assert project["ask"]["rows"] == [{"keys": ["kitty"]}]
+    assert [node["terminal"] for node in project["events"]["nodes"]] == ["foot", "xterm", "kitty"]
+    assert "terminal" in str(server.client.get("/openapi.json").json()["components"]["schemas"])
+    assert server.footfall("job", "build_history").returncode == 0
+    answer = server.footfall("ask", "default", "--by", "terminal", "--where", "terminal^=k", "--format", "csv").stdout
+    assert "kitty,false,1" in answer, answer
+
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(event) + "\n" for event in exported), encoding="utf-8")
+    assert new_server("other").footfall("import", str(tmp_path / "rows.jsonl")).returncode == 0
+    again = new_server("other").footfall("export", "events", "--format", "jsonl").stdout.splitlines()
+    assert [json.loads(line) for line in again] == exported
 
 
 def test_the_changes_respect_the_import_contracts(changed: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.event import DAY, Context, Environment, Event, Outcome
+from server.event import CONTEXT_FIELDS, DAY, Context, Environment, Event, Outcome
 from server.event_id import first_id
 from server.history import History
 from server.settings import Settings
@@ -21,8 +21,8 @@ NOW = 1_795_262_400_000  # noon of a day in 2026
 RULES = TargetRules(listed_only=False, most=100_000)
 NASTY = ("", "a,b", 'say "hi"', "two\nlines", "tab\t", "back\\slash", "ünïcode ✓", "NULL", "null", "'; --", "\u2028")
 # The columns that `events` must have, written down a second time.
-WHOLE = """SELECT event.id, event.project_id, install_id, event_name.text, target.type, target.external_id, occurred_at, outcome, duration_us, session,
-    skewed, error_type, error_message, environment, reason, context.dialect, os, arch, runtime, version, package_manager, properties
+WHOLE = f"""SELECT event.id, event.project_id, install_id, event_name.text, target.type, target.external_id, occurred_at, outcome, duration_us, session,
+    skewed, error_type, error_message, environment, reason, context.dialect, {", ".join(CONTEXT_FIELDS)}, properties
     FROM event JOIN event_name ON event_name.id = name_id JOIN context ON context.id = context_id LEFT JOIN target ON target.id = target_id"""
 
 numbers = itertools.count()
@@ -36,7 +36,7 @@ def random_event(rng: random.Random, at: int, **fields: Any) -> Event:
 
     context = Context(
         Environment(rng.randrange(6)), rng.choice(("", "ci")), "native", maybe("linux", "darwin"), maybe("x64"), maybe("node 20.1"),
-        maybe("2.7.0", *NASTY), maybe("npm"),
+        maybe("2.7.0", *NASTY), maybe("npm"), maybe("cursor"), maybe("brew", *NASTY), maybe("true", "false"),
     )  # fmt: skip
     made: dict[str, Any] = {
         "id": first_id(at) + next(numbers) % 4_096,

@@ -52,7 +52,7 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def read(settings: Settings) -> Filled:
     """Read the events of a store as they are now."""
     where: Path | str = settings.database_url or settings.sqlite_path
-    events = [Raw(*row) for row in rows_of(where, QUERY)]
+    events = [Raw.of(row) for row in rows_of(where, QUERY)]
     first_seen = {row[0]: row[1] for row in rows_of(where, "SELECT id, first_seen FROM install")}
     return Filled(settings, events, first_seen)
 

@@ -57,6 +57,9 @@ def _context(chance: random.Random) -> Context:
         chance.choice(("node 18", "node 20", "bun 1.1", None)),
         chance.choice(VERSIONS),
         chance.choice(("npm", None)),
+        chance.choice(("claude-code", "cursor", None, None)),
+        chance.choice(("brew", "npm", None)),
+        chance.choice(("true", "false", None)),
     )
 
 

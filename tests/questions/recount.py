@@ -1,4 +1,4 @@
-"""The answers a second time, in plain Python over raw events. Nothing here is shared with `server.questions`."""
+"""The answers a second time, in plain Python over raw events. Only the list of context fields is shared with the server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from server.event import CONTEXT_FIELDS
+
 HOUR, DAY = 3_600_000, 86_400_000
 OUTCOMES = {"none": 0, "success": 1, "failure": 2}
 ENVIRONMENTS = {"unknown": 0, "person": 1, "ci": 2, "container": 3, "development": 4, "test": 5}
 WORDS = {"outcome": OUTCOMES, "environment": ENVIRONMENTS}
-QUERY = """SELECT e.id, install_id, skewed, n.text, occurred_at, outcome, duration_us, error_type, properties, environment, c.dialect, os, arch,
-    runtime, version, package_manager, t.type, t.external_id FROM event e JOIN context c ON c.id = context_id
+QUERY = f"""SELECT e.id, install_id, skewed, n.text, occurred_at, outcome, duration_us, error_type, properties, environment, c.dialect, t.type,
+    t.external_id, {", ".join(CONTEXT_FIELDS)} FROM event e JOIN context c ON c.id = context_id
     JOIN event_name n ON n.id = name_id LEFT JOIN target t ON t.id = target_id WHERE e.project_id = 1 ORDER BY e.id"""
 
 Key = tuple[str | None, ...]
@@ -35,13 +37,15 @@ class Raw(NamedTuple):
     properties: str | None
     environment: int
     dialect: str
-    os: str | None
-    arch: str | None
-    runtime: str | None
-    version: str | None
-    package_manager: str | None
     target_type: str | None
     target: str | None
+    described: dict[str, str | None]
+
+    @classmethod
+    def of(cls, row: tuple[Any, ...]) -> Raw:
+        """Make an event from a row of `QUERY`."""
+        own = len(cls._fields) - 1
+        return cls._make((*row[:own], dict(zip(CONTEXT_FIELDS, row[own:], strict=True))))
 
 
 def values(event: Raw, field: str) -> list[str]:
@@ -61,7 +65,7 @@ def elements(event: Raw, field: str) -> list[tuple[str, float | None]]:
         return [(word, None) for word, number in WORDS[field].items() if number == getattr(event, field)]
     if field == "duration_ms":
         return [] if event.duration_us is None else [("", event.duration_us / 1000)]
-    text = getattr(event, field)
+    text = event.described[field] if field in event.described else getattr(event, field)
     return [] if text is None else [(text, None)]
 
 

@@ -19,7 +19,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from server import app as the_app
-from server.event import DAY, Context, Environment, Incoming, Outcome
+from server.event import CONTEXT_FIELDS, DAY, Context, Environment, Incoming, Outcome
 from server.event_id import EventIds
 from server.front import Front
 from server.history import History
@@ -68,7 +68,7 @@ COUNTED = {
     "installs": "SELECT id, first_seen, last_seen, environment, reason, os, arch, runtime, version, package_manager, dialect FROM install",
     "ledger": "SELECT day, sum(events) FROM ledger WHERE entry = 'stored' GROUP BY day",
     "events": "SELECT v.id, n.text, occurred_at, install_id, session, outcome, duration_us, error_type, error_message, skewed, properties, environment,"
-    " reason, c.dialect, os, arch, runtime, version, package_manager, t.type, t.external_id FROM event v JOIN event_name n ON n.id = name_id"
+    f" reason, c.dialect, {', '.join(CONTEXT_FIELDS)}, t.type, t.external_id FROM event v JOIN event_name n ON n.id = name_id"
     " JOIN context c ON c.id = context_id LEFT JOIN target t ON t.id = target_id",
 }
 
@@ -121,7 +121,8 @@ def incoming(count: int, seed: int = 7) -> Iterable[tuple[int, Incoming]]:
         failed = chance.random() < 0.2
         context = Context(
             chance.choice(list(Environment)), chance.choice(["", "ci"]), chance.choice(["native", "sonicjs"]), chance.choice([None, "linux"]),
-            chance.choice([None, "x64"]), None, chance.choice([None, "1.0.0", "=2", "3.1.4-beta"]), "npm",
+            chance.choice([None, "x64"]), None, chance.choice([None, "1.0.0", "=2", "3.1.4-beta"]), "npm", chance.choice([None, "cursor"]), "brew",
+            chance.choice([None, "true", "false"]),
         )  # fmt: skip
         properties = {"n": number, "text": chance.choice(HOSTILE), chance.choice(HOSTILE): [None, 1.5, {"deep": True}]}
         yield (

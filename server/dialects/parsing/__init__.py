@@ -16,7 +16,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from server.dialects.parsing.batches import ID_FIELDS, MAX_EVENTS, Tally, event_id, gather, header_id, raise_refusal, tally
-from server.dialects.parsing.environments import arch_name, environment, known_environment, node_runtime, os_name
+from server.dialects.parsing.environments import (
+    CONTEXT_READERS,
+    arch_name,
+    context_in,
+    environment,
+    flag,
+    known_environment,
+    node_runtime,
+    os_name,
+)
 from server.dialects.parsing.ignored import IgnoredFields, is_blank
 from server.dialects.parsing.json_fields import (
     MAX_ERROR_MESSAGE,
@@ -39,6 +48,7 @@ from server.event import Decoded, Fault, Request
 from server.problems import Problem
 
 __all__ = [
+    "CONTEXT_READERS",
     "ID_FIELDS",
     "MAX_ERROR_MESSAGE",
     "MAX_ERROR_TYPE",
@@ -58,11 +68,13 @@ __all__ = [
     "Tally",
     "Timestamp",
     "arch_name",
+    "context_in",
     "convert",
     "cut",
     "duration",
     "environment",
     "event_id",
+    "flag",
     "gather",
     "header_id",
     "is_blank",

@@ -1,12 +1,12 @@
-"""The words for environments, operating systems and architectures that clients use, as tables."""
+"""The words for the fields of a context that clients use, as tables: environments, operating systems, architectures, and so on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from server.dialects.parsing.json_fields import MAX_WORD, SCRUBBED, cut, text
-from server.event import ENVIRONMENTS, Environment
+from server.event import CONTEXT_FIELDS, ENVIRONMENTS, Environment
 from server.scrubbing import beginning, scrub_label
 from server.scrubbing.scrub import CUT
 
@@ -35,6 +35,7 @@ _ARCH = {
     "i686": "x86",
     "386": "x86",
 }
+_INSTALL_SOURCES = {"homebrew": "brew", "pip3": "pip"}
 
 _YES = ("true", "1", "yes", "on")
 _NO = ("false", "0", "no", "off")
@@ -144,3 +145,43 @@ def _name(value: Any, names: Mapping[str, str]) -> str | None:
         return known
     word = text(scrub_label(beginning(value, SCRUBBED)).lower())  # scrubbed first: some patterns depend on capitals
     return None if word is None else names.get(word, word)
+
+
+def flag(value: Any) -> str | None:
+    """Normalize a boolean, also as a word or as 1 or 0: `true`, `false`, or None."""
+    if value in (0, 1):
+        return "true" if value else "false"
+    return _FLAGS.get(value[:_MAX_MEANING].strip().lower()) if isinstance(value, str) else None
+
+
+_FLAGS = dict.fromkeys(_YES, "true") | dict.fromkeys(_NO, "false")
+
+_NORMALIZE: dict[str, Callable[[Any], str | None]] = {
+    "os": os_name,
+    "arch": arch_name,
+    "agent": lambda value: _name(value, {}),
+    "install_source": lambda value: _name(value, _INSTALL_SOURCES),
+    **{name: flag for name, declared in CONTEXT_FIELDS.items() if declared.kind == "flag"},
+}
+CONTEXT_READERS = tuple(_NORMALIZE.get(name, text) for name in CONTEXT_FIELDS)
+"""For each field of `CONTEXT_FIELDS`, in their order, a function that normalizes a client's value, or returns None."""
+
+_IN_PROPERTIES = tuple(
+    (name, read, declared.properties)
+    for (name, declared), read in zip(CONTEXT_FIELDS.items(), CONTEXT_READERS, strict=True)
+    if declared.properties
+)
+
+
+def context_in(properties: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the fields of a context that properties have under one of their declared names."""
+    if _PROPERTY_NAMES.isdisjoint(properties):
+        return {}
+    return {
+        name: found
+        for name, read, words in _IN_PROPERTIES
+        if (found := next((read(properties[word]) for word in words if word in properties), None))
+    }
+
+
+_PROPERTY_NAMES = frozenset(word for _, _, words in _IN_PROPERTIES for word in words)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from server.dialects.parsing.batches import gather
-from server.dialects.parsing.environments import arch_name, environment, os_name
+from server.dialects.parsing.environments import arch_name, context_in, environment, os_name
 from server.dialects.parsing.ignored import is_blank
 from server.dialects.parsing.json_fields import MAX_PROPERTIES, cut, text
 from server.dialects.parsing.times import moment, whole_duration
@@ -104,7 +104,7 @@ def context(properties: Mapping[str, Any], dialect: str, *, os: Any, runtime: st
     where, reason = environment(properties)
     found = text(version) or next((word for name in _VERSIONS if (word := text(properties.get(name)))), None)
     arch = arch_name(properties.get("arch") or properties.get("architecture"))
-    return Context(where, reason, dialect, os_name(os), arch, text(runtime), found)
+    return Context(where, reason, dialect, os_name(os), arch, text(runtime), found, **context_in(properties))
 
 
 def outcome(properties: Mapping[str, Any]) -> Outcome:

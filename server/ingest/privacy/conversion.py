@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from server.event import DAY, MINUTE, Context, Event, Incoming, Install, InstallReport, RequestId
+from server.event import CONTEXT_FIELDS, DAY, MINUTE, Context, Event, Incoming, Install, InstallReport, RequestId
 from server.identifiers import MISSING, identifier, may_be_missing, strip_padding
 from server.ingest.privacy.hashes import ProjectHashes, make_hmac, number, utf8
 from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_sensitive_key
@@ -222,13 +223,18 @@ def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> b
 
 def _all_text(incoming: Incoming, document: str) -> str:
     """Join all text that the client sent. Line ends are replaced by spaces."""
-    context = incoming.context
-    text = f"{document} {incoming.name} {context.reason} {context.os} {context.arch} {context.runtime} {context.version} {context.package_manager}"
+    text = f"{document} {incoming.name} {_context_text(incoming.context)}"
     if incoming.target is not None:
         text = f"{text} {incoming.target[0]} {incoming.target[1]}"
     if incoming.error_type is not None or incoming.error_message is not None:
         text = f"{text} {incoming.error_type} {incoming.error_message}".replace("\n", " ").replace("\t", " ")
     return text
+
+
+@lru_cache(maxsize=512)
+def _context_text(context: Context) -> str:
+    """Join the texts of a context. Cached, because events share contexts, which cache their hashes."""
+    return " ".join(filter(None, (context.reason, *(getattr(context, name) for name in CONTEXT_FIELDS))))
 
 
 def _names_itself(incoming: Incoming, lowered: str, *, plain_install: bool) -> bool:
@@ -277,11 +283,7 @@ def _context(context: Context, scrubber: Scrubber) -> Context:
         environment=context.environment,
         reason=context.reason if context.environment else scrubber.label(context.reason) or "",
         dialect=context.dialect,
-        os=scrubber.label(context.os, version=True),
-        arch=scrubber.label(context.arch),
-        runtime=scrubber.label(context.runtime, version=True),
-        version=scrubber.label(context.version, version=True),
-        package_manager=scrubber.label(context.package_manager, version=True),
+        **{name: scrubber.label(getattr(context, name), version=declared.has_numbers) for name, declared in CONTEXT_FIELDS.items()},
     )
 
 

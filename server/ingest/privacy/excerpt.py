@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from server.event import CONTEXT_FIELDS
 from server.scrubbing.key_rules import KEY_END, rule_for, words
 from server.scrubbing.opaque import without_identifiers
 from server.scrubbing.patterns import ID, SECRET
@@ -24,19 +25,19 @@ DEPTH_KEPT = 8
 SHAPE_READ = 512  # bytes
 
 # Names of fields that clients send. They help an admin to find the invalid field and contain no personal data.
-FIELDS = """
+_NAMES = """
 data events name id installation_id installationId event_type properties timestamp type session_id sessionId target targetType targetId
-kind userId user_id metadata outcome duration_ms durationMs error message version os arch runtime package_manager packageManager
-nodeVersion node_version environment ci success tool_name tool_category status error_type error_message first_seen last_seen metrics
-config_type file_count
+kind userId user_id metadata outcome duration_ms durationMs error message packageManager nodeVersion node_version environment ci success
+tool_name tool_category status error_type error_message first_seen last_seen metrics config_type file_count
 """
+FIELDS = (*CONTEXT_FIELDS, *_NAMES.split())
 # Keys of identifiers, in snake_case: the last word decides.
 _IDENTIFIER = re.compile(
     r"(?:^|[^a-z])(?:ids?|uuid|guid|ulid|cuid|fingerprint|hash|user|host|hostname|serial|serialnumber|address|addr|ip|mac|mail|email|distinct|anonymous"
     r"|machine|device|client|install|installation|session)[^a-z]*$|(?:_id|uuid|userid|deviceid|machineid|clientid|sessionid|installationid|distinctid)$"
 )
 LONG_NUMBER = 10**15  # sixteen digits; epoch milliseconds have thirteen
-_SHAPE = re.compile(rf'"(?:{"|".join(FIELDS.split())})"|([a-z])|([A-Z])|([0-9])|[^\x20-\x7e\t\r\n]')
+_SHAPE = re.compile(rf'"(?:{"|".join(FIELDS)})"|([a-z])|([A-Z])|([0-9])|[^\x20-\x7e\t\r\n]')
 
 _encode = msgspec.json.Encoder().encode
 

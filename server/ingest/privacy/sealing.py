@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from server.dialects.document import whole_characters
-from server.event import DAY, Request
+from server.event import CONTEXT_FIELDS, DAY, Request
 from server.identifiers import identifier
 from server.ingest.privacy.conversion import Privacy
 from server.ingest.privacy.excerpt import is_identifier_key
@@ -48,15 +48,11 @@ _LABELS = (
     "name",
     "event_type",
     "type",
-    "os",
-    "arch",
-    "version",
-    "runtime",
-    "package_manager",
     "kind",
     "targetType",
     "targetId",
     "tool_name",
+    *CONTEXT_FIELDS,
 )
 _WRAPPERS = ("data", "events", "payload")
 _SHORTEST = 16  # characters of a placeholder

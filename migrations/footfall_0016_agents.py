@@ -1,0 +1,36 @@
+"""Context columns for the AI agent, the install source, and whether the tool ran in a terminal."""
+
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+from piccolo.engine import engine_finder
+from piccolo.querystring import QueryString
+
+ID = "2026-11-29T10:00:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "agent, install source, interactive"
+
+_ADDED = ("agent", "install_source", "interactive")
+_TEXTS = ("os", "arch", "runtime", "version", "package_manager", *_ADDED)
+
+
+def statements(engine: str) -> list[str]:
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
+    key = ", ".join(f"COALESCE({column}, '')" for column in _TEXTS)
+    return [
+        *(f"ALTER TABLE context ADD COLUMN {column} TEXT" for column in _ADDED),
+        "DROP INDEX context_whole",
+        f"CREATE UNIQUE INDEX context_whole ON context (environment, reason, dialect, {key})",
+    ]
+
+
+async def forwards() -> MigrationManager:
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
+    manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
+
+    async def run() -> None:
+        engine = engine_finder()
+        assert engine is not None
+        for statement in statements(engine.engine_type):
+            await engine.run_querystring(QueryString(statement))
+
+    manager.add_raw(run)
+    return manager
