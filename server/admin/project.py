@@ -27,7 +27,7 @@ from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
 from server.jobs import rules
 from server.problems import BadQuery
-from server.storage.projects import project_changes, read_list
+from server.storage.projects import MAX_PICKED, project_changes, read_list
 from server.storage.projects.project_changes import ProjectOrder
 from server.storage.projects.releases import LatestVersion
 from server.storage.upkeep.alert_rules import Kind, Rule
@@ -130,7 +130,7 @@ class ProjectSettings:
     max_targets: int | None = field("Maximum number of distinct targets.")
     lists_targets: bool = field("Whether only targets listed with `setTarget` are counted.")
     hosts: list[str] = field("Values of the `Host` header that select this project.")
-    dimensions: list[str] = field("Properties whose values are counted, at most five.", "properties")
+    dimensions: list[str] = field(f"Properties whose values are counted, at most {MAX_PICKED}.", "properties")
     public: list[PublicPart] | None = field("Parts that are public.")
     latest: Latest | None = field("Latest version, as announced to clients. Null if none is announced.")
     created_at: DateTime = field("Time of creation.")

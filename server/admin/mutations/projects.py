@@ -13,7 +13,7 @@ from server.admin.project import Project
 from server.admin.request_context import AnyInfo, admin, find_project
 from server.admin.scalars import now
 from server.storage import projects
-from server.storage.projects import FieldProblem, ProblemKind, project_changes, read_list
+from server.storage.projects import MAX_PICKED, FieldProblem, ProblemKind, project_changes, read_list
 from server.storage.projects.releases import LatestVersion, announce
 
 Slug = Annotated[str, argument(description="Slug of the project.")]
@@ -39,7 +39,7 @@ class ProjectChanges:
         description="Values of the `Host` header that select this project. Changing them requires the `admin` scope for all projects.",
     )
     properties: list[str] | None = strawberry.field(
-        default=strawberry.UNSET, description="Properties whose values are counted, at most five."
+        default=strawberry.UNSET, description=f"Properties whose values are counted, at most {MAX_PICKED}."
     )
     public: list[PublicPart] | None = strawberry.field(default=strawberry.UNSET, description="Parts that are public.")
 

@@ -11,10 +11,9 @@ from typing import Any
 import msgspec
 
 from server.settings import PUBLIC_PARTS
-from server.storage.projects.validation import DEFAULT, FieldProblem, ProblemKind, ProjectError, read_list, validate_limit
+from server.storage.projects.validation import DEFAULT, MAX_PICKED, FieldProblem, ProblemKind, ProjectError, read_list, validate_limit
 from server.storage.tables import ApiKey, Project, Target
 
-MAX_PICKED = 5
 VISIBILITIES = ("public", "unlisted", "private")
 _PROPERTY = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")

@@ -13,6 +13,7 @@ DEFAULT = "default"
 SETTINGS_KEY_NAME = "FOOTFALL_ADMIN_TOKEN"  # the name of the key from the settings
 ADMINS = 0  # the project number in keys of admins, which are valid for all projects
 KEY_PREFIX = "ff_"
+MAX_PICKED = 20  # properties of a project that are counted by value
 CLIENT_KEY = re.compile(r"[\w.:~+/=-]{8,200}", re.ASCII)  # a key of another system, such as phc_…
 SCOPES = ("ingest", "read", "admin")
 SCOPE_SLUG = "footfall.slug"  # the key in an ASGI scope for the project in the path

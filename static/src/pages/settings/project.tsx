@@ -58,7 +58,7 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
         <Field label="Host names" name="hosts" error={error} about="Requests to these hosts belong to this project. Separate names with spaces.">
           <input name="hosts" defaultValue={settings.hosts.join(" ")} spellcheck={false} />
         </Field>
-        <Field label="Properties counted by value" name="properties" error={error} about="Up to five, e.g. template or shell.">
+        <Field label="Properties counted by value" name="properties" error={error} about="Up to 20, e.g. template or shell.">
           <input name="properties" defaultValue={settings.properties.join(" ")} spellcheck={false} />
         </Field>
         <label class="check">
