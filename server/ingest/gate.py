@@ -72,14 +72,18 @@ class Gate:
         """Return True if this address belongs to a trusted proxy."""
         return bool(self._trusted) and _within(peer, self._trusted)
 
-    async def find(self, peer: str, headers: Headers, slug: str | None) -> tuple[LiveProject, LiveKey | None]:
+    async def find(
+        self, peer: str, headers: Headers, slug: str | None, *, is_client_key: bool = False
+    ) -> tuple[LiveProject, LiveKey | None]:
         """Find the project of a request (by key, path or host, else the default one) and its key. Counts a wrong key as a guess.
 
         Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy.
         """
         if not has_key(headers):
             return await self._projects.find(headers, slug)
-        return await self.guesses.guard(self.address(peer, headers), lambda: self._projects.find(headers, slug))
+        return await self.guesses.guard(
+            self.address(peer, headers), lambda: self._projects.find(headers, slug, is_client_key=is_client_key)
+        )
 
     async def key(self, peer: str, headers: Headers) -> LiveKey | None:
         """Return the key of a request, or None. Counts a wrong key as a guess. Raises Unauthorized, Limited, Busy."""
@@ -87,12 +91,14 @@ class Gate:
             return None
         return await self.guesses.guard(self.address(peer, headers), lambda: self._projects.key(headers))
 
-    async def caller(self, peer: str, headers: Headers, slug: str | None) -> Caller:
-        """Identify the caller of an ingest route. Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy."""
+    async def caller(self, peer: str, headers: Headers, slug: str | None, *, is_client_key: bool = False) -> Caller:
+        """Identify the caller of an ingest route. `is_client_key`: see `Projects.find`. Raises Unauthorized, Forbidden, UnknownProject, Limited, Busy."""
         await self._projects.keep_fresh()
         known = self._projects.known_key(headers)
         guarded = known is None or not can_only_send(known)
-        project, key = await (self.find(peer, headers, slug) if guarded else self._projects.find(headers, slug))
+        project, key = await (
+            self.find(peer, headers, slug, is_client_key=is_client_key) if guarded else self._projects.find(headers, slug)
+        )
         return self._admit(peer, headers, project, key)
 
     def cached_caller(self, peer: str, headers: Headers, slug: str | None) -> Caller | None:

@@ -138,7 +138,9 @@ class Ingest:
         client = scope.get("client")
         path = current.match.route.path
         problem = None if path.client_key is None else await self._take_key(receive, current)
-        current.caller = caller = await self._gate.caller(client[0] if client else "", current.headers, slug)
+        current.caller = caller = await self._gate.caller(
+            client[0] if client else "", current.headers, slug, is_client_key=path.client_key is not None
+        )
         current.limit_state = await self._gate.count(caller.requests)
         if problem is not None:
             raise problem

@@ -48,11 +48,11 @@ def new_slug() -> str:
     return f"fresh-{next(_numbers)}"
 
 
-def burst(server: Server, path: str, **headers: str) -> list[int]:
+def burst(server: Server, path: str, document: Any = None, **headers: str) -> list[int]:
     """The statuses of posts that arrive at once, each on a connection of its own."""
 
     def post(number: int) -> int:
-        body = {"name": "build", "installation_id": f"i{number}"}
+        body = document or {"name": "build", "installation_id": f"i{number}"}
         return httpx.post(server.url + path, json=body, headers=headers, timeout=20).status_code
 
     with ThreadPoolExecutor(BURST) as pool:
@@ -91,12 +91,28 @@ def test_a_host_claimed_by_a_new_project_sends_its_first_burst_there(server: Ser
     host = f"{slug}.example.org"
     assert server.footfall("project", "create", slug, "--host", host).returncode == 0
     assert burst(server, "/v1/events", host=host) == [202] * BURST
+    assert stored(server, slug) == BURST
+
+
+def stored(server: Server, slug: str) -> int:
     answer = server.client.post(
         "/graphql",
         json={"query": "query ($s: String!) { project(slug: $s) { ledger { stored } } }", "variables": {"s": slug}},
         headers={"authorization": f"Bearer {TOKEN}"},
     ).json()
-    assert sum(answer["data"]["project"]["ledger"]["stored"]) == BURST
+    found: list[int] = answer["data"]["project"]["ledger"]["stored"]
+    return sum(found)
+
+
+def test_a_key_of_another_system_sends_its_first_burst_to_its_project(server: Server) -> None:
+    slug, key = new_slug(), f"phc_{next(_numbers)}abcdefgh"
+    assert burst(server, "/capture/", {"event": "build", "distinct_id": "i", "api_key": key}) == [200] * BURST
+    assert server.footfall("project", "create", slug).returncode == 0
+    for number in range(2):
+        other = f"{key}-{number}"
+        assert server.footfall("key", "create", slug, "--client-key", other).returncode == 0
+        assert burst(server, "/capture/", {"event": "build", "distinct_id": "i", "api_key": other}) == [200] * BURST
+        assert stored(server, slug) == BURST * (number + 1)
 
 
 class Counting(Projects):
@@ -119,6 +135,26 @@ async def test_a_flood_of_unknown_projects_and_keys_costs_one_reading_for_all(st
     assert projects.readings == 2
 
 
+async def test_a_flood_of_unknown_keys_of_other_systems_costs_few_readings(store: Any) -> None:
+    projects = Counting(max_targets=1, public=())
+    await projects.refresh()
+    for _ in range(2):
+        headers = [{b"authorization": b"Bearer phc_unknown-%d" % number} for number in range(2_000)]
+        found = await asyncio.gather(*(projects.find(each, None, is_client_key=True) for each in headers))
+        assert {(project.slug, key) for project, key in found} == {("default", None)}
+    assert projects.readings == 2
+
+
+async def test_a_token_of_a_clients_own_does_not_wait_for_the_store(store: Any) -> None:
+    projects = Counting(max_targets=1, public=())
+    await projects.refresh()
+    await projects.find({}, None)
+    readings = projects.readings
+    for number in range(20):
+        assert (await projects.find({b"authorization": b"Bearer own-%d" % number}, None))[1] is None
+    assert projects.readings == readings
+
+
 async def test_what_was_unknown_a_moment_ago_is_known_once_it_is_made(store: Any) -> None:
     projects = Projects(max_targets=1, public=())
     await projects.refresh()
@@ -129,6 +165,10 @@ async def test_what_was_unknown_a_moment_ago_is_known_once_it_is_made(store: Any
     _, secret = await create_key(number, name="", scopes=["ingest"])
     assert (await projects.find({}, "new"))[0].id == number
     assert (await projects.find({b"x-footfall-key": secret.encode()}, None))[0].id == number
+    await create_key(number, name="", scopes=["ingest"], client_key="phc_of-another-system")
+    once = projects.find({b"authorization": b"Bearer phc_of-another-system"}, None, is_client_key=True)
+    again = projects.find({b"authorization": b"Bearer phc_of-another-system"}, None, is_client_key=True)
+    assert [project.id for project, _ in await asyncio.gather(once, again)] == [number] * 2
     assert (await projects.find({b"host": b"new.example"}, None))[0].id == number
 
 

@@ -22,6 +22,7 @@ log = logs.get(__name__)
 T = TypeVar("T")
 
 _MOST_HOSTS = 1_000  # unclaimed Host headers that are cached; further ones are answered from the last refresh
+_MAX_UNKNOWN_KEYS = 1_000  # unknown keys of SDKs that are cached; further ones are answered from the last refresh
 _LONGEST_HOST = 260  # bytes: a name of 253 bytes, a colon and a port
 
 
@@ -63,6 +64,14 @@ class _UnclaimedHost(UnknownProject):
         self.host = host
 
 
+class _UnknownClientKey(Unauthorized):
+    """No cached key has this text, which an SDK sent as its key; the store was not read for it yet."""
+
+    def __init__(self, digest: bytes) -> None:
+        super().__init__("The key is unknown or was revoked.")
+        self.digest = digest
+
+
 class Projects:
     """The projects and keys of the store, cached in memory.
 
@@ -84,6 +93,7 @@ class Projects:
         self._by_host: dict[str, LiveProject] = {}
         self._by_key: dict[bytes, LiveKey] = {}
         self._unclaimed: set[bytes] = set()  # Host headers that no project claimed at the last refresh
+        self._unknown_keys: set[bytes] = set()  # hashes of keys of SDKs that no project had at the last refresh
         self.used_keys: set[int] = set()  # since they were last written to the store
         self._tried_at = float("-inf")  # when the last refresh began ...
         self._took = 0.0  # ... and how long it took, in seconds
@@ -123,7 +133,7 @@ class Projects:
         self._slugs = {project.id: project.slug for project in projects.values()}
         self._by_slug = {project.slug: project for project in projects.values()}
         self._by_host = by_host
-        self._by_key = {
+        by_key = {
             bytes(row["hash"]): LiveKey(
                 row["id"],
                 projects.get(row["project_id"]),
@@ -134,14 +144,20 @@ class Projects:
             for row in keys
             if row["project_id"] in projects or row["project_id"] == ADMINS
         }
+        if by_key.keys() != self._by_key.keys():
+            self._unknown_keys.clear()
+        self._by_key = by_key
         self._read_at = began
 
-    async def find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
+    async def find(
+        self, headers: Mapping[bytes, bytes], slug: str | None, *, is_client_key: bool = False
+    ) -> tuple[LiveProject, LiveKey | None]:
         """Return the project of a request, by key, path, host or default, and the key of the request or None.
 
+        `is_client_key`: the key is one that an SDK sent, so that an unknown one is looked up in the store even without our prefix.
         Raises Unauthorized for an unknown key with our prefix, Forbidden if key and path name different projects, UnknownProject, Busy.
         """
-        return await self._certain(lambda: self._find(headers, slug))
+        return await self._certain(lambda: self._find(headers, slug, is_client_key=is_client_key))
 
     def find_known(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None] | None:
         """Like `find`, from memory and without waiting. Return None if the store must be read, or `find` would raise."""
@@ -188,6 +204,10 @@ class Projects:
                 if self._read_at >= called:
                     self._unclaimed.add(unclaimed.host)
                     continue
+            except _UnknownClientKey as unknown:
+                if self._read_at >= called:
+                    self._unknown_keys.add(unknown.digest)
+                    continue
             except (Unauthorized, UnknownProject) as refusal:
                 if self._read_at >= called or isinstance(refusal, _NoSlug):
                     raise
@@ -221,8 +241,8 @@ class Projects:
             # The store is unavailable for a moment: the cached projects serve until it is back.
             log.warning("projects_not_read", error=type(error).__name__)
 
-    def _find(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None]:
-        key = self._key(headers)
+    def _find(self, headers: Mapping[bytes, bytes], slug: str | None, *, is_client_key: bool = False) -> tuple[LiveProject, LiveKey | None]:
+        key = self._key(headers, is_client_key=is_client_key)
         if key is not None and key.project is not None:
             if slug is not None and slug != key.project.slug:
                 raise Forbidden("The key belongs to another project than the path.")
@@ -257,7 +277,7 @@ class Projects:
             raise _UnclaimedHost(host)
         return project
 
-    def _key(self, headers: Mapping[bytes, bytes]) -> LiveKey | None:
+    def _key(self, headers: Mapping[bytes, bytes], *, is_client_key: bool = False) -> LiveKey | None:
         if AUTHORIZATION not in headers and FOOTFALL_KEY not in headers:
             return None
         own = headers.get(FOOTFALL_KEY, b"").strip().decode("latin-1")
@@ -267,6 +287,10 @@ class Projects:
         # A bearer token without our prefix is not a key: some clients send one of their own (Track-Skills does).
         if key is None and (own or text.startswith(KEY_PREFIX)):
             raise Unauthorized("The key is unknown or was revoked.")
+        if key is None and is_client_key and text:
+            digest = hash_key(text)
+            if digest not in self._unknown_keys and len(self._unknown_keys) < _MAX_UNKNOWN_KEYS:
+                raise _UnknownClientKey(digest)
         return key
 
     def _live(self, row: dict[str, object]) -> LiveProject:
