@@ -175,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m bench.forms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("forms", nargs="*", choices=[*FORMS, []], default=list(FORMS), help=", ".join(FORMS))
+    parser.add_argument("forms", nargs="*", choices=[*FORMS, []], help=", ".join(FORMS))
     parser.add_argument("--limit", type=int, default=256, help="of memory, in MB; 256")
     parser.add_argument("--seconds", type=int, default=20, help="of each load; 20")
     parser.add_argument("--rounds", type=int, default=10, help="starts; 10")
@@ -186,7 +186,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as filled:
         fill(Path(filled), options.events)
-        for name in options.forms:
+        for name in options.forms or FORMS:
             with tempfile.TemporaryDirectory(prefix="footfall-forms-") as work:
                 rows.append(row(name, FORMS[name](Path(work)), Path(filled), options))
             print(rows[-1], flush=True)
