@@ -13,11 +13,12 @@ from server.admin.inputs import EventFilter, PeriodInput, check_count, window
 from server.admin.request_context import AnyInfo, is_selected, reader
 from server.analytics import absent_values, breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
 from server.analytics.breakdown import By
-from server.analytics.filters import Filter, Step, starts
+from server.analytics.filters import Filter
 from server.analytics.folding import Folding
 from server.analytics.timings import Of
 from server.event import Environment, FieldError
 from server.problems import BadQuery
+from server.questions.periods import Step, starts
 
 Period = Annotated[PeriodInput | None, argument(description="Period of the figures. Default: the last 30 days.")]
 Which = Annotated[EventFilter | None, argument(description="Filter for the events that count. Default: all events.")]

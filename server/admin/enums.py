@@ -7,12 +7,12 @@ import enum
 import strawberry
 
 from server.analytics.breakdown import By
-from server.analytics.filters import Audience, Step
+from server.analytics.filters import Audience
 from server.analytics.lists import EventOrder, InstallOrder
 from server.analytics.timings import Of
 from server.event import Environment, LedgerEntry, Outcome, Refusal
 from server.fields import Kind as FieldKind
-from server.questions.periods import ToDate
+from server.questions.periods import Step, ToDate
 from server.questions.question import Compare, Measure, Op, Parts
 from server.storage.projects import ProblemKind
 from server.storage.projects.project_changes import ProjectOrder

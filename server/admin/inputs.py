@@ -5,11 +5,11 @@ from __future__ import annotations
 import strawberry
 
 from server.admin.scalars import DateTime, now
-from server.analytics.filters import Audience, Filter, Period
+from server.analytics.filters import Audience, Filter
 from server.analytics.folding import WINDOWS
 from server.event import Environment, FieldError, Outcome
 from server.problems import BadQuery
-from server.questions.periods import RelativePeriod, ToDate
+from server.questions.periods import Period, RelativePeriod, ToDate
 
 
 @strawberry.input(description="A period: the last days, or a range of times. Times are widened to full hours.")

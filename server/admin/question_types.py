@@ -8,12 +8,12 @@ from server.admin import enums  # noqa: F401 - describes the enums below
 from server.admin.answers import field as described
 from server.admin.inputs import PeriodInput
 from server.admin.scalars import Count, DateTime, now
-from server.analytics.filters import Step
 from server.event import HOUR, FieldError
 from server.fields import Kind
 from server.problems import BadQuery
 from server.questions import question
 from server.questions.funnel import MAX_WINDOW, Funnel
+from server.questions.periods import Step
 from server.questions.question import Compare, Measure, Op, Parts
 from server.questions.template import Template
 

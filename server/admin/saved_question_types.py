@@ -11,10 +11,9 @@ from server.admin import question_types
 from server.admin.answers import field as described
 from server.admin.request_context import AnyInfo, reader
 from server.admin.scalars import DateTime, now
-from server.analytics.filters import Step
 from server.questions import saved, text
 from server.questions.ask import ask, size
-from server.questions.periods import ToDate
+from server.questions.periods import Step, ToDate
 from server.questions.question import Compare, Measure, Op, Parts
 from server.storage.projects import saved_questions
 

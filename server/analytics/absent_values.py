@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-
 import msgspec
 
 from server.analytics import vocabulary
 from server.analytics.filters import Filter
-from server.analytics.sources import bound, listed, read, sql
+from server.questions.nearest import NEAREST, nearest
+from server.questions.sql import bound, listed, read, sql
 from server.storage.engine import Store
 from server.storage.rollups import DIMENSIONS
 
-NEAREST = 3
 _CANDIDATES = 500  # the most common values, which the nearest are among
-_LONGEST = 200  # characters that are compared
 
 
 class Absent(msgspec.Struct, frozen=True):
@@ -86,13 +83,3 @@ async def _targets(store: Store, filter_: Filter, days: str) -> list[Absent]:
 
 
 _FIRST = " GROUP BY target.external_id LIMIT 1"
-
-
-def nearest(value: str, known: list[str]) -> list[str]:
-    """The values that somebody may have meant: those that begin alike, then those that are written alike."""
-    wanted = value.lower()[:_LONGEST]
-    folded = {each.lower()[:_LONGEST]: each for each in reversed(known)}
-    alike = [each for text, each in folded.items() if text.startswith(wanted) or (text and wanted.startswith(text))]
-    alike.sort(key=lambda each: (abs(len(each) - len(value)), known.index(each)))
-    close = [folded[text] for text in difflib.get_close_matches(wanted, folded, NEAREST, 0.6)]
-    return list(dict.fromkeys([*alike[:NEAREST], *close]))[:NEAREST]

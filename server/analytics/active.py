@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.analytics.filters import Filter, Period, Step
+from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs
-from server.analytics.sources import Sql, conditions, read, sql, step_of
+from server.analytics.sources import conditions
 from server.event import DAY, PEOPLE
+from server.questions.periods import Period, Step
+from server.questions.sql import Sql, read, sql, step_of
 from server.storage.engine import Store
 from server.storage.rollups import EVERYONE, NOT_YET, PEOPLE_ONLY
 

@@ -14,9 +14,10 @@ from server.analytics.answer_cache import shared
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs, rate
 from server.analytics.population import counted_together
-from server.analytics.sources import SUMS, Sql, activity, distinct, property_sums, raw_events, read, sql, sums, unique
+from server.analytics.sources import SUMS, activity, distinct, property_sums, raw_events, sums, unique
 from server.event import Environment, FieldError
 from server.problems import BadQuery
+from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store
 from server.storage.projects import read_list
 from server.storage.rollups import DIMENSIONS, PEOPLE_ONLY

@@ -7,8 +7,9 @@ a period of several days is compared with the whole period before, and `compared
 
 from __future__ import annotations
 
-from server.analytics.filters import Filter, Period
+from server.analytics.filters import Filter
 from server.event import DAY, LedgerEntry
+from server.questions.periods import Period
 from server.storage.engine import Store
 
 MOST_READ = 400_000  # events: some 0.4 s of one core

@@ -8,9 +8,10 @@ import msgspec
 
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs, share
-from server.analytics.sources import Sql, bound, conditions, distinct, listed, raw_events, read, sql, sums, within_days
+from server.analytics.sources import conditions, distinct, raw_events, sums, within_days
 from server.event import DAY, Outcome
 from server.event_id import to_uuid
+from server.questions.sql import Sql, bound, listed, read, sql
 from server.storage.engine import Store
 from server.storage.rollups import NO_ERROR_TYPE
 

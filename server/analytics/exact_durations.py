@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from server.analytics.answer_cache import LARGE
 from server.analytics.filters import Filter
-from server.analytics.sources import Sql, listed, raw_events, read, sql
+from server.analytics.sources import raw_events
 from server.problems import TooBroad
+from server.questions.sql import Sql, listed, read, sql
 from server.storage.engine import Store
 
 FEW = 1_000

@@ -8,7 +8,8 @@ import msgspec
 
 from server.analytics.breakdown import property_value, property_word
 from server.analytics.filters import Filter
-from server.analytics.sources import Sql, for_both, raw_events, read, sql
+from server.analytics.sources import for_both, raw_events
+from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store
 
 Z = 1.959963984540054  # the normal distribution's quantile that leaves 2.5 % on either side

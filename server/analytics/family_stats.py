@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import msgspec
 
-from server.analytics.filters import Filter, Period, Step, starts
+from server.analytics.filters import Filter
 from server.analytics.measures import rate
-from server.analytics.sources import TIMED_SUMS, Sql, bound, read, sql, sums
+from server.analytics.sources import TIMED_SUMS, sums
 from server.event import DAY
+from server.questions.periods import Period, Step, starts
+from server.questions.sql import Sql, bound, read, sql
 from server.storage.engine import Store
 
 FLAKEDROP, TRACKSKILLS = "flakedrop", "trackskills"

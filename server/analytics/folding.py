@@ -23,14 +23,16 @@ from server.analytics import overview as overviews
 from server.analytics import timings
 from server.analytics.answer_cache import reused
 from server.analytics.breakdown import Breakdown, By, Row
-from server.analytics.filters import Audience, Filter, Step, starts
+from server.analytics.filters import Audience, Filter
 from server.analytics.installs import ActiveUsers, Adoption, Cohort, NewAndReturning, VersionAdoption
 from server.analytics.measures import Installs, installs, share
 from server.analytics.overview import Figures, Overview, Series
-from server.analytics.sources import Sql, distinct, listed, raw_events, read, sql
+from server.analytics.sources import distinct, raw_events
 from server.analytics.timings import Medians
 from server.event import DAY, HOUR, Environment, FieldError
 from server.problems import BadQuery, TooBroad
+from server.questions.periods import Step, starts
+from server.questions.sql import Sql, listed, read, sql
 from server.storage.engine import Store
 
 WINDOWS = (1, 7, 30, 90, 365)  # days

@@ -8,9 +8,10 @@ import msgspec
 
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, share
-from server.analytics.sources import Sql, bound, for_both, raw_events, read, sql
+from server.analytics.sources import for_both, raw_events
 from server.event import DAY, FieldError
 from server.problems import BadQuery
+from server.questions.sql import Sql, bound, read, sql
 from server.storage.engine import Store
 
 MOST_STEPS = 10

@@ -20,9 +20,11 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from server.analytics.answer_cache import shared
-from server.analytics.filters import Filter, Period
-from server.analytics.sources import conditions, durations, read, sql, within_days
+from server.analytics.filters import Filter
+from server.analytics.sources import conditions, durations, within_days
 from server.event import DAY
+from server.questions.periods import Period
+from server.questions.sql import read, sql
 from server.storage.engine import Store
 from server.storage.rollups import bucket_middle
 from server.storage.statements import in_a_row

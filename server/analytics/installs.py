@@ -9,12 +9,14 @@ import msgspec
 from server.analytics import active
 from server.analytics.active import countable
 from server.analytics.answer_cache import reused
-from server.analytics.filters import LONGEST, Filter, Period, Step, starts
+from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs, share
 from server.analytics.release_choice import choose
-from server.analytics.sources import Sql, activity, distinct, for_both, read, sql, step_of
+from server.analytics.sources import activity, distinct, for_both
 from server.event import DAY, FieldError
 from server.problems import BadQuery
+from server.questions.periods import LONGEST, Period, Step, starts
+from server.questions.sql import Sql, read, sql, step_of
 from server.storage.engine import Store
 from server.storage.rollups import week_of
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from server.analytics.filters import Period
 from server.event import DAY, FieldError, LedgerEntry
 from server.event_id import from_uuid, received_at, to_uuid
 from server.problems import BadQuery
+from server.questions.periods import Period
 from server.storage.engine import Store
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from server.analytics.filters import Filter
-from server.analytics.sources import Sql, bound, listed, raw_events, read, sql
+from server.analytics.sources import raw_events
 from server.event import DAY, PEOPLE, Context, Environment
 from server.event_id import first_id, received_at
+from server.questions.sql import Sql, bound, listed, read, sql
 from server.storage.engine import Store
 from server.storage.statements import CONTEXT_COLUMNS
 

@@ -15,7 +15,7 @@ from server.analytics import active as sums_of_active
 from server.analytics import comparison, exact_durations
 from server.analytics.active import audiences, countable
 from server.analytics.answer_cache import reused
-from server.analytics.filters import Filter, Step, starts
+from server.analytics.filters import Filter
 from server.analytics.histograms import histogram
 from server.analytics.measures import (
     Change,
@@ -30,9 +30,11 @@ from server.analytics.measures import (
     rate,
 )
 from server.analytics.population import counted_together
-from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, read, sql, step_of, sums, unique
+from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, sums, unique
 from server.event import DAY, HOUR, PEOPLE
 from server.problems import TooBroad
+from server.questions.periods import Step, starts
+from server.questions.sql import read, sql, step_of
 from server.storage.engine import Store
 
 

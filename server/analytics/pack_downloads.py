@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from server.analytics.sources import Sql, bound, read, sql
 from server.analytics.targets import visible
+from server.questions.sql import Sql, bound, read, sql
 from server.storage.engine import Store
 
 # The names that the downloads dialect gives its events and targets.

@@ -6,7 +6,8 @@ import re
 from typing import Any, NamedTuple
 
 from server.analytics.filters import Filter
-from server.analytics.sources import SUMS, activity, listed, read, sql, sums
+from server.analytics.sources import SUMS, activity, sums
+from server.questions.sql import listed, read, sql
 from server.storage.engine import Store
 
 NEWEST = 3  # versions that are named for being new, of those that more than one install ran

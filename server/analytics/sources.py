@@ -8,22 +8,18 @@ their primary key, and by the time that a question may take.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-import msgspec
-
-from server.analytics.filters import Audience, Filter, Step
+from server.analytics.filters import Audience, Filter
 from server.event import DAY, HOUR, MINUTE, PEOPLE, Outcome
 from server.event_id import EPOCH, first_id
-from server.problems import TooBroad
-from server.storage.engine import Store
+from server.questions.sql import Sql, bound, listed, sql
 from server.storage.rollups import DIMENSIONS, PROPERTY_PREFIX
 from server.storage.statements import duration_bucket
 
 T = TypeVar("T")
 
-RAW_SECONDS = 10.0  # that one query may read raw events; on one core that is some four million of them
 # How far an event's own time may lie from that of its arrival: see `ingest.privacy.conversion`.
 _LATE, _EARLY = 30 * DAY, 5 * MINUTE
 
@@ -34,43 +30,12 @@ SUMS = "SUM(events) AS events, SUM(successes) AS successes, SUM(failures) AS fai
 TIMED_SUMS = f"{SUMS}, SUM(timed) AS timed, SUM(duration_us) AS duration_us"
 
 
-class Sql(msgspec.Struct, frozen=True):
-    """A piece of SQL with its arguments. `raw`: it reads raw events."""
-
-    text: str
-    arguments: tuple[Any, ...] = ()
-    raw: bool = False
-
-
-def sql(*parts: str | Sql) -> Sql:
-    """Pieces put together."""
-    pieces = [Sql(part) if isinstance(part, str) else part for part in parts]
-    return Sql(
-        "".join(piece.text for piece in pieces),
-        tuple(argument for piece in pieces for argument in piece.arguments),
-        any(piece.raw for piece in pieces),
-    )
-
-
 async def for_both(filter_: Filter, ask: Callable[[Filter], Awaitable[T]]) -> tuple[T, T]:
     """The answers for all that the filter lets through and for people of them, where one query cannot give both."""
     if filter_.audience is Audience.PEOPLE:
         answer = await ask(filter_)
         return answer, answer
     return await asyncio.gather(ask(filter_), ask(filter_.people()))
-
-
-async def read(store: Store, query: Sql) -> list[dict[str, Any]]:
-    """The rows of a query. Raises TooBroad where raw events take too long."""
-    if not query.raw:
-        return await store.rows(query.text, *query.arguments)
-    try:
-        return await store.rows_within(RAW_SECONDS, query.text, *query.arguments)
-    except TimeoutError as error:
-        raise TooBroad(
-            f"No rollup has this combination, and reading the raw events takes more than {RAW_SECONDS:g} seconds: "
-            "ask about a shorter period, or with fewer filters."
-        ) from error
 
 
 def distinct(condition: str = "", prefix: str = "") -> str:
@@ -85,16 +50,6 @@ def unique(facts: Sql) -> Sql:
     """One row for each install among facts about installs: install_id, and people: 1 where it is one of the people's, else 0."""
     people = f"MAX(CASE WHEN environment IN ({_PEOPLE}) THEN 1 ELSE 0 END) AS people"
     return sql(f"SELECT install_id, {people} FROM (", facts, ") AS facts GROUP BY install_id")
-
-
-def step_of(step: Step, starts: list[int], day: str = "day") -> str:
-    """An expression for the number of the step in which a day lies: its place in `starts`, below zero before the first."""
-    first = starts[0] // DAY
-    if step is Step.MONTH:
-        after = " ".join(f"WHEN {day} >= {start // DAY} THEN {place}" for place, start in reversed(list(enumerate(starts))))
-        return f"(CASE {after} ELSE -1 END)"
-    length = 7 if step is Step.WEEK else 1
-    return f"(CASE WHEN {day} < {first} THEN -1 ELSE ({day} - {first}) / {length} END)"
 
 
 def sums(filter_: Filter, *, by: str = "", timed: bool = False, hourly: bool = False) -> Sql:
@@ -186,17 +141,6 @@ def raw_events(filter_: Filter, value: Sql | None = None) -> Sql:
         "" if filter_.outcome is None else f" AND event.outcome = {int(filter_.outcome)}",
         Sql("", raw=True),
     )
-
-
-def bound(value: object) -> Sql:
-    """One argument."""
-    return Sql("{}", (value,))
-
-
-def listed(values: Iterable[object]) -> Sql:
-    """Arguments, with commas between them."""
-    found = tuple(values)
-    return Sql(", ".join("{}" for _ in found), found)
 
 
 def conditions(filter_: Filter) -> set[str]:

@@ -8,9 +8,10 @@ import msgspec
 
 from server.analytics.filters import Filter
 from server.analytics.measures import rate
-from server.analytics.sources import TIMED_SUMS, Sql, bound, conditions, listed, read, sql, sums
+from server.analytics.sources import TIMED_SUMS, conditions, sums
 from server.event import FieldError
 from server.problems import BadQuery
+from server.questions.sql import Sql, bound, listed, read, sql
 from server.storage.engine import Store
 from server.storage.upkeep.trending import WINDOWS
 

@@ -9,12 +9,14 @@ from typing import Any
 import msgspec
 
 from server.analytics import exact_durations
-from server.analytics.filters import Filter, Step, starts
+from server.analytics.filters import Filter
 from server.analytics.histograms import by_day, histogram, histograms
 from server.analytics.measures import Percentiles, nearest_rank, percentiles
-from server.analytics.sources import Sql, durations, read, sql, step_of, sums
+from server.analytics.sources import durations, sums
 from server.event import DAY, FieldError
 from server.problems import BadQuery
+from server.questions.periods import Step, starts
+from server.questions.sql import Sql, read, sql, step_of
 from server.storage.engine import Store
 from server.storage.rollups import bucket_bounds, bucket_middle
 

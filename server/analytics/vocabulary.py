@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.analytics.filters import Period
-from server.analytics.sources import listed, read, sql
 from server.event import HOUR, Environment
+from server.questions.periods import Period
+from server.questions.sql import listed, read, sql
 from server.storage.engine import Store
 
 

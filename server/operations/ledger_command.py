@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import rich_click as click
 
-from server.analytics.filters import LONGEST, Period
 from server.analytics.ledger import LedgerDay, LimitedAddress, RejectedEvent, ledger, limited_addresses, rejected
 from server.jobs.run import clock
+from server.questions.periods import LONGEST, Period
 from server.storage.engine import Store
 from server.storage.projects import DEFAULT, ProjectError
 from server.storage.tables import Project

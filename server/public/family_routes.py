@@ -16,13 +16,14 @@ from litestar.openapi import ResponseSpec
 from server.analytics import family_stats
 from server.analytics.errors import ErrorSample, failures
 from server.analytics.family_stats import TOOL, TOOL_CALL, FlakeDropStats, ToolCalls
-from server.analytics.filters import Filter, Period
+from server.analytics.filters import Filter
 from server.problems import NotFound
 from server.public.cors import CROSS_ORIGIN
 from server.public.download_counts import NOT_MODIFIED
 from server.public.public_access import AnyRequest, project_of_request, readable_project
 from server.public.query_parameters import parse_integer, query_parameter, reject_unknown_parameters
 from server.public.response_cache import Content, cached, json
+from server.questions.periods import Period
 from server.storage.projects import LiveProject
 from server.storage.projects.releases import LatestVersion, latest_version
 

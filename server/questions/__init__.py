@@ -1,6 +1,7 @@
 """One model for every question about a project's events: what to measure, where, split by what, over which steps.
 
-periods      periods relative to the current time
+sql          pieces of SQL, and their execution within a time limit
+periods      periods and their steps, also relative to the current time
 question     the model: measures, conditions, groups, steps, period, comparison, segments
 template     a question without a project and a time, as requests state it and projects save it
 text         the text form of a template, for the CLI and HTTP
@@ -12,7 +13,7 @@ facts        SQL for the events that a question counts
 counting     SQL for the figures: sums, distinct installs, percentiles
 ask          runs a question and assembles its answer
 saved        saved questions
-suggestions  values that a condition could have used when it matched nothing
+suggestions  values that a condition could have used when it matched nothing (`nearest` ranks them)
 
 Times are epoch milliseconds in UTC; durations are in milliseconds, rates from 0 to 1.
 """

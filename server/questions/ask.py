@@ -6,13 +6,13 @@ import bisect
 import time
 from collections.abc import Mapping
 
-from server.analytics.filters import Period, starts
 from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
 from server.questions import suggestions
 from server.questions.answer import Answer, Figures, Row
 from server.questions.counting import OTHER, Keys
+from server.questions.periods import Period, starts
 from server.questions.question import COUNTS, Compare, Measure, Question, Segment
 from server.questions.reader import Found, Reader, kept_since, versions_of
 from server.storage.engine import Store

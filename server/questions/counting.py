@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from server.analytics.sources import Sql, sql
 from server.questions.facts import Facts
 from server.questions.question import DURATIONS, PER_INSTALL, Measure
+from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 
 OTHER = -1

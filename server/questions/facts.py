@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import msgspec
 
-from server.analytics.filters import Period, Step, starts
-from server.analytics.sources import Sql, bound, read, sql, step_of
 from server.event import DAY, HOUR, MINUTE, PEOPLE
 from server.event_id import EPOCH, first_id
 from server.fields import BY_NAME, Field, Kind, Place
 from server.questions import versions
+from server.questions.periods import Period, Step, starts
 from server.questions.question import By, Condition, Op, Property, find_field
+from server.questions.sql import Sql, bound, read, sql, step_of
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from server.analytics.sources import Sql
 from server.event import DAY
 from server.event_id import EPOCH, first_id
 from server.fields import Field, Place
 from server.history import History
 from server.questions.facts import EARLY, LATE, Facts
+from server.questions.sql import Sql
 
 _COLUMNS = {"name": "name", "target": "target_id", "target_type": "target_type"}
 

@@ -1,4 +1,4 @@
-"""Periods relative to the current time, as questions state them: the last days, a range of times, the week or month to date."""
+"""Periods and their steps, and periods relative to the current time: the last days, a range of times, the week or month to date."""
 
 from __future__ import annotations
 
@@ -7,13 +7,94 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from server.analytics.filters import LONGEST, Period
 from server.event import DAY, HOUR, FieldError
 from server.problems import BadQuery
 from server.storage.rollups import week_of
 
 DAYS = 30  # the default period
+LONGEST = 1_830  # days of a period: five years
+MOST_STEPS = 2_500  # of a series: a hundred days by the hour
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Step(enum.Enum):
+    """The length of a step: an hour, a day, a week (ISO 8601: from Monday) or a month, in UTC."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Period(msgspec.Struct, frozen=True):
+    """A period from `start` up to but not including `end`, epoch milliseconds of full hours in UTC. Raises BadQuery that names the field.
+
+    An `exact` period begins and ends at any millisecond, and is read from raw events.
+    """
+
+    start: int
+    end: int
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        for name, moment in (("period.start", self.start), ("period.end", self.end)):
+            if moment % HOUR and not self.exact:
+                raise BadQuery(FieldError(name, "must be a full hour"))
+            if moment < 0:
+                raise BadQuery(FieldError(name, "must not be before 1970"))
+        if self.start >= self.end:
+            raise BadQuery(FieldError("period.end", "must be after the start"))
+        if self.end - self.start > LONGEST * DAY:
+            raise BadQuery(FieldError("period", f"must have at most {LONGEST} days"))
+
+    @classmethod
+    def last_days(cls, days: int, now: int) -> Period:
+        """Return the last days up to the end of today. `now` is epoch milliseconds."""
+        today = now // DAY
+        return cls((today - days + 1) * DAY, (today + 1) * DAY)
+
+    @property
+    def before(self) -> Period | None:
+        """The preceding period of the same length; None if it begins before 1970."""
+        return Period(2 * self.start - self.end, self.start) if 2 * self.start >= self.end else None
+
+    @property
+    def whole_days(self) -> bool:
+        """True if counts by day can answer it."""
+        return not (self.exact or self.start % DAY or self.end % DAY)
+
+    @property
+    def first_day(self) -> int:
+        """The first day, in days since 1970."""
+        return self.start // DAY
+
+    @property
+    def last_day(self) -> int:
+        """The last day that is in the period at least in part, in days since 1970."""
+        return (self.end - 1) // DAY
+
+
+def starts(period: Period, step: Step) -> list[int]:
+    """Return the start of each step that is in the period at least in part, epoch milliseconds. The first may precede the period.
+
+    Raises BadQuery for more than MOST_STEPS.
+    """
+    if step is Step.MONTH:
+        return _months(period)
+    length = {Step.HOUR: HOUR, Step.DAY: DAY, Step.WEEK: 7 * DAY}[step]
+    first = week_of(period.first_day) * DAY if step is Step.WEEK else period.start // length * length
+    if (period.end - first) // length > MOST_STEPS:
+        raise BadQuery(FieldError("step", f"cuts this period into more than {MOST_STEPS} pieces"))
+    return list(range(first, period.end, length))
+
+
+def _months(period: Period) -> list[int]:
+    moment = datetime.fromtimestamp(period.start / 1000, UTC)
+    year, month, found = moment.year, moment.month, list[int]()
+    while (at := (datetime(year, month, 1, tzinfo=UTC) - _UNIX_EPOCH).days * DAY) < period.end:
+        found.append(at)
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+    return found
 
 
 class ToDate(enum.Enum):

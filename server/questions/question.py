@@ -7,11 +7,11 @@ import re
 
 import msgspec
 
-from server.analytics.filters import Period, Step
 from server.event import FieldError
 from server.fields import BY_NAME, PROPERTY_PREFIX, Field, Kind
 from server.problems import BadQuery
 from server.questions import versions
+from server.questions.periods import Period, Step
 
 MAX_CONDITIONS = 20
 MAX_VALUES = 100

@@ -7,16 +7,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from server.analytics.filters import Period
-from server.analytics.sources import Sql, bound, read, sql
 from server.event import DAY
 from server.history import History
 from server.questions import counting
 from server.questions.counting import Keys
 from server.questions.facts import Facts, all_versions
 from server.questions.history_facts import HistoryFacts, read_history
+from server.questions.periods import Period
 from server.questions.question import COUNTS, Condition, Measure, Op, Question
 from server.questions.rollup_facts import ActivityFacts, RollupFacts
+from server.questions.sql import Sql, bound, read, sql
 from server.questions.sql_engines import DUCKDB, ENGINES, SqlEngine
 from server.storage.engine import Store
 from server.storage.upkeep.recount import first_whole_day

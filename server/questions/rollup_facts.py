@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from server.analytics.filters import Step
-from server.analytics.sources import Sql, bound, read, sql
 from server.event import DAY
 from server.fields import BY_NAME, Field, Kind, Place
 from server.questions.facts import Facts
+from server.questions.periods import Step
 from server.questions.question import Op
+from server.questions.sql import Sql, bound, read, sql
 from server.storage.engine import Store
 from server.storage.rollups import DIMENSIONS, OTHER
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Protocol
 
-from server.analytics.sources import Sql, bound, sql
 from server.questions.question import Property
+from server.questions.sql import Sql, bound, sql
 
 MAX_VALUE = 64  # characters of a property's value, as in the rollups (`ingest.privacy`)
 

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 
 import msgspec
 
-from server.analytics.absent_values import nearest
-from server.analytics.filters import Period
-from server.analytics.sources import Sql, read, sql
 from server.event import DAY
 from server.event_id import first_id
 from server.fields import BY_NAME, FIELDS, PROPERTY_PREFIX, Kind
 from server.history import History
 from server.questions.answer import QuestionWarning
 from server.questions.facts import Facts
+from server.questions.nearest import nearest
+from server.questions.periods import Period
 from server.questions.question import MAX_PATH, By, Condition, Measure, Op, Property, Question, is_path, ops_of
 from server.questions.reader import Reader, versions_of
+from server.questions.sql import Sql, read, sql
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from server.analytics.filters import Step
-from server.questions.periods import RelativePeriod
+from server.questions.periods import RelativePeriod, Step
 from server.questions.question import By, Compare, Condition, Measure, Question, Segment
 
 

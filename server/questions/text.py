@@ -23,13 +23,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from server.analytics.filters import Step
 from server.dialects.parsing import timestamp
 from server.dialects.parsing.times import iso
 from server.event import FieldError
 from server.fields import PROPERTY_PREFIX
 from server.problems import BadQuery, Invalid
-from server.questions.periods import RelativePeriod, ToDate
+from server.questions.periods import RelativePeriod, Step, ToDate
 from server.questions.question import By, Compare, Condition, Measure, Op, Parts, Question, Segment
 from server.questions.template import Template
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
-from server.analytics.filters import Step
 from server.questions.answer import Answer
+from server.questions.periods import Step
 from server.questions.question import COUNTS, DURATIONS, Measure, Question
 from server.terminal import as_text, plain_table
 from server.transfer.answer_rows import OTHER, flat

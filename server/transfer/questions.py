@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from server.analytics import breakdown, errors, experiments, funnel, installs, ledger, overview, targets, timings
-from server.analytics.filters import Audience, Filter, Period, Step
+from server.analytics.filters import Audience, Filter
 from server.dialects.parsing import timestamp
 from server.dialects.parsing.times import iso
 from server.event import DAY, ENVIRONMENTS, HOUR, Environment, FieldError, Outcome
 from server.problems import BadQuery, Invalid
+from server.questions.periods import Period, Step
 from server.storage.engine import Store
 from server.storage.upkeep.trending import WINDOWS
 from server.transfer.columns import hexadecimal

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
-from server.analytics import sources
 from server.analytics.filters import Filter
 from server.event import Environment
+from server.questions import sql
 from server.settings import load
 from server.storage.engine import Store, open_store
 from server.storage.projects import create_project, ensure_default
@@ -84,7 +84,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
 @pytest.fixture
 async def full(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
     """The filled store, open. What reads raw events may take its time: the answers are tested, not the machine."""
-    monkeypatch.setattr(sources, "RAW_SECONDS", 100.0)
+    monkeypatch.setattr(sql, "RAW_SECONDS", 100.0)
     store = await open_store(load({"FOOTFALL_DATA_DIR": str(filled.folder)}))
     yield store
     await store.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from server.analytics.breakdown import By, breakdown
-from server.analytics.filters import Filter, Period
+from server.analytics.filters import Filter
 from server.analytics.overview import overview
 from server.event import DAY, Context, Event
 from server.event_id import first_id
 from server.jobs import Run
 from server.jobs.retention import retention
+from server.questions.periods import Period
 from server.settings import Settings
 from server.storage.batch import Batch
 from server.storage.engine import Store

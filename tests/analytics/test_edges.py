@@ -10,12 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.analytics import sources
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import Errors, errors, failures
 from server.analytics.experiments import Interval, experiment, newcombe, wilson
 from server.analytics.family_stats import flakedrop_stats
-from server.analytics.filters import Audience, Filter, Period, Step, starts
+from server.analytics.filters import Audience, Filter
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.ledger import ledger, rejected
@@ -27,6 +26,8 @@ from server.analytics.timings import timings
 from server.event import DAY, HOUR, Context, Environment, Event, Outcome
 from server.event_id import first_id
 from server.problems import BadQuery, TooBroad
+from server.questions import sql
+from server.questions.periods import Period, Step, starts
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
 from server.storage.rollups import DIMENSIONS, duration_bucket, week_of
@@ -212,7 +213,7 @@ async def test_an_install_of_a_person_and_of_ci_is_one_of_all_and_one_of_the_peo
 async def test_raw_events_that_take_too_long_are_a_problem_that_says_what_helps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(20):
         await store_all(store, *(event(context=Context(os="linux"), install=number) for number in range(1_000)))
-    monkeypatch.setattr(sources, "RAW_SECONDS", 0.0)
+    monkeypatch.setattr(sql, "RAW_SECONDS", 0.0)
     raw = msgspec.structs.replace(TODAY, os="linux", names=("run",), target_type="none")
     with pytest.raises(TooBroad, match="shorter period") as caught:
         await breakdown(store, raw, By.VERSION)

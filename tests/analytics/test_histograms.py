@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.analytics import exact_durations, histograms
-from server.analytics.filters import Audience, Filter, Period, Step
+from server.analytics.filters import Audience, Filter
 from server.analytics.histograms import Histogram, histogram
 from server.analytics.measures import percentile
 from server.analytics.overview import overview
 from server.analytics.timings import medians
 from server.event import DAY, Context, Environment, Event
+from server.questions.periods import Period, Step
 from server.storage.engine import Store
 from server.storage.rollups import duration_bucket
 from tests.analytics.test_edges import MIDNIGHT, event, store_all

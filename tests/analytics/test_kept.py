@@ -11,10 +11,11 @@ import pytest
 
 from server.analytics.errors import errors
 from server.analytics.family_stats import flakedrop_stats
-from server.analytics.filters import Filter, Period
+from server.analytics.filters import Filter
 from server.analytics.targets import Counters, counters, trending
 from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import first_id
+from server.questions.periods import Period
 from server.settings import Settings
 from server.storage.batch import Batch, TargetRules
 from server.storage.commit import transaction

@@ -12,13 +12,14 @@ from server.analytics import lists
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.experiments import experiment
-from server.analytics.filters import Filter, Period, Step
+from server.analytics.filters import Filter
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.overview import overview, series
 from server.analytics.targets import targets
 from server.analytics.timings import Of, medians, timings
 from server.event import DAY, Environment, Outcome
+from server.questions.periods import Period, Step
 from server.storage.engine import Store
 
 BASE = Filter(project=1, period=Period(20_700 * DAY, 20_790 * DAY), names=("build", "view"))

@@ -20,7 +20,7 @@ from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.experiments import experiment
 from server.analytics.family_stats import flakedrop_stats, tool_callers, tool_calls, tool_users, tools
-from server.analytics.filters import Filter, Period, Step
+from server.analytics.filters import Filter
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.ledger import ledger, limited_addresses, rejected
@@ -29,6 +29,7 @@ from server.analytics.pack_downloads import pack_counts
 from server.analytics.targets import counters, targets, trending
 from server.analytics.timings import Of, timings
 from server.event import DAY, HOUR, Environment, Outcome
+from server.questions.periods import Period, Step
 from server.storage.engine import Store
 from server.storage.migrations import migrations
 from server.storage.upkeep.trending import refresh_trending

@@ -11,7 +11,7 @@ from server.analytics import vocabulary
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.exact_durations import FEW
-from server.analytics.filters import Audience, Filter, Period, Step
+from server.analytics.filters import Audience, Filter
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.measures import Installs
 from server.analytics.overview import overview, series
@@ -20,6 +20,7 @@ from server.analytics.targets import targets
 from server.analytics.timings import Durations, Of, medians, timings
 from server.event import DAY, HOUR, PEOPLE, Environment, Outcome
 from server.event_id import to_uuid
+from server.questions.periods import Period, Step
 from server.storage.engine import Store
 from tests.analytics import recount
 from tests.analytics.conftest import Filled

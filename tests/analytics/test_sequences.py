@@ -18,7 +18,7 @@ from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import Errors, errors
 from server.analytics.experiments import experiment
 from server.analytics.family_stats import flakedrop_stats, tool_calls, tools
-from server.analytics.filters import Filter, Period, Step
+from server.analytics.filters import Filter
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.ledger import ledger
@@ -27,6 +27,7 @@ from server.analytics.targets import targets, trending
 from server.analytics.timings import Of, timings
 from server.event import DAY, HOUR, MINUTE, Environment
 from server.event_id import received_at
+from server.questions.periods import Period, Step
 from server.settings import load
 from server.storage.engine import Store, open_store
 from server.storage.upkeep.trending import WEIGHTS, WINDOWS, refresh_trending

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from server.analytics.filters import Step
 from server.event import DAY
 from server.jobs import Run, rules
 from server.jobs.alert_job import alerts, find
 from server.jobs.rules import Draft
 from server.questions import saved
-from server.questions.periods import RelativePeriod
+from server.questions.periods import RelativePeriod, Step
 from server.questions.question import Compare, Condition, Measure, Op
 from server.questions.template import Template
 from server.storage.engine import Store

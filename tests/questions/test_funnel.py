@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from server.analytics.filters import Period
 from server.event import FieldError
 from server.history import History
 from server.problems import BadQuery
 from server.questions import reader
 from server.questions.funnel import Funnel, funnel
+from server.questions.periods import Period
 from server.questions.question import By, Condition, Op, Segment
 from server.storage.engine import Store
 from tests.questions.conftest import Filled

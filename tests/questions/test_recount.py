@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from server.analytics.filters import Period, Step
 from server.history import History
 from server.questions import reader
 from server.questions.answer import Answer
 from server.questions.ask import ask
+from server.questions.periods import Period, Step
 from server.questions.question import By, Compare, Condition, Measure, Op, Parts, Question, Segment
 from server.storage.engine import Store
 from tests.questions import dataset

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from server.analytics.filters import Period, Step
 from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import EventIds
 from server.jobs import Run
 from server.jobs.retention import retention
 from server.questions.answer import Answer
 from server.questions.ask import ask
+from server.questions.periods import Period, Step
 from server.questions.question import By, Compare, Condition, Measure, Op, Parts, Question, Segment
 from server.settings import Settings
 from server.storage.batch import Batch

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from server.analytics.filters import Period, Step
 from server.event import DAY
 from server.problems import BadQuery
 from server.questions import text
 from server.questions.ask import compared_period
-from server.questions.periods import RelativePeriod, ToDate
+from server.questions.periods import Period, RelativePeriod, Step, ToDate
 from server.questions.question import By, Compare, Condition, Measure, Op, Parts, Segment
 from server.questions.template import Template
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from server.analytics.filters import Audience, Filter, Period, Step
+from server.analytics.filters import Audience, Filter
 from server.analytics.installs import active_users, new_and_returning, retention
 from server.analytics.overview import overview, series
 from server.event import DAY, Environment
 from server.ingest.privacy import Privacy
+from server.questions.periods import Period, Step
 from server.settings import Settings
 from server.storage.engine import Store, server_secret
 from server.storage.history import erasure

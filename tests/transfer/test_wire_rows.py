@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from server.analytics.family_stats import flakedrop_stats, tool_callers, tools
-from server.analytics.filters import Period
 from server.event import DAY
 from server.ingest.privacy import Privacy
+from server.questions.periods import Period
 from server.settings import Settings
 from server.storage.engine import server_secret
 from tests.conftest import rows_of
