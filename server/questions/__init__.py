@@ -11,6 +11,7 @@ rollup_facts the same rows from rollups and activity, where these have the combi
 sql_engines  the expressions in which SQLite, PostgreSQL and DuckDB differ
 facts        SQL for the events that a question counts
 counting     SQL for the figures: sums, distinct installs, percentiles
+small_groups folds groups of few installs in answers without a login
 ask          runs a question and assembles its answer
 saved        saved questions
 suggestions  values that a condition could have used when it matched nothing (`nearest` ranks them)

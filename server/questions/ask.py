@@ -15,6 +15,7 @@ from server.questions.counting import OTHER, Keys
 from server.questions.periods import Period, starts
 from server.questions.question import COUNTS, Compare, Measure, Question, Segment
 from server.questions.reader import Found, Reader, kept_since, versions_of
+from server.questions.small_groups import Folded, SmallGroups, hide_parts
 from server.storage.engine import Store
 
 MAX_FIGURES = 100_000  # figures in one answer
@@ -22,10 +23,11 @@ MAX_FIGURES = 100_000  # figures in one answer
 _EMPTY_COUNTS = {measure: 0 if measure is not Measure.FAILURE_RATE else None for measure in COUNTS}
 
 
-async def ask(store: Store, question: Question, *, history: History | None = None, now: int | None = None) -> Answer:
+async def ask(store: Store, question: Question, *, history: History | None = None, now: int | None = None, least: int = 0) -> Answer:
     """Answer a question. Raises BadQuery for an invalid one, TooBroad if it takes too long.
 
-    `history` makes questions over many events fast. `now` is epoch milliseconds (default: the clock).
+    `history` makes questions over many events fast. `now` is epoch milliseconds (default: the clock). With `least`, the answer has no figure
+    of fewer installs, none of people only, and counts stored events only: see `small_groups`.
     """
     now = int(time.time() * 1000) if now is None else now
     if size(question) > MAX_FIGURES:
@@ -35,13 +37,22 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
     before = compared_period(question, now)
     periods = [question.period] if before is None else [question.period, before]
     since = await kept_since(store, question.project)
-    reader = Reader(store, question, await versions_of(store, question), history)
+    reader = Reader(store, question, await versions_of(store, question), history, events_only=least > 0)
     await reader.plan(periods, since)
     groups, has_others = await reader.groups() if question.by else (None, False)
+    segments = question.segments or (Segment("", ()),)
+    places = [0] if groups is None else [*range(len(groups)), *([OTHER] if has_others else [])]
+    folded = [Folded(frozenset(), frozenset(places)) for _ in periods]
+    if least:
+        small = SmallGroups(reader, groups, [segment.where for segment in segments], least)
+        folded = [await small.find(period) for period in periods]
+        places = places if groups is None else _left(places, folded)
     rows: list[Row] = []
-    for segment in question.segments or (Segment("", ()),):
-        found = [await reader.figures(period, segment.where, groups) for period in periods]
-        rows += _rows(question, segment.name or None, found, groups, has_others)
+    for segment in segments:
+        found = [await reader.figures(period, segment.where, groups, each.cells) for period, each in zip(periods, folded, strict=True)]
+        rows += _rows(question, segment.name or None, found, groups, places)
+    if least:
+        hide_parts(rows, least)
     if groups is not None:
         rows.sort(key=lambda row: row.is_other)  # stable: the largest group first, and its segments side by side
         rows = _interleaved(rows, len(question.segments))
@@ -54,12 +65,19 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         since=since,
         complete=reader.since == 0,
         source=reader.used,
-        warnings=await suggestions.warnings(store, question, history) if _is_empty(rows) else [],
+        warnings=await suggestions.warnings(store, question, history) if _is_empty(rows) and not least else [],
     )
 
 
-def _rows(question: Question, segment: str | None, found: list[Found], groups: list[Keys] | None, has_others: bool) -> list[Row]:
-    places = [0] if groups is None else [*range(len(groups)), *([OTHER] if has_others else [])]
+def _left(places: list[int], folded: list[Folded]) -> list[int]:
+    """The places that have something to show; `(other)` if cells of groups are in it."""
+    shown = frozenset[int]().union(*(each.shown for each in folded))
+    has_others = OTHER in places or any(place != OTHER for each in folded for place, _ in each.cells)
+    kept = [place for place in places if place in shown]
+    return [*kept, OTHER] if has_others else kept
+
+
+def _rows(question: Question, segment: str | None, found: list[Found], groups: list[Keys] | None, places: list[int]) -> list[Row]:
     return [
         Row(
             segment=segment,
@@ -73,7 +91,10 @@ def _rows(question: Question, segment: str | None, found: list[Found], groups: l
 
 def _figures(measure: Measure, place: int, found: list[Found]) -> Figures:
     lists = [
-        [None if gone else _value(each.cells.get((place, step), {}), measure, audience) for step, gone in enumerate(each.gone)]
+        [
+            None if gone or (place, step) in each.folded else _value(each.cells.get((place, step), {}), measure, audience)
+            for step, gone in enumerate(each.gone)
+        ]
         for each in found
         for audience in ("all", "people")
     ]

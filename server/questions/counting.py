@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from server.questions.facts import Facts
 from server.questions.question import DURATIONS, PER_INSTALL, Measure
@@ -33,6 +33,7 @@ _COLUMNS = {
 }
 
 Keys = tuple[str | None, str | None]
+Cell = tuple[int, int]  # the place of a group, and a step
 
 
 def largest(engine: SqlEngine, facts: Sql, measure: Measure, first: int) -> Sql:
@@ -46,20 +47,27 @@ def largest(engine: SqlEngine, facts: Sql, measure: Measure, first: int) -> Sql:
     )
 
 
-def placed(engine: SqlEngine, facts: Facts, groups: list[Keys] | None, *, installs: bool) -> Sql:
-    """Facts with the place of their group: its index in `groups`, or OTHER; 0 for all if there are no groups."""
+def placed(engine: SqlEngine, facts: Facts, groups: list[Keys] | None, *, installs: bool, folded: Collection[Cell] = ()) -> Sql:
+    """Facts with the place of their group: its index in `groups`, or OTHER; 0 for all if there are no groups.
+
+    The cells in `folded`, each a place and a step, count as OTHER.
+    """
     rows = facts.sql(engine, installs=installs)
     if groups is None:
         return sql("SELECT 0 AS place, facts.* FROM (", rows, ") AS facts")
     pairs: list[list[str | int | None]] = [[_encoded(first), _encoded(second), place] for place, (first, second) in enumerate(groups)]
     columns = ", ".join(f"facts.{column}" for column in ("step", *facts.columns, *(["is_new"] if installs else [])))
+    cells: list[list[str | int | None]] = [[str(place), str(step), None] for place, step in sorted(folded)]
+    place = "CASE WHEN small.a IS NULL THEN listing.place END" if cells else "listing.place"
+    small = " AS small ON small.a = CAST(listing.place AS text) AND small.b = CAST(facts.step AS text)"
     return sql(
         # Several elements of one event may be among the others, where the event counts once.
-        f"SELECT {'DISTINCT ' if facts.repeats else ''}COALESCE(listing.place, {OTHER}) AS place, {columns} FROM (",
+        f"SELECT {'DISTINCT ' if facts.repeats else ''}COALESCE({place}, {OTHER}) AS place, {columns} FROM (",
         rows,
         ") AS facts LEFT JOIN ",
         engine.pairs(pairs),
         " AS listing ON listing.a = COALESCE('=' || facts.k1, '') AND listing.b = COALESCE('=' || facts.k2, '')",
+        *((" LEFT JOIN ", engine.pairs(cells), small) if cells else ()),
     )
 
 
@@ -112,3 +120,21 @@ def percents(measures: Iterable[Measure]) -> tuple[dict[Measure, int | None], di
     """Split measures that describe a distribution into those of durations and those per install, each with its percentage."""
     asked = tuple(measures)
     return {m: DURATIONS[m] for m in asked if m in DURATIONS}, {m: PER_INSTALL[m] for m in asked if m in PER_INSTALL}
+
+
+def owners(tagged: list[Sql], *, by_install: bool) -> Sql:
+    """The number of installs in each cell, by the set of segments that have the same events (with `by_install`: the same installs).
+
+    `tagged` are the placed facts of each segment. Each set is one row, so that what is in one segment and not in another can be checked.
+    """
+    parts: list[str | Sql] = []
+    for number, facts in enumerate(tagged):
+        columns = "DISTINCT place, step, owner_id" if by_install else "place, step, owner_id, id"
+        parts += [" UNION ALL " if parts else "", f"SELECT {columns}, {1 << number} AS bit FROM (", facts, ") AS placed"]
+    key = "place, step, owner_id" if by_install else "place, step, owner_id, id"
+    return sql(
+        "SELECT place, step, mask, COUNT(DISTINCT owner_id) AS installs FROM (",
+        f"SELECT {key}, SUM(bit) AS mask FROM (",
+        *parts,
+        f") AS tagged GROUP BY {key}) AS masked GROUP BY place, step, mask",
+    )

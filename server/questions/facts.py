@@ -53,10 +53,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         Place.TARGET: "LEFT JOIN target ON target.id = event.target_id",
     }
     keys: ClassVar[dict[Place, str]] = {Place.NAME: "name_id", Place.TARGET: "target_id"}
-    columns: ClassVar[tuple[str, ...]] = ("id", "occurred_at", "people", "install_id", "duration_us", "events", "successes", "failures")
+    columns: ClassVar[tuple[str, ...]] = (
+        "id", "occurred_at", "people", "install_id", "owner_id", "duration_us", "events", "successes", "failures",
+    )  # fmt: skip
 
     def sql(self, engine: SqlEngine, *, installs: bool = False) -> Sql:
-        """Columns: step, k1, k2 (NULL unless grouped), people (0 or 1), and `columns`. `install_id` is NULL if the client's clock is wrong.
+        """Columns: step, k1, k2 (NULL unless grouped), people (0 or 1), and `columns`. `install_id` is NULL if the client's clock is wrong,
+        `owner_id` is the install also then.
 
         With `installs` also is_new: 1 if the install was first seen in the step.
         """
@@ -89,7 +92,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     def _measures(self) -> str:
         return (
-            "event.id, event.occurred_at, CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.duration_us, 1 AS events,"
+            "event.id, event.occurred_at, CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.install_id AS owner_id,"
+            " event.duration_us, 1 AS events,"
             " CASE WHEN event.outcome = 1 THEN 1 ELSE 0 END AS successes, CASE WHEN event.outcome = 2 THEN 1 ELSE 0 END AS failures"
         )
 

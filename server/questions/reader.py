@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from server.event import DAY
 from server.history import History
 from server.questions import counting
-from server.questions.counting import Keys
+from server.questions.counting import Cell, Keys
 from server.questions.facts import Facts, all_versions
 from server.questions.history_facts import HistoryFacts, read_history
 from server.questions.periods import Period
@@ -27,15 +28,24 @@ HISTORY_FROM = 50_000  # events of a period from which the history is faster tha
 SUMS = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES)
 _PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
 Query = Callable[[Facts, SqlEngine], Sql]
+
+
+class Placed(Protocol):
+    """Makes the SQL of facts with the place of their group."""
+
+    def __call__(self, facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql: ...
+
+
 # For each place and step the figures, as `{measure}_{audience}`.
-Cells = dict[tuple[int, int], dict[str, float | None]]
+Cells = dict[Cell, dict[str, float | None]]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The figures of one period. `gone` tells for each step whether retention has deleted all its events."""
+    """The figures of one period. `gone` tells for each step whether retention has deleted all its events; `folded` cells count as others."""
 
     cells: Cells
     gone: list[bool]
+    folded: frozenset[Cell] = frozenset()
 
 
 class Reader:
@@ -43,14 +53,17 @@ class Reader:
 
     `plan` decides once for all parts: either each measure has the cheapest source, or, where retention has deleted events that some measure
     needs, all are read from the events that are left. Figures of one answer then count the same events. `since` is the time from which
-    these count, or 0.
+    these count, or 0. With `events_only`, neither rollups nor activity are read.
     """
 
-    def __init__(self, store: Store, question: Question, known_versions: tuple[str, ...], history: History | None) -> None:
+    def __init__(
+        self, store: Store, question: Question, known_versions: tuple[str, ...], history: History | None, *, events_only: bool = False
+    ) -> None:
         self._store = store
         self._question = question
         self._versions = known_versions
         self._history = history
+        self._events_only = events_only
         self._engine: SqlEngine = ENGINES[store.engine_type]
         self._counts = tuple(dict.fromkeys(part for each in question.measures if each in COUNTS for part in _PARTS_OF.get(each, (each,))))
         self._durations, self._per_install = counting.percents(question.measures)
@@ -80,43 +93,43 @@ class Reader:
         found: list[Keys] = [(row["k1"], row["k2"]) for row in rows]
         return found[:limit], len(found) > limit
 
-    async def figures(self, period: Period, where: tuple[Condition, ...], groups: list[Keys] | None) -> Found:
+    async def figures(
+        self, period: Period, where: tuple[Condition, ...], groups: list[Keys] | None, folded: frozenset[Cell] = frozenset()
+    ) -> Found:
         """The figures of each place and step."""
         cells: Cells = {}
         plan: dict[Facts, list[Measure]] = {}
         for measure in self._counts:
             plan.setdefault(await self.source(measure, period, where), []).append(measure)
         for facts, measures in plan.items():
-            await self._add_counts(cells, facts, measures, groups)
+            await self._add_counts(cells, facts, measures, partial(_placed, groups, folded))
         events = self.facts(Facts, period, where)
         if self._durations:
             for people in (False, True):
-                await self._add(cells, people, events, groups, self._durations)
+                await self._add(cells, people, events, partial(_placed, groups, folded), self._durations)
         if self._per_install:
             for people in (False, True):
-                await self._add(cells, people, events, groups, self._per_install)
+                await self._add(cells, people, events, partial(_placed, groups, folded), self._per_install)
         ends = [*events.starts[1:], period.end]
-        return Found(cells, [end <= self.since for end in ends])
+        return Found(cells, [end <= self.since for end in ends], folded)
 
-    async def _add_counts(self, cells: Cells, facts: Facts, measures: list[Measure], groups: list[Keys] | None) -> None:
+    async def _add_counts(self, cells: Cells, facts: Facts, measures: list[Measure], placed: Placed) -> None:
         installs = Measure.NEW_INSTALLS in measures
 
         def query(given: Facts, engine: SqlEngine) -> Sql:
-            return counting.counts(counting.placed(engine, given, groups, installs=installs), measures)
+            return counting.counts(placed(given, engine, installs=installs), measures)
 
         for row in await self.read(facts, query, stored_only=installs):
             cell = cells.setdefault((row["place"], row["step"]), {})
             cell |= {name: int(value or 0) for name, value in row.items() if name not in ("place", "step")}
 
-    async def _add(
-        self, cells: Cells, people: bool, facts: Facts, groups: list[Keys] | None, percents: Mapping[Measure, int | None]
-    ) -> None:
+    async def _add(self, cells: Cells, people: bool, facts: Facts, placed: Placed, percents: Mapping[Measure, int | None]) -> None:
         """Add percentiles and means: of durations, or of events per install."""
         timed = percents is self._durations
 
         def query(given: Facts, engine: SqlEngine) -> Sql:
-            placed = counting.placed(engine, given, groups, installs=False)
-            values = counting.durations(placed, people=people) if timed else counting.per_install(placed, people=people)
+            rows = placed(given, engine)
+            values = counting.durations(rows, people=people) if timed else counting.per_install(rows, people=people)
             return counting.distribution(values, percents)
 
         unit, audience = (1_000, "people") if timed and people else (1_000, "all") if timed else (1, "people" if people else "all")
@@ -140,11 +153,11 @@ class Reader:
 
     async def source(self, measure: Measure, period: Period, where: tuple[Condition, ...]) -> Facts:
         """The facts from which a measure is read."""
-        if not self.since and measure in SUMS:
+        if not self.since and not self._events_only and measure in SUMS:
             sums = self.facts(RollupFacts, period, where)
             if await sums.can_answer(self._store):
                 return sums
-        if not self.since and measure in (Measure.INSTALLS, Measure.NEW_INSTALLS):
+        if not self.since and not self._events_only and measure in (Measure.INSTALLS, Measure.NEW_INSTALLS):
             activity = self.facts(ActivityFacts, period, where)
             if activity.can_answer():
                 return activity
@@ -168,6 +181,10 @@ class Reader:
         query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {facts.project}", days)
         (row,) = await read(self._store, query)
         return int(row["events"] or 0) >= HISTORY_FROM
+
+
+def _placed(groups: list[Keys] | None, folded: frozenset[Cell], facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql:
+    return counting.placed(engine, facts, groups, installs=installs, folded=folded)
 
 
 async def kept_since(store: Store, project: int) -> int | None:

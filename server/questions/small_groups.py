@@ -1,0 +1,114 @@
+"""Folds groups of few installs into `(other)`, for answers that are shown without a login.
+
+Shown is a cell (a group in a step) whose events come from no install or from at least `least`. All others count in `(other)`, as does the
+smallest shown cell of a step where `(other)` would be too small; if nothing helps, the step shows nothing. Hence the total of a step, if
+known from elsewhere, gives no figure of fewer installs by subtraction. With segments, the same holds for each combination of them: the
+events that are in one segment and not in another come from no install or from enough, and so do the installs that are in one only.
+
+What is left: a figure that moves from one view of the page to the next, and links that overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from server.analytics.filters import Period
+from server.analytics.sources import Sql
+from server.questions import counting
+from server.questions.answer import Row
+from server.questions.counting import OTHER, Cell, Keys
+from server.questions.facts import Facts
+from server.questions.question import Condition, Measure
+from server.questions.reader import Reader
+from server.questions.sql_engines import SqlEngine
+
+
+class _Sizes(NamedTuple):
+    """The installs of each cell, and the cells of which some part has too few."""
+
+    installs: dict[Cell, int]
+    small: set[Cell]
+
+
+class Folded(NamedTuple):
+    """What is folded in a period.
+
+    `cells` of groups count in `(other)`; those of `(other)`, and those of an answer without groups, are left out. `shown` are the places of
+    the groups that have a cell that is not folded.
+    """
+
+    cells: frozenset[Cell]
+    shown: frozenset[int]
+
+
+class SmallGroups:
+    """Finds the cells of a question to fold. `wheres` are the conditions of its segments, one empty set without segments."""
+
+    def __init__(self, reader: Reader, groups: list[Keys] | None, wheres: Sequence[tuple[Condition, ...]], least: int) -> None:
+        self._reader = reader
+        self._groups = groups
+        self._wheres = wheres
+        self._least = least
+
+    async def find(self, period: Period) -> Folded:
+        """The cells of a period to fold, and the places of the groups that are left."""
+        folded: set[Cell] = set()
+        sizes = await self._sizes(period, folded)
+        if self._groups is None:
+            return Folded(frozenset(sizes.small), frozenset({0}))
+        folded = {cell for cell in sizes.small if cell[0] != OTHER}
+        for whole in (False, True):
+            sizes = await self._sizes(period, folded)
+            steps = [step for place, step in sizes.small if place == OTHER]
+            if not steps:
+                break
+            for each in steps:
+                shown = sorted((number, cell) for cell, number in sizes.installs.items() if number and cell[0] != OTHER and cell[1] == each)
+                folded.update(cell for _, cell in (shown if whole else shown[:1]))
+        else:
+            sizes = await self._sizes(period, folded)
+        return Folded(frozenset(folded | sizes.small), frozenset(place for place, _ in sizes.installs if place != OTHER))
+
+    async def _sizes(self, period: Period, folded: set[Cell]) -> _Sizes:
+        facts = self._reader.facts(Facts, period, ())
+        found = _Sizes({}, set())
+        # With one segment, its installs are those of its events.
+        for by_install in (False, True)[: min(2, len(self._wheres))]:
+
+            def query(given: Facts, engine: SqlEngine, by_install: bool = by_install) -> Sql:
+                tagged = [msgspec.structs.replace(given, where=(*given.where, *where)) for where in self._wheres]
+                rows = [counting.placed(engine, each, self._groups, installs=False, folded=folded) for each in tagged]
+                return counting.owners(rows, by_install=by_install)
+
+            for row in await self._reader.read(facts, query):
+                cell, number = (int(row["place"]), int(row["step"])), int(row["installs"])
+                found.installs[cell] = max(found.installs.get(cell, 0), number)
+                if 0 < number < self._least:
+                    found.small.add(cell)
+        return found
+
+
+def hide_parts(rows: list[Row], least: int) -> None:
+    """Remove from rows the figures of people, which would give those of all others, and numbers of new installs that are too few."""
+    for row in rows:
+        by_measure = {figures.measure: figures for figures in row.figures}
+        for figures in row.figures:
+            figures.people = [None] * len(figures.all)
+            figures.people_before = None if figures.all_before is None else [None] * len(figures.all_before)
+        fresh, active = by_measure.get(Measure.NEW_INSTALLS), by_measure.get(Measure.INSTALLS)
+        if fresh is not None:
+            fresh.all = _enough(fresh.all, active.all if active else None, least)
+            if fresh.all_before is not None:
+                fresh.all_before = _enough(fresh.all_before, active.all_before if active else None, least)
+
+
+def _enough(fresh: list[float | None], active: list[float | None] | None, least: int) -> list[float | None]:
+    """The numbers of new installs of which there are enough, as there are of those that are not new, where these are shown."""
+    found: list[float | None] = []
+    for number, all_ in zip(fresh, active or fresh, strict=True):
+        rest = (all_ or 0) - (number or 0)
+        found.append(None if 0 < (number or 0) < least or 0 < rest < least else number)
+    return found

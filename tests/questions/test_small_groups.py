@@ -1,0 +1,154 @@
+"""Answers without a login have no figure of few installs, and none that subtraction gives: checked by a recount in plain Python."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from itertools import combinations
+
+import pytest
+
+from server.analytics.filters import Period
+from server.event import DAY, Context, Environment, Event
+from server.event_id import EventIds
+from server.history import History
+from server.questions import reader
+from server.questions.answer import Answer
+from server.questions.ask import ask
+from server.questions.question import By, Condition, Measure, Question, Segment
+from server.storage.batch import Batch
+from server.storage.engine import Store
+from tests.questions.conftest import Filled
+from tests.questions.dataset import END
+from tests.questions.recount import Raw, Recount
+from tests.questions.test_recount import any_question, plain
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("questions")]
+
+LEAST = 5
+NOW = 1_795_219_200_000
+COUNTED = (Measure.EVENTS, Measure.INSTALLS)
+
+
+def is_small(events: list[Raw]) -> bool:
+    return 0 < len(owners(events)) < LEAST
+
+
+def owners(events: list[Raw]) -> set[int]:
+    return {event.install for event in events if event.install is not None}
+
+
+def by_segment(
+    filled: Filled, question: Question, period: tuple[int, int]
+) -> tuple[Recount, dict[str | None, dict[tuple[object, ...], list[Raw]]]]:
+    """The events of each segment by group."""
+    counted = Recount(filled.events, filled.first_seen, period, question.over.value if question.over else None)
+    by = [(each.field, each.version.value if each.version else None) for each in question.by]
+    base = [plain(each) for each in question.where]
+    segments = question.segments or (Segment("", ()),)
+    return counted, {each.name or None: counted.groups([*base, *map(plain, each.where)], by) for each in segments}
+
+
+def check(filled: Filled, question: Question, answer: Answer) -> int:
+    """Check each step of an answer; return the number of figures that it shows."""
+    counted, groups = by_segment(filled, question, (question.period.start, question.period.end))
+    shown = 0
+    for step in range(len(counted.starts)):
+        seen: dict[tuple[object, ...] | None, dict[str | None, dict[int, Raw]]] = defaultdict(dict)
+        for segment, found in groups.items():
+            rows = [row for row in answer.rows if row.segment == segment]
+            visible = {tuple(row.keys) for row in rows if not row.is_other and row.figures[0].all[step] is not None}
+            for row in rows:
+                chosen = [key for key in found if key not in visible] if row.is_other else [tuple(row.keys)]
+                events = {each.id: each for key in chosen for each in found.get(key, []) if counted.step(each.at) == step}
+                figure = row.figures[0].all[step]
+                if figure is None:
+                    continue
+                shown += 1
+                assert figure == len(events), (step, row.keys, row.is_other)
+                seen[None if row.is_other else tuple(row.keys)][segment] = events
+            if question.by and not any(row.is_other for row in rows):
+                assert set(found) <= visible | {key for key, each in found.items() if not any(counted.step(one.at) == step for one in each)}
+        for cell in seen.values():
+            for events in cell.values():
+                assert not is_small(list(events.values()))
+            for one, other in combinations(cell, 2):
+                for first, second in ((cell[one], cell[other]), (cell[other], cell[one])):
+                    assert not is_small([event for id_, event in first.items() if id_ not in second])
+                    assert not 0 < len(owners(list(first.values())) - owners(list(second.values()))) < LEAST
+    return shown
+
+
+def public(question: Question) -> Question:
+    return Question(
+        project=question.project, period=question.period, measures=COUNTED, where=question.where[:1], by=question.by, over=question.over,
+        segments=question.segments[:2], first=question.first,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("with_history", [False, True])
+async def test_no_figure_of_a_random_question_is_of_few_installs(
+    filled: Filled, full: Store, with_history: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = None
+    if with_history:
+        monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+        history = History(full, filled.settings)
+        await history.build()
+    chance, shown = random.Random(7), 0
+    for number in range(40):
+        question = public(any_question(chance))
+        answer = await ask(full, question, history=history, now=END + 90 * DAY, least=LEAST)
+        assert answer.source == ("history" if with_history else "events")
+        for row in answer.rows:
+            assert not any(value is not None for figures in row.figures for value in figures.people), number
+        shown += check(filled, question, answer)
+    assert shown > 100
+    if history is not None:
+        history.close()
+
+
+async def send(store: Store, ids: EventIds, system: str, installs: range) -> None:
+    context = Context(Environment.PERSON, "reported", "native", system)
+    events = [
+        Event(id=ids.take(1, NOW)[0], project=1, occurred_at=NOW, name="build", context=context, install=install) for install in installs
+    ]
+    await store.commit(Batch(events, target_rules={}))
+
+
+def rows(answer: Answer) -> list[tuple[list[str | None], list[float | None]]]:
+    return [(row.keys, row.figures[0].all) for row in answer.rows]
+
+
+async def test_a_group_of_few_installs_takes_a_larger_one_with_it(store: Store) -> None:
+    """Three installs on Plan 9 would be the total less the others, so the smallest other group joins them."""
+    ids = EventIds(1)
+    for system, installs in (("linux", range(20)), ("macos", range(20, 26)), ("plan9", range(30, 33))):
+        await send(store, ids, system, installs)
+    question = Question(project=1, period=Period.last_days(7, NOW), by=(By("os"),))
+    assert rows(await ask(store, question, now=NOW)) == [(["linux"], [20]), (["macos"], [6]), (["plan9"], [3])]
+    assert rows(await ask(store, question, now=NOW, least=5)) == [(["linux"], [20]), ([], [9])]
+    await send(store, ids, "haiku", range(40, 42))
+    assert rows(await ask(store, question, now=NOW, least=5)) == [(["linux"], [20]), (["macos"], [6]), ([], [5])]
+
+
+async def test_segments_that_differ_in_few_installs_are_not_shown_apart(store: Store) -> None:
+    ids = EventIds(1)
+    await send(store, ids, "linux", range(20))
+    await send(store, ids, "plan9", range(30, 33))
+    segments = (Segment("all"), Segment("linux", (Condition("os", values=("linux",)),)))
+    question = Question(project=1, period=Period.last_days(7, NOW), segments=segments)
+    assert [row.figures[0].all for row in (await ask(store, question, now=NOW)).rows] == [[23], [20]]
+    assert [row.figures[0].all for row in (await ask(store, question, now=NOW, least=5)).rows] == [[None], [None]]
+    await send(store, ids, "plan9", range(33, 36))
+    assert [row.figures[0].all for row in (await ask(store, question, now=NOW, least=5)).rows] == [[26], [20]]
+
+
+async def test_few_new_installs_are_not_shown(store: Store) -> None:
+    ids = EventIds(1)
+    await send(store, ids, "linux", range(3))
+    question = Question(project=1, period=Period.last_days(7, NOW), measures=(Measure.NEW_INSTALLS,))
+    assert (await ask(store, question, now=NOW)).rows[0].figures[0].all == [3]
+    assert (await ask(store, question, now=NOW, least=5)).rows[0].figures[0].all == [None]
+    await send(store, ids, "linux", range(3, 6))
+    assert (await ask(store, question, now=NOW, least=5)).rows[0].figures[0].all == [6]
