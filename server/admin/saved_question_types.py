@@ -15,7 +15,7 @@ from server.questions import saved, text
 from server.questions.ask import ask, size
 from server.questions.periods import Step, ToDate
 from server.questions.question import Compare, Measure, Op, Parts
-from server.storage.projects import saved_questions
+from server.storage.projects import saved_questions, shares
 
 
 @strawberry.type(description="A condition on a field or property.")
@@ -75,11 +75,35 @@ class SavedQuestion:
     def text(self) -> list[str]:
         return [f"{name}={each}" for name, texts in text.written(saved.template_of(self.stored)).items() for each in texts]
 
+    @strawberry.field(description="Reason why no link can share the question: a split by private values. Null if it can be shared.")
+    def share_problem(self) -> str | None:
+        return saved.share_problem(saved.template_of(self.stored))
+
     @strawberry.field(description="The answer at this time.")
     async def answer(self, info: AnyInfo) -> question_types.Answer:
         asked = saved.template_of(self.stored).at(self.project, now())
         info.context.spend(size(asked))
         return cast(Any, await ask(info.context.store, asked, history=info.context.history))
+
+
+@strawberry.type(description="A link that shows the answer of a saved question without a login, until it expires or is revoked.")
+class Share:
+    id: strawberry.ID = described("Id.")
+    question: str = described("Name of the saved question.")
+    created_at: DateTime = described("Time of creation.")
+    expires_at: DateTime = described("Time from which on it shows nothing.")
+    is_expired: bool = described("Whether it has expired.")
+
+
+def share_of(share: shares.Share) -> Share:
+    """Return the type of a link."""
+    return Share(
+        id=strawberry.ID(str(share.id)),
+        question=share.question,
+        created_at=DateTime(share.created_at),
+        expires_at=DateTime(share.expires_at),
+        is_expired=share.expires_at <= now(),
+    )
 
 
 def of(stored: saved_questions.SavedQuestion) -> SavedQuestion:
@@ -108,3 +132,8 @@ class SavedQuestions:
     ) -> SavedQuestion | None:
         reader(info, self.number)
         return next((of(each) for each in await saved_questions.list_saved(info.context.store, self.number) if each.name == name), None)
+
+    @strawberry.field(description="Links that share saved questions, newest first, at most 100. Requires the `read` scope.")
+    async def shares(self, info: AnyInfo) -> list[Share]:
+        reader(info, self.number)
+        return [share_of(each) for each in await shares.list_shares(info.context.store, self.number)]

@@ -267,6 +267,17 @@ class SavedQuestion(Table, tablename="saved_question"):
     changed_at = BigInt()
 
 
+class QuestionShare(Table, tablename="question_share"):
+    """A link that shows the answer of a saved question without a login. `hash` is the SHA-256 of its secret, which has 192 random bits."""
+
+    id = Serial(primary_key=True)
+    project_id = Integer()
+    question_id = Integer()
+    hash = Bytea(unique=True)
+    created_at = BigInt()
+    expires_at = BigInt()
+
+
 class AlertRule(Table, tablename="alert_rule"):
     """A rule that raises alerts, and the address to send them to. `state` is the JSON of `server.storage.upkeep.alert_rules.State`."""
 

@@ -26,7 +26,7 @@ DICTIONARIES = {"event_name", "context", "target", "error_type", "unused_context
 # Not written with events: by an admin, a job, at a start, or by an import of counts.
 ASIDE = {
     "project", "api_key", "session", "audit_entry", "alert_rule", "alert_delivery", "job_run", "lease", "note", "trending", "partial_day",
-    "imported_count", "migration", "changed_day", "saved_question",
+    "imported_count", "migration", "changed_day", "saved_question", "question_share",
 }  # fmt: skip
 
 TABLES = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"

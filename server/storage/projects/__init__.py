@@ -8,6 +8,7 @@ key_use           the time at which keys were last used
 releases          the latest version of a project's tool
 sessions          logins
 saved_questions   questions that admins saved
+shares            links that share saved questions
 audit             the audit log
 """
 

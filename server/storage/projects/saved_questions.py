@@ -61,11 +61,13 @@ async def rename(store: Store, project: int, name: str, new_name: str, now: int)
 
 
 async def delete(store: Store, project: int, name: str) -> None:
-    """Delete a saved question. Raises FieldProblem if there is none, or if an alert uses it."""
+    """Delete a saved question and revoke its links. Raises FieldProblem if there is none, or if an alert uses it."""
     found = await find_saved(store, project, name)
     if await store.rows("SELECT id FROM alert_rule WHERE question_id = {}", found.id):
         raise FieldProblem("name", "is the question of an alert: delete the alert first")
-    await store.change(("DELETE FROM saved_question WHERE id = {}", (found.id,)))
+    await store.change(
+        ("DELETE FROM question_share WHERE question_id = {}", (found.id,)), ("DELETE FROM saved_question WHERE id = {}", (found.id,))
+    )
 
 
 def check_name(name: str, field: str = "name") -> str:
