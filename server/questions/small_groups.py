@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from server.analytics.filters import Period
-from server.analytics.sources import Sql
 from server.questions import counting
 from server.questions.answer import Row
 from server.questions.counting import OTHER, Cell, Keys
 from server.questions.facts import Facts
+from server.questions.periods import Period
 from server.questions.question import Condition, Measure
 from server.questions.reader import Reader
+from server.questions.sql import Sql
 from server.questions.sql_engines import SqlEngine
 
 
