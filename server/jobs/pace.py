@@ -13,6 +13,8 @@ from server.storage.engine import Store
 AIM = 0.01  # seconds that one change should hold the writer: far below what clients notice, with room for a busy disk
 LEAST_REST = 0.002
 MAX_REST = 0.1
+# The smallest batches. In PostgreSQL a change blocks no other writer, and most of a small one's time is the network's, whatever its size.
+LEAST = {"sqlite": 10, "postgres": 200}
 
 T = TypeVar("T")
 
@@ -23,11 +25,11 @@ class Pace:
     The pause runs a checkpoint beside commits. Otherwise a commit of a job or a client would have to run it.
     """
 
-    def __init__(self, store: Store, *, first: int = 50, least: int = 10, most: int = 5_000) -> None:
-        self.size = first
+    def __init__(self, store: Store, *, first: int = 50, least: int | None = None, most: int = 5_000) -> None:
+        self._least = least or LEAST[store.engine_type]
+        self.size = max(first, self._least)
         self.longest = 0.0
         self._store = store
-        self._least = least
         self._most = most
 
     async def took(self, seconds: float) -> None:

@@ -22,7 +22,7 @@ ENGINES = ("sqlite", "postgres")
 Make = Callable[..., Any]
 
 
-@pytest.mark.parametrize("changes", [1, 4])
+@pytest.mark.parametrize("changes", [1, 3])
 async def test_a_repair_after_an_interrupted_retention_lowers_no_sum(
     run: Run, commit: Make, varied: Make, tables: Make, count: Make, monkeypatch: pytest.MonkeyPatch, changes: int
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 from server.event import DAY
 from tests.conftest import SECRET, change_in
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", "postgres")
 OLD, RECENT = 20_000, 2_000
 
 Make = Callable[..., Any]

@@ -167,8 +167,10 @@ async def events_between(store: Store, after: int, last: int, projects: Iterable
 
 async def delete_events(store: Store, ids: Sequence[int]) -> Change:
     """Delete events. Their counts stay."""
-    among, numbers = f"id IN ({json_lists.integers(store.engine_type)})", _list(ids)
+    # With bounds, PostgreSQL reads one stretch of one partition. Without, it may scan a table of less than about 100,000 events for each batch.
+    between, bounds = "id BETWEEN {} AND {}", (min(ids), max(ids))
+    among, arguments = f"{between} AND id IN ({json_lists.integers(store.engine_type)})", (*bounds, _list(ids))
     these = json_lists.unlocked_keys(store.engine_type, "event", ("id",), among)
-    record = changed_days.of_events(among, (numbers,))
-    change = await store.change(*record, (f"DELETE FROM event WHERE id IN ({these})", (numbers,)))
+    record = changed_days.of_events(among, arguments)
+    change = await store.change(*record, (f"DELETE FROM event WHERE {between} AND id IN ({these})", (*bounds, *arguments)))
     return Change(change.rows[len(record) :], change.seconds)
