@@ -49,11 +49,11 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
     token, target = str(form.get("token", ""))[:LONGEST].strip(), local(str(form.get("next", "/")), state.settings.base_path)
     peer = request.client.host if request.client else ""
     address = state.gate.address(peer, headers)
-    state.gate.guesses.check(address)
+    await state.gate.guesses.check(address)
     key: LiveKey | None = await state.projects.key_of(token) if token else None
     if key is None or not key.scopes & {"read", "admin"}:
         log.warning("login_refused")
-        state.gate.guesses.count_wrong(address)
+        await state.gate.guesses.count_wrong(address)
         return _page(state, target, "The token is unknown, or lacks the scope to read.", status=401)
     await _end(state, headers)  # the browser's previous session, whose cookie is replaced
     agent = headers.get(b"user-agent", b"").decode("latin-1")

@@ -44,7 +44,7 @@ class Gate:
     def __init__(self, settings: Settings, projects: Projects, limits: Limits) -> None:
         self._projects = projects
         self.limits = limits
-        self.guesses = Guesses()
+        self.guesses = Guesses(limits)
         self._rate_limit = settings.rate_limit
         self._event_limit = settings.event_limit
         self._header = settings.client_ip_header.encode() if settings.client_ip_header else None
@@ -99,31 +99,33 @@ class Gate:
         project, key = await (
             self.find(peer, headers, slug, is_client_key=is_client_key) if guarded else self._projects.find(headers, slug)
         )
-        return self._admit(peer, headers, project, key)
+        try:
+            return self._admit(peer, headers, project, key)
+        except Unauthorized:
+            if has_key(headers):
+                await self.guesses.count_wrong(self.address(peer, headers))
+            raise
 
     def cached_caller(self, peer: str, headers: Headers, slug: str | None) -> Caller | None:
-        """Identify the caller without blocking. Returns None if the store must be queried or the address is blocked for wrong keys.
+        """Identify the caller without blocking. Returns None if the store or the count of wrong keys must be asked.
 
         Raises Unauthorized, Forbidden.
         """
         found = self._projects.find_known(headers, slug)
-        if found is None or not (found[1] is None or can_only_send(found[1]) or self._may_try(peer, headers)):
+        if found is None:
             return None
-        return self._admit(peer, headers, *found)
-
-    def _may_try(self, peer: str, headers: Headers) -> bool:
-        try:
-            self.guesses.check(self.address(peer, headers))
-        except Limited:
-            return False
-        return True
+        project, key = found
+        if key is None:
+            if project.requires_key and has_key(headers):
+                return None
+        elif not can_only_send(key) and not self.guesses.may_try(self.address(peer, headers)):
+            return None
+        return self._admit(peer, headers, project, key)
 
     def _admit(self, peer: str, headers: Headers, project: LiveProject, key: LiveKey | None) -> Caller:
         if key is not None and not key.scopes & {"ingest", "admin"}:
             raise Forbidden("This key does not have the `ingest` scope.")
         if key is None and project.requires_key:
-            if has_key(headers):
-                self.guesses.count_wrong(self.address(peer, headers))
             raise Unauthorized("This project requires a key: send it as `Authorization: Bearer …` or `X-Footfall-Key`.")
         return self.caller_at(self.address(peer, headers) if self._trusted else peer, project, key)
 

@@ -6,15 +6,17 @@ are exempt: a client with an outdated key must not block other clients behind th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute
 
 from server.headers import AUTHORIZATION, FOOTFALL_KEY
 from server.ingest.networks import networks_of
 from server.problems import Limited, Unauthorized
-from server.shared import Limits
+from server.shared import Limits, LimitState
 from server.storage.projects import LiveKey
 
 WRONG_KEYS = 60  # per minute and address
@@ -23,33 +25,46 @@ T = TypeVar("T")
 
 
 class Guesses:
-    """Counts of wrong keys by address, in this process."""
+    """Counts of wrong keys by address, across all replicas that share their limits."""
 
-    def __init__(self) -> None:
-        self._limits = Limits()
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
 
-    def check(self, address: str) -> None:
+    async def check(self, address: str) -> None:
         """Raise Limited if an address has sent too many wrong keys."""
-        for network, times in networks_of(address):
-            item = RateLimitItemPerMinute(WRONG_KEYS * times)
-            limit_state = self._limits.hit_at_once(item, item.key_for(network), 0)
+        for limit_state in await self._hit(address, 0):
             if not limit_state.remaining:
                 raise Limited("Too many wrong keys from this address.", retry_after=limit_state.reset)
 
-    def count_wrong(self, address: str) -> None:
+    def may_try(self, address: str) -> bool:
+        """Return True if an address is known, without blocking, to have sent few wrong keys. Other replicas' counts cannot be known so."""
+        if not self._limits.at_once:
+            return False
+        return all(self._limits.hit_at_once(item, key, 0).remaining for item, key in _counters(address))
+
+    async def count_wrong(self, address: str) -> None:
         """Count a wrong key."""
-        for network, times in networks_of(address):
-            item = RateLimitItemPerMinute(WRONG_KEYS * times)
-            self._limits.hit_at_once(item, item.key_for(network))
+        await self._hit(address, 1)
+
+    async def _hit(self, address: str, cost: int) -> list[LimitState]:
+        # Together, so that a shared limiter needs one request for all.
+        return await asyncio.gather(*(self._limits.hit(item, key, cost) for item, key in _counters(address)))
 
     async def guard(self, address: str, find: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `find` for a request with a key, and count a wrong key. Raises Limited, and the errors of `find`."""
-        self.check(address)
+        await self.check(address)
         try:
             return await find()
         except Unauthorized:
-            self.count_wrong(address)
+            await self.count_wrong(address)
             raise
+
+
+@lru_cache(maxsize=4096)
+def _counters(address: str) -> tuple[tuple[RateLimitItem, str], ...]:
+    """Return the counters of an address: one for each of its networks, with its limit and its key in the limiter."""
+    items = ((network, RateLimitItemPerMinute(WRONG_KEYS * times)) for network, times in networks_of(address))
+    return tuple((item, item.key_for("guesses", network)) for network, item in items)
 
 
 def has_key(headers: Mapping[bytes, bytes]) -> bool:

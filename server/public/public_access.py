@@ -22,7 +22,7 @@ async def readable_project(request: AnyRequest, part: str) -> LiveProject:
     project, key = await project_and_key(request)
     if part not in project.public:
         if key is None:
-            count_guess(request)
+            await count_guess(request)
             raise Unauthorized("This is not public. Send a key with the `read` scope.")
         if not key.scopes & {"read", "admin"}:
             raise Forbidden("The key does not have the `read` scope.")
@@ -43,8 +43,8 @@ def peer_of(request: AnyRequest) -> str:
     return request.client.host if request.client else ""
 
 
-def count_guess(request: AnyRequest) -> None:
+async def count_guess(request: AnyRequest) -> None:
     """Count the key of a request as a wrong guess, if it has one that is not ours."""
     gate, headers = request.app.state.gate, dict(request.scope["headers"])
     if AUTHORIZATION in headers:
-        gate.guesses.count_wrong(gate.address(peer_of(request), headers))
+        await gate.guesses.count_wrong(gate.address(peer_of(request), headers))

@@ -9,6 +9,7 @@ import pytest
 from server.ingest.guesses import WRONG_KEYS, Guesses
 from server.problems import Limited
 from server.settings import SettingsError, load
+from server.shared import Limits
 
 pytestmark = pytest.mark.one_path
 
@@ -87,13 +88,13 @@ def test_guesses_at_one_route_are_counted_at_all(field: Any, route: str) -> None
     assert guess(field, "export", right, "203.0.113.1") == 200
 
 
-def test_guesses_of_all_networks_of_a_provider_are_counted_together() -> None:
-    guesses = Guesses()
+async def test_guesses_of_all_networks_of_a_provider_are_counted_together() -> None:
+    guesses = Guesses(Limits())
     for number in range(16 * WRONG_KEYS):
-        guesses.check(f"2001:db8:1:{number * 64:x}::1")
-        guesses.count_wrong(f"2001:db8:1:{number * 64:x}::1")
+        await guesses.check(f"2001:db8:1:{number * 64:x}::1")
+        await guesses.count_wrong(f"2001:db8:1:{number * 64:x}::1")
     for other in ("2001:db8:1:ffff::1", "2001:db8:1::1"):
         with pytest.raises(Limited):
-            guesses.check(other)
-    guesses.check("2001:db8:2::1")
-    guesses.check("198.51.100.1")
+            await guesses.check(other)
+    await guesses.check("2001:db8:2::1")
+    await guesses.check("198.51.100.1")

@@ -14,6 +14,7 @@ import redis
 from limits import parse
 
 from server.event import Context, Environment, Event
+from server.ingest.guesses import WRONG_KEYS
 from server.shared.live_events import KEPT
 from server.shared.redis import Shared, SharedLimits, SharedLive
 from tests.conftest import SECRET
@@ -53,6 +54,30 @@ def test_two_servers_share_a_limit_exactly_and_no_address_is_in_redis(
         assert all(0 < client.ttl(key) <= 61 for key in keys)
         client.save()
     assert b"127.0.0.1" not in (server_of_redis.folder / "dump.rdb").read_bytes()
+
+
+@pytest.mark.parametrize("limit", ["off", "1000/minute"])
+def test_wrong_keys_at_one_server_are_counted_at_all(make_server: Callable[..., Any], server_of_redis: RedisServer, limit: str) -> None:
+    """With and without rate limits, which take other paths through the gate."""
+    shared = {
+        "FOOTFALL_REDIS_URL": server_of_redis.url,
+        "FOOTFALL_SECRET": SECRET,
+        "FOOTFALL_RATE_LIMIT": limit,
+        "FOOTFALL_EVENT_LIMIT": limit,
+    }
+    servers = [make_server(**shared, FOOTFALL_ADMIN_TOKEN=f"an-admin-token-{SECRET}").start() for _ in range(2)]
+
+    def send(place: int, key: str) -> int:
+        headers = {"authorization": f"Bearer {key}"}
+        status: int = servers[place % 2].client.post("/v1/events", json=EVENT, headers=headers).status_code
+        return status
+
+    assert send(0, f"an-admin-token-{SECRET}") == 202
+    assert [send(place, f"ff_guess-{place}") for place in range(62)] == [401] * WRONG_KEYS + [429] * 2
+    assert [send(place, f"an-admin-token-{SECRET}") for place in range(2)] == [429, 429]
+    assert servers[1].client.post("/login", data={"token": "x"}).status_code == 429
+    with redis.Redis(port=server_of_redis.port) as client:
+        assert not [key for key in client.keys("*") if b"127.0.0.1" in key]
 
 
 def test_without_redis_events_are_taken_with_limits_of_each_replica(make_server: Callable[..., Any], server_of_redis: RedisServer) -> None:
