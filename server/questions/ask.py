@@ -65,7 +65,7 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         since=since,
         complete=reader.since == 0,
         source=reader.used,
-        warnings=await suggestions.warnings(store, question, history) if _is_empty(rows) and not least else [],
+        warnings=[] if least else await suggestions.warnings(store, question, _segments_without_events(question, rows), history),
     )
 
 
@@ -117,6 +117,12 @@ def _interleaved(rows: list[Row], segments: int) -> list[Row]:
     for row in rows:
         order.setdefault((row.is_other, tuple(row.keys)), []).append(row)
     return [row for same in order.values() for row in same]
+
+
+def _segments_without_events(question: Question, rows: list[Row]) -> tuple[Segment, ...]:
+    """The segments whose figures are all zero or unknown. A question without segments is one without a name."""
+    segments = question.segments or (Segment("", ()),)
+    return tuple(each for each in segments if _is_empty([row for row in rows if (row.segment or "") == each.name]))
 
 
 def _is_empty(rows: list[Row]) -> bool:

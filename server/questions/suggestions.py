@@ -15,7 +15,7 @@ from server.questions.answer import QuestionWarning
 from server.questions.facts import Facts
 from server.questions.nearest import nearest
 from server.questions.periods import Period
-from server.questions.question import MAX_PATH, By, Condition, Measure, Op, Property, Question, is_path, ops_of
+from server.questions.question import MAX_PATH, By, Condition, Measure, Op, Property, Question, Segment, is_path, ops_of
 from server.questions.reader import Reader, versions_of
 from server.questions.sql import Sql, read, sql
 from server.questions.sql_engines import SqlEngine
@@ -27,15 +27,19 @@ MAX_PROPERTIES = 200
 _POSITIVE = (Op.IS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
 
 
-async def warnings(store: Store, question: Question, history: History | None = None) -> list[QuestionWarning]:
-    """Explain an empty answer: each value of a condition that no event of the period has."""
+async def warnings(store: Store, question: Question, empty: tuple[Segment, ...], history: History | None = None) -> list[QuestionWarning]:
+    """Explain segments without events: each value of a condition that no event of the period has."""
     found: list[QuestionWarning] = []
-    conditions = [*question.where, *(condition for segment in question.segments for condition in segment.where)]
-    for condition in dict.fromkeys(conditions):
-        if condition.op in _POSITIVE:
-            found += await _explained(store, question, condition, history)
-    if not found and conditions:
-        found.append(QuestionWarning("where", "No event in this period meets all conditions together.", []))
+    explained: dict[Condition, list[QuestionWarning]] = {}
+    for segment in empty:
+        conditions = [*question.where, *segment.where]
+        for condition in conditions:
+            if condition.op in _POSITIVE and condition not in explained:
+                explained[condition] = await _explained(store, question, condition, history)
+                found += explained[condition]
+        if conditions and not any(explained.get(condition) for condition in conditions):
+            place = f" of segment `{segment.name}`" if segment.name else ""
+            found.append(QuestionWarning("where", f"No event in this period meets all conditions{place} together.", []))
     return found
 
 

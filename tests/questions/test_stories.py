@@ -113,6 +113,18 @@ async def test_conditions_that_match_alone_but_not_together(store: Store, ids: E
     assert [each.message for each in answer.warnings] == ["No event in this period meets all conditions together."]
 
 
+async def test_a_segment_without_events_is_explained_beside_one_that_has_some(store: Store, ids: EventIds) -> None:
+    await send(store, ids, NOW - DAY, context=LINUX)
+    segments = (
+        Segment("linux", (Condition("os", Op.IS, ("linux",)),)),
+        Segment("typo", (Condition("os", Op.IS, ("linus",)),)),
+        Segment("never", (Condition("os", Op.IS, ("linux",)), Condition("version", Op.SEMVER, (">=9",)))),
+    )
+    answer = await ask(store, Question(project=1, period=last(7), segments=segments), now=NOW)
+    assert numbers(answer) == [([], [1]), ([], [0]), ([], [0])]
+    assert [(each.field, each.nearest[:1]) for each in answer.warnings] == [("os", ["linux"]), ("version", ["3.0.0"])]
+
+
 async def test_segments_side_by_side_against_the_period_before(store: Store, ids: EventIds) -> None:
     for days, context in ((1, WINDOWS), (1, LINUX), (2, LINUX), (10, LINUX)):
         await send(store, ids, NOW - days * DAY, context=context)
