@@ -1,10 +1,11 @@
 import { useIsFetching } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Link, useLocation, useSearch } from "wouter-preact";
+import { Link, useLocation } from "wouter-preact";
 import { Toolbar } from "./toolbar.tsx";
 import { Icon } from "./ui/icons.tsx";
 import { PAGES, type PageName, mainProject, rememberReadAccess, useAccount } from "./view/account.ts";
+import { useQueryText } from "./view/address.ts";
 import { BASE } from "./view/base.ts";
 
 interface Props {
@@ -20,7 +21,7 @@ export function Shell({ project, page, empty = false, children }: Props) {
   const { me, projects, reads, changes } = useAccount();
   const [open, setOpen] = useState(false);
   const [, go] = useLocation();
-  const search = useSearch();
+  const search = useQueryText();
   const requested = new URLSearchParams(search).get("project"); // set on the explorer, whose path names no project
   const at = project ?? projects.find(({ slug }) => slug === requested)?.slug ?? mainProject(projects);
   const kept = project && search ? `?${search}` : "";

@@ -3,7 +3,7 @@ import { useOperation } from "./api/use.ts";
 import { Icon } from "./ui/icons.tsx";
 import { useAccount } from "./view/account.ts";
 import { ZONE, toLabel } from "./view/format.ts";
-import { RANGES, RANGE_NAMES, RANGE_SHORT, dayText } from "./view/period.ts";
+import { RANGES, type Range, dayText, dayOf, rangeName, shortRangeName } from "./view/period.ts";
 import { FILTERS, type FilterName, targetText, useView } from "./view/state.ts";
 
 /** Period, audience and active filters, as far as they apply to the page. */
@@ -11,7 +11,8 @@ export function Toolbar({ project, timed, filtered, asks }: { project: string | 
   const view = useView();
   const { reads } = useAccount();
   // Public dashboards allow only fixed periods.
-  const ranges = reads ? RANGES : RANGES.filter((range) => range !== "custom");
+  const offered: Range[] = RANGES.filter((range) => reads || range !== "custom");
+  const ranges = offered.includes(view.range) ? offered : [...offered.filter((range) => range !== "custom"), view.range, ...offered.filter((range) => range === "custom")];
   const chips = filtered && !asks ? (Object.entries(view.filters) as [FilterName, string][]) : [];
   return (
     <>
@@ -20,8 +21,8 @@ export function Toolbar({ project, timed, filtered, asks }: { project: string | 
           <div class="segments period" role="group" aria-label="Period">
             {ranges.map((range) => (
               <button type="button" key={range} aria-pressed={view.range === range} onClick={() => view.set({ range })}>
-                <span class="long">{RANGE_NAMES[range]}</span>
-                <span class="short">{RANGE_SHORT[range]}</span>
+                <span class="long">{rangeName(range)}</span>
+                <span class="short">{shortRangeName(range)}</span>
               </button>
             ))}
           </div>
@@ -115,8 +116,8 @@ function shownValue(name: FilterName, value: string): string {
 function Custom() {
   const view = useView();
   const today = dayText(Date.now());
-  const [from, setFrom] = useState(view.from || dayText(Date.now() - 29 * 86_400_000));
-  const [to, setTo] = useState(view.to || today);
+  const [from, setFrom] = useState(dayText(dayOf(view.from.slice(0, 10)) ?? Date.now() - 29 * 86_400_000));
+  const [to, setTo] = useState(dayText(dayOf(view.to.slice(0, 10)) ?? Date.now()));
   return (
     <form
       class="custom"
@@ -137,6 +138,11 @@ function Custom() {
       <button type="submit" class="button">
         Show
       </button>
+      {(["week", "month"] as const).map((range) => (
+        <button type="button" class="link" key={range} onClick={() => view.set({ range })}>
+          {rangeName(range)}
+        </button>
+      ))}
     </form>
   );
 }

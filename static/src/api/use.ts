@@ -65,9 +65,9 @@ export class FieldError extends Error {
 
 /**
  * A mutation. Success invalidates all queries; failures throw FieldError or ApiError. `leave` runs before the queries refetch, for
- * mutations that make the current page unavailable.
+ * mutations that make what is shown unavailable.
  */
-export function useChange<N extends Name>(name: N, leave?: () => void) {
+export function useChange<N extends Name>(name: N, leave?: (variables: Variables<N>) => void) {
   const client = useQueryClient();
   return useMutation<Data<N>, Error, Variables<N>>({
     mutationFn: async (variables) => {
@@ -77,8 +77,8 @@ export function useChange<N extends Name>(name: N, leave?: () => void) {
       if (error) throw new FieldError(error);
       return data;
     },
-    onSuccess: () => {
-      leave?.();
+    onSuccess: (_, variables) => {
+      leave?.(variables);
       return client.invalidateQueries();
     },
   });

@@ -1,4 +1,3 @@
-import { useSearchParams } from "wouter-preact";
 import { type Data, runOperation } from "../api/client.ts";
 import { fetchAllRows } from "../api/pages.ts";
 import { useOperation } from "../api/use.ts";
@@ -8,6 +7,7 @@ import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { ago, count, number, toLabel } from "../view/format.ts";
+import { useParams } from "../view/address.ts";
 import { targetText, useView } from "../view/state.ts";
 
 const WINDOWS = [1, 7, 30] as const;
@@ -17,7 +17,7 @@ const DOWNLOAD = "download";
 /** Downloads page: the most popular and the trending targets. Counts downloads when there are any, all events otherwise. */
 export default function Downloads({ project }: { project: string }) {
   const { span, filter } = useView();
-  const [params, setParams] = useSearchParams();
+  const [params, setParams] = useParams();
   const vocabulary = useOperation("Vocabulary", { slug: project, period: span.period });
   return (
     <QueryResult answer={vocabulary} height={500}>
@@ -30,7 +30,7 @@ interface CountedProps {
   project: string;
   words: Data<"Vocabulary">["project"]["vocabulary"];
   params: URLSearchParams;
-  setParams: ReturnType<typeof useSearchParams>[1];
+  setParams: ReturnType<typeof useParams>[1];
   filter: EventFilter;
   period: PeriodInput;
 }
@@ -39,12 +39,7 @@ function Counted({ project, words: vocabulary, params, setParams, filter, period
   const type = params.get("type") ?? "";
   const days = WINDOWS.find((window) => String(window) === params.get("window")) ?? 7;
   const put = (name: string, value: string) =>
-    setParams((old) => {
-      const next = new URLSearchParams(old);
-      if (value) next.set(name, value);
-      else next.delete(name);
-      return next;
-    });
+    setParams((next) => (value ? next.set(name, value) : next.delete(name)));
   const downloads = vocabulary.names.includes(DOWNLOAD) && params.get("count") !== "events" && !filter.names;
   const names = filter.names ?? (downloads ? [DOWNLOAD] : null);
   const counted: EventFilter = { ...filter, ...(names ? { names } : {}), ...(type && !filter.target ? { targetType: type } : {}) };

@@ -1,5 +1,4 @@
 import { Fragment } from "preact";
-import { useSearchParams } from "wouter-preact";
 import { type Data, runOperation } from "../api/client.ts";
 import { fetchAllRows } from "../api/pages.ts";
 import { useOperation } from "../api/use.ts";
@@ -9,6 +8,7 @@ import { Icon } from "../ui/icons.tsx";
 import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { ago, count, duration, plural, moment, portion, toLabel } from "../view/format.ts";
+import { useParams } from "../view/address.ts";
 import { useView } from "../view/state.ts";
 
 type Answer = Data<"Errors">["project"];
@@ -64,15 +64,9 @@ export default function Errors({ project }: { project: string }) {
 }
 
 function Groups({ groups, project }: { groups: Group[]; project: string }) {
-  const [params, setParams] = useSearchParams();
+  const [params, setParams] = useParams();
   const shown = params.get("error");
-  const show = (type: string | null) =>
-    setParams((old) => {
-      const next = new URLSearchParams(old);
-      if (type === null) next.delete("error");
-      else next.set("error", type);
-      return next;
-    });
+  const show = (type: string | null) => setParams((next) => (type === null ? next.delete("error") : next.set("error", type)));
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Errors by type">
       <table class="single">

@@ -6,7 +6,8 @@ import { Figure } from "../ui/figure.tsx";
 import type { Table } from "../ui/save.ts";
 import { EmptyState } from "../ui/states.tsx";
 import { ZONE, growth, moment, points, stepText, toLabel } from "../view/format.ts";
-import { type Condition, type Question, type QuestionChanges, groupCondition, isSame } from "../view/question.ts";
+import { type Condition, groupCondition, isSame } from "../view/conditions.ts";
+import type { Question, QuestionChanges } from "../view/question.ts";
 import { useView } from "../view/state.ts";
 import { type Answer, type Field, MEASURE_FACTS, type Row, groupLabel, splitLabel } from "./measures.ts";
 
@@ -19,8 +20,9 @@ interface Props {
 
 const MOST_COMPARED = 4; // lines that are drawn beside those of the compared period
 
-/** Reports whether no event meets the question's conditions. */
-export const hasNothing = ({ rows, warnings }: Answer): boolean => rows.length === 0 || warnings.length > 0;
+/** Reports whether no event meets the question's conditions. One segment without events is not nothing. */
+export const hasNothing = ({ rows, warnings }: Answer): boolean =>
+  rows.length === 0 || (warnings.length > 0 && rows.every(({ figures }) => figures.every(({ all }) => all.every((value) => !value))));
 
 /** The answer to a question: charts, bars or a table, with notes on what it does not cover. */
 export function ExploreAnswer(props: Props) {
@@ -38,8 +40,16 @@ export function ExploreAnswer(props: Props) {
           )}
         </p>
       )}
+      {!hasNothing(answer) && answer.warnings.length > 0 && (
+        <div class="notice">
+          <Warnings answer={answer} question={question} change={change} />
+        </div>
+      )}
       {hasNothing(answer) ? (
-        <Empty answer={answer} question={question} change={change} />
+        <Card title="No events match" wide>
+          {answer.warnings.length === 0 && <EmptyState>No events in this period.</EmptyState>}
+          <Warnings answer={answer} question={question} change={change} />
+        </Card>
       ) : question.chart === "table" ? (
         <AnswerTable {...props} />
       ) : question.over !== null ? (
@@ -53,19 +63,18 @@ export function ExploreAnswer(props: Props) {
   );
 }
 
-/** The state of a question without events: explains each filter that matches nothing and offers values that exist. */
-function Empty({ answer: { warnings }, question, change }: Pick<Props, "answer" | "question" | "change">) {
+/** Explains each filter that matches nothing and offers values that exist. */
+function Warnings({ answer: { warnings }, question, change }: Pick<Props, "answer" | "question" | "change">) {
   const replaced = (conditions: Condition[], field: string, message: string, value: string) =>
     conditions.map((condition): Condition => {
-      if (condition.field !== field) return condition;
+      if (condition.field !== field || !condition.values.some((each) => message.includes(`${each}\``))) return condition;
       const missing = condition.values.filter((each) => message.includes(`\`${each}\``));
       return condition.op === "IS" && missing.length > 0 && missing.length < condition.values.length
         ? { ...condition, values: [...new Set(condition.values.map((each) => (missing.includes(each) ? value : each)))] }
         : { field, op: "IS", values: [value] };
     });
   return (
-    <Card title="No events match" wide>
-      {warnings.length === 0 && <EmptyState>No events in this period.</EmptyState>}
+    <>
       {warnings.map(({ field, message, nearest }) => (
         <div class="suggestion" role="status" key={message}>
           <p>{spelled(nearest.length > 0 ? (message.split(" Did you mean")[0] ?? message) : message)}</p>
@@ -93,7 +102,7 @@ function Empty({ answer: { warnings }, question, change }: Pick<Props, "answer" 
           )}
         </div>
       ))}
-    </Card>
+    </>
   );
 }
 

@@ -1,9 +1,12 @@
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 import { FilterBar } from "../ui/filter-bar.tsx";
 import { Icon } from "../ui/icons.tsx";
-import { type ChartName, type Comparison, MEASURES, MOST_MEASURES, MOST_SEGMENTS, type MeasureName, type Question, type QuestionChanges, STEPS, type Segment, type Split, type StepName, type VersionPart } from "../view/question.ts";
+import type { Split, VersionPart } from "../view/conditions.ts";
+import { type ChartName, type Comparison, MEASURES, MOST_MEASURES, MOST_SEGMENTS, type MeasureName, type Question, type QuestionChanges, STEPS, type Segment, type StepName } from "../view/question.ts";
 import type { Part } from "./explore.tsx";
-import { type Field, MEASURE_FACTS, STEP_NAMES, labelOf } from "./measures.ts";
+import { type Field, MEASURE_FACTS, STEP_NAMES, labelOf, questionText } from "./measures.ts";
+import { SavedQuestions } from "./saved-questions.tsx";
 
 interface Props {
   project: string;
@@ -14,10 +17,27 @@ interface Props {
   refused: Part | null;
 }
 
-/** Controls that build a question. */
-export function QuestionForm({ project, fields, question, change, refused }: Props) {
+/** Controls that build a question. On a phone they are hidden behind the question's text. */
+export function QuestionForm(props: Props) {
+  const { project, fields, question, refused } = props;
+  const [open, setOpen] = useState(false);
+  const shown = open || refused !== null;
   return (
     <section class="card question" aria-label="Question">
+      <SavedQuestions project={project} question={question} />
+      <button type="button" class="question-summary" aria-expanded={shown} onClick={() => setOpen(!open)}>
+        <span>{questionText(fields, question)}</span> <Icon name="open" size={16} />
+      </button>
+      <div class={shown ? "question-lines open" : "question-lines"}>
+        <Lines {...props} />
+      </div>
+    </section>
+  );
+}
+
+function Lines({ project, fields, question, change, refused }: Props) {
+  return (
+    <>
       <Line label="Show">
         <Measures chosen={question.measures} change={(measures) => change({ measures })} />
       </Line>
@@ -61,7 +81,7 @@ export function QuestionForm({ project, fields, question, change, refused }: Pro
           </button>
         </Line>
       )}
-    </section>
+    </>
   );
 }
 

@@ -2,17 +2,11 @@ import { ApiError } from "../api/client.ts";
 import { useOperation } from "../api/use.ts";
 import { ErrorNotice, QueryResult } from "../ui/states.tsx";
 import { useAccount } from "../view/account.ts";
-import { type Question, useQuestion } from "../view/question.ts";
-import { type Span } from "../view/period.ts";
+import { type Question, inputOf, useQuestion } from "../view/question.ts";
 import { useView } from "../view/state.ts";
 import "./explore.css";
 import { ExploreAnswer, Totals, hasNothing } from "./explore-answer.tsx";
 import { QuestionForm } from "./explore-form.tsx";
-
-/** A question as the server takes it. */
-function inputOf({ measures, where, by, over, compare, segments, first }: Question, { period }: Span) {
-  return { measures, where, by, over, compare, segments, first, period };
-}
 
 /** Explore page: any measures of the events that meet any conditions, split, over time, compared. The question is in the address. */
 export default function Explore({ project }: { project: string }) {

@@ -9,7 +9,7 @@ import { graphql, updateSchema } from "cm6-graphql";
 import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery } from "graphql";
 import type { Ref } from "preact";
 import { useEffect, useImperativeHandle, useMemo, useRef, useState } from "preact/hooks";
-import { useSearch } from "wouter-preact";
+import { useParams } from "../view/address.ts";
 import { exchangeText, post } from "../api/client.ts";
 import { indented } from "../view/json.ts";
 import { DOCUMENTS } from "../generated/documents.ts";
@@ -102,7 +102,7 @@ export default function Explorer() {
   const answer = useRef<Editor>(null);
   const [note, setNote] = useState("");
   const stored = useMemo(storedOperation, []);
-  const requested = new URLSearchParams(useSearch()).get("project");
+  const requested = useParams()[0].get("project");
   const slug = projects.find((each) => each.slug === requested)?.slug ?? mainProject(projects);
 
   useEffect(() => {

@@ -1,10 +1,10 @@
-import { useSearchParams } from "wouter-preact";
 import { useOperation } from "../api/use.ts";
 import { Card } from "../ui/card.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { count, percent } from "../view/format.ts";
+import { useParams } from "../view/address.ts";
 import { useView } from "../view/state.ts";
 
 const MOST = 8;
@@ -14,17 +14,15 @@ const HOURS: Record<number, string> = { 1: "1 hour", 24: "1 day", 168: "1 week",
 /** Funnel page: installs that complete a sequence of events. The steps are in the address. */
 export default function Funnel({ project }: { project: string }) {
   const { span, filter, people } = useView();
-  const [params, setParams] = useSearchParams();
+  const [params, setParams] = useParams();
   const steps = params.getAll("step");
   const within = WITHIN.find((hours) => String(hours) === params.get("within")) ?? 24;
   const choose = (next: string[], hours: number = within) =>
-    setParams((old) => {
-      const changed = new URLSearchParams(old);
+    setParams((changed) => {
       changed.delete("step");
       for (const step of next) changed.append("step", step);
       if (hours === 24) changed.delete("within");
       else changed.set("within", String(hours));
-      return changed;
     });
   const common = useOperation("Breakdown", { slug: project, by: "NAME", period: span.period, first: 200 });
   const names = common.data?.project.breakdown.rows.flatMap(({ value }) => value ?? []) ?? []; // most common first

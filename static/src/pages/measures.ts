@@ -1,6 +1,7 @@
 import type { Data } from "../api/client.ts";
 import { COUNTS, DURATIONS, type Measure, SHARES, number, tight } from "../view/format.ts";
-import type { Condition, MeasureName, Op, Split, StepName } from "../view/question.ts";
+import type { Condition, Op, Split } from "../view/conditions.ts";
+import type { MeasureName, Question, StepName } from "../view/question.ts";
 
 export type Answer = Data<"Ask">["project"]["ask"];
 export type Row = Answer["rows"][number];
@@ -66,4 +67,19 @@ export const splitLabel = (fields: Field[], { field, version }: Split): string =
 /** Label of a group. */
 export function groupLabel({ keys, isOther }: Row): string {
   return isOther ? "(other)" : keys.map((key) => key ?? "(none)").join(" · ");
+}
+
+/** A question as a sentence: Events where Operating system is linux by Version, minor over days. */
+export function questionText(fields: Field[], { measures, where, by, over, segments, compare }: Question): string {
+  const conditions = where.map((condition) => Object.values(conditionLabel(fields, condition)).filter(Boolean).join(" "));
+  return [
+    measures.map((name) => MEASURE_FACTS[name].label).join(", "),
+    conditions.length > 0 && `where ${conditions.join(" and ")}`,
+    by.length > 0 && `by ${by.map((split) => splitLabel(fields, split)).join(" and ")}`,
+    segments.length > 0 && `for ${segments.map(({ name }) => name).join(", ")}`,
+    over && `each ${STEP_NAMES[over].toLowerCase()}`,
+    compare && (compare === "PREVIOUS" ? "compared with the previous period" : "compared with last year"),
+  ]
+    .filter(Boolean)
+    .join(" ");
 }

@@ -1,6 +1,6 @@
 import type { QueryClient } from "@tanstack/preact-query";
 import { useEffect, useState } from "preact/hooks";
-import { Link, useSearch, useSearchParams } from "wouter-preact";
+import { Link } from "wouter-preact";
 import { runOperation } from "../api/client.ts";
 import { fetchAllValues } from "../api/pages.ts";
 import { useOperation } from "../api/use.ts";
@@ -16,6 +16,7 @@ import { useExploreLink } from "../view/explore-link.ts";
 import { drawableValues, openStep } from "../view/steps.ts";
 import { type Filters, targetText, useView, viewOf } from "../view/state.ts";
 import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
+import { useParams, useQueryText } from "../view/address.ts";
 import { BASE } from "../view/base.ts";
 
 /** Variables of the `OverviewPage` operation for an address. */
@@ -40,7 +41,7 @@ export function prefetchOverview(client: QueryClient): void {
 /** Overview page: headline figures, the selected metric over time, and breakdowns. */
 export function Overview({ project }: { project: string }) {
   const { reads } = useAccount();
-  const [params] = useSearchParams();
+  const [params] = useParams();
   const variables = pageVariables(project, params, reads);
   const picked = metricOf(params.get("metric"), variables.step);
   const answer = useOperation("OverviewPage", variables);
@@ -55,7 +56,7 @@ export function Overview({ project }: { project: string }) {
 function Figures({ page, project, metric }: { page: Page; project: string; metric: MetricName }) {
   const { people, span, filters } = useView();
   const filtered = isFiltered(filters);
-  const [, setParams] = useSearchParams();
+  const [, setParams] = useParams();
   const firstEventAt = useFirstEventTime(project);
   const compared = isComparable(span, firstEventAt);
   const { starts } = page.series;
@@ -70,12 +71,7 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
   };
   const until = page.overview.comparedUntil;
   const choose = (name: MetricName) =>
-    setParams((old) => {
-      const next = new URLSearchParams(old);
-      if (name === "active") next.delete("metric");
-      else next.set("metric", name);
-      return next;
-    });
+    setParams((next) => (name === "active" ? next.delete("metric") : next.set("metric", name)));
   return (
     <>
       <div class="figures">
@@ -262,7 +258,7 @@ function withOutstanding(bars: Bar[]): Bar[] {
 
 function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; project: string }) {
   const explore = useExploreLink(project);
-  const search = useSearch();
+  const search = useQueryText();
   const at = (type: string | null) => {
     const params = new URLSearchParams(search);
     params.set("error", type ?? "");

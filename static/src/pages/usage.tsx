@@ -1,4 +1,3 @@
-import { useSearchParams } from "wouter-preact";
 import type { Data } from "../api/client.ts";
 import { fetchAllValues } from "../api/pages.ts";
 import { useOperation } from "../api/use.ts";
@@ -7,6 +6,7 @@ import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { count, duration, plural, percent } from "../view/format.ts";
+import { useParams } from "../view/address.ts";
 import { type FilterName, targetText, useView } from "../view/state.ts";
 import { Histogram, Shape } from "./histogram.tsx";
 
@@ -52,16 +52,11 @@ function rowsOf(counted: Page["names"], timed: Timed[], by: FilterName): Row[] {
 }
 
 function Part({ title, counted, timed, by }: { title: string; counted: Page["names"]; timed: Timed[]; by: FilterName }) {
-  const [params, setParams] = useSearchParams();
+  const [params, setParams] = useParams();
   const rows = rowsOf(counted, timed, by);
   const parameter = by === "name" ? "times" : "tool-times"; // address parameter that selects the histogram
   const shown = rows.find(({ key, times }) => times && key === params.get(parameter)) ?? rows.find(({ times }) => times);
-  const show = (key: string) =>
-    setParams((old) => {
-      const next = new URLSearchParams(old);
-      next.set(parameter, key);
-      return next;
-    });
+  const show = (key: string) => setParams((next) => next.set(parameter, key));
   const table = () => ({
     columns: [title, "events", "successes", "failures", ...PERCENTILES.map((name) => `${name} ms`)],
     rows: rows.map(({ label, events, successes, failures, times }) => [label, events, successes, failures, ...PERCENTILES.map((name) => times?.percentiles[name])]),

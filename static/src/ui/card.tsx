@@ -72,8 +72,8 @@ export function Card({ title, note, table, all, picture, wide = false, tabular =
   );
 }
 
-/** A button that opens a list of actions. */
-export function Menu({ label, children }: { label: string; children: ComponentChildren }) {
+/** A button that opens a list of actions. It shows an icon unless it has a text. */
+export function Menu({ label, text, children }: { label: string; text?: string; children: ComponentChildren }) {
   const box = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
     const close = (event: Event) => {
@@ -92,8 +92,14 @@ export function Menu({ label, children }: { label: string; children: ComponentCh
   };
   return (
     <details class="menu" ref={box}>
-      <summary aria-label={label} title={label}>
-        <Icon name="more" />
+      <summary class={text ? "button small" : ""} aria-label={label} title={label}>
+        {text ? (
+          <>
+            {text} <Icon name="open" size={14} />
+          </>
+        ) : (
+          <Icon name="more" />
+        )}
       </summary>
       <div class="menu-list" onClick={chosen}>
         {children}

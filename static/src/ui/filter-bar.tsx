@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useOperation } from "../api/use.ts";
 import { type Field, OP_NAMES, conditionLabel, labelOf } from "../pages/measures.ts";
-import { type Condition, type Op, isSingle, isUnary } from "../view/question.ts";
+import { type Condition, type Op, isSingle, isUnary } from "../view/conditions.ts";
 import { useView } from "../view/state.ts";
 import { Combobox, type Option } from "./combobox.tsx";
 import { Icon } from "./icons.tsx";

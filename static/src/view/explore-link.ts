@@ -1,5 +1,5 @@
-import { useSearch } from "wouter-preact";
 import { useAccount } from "./account.ts";
+import { pathWith, useParams } from "./address.ts";
 import { FILTERS } from "./state.ts";
 
 const KEPT = ["range", "from", "to", "who", ...Object.keys(FILTERS)];
@@ -15,12 +15,12 @@ export interface CardQuestion {
 /** Returns a function that builds the address of a card's question, with the page's period and filters. It returns undefined without read access. */
 export function useExploreLink(project: string): (question: CardQuestion) => string | undefined {
   const { reads } = useAccount();
-  const search = useSearch();
+  const [old] = useParams();
   return (question) => {
     if (!reads) return undefined;
-    const [old, params] = [new URLSearchParams(search), new URLSearchParams()];
+    const params = new URLSearchParams();
     for (const name of KEPT) if (old.get(name)) params.set(name, old.get(name) as string);
     for (const [name, value] of Object.entries(question)) params.set(name, value as string);
-    return `/d/${project}/explore?${params}`;
+    return pathWith(`/d/${project}/explore`, params);
   };
 }

@@ -1,25 +1,15 @@
 import { useMemo } from "preact/hooks";
-import { useSearchParams } from "wouter-preact";
 import type { Variables } from "../api/client.ts";
+import { useParams } from "./address.ts";
+import { type Condition, type Split, conditionOf, conditionText, escape, found, unescape } from "./conditions.ts";
+import { type Span, periodParams } from "./period.ts";
 import { FILTERS, type FilterName, type Filters, viewOf } from "./state.ts";
 
 type QuestionInput = Variables<"Ask">["question"];
 export type MeasureName = NonNullable<QuestionInput["measures"]>[number];
-type ConditionInput = NonNullable<QuestionInput["where"]>[number];
-export type Op = NonNullable<ConditionInput["op"]>;
 export type StepName = NonNullable<QuestionInput["over"]>;
 export type Comparison = NonNullable<QuestionInput["compare"]>;
-export type VersionPart = "MAJOR" | "MINOR";
 
-export interface Condition {
-  field: string;
-  op: Op;
-  values: string[];
-}
-export interface Split {
-  field: string;
-  version: VersionPart | null;
-}
 export interface Segment {
   name: string;
   where: Condition[];
@@ -40,7 +30,6 @@ export interface Question {
 }
 
 export const MEASURES: MeasureName[] = ["EVENTS", "SUCCESSES", "FAILURES", "FAILURE_RATE", "INSTALLS", "NEW_INSTALLS", "P50", "P75", "P90", "P95", "P99", "MEAN", "PER_INSTALL_P50", "PER_INSTALL_P90", "PER_INSTALL_MEAN"];
-export const OPS: Op[] = ["IS", "IS_NOT", "EXISTS", "MISSING", "PREFIX", "CONTAINS", "SEMVER", "ABOVE", "BELOW"];
 export const STEPS: StepName[] = ["HOUR", "DAY", "WEEK", "MONTH"];
 export const MOST_MEASURES = 6;
 export const MOST_SEGMENTS = 4;
@@ -48,27 +37,6 @@ const CHARTS: ChartName[] = ["line", "bars", "table"];
 const LINES = 7; // groups of a line chart: with the row for all others, as many as there are colors
 const ROWS = 10;
 const MOST_ROWS = 200;
-
-/** Reports whether an operator takes no value. */
-export const isUnary = (op: Op): boolean => op === "EXISTS" || op === "MISSING";
-/** Reports whether an operator takes exactly one value. */
-export const isSingle = (op: Op): boolean => op === "SEMVER" || op === "ABOVE" || op === "BELOW";
-
-// Separators in the address, and the percent sign, which the router decodes twice. In names and values, `~` and the position stand for each.
-const SEPARATORS = "~:,;%";
-const escape = (text: string): string => text.replaceAll(/[~:,;%]/g, (each) => `~${SEPARATORS.indexOf(each)}`);
-const unescape = (text: string): string => text.replaceAll(/~([0-4])/g, (_, place) => SEPARATORS[Number(place)] ?? "");
-
-const found = <T extends string>(text: string | null | undefined, all: readonly T[]): T | undefined => all.find((each) => each.toLowerCase() === text?.toLowerCase());
-
-/** Encodes a condition for the address: `os:is:linux,macos`. */
-export const conditionText = ({ field, op, values }: Condition): string => [escape(field), op.toLowerCase(), ...(values.length > 0 ? [values.map(escape).join(",")] : [])].join(":");
-
-function conditionOf(text: string): Condition[] {
-  const [field = "", op, values] = text.split(":");
-  const known = found(op, OPS);
-  return field && known ? [{ field: unescape(field), op: known, values: values === undefined ? [] : values.split(",").map(unescape) }] : [];
-}
 
 const splitText = ({ field, version }: Split): string => (version ? `${escape(field)}:${version.toLowerCase()}` : escape(field));
 
@@ -141,23 +109,28 @@ export function writeQuestion(params: URLSearchParams, changes: QuestionChanges)
 
 /** The question of the current address, with a function that changes it. */
 export function useQuestion(): { question: Question; change: (changes: QuestionChanges) => void } {
-  const [params, setParams] = useSearchParams();
-  const text = params.toString();
-  const question = useMemo(() => questionOf(new URLSearchParams(text)), [text]);
-  const change = (changes: QuestionChanges) =>
-    setParams((old) => {
-      const next = new URLSearchParams(old);
-      writeQuestion(next, changes);
-      return next;
-    });
-  return { question, change };
+  const [params, setParams] = useParams();
+  const question = useMemo(() => questionOf(params), [params]);
+  return { question, change: (changes) => setParams((next) => writeQuestion(next, changes)) };
 }
 
-/** Reports whether two conditions are equal. */
-export const isSame = (one: Condition, other: Condition): boolean => conditionText(one) === conditionText(other);
+/** A question as the server takes it. */
+export function inputOf({ measures, where, by, over, compare, segments, first }: Question, { period }: Pick<Span, "period">): QuestionInput {
+  return { measures, where, by, over, compare, segments, first, period };
+}
 
-/** The condition that selects one group of a split. */
-export function groupCondition({ field, version }: Split, key: string | null): Condition {
-  if (key === null) return { field, op: "MISSING", values: [] };
-  return { field, op: version && /^\d+(\.\d+)?$/.test(key) ? "SEMVER" : "IS", values: [key] };
+/** A question without a chart and with a period of its own, such as a saved one. */
+export type PlainQuestion = Omit<Question, "chart"> & { period: QuestionInput["period"] };
+
+/** Parameters of the address that show a question, with the audience of the current ones. */
+export function paramsOf({ period, ...question }: PlainQuestion, current: URLSearchParams): URLSearchParams {
+  const params = new URLSearchParams();
+  const { range, from, to } = periodParams(period ?? {});
+  const who = current.get("who");
+  for (const [name, value] of Object.entries({ range: range === "30d" ? "" : range, from, to, who })) if (value) params.set(name, value);
+  const isWhole = question.over === null;
+  writeQuestion(params, { ...question, first: undefined, compare: question.compare ?? null, chart: isWhole ? "bars" : "line" });
+  params.delete("first");
+  if (questionOf(params).first !== question.first) params.set("first", String(question.first));
+  return params;
 }

@@ -1,7 +1,7 @@
 import { useMemo } from "preact/hooks";
-import { useSearchParams } from "wouter-preact";
 import type { EventFilter } from "../generated/operations.ts";
-import { RANGES, type Range, type Span, spanOf } from "./period.ts";
+import { useParams } from "./address.ts";
+import { type Range, type Span, rangeOf, spanOf } from "./period.ts";
 
 /** Filters with their labels. Each is a parameter of the address. */
 export const FILTERS = {
@@ -36,12 +36,9 @@ export interface Viewing extends View {
   clear(): void;
 }
 
-const isRange = (text: string | null): text is Range => RANGES.includes(text as Range);
-
 /** Parses the view from an address. */
 export function viewOf(params: URLSearchParams): View {
-  const requested = params.get("range");
-  const range = isRange(requested) ? requested : "30d";
+  const range = rangeOf(params.get("range")) ?? "30d";
   const [from, to] = [params.get("from") ?? "", params.get("to") ?? ""];
   const people = params.get("who") === "people";
   const filters: Filters = {};
@@ -75,15 +72,8 @@ function filterOf(filters: Filters, people: boolean): EventFilter {
 
 /** The view of the current address, with functions that change it. */
 export function useView(): Viewing {
-  const [params, setParams] = useSearchParams();
-  const text = params.toString();
-  const view = useMemo(() => viewOf(new URLSearchParams(text)), [text]);
-  const change = (change: (next: URLSearchParams) => void) =>
-    setParams((old) => {
-      const next = new URLSearchParams(old);
-      change(next);
-      return next;
-    });
+  const [params, change] = useParams();
+  const view = useMemo(() => viewOf(params), [params]);
   return {
     ...view,
     set: (changes) =>

@@ -1,0 +1,52 @@
+// Conditions, and how an address holds them.
+import type { Variables } from "../api/client.ts";
+
+type ConditionInput = NonNullable<Variables<"Ask">["question"]["where"]>[number];
+export type Op = NonNullable<ConditionInput["op"]>;
+export type VersionPart = "MAJOR" | "MINOR";
+
+export interface Condition {
+  field: string;
+  op: Op;
+  values: string[];
+}
+export interface Split {
+  field: string;
+  version: VersionPart | null;
+}
+
+export const OPS: Op[] = ["IS", "IS_NOT", "EXISTS", "MISSING", "PREFIX", "CONTAINS", "SEMVER", "ABOVE", "BELOW"];
+
+/** Reports whether an operator takes no value. */
+export const isUnary = (op: Op): boolean => op === "EXISTS" || op === "MISSING";
+/** Reports whether an operator takes exactly one value. */
+export const isSingle = (op: Op): boolean => op === "SEMVER" || op === "ABOVE" || op === "BELOW";
+
+// Separators in the address. In names and values, `~` and the position stand for each.
+const SEPARATORS = "~:,;";
+export const escape = (text: string): string => text.replaceAll(/[~:,;]/g, (each) => `~${SEPARATORS.indexOf(each)}`);
+export const unescape = (text: string): string => text.replaceAll(/~([0-3])/g, (_, place) => SEPARATORS[Number(place)] ?? "");
+
+export const found = <T extends string>(text: string | null | undefined, all: readonly T[]): T | undefined => all.find((each) => each.toLowerCase() === text?.toLowerCase());
+
+/** Encodes a condition for the address: `os:is:linux,macos`. */
+export const conditionText = ({ field, op, values }: Condition): string => [escape(field), op.toLowerCase(), ...(values.length > 0 ? [values.map(escape).join(",")] : [])].join(":");
+
+/** Parses a condition of an address. Returns an empty list for a text that is none. */
+export function conditionOf(text: string): Condition[] {
+  const [field = "", op, values] = text.split(":");
+  const known = found(op, OPS);
+  return field && known ? [{ field: unescape(field), op: known, values: values === undefined ? [] : values.split(",").map(unescape) }] : [];
+}
+
+/** Reports whether two conditions are equal. */
+export const isSame = (one: Condition, other: Condition): boolean => conditionText(one) === conditionText(other);
+
+/** The condition that selects one value of a field; null selects events without one. */
+export const isValue = (field: string, value: string | null): Condition => (value === null ? { field, op: "MISSING", values: [] } : { field, op: "IS", values: [value] });
+
+/** The condition that selects one group of a split. */
+export function groupCondition({ field, version }: Split, key: string | null): Condition {
+  const condition = isValue(field, key);
+  return key !== null && version && /^\d+(\.\d+)?$/.test(key) ? { ...condition, op: "SEMVER" } : condition;
+}

@@ -1,0 +1,106 @@
+"""Saved questions on the Explore page: save, list, open, change, rename and delete, and periods that stay relative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.test_explore import ask, bars, counted
+
+pytestmark = pytest.mark.xdist_group("dashboard")
+
+
+def saved(site: Any) -> dict[str, Any]:
+    return {each["name"]: each["question"] for each in site.ask("SavedQuestions", slug="demo")["project"]["savedQuestions"]}
+
+
+def choose(page: Any, label: str, action: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_text(action, exact=True).click()
+
+
+def name_it(page: Any, dialog: str, name: str, action: str) -> None:
+    form = page.get_by_role("dialog", name=dialog)
+    form.get_by_label("Name").fill(name)
+    form.get_by_role("button", name=action, exact=True).click()
+
+
+def test_a_question_is_saved_opened_changed_renamed_and_deleted(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore?measures=installs&where=os:is:linux&by=version:minor&chart=bars&range=7d")
+    page.get_by_role("button", name="Save this question").click()
+    name_it(page, "Save this question", "Linux: versions, 100%", "Save")
+    page.get_by_role("heading", name="Linux: versions, 100%").wait_for()
+    assert saved(site)["Linux: versions, 100%"]["period"]["last"] == 7
+    shown = bars(page, "Installs")
+
+    page = tab.open("/d/demo/explore?who=people")
+    choose(page, "Saved questions", "Linux: versions, 100%")
+    page.get_by_role("heading", name="Linux: versions, 100%").wait_for()
+    page.get_by_role("button", name="Everything").click()
+    tab.settled()
+    assert bars(page, "Installs") == shown
+    expect(page.get_by_text("changed", exact=True)).to_have_count(0)  # the audience is no part of a question
+
+    page.get_by_role("button", name="30 days").click()
+    page.get_by_text("changed", exact=True).wait_for()
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_text("changed", exact=True)).to_have_count(0)
+    assert saved(site)["Linux: versions, 100%"]["period"]["last"] == 30
+
+    choose(page, "Options for Linux: versions, 100%", "Rename…")
+    name_it(page, "Rename the question", "Versions on Linux", "Rename")
+    page.get_by_role("heading", name="Versions on Linux").wait_for()
+    choose(page, "Options for Versions on Linux", "Delete…")
+    page.get_by_role("dialog", name="Delete the question").get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("heading", name="New question").wait_for()
+    assert saved(site) == {}
+
+
+def test_a_question_saved_in_a_terminal_opens_with_its_period_and_its_figures(site: Any, visit: Callable[..., Any]) -> None:
+    periods = [{"toDate": "WEEK"}, {"toDate": "MONTH"}, {"last": 14}, {"from": "2026-01-05T06:00:00Z", "to": "2027-01-05T00:00:00Z"}]
+    where = [{"field": "name", "values": ["build"]}, {"field": "version", "op": "SEMVER", "values": [">=2 <3"]}]
+    tab = visit()
+    for number, period in enumerate(periods):
+        question = {"measures": ["EVENTS"], "where": where, "by": [{"field": "os"}], "period": period, "first": 3}
+        site.ask("SaveQuestion", slug="demo", name=f"Terminal {number}", question=question)
+        page = tab.open("/d/demo/explore")
+        choose(page, "Saved questions", f"Terminal {number}")
+        page.get_by_role("heading", name=f"Terminal {number}").wait_for()
+        tab.settled()
+        rows = ask(site, **question)["rows"]
+        assert bars(page, "Events") == {
+            "(other)" if row["isOther"] else row["keys"][0] or "(none)": counted(row["figures"][0]["all"][0]) for row in rows
+        }, period
+        expect(page.get_by_text("changed", exact=True)).to_have_count(0)
+        site.ask("DeleteQuestion", slug="demo", name=f"Terminal {number}")
+
+
+def test_a_name_that_is_refused_says_so_beside_its_field(visit: Callable[..., Any]) -> None:
+    page = visit().open("/d/demo/explore")
+    page.get_by_role("button", name="Save this question").click()
+    dialog = page.get_by_role("dialog", name="Save this question")
+    dialog.get_by_label("Name").fill("a\u200bb")
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("must be a single line")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
+def test_on_a_phone_the_form_is_a_sentence_until_it_is_opened(visit: Callable[..., Any]) -> None:
+    page = visit(width=390).open("/d/demo/explore?measures=installs&where=os:is:linux&by=version:minor")
+    sentence = page.get_by_role("button", name="Installs where Operating system is linux by Version, minor each day")
+    assert not page.get_by_label("Split by").is_visible()
+    sentence.click()
+    assert page.get_by_label("Split by").is_visible()
+
+
+def test_a_segment_without_events_is_named_and_the_others_stay(visit: Callable[..., Any]) -> None:
+    page = visit().open("/d/demo/explore?chart=bars&segment=Linux;os:is:linux&segment=Typo;os:is:windoes")
+    assert set(bars(page, "Events")) == {"Linux", "Typo"}
+    page.get_by_role("status").get_by_role("button", name="windows", exact=True).click()
+    page.get_by_role("button", name="Edit the filter Operating system is windows").wait_for()
+    expect(page.get_by_text("Try", exact=True)).to_have_count(0)
