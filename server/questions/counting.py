@@ -55,14 +55,21 @@ def placed(engine: SqlEngine, facts: Facts, groups: list[Keys] | None, *, instal
     rows = facts.sql(engine, installs=installs)
     if groups is None:
         return sql("SELECT 0 AS place, facts.* FROM (", rows, ") AS facts")
+    # Several elements of one event may be among the others, where the event counts once.
+    columns = ("step", *facts.columns, *(["is_new"] if installs else []))
+    return among(engine, rows, columns, groups, distinct=facts.repeats, folded=folded)
+
+
+def among(
+    engine: SqlEngine, rows: Sql, columns: Iterable[str], groups: list[Keys], *, distinct: bool, folded: Collection[Cell] = ()
+) -> Sql:
+    """Rows with the keys k1 and k2: their `columns`, and the place of their group as in `placed`."""
     pairs: list[list[str | int | None]] = [[_encoded(first), _encoded(second), place] for place, (first, second) in enumerate(groups)]
-    columns = ", ".join(f"facts.{column}" for column in ("step", *facts.columns, *(["is_new"] if installs else [])))
     cells: list[list[str | int | None]] = [[str(place), str(step), None] for place, step in sorted(folded)]
     place = "CASE WHEN small.a IS NULL THEN listing.place END" if cells else "listing.place"
     small = " AS small ON small.a = CAST(listing.place AS text) AND small.b = CAST(facts.step AS text)"
     return sql(
-        # Several elements of one event may be among the others, where the event counts once.
-        f"SELECT {'DISTINCT ' if facts.repeats else ''}COALESCE({place}, {OTHER}) AS place, {columns} FROM (",
+        f"SELECT {'DISTINCT ' if distinct else ''}COALESCE({place}, {OTHER}) AS place, {', '.join(f'facts.{each}' for each in columns)} FROM (",
         rows,
         ") AS facts LEFT JOIN ",
         engine.pairs(pairs),

@@ -54,7 +54,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     }
     keys: ClassVar[dict[Place, str]] = {Place.NAME: "name_id", Place.TARGET: "target_id"}
     columns: ClassVar[tuple[str, ...]] = (
-        "id", "occurred_at", "people", "install_id", "owner_id", "duration_us", "events", "successes", "failures",
+        "id", "occurred_at", "people", "install_id", "owner_id", "session", "duration_us", "events", "successes", "failures",
     )  # fmt: skip
 
     def sql(self, engine: SqlEngine, *, installs: bool = False) -> Sql:
@@ -93,7 +93,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def _measures(self) -> str:
         return (
             "event.id, event.occurred_at, CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.install_id AS owner_id,"
-            " event.duration_us, 1 AS events,"
+            " event.session, event.duration_us, 1 AS events,"
             " CASE WHEN event.outcome = 1 THEN 1 ELSE 0 END AS successes, CASE WHEN event.outcome = 2 THEN 1 ELSE 0 END AS failures"
         )
 
@@ -111,11 +111,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     def _step(self, engine: SqlEngine, moment: str) -> str:
         """An expression for the index of the step that contains a moment."""
-        if self.over is None:
-            return "0"
-        hours = f"({moment} - {self.starts[0]}) / {HOUR}"
-        found = hours if self.over is Step.HOUR else step_of(self.over, self.starts, f"({moment} / {DAY})")
-        return found.replace(" / ", f" {engine.divide} ")
+        return "0" if self.over is None else step_at(engine, self.over, self.starts, moment)
 
     def _groups(self, engine: SqlEngine) -> tuple[list[Sql], list[Sql]]:
         """The expressions of both keys, and the joins that they need."""
@@ -188,6 +184,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             return self.column(field)
         cases = " ".join(f"WHEN {number} THEN '{word}'" for word, number in field.words.items())
         return f"CASE {self.column(field)} {cases} END"
+
+
+def step_at(engine: SqlEngine, over: Step, starts: list[int], moment: str) -> str:
+    """An expression for the index in `starts` of the step that contains a moment; negative before the first."""
+    hours = f"({moment} - {starts[0]}) / {HOUR}"
+    found = hours if over is Step.HOUR else step_of(over, starts, f"({moment} / {DAY})")
+    return found.replace(" / ", f" {engine.divide} ")
 
 
 async def all_versions(store: Store) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The funnel: installs that meet the conditions of several steps one after the other."""
+"""The funnel: installs that meet the conditions of several steps, one after the other or in any order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import msgspec
 from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
-from server.questions import counting
+from server.questions import counting, suggestions
+from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts
 from server.questions.periods import Period
@@ -31,6 +32,9 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
     `where` applies to all steps. `by` splits by a field of the first step's event: each row is the same funnel with that value in the first
     step, so an install that upgrades stays in its row, and one that began with two versions counts in both.
     An event counts for one step of a try. At the same millisecond, events are taken in the order of the steps: clients send them at once.
+
+    With `ordered` false, an install reaches a step if it met that one and all earlier ones in any order, all within `within` milliseconds;
+    an event counts for each step that it meets.
     """
 
     project: int
@@ -39,6 +43,7 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
     where: tuple[Condition, ...] = ()
     by: tuple[By, ...] = ()
     within: int = DAY
+    ordered: bool = True
     first: int = 10
 
     def __post_init__(self) -> None:
@@ -77,13 +82,17 @@ class FunnelRow(msgspec.Struct):
 
 
 class FunnelAnswer(msgspec.Struct):
-    """The whole funnel, and a row for each group. `since` and `complete` as in `answer.Answer`."""
+    """The whole funnel, and a row for each group. `since`, `complete` and `source` as in `answer.Answer`.
+
+    `warnings` explain the steps that no event meets.
+    """
 
     total: list[FunnelStep]
     rows: list[FunnelRow]
     since: int | None
     complete: bool
     source: str
+    warnings: list[QuestionWarning]
 
 
 async def funnel(store: Store, asked: Funnel, *, history: History | None = None) -> FunnelAnswer:
@@ -101,7 +110,18 @@ async def funnel(store: Store, asked: Funnel, *, history: History | None = None)
         FunnelRow([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place == OTHER, _named(asked, split.get(place)))
         for place in places
     ]
-    return FunnelAnswer(_named(asked, whole.get(0)), rows, since, reader.since == 0, reader.used)
+    total = _named(asked, whole.get(0))
+    return FunnelAnswer(total, rows, since, reader.since == 0, reader.used, await _warnings(store, asked, total, history))
+
+
+async def _warnings(store: Store, asked: Funnel, total: list[FunnelStep], history: History | None) -> list[QuestionWarning]:
+    """Explain the first step that no install reached."""
+    empty = next((number for number, step in enumerate(total) if not step.all), None)
+    if empty is None:
+        return []
+    found = await suggestions.warnings(store, asked.question(empty), history)
+    together = "No event in this period meets all conditions together."
+    return [each for each in found if each.message != together] if empty else found
 
 
 # For each place and step of the funnel: installs, all and people's.
@@ -131,6 +151,8 @@ def _query(asked: Funnel, groups: list[Keys] | None, people: bool, facts: Facts,
     start0 is the time of a first step. start(n) is, at an event of step n, the latest start(n - 1) of the events before it, if that is not
     too long ago. Common table expressions, because SQLite's parser does not nest deeply.
     """
+    if not asked.ordered:
+        return _any_order(asked, groups, people, facts, engine)
     flags = ", ".join(f"meets{step}" for step in range(len(asked.steps)))
     chains: list[str | Sql] = [f", chain0 AS (SELECT {_KEY}, {flags}, CASE WHEN meets0 = 1 THEN occurred_at END AS start0 FROM met)"]
     for step in range(1, len(asked.steps)):
@@ -145,6 +167,24 @@ def _query(asked: Funnel, groups: list[Keys] | None, people: bool, facts: Facts,
     )
     return sql(
         _met(asked, groups, people, facts, engine), *chains, f" SELECT place, {counts} FROM chain{len(asked.steps) - 1} GROUP BY place"
+    )
+
+
+def _any_order(asked: Funnel, groups: list[Keys] | None, people: bool, facts: Facts, engine: SqlEngine) -> Sql:
+    """Like `_query`, for steps in any order.
+
+    latest(n) is, at each event, the time of the latest event of step n up to it. Steps 0 to n lie within the limit if all these times do at
+    some event: the last one of a try.
+    """
+    window = "OVER (PARTITION BY install_id, place ORDER BY occurred_at, number, id ROWS UNBOUNDED PRECEDING)"
+    latest = ", ".join(f"MAX(CASE WHEN meets{step} = 1 THEN occurred_at END) {window} AS latest{step}" for step in range(len(asked.steps)))
+    close = [f"occurred_at - latest{step} <= {int(asked.within)}" for step in range(len(asked.steps))]
+    counts = ", ".join(
+        f"COUNT(DISTINCT CASE WHEN {' AND '.join(close[: step + 1])} THEN install_id END) AS reached{step}" for step in range(len(close))
+    )
+    return sql(
+        _met(asked, groups, people, facts, engine),
+        f", tried AS (SELECT install_id, place, occurred_at, {latest} FROM met) SELECT place, {counts} FROM tried GROUP BY place",
     )
 
 

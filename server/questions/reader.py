@@ -165,7 +165,7 @@ class Reader:
 
     async def read(self, facts: Facts, query: Query, *, stored_only: bool = False) -> list[dict[str, Any]]:
         """Run a query over facts: of raw events, over the history if that is faster and ready."""
-        if type(facts) is Facts and not stored_only and self._history is not None and await self._is_large(facts):
+        if self._history is not None and not stored_only and await self.is_columnar(facts):
             columnar = HistoryFacts(**msgspec.structs.asdict(facts))
             rows = await read_history(self._history, columnar, query(columnar, DUCKDB))
             if rows is not None:
@@ -174,8 +174,10 @@ class Reader:
         self._sources.add(facts.source)
         return await read(self._store, query(facts, self._engine))
 
-    async def _is_large(self, facts: Facts) -> bool:
-        """Return whether a period has many events of the project."""
+    async def is_columnar(self, facts: Facts) -> bool:
+        """Return whether facts are read from the history if it is ready: raw events of a period with many events of the project."""
+        if type(facts) is not Facts or self._history is None:
+            return False
         period = facts.period
         days = sql(" AND day BETWEEN ", bound(period.first_day), " AND ", bound(period.last_day))
         query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {facts.project}", days)

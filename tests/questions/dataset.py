@@ -43,6 +43,7 @@ def events(count: int, seed: int) -> Iterator[Event]:
             duration_us=chance.choice((None, 0, 1_500, int(chance.lognormvariate(12, 2)))),
             error_type=chance.choice((None, "Timeout", "ENOENT")) if outcome is Outcome.FAILURE else None,
             skewed=chance.random() < 0.05,
+            session=number // 40 if number % 3 == 0 else None,
             properties=_properties(chance),
         )
 

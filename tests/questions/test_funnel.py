@@ -43,6 +43,7 @@ def any_funnel(chance: random.Random) -> Funnel:
         by=chance.choice(_SPLITS),
         within=chance.choice((HOUR, DAY, 10 * DAY)),
         first=chance.choice((1, 3, 20)),
+        ordered=chance.random() < 0.6,
     )
 
 
@@ -67,6 +68,21 @@ def reach(events: list[Raw], begun: list[Raw], conditions: list[list[Any]], with
     return best
 
 
+def reach_in_any_order(events: list[Raw], begun: list[Raw], conditions: list[list[Any]], within: int) -> int:
+    """The number of first steps that are all met within the time, in any order, beginning at any event."""
+    first = {event.id for event in begun}
+
+    def steps(start: Raw) -> int:
+        window = [event for event in events if 0 <= event.at - start.at <= within]
+        met = [
+            any(event.id in first if n == 0 else all(meets(event, *each) for each in c) for event in window)
+            for n, c in enumerate(conditions)
+        ]
+        return next((n for n, is_met in enumerate(met) if not is_met), len(met))
+
+    return max(map(steps, events))
+
+
 def expected(filled: Filled, asked: Funnel, by: tuple[By, ...], listed: Any) -> dict[Any, list[tuple[int, int]]]:
     """For each key: installs that reached each step, all and people's. `listed` are the keys with rows; the others share one."""
     conditions = [[(each.field, each.op.value, list(each.values)) for each in (*asked.where, *step.where)] for step in asked.steps]
@@ -85,7 +101,8 @@ def expected(filled: Filled, asked: Funnel, by: tuple[By, ...], listed: Any) -> 
                         begun.setdefault(key if listed is None or key in listed else "other", {})[event.id] = event
             for key, tries in begun.items():
                 steps = found.setdefault(key, [[0, 0] for _ in conditions])
-                for step in range(reach(events, list(tries.values()), conditions, asked.within)):
+                reached = (reach if asked.ordered else reach_in_any_order)(events, list(tries.values()), conditions, asked.within)
+                for step in range(reached):
                     steps[step][audience] += 1
     return {key: [(both[0], both[1]) for both in steps] for key, steps in found.items()}
 

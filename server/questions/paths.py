@@ -1,0 +1,231 @@
+"""Paths: the events that follow or precede a chosen one, within a session or a day."""
+
+from __future__ import annotations
+
+import enum
+from functools import partial
+
+import msgspec
+
+from server.analytics.filters import Period
+from server.analytics.sources import Sql, sql
+from server.event import DAY, MINUTE, FieldError
+from server.history import History
+from server.problems import BadQuery
+from server.questions import counting, suggestions
+from server.questions.answer import QuestionWarning
+from server.questions.counting import OTHER, Keys
+from server.questions.facts import Facts
+from server.questions.question import By, Condition, Measure, Question
+from server.questions.reader import Reader, kept_since, versions_of
+from server.questions.sql_engines import SqlEngine
+from server.storage.engine import Store
+
+MAX_LENGTH = 5
+MAX_PATHS = 50
+PAUSE = 30 * MINUTE  # without events, after which a session ends if the client sends no session
+_ALL = -2  # the path of a row that counts all
+
+
+class Direction(enum.Enum):
+    """The side of the chosen event to look at."""
+
+    AFTER = "after"
+    BEFORE = "before"
+
+
+class Within(enum.Enum):
+    """The events that belong together: those of a session, or of a day in UTC.
+
+    A session is that of the client. Events without one form a session until there is none for 30 minutes.
+    """
+
+    SESSION = "session"
+    DAY = "day"
+
+
+class Paths(msgspec.Struct, frozen=True, kw_only=True):
+    """A question: which events of the same install follow (or precede) each event that meets `event`?
+
+    A path has the names of up to `length` events and is shorter where the session or day ends. `where` selects the events that paths consist
+    of. Each event that meets `event` counts, as people's if it is; the others of its path may be anyone's. `by` splits by a field of it.
+    The `first` most frequent paths are listed, and as many groups.
+    """
+
+    project: int
+    period: Period
+    event: tuple[Condition, ...]
+    where: tuple[Condition, ...] = ()
+    by: tuple[By, ...] = ()
+    direction: Direction = Direction.AFTER
+    within: Within = Within.SESSION
+    length: int = 3
+    first: int = 10
+
+    def __post_init__(self) -> None:
+        if not self.event:
+            raise BadQuery(FieldError("event", "must have at least one condition"))
+        if not 1 <= self.length <= MAX_LENGTH:
+            raise BadQuery(FieldError("length", f"must be from 1 to {MAX_LENGTH}"))
+        if not 1 <= self.first <= MAX_PATHS:
+            raise BadQuery(FieldError("first", f"must be from 1 to {MAX_PATHS}"))
+        Question(project=self.project, period=self.period, where=self.where, by=self.by)
+        try:
+            Question(project=self.project, period=self.period, where=self.event)
+        except BadQuery as error:
+            raise BadQuery(*(FieldError(each.path.replace("where", "event", 1), each.message) for each in error.errors)) from None
+
+    @property
+    def question(self) -> Question:
+        """The question whose events paths begin with."""
+        return Question(project=self.project, period=self.period, where=(*self.where, *self.event), by=self.by, first=self.first)
+
+
+class PathCounts(msgspec.Struct):
+    """The number of chosen events and of their distinct installs."""
+
+    events_all: int = 0
+    events_people: int = 0
+    installs_all: int = 0
+    installs_people: int = 0
+
+
+class Path(msgspec.Struct):
+    """One path: the names of its events, in the order in which they occurred. `is_other` counts all paths that are not listed."""
+
+    names: list[str]
+    is_other: bool
+    counts: PathCounts
+
+
+class PathGroup(msgspec.Struct):
+    """The paths of one group, and its counts. `is_other` counts the groups that are not listed."""
+
+    keys: list[str | None]
+    is_other: bool
+    counts: PathCounts
+    paths: list[Path]
+
+
+class PathsAnswer(msgspec.Struct):
+    """The paths of all chosen events, and a row for each group with the same paths. The others as in `answer.Answer`."""
+
+    total: PathGroup
+    rows: list[PathGroup]
+    since: int | None
+    complete: bool
+    source: str
+    warnings: list[QuestionWarning]
+
+
+# For each place and path, the counts.
+_Counts = dict[tuple[int, int], PathCounts]
+
+
+async def paths(store: Store, asked: Paths, *, history: History | None = None) -> PathsAnswer:
+    """Answer a question about paths. Raises BadQuery, and TooBroad if it takes too long."""
+    since = await kept_since(store, asked.project)
+    question = asked.question
+    reader = Reader(store, question, await versions_of(store, question), history)
+    if since is not None and asked.period.start < since:
+        reader.since = since
+    chosen = reader.facts(Facts, asked.period, ())
+    alone = msgspec.structs.replace(chosen, by=())
+    groups, has_others = await _groups(reader, asked, chosen) if asked.by else (None, False)
+    listed = [row["path"] for row in await reader.read(alone, partial(_largest, asked))]
+    whole = await _counts(reader, asked, alone, None, listed)
+    split = await _counts(reader, asked, chosen, groups, listed) if groups is not None else {}
+
+    def group(keys: list[str | None], place: int, counts: _Counts) -> PathGroup:
+        found = [
+            Path(_names(asked, path), False, counts.get((place, number), PathCounts())) for number, path in enumerate(listed[: asked.first])
+        ]
+        if len(listed) > asked.first:
+            found.append(Path([], True, counts.get((place, OTHER), PathCounts())))
+        return PathGroup(keys, place == OTHER, counts.get((place, _ALL), PathCounts()), found)
+
+    places = [*range(len(groups or ())), *([OTHER] if has_others else [])]
+    rows = [group([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place, split) for place in places]
+    warnings = [] if whole else await suggestions.warnings(store, question, history)
+    return PathsAnswer(group([], 0, whole), rows, since, reader.since == 0, reader.used, warnings)
+
+
+async def _groups(reader: Reader, asked: Paths, chosen: Facts) -> tuple[list[Keys], bool]:
+    """The largest groups by the number of chosen events, and whether there are others."""
+
+    def largest(facts: Facts, engine: SqlEngine) -> Sql:
+        owned = sql("SELECT k1, k2, events FROM (", facts.sql(engine), ") AS owned WHERE install_id IS NOT NULL")
+        return counting.largest(engine, owned, Measure.EVENTS, asked.first)
+
+    found: list[Keys] = [(row["k1"], row["k2"]) for row in await reader.read(chosen, largest)]
+    return found[: asked.first], len(found) > asked.first
+
+
+async def _counts(reader: Reader, asked: Paths, chosen: Facts, groups: list[Keys] | None, listed: list[str]) -> _Counts:
+    found: _Counts = {}
+    for row in await reader.read(chosen, partial(_counted, asked, groups, listed)):
+        found[row["place"], row["path"]] = PathCounts(**{name: int(row[name]) for name in PathCounts.__struct_fields__})
+    return found
+
+
+def _largest(asked: Paths, facts: Facts, engine: SqlEngine) -> Sql:
+    """The most frequent paths, and one more than are listed."""
+    return sql(
+        _walked(asked, None, facts, engine),
+        f" SELECT path FROM walked GROUP BY path ORDER BY COUNT(*) DESC, {engine.sortable('path')} LIMIT {asked.first + 1}",
+    )
+
+
+def _counted(asked: Paths, groups: list[Keys] | None, listed: list[str], facts: Facts, engine: SqlEngine) -> Sql:
+    """The counts by place and path: its index in `listed`, OTHER, or _ALL for all paths."""
+    pairs: list[list[str | int | None]] = [[path, None, number] for number, path in enumerate(listed[: asked.first])]
+    counts = ", ".join(
+        f"COUNT(DISTINCT {column}) AS {name}_all, COUNT(DISTINCT CASE WHEN people = 1 THEN {column} END) AS {name}_people"
+        for column, name in (("id", "events"), ("install_id", "installs"))
+    )
+    return sql(
+        _walked(asked, groups, facts, engine),
+        f", known AS (SELECT walked.place, COALESCE(listing.place, {OTHER}) AS path, id, install_id, people FROM walked LEFT JOIN ",
+        engine.pairs(pairs),
+        f" AS listing ON listing.a = walked.path) SELECT place, path, {counts} FROM known GROUP BY place, path"
+        f" UNION ALL SELECT place, {_ALL} AS path, {counts} FROM known GROUP BY place",
+    )
+
+
+def _walked(asked: Paths, groups: list[Keys] | None, facts: Facts, engine: SqlEngine) -> Sql:
+    """Common table expressions, of which `walked` has a row for each chosen event and group: id, install_id, people, place, path.
+
+    A path is the names of its events, nearest first, each after its length and a colon.
+    """
+    every = msgspec.structs.replace(facts, where=asked.where, by=(By("name"),))
+    look = "LEAD" if asked.direction is Direction.AFTER else "LAG"
+    order = "ORDER BY occurred_at, id"
+    names = ", ".join(f"{look}(name, {number}) OVER unit AS name{number}" for number in range(1, asked.length + 1))
+    path = " || ".join(f"COALESCE(CAST(length(name{number}) AS text) || ':' || name{number}, '')" for number in range(1, asked.length + 1))
+    if asked.within is Within.DAY:
+        pauses, unit, together = "0", f"occurred_at {engine.divide} {DAY}", "install_id, unit"
+    else:
+        pauses = f"CASE WHEN session IS NULL AND occurred_at - LAG(occurred_at) OVER (PARTITION BY install_id, session {order}) > {PAUSE} THEN 1 ELSE 0 END"
+        unit = f"SUM(pause) OVER (PARTITION BY install_id, session {order} ROWS UNBOUNDED PRECEDING)"
+        together = "install_id, session, unit"
+    return sql(
+        "WITH chosen AS (SELECT id, install_id, people, place FROM (",
+        counting.placed(engine, facts, groups, installs=False),
+        ") AS chosen WHERE install_id IS NOT NULL), seen AS (SELECT id, install_id, session, occurred_at, k1 AS name FROM (",
+        every.sql(engine),
+        ") AS seen WHERE install_id IS NOT NULL AND install_id IN (SELECT install_id FROM chosen))",
+        f", paused AS (SELECT id, install_id, session, occurred_at, name, {pauses} AS pause FROM seen)",
+        f", united AS (SELECT id, install_id, session, occurred_at, name, {unit} AS unit FROM paused)",
+        f", ordered AS (SELECT id, {names} FROM united WINDOW unit AS (PARTITION BY {together} {order}))",
+        f", walked AS (SELECT chosen.id, chosen.install_id, chosen.people, chosen.place, {path} AS path FROM chosen JOIN ordered ON ordered.id = chosen.id)",
+    )
+
+
+def _names(asked: Paths, path: str) -> list[str]:
+    """Take a path apart, in the order in which its events occurred."""
+    found: list[str] = []
+    while path:
+        length, _, rest = path.partition(":")
+        found.append(rest[: int(length)])
+        path = rest[int(length) :]
+    return found if asked.direction is Direction.AFTER else found[::-1]
