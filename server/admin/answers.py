@@ -99,11 +99,11 @@ class NewAndReturning:
     returning_people: list[Count] = field("Only the installs of people.")
 
 
-@strawberry.type(description="The installs first seen in one week, and their activity since.")
+@strawberry.type(description="The installs that began in one step, such as a week, and their return since.")
 class Cohort:
-    start: DateTime = field("Start of the week: Monday, 00:00 UTC.")
+    start: DateTime = field("Start of the step, such as Monday, 00:00 UTC.")
     size: InstallCounts = field("Installs in the cohort.")
-    active_all: list[Count] = field("Active installs of the cohort, one entry per week, beginning with its first week.")
+    active_all: list[Count] = field("Installs of the cohort that returned, one entry per step, beginning with that of the cohort.")
     active_people: list[Count] = field("Only the installs of people.")
 
 

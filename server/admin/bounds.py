@@ -38,7 +38,7 @@ _QUESTIONS = frozenset({
     "experiment", "targets", "targetTotals", "trending", "vocabulary", "warnings",
     "failures", "ledger", "rejected", "limitedAddresses", "totalCount", "events", "installs",
     "auditLog", "projects", "jobs", "runs", "packs", "counters",
-    "flakedrop", "toolUse",
+    "flakedrop", "toolUse", "ask", "askFunnel", "askRetention", "askPaths", "fieldValues",
 })  # fmt: skip
 _ROWS_OF_A_PAGE, _ROWS_OF_A_LIST = 50, 10  # without `first` or `last`
 _PAGED = frozenset({"events", "installs", "projects", "runs"})

@@ -12,6 +12,7 @@ from server.analytics.lists import EventOrder, InstallOrder
 from server.analytics.timings import Of
 from server.event import Environment, LedgerEntry, Outcome, Refusal
 from server.fields import Kind as FieldKind
+from server.questions.paths import Direction, Within
 from server.questions.periods import Step, ToDate
 from server.questions.question import Compare, Measure, Op, Parts
 from server.storage.projects import ProblemKind
@@ -254,6 +255,16 @@ _describe(
     Compare, "Compare", "A period to compare with. An unfinished period is compared with the same elapsed time.",
     PREVIOUS="The preceding period of the same length.",
     LAST_YEAR="The same period 365 days earlier.",
+)  # fmt: skip
+_describe(
+    Direction, "PathDirection", "The side of the chosen event on which a path lies.",
+    AFTER="The events that follow it.",
+    BEFORE="The events that precede it.",
+)  # fmt: skip
+_describe(
+    Within, "PathWithin", "Events of an install that belong together.",
+    SESSION="Those of a session of the client. Events without one form a session until there is none for 30 minutes.",
+    DAY="Those of a day in UTC.",
 )  # fmt: skip
 _describe(
     FieldKind, "FieldKind", "Type of a field's values.",

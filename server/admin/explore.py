@@ -8,13 +8,16 @@ import strawberry
 from strawberry import argument
 
 from server.admin.inputs import PeriodInput, check_count
-from server.admin.question_types import Answer, Field, FunnelAnswer, FunnelInput, QuestionInput
+from server.admin.question_types import Answer, Field, QuestionInput
+from server.admin.report_types import FunnelAnswer, FunnelInput, PathsAnswer, PathsInput, RetentionAnswer, RetentionInput
 from server.admin.request_context import AnyInfo, reader
 from server.event import FieldError
 from server.problems import BadQuery
+from server.questions import retention as retentions
 from server.questions import suggestions
 from server.questions.ask import ask, size
 from server.questions.funnel import funnel as ask_funnel
+from server.questions.paths import paths as find_paths
 from server.questions.question import Question, find_field
 
 MAX_VALUES = 200
@@ -32,14 +35,39 @@ class Explore:
         return cast(Any, await ask(info.context.store, asked, history=info.context.history))
 
     @strawberry.field(
-        description="Answers how many installs meet the conditions of several steps one after the other, with a split at the first step."
-        " Requires the `read` scope."
+        description="Answers how many installs meet the conditions of several steps, one after the other or in any order, with a split at the"
+        " first step. Requires the `read` scope."
     )
     async def ask_funnel(
         self, info: AnyInfo, funnel: Annotated[FunnelInput, argument(description="The steps, conditions and splits.")]
     ) -> FunnelAnswer:
         reader(info, self.number)
         return cast(Any, await ask_funnel(info.context.store, funnel.to_funnel(self.number), history=info.context.history))
+
+    @strawberry.field(
+        description="Answers how many of the installs that began in each day, week or month return later, with a split at the event with which"
+        " they began. Requires the `read` scope."
+    )
+    async def ask_retention(
+        self, info: AnyInfo, retention: Annotated[RetentionInput, argument(description="The steps, conditions and splits.")]
+    ) -> RetentionAnswer:
+        reader(info, self.number)
+        asked = retention.to_retention(self.number)
+        found = await retentions.retention(info.context.store, asked, history=info.context.history)
+        info.context.spend(sum(2 * len(cohort.active_all) for group in (found.total, *found.rows) for cohort in group.cohorts))
+        return cast(Any, found)
+
+    @strawberry.field(
+        description="Answers which events follow or precede a chosen one within a session or a day, with a split at the chosen event."
+        " Requires the `read` scope."
+    )
+    async def ask_paths(
+        self, info: AnyInfo, paths: Annotated[PathsInput, argument(description="The chosen event, conditions and splits.")]
+    ) -> PathsAnswer:
+        reader(info, self.number)
+        asked = paths.to_paths(self.number)
+        info.context.spend(4 * (asked.first + 2) ** 2 if asked.by else asked.first)
+        return cast(Any, await find_paths(info.context.store, asked, history=info.context.history))
 
     @strawberry.field(
         description="Fields that questions can filter and split by, with the project's properties. Requires the `read` scope."

@@ -7,12 +7,9 @@ import strawberry
 from server.admin import enums  # noqa: F401 - describes the enums below
 from server.admin.answers import field as described
 from server.admin.inputs import PeriodInput
-from server.admin.scalars import Count, DateTime, now
-from server.event import HOUR, FieldError
+from server.admin.scalars import DateTime, now
 from server.fields import Kind
-from server.problems import BadQuery
 from server.questions import question
-from server.questions.funnel import MAX_WINDOW, Funnel
 from server.questions.periods import Step
 from server.questions.question import Compare, Measure, Op, Parts
 from server.questions.template import Template
@@ -121,53 +118,3 @@ class Field:
     kind: Kind = described("Type of its values.")
     ops: list[Op] = described("Comparisons that it accepts.")
     can_split: bool = described("Whether questions can split by it.")
-
-
-@strawberry.input(description="A question about a funnel: installs that meet the conditions of several steps one after the other.")
-class FunnelInput:
-    steps: list[SegmentInput] = strawberry.field(description="Steps in order, 2 to 10, each with its conditions.")
-    where: list[ConditionInput] = strawberry.field(default_factory=list, description="Conditions that the events of all steps must meet.")
-    by: list[ByInput] = strawberry.field(
-        default_factory=list,
-        description="Fields of the first step's event to split by, at most two. An install that upgrades stays in its row.",
-    )
-    period: PeriodInput | None = strawberry.field(default=None, description="Period. Default: the last 30 days.")
-    within_hours: int = strawberry.field(default=24, description="Maximum time from the first step to the last, in hours, from 1 to 2160.")
-    first: int = strawberry.field(default=10, description="Number of groups listed, largest first, from 1 to 200.")
-
-    def to_funnel(self, project: int) -> Funnel:
-        """Convert the input. Raises BadQuery that names the invalid field."""
-        if not 1 <= self.within_hours <= MAX_WINDOW // HOUR:
-            raise BadQuery(FieldError("withinHours", f"must be from 1 to {MAX_WINDOW // HOUR}"))
-        return Funnel(
-            project=project,
-            period=(self.period or PeriodInput()).read(),
-            steps=tuple(question.Segment(each.name, tuple(one.to_condition() for one in each.where)) for each in self.steps),
-            where=tuple(each.to_condition() for each in self.where),
-            by=tuple(question.By(each.field, each.version) for each in self.by),
-            within=self.within_hours * HOUR,
-            first=self.first,
-        )
-
-
-@strawberry.type(description="Distinct installs that reached a step of a funnel.")
-class ReachedStep:
-    name: str = described("Name of the step.")
-    all: Count = described("All installs.")
-    people: Count = described("Installs that reached it with events of people.")
-
-
-@strawberry.type(description="The steps of one group of a funnel.")
-class FunnelRow:
-    keys: list[str | None] = described("Values of the fields that the funnel splits by, in the first step.")
-    is_other: bool = described("Whether the row counts all groups that are not listed.")
-    steps: list[ReachedStep] = described("The steps.")
-
-
-@strawberry.type(description="The answer to a question about a funnel.")
-class FunnelAnswer:
-    total: list[ReachedStep] = described("The steps of the whole funnel. An install that is in several groups counts once.")
-    rows: list[FunnelRow] = described("The groups, largest first, all other groups last.")
-    since: DateTime | None = described("Time from which on all events are kept. Null if none were deleted.")
-    complete: bool = described("Whether all events of the period are kept.")
-    source: str = described("Source of the answer: `history` or `events`.")

@@ -7,8 +7,6 @@ from functools import partial
 
 import msgspec
 
-from server.analytics.filters import Period
-from server.analytics.sources import Sql, sql
 from server.event import DAY, MINUTE, FieldError
 from server.history import History
 from server.problems import BadQuery
@@ -16,8 +14,10 @@ from server.questions import counting, suggestions
 from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts
+from server.questions.periods import Period
 from server.questions.question import By, Condition, Measure, Question
 from server.questions.reader import Reader, kept_since, versions_of
+from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 

@@ -9,21 +9,19 @@ from functools import partial
 
 import msgspec
 
-from server.analytics import active
-from server.analytics.filters import LONGEST, Filter, Period, Step, starts
-from server.analytics.measures import Installs
-from server.analytics.sources import Sql, bound, sql
-from server.event import DAY, ENVIRONMENTS, FieldError
+from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
-from server.questions import counting, suggestions
+from server.questions import cohort_rollups, counting, suggestions
 from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts, step_at
 from server.questions.history_facts import HistoryFacts
-from server.questions.question import By, Condition, Measure, Op, Question
+from server.questions.periods import LONGEST, Period, Step, starts
+from server.questions.question import By, Condition, Measure, Question
 from server.questions.reader import Reader, kept_since, versions_of
 from server.questions.rollup_facts import ActivityFacts
+from server.questions.sql import Sql, bound, sql
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 
@@ -85,11 +83,18 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
         return Period(found[0], starts(Period(found[-1], found[-1] + 40 * DAY), self.over)[1])
 
 
+class InstallCount(msgspec.Struct, frozen=True):
+    """Distinct installs: all, and people's."""
+
+    all: int
+    people: int
+
+
 class Cohort(msgspec.Struct):
     """The installs that began in one step, from its start in epoch ms, and the number that returned in that step and in each one after."""
 
     start: int
-    size: Installs
+    size: InstallCount
     active_all: list[int]
     active_people: list[int]
 
@@ -170,26 +175,16 @@ class _Found(msgspec.Struct):
 
 
 async def _from_rollups(store: Store, asked: Retention) -> _Counts | None:
-    """Weekly cohorts by first seen from their rollup; None for another question. It holds single environments and people."""
-    allowed = None if asked.over is not Step.WEEK or asked.by or asked.start or asked.back else _environments(asked.where)
-    if allowed is None:
+    """Weekly cohorts by first seen from their rollups; None for another question. They count single environments and people."""
+    if asked.over is not Step.WEEK or asked.by or asked.start or asked.back:
         return None
-    environments = () if len(allowed) == len(ENVIRONMENTS) else allowed
-    filter_ = Filter(project=asked.project, period=asked.span, environments=tuple(ENVIRONMENTS[word] for word in environments))
-    counted = active.countable(filter_)
+    counted = cohort_rollups.audiences(asked.where)
     if counted is None:
         return None
-    sizes, weeks = await active.cohorts(store, filter_, counted)
+    sizes, weeks = await cohort_rollups.cohorts(store, asked.project, asked.span, counted)
     place = {start // DAY: number for number, start in enumerate(starts(asked.period, asked.over))}
-    found = {(0, place[cohort], _SIZE): [count.all, count.people] for cohort, count in sizes.items()}
-    return found | {(0, place[cohort], place[week]): [count.all, count.people] for (cohort, week), count in weeks.items()}
-
-
-def _environments(where: tuple[Condition, ...]) -> tuple[str, ...] | None:
-    """The environments that conditions allow; None if they concern other fields, or allow none."""
-    if any(condition.field != "environment" for condition in where):
-        return None
-    return tuple(word for word in ENVIRONMENTS if all((word in each.values) == (each.op is Op.IS) for each in where)) or None
+    found = {(0, place[cohort], _SIZE): counts for cohort, counts in sizes.items()}
+    return found | {(0, place[cohort], place[week]): counts for (cohort, week), counts in weeks.items()}
 
 
 class _Cohorts:
@@ -325,7 +320,7 @@ def _answer(
 
         cohorts = [
             Cohort(
-                steps[cohort], Installs(*count(cohort, _SIZE)), *([count(cohort, step)[one] for step in range(cohort, len(steps))] for one in (0, 1))
+                steps[cohort], InstallCount(*count(cohort, _SIZE)), *([count(cohort, step)[one] for step in range(cohort, len(steps))] for one in (0, 1))
             )
             for cohort in shown
         ]  # fmt: skip

@@ -92,3 +92,67 @@ def test_a_funnel_is_split_by_the_version_of_its_first_step(admin: Asker) -> Non
     for row in found["rows"]:
         assert all(part["all"] <= whole["all"] for part, whole in zip(row["steps"], found["total"], strict=True)), row
     assert "withinHours" in str(admin.send(query, funnel={"steps": steps, "withinHours": 0}).json()["errors"])
+
+
+def conditions(name: str) -> list[Any]:
+    return [{"field": "name", "values": [name]}]
+
+
+def test_a_funnel_in_any_order_reaches_at_least_as_far(admin: Asker) -> None:
+    query = """query ($funnel: FunnelInput!) { project(slug: "demo") { askFunnel(funnel: $funnel) {
+        total { all } warnings { field message } } } }"""
+    names = [row["keys"][0] for row in ask(admin, by=[{"field": "name"}], measures=["INSTALLS"], first=3)["rows"][:2]]
+    steps = [{"name": name, "where": conditions(name)} for name in names]
+    ordered, any_order = (
+        admin.ask(query, funnel={"steps": steps, "ordered": ordered, "withinHours": 240})["project"]["askFunnel"]["total"]
+        for ordered in (True, False)
+    )
+    assert ordered[0] == any_order[0]
+    assert ordered[1]["all"] <= any_order[1]["all"]
+    found = admin.ask(query, funnel={"steps": [*steps, {"name": "odd", "where": conditions("never")}]})["project"]["askFunnel"]
+    assert ["`name` `never`" in each["message"] for each in found["warnings"]] == [True]
+
+
+def test_retention_split_by_os_adds_up_to_the_whole(admin: Asker) -> None:
+    query = """query ($retention: RetentionInput!) { project(slug: "demo") { askRetention(retention: $retention) {
+        starts partialStep since complete source warnings { message }
+        total { ...group } rows { ...group } } } }
+        fragment group on RetentionGroup { keys isOther ratesAll ratesPeople cohorts { start size { all people } activeAll activePeople } }"""
+    found = admin.ask(query, retention={"by": [{"field": "os"}], "period": {"last": 60}})["project"]["askRetention"]
+    cohorts = found["total"]["cohorts"]
+    assert [each["start"] for each in cohorts] == found["starts"]
+    assert found["partialStep"] == len(cohorts) - 1
+    assert found["total"]["ratesAll"][0] == 1
+    for place, cohort in enumerate(cohorts):
+        rows = [row["cohorts"][place] for row in found["rows"]]
+        assert sum(row["size"]["all"] for row in rows) == cohort["size"]["all"]
+        assert [sum(column) for column in zip(*(row["activeAll"] for row in rows), strict=True)] == cohort["activeAll"]
+    alone = admin.ask('{ project(slug: "demo") { retention(period: {last: 60}) { start size { all people } activeAll activePeople } } }')
+    assert alone["project"]["retention"] == cohorts
+    answer = admin.send(query, retention={"start": conditions("init"), "return": [{"field": "nonsense"}]}).json()
+    assert "return[0].field" in str(answer["errors"])
+    nothing = admin.ask(query, retention={"start": conditions("never")})["project"]["askRetention"]
+    assert ["`name` `never`" in each["message"] for each in nothing["warnings"]] == [True]
+
+
+def test_paths_name_what_follows_an_event(admin: Asker) -> None:
+    query = """query ($paths: PathsInput!) { project(slug: "demo") { askPaths(paths: $paths) {
+        total { ...group } rows { ...group } since complete source warnings { message } } } }
+        fragment group on PathGroup { keys isOther counts { ...counts } paths { names isOther counts { ...counts } } }
+        fragment counts on PathCounts { eventsAll eventsPeople installsAll installsPeople }"""
+    found = admin.ask(query, paths={"event": conditions("init"), "by": [{"field": "os"}], "within": "DAY"})["project"]["askPaths"]
+    total = found["total"]
+    assert total["paths"]
+    assert sum(path["counts"]["eventsAll"] for path in total["paths"]) == total["counts"]["eventsAll"] > 0
+    assert sum(row["counts"]["eventsAll"] for row in found["rows"]) == total["counts"]["eventsAll"]
+    assert all(len(path["names"]) <= 3 for path in total["paths"])
+    assert "event" in str(admin.send(query, paths={"event": []}).json()["errors"])
+
+
+def test_reports_need_a_login(anonymous: Asker) -> None:
+    for field in (
+        "askRetention(retention: {}) { since }",
+        "askPaths(paths: {event: []}) { since }",
+        "askFunnel(funnel: {steps: []}) { since }",
+    ):
+        assert anonymous.refused(f'{{ project(slug: "demo") {{ {field} }} }}') == "UNAUTHENTICATED"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from server.analytics.filters import Period
 from server.history import History
 from server.problems import BadQuery
 from server.questions import reader
 from server.questions.paths import Direction, PathCounts, PathGroup, Paths, Within, paths
+from server.questions.periods import Period
 from server.questions.question import By, Condition, Op
 from server.storage.engine import Store
 from tests.conftest import rows_of

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from server.analytics.filters import Period, Step
 from server.history import History
 from server.problems import BadQuery
 from server.questions import reader
+from server.questions.periods import Period, Step
 from server.questions.question import By, Condition, Op
 from server.questions.retention import Retention, RetentionGroup, retention
 from server.storage.engine import Store
