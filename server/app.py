@@ -32,7 +32,7 @@ from server.storage.engine import instance_id, is_transient, open_store, server_
 from server.storage.projects import Projects, ensure_admin, ensure_default, key_use
 from server.storage.upkeep.maintenance import former_marks_until
 from server.tasks import StopRequest
-from server.transfer import ask_route
+from server.transfer import ask_route, shared_route
 from server.transfer import data_routes as transfer
 
 log = logs.get(__name__)
@@ -41,6 +41,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *public.HANDLERS,
     *transfer.HANDLERS,
     *ask_route.HANDLERS,
+    *shared_route.HANDLERS,
     *routes.HANDLERS,
     *login.HANDLERS,
     *health.HANDLERS,
@@ -144,6 +145,7 @@ async def _open(
             "graphql": routes.GraphQLLoader(),
         }
     )
+    state["shared_pages"] = shared_route.SharedPages(state)
     if clock is now:  # no jobs with the simulated clock of `footfall demo`, which passes a month in seconds
         scheduler = Scheduler(Runner(Run(store, settings, metrics, history=history)), JOBS)
         state["scheduler"] = scheduler

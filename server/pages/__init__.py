@@ -91,6 +91,8 @@ class Pages:
         )
         form = (folder / "login.html").read_text(encoding="utf-8")
         self.login = Template(with_base_path(frame.substitute(shared, title="Log in to Footfall", kind="home", content=form), base))
+        alone = Template((folder / "shared.html").read_text(encoding="utf-8"))
+        self.shared = Template(with_base_path(alone.safe_substitute(shared), base))
         self.home = with_base_path(frame.substitute(shared, title="Footfall", kind="home", content=home), base)
         self.reference = with_base_path(frame.substitute(shared, title="Footfall reference", kind="reference", content=reading), base)
         self.clients = Clients(static / "clients")

@@ -13,7 +13,8 @@ facts        SQL for the events that a question counts
 counting     SQL for the figures: sums, distinct installs, percentiles
 small_groups folds groups of few installs in answers without a login
 ask          runs a question and assembles its answer
-saved        saved questions
+saved        saved questions, and the links that share them
+shared_answer the answer that such a link shows
 suggestions  values that a condition could have used when it matched nothing (`nearest` ranks them)
 
 Times are epoch milliseconds in UTC; durations are in milliseconds, rates from 0 to 1.

@@ -34,7 +34,7 @@ class _Sizes(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """What is folded in a period.
+    """The folded cells of a period.
 
     `cells` of groups count in `(other)`; those of `(other)`, and those of an answer without groups, are left out. `shown` are the places of
     the groups that have a cell that is not folded.

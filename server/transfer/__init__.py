@@ -11,10 +11,13 @@ downloads_dump  a downloads collector's key-value dump to counts
 importing       the import loop: read, convert, commit
 questions       reports as tables
 answer_rows     answers of the question model as rows
-ask_table       an answer as a table for the terminal
+ask_table       an answer as a table of texts
 ask_command     the command `footfall ask`
 question_commands  the commands of saved questions
 ask_route       the HTTP route that exports an answer
+answer_chart    an answer as a picture
+shared_page     the page of a link to a saved question
+shared_route    the HTTP route of such links, and their cached pages
 install_data    the data of one install, and its erasure
 data_routes     the HTTP routes
 running         runs a command on an opened store

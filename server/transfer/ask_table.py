@@ -1,15 +1,17 @@
-"""An answer of the question model as a table for the terminal, and the notes that belong to it."""
+"""An answer of the question model as a table of texts, and the notes that belong to it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from rich.table import Table
 
+from server.dialects.parsing.times import iso
 from server.questions.answer import Answer
 from server.questions.periods import Step
-from server.questions.question import COUNTS, DURATIONS, Measure, Question
+from server.questions.question import COUNTS, DURATIONS, By, Measure, Question
 from server.terminal import as_text, plain_table
 from server.transfer.answer_rows import OTHER, flat
 
@@ -17,32 +19,54 @@ _NONE = "-"
 _COUNTED = frozenset(COUNTS) - {Measure.FAILURE_RATE}
 
 
+class Line(NamedTuple):
+    """The cells of one step, group and segment, as text from clients that is not escaped. `is_partial`: the step has not ended."""
+
+    cells: list[str]
+    is_partial: bool
+
+
 def table(question: Question, answer: Answer, *, people: bool) -> Table:
-    """Lay out an answer: one line per step, group and segment, with the compared figure and the change beside each figure."""
+    """Lay out an answer for the terminal."""
+    labels, figures = heads(question)
+    found = plain_table(*map(as_text, labels))
+    for head in figures:
+        found.add_column(head, justify="right")
+    for line in lines(question, answer, people=people):
+        found.add_row(*map(as_text, line.cells), style="dim" if line.is_partial else None)
+    return found
+
+
+def heads(question: Question) -> tuple[list[str], list[str]]:
+    """Return the heads of an answer's columns: those of labels, and those of figures."""
+    labels = [*([question.over.value] if question.over else []), *(["segment"] if question.segments else []), *map(label, question.by)]
+    compared = ["before", "change"] if question.compare else []
+    return labels, [head for measure in question.measures for head in (title(measure), *compared)]
+
+
+def label(by: By) -> str:
+    """Return the name of a field that a question splits by."""
+    return f"{by.field}.{by.version.value}" if by.version else by.field
+
+
+def lines(question: Question, answer: Answer, *, people: bool) -> Iterator[Line]:
+    """One line per step, group and segment, by time, with the compared figure and the change beside each figure."""
     audience = "people" if people else "all"
-    keys = [f"{by.field}.{by.version.value}" if by.version else by.field for by in question.by]
-    heads = [*([question.over.value] if question.over else []), *(["segment"] if question.segments else []), *keys]
-    found = plain_table(*(as_text(head) for head in heads))
-    for measure in question.measures:
-        found.add_column(_title(measure), justify="right")
-        if question.compare:
-            found.add_column("before", justify="right")
-            found.add_column("change", justify="right")
+    keys = [label(by) for by in question.by]
     rows = flat(question, answer)
     steps = len(rows) // max(1, len(answer.rows))
     # By time: the groups of a step stand together.
     for number in sorted(range(len(rows)), key=lambda number: number % steps):
         row, step = rows[number], number % steps
-        cells = [_day(row["start"] or row["start_before"], question.over)] if question.over else []
-        cells += [as_text(row["segment"])] if question.segments else []
-        cells += [OTHER if row["is_other"] else _NONE if row[key] is None else as_text(row[key]) for key in keys]
+        cells = [day(row["start"] or row["start_before"], question.over)] if question.over else []
+        cells += [row["segment"]] if question.segments else []
+        cells += [OTHER if row["is_other"] else _NONE if row[key] is None else row[key] for key in keys]
         for measure in question.measures:
             name = f"{measure.value}_{audience}"
-            cells.append(_figure(measure, row[name]))
+            cells.append(figure(measure, row[name]))
             if question.compare:
-                cells += [_figure(measure, row[f"{name}_before"]), _change(measure, row[f"{name}_before"], row[name])]
-        found.add_row(*cells, style="dim" if step == answer.partial_step else None)
-    return found
+                cells += [figure(measure, row[f"{name}_before"]), _change(measure, row[f"{name}_before"], row[name])]
+        yield Line(cells, step == answer.partial_step)
 
 
 def notes(question: Question, answer: Answer) -> Iterator[str]:
@@ -56,12 +80,14 @@ def notes(question: Question, answer: Answer) -> Iterator[str]:
         yield warning.message
 
 
-def _title(measure: Measure) -> str:
+def title(measure: Measure) -> str:
+    """Return the name of a measure for readers."""
     words = measure.value.replace("_", " ")
     return f"{words} ms" if measure in DURATIONS else words
 
 
-def _figure(measure: Measure, value: float | None) -> str:
+def figure(measure: Measure, value: float | None) -> str:
+    """Return a figure as text."""
     if value is None:
         return _NONE
     if measure is Measure.FAILURE_RATE:
@@ -78,8 +104,14 @@ def _change(measure: Measure, before: float | None, value: float | None) -> str:
     return f"{(value - before) / before * 100:+.1f} %" if before else _NONE
 
 
-def _day(text: str, over: Step | None) -> str:
+def day(text: str, over: Step | None) -> str:
+    """Return the label of a step that begins at a time in ISO 8601."""
     return f"{text[:10]} {text[11:16]}" if over is Step.HOUR else text[:7] if over is Step.MONTH else text[:10]
+
+
+def time_label(at: int, over: Step | None) -> str:
+    """Return the label of a step that begins at a time."""
+    return day(iso(at), over)
 
 
 def _time(at: int) -> str:

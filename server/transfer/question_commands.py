@@ -1,4 +1,4 @@
-"""The commands `footfall question list`, `save`, `show` and `delete`."""
+"""The commands `footfall question list`, `save`, `show`, `rename`, `delete`, `share`, `shares` and `revoke`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import rich_click as click
 
 from server.questions import saved, text
 from server.questions.template import Template
-from server.storage.projects import audit, saved_questions
-from server.terminal import as_text, out, plain_table
+from server.storage.projects import audit, saved_questions, shares
+from server.terminal import as_text, err, out, plain_table
 from server.transfer.ask_command import question_options, template_of
 from server.transfer.running import Opened, run
 
@@ -31,8 +31,7 @@ def question_list(slug: str) -> None:
     """List the saved questions of a project."""
     table = plain_table("name", "changed", "question")
     for each in run(slug, lambda opened: saved_questions.list_saved(opened.store, opened.project.id)):
-        changed = datetime.fromtimestamp(each.changed_at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-        table.add_row(as_text(each.name), changed, as_text(_options(saved.template_of(each))))
+        table.add_row(as_text(each.name), _moment(each.changed_at), as_text(_options(saved.template_of(each))))
     out.print(table)
 
 
@@ -65,11 +64,26 @@ def question_show(slug: str, name: str) -> None:
     click.echo(f"footfall ask {slug} {_options(template)}".rstrip())
 
 
+@question_group.command(name="rename")
+@_PROJECT
+@_NAME
+@click.argument("new_name", metavar="NEW_NAME")
+def question_rename(slug: str, name: str, new_name: str) -> None:
+    """Rename a saved question. Its alerts and links stay."""
+
+    async def work(opened: Opened) -> None:
+        stored = await saved_questions.rename(opened.store, opened.project.id, name, new_name, _now())
+        await _record(opened, "question.rename", f"question {stored.id}")
+
+    run(slug, work)
+    out.print("[green]✓[/green] renamed")
+
+
 @question_group.command(name="delete")
 @_PROJECT
 @_NAME
 def question_delete(slug: str, name: str) -> None:
-    """Delete a saved question."""
+    """Delete a saved question, and revoke its links."""
 
     async def work(opened: Opened) -> None:
         await saved_questions.delete(opened.store, opened.project.id, name)
@@ -77,6 +91,51 @@ def question_delete(slug: str, name: str) -> None:
 
     run(slug, work)
     out.print("[green]✓[/green] deleted")
+
+
+@question_group.command(name="share")
+@_PROJECT
+@_NAME
+@click.option("--days", type=click.IntRange(1, shares.LONGEST), default=shares.DAYS, show_default=True, help="Days until the link expires.")
+def question_share(slug: str, name: str, days: int) -> None:
+    """Create a link that shows the answer of a saved question to everyone who has it.
+
+    The page needs no login. It is made once an hour, and counts groups of few installs as (other).
+    """
+
+    async def work(opened: Opened) -> tuple[int, str]:
+        share, path = await saved.share(opened.store, opened.project.id, name, days, _now())
+        await _record(opened, "share.create", f"share {share.id}: {days} days")
+        return share.id, opened.settings.url + path
+
+    number, link = run(slug, work)
+    err.print(f"[green]✓[/green] link {number}, shown only once:")
+    click.echo(link)
+
+
+@question_group.command(name="shares")
+@_PROJECT
+def question_shares(slug: str) -> None:
+    """List the links of a project."""
+    table = plain_table("link", "question", "created", "expires")
+    for each in run(slug, lambda opened: shares.list_shares(opened.store, opened.project.id)):
+        expires = _moment(each.expires_at) if each.expires_at > _now() else "expired"
+        table.add_row(str(each.id), as_text(each.question), _moment(each.created_at), expires)
+    out.print(table)
+
+
+@question_group.command(name="revoke")
+@_PROJECT
+@click.argument("link", type=click.IntRange(1))
+def question_revoke(slug: str, link: int) -> None:
+    """Revoke a link by its number in `footfall question shares`. Running servers notice within two seconds."""
+
+    async def work(opened: Opened) -> None:
+        await shares.revoke(opened.store, opened.project.id, link)
+        await _record(opened, "share.revoke", f"share {link}")
+
+    run(slug, work)
+    out.print("[green]✓[/green] revoked")
 
 
 def _options(template: Template) -> str:
@@ -87,6 +146,10 @@ def _options(template: Template) -> str:
 
 async def _record(opened: Opened, action: str, detail: str) -> None:
     await audit.record(opened.store, now=_now(), actor=_ACTOR, action=action, project=opened.project.id, detail=detail)
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _now() -> int:

@@ -88,7 +88,7 @@ class SavedQuestionMutations:
 
         return await attempt(ShareResult, work)
 
-    @strawberry.mutation(description="Revoke a link at once.")
+    @strawberry.mutation(description="Revoke a link. All servers notice within two seconds.")
     async def revoke_share(
         self, info: AnyInfo, slug: Slug, id: Annotated[strawberry.ID, argument(description="Id of the link.")]
     ) -> Result:

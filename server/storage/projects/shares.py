@@ -79,7 +79,7 @@ async def list_shares(store: Store, project: int) -> list[Share]:
 
 
 async def revoke(store: Store, project: int, share: int) -> None:
-    """Revoke a link at once. Raises FieldProblem if there is none."""
+    """Revoke a link. Raises FieldProblem if there is none."""
     change = await store.change(("DELETE FROM question_share WHERE project_id = {} AND id = {}", (project, share)))
     if not change.rows[0]:
         raise FieldProblem("id", "does not exist", ProblemKind.UNKNOWN)

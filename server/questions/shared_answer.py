@@ -1,0 +1,51 @@
+"""The answer of a shared question, for everyone who has the link.
+
+It ends with the last full hour, with a comparison with the last full day: else, each view would show the events since the one before, and the
+compared period, which grows with the clock, would show its events one by one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from server.event import DAY, HOUR
+from server.history import History
+from server.questions.answer import Answer
+from server.questions.ask import ask
+from server.questions.periods import Period, starts
+from server.questions.question import Question
+from server.questions.template import Template
+from server.storage.engine import Store
+
+
+class SharedAnswer(NamedTuple):
+    """A question up to the time at which its answer ends. `answer` is None while its period has no full hour (or day)."""
+
+    question: Question
+    answer: Answer | None
+
+
+def as_of(template: Template, now: int) -> int:
+    """Return the time at which the answer ends, unless its period ends earlier. Until the next one, the answer does not change."""
+    unit = HOUR if template.compare is None else DAY
+    return now // unit * unit
+
+
+async def shared_answer(store: Store, project: int, template: Template, *, least: int, history: History | None, now: int) -> SharedAnswer:
+    """Answer a question without figures of fewer than `least` installs. Raises BadQuery and TooBroad."""
+    asked = template.at(project, now)
+    end = as_of(template, now)
+    if end <= asked.period.start:
+        return SharedAnswer(asked, None)
+    if end >= asked.period.end:
+        return SharedAnswer(asked, await ask(store, asked, history=history, now=end, least=least))
+    ended = msgspec.structs.replace(asked, period=Period(asked.period.start, end))
+    answer = await ask(store, ended, history=history, now=end, least=least)
+    if asked.over is not None:
+        steps = starts(asked.period, asked.over)
+        after = next((start for start in steps if start >= end), asked.period.end)
+        last = len(answer.starts) - 1
+        answer = msgspec.structs.replace(answer, partial_step=last if after > end else None)
+    return SharedAnswer(ended, answer)
