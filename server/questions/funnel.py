@@ -119,7 +119,7 @@ async def _warnings(store: Store, asked: Funnel, total: list[FunnelStep], histor
     empty = next((number for number, step in enumerate(total) if not step.all), None)
     if empty is None:
         return []
-    found = await suggestions.warnings(store, asked.question(empty), history)
+    found = await suggestions.warnings(store, asked.question(empty), (Segment(""),), history)
     together = "No event in this period meets all conditions together."
     return [each for each in found if each.message != together] if empty else found
 

@@ -15,7 +15,7 @@ from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts
 from server.questions.periods import Period
-from server.questions.question import By, Condition, Measure, Question
+from server.questions.question import By, Condition, Measure, Question, Segment
 from server.questions.reader import Reader, kept_since, versions_of
 from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
@@ -146,7 +146,7 @@ async def paths(store: Store, asked: Paths, *, history: History | None = None) -
 
     places = [*range(len(groups or ())), *([OTHER] if has_others else [])]
     rows = [group([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place, split) for place in places]
-    warnings = [] if whole else await suggestions.warnings(store, question, history)
+    warnings = [] if whole else await suggestions.warnings(store, question, (Segment(""),), history)
     return PathsAnswer(group([], 0, whole), rows, since, reader.since == 0, reader.used, warnings)
 
 

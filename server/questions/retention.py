@@ -18,7 +18,7 @@ from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts, step_at
 from server.questions.history_facts import HistoryFacts
 from server.questions.periods import LONGEST, Period, Step, starts
-from server.questions.question import By, Condition, Measure, Question
+from server.questions.question import By, Condition, Measure, Question, Segment
 from server.questions.reader import Reader, kept_since, versions_of
 from server.questions.rollup_facts import ActivityFacts
 from server.questions.sql import Sql, bound, sql
@@ -159,9 +159,9 @@ async def retention(store: Store, asked: Retention, *, history: History | None =
 async def _warnings(store: Store, asked: Retention, whole: _Counts, history: History | None) -> list[QuestionWarning]:
     """Explain an answer without installs, or without any that returned."""
     if not whole:
-        return await suggestions.warnings(store, asked.question(asked.start, "start"), history)
+        return await suggestions.warnings(store, asked.question(asked.start, "start"), (Segment(""),), history)
     if asked.back and all(step == _SIZE for _, _, step in whole):
-        return await suggestions.warnings(store, asked.question(asked.back, "return"), history)
+        return await suggestions.warnings(store, asked.question(asked.back, "return"), (Segment(""),), history)
     return []
 
 
