@@ -9,8 +9,10 @@ markdowntown  views, copies, downloads and votes on snippets, templates and docu
 FlakeDrop     heartbeats, configurations, deployments
 Track-Skills  an agent's tool calls, with durations and errors
 
-kelp 2.8.0 is a bad release: two builds in three fail until 2.8.1 is out. One pack and one document are trending. Some responses are lost
-and their events are sent twice, some clients are broken, some opt out of tracking: the ledger counts all of them.
+kelp 2.8.0 is a bad release: two builds in three fail until 2.8.1 is out. 2.9.0 builds faster and fixes builds on Windows on ARM with an old
+Node.js, but its deployments fail more often. Agents run more and more commands. Fewer installs stay on Windows than on macOS, and many are
+lost between `init`, `build` and `deploy`. One pack and one document are trending. Some responses are lost and their events are sent twice,
+some clients are broken, some opt out of tracking: the ledger counts all of them.
 
 Every event goes through ingest: it is a request to the server as the real client sends it, at a time of the simulated month. All counts,
 rollups and hashes are therefore the server's own. Installation ids are random, and addresses are from networks reserved for tests. The

@@ -14,8 +14,9 @@ import msgspec
 
 from server.app import create_app
 from server.demo import scenario, simulated_installs
+from server.demo.calls import Call, Story
 from server.demo.in_process import Clock, running, send
-from server.demo.simulated_clients import VISITS, Call, Story
+from server.demo.simulated_clients import VISITS
 from server.demo.simulated_installs import Draw, Install, Period
 from server.event import DAY, HOUR, MINUTE, LedgerEntry
 from server.settings import Settings

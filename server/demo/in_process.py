@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from server.demo.simulated_clients import Call
+from server.demo.calls import Call
 from server.front import Front
 from server.storage.migrations import StoreError
 

@@ -42,6 +42,9 @@ FAMILIES = (
 )
 ALREADY_THERE = 0.3  # of all installs, at the beginning of the month
 
+# How many more installs return on a system: kelp's file watcher is slow on Windows.
+STAY_BY_OS = {"darwin": 1.25, "linux": 1.0, "win32": 0.5}
+
 # How many installs return, and in how many days most of the others have left: (loyalty, days).
 LOYALTIES: Weighted[tuple[float, float]] = (((0.16, 2.0), 50), ((0.45, 9.0), 33), ((0.88, 60.0), 17))
 
@@ -62,10 +65,12 @@ DESKTOPS: Weighted[tuple[str, str]] = (
     (("linux", "x64"), 26),
     (("linux", "arm64"), 4),
     (("win32", "x64"), 18),
-    (("win32", "arm64"), 1),
+    (("win32", "arm64"), 6),
 )
 RUNNERS: Weighted[tuple[str, str]] = ((("linux", "x64"), 82), (("linux", "arm64"), 10), (("darwin", "arm64"), 5), (("win32", "x64"), 3))
 RUNTIMES: Weighted[str] = (("22.20", 41), ("20.19", 22), ("24.11", 19), ("18.20", 8), ("23.11", 4))
+# Windows on ARM is common on older company laptops.
+OLD_RUNTIMES: Weighted[str] = (("18.20", 48), ("20.19", 30), ("22.20", 22))
 PACKAGE_MANAGERS: Weighted[str] = (("npm", 48), ("pnpm", 27), ("yarn", 14), ("bun", 11))
 MACHINES_SOURCES: Weighted[str] = (("npm", 86), ("curl", 14))
 SOURCES: dict[str, Weighted[str]] = {
@@ -104,8 +109,16 @@ NIGHTLY = "3.0.0-nightly.4"  # run by the tool's developers; its events are some
 
 # The bad release, the error of its builds, and how many of them fail.
 BAD_VERSION = "2.8.0"
-BAD_ERROR = ("ConfigError", "workspaces.packages must be an array (in ~/projects/shop/kelp.config.ts)")
+BAD_ERROR = ("ConfigError", "workspaces.packages must be an array (in ~/projects/shop/kelp.config.ts)", "config")
 BAD_SHARE = 0.7
+
+# What other releases change: builds of 2.9.0 are faster, and no longer compile a native module on Windows on ARM, where no binary of it
+# exists; but its deployments want a new login.
+FAST_VERSION = ("2.9.0", 0.55)  # the version, and the factor on the duration of its builds
+LOGIN_VERSION = ("2.9.0", 0.2)  # the version, and the failure rate of its deployments
+NATIVE_ERROR = ("NativeModuleError", "No binary of sharp for win32-arm64 and Node.js 18.20; node-gyp rebuild failed", "dependencies")
+NATIVE_FAILS = {"18.20": 0.6}  # share of failing builds there by version of Node.js
+NATIVE_FAILS_ELSE = 0.08
 
 # --- kelp: the tool that sends Footfall's own format --------------------------------------------------------------------------------------
 
@@ -130,6 +143,9 @@ COMMANDS: Weighted[Command] = (
     (Command("login", 1_300, 0.9, 0.05), 2),
 )
 INIT = Command("init", 2_600, 0.5, 0.03)
+# The first visit: shares of installs that build after `init` (before the starter of 2.7 and since), and that deploy after their first build.
+FIRST_BUILDS = (0.58, 0.82)
+FIRST_DEPLOYS = 0.34
 MACHINES_RUN: Weighted[str] = (("build", 52), ("lint", 30), ("deploy", 18))
 TRIGGERS: dict[str, Weighted[str]] = {
     "ci": (("pipeline", 92), ("schedule", 8)),
@@ -145,16 +161,31 @@ PLUGINS: Weighted[str] = (
     ("image-optimizer", 24), ("sitemap", 19), ("mdx", 17), ("tailwind", 15), ("i18n", 9), ("rss", 8), ("sentry", 5), ("partytown", 3),
 )  # fmt: skip
 
-# Error types with messages as the tool writes them. Footfall scrubs their paths and hosts.
-ERRORS: Weighted[tuple[str, str]] = (
-    (("ModuleNotFoundError", "Cannot find module '@kelp/plugin-mdx' imported from /home/ana/site/kelp.config.ts"), 26),
-    (("SyntaxError", "Unexpected token '<' in src/pages/index.tsx (12:4)"), 21),
-    (("NetworkError", "request to https://registry.example.com/kelp failed, reason: connect ETIMEDOUT"), 16),
-    (("OutOfMemoryError", "Reached heap limit: allocation failed while bundling 1843 modules"), 10),
-    (("AuthError", "The deploy token has expired; run `kelp login`"), 10),
-    (("PermissionError", "EACCES: permission denied, open 'dist/index.html'"), 9),
-    (("TypeError", "Cannot read properties of undefined (reading 'frontmatter')"), 8),
+# Properties of a site: its theme and plugins stay the same, the cache of its builds does not.
+THEMES: Weighted[str] = (("aurora", 44), ("paper", 31), ("slate", 17), ("custom", 8))
+SITE_PLUGINS: Weighted[tuple[str, ...]] = (
+    ((), 30), (("mdx",), 22), (("mdx", "sitemap"), 18), (("image-optimizer", "sitemap"), 14), (("tailwind",), 9), (("i18n", "mdx", "rss"), 7),
+)  # fmt: skip
+CACHES: Weighted[str] = (("warm", 58), ("cold", 29), ("off", 13))
+REGIONS: Weighted[str] = (("eu", 45), ("us", 40), ("asia", 15))
+# The last stage of a build or a deployment that succeeded. One that fails ends at the stage of its error.
+LAST_STAGES = {"build": "output", "deploy": "activate"}
+
+# Error types with messages as the tool writes them, and the stage of a build at which they end it. Footfall scrubs their paths and hosts.
+ERRORS: Weighted[tuple[str, str, str]] = (
+    (("ModuleNotFoundError", "Cannot find module '@kelp/plugin-mdx' imported from /home/ana/site/kelp.config.ts", "dependencies"), 26),
+    (("SyntaxError", "Unexpected token '<' in src/pages/index.tsx (12:4)", "compile"), 21),
+    (("NetworkError", "request to https://registry.example.com/kelp failed, reason: connect ETIMEDOUT", "dependencies"), 16),
+    (("OutOfMemoryError", "Reached heap limit: allocation failed while bundling 1843 modules", "bundle"), 10),
+    (("PermissionError", "EACCES: permission denied, open 'dist/index.html'", "output"), 9),
+    (("TypeError", "Cannot read properties of undefined (reading 'frontmatter')", "compile"), 8),
 )
+DEPLOY_ERRORS: Weighted[tuple[str, str, str]] = (
+    (("NetworkError", "request to https://deploy.example.com/upload failed, reason: socket hang up", "upload"), 45),
+    (("AuthError", "The deploy token has expired; run `kelp login`", "authorize"), 30),
+    (("QuotaError", "The site has more than 20,000 files", "upload"), 25),
+)
+LOGIN_ERROR = DEPLOY_ERRORS[1][0]
 
 # --- SonicJS ------------------------------------------------------------------------------------------------------------------------------
 

@@ -1,191 +1,22 @@
 """The requests of the simulated clients: one function per family turns a visit of an install into calls.
 
 Bodies and headers match the published clients (see the dialects): SonicJS' `fetch`, FlakeDrop's Go with sorted keys and nanoseconds, curl
-without a body, Track-Skills' JavaScript and shell script. Kelp is fictional and uses Footfall's own format.
+without a body, Track-Skills' JavaScript and shell script.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import accumulate
-from typing import Any, NamedTuple, TypeVar
-
-import msgspec
+from typing import Any
 
 from server.demo import scenario
-from server.demo.simulated_installs import Draw, Install, Period, version
-from server.event import DAY, HOUR, MINUTE
+from server.demo.calls import JSON_HEADERS, SECOND, Call, Headers, Story, encode, iso
+from server.demo.simulated_installs import Draw, Install, version
+from server.demo.simulated_kelp import native
+from server.event import DAY, MINUTE
 
-T = TypeVar("T")
-Headers = tuple[tuple[bytes, bytes], ...]
-
-SECOND = 1_000
-_LONGEST = 25 * MINUTE  # of a command
-_JSON: Headers = ((b"content-type", b"application/json"),)
-_KELP: Headers = (*_JSON, (b"user-agent", b"kelp"))
 _CURL: Headers = ((b"user-agent", b"curl/8.7.1"), (b"accept", b"*/*"))
-_NODE: Headers = (*_JSON, (b"user-agent", b"node"), (b"accept", b"*/*"), (b"sec-fetch-mode", b"cors"))
-_encode = msgspec.json.Encoder().encode
-
-
-class Call(NamedTuple):
-    """One request: its time of arrival (epoch milliseconds), its path below the project, and its number of events."""
-
-    at: int
-    family: str
-    path: str
-    body: bytes
-    headers: Headers
-    address: str
-    events: int = 1
-
-
-@dataclass(slots=True)
-class Story:
-    """Shared state of the simulated clients: the month, the random generator, and counters that schedule regular mishaps."""
-
-    period: Period
-    draw: Draw
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def every(self, what: str, visits: int) -> bool:
-        """Return True once in `visits` calls."""
-        self.counts[what] += 1
-        return self.counts[what] % visits == visits // 2
-
-    def rising(self, values: tuple[T, ...], rise: tuple[T, float, float], at: int) -> T:
-        """Draw a value by Zipf's law, earlier values more often; one of them is trending."""
-        risen, since, times = rise
-        more = max(0.0, (self.period.share(at) - since) / (1 - since)) * (times - 1)
-        weights = [(1 + more * (value == risen)) / (rank + 1.3) for rank, value in enumerate(values)]
-        return self.draw.of(values, list(accumulate(weights)))
-
-
-def iso(at: int) -> str:
-    """A time in the format of JavaScript's `toISOString`."""
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-# --- kelp: Footfall's own format ----------------------------------------------------------------------------------------------------------
-
-
-def native(install: Install, at: int, room: int, story: Story) -> list[Call]:
-    """Run some commands, and send them one by one, as a batch, or hours later if the machine was offline."""
-    draw = story.draw
-    wrong_clock = DAY if story.every("clock", 200) else 0
-    moment, events, ends = at, [], []
-    for command in _commands(install, min(room, 12), draw):
-        length = min(_LONGEST, draw.lognormal(command.median, command.spread) * (1.5 if install.kind in ("ci", "container") else 1.0))
-        moment += round(length)
-        events.append(_run(command, install, moment + wrong_clock, length, story))
-        ends.append(moment)
-        moment += round(draw.lognormal(40 * SECOND, 0.9))
-    return _mishaps(_deliver(events, ends, install, draw), install, room - len(events), story)
-
-
-def _commands(install: Install, most: int, draw: Draw) -> list[scenario.Command]:
-    everyday = {command.name: command for command, _ in scenario.COMMANDS}
-    if install.kind in ("ci", "container", "test"):
-        names = [draw.one(scenario.MACHINES_RUN), "lint"][: 1 + (draw.share() < 0.3)]
-        return [everyday[name] for name in names][:most]
-    if install.total == 0:
-        return [scenario.INIT, everyday["build"]][:most]
-    count = 1 + min(9, int(draw.exponential(1.1)))
-    return [draw.one(scenario.COMMANDS) for _ in range(min(most, count))]
-
-
-def _run(command: scenario.Command, install: Install, at: int, length: float, story: Story) -> dict[str, Any]:
-    """One event for a command that ended at a time. Unknown fields are left out, not null."""
-    draw, release = story.draw, version("native", install, at, story.period)
-    event: dict[str, Any] = {
-        "id": draw.mark(),
-        "name": command.name,
-        "installation_id": install.id,
-        "timestamp": iso(at) if install.habit < 0.8 else at,
-        "session_id": f"{install.id[:8]}-{at // (30 * MINUTE)}",
-        "duration_ms": round(length, 1),
-        "outcome": "success",
-        "version": release,
-        "os": install.os,
-        "arch": install.arch,
-        "runtime": f"node {install.runtime}",
-        "package_manager": install.package_manager,
-        **_says(install),
-        **_surroundings(install, at, story),
-        "properties": _properties(command, install, draw),
-    }
-    bad = release == scenario.BAD_VERSION and command.name == "build" and draw.share() < scenario.BAD_SHARE
-    if bad or draw.share() < command.failing * (scenario.AGENTS_FAIL if "agent" in event else 1):
-        kind, message = scenario.BAD_ERROR if bad else draw.one(scenario.ERRORS)
-        event |= {"outcome": "failure", "error": {"type": kind, "message": message}}
-    if command.name == "plugin_add":
-        event["target"] = {"type": "plugin", "id": draw.one(scenario.PLUGINS)}
-    return event
-
-
-def _says(install: Install) -> dict[str, Any]:
-    """The fields about the kind of install. Older clients only send `ci`."""
-    if install.kind == "unknown":
-        return {}
-    if install.kind == "ci" and install.habit < 0.5:
-        return {"ci": True}
-    return {"environment": install.kind}
-
-
-def _surroundings(install: Install, at: int, story: Story) -> dict[str, Any]:
-    """The fields that clients since 2.7 fill in: the agent that ran the command, if one did, the terminal, and the install source."""
-    if version("native", install, at, story.period) == scenario.RELEASES["native"][0].version:
-        return {}
-    by_hand = install.kind in ("person", "development", "unknown")
-    first, now = scenario.AGENTS_SHARE
-    if by_hand and story.draw.share() < first + (now - first) * story.period.share(at):
-        return {"install_source": install.source, "interactive": False, "agent": story.draw.one(scenario.AGENTS)}
-    return {"install_source": install.source, "interactive": by_hand}
-
-
-def _properties(command: scenario.Command, install: Install, draw: Draw) -> dict[str, Any]:
-    properties: dict[str, Any] = {
-        "trigger": draw.one(scenario.TRIGGERS.get(install.kind, scenario.BY_HAND)),
-        "shell": draw.one(scenario.SHELLS[install.os]),
-    }
-    if command.name == "build":
-        properties |= {"pages": round(draw.lognormal(85, 1.2)), "cached": draw.share() < 0.6}
-    return properties
-
-
-def _deliver(events: list[dict[str, Any]], ends: list[int], install: Install, draw: Draw) -> list[Call]:
-    """Deliver events by the install's habit: each as it happens, wrapped in `data`, or all at the end as a batch."""
-    if install.habit < 0.3:
-        return [_single(event, at, install) for event, at in zip(events, ends, strict=True)]
-    at = ends[-1] + 150
-    if install.habit > 0.95:  # offline at the time: sent after reconnecting
-        at += round(draw.between(0.5, 20) * HOUR)
-    body = events if install.habit < 0.4 else {"events": events}
-    return [Call(at, "native", "/v1/events", _encode(body), _KELP, install.address, len(events))]
-
-
-def _single(event: dict[str, Any], at: int, install: Install) -> Call:
-    headers = _KELP
-    if install.habit < 0.08:  # an older client sends the event name in a header
-        headers = (*headers, (b"idempotency-key", event.pop("id").encode()))
-    body = {"data": event} if 0.08 <= install.habit < 0.14 else event
-    return Call(at + 90, "native", "/v1/events", _encode(body), headers, install.address)
-
-
-def _mishaps(calls: list[Call], install: Install, room: int, story: Story) -> list[Call]:
-    """Add mishaps: a lost response causes a resend, a nightly omits a field, a user opts out of tracking."""
-    last = calls[-1]
-    if install.kind == "development" and room > 0 and story.every("nightly", 4):
-        wrong = {"name": "build", "timestamp": iso(last.at), "duration_ms": -1, "version": scenario.NIGHTLY}
-        return [*calls, last._replace(at=last.at + 900, body=_encode(wrong), events=1)]
-    if last.events <= room and story.every("retry", 40):
-        return [*calls, last._replace(at=last.at + 3 * SECOND)]
-    if story.every("opt-out", 60):
-        return [call._replace(headers=(*call.headers, (b"dnt", b"1"))) for call in calls]
-    return calls
+_NODE: Headers = (*JSON_HEADERS, (b"user-agent", b"node"), (b"accept", b"*/*"), (b"sec-fetch-mode", b"cors"))
 
 
 # --- SonicJS ------------------------------------------------------------------------------------------------------------------------------
@@ -224,14 +55,14 @@ def _site(install: Install, at: int, room: int, story: Story) -> list[Call]:
         calls.append(_sonicjs(install, moment, name, properties))
         moment += round(draw.lognormal(25 * SECOND, 0.8))
     if story.every("sonicjs", 70):  # a theme with a copy of an old client
-        calls[-1] = calls[-1]._replace(body=_encode({"data": {"installation_id": install.id, "properties": {"route": "/admin"}}}))
+        calls[-1] = calls[-1]._replace(body=encode({"data": {"installation_id": install.id, "properties": {"route": "/admin"}}}))
     return calls
 
 
 def _sonicjs(install: Install, at: int, name: str, properties: dict[str, Any]) -> Call:
     data = {"installation_id": install.id, "event_type": name, "properties": properties, "timestamp": iso(at)}
     path = "/v1/events" if install.habit < 0.8 else "/api/v1/events"
-    return Call(at + 60, "sonicjs", path, _encode({"data": data}), _NODE, install.address)
+    return Call(at + 60, "sonicjs", path, encode({"data": data}), _NODE, install.address)
 
 
 # --- downloads ----------------------------------------------------------------------------------------------------------------------------
@@ -282,12 +113,12 @@ def engagement(install: Install, at: int, room: int, story: Story) -> list[Call]
 
 
 def _page(bodies: list[dict[str, Any]], install: Install, at: int, draw: Draw) -> list[Call]:
-    headers: Headers = (*_JSON, (b"user-agent", install.browser.encode()), (b"origin", b"https://markdown.example"))
+    headers: Headers = (*JSON_HEADERS, (b"user-agent", install.browser.encode()), (b"origin", b"https://markdown.example"))
     if install.habit > 0.8:
-        return [Call(at + 40 * SECOND, "engagement", "/v1/engagement", _encode(bodies), headers, install.address, len(bodies))]
+        return [Call(at + 40 * SECOND, "engagement", "/v1/engagement", encode(bodies), headers, install.address, len(bodies))]
     calls = []
     for body in bodies:
-        calls.append(Call(at, "engagement", "/v1/engagement", _encode(body), headers, install.address))
+        calls.append(Call(at, "engagement", "/v1/engagement", encode(body), headers, install.address))
         at += round(draw.lognormal(14 * SECOND, 0.8))
     return calls
 
@@ -327,8 +158,8 @@ def _go(kind: str, said: dict[str, Any], install: Install, at: int, draw: Draw) 
     inner = dict(sorted({**said, "timestamp": moment}.items()))
     data = inner if said["version"] == "1.0.0" else {"data": inner}
     agent = f"FlakeDrop/{said['version']}".encode()
-    headers: Headers = ((b"user-agent", agent), *_JSON, (b"accept-encoding", b"gzip"))
-    return Call(at + 120, "flakedrop", "/v1/events", _encode({"data": data, "type": kind}), headers, install.address)
+    headers: Headers = ((b"user-agent", agent), *JSON_HEADERS, (b"accept-encoding", b"gzip"))
+    return Call(at + 120, "flakedrop", "/v1/events", encode({"data": data, "type": kind}), headers, install.address)
 
 
 # --- Track-Skills -------------------------------------------------------------------------------------------------------------------------
@@ -341,7 +172,7 @@ def trackskills(install: Install, at: int, room: int, story: Story) -> list[Call
     for _ in range(min(room, 1 + int(draw.exponential(3)))):
         said = _tool_call(install, draw)
         moment += said["duration_ms"] + round(draw.lognormal(6 * SECOND, 0.8))
-        calls.append(Call(moment, "trackskills", "/api/track", _encode(said), _skills_headers(install, at), install.address))
+        calls.append(Call(moment, "trackskills", "/api/track", encode(said), _skills_headers(install, at), install.address))
     return calls
 
 
@@ -356,13 +187,13 @@ def _tool_call(install: Install, draw: Draw) -> dict[str, Any]:
     if draw.share() < failing:
         error, message = draw.one(scenario.TOOL_ERRORS)
         return {**said, "status": "error", "error_type": error, "error_message": message, "metadata": None}
-    found = _encode({"params_keys": ["url", "depth"], "result_count": int(draw.exponential(12))}).decode()
+    found = encode({"params_keys": ["url", "depth"], "result_count": int(draw.exponential(12))}).decode()
     return {**said, "error_type": None, "error_message": None, "metadata": found}
 
 
 def _skills_headers(install: Install, at: int) -> Headers:
     if install.habit < 0.2:  # the script without a key
-        return (*_CURL, *_JSON, (b"authorization", b"Bearer"))
+        return (*_CURL, *JSON_HEADERS, (b"authorization", b"Bearer"))
     if install.habit < 0.4:
         return (*_NODE, (b"mcp-session-id", f"{install.id[:18]}-{at // DAY}".encode()))
     return (*_NODE, (b"authorization", f"Bearer cms_{install.id.replace('-', '')}".encode()))

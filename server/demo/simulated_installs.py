@@ -57,6 +57,8 @@ class Install:
     runtime: str
     package_manager: str
     source: str
+    theme: str
+    plugins: tuple[str, ...]
     browser: str
     habit: float  # 0 to 1: selects one of several client behaviours
     met: bool = False
@@ -67,7 +69,7 @@ class Install:
         if not self.met:
             return 1.0
         age = (day.start - self.born) / DAY
-        share = min(0.97, self.loyalty * stay * (0.3 + 0.7 * math.exp(-age / self.patience)))
+        share = min(0.97, self.loyalty * stay * scenario.STAY_BY_OS[self.os] * (0.3 + 0.7 * math.exp(-age / self.patience)))
         return share * (scenario.WEEKEND[self.kind] / max(1.0, scenario.WEEKDAY[self.kind]) if weekend(day.start) else 1.0)
 
     def weight(self, day: Period) -> float:
@@ -193,9 +195,11 @@ def _install(kind: str, born: int, draw: Draw) -> Install:
         lag=9.0 if stuck else draw.exponential(scenario.USUAL_LAG) * (0.2 if machine else 1.0),
         os=os,
         arch=arch,
-        runtime=draw.one(scenario.RUNTIMES),
+        runtime=draw.one(scenario.OLD_RUNTIMES if (os, arch) == ("win32", "arm64") else scenario.RUNTIMES),
         package_manager=draw.one(scenario.PACKAGE_MANAGERS),
         source=draw.one(scenario.MACHINES_SOURCES if machine else scenario.SOURCES[os]),
+        theme=draw.one(scenario.THEMES),
+        plugins=draw.one(scenario.SITE_PLUGINS),
         browser=draw.one(scenario.BROWSERS),
         habit=draw.share(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import statistics
 import subprocess
 import sys
 from collections import Counter
@@ -15,7 +16,7 @@ import msgspec
 import pytest
 
 from server.demo import Summary, fill, filling, scenario
-from server.demo.simulated_clients import Call
+from server.demo.calls import Call
 from server.demo.simulated_installs import Period
 from server.event import DAY, Environment
 from server.event_id import received_at
@@ -231,16 +232,76 @@ def test_the_same_seed_tells_the_same_story_and_another_seed_another() -> None:
     assert list(filling.tell(MONTH, 1_000, 1)) != list(filling.tell(MONTH, 1_000, 2))
 
 
-def test_the_month_has_a_failing_release_and_its_fix() -> None:
-    builds = Counter[tuple[str, str]]()
+@pytest.fixture(scope="module")
+def kelp() -> list[dict[str, Any]]:
+    """The events of kelp in a month, each once."""
+    found: dict[str, dict[str, Any]] = {}
     for call in filling.tell(MONTH, 20_000, 1):
         if call.family == "native":
             body = msgspec.json.decode(call.body)
             events = body if isinstance(body, list) else body.get("events") or [body.get("data", body)]
-            builds.update((event["version"], event["outcome"]) for event in events if event["name"] == "build" and "outcome" in event)
+            found.update((event.get("id") or str(call), event) for event in events if "outcome" in event)
+    return list(found.values())
 
-    def failing(version: str) -> float:
-        return builds[version, "failure"] / (builds[version, "failure"] + builds[version, "success"])
 
-    assert failing(scenario.BAD_VERSION) > 0.5
-    assert all(failing(release.version) < 0.1 for release in scenario.RELEASES["native"] if release.version != scenario.BAD_VERSION)
+def failing(events: list[dict[str, Any]], **fields: str) -> float:
+    """The failure rate of events with these fields."""
+    outcomes = Counter(event["outcome"] for event in events if all(event.get(name) == value for name, value in fields.items()))
+    return outcomes["failure"] / outcomes.total()
+
+
+def test_the_month_has_a_failing_release_and_its_fix(kelp: list[dict[str, Any]]) -> None:
+    assert failing(kelp, name="build", version=scenario.BAD_VERSION) > 0.5
+    others = [release.version for release in scenario.RELEASES["native"] if release.version != scenario.BAD_VERSION]
+    assert all(failing(kelp, name="build", version=version) < 0.1 for version in others)
+
+
+def test_a_release_makes_builds_faster_and_deployments_worse(kelp: list[dict[str, Any]]) -> None:
+    def median(version: str) -> float:
+        return statistics.median(event["duration_ms"] for event in kelp if event["name"] == "build" and event["version"] == version)
+
+    assert median("2.9.0") < 0.7 * median("2.8.1")
+    assert failing(kelp, name="deploy", version="2.9.0") > 2 * failing(kelp, name="deploy", version="2.8.1")
+
+
+def test_builds_on_windows_on_arm_with_an_old_runtime_fail_at_their_dependencies_until_a_fix(kelp: list[dict[str, Any]]) -> None:
+    machine = {"name": "build", "os": "win32", "arch": "arm64", "runtime": "node 18.20"}
+    before = [event for event in kelp if event["version"] != "2.9.0"]
+    assert failing(before, **machine) > 0.3 > 0.1 > failing(before, name="build", os="linux")
+    stages = Counter(
+        event["properties"]["build"]["stage"]
+        for event in before
+        if event["outcome"] == "failure" and all(event[name] == value for name, value in machine.items())
+    )
+    assert stages.most_common(1)[0][0] == "dependencies"
+
+
+def test_every_step_from_init_to_deploy_loses_installs(kelp: list[dict[str, Any]]) -> None:
+    names: dict[str, set[str]] = {}
+    for event in kelp:
+        names.setdefault(event["installation_id"], set()).add(event["name"])
+    begun = [used for used in names.values() if "init" in used]
+    built = [used for used in begun if "build" in used]
+    deployed = [used for used in built if "deploy" in used]
+    assert 0.95 * len(begun) > len(built) > 1.3 * len(deployed) > 100
+
+
+def test_more_installs_stay_on_one_system_than_on_another(kelp: list[dict[str, Any]]) -> None:
+    days: dict[tuple[str, str], set[int]] = {}
+    for event in kelp:
+        if event.get("environment") == "person" and isinstance(event["timestamp"], str):
+            days.setdefault((event["os"], event["installation_id"]), set()).add(int(event["timestamp"][8:10]))
+
+    def staying(system: str) -> float:
+        return statistics.mean(len(each) > 3 for (os, _), each in days.items() if os == system)
+
+    assert staying("darwin") > 1.3 * staying("win32") > 0
+
+
+def test_properties_are_flat_nested_and_lists_and_agents_run_more_and_more(kelp: list[dict[str, Any]]) -> None:
+    builds = [event["properties"] for event in kelp if event["name"] == "build"]
+    assert {build["build"]["cache"] for build in builds} == {"warm", "cold", "off"}
+    assert {len(build.get("plugins", [])) for build in builds} == {0, 1, 2, 3}
+    halves = [[event for event in kelp if (event["version"] == "2.7.0") is early] for early in (True, False)]
+    shares = [statistics.mean("agent" in event for event in half if event["version"] != "2.6.4") for half in halves]
+    assert 0 < shares[0] < shares[1]
