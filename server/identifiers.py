@@ -31,6 +31,7 @@ _WORDS = frozenset(
     )
 )
 _LONGEST_WORD = max(map(len, _WORDS))
+_ORDINARY_FIRST = "123456789abcdeghijklmnopqrstuvwxyzABCDEGHIJKLMNOPQRSTUVWXYZ"  # no long word begins so
 _LONGER_THAN_WORDS = 20  # characters; the longer ones among them begin with a zero, a sign or an f
 
 
@@ -49,6 +50,8 @@ def may_be_missing(raw: str) -> bool:
     if len(raw) < _LONGER_THAN_WORDS:
         return True
     first = raw[0]
+    if first in _ORDINARY_FIRST and "0" <= raw[-1] <= "z":
+        return False
     if not ("0" <= first <= "z" and "0" <= raw[-1] <= "z"):  # padding, or a sign or brace before zeros
         return True
     return not raw.strip(_ZEROS) if first == "0" else first in "fF" and raw[1] in "fF"

@@ -43,11 +43,11 @@ from server.dialects.parsing import (
     keep,
     known_environment,
     leftovers,
+    moment,
     properties_in,
     raise_refusal,
     tally,
     text,
-    timestamp,
 )
 from server.event import (
     CONTEXT_FIELDS,
@@ -116,6 +116,7 @@ else:  # with the declared fields of a context
         gc=False,
     )
 _described = operator.attrgetter(*CONTEXT_FIELDS)
+_common = operator.attrgetter("outcome", "environment", "ci", *CONTEXT_FIELDS)  # in one call, because each event needs them
 # Fields that may also be properties. A value of another type, or an unknown word, is kept as one.
 _OR_PROPERTIES = tuple(
     (name, read) for (name, declared), read in zip(CONTEXT_FIELDS.items(), CONTEXT_READERS, strict=True) if declared.properties
@@ -244,7 +245,7 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
         ignored.members(document.get(name), known, f"{prefix}{name}")
     properties = ignored.bounded(properties, f"{prefix}properties")
     context = _context(properties, payload.environment, payload.ci, _described(payload))
-    incoming = _incoming(payload, Alike(context, properties, None), event_id(document, request, position), outcome)
+    incoming = _incoming(payload, Alike(context, properties, None, outcome), event_id(document, request, position))
     incoming.occurred_at = ignored.time(payload.timestamp, f"{prefix}timestamp")
     incoming.duration_us = ignored.duration(payload.duration_ms, f"{prefix}duration_ms")
     return incoming
@@ -276,21 +277,22 @@ def _outcome(payload: Event, properties: dict[str, Any], ignored: IgnoredFields,
 
 
 def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
-    """Convert a plain event. Raises NotPlain if a part of it is not plain, Invalid for an invalid time or duration."""
-    raw = bytes(payload.properties)
-    outcome = _OUTCOMES.get(payload.outcome)
-    if outcome is None or ((raw_install := payload.installation_id) and may_be_missing(raw_install) and identifier(raw_install) is None):
+    """Convert a plain event. Raises NotPlain if a part of it is not plain."""
+    raw, at, length = bytes(payload.properties), payload.timestamp, payload.duration_ms
+    if (raw_install := payload.installation_id) and may_be_missing(raw_install) and identifier(raw_install) is None:
         raise NotPlain
     read = _alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__
     try:
-        alike = read(raw, payload.environment, payload.ci, _described(payload))
+        alike = read(raw, _common(payload))
     except TypeError:  # a list or an object, which is not hashable
         raise NotPlain from None
-    incoming = _incoming(payload, alike, raw_id, outcome)
-    if payload.timestamp is not None:
-        incoming.occurred_at = timestamp(payload.timestamp)
-    if payload.duration_ms is not None:
-        incoming.duration_us = duration(payload.duration_ms)
+    incoming = _incoming(payload, alike, raw_id)
+    if at is not None and (occurred_at := moment(at)) is not None:
+        incoming.occurred_at = occurred_at
+    elif at is not None:
+        raise NotPlain
+    if length is not None:
+        incoming.duration_us = duration(length)
     return incoming
 
 
@@ -300,10 +302,11 @@ class Alike(NamedTuple):
     context: Context
     properties: dict[str, Any]
     document: str | None
+    outcome: Outcome
 
 
-def _incoming(payload: Event, alike: Alike, raw_id: str | None, outcome: Outcome) -> Incoming:
-    context, properties, document = alike
+def _incoming(payload: Event, alike: Alike, raw_id: str | None) -> Incoming:
+    context, properties, document, outcome = alike
     target, error = payload.target, payload.error
     return Incoming(
         name=payload.name,
@@ -327,13 +330,15 @@ def _target(payload: Target) -> tuple[str, str] | None:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _alike(raw: bytes, payload: str | None, ci: bool | None, fields: tuple[Any, ...]) -> Alike:
-    """Return the common part of an event from its raw properties. Cached. Raises NotPlain."""
-    if (payload and known_environment(payload) is None) or _have_odd(fields):
+def _alike(raw: bytes, common: tuple[Any, ...]) -> Alike:
+    """Return the common part of an event from its raw properties and the values of `_common`. Cached. Raises NotPlain."""
+    word, named, ci, *described = common
+    fields, outcome = tuple(described), _OUTCOMES.get(word)
+    if outcome is None or (named and known_environment(named) is None) or _have_odd(fields):
         raise NotPlain
     properties = properties_in(raw)
-    context = _context(properties, payload, ci, fields)
-    return Alike(context, properties, _encode(properties).decode() if properties else "")
+    context = _context(properties, named, ci, fields)
+    return Alike(context, properties, _encode(properties).decode() if properties else "", outcome)
 
 
 @lru_cache(maxsize=512)

@@ -214,12 +214,13 @@ class Ingest:
         """Count opted-out and rejected events. Returns True if anything is left to store."""
         decoded, received_at = current.decoded, current.received_at
         assert decoded is not None
-        if opted_out(current.headers):
+        has_opted_out = opted_out(current.headers)
+        if has_opted_out:
             # Opted-out events are not stored, so their errors do not matter.
             decoded.events += [Incoming(name="") for _ in decoded.rejected]
             decoded.rejected, decoded.positions = [], []
         current.ids = self._ids.take(len(decoded.events), received_at)
-        if opted_out(current.headers):
+        if has_opted_out:
             self._writer.tally(caller.project, LedgerEntry.OPTED_OUT, "", len(decoded.events), received_at)
             return False
         if decoded.rejected:

@@ -43,7 +43,7 @@ from server.dialects.parsing.json_fields import (
     text,
 )
 from server.dialects.parsing.prepared import REMEMBERED, REMEMBERED_LENGTH, NotPlain, Prepared, properties_in
-from server.dialects.parsing.times import duration, iso, timestamp, whole_duration
+from server.dialects.parsing.times import duration, iso, moment, timestamp, whole_duration
 from server.event import Decoded, Fault, Request
 from server.problems import Problem
 
@@ -82,6 +82,7 @@ __all__ = [
     "keep",
     "known_environment",
     "leftovers",
+    "moment",
     "node_runtime",
     "os_name",
     "properties_in",

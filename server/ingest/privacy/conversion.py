@@ -123,15 +123,15 @@ class Privacy:
                 note = SKEWED
             kept, properties = scrub_if_needed(source, plain_install=plain_install)
             events.append(
-                Event(  # with more than fifteen keyword arguments, Python builds a dictionary first
+                Event(  # counted twice, keyword arguments may be at most 30 with the others: beyond that, Python builds a dictionary first
                     event_id,
                     project,
                     kept.name,
                     received_at if at is None or skewed else at,
                     kept.context,
-                    install=install,
-                    session=session,
-                    target=kept.target,
+                    install,
+                    session,
+                    kept.target,
                     outcome=kept.outcome,
                     duration_us=kept.duration_us,
                     error_type=kept.error_type,
