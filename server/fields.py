@@ -104,3 +104,8 @@ FIELDS = (
 )
 
 BY_NAME = {field.name: field for field in FIELDS}
+
+
+def is_private(field: str) -> bool:
+    """Return whether a field, or a property, may identify private targets or contain free text."""
+    return field.startswith(PROPERTY_PREFIX) or (field in BY_NAME and BY_NAME[field].is_private)

@@ -8,15 +8,16 @@ import strawberry
 from strawberry import argument
 
 from server.admin import answers
-from server.admin.filter_warnings import FilterWarning, warning
+from server.admin.filter_warnings import FilterWarning, warnings_of
 from server.admin.inputs import EventFilter, PeriodInput, check_count, window
 from server.admin.request_context import AnyInfo, is_selected, reader
-from server.analytics import absent_values, breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
+from server.analytics import breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
 from server.analytics.breakdown import By
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, resolved
 from server.analytics.folding import Folding
 from server.analytics.timings import Of
 from server.event import Environment, FieldError
+from server.fields import is_private
 from server.problems import BadQuery
 from server.questions.periods import Step, starts
 
@@ -55,16 +56,16 @@ class Vocabulary:
 class Charts:
     number: strawberry.Private[int]
 
-    def to_filter(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
-        """The filter for a query. Raises BadQuery; raises Unauthorized for targets, as some of them are private."""
-        if filter is not None and (filter.target is not None or filter.target_type is not None):
-            reader(info, self.number)
+    async def to_filter(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
+        """The filter for a query. Raises BadQuery; raises Unauthorized for targets, error types and properties, which may be private."""
         asked = (filter or EventFilter()).to_filter(self.number, period)
+        if any(is_private(condition.field) for condition in asked.where):
+            reader(info, self.number)
         if self.folding(info) is not None:
             window(period)
         elif filter is not None and info.context.viewer is not None:
             info.context.asked.append(asked)
-        return asked
+        return await resolved(info.context.store, asked)
 
     def folding(self, info: AnyInfo) -> Folding | None:
         """The queries for callers without a login, which hide figures of few installs; None if the caller sees all figures."""
@@ -73,9 +74,9 @@ class Charts:
         reads = viewer is not None and viewer.may("read", self.number)
         return None if reads or least == 1 else Folding(info.context.store, least)
 
-    def over_time(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None, step: Step, lists: int) -> Filter:
+    async def over_time(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None, step: Step, lists: int) -> Filter:
         """The filter for a query with so many parallel lists, one entry per step. Raises BadQuery, and GraphQLError if they are too long."""
-        asked = self.to_filter(info, period, filter)
+        asked = await self.to_filter(info, period, filter)
         info.context.spend(lists * len(starts(asked.period, step)))
         return asked
 
@@ -87,19 +88,19 @@ class Charts:
 
     @strawberry.field(description="Key figures of the period, compared with the preceding period.")
     async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.Overview:
-        asked = self.to_filter(info, period, filter)
+        asked = await self.to_filter(info, period, filter)
         folding = self.folding(info)
         return cast(Any, await (folding.overview(asked) if folding else overview.overview(info.context.store, asked)))
 
     @strawberry.field(description="Event counts over time.")
     async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Series:
-        asked = self.over_time(info, period, filter, step, 6)
+        asked = await self.over_time(info, period, filter, step, 6)
         folding = self.folding(info)
         return cast(Any, await (folding.series(asked, step) if folding else overview.series(info.context.store, asked, step)))
 
     @strawberry.field(description="Median durations over time. The shortest step is a day.")
     async def medians(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Medians:
-        asked = self.over_time(info, period, filter, step, 2)
+        asked = await self.over_time(info, period, filter, step, 2)
         folding = self.folding(info)
         return cast(Any, await (folding.medians(asked, step) if folding else timings.medians(info.context.store, asked, step)))
 
@@ -114,7 +115,7 @@ class Charts:
         first: First = 10,
         offset: Offset = 0,
     ) -> answers.Breakdown:
-        asked = self.to_filter(info, period, filter)
+        asked = await self.to_filter(info, period, filter)
         if by in (By.TARGET, By.TOOL, By.PROPERTY):  # some of them are private
             reader(info, self.number)
         limit, skipped = check_count("first", first, MOST), _skipped(offset)
@@ -125,7 +126,7 @@ class Charts:
 
     @strawberry.field(description="Daily, weekly and monthly active installs, and stickiness.")
     async def active_users(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.ActiveUsers:
-        asked = self.over_time(info, period, filter, Step.DAY, 9)
+        asked = await self.over_time(info, period, filter, Step.DAY, 9)
         folding = self.folding(info)
         return cast(Any, await (folding.active_users(asked) if folding else installs.active_users(info.context.store, asked)))
 
@@ -133,14 +134,14 @@ class Charts:
     async def new_and_returning(
         self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY
     ) -> answers.NewAndReturning:
-        asked = self.over_time(info, period, filter, step, 5)
+        asked = await self.over_time(info, period, filter, step, 5)
         if folding := self.folding(info):
             return cast(Any, await folding.new_and_returning(asked, step))
         return cast(Any, await installs.new_and_returning(info.context.store, asked, step))
 
     @strawberry.field(description="Weekly cohorts: of the installs first seen in a week, the number active in each week since.")
     async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[answers.Cohort]:
-        asked = self.to_filter(info, period, filter)
+        asked = await self.to_filter(info, period, filter)
         weeks = len(starts(asked.period, Step.WEEK))
         info.context.spend(weeks * (weeks + 1))
         folding = self.folding(info)
@@ -151,7 +152,7 @@ class Charts:
         self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY, first: First = 10
     ) -> answers.VersionAdoption:
         limit = check_count("first", first, 50)
-        asked = self.over_time(info, period, filter, step, 2 * limit)
+        asked = await self.over_time(info, period, filter, step, 2 * limit)
         if folding := self.folding(info):
             return cast(Any, await folding.versions(asked, step, limit))
         return cast(Any, await installs.version_adoption(info.context.store, asked, step, limit=limit))
@@ -167,7 +168,7 @@ class Charts:
     ) -> answers.Timings:
         reader(info, self.number)
         limit = check_count("first", first, MOST)
-        return cast(Any, await timings.timings(info.context.store, self.to_filter(info, period, filter), of, limit=limit))
+        return cast(Any, await timings.timings(info.context.store, await self.to_filter(info, period, filter), of, limit=limit))
 
     @strawberry.field(description="Errors by type. Requires the `read` scope.")
     async def errors(
@@ -175,7 +176,7 @@ class Charts:
     ) -> answers.Errors:
         reader(info, self.number)
         limit = check_count("first", first, MOST)
-        asked = self.to_filter(info, period, filter)
+        asked = await self.to_filter(info, period, filter)
         times = is_selected(info, "firstSeen") or is_selected(info, "lastSeen")
         samples, skipped = is_selected(info, "sample"), _skipped(offset)
         found = await errors.errors(info.context.store, asked, limit=limit, offset=skipped, samples=samples, times=times)
@@ -192,7 +193,7 @@ class Charts:
     ) -> list[answers.FunnelStep]:
         reader(info, self.number)
         longest = check_count("withinHours", within_hours, 24 * 90) * 3_600_000
-        return cast(Any, await funnel.funnel(info.context.store, self.to_filter(info, period, filter), names, within=longest))
+        return cast(Any, await funnel.funnel(info.context.store, await self.to_filter(info, period, filter), names, within=longest))
 
     @strawberry.field(description="Comparison of the variants of a property. Reads raw events, so retention limits the period.")
     async def experiment(
@@ -207,7 +208,7 @@ class Charts:
         filter: Which = None,
     ) -> answers.Experiment:
         reader(info, self.number)
-        asked = self.to_filter(info, period, filter)
+        asked = await self.to_filter(info, period, filter)
         return cast(Any, await experiments.experiment(info.context.store, asked, property, goal=goal, baseline=baseline))
 
     @strawberry.field(description="Targets with their counts in the period, most events first.")
@@ -221,7 +222,7 @@ class Charts:
     ) -> list[answers.TargetCounts]:
         reader(info, self.number)
         limit, skipped = check_count("first", first, MOST), _skipped(offset)
-        found = await targets.targets(info.context.store, self.to_filter(info, period, filter), limit=limit, offset=skipped)
+        found = await targets.targets(info.context.store, await self.to_filter(info, period, filter), limit=limit, offset=skipped)
         return cast(Any, found)
 
     @strawberry.field(
@@ -267,7 +268,7 @@ class Charts:
     )
     async def warnings(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[FilterWarning]:
         reader(info, self.number)
-        return [warning(each) for each in await absent_values.absent(info.context.store, self.to_filter(info, period, filter))]
+        return await warnings_of(info.context.store, (filter or EventFilter()).to_filter(self.number, period), info.context.history)
 
     @strawberry.field(description="Values that filters accept.")
     async def vocabulary(self, info: AnyInfo, period: Period = None) -> Vocabulary:

@@ -126,7 +126,7 @@ class GraphQL:
                     context_value=context,
                     allowed_operation_types=_HTTP,
                 )
-                if context.asked and (found := await filter_warnings(state.store, context.asked)):
+                if context.asked and (found := await filter_warnings(state.store, context.asked, context.history)):
                     result.extensions = {**(result.extensions or {}), "warnings": found}
                 return result
         except TimeoutError:

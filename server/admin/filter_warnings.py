@@ -8,11 +8,17 @@ import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from server.admin.answers import field
-from server.analytics.absent_values import Absent, absent
+from server.admin.inputs import EventFilter
 from server.analytics.filters import Filter
+from server.history import History
+from server.problems import TooBroad
+from server.questions import suggestions
+from server.questions.question import Condition, Question
+from server.questions.suggestions import Absent
 from server.storage.engine import Store
 
 MAX_FILTERS = 8  # checked in one operation
+_PATHS = {"name": "filter.names", "environment": "filter.environments"}
 
 
 @strawberry.type(description="A condition of the filter that no event of the period meets.")
@@ -22,22 +28,38 @@ class FilterWarning:
     nearest: list[str] = field("Most similar values that events of the period have.")
 
 
-def warning(found: Absent) -> FilterWarning:
-    """Convert a warning to its GraphQL type. It does not repeat the client's value."""
-    nearest = f"; similar values:  {', '.join(found.nearest)}" if found.nearest else ""
-    return FilterWarning(
-        path=f"filter.{to_camel_case(found.field)}", message=f"No event in this period has this value{nearest}.", nearest=found.nearest
-    )
+async def warnings_of(store: Store, filter_: Filter, history: History | None) -> list[FilterWarning]:
+    """Return a warning for each condition that no event of the filter's period meets. Raises TooBroad."""
+    return [_warning(each) for each in await _absent(store, filter_, history)]
 
 
-async def filter_warnings(store: Store, filters: list[Filter]) -> list[dict[str, Any]]:
+async def filter_warnings(store: Store, filters: list[Filter], history: History | None) -> list[dict[str, Any]]:
     """Return warnings for the conditions that no event meets in any of the requested periods."""
-    found: dict[tuple[str, Any], Absent | None] = {}
+    found: dict[Condition, Absent | None] = {}
     for filter_ in list(dict.fromkeys(filters))[:MAX_FILTERS]:
-        missing = {each.field: each for each in await absent(store, filter_)}
-        for name in ("os", "arch", "runtime", "version", "package_manager", "names", "environments", "target", "target_type"):
-            key = (name, getattr(filter_, name))
-            if key[1] not in (None, ()):
-                met = found.get(key, missing.get(name)) is None
-                found[key] = None if met else missing.get(name)
-    return [strawberry.asdict(warning(each)) for each in found.values() if each is not None]
+        try:
+            missing = {each.condition: each for each in await _absent(store, filter_, history)}
+        except TooBroad:  # a warning is not worth the time
+            continue
+        for condition in filter_.where:
+            for value in condition.values:
+                single = Condition(condition.field, condition.op, (value,))
+                met = found.get(single, missing.get(single)) is None
+                found[single] = None if met else missing.get(single)
+    return [strawberry.asdict(_warning(each)) for each in found.values() if each is not None]
+
+
+async def _absent(store: Store, filter_: Filter, history: History | None) -> list[Absent]:
+    asked = Question(project=filter_.project, period=filter_.period)
+    return await suggestions.absent(store, asked, filter_.where, history)
+
+
+def _warning(found: Absent) -> FilterWarning:
+    """Convert a warning to its GraphQL type. It does not repeat the client's value."""
+    name, near = to_camel_case(found.condition.field), found.nearest
+    path = _PATHS.get(name, f"filter.{name}" if name in _SINGLE else "filter.where")
+    similar = f"; similar values:  {', '.join(near)}" if near else ""
+    return FilterWarning(path=path, message=f"No event in this period has this value{similar}.", nearest=near)
+
+
+_SINGLE = {to_camel_case(name) for name in EventFilter.__annotations__}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import strawberry
 
+from server.admin import enums  # noqa: F401 - describes the enums below
 from server.admin.scalars import DateTime, now
-from server.analytics.filters import Audience, Filter
+from server.analytics.filters import Audience, Filter, equals
 from server.analytics.folding import WINDOWS
 from server.event import Environment, FieldError, Outcome
 from server.problems import BadQuery
 from server.questions.periods import Period, RelativePeriod, ToDate
+from server.questions.question import Condition, Op, check_conditions
 
 
 @strawberry.input(description="A period: the last days, or a range of times. Times are widened to full hours.")
@@ -53,6 +55,20 @@ class TargetInput:
     id: str = strawberry.field(description="Id of the target, as sent by clients.")
 
 
+@strawberry.input(description="A condition on a field or property.")
+class ConditionInput:
+    field: str = strawberry.field(
+        description="Name of a field (see `Project.fields`), or `properties.` and a property's name, nested by dots."
+    )
+    op: Op = strawberry.field(default=Op.IS, description="Comparison.")
+    values: list[str] = strawberry.field(
+        default_factory=list, description="Values to compare with. Any of them suffices. Empty for `EXISTS` and `MISSING`."
+    )
+
+    def to_condition(self) -> Condition:
+        return Condition(self.field, self.op, tuple(self.values))
+
+
 @strawberry.input(description="A filter for events. An event must meet every condition. Texts are compared exactly.")
 class EventFilter:
     audience: Audience = strawberry.field(default=Audience.EVERYTHING, description="Events to count, by who ran the tool. Default: all.")
@@ -66,17 +82,19 @@ class EventFilter:
     target_type: str | None = strawberry.field(default=None, description="Any target of this type. Excludes `target`.")
     target: TargetInput | None = strawberry.field(default=None, description="This target. Excludes `targetType`.")
     outcome: Outcome | None = strawberry.field(default=None, description="Outcome of the event.")
+    where: list[ConditionInput] = strawberry.field(
+        default_factory=list, description="Conditions of any form, as in `ask`, in addition to the other fields."
+    )
 
-    def to_filter(self, project: int, period: PeriodInput | None) -> Filter:
-        """Convert the input to a filter. Raises BadQuery that names the field."""
+    def conditions(self) -> tuple[Condition, ...]:
+        """Convert the input to conditions. Raises BadQuery that names the field."""
         if self.target is not None and self.target_type is not None:
             raise BadQuery(FieldError("filter.targetType", "cannot be combined with `target`"))
         if len(self.names) > 100 or len(self.environments) > len(Environment):
             raise BadQuery(FieldError("filter.names", "must be at most 100"))
-        return Filter(
-            project=project,
-            period=(period or PeriodInput()).read(),
-            audience=self.audience,
+        where = tuple(each.to_condition() for each in self.where)
+        check_conditions(where, "filter.where")
+        single = equals(
             environments=tuple(self.environments),
             names=tuple(self.names),
             os=self.os,
@@ -88,6 +106,11 @@ class EventFilter:
             target_type=self.target_type,
             outcome=self.outcome,
         )
+        return single + where
+
+    def to_filter(self, project: int, period: PeriodInput | None) -> Filter:
+        """Convert the input to a filter. Raises BadQuery that names the field."""
+        return Filter(project=project, period=(period or PeriodInput()).read(), audience=self.audience, where=self.conditions())
 
 
 def parse_id(id_: str) -> int | None:

@@ -185,7 +185,7 @@ class Project(Charts, Explore, SavedQuestions, Families):
         before: paging.Before = None,
     ) -> EventConnection:
         reader(info, self.number)
-        return await event_connections.events(info, self.to_filter(info, period, filter), order_by, page(first, after, last, before))
+        return await event_connections.events(info, await self.to_filter(info, period, filter), order_by, page(first, after, last, before))
 
     @strawberry.field(description="Event with this id. Null if there is none, or if retention has deleted it.")
     async def event(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Id.")]) -> Event | None:
@@ -238,7 +238,7 @@ class Project(Charts, Explore, SavedQuestions, Families):
         reader(info, self.number)
         limit = check_count("first", first, 200)
         return cast(
-            Any, await errors.failures(info.context.store, self.to_filter(info, period, filter), error_type=error_type, limit=limit)
+            Any, await errors.failures(info.context.store, await self.to_filter(info, period, filter), error_type=error_type, limit=limit)
         )
 
     @strawberry.field(description="Received events by result and day.")

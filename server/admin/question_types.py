@@ -6,27 +6,13 @@ import strawberry
 
 from server.admin import enums  # noqa: F401 - describes the enums below
 from server.admin.answers import field as described
-from server.admin.inputs import PeriodInput
+from server.admin.inputs import ConditionInput, PeriodInput
 from server.admin.scalars import DateTime, now
 from server.fields import Kind
 from server.questions import question
 from server.questions.periods import Step
 from server.questions.question import Compare, Measure, Op, Parts
 from server.questions.template import Template
-
-
-@strawberry.input(description="A condition on a field or property.")
-class ConditionInput:
-    field: str = strawberry.field(
-        description="Name of a field (see `Project.fields`), or `properties.` and a property's name, nested by dots."
-    )
-    op: Op = strawberry.field(default=Op.IS, description="Comparison.")
-    values: list[str] = strawberry.field(
-        default_factory=list, description="Values to compare with. Any of them suffices. Empty for `EXISTS` and `MISSING`."
-    )
-
-    def to_condition(self) -> question.Condition:
-        return question.Condition(self.field, self.op, tuple(self.values))
 
 
 @strawberry.input(description="A field to split by.")

@@ -7,8 +7,8 @@ import strawberry
 from server.admin import enums  # noqa: F401 - describes the enums below
 from server.admin.answers import Cohort
 from server.admin.answers import field as described
-from server.admin.inputs import PeriodInput
-from server.admin.question_types import ByInput, ConditionInput, QuestionWarning, SegmentInput
+from server.admin.inputs import ConditionInput, PeriodInput
+from server.admin.question_types import ByInput, QuestionWarning, SegmentInput
 from server.admin.scalars import Count, DateTime
 from server.event import HOUR, FieldError
 from server.problems import BadQuery

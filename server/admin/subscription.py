@@ -16,11 +16,11 @@ from server.admin.inputs import EventFilter
 from server.admin.request_context import AnyInfo, find_project, reader
 from server.admin.safety import client_error
 from server.admin.scalars import Count
-from server.analytics.filters import Audience
+from server.analytics.filters import Filter
 from server.analytics.lists import EventRow
-from server.event import PEOPLE, Environment, Outcome
 from server.event import Event as Stored
 from server.problems import Busy, NotFound
+from server.questions.matching import meets_all
 from server.shared import TooManyWatchers, Watcher
 
 AT_ONCE = 50
@@ -55,13 +55,14 @@ async def _watch(info: AnyInfo, slug: str, filter_: EventFilter) -> AsyncGenerat
     if row is None:
         raise NotFound("No such project.")
     project = row["id"]
+    asked = filter_.to_filter(project, None)
     try:
         with info.context.state.live.watch(project) as watcher:
             while (taken := await _take(watcher)) is not None:
                 await info.context.renew()
                 reader(info, project)  # the key or session may have been revoked
                 events, missed = taken
-                shown = [Event(row=event_row(event), project=project) for event in events if matches(filter_, event)]
+                shown = [Event(row=event_row(event), project=project) for event in events if matches(asked, event)]
                 if shown or missed:
                     yield LiveEvents(events=shown, missed=Count(missed))
                 await asyncio.sleep(PAUSE)
@@ -97,16 +98,6 @@ def event_row(event: Stored) -> EventRow:
     )
 
 
-def matches(filter_: EventFilter, event: Stored) -> bool:
-    """Return whether an event meets a filter."""
-    context = event.context
-    values = ("os", "arch", "runtime", "version", "package_manager")
-    return (
-        (filter_.audience is Audience.EVERYTHING or context.environment in PEOPLE)
-        and (not filter_.environments or Environment(context.environment) in filter_.environments)
-        and (not filter_.names or event.name in filter_.names)
-        and all(getattr(filter_, name) in (None, getattr(context, name)) for name in values)
-        and (filter_.target_type is None or (event.target is not None and event.target[0] == filter_.target_type))
-        and (filter_.target is None or event.target == (filter_.target.type, filter_.target.id))
-        and (filter_.outcome is None or Outcome(event.outcome) is filter_.outcome)
-    )
+def matches(filter_: Filter, event: Stored) -> bool:
+    """Return whether an event meets a filter, whatever its period."""
+    return meets_all(event, filter_.conditions)

@@ -26,7 +26,7 @@ class Audiences(NamedTuple):
 
 def countable(filter_: Filter) -> Audiences | None:
     """Which audiences answer a question; None where sums cannot."""
-    return None if conditions(filter_) or filter_.names or not filter_.period.whole_days else audiences(filter_)
+    return None if conditions(filter_) or filter_.of("name") or not filter_.period.whole_days else audiences(filter_)
 
 
 def audiences(filter_: Filter) -> Audiences | None:

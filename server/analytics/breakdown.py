@@ -11,7 +11,7 @@ import msgspec
 from server.analytics import active as sums_of_active
 from server.analytics.active import countable
 from server.analytics.answer_cache import shared
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, equals
 from server.analytics.measures import Installs, installs, rate
 from server.analytics.population import counted_together
 from server.analytics.sources import SUMS, activity, distinct, property_sums, raw_events, sums, unique
@@ -103,7 +103,7 @@ async def breakdown(
 
 async def _by_dimension(store: Store, filter_: Filter, dimension: str) -> list[Row]:
     """By what the context says: events by what each said, installs by the newest that each said."""
-    query = sql(f"SELECT value, {SUMS} FROM (", sums(filter_, by=dimension), ") AS facts GROUP BY value")
+    query = sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by=dimension), ") AS facts GROUP BY value")
     facts = await read(store, query)
     counted = await _installs_by(store, filter_, dimension)
     events = {row["value"]: row for row in facts}
@@ -136,7 +136,7 @@ async def _installs_alike(store: Store, filter_: Filter) -> list[dict[str, Any]]
     else:
         query = sql(
             f"SELECT {_NEWEST}, COUNT(*) AS everyone, SUM(people) AS people FROM (",
-            unique(activity(filter_)),
+            unique(activity(store, filter_)),
             f") AS active JOIN install ON install.id = active.install_id GROUP BY {_NEWEST}",
         )
     return await read(store, query)
@@ -150,16 +150,18 @@ async def _unsaid(store: Store, filter_: Filter, said: list[dict[str, Any]]) -> 
 
 @shared
 async def _total(store: Store, filter_: Filter) -> dict[str, Any]:
-    (total,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(filter_), ") AS facts"))
+    (total,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(store, filter_), ") AS facts"))
     return total
 
 
 async def _by_environment(store: Store, filter_: Filter) -> list[Row]:
-    facts = await read(store, sql(f"SELECT environment, {SUMS} FROM (", sums(filter_), ") AS facts GROUP BY environment"))
+    facts = await read(store, sql(f"SELECT environment, {SUMS} FROM (", sums(store, filter_), ") AS facts GROUP BY environment"))
     if countable(filter_):
         counted = await sums_of_active.by_environment(store, filter_)
     else:
-        active = await read(store, sql(f"SELECT environment, {distinct()} FROM (", activity(filter_), ") AS facts GROUP BY environment"))
+        active = await read(
+            store, sql(f"SELECT environment, {distinct()} FROM (", activity(store, filter_), ") AS facts GROUP BY environment")
+        )
         counted = {row["environment"]: installs(row) for row in active}
     events = {row["environment"]: row for row in facts}
     return [
@@ -172,7 +174,7 @@ async def _by_environment(store: Store, filter_: Filter) -> list[Row]:
 async def _by_name(store: Store, filter_: Filter) -> list[Row]:
     query = sql(
         f"SELECT event_name.text AS value, {SUMS} FROM (",
-        sums(filter_),
+        sums(store, filter_),
         ") AS facts JOIN event_name ON event_name.id = facts.name_id GROUP BY event_name.text",
     )
     return [_row(row["value"], row) for row in await read(store, query) if int(row["events"])]
@@ -180,12 +182,10 @@ async def _by_name(store: Store, filter_: Filter) -> list[Row]:
 
 async def _by_target(store: Store, filter_: Filter, by: By) -> list[Row]:
     if by is By.TOOL:
-        if filter_.target_type not in (None, TOOL):
-            return []
-        filter_ = msgspec.structs.replace(filter_, target_type=TOOL)
+        filter_ = filter_.only(*equals(target_type=TOOL))
     query = sql(
         f"SELECT target.type, target.external_id AS value, {SUMS} FROM (",
-        sums(filter_, by="target_id"),
+        sums(store, filter_, by="target_id"),
         ") AS facts JOIN target ON target.id = facts.value GROUP BY target.type, target.external_id",
     )
     return [_row(row["value"], row, target_type=row["type"]) for row in await read(store, query) if int(row["events"])]
@@ -194,11 +194,11 @@ async def _by_target(store: Store, filter_: Filter, by: By) -> list[Row]:
 async def _by_property(store: Store, filter_: Filter, name: str | None) -> list[Row]:
     if not name:
         raise BadQuery(FieldError("property", "is missing"))
-    facts = property_sums(filter_, name) if name in await picked_properties(store, filter_.project) else None
+    facts = property_sums(store, filter_, name) if name in await picked_properties(store, filter_.project) else None
     if facts is not None:
         rows = await read(store, sql(f"SELECT value, {SUMS} FROM (", facts, ") AS facts GROUP BY value"))
         return [_row(row["value"], row) for row in rows if int(row["events"])]
-    facts = raw_events(filter_, property_value(store, name))
+    facts = raw_events(store, filter_, property_value(store, name))
     query = sql(f"SELECT value, {SUMS} FROM (", facts, ") AS facts WHERE value IS NOT NULL GROUP BY value")
     found: dict[str, dict[str, int]] = {}
     for row in await read(store, query):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, equals
 from server.analytics.measures import Installs, installs, share
 from server.analytics.sources import conditions, distinct, raw_events, sums, within_days
 from server.event import DAY, Outcome
@@ -82,7 +82,7 @@ class Errors(msgspec.Struct, frozen=True):
 
 async def errors(store: Store, filter_: Filter, *, limit: int = 50, offset: int = 0, samples: bool = True, times: bool = True) -> Errors:
     """Failures and other events with an error type, by type. `samples` and `times` (first and last seen) read raw events."""
-    facts = _facts(filter_)
+    facts = _facts(store, filter_)
     rows = await read(store, sql("SELECT error, SUM(events) AS events FROM (", facts, ") AS facts GROUP BY error"))
     rows.sort(key=lambda row: (-int(row["events"]), row["error"]))
     total = sum(int(row["events"]) for row in rows)
@@ -120,10 +120,8 @@ async def failures(store: Store, filter_: Filter, *, error_type: str | None = No
     without a type.
     """
     if error_type:
-        return await _samples(store, sql(raw_events(filter_), " AND event.error_type = ", bound(error_type)), limit)
-    if filter_.outcome not in (None, Outcome.FAILURE):
-        return []
-    failed = raw_events(msgspec.structs.replace(filter_, outcome=Outcome.FAILURE))
+        return await _samples(store, sql(raw_events(store, filter_), " AND event.error_type = ", bound(error_type)), limit)
+    failed = raw_events(store, filter_.only(*equals(outcome=Outcome.FAILURE)))
     return await _samples(store, failed if error_type is None else sql(failed, " AND COALESCE(event.error_type, '') = ''"), limit)
 
 
@@ -131,36 +129,39 @@ def _in_rollup(filter_: Filter) -> bool:
     return filter_.period.whole_days and conditions(filter_) <= {"version"}
 
 
-def _facts(filter_: Filter) -> Sql:
+def _facts(store: Store, filter_: Filter) -> Sql:
     """error (its type, empty for failures without one), day, version, name_id, events."""
     if not _in_rollup(filter_):
-        return sql(f"SELECT {_TYPE} AS error, day, version, name_id, events FROM (", raw_events(filter_), f") AS raw WHERE {_IS_ERROR}")
+        return sql(
+            f"SELECT {_TYPE} AS error, day, version, name_id, events FROM (", raw_events(store, filter_), f") AS raw WHERE {_IS_ERROR}"
+        )
     return sql(
         "SELECT error_type.text AS error, day, NULLIF(version, '') AS version, name_id, events FROM (",
-        "SELECT error_id, day, version, name_id, events FROM rollup_error WHERE ",
-        within_days(filter_),
+        "SELECT event.error_id, event.day, event.version, event.name_id, event.events FROM rollup_error AS event WHERE ",
+        within_days(store, filter_),
         _of_version(filter_),
         ") AS rows JOIN error_type ON error_type.id = rows.error_id",
     )
 
 
 def _of_version(filter_: Filter) -> Sql:
-    return Sql("") if filter_.version is None else sql(" AND version = ", bound(filter_.version))
+    return sql(*(piece for each in filter_.of("version") for piece in (" AND event.version = ", bound(each.values[0]))))
 
 
 async def _affected(store: Store, filter_: Filter, shown: list[str]) -> tuple[dict[str, Installs], Installs]:
     """Installs by type of error, and those that had any."""
     if _in_rollup(filter_):
         facts = sql(
-            "SELECT error_type.text AS error, install_id, environment FROM (SELECT error_id, install_id, environment FROM error_install WHERE ",
-            within_days(filter_),
+            "SELECT error_type.text AS error, install_id, environment FROM (",
+            "SELECT event.error_id, event.install_id, event.environment FROM error_install AS event WHERE ",
+            within_days(store, filter_),
             _of_version(filter_),
             ") AS rows JOIN error_type ON error_type.id = rows.error_id",
         )
     else:
         facts = sql(
             f"SELECT {_TYPE} AS error, install_id, environment FROM (",
-            raw_events(filter_),
+            raw_events(store, filter_),
             f") AS raw WHERE {_IS_ERROR} AND install_id IS NOT NULL",
         )
     only = sql(" WHERE error IN (", listed(shown), ")")
@@ -170,7 +171,7 @@ async def _affected(store: Store, filter_: Filter, shown: list[str]) -> tuple[di
 
 
 async def _failures(store: Store, filter_: Filter) -> int:
-    (row,) = await read(store, sql("SELECT SUM(failures) AS failures FROM (", sums(filter_), ") AS facts"))
+    (row,) = await read(store, sql("SELECT SUM(failures) AS failures FROM (", sums(store, filter_), ") AS facts"))
     return int(row["failures"] or 0)
 
 
@@ -182,7 +183,7 @@ async def _seen(store: Store, filter_: Filter, shown: list[str], facts: Sql) -> 
     """
     period = filter_.period
     found: dict[str, tuple[int | None, int | None]] = {}
-    if not conditions(filter_) and not filter_.names:
+    if not conditions(filter_) and not filter_.of("name"):
         ever = await _ever(store, filter_, shown)
         found = {error: seen for error, seen in ever.items() if seen[0] >= period.start and seen[1] < period.end}
     missing = [error for error in shown if error not in found]
@@ -190,7 +191,7 @@ async def _seen(store: Store, filter_: Filter, shown: list[str], facts: Sql) -> 
         return found
     only = sql(" WHERE error IN (", listed(missing), ") GROUP BY error")
     days = await read(store, sql("SELECT error, MIN(day) AS first_day, MAX(day) AS last_day FROM (", facts, ") AS facts", only))
-    raw = sql(f"SELECT {_TYPE} AS error, occurred_at FROM (", raw_events(filter_), f") AS raw WHERE {_IS_ERROR}")
+    raw = sql(f"SELECT {_TYPE} AS error, occurred_at FROM (", raw_events(store, filter_), f") AS raw WHERE {_IS_ERROR}")
     times = await read(store, sql("SELECT error, MIN(occurred_at) AS first, MAX(occurred_at) AS last FROM (", raw, ") AS facts", only))
     kept = {row["error"]: (int(row["first"]), int(row["last"])) for row in times}
     for row in days:
@@ -255,7 +256,7 @@ async def _names(store: Store, facts: Sql, shown: list[str]) -> dict[str, list[s
 
 async def _newest(store: Store, filter_: Filter, shown: list[str]) -> dict[str, ErrorSample]:
     """The newest event of each of some types. What does not fit into the dictionary of types goes by a type that no event has."""
-    failed = sql("SELECT raw.* FROM (", raw_events(filter_), f") AS raw WHERE {_IS_ERROR} AND {_TYPE} IN (", listed(shown), ")")
+    failed = sql("SELECT raw.* FROM (", raw_events(store, filter_), f") AS raw WHERE {_IS_ERROR} AND {_TYPE} IN (", listed(shown), ")")
     ranked = sql(f"SELECT failed.*, ROW_NUMBER() OVER (PARTITION BY {_TYPE} ORDER BY id DESC) AS place FROM (", failed, ") AS failed")
     samples = await _samples(store, sql("SELECT ranked.* FROM (", ranked, ") AS ranked WHERE place = 1"), len(shown), by="ranked.id")
     return {sample.error_type or NO_ERROR_TYPE: sample for sample in samples}

@@ -29,7 +29,7 @@ async def durations(store: Store, filter_: Filter, timed: int) -> list[Timed] | 
     """
     if not 0 < timed <= FEW or store.size() > LARGE:
         return None
-    query = sql("SELECT day, NULL AS value, duration_us FROM (", raw_events(filter_), f") AS raw WHERE timed = 1 LIMIT {timed + 1}")
+    query = sql("SELECT day, NULL AS value, duration_us FROM (", raw_events(store, filter_), f") AS raw WHERE timed = 1 LIMIT {timed + 1}")
     found = await _read(store, sql("SELECT * FROM (", query, ") AS few ORDER BY duration_us"))
     return found if found is not None and len(found) == timed else None
 
@@ -40,7 +40,7 @@ async def durations_of(store: Store, filter_: Filter, by: str, timed: dict[int, 
     if not few or store.size() > LARGE:
         return {}
     within = sql(f" AND {by} IN (", listed(few), ")")
-    query = sql(f"SELECT day, {by} AS value, duration_us FROM (", raw_events(filter_), ") AS raw WHERE timed = 1", within)
+    query = sql(f"SELECT day, {by} AS value, duration_us FROM (", raw_events(store, filter_), ") AS raw WHERE timed = 1", within)
     found = await _read(store, sql(query, " ORDER BY duration_us"))
     grouped: dict[int, list[int]] = {}
     for each in found or ():

@@ -7,7 +7,7 @@ import math
 import msgspec
 
 from server.analytics.breakdown import property_value, property_word
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, equals
 from server.analytics.sources import for_both, raw_events
 from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store
@@ -102,7 +102,7 @@ def newcombe(successes: int, trials: int, base_successes: int, base_trials: int)
 
 async def _counts(store: Store, filter_: Filter, name: str, goal: str | None) -> tuple[dict[str, tuple[int, int]], int]:
     """Installs and successes by variant, and how many installs saw more than one."""
-    rows = await read(store, _first_variants(_exposures(store, filter_, name), None if goal is None else _goals(filter_, goal)))
+    rows = await read(store, _first_variants(_exposures(store, filter_, name), None if goal is None else _goals(store, filter_, goal)))
     found: dict[str, tuple[int, int]] = {}
     mixed = 0
     for row in rows:
@@ -118,16 +118,18 @@ def _exposures(store: Store, filter_: Filter, name: str) -> Sql:
     """install_id, variant (JSON text), the first time that the install had it, and whether an event with it was a success."""
     return sql(
         "SELECT install_id, value AS variant, MIN(occurred_at) AS since, MAX(successes) AS succeeded FROM (",
-        raw_events(filter_, property_value(store, name)),
+        raw_events(store, filter_, property_value(store, name)),
         ") AS raw WHERE value IS NOT NULL AND value <> 'null' AND install_id IS NOT NULL GROUP BY install_id, value",
     )
 
 
-def _goals(filter_: Filter, goal: str) -> Sql:
+def _goals(store: Store, filter_: Filter, goal: str) -> Sql:
     """install_id and the last time that it had the goal's event. Of the filter, what is about installs' surroundings holds here too."""
-    wanted = msgspec.structs.replace(filter_, names=(goal,), target=None, target_type=None, outcome=None)
+    wanted = filter_.but("name", "target", "target_type", "outcome").only(*equals(names=(goal,)))
     return sql(
-        "SELECT install_id, MAX(occurred_at) AS at FROM (", raw_events(wanted), ") AS raw WHERE install_id IS NOT NULL GROUP BY install_id"
+        "SELECT install_id, MAX(occurred_at) AS at FROM (",
+        raw_events(store, wanted),
+        ") AS raw WHERE install_id IS NOT NULL GROUP BY install_id",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, equals
 from server.analytics.measures import rate
 from server.analytics.sources import TIMED_SUMS, sums
 from server.event import DAY
@@ -93,7 +93,7 @@ async def _users_by(store: Store, project: int, column: str) -> dict[str | None,
 
 async def tool_calls(store: Store, project: int, period: Period) -> ToolCalls:
     """All calls of tools in a period."""
-    facts = sums(_calls(project, period), timed=True)
+    facts = sums(store, _calls(project, period), timed=True)
     (row,) = await read(store, sql(f"SELECT NULL AS tool, {TIMED_SUMS} FROM (", facts, ") AS facts"))
     return _tool_calls(row)
 
@@ -104,7 +104,7 @@ async def tools(store: Store, project: int, period: Period) -> list[ToolCalls]:
         store,
         sql(
             f"SELECT target.external_id AS tool, {TIMED_SUMS} FROM (",
-            sums(_calls(project, period), by="target_id", timed=True),
+            sums(store, _calls(project, period), by="target_id", timed=True),
             ") AS facts JOIN target ON target.id = facts.value GROUP BY target.external_id",
         ),
     )
@@ -143,7 +143,7 @@ def _callers(project: int, first: int, last: int) -> Sql:
 
 
 def _calls(project: int, period: Period) -> Filter:
-    return Filter(project=project, period=period, names=(TOOL_CALL,), target_type=TOOL)
+    return Filter(project=project, period=period, where=equals(names=(TOOL_CALL,), target_type=TOOL))
 
 
 def _tool_calls(row: dict[str, int | str | None]) -> ToolCalls:

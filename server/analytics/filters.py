@@ -1,4 +1,4 @@
-"""What a question is asked about: a project, a period, and which of its events count."""
+"""A chart's selection of events: project, period, audience and the conditions of the question model."""
 
 from __future__ import annotations
 
@@ -6,49 +6,103 @@ import enum
 
 import msgspec
 
-from server.event import PEOPLE, Environment, Outcome
+from server.event import ENVIRONMENTS, PEOPLE, Environment, Outcome
+from server.questions.facts import all_versions
 from server.questions.periods import Period
+from server.questions.question import Condition, Op
+from server.questions.versions import matcher
+from server.storage.engine import Store
 
 
 class Audience(enum.Enum):
-    """Whose events count. `server.event.PEOPLE` says who is one of the people."""
+    """The events that count: all, or those of people (`server.event.PEOPLE`)."""
 
     EVERYTHING = "everything"
     PEOPLE = "people"
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events count: all that meet every condition. What is None or empty is no condition.
+_WORDS_OF_PEOPLE = tuple(word for word, environment in ENVIRONMENTS.items() if environment in PEOPLE)
 
-    All conditions are about the event itself: `os="linux"` means events that said so. An install counts where one of its events does.
-    `target` is a type and an id, `target_type` the type alone. Texts are compared exactly.
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """The events that count: those of the audience that meet every condition.
+
+    All conditions are about the event itself: `os=linux` selects events that report Linux. An install counts if one of its events does.
     """
 
     project: int
     period: Period
     audience: Audience = Audience.EVERYTHING
-    environments: tuple[Environment, ...] = ()
-    names: tuple[str, ...] = ()
-    os: str | None = None
-    arch: str | None = None
-    runtime: str | None = None
-    version: str | None = None
-    package_manager: str | None = None
-    target: tuple[str, str] | None = None
-    target_type: str | None = None
-    outcome: Outcome | None = None
+    where: tuple[Condition, ...] = ()
 
     @property
     def allowed(self) -> tuple[Environment, ...] | None:
-        """The environments that audience and filter leave, None for all of them."""
-        if self.audience is Audience.PEOPLE:
-            return tuple(each for each in PEOPLE if not self.environments or each in self.environments)
-        return self.environments or None
+        """The environments that the audience and the conditions leave; None for all."""
+        asked = self.of("environment")
+        if self.audience is Audience.EVERYTHING and not asked:
+            return None
+        kept = [word for word in ENVIRONMENTS if all((word in each.values) is (each.op is Op.IS) for each in asked)]
+        people = self.audience is Audience.PEOPLE
+        return tuple(ENVIRONMENTS[word] for word in kept if not people or word in _WORDS_OF_PEOPLE)
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions of the model, with that of the audience."""
+        people = Condition("environment", Op.IS, _WORDS_OF_PEOPLE)
+        return self.where if self.audience is Audience.EVERYTHING else (*self.where, people)
+
+    def of(self, *fields: str) -> tuple[Condition, ...]:
+        """The conditions on some fields."""
+        return tuple(condition for condition in self.where if condition.field in fields)
+
+    def but(self, *fields: str) -> Filter:
+        """The filter without the conditions on some fields."""
+        return msgspec.structs.replace(self, where=tuple(each for each in self.where if each.field not in fields))
+
+    def only(self, *conditions: Condition) -> Filter:
+        """The filter with more conditions."""
+        return msgspec.structs.replace(self, where=(*self.where, *conditions))
 
     def during(self, period: Period) -> Filter:
-        """The same question about another period."""
+        """The filter for another period."""
         return msgspec.structs.replace(self, period=period)
 
     def people(self) -> Filter:
-        """The same question about people only."""
+        """The filter for people only."""
         return msgspec.structs.replace(self, audience=Audience.PEOPLE)
+
+
+def equals(
+    *,
+    environments: tuple[Environment, ...] = (),
+    names: tuple[str, ...] = (),
+    target: tuple[str, str] | None = None,
+    target_type: str | None = None,
+    outcome: Outcome | None = None,
+    **fields: str | None,
+) -> tuple[Condition, ...]:
+    """Return conditions for single values: of context fields, and of the parts named here. None and () are no condition."""
+    words = {
+        "environment": tuple(word for word, each in ENVIRONMENTS.items() if each in environments),
+        "name": names,
+        **{field: () if value is None else (value,) for field, value in fields.items()},
+        "target_type": (target[0],) if target else () if target_type is None else (target_type,),
+        "target": (target[1],) if target else (),
+        "outcome": () if outcome is None else (outcome.name.lower(),),
+    }
+    return tuple(Condition(field, Op.IS, values) for field, values in words.items() if values)
+
+
+async def resolved(store: Store, filter_: Filter) -> Filter:
+    """Return a filter whose ranges of versions are lists of the versions in them that events have."""
+    if not any(condition.op is Op.SEMVER for condition in filter_.where):
+        return filter_
+    known = await all_versions(store)
+    return msgspec.structs.replace(filter_, where=tuple(_listed(condition, known) for condition in filter_.where))
+
+
+def _listed(condition: Condition, known: tuple[str, ...]) -> Condition:
+    if condition.op is not Op.SEMVER:
+        return condition
+    matches = matcher(condition.values[0])
+    return Condition(condition.field, Op.IS, tuple(version for version in known if matches(version)))

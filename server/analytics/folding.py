@@ -29,39 +29,36 @@ from server.analytics.measures import Installs, installs, share
 from server.analytics.overview import Figures, Overview, Series
 from server.analytics.sources import distinct, raw_events
 from server.analytics.timings import Medians
-from server.event import DAY, HOUR, Environment, FieldError
+from server.event import CONTEXT_FIELDS, DAY, HOUR, Environment, FieldError
 from server.problems import BadQuery, TooBroad
 from server.questions.periods import Step, starts
+from server.questions.question import Op
 from server.questions.sql import Sql, listed, read, sql
 from server.storage.engine import Store
 
 WINDOWS = (1, 7, 30, 90, 365)  # days
 MOST_CONDITIONS = 3
-_CONDITIONS: dict[str, Any] = {
-    "environments": (), "names": (), "os": None, "arch": None, "runtime": None, "version": None, "package_manager": None, "outcome": None,
-}  # fmt: skip
+# Fields of which callers without a login may name one value.
+_FIELDS = {"environment", "name", "outcome", *CONTEXT_FIELDS}
 _MOST_ROWS = 1_000_000
 
 
 def check(filter_: Filter) -> None:
-    """Raise BadQuery where a filter has more conditions than can be told apart, naming the field."""
-    if len(_asked(filter_)) > MOST_CONDITIONS:
+    """Raise BadQuery if a filter has more conditions than can be told apart."""
+    if len(filter_.where) > MOST_CONDITIONS:
         raise BadQuery(FieldError("filter", f"must have at most {MOST_CONDITIONS} conditions without a login"))
-    for name in ("names", "environments"):
-        if len(getattr(filter_, name)) > 1:
-            raise BadQuery(FieldError(f"filter.{name}", "must be one at most without a login"))
-
-
-def _asked(filter_: Filter) -> list[str]:
-    return [name for name, nothing in _CONDITIONS.items() if getattr(filter_, name) != nothing]
+    for condition in filter_.where:
+        if condition.field not in _FIELDS:
+            raise BadQuery(FieldError("filter", f"must be about {', '.join(sorted(_FIELDS))} without a login"))
+        if condition.op is not Op.IS or len(condition.values) != 1:
+            raise BadQuery(FieldError("filter", f"must name one value of `{condition.field}` without a login"))
 
 
 def _wider(filter_: Filter) -> Iterator[Filter]:
-    """The same filter with each selection of its conditions left out."""
-    asked = _asked(filter_)
-    for size in range(1, len(asked) + 1):
-        for left_out in itertools.combinations(asked, size):
-            yield msgspec.structs.replace(filter_, **{name: _CONDITIONS[name] for name in left_out})
+    """The filter with each selection of its conditions left out."""
+    for size in range(len(filter_.where)):
+        for kept in itertools.combinations(filter_.where, size):
+            yield msgspec.structs.replace(filter_, where=kept)
 
 
 class Folding:
@@ -97,7 +94,7 @@ class Folding:
         wider = [await _active(self._store, other) for other in _wider(filter_)]
         if not self._is_apart(count, wider):
             return None
-        mixed = filter_.audience is Audience.EVERYTHING and not filter_.environments
+        mixed = filter_.audience is Audience.EVERYTHING and not filter_.of("environment")
         if mixed and self._few(count.all - count.people) and count.people:
             return filter_.people()
         return None if filter_.audience is Audience.PEOPLE and self._few(count.people) else filter_
@@ -107,7 +104,7 @@ class Folding:
         counts = await _active_by_step(self._store, filter_, step)
         wider = [await _active_by_step(self._store, other, step) for other in _wider(filter_)]
         shown = [self._is_apart(count, [other[place] for other in wider]) for place, count in enumerate(counts)]
-        mixed = filter_.audience is Audience.EVERYTHING and not filter_.environments
+        mixed = filter_.audience is Audience.EVERYTHING and not filter_.of("environment")
         return shown, [mixed and count.people > 0 and self._few(count.all - count.people) for count in counts]
 
     async def overview(self, filter_: Filter) -> Overview:
@@ -281,7 +278,7 @@ async def _active_by_step(store: Store, filter_: Filter, step: Step) -> list[Ins
     beginnings = starts(filter_.period, step)
     if step is not Step.HOUR:
         return await overviews.active_by_step(store, filter_, step, beginnings)
-    query = sql(f"SELECT hour, {distinct()} FROM (", raw_events(filter_), ") AS raw GROUP BY hour")
+    query = sql(f"SELECT hour, {distinct()} FROM (", raw_events(store, filter_), ") AS raw GROUP BY hour")
     found = {row["hour"]: installs(row) for row in await read(store, query)}
     return [found.get(start // HOUR, Installs()) for start in beginnings]
 
@@ -290,19 +287,19 @@ async def _active_by_step(store: Store, filter_: Filter, step: Step) -> list[Ins
 _VALUES = {By.OS: "os", By.ARCH: "arch", By.RUNTIME: "runtime", By.VERSION: "version", By.PACKAGE_MANAGER: "package_manager"}
 
 
-def _valued(filter_: Filter, by: By) -> Sql:
+def _valued(store: Store, filter_: Filter, by: By) -> Sql:
     """Raw events with the value of each, install_id and environment."""
     if by is By.NAME:
         names = " AS raw JOIN event_name ON event_name.id = raw.name_id"
-        return sql("SELECT event_name.text AS value, install_id, environment FROM (", raw_events(filter_), f"){names}")
+        return sql("SELECT event_name.text AS value, install_id, environment FROM (", raw_events(store, filter_), f"){names}")
     column = "environment" if by is By.ENVIRONMENT else _VALUES[by]
-    return sql(f"SELECT {column} AS value, install_id, environment FROM (", raw_events(filter_), ") AS raw")
+    return sql(f"SELECT {column} AS value, install_id, environment FROM (", raw_events(store, filter_), ") AS raw")
 
 
 @reused
 async def _installs_by(store: Store, filter_: Filter, by: By) -> dict[str | None, Installs]:
     """Installs with an event of each value."""
-    rows = await read(store, sql(f"SELECT value, {distinct()} FROM (", _valued(filter_, by), ") AS facts GROUP BY value"))
+    rows = await read(store, sql(f"SELECT value, {distinct()} FROM (", _valued(store, filter_, by), ") AS facts GROUP BY value"))
     return {_word(by, row["value"]): installs(row) for row in rows}
 
 
@@ -312,7 +309,7 @@ async def _installs_without(store: Store, filter_: Filter, by: By, values: tuple
     known = [_number(by, value) for value in values if value is not None]
     others: list[str | Sql] = ["(value IS NULL"] if None not in values else ["(1 = 0"]
     others += [" OR value NOT IN (", listed(known), "))"] if known else [" OR value IS NOT NULL)"]
-    (row,) = await read(store, sql(f"SELECT {distinct()} FROM (", _valued(filter_, by), ") AS facts WHERE ", *others))
+    (row,) = await read(store, sql(f"SELECT {distinct()} FROM (", _valued(store, filter_, by), ") AS facts WHERE ", *others))
     return installs(row)
 
 

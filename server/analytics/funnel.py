@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, equals
 from server.analytics.measures import Installs, share
 from server.analytics.sources import for_both, raw_events
 from server.event import DAY, FieldError
@@ -39,7 +39,7 @@ async def funnel(store: Store, filter_: Filter, names: Sequence[str], *, within:
         raise BadQuery(FieldError("steps", f"must be 2 to {MOST_STEPS} names"))
     if within <= 0:
         raise BadQuery(FieldError("within", "must be more than 0"))
-    filter_ = msgspec.structs.replace(filter_, names=tuple(dict.fromkeys(names)))
+    filter_ = filter_.but("name").only(*equals(names=tuple(dict.fromkeys(names))))
     everyone, people = await for_both(filter_, lambda asked: _reached(store, asked, names, within))
     return [
         FunnelStep(name, Installs(all_, people[step]), share(all_, everyone[0]), share(all_, everyone[max(0, step - 1)]))
@@ -51,18 +51,18 @@ async def _reached(store: Store, filter_: Filter, names: Sequence[str], within: 
     counts = ", ".join(
         f"COUNT(DISTINCT CASE WHEN start{step} IS NOT NULL THEN install_id END) AS reached{step}" for step in range(len(names))
     )
-    (row,) = await read(store, sql(f"SELECT {counts} FROM (", _chains(filter_, names, within), ") AS chains"))
+    (row,) = await read(store, sql(f"SELECT {counts} FROM (", _chains(store, filter_, names, within), ") AS chains"))
     return [int(row[f"reached{step}"]) for step in range(len(names))]
 
 
-def _chains(filter_: Filter, names: Sequence[str], within: int) -> Sql:
+def _chains(store: Store, filter_: Filter, names: Sequence[str], within: int) -> Sql:
     """Each event with the latest beginning of a try that it takes to each step: the later it began, the more time is left for the rest.
 
     start0 is the time of a first step. start(n) is, at an event of step n, the latest start(n - 1) of the install's events before it, if
     that is not too long ago. One window function a step, all in the same order.
     """
     places = [names.index(name) for name in names]  # of a name that comes twice, the first place stands for both
-    chain = sql(f"SELECT {_EVENT}, CASE WHEN place = 0 THEN occurred_at END AS start0 FROM (", _tried(filter_, names), ") AS events")
+    chain = sql(f"SELECT {_EVENT}, CASE WHEN place = 0 THEN occurred_at END AS start0 FROM (", _tried(store, filter_, names), ") AS events")
     for step in range(1, len(names)):
         kept = ", ".join(f"start{number}" for number in range(step))
         reached = f"CASE WHEN place = {places[step]} AND occurred_at - latest <= {int(within)} THEN latest END"
@@ -76,13 +76,13 @@ def _chains(filter_: Filter, names: Sequence[str], within: int) -> Sql:
     return chain
 
 
-def _tried(filter_: Filter, names: Sequence[str]) -> Sql:
+def _tried(store: Store, filter_: Filter, names: Sequence[str]) -> Sql:
     """The events that can make a difference.
 
     Where the same event follows itself, only the first of the row can be the soonest of its step, and the last the latest beginning. Tools
     do the same thing over and over, so this spares most of the work. It holds where no name comes twice.
     """
-    events = _events(filter_, names)
+    events = _events(store, filter_, names)
     if len(set(names)) < len(names):
         return events
     around = f"LAG(place) OVER ({_IN_ORDER}) AS earlier, LEAD(place) OVER ({_IN_ORDER}) AS later"
@@ -93,13 +93,13 @@ def _tried(filter_: Filter, names: Sequence[str]) -> Sql:
     )
 
 
-def _events(filter_: Filter, names: Sequence[str]) -> Sql:
+def _events(store: Store, filter_: Filter, names: Sequence[str]) -> Sql:
     """The installs' events of the funnel's names, with the place of each name in the funnel."""
     places = [piece for place, name in enumerate(names) for piece in (" WHEN text = ", bound(name), f" THEN {place}")]
     return sql(
         "SELECT raw.install_id, raw.occurred_at, CASE",
         *places,
         " END AS place FROM (",
-        raw_events(filter_),
+        raw_events(store, filter_),
         ") AS raw JOIN event_name ON event_name.id = raw.name_id WHERE raw.install_id IS NOT NULL",
     )

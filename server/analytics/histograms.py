@@ -94,14 +94,16 @@ async def histogram(store: Store, filter_: Filter) -> list[tuple[int, int]]:
     """The buckets of all that the filter lets through, ascending, and how many events each has."""
     if by_day(filter_):
         return Histogram.together(kept.number for _, kept in await _days(store, filter_)).buckets()
-    rows = await read(store, sql("SELECT bucket, SUM(events) AS events FROM (", durations(filter_), ") AS facts GROUP BY 1 ORDER BY 1"))
+    rows = await read(
+        store, sql("SELECT bucket, SUM(events) AS events FROM (", durations(store, filter_), ") AS facts GROUP BY 1 ORDER BY 1")
+    )
     return [(int(row["bucket"]), int(row["events"])) for row in rows]
 
 
 def by_day(filter_: Filter) -> bool:
     """Whether `histograms` can be asked."""
     period = filter_.period
-    return period.whole_days and period.last_day - period.first_day < MOST_DAYS and not conditions(filter_) and not filter_.names
+    return period.whole_days and period.last_day - period.first_day < MOST_DAYS and not conditions(filter_) and not filter_.of("name")
 
 
 async def histograms(store: Store, filter_: Filter, starts: list[int]) -> list[Histogram]:
@@ -116,7 +118,11 @@ async def histograms(store: Store, filter_: Filter, starts: list[int]) -> list[H
 async def _days(store: Store, filter_: Filter) -> list[tuple[int, _Kept]]:
     """What each day has in each environment."""
     known, now = _KEPT.setdefault(store, {}), time.monotonic()
-    query = sql("SELECT day, environment, SUM(timed) AS timed FROM rollup_day WHERE ", within_days(filter_), " GROUP BY day, environment")
+    query = sql(
+        "SELECT day, environment, SUM(timed) AS timed FROM rollup_day AS event WHERE ",
+        within_days(store, filter_),
+        " GROUP BY day, environment",
+    )
     timed = {(filter_.project, row["day"], row["environment"]): int(row["timed"]) for row in await read(store, query) if row["timed"]}
     found = {key: kept for key in timed if (kept := known.get(key)) is not None and kept.timed == timed[key] and now < kept.until}
     missing = [day for _, day, _ in timed.keys() - found.keys()]
@@ -132,7 +138,9 @@ async def _read(store: Store, filter_: Filter) -> AsyncIterator[tuple[_Key, _Kep
     # A row for each histogram, not for each bucket: there are thousands of buckets.
     pairs = in_a_row(store.engine_type, "bucket", "events")
     query = sql(
-        f"SELECT day, environment, {pairs} AS pairs FROM rollup_day_duration WHERE ", within_days(filter_), " GROUP BY day, environment"
+        f"SELECT day, environment, {pairs} AS pairs FROM rollup_day_duration AS event WHERE ",
+        within_days(store, filter_),
+        " GROUP BY day, environment",
     )
     until = time.monotonic() + _KEPT_FOR
     for row in await read(store, query):

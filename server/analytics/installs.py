@@ -136,7 +136,7 @@ async def _rolling(store: Store, filter_: Filter, days: int) -> _Rolling:
         store,
         sql(
             f"SELECT day, COUNT(*) AS active, {windows} FROM (SELECT day, {around} FROM (SELECT DISTINCT install_id, day FROM (",
-            activity(filter_.during(earlier)),
+            activity(store, filter_.during(earlier)),
             ") AS facts) AS days) AS neighbours GROUP BY day",
         ),
     )
@@ -180,7 +180,7 @@ async def _active_and_new(store: Store, filter_: Filter, step: Step, beginnings:
             f"SELECT step, {distinct()}, {distinct(f'first_step = step AND first_seen >= {filter_.period.start}', 'new_')} FROM (",
             f"SELECT facts.install_id, facts.environment, first_seen, {step_of(step, beginnings, 'facts.day')} AS step, ",
             f"{step_of(step, beginnings, f'(install.first_seen / {DAY})')} AS first_step FROM (",
-            activity(filter_),
+            activity(store, filter_),
             ") AS facts JOIN install ON install.id = facts.install_id) AS seen GROUP BY step",
         ),
     )
@@ -215,19 +215,19 @@ async def retention(store: Store, filter_: Filter) -> list[Cohort]:
 
 async def _cohorts(store: Store, filter_: Filter, first: int) -> tuple[dict[int, Installs], dict[tuple[int, int], Installs]]:
     """What `active.cohorts` gives, from activity or events."""
-    weeks = _cohort_weeks(filter_, first)
+    weeks = _cohort_weeks(store, filter_, first)
     rows = await read(store, sql(f"SELECT cohort, week, {distinct()} FROM (", weeks, ") AS weeks GROUP BY cohort, week"))
     sizes = await read(store, sql(f"SELECT cohort, {distinct()} FROM (", weeks, ") AS weeks GROUP BY cohort"))
     found = {(first + 7 * row["cohort"], first + 7 * row["week"]): installs(row) for row in rows}
     return {first + 7 * row["cohort"]: installs(row) for row in sizes}, found
 
 
-def _cohort_weeks(filter_: Filter, first: int) -> Sql:
+def _cohort_weeks(store: Store, filter_: Filter, first: int) -> Sql:
     """install_id, environment, the week of its activity and its cohort, both counted from the first Monday."""
     return sql(
         f"SELECT facts.install_id, facts.environment, (facts.day - {first}) / 7 AS week, "
         f"(install.first_seen / {DAY} - {first}) / 7 AS cohort FROM (",
-        activity(filter_),
+        activity(store, filter_),
         f") AS facts JOIN install ON install.id = facts.install_id WHERE install.first_seen >= {first * DAY} AND install.first_seen < ",
         f"{filter_.period.end}",
     )
@@ -276,7 +276,7 @@ async def _versions(store: Store, filter_: Filter, step: Step, beginnings: list[
             "SELECT version, step, COUNT(*) AS installs FROM (SELECT step, version, ROW_NUMBER() OVER (",
             f"PARTITION BY step, install_id ORDER BY day DESC, {person_first}, latest DESC) AS place FROM (",
             f"SELECT day, install_id, environment, version, latest, {step_of(step, beginnings)} AS step FROM (",
-            activity(filter_),
+            activity(store, filter_),
             ") AS facts WHERE version IS NOT NULL) AS stepped) AS placed WHERE place = 1 GROUP BY version, step",
         ),
     )

@@ -101,14 +101,14 @@ async def events(
     falling = (order is EventOrder.NEWEST) is not backwards
     ordered = f" ORDER BY event.id {'DESC' if falling else 'ASC'}"
     beyond = Sql("") if after is None else sql(f" AND event.id {'<' if falling else '>'} ", bound(after))
-    page = sql("SELECT id FROM (", raw_events(filter_), beyond, f"{ordered} LIMIT {int(limit)}) AS beyond")
+    page = sql("SELECT id FROM (", raw_events(store, filter_), beyond, f"{ordered} LIMIT {int(limit)}) AS beyond")
     rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS}{ordered}"))
     return [_event_row(row) for row in (reversed(rows) if backwards else rows)]
 
 
 async def count_events(store: Store, filter_: Filter) -> int:
     """How many a filter lets through. Raises TooBroad."""
-    rows = await read(store, sql("SELECT count(*) AS n FROM (", raw_events(filter_), ") AS raw"))
+    rows = await read(store, sql("SELECT count(*) AS n FROM (", raw_events(store, filter_), ") AS raw"))
     return int(rows[0]["n"])
 
 

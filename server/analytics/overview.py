@@ -118,7 +118,7 @@ async def series(store: Store, filter_: Filter, step: Step = Step.DAY, *, timed:
     beginnings = starts(filter_.period, step)
     hourly = step is Step.HOUR
     column, measures = ("hour" if hourly else "day"), (TIMED_SUMS if timed else SUMS)
-    facts = sums(filter_, timed=timed, hourly=hourly)
+    facts = sums(store, filter_, timed=timed, hourly=hourly)
     rows = await read(store, sql(f"SELECT {column} AS at, {measures} FROM (", facts, f") AS facts GROUP BY {column}"))
     unit = HOUR if hourly else DAY
     lists = {
@@ -152,7 +152,7 @@ async def active_by_step(store: Store, filter_: Filter, step: Step, beginnings: 
         return await sums_of_active.active_by_step(store, filter_, counted, step, beginnings)
     # By days as they are kept: in that order they need no sorting.
     of = "day" if step is Step.DAY else step_of(step, beginnings)
-    query = sql(f"SELECT {of} AS step, {distinct()} FROM (", activity(filter_), f") AS facts GROUP BY {1 if of != 'day' else 'day'}")
+    query = sql(f"SELECT {of} AS step, {distinct()} FROM (", activity(store, filter_), f") AS facts GROUP BY {1 if of != 'day' else 'day'}")
     first = beginnings[0] // DAY if step is Step.DAY else 0
     found = [Installs()] * len(beginnings)
     for row in await read(store, query):
@@ -181,7 +181,7 @@ async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = ()
     parts = tuple(part for part in together if part is not None)
     totals, histograms = Counter[str](), Counter[int]()
     for part in parts:
-        (row,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(part), ") AS facts"))
+        (row,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(store, part), ") AS facts"))
         totals.update({name: int(row[name] or 0) for name in ("events", "successes", "failures")})
         histograms.update(dict(await histogram(store, part)))
     counted = sorted(histograms.items())
@@ -224,7 +224,7 @@ async def active_and_new(store: Store, *parts: Filter) -> tuple[Installs, Instal
     if len(parts) == 1 and (counted := countable(parts[0])):
         return await sums_of_active.active(store, parts[0], counted), await sums_of_active.new(store, parts[0], counted)
     came = f"first_seen >= {parts[0].period.start} AND first_seen < {parts[-1].period.end}"
-    facts = sql(*(piece for place, part in enumerate(parts) for piece in (" UNION ALL " if place else "", activity(part))))
+    facts = sql(*(piece for place, part in enumerate(parts) for piece in (" UNION ALL " if place else "", activity(store, part))))
     (row,) = await read(
         store,
         sql(

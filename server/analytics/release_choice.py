@@ -55,7 +55,7 @@ async def _alone(store: Store, filter_: Filter, versions: list[str]) -> set[str]
         return set()
     query = sql(
         "SELECT version, COUNT(DISTINCT install_id) AS installs FROM (",
-        activity(filter_),
+        activity(store, filter_),
         ") AS facts WHERE version IN (",
         listed(versions),
         ") GROUP BY version",
@@ -64,7 +64,7 @@ async def _alone(store: Store, filter_: Filter, versions: list[str]) -> set[str]
 
 
 async def _rates(store: Store, filter_: Filter) -> Rates:
-    query = sql(f"SELECT value, {SUMS} FROM (", sums(filter_, by="version"), ") AS facts WHERE value IS NOT NULL GROUP BY value")
+    query = sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by="version"), ") AS facts WHERE value IS NOT NULL GROUP BY value")
     ended = {row["value"]: (int(row["failures"]), int(row["successes"]) + int(row["failures"])) for row in await read(store, query)}
     all_failures, all_ended = (sum(pair[place] for pair in ended.values()) for place in (0, 1))
     found: dict[str, float] = {}

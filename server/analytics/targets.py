@@ -8,7 +8,7 @@ import msgspec
 
 from server.analytics.filters import Filter
 from server.analytics.measures import rate
-from server.analytics.sources import TIMED_SUMS, conditions, sums
+from server.analytics.sources import TIMED_SUMS, conditions, of_all_time, sums
 from server.event import FieldError
 from server.problems import BadQuery
 from server.questions.sql import Sql, bound, listed, read, sql
@@ -83,7 +83,7 @@ async def targets(store: Store, filter_: Filter, *, limit: int = 50, offset: int
         sql(
             "SELECT target.id AS number, target.type, target.external_id, target.visibility, facts.* FROM (",
             f"SELECT value, {TIMED_SUMS} FROM (",
-            sums(filter_, by="target_id", timed=True),
+            sums(store, filter_, by="target_id", timed=True),
             ") AS each_one WHERE value IS NOT NULL GROUP BY value) AS facts JOIN target ON target.id = facts.value",
             f" ORDER BY facts.events DESC, target.id LIMIT {int(limit)} OFFSET {int(offset)}",
         ),
@@ -202,18 +202,10 @@ def _counters(names: dict[str, int]) -> Counters:
 async def _totals(store: Store, filter_: Filter, numbers: list[int]) -> dict[int, int]:
     if not numbers:
         return {}
-    environments = (
-        "" if filter_.allowed is None else f" AND environment IN ({', '.join(str(int(each)) for each in filter_.allowed) or 'NULL'})"
-    )
-    names: Sql = Sql("")
-    if filter_.names:
-        find = f" AND name_id IN (SELECT id FROM event_name WHERE project_id = {filter_.project} AND text IN ("
-        names = sql(find, listed(filter_.names), "))")
     query = sql(
-        f"SELECT target_id, SUM(events) AS events FROM rollup_target_total WHERE project_id = {filter_.project}",
-        f" AND target_id IN ({', '.join(str(int(number)) for number in numbers)}){environments}",
-        names,
-        " GROUP BY target_id",
+        "SELECT event.target_id, SUM(event.events) AS events FROM rollup_target_total AS event WHERE ",
+        of_all_time(store, filter_.but("target", "target_type")),
+        f" AND event.target_id IN ({', '.join(str(int(number)) for number in numbers)}) GROUP BY event.target_id",
     )
     return {row["target_id"]: int(row["events"]) for row in await read(store, query)}
 

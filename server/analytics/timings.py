@@ -88,7 +88,9 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Media
     if by_day(filter_):
         return Medians(beginnings, [step.percentile(0.5) for step in await histograms(store, filter_, beginnings)], exact=False)
     facts = sql(
-        f"SELECT {step_of(step, beginnings)} AS step, bucket, SUM(events) AS events FROM (", durations(filter_), ") AS facts GROUP BY 1, 2"
+        f"SELECT {step_of(step, beginnings)} AS step, bucket, SUM(events) AS events FROM (",
+        durations(store, filter_),
+        ") AS facts GROUP BY 1, 2",
     )
     # The bucket that holds the middle one, by the nearest rank, as `measures.percentile` has it. In SQL, for there are thousands of buckets.
     middle = sql(
@@ -105,22 +107,22 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Media
 
 async def _all(store: Store, filter_: Filter) -> Durations:
     counted = await histogram(store, filter_)
-    (sum_,) = await read(store, sql("SELECT SUM(duration_us) AS duration_us FROM (", sums(filter_, timed=True), ") AS facts"))
+    (sum_,) = await read(store, sql("SELECT SUM(duration_us) AS duration_us FROM (", sums(store, filter_, timed=True), ") AS facts"))
     few = await exact_durations.durations(store, filter_, sum(events for _, events in counted))
     return _durations(None, None, counted, int(sum_["duration_us"] or 0), None if few is None else [each.duration_us for each in few])
 
 
 async def _by_name(store: Store, filter_: Filter) -> list[Durations]:
-    totals = await read(store, _summed("name_id", sums(filter_, timed=True)))
-    buckets = await read(store, _bucketed(durations(filter_, by="name_id")))
+    totals = await read(store, _summed("name_id", sums(store, filter_, timed=True)))
+    buckets = await read(store, _bucketed(durations(store, filter_, by="name_id")))
     names = await store.rows("SELECT id, text AS label, NULL AS type FROM event_name WHERE project_id = {}", filter_.project)
     few = await exact_durations.durations_of(store, filter_, "name_id", _timed(buckets))
     return _groups(names, totals, buckets, few)
 
 
 async def _by_target(store: Store, filter_: Filter) -> list[Durations]:
-    totals = await read(store, _summed("value", sums(filter_, by="target_id", timed=True)))
-    buckets = await read(store, _bucketed(durations(filter_, by="target_id")))
+    totals = await read(store, _summed("value", sums(store, filter_, by="target_id", timed=True)))
+    buckets = await read(store, _bucketed(durations(store, filter_, by="target_id")))
     targets = await store.rows("SELECT id, external_id AS label, type FROM target WHERE project_id = {}", filter_.project)
     few = await exact_durations.durations_of(store, filter_, "target_id", _timed(buckets))
     return _groups(targets, totals, buckets, few)

@@ -16,7 +16,7 @@ from litestar.openapi import ResponseSpec
 from server.analytics import family_stats
 from server.analytics.errors import ErrorSample, failures
 from server.analytics.family_stats import TOOL, TOOL_CALL, FlakeDropStats, ToolCalls
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, equals
 from server.problems import NotFound
 from server.public.cors import CROSS_ORIGIN
 from server.public.download_counts import NOT_MODIFIED
@@ -194,7 +194,7 @@ async def errors(request: AnyRequest, state: State, days: Days = "", limit: Limi
     most = parse_integer("limit", limit, 50, 1, MAX_ERRORS)
 
     async def ask(project: LiveProject, period: Period, _: int) -> ToolErrors:
-        calls = Filter(project=project.id, period=period, names=(TOOL_CALL,), target_type=TOOL)
+        calls = Filter(project=project.id, period=period, where=equals(names=(TOOL_CALL,), target_type=TOOL))
         found = [_tool_error(each) for each in await failures(state.store, calls, limit=most)]
         return ToolErrors(found, len(found))
 

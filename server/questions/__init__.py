@@ -12,6 +12,7 @@ sql_engines  the expressions in which SQLite, PostgreSQL and DuckDB differ
 facts        SQL for the events that a question counts
 counting     SQL for the figures: sums, distinct installs, percentiles
 small_groups folds groups of few installs in answers without a login
+matching     conditions on an event in memory
 ask          runs a question and assembles its answer
 saved        saved questions, and the links that share them
 shared_answer the answer that such a link shows

@@ -82,9 +82,30 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             *joins,
             " LEFT JOIN install ON install.id = event.install_id" if installs else "",
             " WHERE ",
-            self._within(),
-            *(sql(" AND ", self._condition(engine, condition)) for condition in self.where),
+            self._selection(engine),
         )
+
+    def _selection(self, engine: SqlEngine) -> Sql:
+        return sql(self._within(), *(sql(" AND ", condition) for condition in self.conditions(engine)))
+
+    def conditions(self, engine: SqlEngine) -> list[Sql]:
+        """An expression for each condition; one for all positive conditions on the same dictionary of texts."""
+        found, texts = list[Sql](), dict[Place, list[str | Sql]]()
+        for condition in self.where:
+            field = find_field(condition.field, "where")
+            if isinstance(field, Field) and field.place in self.keys and condition.op not in (Op.EXISTS, Op.MISSING, Op.IS_NOT):
+                texts.setdefault(field.place, []).extend((" AND ", self._matching(engine, field, self.column(field), condition)))
+            else:
+                found.append(self._condition(engine, condition))
+        return [*found, *(self._in_dictionary(place, sql(*parts[1:])) for place, parts in texts.items())]
+
+    def _in_dictionary(self, place: Place, matching: Sql) -> Sql:
+        """Names and targets are dictionaries: compare each of their texts once."""
+        return sql(f"event.{self.keys[place]} IN (SELECT id FROM {place.value} WHERE project_id = {self.project} AND ", matching, ")")
+
+    def source_rows(self, engine: SqlEngine) -> Sql:
+        """The FROM and WHERE clauses alone: the tables `event` and `context`, and the conditions."""
+        return sql(self._relation(), " WHERE ", self._selection(engine))
 
     def column(self, field: Field) -> str:
         """The column of a field in the relation."""
@@ -146,9 +167,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         if condition.op is Op.MISSING:
             return Sql(f"{self._key_or_column(field)} IS NULL")
         matching = self._matching(engine, field, column, condition)
-        if field.place in self.keys:  # names and targets are dictionaries: compare each of their texts once
-            key = f"event.{self.keys[field.place]}"
-            matching = sql(f"{key} IN (SELECT id FROM {field.place.value} WHERE project_id = {self.project} AND ", matching, ")")
+        if field.place in self.keys:
+            matching = self._in_dictionary(field.place, matching)
         # NULL is not one of the values.
         return sql("(", matching, ") IS NOT TRUE") if condition.op is Op.IS_NOT else matching
 

@@ -232,16 +232,17 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             raise BadQuery(FieldError("first", f"must be from 1 to {MAX_GROUPS}"))
         if len(self.segments) > MAX_SEGMENTS or len({segment.name for segment in self.segments}) < len(self.segments):
             raise BadQuery(FieldError("segments", f"must be at most {MAX_SEGMENTS} with different names"))
-        _check_conditions(self.where, "where")
+        check_conditions(self.where, "where")
         for number, segment in enumerate(self.segments):
             if not 1 <= len(segment.name) <= 100:
                 raise BadQuery(FieldError(f"segments[{number}].name", "must be 1 to 100 characters"))
-            _check_conditions(segment.where, f"segments[{number}].where")
+            check_conditions(segment.where, f"segments[{number}].where")
         for number, by in enumerate(self.by):
             by.check(f"by[{number}]")
 
 
-def _check_conditions(conditions: tuple[Condition, ...], part: str) -> None:
+def check_conditions(conditions: tuple[Condition, ...], part: str) -> None:
+    """Raise BadQuery that names the invalid part, as in `where[0].op`."""
     if len(conditions) > MAX_CONDITIONS:
         raise BadQuery(FieldError(part, f"must be at most {MAX_CONDITIONS} conditions"))
     for number, condition in enumerate(conditions):

@@ -17,56 +17,70 @@ from server.questions.nearest import nearest
 from server.questions.periods import Period
 from server.questions.question import MAX_PATH, By, Condition, Measure, Op, Property, Question, Segment, is_path, ops_of
 from server.questions.reader import Reader, versions_of
+from server.questions.rollup_facts import RollupFacts
 from server.questions.sql import Sql, read, sql
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 
 MAX_CANDIDATES = 200
+MAX_MISSING = 5  # values of one condition that are reported
 MAX_SAMPLE = 5_000  # events whose properties are listed
 MAX_PROPERTIES = 200
 _POSITIVE = (Op.IS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
 
 
+class Absent(msgspec.Struct, frozen=True):
+    """A condition that no event of the period meets, with one of its values. `known` are the most common values of the field."""
+
+    condition: Condition
+    known: list[str]
+
+    @property
+    def nearest(self) -> list[str]:
+        """The values that the client may have meant."""
+        return nearest(self.condition.values[0], self.known)
+
+
 async def warnings(store: Store, question: Question, empty: tuple[Segment, ...], history: History | None = None) -> list[QuestionWarning]:
     """Explain segments without events: each value of a condition that no event of the period has."""
     found: list[QuestionWarning] = []
-    explained: dict[Condition, list[QuestionWarning]] = {}
+    explained: dict[Condition, list[Absent]] = {}
     for segment in empty:
         conditions = [*question.where, *segment.where]
         for condition in conditions:
-            if condition.op in _POSITIVE and condition not in explained:
-                explained[condition] = await _explained(store, question, condition, history)
-                found += explained[condition]
-        if conditions and not any(explained.get(condition) for condition in conditions):
+            if condition not in explained:
+                explained[condition] = await absent(store, question, (condition,), history)
+                found += map(_warning, explained[condition])
+        if conditions and not any(explained[condition] for condition in conditions):
             place = f" of segment `{segment.name}`" if segment.name else ""
             found.append(QuestionWarning("where", f"No event in this period meets all conditions{place} together.", []))
     return found
 
 
-async def _explained(store: Store, question: Question, condition: Condition, history: History | None) -> list[QuestionWarning]:
-    known = await values(store, question, condition.field, history=history)
-    label = condition.field
+def _warning(found: Absent) -> QuestionWarning:
+    condition = found.condition
+    field, value = condition.field, condition.values[0]
     if condition.op is not Op.IS:
-        # Ranges and parts of texts: whether any value of the period meets them.
-        if await _matches(store, question, condition, history):
-            return []
-        return [
-            QuestionWarning(
-                label, f"No event in this period has a `{label}` that meets `{condition.op.value} {condition.values[0]}`.", known[:5]
-            )
-        ]
-    missing = [value for value in condition.values if value not in known]
-    return [_missing(label, value, known) for value in missing[:5] if not await _matches(store, question, _only(condition, value), history)]
-
-
-def _only(condition: Condition, value: str) -> Condition:
-    return Condition(condition.field, condition.op, (value,))
-
-
-def _missing(field: str, value: str, known: list[str]) -> QuestionWarning:
-    near = nearest(value, known) or known[:5]
+        message = f"No event in this period has a `{field}` that meets `{condition.op.value} {value}`."
+        return QuestionWarning(field, message, found.known[:5])
+    near = found.nearest or found.known[:5]
     hint = f" Did you mean {' or '.join(f'`{each}`' for each in near[:3])}?" if near else ""
     return QuestionWarning(field, f"No event in this period has `{field}` `{value}`.{hint}", near)
+
+
+async def absent(store: Store, question: Question, conditions: tuple[Condition, ...], history: History | None = None) -> list[Absent]:
+    """Return the conditions that no event of the question's period meets by themselves; of lists, each value."""
+    found: list[Absent] = []
+    for condition in dict.fromkeys(conditions):
+        if condition.op not in _POSITIVE or (len(condition.values) == 1 and await _matches(store, question, condition, history)):
+            continue
+        known = await values(store, question, condition.field, history=history)
+        if len(condition.values) == 1:
+            found.append(Absent(condition, known))
+            continue
+        unknown = [Condition(condition.field, condition.op, (value,)) for value in condition.values if value not in known]
+        found += [Absent(each, known) for each in unknown[:MAX_MISSING] if not await _matches(store, question, each, history)]
+    return found
 
 
 async def _matches(store: Store, question: Question, condition: Condition, history: History | None) -> bool:
@@ -75,10 +89,12 @@ async def _matches(store: Store, question: Question, condition: Condition, histo
     facts = await reader.source(Measure.EVENTS, asked.period, ())
 
     def query(given: Facts, engine: SqlEngine) -> Sql:
-        return sql("SELECT SUM(events) AS events FROM (", given.sql(engine), ") AS facts")
+        # Rollups count events without a value as all less those with one, so only their sum tells whether there are any.
+        measure = "SUM(events)" if isinstance(given, RollupFacts) else "1"
+        return sql(f"SELECT {measure} AS events FROM (", given.sql(engine), ") AS facts LIMIT 1")
 
-    (row,) = await reader.read(facts, query)
-    return bool(row["events"])
+    rows = await reader.read(facts, query)
+    return bool(rows and rows[0]["events"])
 
 
 async def values(

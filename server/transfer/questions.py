@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from server.analytics import breakdown, errors, experiments, funnel, installs, ledger, overview, targets, timings
-from server.analytics.filters import Audience, Filter
+from server.analytics.filters import Audience, Filter, equals, resolved
 from server.dialects.parsing import timestamp
 from server.dialects.parsing.times import iso
 from server.event import DAY, ENVIRONMENTS, HOUR, Environment, FieldError, Outcome
 from server.problems import BadQuery, Invalid
 from server.questions.periods import Period, Step
+from server.questions.text import conditions
 from server.storage.engine import Store
 from server.storage.upkeep.trending import WINDOWS
 from server.transfer.columns import hexadecimal
@@ -46,7 +47,9 @@ FILTERS = {
     "target_type": "The type of a target",
     "target": "The id of a target, together with its type",
     "outcome": "`success` or `failure`",
+    "where": "Conditions such as `os=linux,windows and version~>=2.7`, as in `footfall ask`",
 }
+_SINGLE = ("os", "arch", "runtime", "version", "package_manager")
 OPTIONS = {
     "step": "`hour`, `day`, `week` or `month`",
     "by": "The dimension of a breakdown: os, arch, runtime, version, package_manager, environment, name, target, tool or property",
@@ -123,18 +126,22 @@ def asked(question: Question, project: int, words: Mapping[str, str], *, now: in
             project=project,
             period=_period(get("from"), get("to"), now),
             audience=_choice("audience", get("audience"), Audience.EVERYTHING),
-            environments=tuple(_known("environment", each, ENVIRONMENTS) for each in get("environment", "").split(",") if each),
-            names=names,
-            os=get("os"),
-            arch=get("arch"),
-            runtime=get("runtime"),
-            version=get("version"),
-            package_manager=get("package_manager"),
-            target=(target_type, target) if target and target_type else None,
-            target_type=target_type if not target else None,
-            outcome=_known("outcome", get("outcome", ""), _OUTCOMES) if get("outcome") else None,
+            where=equals(
+                environments=tuple(_known("environment", each, ENVIRONMENTS) for each in get("environment", "").split(",") if each),
+                names=names,
+                target=(target_type, target) if target and target_type else None,
+                target_type=target_type if not target else None,
+                outcome=_known("outcome", get("outcome", ""), _OUTCOMES) if get("outcome") else None,
+                **{name: get(name) for name in _SINGLE},
+            )
+            + (conditions(get("where", ""), "where") if get("where") else ()),
         ),
     )
+
+
+async def answer(store: Store, question: Question, asked: Asked) -> list[Row]:
+    """Answer a report. Raises BadQuery, and TooBroad if it takes too long."""
+    return await question.ask(store, msgspec.structs.replace(asked, filter=await resolved(store, asked.filter)))
 
 
 def _is_text(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -12,8 +13,9 @@ from typing import NamedTuple
 import pytest
 
 from server.analytics.filters import Filter
-from server.event import Environment
+from server.event import Environment, Outcome
 from server.questions import sql
+from server.questions.question import Condition, Op
 from server.settings import load
 from server.storage.engine import Store, open_store
 from server.storage.projects import create_project, ensure_default
@@ -48,17 +50,23 @@ def lets_through(filter_: Filter, event: recount.Raw) -> bool:
     return (
         filter_.period.start <= event.at < filter_.period.end
         and (filter_.audience.value == "everything" or event.environment in recount.PEOPLE)
-        and (not filter_.environments or Environment(event.environment) in filter_.environments)
-        and (not filter_.names or event.name in filter_.names)
-        and (filter_.target is None or (event.target_type, event.target) == filter_.target)
-        and (filter_.target_type is None or event.target_type == filter_.target_type)
-        and (filter_.outcome is None or event.outcome == filter_.outcome)
-        and (filter_.os is None or event.os == filter_.os)
-        and (filter_.arch is None or event.arch == filter_.arch)
-        and (filter_.runtime is None or event.runtime == filter_.runtime)
-        and (filter_.version is None or event.version == filter_.version)
-        and (filter_.package_manager is None or event.package_manager == filter_.package_manager)
+        and all(meets(condition, event) for condition in filter_.where)
     )
+
+
+def meets(condition: Condition, event: recount.Raw) -> bool:
+    """What a condition means, spelled out."""
+    if condition.field.startswith("properties."):
+        value = json.loads(event.properties or "{}").get(condition.field.removeprefix("properties."))
+    elif condition.field in ("environment", "outcome"):
+        names = {"environment": Environment, "outcome": Outcome}
+        value = names[condition.field](getattr(event, condition.field)).name.lower()
+    else:
+        value = getattr(event, condition.field)
+    if condition.op is Op.IS_NOT:
+        return value not in condition.values
+    tests = {Op.IS: str.__eq__, Op.PREFIX: str.startswith, Op.CONTAINS: str.__contains__}
+    return value is not None and any(tests[condition.op](value, each) for each in condition.values)  # type: ignore[operator]
 
 
 @pytest.fixture(scope="session")

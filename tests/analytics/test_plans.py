@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 import pytest
 
 from server.analytics import lists
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.experiments import experiment
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, equals
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.overview import overview, series
@@ -22,14 +21,14 @@ from server.event import DAY, Environment, Outcome
 from server.questions.periods import Period, Step
 from server.storage.engine import Store
 
-BASE = Filter(project=1, period=Period(20_700 * DAY, 20_790 * DAY), names=("build", "view"))
+BASE = Filter(project=1, period=Period(20_700 * DAY, 20_790 * DAY), where=equals(names=("build", "view")))
 FILTERS = {
     "people": BASE.people(),
-    "ci": msgspec.structs.replace(BASE, environments=(Environment.CI,)),
-    "linux": msgspec.structs.replace(BASE, os="linux"),
-    "people on linux with npm": msgspec.structs.replace(BASE, os="linux", package_manager="npm").people(),
-    "a target": msgspec.structs.replace(BASE, target=("tool", "x"), environments=(Environment.CI,)),
-    "failures of a version": msgspec.structs.replace(BASE, outcome=Outcome.FAILURE, version="1.0").people(),
+    "ci": BASE.only(*equals(environments=(Environment.CI,))),
+    "linux": BASE.only(*equals(os="linux")),
+    "people on linux with npm": BASE.only(*equals(os="linux", package_manager="npm")).people(),
+    "a target": BASE.only(*equals(target=("tool", "x"), environments=(Environment.CI,))),
+    "failures of a version": BASE.only(*equals(outcome=Outcome.FAILURE, version="1.0")).people(),
 }
 Ask = Callable[[Any, Filter], Awaitable[Any]]
 QUESTIONS: dict[str, Ask] = {

