@@ -35,6 +35,10 @@ class QuestionInput:
     over: Step | None = strawberry.field(default=None, description="Length of a step. Default: one figure for the whole period.")
     period: PeriodInput | None = strawberry.field(default=None, description="Period. Default: the last 30 days.")
     compare: Compare | None = strawberry.field(default=None, description="Period to compare with.")
+    compare_to: PeriodInput | None = strawberry.field(
+        default=None,
+        description="Explicit period to compare with, by `from` and `to`. Without `to`, it is as long as the period. Excludes `compare`.",
+    )
     segments: list[SegmentInput] = strawberry.field(default_factory=list, description="Segments, at most four.")
     first: int = strawberry.field(
         default=10, description="Number of groups listed, largest by the first measure, from 1 to 200. All others are counted together."
@@ -49,6 +53,7 @@ class QuestionInput:
             over=self.over,
             period=(self.period or PeriodInput()).relative(),
             compare=self.compare,
+            compare_to=None if self.compare_to is None else self.compare_to.relative(),
             segments=tuple(question.Segment(each.name, tuple(one.to_condition() for one in each.where)) for each in self.segments),
             first=self.first,
         )
@@ -91,7 +96,8 @@ class Answer:
     partial_step: int | None = described("Index of the step that has not ended yet.")
     rows: list[AnswerRow] = described("The rows, largest group first, all other groups last.")
     since: DateTime | None = described("Time from which on all events are kept. Null if none were deleted.")
-    complete: bool = described("Whether all events of the period, and of the compared period, are kept.")
+    complete: bool = described("Whether all events of the period are kept.")
+    complete_before: bool | None = described("Whether all events of the compared period are kept. Null without one.")
     source: str = described("Source of the answer: `rollups`, `history` or `events`.")
     warnings: list[QuestionWarning] = described("Conditions that match nothing. Only for an answer without events.")
 

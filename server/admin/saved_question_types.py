@@ -53,6 +53,7 @@ class Question:
     over: Step | None = described("Length of a step. Null for one figure for the whole period.")
     period: RelativePeriod = described("Period.")
     compare: Compare | None = described("Period to compare with.")
+    compare_to: RelativePeriod | None = described("Explicit period to compare with.")
     segments: list[Segment] = described("Segments.")
     first: int = described("Number of groups listed.")
 

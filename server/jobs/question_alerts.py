@@ -34,7 +34,8 @@ async def find(store: Store, rule: Rule, now: int, history: History | None) -> F
     finding = _sentence(rule, measure, value, before)
     if finding is None:
         return None
-    observed = {"question": rule.question, "measure": measure.value, "value": value, "before": before, "complete": answer.complete}
+    complete = answer.complete and answer.complete_before is not False
+    observed = {"question": rule.question, "measure": measure.value, "value": value, "before": before, "complete": complete}
     return Finding(f"{rule.slug}: {rule.question}: {finding}", observed)
 
 

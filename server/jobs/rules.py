@@ -105,7 +105,7 @@ async def _question(store: Store, project: int, draft: Draft) -> int | None:
         found = await saved_questions.find_saved(store, project, draft.question or "")
     except FieldProblem:
         raise FieldProblem("question", "must be the name of a saved question") from None
-    if draft.kind is Kind.QUESTION_CHANGE and saved.template_of(found).compare is None:
+    if draft.kind is Kind.QUESTION_CHANGE and not saved.template_of(found).is_compared:
         raise FieldProblem("question", "must be compared with another period")
     return found.id
 

@@ -46,7 +46,7 @@ class Answer(msgspec.Struct):
     `starts`         the start of each step; empty without steps. `starts_before`: of the compared period.
     `partial_step`   the index of the step that has not ended yet, or None
     `since`          the time from which on all events are kept, or None if none were deleted
-    `complete`       whether all events of the period (and of the compared one) are kept
+    `complete`       whether all events of the period are kept; `complete_before`: of the compared period, or None
     `source`         `events` (the store) or `history` (its columnar copy)
     """
 
@@ -58,3 +58,4 @@ class Answer(msgspec.Struct):
     complete: bool
     source: str
     warnings: list[QuestionWarning]
+    complete_before: bool | None = None

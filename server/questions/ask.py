@@ -63,10 +63,16 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         partial_step=bisect.bisect_right(steps[0], now) - 1 if steps[0] and steps[0][0] <= now < question.period.end else None,
         rows=rows,
         since=since,
-        complete=reader.since == 0,
+        complete=_is_complete(question.period, reader.since),
+        complete_before=None if before is None else _is_complete(before, reader.since),
         source=reader.used,
         warnings=[] if least else await suggestions.warnings(store, question, _segments_without_events(question, rows), history),
     )
+
+
+def _is_complete(period: Period, since: int) -> bool:
+    """Return True if the answer counts all events of a period; it has only those from `since` on."""
+    return period.start >= since
 
 
 def _left(places: list[int], folded: list[Folded]) -> list[int]:
@@ -132,17 +138,18 @@ def _is_empty(rows: list[Row]) -> bool:
 def size(question: Question) -> int:
     """Return the largest number of figures in the answer. Raises BadQuery for too many steps."""
     try:
-        steps = len(starts(question.period, question.over)) if question.over else 1
+        periods = [question.period] if question.compare_to is None else [question.period, question.compare_to]
+        steps = max(len(starts(period, question.over)) for period in periods) if question.over else 1
     except BadQuery as error:
         raise BadQuery(*(FieldError("over", each.message) for each in error.errors)) from None
     groups = question.first + 1 if question.by else 1
-    return steps * groups * len(question.measures) * max(1, len(question.segments)) * (4 if question.compare else 2)
+    return steps * groups * len(question.measures) * max(1, len(question.segments)) * (4 if question.is_compared else 2)
 
 
 def compared_period(question: Question, now: int) -> Period | None:
     """Return the period to compare with, or None. A period that has not ended is compared with the same part of the earlier one."""
     if question.compare is None:
-        return None
+        return question.compare_to
     period = question.period
     length = 365 * DAY
     if question.compare is Compare.PREVIOUS:

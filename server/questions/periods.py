@@ -134,6 +134,23 @@ class RelativePeriod(msgspec.Struct, frozen=True, omit_defaults=True):
         start = max(0, end - DAYS * DAY) if self.start is None else self.start // HOUR * HOUR
         return Period(start, end)
 
+    def compared_with(self, asked: Period, now: int) -> Period:
+        """Return this as the explicit period to compare another one with. Raises BadQuery that names the part, as in `compareTo.from`.
+
+        Without an end, it is as long as the other one, or as the part of it that has passed.
+        """
+        if self.last is not None or self.to_date is not None:
+            raise BadQuery(FieldError("compareTo", "must be `from` and `to`"))
+        if self.start is None:
+            raise BadQuery(FieldError("compareTo.from", "must be given"))
+        start = self.start // HOUR * HOUR
+        try:
+            if self.end is not None:
+                return Period(start, -(-self.end // HOUR) * HOUR)
+            return Period(start, start + min(asked.end, max(asked.start + 1, now)) - asked.start, exact=True)
+        except BadQuery as error:
+            raise BadQuery(*(FieldError("compareTo", each.message) for each in error.errors)) from None
+
     def start_before(self, now: int) -> int | None:
         """Return the start of the week or month before the current one, or None for periods without a name."""
         if self.to_date is None:

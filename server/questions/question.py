@@ -208,8 +208,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One question about a project's events. Raises BadQuery that names the invalid part.
 
     `by` splits into at most two fields, of which the `first` largest combinations are listed and all others counted together.
-    `over` gives figures for each step, otherwise for the whole period. `start_before` is the start of the preceding period (of the preceding
-    month, say) if that is not as long as this one.
+    `over` gives figures for each step, otherwise for the whole period. `compare_to` is an explicit period to
+    compare with. `start_before` is the start of the preceding period (of the preceding month, say) if that is not as long as this one.
     """
 
     project: int
@@ -219,6 +219,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[By, ...] = ()
     over: Step | None = None
     compare: Compare | None = None
+    compare_to: Period | None = None
     segments: tuple[Segment, ...] = ()
     first: int = 10
     start_before: int | None = None
@@ -232,6 +233,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             raise BadQuery(FieldError("first", f"must be from 1 to {MAX_GROUPS}"))
         if len(self.segments) > MAX_SEGMENTS or len({segment.name for segment in self.segments}) < len(self.segments):
             raise BadQuery(FieldError("segments", f"must be at most {MAX_SEGMENTS} with different names"))
+        if self.compare is not None and self.compare_to is not None:
+            raise BadQuery(FieldError("compareTo", "cannot be combined with `compare`"))
         check_conditions(self.where, "where")
         for number, segment in enumerate(self.segments):
             if not 1 <= len(segment.name) <= 100:
@@ -239,6 +242,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             check_conditions(segment.where, f"segments[{number}].where")
         for number, by in enumerate(self.by):
             by.check(f"by[{number}]")
+
+    @property
+    def is_compared(self) -> bool:
+        """True if the answer also has the figures of another period."""
+        return self.compare is not None or self.compare_to is not None
 
 
 def check_conditions(conditions: tuple[Condition, ...], part: str) -> None:

@@ -29,7 +29,7 @@ class SharedAnswer(NamedTuple):
 
 def as_of(template: Template, now: int) -> int:
     """Return the time at which the answer ends, unless its period ends earlier. Until the next one, the answer does not change."""
-    unit = HOUR if template.compare is None else DAY
+    unit = DAY if template.is_compared else HOUR
     return now // unit * unit
 
 

@@ -17,20 +17,28 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     over: Step | None = None
     period: RelativePeriod = RelativePeriod()
     compare: Compare | None = None
+    compare_to: RelativePeriod | None = None
     segments: tuple[Segment, ...] = ()
     first: int = 10
 
     def at(self, project: int, now: int) -> Question:
         """Return the question of a project at a time, in epoch milliseconds. Raises BadQuery that names the invalid part."""
+        period = self.period.at(now)
         return Question(
             project=project,
-            period=self.period.at(now),
+            period=period,
             measures=self.measures,
             where=self.where,
             by=self.by,
             over=self.over,
             compare=self.compare,
+            compare_to=None if self.compare_to is None else self.compare_to.compared_with(period, now),
             segments=self.segments,
             first=self.first,
             start_before=self.period.start_before(now),
         )
+
+    @property
+    def is_compared(self) -> bool:
+        """True if the answer also has the figures of another period."""
+        return self.compare is not None or self.compare_to is not None

@@ -21,7 +21,7 @@ import csv
 import enum
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from server.dialects.parsing import timestamp
 from server.dialects.parsing.times import iso
@@ -45,7 +45,7 @@ PARAMETERS = {
     "to_date": "The period: the current `week` or `month`, up to and including today",
     "from": "The start of the period, inclusive, in ISO 8601",
     "to": "The end of the period, exclusive, in ISO 8601",
-    "compare": "The period to compare with: `previous` or `last_year`",
+    "compare": "The period to compare with: `previous`, `last_year`, its start in ISO 8601, or its start and end, separated by `..`",
     "segment": "Conditions with a name, answered beside other segments, such as `windows: os=windows and arch=arm64`",
     "first": "The number of groups listed, 10 by default; all others are counted together",
 }
@@ -86,7 +86,7 @@ def parse(words: Mapping[str, Sequence[str]]) -> Template:
         by=tuple(_by(text, f"by[{number}]") for number, text in enumerate(_values("by", listed["by"]))),
         over=None if over == "none" else _choice("over", over, Step),
         period=_period(get("last"), get("to_date"), get("from"), get("to")),
-        compare=_choice("compare", text, Compare) if (text := get("compare")) else None,
+        **_comparison(get("compare", "")),
         segments=tuple(_segment(text, f"segment[{number}]") for number, text in enumerate(listed["segment"])),
         first=_whole("first", get("first", "10")),
     )
@@ -170,6 +170,14 @@ def _period(last: str | None, to_date: str | None, start: str | None, end: str |
     )
 
 
+def _comparison(text: str) -> dict[str, Any]:
+    """The fields `compare` and `compare_to` of a template."""
+    if not text or not text[0].isdigit():
+        return {"compare": _choice("compare", text, Compare) if text else None}
+    start, _, end = text.partition("..")
+    return {"compare_to": RelativePeriod(start=_time("compare", start), end=_time("compare", end) if end else None)}
+
+
 def _time(name: str, text: str) -> int | None:
     try:
         return timestamp(text.replace(" ", "+"), name)  # a plus sign that was not escaped
@@ -194,7 +202,7 @@ def _whole(name: str, text: str) -> int:
 # Parts of the model with another name here.
 _NAMES = {
     "measures": "measure", "segments": "segment", "period.last": "last", "period.toDate": "to_date", "period.start": "from",
-    "period.end": "to", "period": "from",
+    "period.end": "to", "period": "from", "compareTo": "compare", "compareTo.from": "compare",
 }  # fmt: skip
 
 
@@ -217,11 +225,17 @@ def written(template: Template) -> dict[str, list[str]]:
         "to_date": [period.to_date.value] if period.to_date else [],
         "from": [iso(period.start)] if period.start is not None else [],
         "to": [iso(period.end)] if period.end is not None else [],
-        "compare": [template.compare.value] if template.compare else [],
+        "compare": [template.compare.value] if template.compare else _dates(template.compare_to),
         "segment": [f"{_name(each.name)}: {' and '.join(map(_condition_text, each.where))}" for each in template.segments],
         "first": [] if template.first == default.first else [str(template.first)],
     }
     return {name: texts for name, texts in found.items() if any(texts)}
+
+
+def _dates(period: RelativePeriod | None) -> list[str]:
+    if period is None or period.start is None:
+        return []
+    return [iso(period.start) + ("" if period.end is None else f"..{iso(period.end)}")]
 
 
 def _name(name: str) -> str:

@@ -32,6 +32,7 @@ def as_json(question: Question, answer: Answer) -> bytes:
         "partial_step": answer.partial_step,
         "since": None if answer.since is None else iso(answer.since),
         "complete": answer.complete,
+        "complete_before": answer.complete_before,
         "source": answer.source,
         "warnings": answer.warnings,
     }
@@ -46,7 +47,7 @@ def _flat(question: Question, answer: Answer) -> Iterator[Row]:
             found: Row = {}
             if question.over:
                 found["start"] = None if start is None else iso(start)
-                if question.compare:
+                if question.is_compared:
                     found["start_before"] = None if start_before is None else iso(start_before)
             if question.segments:
                 found["segment"] = row.segment
@@ -54,7 +55,7 @@ def _flat(question: Question, answer: Answer) -> Iterator[Row]:
                 found |= dict.fromkeys(keys, OTHER) if row.is_other else dict(zip(keys, row.keys, strict=True))
                 found["is_other"] = row.is_other
             for figures in row.figures:
-                found |= _cells(figures, step, compared=question.compare is not None)
+                found |= _cells(figures, step, compared=question.is_compared)
             yield found
 
 

@@ -40,7 +40,7 @@ def table(question: Question, answer: Answer, *, people: bool) -> Table:
 def heads(question: Question) -> tuple[list[str], list[str]]:
     """Return the heads of an answer's columns: those of labels, and those of figures."""
     labels = [*([question.over.value] if question.over else []), *(["segment"] if question.segments else []), *map(label, question.by)]
-    compared = ["before", "change"] if question.compare else []
+    compared = ["before", "change"] if question.is_compared else []
     return labels, [head for measure in question.measures for head in (title(measure), *compared)]
 
 
@@ -64,7 +64,7 @@ def lines(question: Question, answer: Answer, *, people: bool) -> Iterator[Line]
         for measure in question.measures:
             name = f"{measure.value}_{audience}"
             cells.append(figure(measure, row[name]))
-            if question.compare:
+            if question.is_compared:
                 cells += [figure(measure, row[f"{name}_before"]), _change(measure, row[f"{name}_before"], row[name])]
         yield Line(cells, step == answer.partial_step)
 
@@ -76,6 +76,9 @@ def notes(question: Question, answer: Answer) -> Iterator[str]:
     if not answer.complete:
         since = "" if answer.since is None else f" before {_time(answer.since)}"
         yield f"Incomplete: events{since} were deleted by retention."
+    if answer.complete_before is False:
+        since = "" if answer.since is None else f" before {_time(answer.since)}"
+        yield f"The compared period is incomplete: events{since} were deleted by retention."
     for warning in answer.warnings:
         yield warning.message
 

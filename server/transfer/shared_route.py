@@ -93,7 +93,7 @@ class SharedPages:
             return _Page(404, message_page(frame, *_REFUSED), now + HOUR)
         except TooBroad:
             return _Page(503, message_page(frame, *_SLOW), now + _RETRY_AFTER)
-        until = as_of(template, now) + (HOUR if template.compare is None else DAY)
+        until = as_of(template, now) + (DAY if template.is_compared else HOUR)
         body = await asyncio.to_thread(answer_page, frame, shared, found, settings.public_minimum)
         return _Page(200, body, until)
 

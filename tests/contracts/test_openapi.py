@@ -109,7 +109,7 @@ def test_every_ingest_route_is_in_the_document_with_all_its_dialects(route: Rout
 
 def test_every_handler_is_in_the_document() -> None:
     served = {route.path_format for route in Litestar(route_handlers=app._HANDLERS, openapi_config=None, logging_config=None).routes}
-    # GraphQL has its own contract; the others are forms, and the dashboard with its files.
+    # GraphQL has its own contract; the others are forms, the dashboard with its files, and shared pages.
     elsewhere = {
         "/graphql",
         "/login",
@@ -119,6 +119,7 @@ def test_every_handler_is_in_the_document() -> None:
         "/embed/{project}/{chart}",
         "/assets/{name}",
         "/theme.js",
+        "/shared/{secret}",
     }
     assert (served | ROUTES.keys()) - elsewhere == DOCUMENT["paths"].keys()
 

@@ -64,6 +64,13 @@ def any_condition(chance: random.Random) -> Condition:
     return Condition(field, op, tuple(words))
 
 
+def any_comparison(chance: random.Random, length: int) -> dict[str, Any]:
+    if chance.random() < 0.2:
+        start = START + chance.randrange(-5, DAYS - 2) * DAY
+        return {"compare_to": Period(start, start + chance.choice((length, 3 * DAY)))}
+    return {"compare": chance.choice((None, None, *Compare))}
+
+
 def any_question(chance: random.Random) -> Question:
     by = chance.sample([*_TEXTS, "outcome", "environment"], chance.choice((0, 1, 1, 2)))
     over = chance.choice((None, None, *Step))
@@ -80,7 +87,7 @@ def any_question(chance: random.Random) -> Question:
         where=tuple(any_condition(chance) for _ in range(chance.choice((0, 0, 1, 1, 2, 3)))),
         by=tuple(By(field, chance.choice((None, *Parts)) if field == "version" else None) for field in by),
         over=over,
-        compare=chance.choice((None, None, *Compare)),
+        **any_comparison(chance, length),
         segments=segments,
         first=chance.choice((1, 3, 10, 50)),
     )
@@ -119,8 +126,11 @@ def expected(filled: Filled, question: Question) -> list[Any]:
     over = question.over.value if question.over else None
     span = (question.period.start, question.period.end)
     length = 365 * DAY if question.compare is Compare.LAST_YEAR else span[1] - span[0]
+    span_before = (span[0] - length, span[1] - length) if question.compare else None
+    if question.compare_to:
+        span_before = (question.compare_to.start, question.compare_to.end)
     now = Recount(filled.events, filled.first_seen, span, over)
-    before = Recount(filled.events, filled.first_seen, (span[0] - length, span[1] - length), over) if question.compare else None
+    before = Recount(filled.events, filled.first_seen, span_before, over) if span_before else None
     by = [(each.field, each.version.value if each.version else None) for each in question.by]
     base = [plain(condition) for condition in question.where]
     listed = largest(now, now.groups(base, by), question) if by else [()]
@@ -192,5 +202,6 @@ async def test_random_questions_equal_a_recount(filled: Filled, full: Store, see
         answer = await ask(full, question, now=END + 90 * DAY)
         assert shown(answer) == expected(filled, question), f"question {number}: {question}"
         assert answer.complete
+        assert answer.complete_before in (None, True)
         sources.add(answer.source)
     assert sources == {"events", "rollups"}

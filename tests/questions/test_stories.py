@@ -10,6 +10,7 @@ from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import EventIds
 from server.jobs import Run
 from server.jobs.retention import retention
+from server.problems import BadQuery
 from server.questions.answer import Answer
 from server.questions.ask import ask
 from server.questions.periods import Period, Step
@@ -182,3 +183,24 @@ async def test_an_answer_after_retention_says_so_and_counts_one_population(store
     question = Question(project=1, period=YEARS, by=(By("os"),), measures=measures)
     mixed = await ask(store, question, now=NOW)
     assert [(each.measure, each.all) for each in mixed.rows[0].figures] == [(Measure.EVENTS, [1]), (Measure.INSTALLS, [1])]
+
+
+@pytest.mark.parametrize(("period", "before"), [(last(7), Period(TODAY - 385 * DAY, TODAY - 375 * DAY)), (YEARS, last(2))])
+async def test_each_period_says_whether_it_is_complete(store: Store, retained: None, period: Period, before: Period) -> None:
+    where = (Condition("os", values=("windows",)), Condition("arch", values=("arm64",)))
+    answer = await ask(store, Question(project=1, period=period, where=where, compare_to=before), now=NOW)
+    assert (answer.complete, answer.complete_before) == (period is not YEARS, period is YEARS)
+    assert (await ask(store, Question(project=1, period=period, where=where), now=NOW)).complete_before is None
+
+
+async def test_a_release_is_compared_with_an_explicit_period(store: Store, ids: EventIds) -> None:
+    """The figures of a short and a longer period, step by step."""
+    for days in (1, 2, 40, 41, 42):
+        await send(store, ids, NOW - days * DAY)
+    before = Period(TODAY - 43 * DAY, TODAY - 39 * DAY)
+    answer = await ask(store, Question(project=1, period=last(3), compare_to=before, over=Step.DAY), now=NOW)
+    assert answer.rows[0].figures[0].all == [1, 1, 0]
+    assert answer.rows[0].figures[0].all_before == [0, 1, 1, 1]
+    assert answer.starts_before == [TODAY - days * DAY for days in (43, 42, 41, 40)]
+    with pytest.raises(BadQuery):
+        Question(project=1, period=last(3), compare_to=before, compare=Compare.PREVIOUS)

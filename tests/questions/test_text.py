@@ -88,6 +88,9 @@ def test_conditions_are_joined_by_and_outside_of_quotes() -> None:
         ({"from": ["1900-01-01"]}, "from"),
         ({"to_date": ["year"]}, "to_date"),
         ({"compare": ["yesterday"]}, "compare"),
+        ({"compare": ["2026-13-01"]}, "compare"),
+        ({"compare": ["2026-11-01..red"]}, "compare"),
+        ({"compare": ["2026-11-02..2026-11-01"]}, "compare"),
         ({"segment": ["os=linux"]}, "segment[0]"),
         ({"segment": ["a: os=linux", "b: colour=red"]}, "segment[1].field"),
         ({"segment": ["a: os=linux", "a: os=windows"]}, "segment"),
@@ -151,7 +154,7 @@ def _random(chance: random.Random) -> Template:
         by=chance.choice(by),
         over=chance.choice([None, Step.DAY]),
         period=chance.choice(periods),
-        compare=chance.choice([None, *Compare]),
+        **chance.choice([{"compare": chance.choice([None, *Compare])}, {"compare_to": chance.choice(periods[-2:])}]),
         segments=tuple(Segment(name, several(2)) for name in sorted(names)),
         first=chance.choice([10, 3]),
     )
@@ -187,3 +190,18 @@ def test_the_week_and_month_to_date_are_compared_with_the_same_part_of_the_one_b
     found = compared_period(text.question(text.parse({**words, "compare": ["previous"]}), 1, today), today)
     assert found is not None
     assert (found.start, found.end) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "end"),
+    [
+        ({"last": ["7"], "compare": ["2026-10-05..2026-10-12"]}, at(2026, 10, 5), at(2026, 10, 12)),
+        ({"from": ["2026-11-01"], "to": ["2026-11-08"], "compare": ["2026-10-05"]}, at(2026, 10, 5), at(2026, 10, 12)),
+        # Without an end, as much as has passed of the period.
+        ({"to_date": ["week"], "compare": ["2026-10-05"]}, at(2026, 10, 5), at(2026, 10, 5) + NOW - at(2026, 11, 23)),
+    ],
+)
+def test_a_question_is_compared_with_an_explicit_period(words: dict[str, list[str]], start: int, end: int) -> None:
+    found = compared_period(text.question(text.parse(words), 1, NOW), NOW)
+    assert found is not None
+    assert (found.start, found.end) == (start, end)

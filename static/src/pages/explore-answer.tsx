@@ -40,6 +40,11 @@ export function ExploreAnswer(props: Props) {
           )}
         </p>
       )}
+      {answer.completeBefore === false && (
+        <p class="notice" role="status">
+          Some events of the compared period have been deleted. Its figures are too small, or missing.
+        </p>
+      )}
       {!hasNothing(answer) && answer.warnings.length > 0 && (
         <div class="notice">
           <Warnings answer={answer} question={question} change={change} />
