@@ -8,12 +8,17 @@ nested ones, `properties.build.stage`. They need no declaration.
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Iterator
 
 import msgspec
 
 from server.event import CONTEXT_FIELDS, ENVIRONMENTS, Outcome
 
 PROPERTY_PREFIX = "properties."
+MAX_PROPERTY_TEXT = 64  # characters of a property's value, as in the rollups (`ingest.privacy`)
+MAX_PATH = 5
+_PATH = re.compile(r"[^\"\\\x00-\x1f{}]{1,200}")
 
 
 class Place(enum.Enum):
@@ -109,3 +114,32 @@ BY_NAME = {field.name: field for field in FIELDS}
 def is_private(field: str) -> bool:
     """Return whether a field, or a property, may identify private targets or contain free text."""
     return field.startswith(PROPERTY_PREFIX) or (field in BY_NAME and BY_NAME[field].is_private)
+
+
+def is_path(path: str) -> bool:
+    """Return whether questions can name a property: 1 to 200 characters without quotes, nested at most MAX_PATH deep."""
+    return _PATH.fullmatch(path) is not None and path.count(".") < MAX_PATH
+
+
+def property_paths(name: str) -> list[list[str]]:
+    """Return the paths at which a property is looked up, in order: its dotted name as one name first, then as a path into nested objects."""
+    parts = name.split(".")
+    return [[name]] if len(parts) == 1 else [[name], parts]
+
+
+def json_path(path: list[str]) -> str:
+    """Return a JSON path, as in `$."a"."b"`."""
+    return "$" + "".join(f'."{part}"' for part in path)
+
+
+def paths_in(document: object, prefix: str = "", depth: int = 1) -> Iterator[str]:
+    """Yield the dotted names of the values in a document of properties, objects left out."""
+    if not isinstance(document, dict):
+        return
+    for name, value in document.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, dict):
+            if depth < MAX_PATH:
+                yield from paths_in(value, f"{path}.", depth + 1)
+        elif is_path(path):
+            yield path

@@ -10,12 +10,15 @@
   query begins: the files, and the *tail*, which is what the files lack. Its columns are `event_columns.COLUMNS`, with texts for dictionary numbers.
 - `since_id` and `until_id` (ids contain the time of arrival, see `server.event_id`) skip files and bound the tail. Give them where the
   question has a period, and still filter by `occurred_at`.
+- `properties` are names of properties for which `events` has the columns `texts_column(name)` and `numbers_column(name)`. Those that a
+  file has as columns are read fast, others from JSON.
 - The answer is a list of dicts, or None: the history is off (`FOOTFALL_HISTORY=off`), or more than `MAX_TAIL` events are not in files yet. The
   caller then reads the store. Raises `server.problems.TooBroad` beyond the time limit or the memory limit.
 - The files are derived and never the only copy. The folder may be deleted at any time; `build` (the job `build_history`) writes it again.
   A file that is missing, damaged, or older than a change of its events is not used: its events are part of the tail until the next build.
 
 event_columns  the columns, each declared once
+property_columns  columns of properties
 manifest       the list of segments, and the ids that they cover
 folder         one writer at a time; removal of what is stale
 database       DuckDB with its limits
@@ -25,5 +28,6 @@ history        the queries, and the interface of the above
 """
 
 from server.history.history import LAG, MAX_TAIL, History, HistoryReport
+from server.history.property_columns import numbers_column, texts_column
 
-__all__ = ["LAG", "MAX_TAIL", "History", "HistoryReport"]
+__all__ = ["LAG", "MAX_TAIL", "History", "HistoryReport", "numbers_column", "texts_column"]

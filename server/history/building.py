@@ -18,12 +18,12 @@ import msgspec
 
 from server import logs
 from server.event_id import received_at
-from server.history import manifest
+from server.history import manifest, property_columns
 from server.history.database import Database, files, literal
-from server.history.event_columns import NAMES
 from server.history.feeding import Feed
 from server.history.folder import Folder
 from server.history.manifest import Gap, Manifest, Segment
+from server.history.segment_files import select_segments
 from server.storage import changed_days
 from server.storage.changed_days import ChangeState
 from server.storage.changes import Snapshot
@@ -31,6 +31,7 @@ from server.storage.engine import Store
 from server.storage.history import erasure
 from server.storage.history.erasure import ErasureResult
 from server.storage.postgres.partitions import first_id_of, month_of, next_month
+from server.storage.projects import read_list
 from server.tasks import run_in_thread
 
 log = logs.get(__name__)
@@ -73,10 +74,11 @@ class Builder:
                     self._replace(found, [], segment)
                     built.events += segment.rows
                     return True
-            group = mergeable(found.segments, sealed)
-            if not group:
-                return False
-            self._replace(found, group, await self._merged(group))
+                group = mergeable(found.segments, sealed)
+                if not group:
+                    return False
+                counted = await counted_properties(snapshot)
+            self._replace(found, group, await self._merged(group, counted))
             built.merges += 1
             return True
 
@@ -96,27 +98,34 @@ class Builder:
         gap = Gap(month if month > lowest else gap.first, gap.end)
         with Feed(self._folder.work, snapshot.rows) as feed:
             is_whole = await feed.add(gap, PIECE)
-            return await self._written(feed.relation, gap.first, gap.end if is_whole else feed.last + 1, feed.rows, seen)
+            properties = property_columns.choose(feed.sample, await counted_properties(snapshot))
+            written = Segment(gap.first, gap.end if is_whole else feed.last + 1, feed.rows, seen, properties=properties)
+            return await self._written(property_columns.select(f"({feed.relation})", properties), written)
 
-    async def _merged(self, group: list[Segment]) -> Segment:
+    async def _merged(self, group: list[Segment], counted: list[str]) -> Segment:
         seen, rows = min(segment.seen for segment in group), sum(segment.rows for segment in group)
         first, end = group[0].first, group[-1].end
         named = [segment for segment in group if segment.file]
         if len(named) < 2:
             one = named[0] if named else group[0]
             return msgspec.structs.replace(one, first=first, end=end, seen=seen)
-        source = files([self._folder.path / segment.file for segment in named])
-        return await self._written(f"SELECT {NAMES} FROM {source}", first, end, rows, seen)
+        sampled = (
+            f"SELECT properties FROM {files([self._folder.path / each.file for each in named])} USING SAMPLE {property_columns.SAMPLE} ROWS"
+        )
+        sample = await self._database.run(lambda connection: connection.execute(sampled).fetchall())
+        properties = property_columns.choose((document for (document,) in sample), counted)
+        select = " UNION ALL ".join(select_segments(self._folder.path, named, properties))
+        return await self._written(select, Segment(first, end, rows, seen, properties=properties))
 
-    async def _written(self, select: str, first: int, end: int, rows: int | None, seen: int) -> Segment:
-        """Write the rows of a query of DuckDB, of which there must be `rows`, into a new file."""
+    async def _written(self, select: str, segment: Segment, *, is_whole: bool = True) -> Segment:
+        """Write the rows of a query of DuckDB into a new file: all of a segment's, or some of them."""
         draft = self._folder.work / f"{secrets.token_hex(8)}.parquet"
 
         def write(connection: Any) -> Segment:
             (written,) = connection.execute(f"COPY ({select}) TO {literal(str(draft.absolute()))} {_PARQUET}").fetchone()
-            if rows is not None and written != rows:
-                raise OSError(f"{written} of {rows} events were written")
-            return _placed(draft, self._folder.path, Segment(first, end, written, seen))
+            if is_whole and written != segment.rows:
+                raise OSError(f"{written} of {segment.rows} events were written")
+            return _placed(draft, self._folder.path, msgspec.structs.replace(segment, rows=written))
 
         try:
             return await self._database.run(write)
@@ -144,8 +153,8 @@ class Builder:
         """Write the changed segments again, without the events that meet a condition."""
         for segment in found.segments:
             if segment.file and manifest.is_changed(segment, state.days):
-                select = f"SELECT {NAMES} FROM {files([self._folder.path / segment.file])} WHERE ({erased}) IS NOT TRUE"
-                rewritten = await self._written(select, segment.first, segment.end, None, state.number)
+                select = f"SELECT * FROM {files([self._folder.path / segment.file])} WHERE ({erased}) IS NOT TRUE"
+                rewritten = await self._written(select, msgspec.structs.replace(segment, seen=state.number), is_whole=False)
                 found = self._replace(found, [segment], rewritten)
 
     def _replace(self, found: Manifest, old: list[Segment], new: Segment) -> Manifest:
@@ -167,6 +176,12 @@ def _placed(draft: Path, folder: Path, segment: Segment) -> Segment:
     draft.rename(folder / name)
     manifest.sync(folder)
     return segment
+
+
+async def counted_properties(snapshot: Snapshot) -> list[str]:
+    """Return the properties that projects count by."""
+    lists = await snapshot.rows("SELECT dimensions FROM project ORDER BY id")
+    return list(dict.fromkeys(name for (text,) in lists for name in read_list(text)))
 
 
 def mergeable(segments: list[Segment], sealed: int) -> list[Segment]:

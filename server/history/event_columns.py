@@ -53,5 +53,6 @@ FROM_LINES = f"SELECT {_RENAMED} FROM read_json({{file}}, format = 'newline_deli
 
 EMPTY = f"SELECT {', '.join(f'CAST(NULL AS {column.type}) AS {column.name}' for column in COLUMNS)} WHERE false"
 
-SIGNATURE = f"{zlib.crc32(repr(COLUMNS).encode()):08x}"
+_FORMAT = 2  # raise it if the columns of properties change
+SIGNATURE = f"{zlib.crc32(repr((COLUMNS, _FORMAT)).encode()):08x}"
 """Names the columns in a manifest, so that files of other columns are read from the store again."""

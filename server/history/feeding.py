@@ -12,16 +12,18 @@ from typing import Any
 import msgspec
 
 from server.history.database import literal
-from server.history.event_columns import EMPTY, FROM_LINES, KEYS, SELECT
+from server.history.event_columns import COLUMNS, EMPTY, FROM_LINES, KEYS, SELECT
 from server.history.manifest import Gap
 from server.tasks import run_in_thread
 
 PAGE = 2_000  # rows that one query reads
 _SHORT = 1 << 20  # bytes
+_SAMPLED = 20  # of so many events, one is in the sample
 
 Read = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 
 _Row = msgspec.defstruct("_Row", list(KEYS), gc=False)
+_PROPERTIES = next(place for place, column in enumerate(COLUMNS) if column.name == "properties")
 _encode = msgspec.json.Encoder().encode_lines
 
 
@@ -32,6 +34,7 @@ class Feed:
         self.path = folder / f"{secrets.token_hex(8)}.jsonl"
         self.rows = 0
         self.last = -1
+        self.sample: list[str | None] = []  # documents of properties
         self._read = read
         self._longest = _SHORT
 
@@ -69,6 +72,7 @@ class Feed:
                 return False
 
     def _write(self, rows: list[tuple[Any, ...]]) -> None:
+        self.sample += [row[_PROPERTIES] for row in rows[::_SAMPLED]]
         lines = _encode([_Row(*row) for row in rows])
         self._longest = max(self._longest, len(lines))  # no line is longer than all
         self._file.write(lines)

@@ -15,11 +15,12 @@ from server.event import MINUTE
 from server.event_id import first_id
 from server.history import manifest
 from server.history.building import Builder, Built
-from server.history.database import Database, files
-from server.history.event_columns import NAMES
+from server.history.database import Database
 from server.history.feeding import Feed
 from server.history.folder import Folder
 from server.history.manifest import NO_END, Segment
+from server.history.property_columns import select
+from server.history.segment_files import select_segments
 from server.problems import TooBroad
 from server.settings import Settings
 from server.storage import changed_days
@@ -57,6 +58,7 @@ class _Question:
     project: int
     first: int
     end: int
+    properties: Sequence[str]
 
 
 class _Unread(Exception):
@@ -82,16 +84,24 @@ class History:
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def query(
-        self, sql: str, parameters: Sequence[Any] = (), *, project_id: int, since_id: int | None = None, until_id: int | None = None
+        self,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        project_id: int,
+        since_id: int | None = None,
+        until_id: int | None = None,
+        properties: Sequence[str] = (),
     ) -> Rows | None:
         """Run a query of DuckDB over the relation `events`, or return None if the history is off or not ready.
 
-        `events` has the columns of `event_columns.COLUMNS` and the project's events with since_id <= id < until_id. Raises TooBroad after
-        `seconds` or beyond the memory limit.
+        `events` has the columns of `event_columns.COLUMNS`, those of `properties`, and the project's events with since_id <= id < until_id.
+        Raises TooBroad after `seconds` or beyond the memory limit.
         """
         if not self.is_enabled:
             return None
-        question = _Question(sql, parameters, project_id, max(0, since_id or 0), NO_END if until_id is None else until_id)
+        end = NO_END if until_id is None else until_id
+        question = _Question(sql, parameters, project_id, max(0, since_id or 0), end, properties)
         try:
             async with self._at_once, asyncio.timeout(self.seconds):
                 for _ in range(_ATTEMPTS):
@@ -128,7 +138,7 @@ class History:
         import duckdb  # noqa: PLC0415 - imported already, in this thread
 
         try:
-            connection.execute(f"CREATE TEMP TABLE tail AS {feed.relation}")
+            connection.execute(f"CREATE TEMP TABLE tail AS {select(f'({feed.relation})', question.properties)}")
             connection.execute(f"CREATE TEMP VIEW events AS {self._relation(question, segments)}")
             answer = connection.execute(question.sql, list(question.parameters))
             names = [column[0] for column in answer.description]
@@ -139,10 +149,10 @@ class History:
             raise _Unread(segments) from error
 
     def _relation(self, question: _Question, segments: list[Segment]) -> str:
-        named = [self._folder.path / segment.file for segment in segments if segment.file]
+        wanted = question.properties
         own = f"project_id = {int(question.project)} AND id >= {int(question.first)} AND id < {int(question.end)}"
-        stored = f"SELECT {NAMES} FROM {files(named)} WHERE {own} UNION ALL " if named else ""
-        return f"{stored}SELECT {NAMES} FROM tail"
+        stored = [f"{part} WHERE {own}" for part in select_segments(self._folder.path, segments, wanted)]
+        return " UNION ALL ".join((*stored, "SELECT * FROM tail"))
 
     async def build(self, progress: Callable[[int], None] = lambda _: None, *, lag: int = LAG) -> Built:
         """Read what arrived up to `lag` ms ago into segments, and merge them. Can be cancelled; the next build continues."""

@@ -25,7 +25,10 @@ _CHUNK = 1 << 20
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """The events with ids in [first, end). `seen` is the number of the store's last change at the time of reading; `file` may be empty."""
+    """The events with ids in [first, end).
+
+    `seen` is the number of the store's last change at the time of reading; `file` may be empty. `properties` are those with columns of their own.
+    """
 
     first: int
     end: int
@@ -34,6 +37,7 @@ class Segment(msgspec.Struct, frozen=True):
     file: str = ""
     size: int = 0
     checksum: int = 0
+    properties: tuple[str, ...] = ()
 
 
 class Manifest(msgspec.Struct):

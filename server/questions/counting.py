@@ -55,27 +55,38 @@ def placed(engine: SqlEngine, facts: Facts, groups: list[Keys] | None, *, instal
     rows = facts.sql(engine, installs=installs)
     if groups is None:
         return sql("SELECT 0 AS place, facts.* FROM (", rows, ") AS facts")
-    # Several elements of one event may be among the others, where the event counts once.
     columns = ("step", *facts.columns, *(["is_new"] if installs else []))
-    return among(engine, rows, columns, groups, distinct=facts.repeats, folded=folded)
+    # Several elements of one event may be among the others, where the event counts once.
+    repeated = ("facts.repeated" if facts.has_distinct_elements else "TRUE") if facts.repeats else None
+    return among(engine, rows, columns, groups, repeated=repeated, folded=folded)
 
 
 def among(
-    engine: SqlEngine, rows: Sql, columns: Iterable[str], groups: list[Keys], *, distinct: bool, folded: Collection[Cell] = ()
+    engine: SqlEngine, rows: Sql, columns: Iterable[str], groups: list[Keys], *, repeated: str | None = None, folded: Collection[Cell] = ()
 ) -> Sql:
-    """Rows with the keys k1 and k2: their `columns`, and the place of their group as in `placed`."""
+    """Rows with the keys k1 and k2: their `columns`, and the place of their group as in `placed`.
+
+    Rows that meet the condition `repeated` are made distinct.
+    """
     pairs: list[list[str | int | None]] = [[_encoded(first), _encoded(second), place] for place, (first, second) in enumerate(groups)]
     cells: list[list[str | int | None]] = [[str(place), str(step), None] for place, step in sorted(folded)]
     place = "CASE WHEN small.a IS NULL THEN listing.place END" if cells else "listing.place"
     small = " AS small ON small.a = CAST(listing.place AS text) AND small.b = CAST(facts.step AS text)"
-    return sql(
-        f"SELECT {'DISTINCT ' if distinct else ''}COALESCE({place}, {OTHER}) AS place, {', '.join(f'facts.{each}' for each in columns)} FROM (",
-        rows,
-        ") AS facts LEFT JOIN ",
-        engine.pairs(pairs),
-        " AS listing ON listing.a = COALESCE('=' || facts.k1, '') AND listing.b = COALESCE('=' || facts.k2, '')",
-        *((" LEFT JOIN ", engine.pairs(cells), small) if cells else ()),
-    )
+
+    def placed_rows(head: str, condition: str = "") -> Sql:
+        return sql(
+            f"{head} COALESCE({place}, {OTHER}) AS place, {', '.join(f'facts.{each}' for each in columns)} FROM (",
+            rows,
+            ") AS facts LEFT JOIN ",
+            engine.pairs(pairs),
+            " AS listing ON listing.a = COALESCE('=' || facts.k1, '') AND listing.b = COALESCE('=' || facts.k2, '')",
+            *((" LEFT JOIN ", engine.pairs(cells), small) if cells else ()),
+            condition,
+        )
+
+    if repeated in (None, "TRUE"):
+        return placed_rows("SELECT DISTINCT" if repeated else "SELECT")
+    return sql(placed_rows("SELECT", f" WHERE NOT ({repeated})"), " UNION ALL ", placed_rows("SELECT DISTINCT", f" WHERE {repeated}"))
 
 
 def _encoded(key: str | None) -> str:

@@ -19,7 +19,7 @@ from server.storage.engine import Store
 # The distance between an event's own time and its arrival: see `ingest.privacy.conversion`.
 LATE, EARLY = 30 * DAY, 5 * MINUTE
 _PEOPLE = ", ".join(str(int(environment)) for environment in PEOPLE)
-_ALIASES = ("first_by", "second_by")
+ALIASES = ("first_by", "second_by")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return any(isinstance(find_field(by.field, "by"), Property) for by in self.by)
 
     source: ClassVar[str] = "events"
+    has_distinct_elements: ClassVar[bool] = False
     joins: ClassVar[dict[Place, str]] = {
         Place.NAME: "LEFT JOIN event_name ON event_name.id = event.name_id",
         Place.TARGET: "LEFT JOIN target ON target.id = event.target_id",
@@ -65,7 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         """
         keys, joins = self._groups(engine)
         # An array may hold an element twice; its event counts once.
-        distinct = "DISTINCT " if self.repeats else ""
+        distinct = "DISTINCT " if self.repeats and not self.has_distinct_elements else ""
         step = self._step(engine, "event.occurred_at")
         arrival = self._step(engine, "install.first_seen")
         fresh = f", CASE WHEN install.first_seen >= {self.starts[0]} AND {arrival} = {step} THEN 1 ELSE 0 END AS is_new"
@@ -141,9 +142,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         for number, by in enumerate(self.by):
             field = find_field(by.field, "by")
             if isinstance(field, Property):
-                alias = _ALIASES[number]
-                joins.append(sql(" LEFT JOIN ", engine.elements(field, alias), f" ON {engine.is_element(alias)}"))
-                keys[number] = Sql(engine.text(alias))
+                text, join = engine.split(field, ALIASES[number])
+                joins.append(join)
+                keys[number] = Sql(text)
                 continue
             if field.place in self.joins and field.place not in places:
                 places.add(field.place)
@@ -152,7 +153,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             if by.version is not None:
                 parts = 1 if by.version.value == "major" else 2
                 labels: list[list[str | int | None]] = [[text, versions.group(text, parts), None] for text in self.known_versions]
-                alias = f"{_ALIASES[number]}_version"
+                alias = f"{ALIASES[number]}_version"
                 joins.append(sql(" LEFT JOIN ", engine.pairs(labels), f" AS {alias} ON {alias}.a = {self.column(field)}"))
                 keys[number] = Sql(f"COALESCE({alias}.b, {self.column(field)})")
         return keys, joins
@@ -185,15 +186,16 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     def _on_property(self, engine: SqlEngine, property_: Property, condition: Condition) -> Sql:
         """A condition that holds if it holds for any element."""
-        text, number = engine.text("element"), engine.number("element")
+        if condition.op in (Op.ABOVE, Op.BELOW):
+            sign = ">" if condition.op is Op.ABOVE else "<"
+            return engine.any_number(property_, lambda number: sql(f"{number} {sign} ", bound(float(condition.values[0]))))
         if condition.op in (Op.EXISTS, Op.MISSING):
-            matching = Sql(f"{text} IS NOT NULL")
-        elif condition.op in (Op.ABOVE, Op.BELOW):
-            matching = sql(f"{number} {'>' if condition.op is Op.ABOVE else '<'} ", bound(float(condition.values[0])))
+            matching = engine.any_text(property_, lambda text: Sql(f"{text} IS NOT NULL"))
+        elif condition.op in (Op.IS, Op.IS_NOT):
+            matching = engine.any_text(property_, lambda text: engine.is_listed(text, list(condition.values)))
         else:
-            matching = _texts(engine, f"({text})", condition)
-        there = "NOT EXISTS" if condition.op in (Op.IS_NOT, Op.MISSING) else "EXISTS"
-        return sql(f"{there} (SELECT 1 FROM ", engine.elements(property_, "element"), " WHERE ", matching, ")")
+            matching = engine.any_text(property_, lambda text: _parts(engine, text, condition))
+        return sql("NOT ", matching) if condition.op in (Op.IS_NOT, Op.MISSING) else matching
 
     def _key_or_column(self, field: Field) -> str:
         return f"event.{self.keys[field.place]}" if field.place in self.keys else self.column(field)
@@ -223,6 +225,10 @@ async def all_versions(store: Store) -> tuple[str, ...]:
 def _texts(engine: SqlEngine, text: str, condition: Condition) -> Sql:
     if condition.op in (Op.IS, Op.IS_NOT):
         return sql(f"{text} IN ", engine.listed(list(condition.values)))
+    return _parts(engine, text, condition)
+
+
+def _parts(engine: SqlEngine, text: str, condition: Condition) -> Sql:
     compare = engine.has_prefix if condition.op is Op.PREFIX else engine.contains
     pieces: list[str | Sql] = []
     for value in condition.values:

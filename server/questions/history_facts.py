@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from server.event import DAY
 from server.event_id import EPOCH, first_id
 from server.fields import Field, Place
-from server.history import History
-from server.questions.facts import EARLY, LATE, Facts
+from server.history import History, texts_column
+from server.questions.facts import ALIASES, EARLY, LATE, Facts
+from server.questions.question import Property, find_field
 from server.questions.sql import Sql
+from server.questions.sql_engines import DuckDbSql, SqlEngine
 
 _COLUMNS = {"name": "name", "target": "target_id", "target_type": "target_type"}
 
@@ -18,26 +21,43 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
     """Facts from the columnar copy of the events."""
 
     source: ClassVar[str] = "history"
+    has_distinct_elements: ClassVar[bool] = True
     joins: ClassVar[dict[Place, str]] = {}
     keys: ClassVar[dict[Place, str]] = {}
 
     def column(self, field: Field) -> str:
         return f"event.{_COLUMNS.get(field.name, field.column)}"
 
+    @property
+    def _split(self) -> dict[str, str]:
+        """The lists of the properties that the facts are split by, by the alias of their elements."""
+        fields = {alias: find_field(by.field, "by") for alias, by in zip(ALIASES, self.by, strict=False)}
+        return {alias: texts_column(field.name) for alias, field in fields.items() if isinstance(field, Property)}
+
     def _relation(self) -> Sql:
-        return Sql("events AS event")
+        # A join with the elements of a list is much slower than `unnest` among the columns.
+        relation = "events"
+        for alias, column in self._split.items():
+            relation = f"(SELECT *, unnest({column}) AS {alias} FROM {relation} AS listed)"
+        return Sql(f"{relation} AS event")
+
+    def _measures(self) -> str:
+        several = " OR ".join(f"len(event.{column}) > 1" for column in self._split.values())
+        return super()._measures() + (f", {several} AS repeated" if several else "")
 
     def _within(self) -> str:
         return f"event.occurred_at >= {max(self.period.start, self.since)} AND event.occurred_at < {self.period.end}"
 
 
-async def read_history(history: History, facts: Facts, query: Sql) -> list[dict[str, Any]] | None:
+async def read_history(history: History, facts: HistoryFacts, query: Callable[[Facts, SqlEngine], Sql]) -> list[dict[str, Any]] | None:
     """Run a query over the history. Returns None if it is not ready; raises TooBroad if the query takes too long."""
-    period = facts.period
+    period, engine = facts.period, DuckDbSql()
+    asked = query(facts, engine)
     return await history.query(
-        query.text.replace("{}", "?"),
-        query.arguments,
+        asked.text.replace("{}", "?"),
+        asked.arguments,
         project_id=facts.project,
         since_id=first_id(period.start - EARLY),
         until_id=first_id(max(period.end + LATE, EPOCH + DAY)),
+        properties=tuple(engine.properties),
     )

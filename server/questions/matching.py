@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 
 from server.event import Event, Outcome
-from server.fields import Field, Kind, Place
+from server.fields import MAX_PROPERTY_TEXT, Field, Kind, Place
 from server.questions import versions
 from server.questions.question import Condition, Op, Property, find_field
-from server.questions.sql_engines import MAX_VALUE
 
 _TEXT_TESTS: dict[Op, Callable[[str, str], bool]] = {
     Op.IS: str.__eq__,
@@ -72,5 +71,5 @@ def _elements(property_: Property, properties: str | None) -> list[Any]:
             value = value.get(part) if isinstance(value, dict) else None
         if value is not None:
             elements = value if isinstance(value, list) else [value]
-            return [each[:MAX_VALUE] if isinstance(each, str) else each for each in elements if isinstance(each, str | int | float)]
+            return [each[:MAX_PROPERTY_TEXT] if isinstance(each, str) else each for each in elements if isinstance(each, str | int | float)]
     return []

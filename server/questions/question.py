@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import enum
-import re
 
 import msgspec
 
 from server.event import FieldError
-from server.fields import BY_NAME, PROPERTY_PREFIX, Field, Kind
+from server.fields import BY_NAME, MAX_PATH, PROPERTY_PREFIX, Field, Kind, is_path, property_paths
 from server.problems import BadQuery
 from server.questions import versions
 from server.questions.periods import Period, Step
@@ -18,8 +17,6 @@ MAX_VALUES = 100
 MAX_GROUPS = 200
 MAX_MEASURES = 6
 MAX_SEGMENTS = 4
-MAX_PATH = 5
-_PATH = re.compile(r"[^\"\\\x00-\x1f{}]{1,200}")
 
 
 class Measure(enum.Enum):
@@ -96,13 +93,7 @@ class Property(msgspec.Struct, frozen=True):
     @property
     def paths(self) -> list[list[str]]:
         """The paths to look at, in order."""
-        parts = self.name.split(".")
-        return [[self.name]] if len(parts) == 1 else [[self.name], parts]
-
-
-def is_path(path: str) -> bool:
-    """Return whether questions can name a property: 1 to 200 characters without quotes, nested at most MAX_PATH deep."""
-    return _PATH.fullmatch(path) is not None and path.count(".") < MAX_PATH
+        return property_paths(self.name)
 
 
 def find_field(name: str, part: str) -> Field | Property:

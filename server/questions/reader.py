@@ -18,7 +18,7 @@ from server.questions.periods import Period
 from server.questions.question import COUNTS, Condition, Measure, Op, Question
 from server.questions.rollup_facts import ActivityFacts, RollupFacts
 from server.questions.sql import Sql, bound, read, sql
-from server.questions.sql_engines import DUCKDB, ENGINES, SqlEngine
+from server.questions.sql_engines import ENGINES, SqlEngine
 from server.storage.engine import Store
 from server.storage.upkeep.recount import first_whole_day
 
@@ -167,7 +167,7 @@ class Reader:
         """Run a query over facts: of raw events, over the history if that is faster and ready."""
         if self._history is not None and not stored_only and await self.is_columnar(facts):
             columnar = HistoryFacts(**msgspec.structs.asdict(facts))
-            rows = await read_history(self._history, columnar, query(columnar, DUCKDB))
+            rows = await read_history(self._history, columnar, query)
             if rows is not None:
                 self._sources.add("history")
                 return rows

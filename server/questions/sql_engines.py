@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
+from server.fields import MAX_PROPERTY_TEXT, json_path
+from server.history import numbers_column, texts_column
 from server.questions.question import Property
 from server.questions.sql import Sql, bound, sql
 
-MAX_VALUE = 64  # characters of a property's value, as in the rollups (`ingest.privacy`)
+Matching = Callable[[str], Sql]  # a condition on an expression
 
 
 class SqlEngine(Protocol):
@@ -16,20 +20,16 @@ class SqlEngine(Protocol):
 
     divide: str
 
-    def elements(self, property_: Property, alias: str) -> Sql:
-        """A table with one row per element of an array, or one for a scalar; none without a value."""
+    def split(self, property_: Property, alias: str) -> tuple[str, Sql]:
+        """The text of each element of an array, or of a scalar, and the join that gives an event a row for each; NULL without a value."""
         ...
 
-    def is_element(self, alias: str) -> str:
-        """The condition that a row of `elements` is one: not the member of an object."""
+    def any_text(self, property_: Property, matching: Matching) -> Sql:
+        """The condition that the text of any element matches. It is NULL for null, an object or an array."""
         ...
 
-    def text(self, alias: str) -> str:
-        """The text of an element, or NULL for null, an object or an array."""
-        ...
-
-    def number(self, alias: str) -> str:
-        """The number of an element, or NULL if it is none."""
+    def any_number(self, property_: Property, matching: Matching) -> Sql:
+        """The condition that any element is a number and matches."""
         ...
 
     def pairs(self, pairs: list[list[str | int | None]]) -> Sql:
@@ -38,6 +38,10 @@ class SqlEngine(Protocol):
 
     def listed(self, values: list[str]) -> Sql:
         """A subquery of texts, from one argument."""
+        ...
+
+    def is_listed(self, text: str, values: list[str]) -> Sql:
+        """The condition that the text of an element is one of the values, from one argument."""
         ...
 
     def has_prefix(self, text: str, prefix: str) -> Sql: ...
@@ -49,33 +53,66 @@ class SqlEngine(Protocol):
         ...
 
 
-def path_json(path: list[str]) -> str:
-    """Return a JSON path, as in `$."a"."b"`."""
-    return "$" + "".join(f'."{part}"' for part in path)
+class _DocumentSql(ABC):
+    """The elements of a property as rows of a table, for engines that read them from JSON documents."""
+
+    def split(self, property_: Property, alias: str) -> tuple[str, Sql]:
+        return self._text(alias), sql(" LEFT JOIN ", self._elements(property_, alias), f" ON {self._is_element(alias)}")
+
+    def any_text(self, property_: Property, matching: Matching) -> Sql:
+        return self._any(property_, matching(f"({self._text('element')})"))
+
+    def any_number(self, property_: Property, matching: Matching) -> Sql:
+        return self._any(property_, matching(f"({self._number('element')})"))
+
+    def is_listed(self, text: str, values: list[str]) -> Sql:
+        return sql(f"{text} IN ", self.listed(values))
+
+    def _any(self, property_: Property, matching: Sql) -> Sql:
+        return sql("EXISTS (SELECT 1 FROM ", self._elements(property_, "element"), " WHERE ", matching, ")")
+
+    @abstractmethod
+    def listed(self, values: list[str]) -> Sql: ...
+
+    @abstractmethod
+    def _elements(self, property_: Property, alias: str) -> Sql:
+        """A table with one row per element of an array, or one for a scalar; none without a value."""
+
+    @abstractmethod
+    def _is_element(self, alias: str) -> str:
+        """The condition that a row of `_elements` is one: not the member of an object."""
+
+    @abstractmethod
+    def _text(self, alias: str) -> str:
+        """The text of an element, or NULL for null, an object or an array."""
+
+    @abstractmethod
+    def _number(self, alias: str) -> str:
+        """The number of an element, or NULL if it is none."""
 
 
-class SqliteSql:
+class SqliteSql(_DocumentSql):
     """The SQL of SQLite."""
 
     divide = "/"
     properties = "event.properties"
 
-    def elements(self, property_: Property, alias: str) -> Sql:
-        found = [sql(f"{self.properties} -> ", bound(path_json(path))) for path in property_.paths]
+    def _elements(self, property_: Property, alias: str) -> Sql:
+        found = [sql(f"{self.properties} -> ", bound(json_path(path))) for path in property_.paths]
         document = found[0] if len(found) == 1 else sql("COALESCE(", found[0], ", ", found[1], ")")
         return sql("json_each(", document, f") AS {alias}")
 
-    def is_element(self, alias: str) -> str:
+    def _is_element(self, alias: str) -> str:
         return f"typeof({alias}.key) <> 'text'"  # the keys of an array are integers, and a scalar has none
 
-    def text(self, alias: str) -> str:
-        shown = f"substr(CAST({alias}.value AS TEXT), 1, {MAX_VALUE})"
+    def _text(self, alias: str) -> str:
+        shown = f"substr(CAST({alias}.value AS TEXT), 1, {MAX_PROPERTY_TEXT})"
         return (
             f"CASE WHEN typeof({alias}.key) = 'text' THEN NULL WHEN {alias}.type IN ('true', 'false') THEN {alias}.type"
             f" WHEN {alias}.type IN ('text', 'integer', 'real') THEN {shown} END"
         )
 
-    def number(self, alias: str) -> str:
+    def _number(self, alias: str) -> str:
         return f"CASE WHEN {alias}.type IN ('integer', 'real') AND typeof({alias}.key) <> 'text' THEN {alias}.value END"
 
     def pairs(self, pairs: list[list[str | int | None]]) -> Sql:
@@ -95,13 +132,13 @@ class SqliteSql:
         return text
 
 
-class PostgresSql:
+class PostgresSql(_DocumentSql):
     """The SQL of PostgreSQL."""
 
     divide = "/"
     properties = "CAST(event.properties AS jsonb)"
 
-    def elements(self, property_: Property, alias: str) -> Sql:
+    def _elements(self, property_: Property, alias: str) -> Sql:
         found = [self._at(path) for path in property_.paths]
         document = found[0] if len(found) == 1 else sql("COALESCE(", found[0], ", ", found[1], ")")
         rows = "CASE jsonb_typeof(document) WHEN 'array' THEN document WHEN 'object' THEN NULL ELSE jsonb_build_array(document) END"
@@ -117,14 +154,14 @@ class PostgresSql:
             pieces += [" -> CAST(", bound(part), " AS text)"]
         return sql("(", *pieces, ")")
 
-    def is_element(self, alias: str) -> str:
+    def _is_element(self, alias: str) -> str:
         return "TRUE"
 
-    def text(self, alias: str) -> str:
-        plain = f"left(jsonb_build_array({alias}.value) ->> 0, {MAX_VALUE})"
+    def _text(self, alias: str) -> str:
+        plain = f"left(jsonb_build_array({alias}.value) ->> 0, {MAX_PROPERTY_TEXT})"
         return f"CASE WHEN jsonb_typeof({alias}.value) IN ('string', 'number', 'boolean') THEN {plain} END"
 
-    def number(self, alias: str) -> str:
+    def _number(self, alias: str) -> str:
         return f"CASE WHEN jsonb_typeof({alias}.value) = 'number' THEN CAST(jsonb_build_array({alias}.value) ->> 0 AS numeric) END"
 
     def pairs(self, pairs: list[list[str | int | None]]) -> Sql:
@@ -145,27 +182,29 @@ class PostgresSql:
 
 
 class DuckDbSql:
-    """The SQL of DuckDB, over the columns of the history."""
+    """The SQL of DuckDB, over the columns of the history. Use one for each query: `properties` are the names of those that it needs."""
 
     divide = "//"
-    properties = "event.properties"
 
-    def elements(self, property_: Property, alias: str) -> Sql:
-        found = [sql(f"json_extract({self.properties}, ", bound(path_json(path)), ")") for path in property_.paths]
-        document = found[0] if len(found) == 1 else sql("COALESCE(", found[0], ", ", found[1], ")")
-        rows = "CASE json_type(document) WHEN 'ARRAY' THEN CAST(document AS JSON[]) WHEN 'OBJECT' THEN NULL ELSE [document] END"
-        return sql("LATERAL (SELECT unnest(", rows, ") AS value FROM (SELECT ", document, f" AS document) AS found) AS {alias}")
+    def __init__(self) -> None:
+        self.properties: dict[str, None] = {}
 
-    def is_element(self, alias: str) -> str:
-        return "TRUE"
+    def split(self, property_: Property, alias: str) -> tuple[str, Sql]:
+        self.properties[property_.name] = None
+        return f"event.{alias}", Sql("")  # see `HistoryFacts`
 
-    def text(self, alias: str) -> str:
-        plain = f"substr({alias}.value ->> '$', 1, {MAX_VALUE})"
-        return f"CASE WHEN json_type({alias}.value) IN ('VARCHAR', 'BIGINT', 'UBIGINT', 'DOUBLE', 'BOOLEAN') THEN {plain} END"
+    def any_text(self, property_: Property, matching: Matching) -> Sql:
+        return self._any(property_, texts_column(property_.name), matching)
 
-    def number(self, alias: str) -> str:
-        plain = f"CAST({alias}.value ->> '$' AS DOUBLE)"
-        return f"CASE WHEN json_type({alias}.value) IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN {plain} END"
+    def any_number(self, property_: Property, matching: Matching) -> Sql:
+        return self._any(property_, numbers_column(property_.name), matching)
+
+    def _any(self, property_: Property, column: str, matching: Matching) -> Sql:
+        self.properties[property_.name] = None
+        return sql(f"len(list_filter(event.{column}, lambda element: ", matching("element"), ")) > 0")
+
+    def is_listed(self, text: str, values: list[str]) -> Sql:
+        return sql("list_contains(CAST(CAST(", bound(json.dumps(values)), f" AS JSON) AS VARCHAR[]), {text})")
 
     def pairs(self, pairs: list[list[str | int | None]]) -> Sql:
         columns = "value ->> '$[0]' AS a, value ->> '$[1]' AS b, CAST(value ->> '$[2]' AS INTEGER) AS place"
@@ -185,5 +224,4 @@ class DuckDbSql:
         return text
 
 
-DUCKDB = DuckDbSql()
 ENGINES: dict[str, SqlEngine] = {"sqlite": SqliteSql(), "postgres": PostgresSql()}

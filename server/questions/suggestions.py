@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import msgspec
 
 from server.event import DAY
 from server.event_id import first_id
-from server.fields import BY_NAME, FIELDS, PROPERTY_PREFIX, Kind
+from server.fields import BY_NAME, FIELDS, PROPERTY_PREFIX, Kind, paths_in
 from server.history import History
 from server.questions.answer import QuestionWarning
 from server.questions.facts import Facts
 from server.questions.nearest import nearest
 from server.questions.periods import Period
-from server.questions.question import MAX_PATH, By, Condition, Measure, Op, Property, Question, Segment, is_path, ops_of
+from server.questions.question import By, Condition, Measure, Op, Property, Question, Segment, ops_of
 from server.questions.reader import Reader, versions_of
 from server.questions.rollup_facts import RollupFacts
 from server.questions.sql import Sql, read, sql
@@ -148,23 +147,10 @@ async def fields(store: Store, project: int, period: Period) -> list[KnownField]
     )
     found: Counter[str] = Counter()
     for row in await read(store, sample):
-        found.update(set(_paths(msgspec.json.decode(row["properties"]))))
+        found.update(set(paths_in(msgspec.json.decode(row["properties"]))))
     names = [name for name, _ in found.most_common(MAX_PROPERTIES)]
     return [*declared, *(_property(name) for name in names)]
 
 
 def _property(path: str) -> KnownField:
     return KnownField(PROPERTY_PREFIX + path, path, f"Property `{path}`.", Kind.PROPERTY, ops_of(Property(path)), can_split=True)
-
-
-def _paths(document: object, prefix: str = "", depth: int = 1) -> Iterator[str]:
-    """The paths of values in a document, objects left out."""
-    if not isinstance(document, dict):
-        return
-    for name, value in document.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, dict):
-            if depth < MAX_PATH:
-                yield from _paths(value, f"{path}.", depth + 1)
-        elif is_path(path):
-            yield path

@@ -239,12 +239,12 @@ async def main():
             os.kill(os.getpid(), 9)
         erasure._erase_rest = stop
     written, pieces = history._builder._written, 0
-    async def count(*arguments):
+    async def count(*arguments, **options):
         nonlocal pieces
         pieces += 1
         if pieces == after:
             os.kill(os.getpid(), 9)
-        return await written(*arguments)
+        return await written(*arguments, **options)
     history._builder._written = count
     await history.erase(1, %d)
 
