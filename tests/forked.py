@@ -8,6 +8,8 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import gc
+import importlib
 import json
 import os
 import runpy
@@ -25,6 +27,17 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans of descendants become children of this process
 _POLL = 0.01  # seconds
+# What servers import before or after they start to serve, and `footfall doctor`: 1.5 s of CPU time in each process without this.
+_IMPORTED = (
+    "server.cli",
+    "server.serving",
+    "server.admin.endpoint",
+    "server.admin.socket",
+    "server.storage.postgres.opening",
+    "server.doctor",
+    "server.demo",
+    "zstandard",
+)
 _starting = threading.Lock()  # tests start servers in threads, and the state below belongs to the process
 is_supported = sys.platform == "linux"
 
@@ -114,9 +127,10 @@ def _parent() -> subprocess.Popen[bytes]:
 
 
 def _serve_requests() -> None:
-    import server.cli  # noqa: PLC0415 - only in the process to fork from
-    import server.serving  # noqa: F401, PLC0415
-
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # collections in the forked processes skip what is shared
     assert threading.active_count() == 1, "a process with threads must not fork"
     while line := sys.stdin.buffer.readline():
         reader, writer = os.pipe()

@@ -24,7 +24,7 @@ class Asker:
         # Without a token each asks from an address of its own, which has a budget of refused operations.
         address = f"198.51.100.{next(_addresses) % 250 + 1}"
         headers = {"X-Forwarded-For": address} if token is None else {"Authorization": f"Bearer {token}"}
-        self.client = httpx.Client(base_url=url, headers=headers, timeout=30)
+        self.client = httpx.Client(base_url=url, headers=headers, timeout=30, verify=False)  # plain HTTP: certificates take 20 ms to load
 
     def send(self, query: str, **variables: Any) -> httpx.Response:
         return self.client.post("/graphql", json={"query": query, "variables": variables})

@@ -1,12 +1,11 @@
-"""Shared fixtures: a server on each engine per module, and a project per test."""
+"""Shared fixtures: a server on each engine for all modules with the same settings, and a project per test."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -88,18 +87,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize("in_parts", [False] if one else [False, True], ids=["fast"] if one else ["fast", "ordinary"])
 
 
-@pytest.fixture(scope="module")
-def field_server(field_engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server for a module's tests. A module may set `SETTINGS`, a dictionary of FOOTFALL_… variables."""
-    folder: Path = tmp_path_factory.mktemp("field")
-    env = {"FOOTFALL_ADMIN_TOKEN": TOKEN, **getattr(request.module, "SETTINGS", {})}
-    if field_engine == "postgres":
-        env = {"FOOTFALL_DATABASE_URL": request.getfixturevalue("postgres").fresh(), "FOOTFALL_SECRET": SECRET, **env}
-    server = Server(folder, env)
-    try:
-        yield server.start()
-    finally:
+@pytest.fixture(scope="session")
+def field_servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts servers by engine and settings. Modules share them, and each test has a project of its own."""
+    started: dict[Any, Server] = {}
+
+    def find(engine: str, settings: Mapping[str, str], owner: str | None) -> Server:
+        key = (engine, tuple(sorted(settings.items())), owner)
+        if key not in started:
+            env = {"FOOTFALL_ADMIN_TOKEN": TOKEN, **settings}
+            if engine == "postgres":
+                env = {"FOOTFALL_DATABASE_URL": request.getfixturevalue("postgres").fresh(), "FOOTFALL_SECRET": SECRET, **env}
+            started[key] = Server(tmp_path_factory.mktemp("field"), env)
+            started[key].start()
+        return started[key]
+
+    yield find
+    for server in started.values():
         server.close()
+
+
+@pytest.fixture(scope="module")
+def field_server(field_engine: str, field_servers: Callable[..., Server], request: pytest.FixtureRequest) -> Server:
+    """A running server. A module may set `SETTINGS`, a dictionary of FOOTFALL_… variables, and `OWN_SERVER`, to share it with no other module."""
+    owner = request.module.__name__ if getattr(request.module, "OWN_SERVER", False) else None
+    return field_servers(field_engine, getattr(request.module, "SETTINGS", {}), owner)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from server.event import DAY, HOUR
 
 pytestmark = pytest.mark.one_path
 
+OWN_SERVER = True  # anonymous operations have a budget by address
 TODAY = time.time_ns() // 1_000_000 // DAY * DAY
 PAGE = """query ($slug: String!, $filter: EventFilter, $period: PeriodInput, $step: Step! = DAY) { project(slug: $slug) {
   minimumInstalls

@@ -8,8 +8,6 @@ import pytest
 
 from tests.conftest import rows_of
 
-SETTINGS = {"FOOTFALL_RATE_LIMIT": "off", "FOOTFALL_EVENT_LIMIT": "off"}
-
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0" + ".dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 KIND = "RSA PRIVATE"
 PEM = f"-----BEGIN {KIND} KEY-----\nMIIEowIBAAKCAQEA1c7PlantedKey9z5Pad7OejecsQ0b\n-----END {KIND} KEY-----"
