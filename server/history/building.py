@@ -50,6 +50,9 @@ class Built:
     events: int = 0
     merges: int = 0
 
+    def __bool__(self) -> bool:
+        return bool(self.events or self.merges)
+
 
 class Builder:
     """Builds the history of one store in one folder."""
@@ -78,8 +81,9 @@ class Builder:
                 if not group:
                     return False
                 counted = await counted_properties(snapshot)
-            self._replace(found, group, await self._merged(group, counted))
-            built.merges += 1
+            merged = await self._merged(group, counted)
+            self._replace(found, group, merged)
+            built.merges += all(merged.file != segment.file for segment in group)  # not if only its range changed
             return True
 
     async def pruned(self, snapshot: Snapshot) -> Manifest:

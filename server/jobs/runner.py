@@ -35,6 +35,9 @@ class Outcome:
     detail: str = ""
 
 
+NOTHING_TO_DO = Outcome("done")
+
+
 class LeaseLost(Exception):
     """Another process may be running the job by now."""
 
@@ -84,7 +87,7 @@ class Runner:
         if only_due and self._began.get(job.name, -1) >= job.period_of(now):
             return Outcome("not due")
         self._began[job.name] = now
-        return await self._recorded(job, None)
+        return await self._recorded_after(job)
 
     def _due(self, job: Job, ran: JobRunRecord | None) -> bool:
         now = self._run.now()
@@ -102,6 +105,19 @@ class Runner:
             outcome = await self._guarded(job, lease)
         finally:
             await asyncio.shield(job_runs.end(self._store, number, outcome.became, outcome.detail, now()))
+            self._count(job, outcome)
+        return outcome
+
+    async def _recorded_after(self, job: Job) -> Outcome:
+        """Record a run after its end, unless it had nothing to do. Runs of other servers may be recorded as running meanwhile."""
+        began = self._run.now()
+        outcome = Outcome("interrupted", "its process was stopped")
+        try:
+            outcome = await self._guarded(job, None)
+        finally:
+            if outcome != NOTHING_TO_DO:
+                record = JobRunRecord(job.name, self._holder, began, self._run.now(), outcome.became, outcome.detail)
+                await asyncio.shield(job_runs.add(self._store, record))
             self._count(job, outcome)
         return outcome
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from server.doctor import history_checks
+from server.event import DAY
 from server.history import History
+from server.jobs import Run
+from server.jobs.history_job import build_history
 from server.settings import Settings, load
 from server.storage.engine import Store
 from tests.conftest import Server
+from tests.history.conftest import NOW
 
 
 def test_a_server_builds_its_history_and_health_shows_it(server: Server) -> None:
@@ -48,6 +53,18 @@ def test_a_restored_store_has_a_history_of_its_own(server: Server) -> None:
     assert server.footfall("restore", "--yes", str(data / "copy.sqlite3")).returncode == 0
     assert not (data / "history").exists()
     assert "1 files with 1 events" in server.footfall("job", "build-history").stdout
+
+
+async def test_the_job_reports_only_runs_that_did_something(store: Store, settings: Settings, fill: Any, history: History) -> None:
+    run = Run(store, settings, now=lambda: NOW, history=history)
+    assert await build_history(run) == ""
+    await fill(300)
+    assert "300 events read" in await build_history(run)
+    assert await build_history(run) == ""
+    later = History(store, settings, now=lambda: NOW + DAY)
+    assert await build_history(dataclasses.replace(run, history=later)) == ""
+    later.close()
+    assert "0 events read" in await build_history(dataclasses.replace(run, by_hand=True))
 
 
 async def test_doctor_finds_a_damaged_file(

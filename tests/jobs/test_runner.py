@@ -95,6 +95,27 @@ async def test_a_job_that_fails_says_why_but_nothing_that_was_sent(run: Run, sto
     assert await Runner(run).run(Work().job()) == Outcome("done", "run 1")
 
 
+async def test_of_a_job_of_each_server_only_runs_that_did_something_or_failed_are_on_record(run: Run, store: Store, now: int) -> None:
+    summaries = iter(("", "read 3 events", "", "the disk is full"))
+
+    async def work(_: Run) -> str:
+        summary = next(summaries)
+        if "full" in summary:
+            raise JobError(summary)
+        return summary
+
+    job = Job("work", work, HOUR, 0, "a job of a test", each_server=True)
+    metrics = Metrics("test")
+    runner = Runner(dataclasses.replace(run, metrics=metrics), holder="me")
+    assert [(await runner.run(job)).became for _ in range(4)] == ["done", "done", "done", "failed"]
+    assert [(each.result, each.detail) for each in (await job_runs.history(store))["work"]] == [
+        ("failed", "the disk is full"),
+        ("done", "read 3 events"),
+    ]
+    assert (await last(store)) == job_runs.JobRunRecord("work", "me", now, now, "failed", "the disk is full")
+    assert metrics.job_runs == {("work", "done"): 3, ("work", "failed"): 1}
+
+
 async def test_two_runners_do_not_run_a_job_at_once(run: Run, other: Store) -> None:
     work = Work(0.3)
     here, there = Runner(run, holder="here"), Runner(dataclasses.replace(run, store=other), holder="there")

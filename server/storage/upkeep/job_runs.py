@@ -19,6 +19,7 @@ RESULTS = (RUNNING, DONE, FAILED, INTERRUPTED)
 
 _INTERRUPT = "UPDATE job_run SET result = {}, ended_at = {} WHERE name = {} AND result = {}"
 _BEGIN = "INSERT INTO job_run (name, holder, started_at, result, detail) VALUES ({}, {}, {}, {}, '') RETURNING id"
+_ADD = "INSERT INTO job_run (name, holder, started_at, ended_at, result, detail) VALUES ({}, {}, {}, {}, {}, {})"
 _END = "UPDATE job_run SET result = {}, detail = {}, ended_at = {} WHERE id = {}"
 _TRIM = "DELETE FROM job_run WHERE name = {} AND id <= (SELECT id FROM job_run WHERE name = {} ORDER BY id DESC LIMIT 1 OFFSET {})"
 _LAST = """SELECT name, holder, started_at, ended_at, result, detail FROM job_run
@@ -47,6 +48,12 @@ async def begin(store: Store, name: str, holder: str, now: int) -> int:
 async def end(store: Store, number: int, result: str, detail: str, now: int) -> None:
     """Record the result of a run."""
     await store.change((_END, (result, detail[:DETAIL], now, number)))
+
+
+async def add(store: Store, record: JobRunRecord) -> None:
+    """Record a run that has ended."""
+    values = (record.name, record.holder, record.started_at, record.ended_at, record.result, record.detail[:DETAIL])
+    await store.change((_ADD, values), (_TRIM, (record.name, record.name, KEPT)))
 
 
 async def last(store: Store) -> dict[str, JobRunRecord]:
