@@ -137,10 +137,16 @@ async def find_rule(store: Store, number: int) -> Rule:
 
 
 async def change(store: Store, number: int, **columns: Any) -> None:
-    """Change name, threshold, window_minutes, minimum_events, cooldown_minutes or enabled of a rule. Raises ProjectError for invalid values."""
+    """Change name, threshold, window_minutes, minimum_events, cooldown_minutes, enabled or question of a rule.
+
+    Raises ProjectError for invalid values.
+    """
     rule = await find_rule(store, number)
     about = {name: columns.get(name, getattr(rule, name)) for name in ("name", "window_minutes", "minimum_events", "cooldown_minutes")}
     _check(Draft(rule.kind, rule.url, **about), columns.get("threshold", rule.threshold))
+    if "question" in columns:
+        draft = Draft(rule.kind, rule.url, threshold=rule.threshold, question=columns.pop("question"))
+        columns["question_id"] = await _question(store, rule.project, draft)
     await kept.change_rule(store, number, columns)
 
 

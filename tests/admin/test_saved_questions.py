@@ -113,3 +113,14 @@ def test_a_saved_question_is_exported_by_its_name(admin: Asker, filled: Any) -> 
     for parameters in ({"saved": "None"}, {"saved": "Systems & more", "by": "os"}):
         refused = httpx.get(url, params=parameters, headers=headers)
         assert [error["path"] for error in refused.json()["errors"]] == ["saved"]
+
+
+def test_an_alert_is_moved_to_another_question(admin: Asker) -> None:
+    for name in ("First", "Second"):
+        admin.ask(SAVE, name=name, question={})
+    alert = {"kind": "QUESTION_EMPTY", "url": "https://93.184.216.34/hook", "question": "First"}
+    id_ = admin.run("CreateAlert", slug="demo", alert=alert)["createAlert"]["alert"]["id"]
+    change = "mutation ($id: ID!, $c: AlertChanges!) { updateAlert(id: $id, changes: $c) { errors { field } alert { question } } }"
+    assert admin.ask(change, id=id_, c={"question": "Second"})["updateAlert"] == {"errors": [], "alert": {"question": "Second"}}
+    assert admin.ask(change, id=id_, c={"question": "None"})["updateAlert"]["errors"] == [{"field": "question"}]
+    assert admin.run("DeleteAlert", id=id_)["deleteAlert"]["errors"] == []

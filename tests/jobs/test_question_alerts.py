@@ -123,3 +123,25 @@ async def test_a_question_stays_while_an_alert_uses_it_and_may_get_another_name(
     assert await found() == "default: Makes: events is 0"
     await rules.delete(store, 1)
     await saved_questions.delete(store, 1, "Makes")
+
+
+async def test_an_alert_moves_to_another_question(store: Store, watched: Make, now: int) -> None:
+    found = await watched(Kind.QUESTION_CHANGE)
+    await saved.save(store, 1, "Installs", Template(measures=(Measure.INSTALLS,), compare=Compare.PREVIOUS), now)
+    await saved.save(store, 1, "Plain", Template(), now)
+    await rules.change(store, 1, question="Installs", threshold=10)
+    assert (await rules.find_rule(store, 1)).question == "Installs"
+    for wrong in ("Plain", "None", ""):
+        with pytest.raises(ProjectError, match="question must be"):
+            await rules.change(store, 1, question=wrong, threshold=99)
+    rule = await rules.find_rule(store, 1)
+    assert (rule.question, rule.threshold) == ("Installs", 10)
+    await saved_questions.delete(store, 1, "Builds")
+    assert await found() is None
+
+
+async def test_an_alert_of_another_kind_gets_no_question(store: Store, watched: Make, make_rule: Make) -> None:
+    await watched(Kind.QUESTION_EMPTY)
+    rule = await make_rule(Kind.FAILURE_RATE)
+    with pytest.raises(ProjectError, match="does not apply to failure_rate"):
+        await rules.change(store, rule.id, question="Builds")

@@ -52,6 +52,9 @@ class AlertChanges:
     cooldown_minutes: int | None = strawberry.field(
         default=strawberry.UNSET, description="Minimum number of minutes between two notifications."
     )
+    question: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Name of another saved question, for the kinds `QUESTION_…`."
+    )
 
     def columns(self) -> dict[str, Any]:
         """Return the changed columns by name."""

@@ -141,7 +141,7 @@ def _rule(row: dict[str, Any]) -> Rule:
 
 
 async def change_rule(store: Store, number: int, columns: Mapping[str, Any]) -> None:
-    """Change some of name, threshold, window_minutes, minimum_events, cooldown_minutes, enabled. The caller has validated them."""
+    """Change some of name, threshold, window_minutes, minimum_events, cooldown_minutes, enabled, question_id. The caller has validated them."""
     marks = ", ".join(f"{name} = {{}}" for name in columns)
     if columns:
         await store.change((f"UPDATE alert_rule SET {marks} WHERE id = {{}}", (*columns.values(), number)))
