@@ -144,8 +144,9 @@ COMMANDS: Weighted[Command] = (
 )
 INIT = Command("init", 2_600, 0.5, 0.03)
 # The first visit: shares of installs that build after `init` (before the starter of 2.7 and since), and that deploy after their first build.
-FIRST_BUILDS = (0.58, 0.82)
+FIRST_BUILDS = (0.35, 0.72)
 FIRST_DEPLOYS = 0.34
+LOST_LOYALTY = 0.2  # the factor on the loyalty of those that do not build
 MACHINES_RUN: Weighted[str] = (("build", 52), ("lint", 30), ("deploy", 18))
 TRIGGERS: dict[str, Weighted[str]] = {
     "ci": (("pipeline", 92), ("schedule", 8)),
@@ -168,8 +169,11 @@ SITE_PLUGINS: Weighted[tuple[str, ...]] = (
 )  # fmt: skip
 CACHES: Weighted[str] = (("warm", 58), ("cold", 29), ("off", 13))
 REGIONS: Weighted[str] = (("eu", 45), ("us", 40), ("asia", 15))
-# The last stage of a build or a deployment that succeeded. One that fails ends at the stage of its error.
-LAST_STAGES = {"build": "output", "deploy": "activate"}
+# The last stage of a build or a deployment that succeeded: a build without changes ends early. One that fails ends at the stage of its error.
+LAST_STAGES: dict[str, Weighted[str]] = {
+    "build": (("output", 72), ("dependencies", 15), ("config", 13)),
+    "deploy": (("activate", 1),),
+}
 
 # Error types with messages as the tool writes them, and the stage of a build at which they end it. Footfall scrubs their paths and hosts.
 ERRORS: Weighted[tuple[str, str, str]] = (

@@ -147,8 +147,11 @@ def flakedrop(install: Install, at: int, room: int, story: Story) -> list[Call]:
     for place in range(1 + int(draw.exponential(0.9))):
         success = draw.share() >= scenario.DEPLOYMENTS_FAIL
         files = max(1, round(draw.lognormal(6, 1)))
+        moment = at + (place + 1) * round(draw.lognormal(4 * MINUTE, 0.7))
+        if moment > story.period.end:
+            break
         deployed = {**says, "event": "real_deployment", "os": system, "success": success, "file_count": files}
-        calls.append(_go("deployment", deployed, install, at + (place + 1) * round(draw.lognormal(4 * MINUTE, 0.7)), draw))
+        calls.append(_go("deployment", deployed, install, moment, draw))
     return calls[:room]
 
 

@@ -43,6 +43,8 @@ def _commands(install: Install, at: int, most: int, story: Story) -> list[scenar
     if install.total == 0:
         has_starter = version("native", install, at, story.period) != scenario.RELEASES["native"][0].version
         builds = draw.share() < scenario.FIRST_BUILDS[has_starter]
+        if not builds:
+            install.loyalty *= scenario.LOST_LOYALTY
         deploys = builds and draw.share() < scenario.FIRST_DEPLOYS
         return [scenario.INIT, *[everyday["build"]] * builds, *[everyday["deploy"]] * deploys][:most]
     count = 1 + min(9, int(draw.exponential(1.1)))
@@ -71,7 +73,7 @@ def _run(command: scenario.Command, install: Install, at: int, length: float, st
     error = _error(command, install, release, draw, by_agent="agent" in event)
     if error:
         event |= {"outcome": "failure", "error": {"type": error[0], "message": error[1]}}
-    event["properties"] = _properties(command, install, draw, stage=error[2] if error else scenario.LAST_STAGES.get(command.name))
+    event["properties"] = _properties(command, install, draw, stage=error[2] if error else _last_stage(command, draw))
     if command.name == "plugin_add":
         event["target"] = {"type": "plugin", "id": draw.one(scenario.PLUGINS)}
     return event
@@ -91,6 +93,11 @@ def _error(command: scenario.Command, install: Install, release: str, draw: Draw
     if draw.share() < command.failing * (scenario.AGENTS_FAIL if by_agent else 1):
         return draw.one(scenario.DEPLOY_ERRORS if command.name == "deploy" else scenario.ERRORS)
     return None
+
+
+def _last_stage(command: scenario.Command, draw: Draw) -> str | None:
+    stages = scenario.LAST_STAGES.get(command.name)
+    return draw.one(stages) if stages else None
 
 
 def _says(install: Install) -> dict[str, Any]:
