@@ -1,10 +1,14 @@
 import { useState } from "preact/hooks";
 import { useOperation } from "./api/use.ts";
+import { conditionLabel } from "./pages/measures.ts";
+import { FilterBar } from "./ui/filter-bar.tsx";
 import { Icon } from "./ui/icons.tsx";
+import { Warnings } from "./ui/warnings.tsx";
 import { useAccount } from "./view/account.ts";
+import { replaceMissing } from "./view/conditions.ts";
 import { ZONE, toLabel } from "./view/format.ts";
 import { RANGES, type Range, dayText, dayOf, rangeName, shortRangeName } from "./view/period.ts";
-import { FILTERS, type FilterName, targetText, useView } from "./view/state.ts";
+import { useView } from "./view/state.ts";
 
 /** Period, audience and active filters, as far as they apply to the page. */
 export function Toolbar({ project, timed, filtered, asks }: { project: string | undefined; timed: boolean; filtered: boolean; asks: boolean }) {
@@ -13,7 +17,6 @@ export function Toolbar({ project, timed, filtered, asks }: { project: string | 
   // Public dashboards allow only fixed periods.
   const offered: Range[] = RANGES.filter((range) => reads || range !== "custom");
   const ranges = offered.includes(view.range) ? offered : [...offered.filter((range) => range !== "custom"), view.range, ...offered.filter((range) => range === "custom")];
-  const chips = filtered && !asks ? (Object.entries(view.filters) as [FilterName, string][]) : [];
   return (
     <>
       <div class="toolbar">
@@ -40,56 +43,57 @@ export function Toolbar({ project, timed, filtered, asks }: { project: string | 
           </div>
         )}
       </div>
-      {chips.length > 0 && (
-        <ul class="chips" aria-label="Filters">
-          {chips.map(([name, value]) => (
-            <li key={name}>
-              <button type="button" class="chip" title={`Remove the filter ${FILTERS[name]}`} onClick={() => view.pick(name, null)}>
-                {FILTERS[name]}: <b>{shownValue(name, value)}</b> <span class="sr">: remove</span> <Icon name="close" size={13} />
-              </button>
-            </li>
-          ))}
-          {chips.length > 1 && (
-            <li>
-              <button type="button" class="link" onClick={view.clear}>
-                Clear all
-              </button>
-            </li>
-          )}
-        </ul>
-      )}
-      {project && filtered && reads && chips.length > 0 && <FilterWarnings project={project} />}
+      {project && filtered && !asks && (reads ? <PageFilters project={project} /> : <PublicFilters />)}
       {project && filtered && !reads && <PublicMinimum project={project} />}
     </>
   );
 }
 
-const PICKED: Record<string, FilterName> = { names: "name", os: "os", arch: "arch", runtime: "runtime", version: "version", packageManager: "pm", environments: "env", target: "target" };
-
-/** Warns of filters that match no event in the period, with similar values. */
-function FilterWarnings({ project }: { project: string }) {
-  const { span, filter, pick, filters } = useView();
-  const answer = useOperation("FilterWarnings", { slug: project, period: span.period, filter });
-  const warnings = answer.data?.project.warnings ?? [];
+/** Filter bar of a page. Warns of conditions that no event of the period meets. */
+function PageFilters({ project }: { project: string }) {
+  const { span, where, setWhere } = useView();
+  const [isOpened, setOpened] = useState(false);
+  const known = useOperation("Fields", { slug: project, period: span.period }, { enabled: isOpened || where.length > 0, refresh: () => false });
+  const answer = useOperation("Ask", { slug: project, question: { measures: ["EVENTS"], where, period: span.period, first: 1 } }, { enabled: where.length > 0 });
+  const warnings = where.length > 0 && !answer.isPlaceholderData ? (answer.data?.project.ask.warnings ?? []) : [];
+  const refused = answer.isError ? /\bwhere\[(\d+)\]/.exec(answer.error.message)?.[1] : undefined;
   return (
-    <div role="status">
-      {warnings.map(({ path, nearest }) => {
-        const name = PICKED[path.replace("filter.", "")];
-        if (!name) return null;
-        const type = filters.target?.slice(0, filters.target.indexOf(":")) ?? "";
+    <>
+      <FilterBar
+        project={project}
+        fields={known.data?.project.fields ?? []}
+        conditions={where}
+        change={setWhere}
+        label="Filters"
+        invalid={refused === undefined ? undefined : Number(refused)}
+        opened={() => setOpened(true)}
+      />
+      {warnings.length > 0 && (
+        <div class="notice">
+          <Warnings warnings={warnings} replace={(...missing) => setWhere(replaceMissing(where, ...missing))} />
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Filters of a public dashboard: they can be removed. Search in fields and values requires a login. */
+function PublicFilters() {
+  const { where, toggle } = useView();
+  if (where.length === 0) return null;
+  return (
+    <ul class="chips" aria-label="Filters">
+      {where.map((condition) => {
+        const { field, op, values } = conditionLabel([], condition);
         return (
-          <p class="notice" key={path}>
-            No events in this period match {FILTERS[name]} <b>{shownValue(name, filters[name] ?? "")}</b>.{nearest.length > 0 && " Did you mean "}
-            {nearest.map((value) => (
-              <button type="button" class="link" key={value} onClick={() => pick(name, name === "target" ? targetText(type, value) : value)}>
-                {value}
-              </button>
-            ))}
-            {nearest.length > 0 && "?"}
-          </p>
+          <li key={`${field} ${op} ${values}`}>
+            <button type="button" class="chip" onClick={() => toggle([condition])}>
+              {toLabel(field)} {op} <b>{values}</b> <span class="sr">: remove</span> <Icon name="close" size={13} />
+            </button>
+          </li>
         );
       })}
-    </div>
+    </ul>
   );
 }
 
@@ -106,11 +110,6 @@ function Zone() {
       {ZONE}
     </span>
   );
-}
-
-function shownValue(name: FilterName, value: string): string {
-  if (name === "target") return value.slice(value.indexOf(":") + 1);
-  return name === "env" || name === "outcome" ? toLabel(value) : value;
 }
 
 function Custom() {

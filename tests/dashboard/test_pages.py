@@ -50,7 +50,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(visit: Callable[..
         if page.evaluate("document.activeElement.textContent").startswith("2."):  # the first of the versions
             break
     page.keyboard.press("Enter")
-    page.wait_for_url("**version=2*")
+    page.wait_for_url("**where=version:is:2*")
     tab.settled()
     menu = page.get_by_label("Options for Versions")
     menu.focus()

@@ -8,7 +8,9 @@ import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { ago, count, number, toLabel } from "../view/format.ts";
 import { useParams } from "../view/address.ts";
-import { targetText, useView } from "../view/state.ts";
+import { useExploreLink } from "../view/explore-link.ts";
+import { type Condition, isValue } from "../view/conditions.ts";
+import { targetConditions, useView } from "../view/state.ts";
 
 const WINDOWS = [1, 7, 30] as const;
 
@@ -16,12 +18,12 @@ const DOWNLOAD = "download";
 
 /** Downloads page: the most popular and the trending targets. Counts downloads when there are any, all events otherwise. */
 export default function Downloads({ project }: { project: string }) {
-  const { span, filter } = useView();
+  const { span, filter, where } = useView();
   const [params, setParams] = useParams();
   const vocabulary = useOperation("Vocabulary", { slug: project, period: span.period });
   return (
     <QueryResult answer={vocabulary} height={500}>
-      {({ project: { vocabulary: words } }) => <Counted project={project} words={words} params={params} setParams={setParams} filter={filter} period={span.period} />}
+      {({ project: { vocabulary: words } }) => <Counted project={project} words={words} params={params} setParams={setParams} filter={filter} where={where} period={span.period} />}
     </QueryResult>
   );
 }
@@ -32,29 +34,33 @@ interface CountedProps {
   params: URLSearchParams;
   setParams: ReturnType<typeof useParams>[1];
   filter: EventFilter;
+  where: Condition[];
   period: PeriodInput;
 }
 
-function Counted({ project, words: vocabulary, params, setParams, filter, period }: CountedProps) {
+function Counted({ project, words: vocabulary, params, setParams, filter, where, period }: CountedProps) {
   const type = params.get("type") ?? "";
   const days = WINDOWS.find((window) => String(window) === params.get("window")) ?? 7;
   const put = (name: string, value: string) =>
     setParams((next) => (value ? next.set(name, value) : next.delete(name)));
-  const downloads = vocabulary.names.includes(DOWNLOAD) && params.get("count") !== "events" && !filter.names;
-  const names = filter.names ?? (downloads ? [DOWNLOAD] : null);
-  const counted: EventFilter = { ...filter, ...(names ? { names } : {}), ...(type && !filter.target ? { targetType: type } : {}) };
+  const named = where.find(({ field }) => field === "name");
+  const downloads = vocabulary.names.includes(DOWNLOAD) && params.get("count") !== "events" && !named;
+  const names = named?.op === "IS" ? named.values : downloads ? [DOWNLOAD] : null;
+  const chosen = type && !where.some(({ field }) => field === "target_type") ? [isValue("target_type", type)] : [];
+  const counted: EventFilter = { ...filter, where: [...where, ...(downloads ? [isValue("name", DOWNLOAD)] : []), ...chosen] };
   const common = { slug: project, period, filter: counted, names, type: type || null, days };
   const answer = useOperation("Targets", { ...common, first: 25 });
+  const explore = useExploreLink(project);
   const unit = downloads ? "downloads" : "events";
   const barOf = (each: { type: string; id: string; events: number }): Bar => ({
-    value: targetText(each.type, each.id),
+    where: targetConditions(each.type, each.id),
     label: each.id,
     amount: each.events,
     ...(type ? {} : { kind: each.type }),
   });
   const everything = (of: "targets" | "targetTotals") => async () =>
     (await fetchAllRows<{ type: string; id: string; events: number }>(async (first, offset) => (await runOperation("Targets", { ...common, first, offset })).project[of])).map(barOf);
-  const isFiltered = Object.keys(filter).some((name) => name !== "names");
+  const isFiltered = filter.audience !== undefined || where.some((condition) => condition !== named || condition.op !== "IS");
   return (
     <>
       <div class="choose">
@@ -65,7 +71,7 @@ function Counted({ project, words: vocabulary, params, setParams, filter, period
             </button>
           ))}
         </div>
-        {vocabulary.names.includes(DOWNLOAD) && !filter.names && (
+        {vocabulary.names.includes(DOWNLOAD) && !named && (
           <div class="segments" role="group" aria-label="Count">
             <button type="button" aria-pressed={downloads} onClick={() => put("count", "")}>
               Downloads
@@ -79,8 +85,8 @@ function Counted({ project, words: vocabulary, params, setParams, filter, period
       <QueryResult answer={answer} height={500}>
         {({ project: { targets, together, targetTotals, trending } }) => (
           <div class="grid">
-            <Bars title="This period" unit={unit} by="target" bars={targets.map(barOf)} others={othersOf(targets, together)} all={everything("targets")} />
-            <Bars title="All time" unit={unit} note={isFiltered ? `${unit}, not filtered` : unit} by="target" total={0} bars={targetTotals.map(barOf)} all={everything("targetTotals")} />
+            <Bars title="This period" explore={explore({ measures: "events", by: "target", chart: "bars", ...(downloads ? { where: isValue("name", DOWNLOAD) } : {}) })} unit={unit} bars={targets.map(barOf)} others={othersOf(targets, together)} all={everything("targets")} />
+            <Bars title="All time" unit={unit} note={isFiltered ? `${unit}, not filtered` : unit} total={0} bars={targetTotals.map(barOf)} all={everything("targetTotals")} />
             <Trending of={trending} days={days} choose={(window) => put("window", window === 7 ? "" : String(window))} />
           </div>
         )}

@@ -78,7 +78,7 @@ function Breakdown({ project, chart }: { project: string; chart: keyof typeof BR
             bars={breakdown.rows
               .flatMap(({ value, installs, events }) => {
                 const amount = of(installs, events);
-                return value === null || amount === 0 ? [] : [{ value: null, label: value, amount }];
+                return value === null || amount === 0 ? [] : [{ where: null, label: value, amount }];
               })
               .toSorted((one, other) => other.amount - one.amount)}
             others={{ values: breakdown.otherValues, amount: of(breakdown.otherInstalls, breakdown.otherEvents) }}

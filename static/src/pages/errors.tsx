@@ -9,6 +9,8 @@ import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { ago, count, duration, plural, moment, portion, toLabel } from "../view/format.ts";
 import { useParams } from "../view/address.ts";
+import { useExploreLink } from "../view/explore-link.ts";
+import { isValue } from "../view/conditions.ts";
 import { useView } from "../view/state.ts";
 
 type Answer = Data<"Errors">["project"];
@@ -22,6 +24,7 @@ const nameOf = (type: string | null): string => type ?? "";
 /** Errors page: error types with dates, versions and installs, and the latest failures. The expanded type is in the address. */
 export default function Errors({ project }: { project: string }) {
   const { span, filter } = useView();
+  const explore = useExploreLink(project);
   const answer = useOperation("Errors", { slug: project, period: span.period, filter, first: 50 });
   return (
     <QueryResult answer={answer} height={500}>
@@ -49,11 +52,11 @@ export default function Errors({ project }: { project: string }) {
             : "";
         return (
           <div class="stack">
-            <Card title="By type" note={note} table={table} all={all} picture={() => barsOf(table(), count)} wide>
+            <Card title="By type" note={note} table={table} all={all} picture={() => barsOf(table(), count)} explore={explore({ measures: "events,installs", where: isValue("outcome", "failure"), by: "error_type", chart: "bars" })} wide>
               {errors.groups.length === 0 ? <EmptyState>No failures in this period.</EmptyState> : <Groups groups={errors.groups} project={project} />}
               {errors.types > errors.groups.length && <p class="others">and {plural(errors.types - errors.groups.length, "more type")}</p>}
             </Card>
-            <Card title="Latest failures" note="from raw events within the retention period" wide>
+            <Card title="Latest failures" note="from raw events within the retention period" explore={explore({ measures: "failures,failure_rate" })} wide>
               {failures.length === 0 ? <EmptyState>No raw events of this period are retained.</EmptyState> : <Samples of={failures} typed />}
             </Card>
           </div>
@@ -139,7 +142,8 @@ function Row({ group: { type, events, share, installs, firstSeen, lastSeen, firs
 
 /** Details of one error type: dates, events, affected versions and the latest samples. */
 function Details({ group: { type, events: affected, installs, firstSeen, lastSeen, firstEver, names, versions }, project }: { group: Group; project: string }) {
-  const { span, filter, pick, filters } = useView();
+  const { span, filter, isSet, toggle } = useView();
+  const explore = useExploreLink(project);
   const answer = useOperation("ErrorSamples", { slug: project, errorType: nameOf(type), period: span.period, filter });
   return (
     <div class="error-details">
@@ -166,7 +170,7 @@ function Details({ group: { type, events: affected, installs, firstSeen, lastSee
           <dt>Events</dt>
           <dd>
             {names.map((name) => (
-              <button type="button" class="tag" key={name} title={`Show only ${name}`} aria-pressed={filters.name === name} onClick={() => pick("name", filters.name === name ? null : name)}>
+              <button type="button" class="tag" key={name} title={`Show only ${name}`} aria-pressed={isSet([isValue("name", name)])} onClick={() => toggle([isValue("name", name)])}>
                 {name}
               </button>
             ))}
@@ -175,9 +179,9 @@ function Details({ group: { type, events: affected, installs, firstSeen, lastSee
       </dl>
       <Bars
         title="Affected versions"
+        explore={explore({ measures: "events,installs", where: isValue("error_type", type), by: "version", chart: "bars" })}
         total={affected}
-        by="version"
-        bars={versions.map(({ version, events }) => ({ value: version, label: version ?? "not reported", amount: events }))}
+        bars={versions.map(({ version, events }) => ({ where: [isValue("version", version)], label: version ?? "not reported", amount: events }))}
       />
       <QueryResult answer={answer} height={120}>
         {({ project: { failures } }) => (

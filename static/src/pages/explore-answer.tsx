@@ -5,8 +5,9 @@ import { Card } from "../ui/card.tsx";
 import { Figure } from "../ui/figure.tsx";
 import type { Table } from "../ui/save.ts";
 import { EmptyState } from "../ui/states.tsx";
+import { Warnings } from "../ui/warnings.tsx";
 import { ZONE, growth, moment, points, stepText, toLabel } from "../view/format.ts";
-import { type Condition, groupCondition, isSame } from "../view/conditions.ts";
+import { groupCondition, replaceMissing } from "../view/conditions.ts";
 import type { Question, QuestionChanges } from "../view/question.ts";
 import { useView } from "../view/state.ts";
 import { type Answer, type Field, MEASURE_FACTS, type Row, groupLabel, splitLabel } from "./measures.ts";
@@ -47,13 +48,13 @@ export function ExploreAnswer(props: Props) {
       )}
       {!hasNothing(answer) && answer.warnings.length > 0 && (
         <div class="notice">
-          <Warnings answer={answer} question={question} change={change} />
+          <Warnings warnings={answer.warnings} replace={(...missing) => change(replaceIn(question, ...missing))} />
         </div>
       )}
       {hasNothing(answer) ? (
         <Card title="No events match" wide>
           {answer.warnings.length === 0 && <EmptyState>No events in this period.</EmptyState>}
-          <Warnings answer={answer} question={question} change={change} />
+          <Warnings warnings={answer.warnings} replace={(...missing) => change(replaceIn(question, ...missing))} />
         </Card>
       ) : question.chart === "table" ? (
         <AnswerTable {...props} />
@@ -68,51 +69,11 @@ export function ExploreAnswer(props: Props) {
   );
 }
 
-/** Explains each filter that matches nothing and offers values that exist. */
-function Warnings({ answer: { warnings }, question, change }: Pick<Props, "answer" | "question" | "change">) {
-  const replaced = (conditions: Condition[], field: string, message: string, value: string) =>
-    conditions.map((condition): Condition => {
-      if (condition.field !== field || !condition.values.some((each) => message.includes(`${each}\``))) return condition;
-      const missing = condition.values.filter((each) => message.includes(`\`${each}\``));
-      return condition.op === "IS" && missing.length > 0 && missing.length < condition.values.length
-        ? { ...condition, values: [...new Set(condition.values.map((each) => (missing.includes(each) ? value : each)))] }
-        : { field, op: "IS", values: [value] };
-    });
-  return (
-    <>
-      {warnings.map(({ field, message, nearest }) => (
-        <div class="suggestion" role="status" key={message}>
-          <p>{spelled(nearest.length > 0 ? (message.split(" Did you mean")[0] ?? message) : message)}</p>
-          {nearest.length > 0 && (
-            <p class="suggested-values">
-              <span class="soft">Try</span>
-              {nearest.map((value) => (
-                <button
-                  type="button"
-                  class="chip"
-                  key={value}
-                  onClick={() => {
-                    const isOwn = question.where.some((condition) => condition.field === field);
-                    change(
-                      isOwn
-                        ? { where: replaced(question.where, field, message, value) }
-                        : { segments: question.segments.map((segment) => ({ ...segment, where: replaced(segment.where, field, message, value) })) },
-                    );
-                  }}
-                >
-                  <b>{value}</b>
-                </button>
-              ))}
-            </p>
-          )}
-        </div>
-      ))}
-    </>
-  );
+/** Replaces the condition that a warning names: one of the question, or of its segments. */
+function replaceIn({ where, segments }: Question, field: string, message: string, value: string): QuestionChanges {
+  if (where.some((condition) => condition.field === field)) return { where: replaceMissing(where, field, message, value) };
+  return { segments: segments.map((segment) => ({ ...segment, where: replaceMissing(segment.where, field, message, value) })) };
 }
-
-/** Renders the parts of a text between backticks as code. */
-const spelled = (text: string) => text.split("`").map((part, place) => (place % 2 === 1 ? <code key={place}>{part}</code> : part));
 
 /** The figures of the whole question, without split and steps. */
 export function Totals({ answer, question, stale }: { answer: Answer | undefined; question: Question; stale: boolean }) {
@@ -197,13 +158,6 @@ function BarCards({ answer, question, fields, change }: Props) {
   const { by, measures } = question;
   const adds = by.every(({ field }) => !field.startsWith("properties.")); // an event counts once for each element of a list
   const panels = panelsOf(answer, question);
-  const conditionsOf = (text: string): Condition[] => (JSON.parse(text) as (string | null)[]).flatMap((key, place) => (by[place] ? [groupCondition(by[place], key)] : []));
-  const isSet = (text: string) => conditionsOf(text).every((condition) => question.where.some((other) => isSame(condition, other)));
-  const toggle = (text: string) => {
-    const conditions = conditionsOf(text);
-    const kept = question.where.filter((other) => !conditions.some((condition) => isSame(condition, other)));
-    change({ where: isSet(text) ? kept : [...kept, ...conditions] });
-  };
   return (
     <div class="grid">
       {measures.flatMap((name, index) =>
@@ -213,7 +167,7 @@ function BarCards({ answer, question, fields, change }: Props) {
             const figure = row.figures[index];
             const before = figure && (people ? figure.peopleBefore : figure.allBefore);
             return {
-              value: row.isOther || by.length === 0 ? null : JSON.stringify(row.keys),
+              where: row.isOther || by.length === 0 ? null : by.map((split, place) => groupCondition(split, row.keys[place] ?? null)),
               label: rowLabel(row, question, fields),
               amount: (figure && (people ? figure.people : figure.all)[0]) ?? 0,
               rest: row.isOther,
@@ -226,7 +180,6 @@ function BarCards({ answer, question, fields, change }: Props) {
               key={`${name} ${segment}`}
               title={titleOf(label, segment)}
               bars={bars}
-              pick={{ toggle, isSet }}
               figure={measure.full}
               unit={by.length === 0 ? "by segment" : `by ${by.map((split) => splitLabel(fields, split)).join(" and ")}`}
               {...(additive && adds && by.length > 0 ? {} : { total: 0 })}

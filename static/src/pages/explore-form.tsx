@@ -2,10 +2,11 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { FilterBar } from "../ui/filter-bar.tsx";
 import { Icon } from "../ui/icons.tsx";
-import type { Split, VersionPart } from "../view/conditions.ts";
+import { SplitSelect } from "../ui/split-select.tsx";
+import type { Split } from "../view/conditions.ts";
 import { type ChartName, type Comparison, MEASURES, MOST_MEASURES, MOST_SEGMENTS, type MeasureName, type Question, type QuestionChanges, STEPS, type Segment, type StepName } from "../view/question.ts";
 import type { Part } from "./explore.tsx";
-import { type Field, MEASURE_FACTS, STEP_NAMES, labelOf, questionText } from "./measures.ts";
+import { type Field, MEASURE_FACTS, STEP_NAMES, questionText } from "./measures.ts";
 import { SavedQuestions } from "./saved-questions.tsx";
 
 interface Props {
@@ -132,41 +133,17 @@ function Splits({ fields, by, change }: { fields: Field[]; by: Split[]; change: 
   const shown = by.length < 2 ? [...by, null] : by;
   return (
     <>
-      {shown.map((split, place) => {
-        const replace = (next: Split | null) => change([...by.slice(0, place), ...(next ? [next] : []), ...by.slice(place + 1)]);
-        const free = fields.filter(({ name, canSplit }) => canSplit && !by.some((other) => other.field === name && other !== split));
-        const group = (isProperty: boolean) =>
-          free
-            .filter(({ kind }) => (kind === "PROPERTY") === isProperty)
-            .map(({ name, label }) => (
-              <option key={name} value={name}>
-                {label}
-              </option>
-            ));
-        const isUnknown = split && !free.some(({ name }) => name === split.field);
-        return (
-          <span class="inline tight" key={place}>
-            <select class="small" aria-label={place === 0 ? "Split by" : "Then by"} value={split?.field ?? ""} onChange={(event) => replace(event.currentTarget.value ? { field: event.currentTarget.value, version: null } : null)}>
-              <option value="">{place === 0 ? "No split" : by.length === 1 ? "and by…" : "No second split"}</option>
-              {isUnknown && <option value={split.field}>{labelOf(fields, split.field)}</option>}
-              <optgroup label="Fields">{group(false)}</optgroup>
-              <optgroup label="Properties">{group(true)}</optgroup>
-            </select>
-            {split && fields.some(({ name, kind }) => name === split.field && kind === "VERSION") && (
-              <select
-                class="small"
-                aria-label="Part of the version"
-                value={split.version ?? ""}
-                onChange={(event) => replace({ ...split, version: (event.currentTarget.value || null) as VersionPart | null })}
-              >
-                <option value="">full version</option>
-                <option value="MAJOR">major version</option>
-                <option value="MINOR">minor version</option>
-              </select>
-            )}
-          </span>
-        );
-      })}
+      {shown.map((split, place) => (
+        <SplitSelect
+          key={place}
+          fields={fields}
+          split={split}
+          taken={by.flatMap((other) => (other === split ? [] : [other.field]))}
+          change={(next) => change([...by.slice(0, place), ...(next ? [next] : []), ...by.slice(place + 1)])}
+          label={place === 0 ? "Split by" : "Then by"}
+          empty={place === 0 ? "No split" : by.length === 1 ? "and by…" : "No second split"}
+        />
+      ))}
     </>
   );
 }

@@ -1,11 +1,15 @@
+import type { Data } from "../api/client.ts";
 import { useOperation } from "../api/use.ts";
 import { Card } from "../ui/card.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
-import { count, percent } from "../view/format.ts";
+import { SplitSelect } from "../ui/split-select.tsx";
+import { count, moment, percent } from "../view/format.ts";
 import { useParams } from "../view/address.ts";
+import { type Split, isValue, splitOf, splitText } from "../view/conditions.ts";
 import { useView } from "../view/state.ts";
+import { groupLabel, splitLabel } from "./measures.ts";
 
 const MOST = 8;
 const WITHIN = [1, 24, 168, 720] as const;
@@ -13,7 +17,7 @@ const HOURS: Record<number, string> = { 1: "1 hour", 24: "1 day", 168: "1 week",
 
 /** Funnel page: installs that complete a sequence of events. The steps are in the address. */
 export default function Funnel({ project }: { project: string }) {
-  const { span, filter, people } = useView();
+  const { span, where, people } = useView();
   const [params, setParams] = useParams();
   const steps = params.getAll("step");
   const within = WITHIN.find((hours) => String(hours) === params.get("within")) ?? 24;
@@ -26,7 +30,12 @@ export default function Funnel({ project }: { project: string }) {
     });
   const common = useOperation("Breakdown", { slug: project, by: "NAME", period: span.period, first: 200 });
   const names = common.data?.project.breakdown.rows.flatMap(({ value }) => value ?? []) ?? []; // most common first
-  const answer = useOperation("Funnel", { slug: project, names: steps, withinHours: within, period: span.period, filter }, { enabled: steps.length > 1 });
+  const known = useOperation("Fields", { slug: project, period: span.period }, { refresh: () => false });
+  const fields = known.data?.project.fields ?? [];
+  const by = params.getAll("by").filter(Boolean).slice(0, 1).map(splitOf);
+  const split = (next: Split | null) => setParams((changed) => (next ? changed.set("by", splitText(next)) : changed.delete("by")));
+  const asked = { steps: steps.map((name) => ({ name, where: [isValue("name", name)] })), where, by, withinHours: within, period: span.period };
+  const answer = useOperation("AskFunnel", { slug: project, funnel: asked }, { enabled: steps.length > 1 });
   return (
     <>
       <div class="choose">
@@ -55,6 +64,7 @@ export default function Funnel({ project }: { project: string }) {
             ))}
           </select>
         </label>
+        <SplitSelect fields={fields} split={by[0] ?? null} change={split} label="Split by" empty="No split" />
       </div>
       {steps.length < 2 ? (
         <Card title="Funnel" wide>
@@ -72,42 +82,99 @@ export default function Funnel({ project }: { project: string }) {
         </Card>
       ) : (
         <QueryResult answer={answer} height={320}>
-          {({ project: { funnel } }) => {
-            const of = ({ installs }: (typeof funnel)[number]) => (people ? installs.people : installs.all);
-            const [first] = funnel;
-            const whole = first ? of(first) : 0;
-            const [last] = funnel.slice(-1);
-            const table = () => ({ columns: ["step", "installs", "share of first step"], rows: funnel.map((step) => [step.name, of(step), whole ? of(step) / whole : 0]) });
-            return (
-              <Card title="Funnel" note={`${percent(last && whole ? of(last) / whole : null)} of ${people ? "people" : "installs"} complete the funnel`} table={table} picture={() => barsOf(table(), count)} wide>
-                <ol class="steps">
-                  {funnel.map((step, place) => {
-                    const before = funnel[place - 1];
-                    return (
-                      <li class="step" key={step.name}>
-                        <span class="step-number">{place + 1}</span>
-                        <b>{step.name}</b>
-                        <span class="step-figure">
-                          <b>{count(of(step))}</b> <span class="soft">{percent(whole ? of(step) / whole : null)}</span>
-                        </span>
-                        <span class="step-bar">
-                          <i style={{ width: `${whole ? (of(step) / whole) * 100 : 0}%` }} />
-                        </span>
-                        {before && of(before) > of(step) && (
-                          <span class="step-lost">
-                            {count(of(before) - of(step))} of {count(of(before))} dropped off ({percent((of(before) - of(step)) / of(before))})
-                          </span>
-                        )}
-                      </li>
-                    );
-                  })}
-                </ol>
-              </Card>
-            );
-          }}
+          {({ project: { askFunnel } }) => (
+            <div class="stack">
+              {!askFunnel.complete && <p class="notice">Some events of this period have been deleted. The funnel covers only the time since {moment(askFunnel.since)}.</p>}
+              <Steps total={askFunnel.total} people={people} />
+              {by[0] && <Groups answer={askFunnel} title={`By ${splitLabel(fields, by[0])}`} people={people} />}
+            </div>
+          )}
         </QueryResult>
       )}
-      <p class="others">Funnels are computed from raw events within the retention period. Each install counts once, from its first start.</p>
+      <p class="others">Each install counts once, from its first start. A split is taken at the first step, so an install that upgrades stays in its row.</p>
     </>
+  );
+}
+
+type Answer = Data<"AskFunnel">["project"]["askFunnel"];
+type Reached = Answer["total"][number];
+
+const installsOf = (step: Reached | undefined, people: boolean): number => (step && (people ? step.people : step.all)) ?? 0;
+
+function Steps({ total, people }: { total: Reached[]; people: boolean }) {
+  const of = (step: Reached | undefined) => installsOf(step, people);
+  const whole = of(total[0]);
+  const table = () => ({ columns: ["step", "installs", "share of first step"], rows: total.map((step) => [step.name, of(step), whole ? of(step) / whole : 0]) });
+  return (
+    <Card title="Funnel" note={`${percent(whole ? of(total.at(-1)) / whole : null)} of ${people ? "people" : "installs"} complete the funnel`} table={table} picture={() => barsOf(table(), count)} wide>
+      <ol class="steps">
+        {total.map((step, place) => {
+          const before = total[place - 1];
+          return (
+            <li class="step" key={step.name}>
+              <span class="step-number">{place + 1}</span>
+              <b>{step.name}</b>
+              <span class="step-figure">
+                <b>{count(of(step))}</b> <span class="soft">{percent(whole ? of(step) / whole : null)}</span>
+              </span>
+              <span class="step-bar">
+                <i style={{ width: `${whole ? (of(step) / whole) * 100 : 0}%` }} />
+              </span>
+              {before && of(before) > of(step) && (
+                <span class="step-lost">
+                  {count(of(before) - of(step))} of {count(of(before))} dropped off ({percent((of(before) - of(step)) / of(before))})
+                </span>
+              )}
+            </li>
+          );
+        })}
+      </ol>
+    </Card>
+  );
+}
+
+/** The funnel of each group, one row a group. */
+function Groups({ answer: { rows, total }, title, people }: { answer: Answer; title: string; people: boolean }) {
+  const shown = rows.filter(({ steps }) => installsOf(steps[0], people) > 0);
+  const table = () => ({
+    columns: ["group", ...total.map(({ name }) => name)],
+    rows: shown.map((row) => [groupLabel(row), ...row.steps.map((step) => installsOf(step, people))]),
+  });
+  return (
+    <Card title={title} table={table} tabular wide>
+      {shown.length === 0 ? (
+        <EmptyState>No install reached the first step in this period.</EmptyState>
+      ) : (
+        <div class="scroll" tabIndex={0} role="region" aria-label={title}>
+          <table class="single">
+            <thead>
+              <tr>
+                <th scope="col">Group</th>
+                {total.map(({ name }) => (
+                  <th scope="col" key={name} class="figure">
+                    {name}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {shown.map((row) => (
+                <tr key={groupLabel(row)} class={row.isOther ? "rest" : ""}>
+                  <th scope="row">{groupLabel(row)}</th>
+                  {row.steps.map((step, place) => {
+                    const whole = installsOf(row.steps[0], people);
+                    return (
+                      <td class="figure" key={step.name}>
+                        {place > 0 && <span class="soft">{percent(installsOf(step, people) / whole)}</span>} <b>{count(installsOf(step, people))}</b>
+                      </td>
+                    );
+                  })}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Card>
   );
 }

@@ -32,13 +32,13 @@ export default function Health({ project }: { project: string }) {
               <Chart title="Events not stored" starts={ledger.starts} step="DAY" measure={COUNTS} stacked lines={notStored(ledger)} />
             </div>
             <div class="grid">
-              <Bars title="Reasons" note="events" nothing="No events with a reason in this period." bars={ledger.reasons.map(({ entry, reason, events }) => ({ value: null, label: toLabel(reason), kind: toLabel(entry), amount: events }))} />
+              <Bars title="Reasons" note="events" nothing="No events with a reason in this period." bars={ledger.reasons.map(({ entry, reason, events }) => ({ where: null, label: toLabel(reason), kind: toLabel(entry), amount: events }))} />
               <Bars
                 title="Limited addresses"
                 note="hashed; the hash changes daily"
                 total={ledger.limited.reduce((sum, events) => sum + events, 0)}
                 nothing="No addresses were limited."
-                bars={limitedAddresses.map(({ address, start, events }) => ({ value: null, label: address, kind: day(start), amount: events }))}
+                bars={limitedAddresses.map(({ address, start, events }) => ({ where: null, label: address, kind: day(start), amount: events }))}
               />
             </div>
             <Rejected of={rejected} slug={project} />

@@ -20,7 +20,7 @@ export function Shape({ counts }: { counts: number[] }) {
 }
 
 /** Histogram of durations, with a bar for each range on a logarithmic scale. */
-export function Histogram({ of }: { of: Timed }) {
+export function Histogram({ of, explore }: { of: Timed; explore: string | undefined }) {
   const { edges, counts, timed, mean, percentiles } = of;
   const label = of.label ?? "";
   const most = Math.max(1, ...counts);
@@ -30,7 +30,7 @@ export function Histogram({ of }: { of: Timed }) {
   });
   const marks = [percentiles.p50, percentiles.p95].map((value) => (value == null ? null : placeOf(value, edges)));
   return (
-    <Card title={`Durations of ${label}`} note={`${plural(timed, "event")}, mean ${duration(mean)}`} table={table} picture={() => barsOf(table(), count)} wide>
+    <Card title={`Durations of ${label}`} note={`${plural(timed, "event")}, mean ${duration(mean)}`} table={table} picture={() => barsOf(table(), count)} explore={explore} wide>
       <div class="histogram" role="img" aria-label={`Durations of ${label}, from ${duration(edges[0])} to ${duration(edges.at(-1))}; median ${duration(percentiles.p50, percentiles.exact)}`}>
         {counts.map((value, place) => (
           <span key={place} title={`${duration(edges[place])} to ${duration(edges[place + 1])}: ${count(value)} (${portion(value / Math.max(1, timed))})`}>

@@ -4,24 +4,28 @@ import type { InstallFilterInput } from "../generated/operations.ts";
 import { Card } from "../ui/card.tsx";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { ago, count, moment, toLabel } from "../view/format.ts";
+import { singleValues } from "../view/conditions.ts";
 import { useView } from "../view/state.ts";
 
 const A_PAGE = 20;
 
 /** The list of installs, each identified by an anonymous hash. */
 export function InstallList({ project }: { project: string }) {
-  const { people, filters, filter: eventFilter } = useView();
-  const filter: InstallFilterInput = { people, os: filters.os ?? null, version: filters.version ?? null, environments: eventFilter.environments ?? [] };
-  return <Pages key={JSON.stringify([project, filter])} project={project} filter={filter} />;
+  const { people, where } = useView();
+  const { os, version, environment } = singleValues(where);
+  const environments = environment ? [environment.toUpperCase() as NonNullable<InstallFilterInput["environments"]>[number]] : [];
+  const filter: InstallFilterInput = { people, os: os ?? null, version: version ?? null, environments };
+  const isPartial = where.length > [os, version, environment].filter(Boolean).length;
+  return <Pages key={JSON.stringify([project, filter])} project={project} filter={filter} isPartial={isPartial} />;
 }
 
-function Pages({ project, filter }: { project: string; filter: InstallFilterInput }) {
+function Pages({ project, filter, isPartial }: { project: string; filter: InstallFilterInput; isPartial: boolean }) {
   const [cursors, setCursors] = useState<(string | null)[]>([null]);
   const answer = useOperation("Installs", { slug: project, filter, first: A_PAGE, after: cursors.at(-1) ?? null });
   return (
     <QueryResult answer={answer} height={420}>
       {({ project: { installs } }) => (
-        <Card title="Installs" note={`${count(installs.totalCount)} known, most recently seen first`} wide>
+        <Card title="Installs" note={`${count(installs.totalCount)} known, most recently seen first${isPartial ? "; filtered only by single values of system, version and environment" : ""}`} wide>
           {installs.nodes.length === 0 ? (
             <EmptyState>No installs match. Remove a filter to see more.</EmptyState>
           ) : (

@@ -65,7 +65,7 @@ export function conditionLabel(fields: Field[], { field, op, values }: Condition
 export const splitLabel = (fields: Field[], { field, version }: Split): string => labelOf(fields, field) + (version ? `, ${version.toLowerCase()}` : "");
 
 /** Label of a group. */
-export function groupLabel({ keys, isOther }: Row): string {
+export function groupLabel({ keys, isOther }: Pick<Row, "keys" | "isOther">): string {
   return isOther ? "(other)" : keys.map((key) => key ?? "(none)").join(" · ");
 }
 

@@ -1,4 +1,5 @@
 import type { QueryClient } from "@tanstack/preact-query";
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { runOperation } from "../api/client.ts";
@@ -14,18 +15,20 @@ import { ABOUT_DURATIONS, COUNTS, ago, count, growth, plural, moment, percent, p
 import { isComparable } from "../view/period.ts";
 import { useExploreLink } from "../view/explore-link.ts";
 import { drawableValues, openStep } from "../view/steps.ts";
-import { type Filters, targetText, useView, viewOf } from "../view/state.ts";
+import { targetConditions, useView, viewOf } from "../view/state.ts";
+import { type Condition, isValue } from "../view/conditions.ts";
+import { VersionGroups, VersionPartSelect, useVersionPart } from "./version-groups.tsx";
 import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
 import { useParams, useQueryText } from "../view/address.ts";
 import { BASE } from "../view/base.ts";
 
 /** Variables of the `OverviewPage` operation for an address. */
 function pageVariables(project: string, params: URLSearchParams, known: boolean) {
-  const { span, filter } = viewOf(params);
+  const { span, filter, where } = viewOf(params);
   const { period, before, step } = span;
   const { needs } = METRICS[metricOf(params.get("metric"), step)];
   const coarse: typeof step = step === "HOUR" ? "DAY" : step;
-  const unfiltered: typeof filter = { ...(filter.audience ? { audience: filter.audience } : {}), ...(filter.environments ? { environments: filter.environments } : {}) };
+  const unfiltered: typeof filter = { ...filter, ...(isFiltered(where) ? { where: [] } : {}) };
   const asksKnown = metricOf(params.get("metric"), step) === "installs";
   return { slug: project, period, before, filter, unfiltered, asksKnown, step, coarse, known, newBefore: needs === "new", timesBefore: needs === "times" };
 }
@@ -54,8 +57,8 @@ export function Overview({ project }: { project: string }) {
 }
 
 function Figures({ page, project, metric }: { page: Page; project: string; metric: MetricName }) {
-  const { people, span, filters } = useView();
-  const filtered = isFiltered(filters);
+  const { people, span, where } = useView();
+  const filtered = isFiltered(where);
   const [, setParams] = useParams();
   const firstEventAt = useFirstEventTime(project);
   const compared = isComparable(span, firstEventAt);
@@ -120,11 +123,11 @@ function noteOf(name: MetricName, filtered: boolean): string | undefined {
 }
 
 /** Reports whether a filter is set that "Known installs" ignores: it applies only the audience and one environment. */
-const isFiltered = (filters: Filters): boolean => Object.keys(filters).some((name) => name !== "env");
+const isFiltered = (where: Condition[]): boolean => where.some(({ field, op, values }) => field !== "environment" || op !== "IS" || values.length !== 1);
 
 function Main({ page, project, metric, compared }: { page: Page; project: string; metric: MetricName; compared: boolean }) {
   const explore = useExploreLink(project);
-  const { people, span, filters } = useView();
+  const { people, span, where } = useView();
   const { label, labelPeople, values } = METRICS[metric];
   const measure = metric === "duration" && !page.medians.exact ? ABOUT_DURATIONS : METRICS[metric].measure;
   const now = values(page, people, false) ?? [];
@@ -135,7 +138,7 @@ function Main({ page, project, metric, compared }: { page: Page; project: string
       starts={page.series.starts}
       step={span.step}
       measure={measure}
-      note={noteOf(metric, isFiltered(filters))}
+      note={noteOf(metric, isFiltered(where))}
       explore={explore({ measures: METRICS[metric].explore })}
       lines={[
         { label: "Current period", values: now, color: "accent", filled: !measure.share },
@@ -168,9 +171,11 @@ function Outcomes({ page: { series }, project }: { page: Page; project: string }
 
 function Parts({ page, project }: { page: Page; project: string }) {
   const { people } = useView();
+  const { reads } = useAccount();
+  const part = useVersionPart();
   return (
     <div class="grid">
-      <Values title="Versions" project={project} of={page.versions} by="version" />
+      {part ? <VersionGroups project={project} part={part} /> : <Values title="Versions" project={project} of={page.versions} by="version" note={reads && <VersionPartSelect />} />}
       <Values title="Events" project={project} of={page.names} by="name" />
       {page.targets && <Values title="Tools and targets" project={project} of={page.targets} by="target" />}
       {page.errors && <Recent errors={page.errors} project={project} />}
@@ -195,6 +200,8 @@ interface ValuesProps {
   by: keyof typeof BY;
   /** Active installs: the total for environment shares, because one install can run in several environments. */
   active?: number | undefined;
+  /** Content in place of the unit. */
+  note?: ComponentChildren;
 }
 
 type Values = Page["os"]["rows"];
@@ -202,7 +209,7 @@ type Values = Page["os"]["rows"];
 const isKnown = ({ value, events, installs }: Values[number]) => value !== null && (events > 0 || (installs?.all ?? 0) > 0);
 
 /** Breakdown by one dimension: the most common values, or all of them when expanded. */
-function Values({ title, project, of: first, by, active }: ValuesProps) {
+function Values({ title, project, of: first, by, active, note }: ValuesProps) {
   const { people, span, filter } = useView();
   const explore = useExploreLink(project);
   const [whole, setWhole] = useState(false);
@@ -219,7 +226,7 @@ function Values({ title, project, of: first, by, active }: ValuesProps) {
         const { value, targetType, successRate } = row;
         const text = value ?? "";
         return {
-          value: by === "target" ? targetText(targetType, text) : by === "env" ? text.toLowerCase() : text,
+          where: by === "target" ? targetConditions(targetType, text) : [isValue(FIELDS[by], by === "env" ? text.toLowerCase() : text)],
           label: by === "env" ? toLabel(text) : text,
           amount: amountOf(row),
           ...(successRate !== null && successRate < 0.9 ? { aside: `${percent(successRate)} success` } : {}),
@@ -238,7 +245,7 @@ function Values({ title, project, of: first, by, active }: ValuesProps) {
       title={title}
       explore={explore({ measures: byInstalls ? "installs" : "events", by: FIELDS[by], chart: "bars" })}
       bars={shown}
-      by={by}
+      note={note || undefined}
       unit={byInstalls ? (people ? "people" : "installs") : "events"}
       others={{ values: of.otherValues + bars.length - shown.length, amount: by === "env" ? null : rest }}
       total={by === "env" && byInstalls ? active : undefined}
@@ -268,7 +275,7 @@ function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; proj
     <Card
       title="Errors"
       note={errors.events > 0 ? `${plural(errors.events, "event")}, ${plural(errors.types, "type")}` : ""}
-      explore={explore({ measures: "events,installs", where: "outcome:is:failure", by: "error_type", chart: "bars" })}
+      explore={explore({ measures: "events,installs", where: isValue("outcome", "failure"), by: "error_type", chart: "bars" })}
     >
       {errors.groups.length === 0 ? (
         <EmptyState>No failures in this period.</EmptyState>

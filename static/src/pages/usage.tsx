@@ -1,13 +1,15 @@
 import type { Data } from "../api/client.ts";
 import { fetchAllValues } from "../api/pages.ts";
 import { useOperation } from "../api/use.ts";
-import { Bars } from "../ui/bars.tsx";
+import { type Bar, Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { count, duration, plural, percent } from "../view/format.ts";
 import { useParams } from "../view/address.ts";
-import { type FilterName, targetText, useView } from "../view/state.ts";
+import { useExploreLink } from "../view/explore-link.ts";
+import { type Condition, isValue } from "../view/conditions.ts";
+import { targetConditions, useView } from "../view/state.ts";
 import { Histogram, Shape } from "./histogram.tsx";
 
 type Page = Data<"Usage">["project"];
@@ -21,8 +23,8 @@ export default function Usage({ project }: { project: string }) {
     <QueryResult answer={answer} height={600}>
       {({ project: page }) => (
         <div class="stack">
-          <Part title="Commands and other events" counted={page.names} timed={page.byName.groups} by="name" />
-          <Part title="Tools and targets" counted={page.tools} timed={page.byTool.groups} by="target" />
+          <Part project={project} title="Commands and other events" counted={page.names} timed={page.byName.groups} by="name" />
+          <Part project={project} title="Tools and targets" counted={page.tools} timed={page.byTool.groups} by="target" />
           <Properties project={project} arch={page.arch} />
         </div>
       )}
@@ -32,8 +34,13 @@ export default function Usage({ project }: { project: string }) {
 
 const PERCENTILES = ["p50", "p75", "p95", "p99"] as const;
 
+type By = "name" | "target";
+
 interface Row {
+  /** Value of the address parameter that selects the histogram. */
   key: string;
+  /** Conditions that a click sets. */
+  where: Condition[];
   label: string;
   targetType: string | null;
   events: number;
@@ -43,16 +50,17 @@ interface Row {
   times: Timed | undefined;
 }
 
-function rowsOf(counted: Page["names"], timed: Timed[], by: FilterName): Row[] {
+function rowsOf(counted: Page["names"], timed: Timed[], by: By): Row[] {
   return counted.rows.flatMap(({ value, targetType, ...row }) => {
     if (value === null) return [];
     const times = timed.find((each) => each.label === value && (by === "name" || each.targetType === targetType));
-    return [{ ...row, targetType, label: value, key: by === "target" ? targetText(targetType, value) : value, times }];
+    return [{ ...row, targetType, label: value, key: by === "target" ? `${targetType ?? ""}:${value}` : value, where: by === "target" ? targetConditions(targetType, value) : [isValue("name", value)], times }];
   });
 }
 
-function Part({ title, counted, timed, by }: { title: string; counted: Page["names"]; timed: Timed[]; by: FilterName }) {
+function Part({ project, title, counted, timed, by }: { project: string; title: string; counted: Page["names"]; timed: Timed[]; by: By }) {
   const [params, setParams] = useParams();
+  const explore = useExploreLink(project);
   const rows = rowsOf(counted, timed, by);
   const parameter = by === "name" ? "times" : "tool-times"; // address parameter that selects the histogram
   const shown = rows.find(({ key, times }) => times && key === params.get(parameter)) ?? rows.find(({ times }) => times);
@@ -63,7 +71,7 @@ function Part({ title, counted, timed, by }: { title: string; counted: Page["nam
   });
   return (
     <>
-      <Card title={title} table={table} picture={() => barsOf(table(), count)} wide>
+      <Card title={title} table={table} picture={() => barsOf(table(), count)} explore={explore({ measures: "events,failure_rate,p50,p95", by, chart: "bars" })} wide>
         {rows.length === 0 ? <EmptyState>No events in this period.</EmptyState> : <Rows title={title} rows={rows} by={by} shown={shown?.key} show={show} />}
         {counted.otherValues > 0 && (
           <p class="others">
@@ -71,13 +79,13 @@ function Part({ title, counted, timed, by }: { title: string; counted: Page["nam
           </p>
         )}
       </Card>
-      {shown?.times && <Histogram of={shown.times} />}
+      {shown?.times && <Histogram of={shown.times} explore={explore({ measures: "p50,p75,p95,p99", where: shown.where.at(-1) })} />}
     </>
   );
 }
 
-function Rows({ title, rows, by, shown, show }: { title: string; rows: Row[]; by: FilterName; shown: string | undefined; show: (key: string) => void }) {
-  const { filters, pick } = useView();
+function Rows({ title, rows, by, shown, show }: { title: string; rows: Row[]; by: By; shown: string | undefined; show: (key: string) => void }) {
+  const { isSet, toggle } = useView();
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={title}>
       <table class="single">
@@ -95,10 +103,10 @@ function Rows({ title, rows, by, shown, show }: { title: string; rows: Row[]; by
           </tr>
         </thead>
         <tbody>
-          {rows.map(({ key, label, targetType, events, successRate, times }) => (
-            <tr key={key} class={filters[by] === key ? "picked" : ""}>
+          {rows.map(({ key, where, label, targetType, events, successRate, times }) => (
+            <tr key={key} class={isSet(where) ? "picked" : ""}>
               <td class="rest">
-                <button type="button" class="pick cut" title={`Show only ${label}`} aria-pressed={filters[by] === key} onClick={() => pick(by, filters[by] === key ? null : key)}>
+                <button type="button" class="pick cut" title={`Show only ${label}`} aria-pressed={isSet(where)} onClick={() => toggle(where)}>
                   {label}
                 </button>{" "}
                 {targetType && <span class="soft">{targetType}</span>}
@@ -130,22 +138,24 @@ function OptionalFigure({ text, of }: { text: string; of: number | null | undefi
   return of == null ? <span class="none">{text}</span> : <>{text}</>;
 }
 
-const valuesOf = (rows: { value: string | null; events: number }[]) => rows.flatMap(({ value, events }) => (value === null || events === 0 ? [] : [{ value, label: value, amount: events }]));
+const valuesOf = (rows: { value: string | null; events: number }[], field: string): Bar[] =>
+  rows.flatMap(({ value, events }) => (value === null || events === 0 ? [] : [{ where: [isValue(field, value)], label: value, amount: events }]));
 
 /** Architectures, and the properties that the project counts by value. */
 function Properties({ project, arch }: { project: string; arch: Page["arch"] }) {
   const { span, filter } = useView();
+  const explore = useExploreLink(project);
   const vocabulary = useOperation("Vocabulary", { slug: project, period: span.period });
   const names = vocabulary.data?.project.vocabulary.properties ?? [];
   return (
     <div class="grid">
       <Bars
         title="Architectures"
-        by="arch"
-        bars={valuesOf(arch.rows)}
+        explore={explore({ measures: "events", by: "arch", chart: "bars" })}
+        bars={valuesOf(arch.rows, "arch")}
         others={{ values: arch.otherValues, amount: arch.otherEvents }}
         unreported={arch.rows.find(({ value }) => value === null)?.events}
-        all={async () => valuesOf(await fetchAllValues({ slug: project, by: "ARCH", period: span.period, filter }))}
+        all={async () => valuesOf(await fetchAllValues({ slug: project, by: "ARCH", period: span.period, filter }), "arch")}
       />
       {names.map((name) => (
         <Property key={name} project={project} name={name} />
@@ -156,14 +166,16 @@ function Properties({ project, arch }: { project: string; arch: Page["arch"] }) 
 
 function Property({ project, name }: { project: string; name: string }) {
   const { span, filter } = useView();
+  const explore = useExploreLink(project);
   const answer = useOperation("Breakdown", { slug: project, by: "PROPERTY", property: name, period: span.period, filter, first: 10 });
   return (
     <QueryResult answer={answer} height={200}>
       {({ project: { breakdown } }) => (
         <Bars
           title={`Property: ${name}`}
-          bars={breakdown.rows.flatMap(({ value, events }) => (value === null ? [] : [{ value: null, label: value, amount: events }]))}
-          all={async () => valuesOf(await fetchAllValues({ slug: project, by: "PROPERTY", property: name, period: span.period, filter }))}
+          explore={explore({ measures: "events", by: `properties.${name}`, chart: "bars" })}
+          bars={valuesOf(breakdown.rows, `properties.${name}`)}
+          all={async () => valuesOf(await fetchAllValues({ slug: project, by: "PROPERTY", property: name, period: span.period, filter }), `properties.${name}`)}
           others={{ values: breakdown.otherValues, amount: breakdown.otherEvents }}
         />
       )}

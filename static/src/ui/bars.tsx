@@ -1,4 +1,5 @@
-import type { FilterName } from "../view/state.ts";
+import type { ComponentChildren } from "preact";
+import type { Condition } from "../view/conditions.ts";
 import { useView } from "../view/state.ts";
 import { count, portion } from "../view/format.ts";
 import { Card } from "./card.tsx";
@@ -6,8 +7,8 @@ import { type Table, barsOf } from "./save.ts";
 import { EmptyState } from "./states.tsx";
 
 export interface Bar {
-  /** Filter value that a click applies; null if the bar is not clickable. */
-  value: string | null;
+  /** Conditions that a click sets; null if the bar is not clickable. */
+  where: Condition[] | null;
   label: string;
   amount: number;
   /** Additional remark, such as a low success rate. */
@@ -21,10 +22,6 @@ export interface Bar {
 interface Props {
   title: string;
   bars: Bar[];
-  /** Filter that a click sets. */
-  by?: FilterName;
-  /** Custom filter: the action of a click, and whether the filter is set. Replaces `by`. */
-  pick?: { toggle: (value: string) => void; isSet: (value: string) => boolean } | undefined;
   /** Values beyond the bars and their total; null if totals do not add up. */
   others?: { values: number; amount: number | null } | undefined;
   /** Fetches all rows for the CSV file. */
@@ -37,7 +34,7 @@ interface Props {
   more?: { whole: boolean; toggle: () => void } | undefined;
   unit?: string;
   figure?: (amount: number) => string;
-  note?: string;
+  note?: ComponentChildren;
   /** Text of the empty state. */
   nothing?: string;
   /** Address of the card's question on the Explore page. */
@@ -45,21 +42,20 @@ interface Props {
 }
 
 /** Horizontal bars, largest first. A click filters the page by a value; a second click removes the filter. */
-export function Bars({ title, bars, by, pick: custom, explore, others, more, all, unreported = 0, total: givenTotal, unit = "events", figure = count, note, nothing = "No events in this period." }: Props) {
-  const { filters, pick } = useView();
+export function Bars({ title, bars, explore, others, more, all, unreported = 0, total: givenTotal, unit = "events", figure = count, note, nothing }: Props) {
+  const { isSet, toggle, where: filters } = useView();
   const most = Math.max(0, ...bars.map(({ amount }) => amount)) || 1;
   const total = givenTotal ?? bars.reduce((sum, { amount }) => sum + amount, (others?.amount ?? 0) + unreported);
-  const picks = custom ?? (by && { isSet: (value: string) => filters[by] === value, toggle: (value: string) => pick(by, filters[by] === value ? null : value) });
   const tableOf = (of: Bar[]): Table => ({ columns: [title, unit, "share"], rows: of.map(({ label, amount }) => [label, amount, total ? amount / total : 0]) });
   const table = () => tableOf(bars);
   const file = all && (async () => tableOf(await all()));
   return (
     <Card title={title} note={note ?? unit} table={table} all={file} picture={() => barsOf(table(), figure)} explore={explore}>
       {bars.length === 0 ? (
-        <EmptyState>{nothing}</EmptyState>
+        <EmptyState>{nothing ?? (filters.length > 0 ? "No events match the filters." : "No events in this period.")}</EmptyState>
       ) : (
         <ul class={more?.whole ? "bars whole" : "bars"}>
-          {bars.map(({ value, label, amount, aside, kind, rest }) => {
+          {bars.map(({ where, label, amount, aside, kind, rest }) => {
             const content = (
               <>
                 <span class="bar" style={{ width: `${(amount / most) * 100}%` }} />
@@ -71,13 +67,13 @@ export function Bars({ title, bars, by, pick: custom, explore, others, more, all
               </>
             );
             return (
-              <li key={`${label} ${value}`} class={rest ? "rest" : undefined}>
-                {picks && value !== null ? (
+              <li key={`${label} ${JSON.stringify(where)}`} class={rest ? "rest" : undefined}>
+                {where !== null ? (
                   <button
                     type="button"
-                    aria-pressed={picks.isSet(value)}
-                    title={picks.isSet(value) ? `Remove the filter ${label}` : `Show only ${label}`}
-                    onClick={() => picks.toggle(value)}
+                    aria-pressed={isSet(where)}
+                    title={isSet(where) ? `Remove the filter ${label}` : `Show only ${label}`}
+                    onClick={() => toggle(where)}
                   >
                     {content}
                   </button>

@@ -1,14 +1,10 @@
-import { useEffect, useRef, useState } from "preact/hooks";
-import { useOperation } from "../api/use.ts";
-import { type Field, OP_NAMES, conditionLabel, labelOf } from "../pages/measures.ts";
-import { type Condition, type Op, isSingle, isUnary } from "../view/conditions.ts";
-import { useView } from "../view/state.ts";
-import { Combobox, type Option } from "./combobox.tsx";
+import { Suspense, lazy } from "preact/compat";
+import { useRef, useState } from "preact/hooks";
+import { type Field, conditionLabel } from "../pages/measures.ts";
+import type { Condition } from "../view/conditions.ts";
 import { Icon } from "./icons.tsx";
 
-const DEBOUNCE = 200; // ms
-const MOST_VALUES = 100;
-const SHOWN_FIELDS = 60;
+const ConditionEditor = lazy(() => import("./condition-editor.tsx"));
 
 interface Props {
   project: string;
@@ -19,13 +15,19 @@ interface Props {
   label: string;
   /** Index of a condition that the server refused. */
   invalid?: number | undefined;
+  /** Called when the editor opens, which needs the fields. */
+  opened?: () => void;
 }
 
 /** Conditions as chips that can be edited and removed, with an editor that searches fields and values. */
-export function FilterBar({ project, fields, conditions, change, label, invalid }: Props) {
+export function FilterBar({ project, fields, conditions, change, label, invalid, opened }: Props) {
   const [editing, setEditing] = useState<number | null>(null); // the index of a condition; their number for a new one
   const box = useRef<HTMLDivElement>(null);
   const adding = editing === conditions.length;
+  const edit = (place: number) => {
+    opened?.();
+    setEditing(editing === place ? null : place);
+  };
   const close = () => {
     setEditing(null);
     box.current?.querySelector<HTMLElement>("[data-add]")?.focus();
@@ -44,7 +46,7 @@ export function FilterBar({ project, fields, conditions, change, label, invalid 
           const text = [field, op, values].filter(Boolean).join(" ");
           return (
             <li class={place === invalid ? "chip condition invalid" : "chip condition"} key={`${place} ${text}`}>
-              <button type="button" aria-label={`Edit the filter ${text}`} title={`Edit: ${text}`} aria-expanded={editing === place} onClick={() => setEditing(editing === place ? null : place)}>
+              <button type="button" aria-label={`Edit the filter ${text}`} title={`Edit: ${text}`} aria-expanded={editing === place} onClick={() => edit(place)}>
                 {field} {op} <b>{values}</b>
               </button>
               <button
@@ -62,7 +64,7 @@ export function FilterBar({ project, fields, conditions, change, label, invalid 
           );
         })}
         <li>
-          <button type="button" class="button quiet small" data-add aria-expanded={adding} onClick={() => setEditing(adding ? null : conditions.length)}>
+          <button type="button" class="button quiet small" data-add aria-expanded={adding} onClick={() => edit(conditions.length)}>
             <Icon name="plus" size={14} /> Add a filter
           </button>
         </li>
@@ -81,164 +83,11 @@ export function FilterBar({ project, fields, conditions, change, label, invalid 
           </li>
         )}
       </ul>
-      {editing !== null && editing <= conditions.length && <Editor key={editing} project={project} fields={fields} start={conditions[editing]} apply={apply} cancel={close} />}
+      {editing !== null && editing <= conditions.length && (
+        <Suspense fallback={<div class="condition-editor" aria-busy="true" />}>
+          <ConditionEditor key={editing} project={project} fields={fields} start={conditions[editing]} apply={apply} cancel={close} />
+        </Suspense>
+      )}
     </div>
   );
-}
-
-interface EditorProps {
-  project: string;
-  fields: Field[];
-  /** The condition to edit; undefined for a new one. */
-  start: Condition | undefined;
-  apply: (condition: Condition) => void;
-  cancel: () => void;
-}
-
-/** Form for one condition: field, operator, values. */
-function Editor({ project, fields, start, apply, cancel }: EditorProps) {
-  const [field, setField] = useState(start?.field ?? "");
-  const [search, setSearch] = useState(start ? labelOf(fields, start.field) : "");
-  const [op, setOp] = useState<Op>(start?.op ?? "IS");
-  const [values, setValues] = useState(start?.values ?? []);
-  const [text, setText] = useState(start && isSingle(start.op) ? (start.values[0] ?? "") : "");
-  const [missing, setMissing] = useState("");
-  const known = fields.find(({ name }) => name === field);
-  const ops = known?.ops ?? ["IS"];
-  const entered = isUnary(op) ? [] : isSingle(op) ? [text.trim()].filter(Boolean) : [...new Set([...values, text.trim()])].filter(Boolean).slice(0, MOST_VALUES);
-
-  const choose = (name: string) => {
-    const chosen = fields.find((each) => each.name === name);
-    setField(name);
-    setSearch(labelOf(fields, name));
-    if (name !== field) setValues([]);
-    if (chosen && !chosen.ops.includes(op)) setOp(chosen.ops.find((each) => !isUnary(each)) ?? chosen.ops[0] ?? "IS");
-    setMissing("");
-  };
-  const submit = () => {
-    if (!field) setMissing("Choose a field.");
-    else if (entered.length === 0 && !isUnary(op)) setMissing("Enter a value.");
-    else apply({ field, op, values: entered });
-  };
-  const options = fieldOptions(fields, field ? "" : search);
-  return (
-    <form
-      class="condition-editor"
-      aria-label={start ? "Edit the filter" : "New filter"}
-      onSubmit={(event) => {
-        event.preventDefault();
-        submit();
-      }}
-      onKeyDown={(event) => event.key === "Escape" && cancel()}
-    >
-      <Combobox
-        label="Field"
-        placeholder="Search fields…"
-        focused={!start}
-        invalid={missing !== "" && !field}
-        text={search}
-        setText={(next) => {
-          setSearch(next);
-          setField("");
-        }}
-        options={options}
-        choose={choose}
-        nothing="No field has this name."
-      />
-      {field && (
-        <>
-          <select aria-label="Operator" value={op} onChange={(event) => setOp(event.currentTarget.value as Op)}>
-            {ops.map((each) => (
-              <option key={each} value={each}>
-                {OP_NAMES[each]}
-              </option>
-            ))}
-          </select>
-          {!isUnary(op) && <ValuesInput project={project} field={field} op={op} values={values} setValues={setValues} text={text} setText={setText} submit={submit} invalid={missing !== ""} />}
-        </>
-      )}
-      <div class="inline">
-        <button type="submit" class="button strong">
-          Apply
-        </button>
-        <button type="button" class="button" onClick={cancel}>
-          Cancel
-        </button>
-      </div>
-      {missing && (
-        <p class="wrong" role="alert">
-          {missing}
-        </p>
-      )}
-    </form>
-  );
-}
-
-/** Fields that match a search, by label or name. */
-function fieldOptions(fields: Field[], search: string): Option[] {
-  const words = search.trim().toLowerCase();
-  return fields
-    .filter(({ name, label }) => `${label} ${name}`.toLowerCase().includes(words))
-    .slice(0, SHOWN_FIELDS)
-    .map(({ name, label, kind }) => ({ value: name, label, ...(kind === "PROPERTY" ? { note: "property" } : {}) }));
-}
-
-interface ValuesProps {
-  project: string;
-  field: string;
-  op: Op;
-  values: string[];
-  setValues: (values: string[]) => void;
-  text: string;
-  setText: (text: string) => void;
-  submit: () => void;
-  invalid: boolean;
-}
-
-/** Values of a condition. Suggests those that events of the period have. */
-function ValuesInput({ project, field, op, values, setValues, text, setText, submit, invalid }: ValuesProps) {
-  const { span } = useView();
-  const search = useDebounced(text.trim());
-  const suggests = op === "IS" || op === "IS_NOT" || op === "PREFIX" || op === "CONTAINS";
-  const answer = useOperation("FieldValues", { slug: project, field, search: search.slice(0, 100), period: span.period }, { enabled: suggests });
-  if (op === "ABOVE" || op === "BELOW") return <input type="number" step="any" aria-label="Value" required value={text} aria-invalid={invalid || undefined} onInput={(event) => setText(event.currentTarget.value)} />;
-  if (op === "SEMVER") return <input type="text" aria-label="Version range" placeholder="&gt;=2.7 &lt;3, ^1.4 or ~2.1" required value={text} aria-invalid={invalid || undefined} onInput={(event) => setText(event.currentTarget.value)} />;
-  const current = answer.isPlaceholderData || search !== text.trim() ? [] : (answer.data?.project.fieldValues ?? []);
-  const options = current.filter((value) => !values.includes(value)).map((value) => ({ value, label: value }));
-  const add = (value: string) => {
-    if (value && !values.includes(value)) setValues([...values, value]);
-    setText("");
-  };
-  return (
-    <div class="tokens">
-      {values.map((value) => (
-        <button type="button" class="token" key={value} aria-label={`Remove the value ${value}`} onClick={() => setValues(values.filter((other) => other !== value))}>
-          {value} <Icon name="close" size={12} />
-        </button>
-      ))}
-      <Combobox
-        label="Value"
-        focused
-        placeholder={values.length > 0 ? "Another value…" : "Search values…"}
-        invalid={invalid}
-        text={text}
-        setText={setText}
-        options={options}
-        choose={add}
-        nothing={answer.isError ? answer.error.message : answer.isFetching || search !== text.trim() ? "Searching…" : text.trim() ? "No event in this period has such a value." : "No other value in this period."}
-        back={() => setValues(values.slice(0, -1))}
-        enter={() => (text.trim() ? add(text.trim()) : submit())}
-      />
-    </div>
-  );
-}
-
-/** A value that follows its source once that has not changed for a while. */
-function useDebounced(value: string): string {
-  const [settled, setSettled] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), DEBOUNCE);
-    return () => clearTimeout(timer);
-  }, [value]);
-  return settled;
 }

@@ -39,6 +39,15 @@ export function conditionOf(text: string): Condition[] {
   return field && known ? [{ field: unescape(field), op: known, values: values === undefined ? [] : values.split(",").map(unescape) }] : [];
 }
 
+/** Encodes a split for the address: `version:minor`. */
+export const splitText = ({ field, version }: Split): string => (version ? `${escape(field)}:${version.toLowerCase()}` : escape(field));
+
+/** Parses a split of an address. */
+export function splitOf(text: string): Split {
+  const [field = "", version] = text.split(":");
+  return { field: unescape(field), version: found(version, ["MAJOR", "MINOR"] as const) ?? null };
+}
+
 /** Reports whether two conditions are equal. */
 export const isSame = (one: Condition, other: Condition): boolean => conditionText(one) === conditionText(other);
 
@@ -49,4 +58,20 @@ export const isValue = (field: string, value: string | null): Condition => (valu
 export function groupCondition({ field, version }: Split, key: string | null): Condition {
   const condition = isValue(field, key);
   return key !== null && version && /^\d+(\.\d+)?$/.test(key) ? { ...condition, op: "SEMVER" } : condition;
+}
+
+/** Replaces the condition that a warning names by one on a value that exists. `message` holds the values that do not. */
+export function replaceMissing(conditions: Condition[], field: string, message: string, value: string): Condition[] {
+  return conditions.map((condition): Condition => {
+    if (condition.field !== field || !condition.values.some((each) => message.includes(`${each}\``))) return condition;
+    const missing = condition.values.filter((each) => message.includes(`\`${each}\``));
+    return condition.op === "IS" && missing.length > 0 && missing.length < condition.values.length
+      ? { ...condition, values: [...new Set(condition.values.map((each) => (missing.includes(each) ? value : each)))] }
+      : isValue(field, value);
+  });
+}
+
+/** The single values that conditions require, by field, for lists that filter by less than conditions can say. */
+export function singleValues(where: Condition[]): Partial<Record<string, string>> {
+  return Object.fromEntries(where.flatMap(({ field, op, values }) => (op === "IS" && values.length === 1 ? [[field, values[0]]] : [])));
 }

@@ -1,14 +1,15 @@
 import { useAccount } from "./account.ts";
 import { pathWith, useParams } from "./address.ts";
-import { FILTERS } from "./state.ts";
+import { type Condition, isSame } from "./conditions.ts";
+import { viewOf, writeWhere } from "./state.ts";
 
-const KEPT = ["range", "from", "to", "who", ...Object.keys(FILTERS)];
+const KEPT = ["range", "from", "to", "who"];
 
 /** A card's content as parameters of the Explore page's address. */
 export interface CardQuestion {
   measures: string;
   by?: string;
-  where?: string;
+  where?: Condition | undefined;
   chart?: "bars";
 }
 
@@ -20,7 +21,10 @@ export function useExploreLink(project: string): (question: CardQuestion) => str
     if (!reads) return undefined;
     const params = new URLSearchParams();
     for (const name of KEPT) if (old.get(name)) params.set(name, old.get(name) as string);
-    for (const [name, value] of Object.entries(question)) params.set(name, value as string);
+    const { where, ...rest } = question;
+    for (const [name, value] of Object.entries(rest)) params.set(name, value as string);
+    const kept = viewOf(old).where;
+    writeWhere(params, where && !kept.some((other) => isSame(other, where)) ? [...kept, where] : kept);
     return pathWith(`/d/${project}/explore`, params);
   };
 }

@@ -1,9 +1,9 @@
 import { useMemo } from "preact/hooks";
 import type { Variables } from "../api/client.ts";
 import { useParams } from "./address.ts";
-import { type Condition, type Split, conditionOf, conditionText, escape, found, unescape } from "./conditions.ts";
+import { type Condition, type Split, conditionOf, conditionText, escape, found, splitOf, splitText, unescape } from "./conditions.ts";
 import { type Span, periodParams } from "./period.ts";
-import { FILTERS, type FilterName, type Filters, viewOf } from "./state.ts";
+import { viewOf, writeWhere } from "./state.ts";
 
 type QuestionInput = Variables<"Ask">["question"];
 export type MeasureName = NonNullable<QuestionInput["measures"]>[number];
@@ -38,35 +38,14 @@ const LINES = 7; // groups of a line chart: with the row for all others, as many
 const ROWS = 10;
 const MOST_ROWS = 200;
 
-const splitText = ({ field, version }: Split): string => (version ? `${escape(field)}:${version.toLowerCase()}` : escape(field));
-
-function splitOf(text: string): Split {
-  const [field = "", version] = text.split(":");
-  return { field: unescape(field), version: found(version, ["MAJOR", "MINOR"] as const) ?? null };
-}
-
 function segmentOf(text: string): Segment {
   const [name = "", ...where] = text.split(";");
   return { name: unescape(name), where: where.flatMap(conditionOf) };
 }
 
-const FIELD_OF: Partial<Record<FilterName, string>> = { pm: "package_manager", env: "environment" };
-
-/** The conditions that equal the filters of other pages. */
-function conditionsOf(filters: Filters): Condition[] {
-  return (Object.entries(filters) as [FilterName, string][]).flatMap(([name, value]) => {
-    if (name !== "target") return [{ field: FIELD_OF[name] ?? name, op: "IS", values: [value] }];
-    const cut = value.indexOf(":");
-    return [
-      { field: "target_type", op: "IS", values: [value.slice(0, cut)] },
-      { field: "target", op: "IS", values: [value.slice(cut + 1)] },
-    ];
-  });
-}
-
 /** Parses the question of an address. */
 export function questionOf(params: URLSearchParams): Question {
-  const { filters, span } = viewOf(params);
+  const { where, span } = viewOf(params);
   const measures = (params.get("measures") ?? "").split(",").flatMap((name) => found(name, MEASURES) ?? []);
   const named = found(params.get("chart"), CHARTS);
   const chart = named ?? (params.get("over") === "none" ? "bars" : "line");
@@ -74,7 +53,7 @@ export function questionOf(params: URLSearchParams): Question {
   const first = Number(params.get("first"));
   return {
     measures: measures.length > 0 ? [...new Set(measures)].slice(0, MOST_MEASURES) : ["EVENTS"],
-    where: [...conditionsOf(filters), ...params.getAll("where").flatMap(conditionOf)],
+    where,
     by: params.getAll("by").filter(Boolean).slice(0, 2).map(splitOf),
     over,
     compare: found(params.get("compare"), ["PREVIOUS", "LAST_YEAR"] as const) ?? null,
@@ -94,10 +73,7 @@ export function writeQuestion(params: URLSearchParams, changes: QuestionChanges)
     for (const value of values) params.append(name, value);
   };
   if (changes.measures) list("measures", [changes.measures.join(",").toLowerCase()]);
-  if (changes.where) {
-    for (const name of Object.keys(FILTERS)) params.delete(name);
-    list("where", changes.where.map(conditionText));
-  }
+  if (changes.where) writeWhere(params, changes.where);
   if (changes.by) list("by", changes.by.map(splitText));
   if (changes.segments) list("segment", changes.segments.map(({ name, where }) => [escape(name), ...where.map(conditionText)].join(";")));
   if ("compare" in changes) list("compare", changes.compare ? [changes.compare.toLowerCase()] : []);

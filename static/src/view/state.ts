@@ -1,22 +1,12 @@
 import { useMemo } from "preact/hooks";
 import type { EventFilter } from "../generated/operations.ts";
 import { useParams } from "./address.ts";
+import { type Condition, conditionOf, conditionText, isSame, isValue } from "./conditions.ts";
 import { type Range, type Span, rangeOf, spanOf } from "./period.ts";
 
-/** Filters with their labels. Each is a parameter of the address. */
-export const FILTERS = {
-  name: "Event",
-  os: "OS",
-  arch: "Architecture",
-  runtime: "Runtime",
-  version: "Version",
-  pm: "Package manager",
-  env: "Environment",
-  target: "Target",
-  outcome: "Outcome",
-} as const;
-export type FilterName = keyof typeof FILTERS;
-export type Filters = Partial<Record<FilterName, string>>;
+// Short parameters for one value of a field, as in `?os=linux`, which links may use. A change of the filters replaces them.
+const SHORT: Record<string, string> = { name: "name", os: "os", arch: "arch", runtime: "runtime", version: "version", pm: "package_manager", env: "environment", outcome: "outcome" };
+const TARGET = "target"; // type, colon, ID
 
 /** Period, audience and filters of a page. All of it is in the address, so that links and the back button work. */
 export interface View {
@@ -24,56 +14,54 @@ export interface View {
   from: string;
   to: string;
   people: boolean;
-  filters: Filters;
+  where: Condition[];
   span: Span;
+  /** Audience and conditions as operations take them. */
   filter: EventFilter;
 }
 
 export interface Viewing extends View {
   set(changes: Partial<Pick<View, "range" | "from" | "to" | "people">>): void;
-  /** Sets a filter, or removes it if the value is null. */
-  pick(name: FilterName, value: string | null): void;
-  clear(): void;
+  setWhere(where: Condition[]): void;
+  /** Reports whether all of the conditions are set. */
+  isSet(conditions: Condition[]): boolean;
+  /** Sets conditions, or removes them if they are set. A single value replaces a condition on several of the same field. */
+  toggle(conditions: Condition[]): void;
 }
+
+/** The conditions of an address. */
+function whereOf(params: URLSearchParams): Condition[] {
+  const short = Object.entries(SHORT).flatMap(([name, field]) => (params.get(name) ? [isValue(field, params.get(name))] : []));
+  const target = params.get(TARGET);
+  return [...short, ...(target ? targetConditions(target.slice(0, target.indexOf(":")), target.slice(target.indexOf(":") + 1)) : []), ...params.getAll("where").flatMap(conditionOf)];
+}
+
+/** The conditions that select one target. */
+export const targetConditions = (type: string | null, id: string): Condition[] => [isValue("target_type", type), isValue("target", id)];
 
 /** Parses the view from an address. */
 export function viewOf(params: URLSearchParams): View {
   const range = rangeOf(params.get("range")) ?? "30d";
   const [from, to] = [params.get("from") ?? "", params.get("to") ?? ""];
   const people = params.get("who") === "people";
-  const filters: Filters = {};
-  for (const name of Object.keys(FILTERS) as FilterName[]) {
-    const value = params.get(name);
-    if (value) filters[name] = value;
-  }
-  return { range, from, to, people, filters, span: spanOf(range, from, to), filter: filterOf(filters, people) };
+  const where = whereOf(params);
+  return { range, from, to, people, where, span: spanOf(range, from, to), filter: filterOf(people, where) };
 }
 
-/** Encodes a target for an address: type, colon, ID. */
-export const targetText = (type: string | null, id: string): string => `${type ?? ""}:${id}`;
+const filterOf = (people: boolean, where: Condition[]): EventFilter => ({ ...(people ? { audience: "PEOPLE" } : {}), ...(where.length > 0 ? { where } : {}) });
 
-function filterOf(filters: Filters, people: boolean): EventFilter {
-  const filter: EventFilter = {};
-  if (people) filter.audience = "PEOPLE";
-  if (filters.name) filter.names = [filters.name];
-  if (filters.os) filter.os = filters.os;
-  if (filters.arch) filter.arch = filters.arch;
-  if (filters.runtime) filter.runtime = filters.runtime;
-  if (filters.version) filter.version = filters.version;
-  if (filters.pm) filter.packageManager = filters.pm;
-  if (filters.env) filter.environments = [filters.env.toUpperCase() as NonNullable<EventFilter["environments"]>[number]];
-  if (filters.outcome) filter.outcome = filters.outcome === "failure" ? "FAILURE" : "SUCCESS";
-  if (filters.target) {
-    const cut = filters.target.indexOf(":");
-    filter.target = { type: filters.target.slice(0, cut), id: filters.target.slice(cut + 1) };
-  }
-  return filter;
+/** Writes conditions into the parameters of an address. */
+export function writeWhere(params: URLSearchParams, where: Condition[]): void {
+  for (const name of [...Object.keys(SHORT), TARGET, "where"]) params.delete(name);
+  for (const condition of where) params.append("where", conditionText(condition));
 }
 
 /** The view of the current address, with functions that change it. */
 export function useView(): Viewing {
   const [params, change] = useParams();
   const view = useMemo(() => viewOf(params), [params]);
+  const setWhere = (where: Condition[]) => change((next) => writeWhere(next, where));
+  const isSet = (conditions: Condition[]) => conditions.every((condition) => view.where.some((other) => isSame(condition, other)));
   return {
     ...view,
     set: (changes) =>
@@ -84,10 +72,18 @@ export function useView(): Viewing {
         if (changes.to !== undefined) put(next, "to", changes.to);
         if (changes.people !== undefined) put(next, "who", changes.people ? "people" : "");
       }),
-    pick: (name, value) => change((next) => put(next, name, value ?? "")),
-    clear: () => change((next) => Object.keys(FILTERS).forEach((name) => next.delete(name))),
+    setWhere,
+    isSet,
+    toggle: (conditions) => {
+      const kept = view.where.filter((other) => !conditions.some((condition) => isSame(condition, other) || isWider(other, condition)));
+      setWhere(isSet(conditions) ? kept : [...kept, ...conditions]);
+    },
   };
 }
+
+/** Reports whether a condition allows several values, all of the other's among them. */
+const isWider = (one: Condition, other: Condition): boolean =>
+  one.field === other.field && one.op === "IS" && other.op === "IS" && one.values.length > other.values.length && other.values.every((value) => one.values.includes(value));
 
 function put(params: URLSearchParams, name: string, value: string): void {
   if (value) params.set(name, value);

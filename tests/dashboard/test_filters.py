@@ -1,0 +1,173 @@
+"""One filter bar on every page: what is picked is in the address, and a bar says the number that its filter gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.dashboard.test_explore import add_filter, ask, bars, counted
+from tests.dashboard.test_figures import MONTH, agree, cells, figure, funnel, overview, spaced
+
+pytestmark = pytest.mark.xdist_group("dashboard")
+
+CARDS = ("Events", "Tools and targets", "Operating systems", "Runtimes", "Package managers", "Environments")
+WARM = {"field": "properties.build.cache", "op": "IS", "values": ["warm"]}
+UNIX = {"field": "os", "op": "IS", "values": ["linux", "darwin"]}
+
+
+def chips(page: Any) -> list[str]:
+    return [
+        str(each.get_attribute("aria-label")).removeprefix("Edit the filter ")
+        for each in page.locator(".condition > button:first-child").all()
+    ]
+
+
+def test_filters_are_searched_and_combined_and_stay_from_page_to_page(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo")
+    everything = figure(page, "Events")
+    add_filter(page, "build.cache", "is any of", "warm")
+    page.wait_for_url("**/d/demo?where=properties.build.cache:is:warm")
+    add_filter(page, "Version", "in version range", ">=2.7 <3")
+    add_filter(page, "Event", "begins with", "build")
+    tab.settled()
+    where = [WARM, {"field": "version", "op": "SEMVER", "values": [">=2.7 <3"]}, {"field": "name", "op": "PREFIX", "values": ["build"]}]
+    agree(page, overview(site, MONTH, where=where), unfiltered=overview(site, MONTH))
+    assert chips(page) == ["build.cache is warm", "Version in >=2.7 <3", "Event begins with build"]
+    for link, path in (("Usage", "usage"), ("Errors", "errors"), ("Installs", "installs"), ("Explore", "explore")):
+        page.get_by_role("navigation").get_by_role("link", name=link, exact=True).click()
+        page.wait_for_url(f"**/{path}?where=*&where=*&where=*")
+        tab.settled()
+        assert len(chips(page)) == 3, path
+        if path == "usage":
+            told = site.ask("Usage", slug="demo", period=MONTH, filter={"where": where})["project"]["names"]["rows"]
+            assert cells(page, "Commands and other events", "build")[1] == spaced(told[0]["events"])
+    page.get_by_role("navigation").get_by_role("link", name="Overview", exact=True).click()
+    page.get_by_role("button", name="Clear all").click()
+    page.wait_for_url(re.compile("/d/demo$"))
+    tab.settled()
+    assert figure(page, "Events") == everything
+
+
+@pytest.mark.parametrize(
+    ("address", "titles"),
+    [("?", ("Events", "Tools and targets", "Environments")), ("?range=7d&who=people&where=properties.shell:is:zsh,bash", CARDS)],
+)
+def test_a_bar_says_the_number_that_its_filter_gives(visit: Callable[..., Any], address: str, titles: tuple[str, ...]) -> None:
+    tab = visit()
+    page = tab.open(f"/d/demo{address}")
+    for title in titles:
+        card = page.get_by_role("region", name=title, exact=True)
+        unit = "Events" if card.locator(".note").inner_text() == "events" else "Active installs"
+        shown = bars(page, title)
+        for label in list(shown)[:2]:
+            card.get_by_role("button", name=re.compile(f"^{re.escape(label)}")).first.click()
+            expect(card.locator("button[aria-pressed=true]")).to_have_count(1)
+            tab.settled()
+            assert bars(page, title)[label] == shown[label], (title, label)
+            if unit == "Active installs" or "who=people" not in address:  # the figure of events counts those of everyone
+                assert figure(page, unit) == shown[label], (title, label)
+            card.locator("button[aria-pressed=true]").click()
+            expect(card.locator("button[aria-pressed=true]")).to_have_count(0)
+            tab.settled()
+
+
+def test_versions_are_grouped_by_their_major_or_minor_part(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo")
+    for part in ("MINOR", "MAJOR"):
+        page.get_by_label("Group versions").select_option(part.lower())
+        page.wait_for_url(f"**versions={part.lower()}*")
+        tab.settled()
+        rows = ask(site, measures=["INSTALLS"], by=[{"field": "version", "version": part}], first=8)["rows"]
+        told = {
+            "(other)" if row["isOther"] else row["keys"][0]: counted(row["figures"][0]["all"][0]) for row in rows if row["keys"] != [None]
+        }
+        shown = bars(page, "Versions")
+        assert shown == told
+        label = next(iter(shown))
+        page.get_by_role("region", name="Versions").get_by_role("button", name=re.compile(f"^{re.escape(label)}")).click()
+        page.wait_for_url(f"**where=version:semver:{label}*")
+        tab.settled()
+        assert figure(page, "Active installs") == shown[label]
+        page.get_by_role("button", name=f"Remove the filter Version in {label}").click()
+
+
+def test_a_value_replaces_several_of_the_same_field(visit: Callable[..., Any]) -> None:
+    page = visit().open("/d/demo?where=os:is:linux,darwin&where=name:is:build")
+    page.get_by_role("region", name="Operating systems").get_by_role("button", name=re.compile("^darwin")).click()
+    page.wait_for_url("**/d/demo?where=name:is:build&where=os:is:darwin")
+
+
+def test_a_filter_that_matches_nothing_is_explained_on_every_page(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    for path in ("", "/usage", "/errors", "/installs"):
+        page = tab.open(f"/d/demo{path}?where=os:is:linux,windoes&where=properties.build.cache:is:wram")
+        notice = page.locator(".top .notice")
+        expect(notice).to_contain_text("No event in this period has properties.build.cache wram.")
+    page = tab.open("/d/demo?where=properties.build.cache:is:wram")
+    page.locator(".top .notice").get_by_role("button", name="warm", exact=True).click()
+    page.wait_for_url("**where=properties.build.cache:is:warm")
+    expect(page.locator(".top .notice")).to_have_count(0)
+
+
+def test_values_that_look_encoded_or_like_separators_stay_what_they_are(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "odd").returncode == 0
+    names = ["%41", "a:b,c;d~1", "100% & more", "é ü"]
+    for name in names:
+        site.post("odd", name=name, os="linux")
+    site.post("odd", name="A", os="linux")
+    tab = visit()
+    page = tab.open("/d/odd")
+    for name in names:
+        page.get_by_role("region", name="Events", exact=True).get_by_role("button", name=re.compile(f"^{re.escape(name)}")).click()
+        page.get_by_role("button", name=f"Edit the filter Event is {name}", exact=True).wait_for()
+        tab.settled()
+        page = tab.open(page.url.removeprefix(site.url))
+        assert bars(page, "Events") == {name: "1"}
+        page.get_by_role("button", name=f"Remove the filter Event is {name}", exact=True).click()
+        page.wait_for_url(re.compile("/d/odd$"))
+        tab.settled()
+
+
+def test_a_funnel_and_retention_are_split(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/funnel?step=init&step=build&step=deploy")
+    page.get_by_label("Split by").select_option(label="Version")
+    page.get_by_label("Part of the version").select_option("MINOR")
+    page.wait_for_url("**by=version:minor*")
+    tab.settled()
+    rows = funnel(site, "init", "build", "deploy", by=[{"field": "version", "version": "MINOR"}])["rows"]
+    assert len(rows) > 2
+    for row in rows[:3]:
+        shown = cells(page, "By Version, minor", row["keys"][0])
+        assert [text.split()[-1] for text in shown] == [spaced(step["all"]) for step in row["steps"]]
+    page = tab.open("/d/demo/installs?who=people")
+    page.get_by_label("Split retention by").select_option(label="Operating system")
+    page.wait_for_url("**by=os*")
+    tab.settled()
+    asked = {"over": "WEEK", "by": [{"field": "os"}], "period": MONTH}
+    groups = site.ask("AskRetention", slug="demo", retention=asked)["project"]["askRetention"]["rows"]
+    darwin = next(group for group in groups if group["keys"] == ["darwin"])
+    shown = cells(page, "Retention by Operating system", "darwin")
+    assert shown[0] == spaced(sum(cohort["size"]["people"] for cohort in darwin["cohorts"]))
+    assert shown[1:3] == ["100%", f"{round(darwin['ratesPeople'][1] * 100)}%"]
+
+
+def test_every_card_that_a_question_can_express_opens_in_explore(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    for path, title, label in (
+        ("usage", "Architectures", "x64"),
+        ("usage", "Property: shell", "zsh"),
+        ("downloads", "This period", "peon"),
+    ):
+        page = tab.open(f"/d/demo/{path}?range=7d&where=name:is_not:nothing")
+        shown = bars(page, title)[label]
+        page.get_by_role("link", name=f"Explore {title}", exact=True).click()
+        page.wait_for_url("**/explore?range=7d*where=name:is_not:nothing*")
+        tab.settled()
+        assert bars(page, "Events")[label] == shown, title
