@@ -128,6 +128,7 @@ async def _open(
     stack.callback(live.close)
     metrics.queue_depth = lambda: writer.depth
     metrics.store_size = store.size
+    metrics.history_size = history.size
     metrics.store_up = lambda: store.available
     state.update(
         {

@@ -72,12 +72,18 @@ class StoreReport(msgspec.Struct):
 
 
 class HistoryState(msgspec.Struct):
-    """The columnar copy of raw events on this server. `lag` is the number of seconds since it was last complete, or null before that."""
+    """The columnar copy of raw events on this server.
+
+    `max_bytes` is its maximum size; `complete` is false once that has evicted the oldest events. `lag` is the number of seconds since it was last
+    current, or null before that.
+    """
 
     enabled: bool
     files: int
     events: int
     bytes: int
+    max_bytes: int
+    complete: bool
     lag: int | None
 
 
@@ -110,7 +116,7 @@ def _example(*, well: bool) -> list[Example]:
                 None,
                 "0f9a8b7c6d5e4f30",
                 reason,
-                HistoryState(True, 14, 812_400, 9_300_000, 75),
+                HistoryState(True, 14, 812_400, 9_300_000, 1 << 30, True, 75),
             )
         )
     ]
@@ -148,7 +154,7 @@ async def health(state: State) -> Response[Report]:
 def _history_state(history: History) -> HistoryState:
     found = history.report()
     lag = None if found.built_at is None else max(0, time.time_ns() // 1_000_000 - found.built_at) // 1_000
-    return HistoryState(history.is_enabled, found.segments, found.rows, found.bytes, lag)
+    return HistoryState(history.is_enabled, found.segments, found.rows, found.bytes, found.max_bytes, found.since is None, lag)
 
 
 @get("/ready", summary="Check if the server is ready for traffic", tags=["Operation"], responses=_READY)

@@ -24,7 +24,7 @@ class SharedState(Protocol):
 
 
 class Metrics:
-    """The counts of one process since its start. Each scrape calls `queue_depth`, `store_size` and `store_up`."""
+    """The counts of one process since its start. Each scrape calls `queue_depth`, `store_size`, `store_up` and `history_size`."""
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -39,6 +39,7 @@ class Metrics:
         self.shared: SharedState | None = None  # None without Redis
         self.queue_depth: Callable[[], int] = lambda: 0
         self.store_size: Callable[[], int] = lambda: 0
+        self.history_size: Callable[[], tuple[int, int] | None] = lambda: None  # bytes and their maximum
         self.store_up: Callable[[], bool] = lambda: True
         self._registry = CollectorRegistry()
         self.commit_events = Histogram("footfall_commit_events", "Events in one commit", buckets=_COMMIT_EVENTS, registry=self._registry)
@@ -81,6 +82,10 @@ class Metrics:
         yield GaugeMetricFamily("footfall_store_up", "1 if the last commit succeeded", value=int(self.store_up()))
         yield GaugeMetricFamily("footfall_queue_depth", "Events that wait for their commit", value=self.queue_depth())
         yield GaugeMetricFamily("footfall_store_bytes", "Size of the store on disk", value=self.store_size())
+
+        if (history := self.history_size()) is not None:
+            yield GaugeMetricFamily("footfall_history_bytes", "Size of the history on disk", value=history[0])
+            yield GaugeMetricFamily("footfall_history_max_bytes", "Maximum size of the history, FOOTFALL_HISTORY_SIZE", value=history[1])
 
     def exposition(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

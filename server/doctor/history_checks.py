@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from server.doctor.finding import Finding, size
+from server.event_id import received_at
 from server.history import manifest
 from server.settings import Settings
 
@@ -23,6 +25,7 @@ def history(settings: Settings) -> Iterator[Finding]:
     if not found.segments:
         yield Finding("ok", "there is no history yet", "a running server builds it in the background")
         return
+    used = f"{size(found.size)} of at most {size(settings.history_size)}"
     named = [segment for segment in found.segments if segment.file]
     inspector = manifest.Inspector(folder)
     if damaged := [segment for segment in named if not inspector.is_intact(segment)]:
@@ -31,6 +34,11 @@ def history(settings: Settings) -> Iterator[Finding]:
         )
         yield Finding("warning", what, "`footfall job build_history` reads them again; check the disk")
     else:
+        yield Finding("ok", f"the history has {found.rows:,} events in {len(named):,} file{'' if len(named) == 1 else 's'} ({used})")
+    if found.floor:
+        begin = datetime.fromtimestamp(received_at(found.floor) / 1_000, UTC).date()
         yield Finding(
-            "ok", f"the history has {found.rows:,} events in {len(named):,} file{'' if len(named) == 1 else 's'} ({size(found.size)})"
+            "warning",
+            f"the history begins on {begin}: questions about earlier events with several filters or properties read the store, slowly",
+            "raise FOOTFALL_HISTORY_SIZE",
         )

@@ -71,13 +71,13 @@ class Builder:
         async with self._folder.writing():
             async with self._store.snapshot() as snapshot:
                 found = await self.pruned(snapshot)
-                gap = max(manifest.gaps(found.segments, 0, sealed), key=lambda gap: gap.first, default=None)
+                gap = max(manifest.gaps(found.segments, found.floor, sealed), key=lambda gap: gap.first, default=None)
                 if gap is not None:
                     segment = await self._filled(snapshot, gap)
                     self._replace(found, [], segment)
                     built.events += segment.rows
                     return True
-                group = mergeable(found.segments, sealed)
+                group = mergeable(found.segments, sealed, found.bound // 8)
                 if not group:
                     return False
                 counted = await counted_properties(snapshot)
@@ -163,7 +163,7 @@ class Builder:
 
     def _replace(self, found: Manifest, old: list[Segment], new: Segment) -> Manifest:
         kept = [segment for segment in found.segments if segment not in old]
-        replaced = Manifest(found.store, segments=sorted([*kept, new], key=lambda segment: segment.first))
+        replaced = msgspec.structs.replace(found, segments=sorted([*kept, new], key=lambda segment: segment.first))
         manifest.save(self._folder.path, replaced)
         for segment in old:
             if segment.file and segment.file != new.file:
@@ -188,18 +188,24 @@ async def counted_properties(snapshot: Snapshot) -> list[str]:
     return list(dict.fromkeys(name for (text,) in lists for name in read_list(text)))
 
 
-def mergeable(segments: list[Segment], sealed: int) -> list[Segment]:
-    """Return segments that should become one: those of a past month, or neighbours of similar size. Empty if there are none."""
+def mergeable(segments: list[Segment], sealed: int, largest: int) -> list[Segment]:
+    """Return segments that should become one: those of a past month, or neighbours of similar size. Empty if there are none.
+
+    `largest` is the maximum size of the result in bytes: the oldest segments are evicted as a whole.
+    """
+
+    def can_merge(together: list[Segment]) -> bool:
+        return sum(each.rows for each in together) <= MAX_ROWS and sum(each.size for each in together) <= largest
+
     for month, neighbours in _by_month(segments):
         together = list(neighbours)
         if month is None or len(together) < 2:
             continue
-        rows = sum(segment.rows for segment in together)
-        if first_id_of(*next_month(*month)) <= sealed and rows <= MAX_ROWS:
+        if first_id_of(*next_month(*month)) <= sealed and can_merge(together):
             return together
         for first, second in pairwise(together):
-            rows = first.rows + second.rows
-            if rows <= SMALL or not (first.rows and second.rows) or (first.rows <= 2 * second.rows and rows <= MAX_ROWS):
+            is_small = first.rows + second.rows <= SMALL or not (first.rows and second.rows)
+            if is_small or (first.rows <= 2 * second.rows and can_merge([first, second])):
                 return [first, second]
     return []
 

@@ -28,8 +28,10 @@ _ours: set[str] = set()  # the names of this process's folders for work
 class Folder:
     """The files of one history. Processes that share a data folder share it, too."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most: int) -> None:
+        """`most` is the maximum number of bytes of all segments."""
         self.path = path
+        self._most = most
         self.inspector = Inspector(path)
         self.work = path / f"{_WORK}{os.getpid()}-{secrets.token_hex(4)}"
         self._writing = asyncio.Lock()
@@ -67,12 +69,16 @@ class Folder:
         return [segment for segment in segments if self.inspector.is_intact(segment)]
 
     def prune(self, found: Manifest, store: str, state: ChangeState) -> Manifest:
-        """Delete what is stale, damaged or left over, and return the manifest of the rest. Run it in a thread, while `writing`."""
+        """Delete what is stale, damaged, left over or beyond the bound, and return the manifest of the rest.
+
+        Run it in a thread, while `writing`.
+        """
         kept = [msgspec.structs.replace(each, seen=state.number) for each in self.intact(manifest.current(found, store, state))]
-        pruned = Manifest(store, segments=kept)
+        same = found if found.store == store else Manifest(store)
+        pruned = manifest.bounded(msgspec.structs.replace(same, segments=kept), self._most)
         if pruned != found:
             manifest.save(self.path, pruned)
-        named = {manifest.NAME, manifest.LOCK, *(segment.file for segment in kept)}
+        named = {manifest.NAME, manifest.LOCK, *(segment.file for segment in pruned.segments)}
         for path in self.path.iterdir():
             if path.name.startswith(_WORK):
                 if not _is_running(path.name):

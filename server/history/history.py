@@ -12,7 +12,7 @@ from typing import Any
 
 from server import logs
 from server.event import MINUTE
-from server.event_id import first_id
+from server.event_id import first_id, received_at
 from server.history import manifest
 from server.history.building import Builder, Built
 from server.history.database import Database
@@ -43,11 +43,17 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class HistoryReport:
-    """The state of a history. `built_at` is the time (epoch ms) of this process's last complete build, or None."""
+    """The state of a history.
+
+    `since` is the time (epoch ms) before which events were evicted, as the files may have `max_bytes` bytes; None if none were. `built_at` is
+    the time of this process's last complete build, or None.
+    """
 
     segments: int
     rows: int
     bytes: int
+    max_bytes: int
+    since: int | None = None
     built_at: int | None = None
 
 
@@ -77,7 +83,8 @@ class History:
         self.tail = MAX_TAIL
         self._store = store
         self._now = now
-        self._folder = Folder(settings.history_dir)
+        self._most = settings.history_size
+        self._folder = Folder(settings.history_dir, settings.history_size)
         self._database = Database(settings.history_dir, self._folder.work / "spill", settings.history_memory, settings.history_threads)
         self._builder = Builder(store, self._folder, self._database)
         self._built_at: int | None = None
@@ -184,7 +191,11 @@ class History:
 
     def report(self) -> HistoryReport:
         """Return the state of the segments, without the store: some may be stale."""
-        return replace(report(self._folder.path), built_at=self._built_at)
+        return replace(report(self._folder.path, self._most), built_at=self._built_at)
+
+    def size(self) -> tuple[int, int] | None:
+        """Return the size of all files and their maximum, in bytes; None if the history is off."""
+        return (manifest.load(self._folder.path).size, self._most) if self.is_enabled else None
 
     def close(self) -> None:
         """Close DuckDB. No query may run any more."""
@@ -192,7 +203,8 @@ class History:
         self._folder.close()
 
 
-def report(folder: Path) -> HistoryReport:
-    """Return the state of the segments in a folder."""
+def report(folder: Path, most: int) -> HistoryReport:
+    """Return the state of the segments in a folder, which may have so many bytes."""
     found = manifest.load(folder)
-    return HistoryReport(sum(1 for segment in found.segments if segment.file), found.rows, found.size)
+    since = received_at(found.floor) if found.floor else None
+    return HistoryReport(sum(1 for segment in found.segments if segment.file), found.rows, found.size, most, since)

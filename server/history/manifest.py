@@ -41,10 +41,15 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct):
-    """The segments of one store, in order and without overlap."""
+    """The segments of one store, in order and without overlap.
+
+    Events with ids below `floor` were evicted, because the files had more than `bound` bytes, and are not read again until it is raised.
+    """
 
     store: str = ""
     columns: str = SIGNATURE
+    floor: int = 0
+    bound: int = 0
     segments: list[Segment] = []
 
     @property
@@ -111,6 +116,16 @@ def is_changed(segment: Segment, days: dict[int, int]) -> bool:
     first, last = received_at(segment.first) // DAY, received_at(segment.end - 1) // DAY
     listed = days.items() if len(days) < last - first else ((day, days.get(day, 0)) for day in range(first, last + 1))
     return any(first <= day <= last and number > segment.seen for day, number in listed)
+
+
+def bounded(manifest: Manifest, bound: int) -> Manifest:
+    """Return a manifest without the oldest segments, of which those that remain have at most `bound` bytes."""
+    kept, size = list(manifest.segments), manifest.size
+    floor = manifest.floor if bound <= manifest.bound else 0
+    while kept and size > bound:
+        evicted = kept.pop(0)
+        floor, size = evicted.end, size - evicted.size
+    return msgspec.structs.replace(manifest, segments=kept, floor=floor, bound=bound)
 
 
 def gaps(segments: Iterable[Segment], first: int, end: int) -> Iterator[Gap]:

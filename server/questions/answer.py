@@ -33,7 +33,7 @@ class Row(msgspec.Struct):
 
 
 class QuestionWarning(msgspec.Struct, frozen=True):
-    """A condition that no event of the period meets, with values that events have; `message` is a sentence."""
+    """A condition that no event of the period meets, with values that events have, or a reason for a slow answer; `message` is a sentence."""
 
     field: str
     message: str

@@ -66,7 +66,9 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         complete=_is_complete(question.period, reader.since),
         complete_before=None if before is None else _is_complete(before, reader.since),
         source=reader.used,
-        warnings=[] if least else await suggestions.warnings(store, question, _segments_without_events(question, rows), history),
+        warnings=[]
+        if least
+        else [*reader.warnings, *await suggestions.warnings(store, question, _segments_without_events(question, rows), history)],
     )
 
 

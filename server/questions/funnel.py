@@ -111,7 +111,8 @@ async def funnel(store: Store, asked: Funnel, *, history: History | None = None)
         for place in places
     ]
     total = _named(asked, whole.get(0))
-    return FunnelAnswer(total, rows, since, reader.since == 0, reader.used, await _warnings(store, asked, total, history))
+    warnings = [*reader.warnings, *await _warnings(store, asked, total, history)]
+    return FunnelAnswer(total, rows, since, reader.since == 0, reader.used, warnings)
 
 
 async def _warnings(store: Store, asked: Funnel, total: list[FunnelStep], history: History | None) -> list[QuestionWarning]:

@@ -146,8 +146,8 @@ async def paths(store: Store, asked: Paths, *, history: History | None = None) -
 
     places = [*range(len(groups or ())), *([OTHER] if has_others else [])]
     rows = [group([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place, split) for place in places]
-    warnings = [] if whole else await suggestions.warnings(store, question, (Segment(""),), history)
-    return PathsAnswer(group([], 0, whole), rows, since, reader.since == 0, reader.used, warnings)
+    explained = [] if whole else await suggestions.warnings(store, question, (Segment(""),), history)
+    return PathsAnswer(group([], 0, whole), rows, since, reader.since == 0, reader.used, [*reader.warnings, *explained])
 
 
 async def _groups(reader: Reader, asked: Paths, chosen: Facts) -> tuple[list[Keys], bool]:

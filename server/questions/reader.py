@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -11,6 +12,7 @@ import msgspec
 from server.event import DAY
 from server.history import History
 from server.questions import counting
+from server.questions.answer import QuestionWarning
 from server.questions.counting import Cell, Keys
 from server.questions.facts import Facts, all_versions
 from server.questions.history_facts import HistoryFacts, read_history
@@ -68,6 +70,7 @@ class Reader:
         self._counts = tuple(dict.fromkeys(part for each in question.measures if each in COUNTS for part in _PARTS_OF.get(each, (each,))))
         self._durations, self._per_install = counting.percents(question.measures)
         self._sources: set[str] = set()
+        self.warnings: list[QuestionWarning] = []
         self.since = 0
 
     async def plan(self, periods: list[Period], since: int | None) -> None:
@@ -171,8 +174,19 @@ class Reader:
             if rows is not None:
                 self._sources.add("history")
                 return rows
+            self._explain(facts.period)
         self._sources.add(facts.source)
         return await read(self._store, query(facts, self._engine))
+
+    def _explain(self, period: Period) -> None:
+        """Warn if the history does not reach back to the start of a period."""
+        since = None if self._history is None else self._history.report().since
+        if since is not None and period.start < since and not self.warnings:
+            begin = datetime.fromtimestamp(since / 1_000, UTC).date()
+            message = (
+                f"The history begins on {begin}, as FOOTFALL_HISTORY_SIZE bounds it. Raw events were read from the store, which is slower."
+            )
+            self.warnings.append(QuestionWarning("period", message, []))
 
     async def is_columnar(self, facts: Facts) -> bool:
         """Return whether facts are read from the history if it is ready: raw events of a period with many events of the project."""

@@ -152,7 +152,7 @@ async def retention(store: Store, asked: Retention, *, history: History | None =
     if not query.is_daily and since is not None and asked.span.start < since:
         reader.since = since
     found = await query.read()
-    explained = await _warnings(store, asked, found.whole, history)
+    explained = [*reader.warnings, *await _warnings(store, asked, found.whole, history)]
     return _answer(asked, found, since, reader.since, reader.used, explained, now)
 
 
