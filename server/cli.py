@@ -18,7 +18,7 @@ from server.settings import Settings, SettingsError, describe, load
 from server.storage import projects
 from server.storage.engine import Store, prepare_data_dir
 from server.storage.migrations import StoreError
-from server.storage.projects import ProjectError
+from server.storage.projects import ProjectError, project_changes
 from server.storage.sqlite.opening import upgrade
 from server.storage.tables import ApiKey, Project
 from server.tasks import in_thread
@@ -151,19 +151,52 @@ def project() -> None:
 @click.argument("slug")
 @click.option("--name", default="", help="The display name; defaults to the slug.")
 @click.option("--host", "hosts", multiple=True, help="A host name whose events belong to this project; can be repeated.")
+@click.option(
+    "--site",
+    "sites",
+    multiple=True,
+    help="A domain (Plausible) or website id (Umami) whose events belong to this project; can be repeated.",
+)
 @click.option("--requires-key", is_flag=True, help="Accept only events that are sent with a key.")
 @click.option("--rate-limit", help="Requests per client address, such as 10/minute; defaults to the server's limit.")
 @click.option("--event-limit", help="Events per client address, such as 1000/minute.")
 def project_create(
-    slug: str, name: str, hosts: tuple[str, ...], requires_key: bool, rate_limit: str | None, event_limit: str | None
+    slug: str,
+    name: str,
+    hosts: tuple[str, ...],
+    sites: tuple[str, ...],
+    requires_key: bool,
+    rate_limit: str | None,
+    event_limit: str | None,
 ) -> None:
     """Create a project. Clients reach it under /p/SLUG/…, by its host name, or with one of its keys."""
-    with_store(
-        lambda _store, _settings: projects.create_project(
+
+    async def work(_store: Store, _settings: Settings) -> None:
+        await project_changes.validate(0, sites=sites)  # before creating it
+        number = await projects.create_project(
             slug, name=name, hosts=hosts, requires_key=requires_key, rate_limit=rate_limit, event_limit=event_limit
         )
-    )
+        await project_changes.change(number, sites=sites)
+
+    with_store(work)
     out.print(f"[green]✓[/green] project {slug}: clients post to /p/{slug}/v1/events")
+
+
+@project.command(name="site")
+@click.argument("slug", metavar="PROJECT")
+@click.argument("site")
+@click.option("--remove", is_flag=True, help="Accept them no more.")
+def project_site(slug: str, site: str, remove: bool) -> None:
+    """Accept events of a site without a key. SITE is a domain (Plausible) or the id of a website (Umami)."""
+
+    async def work(_store: Store, _settings: Settings) -> None:
+        number = await projects.find_project(slug)
+        row = await project_changes.project_row(slug)
+        others = [name for name in projects.read_list(row["sites"] if row else "[]") if name != site.strip().lower()]
+        await project_changes.change(number, sites=others if remove else [*others, site])
+
+    with_store(work)
+    out.print(f"[green]✓[/green] project {slug} accepts {'no more events' if remove else 'events'} of {site}")
 
 
 @project.command(name="list")

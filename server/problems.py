@@ -9,6 +9,8 @@ Problem
 ├── Unauthorized 401       the key is missing or invalid
 ├── Forbidden 403          the key lacks permission
 ├── NotFound 404           unknown route, project, pack or target
+│   └── UnknownProject 404
+│       └── UnknownSite 404  no project lists the site of a body without a key
 ├── MethodNotAllowed 405
 ├── TooSlow 408            the request did not arrive in time
 ├── TooLarge 413
@@ -132,6 +134,10 @@ class NotFound(Problem):
 
 class UnknownProject(NotFound):
     refusal = Refusal.UNKNOWN_PROJECT
+
+
+class UnknownSite(UnknownProject):
+    """No project lists the site that a body without a key names."""
 
 
 class MethodNotAllowed(Problem):

@@ -130,6 +130,7 @@ class ProjectSettings:
     max_targets: int | None = field("Maximum number of distinct targets.")
     lists_targets: bool = field("Whether only targets listed with `setTarget` are counted.")
     hosts: list[str] = field("Values of the `Host` header that select this project.")
+    sites: list[str] = field("Domains (Plausible) and website ids (Umami) whose events belong to this project, without a key.")
     dimensions: list[str] = field(f"Properties whose values are counted, at most {MAX_PICKED}.", "properties")
     public: list[PublicPart] | None = field("Parts that are public.")
     latest: Latest | None = field("Latest version, as announced to clients. Null if none is announced.")
@@ -167,6 +168,7 @@ class Project(Charts, Explore, SavedQuestions, Families):
             requires_key=bool(row["requires_key"]),
             lists_targets=bool(row["lists_targets"]),
             hosts=read_list(row["hosts"]),
+            sites=read_list(row["sites"]),
             dimensions=read_list(row["dimensions"]),
             public=None if row["public"] is None else [PublicPart(part) for part in read_list(row["public"])],
             latest=None if latest is None else Latest(version=latest.latest_version, **_but(latest, "latest_version")),

@@ -17,10 +17,12 @@ from server.dialects import (
     openpanel,
     otlp,
     peon_ping,
+    plausible,
     posthog_sdk,
     segment,
     sonicjs,
     trackskills,
+    umami,
 )
 from server.dialects.parsing import Path
 from server.event import Answer, Decoded, Outcomes, Request
@@ -68,5 +70,7 @@ DIALECTS: tuple[Dialect, ...] = (
     aptabase,
     openpanel,
     amplitude,
+    plausible,
+    umami,
     native,
 )

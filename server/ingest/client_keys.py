@@ -1,4 +1,4 @@
-"""Keys that an SDK sends in its body or as a user name, moved to the header that the gate reads."""
+"""Keys that an SDK sends in its body or as a user name, moved to the header that the gate reads; and sites, which are no keys."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from server.headers import AUTHORIZATION
 from server.problems import Malformed
 
 
-def take_key(path: Path, request: Request, body: bytes) -> None:
-    """Parse the document of a request, and set `Authorization` to the key that its SDK sent.
+def take_key(path: Path, request: Request, body: bytes) -> str:
+    """Parse the document of a request, and set `Authorization` to the key that its SDK sent. Return the sites where these name the project.
 
     Ignores a body that is not JSON, which raises `Malformed` when it is decoded.
     """
     assert path.client_key is not None
     with contextlib.suppress(Malformed):
         request.document, request.faults = read(body)
-    if key := path.client_key(request):
+    key = path.client_key(request)
+    if path.by_site:
+        return key
+    if key:
         request.headers[AUTHORIZATION] = b"Bearer " + key.encode()
+    return ""

@@ -106,6 +106,12 @@ class Gate:
                 await self.guesses.count_wrong(self.address(peer, headers))
             raise
 
+    async def caller_of_site(self, peer: str, headers: Headers, sites: str, slug: str | None) -> Caller:
+        """Identify the caller of a route without keys by the sites that its body names, separated by commas. Raises UnknownSite, Busy."""
+        await self._projects.keep_fresh()
+        project = await self._projects.find_site(sites, slug)
+        return self.caller_at(self.address(peer, headers) if self._trusted else peer, project)
+
     def cached_caller(self, peer: str, headers: Headers, slug: str | None) -> Caller | None:
         """Identify the caller without blocking. Returns None if the store or the count of wrong keys must be asked.
 

@@ -23,6 +23,7 @@ class IngestRequest(msgspec.Struct, gc=False):
     caller: Caller | None = None
     limit_state: LimitState | None = None
     body: bytes = b""
+    sites: str = ""  # of a route whose clients send no key, separated by commas
     document: Any = None
     faults: tuple[Fault, ...] = ()
     dialect: Dialect | None = None

@@ -37,6 +37,7 @@ from server.problems import (
     TooLarge,
     TooManyTargets,
     TooSlow,
+    UnknownSite,
     UnknownTarget,
 )
 from server.settings import Settings
@@ -86,6 +87,11 @@ class Ingest:
             reply = await self._ingest(scope, receive, current, slug)
         except ClientGone:
             return
+        except UnknownSite as error:  # like a path that is not served, until a project lists the site
+            template = match.route.path.template
+            self._metrics.answers[template, error.code] += 1
+            await self.unserved.note(scope, template, slug)
+            reply = asgi.refusal(error, None)
         except Exception as error:
             reply = self._refusal(current, error)
             if isinstance(error, TooLarge) and not current.body:
@@ -136,11 +142,14 @@ class Ingest:
         if scope["method"] != current.match.route.path.method:
             raise MethodNotAllowed("This route accepts POST.")
         client = scope.get("client")
+        peer = client[0] if client else ""
         path = current.match.route.path
         problem = None if path.client_key is None else await self._take_key(receive, current)
-        current.caller = caller = await self._gate.caller(
-            client[0] if client else "", current.headers, slug, is_client_key=path.client_key is not None
-        )
+        if path.by_site:
+            current.caller = caller = await self._gate.caller_of_site(peer, current.headers, current.sites, slug)
+        else:
+            is_client_key = path.client_key is not None
+            current.caller = caller = await self._gate.caller(peer, current.headers, slug, is_client_key=is_client_key)
         current.limit_state = await self._gate.count(caller.requests)
         if problem is not None:
             raise problem
@@ -176,9 +185,9 @@ class Ingest:
             problem, current.body = error, b""
         request = request_of(current)
         if len(current.body) >= LARGE:
-            await asyncio.to_thread(take_key, current.match.route.path, request, current.body)
+            current.sites = await asyncio.to_thread(take_key, current.match.route.path, request, current.body)
         else:
-            take_key(current.match.route.path, request, current.body)
+            current.sites = take_key(current.match.route.path, request, current.body)
         current.document, current.faults = request.document, request.faults
         return problem
 

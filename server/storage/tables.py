@@ -13,7 +13,7 @@ from server.event import CONTEXT_FIELDS
 
 
 class Project(Table, tablename="project"):
-    """One tool with its own telemetry. `hosts`, `dimensions` and `public` are JSON lists; a null `public` means the server's default.
+    """One tool with its own telemetry. `hosts`, `sites`, `dimensions` and `public` are JSON lists; a null `public` means the server's default.
 
     `latest_version` is JSON; see `server.storage.projects.releases`.
     """
@@ -30,6 +30,7 @@ class Project(Table, tablename="project"):
     max_targets = Integer(null=True, default=None)
     lists_targets = Boolean(default=False)
     hosts = Text(default="[]")
+    sites = Text(default="[]")
     dimensions = Text(default="[]")
     public = Text(null=True, default=None)
     latest_version = Text(null=True, default=None)

@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 from server import app
-from server.event import Refusal
+from server.dialects import DIALECTS
+from server.event import Refusal, Request
 from server.ingest.routing import Routes
 from server.openapi import document
 from server.pages.problem_page import EXPLANATIONS, kinds, statuses
@@ -27,12 +28,19 @@ from server.settings import bundled, load
 SOURCES = bundled("static") / "pages"
 PAGES = ("/", "/docs", "/clients", "/p/tool/clients")
 TOKEN = "ff_an-admin-token-for-the-tests-of-the-pages"
+SITES = [
+    path.client_key(Request(route="", headers={}, address="", received_at=0, document=sample.body))
+    for dialect in DIALECTS
+    for path in dialect.PATHS
+    for sample in path.samples
+    if path.by_site and path.client_key
+]
 VOID = {"meta", "link", "img", "br", "wbr", "hr", "input"}
 
 
 @pytest.fixture(scope="module")
 def url(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server without rate limits that publishes everything, with a project `tool` and an announced version."""
+    """A server without rate limits that publishes everything, with a project `tool` an announced version, and the sites of the examples."""
     server = server_class(
         tmp_path_factory.mktemp("pages"), {"FOOTFALL_PUBLIC": "counters,trending,badges,stats,analytics", "FOOTFALL_DASHBOARD": "off"}
     )
@@ -42,6 +50,7 @@ def url(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         with contextlib.closing(sqlite3.connect(server.database)) as connection, connection:
             announced = '{"latest_version":"1.4.0","release_date":"2026-03-14","update_url":"https://example.org/","critical":false}'
             connection.execute("UPDATE project SET latest_version = ? WHERE slug = 'default'", (announced,))
+            connection.execute("UPDATE project SET sites = ? WHERE slug = 'default'", (json.dumps(SITES),))
         assert server.footfall("project", "create", "tool").returncode == 0
         yield server.url
     finally:

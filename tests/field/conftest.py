@@ -73,6 +73,15 @@ class Field:
         return rows_of(self.server.store, sql)
 
 
+def accounted(field: Any, events: int) -> Any:
+    """The ledger once it has so many events: what is refused is written a moment later."""
+    deadline = time.monotonic() + 10
+    while (ledger := field.ledger())["received"] < events and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ledger["received"] == events, ledger
+    return ledger
+
+
 def _total(value: Any) -> Any:
     """The sum of a series of the ledger; other fields as they are."""
     return sum(value) if isinstance(value, list) and all(isinstance(one, int) for one in value) else value

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from server.ingest.unserved import CLIENTS, label_of
-
-
-def accounted(field: Any, events: int) -> Any:
-    """The ledger once it has so many events: what is refused is written a moment later."""
-    deadline = time.monotonic() + 10
-    while (ledger := field.ledger())["received"] < events and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert ledger["received"] == events, ledger
-    return ledger
+from tests.field.conftest import accounted
 
 
 def why(field: Any, events: int) -> dict[str, int]:

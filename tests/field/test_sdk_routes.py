@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import time
 import zlib
 from typing import Any
 
 import pytest
+
+from tests.field.conftest import accounted
 
 POSTHOG = {"event": "build", "distinct_id": "inst-1", "properties": {"$os": "Linux", "version": "1.2.3"}}
 SEGMENT = {"type": "track", "event": "build", "anonymousId": "inst-1", "context": {"os": {"name": "linux"}, "app": {"version": "1.2.3"}}}
@@ -28,15 +29,6 @@ EVENTS = {
     "/track": OPENPANEL,
     **{path: {"api_key": "a-key-of-amplitude", "events": [AMPLITUDE]} for path in ("/2/httpapi", "/2/httpapi/")},
 }
-
-
-def accounted(field: Any, events: int) -> Any:
-    """The ledger once it has so many events: what is refused is written a moment later."""
-    deadline = time.monotonic() + 10
-    while (ledger := field.ledger())["received"] < events and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert ledger["received"] == events, ledger
-    return ledger
 
 
 def basic(user: str) -> str:

@@ -38,6 +38,11 @@ class ProjectChanges:
         default=strawberry.UNSET,
         description="Values of the `Host` header that select this project. Changing them requires the `admin` scope for all projects.",
     )
+    sites: list[str] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Domains (Plausible) and website ids (Umami) whose events belong to this project, without a key. Changing them requires the "
+        "`admin` scope for all projects.",
+    )
     properties: list[str] | None = strawberry.field(
         default=strawberry.UNSET, description=f"Properties whose values are counted, at most {MAX_PICKED}."
     )
@@ -46,7 +51,14 @@ class ProjectChanges:
     def columns(self) -> dict[str, Any]:
         """Return the changed columns by name. Raises FieldProblem for null in a field that requires a value."""
         values = {name: getattr(self, name) for name in type(self).__annotations__ if getattr(self, name) is not strawberry.UNSET}
-        for name, default in (("name", None), ("requires_key", False), ("lists_targets", False), ("hosts", []), ("properties", [])):
+        for name, default in (
+            ("name", None),
+            ("requires_key", False),
+            ("lists_targets", False),
+            ("hosts", []),
+            ("sites", []),
+            ("properties", []),
+        ):
             if name in values and values[name] is None:
                 if default is None:
                     raise FieldProblem(name, "must not be null")
@@ -113,8 +125,9 @@ class ProjectMutations:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
             columns = changes.columns()
-            if "hosts" in columns and set(columns["hosts"]) != set(read_list(row["hosts"])):
-                admin(info)  # for all projects: a host takes requests away from other projects
+            for name in ("hosts", "sites"):
+                if name in columns and set(columns[name]) != set(read_list(row[name])):
+                    admin(info)  # for all projects: a host or a site takes requests away from other projects
             await project_changes.change(row["id"], **columns)
             await record_audit(info, admin(info, row["id"]), "project.update", row["id"], ", ".join(sorted(columns)))
             return await project_field(slug)

@@ -111,7 +111,8 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     not plain. Such a body becomes a document, and the dialects that share the path may claim it.
     `parse` returns the document and the faults of a body that is not JSON or needs another form; a document is a batch of its events.
     `client_key` returns the key that a client sends in its body or as a user name, empty if there is none. The bodies of such routes are
-    decompressed by their first bytes, whatever their headers are.
+    decompressed by their first bytes, whatever their headers are. `by_site`: this key is public, as a domain is, and names the project that lists it
+    in its sites.
     `absorbs` lists the problems that get a success response, because clients crash or retry forever on an error. The ledger counts them.
     `accepts` lists the accepted types of body, `answers` the statuses, and `samples` some bodies, simplest first, for the OpenAPI document.
     """
@@ -126,5 +127,6 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     answers: dict[int, str] = {}
     parse: Callable[[bytes, Request], tuple[Any, tuple[Fault, ...]]] | None = None
     client_key: Callable[[Request], str] | None = None
+    by_site: bool = False
     absorbs: tuple[type[Problem], ...] = ()
     samples: tuple[Sample, ...] = ()

@@ -12,7 +12,7 @@ from limits import RateLimitItem
 
 from server import logs
 from server.headers import AUTHORIZATION, FOOTFALL_KEY
-from server.problems import Busy, Forbidden, Unauthorized, UnknownProject
+from server.problems import Busy, Forbidden, Unauthorized, UnknownProject, UnknownSite
 from server.storage.batch import TargetRules
 from server.storage.projects.validation import ADMINS, DEFAULT, KEY_PREFIX, SLUG, hash_key, read_limit, read_list
 from server.storage.tables import ApiKey, Project
@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _MOST_HOSTS = 1_000  # unclaimed Host headers that are cached; further ones are answered from the last refresh
 _MAX_UNKNOWN_KEYS = 1_000  # unknown keys of SDKs that are cached; further ones are answered from the last refresh
+_MOST_SITES = 10  # that one event names
 _LONGEST_HOST = 260  # bytes: a name of 253 bytes, a colon and a port
 
 
@@ -39,6 +40,7 @@ class LiveProject:
     picked: tuple[str, ...]
     public: tuple[str, ...]
     hosts: tuple[str, ...]
+    sites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Projects:
         self._by_slug: dict[str, LiveProject] = {}
         self._slugs: dict[int, str] = {}
         self._by_host: dict[str, LiveProject] = {}
+        self._by_site: dict[str, LiveProject] = {}
         self._by_key: dict[bytes, LiveKey] = {}
         self._unclaimed: set[bytes] = set()  # Host headers that no project claimed at the last refresh
         self._unknown_keys: set[bytes] = set()  # hashes of keys of SDKs that no project had at the last refresh
@@ -133,6 +136,7 @@ class Projects:
         self._slugs = {project.id: project.slug for project in projects.values()}
         self._by_slug = {project.slug: project for project in projects.values()}
         self._by_host = by_host
+        self._by_site = {site: project for project in projects.values() for site in project.sites}
         by_key = {
             bytes(row["hash"]): LiveKey(
                 row["id"],
@@ -158,6 +162,11 @@ class Projects:
         Raises Unauthorized for an unknown key with our prefix, Forbidden if key and path name different projects, UnknownProject, Busy.
         """
         return await self._certain(lambda: self._find(headers, slug, is_client_key=is_client_key))
+
+    async def find_site(self, sites: str, slug: str | None) -> LiveProject:
+        """Return the project that lists one of these sites, separated by commas. Raises UnknownSite, also for another project than the path's."""
+        names = [name.strip().lower() for name in sites.split(",", _MOST_SITES)[:_MOST_SITES]]
+        return await self._certain(lambda: self._of_site(names, slug))
 
     def find_known(self, headers: Mapping[bytes, bytes], slug: str | None) -> tuple[LiveProject, LiveKey | None] | None:
         """Like `find`, from memory and without waiting. Return None if the store must be read, or `find` would raise."""
@@ -253,6 +262,13 @@ class Projects:
             raise kind("There is no such project.")
         return project, key
 
+    def _of_site(self, names: Iterable[str], slug: str | None) -> LiveProject:
+        for name in names:
+            project = self._by_site.get(name)
+            if project is not None and slug in (None, project.slug):
+                return project
+        raise UnknownSite("No project lists this site.")
+
     def by_secret(self, secret: str) -> LiveKey | None:
         """Return the key with this secret, or None, and record its use."""
         key = self._by_key.get(hash_key(secret))
@@ -305,4 +321,5 @@ class Projects:
             picked=tuple(read_list(str(row["dimensions"]))),
             public=self._public if row["public"] is None else tuple(read_list(str(row["public"]))),
             hosts=tuple(read_list(str(row["hosts"]))),
+            sites=tuple(read_list(str(row["sites"]))),
         )

@@ -17,6 +17,7 @@ from server.storage.tables import ApiKey, Project, Target
 VISIBILITIES = ("public", "unlisted", "private")
 _PROPERTY = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
+_SITE = re.compile(r"(?!.*//)[a-z0-9]([a-z0-9._:/-]{0,198}[a-z0-9])?")
 
 
 class ProjectOrder(enum.Enum):
@@ -86,7 +87,7 @@ async def validate(project: int, **fields: Any) -> dict[str, Any]:
 async def change(project: int, **fields: Any) -> None:
     """Change some columns of a project. Raises FieldProblem.
 
-    These are name, requires_key, rate_limit, event_limit, retention_days, max_targets, lists_targets, hosts, dimensions and public.
+    These are name, requires_key, rate_limit, event_limit, retention_days, max_targets, lists_targets, hosts, sites, dimensions and public.
     """
     if values := await validate(project, **fields):
         await Project.update({getattr(Project, name): value for name, value in values.items()}).where(Project.id == project)
@@ -136,14 +137,19 @@ async def _targets(_: int, value: int | None) -> int | None:
     return value
 
 
-async def _hosts(project: int, value: Iterable[str]) -> str:
-    requested = list(dict.fromkeys(host.strip().lower() for host in value))
-    if len(requested) > 50 or not all(_HOST.fullmatch(host) for host in requested):
-        raise FieldProblem("hosts", "must be at most 50 host names, without https://")
-    rows = await Project.select(Project.hosts).where(Project.id != project)
-    if {host for row in rows for host in read_list(row["hosts"])}.intersection(requested):
-        raise FieldProblem("hosts", "includes a host that is already taken", ProblemKind.TAKEN)
-    return msgspec.json.encode(requested).decode()
+def _names(field: str, noun: str, form: re.Pattern[str], meaning: str) -> Any:
+    """Return the check of names of which each belongs to one project."""
+
+    async def check(project: int, value: Iterable[str]) -> str:
+        requested = list(dict.fromkeys(name.strip().lower() for name in value))
+        if len(requested) > 50 or not all(form.fullmatch(name) for name in requested):
+            raise FieldProblem(field, f"must be at most 50 {meaning}, without https://")
+        rows = await Project.select(getattr(Project, field)).where(Project.id != project)
+        if {name for row in rows for name in read_list(row[field])}.intersection(requested):
+            raise FieldProblem(field, f"includes a {noun} that is already taken", ProblemKind.TAKEN)
+        return msgspec.json.encode(requested).decode()
+
+    return check
 
 
 async def _dimensions(_: int, value: Iterable[str]) -> str:
@@ -178,7 +184,8 @@ _CHECKS: dict[str, Any] = {
     "name": _name,
     "retention_days": _retention,
     "max_targets": _targets,
-    "hosts": _hosts,
+    "hosts": _names("hosts", "host", _HOST, "host names"),
+    "sites": _names("sites", "site", _SITE, "domains or ids of websites"),
     "dimensions": _dimensions,
     "public": _public,
     "rate_limit": _limit("rateLimit"),

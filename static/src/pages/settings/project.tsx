@@ -7,7 +7,7 @@ import { moment } from "../../view/format.ts";
 
 export type ProjectSettings = Data<"ProjectSettings">["project"]["settings"];
 
-const FIELDS = ["name", "retentionDays", "rateLimit", "eventLimit", "maxTargets", "hosts", "properties", "requiresKey", "listsTargets"];
+const FIELDS = ["name", "retentionDays", "rateLimit", "eventLimit", "maxTargets", "hosts", "sites", "properties", "requiresKey", "listsTargets"];
 const list = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
 const numeric = (text: string): number | null => (text === "" ? null : Number(text));
 
@@ -28,6 +28,7 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
         eventLimit: formValue(form, "eventLimit") || null,
         maxTargets: numeric(formValue(form, "maxTargets")),
         hosts: list(formValue(form, "hosts")),
+        sites: list(formValue(form, "sites")),
         properties: list(formValue(form, "properties")),
         requiresKey: formValue(form, "requiresKey") === "on",
         listsTargets: formValue(form, "listsTargets") === "on",
@@ -57,6 +58,14 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
         </div>
         <Field label="Host names" name="hosts" error={error} about="Requests to these hosts belong to this project. Separate names with spaces.">
           <input name="hosts" defaultValue={settings.hosts.join(" ")} spellcheck={false} />
+        </Field>
+        <Field
+          label="Sites of Plausible and Umami"
+          name="sites"
+          error={error}
+          about="Domains and website ids whose events this project accepts without a key."
+        >
+          <input name="sites" defaultValue={settings.sites.join(" ")} spellcheck={false} />
         </Field>
         <Field label="Properties counted by value" name="properties" error={error} about="Up to 20, e.g. template or shell.">
           <input name="properties" defaultValue={settings.properties.join(" ")} spellcheck={false} />

@@ -1,0 +1,28 @@
+"""The sites of projects: domains and website ids whose events they accept without a key."""
+
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+from piccolo.engine import engine_finder
+from piccolo.querystring import QueryString
+
+ID = "2026-11-29T12:00:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "sites of projects"
+
+
+def statements(engine: str) -> list[str]:
+    """Return the SQL of this migration for `sqlite` or `postgres`, to run in one transaction."""
+    return ["ALTER TABLE project ADD COLUMN sites TEXT NOT NULL DEFAULT '[]'"]
+
+
+async def forwards() -> MigrationManager:
+    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
+    manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
+
+    async def run() -> None:
+        engine = engine_finder()
+        assert engine is not None
+        for statement in statements(engine.engine_type):
+            await engine.run_querystring(QueryString(statement))
+
+    manager.add_raw(run)
+    return manager
