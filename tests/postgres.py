@@ -84,15 +84,18 @@ class Postgres:
         if self._template is None:
             self._template = self.empty()
             migrate_postgres(self.address(self._template))
+        return self.copy(self._template)
+
+    def copy(self, template: str) -> str:
+        """The URL of a new database with the content of another one, which has no connections."""
         # Copying files costs half of the default strategy, which writes each page to the log as well. It requires fast checkpoints.
         strategy = "STRATEGY FILE_COPY" if self._server is not None else ""
-        return self.address(self._made(f'TEMPLATE "{self._template}" {strategy}'))
+        return self.address(self._made(f'TEMPLATE "{template}" {strategy}'))
 
     def drop(self, url: str) -> None:
         """Drop a database that `fresh` created."""
-        name = url.partition("://")[2].partition("/")[2].partition("?")[0]
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+            connection.execute(f'DROP DATABASE IF EXISTS "{name_of(url)}" WITH (FORCE)'.encode())
 
     def empty(self) -> str:
         """The name of a new database without anything."""
@@ -110,6 +113,11 @@ class Postgres:
             rows = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{self._mark}%",)).fetchall()
             for (name,) in rows:
                 connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+def name_of(url: str) -> str:
+    """The name of the database of a URL."""
+    return url.partition("://")[2].partition("/")[2].partition("?")[0]
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from server.transfer.exporting import encoder_for, export
 from server.transfer.import_sources import Source
 from server.transfer.importing import Importer, Summary
 from tests.conftest import rows_of
-from tests.postgres import Postgres
+from tests.postgres import Postgres, name_of
 
 NOW = 1_793_000_000_000  # 2026-10-26
 # Texts that break what reads them carelessly. What scrubbing would change is not among them: it was scrubbed when it was stored.
@@ -89,9 +89,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
     return {**found, "FOOTFALL_DATABASE_URL": settings.database_url} if settings.database_url else found
 
 
-def settings_in(folder: Path, postgres: Postgres | None = None) -> Settings:
-    """Settings of a new store: a file in a folder, or a database."""
-    url = {} if postgres is None else {"FOOTFALL_DATABASE_URL": postgres.fresh()}
+def settings_in(folder: Path, postgres: Postgres | None = None, template: str | None = None) -> Settings:
+    """Settings of a new store: a file in a folder, or a database, which may be a copy of another one."""
+    url = {} if postgres is None else {"FOOTFALL_DATABASE_URL": postgres.fresh() if template is None else postgres.copy(template)}
     return load({"FOOTFALL_DATA_DIR": str(folder), "FOOTFALL_SECRET": "the same secret everywhere", **url})
 
 
@@ -192,14 +192,21 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return settings.data_dir
 
 
-@pytest.fixture
-def origin(tmp_path: Path, placed: Postgres | None, filled: Path) -> Settings:
-    """A store with 3,000 events."""
-    settings = settings_in(tmp_path / "origin", placed)
-    if placed is None:
-        shutil.copytree(filled, settings.data_dir)
-        return settings
+@pytest.fixture(scope="session")
+def filled_database(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> str:
+    """The name of a database with 3,000 events, to copy."""
+    settings = settings_in(tmp_path_factory.mktemp("filled"), postgres)
     with_store(settings, lambda store, project: fill(settings, store, project, incoming(3_000)))
+    return name_of(settings.database_url)
+
+
+@pytest.fixture
+def origin(tmp_path: Path, placed: Postgres | None, request: pytest.FixtureRequest) -> Settings:
+    """A store with 3,000 events."""
+    if placed is not None:
+        return settings_in(tmp_path / "origin", placed, request.getfixturevalue("filled_database"))
+    settings = settings_in(tmp_path / "origin")
+    shutil.copytree(request.getfixturevalue("filled"), settings.data_dir)
     return settings
 
 
