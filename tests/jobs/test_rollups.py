@@ -294,6 +294,7 @@ async def test_many_days_of_activity_are_counted_again_on_sundays_only(
 GROWTH = 40 * 2**20  # bytes; what is sorted would be twice that in memory
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_check_stays_flat_however_many_days_of_activity_there_are(tmp_path: Path) -> None:
     program = """
 import asyncio, re, sys

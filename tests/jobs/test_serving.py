@@ -110,6 +110,7 @@ class Clients:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_retention_beside_a_server_refuses_nothing_and_changes_no_sum(make_server: Make, capsys: pytest.CaptureFixture[str]) -> None:
     server = make_server()

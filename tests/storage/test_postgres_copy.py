@@ -101,6 +101,7 @@ async def test_what_was_deleted_in_between_goes_there_too(settings: Settings, po
     assert rows_of(url, "SELECT count(*) FROM event") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_copy_that_was_killed_goes_on_where_it_was_and_no_server_starts_on_half_of_it(
     make_server: Callable[..., Server], postgres: Postgres
 ) -> None:

@@ -90,6 +90,7 @@ async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, numbe
     return int(head.split(b" ", 2)[1])
 
 
+@pytest.mark.slow
 def test_three_replicas_lose_nothing_and_count_nothing_twice(make_server: Callable[..., Any], postgres: Postgres, tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with running_redis(tmp_path / "redis") as redis:

@@ -88,6 +88,7 @@ def test_an_install_is_shown_and_erased_by_its_id_or_its_hash(run) -> None:
     assert run(install_group, "erase", "--hash", shown["install"]["install"]).exit_code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_memory_stays_flat(tmp_path: Path) -> None:
     origin, fresh = settings_in(tmp_path / "origin"), settings_in(tmp_path / "fresh")
