@@ -197,7 +197,7 @@ def filled_database(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres
     """The name of a database with 3,000 events, to copy."""
     settings = settings_in(tmp_path_factory.mktemp("filled"), postgres)
     with_store(settings, lambda store, project: fill(settings, store, project, incoming(3_000)))
-    return name_of(settings.database_url)
+    return name_of(settings.database_url or "")
 
 
 @pytest.fixture
