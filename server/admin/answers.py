@@ -16,6 +16,12 @@ def field(description: str, name: str | None = None) -> Any:
     return strawberry.field(description=description, name=name)
 
 
+def _since() -> Any:
+    return field(
+        "Time from which on figures count events: this filter needs older ones, which retention has deleted. Null if none are missing."
+    )
+
+
 @strawberry.type(description="Distinct installs.")
 class InstallCounts:
     all: Count = field("All installs: people, CI, containers and tests.")
@@ -61,6 +67,7 @@ class Overview:
         "End of the part of the preceding period that is compared. `installs` is compared with the installs known at the start"
         " of the period. Null if the preceding period has no data."
     )
+    since: DateTime | None = _since()
 
 
 @strawberry.type(description="Event counts over time, as parallel lists with one entry per step. Steps without events have entries, too.")
@@ -71,6 +78,7 @@ class Series:
     failures: list[Count] = field("Events with the outcome `FAILURE`.")
     active_all: list[Count] | None = field("Active installs. Null for hourly steps.")
     active_people: list[Count] | None = field("Active installs of people. Null for hourly steps.")
+    since: DateTime | None = _since()
 
 
 @strawberry.type(description="Active installs, as parallel lists with one entry per day.")
@@ -148,6 +156,7 @@ class Breakdown:
     other_installs: InstallCounts | None = field(
         "Installs with one of the other values. Null if the dimension is not a property of installs."
     )
+    since: DateTime | None = _since()
 
 
 @strawberry.type(description="Median durations over time, as parallel lists with one entry per step.")

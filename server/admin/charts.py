@@ -263,8 +263,8 @@ class Charts:
         return cast(Any, found)
 
     @strawberry.field(
-        description="Conditions of the filter that no event of the period meets. Other fields report these in `extensions.warnings` of the"
-        " response."
+        description="Conditions of the filter that no event of the period meets, and deleted events that the filter needs. Other fields report"
+        " these in `extensions.warnings` of the response."
     )
     async def warnings(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[FilterWarning]:
         reader(info, self.number)

@@ -1,7 +1,8 @@
-"""Warnings about filter conditions that no event meets, so that a mistyped filter does not look like a zero."""
+"""Warnings about filters: conditions that no event meets, so that a typing error does not look like a zero, and deleted events."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import strawberry
@@ -10,6 +11,7 @@ from strawberry.utils.str_converters import to_camel_case
 from server.admin.answers import field
 from server.admin.inputs import EventFilter
 from server.analytics.filters import Filter
+from server.analytics.population import complete_since
 from server.history import History
 from server.problems import TooBroad
 from server.questions import suggestions
@@ -21,22 +23,26 @@ MAX_FILTERS = 8  # checked in one operation
 _PATHS = {"name": "filter.names", "environment": "filter.environments"}
 
 
-@strawberry.type(description="A condition of the filter that no event of the period meets.")
+@strawberry.type(
+    description="A condition of the filter that no event of the period meets, or a period with deleted events that the filter needs."
+)
 class FilterWarning:
-    path: str = field("Path of the condition, such as `filter.version`.")
+    path: str = field("Path of the condition, such as `filter.version`, or `period`.")
     message: str = field("Explanation for people.")
     nearest: list[str] = field("Most similar values that events of the period have.")
 
 
 async def warnings_of(store: Store, filter_: Filter, history: History | None) -> list[FilterWarning]:
-    """Return a warning for each condition that no event of the filter's period meets. Raises TooBroad."""
-    return [_warning(each) for each in await _absent(store, filter_, history)]
+    """Return a warning for each condition that no event of the filter's period meets, and one for deleted events. Raises TooBroad."""
+    return [*(_warning(each) for each in await _absent(store, filter_, history)), *await _deleted(store, filter_)]
 
 
 async def filter_warnings(store: Store, filters: list[Filter], history: History | None) -> list[dict[str, Any]]:
-    """Return warnings for the conditions that no event meets in any of the requested periods."""
+    """Return warnings for the conditions that no event meets in any of the requested periods, and for deleted events."""
     found: dict[Condition, Absent | None] = {}
+    deleted: dict[str, FilterWarning] = {}
     for filter_ in list(dict.fromkeys(filters))[:MAX_FILTERS]:
+        deleted |= {each.message: each for each in await _deleted(store, filter_)}
         try:
             missing = {each.condition: each for each in await _absent(store, filter_, history)}
         except TooBroad:  # a warning is not worth the time
@@ -46,7 +52,7 @@ async def filter_warnings(store: Store, filters: list[Filter], history: History 
                 single = Condition(condition.field, condition.op, (value,))
                 met = found.get(single, missing.get(single)) is None
                 found[single] = None if met else missing.get(single)
-    return [strawberry.asdict(_warning(each)) for each in found.values() if each is not None]
+    return [strawberry.asdict(each) for each in (*(_warning(each) for each in found.values() if each is not None), *deleted.values())]
 
 
 async def _absent(store: Store, filter_: Filter, history: History | None) -> list[Absent]:
@@ -63,3 +69,13 @@ def _warning(found: Absent) -> FilterWarning:
 
 
 _SINGLE = {to_camel_case(name) for name in EventFilter.__annotations__}
+
+
+async def _deleted(store: Store, filter_: Filter) -> list[FilterWarning]:
+    """Return a warning if retention has deleted events of the period that the filter needs."""
+    since = await complete_since(store, filter_)
+    if since is None:
+        return []
+    day = datetime.fromtimestamp(since / 1000, UTC).date().isoformat()
+    message = f"With this filter, figures count events from {day} (UTC) on: retention has deleted older ones."
+    return [FilterWarning(path="period", message=message, nearest=[])]

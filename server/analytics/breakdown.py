@@ -13,8 +13,8 @@ from server.analytics.active import countable
 from server.analytics.answer_cache import shared
 from server.analytics.filters import Filter, equals
 from server.analytics.measures import Installs, installs, rate
-from server.analytics.population import counted_together
-from server.analytics.sources import SUMS, activity, distinct, property_sums, raw_events, sums, unique
+from server.analytics.population import complete_since, counted_together
+from server.analytics.sources import SUMS, activity, conditions, distinct, property_sums, raw_events, sums, unique
 from server.event import Environment, FieldError
 from server.problems import BadQuery
 from server.questions.sql import Sql, read, sql
@@ -67,12 +67,14 @@ class Breakdown(msgspec.Struct, frozen=True):
     """The values by their events, most first, and how many more there are before and beyond these, with their events and installs.
 
     `other_installs` is None where installs have no value of their own. In several environments an install counts in each.
+    `since`: see `population`.
     """
 
     rows: list[Row]
     other_values: int
     other_events: int
     other_installs: Installs | None
+    since: int | None = None
 
 
 async def breakdown(
@@ -81,8 +83,9 @@ async def breakdown(
     """Events, and installs where they can be told apart, by value. Raises BadQuery where `PROPERTY` comes without a usable name."""
     tells = by in _TELLS_INSTALLS
     together = await counted_together(store, filter_) if tells else filter_
+    since = await complete_since(store, filter_) if tells or conditions(filter_) - {"target"} else None
     if together is None:
-        return Breakdown([], 0, 0, Installs())
+        return Breakdown([], 0, 0, Installs(), since)
     filter_ = together
     if by is By.PROPERTY:
         rows = await _by_property(store, filter_, property_name)
@@ -98,7 +101,7 @@ async def breakdown(
     shown, rest = rows[offset : offset + limit], rows[:offset] + rows[offset + limit :]
     counts = [row.installs for row in rest if row.installs is not None]
     others = Installs(sum(count.all for count in counts), sum(count.people for count in counts)) if tells else None
-    return Breakdown(shown, len(rest), sum(row.events for row in rest), others)
+    return Breakdown(shown, len(rest), sum(row.events for row in rest), others, since)
 
 
 async def _by_dimension(store: Store, filter_: Filter, dimension: str) -> list[Row]:

@@ -27,6 +27,7 @@ from server.analytics.filters import Audience, Filter
 from server.analytics.installs import ActiveUsers, Adoption, Cohort, NewAndReturning, VersionAdoption
 from server.analytics.measures import Installs, installs, share
 from server.analytics.overview import Figures, Overview, Series
+from server.analytics.population import complete_since
 from server.analytics.sources import distinct, raw_events
 from server.analytics.timings import Medians
 from server.event import CONTEXT_FIELDS, DAY, HOUR, Environment, FieldError
@@ -114,10 +115,10 @@ class Folding:
         event of the day before as it joins.
         """
         before = filter_.period.before
-        figures = await self._figures(filter_)
+        figures, since = await self._figures(filter_), await complete_since(self._store, filter_)
         if before is None or (before.end - before.start <= DAY and filter_.period.end > time.time() * 1000):
-            return overviews.compared(figures, await overviews.nothing(), None)
-        return overviews.compared(figures, await self._figures(filter_.during(before)), before.end)
+            return overviews.compared(figures, await overviews.nothing(), None, since)
+        return overviews.compared(figures, await self._figures(filter_.during(before)), before.end, since)
 
     async def _figures(self, filter_: Filter) -> Figures:
         shown = await self._shown(filter_)
@@ -146,7 +147,7 @@ class Folding:
         parts: dict[str, Any] = {name: merged(name) for name in names}
         if parts["active_all"] is not None:
             parts["active_all"], parts["active_people"] = self._pairs(parts["active_all"], parts["active_people"])
-        return Series(starts=found.starts, timed=None, duration_us=None, **parts)
+        return Series(starts=found.starts, timed=None, duration_us=None, since=found.since, **parts)
 
     async def medians(self, filter_: Filter, step: Step) -> Medians:
         """As `timings.medians`."""
@@ -185,7 +186,7 @@ class Folding:
         rest, page = [*hidden, *rows[:offset], *rows[offset + limit :]], rows[offset : offset + limit]
         others_ = [row.installs for row in rest if row.installs]
         together = Installs(sum(each.all for each in others_), sum(each.people for each in others_)) if others_ else None
-        return Breakdown(page, len(rest), sum(row.events for row in rest), together and self._pair(together))
+        return Breakdown(page, len(rest), sum(row.events for row in rest), together and self._pair(together), whole.since)
 
     def _few_installs(self, row: Row) -> bool:
         return row.installs is not None and self._few(row.installs.all)

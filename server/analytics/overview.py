@@ -29,7 +29,7 @@ from server.analytics.measures import (
     percentiles,
     rate,
 )
-from server.analytics.population import counted_together
+from server.analytics.population import complete_since, counted_together
 from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, sums, unique
 from server.event import DAY, HOUR, PEOPLE
 from server.problems import TooBroad
@@ -40,7 +40,7 @@ from server.storage.engine import Store
 
 class Overview(msgspec.Struct, frozen=True):
     """A period beside the one before it, of the same length. While it has not ended, it is compared with the same time into the one before:
-    `compared_until` is where that ends (epoch ms, exclusive), None where there is nothing to compare with.
+    `compared_until` is where that ends (epoch ms, exclusive), None where there is nothing to compare with. `since`: see `population`.
 
     `active` had an event in the period, `new` is those of them that were first seen in it. `installs` is all that the project knew at
     the period's end, beside all that it knew at the period's start, whatever the filter says of events. Durations are in microseconds, the success rate is 0 to 1.
@@ -54,6 +54,7 @@ class Overview(msgspec.Struct, frozen=True):
     median_us: DurationChange
     p95_us: DurationChange
     compared_until: int | None = None
+    since: int | None = None
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -71,6 +72,7 @@ class Series(msgspec.Struct, frozen=True):
     duration_us: list[int] | None
     active_all: list[int] | None
     active_people: list[int] | None
+    since: int | None = None
 
 
 class Figures(msgspec.Struct):
@@ -94,10 +96,11 @@ async def overview(store: Store, filter_: Filter) -> Overview:
     """The figures of a period, each with its change."""
     parts = await comparison.before(store, filter_, int(time.time() * 1000))
     figures, before = await asyncio.gather(figures_of(store, filter_), _before(store, filter_, parts))
-    return compared(figures, before, parts[-1].period.end if parts and before is not _NOTHING else None)
+    until = parts[-1].period.end if parts and before is not _NOTHING else None
+    return compared(figures, before, until, await complete_since(store, filter_))
 
 
-def compared(figures: Figures, before: Figures, until: int | None) -> Overview:
+def compared(figures: Figures, before: Figures, until: int | None, since: int | None) -> Overview:
     """The figures of a period beside those of the one before, up to a moment of it."""
     exact = figures.exact and before.exact
     return Overview(
@@ -109,6 +112,7 @@ def compared(figures: Figures, before: Figures, until: int | None) -> Overview:
         median_us=duration_change(figures.median_us, before.median_us, exact=exact),
         p95_us=duration_change(figures.p95_us, before.p95_us, exact=exact),
         compared_until=until,
+        since=since,
     )
 
 
@@ -135,6 +139,7 @@ async def series(store: Store, filter_: Filter, step: Step = Step.DAY, *, timed:
         duration_us=lists.get("duration_us"),
         active_all=None if hourly else [count.all for count in active],
         active_people=None if hourly else [count.people for count in active],
+        since=await complete_since(store, filter_),
     )
 
 

@@ -6,8 +6,8 @@ import { Icon } from "./ui/icons.tsx";
 import { Warnings } from "./ui/warnings.tsx";
 import { useAccount } from "./view/account.ts";
 import { replaceMissing } from "./view/conditions.ts";
-import { ZONE, toLabel } from "./view/format.ts";
-import { RANGES, type Range, dayText, dayOf, rangeName, shortRangeName } from "./view/period.ts";
+import { ZONE, moment, toLabel } from "./view/format.ts";
+import { RANGES, type Range, dayText, dayOf, rangeName, shortRangeName, startOf } from "./view/period.ts";
 import { useView } from "./view/state.ts";
 
 /** Period, audience and active filters, as far as they apply to the page. */
@@ -56,6 +56,8 @@ function PageFilters({ project }: { project: string }) {
   const known = useOperation("Fields", { slug: project, period: span.period }, { enabled: isOpened || where.length > 0, refresh: () => false });
   const answer = useOperation("Ask", { slug: project, question: { measures: ["EVENTS"], where, period: span.period, first: 1 } }, { enabled: where.length > 0 });
   const warnings = where.length > 0 && !answer.isPlaceholderData ? (answer.data?.project.ask.warnings ?? []) : [];
+  const since = where.length > 0 ? answer.data?.project.ask.since : null;
+  const isCut = since != null && Date.parse(since) > startOf(span);
   const refused = answer.isError ? /\bwhere\[(\d+)\]/.exec(answer.error.message)?.[1] : undefined;
   return (
     <>
@@ -68,6 +70,11 @@ function PageFilters({ project }: { project: string }) {
         invalid={refused === undefined ? undefined : Number(refused)}
         opened={() => setOpened(true)}
       />
+      {isCut && (
+        <p class="notice" role="status">
+          With filters, some figures count events from <b>{moment(since)}</b> on: retention has deleted older ones.
+        </p>
+      )}
       {warnings.length > 0 && (
         <div class="notice">
           <Warnings warnings={warnings} replace={(...missing) => setWhere(replaceMissing(where, ...missing))} />

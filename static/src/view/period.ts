@@ -33,6 +33,9 @@ export interface Span {
   days: number;
 }
 
+/** Start of a period (epoch ms). */
+export const startOf = ({ period, days }: Span): number => (period.to == null ? Math.ceil(Date.now() / DAY) * DAY : Date.parse(period.to)) - days * DAY;
+
 /** Parses a day such as `2026-11-30` to its start in UTC (epoch ms); null if it is not a valid day. */
 export function dayOf(text: string): number | null {
   const at = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
