@@ -113,7 +113,7 @@ function PublicMinimum({ project }: { project: string }) {
 
 function Zone() {
   return (
-    <span class="zone" title={`All times on this page are in ${ZONE}`}>
+    <span class="zone" title={`Days on this page begin at 00:00 ${ZONE}, and all times are in ${ZONE}`}>
       {ZONE}
     </span>
   );
