@@ -18,7 +18,10 @@ FIGURES = """query ($slug: String!, $period: PeriodInput!, $filter: EventFilter)
   breakdown(by: OS, period: $period, filter: $filter) { rows { value events } since }
   series(period: $period, filter: $filter) { events since }
   warnings(period: $period, filter: $filter) { path message nearest }
-  ask(question: {period: $period, measures: [EVENTS, INSTALLS], by: [{field: "os"}], where: [{field: "version", values: ["1.0"]}, {field: "arch", values: ["arm64"]}]}) { since }
+  ask(question: {
+    period: $period, measures: [EVENTS, INSTALLS], by: [{field: "os"}],
+    where: [{field: "version", values: ["1.0"]}, {field: "arch", values: ["arm64"]}]
+  }) { since }
 } }"""
 
 
