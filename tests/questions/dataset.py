@@ -16,6 +16,7 @@ START = 20_700 * DAY
 DAYS = 45
 END = START + DAYS * DAY
 MAIN, OTHER = 1, 2
+RULES = {project: TargetRules(listed_only=False, most=10_000) for project in (MAIN, OTHER)}
 VERSIONS = ("1.9.0", "1.10.0", "2.0.0-rc.2", "2.0.0", "2.0.0+build.5", "2.7.1", "v3.0.0", "nightly", None)
 _NAMES = ("init", "build", "deploy", "it's {odd}")
 _TAGS: tuple[Any, ...] = ("a", "b", "ünï", 7, 1.5, True, None)
@@ -79,7 +80,6 @@ def _properties(chance: random.Random) -> str | None:
 
 async def fill(store: Store, count: int, seed: int = 5) -> None:
     """Store the events as they would arrive."""
-    rules = {project: TargetRules(listed_only=False, most=10_000) for project in (MAIN, OTHER)}
     arriving = sorted(events(count, seed), key=lambda event: event.id)
     for start in range(0, len(arriving), 500):
-        await store.commit(Batch(arriving[start : start + 500], target_rules=rules))
+        await store.commit(Batch(arriving[start : start + 500], target_rules=RULES))

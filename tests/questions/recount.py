@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from server.event import CONTEXT_FIELDS
@@ -24,7 +26,7 @@ Lists = tuple[list[float | None], list[float | None]]
 
 
 class Raw(NamedTuple):
-    """One stored event."""
+    """One stored event. `read` keeps the elements of each field once they are read."""
 
     id: int
     install: int | None
@@ -40,12 +42,13 @@ class Raw(NamedTuple):
     target_type: str | None
     target: str | None
     described: dict[str, str | None]
+    read: dict[str, list[tuple[str, float | None]]]
 
     @classmethod
     def of(cls, row: tuple[Any, ...]) -> Raw:
         """Make an event from a row of `QUERY`."""
-        own = len(cls._fields) - 1
-        return cls._make((*row[:own], dict(zip(CONTEXT_FIELDS, row[own:], strict=True))))
+        own = len(cls._fields) - 2
+        return cls._make((*row[:own], dict(zip(CONTEXT_FIELDS, row[own:], strict=True)), {}))
 
 
 def values(event: Raw, field: str) -> list[str]:
@@ -55,10 +58,16 @@ def values(event: Raw, field: str) -> list[str]:
 
 def elements(event: Raw, field: str) -> list[tuple[str, float | None]]:
     """Each value with its number, if it is one."""
+    found = event.read.get(field)
+    if found is None:
+        found = event.read[field] = read_elements(event, field)
+    return found
+
+
+def read_elements(event: Raw, field: str) -> list[tuple[str, float | None]]:
     if field.startswith("properties."):
         path = field.removeprefix("properties.")
-        document = json.loads(event.properties or "{}")
-        found = document[path] if path in document else nested(document, path.split("."))
+        found = property_of(event.properties, path)
         listed = found if isinstance(found, list) else [found]
         return [(as_text(each), as_number(each)) for each in listed if isinstance(each, str | int | float)]
     if field in WORDS:
@@ -67,6 +76,12 @@ def elements(event: Raw, field: str) -> list[tuple[str, float | None]]:
         return [] if event.duration_us is None else [("", event.duration_us / 1000)]
     text = event.described[field] if field in event.described else getattr(event, field)
     return [] if text is None else [(text, None)]
+
+
+@lru_cache(maxsize=100_000)
+def property_of(properties: str | None, path: str) -> Any:
+    document = json.loads(properties or "{}")
+    return document[path] if path in document else nested(document, path.split("."))
 
 
 def nested(document: Any, parts: list[str]) -> Any:
@@ -103,6 +118,7 @@ def meets(event: Raw, field: str, op: str, wanted: list[str]) -> bool:
     return any(checks[op](*each) for each in found)
 
 
+@lru_cache(maxsize=1_000)
 def precedence(text: str) -> tuple[Any, ...] | None:
     """Semver, item 11, for the versions of the data set."""
     match = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)(?:-rc\.(\d+))?(?:\+.*)?", text)
@@ -139,9 +155,7 @@ def group_keys(event: Raw, by: list[tuple[str, str | None]]) -> set[Key]:
 
 
 def has_textless(event: Raw, field: str) -> bool:
-    path = field.removeprefix("properties.")
-    document = json.loads(event.properties or "{}")
-    found = document[path] if path in document else nested(document, path.split("."))
+    found = property_of(event.properties, field.removeprefix("properties."))
     return isinstance(found, list) and any(not isinstance(each, str | int | float) for each in found)
 
 
@@ -176,14 +190,16 @@ class Recount:
         self.events = [event for event in events if period[0] <= event.at < period[1]]
 
     def step(self, at: int) -> int:
-        return max((place for place, start in enumerate(self.starts) if start <= at), default=-1)
+        return bisect_right(self.starts, at) - 1
 
     def groups(self, where: list[Any], by: list[tuple[str, str | None]]) -> dict[Key, list[Raw]]:
         found: dict[Key, list[Raw]] = defaultdict(list)
-        for event in self.events:
-            if all(meets(event, *condition) for condition in where):
-                for key in group_keys(event, by):
-                    found[key].append(event)
+        chosen = self.events
+        for condition in where:
+            chosen = [event for event in chosen if meets(event, *condition)]
+        for event in chosen:
+            for key in group_keys(event, by):
+                found[key].append(event)
         return found
 
     def figures(self, events: Iterable[Raw], measure: str) -> Lists:
