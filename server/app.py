@@ -12,12 +12,13 @@ from litestar.types import ControllerRouterHandler
 
 from server import __version__, health, logs, openapi, pages, public, scrape
 from server.admin import login, routes
+from server.clock import Clock, epoch_ms
 from server.event_id import EventIds
 from server.front import Front
 from server.history import History
 from server.ingest.event_writer import Writer
 from server.ingest.gate import Gate
-from server.ingest.pipeline import Clock, Ingest, now
+from server.ingest.pipeline import Ingest
 from server.ingest.privacy import Privacy
 from server.ingest.routing import Routes
 from server.jobs import JOBS, Run, Runner, Scheduler
@@ -52,7 +53,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
 
 
 def create_app(
-    settings: Settings, *, progress: Callable[[str], None] = lambda _: None, clock: Clock = now, stop: StopRequest | None = None
+    settings: Settings, *, progress: Callable[[str], None] = lambda _: None, clock: Clock = epoch_ms, stop: StopRequest | None = None
 ) -> Front:
     """Create the ASGI application. It opens its store on startup; on shutdown, it commits the accepted events and closes the store.
 
@@ -147,7 +148,7 @@ async def _open(
         }
     )
     state["shared_pages"] = shared_route.SharedPages(state)
-    if clock is now:  # no jobs with the simulated clock of `footfall demo`, which passes a month in seconds
+    if clock is epoch_ms:  # no jobs with the simulated clock of `footfall demo`, which passes a month in seconds
         scheduler = Scheduler(Runner(Run(store, settings, metrics, history=history)), JOBS)
         state["scheduler"] = scheduler
         await scheduler.start()

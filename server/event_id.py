@@ -7,9 +7,10 @@ makes a time range an id range. `to_uuid` and `from_uuid` convert to and from RF
 
 from __future__ import annotations
 
-import time
 import uuid
 from functools import lru_cache
+
+from server.clock import epoch_ms
 
 EPOCH = 1_704_067_200_000  # 2024-01-01T00:00:00Z, in milliseconds
 NODES = 1 << 10
@@ -27,7 +28,7 @@ class EventIds:
 
     def take(self, count: int, now: int | None = None) -> range | list[int]:
         """Return `count` new ids, ascending. `now` is epoch milliseconds; ids stay unique if the clock goes back."""
-        now = time.time_ns() // 1_000_000 if now is None else now
+        now = epoch_ms() if now is None else now
         if now > self._last:
             self._last, self._sequence = now, 0
         first = self._sequence

@@ -13,6 +13,7 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from server import __version__, logs
+from server.clock import epoch_ms
 from server.history import History
 from server.storage.engine import Store
 
@@ -153,7 +154,7 @@ async def health(state: State) -> Response[Report]:
 
 def _history_state(history: History) -> HistoryState:
     found = history.report()
-    lag = None if found.built_at is None else max(0, time.time_ns() // 1_000_000 - found.built_at) // 1_000
+    lag = None if found.built_at is None else max(0, epoch_ms() - found.built_at) // 1_000
     return HistoryState(history.is_enabled, found.segments, found.rows, found.bytes, found.max_bytes, found.since is None, lag)
 
 

@@ -54,7 +54,7 @@ def may_be_missing(raw: str) -> bool:
         return False
     if not ("0" <= first <= "z" and "0" <= raw[-1] <= "z"):  # padding, or a sign or brace before zeros
         return True
-    return not raw.strip(_ZEROS) if first == "0" else first in "fF" and raw[1] in "fF"
+    return (raw[-1] in _ZEROS and not raw.strip(_ZEROS)) if first == "0" else first in "fF" and raw[1] in "fF"
 
 
 def strip_padding(raw: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from limits import RateLimitItem, parse
 from litestar.datastructures import State
 
+from server.clock import epoch_ms
 from server.headers import AUTHORIZATION, FOOTFALL_KEY
 from server.ingest.guesses import has_key
 from server.ingest.networks import limit_network
@@ -50,7 +50,7 @@ async def viewer(state: State, headers: Mapping[bytes, bytes], token: str | None
     cookie = session_cookie(headers)
     if cookie is None or not same_site(headers):
         return None
-    found = await sessions.find(state.store, cookie, time.time_ns() // 1_000_000)
+    found = await sessions.find(state.store, cookie, epoch_ms())
     if found is None:
         return None
     return Viewer("session", frozenset(found.scopes), found.project, f"session {found.id}", session=found.id, key=found.key)

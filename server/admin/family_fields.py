@@ -13,8 +13,9 @@ from server.admin.answers import Counters, field
 from server.admin.charts import First, Period
 from server.admin.inputs import PeriodInput, check_count
 from server.admin.request_context import AnyInfo, reader
-from server.admin.scalars import Count, DateTime, Duration, now
+from server.admin.scalars import Count, DateTime, Duration
 from server.analytics import family_stats, pack_downloads, targets
+from server.clock import epoch_ms
 from server.event import DAY, FieldError
 from server.problems import BadQuery
 
@@ -80,7 +81,7 @@ class Families:
     async def packs(self, info: AnyInfo, first: First = 50) -> list[PackCounts]:
         reader(info, self.number)
         limit = check_count("first", first, MOST)
-        found = await pack_downloads.pack_counts(info.context.store, self.number, now() // DAY)
+        found = await pack_downloads.pack_counts(info.context.store, self.number, epoch_ms() // DAY)
         return [
             PackCounts(pack=pack, total=Count(its.total), last7d=Count(its.last7d), today=Count(its.today))
             for pack, its in list(found.items())[:limit]

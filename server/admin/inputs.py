@@ -5,9 +5,10 @@ from __future__ import annotations
 import strawberry
 
 from server.admin import enums  # noqa: F401 - describes the enums below
-from server.admin.scalars import DateTime, now
+from server.admin.scalars import DateTime
 from server.analytics.filters import Audience, Filter, equals
 from server.analytics.folding import WINDOWS
+from server.clock import epoch_ms
 from server.event import Environment, FieldError, Outcome
 from server.problems import BadQuery
 from server.questions.periods import Period, RelativePeriod, ToDate
@@ -34,7 +35,7 @@ class PeriodInput:
 
     def read(self) -> Period:
         """Convert the input to a period. Raises BadQuery that names the field."""
-        return self.relative().at(now())
+        return self.relative().at(epoch_ms())
 
 
 def window(period: PeriodInput | None) -> Period:

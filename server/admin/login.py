@@ -14,7 +14,7 @@ from litestar.types import ControllerRouterHandler
 
 from server import logs
 from server.admin.auth import ALL_PROJECTS, COOKIE, count, headers_of, same_site, session_cookie
-from server.ingest.pipeline import now
+from server.clock import epoch_ms
 from server.pages import SECURITY_HEADERS
 from server.pages.markup import escape
 from server.problems import Forbidden
@@ -57,9 +57,9 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
         return _page(state, target, "The token is unknown, or lacks the scope to read.", status=401)
     await _end(state, headers)  # the browser's previous session, whose cookie is replaced
     agent = headers.get(b"user-agent", b"").decode("latin-1")
-    number, cookie = await sessions.begin(state.store, key.id, client_of(agent), now())
+    number, cookie = await sessions.begin(state.store, key.id, client_of(agent), epoch_ms())
     await audit.record(
-        state.store, now=now(), actor=f"session {number}", action="session.begin", project=key.project.id if key.project else ALL_PROJECTS,
+        state.store, now=epoch_ms(), actor=f"session {number}", action="session.begin", project=key.project.id if key.project else ALL_PROJECTS,
         detail=f"with key {key.id}",
     )  # fmt: skip
     return Response(
@@ -84,10 +84,10 @@ async def logout(request: AnyRequest, state: State) -> Response[bytes]:
 async def _end(state: State, headers: Mapping[bytes, bytes]) -> None:
     """End the session of a browser, if it has one."""
     cookie = session_cookie(headers)
-    found = await sessions.find(state.store, cookie, now()) if cookie else None
+    found = await sessions.find(state.store, cookie, epoch_ms()) if cookie else None
     if found is not None:
-        await sessions.revoke(state.store, found.id, now())
-        await audit.record(state.store, now=now(), actor=f"session {found.id}", action="session.end", project=found.project)
+        await sessions.revoke(state.store, found.id, epoch_ms())
+        await audit.record(state.store, now=epoch_ms(), actor=f"session {found.id}", action="session.end", project=found.project)
 
 
 def local(path: str, base: str = "") -> str:

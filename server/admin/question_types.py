@@ -7,7 +7,8 @@ import strawberry
 from server.admin import enums  # noqa: F401 - describes the enums below
 from server.admin.answers import field as described
 from server.admin.inputs import ConditionInput, PeriodInput
-from server.admin.scalars import DateTime, now
+from server.admin.scalars import DateTime
+from server.clock import epoch_ms
 from server.fields import Kind
 from server.questions import question
 from server.questions.periods import Step
@@ -60,7 +61,7 @@ class QuestionInput:
 
     def to_question(self, project: int) -> question.Question:
         """Convert the input. Raises BadQuery that names the invalid field."""
-        return self.to_template().at(project, now())
+        return self.to_template().at(project, epoch_ms())
 
 
 @strawberry.type(

@@ -10,7 +10,8 @@ from strawberry import argument
 from server.admin import question_types
 from server.admin.answers import field as described
 from server.admin.request_context import AnyInfo, reader
-from server.admin.scalars import DateTime, now
+from server.admin.scalars import DateTime
+from server.clock import epoch_ms
 from server.questions import saved, text
 from server.questions.ask import ask, size
 from server.questions.periods import Step, ToDate
@@ -82,7 +83,7 @@ class SavedQuestion:
 
     @strawberry.field(description="The answer at this time.")
     async def answer(self, info: AnyInfo) -> question_types.Answer:
-        asked = saved.template_of(self.stored).at(self.project, now())
+        asked = saved.template_of(self.stored).at(self.project, epoch_ms())
         info.context.spend(size(asked))
         return cast(Any, await ask(info.context.store, asked, history=info.context.history))
 
@@ -103,7 +104,7 @@ def share_of(share: shares.Share) -> Share:
         question=share.question,
         created_at=DateTime(share.created_at),
         expires_at=DateTime(share.expires_at),
-        is_expired=share.expires_at <= now(),
+        is_expired=share.expires_at <= epoch_ms(),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, NewType
 
 import strawberry
@@ -63,8 +62,3 @@ SCALARS: dict[object, Any] = {
     ),
     JSON: strawberry.scalar(name="JSON", description="Any JSON value.", serialize=lambda value: value, parse_value=lambda value: value),
 }  # fmt: skip
-
-
-def now() -> int:
-    """Return the current time in epoch milliseconds."""
-    return int(datetime.now(UTC).timestamp() * 1000)

@@ -21,9 +21,10 @@ from server.admin.persisted_operations import KnownOperations
 from server.admin.project import Key, Project, ProjectConnection, key_of, ledger_of
 from server.admin.request_context import DASHBOARD, AnyInfo, admin, find_project, reader
 from server.admin.safety import extensions
-from server.admin.scalars import SCALARS, Count, now
+from server.admin.scalars import SCALARS, Count
 from server.admin.server_types import AuditEntry, Job, Me, Server, Session
 from server.admin.subscription import Subscription
+from server.clock import epoch_ms
 from server.event import FieldError
 from server.jobs import JOBS
 from server.problems import BadQuery, NotFound, Unauthorized
@@ -105,7 +106,7 @@ class Query:
                 seen_at=cast(Any, each.seen_at),
                 current=each.id == viewer.session,
             )
-            for each in await sessions.open_sessions(info.context.store, now())
+            for each in await sessions.open_sessions(info.context.store, epoch_ms())
         ]
 
     @strawberry.field(description="Keys for all projects.")

@@ -11,7 +11,6 @@ caller who knows all other installs of a figure knows the last one, and windows 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +29,7 @@ from server.analytics.overview import Figures, Overview, Series
 from server.analytics.population import complete_since
 from server.analytics.sources import distinct, raw_events
 from server.analytics.timings import Medians
+from server.clock import epoch_ms
 from server.event import CONTEXT_FIELDS, DAY, HOUR, Environment, FieldError
 from server.problems import BadQuery, TooBroad
 from server.questions.periods import Step, starts
@@ -116,7 +116,7 @@ class Folding:
         """
         before = filter_.period.before
         figures, since = await self._figures(filter_), await complete_since(self._store, filter_)
-        if before is None or (before.end - before.start <= DAY and filter_.period.end > time.time() * 1000):
+        if before is None or (before.end - before.start <= DAY and filter_.period.end > epoch_ms()):
             return overviews.compared(figures, await overviews.nothing(), None, since)
         return overviews.compared(figures, await self._figures(filter_.during(before)), before.end, since)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +30,7 @@ from server.analytics.measures import (
 )
 from server.analytics.population import complete_since, counted_together
 from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, sums, unique
+from server.clock import epoch_ms
 from server.event import DAY, HOUR, PEOPLE
 from server.problems import TooBroad
 from server.questions.periods import Step, starts
@@ -94,7 +94,7 @@ _NOTHING = Figures(0, None, Installs(), Installs(), Installs(), None, None)
 @reused
 async def overview(store: Store, filter_: Filter) -> Overview:
     """The figures of a period, each with its change."""
-    parts = await comparison.before(store, filter_, int(time.time() * 1000))
+    parts = await comparison.before(store, filter_, epoch_ms())
     figures, before = await asyncio.gather(figures_of(store, filter_), _before(store, filter_, parts))
     until = parts[-1].period.end if parts and before is not _NOTHING else None
     return compared(figures, before, until, await complete_since(store, filter_))

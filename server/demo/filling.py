@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from server.app import create_app
+from server.clock import epoch_ms
 from server.demo import scenario, simulated_installs
 from server.demo.calls import Call, Story
 from server.demo.in_process import Clock, running, send
@@ -87,7 +88,7 @@ async def fill(
     if days < 1 or events < 1:
         raise ValueError("days and events must be at least 1")
     started = time.monotonic()
-    end = time.time_ns() // 1_000_000
+    end = epoch_ms()
     period = Period(end - days * DAY, end)
     before = await _prepare(settings, slug)
     clock = Clock(period.start)

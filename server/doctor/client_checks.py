@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 
+from server.clock import epoch_ms
 from server.doctor.finding import Finding
 from server.event import DAY
 from server.ingest.unserved import CLIENTS, OTHER, REASON
@@ -16,7 +16,7 @@ SQL = "SELECT reason, sum(events) FROM ledger WHERE reason LIKE {} AND day > {} 
 
 def parameters() -> tuple[str, int]:
     """The parameters of `SQL`."""
-    return f"{REASON}%", time.time_ns() // 1_000_000 // DAY - DAYS
+    return f"{REASON}%", epoch_ms() // DAY - DAYS
 
 
 def unserved(rows: Iterable[tuple[str, int]]) -> Iterator[Finding]:

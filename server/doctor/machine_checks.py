@@ -7,12 +7,12 @@ import platform
 import resource
 import sqlite3
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from server import __version__, event_id
+from server.clock import epoch_ms
 from server.doctor.finding import Finding, size
 from server.event import DAY
 from server.settings import Settings, bundled
@@ -38,7 +38,7 @@ def versions(_: Settings) -> Iterator[Finding]:
 
 def clock(_: Settings) -> Iterator[Finding]:
     """Check the clock: events are filed under their time of arrival, so a wrong clock misplaces them."""
-    now = time.time_ns() // 1_000_000
+    now = epoch_ms()
     shown = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     fix = "set the clock (`timedatectl set-ntp true`) before events arrive"
     if now < event_id.EPOCH:

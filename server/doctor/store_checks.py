@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from server.clock import epoch_ms
 from server.doctor import client_checks, service_checks
 from server.doctor.finding import Finding, size
 from server.doctor.folder_checks import command, read_only, store_files
@@ -155,7 +156,7 @@ def _contents(connection: sqlite3.Connection) -> Iterator[Finding]:
     yield Finding("ok", f"{_count(projects, 'project')}, {_count(ours, 'key')}, {_count(admins, 'admin')}; {_last(newest)}")
     if not admins:
         yield Finding("ok", "there is no admin yet", "the next `footfall serve` creates an admin token and prints it once")
-    if newest is not None and received_at(newest) > time.time() * 1000 + 5 * MINUTE:
+    if newest is not None and received_at(newest) > epoch_ms() + 5 * MINUTE:
         what = f"the newest event arrived in the future ({_moment(newest)}): the clock is wrong, or was"
         yield Finding("warning", what, "set the clock; events filed in the future stay there until that day")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from server import logs
+from server.clock import Clock, epoch_ms
 from server.event import MINUTE
 from server.event_id import first_id, received_at
 from server.history import manifest
@@ -77,7 +77,7 @@ class _Unread(Exception):
 class History:
     """Answers SQL over all events of a project, in columns. See the package for the interface."""
 
-    def __init__(self, store: Store, settings: Settings, *, now: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+    def __init__(self, store: Store, settings: Settings, *, now: Clock = epoch_ms) -> None:
         self.is_enabled = settings.history
         self.seconds = SECONDS
         self.tail = MAX_TAIL

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from server import logs
+from server.clock import Clock
 from server.dialects.document import read
 from server.dialects.parsing import Path
 from server.event import Decoded, Event, Fault, Incoming, Install, LedgerEntry, Outcomes, Receipt, Refusal, Request
@@ -46,17 +46,10 @@ from server.storage.engine import is_transient
 
 log = logs.get(__name__)
 
-Clock = Callable[[], int]
-
 # Problems with the body: a client that opted out gets a success instead.
 _BODY_PROBLEMS = (Malformed, Invalid, TooLarge)
 # Refusals whose body the admin may inspect as an excerpt.
 _WITH_EXCERPT = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_ROUTE}
-
-
-def now() -> int:
-    """Return the current time in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class Ingest:

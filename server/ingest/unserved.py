@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from server import logs
+from server.clock import Clock
 from server.event import LedgerEntry
 from server.ingest.asgi import Scope
 from server.ingest.event_writer import Writer
@@ -52,7 +52,7 @@ def label_of(path: str) -> str:
 class Unserved:
     """Counter of posts to unserved paths."""
 
-    def __init__(self, gate: Gate, writer: Writer, metrics: Metrics, clock: Callable[[], int]) -> None:
+    def __init__(self, gate: Gate, writer: Writer, metrics: Metrics, clock: Clock) -> None:
         self._gate = gate
         self._writer = writer
         self._metrics = metrics

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from server import logs
+from server.clock import Clock
 from server.event import DAY, HOUR, MINUTE
 from server.history import History
 from server.jobs import question_alerts
@@ -78,7 +79,7 @@ async def look(store: Store, rule: Rule, now: int, *, history: History | None = 
     return True
 
 
-async def deliver_waiting(store: Store, webhooks: Webhooks, now: Callable[[], int]) -> tuple[int, int]:
+async def deliver_waiting(store: Store, webhooks: Webhooks, now: Clock) -> tuple[int, int]:
     """Deliver the alerts that are due. Returns how many were delivered and how many still wait."""
     all_of_them = await kept.pending_deliveries(store)
     due = [delivery for delivery in all_of_them if _due(delivery, now())]
@@ -97,7 +98,7 @@ def _due(delivery: Delivery, now: int) -> bool:
     return rounds == 0 or now - delivery.created_at >= ROUNDS[min(rounds, len(ROUNDS)) - 1]
 
 
-async def _deliver(store: Store, webhooks: Webhooks, delivery: Delivery, now: Callable[[], int]) -> str:
+async def _deliver(store: Store, webhooks: Webhooks, delivery: Delivery, now: Clock) -> str:
     """Make one round of attempts and return the new status of the alert."""
     became = await webhooks.deliver(delivery.url, delivery.secret, delivery.payload.encode(), now() // 1000)
     attempts = delivery.attempts + became.attempts

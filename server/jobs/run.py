@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from server.clock import Clock, epoch_ms
 from server.history import History
 from server.metrics import Metrics
 from server.settings import Settings
@@ -14,11 +14,6 @@ from server.storage.engine import Store
 
 class JobError(Exception):
     """A job cannot do its work. The message is for the operator and contains no client data."""
-
-
-def clock() -> int:
-    """The current time in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,7 @@ class Run:
     store: Store
     settings: Settings
     metrics: Metrics | None = None
-    now: Callable[[], int] = clock
+    now: Clock = epoch_ms
     by_hand: bool = False
     repair: bool = False
     day: int | None = None

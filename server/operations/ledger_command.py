@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import rich_click as click
 
 from server.analytics.ledger import LedgerDay, LimitedAddress, RejectedEvent, ledger, limited_addresses, rejected
-from server.jobs.run import clock
+from server.clock import epoch_ms
 from server.questions.periods import LONGEST, Period
 from server.storage.engine import Store
 from server.storage.projects import DEFAULT, ProjectError
@@ -44,7 +44,7 @@ def ledger_command(slug: str, days: int, show: bool, limit: int) -> None:
 
     async def work(store: Store, _: object) -> Found:
         number = await _number(slug)
-        period = Period.last_days(days, clock())
+        period = Period.last_days(days, epoch_ms())
         refused = await rejected(store, number, limit=limit) if show else []
         return Found(await ledger(store, number, period), refused, await limited_addresses(store, number, period, limit=5))
 

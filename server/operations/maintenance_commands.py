@@ -15,11 +15,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from server import logs
+from server.clock import epoch_ms
 from server.event import DAY
 from server.event_id import received_at
 from server.jobs import JOBS, Job, Outcome, Run, Runner, find, rules
 from server.jobs.rules import Draft, Tried
-from server.jobs.run import clock
 from server.jobs.webhooks import Webhooks
 from server.settings import Settings
 from server.storage.copies.restore import restore
@@ -74,7 +74,7 @@ async def _run(job: Job, store: Store, settings: Settings, repair: bool, day: da
 def _list_jobs() -> None:
     ran = with_store(lambda store, _: job_runs.last(store))
     table = plain_table("job", "last run", "took", "result", "next", "what it does")
-    now = clock()
+    now = epoch_ms()
     for job in JOBS:
         last = ran.get(job.name)
         began = _moment(last.started_at) if last else "never"
@@ -224,7 +224,7 @@ def alert_create(
 ) -> None:
     """Create a rule and print the secret that signs its alerts."""
     draft = Draft(Kind(kind), url, name, threshold, window, minimum, cooldown, secret, question)
-    number, made = with_store(lambda store, settings: rules.create(store, slug, draft, now=clock(), private=settings.alert_private))
+    number, made = with_store(lambda store, settings: rules.create(store, slug, draft, now=epoch_ms(), private=settings.alert_private))
     err.print(f"[green]✓[/green] rule {number} for {slug}; `footfall alert try {number}` sends a test. The secret that signs its alerts:")
     click.echo(made)
 
@@ -261,7 +261,7 @@ def alert_try(number: int) -> None:
     """Evaluate a rule now and send a test to its webhook."""
 
     async def work(store: Store, settings: Settings) -> Tried:
-        return await rules.try_rule(store, number, Webhooks(private=settings.alert_private), now=clock())
+        return await rules.try_rule(store, number, Webhooks(private=settings.alert_private), now=epoch_ms())
 
     tried = with_store(work)
     out.print(f"finding: {escape(tried.finding.message)}" if tried.finding else "the rule finds nothing at the moment", soft_wrap=True)

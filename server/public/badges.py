@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Annotated, Any
 from xml.sax.saxutils import escape
 
@@ -14,6 +13,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
 from server.analytics.pack_downloads import PackCounts, pack_counts
+from server.clock import epoch_ms
 from server.event import DAY, FieldError
 from server.problems import BadQuery, NotFound
 from server.public.cors import CROSS_ORIGIN
@@ -80,7 +80,7 @@ async def badge(
     words = "".join(filter(str.isprintable, parse_text("label", label, most=LONGEST_LABEL, required=False))) or "downloads"
     counted = parse_choice("metric", metric, "total", METRICS)
     paint = _color(color)
-    today, listed_only = time.time_ns() // 1_000_000 // DAY, project.target_rules.listed_only
+    today, listed_only = epoch_ms() // DAY, project.target_rules.listed_only
 
     async def make() -> Content:
         counts = counts_of_one(await pack_counts(state.store, project.id, today, pack, listed_only=listed_only), pack)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from litestar import Response, get
 from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
@@ -11,6 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import FromPath
 
 from server.analytics.pack_downloads import PackCounts, pack_counts
+from server.clock import epoch_ms
 from server.event import DAY
 from server.problems import NotFound
 from server.public.cors import CROSS_ORIGIN
@@ -49,7 +48,7 @@ async def counts_of_pack(request: AnyRequest, state: State, pack: FromPath[str])
 
 
 async def _page(state: State, project: LiveProject, pack: str | None = None) -> Page:
-    today, listed_only = time.time_ns() // 1_000_000 // DAY, project.target_rules.listed_only
+    today, listed_only = epoch_ms() // DAY, project.target_rules.listed_only
 
     async def make() -> Content:
         found = await pack_counts(state.store, project.id, today, pack, listed_only=listed_only)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from server.analytics import family_stats
 from server.analytics.errors import ErrorSample, failures
 from server.analytics.family_stats import TOOL, TOOL_CALL, FlakeDropStats, ToolCalls
 from server.analytics.filters import Filter, equals
+from server.clock import epoch_ms
 from server.problems import NotFound
 from server.public.cors import CROSS_ORIGIN
 from server.public.download_counts import NOT_MODIFIED
@@ -205,7 +205,7 @@ async def _analytics(
     request: AnyRequest, state: State, name: str, ask: Callable[[LiveProject, Period, int], Awaitable[Any]], days: int
 ) -> Response[bytes]:
     project = await readable_project(request, ANALYTICS)
-    period = Period.last_days(days, time.time_ns() // 1_000_000)
+    period = Period.last_days(days, epoch_ms())
 
     async def make() -> Content:
         return json(await ask(project, period, days))

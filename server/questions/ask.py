@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import bisect
-import time
 from collections.abc import Mapping
 
+from server.clock import epoch_ms
 from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
@@ -29,7 +29,7 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
     `history` makes questions over many events fast. `now` is epoch milliseconds (default: the clock). With `least`, the answer has no figure
     of fewer installs, none of people only, and counts stored events only: see `small_groups`.
     """
-    now = int(time.time() * 1000) if now is None else now
+    now = epoch_ms() if now is None else now
     if size(question) > MAX_FIGURES:
         raise BadQuery(
             FieldError("first", f"gives more than {MAX_FIGURES} figures: ask for fewer groups, measures or segments, or longer steps")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import bisect
 import json
-import time
 from functools import partial
 
 import msgspec
 
+from server.clock import epoch_ms
 from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
@@ -141,7 +141,7 @@ def size(asked: Retention) -> int:
 
 async def retention(store: Store, asked: Retention, *, history: History | None = None, now: int | None = None) -> RetentionAnswer:
     """Answer a question about retention. Raises BadQuery, and TooBroad if it takes too long."""
-    now = int(time.time() * 1000) if now is None else now
+    now = epoch_ms() if now is None else now
     since = await kept_since(store, asked.project)
     if (counts := await _from_rollups(store, asked)) is not None:
         return _answer(asked, _Found({}, counts, None, has_others=False), since, 0, "rollups", [], now)

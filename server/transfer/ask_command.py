@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable
 
 import rich_click as click
 
+from server.clock import epoch_ms
 from server.history import History
 from server.questions import saved, text
 from server.questions.answer import Answer
@@ -85,7 +85,7 @@ def ask_command(slug: str, saved_name: str | None, people: bool, form: str, **wo
 
 async def answered(opened: Opened, template: Template) -> tuple[Question, Answer]:
     """Answer a question of the opened project. Raises BadQuery that names the option."""
-    now = time.time_ns() // 1_000_000
+    now = epoch_ms()
     question = text.question(template, opened.project.id, now)
     history = History(opened.store, opened.settings)
     try:

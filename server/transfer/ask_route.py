@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Annotated
 
 from litestar import Response, get
@@ -11,6 +10,7 @@ from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 
+from server.clock import epoch_ms
 from server.event import FieldError
 from server.problems import BadQuery
 from server.public.public_access import AnyRequest, readable_project
@@ -97,7 +97,7 @@ async def export_answer(
     }  # fmt: skip
     parts = {name: _checked(name, texts or []) for name, texts in words.items()}
     template = await _saved(state, project.id, saved, parts) if saved else text.parse(parts)
-    now = time.time_ns() // 1_000_000
+    now = epoch_ms()
     question = text.question(template, project.id, now)
     answer = await ask(state.store, question, history=state.history, now=now)
     try:

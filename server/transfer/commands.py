@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import msgspec
 import rich_click as click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from server.clock import epoch_ms
 from server.dialects.parsing import iso, timestamp
 from server.history import History
 from server.identifiers import identifier
@@ -125,7 +125,7 @@ async def _export(opened: Opened, what: str, span: Span, form: str, output: Path
 
 
 async def _answer(opened: Opened, question: Question, words: dict[str, str], form: str, output: Path) -> int:
-    rows = await answer(opened.store, question, asked(question, opened.project.id, words, now=time.time_ns() // 1_000_000))
+    rows = await answer(opened.store, question, asked(question, opened.project.id, words, now=epoch_ms()))
     body = table(rows, form)
     with _written(output) as file:
         file.write(body)

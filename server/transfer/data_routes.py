@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from typing import Annotated, NamedTuple
 
 from litestar import Response, delete, get
@@ -14,6 +13,7 @@ from litestar.openapi.spec import Example
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
+from server.clock import epoch_ms
 from server.dialects.parsing import timestamp
 from server.event import FieldError
 from server.event_id import from_uuid
@@ -138,7 +138,7 @@ async def export_what(
 async def _answer(request: AnyRequest, state: State, project: LiveProject, question: Question, form: str) -> Response[bytes]:
     given = check_parameters(request, (*_ALWAYS, *_WORDS), repeated=LISTS)
     words = {name: parse_text(name, text, most=2_000, required=False) for name, text in given.items() if name != "format"}
-    rows = await answer(state.store, question, asked(question, project.id, words, now=time.time_ns() // 1_000_000))
+    rows = await answer(state.store, question, asked(question, project.id, words, now=epoch_ms()))
     try:
         body = await asyncio.to_thread(table, rows, form)
     except FormatError as error:
@@ -280,7 +280,7 @@ async def _owner(request: AnyRequest, state: State, raw: str, *, reading: bool) 
 
 
 async def _record(state: State, owner: _Owner, action: str, detail: str) -> None:
-    now = time.time_ns() // 1_000_000
+    now = epoch_ms()
     await audit.record(state.store, now=now, actor=owner.actor, action=action, project=owner.project, detail=detail)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.clock import Clock, epoch_ms
 from server.event import Event, Install, Receipt
 from server.ingest.privacy import Privacy
 from server.problems import Problem
@@ -59,9 +60,7 @@ class Summary:
 class Importer:
     """Imports files into one project."""
 
-    def __init__(
-        self, store: ImportStore, privacy: Privacy, project: LiveProject, *, now: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-    ) -> None:
+    def __init__(self, store: ImportStore, privacy: Privacy, project: LiveProject, *, now: Clock = epoch_ms) -> None:
         self._store = store
         self._privacy = privacy
         self._project = project

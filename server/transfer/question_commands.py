@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import time
 from datetime import UTC, datetime
 
 import rich_click as click
 
+from server.clock import epoch_ms
 from server.questions import saved, text
 from server.questions.template import Template
 from server.storage.projects import audit, saved_questions, shares
@@ -47,8 +47,8 @@ def question_save(slug: str, name: str, **words: str | tuple[str, ...] | None) -
 
     async def work(opened: Opened) -> None:
         template = template_of(words)
-        text.question(template, opened.project.id, _now())  # its errors name the options
-        stored = await saved.save(opened.store, opened.project.id, name, template, _now())
+        text.question(template, opened.project.id, epoch_ms())  # its errors name the options
+        stored = await saved.save(opened.store, opened.project.id, name, template, epoch_ms())
         await _record(opened, "question.save", f"question {stored.id}")
 
     run(slug, work)
@@ -72,7 +72,7 @@ def question_rename(slug: str, name: str, new_name: str) -> None:
     """Rename a saved question. Its alerts and links stay."""
 
     async def work(opened: Opened) -> None:
-        stored = await saved_questions.rename(opened.store, opened.project.id, name, new_name, _now())
+        stored = await saved_questions.rename(opened.store, opened.project.id, name, new_name, epoch_ms())
         await _record(opened, "question.rename", f"question {stored.id}")
 
     run(slug, work)
@@ -104,7 +104,7 @@ def question_share(slug: str, name: str, days: int) -> None:
     """
 
     async def work(opened: Opened) -> tuple[int, str]:
-        share, path = await saved.share(opened.store, opened.project.id, name, days, _now())
+        share, path = await saved.share(opened.store, opened.project.id, name, days, epoch_ms())
         await _record(opened, "share.create", f"share {share.id}: {days} days")
         return share.id, opened.settings.url + path
 
@@ -119,7 +119,7 @@ def question_shares(slug: str) -> None:
     """List the links of a project."""
     table = plain_table("link", "question", "created", "expires")
     for each in run(slug, lambda opened: shares.list_shares(opened.store, opened.project.id)):
-        expires = _moment(each.expires_at) if each.expires_at > _now() else "expired"
+        expires = _moment(each.expires_at) if each.expires_at > epoch_ms() else "expired"
         table.add_row(str(each.id), as_text(each.question), _moment(each.created_at), expires)
     out.print(table)
 
@@ -145,12 +145,8 @@ def _options(template: Template) -> str:
 
 
 async def _record(opened: Opened, action: str, detail: str) -> None:
-    await audit.record(opened.store, now=_now(), actor=_ACTOR, action=action, project=opened.project.id, detail=detail)
+    await audit.record(opened.store, now=epoch_ms(), actor=_ACTOR, action=action, project=opened.project.id, detail=detail)
 
 
 def _moment(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

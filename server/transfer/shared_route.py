@@ -11,6 +11,7 @@ from litestar import MediaType, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath
 
+from server.clock import epoch_ms
 from server.event import DAY, HOUR, MINUTE
 from server.problems import BadQuery, TooBroad
 from server.public.public_access import AnyRequest, peer_of
@@ -107,7 +108,7 @@ def _bound(kept: dict[str, tuple[Shared, float]] | dict[Hashable, _Page]) -> Non
 @get(f"{PATH}/{{secret:str}}", include_in_schema=False)
 async def shared_question(request: AnyRequest, state: State, secret: FromPath[str]) -> Response[str]:
     """The answer of a saved question, for everyone who has the link."""
-    now = time.time_ns() // 1_000_000
+    now = epoch_ms()
     address = state.gate.address(peer_of(request), dict(request.scope["headers"]))
     state.gate.guesses.check(address)
     pages: SharedPages = state.shared_pages

@@ -14,7 +14,8 @@ from server.admin.mutations.projects import find
 from server.admin.mutations.result import Result, attempt, record_audit
 from server.admin.project import Key, key_of
 from server.admin.request_context import AnyInfo, admin, any_admin, reader
-from server.admin.scalars import Count, now
+from server.admin.scalars import Count
+from server.clock import epoch_ms
 from server.storage import projects
 from server.storage.projects import FieldProblem, ProblemKind, project_changes, sessions
 
@@ -84,7 +85,7 @@ class KeyMutations:
             own = viewer is not None and viewer.session is not None and str(viewer.session) == id
             viewer = reader(info, viewer.project) if own and viewer else admin(info)
             number = parse_id(id)
-            if number is None or not await sessions.revoke(info.context.store, number, now()):
+            if number is None or not await sessions.revoke(info.context.store, number, epoch_ms()):
                 raise FieldProblem("id", "is not an open session", ProblemKind.UNKNOWN)
             await record_audit(info, viewer, "session.revoke", detail=f"session {id}")
             return {"ended": Count(1)}
@@ -96,7 +97,7 @@ class KeyMutations:
         viewer = admin(info)
 
         async def work() -> dict[str, Any]:
-            ended = await sessions.revoke_all(info.context.store, now(), but=viewer.session)
+            ended = await sessions.revoke_all(info.context.store, epoch_ms(), but=viewer.session)
             await record_audit(info, viewer, "session.revoke_others", detail=f"{ended} sessions")
             return {"ended": Count(ended)}
 

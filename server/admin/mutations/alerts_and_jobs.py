@@ -13,7 +13,8 @@ from server.admin.mutations.result import Result, attempt, record_audit
 from server.admin.project import Alert, alert_of
 from server.admin.rejected_replay import replay_rejected
 from server.admin.request_context import AnyInfo, admin, any_admin
-from server.admin.scalars import Count, Hash, now
+from server.admin.scalars import Count, Hash
+from server.clock import epoch_ms
 from server.event_id import from_uuid
 from server.identifiers import identifier
 from server.jobs import Run, Runner, rules
@@ -112,7 +113,7 @@ class OperationMutations:
                 question=alert.question,
             )
             number, secret = await rules.create(
-                info.context.store, slug, draft, now=now(), private=info.context.state.settings.alert_private
+                info.context.store, slug, draft, now=epoch_ms(), private=info.context.state.settings.alert_private
             )
             await record_audit(info, admin(info, row["id"]), "alert.create", row["id"], f"alert {number}: {alert.kind.value}")
             return {"alert": alert_of(await rules.find_rule(info.context.store, number), None), "secret": secret}
@@ -151,7 +152,9 @@ class OperationMutations:
     async def test_alert(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Id of the alert.")]) -> TestAlertResult:
         async def work() -> dict[str, Any]:
             rule = await _rule(info, id)
-            test = await rules.try_rule(info.context.store, rule.id, Webhooks(private=info.context.state.settings.alert_private), now=now())
+            test = await rules.try_rule(
+                info.context.store, rule.id, Webhooks(private=info.context.state.settings.alert_private), now=epoch_ms()
+            )
             await record_audit(info, admin(info, rule.project), "alert.try", rule.project, f"alert {rule.id}")
             return {
                 "finding": test.finding and test.finding.message,

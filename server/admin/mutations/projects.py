@@ -11,7 +11,7 @@ from server.admin.enums import PublicPart, Visibility
 from server.admin.mutations.result import Result, attempt, record_audit
 from server.admin.project import Project
 from server.admin.request_context import AnyInfo, admin, find_project
-from server.admin.scalars import now
+from server.clock import epoch_ms
 from server.storage import projects
 from server.storage.projects import MAX_PICKED, FieldProblem, ProblemKind, project_changes, read_list
 from server.storage.projects.releases import LatestVersion, announce
@@ -178,7 +178,7 @@ class ProjectMutations:
     ) -> Result:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
-            await project_changes.set_visibility(row["id"], type, id, visibility.value, now())
+            await project_changes.set_visibility(row["id"], type, id, visibility.value, epoch_ms())
             await record_audit(info, admin(info, row["id"]), "target.set", row["id"], f"{type} {visibility.value}")
             return {}
 

@@ -10,7 +10,7 @@ import strawberry
 from server.admin import answers
 from server.admin.auth import ALL_PROJECTS, Viewer
 from server.admin.request_context import AnyInfo
-from server.admin.scalars import now
+from server.clock import epoch_ms
 from server.problems import BadQuery
 from server.storage.projects import FieldProblem, ProblemKind, ProjectError, audit
 
@@ -44,5 +44,5 @@ async def attempt(kind: type[R], work: Callable[[], Awaitable[dict[str, Any]]]) 
 
 async def record_audit(info: AnyInfo, viewer: Viewer, action: str, project: int = ALL_PROJECTS, detail: str = "") -> None:
     """Record a change in the audit log, and refresh this process's cache of projects."""
-    await audit.record(info.context.store, now=now(), actor=viewer.label, action=action, project=project, detail=detail)
+    await audit.record(info.context.store, now=epoch_ms(), actor=viewer.label, action=action, project=project, detail=detail)
     await info.context.state.projects.refresh()

@@ -13,7 +13,7 @@ from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, record_audit
 from server.admin.question_types import QuestionInput
 from server.admin.request_context import AnyInfo, admin
-from server.admin.scalars import now
+from server.clock import epoch_ms
 from server.questions import saved
 from server.storage.projects import saved_questions, shares
 
@@ -42,7 +42,7 @@ class SavedQuestionMutations:
     ) -> SavedQuestionResult:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
-            stored = await saved.save(info.context.store, row["id"], name, question.to_template(), now())
+            stored = await saved.save(info.context.store, row["id"], name, question.to_template(), epoch_ms())
             await record_audit(info, admin(info, row["id"]), "question.save", row["id"], f"question {stored.id}")
             return {"saved_question": types.of(stored)}
 
@@ -54,7 +54,7 @@ class SavedQuestionMutations:
     ) -> SavedQuestionResult:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
-            stored = await saved_questions.rename(info.context.store, row["id"], name, new_name, now())
+            stored = await saved_questions.rename(info.context.store, row["id"], name, new_name, epoch_ms())
             await record_audit(info, admin(info, row["id"]), "question.rename", row["id"], f"question {stored.id}")
             return {"saved_question": types.of(stored)}
 
@@ -82,7 +82,7 @@ class SavedQuestionMutations:
     ) -> ShareResult:
         async def work() -> dict[str, Any]:
             row = await find(info, slug)
-            share, path = await saved.share(info.context.store, row["id"], name, days, now())
+            share, path = await saved.share(info.context.store, row["id"], name, days, epoch_ms())
             await record_audit(info, admin(info, row["id"]), "share.create", row["id"], f"share {share.id}: {days} days")
             return {"share": types.share_of(share), "path": info.context.state.settings.base_path + path}
 

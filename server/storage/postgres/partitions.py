@@ -7,10 +7,10 @@ imported ones, are in the default partition until `split_default` moves them.
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from server.clock import epoch_ms
 from server.event_id import EPOCH, first_id, received_at
 from server.storage import changed_days
 from server.storage.changes import Change
@@ -60,7 +60,7 @@ async def create_ahead(store: Store, now: int | None = None, *, attempts: int = 
     """Create missing partitions for the current month and the next ones. Return their names. Does nothing on SQLite."""
     if store.engine_type != "postgres":
         return []
-    month = month_of(now if now is not None else time.time_ns() // 1_000_000)
+    month = month_of(now if now is not None else epoch_ms())
     months = [month]
     for _ in range(AHEAD):
         months.append(next_month(*months[-1]))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import time
 from collections.abc import Iterable
 
 import msgspec
 
 from server import logs
+from server.clock import epoch_ms
 from server.storage.projects.validation import (
     ADMINS,
     CLIENT_KEY,
@@ -49,7 +49,7 @@ async def ensure_admin(token: str | None) -> str | None:
             earlier = (
                 (ApiKey.project_id == ADMINS) & (ApiKey.name == SETTINGS_KEY_NAME) & ApiKey.revoked_at.is_null() & (ApiKey.id != number)
             )
-            await ApiKey.update({ApiKey.revoked_at: _now()}).where(earlier)
+            await ApiKey.update({ApiKey.revoked_at: epoch_ms()}).where(earlier)
         elif known["revoked_at"] is not None:
             log.warning("admin_token_revoked", meaning="FOOTFALL_ADMIN_TOKEN was revoked and is not accepted: set a new one")
         return None
@@ -81,7 +81,7 @@ async def create_project(
     project = Project(
         slug=slug,
         name=name or slug,
-        created_at=_now(),
+        created_at=epoch_ms(),
         requires_key=requires_key,
         hosts=msgspec.json.encode(requested).decode(),
         rate_limit=validate_limit(rate_limit),
@@ -149,7 +149,7 @@ async def _insert_key(
         scopes=msgspec.json.encode(scopes).decode(),
         rate_limit=rate_limit,
         event_limit=event_limit,
-        created_at=_now(),
+        created_at=epoch_ms(),
     )
     # Servers that start at the same time have the same admin token in their settings.
     rows = await ApiKey.insert(row).on_conflict(target=ApiKey.hash, action="DO NOTHING").returning(ApiKey.id)
@@ -162,8 +162,4 @@ async def revoke_key(key_id: int) -> None:
     """Revoke a key. Raises ProjectError if there is no such key."""
     if not await ApiKey.exists().where(ApiKey.id == key_id):
         raise ProjectError(f"there is no key {key_id}; `footfall key list` shows them all")
-    await ApiKey.update({ApiKey.revoked_at: _now()}).where((ApiKey.id == key_id) & ApiKey.revoked_at.is_null())
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+    await ApiKey.update({ApiKey.revoked_at: epoch_ms()}).where((ApiKey.id == key_id) & ApiKey.revoked_at.is_null())

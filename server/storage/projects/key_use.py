@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 
 from server import logs
+from server.clock import epoch_ms
 from server.storage.projects.live_projects import Projects
 from server.storage.tables import ApiKey
 from server.tasks import cancel_and_wait
@@ -23,7 +23,7 @@ async def record(projects: Projects) -> None:
     if not used:
         return
     try:
-        await ApiKey.update({ApiKey.last_used_at: time.time_ns() // 1_000_000}).where(ApiKey.id.is_in(sorted(used)))
+        await ApiKey.update({ApiKey.last_used_at: epoch_ms()}).where(ApiKey.id.is_in(sorted(used)))
     except Exception as error:
         projects.used_keys |= used
         log.warning("key_use_not_written", exc_info=error)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 import re
-import time
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from server.clock import epoch_ms
 from server.settings import PUBLIC_PARTS
 from server.storage.projects.validation import DEFAULT, MAX_PICKED, FieldProblem, ProblemKind, ProjectError, read_list, validate_limit
 from server.storage.tables import ApiKey, Project, Target
@@ -97,7 +97,7 @@ async def archive(project: int, slug: str) -> None:
     """Accept no more events for a project, and hide it from the public. Its data stays. Raises FieldProblem for the default project."""
     if slug == DEFAULT:
         raise FieldProblem("slug", "is that of the default project, which cannot be archived")
-    await Project.update({Project.archived_at: time.time_ns() // 1_000_000}).where((Project.id == project) & Project.archived_at.is_null())
+    await Project.update({Project.archived_at: epoch_ms()}).where((Project.id == project) & Project.archived_at.is_null())
 
 
 async def restore(project: int) -> None:
