@@ -6,7 +6,7 @@ from server.event import DAY, HOUR, MINUTE
 from server.jobs.alert_job import alerts
 from server.jobs.backup_job import backup
 from server.jobs.history_job import build_history
-from server.jobs.retention import expire, retention
+from server.jobs.retention_job import expire, retention
 from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.jobs.run import Job
 

@@ -12,7 +12,7 @@ from server.analytics.overview import overview
 from server.event import DAY, Context, Event
 from server.event_id import first_id
 from server.jobs import Run
-from server.jobs.retention import retention
+from server.jobs.retention_job import retention
 from server.questions.periods import Period
 from server.settings import Settings
 from server.storage.batch import Batch

@@ -104,7 +104,11 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
     (server / "jobs" / "greeting.py").write_text(JOB, encoding="utf-8")
-    edit(server / "jobs" / "table.py", "from server.jobs.retention", "from server.jobs.greeting import greet\nfrom server.jobs.retention")
+    edit(
+        server / "jobs" / "table.py",
+        "from server.jobs.retention_job",
+        "from server.jobs.greeting import greet\nfrom server.jobs.retention_job",
+    )
     edit(server / "jobs" / "table.py", "JOBS = (\n", 'JOBS = (\n    Job("greet", greet, HOUR, 0, "greets"),\n')
 
     (server / "operations" / "greeting.py").write_text(COMMAND, encoding="utf-8")

@@ -12,7 +12,7 @@ from server.analytics import exact_durations
 from server.dialects.parsing.times import iso
 from server.event import DAY
 from server.jobs import Run
-from server.jobs.retention import retention
+from server.jobs.retention_job import retention
 from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.storage.engine import Store
 from server.transfer.questions import QUESTIONS, asked

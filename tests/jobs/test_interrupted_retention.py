@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from server.jobs import Run
-from server.jobs.retention import retention
+from server.jobs.retention_job import retention
 from server.jobs.rollup_jobs import check_rollups
 from server.storage.changes import Change
 from server.storage.engine import Store

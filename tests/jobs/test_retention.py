@@ -16,7 +16,7 @@ from server.event_id import EventIds, first_id
 from server.ingest.event_writer import Writer
 from server.jobs import Run
 from server.jobs.pace import AIM, Pace
-from server.jobs.retention import expire, retention
+from server.jobs.retention_job import expire, retention
 from server.metrics import Metrics
 from server.settings import Settings
 from server.storage.batch import Batch, RejectedRow, TargetRules

@@ -15,7 +15,7 @@ import pytest
 
 from server.event import DAY, HOUR, Context, Environment, Outcome
 from server.jobs import Run, rollup_jobs
-from server.jobs.retention import retention
+from server.jobs.retention_job import retention
 from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.metrics import Metrics
 from server.storage.engine import Store

@@ -9,7 +9,7 @@ import pytest
 from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import EventIds
 from server.jobs import Run
-from server.jobs.retention import retention
+from server.jobs.retention_job import retention
 from server.problems import BadQuery
 from server.questions.answer import Answer
 from server.questions.ask import ask

@@ -11,7 +11,7 @@ import pytest
 from server.event import DAY, Context, Environment, Event
 from server.event_id import first_id
 from server.jobs import Run
-from server.jobs.retention import retention
+from server.jobs.retention_job import retention
 from server.settings import Settings
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
