@@ -11,11 +11,10 @@ from server.history.property_columns import select
 
 
 def select_segments(folder: Path, segments: Iterable[Segment], properties: Sequence[str]) -> Iterator[str]:
-    """Yield queries of the events of segments with the columns of properties, which together have all events."""
-    alike: dict[tuple[str, ...], list[Path]] = {}
+    """Yield queries of the events of segments with the columns of properties, which together have all events.
+
+    Each file has a query of its own: DuckDB then knows the bounds of each column and drops conditions that all events meet.
+    """
     for segment in segments:
         if segment.file:
-            stored = tuple(name for name in properties if name in segment.properties)
-            alike.setdefault(stored, []).append(folder / segment.file)
-    for stored, paths in alike.items():
-        yield select(files(paths), properties, stored)
+            yield select(files([folder / segment.file]), properties, segment.properties)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from server.questions.facts import Facts
 from server.questions.question import DURATIONS, PER_INSTALL, Measure
@@ -57,36 +57,38 @@ def placed(engine: SqlEngine, facts: Facts, groups: list[Keys] | None, *, instal
         return sql("SELECT 0 AS place, facts.* FROM (", rows, ") AS facts")
     columns = ("step", *facts.columns, *(["is_new"] if installs else []))
     # Several elements of one event may be among the others, where the event counts once.
-    repeated = ("facts.repeated" if facts.has_distinct_elements else "TRUE") if facts.repeats else None
-    return among(engine, rows, columns, groups, repeated=repeated, folded=folded)
+    if facts.has_distinct_elements and not folded:
+        return among(engine, rows, columns, groups, elements=facts.element_columns)
+    return among(engine, rows, columns, groups, distinct=facts.repeats, folded=folded)
 
 
 def among(
-    engine: SqlEngine, rows: Sql, columns: Iterable[str], groups: list[Keys], *, repeated: str | None = None, folded: Collection[Cell] = ()
+    engine: SqlEngine,
+    rows: Sql,
+    columns: Iterable[str],
+    groups: list[Keys],
+    *,
+    distinct: bool = False,
+    elements: Sequence[str] = (),
+    folded: Collection[Cell] = (),
 ) -> Sql:
     """Rows with the keys k1 and k2: their `columns`, and the place of their group as in `placed`.
 
-    Rows that meet the condition `repeated` are made distinct.
+    Events that have several rows among the others count there once: by `distinct`, or, which is faster, by their `elements` (see `SqlEngine.is_first`).
     """
     pairs: list[list[str | int | None]] = [[_encoded(first), _encoded(second), place] for place, (first, second) in enumerate(groups)]
     cells: list[list[str | int | None]] = [[str(place), str(step), None] for place, step in sorted(folded)]
     place = "CASE WHEN small.a IS NULL THEN listing.place END" if cells else "listing.place"
     small = " AS small ON small.a = CAST(listing.place AS text) AND small.b = CAST(facts.step AS text)"
-
-    def placed_rows(head: str, condition: str = "") -> Sql:
-        return sql(
-            f"{head} COALESCE({place}, {OTHER}) AS place, {', '.join(f'facts.{each}' for each in columns)} FROM (",
-            rows,
-            ") AS facts LEFT JOIN ",
-            engine.pairs(pairs),
-            " AS listing ON listing.a = COALESCE('=' || facts.k1, '') AND listing.b = COALESCE('=' || facts.k2, '')",
-            *((" LEFT JOIN ", engine.pairs(cells), small) if cells else ()),
-            condition,
-        )
-
-    if repeated in (None, "TRUE"):
-        return placed_rows("SELECT DISTINCT" if repeated else "SELECT")
-    return sql(placed_rows("SELECT", f" WHERE NOT ({repeated})"), " UNION ALL ", placed_rows("SELECT DISTINCT", f" WHERE {repeated}"))
+    return sql(
+        f"SELECT {'DISTINCT ' if distinct else ''}COALESCE({place}, {OTHER}) AS place, {', '.join(f'facts.{each}' for each in columns)} FROM (",
+        rows,
+        ") AS facts LEFT JOIN ",
+        engine.pairs(pairs),
+        " AS listing ON listing.a = COALESCE('=' || facts.k1, '') AND listing.b = COALESCE('=' || facts.k2, '')",
+        *((" LEFT JOIN ", engine.pairs(cells), small) if cells else ()),
+        *((" WHERE listing.place IS NOT NULL OR ", engine.is_first(elements, pairs)) if elements else ()),
+    )
 
 
 def _encoded(key: str | None) -> str:
@@ -94,10 +96,26 @@ def _encoded(key: str | None) -> str:
     return "" if key is None else f"={key}"
 
 
-def counts(facts: Sql, measures: Iterable[Measure]) -> Sql:
+def counts(engine: SqlEngine, facts: Sql, measures: Collection[Measure]) -> Sql:
     """Counts by place and step: `{measure}_all` and `{measure}_people`."""
+    if engine.is_columnar and Measure.INSTALLS in measures:
+        return _counts_by_install(facts, measures)
     columns = ", ".join(_COLUMNS[measure] for measure in measures)
     return sql(f"SELECT place, step, {columns} FROM (", facts, ") AS placed GROUP BY place, step")
+
+
+def _counts_by_install(facts: Sql, measures: Collection[Measure]) -> Sql:
+    """The same by way of one row for each install: DuckDB counts distinct values in a second pass for each expression."""
+    sums = [measure.value for measure in measures if measure in _SUMS]
+    inner = "".join(f", SUM({each}) AS {each}, SUM(people * {each}) AS {each}_people" for each in sums)
+    outer = "".join(f", SUM({each}) AS {each}_all, SUM({each}_people) AS {each}_people" for each in sums)
+    return sql(
+        "SELECT place, step, COUNT(install_id) AS installs_all,"
+        f" COUNT(CASE WHEN people = 1 THEN install_id END) AS installs_people{outer} FROM"
+        f" (SELECT place, step, install_id, MAX(people) AS people{inner} FROM (",
+        facts,
+        ") AS placed GROUP BY place, step, install_id) AS by_install GROUP BY place, step",
+    )
 
 
 def durations(facts: Sql, *, people: bool) -> Sql:
@@ -116,11 +134,21 @@ def per_install(facts: Sql, *, people: bool) -> Sql:
     )
 
 
-def distribution(values: Sql, percents: Mapping[Measure, int | None]) -> Sql:
+def distribution(engine: SqlEngine, values: Sql, percents: Mapping[Measure, int | None]) -> Sql:
     """Percentiles by the nearest-rank method, with `total` and `number` of the values, by place and step.
 
     The value at rank ceil(p / 100 * n) is the least whose rank r has 100 r >= p n.
     """
+    if engine.is_columnar:
+        ranks = {measure: percent for measure, percent in percents.items() if percent is not None}
+        columns = "".join(f", found[{place}] AS {measure.value}" for place, measure in enumerate(ranks, 1))
+        # Decimals, with which DuckDB computes the rank exactly.
+        found = f", quantile_disc(value, [{', '.join(f'{percent / 100:.2f}' for percent in ranks.values())}]) AS found" if ranks else ""
+        return sql(
+            f"SELECT place, step, total, number{columns} FROM (SELECT place, step, SUM(value) AS total, COUNT(*) AS number{found} FROM (",
+            values,
+            ") AS given GROUP BY place, step) AS ranked",
+        )
     columns = "".join(
         f", MIN(CASE WHEN 100 * r >= {percent} * n THEN value END) AS {measure.value}"
         for measure, percent in percents.items()

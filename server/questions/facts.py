@@ -47,6 +47,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         """True if an event can have several rows: one for each element of an array."""
         return any(isinstance(find_field(by.field, "by"), Property) for by in self.by)
 
+    @property
+    def element_columns(self) -> list[str]:
+        """Lists of all values that an event has for each key, where the engine has such lists and an event can have several rows."""
+        return []
+
     source: ClassVar[str] = "events"
     has_distinct_elements: ClassVar[bool] = False
     joins: ClassVar[dict[Place, str]] = {

@@ -41,9 +41,15 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
             relation = f"(SELECT *, unnest({column}) AS {alias} FROM {relation} AS listed)"
         return Sql(f"{relation} AS event")
 
+    @property
+    def element_columns(self) -> list[str]:
+        if not self.repeats:
+            return []
+        keys = zip(ALIASES, ("k1", "k2"), self.by, strict=False)
+        return [f"facts.{alias}_elements" if alias in self._split else f"[facts.{key}]" for alias, key, _ in keys]
+
     def _measures(self) -> str:
-        several = " OR ".join(f"len(event.{column}) > 1" for column in self._split.values())
-        return super()._measures() + (f", {several} AS repeated" if several else "")
+        return super()._measures() + "".join(f", event.{column} AS {alias}_elements" for alias, column in self._split.items())
 
     def _within(self) -> str:
         return f"event.occurred_at >= {max(self.period.start, self.since)} AND event.occurred_at < {self.period.end}"

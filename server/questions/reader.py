@@ -70,6 +70,7 @@ class Reader:
         self._counts = tuple(dict.fromkeys(part for each in question.measures if each in COUNTS for part in _PARTS_OF.get(each, (each,))))
         self._durations, self._per_install = counting.percents(question.measures)
         self._sources: set[str] = set()
+        self._events: dict[Period, int] = {}  # the number of each period
         self.warnings: list[QuestionWarning] = []
         self.since = 0
 
@@ -120,7 +121,7 @@ class Reader:
         installs = Measure.NEW_INSTALLS in measures
 
         def query(given: Facts, engine: SqlEngine) -> Sql:
-            return counting.counts(placed(given, engine, installs=installs), measures)
+            return counting.counts(engine, placed(given, engine, installs=installs), measures)
 
         for row in await self.read(facts, query, stored_only=installs):
             cell = cells.setdefault((row["place"], row["step"]), {})
@@ -133,7 +134,7 @@ class Reader:
         def query(given: Facts, engine: SqlEngine) -> Sql:
             rows = placed(given, engine)
             values = counting.durations(rows, people=people) if timed else counting.per_install(rows, people=people)
-            return counting.distribution(values, percents)
+            return counting.distribution(engine, values, percents)
 
         unit, audience = (1_000, "people") if timed and people else (1_000, "all") if timed else (1, "people" if people else "all")
         for row in await self.read(facts, query):
@@ -193,10 +194,12 @@ class Reader:
         if type(facts) is not Facts or self._history is None:
             return False
         period = facts.period
-        days = sql(" AND day BETWEEN ", bound(period.first_day), " AND ", bound(period.last_day))
-        query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {facts.project}", days)
-        (row,) = await read(self._store, query)
-        return int(row["events"] or 0) >= HISTORY_FROM
+        if period not in self._events:
+            days = sql(" AND day BETWEEN ", bound(period.first_day), " AND ", bound(period.last_day))
+            query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {facts.project}", days)
+            (row,) = await read(self._store, query)
+            self._events[period] = int(row["events"] or 0)
+        return self._events[period] >= HISTORY_FROM
 
 
 def _placed(groups: list[Keys] | None, folded: frozenset[Cell], facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql:

@@ -237,7 +237,7 @@ class _Cohorts:
         placed = (
             sql(f"SELECT 0 AS place, {', '.join(columns)} FROM (", entries, ") AS entries")
             if groups is None
-            else counting.among(engine, entries, columns, groups, repeated="TRUE" if facts.repeats else None)
+            else counting.among(engine, entries, columns, groups, distinct=facts.repeats)
         )
         later = msgspec.structs.replace(
             facts, period=self._asked.span, where=(*self._asked.where, *self._asked.back), by=(), over=self._asked.over

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from server.fields import MAX_PROPERTY_TEXT, json_path
@@ -16,9 +16,13 @@ Matching = Callable[[str], Sql]  # a condition on an expression
 
 
 class SqlEngine(Protocol):
-    """The SQL of one engine for values of JSON documents, lists in one argument, and texts. `divide` is the division of integers."""
+    """The SQL of one engine for values of JSON documents, lists in one argument, and texts.
+
+    `divide` is the division of integers. `is_columnar`: the engine is DuckDB, which has functions that others lack.
+    """
 
     divide: str
+    is_columnar: bool
 
     def split(self, property_: Property, alias: str) -> tuple[str, Sql]:
         """The text of each element of an array, or of a scalar, and the join that gives an event a row for each; NULL without a value."""
@@ -34,6 +38,10 @@ class SqlEngine(Protocol):
 
     def pairs(self, pairs: list[list[str | int | None]]) -> Sql:
         """A table with the text columns `a`, `b` and the integer column `place`, from one argument."""
+        ...
+
+    def is_first(self, elements: Sequence[str], pairs: list[list[str | int | None]]) -> Sql:
+        """The condition that a row's keys are the first ones of its event that are not among the pairs."""
         ...
 
     def listed(self, values: list[str]) -> Sql:
@@ -68,6 +76,9 @@ class _DocumentSql(ABC):
     def is_listed(self, text: str, values: list[str]) -> Sql:
         return sql(f"{text} IN ", self.listed(values))
 
+    def is_first(self, elements: Sequence[str], pairs: list[list[str | int | None]]) -> Sql:
+        raise NotImplementedError  # facts of these engines have no lists
+
     def _any(self, property_: Property, matching: Sql) -> Sql:
         return sql("EXISTS (SELECT 1 FROM ", self._elements(property_, "element"), " WHERE ", matching, ")")
 
@@ -95,6 +106,7 @@ class SqliteSql(_DocumentSql):
     """The SQL of SQLite."""
 
     divide = "/"
+    is_columnar = False
     properties = "event.properties"
 
     def _elements(self, property_: Property, alias: str) -> Sql:
@@ -136,6 +148,7 @@ class PostgresSql(_DocumentSql):
     """The SQL of PostgreSQL."""
 
     divide = "/"
+    is_columnar = False
     properties = "CAST(event.properties AS jsonb)"
 
     def _elements(self, property_: Property, alias: str) -> Sql:
@@ -185,6 +198,7 @@ class DuckDbSql:
     """The SQL of DuckDB, over the columns of the history. Use one for each query: `properties` are the names of those that it needs."""
 
     divide = "//"
+    is_columnar = True
 
     def __init__(self) -> None:
         self.properties: dict[str, None] = {}
@@ -205,6 +219,20 @@ class DuckDbSql:
 
     def is_listed(self, text: str, values: list[str]) -> Sql:
         return sql("list_contains(CAST(CAST(", bound(json.dumps(values)), f" AS JSON) AS VARCHAR[]), {text})")
+
+    def is_first(self, elements: Sequence[str], pairs: list[list[str | int | None]]) -> Sql:
+        key = "COALESCE('=' || {0}, '')"
+        if len(elements) == 1:  # plain texts are compared much faster than structures
+            every, own, kind = f"list_transform({elements[0]}, lambda x: {key.format('x')})", key.format("facts.k1"), "VARCHAR[]"
+            listed = json.dumps([a for a, _, _ in pairs])
+        else:
+            pair = f"struct_pack(a := {key}, b := {key.replace('0', '1')})"
+            every = f"flatten(list_transform({elements[0]}, lambda x: list_transform({elements[1]}, lambda y: {pair.format('x', 'y')})))"
+            own, kind = pair.format("facts.k1", "facts.k2"), "STRUCT(a VARCHAR, b VARCHAR)[]"
+            listed = json.dumps([{"a": a, "b": b} for a, b, _ in pairs])
+        single = " * ".join(f"len({each})" for each in elements)
+        others = sql(f"list_filter({every}, lambda z: NOT list_contains(CAST(CAST(", bound(listed), f" AS JSON) AS {kind}), z))")
+        return sql(f"{single} = 1 OR {own} = ", others, "[1]")
 
     def pairs(self, pairs: list[list[str | int | None]]) -> Sql:
         columns = "value ->> '$[0]' AS a, value ->> '$[1]' AS b, CAST(value ->> '$[2]' AS INTEGER) AS place"
