@@ -157,20 +157,15 @@ async def _open(
 
 
 def _problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:
-    headers = {**SECURITY_HEADERS, **public.cors.headers(request), "Cache-Control": "no-store"}
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(problem.retry_after)
-    if problem.code == 401:
-        headers["WWW-Authenticate"] = 'Bearer realm="footfall"'
+    headers = {**SECURITY_HEADERS, **public.cors.headers(request), "Cache-Control": "no-store", **problem.headers}
     return Response(problem.to_json(), status_code=problem.code, media_type=CONTENT_TYPE.decode(), headers=headers)
 
 
 def _http_exception(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
     """Convert Litestar's errors to problems, with messages of our own: Litestar's may repeat client data."""
     if isinstance(error, MethodNotAllowedException):
-        response = _problem(request, MethodNotAllowed("This route does not support this method."))
-        response.headers["Allow"] = error.headers.get("Allow", "GET") if error.headers else "GET"
-        return response
+        allowed = error.headers.get("Allow", "GET") if error.headers else "GET"
+        return _problem(request, MethodNotAllowed("This route does not support this method.", allowed=allowed))
     if isinstance(error, NotFoundException):
         return _problem(request, NotFound("No route has this path."))
     if error.status_code == 413:

@@ -317,3 +317,15 @@ class LedgerEntry(enum.StrEnum):
     REJECTED = "rejected"
     LIMITED = "limited"
     OPTED_OUT = "opted_out"
+
+
+# The entry and the reason in the ledger of each result but FAILED, whose commit counted nothing.
+LEDGER_ENTRIES = {
+    Receipt.STORED: (LedgerEntry.STORED, ""),
+    Receipt.DUPLICATE: (LedgerEntry.DUPLICATE, "same_id"),
+    Receipt.DEBOUNCED: (LedgerEntry.DUPLICATE, "debounced"),
+    Receipt.UNKNOWN_TARGET: (LedgerEntry.REJECTED, Refusal.UNKNOWN_TARGET.value),
+    Receipt.TOO_MANY_TARGETS: (LedgerEntry.REJECTED, Refusal.TOO_MANY_TARGETS.value),
+}
+# The reasons of the events that a commit refuses.
+REFUSED_BY_COMMIT = {receipt: reason for receipt, (entry, reason) in LEDGER_ENTRIES.items() if entry is LedgerEntry.REJECTED}

@@ -71,6 +71,14 @@ class Problem(Exception):
         """The URI reference of the problem type (RFC 9457), explained on the reference page."""
         return f"/docs#problem-{self.refusal.value.replace('_', '-')}"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that belong to this problem, besides those of every response."""
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        if self.code == 401:
+            headers["WWW-Authenticate"] = 'Bearer realm="footfall"'
+        return headers
+
     def to_json(self) -> bytes:
         """Return the problem document."""
         return msgspec.json.encode(_Document(self.type, self.title, self.code, self.detail, self.refusal.value, self.detail, self.errors))
@@ -93,6 +101,10 @@ class UnknownEncoding(Malformed):
             f"The Content-Encoding is not supported. Supported encodings: {self.known}.",
             errors=(FieldError("Content-Encoding", f"must be one of: {self.known}"),),
         )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**super().headers, "Accept-Encoding": self.known}
 
 
 class Invalid(Problem):
@@ -142,6 +154,14 @@ class UnknownSite(UnknownProject):
 
 class MethodNotAllowed(Problem):
     status, title, refusal = 405, "Method not allowed", Refusal.UNKNOWN_ROUTE
+
+    def __init__(self, detail: str, *, allowed: str) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {**super().headers, "Allow": self.allowed}
 
 
 class TooSlow(Problem):

@@ -76,11 +76,7 @@ class GraphQL:
             document = await self.run(state, who, body, label=who.label if who else f"from {address_of(state, request.scope)}")
         except Problem as problem:
             document = error_document(CODES.get(problem.code, "FAILED"), problem.detail)
-            headers = dict(_HEADERS)
-            if problem.retry_after is not None:
-                headers["Retry-After"] = str(problem.retry_after)
-            if problem.code == 401:
-                headers["WWW-Authenticate"] = 'Bearer realm="footfall"'
+            headers = {**_HEADERS, **problem.headers}
             return Response(_encode(document), status_code=problem.code, media_type="application/json", headers=headers)
         return Response(_encode(document), media_type="application/json", headers=_HEADERS)
 

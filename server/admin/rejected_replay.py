@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.event import Event, Install, Receipt
+from server.event import REFUSED_BY_COMMIT, Event, Install, Receipt
 from server.ingest.redecoding import is_sealed, redecode
 from server.storage.history import replay
 from server.storage.history.replay import NewRejection, RejectedEvent
 from server.storage.projects import LiveProject
 
-_REFUSED = {Receipt.UNKNOWN_TARGET: "unknown_target", Receipt.TOO_MANY_TARGETS: "too_many_targets"}
 _EVENTS_A_TURN = 50  # block the event loop for about ten milliseconds
 _locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -61,8 +60,8 @@ async def _replay_page(state: Any, project: LiveProject, kept: list[RejectedEven
     receipts = list(stored.receipts) if stored else []
     counted = [(row, event, receipt) for row, event, receipt in zip(ready.of_events, ready.events, receipts, strict=True)]
     counted = [each for each in counted if each[2] is not Receipt.FAILED]  # the commit counted none of these
-    again = [NewRejection(event, _REFUSED[receipt]) for _, event, receipt in counted if receipt in _REFUSED]
-    gone = [*known, *(row.id for row, _, receipt in counted if receipt not in _REFUSED), *(row.id for row in ready.of_installs)]
+    again = [NewRejection(event, REFUSED_BY_COMMIT[receipt]) for _, event, receipt in counted if receipt in REFUSED_BY_COMMIT]
+    gone = [*known, *(row.id for row, _, receipt in counted if receipt not in REFUSED_BY_COMMIT), *(row.id for row in ready.of_installs)]
     settling = [*(each for each in kept if each.id in known), *(row for row, _, _ in counted), *ready.of_installs]
     if settling:
         await replay.settle(state.store, project.id, settling, gone, again)

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from server.event import Answer
-from server.headers import INGEST_CORS, INGEST_PREFLIGHT, RATE_LIMIT, RETRY_AFTER
+from server.headers import INGEST_CORS, INGEST_PREFLIGHT, RATE_LIMIT
 from server.ingest.gate import OverLimit
-from server.problems import CONTENT_TYPE, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooSlow, UnknownEncoding
+from server.problems import CONTENT_TYPE, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooSlow
 from server.shared import LimitState
 
 Scope = dict[str, Any]
@@ -118,14 +118,7 @@ def with_content(content_type: bytes) -> tuple[Header, ...]:
 def refusal(problem: Problem, limit_state: LimitState | None) -> Reply:
     """Return the response for a problem. `limit_state` is the client's, unless the limit is the problem."""
     headers: list[Header] = [*INGEST_CORS, (b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
-    if problem.retry_after is not None:
-        headers.append((RETRY_AFTER, b"%d" % problem.retry_after))
-    if isinstance(problem, MethodNotAllowed):
-        headers.append((b"allow", b"POST, OPTIONS"))
-    if isinstance(problem, UnknownEncoding):
-        headers.append((b"accept-encoding", problem.known.encode()))
-    if problem.code == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="footfall"'))
+    headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     if isinstance(problem, Limited | MethodNotAllowed):
         limit_state = problem.limit_state if isinstance(problem, OverLimit) else None
     # The client may still be sending the rest of the body, which is not read.

@@ -14,7 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from server import logs
-from server.event import DAY, Event, Install, LedgerEntry, Receipt, Refusal
+from server.event import DAY, LEDGER_ENTRIES, REFUSED_BY_COMMIT, Event, Install, LedgerEntry, Receipt
 from server.metrics import Metrics
 from server.problems import Busy, Failed, Problem
 from server.shared import Live
@@ -350,20 +350,11 @@ class Writer:
         for place, receipt in committed.exceptions.items():
             project = batch.events[place].project
             stored[project] -= 1
-            self._metrics.events[self._slug(project), _ENTRIES[receipt].value] += 1
-            if receipt in _REASONS:
-                self._metrics.refusals[_REASONS[receipt]] += 1
+            self._metrics.events[self._slug(project), LEDGER_ENTRIES[receipt][0].value] += 1
+            if receipt in REFUSED_BY_COMMIT:
+                self._metrics.refusals[REFUSED_BY_COMMIT[receipt]] += 1
         for project, events in stored.items():
             if events:
                 self._metrics.events[self._slug(project), LedgerEntry.STORED.value] += events
         if self._live.has_watchers:
             self._live.publish([event for place, event in enumerate(batch.events) if place not in committed.exceptions])
-
-
-_ENTRIES = {
-    Receipt.DUPLICATE: LedgerEntry.DUPLICATE,
-    Receipt.DEBOUNCED: LedgerEntry.DUPLICATE,
-    Receipt.UNKNOWN_TARGET: LedgerEntry.REJECTED,
-    Receipt.TOO_MANY_TARGETS: LedgerEntry.REJECTED,
-}
-_REASONS = {Receipt.UNKNOWN_TARGET: Refusal.UNKNOWN_TARGET.value, Receipt.TOO_MANY_TARGETS: Refusal.TOO_MANY_TARGETS.value}

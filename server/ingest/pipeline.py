@@ -133,7 +133,7 @@ class Ingest:
 
     async def _ingest(self, scope: Scope, receive: Any, current: IngestRequest, slug: str | None) -> Reply:
         if scope["method"] != current.match.route.path.method:
-            raise MethodNotAllowed("This route accepts POST.")
+            raise MethodNotAllowed("This route accepts POST.", allowed="POST, OPTIONS")
         client = scope.get("client")
         peer = client[0] if client else ""
         path = current.match.route.path

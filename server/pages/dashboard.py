@@ -122,7 +122,7 @@ async def explorer(request: AnyRequest, state: State) -> Response[bytes]:
     """Serve the GraphQL explorer to browsers. Operations over GET are not supported."""
     found: Dashboard = state.dashboard
     if not found.is_built or "text/html" not in request.headers.get("accept", ""):
-        raise MethodNotAllowed("Send operations with POST.")
+        raise MethodNotAllowed("Send operations with POST.", allowed="POST")
     return found.page(request)
 
 

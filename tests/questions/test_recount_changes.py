@@ -13,7 +13,7 @@ from server.event import DAY
 from server.event_id import first_id
 from server.history import History
 from server.jobs import Run
-from server.jobs.retention import retention
+from server.jobs.retention_job import retention
 from server.questions import reader
 from server.questions.ask import ask
 from server.questions.periods import Period

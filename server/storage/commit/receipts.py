@@ -6,24 +6,16 @@ from collections import Counter
 
 import msgspec
 
-from server.event import DAY, Event, LedgerEntry, Receipt
+from server.event import DAY, LEDGER_ENTRIES, REFUSED_BY_COMMIT, Event, LedgerEntry, Receipt
 from server.event_id import received_at
 from server.storage.batch import Batch, RejectedRow
-
-_ENTRIES = {
-    None: (LedgerEntry.STORED, ""),
-    Receipt.DUPLICATE: (LedgerEntry.DUPLICATE, "same_id"),
-    Receipt.DEBOUNCED: (LedgerEntry.DUPLICATE, "debounced"),
-    Receipt.UNKNOWN_TARGET: (LedgerEntry.REJECTED, "unknown_target"),
-    Receipt.TOO_MANY_TARGETS: (LedgerEntry.REJECTED, "too_many_targets"),
-}
 
 
 def ledger_of(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, int, str, str], int]:
     """Return what a commit adds to the ledger: refusals before the commit, and the results of its own events."""
     ledger = dict(batch.ledger)
     for (project, day, receipt), events in _count_results(batch.events, exceptions).items():
-        entry, reason = _ENTRIES[receipt]
+        entry, reason = LEDGER_ENTRIES[receipt]
         key = (project, day, entry.value, reason)
         ledger[key] = ledger.get(key, 0) + events
     _note(ledger, batch.events, exceptions)
@@ -40,17 +32,18 @@ def _note(ledger: dict[tuple[int, int, str, str], int], events: list[Event], exc
                 ledger[key] = ledger.get(key, 0) + more
 
 
-def _count_results(events: list[Event], exceptions: dict[int, Receipt]) -> Counter[tuple[int, int, Receipt | None]]:
-    """Count events by project, day of arrival and receipt; the receipt None stands for stored events."""
+def _count_results(events: list[Event], exceptions: dict[int, Receipt]) -> Counter[tuple[int, int, Receipt]]:
+    """Count events by project, day of arrival and receipt."""
     ids = [event.id for event in events]
     first, last = (received_at(min(ids)) // DAY, received_at(max(ids)) // DAY) if ids else (0, 0)
     if first == last and not exceptions:
         stored_by = Counter(event.project for event in events)
-        return Counter({(project, first, None): number for project, number in stored_by.items()})
-    return Counter((event.project, received_at(event.id) // DAY, exceptions.get(place)) for place, event in enumerate(events))
+        return Counter({(project, first, Receipt.STORED): number for project, number in stored_by.items()})
+    return Counter(
+        (event.project, received_at(event.id) // DAY, exceptions.get(place, Receipt.STORED)) for place, event in enumerate(events)
+    )
 
 
-_REFUSED = {Receipt.UNKNOWN_TARGET: "unknown_target", Receipt.TOO_MANY_TARGETS: "too_many_targets"}
 _REFUSED_PER_COMMIT = 50
 
 
@@ -58,7 +51,7 @@ def refused(batch: Batch, exceptions: dict[int, Receipt]) -> list[RejectedRow]:
     """Return rows for the events that were refused for their target. They hold the whole event, so that an admin can replay it later."""
     rows: list[RejectedRow] = []
     for place, receipt in exceptions.items():
-        if receipt in _REFUSED and len(rows) < _REFUSED_PER_COMMIT:
+        if receipt in REFUSED_BY_COMMIT and len(rows) < _REFUSED_PER_COMMIT:
             event = batch.events[place]
             type_, id_ = event.target or ("", "")
             rows.append(
@@ -67,7 +60,7 @@ def refused(batch: Batch, exceptions: dict[int, Receipt]) -> list[RejectedRow]:
                     project=event.project,
                     route="",
                     dialect=event.context.dialect,
-                    reason=_REFUSED[receipt],
+                    reason=REFUSED_BY_COMMIT[receipt],
                     errors=_NO_TARGET,
                     excerpt=msgspec.json.encode({"name": event.name, "target": {"type": type_, "id": id_}}).decode(),
                     size=0,
