@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import json
 import os
@@ -28,6 +27,7 @@ from server.storage.engine import Store
 from server.storage.history import erasure
 from server.storage.history.imports import ImportBatch, ImportStore, target_rules
 from server.storage.postgres import partitions
+from tests.history.killed import kill_build
 
 NOW = 1_795_262_400_000
 ENGINES = ("sqlite", "postgres")
@@ -270,46 +270,13 @@ async def test_an_erasure_that_is_killed_leaves_nothing_once_it_is_repeated_or_t
     assert await check(with_install) == before - 5
 
 
-KILLED = """
-import asyncio, os, sys
-from server.history import History, building
-from server.settings import load
-from server.storage.engine import open_store
-building.PIECE = 50
-
-async def main():
-    settings = load({name: value for name, value in os.environ.items() if name.startswith("FOOTFALL_")})
-    store = await open_store(settings)
-    history = History(store, settings, now=lambda: %d)
-    pieces = 0
-    def progress(_):
-        nonlocal pieces
-        pieces += 1
-        print(pieces, flush=True)
-    await history.build(progress)
-    print("done", flush=True)
-
-asyncio.run(main())
-"""
-
-
 async def test_a_build_that_is_killed_again_and_again_ends_and_is_right(
     history: History, fill: Any, check: Any, settings: Settings, database: dict[str, str]
 ) -> None:
     await fill(1_500, 40)
-    env = {**os.environ, "FOOTFALL_DATA_DIR": str(settings.data_dir), **database}
     kills = 0
     for after in (1, 4, 9, 10_000):
-        with subprocess.Popen([sys.executable, "-c", KILLED % NOW], env=env, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.strip() == "done":
-                    break
-                if int(line) >= after:
-                    kills += 1
-                    with contextlib.suppress(ProcessLookupError):
-                        process.send_signal(signal.SIGKILL)
-                    break
+        kills += await kill_build(settings, database, NOW, after)
         assert await check(history) > 900
     assert kills == 3
     assert (await history.build()).events == 0
