@@ -90,19 +90,23 @@ class Charts:
     async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.Overview:
         asked = await self.to_filter(info, period, filter)
         folding = self.folding(info)
-        return cast(Any, await (folding.overview(asked) if folding else overview.overview(info.context.store, asked)))
+        return cast(Any, await (folding.overview(asked) if folding else overview.overview(info.context.store, asked, info.context.history)))
 
     @strawberry.field(description="Event counts over time.")
     async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Series:
         asked = await self.over_time(info, period, filter, step, 6)
         folding = self.folding(info)
-        return cast(Any, await (folding.series(asked, step) if folding else overview.series(info.context.store, asked, step)))
+        return cast(
+            Any, await (folding.series(asked, step) if folding else overview.series(info.context.store, asked, step, info.context.history))
+        )
 
     @strawberry.field(description="Median durations over time. The shortest step is a day.")
     async def medians(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Medians:
         asked = await self.over_time(info, period, filter, step, 2)
         folding = self.folding(info)
-        return cast(Any, await (folding.medians(asked, step) if folding else timings.medians(info.context.store, asked, step)))
+        return cast(
+            Any, await (folding.medians(asked, step) if folding else timings.medians(info.context.store, asked, step, info.context.history))
+        )
 
     @strawberry.field(description="Events and installs by the values of a dimension.")
     async def breakdown(
@@ -121,7 +125,9 @@ class Charts:
         limit, skipped = check_count("first", first, MOST), _skipped(offset)
         if folding := self.folding(info):
             return cast(Any, await folding.breakdown(asked, by, limit, skipped))
-        found = await breakdown.breakdown(info.context.store, asked, by, property_name=property, limit=limit, offset=skipped)
+        found = await breakdown.breakdown(
+            info.context.store, asked, by, property_name=property, limit=limit, offset=skipped, history=info.context.history
+        )
         return cast(Any, found)
 
     @strawberry.field(description="Daily, weekly and monthly active installs, and stickiness.")

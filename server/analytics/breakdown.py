@@ -11,12 +11,16 @@ import msgspec
 from server.analytics import active as sums_of_active
 from server.analytics.active import countable
 from server.analytics.answer_cache import shared
-from server.analytics.filters import Filter, equals
+from server.analytics.filters import Filter, asked, equals
 from server.analytics.measures import Installs, installs, rate
-from server.analytics.population import complete_since, counted_together
-from server.analytics.sources import SUMS, activity, conditions, distinct, property_sums, raw_events, sums, unique
+from server.analytics.sources import SUMS, activity, property_sums, sums, unique
 from server.event import Environment, FieldError
+from server.fields import PROPERTY_PREFIX
+from server.history import History
 from server.problems import BadQuery
+from server.questions.figures import every_group
+from server.questions.question import By as Split
+from server.questions.question import Measure
 from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store
 from server.storage.projects import read_list
@@ -78,19 +82,27 @@ class Breakdown(msgspec.Struct, frozen=True):
 
 
 async def breakdown(
-    store: Store, filter_: Filter, by: By, *, property_name: str | None = None, limit: int = 50, offset: int = 0
+    store: Store,
+    filter_: Filter,
+    by: By,
+    *,
+    property_name: str | None = None,
+    limit: int = 50,
+    offset: int = 0,
+    history: History | None = None,
 ) -> Breakdown:
     """Events, and installs where they can be told apart, by value. Raises BadQuery where `PROPERTY` comes without a usable name."""
-    tells = by in _TELLS_INSTALLS
-    together = await counted_together(store, filter_) if tells else filter_
-    since = await complete_since(store, filter_) if tells or conditions(filter_) - {"target"} else None
-    if together is None:
-        return Breakdown([], 0, 0, Installs(), since)
-    filter_ = together
-    if by is By.PROPERTY:
-        rows = await _by_property(store, filter_, property_name)
-    elif by in (By.TARGET, By.TOOL):
-        rows = await _by_target(store, filter_, by)
+    if by is By.PROPERTY and not property_name:
+        raise BadQuery(FieldError("property", "is missing"))
+    if by is By.TOOL:
+        filter_ = filter_.only(*equals(target_type=TOOL))
+    tells, since = by in _TELLS_INSTALLS, None
+    if not countable(filter_) or (by is By.PROPERTY and property_name not in await picked_properties(store, filter_.project)):
+        rows, since = await _from_model(store, filter_, by, property_name, history)
+    elif by is By.PROPERTY:
+        rows = await _by_property(store, filter_, property_name or "")
+    elif by is By.TARGET:
+        rows = await _by_target(store, filter_)
     elif by is By.NAME:
         rows = await _by_name(store, filter_)
     elif by is By.ENVIRONMENT:
@@ -104,14 +116,36 @@ async def breakdown(
     return Breakdown(shown, len(rest), sum(row.events for row in rest), others, since)
 
 
+async def _from_model(
+    store: Store, filter_: Filter, by: By, property_name: str | None, history: History | None
+) -> tuple[list[Row], int | None]:
+    """Groups of the question model. An install counts in each value that one of its events has. The second: `since`."""
+    fields = {By.TARGET: ("target", "target_type"), By.TOOL: ("target", "target_type"), By.PROPERTY: (f"{PROPERTY_PREFIX}{property_name}",)}
+    tells = by in _TELLS_INSTALLS
+    measures = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES, *([Measure.INSTALLS] if tells else []))
+    try:
+        question = asked(filter_, *measures, by=tuple(map(Split, fields.get(by, (by.value,)))))
+    except BadQuery as error:
+        raise BadQuery(*(FieldError(each.path.replace("by[0].field", "property"), each.message) for each in error.errors)) from None
+    found: list[Row] = []
+    groups, since = await every_group(store, question, history)
+    for (value, target_type), counts in groups.items():
+        if value is None and by in (By.TARGET, By.TOOL, By.PROPERTY):
+            continue
+        totals = {measure.value: counts.get(f"{measure.value}_all", 0) for measure in measures}
+        active = Installs(counts.get("installs_all", 0), counts.get("installs_people", 0)) if tells else None
+        found.append(_row(value, totals, active, target_type=target_type))
+    return found, since
+
+
 async def _by_dimension(store: Store, filter_: Filter, dimension: str) -> list[Row]:
     """By what the context says: events by what each said, installs by the newest that each said."""
     query = sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by=dimension), ") AS facts GROUP BY value")
     facts = await read(store, query)
     counted = await _installs_by(store, filter_, dimension)
     events = {row["value"]: row for row in facts}
-    if not query.raw:  # the rollup has no rows for what events do not say: what is missing of their total in other rollups is that
-        events[None] = await _unsaid(store, filter_, list(events.values()))
+    # The rollup has no rows for what events do not say: what is missing of their total in other rollups is that.
+    events[None] = await _unsaid(store, filter_, list(events.values()))
     values = {value for value, row in events.items() if int(row["events"])} | counted.keys()
     return [_row(value, events.get(value), counted.get(value, Installs())) for value in values]
 
@@ -159,13 +193,7 @@ async def _total(store: Store, filter_: Filter) -> dict[str, Any]:
 
 async def _by_environment(store: Store, filter_: Filter) -> list[Row]:
     facts = await read(store, sql(f"SELECT environment, {SUMS} FROM (", sums(store, filter_), ") AS facts GROUP BY environment"))
-    if countable(filter_):
-        counted = await sums_of_active.by_environment(store, filter_)
-    else:
-        active = await read(
-            store, sql(f"SELECT environment, {distinct()} FROM (", activity(store, filter_), ") AS facts GROUP BY environment")
-        )
-        counted = {row["environment"]: installs(row) for row in active}
+    counted = await sums_of_active.by_environment(store, filter_)
     events = {row["environment"]: row for row in facts}
     return [
         _row(Environment(number).word, events.get(number), counted.get(number, Installs()))
@@ -183,9 +211,7 @@ async def _by_name(store: Store, filter_: Filter) -> list[Row]:
     return [_row(row["value"], row) for row in await read(store, query) if int(row["events"])]
 
 
-async def _by_target(store: Store, filter_: Filter, by: By) -> list[Row]:
-    if by is By.TOOL:
-        filter_ = filter_.only(*equals(target_type=TOOL))
+async def _by_target(store: Store, filter_: Filter) -> list[Row]:
     query = sql(
         f"SELECT target.type, target.external_id AS value, {SUMS} FROM (",
         sums(store, filter_, by="target_id"),
@@ -194,23 +220,9 @@ async def _by_target(store: Store, filter_: Filter, by: By) -> list[Row]:
     return [_row(row["value"], row, target_type=row["type"]) for row in await read(store, query) if int(row["events"])]
 
 
-async def _by_property(store: Store, filter_: Filter, name: str | None) -> list[Row]:
-    if not name:
-        raise BadQuery(FieldError("property", "is missing"))
-    facts = property_sums(store, filter_, name) if name in await picked_properties(store, filter_.project) else None
-    if facts is not None:
-        rows = await read(store, sql(f"SELECT value, {SUMS} FROM (", facts, ") AS facts GROUP BY value"))
-        return [_row(row["value"], row) for row in rows if int(row["events"])]
-    facts = raw_events(store, filter_, property_value(store, name))
-    query = sql(f"SELECT value, {SUMS} FROM (", facts, ") AS facts WHERE value IS NOT NULL GROUP BY value")
-    found: dict[str, dict[str, int]] = {}
-    for row in await read(store, query):
-        word = property_word(row["value"])
-        if word is not None:
-            counts = found.setdefault(word, dict.fromkeys(("events", "successes", "failures"), 0))
-            for measure in counts:
-                counts[measure] += int(row[measure])
-    return [_row(word, counts) for word, counts in found.items()]
+async def _by_property(store: Store, filter_: Filter, name: str) -> list[Row]:
+    rows = await read(store, sql(f"SELECT value, {SUMS} FROM (", property_sums(store, filter_, name), ") AS facts GROUP BY value"))
+    return [_row(row["value"], row) for row in rows if int(row["events"])]
 
 
 async def picked_properties(store: Store, project: int) -> list[str]:

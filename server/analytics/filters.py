@@ -8,9 +8,8 @@ import msgspec
 
 from server.event import ENVIRONMENTS, PEOPLE, Environment, Outcome
 from server.questions.facts import all_versions
-from server.questions.periods import Period
-from server.questions.question import Condition, Op
-from server.questions.versions import matcher
+from server.questions.periods import Period, Step
+from server.questions.question import By, Condition, Measure, Op, Question
 from server.storage.engine import Store
 
 
@@ -28,12 +27,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """The events that count: those of the audience that meet every condition.
 
     All conditions are about the event itself: `os=linux` selects events that report Linux. An install counts if one of its events does.
+    `known_versions` are those that events have, if a condition is a range of versions: see `resolved`.
     """
 
     project: int
     period: Period
     audience: Audience = Audience.EVERYTHING
     where: tuple[Condition, ...] = ()
+    known_versions: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> tuple[Environment, ...] | None:
@@ -94,15 +95,12 @@ def equals(
 
 
 async def resolved(store: Store, filter_: Filter) -> Filter:
-    """Return a filter whose ranges of versions are lists of the versions in them that events have."""
+    """Return a filter with the versions that its ranges need."""
     if not any(condition.op is Op.SEMVER for condition in filter_.where):
         return filter_
-    known = await all_versions(store)
-    return msgspec.structs.replace(filter_, where=tuple(_listed(condition, known) for condition in filter_.where))
+    return msgspec.structs.replace(filter_, known_versions=await all_versions(store))
 
 
-def _listed(condition: Condition, known: tuple[str, ...]) -> Condition:
-    if condition.op is not Op.SEMVER:
-        return condition
-    matches = matcher(condition.values[0])
-    return Condition(condition.field, Op.IS, tuple(version for version in known if matches(version)))
+def asked(filter_: Filter, *measures: Measure, by: tuple[By, ...] = (), over: Step | None = None) -> Question:
+    """Return the question of a filter. Raises BadQuery for too many conditions."""
+    return Question(project=filter_.project, period=filter_.period, where=filter_.conditions, measures=measures, by=by, over=over)

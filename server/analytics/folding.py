@@ -20,9 +20,10 @@ from server.analytics import breakdown as breakdowns
 from server.analytics import installs as adoption
 from server.analytics import overview as overviews
 from server.analytics import timings
+from server.analytics.active import countable
 from server.analytics.answer_cache import reused
 from server.analytics.breakdown import Breakdown, By, Row
-from server.analytics.filters import Audience, Filter
+from server.analytics.filters import Audience, Filter, asked
 from server.analytics.installs import ActiveUsers, Adoption, Cohort, NewAndReturning, VersionAdoption
 from server.analytics.measures import Installs, installs, share
 from server.analytics.overview import Figures, Overview, Series
@@ -30,10 +31,11 @@ from server.analytics.population import complete_since
 from server.analytics.sources import distinct, raw_events
 from server.analytics.timings import Medians
 from server.clock import epoch_ms
-from server.event import CONTEXT_FIELDS, DAY, HOUR, Environment, FieldError
+from server.event import CONTEXT_FIELDS, DAY, Environment, FieldError
 from server.problems import BadQuery, TooBroad
+from server.questions.figures import figures
 from server.questions.periods import Step, starts
-from server.questions.question import Op
+from server.questions.question import Measure, Op
 from server.questions.sql import Sql, listed, read, sql
 from server.storage.engine import Store
 
@@ -147,7 +149,7 @@ class Folding:
         parts: dict[str, Any] = {name: merged(name) for name in names}
         if parts["active_all"] is not None:
             parts["active_all"], parts["active_people"] = self._pairs(parts["active_all"], parts["active_people"])
-        return Series(starts=found.starts, timed=None, duration_us=None, since=found.since, **parts)
+        return Series(starts=found.starts, since=found.since, **parts)
 
     async def medians(self, filter_: Filter, step: Step) -> Medians:
         """As `timings.medians`."""
@@ -276,12 +278,11 @@ async def _active(store: Store, filter_: Filter) -> Installs:
 
 @reused
 async def _active_by_step(store: Store, filter_: Filter, step: Step) -> list[Installs]:
-    beginnings = starts(filter_.period, step)
-    if step is not Step.HOUR:
-        return await overviews.active_by_step(store, filter_, step, beginnings)
-    query = sql(f"SELECT hour, {distinct()} FROM (", raw_events(store, filter_), ") AS raw GROUP BY hour")
-    found = {row["hour"]: installs(row) for row in await read(store, query)}
-    return [found.get(start // HOUR, Installs()) for start in beginnings]
+    if step is Step.HOUR and countable(filter_):
+        # No sums of installs by hour are kept: the model reads them from events.
+        found = (await figures(store, asked(filter_, Measure.INSTALLS, over=step)))[Measure.INSTALLS]
+        return [Installs(int(everyone or 0), int(people or 0)) for everyone, people in zip(found.all, found.people, strict=True)]
+    return await overviews.active_by_step(store, filter_, step, starts(filter_.period, step))
 
 
 # What a value is among raw events.

@@ -14,7 +14,7 @@ from server.analytics import active as sums_of_active
 from server.analytics import comparison, exact_durations
 from server.analytics.active import audiences, countable
 from server.analytics.answer_cache import reused
-from server.analytics.filters import Filter
+from server.analytics.filters import Filter, asked
 from server.analytics.histograms import histogram
 from server.analytics.measures import (
     Change,
@@ -28,13 +28,17 @@ from server.analytics.measures import (
     percentiles,
     rate,
 )
-from server.analytics.population import complete_since, counted_together
-from server.analytics.sources import SUMS, TIMED_SUMS, activity, distinct, sums, unique
+from server.analytics.population import complete_since
+from server.analytics.sources import SUMS, activity, sums, unique
 from server.clock import epoch_ms
 from server.event import DAY, HOUR, PEOPLE
+from server.history import History
 from server.problems import TooBroad
-from server.questions.periods import Step, starts
-from server.questions.sql import read, sql, step_of
+from server.questions.figures import figures
+from server.questions.periods import Period, Step, starts
+from server.questions.question import Measure
+from server.questions.reader import kept_since
+from server.questions.sql import read, sql
 from server.storage.engine import Store
 
 
@@ -60,7 +64,7 @@ class Overview(msgspec.Struct, frozen=True):
 class Series(msgspec.Struct, frozen=True):
     """Parallel lists, an entry for each step: where it begins (epoch ms), and what the period has of it. Steps without events are there.
 
-    `duration_us` is the sum over the `timed` events, None where durations were not asked for. `active_all` and `active_people` count
+    `active_all` and `active_people` count
     installs; they are None by the hour, for which no activity is kept.
     """
 
@@ -68,8 +72,6 @@ class Series(msgspec.Struct, frozen=True):
     events: list[int]
     successes: list[int]
     failures: list[int]
-    timed: list[int] | None
-    duration_us: list[int] | None
     active_all: list[int] | None
     active_people: list[int] | None
     since: int | None = None
@@ -88,16 +90,17 @@ class Figures(msgspec.Struct):
     exact: bool = True
 
 
+_SUMMED = ("events", "successes", "failures")
 _NOTHING = Figures(0, None, Installs(), Installs(), Installs(), None, None)
 
 
 @reused
-async def overview(store: Store, filter_: Filter) -> Overview:
+async def overview(store: Store, filter_: Filter, history: History | None = None) -> Overview:
     """The figures of a period, each with its change."""
     parts = await comparison.before(store, filter_, epoch_ms())
-    figures, before = await asyncio.gather(figures_of(store, filter_), _before(store, filter_, parts))
+    own, before = await asyncio.gather(figures_of(store, filter_, history=history), _before(store, filter_, parts, history))
     until = parts[-1].period.end if parts and before is not _NOTHING else None
-    return compared(figures, before, until, await complete_since(store, filter_))
+    return compared(own, before, until, await complete_since(store, filter_))
 
 
 def compared(figures: Figures, before: Figures, until: int | None, since: int | None) -> Overview:
@@ -117,26 +120,25 @@ def compared(figures: Figures, before: Figures, until: int | None, since: int | 
 
 
 @reused
-async def series(store: Store, filter_: Filter, step: Step = Step.DAY, *, timed: bool = False) -> Series:
-    """Counts over time. `timed` asks for durations too, which fewer rollups have. Raises BadQuery for too many steps."""
+async def series(store: Store, filter_: Filter, step: Step = Step.DAY, history: History | None = None) -> Series:
+    """Counts over time. Raises BadQuery for too many steps."""
     beginnings = starts(filter_.period, step)
     hourly = step is Step.HOUR
-    column, measures = ("hour" if hourly else "day"), (TIMED_SUMS if timed else SUMS)
-    facts = sums(store, filter_, timed=timed, hourly=hourly)
-    rows = await read(store, sql(f"SELECT {column} AS at, {measures} FROM (", facts, f") AS facts GROUP BY {column}"))
-    unit = HOUR if hourly else DAY
-    lists = {
-        name: _gathered(rows, name, beginnings, unit)
-        for name in ("events", "successes", "failures", *(("timed", "duration_us") if timed else ()))
-    }
-    active = [] if hourly else await active_by_step(store, filter_, step, beginnings)
+    if countable(filter_):
+        column = "hour" if hourly else "day"
+        facts = sums(store, filter_, hourly=hourly)
+        rows = await read(store, sql(f"SELECT {column} AS at, {SUMS} FROM (", facts, f") AS facts GROUP BY {column}"))
+        lists = [_gathered(rows, name, beginnings, HOUR if hourly else DAY) for name in _SUMMED]
+    else:
+        found = await figures(store, asked(filter_, *map(Measure, _SUMMED), over=step), history)
+        lists = [[int(value or 0) for value in found[Measure(name)].all] for name in _SUMMED]
+    active = [] if hourly else await active_by_step(store, filter_, step, beginnings, history)
+    events, successes, failures = lists
     return Series(
         starts=beginnings,
-        events=lists["events"],
-        successes=lists["successes"],
-        failures=lists["failures"],
-        timed=lists.get("timed"),
-        duration_us=lists.get("duration_us"),
+        events=events,
+        successes=successes,
+        failures=failures,
         active_all=None if hourly else [count.all for count in active],
         active_people=None if hourly else [count.people for count in active],
         since=await complete_since(store, filter_),
@@ -151,57 +153,72 @@ def _gathered(rows: Sequence[dict[str, Any]], name: str, beginnings: list[int], 
     return found
 
 
-async def active_by_step(store: Store, filter_: Filter, step: Step, beginnings: list[int]) -> list[Installs]:
-    """Active installs in each step of a day or longer."""
+async def active_by_step(
+    store: Store, filter_: Filter, step: Step, beginnings: list[int], history: History | None = None
+) -> list[Installs]:
+    """Active installs in each step. With conditions, each step can be an hour."""
     if counted := countable(filter_):
         return await sums_of_active.active_by_step(store, filter_, counted, step, beginnings)
-    # By days as they are kept: in that order they need no sorting.
-    of = "day" if step is Step.DAY else step_of(step, beginnings)
-    query = sql(f"SELECT {of} AS step, {distinct()} FROM (", activity(store, filter_), f") AS facts GROUP BY {1 if of != 'day' else 'day'}")
-    first = beginnings[0] // DAY if step is Step.DAY else 0
-    found = [Installs()] * len(beginnings)
-    for row in await read(store, query):
-        found[row["step"] - first] = installs(row)
-    return found
+    found = (await figures(store, asked(filter_, Measure.INSTALLS, over=step), history))[Measure.INSTALLS]
+    return [Installs(int(everyone or 0), int(people or 0)) for everyone, people in zip(found.all, found.people, strict=True)]
 
 
-async def _before(store: Store, filter_: Filter, parts: comparison.Parts) -> Figures:
-    """The figures of the period before, as far as it is compared; nothing where its raw events are too many."""
+async def _before(store: Store, filter_: Filter, parts: comparison.Parts, history: History | None) -> Figures:
+    """The figures of the period before, as far as it is compared; nothing where its raw events are too many, or some of them deleted."""
     earlier = filter_.period.before
-    if not parts or earlier is None:
+    raw = [part for part in parts if not countable(part)]
+    if not parts or earlier is None or (raw and raw[0].period.start < (await kept_since(store, filter_.project) or 0)):
         return _NOTHING
-    if any([await counted_together(store, part) is not part for part in parts]):
-        return _NOTHING  # a part of the period has no raw events any more: nothing to compare with
     try:
-        return await figures_of(store, filter_.during(earlier), parts)
+        return await figures_of(store, filter_.during(earlier), parts, history)
     except TooBroad:
         if parts[-1].period.exact:
             return _NOTHING
         raise
 
 
-async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = ()) -> Figures:
+async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = (), history: History | None = None) -> Figures:
     """The figures of a filter's period, or of the `parts` of it that are read. Installs are those known at the period's end."""
-    together = [await counted_together(store, part) for part in parts or (filter_,)]
-    parts = tuple(part for part in together if part is not None)
+    parts = parts or (filter_,)
+    known = await _known(store, filter_)
+    if not countable(filter_):
+        period = Period(parts[0].period.start, parts[-1].period.end, exact=parts[-1].period.exact)
+        return await _from_model(store, filter_.during(period), known, history)
     totals, histograms = Counter[str](), Counter[int]()
     for part in parts:
         (row,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(store, part), ") AS facts"))
-        totals.update({name: int(row[name] or 0) for name in ("events", "successes", "failures")})
+        totals.update({name: int(row[name] or 0) for name in _SUMMED})
         histograms.update(dict(await histogram(store, part)))
     counted = sorted(histograms.items())
     few = await _few(store, parts, sum(histograms.values()))
     its = percentiles(counted, few)
-    active, new = await active_and_new(store, *parts) if parts else (Installs(), Installs())
+    active, new = await active_and_new(store, *parts)
     return Figures(
         events=totals["events"],
         success_rate=rate(totals["successes"], totals["failures"]),
         active=active,
         new=new,
-        known=await _known(store, filter_),
+        known=known,
         median_us=its.p50,
         p95_us=its.p95,
         exact=its.exact or not counted,
+    )
+
+
+async def _from_model(store: Store, filter_: Filter, known: Installs, history: History | None) -> Figures:
+    """Figures of the question model, whose durations are exact. They count the events that are kept."""
+    counts = await figures(store, asked(filter_, *map(Measure, _SUMMED), Measure.INSTALLS, Measure.NEW_INSTALLS), history)
+    durations = await figures(store, asked(filter_, Measure.P50, Measure.P95), history)
+    values = {measure: (each.all[0] or 0, each.people[0] or 0) for measure, each in counts.items()}
+    medians, p95s = durations[Measure.P50].all, durations[Measure.P95].all
+    return Figures(
+        events=int(values[Measure.EVENTS][0]),
+        success_rate=rate(int(values[Measure.SUCCESSES][0]), int(values[Measure.FAILURES][0])),
+        active=Installs(*map(int, values[Measure.INSTALLS])),
+        new=Installs(*map(int, values[Measure.NEW_INSTALLS])),
+        known=known,
+        median_us=None if medians[0] is None else round(medians[0] * 1_000),
+        p95_us=None if p95s[0] is None else round(p95s[0] * 1_000),
     )
 
 

@@ -2,7 +2,7 @@
 
 Each function returns a table of facts for a filter, with the same columns whatever its source; charts group and add them up. Raw events are
 bounded twice: by the period, which is a range of their primary key, and by the time limit of a query. The conditions of a filter are those
-of the question model, which compiles them; ranges of versions are resolved first (`filters.resolved`).
+of the question model, which compiles them; ranges of versions need `filters.resolved` first.
 """
 
 from __future__ import annotations
@@ -78,10 +78,8 @@ def sums(store: Store, filter_: Filter, *, by: str = "", timed: bool = False, ho
     )
 
 
-def property_sums(store: Store, filter_: Filter, name: str) -> Sql | None:
-    """Facts like those of `sums` by a property that the project counts; None if no rollup has the combination."""
-    if conditions(filter_) - {"outcome"} or not filter_.period.whole_days:
-        return None
+def property_sums(store: Store, filter_: Filter, name: str) -> Sql:
+    """Facts like those of `sums` by a property that the project counts, without conditions."""
     return _rollup_dimension(store, filter_, PROPERTY_PREFIX + name)
 
 
@@ -123,7 +121,14 @@ def raw_events(store: Store, filter_: Filter, value: Sql | None = None) -> Sql:
 
     `install_id` is NULL if the client's clock was wrong: late events count, their installs do not.
     """
-    facts = Facts(project=filter_.project, period=filter_.period, where=filter_.conditions, by=(), over=None)
+    facts = Facts(
+        project=filter_.project,
+        period=filter_.period,
+        where=filter_.conditions,
+        by=(),
+        over=None,
+        known_versions=filter_.known_versions,
+    )
     return sql(
         f"""SELECT event.id, event.occurred_at, event.occurred_at / {DAY} AS day, event.occurred_at / {HOUR} AS hour, event.name_id,
             context.environment, {_COUNTED_INSTALL} AS install_id, event.target_id, event.outcome, {", ".join(f"context.{name}" for name in _CONTEXT)},

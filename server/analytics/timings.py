@@ -9,13 +9,17 @@ from typing import Any
 import msgspec
 
 from server.analytics import exact_durations
-from server.analytics.filters import Filter
+from server.analytics.active import countable
+from server.analytics.filters import Filter, asked
 from server.analytics.histograms import by_day, histogram, histograms
 from server.analytics.measures import Percentiles, nearest_rank, percentiles
 from server.analytics.sources import durations, sums
 from server.event import DAY, FieldError
+from server.history import History
 from server.problems import BadQuery
+from server.questions.figures import figures
 from server.questions.periods import Step, starts
+from server.questions.question import Measure
 from server.questions.sql import Sql, read, sql, step_of
 from server.storage.engine import Store
 from server.storage.rollups import bucket_bounds, bucket_middle
@@ -74,11 +78,14 @@ class Medians(msgspec.Struct, frozen=True):
     exact: bool
 
 
-async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Medians:
-    """The median duration over time, within 2 %, by the day or longer. Raises BadQuery for hours, and for too many steps."""
+async def medians(store: Store, filter_: Filter, step: Step = Step.DAY, history: History | None = None) -> Medians:
+    """The median duration over time, by the day or longer. Raises BadQuery for hours, and for too many steps."""
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day or longer"))
     beginnings = starts(filter_.period, step)
+    if not countable(filter_):
+        found = (await figures(store, asked(filter_, Measure.P50, over=step), history))[Measure.P50]
+        return Medians(beginnings, [None if value is None else round(value * 1_000) for value in found.all], exact=True)
     few = await exact_durations.durations(store, filter_, sum(events for _, events in await histogram(store, filter_)))
     if few is not None:
         steps: list[list[int]] = [[] for _ in beginnings]
@@ -99,10 +106,10 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY) -> Media
         facts,
         ") AS counted) AS ranked WHERE 2 * up_to >= timed AND timed > 0 GROUP BY step",
     )
-    found: list[float | None] = [None] * len(beginnings)
+    middles: list[float | None] = [None] * len(beginnings)
     for row in await read(store, middle):
-        found[row["step"]] = bucket_middle(row["bucket"])
-    return Medians(beginnings, found, exact=False)
+        middles[row["step"]] = bucket_middle(row["bucket"])
+    return Medians(beginnings, middles, exact=False)
 
 
 async def _all(store: Store, filter_: Filter) -> Durations:

@@ -14,6 +14,7 @@ counting     SQL for the figures: sums, distinct installs, percentiles
 small_groups folds groups of few installs in answers without a login
 matching     conditions on an event in memory
 ask          runs a question and assembles its answer
+figures      the figures of a question as charts need them
 saved        saved questions, and the links that share them
 shared_answer the answer that such a link shows
 suggestions  values that a condition could have used when it matched nothing (`nearest` ranks them)

@@ -91,13 +91,14 @@ def _rows(question: Question, segment: str | None, found: list[Found], groups: l
             segment=segment,
             keys=[] if groups is None or place == OTHER else list(groups[place][: len(question.by)]),
             is_other=place == OTHER,
-            figures=[_figures(measure, place, found) for measure in question.measures],
+            figures=[figures_at(measure, place, found) for measure in question.measures],
         )
         for place in places
     ]
 
 
-def _figures(measure: Measure, place: int, found: list[Found]) -> Figures:
+def figures_at(measure: Measure, place: int, found: list[Found]) -> Figures:
+    """Return the figures of a place in the period, and in the compared one if it was read."""
     lists = [
         [
             None if gone or (place, step) in each.folded else _value(each.cells.get((place, step), {}), measure, audience)

@@ -96,25 +96,25 @@ def _encoded(key: str | None) -> str:
     return "" if key is None else f"={key}"
 
 
-def counts(engine: SqlEngine, facts: Sql, measures: Collection[Measure]) -> Sql:
-    """Counts by place and step: `{measure}_all` and `{measure}_people`."""
+def counts(engine: SqlEngine, facts: Sql, measures: Collection[Measure], by: str = "place, step") -> Sql:
+    """Counts by some columns: `{measure}_all` and `{measure}_people`."""
     if engine.is_columnar and Measure.INSTALLS in measures:
-        return _counts_by_install(facts, measures)
+        return _counts_by_install(facts, measures, by)
     columns = ", ".join(_COLUMNS[measure] for measure in measures)
-    return sql(f"SELECT place, step, {columns} FROM (", facts, ") AS placed GROUP BY place, step")
+    return sql(f"SELECT {by}, {columns} FROM (", facts, f") AS placed GROUP BY {by}")
 
 
-def _counts_by_install(facts: Sql, measures: Collection[Measure]) -> Sql:
-    """The same by way of one row for each install: DuckDB counts distinct values in a second pass for each expression."""
+def _counts_by_install(facts: Sql, measures: Collection[Measure], by: str) -> Sql:
+    """Like `counts`, by way of one row for each install: DuckDB counts distinct values in a second pass for each expression."""
     sums = [measure.value for measure in measures if measure in _SUMS]
     inner = "".join(f", SUM({each}) AS {each}, SUM(people * {each}) AS {each}_people" for each in sums)
     outer = "".join(f", SUM({each}) AS {each}_all, SUM({each}_people) AS {each}_people" for each in sums)
     return sql(
-        "SELECT place, step, COUNT(install_id) AS installs_all,"
+        f"SELECT {by}, COUNT(install_id) AS installs_all,"
         f" COUNT(CASE WHEN people = 1 THEN install_id END) AS installs_people{outer} FROM"
-        f" (SELECT place, step, install_id, MAX(people) AS people{inner} FROM (",
+        f" (SELECT {by}, install_id, MAX(people) AS people{inner} FROM (",
         facts,
-        ") AS placed GROUP BY place, step, install_id) AS by_install GROUP BY place, step",
+        f") AS placed GROUP BY {by}, install_id) AS by_install GROUP BY {by}",
     )
 
 

@@ -97,15 +97,26 @@ class Reader:
         found: list[Keys] = [(row["k1"], row["k2"]) for row in rows]
         return found[:limit], len(found) > limit
 
+    async def every_group(self) -> dict[Keys, dict[str, int]]:
+        """All groups of the question's period that have events, with their counts."""
+        found: dict[Keys, dict[str, int]] = {}
+        for facts, measures in (await self._plan_counts(self._question.period, ())).items():
+
+            def query(given: Facts, engine: SqlEngine, measures: list[Measure] = measures) -> Sql:
+                return counting.counts(engine, given.sql(engine), measures, by="k1, k2")
+
+            for row in await self.read(facts, query):
+                counts = {name: int(value or 0) for name, value in row.items() if name not in ("k1", "k2")}
+                if any(counts.values()):
+                    found.setdefault((row["k1"], row["k2"]), {}).update(counts)
+        return found
+
     async def figures(
         self, period: Period, where: tuple[Condition, ...], groups: list[Keys] | None, folded: frozenset[Cell] = frozenset()
     ) -> Found:
         """The figures of each place and step."""
         cells: Cells = {}
-        plan: dict[Facts, list[Measure]] = {}
-        for measure in self._counts:
-            plan.setdefault(await self.source(measure, period, where), []).append(measure)
-        for facts, measures in plan.items():
+        for facts, measures in (await self._plan_counts(period, where)).items():
             await self._add_counts(cells, facts, measures, partial(_placed, groups, folded))
         events = self.facts(Facts, period, where)
         if self._durations:
@@ -116,6 +127,13 @@ class Reader:
                 await self._add(cells, people, events, partial(_placed, groups, folded), self._per_install)
         ends = [*events.starts[1:], period.end]
         return Found(cells, [end <= self.since for end in ends], folded)
+
+    async def _plan_counts(self, period: Period, where: tuple[Condition, ...]) -> dict[Facts, list[Measure]]:
+        """The measures that are counts, by the facts that they are read from."""
+        plan: dict[Facts, list[Measure]] = {}
+        for measure in self._counts:
+            plan.setdefault(await self.source(measure, period, where), []).append(measure)
+        return plan
 
     async def _add_counts(self, cells: Cells, facts: Facts, measures: list[Measure], placed: Placed) -> None:
         installs = Measure.NEW_INSTALLS in measures

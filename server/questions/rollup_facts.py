@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from server.event import DAY
+from server.event import DAY, HOUR
 from server.fields import BY_NAME, Field, Kind, Place
 from server.questions.facts import Facts
 from server.questions.periods import Step
@@ -17,6 +17,8 @@ from server.storage.engine import Store
 from server.storage.rollups import DIMENSIONS, OTHER
 
 _DIMENSIONS = frozenset(dimension.name for dimension in DIMENSIONS)
+_TARGET = frozenset({"target", "target_type"})
+_SHARED = frozenset({"name", "environment", "outcome"})  # fields that all sums have
 _SUMS = "events, successes, failures"
 # Conditions that events without a value do not meet.
 _NEEDS_VALUE = (Op.IS, Op.EXISTS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
@@ -48,7 +50,7 @@ class _DailyFacts(Facts, frozen=True, kw_only=True):
 
 
 class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
-    """Sums of events by day, name, environment, and at most one dimension of the context."""
+    """Sums of events by day or hour, name, environment, outcome, and at most one of: a dimension of the context, the target."""
 
     columns: ClassVar[tuple[str, ...]] = ("people", "events", "successes", "failures")
 
@@ -56,12 +58,18 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
     def dimension(self) -> str | None:
         return next(iter(self.used & _DIMENSIONS), None)
 
+    @property
+    def has_target(self) -> bool:
+        return bool(self.used & _TARGET)
+
     async def can_answer(self, store: Store) -> bool:
         """Return True if the rollups have the combination, and count no rare values of it together."""
-        if not self.is_daily or self.used - _DIMENSIONS - {"name", "environment"} or len(self.used & _DIMENSIONS) > 1:
+        if self.used - _DIMENSIONS - _TARGET - _SHARED or len(self.used & _DIMENSIONS) + self.has_target > 1 or self.period.exact:
             return False
         if self.dimension is None:
-            return True
+            return self.is_daily or not self.has_target  # there are sums by hour, too
+        if not self.is_daily:
+            return False
         folded = sql(
             f"SELECT 1 AS there FROM rollup_dimension WHERE {self._days} AND dimension = ",
             bound(self.dimension),
@@ -75,16 +83,42 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
         return "event.events, event.successes, event.failures"
 
     def _relation(self) -> Sql:
+        rows = self._rows()
+        if "outcome" in self.used:
+            columns = "name_id, environment, occurred_at" + (f", {self._value}" if self._value else "")
+            parts = ("events - successes - failures, 0, 0, 0", "successes, successes, 0, 1", "failures, 0, failures, 2")
+            names = ("events", "successes", "failures", "outcome")
+            listed = [", ".join(f"{each} AS {name}" for each, name in zip(part.split(", "), names, strict=True)) for part in parts]
+            pieces = [piece for each in listed for piece in (" UNION ALL ", f"SELECT {columns}, {each} FROM (", rows, ") AS sums")]
+            rows = sql(*pieces[1:])
+        return sql("(", rows, ") AS event")
+
+    @property
+    def _value(self) -> str | None:
+        """The column that not every event has a value of."""
+        return "target_id" if self.has_target else self.dimension
+
+    def _rows(self) -> Sql:
+        """name_id, environment, occurred_at, the sums, and the value."""
+        if self._value is None and not self.is_daily:
+            hours = f"hour >= {self.period.start // HOUR} AND hour < {self.period.end // HOUR}"
+            shared = f"name_id, environment, CAST(hour AS bigint) * {HOUR} AS occurred_at"
+            return Sql(f"SELECT {shared}, {_SUMS} FROM rollup_hour WHERE project_id = {self.project} AND {hours}")
         shared = f"name_id, environment, CAST(day AS bigint) * {DAY} AS occurred_at"
-        if self.dimension is None:
-            return Sql(f"(SELECT {shared}, {_SUMS} FROM rollup_day WHERE {self._days}) AS event")
-        said = sql(f" FROM rollup_dimension WHERE {self._days} AND dimension = ", bound(self.dimension))
-        parts: list[str | Sql] = [f"(SELECT {shared}, value AS {self.dimension}, {_SUMS}", said]
-        if not any(condition.field == self.dimension and condition.op in _NEEDS_VALUE for condition in self.where):
+        everything = f"{_SUMS} FROM rollup_day WHERE {self._days}"
+        if self._value is None:
+            return Sql(f"SELECT {shared}, {everything}")
+        if self.has_target:
+            column, valued, nothing = "target_id", Sql(f" FROM rollup_target_day WHERE {self._days}"), "CAST(NULL AS bigint)"
+        else:
+            column, nothing = "value", "NULL"
+            valued = sql(f" FROM rollup_dimension WHERE {self._days} AND dimension = ", bound(self.dimension))
+        parts: list[str | Sql] = [f"SELECT {shared}, {column} AS {self._value}, {_SUMS}", valued]
+        if not any(condition.field in _DIMENSIONS | _TARGET and condition.op in _NEEDS_VALUE for condition in self.where):
             # Events without a value are all events less those with one.
-            parts.append(f" UNION ALL SELECT {shared}, NULL, {_SUMS} FROM rollup_day WHERE {self._days}")
-            parts += [f" UNION ALL SELECT {shared}, NULL, -events, -successes, -failures", said]
-        return sql(*parts, ") AS event")
+            parts.append(f" UNION ALL SELECT {shared}, {nothing}, {everything}")
+            parts += [f" UNION ALL SELECT {shared}, {nothing}, -events, -successes, -failures", valued]
+        return sql(*parts)
 
 
 class ActivityFacts(_DailyFacts, frozen=True, kw_only=True):

@@ -218,7 +218,7 @@ async def _overview(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _series(store: Store, asked: Asked) -> list[Row]:
-    return beside(await overview.series(store, asked.filter, asked.choice("step", Step.DAY), timed=True))
+    return beside(await overview.series(store, asked.filter, asked.choice("step", Step.DAY)))
 
 
 async def _breakdown(store: Store, asked: Asked) -> list[Row]:
@@ -339,7 +339,7 @@ QUESTIONS = {
     question.name: question
     for question in (
         Question("overview", "The figures of a period and of the previous period.", (), _overview),
-        Question("series", "Events, their outcomes and durations, and active installs over time.", ("step",), _series),
+        Question("series", "Events, their outcomes, and active installs over time.", ("step",), _series),
         Question("breakdown", "Events and installs by the values of a dimension.", ("by", "property", "limit"), _breakdown),
         Question("active-users", "Installs active on a day, and in the 7 and 30 days that end with it.", (), _active),
         Question("new-and-returning", "Active installs, split into new and returning.", ("step",), _new),

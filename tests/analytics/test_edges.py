@@ -60,8 +60,8 @@ async def test_an_empty_project_answers_everything_with_nothing(store: Store) ->
     nothing = Change(0, 0, None)
     assert (found.events, found.active.all, found.new.people, found.installs.all) == (nothing, nothing, nothing, nothing)
     assert (found.success_rate, found.median_us) == (Change(None, None, None), DurationChange(None, None, None, exact=True))
-    daily = await series(store, TODAY, timed=True)
-    assert (daily.starts, daily.events, daily.timed, daily.active_all) == ([MIDNIGHT], [0], [0], [0])
+    daily = await series(store, TODAY)
+    assert (daily.starts, daily.events, daily.active_all) == ([MIDNIGHT], [0], [0])
     for by in By:
         assert (await breakdown(store, TODAY, by, property_name="theme")).rows == []
     assert (await active_users(store, TODAY)).stickiness_all == [None]
@@ -309,8 +309,10 @@ async def test_all_the_words_of_a_filter_are_only_ever_values(store: Store) -> N
     await store_all(store, event(name="x'); DROP TABLE event; --", context=Context(os="{}"), target=("{}", "'"), properties='{"{}":"\'"}'))
     hostile = TODAY.only(*equals(names=("x'); DROP TABLE event; --",), os="{}", target=("{}", "'")))
     assert (await overview(store, hostile)).events.value == 1
-    (row,) = (await breakdown(store, hostile, By.PROPERTY, property_name="{}")).rows
-    assert (row.value, row.events) == ("'", 1)
+    assert [(row.value, row.events) for row in (await breakdown(store, hostile, By.OS)).rows] == [("{}", 1)]
+    with pytest.raises(BadQuery) as caught:
+        await breakdown(store, hostile, By.PROPERTY, property_name='"}')
+    assert [error.path for error in caught.value.errors] == ["property"]
 
 
 async def test_what_looks_back_says_how_long_a_period_it_takes(store: Store) -> None:

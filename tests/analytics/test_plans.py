@@ -33,7 +33,7 @@ FILTERS = {
 Ask = Callable[[Any, Filter], Awaitable[Any]]
 QUESTIONS: dict[str, Ask] = {
     "overview": overview,
-    "series": lambda store, asked: series(store, asked, Step.HOUR, timed=True),
+    "series": lambda store, asked: series(store, asked, Step.HOUR),
     "series by week": lambda store, asked: series(store, asked, Step.WEEK),
     **{f"by {by.value}": lambda store, asked, by=by: breakdown(store, asked, by, property_name="variant") for by in By},  # type: ignore[misc]
     "active": active_users,

@@ -112,7 +112,7 @@ async def test_the_answers_are_the_same(full: Store, filled: Filled, connection:
     await copied(connection, filled.folder / "footfall.sqlite3")
     asked: dict[str, Any] = {
         "overview": lambda store: overview(store, filter_),
-        **{f"series {step.value}": lambda store, step=step: series(store, filter_, step, timed=True) for step in Step},
+        **{f"series {step.value}": lambda store, step=step: series(store, filter_, step) for step in Step},
         **{f"breakdown {by.value}": lambda store, by=by: breakdown(store, filter_, by, property_name="theme") for by in By},
         "breakdown by an unpicked property": lambda store: breakdown(store, filter_, By.PROPERTY, property_name="variant"),
         "new": lambda store: new_and_returning(store, filter_, Step.MONTH),

@@ -158,7 +158,7 @@ async def _charts(store: Store) -> list[Any]:
         found += [
             # Of a period that has ended: one that runs is compared with raw events of the cut day.
             await overview(store, filter_.during(Period(filter_.period.start, min(END, int(time.time()) // 86_400 * DAY - DAY)))),
-            *[await series(store, filter_, step, timed=True) for step in Step],
+            *[await series(store, filter_, step) for step in Step],
             *[await breakdown(store, filter_, by, property_name="theme") for by in By],
             await active_users(store, filter_),
             await new_and_returning(store, filter_, Step.WEEK),
