@@ -1,4 +1,4 @@
-"""What tests of backups share: a store with something in it, and what is in its folder."""
+"""Shared fixtures of the fault tests: a filled store, and readers of its tables and files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ids = EventIds(5)
 
 @pytest.fixture
 def post() -> Callable[..., None]:
-    """Posts an event of each install to a server."""
+    """A function that posts an event of each install to a server."""
 
     def run(server: Any, *installs: str) -> None:
         for install in installs:
@@ -34,7 +34,7 @@ def post() -> Callable[..., None]:
 
 @pytest.fixture
 def rows() -> Callable[[Path, str], list[Any]]:
-    """What is in a database."""
+    """A function that returns rows of a SQLite file."""
 
     def ask(path: Path, sql: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -45,7 +45,7 @@ def rows() -> Callable[[Path, str], list[Any]]:
 
 @pytest.fixture
 def files() -> Callable[[Path], dict[str, str]]:
-    """Every file of a folder by its content; but for the lock, which is there from the first start."""
+    """A function that returns the hash of each file of a folder, except the lock, which exists from the first start."""
 
     def hashes(folder: Path) -> dict[str, str]:
         return {
@@ -59,7 +59,7 @@ def files() -> Callable[[Path], dict[str, str]]:
 
 @pytest.fixture
 def fill() -> Callable[[Store, int], Any]:
-    """Stores so many events."""
+    """A function that stores a number of events."""
 
     async def run(store: Store, count: int) -> None:
         for first in range(0, count, 1_000):
@@ -78,7 +78,7 @@ def fill() -> Callable[[Store, int], Any]:
 
 @pytest.fixture
 async def filled(store: Store, settings: Settings, fill: Callable[[Store, int], Any]) -> Settings:
-    """A store with 3,000 events and a secret, that nobody has open."""
+    """The settings of a closed store with 3,000 events and a secret."""
     engine.server_secret(settings)
     await fill(store, 3_000)
     await store.close()

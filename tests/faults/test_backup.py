@@ -1,4 +1,4 @@
-"""A backup made while the server takes events is whole; what goes wrong costs nothing and leaves nothing."""
+"""Backups of a running server are complete; a failed backup loses no event and leaves no file."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def test_a_backup_made_while_fifty_clients_post_is_consistent_and_can_be_put_bac
     last = server.folder / "backup2"
     ((events, installs),) = rows(last, "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM install)")
     assert installs == 20 + CLIENTS
-    # Another machine, on which there is nothing yet.
+    # Another machine, without data.
     shutil.rmtree(server.folder / "data")
     ran = server.footfall("restore", str(last), "--yes")
     assert ran.returncode == 0, ran.stderr
     assert f"{events:,} events" in ran.stdout
     assert "so that installs are recognised" in ran.stdout
     server.start()
-    post(server, "early-1", "i-1", "somebody new")
+    post(server, "early-1", "i-1", "new-install")
     assert rows(server.database, "SELECT count(*) FROM install") == [(installs + 1,)]
     assert rows(server.database, "SELECT count(*) FROM event") == [(events + 3,)]
     assert rollup_differences(server.database) == {}
@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_everything_as_it_was(make_serv
     assert ran.returncode == 0
     before = files(server.folder)
     for command in (["backup", "--to", str(server.folder / "cut")], ["restore", str(server.folder / "whole"), "--yes"]):
-        # The kernel takes no file larger than 100 KiB from this process, as it takes no more from a disk that is full.
+        # The kernel limits files of this process to 100 KiB, which looks like a full disk.
         limited = ["sh", "-c", 'ulimit -f 200; exec "$@"', "sh", sys.executable, "-m", "server", *command]
         ended = subprocess.run(limited, env=server.env, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == 1, ended.stdout + ended.stderr

@@ -1,4 +1,4 @@
-"""The disk is full: clients hear it at once, probes and the log say so, what was stored stays, and it goes on by itself once there is room."""
+"""A full disk: clients get an error immediately, probes and the log report it, stored events stay, and ingest resumes once there is space."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_full_disk_is_said_by_every_voice_and_survived(make_server: Callable[.
     post = server.client.post
     assert post("/v1/events", json=batch(0)).status_code == 202
     log = server.folder / "data" / "footfall.sqlite3-wal"
-    # No file may grow any more, which is what a full disk looks like to whoever writes.
+    # No file can grow, which looks like a full disk to the writer.
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
 
     answers = [post("/v1/events", json=batch(number)) for number in range(1, 30)]
@@ -28,11 +28,11 @@ def test_a_full_disk_is_said_by_every_voice_and_survived(make_server: Callable[.
     assert all(answer.headers["retry-after"] == "5" for answer in refused)
     health = server.client.get("/health")
     assert (health.status_code, health.json()["store"]["writable"]) == (503, False)
-    assert server.client.get("/ready").status_code == 200  # questions are answered
+    assert server.client.get("/ready").status_code == 200  # reads still work
     assert server.client.get("/counts").status_code == 200
     said = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     said = [line for line in said if line["event"] == "commit_refused"]
-    assert len(said) == 1  # not one for each request
+    assert len(said) == 1  # not one line for each request
     assert "SQLITE_" in said[0]["error"]
 
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -1,4 +1,4 @@
-"""What was acknowledged survives, whatever happens to the process."""
+"""Acknowledged events survive SIGKILL."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def native(number: int) -> dict[str, Any]:
 
 
 async def post_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> int:
-    """Post an event over a connection that stays open; the status, once the whole answer is here."""
+    """Post an event over a persistent connection. Return the status once the response is complete."""
     body = json.dumps(native(number)).encode()
     writer.write(
         b"POST /v1/events HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
@@ -49,7 +49,7 @@ async def post_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, n
 
 
 async def post_until_cut_off(port: int, waiting: list[int], acknowledged: set[int]) -> None:
-    """Post what waits, one after the other; what was not acknowledged goes back to be sent again, as a client with an outbox does."""
+    """Post the waiting events in order. Events without an acknowledgement are sent again, like a client with an outbox does."""
     number = None
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -78,7 +78,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_counted_twice_in_ten_kills(
     async def round_of_posts(seconds: float | None) -> None:
         posts = [asyncio.create_task(post_until_cut_off(server.port, waiting, acknowledged)) for _ in range(CONNECTIONS)]
         if seconds is not None:
-            # Wait for the first acknowledgements, so that the kill falls into the middle of things.
+            # Wait for the first acknowledgements, so that the kill interrupts the load.
             before = len(acknowledged)
             while len(acknowledged) < before + 20:
                 await asyncio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""A store that is not there is said in one line, without its password."""
+"""An unavailable store is reported in one line, without its password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_postgresql_that_is_not_there(make_server: Callable[..., Server], comm
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = make_server(FOOTFALL_DATABASE_URL=f"postgres://somebody:open-sesame@127.0.0.1:{port}/footfall", FOOTFALL_SECRET=SECRET)
+    server = make_server(FOOTFALL_DATABASE_URL=f"postgres://user:open-sesame@127.0.0.1:{port}/footfall", FOOTFALL_SECRET=SECRET)
     ran = server.footfall(*command)
     said = ran.stdout + ran.stderr
     assert ran.returncode == 1

@@ -1,4 +1,4 @@
-"""PostgreSQL goes away under load and comes back: clients are told at once, nothing acknowledged is lost, and nobody restarts anything."""
+"""An outage of PostgreSQL under load: clients get an error immediately, no acknowledged event is lost, and no restart is needed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLIENTS = 30
 
 
 class Client:
-    """Posts events one after the other, each until it is acknowledged, as a client with an outbox does."""
+    """A client with an outbox: it sends events in order, each until it is acknowledged."""
 
     def __init__(self, url: str, number: int) -> None:
         self.url, self.number = url, number
@@ -73,14 +73,14 @@ def test_an_outage_of_postgresql_under_load(make_server: Callable[..., Any]) -> 
         assert {answer.status_code for answer in refused} == {503}
         assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
         waits = sorted(wait for client in clients for wait in client.waits)
-        assert waits[int(len(waits) * 0.9)] < 2  # all but those whose commit was on its way
+        assert waits[int(len(waits) * 0.9)] < 2  # except those with a commit in flight
         assert healths[-1] == 503
         assert server.client.get("/health").status_code == 200
         assert server.process.poll() is None
 
         acknowledged = Counter(one for client in clients for one in client.acknowledged)
         (stored,) = rows_of(server.store, "SELECT count(*) FROM event")
-        assert (max(acknowledged.values()), stored[0]) == (1, len(acknowledged))  # each was sent until it was acknowledged
+        assert (max(acknowledged.values()), stored[0]) == (1, len(acknowledged))  # each event was sent until it was acknowledged
         assert rollup_differences(server.store) == {}
         log = Path(server.log).read_text()
         assert "postgresql://" not in log

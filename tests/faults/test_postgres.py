@@ -1,4 +1,4 @@
-"""PostgreSQL goes away and comes back: what was acknowledged is there, once, and nobody is left waiting."""
+"""Outages of PostgreSQL: each acknowledged event is stored once, and every request gets a response."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from tests.postgres import Postgres, running
 OUTAGE = float(os.environ.get("FOOTFALL_TEST_OUTAGE_SECONDS", "4"))
 CONNECTIONS = 30
 SECRET = "a secret that all servers of a test share"
-PATIENCE = 15.0  # seconds for any one answer: what comes later is no "at once"
+PATIENCE = 15.0  # seconds: the limit for a response that should be immediate
 
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Postgres]:
-    """A PostgreSQL that is nobody else's, so that it can be stopped."""
+    """A PostgreSQL server for this test only, which can be stopped."""
     with running(own=True) as server:
         yield server
 
 
 class Load:
-    """Clients with an outbox: they send each event until it is acknowledged."""
+    """Clients with an outbox: each sends an event until it is acknowledged."""
 
     def __init__(self, port: int, patience: float = PATIENCE) -> None:
         self.port = port
@@ -87,14 +87,14 @@ class Load:
         return status
 
     async def until(self, what: Callable[[], bool]) -> None:
-        """Wait until something is so."""
+        """Wait until a condition holds."""
         deadline = time.monotonic() + 60
         while not what():
             assert time.monotonic() < deadline, self.statuses
             await asyncio.sleep(0.01)
 
     async def more(self, count: int) -> None:
-        """Wait for so many more acknowledgements."""
+        """Wait for a number of additional acknowledgements."""
         wanted = len(self.acknowledged) + count
         await self.until(lambda: len(self.acknowledged) >= wanted)
 
@@ -108,7 +108,7 @@ def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
     url = own.fresh()
     server = make_server(FOOTFALL_DATABASE_URL=url, FOOTFALL_SECRET=SECRET).start()
     chance = random.Random(20261121)
-    # Whose event was just being committed hears of it when somebody can know, or after half a minute; all others at once.
+    # Events of the interrupted commit get a response once the outcome is known, or after 30 s; all others immediately.
     load = Load(server.port, patience=OUTAGE + 35.0)
 
     async def story() -> None:
@@ -136,7 +136,7 @@ def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
     assert load.without_retry_after == 0
     assert server.stop() == 0
     stored = Counter(int(number) for (number,) in rows_of(url, "SELECT CAST(properties AS json) ->> 'number' FROM event"))
-    # Each was sent until it was acknowledged, but for those that nobody waited for at the end: of these, none is there twice either.
+    # Each event was sent until it was acknowledged, except the last ones. No event is stored twice.
     assert load.acknowledged <= stored.keys()
     assert set(stored.values()) == {1}
     assert rollup_differences(url) == {}
@@ -145,7 +145,7 @@ def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
 
 
 def _refuses(server: Any) -> None:
-    """Until whoever comes now is told to come again. All who came before may be in a commit of which nobody knows what became of it."""
+    """Wait until new events are refused with 503. Earlier ones may belong to a commit with an unknown outcome."""
     deadline = time.monotonic() + 20
     event = {"name": "newcomer", "installation_id": "newcomer", "properties": {"number": 1_000_000}, "id": "newcomer"}
     while (answer := server.client.post("/v1/events", json=event)).status_code != 503:
@@ -165,14 +165,14 @@ def _says_that_its_store_is_gone(server: Any) -> None:
     assert (ready.status_code, ready.json()["status"]) == (503, "store unavailable")
     for path in ("/counts/snippet/x/views", "/v1/stats"):
         assert server.client.get(path).status_code in (503, 404)
-    for _ in range(10):  # who knows whether there is such a key
+    for _ in range(10):  # the key cannot be looked up
         keyed = server.client.post("/v1/events", json={"name": "run"}, headers={"Authorization": "Bearer ff_nobody_knows_this_key_yet"})
         assert keyed.status_code == 503
         time.sleep(0.05)
 
 
 class Cable:
-    """Stands between a store and PostgreSQL, and breaks at a COMMIT: `before` it gets there, or `after`, when its answer is under way."""
+    """A proxy between a store and PostgreSQL that breaks the connection at a COMMIT: `before` it arrives, or `after` it, before its response."""
 
     def __init__(self, folder: Path, address: str) -> None:
         self.folder = folder
@@ -194,7 +194,7 @@ class Cable:
         async def home() -> None:
             while data := await far.read(1 << 16):
                 if cut:
-                    break  # the answer of the COMMIT, which nobody hears
+                    break  # drops the response of the COMMIT
                 back.write(data)
             back.close()
 
@@ -221,7 +221,7 @@ def batch(*marks: int) -> Batch:
 
 
 async def stored(store: PostgresStore) -> tuple[int, int, int]:
-    """Events, what the rollup says of them, and what the ledger says."""
+    """The number of events: stored, in the rollup, and in the ledger."""
     (row,) = await store.rows(
         "SELECT (SELECT count(*) FROM event) AS events, (SELECT coalesce(sum(events), 0)::bigint FROM rollup_hour) AS hours,"
         " (SELECT coalesce(sum(events), 0)::bigint FROM ledger WHERE entry = 'stored') AS ledger"

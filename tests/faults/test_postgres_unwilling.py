@@ -1,4 +1,4 @@
-"""PostgreSQL is there and does not do what it should: it stands still, takes no writes, takes no more connections. Clients are told at once."""
+"""PostgreSQL that hangs, is read-only or has no free connections: clients get an error immediately."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.conftest import SECRET, rollup_differences, rows_of
 from tests.faults.test_postgres import Load
 from tests.postgres import Postgres, running
 
-STILL = 12.5  # seconds: longer than anybody should wait for a commit
-EVENT = {"name": "run", "installation_id": "somebody"}
+STILL = 12.5  # seconds: longer than a client should wait for a commit
+EVENT = {"name": "run", "installation_id": "install-1"}
 
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Postgres]:
-    """A PostgreSQL that is nobody else's, so that it can be made unwilling."""
+    """A PostgreSQL server for this test only, which can be paused and reconfigured."""
     with running(own=True) as server:
         yield server
 
@@ -34,20 +34,20 @@ def server(own: Postgres, make_server: Callable[..., Any]) -> Any:
 
 
 async def test_while_it_stands_still_nobody_waits_long_and_nothing_is_lost(own: Postgres, server: Any) -> None:
-    load = Load(server.port, patience=3 * STILL)  # whose commit hangs waits for it: nobody knows what becomes of it
+    load = Load(server.port, patience=3 * STILL)  # clients of the hanging commit wait for it, because its outcome is unknown
     posting = asyncio.create_task(load.run())
     try:
         await load.more(200)
         own.pause()
         paused = time.monotonic()
         async with httpx.AsyncClient(base_url=server.url, timeout=20) as client:
-            await asyncio.sleep(0.5)  # in which a commit has begun
+            await asyncio.sleep(0.5)  # a commit has begun by then
             early = [asyncio.create_task(client.post("/v1/events", json=EVENT)) for _ in range(3)]
             health = await client.get("/health")
             while health.status_code == 200:  # a commit has just ended
                 assert time.monotonic() - paused < 10
                 health = await client.get("/health")
-            while (await client.get("/ready")).status_code == 200:  # which asks whether the last commit was taken
+            while (await client.get("/ready")).status_code == 200:  # asks whether the last commit was accepted
                 assert time.monotonic() - paused < 10
                 await asyncio.sleep(0.1)
             await asyncio.sleep(STILL - (time.monotonic() - paused))
@@ -106,7 +106,7 @@ def test_one_that_takes_no_writes_is_told_as_503_until_it_does(own: Postgres, se
             connection.execute("SELECT pg_reload_conf()")
     until_taken(server)
     assert rows_of(server.store, "SELECT count(*) FROM event") == [(there[0] + 1,)]
-    time.sleep(1.1)  # it is looked at once a second
+    time.sleep(1.1)  # the server checks once a second
     assert server.client.get("/health").status_code == 200
     assert rollup_differences(server.store) == {}
 
@@ -126,7 +126,7 @@ def test_one_that_takes_no_more_connections_is_waited_for(own: Postgres, server:
         answer = server.client.post("/v1/events", json=EVENT)
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
-        time.sleep(1.1)  # it is looked at once a second
+        time.sleep(1.1)  # the server checks once a second
         assert server.client.get("/health").status_code == 503
         for path in ("/counts", "/counts/some-pack"):
             assert server.client.get(path).status_code in (200, 404, 503)

@@ -1,4 +1,4 @@
-"""A backup is put back where nobody uses the store, what was there is kept, and what goes wrong leaves everything as it was."""
+"""Restores: only into a store that is not in use, the previous store is kept, and a failed restore changes nothing."""
 
 from __future__ import annotations
 

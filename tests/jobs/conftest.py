@@ -1,4 +1,4 @@
-"""What tests of jobs share: events of any age in a store, and what is in its tables."""
+"""Shared fixtures of the job tests: events of any age in a store, and readers of its tables."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def now() -> int:
 
 @pytest.fixture
 def secret() -> str:
-    """Of the rules that are made here."""
+    """The signing secret of the rules that `make_rule` creates."""
     return SECRET
 
 
 @pytest.fixture
 def event() -> Callable[..., Event]:
-    """Makes an event that arrived `days` ago, or `at` a time; everything else as an Event has it."""
+    """A factory of events that arrived `days` ago, or `at` a time; other fields have their defaults."""
 
     def make(days: float = 0, **fields: Any) -> Event:
         at = fields.pop("at", NOW - int(days * DAY))
@@ -65,7 +65,7 @@ def event() -> Callable[..., Event]:
 
 @pytest.fixture
 def varied(event: Callable[..., Event]) -> Callable[..., list[Event]]:
-    """Makes events of every kind that arrived `days` ago."""
+    """A factory of varied events that arrived `days` ago."""
 
     def make(count: int, days: float = 0, **fields: Any) -> list[Event]:
         return [
@@ -92,7 +92,7 @@ def varied(event: Callable[..., Event]) -> Callable[..., list[Event]]:
 
 @pytest.fixture
 def commit(store: Store) -> Callable[[Iterable[Event]], Any]:
-    """Stores events, a few thousand at a time."""
+    """A function that stores events, 2,000 at a time."""
 
     async def run(events: Iterable[Event]) -> None:
         events = list(events)
@@ -105,13 +105,13 @@ def commit(store: Store) -> Callable[[Iterable[Event]], Any]:
 
 @pytest.fixture
 def run(store: Store, settings: Settings) -> Run:
-    """What a job is given at night."""
+    """The argument of a job, as the scheduler passes it."""
     return Run(store, settings, now=lambda: NOW)
 
 
 @pytest.fixture
 def tables(where: Path | str, rows_of: Callable[[Path | str, str], list[Any]]) -> Callable[..., dict[str, list[Any]]]:
-    """All rows of some tables, of the sums where none are named."""
+    """A function that returns all rows of some tables, by default of the rollups."""
 
     def read(*names: str) -> dict[str, list[Any]]:
         return {name: sorted(rows_of(where, f"SELECT * FROM {name}"), key=repr) for name in names or SUMS}
@@ -121,7 +121,7 @@ def tables(where: Path | str, rows_of: Callable[[Path | str, str], list[Any]]) -
 
 @pytest.fixture
 def count(where: Path | str, rows_of: Callable[[Path | str, str], list[Any]]) -> Callable[[str], int]:
-    """How many rows a table has."""
+    """A function that counts the rows of a table."""
 
     def rows(table: str) -> int:
         return int(rows_of(where, f"SELECT count(*) FROM {table}")[0][0])
@@ -135,7 +135,7 @@ def stored_at(where: Path | str) -> Path | str:
 
 
 class Receiver:
-    """A webhook on this machine. `answers` are the statuses that it gives, the last one for ever."""
+    """A webhook receiver on this machine. `answers` are its statuses in order; the last one repeats."""
 
     def __init__(self) -> None:
         self.answers = [200]
@@ -188,7 +188,7 @@ def webhooks() -> Webhooks:
 
 @pytest.fixture
 def make_rule(store: Store, receiver: Receiver, now: int) -> Callable[..., Any]:
-    """Makes a rule for the default project that tells the receiver."""
+    """A factory of alert rules of the default project that notify the receiver."""
 
     async def make(kind: Kind, **fields: Any) -> Rule:
         draft = Draft(**{"kind": kind, "url": f"{receiver.url}hook?token=xyzzy", "secret": SECRET, "minimum_events": 10, **fields})
@@ -200,7 +200,7 @@ def make_rule(store: Store, receiver: Receiver, now: int) -> Callable[..., Any]:
 
 @pytest.fixture
 def ended(event: Callable[..., Event]) -> Callable[..., list[Event]]:
-    """Makes events of so many hours ago that succeeded and failed."""
+    """A factory of successful and failed events, `hours` ago."""
 
     def make(hours_ago: float, successes: int, failures: int, **fields: Any) -> list[Event]:
         outcomes = [Outcome.SUCCESS] * successes + [Outcome.FAILURE] * failures

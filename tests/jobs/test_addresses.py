@@ -1,4 +1,4 @@
-"""Where an alert may be sent, and that it goes to the address that was checked."""
+"""Alerts go to allowed addresses only, and to the address that was checked."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_is_one_is_taken(url: str) -> None:
 
 
 class Inner(httpx.AsyncBaseTransport):
-    """Keeps the requests that would have gone out; connects to none of `down`."""
+    """A transport that records requests, and fails to connect to the addresses in `down`."""
 
     def __init__(self, *down: str) -> None:
         self.requests: list[tuple[str, str, str]] = []
@@ -111,7 +111,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked_under_the_nam
     inner, asked = Inner(), []
 
     async def rebinding(host: str, port: int) -> list[str]:
-        """A name that answers with a public address once, and then with this machine."""
+        """A host name that resolves to a public address once, and then to this machine (DNS rebinding)."""
         asked.append((host, port))
         return ["93.184.216.34"] if len(asked) == 1 else ["127.0.0.1"]
 
@@ -145,6 +145,6 @@ async def test_a_host_that_is_not_known_is_refused() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy would connect to whatever it finds: none is ever asked."""
+    """Proxy settings are ignored: a proxy would connect without the check."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Rules see what is out of the ordinary, and nothing else."""
+"""Alert rules fire on anomalies only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Make = Callable[..., Any]
 
 @pytest.fixture
 def found(store: Store, now: int) -> Make:
-    """What a rule finds now, in a sentence."""
+    """The finding of a rule, as a sentence."""
 
     async def look_with(rule: Rule, at: int = now) -> str | None:
         finding = await find(store, await rules.find_rule(store, rule.id), at)
@@ -35,7 +35,7 @@ def found(store: Store, now: int) -> Make:
 
 async def test_too_many_failures_are_told(make_rule: Make, found: Make, commit: Make, event: Make, ended: Make) -> None:
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
-    await commit(ended(0.1, 40, 9) + [event() for _ in range(100)])  # those say nothing of how they ended
+    await commit(ended(0.1, 40, 9) + [event() for _ in range(100)])  # events without an outcome
     assert await found(rule) is None
     await commit(ended(0.5, 0, 1))
     assert await found(rule) == "20.0 % of 50 runs of default failed, which is at or above 20 %"
@@ -60,7 +60,7 @@ async def test_a_rate_of_very_few_is_none(make_rule: Make, found: Make, commit: 
 
 @pytest.fixture
 def usual(commit: Make, event: Make, now: int) -> Make:
-    """Stores 100 events in the hour before this one, on so many days before today."""
+    """A function that stores 100 events in the previous hour of each of the last days."""
 
     async def run(days: int, events: int = 100) -> None:
         await commit(event(at=now - day * DAY - HOUR // 2) for day in range(1, days + 1) for _ in range(events))
@@ -92,7 +92,7 @@ async def test_the_hour_that_is_not_over_is_not_compared(
     rule = await make_rule(Kind.VOLUME_DROP, threshold=50.0)
     await usual(7)
     await commit(event(at=now - HOUR // 2) for _ in range(100))
-    assert await found(rule, now + 59 * MINUTE) is None  # nothing has come in the present hour yet
+    assert await found(rule, now + 59 * MINUTE) is None  # no event in the current hour
 
 
 async def test_one_day_out_of_the_ordinary_does_not_change_what_is_usual(
@@ -123,10 +123,10 @@ async def test_a_type_of_error_never_seen_before_is_told_once(
     async def told(at: int) -> bool:
         return await look(store, await rules.find_rule(store, rule.id), at)
 
-    assert not await told(now)  # the first look only learns what there is
+    assert not await told(now)  # the first run only records the existing types
     assert not await told(now)
     await commit([*(event(error_type="New") for _ in range(2)), event(error_type="Known")])
-    assert not await told(now)  # too few to be told, but not forgotten
+    assert not await told(now)  # too few for an alert, but remembered
     await commit([event(error_type="New")])
     assert await told(now)
     await commit(event(error_type="New") for _ in range(5))
@@ -148,7 +148,7 @@ async def test_a_version_never_seen_before_is_told_once(store: Store, make_rule:
         return json.loads(waiting[-1].payload)["message"] if fired else None
 
     assert await told() is None
-    await commit([*of("1.0"), *of("1.2", count=4)])  # the first is back after forty days
+    await commit([*of("1.0"), *of("1.2", count=4)])  # the first one returns after forty days
     assert await told() is None
     await commit([*of("1.2", count=1), *of("2.0"), *of("2.1"), *of("2.2")])
     assert await told() == "default has 4 new versions: 1.2, 2.0, 2.1 and 1 more"

@@ -1,4 +1,4 @@
-"""After retention has removed raw events, every chart says what it said before; what reads raw events says what is left of them."""
+"""Charts after retention: answers from rollups are unchanged, and answers from raw events count the remaining ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENGINES = ("sqlite", "postgres")
 Make = Callable[..., Any]
 DAYS = 400
 RAW = {"funnel", "experiment", "failures"}
-NOTHING = {"rejected", "limited"}  # all that was sent is taken here
+NOTHING = {"rejected", "limited"}  # this server accepts all events
 WORDS: dict[str, list[dict[str, str]]] = {
     "series": [{"step": step} for step in ("day", "week", "month")],
     "breakdown": [{"by": by} for by in ("os", "arch", "runtime", "version", "package_manager", "environment", "name", "target")],
@@ -34,7 +34,7 @@ FILTERS: list[dict[str, str]] = [{}, {"audience": "people"}]
 
 
 async def answers(store: Store, now: int) -> dict[str, Any]:
-    """What every question says of the whole time, with and without a filter."""
+    """The answers to all questions for the whole period, with and without a filter."""
     span = {"from": day(now - DAYS * DAY), "to": day(now + DAY)}
     found = {}
     for question in QUESTIONS.values():
@@ -53,7 +53,7 @@ def day(at: int) -> str:
 async def test_charts_outlive_the_events_that_they_count(
     run: Run, store: Store, commit: Make, varied: Make, now: int, kept: int, gone: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exact_durations, "FEW", 0)  # few durations are read from raw events
+    monkeypatch.setattr(exact_durations, "FEW", 0)  # small numbers of durations are read from raw events
     for days in (399, 200, 100, 89, 30, 8, 1, 0):
         await commit(varied(400, days))
     await trending(run)
@@ -64,13 +64,13 @@ async def test_charts_outlive_the_events_that_they_count(
     await fold_values(run)
     assert "all agree" in await check_rollups(run)
     after = await answers(store, now)
-    # Installs by the name of an event are in no sum: their counts are those of the raw events, but the events themselves are all there.
+    # No rollup has installs by event name: these come from raw events, while the counts of events are complete.
     by_name = await QUESTIONS["series"].ask(store, asked(QUESTIONS["series"], 1, {"from": day(now - DAYS * DAY), "name": "n2"}, now=now))
     assert sum(row["events"] for row in by_name) == 8 * 57
     raw = [name for name in before if name.split()[0] in RAW]
     for name in before.keys() - set(raw):
         assert after[name] == before[name], name
-        machines_fail = name == "error-groups {} {'audience': 'people'}"  # and nobody else here
+        machines_fail = name == "error-groups {} {'audience': 'people'}"  # and only machines
         assert before[name] or machines_fail or name.split()[0] in NOTHING, name
     funnel = next(name for name in raw if name.startswith("funnel"))
     assert 0 < after[funnel][0]["installs_all"] <= before[funnel][0]["installs_all"]

@@ -1,4 +1,4 @@
-"""Retention that is interrupted: what was counted of the deleted events stays, whatever repairs it afterwards."""
+"""Interrupted retention: the rollups of the deleted events stay, also after a repair."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Make = Callable[..., Any]
 async def test_a_repair_after_an_interrupted_retention_lowers_no_sum(
     run: Run, commit: Make, varied: Make, tables: Make, count: Make, monkeypatch: pytest.MonkeyPatch, changes: int
 ) -> None:
-    """The job is killed or stopped after so many deletes; then the operator repairs, and then the job goes on."""
+    """Stop the job after a number of deletes, repair, and run the job again."""
     await commit([*varied(400, 400), *varied(400, 367), *varied(400, 366), *varied(400, 20)])
     before = tables()
     deletes = maintenance.delete_events

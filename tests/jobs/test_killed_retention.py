@@ -1,4 +1,4 @@
-"""Retention as a process of its own that is killed half-way: a repair afterwards changes no sum."""
+"""Retention in a separate process that is killed: a repair afterwards changes no rollup."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Make = Callable[..., Any]
 async def test_sums_outlive_a_killed_retention_and_the_repair_after_it(
     tmp_path: Path, database: dict[str, str], stored_at: Path | str, commit: Make, varied: Make, tables: Make, count: Make, now: int
 ) -> None:
-    age = (time.time() * 1000 - now) / DAY  # the job goes by the real time
+    age = (time.time() * 1000 - now) / DAY  # the job reads the real clock
     await commit([*varied(OLD, 366 - age), *varied(RECENT, 20 - age)])
     before = tables()
     env = {**os.environ, "FOOTFALL_DATA_DIR": str(tmp_path / "data"), "FOOTFALL_SECRET": SECRET, **database}
@@ -49,7 +49,7 @@ async def test_sums_outlive_a_killed_retention_and_the_repair_after_it(
 
     assert "all agree" in run("check_rollups", "--repair")
     assert tables() == before
-    change_in(stored_at, "UPDATE lease SET expires_at = 0")  # as time does: the killed job could not release its lease
+    change_in(stored_at, "UPDATE lease SET expires_at = 0")  # the killed job could not release its lease, which expires
     run("retention")
     assert count("event") == RECENT
     assert "all agree" in run("check_rollups", "--repair")

@@ -1,4 +1,4 @@
-"""Promises about clients that send a new version or type of error with each event: few rows are kept, and no figure changes."""
+"""Promises about clients that send a new version or error type with each event: few rows are kept, and no figure changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENGINES = ("sqlite", "postgres")
 HONEST = [f"1.{number}" for number in range(5)]
 HOSTILE = VALUES_A_DAY + 200
 
-# What is the same before and after: every sum over all versions.
+# Sums over all versions, which must not change.
 SUMS = (
     "SELECT day, audience, sum(installs) AS n FROM rollup_version GROUP BY 1, 2 ORDER BY 1, 2",
     "SELECT error_id, name_id, environment, sum(events) AS n FROM rollup_error GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
@@ -35,7 +35,7 @@ def whole(run: Run) -> Run:
 
 @pytest.fixture
 def failed(event: Make) -> Make:
-    """An event that failed under a version."""
+    """A failed event of a version."""
 
     def make(version: str, install: int, error: str = "Timeout", environment: Environment = Environment.PERSON) -> Any:
         context = Context(version=version, environment=environment)
@@ -46,7 +46,7 @@ def failed(event: Make) -> Make:
 
 @pytest.fixture
 def flood(commit: Make, failed: Make) -> Make:
-    """Stores honest events of few versions, and hostile ones each of a version of its own; some installs run both."""
+    """A function that stores events of a few versions, and hostile events with one version each. Some installs send both."""
 
     async def run(first: int = 0) -> None:
         honest = [failed(version, 1 + number, "Honest") for number in range(10) for version in HONEST]

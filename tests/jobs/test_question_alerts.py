@@ -28,7 +28,7 @@ BUILDS = Template(where=(Condition("name", Op.IS, ("build",)),), period=Relative
 
 @pytest.fixture
 def watched(store: Store, now: int, make_rule: Make) -> Make:
-    """Makes a rule on a saved question, and returns what it finds."""
+    """A function that creates a rule on a saved question and returns its finding."""
 
     async def make(kind: Kind, template: Template = BUILDS, **fields: Any) -> Callable[[], Any]:
         await saved.save(store, 1, "Builds", template, now)

@@ -1,4 +1,4 @@
-"""Raw events go when they have been kept long enough; what was counted of them stays, and nobody who posts has to wait."""
+"""Retention deletes old raw events, keeps their rollups, and does not block ingest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from server.storage.tables import Project
 
 ENGINES = ("sqlite", "postgres")
 
-# The story of the issue has 500,000; so many takes a minute. FOOTFALL_TEST_RETENTION_EVENTS=500000 tells it.
+# The promise is about 500,000 events: FOOTFALL_TEST_RETENTION_EVENTS=500000, which takes a minute.
 OLD_EVENTS = int(os.environ.get("FOOTFALL_TEST_RETENTION_EVENTS", "50000"))
 CLIENTS = 50
 
@@ -71,7 +71,7 @@ async def test_every_night_only_what_came_of_age_is_looked_at_and_every_week_eve
     run: Run, store: Store, commit: Make, event: Make, now: int
 ) -> None:
     await retention(run)
-    await commit([event(500), event(364.5)])  # the first came with an import: it is older than what retention has passed
+    await commit([event(500), event(364.5)])  # the first one was imported, and is older than the last retention
     tomorrow = dataclasses.replace(run, now=lambda: now + DAY)
     await retention(tomorrow)
     assert len(await ids(store)) == 1
@@ -115,7 +115,7 @@ async def test_refusals_and_the_rejected_go_too(run: Run, store: Store, now: int
     ]
     refusals = {(project, today - days, address, "limited"): 1 for project in (1, 2) for days in (40, 31, 30, 0) for address in (-5, 7)}
     await store.commit(Batch(refusals=refusals))
-    for row in rejected:  # each alone: a commit trims by the newest that it brings
+    for row in rejected:  # separately: a commit trims by its newest event
         await store.change(
             (
                 "INSERT INTO rejected (id, project_id, route, dialect, reason, errors, excerpt, size) VALUES ({}, 1, '', '', '', '', '', 1)",
@@ -139,7 +139,7 @@ async def test_marks_go_when_they_have_expired(run: Run, commit: Make, event: Ma
 
 async def test_space_is_given_back_and_a_little_kept(run: Run, store: Store, settings: Settings, commit: Make, varied: Make) -> None:
     if store.engine_type == "postgres":
-        return  # its own vacuum sees to it
+        return  # autovacuum does this
     padding = '{"padding": "' + "x" * 300 + '"}'
     await commit([*varied(20_000, 400, properties=padding), *varied(1_000)])
     await store.checkpoint()
@@ -174,7 +174,7 @@ async def test_a_context_that_is_kept_in_memory_and_was_purged_is_made_anew(run:
     await retention(by_hand(run))
     await retention(by_hand(run))
     assert await store.rows("SELECT id FROM context") == []
-    # Another takes the number that is free again: what is remembered would now mean this one.
+    # Another target takes the freed number: a stale cache entry would now mean this one.
     await commit([event(context=Context(version="other"))])
     await commit([event(context=known)])
     assert await versions(store) == ["other", "remembered"]
@@ -207,7 +207,7 @@ async def test_a_context_used_again_between_the_two_runs_stays(
         await retention(by_hand(run))  # listed as unused
         back = event(400, context=known)
         await other.commit(Batch([back]))
-        # Its event goes at once, as if it came after the events were looked at: all that tells of its use is the list.
+        # Its event is deleted immediately, as if it arrived after the scan: only the list shows that it is in use.
         await store.change(("DELETE FROM event WHERE id = {}", (back.id,)))
         await retention(by_hand(run))
         await other.commit(Batch([event(context=known)]))
@@ -237,7 +237,7 @@ async def test_changes_grow_while_they_are_quick_and_shrink_when_they_are_slow(s
 async def test_nothing_is_refused_and_nobody_waits_long_while_events_are_deleted(
     run: Run, store: Store, commit: Make, varied: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Within one process, as at night: clients wait for their commits while the job deletes."""
+    """Delete within one process, while clients wait for their commits."""
     await commit(varied(OLD_EVENTS, 400))
     writer = Writer(store, Metrics("test"), max_queue=20_000, slug=lambda _: "default")
     project, fresh = LiveProject(1, "default", False, None, None, TargetRules(False, 100), (), (), ()), EventIds(9)

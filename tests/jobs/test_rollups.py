@@ -1,4 +1,4 @@
-"""Rare values are folded without losing a count, and a recount finds what is wrong and nothing else."""
+"""Rare values are folded without losing a count, and a recount finds exactly the wrong rows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def repairing(whole: Run) -> Run:
 
 @pytest.fixture
 def many_versions(commit: Make, event: Make) -> Make:
-    """Stores events of `count` versions, the first ten of them often, in two names and environments."""
+    """A function that stores events of `count` versions, more of the first ten, with two names and environments."""
 
     async def run(count: int, days: float = 0) -> None:
         outcomes = (Outcome.SUCCESS, Outcome.FAILURE)
@@ -103,7 +103,7 @@ async def test_days_that_late_events_touched_are_folded_too_and_others_are_not_l
     assert "5 values folded" in await fold_values(run)
     tomorrow = dataclasses.replace(run, now=lambda: now + DAY)
     await fold_values(tomorrow)
-    await many_versions(1_500, 3)  # with ids of three days ago, as an import brings them
+    await many_versions(1_500, 3)  # with ids of three days ago, like an import
     assert "0 values folded" in await fold_values(tomorrow)
     assert "500 values folded" in await fold_values(dataclasses.replace(tomorrow, by_hand=True))
 
@@ -123,7 +123,7 @@ async def test_at_night_the_last_days_are_counted(run: Run, store: Store, commit
     assert await check_rollups(run) == "2 project days recounted: all agree"
 
 
-# Each a way in which a row can be wrong, in each table that is counted again.
+# Each kind of wrong row, in each table that is recounted.
 A_SUM = "UPDATE {table} SET events = events + 3 WHERE {day}"
 A_ROW_LOST = "DELETE FROM {table} WHERE {day}"
 HOURLY, DAILY, SETS = ("rollup_hour",), (
@@ -151,7 +151,7 @@ async def test_what_is_wrong_is_reported_and_mended_on_demand_only(
     assert changed
     metrics = Metrics("test")
     said = await check_rollups(dataclasses.replace(whole, metrics=metrics))
-    if table == "activity":  # what counts it differs as well
+    if table == "activity":  # its counts differ as well
         assert f"{changed:,} in activity" in said
         assert "in rollup_active" in said
     else:
@@ -159,7 +159,7 @@ async def test_what_is_wrong_is_reported_and_mended_on_demand_only(
         assert metrics.rollup_differences == changed
     assert tables(table) != right
     assert "and were repaired" in await check_rollups(repairing)
-    # What version an install ran last is not counted again; all else is as it was.
+    # The last version of an install is not recounted; the rest is unchanged.
     compared = [row[:4] if table == "activity" else row for row in tables(table)[table]]
     assert compared == [row[:4] if table == "activity" else row for row in right[table]]
     assert "all agree" in await check_rollups(whole)
@@ -214,7 +214,7 @@ async def test_days_that_lost_events_to_retention_are_passed_over(
     run: Run, whole: Run, repairing: Run, commit: Make, varied: Make, event: Make, tables: Make, now: int
 ) -> None:
     await commit([*varied(200, 400), *varied(200, 364), *varied(200, 1)])
-    # It occurred on a day that is kept in part: some of that day's events came before the cutoff.
+    # It occurred on a day of which retention deleted a part.
     await commit([event(365.2, occurred_at=now - int(365.2 * DAY)), event(364.9, occurred_at=now - int(365.2 * DAY))])
     before = tables()
     await retention(run)
@@ -291,7 +291,7 @@ async def test_many_days_of_activity_are_counted_again_on_sundays_only(
     assert ("in rollup_active" in await check_rollups(nightly)) is sunday
 
 
-GROWTH = 40 * 2**20  # bytes; what is sorted would be twice that in memory
+GROWTH = 40 * 2**20  # bytes; a sort in memory would take twice that
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A job runs once, wherever it could; somebody takes over where it was cut off; what it did is on record."""
+"""A job runs on one replica at a time, another one takes over after a crash, and each run is recorded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENGINES = ("sqlite", "postgres")
 
 
 class Work:
-    """A job that counts how often it runs, and how often at once."""
+    """A job that counts its runs, and its concurrent runs."""
 
     def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
         self.began = self.ended = self.most_at_once = 0
@@ -53,7 +53,7 @@ class Work:
 
 @pytest.fixture
 async def other(settings: Settings, store: Store) -> AsyncIterator[Store]:
-    """The same store, opened by another replica."""
+    """A second connection to the store, like that of another replica."""
     opened = await open_store(settings)
     yield opened
     await opened.close()
@@ -86,7 +86,7 @@ async def test_only_the_last_fifty_runs_are_kept(run: Run, store: Store) -> None
     [
         (JobError("the disk is full"), "the disk is full"),
         (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
-        (ValueError("somebody@example.org"), "ValueError; see the log for details"),
+        (ValueError("user@example.org"), "ValueError; see the log for details"),
     ],
 )
 async def test_a_job_that_fails_says_why_but_nothing_that_was_sent(run: Run, store: Store, error: Exception, detail: str) -> None:
@@ -171,7 +171,7 @@ async def test_a_job_that_could_not_begin_because_the_store_was_gone_begins_when
 
 
 async def test_a_job_is_due_once_in_its_period_again_after_it_failed_and_when_it_was_cut_off(run: Run, store: Store, now: int) -> None:
-    at = now // DAY * DAY + 3 * HOUR  # of a job that is due at three
+    at = now // DAY * DAY + 3 * HOUR  # a job that is due at three o'clock
     work = Work()
     job = dataclasses.replace(work.job(DAY), at=3 * HOUR)
 
@@ -197,10 +197,10 @@ async def test_a_job_whose_lease_is_lost_stops(run: Run, other: Store) -> None:
     runner = Runner(dataclasses.replace(run, now=lambda: int(time.time() * 1000)), lease=300, holder="me")
     task = asyncio.create_task(runner.run(work.job()))
     await asyncio.sleep(0.15)
-    await other.change(("UPDATE lease SET holder = 'somebody else'", ()))
+    await other.change(("UPDATE lease SET holder = 'another'", ()))
     outcome = await asyncio.wait_for(task, 2)
     assert outcome.became == "interrupted"
-    assert await other.rows("SELECT holder FROM lease") == [{"holder": "somebody else"}]
+    assert await other.rows("SELECT holder FROM lease") == [{"holder": "another"}]
 
 
 async def test_a_job_longer_than_its_lease_keeps_it(run: Run, other: Store) -> None:

@@ -1,4 +1,4 @@
-"""Jobs beside a server that takes events, each a process of its own, as the operator has them."""
+"""Jobs in a separate process beside a server that receives events."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from server.storage.batch import Batch
 from server.storage.engine import open_store
 from server.storage.projects import ensure_default
 
-# The story of the issue has 500,000; so many takes a minute. FOOTFALL_TEST_RETENTION_EVENTS=500000 tells it.
+# The promise is about 500,000 events: FOOTFALL_TEST_RETENTION_EVENTS=500000, which takes a minute.
 OLD_EVENTS = int(os.environ.get("FOOTFALL_TEST_RETENTION_EVENTS", "50000"))
 CLIENTS = 50
-SLOWEST = 1.0  # seconds; on a machine that runs several tests at once
+SLOWEST = 1.0  # seconds, on a machine that runs several tests at once
 
 Make = Callable[..., Any]
 
 
 async def fill(folder: Path, count: int, days: int) -> None:
-    """Events that arrived so many days ago, before the server's first start."""
+    """Store events that arrived `days` ago, before the server's first start."""
     store = await open_store(load({"FOOTFALL_DATA_DIR": str(folder / "data")}))
     await ensure_default()
     at = time.time_ns() // 1_000_000 - days * DAY
@@ -71,7 +71,7 @@ def sums(database: Path) -> dict[str, list[Any]]:
 
 
 class Clients:
-    """Fifty clients that post one event after the other, each over its own connection."""
+    """Fifty clients that post events in a loop, each over its own connection."""
 
     def __init__(self, port: int) -> None:
         self.waits: list[float] = []
@@ -80,7 +80,7 @@ class Clients:
         self._stop = False
 
     async def during(self, work: Callable[[], Any]) -> Any:
-        """Post while something else is done in a thread; what that returned."""
+        """Post while `work` runs in a thread. Return the result of `work`."""
         posting = asyncio.gather(*(self._post(number) for number in range(CLIENTS)))
         try:
             return await asyncio.to_thread(work)
@@ -142,7 +142,7 @@ def test_the_server_runs_what_is_due_and_stops_in_peace(make_server: Make) -> No
     ran = server.footfall("job", "check-rollups")
     assert "all agree" in ran.stdout
     began = time.monotonic()
-    # The first job is due ten seconds after the start; the operator stops the server at just about that time.
+    # The first job is due ten seconds after the start, and the operator stops the server at about that time.
     while b"job_ended" not in server.log.read_bytes() and time.monotonic() - began < 45:
         time.sleep(0.1)
     assert server.stop() == 0

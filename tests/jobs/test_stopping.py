@@ -1,4 +1,4 @@
-"""A server that stops while a job runs: the thread that works for the job ends before what it uses is closed."""
+"""A server that stops while a job runs: the job's thread ends before its resources are closed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STOPS = 15
 
 
 def check_and_stop(folder: str) -> None:
-    """Begin a check of all days and cancel it, again and again, at another moment each time."""
+    """Begin a check of all days and cancel it repeatedly, after a different time each."""
 
     async def main() -> None:
         store = await open_store(load({"FOOTFALL_DATA_DIR": folder}))
@@ -110,7 +110,7 @@ async def test_a_snapshot_whose_reader_is_cancelled_closes_at_once(store: Store)
 
 @pytest.mark.timeout(30)
 async def test_a_transaction_that_is_cancelled_while_it_waits_for_the_lock_leaves_none_open(store: Store, where: Path) -> None:
-    """A job that is cancelled while another process writes: the transaction that began after all would fail each later commit."""
+    """Cancel a job while another process writes: a transaction that begins after that would fail each later commit."""
     assert isinstance(store, SqliteStore)
     blocker = sqlite3.connect(where, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")

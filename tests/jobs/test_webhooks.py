@@ -1,4 +1,4 @@
-"""Whoever listens at a webhook gets an alert, once and signed; nobody else gets anything."""
+"""Webhooks receive each alert once and signed, and no other receiver gets it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SECRET = "a secret of the test"
 
 
 def private(run: Run) -> Run:
-    """A run on a server whose alerts may go to this machine."""
+    """The argument of a job on a server whose alerts may go to this machine."""
     return dataclasses.replace(run, settings=dataclasses.replace(run.settings, alert_private=True))
 
 
@@ -62,7 +62,7 @@ async def test_what_clients_sent_calls_nobody_in_a_chat(
 ) -> None:
     await make_rule(Kind.NEW_ERROR)
     allowed = private(run)
-    await alerts(allowed)  # what is there already is not new
+    await alerts(allowed)  # existing values are not new
     hostile = "@everyone <!channel> `now` https://evil.example"
     await commit(ended(0.1, 0, 20, error_type=hostile))
     assert await alerts(allowed) == "1 alerts raised, 1 delivered, 0 to be retried"
@@ -96,7 +96,7 @@ async def test_a_receiver_that_is_down_gets_it_later_and_once(
     assert (await kept.last_deliveries(store))[rule.id] == {
         "rule_id": rule.id, "status": "waiting", "attempts": 3, "answered": 429, "last_error": "answered 429", "created_at": now,
     }  # fmt: skip
-    assert await deliver_waiting(store, webhooks, run.now) == (0, 1)  # not yet: it had no time to come back
+    assert await deliver_waiting(store, webhooks, run.now) == (0, 1)  # not yet: the wait before the next attempt
     assert len(receiver.got) == 3
     later = functools.partial(int, now + 5 * MINUTE)
     assert await deliver_waiting(store, webhooks, later) == (1, 0)
@@ -252,5 +252,5 @@ def test_a_signature_holds_for_its_body_its_secret_and_five_minutes() -> None:
 
 
 def test_the_signature_is_what_the_documentation_says() -> None:
-    # Worked out with OpenSSL: printf '1795219200.{"a":1}' | openssl dgst -sha256 -hmac 'a secret of the test'
+    # Calculated with OpenSSL: printf '1795219200.{"a":1}' | openssl dgst -sha256 -hmac 'a secret of the test'
     assert sign(SECRET, b'{"a":1}', 1_795_219_200) == "t=1795219200,v1=cc64c304f5231b446d8bb50bdf709225ec1ad8d9c56608d72c89c837b7707f87"

@@ -1,4 +1,4 @@
-"""`footfall health` and `footfall systemd`: what a machine that hosts the server runs."""
+"""The commands of a machine that hosts the server: `footfall health` and `footfall systemd`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_systemd_unit_runs_this_program_sandboxed(make_server: Callable[...,
     assert "{" not in ran.stdout
     unit = configparser.RawConfigParser(strict=False, comment_prefixes=("#",))
     unit.read_string(ran.stdout)
-    service = unit["Service"]  # directives are found in any case
+    service = unit["Service"]  # directives are case-insensitive
     program, *arguments = service["ExecStart"].split()
     assert Path(program).is_file()
     assert arguments[-1] == "serve"

@@ -1,4 +1,4 @@
-"""`footfall ledger`, on what a real server took and refused."""
+"""The command `footfall ledger`, on events that a real server stored and refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_everything_that_arrived_is_accounted_for(make_server: Callable[..., Any
         assert post("/v1/events", json={**event, "id": "the-same"}).status_code == 202
     assert post("/v1/events", json={"name": "[red]build[/red]", "os": 7}).status_code == 422
     assert post("/v1/events", content=b"{ \x1b]0;mine\x07").status_code == 400
-    assert post("/p/nobody/v1/events", json=event).status_code == 404
+    assert post("/p/unknown/v1/events", json=event).status_code == 404
     assert [post("/v1/events", json=event).status_code for _ in range(2)][-1] == 429
     assert server.stop() == 0
 
@@ -35,7 +35,7 @@ def test_everything_that_arrived_is_accounted_for(make_server: Callable[..., Any
     assert stored >= 3
     assert limited >= 1
     assert "os: expected a string, got a number" in ran.stdout
-    assert "[red]build[/red]" in ran.stdout  # shown as it is, not as a colour
+    assert "[red]build[/red]" in ran.stdout  # shown literally, not as a colour
     assert "\x1b" not in ran.stdout
     assert "most limited addresses" in ran.stdout
     assert "127.0.0.1" not in ran.stdout
@@ -46,6 +46,6 @@ def test_everything_that_arrived_is_accounted_for(make_server: Callable[..., Any
 
 
 def test_a_project_that_there_is_not(make_server: Callable[..., Any]) -> None:
-    ran = make_server().footfall("ledger", "nobody")
+    ran = make_server().footfall("ledger", "unknown")
     assert ran.returncode == 1
-    assert "project nobody does not exist" in ran.stderr
+    assert "project unknown does not exist" in ran.stderr

@@ -1,4 +1,4 @@
-"""The nginx configuration of docs/deploy.md in a real nginx, with TLS: clients are limited apart, live events arrive, a path of a site works."""
+"""The nginx configuration of docs/deploy.md in a real nginx, with TLS: clients are limited separately, live events arrive, and a base path works."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def documented(folder: Path, port: int, server: Server, base: str) -> str:
     text = found[1]
     for example, here in (
         ("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
-        ("listen [::]:443 ssl;", ""),  # not every machine has IPv6
+        ("listen [::]:443 ssl;", ""),  # some machines have no IPv6
         ("/etc/letsencrypt/live/stats.example.com/fullchain.pem", str(folder / "certificate.pem")),
         ("/etc/letsencrypt/live/stats.example.com/privkey.pem", str(folder / "key.pem")),
         ("location / {", f"location {base}/ {{"),
@@ -52,14 +52,14 @@ def documented(folder: Path, port: int, server: Server, base: str) -> str:
 
 
 def certificate(folder: Path) -> None:
-    """A certificate for the example's host that is signed by itself."""
+    """A self-signed certificate for the example's host."""
     request = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=stats.example.com")
     files = ("-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem"))
     subprocess.run([*request, *files], capture_output=True, check=True)
 
 
 class Site:
-    """A server behind nginx: its address, and clients with addresses of their own."""
+    """A server behind nginx, and clients with separate addresses."""
 
     def __init__(self, url: str, tls: ssl.SSLContext) -> None:
         self.url = url
@@ -73,7 +73,7 @@ class Site:
 
 @pytest.fixture(params=["", "/telemetry"], ids=["a site of its own", "a path of a site"])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """A server that trusts nginx as docs/deploy.md says, with three requests an hour for each address.
+    """A server that trusts nginx as described in docs/deploy.md, with a limit of three requests an hour for each address.
 
     `loopback` is written as nginx's own address: the clients have loopback addresses here, too.
     """

@@ -1,4 +1,4 @@
-"""The acceptance test of every form in which Footfall is shipped: checkout, wheel, binary, image."""
+"""The acceptance test of each form of Footfall: checkout, wheel, binary, image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conftest import Server
 TOKEN = "ff_the-admin-token-of-the-acceptance-test-01"
 SETTINGS = {"FOOTFALL_ADMIN_TOKEN": TOKEN}
 BACKUP = "copy.sqlite3"
-# One event of each dialect, and the status that its clients expect.
+# One event of each dialect, with the status that its clients expect.
 EVENTS: tuple[tuple[str, Any, int], ...] = (
     ("/dl/peon", None, 202),
     ("/v1/events", {"name": "build", "installation_id": "i-1", "version": "1.4.0", "os": "linux", "outcome": "success"}, 202),
@@ -25,9 +25,9 @@ FILES = re.compile(r'(?:src|href)="(/[^"]+)"')
 
 
 def accept(server: Server, restored: Server | None = None) -> None:
-    """Run the whole story of an operator on a server that is not started yet.
+    """Run an operator's tasks on a server that is not started yet.
 
-    `restored` is a second server of the same form, on a folder of its own, that takes over the backup; None where the store is no file.
+    `restored` is a second server of the same form with its own folder, which restores the backup; None if the store is not a file.
     """
     server.start()
     post_events(server)
@@ -50,7 +50,7 @@ def accept(server: Server, restored: Server | None = None) -> None:
 
 
 def post_events(server: Server) -> None:
-    """Post an event of each dialect, and see it acknowledged."""
+    """Post an event of each dialect, and check that it is acknowledged."""
     for path, body, status in EVENTS:
         answer = server.client.post(path, json=body) if body else server.client.post(path)
         assert answer.status_code == status, (path, answer.text)
@@ -82,7 +82,7 @@ def run(server: Server, *arguments: str) -> str:
 
 
 def restore(server: Server, restored: Server) -> None:
-    """Put the backup of one server in the place of another's store, and ask that one."""
+    """Restore the backup of one server on another one, and query that one."""
     (restored.folder / "data").mkdir(mode=0o700, exist_ok=True)
     for name in (BACKUP, f"{BACKUP}.secret"):
         shutil.move(server.folder / "data" / name, restored.folder / "data" / name)

@@ -1,4 +1,4 @@
-"""Shared fixtures: servers of a form, each in a folder of its own."""
+"""Shared fixtures: servers of a form, each with its own folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.shipping.acceptance import SETTINGS
 
 @pytest.fixture
 def make_form(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Makes servers of a form: the command that starts it, and FOOTFALL_… settings. None is started."""
+    """A factory of servers, from the command that starts a form and FOOTFALL_… settings. They are not started."""
     made: list[Server] = []
 
     def make(command: Sequence[str], **env: str) -> Server:

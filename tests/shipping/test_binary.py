@@ -1,4 +1,4 @@
-"""The binary alone is enough: alone in a root folder without Python, it does all that a checkout does."""
+"""The binary needs no other file: in a root folder without Python, it passes the acceptance test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.shipping.acceptance import accept
 
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 60_000_000
-# The rest of the C library, which the binary's own libraries open.
+# The parts of the C library that the binary's own libraries open.
 C_LIBRARY = ("libm.so.6", "librt.so.1", "libutil.so.1", "libresolv.so.2", "libnss_*.so.2", "libgcc_s.so.1")
 # A user namespace lets an ordinary user change the root folder.
 AS_ROOT = () if os.geteuid() == 0 else ("unshare", "--map-root-user")
@@ -69,7 +69,7 @@ def test_the_binary_drains_on_sigterm(binary: Path, make_form: Callable[..., Any
 
 
 def empty_root(folder: Path, binary: Path) -> None:
-    """A root folder that holds the binary, the C library that it is linked with, and nothing else."""
+    """A root folder that contains only the binary and the C library that it is linked with."""
     shutil.copy2(binary, folder / "footfall")
     linked = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
     needed = [Path(name) for name in re.findall(r"(/\S+) \(0x", linked)]

@@ -1,4 +1,4 @@
-"""A checkout does all that is promised, in every step of an operator's life."""
+"""A checkout passes the acceptance test."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def run(*command: str | Path, attempts: int = 1, **named: Any) -> str:
 
 
 class Buildah:
-    """buildah without a daemon, with its images in a folder of its own."""
+    """The buildah command without a daemon, with its images in a separate folder."""
 
     def __init__(self, folder: Path) -> None:
         self._options = ("--root", str(folder / "images"), "--runroot", str(folder / "run"), "--storage-driver", "vfs")
@@ -142,7 +142,7 @@ def test_the_image_runs_unprivileged_and_checks_itself(image: tuple[Path, dict[s
 
 @pytest.fixture
 def place(image: tuple[Path, dict[str, Any], int]) -> Callable[..., Any]:
-    """Puts a server into the image."""
+    """A factory of servers that run in the image."""
 
     def put(server: Any, socket: str = "/dev/null") -> Any:
         root, config, _ = image

@@ -1,4 +1,4 @@
-"""`make release` refuses what should not be released, and writes checksums that can be checked."""
+"""The refusals of `make release`, and its checksums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel is all that a server needs: an installation has what is in it, and no more."""
+"""The wheel is complete: an installation without the repository passes the acceptance test."""
 
 from __future__ import annotations
 
