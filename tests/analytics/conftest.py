@@ -1,4 +1,4 @@
-"""The data set of `dataset`, stored once for all tests that only read it."""
+"""Shared fixtures: the data set of `dataset`, stored once for all tests that only read it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVENTS = int(os.environ.get("FOOTFALL_TEST_EVENTS", "25000"))
 
 
 class Filled(NamedTuple):
-    """A data folder, and what is in it: events of the main project in order of arrival, and its installs."""
+    """A data folder with the events of the main project, in order of arrival, and its installs."""
 
     folder: Path
     events: list[recount.Raw]
@@ -35,18 +35,18 @@ class Filled(NamedTuple):
     kept: dict[Filter, list[recount.Raw]]
 
     def __repr__(self) -> str:
-        """Short: pytest shows what a test that fails was given, and a million events are gigabytes of text."""
+        """Keep it short: pytest shows the arguments of a failed test, and a million events are gigabytes of text."""
         return f"Filled({len(self.events):,} events)"
 
     def matching(self, filter_: Filter) -> list[recount.Raw]:
-        """The events that a filter lets through."""
+        """The events that match a filter."""
         if filter_ not in self.kept:
             self.kept[filter_] = [event for event in self.events if lets_through(filter_, event)]
         return self.kept[filter_]
 
 
 def lets_through(filter_: Filter, event: recount.Raw) -> bool:
-    """What a filter means, spelled out."""
+    """Return True if an event matches a filter, evaluated in plain Python."""
     return (
         filter_.period.start <= event.at < filter_.period.end
         and (filter_.audience.value == "everything" or event.environment in recount.PEOPLE)
@@ -55,7 +55,7 @@ def lets_through(filter_: Filter, event: recount.Raw) -> bool:
 
 
 def meets(condition: Condition, event: recount.Raw) -> bool:
-    """What a condition means, spelled out."""
+    """Return True if an event meets a condition, evaluated in plain Python."""
     if condition.field.startswith("properties."):
         value = json.loads(event.properties or "{}").get(condition.field.removeprefix("properties."))
     elif condition.field in ("environment", "outcome"):
@@ -91,7 +91,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
 
 @pytest.fixture
 async def full(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Store]:
-    """The filled store, open. What reads raw events may take its time: the answers are tested, not the machine."""
+    """The filled store, open. Queries of raw events have no time limit here."""
     monkeypatch.setattr(sql, "RAW_SECONDS", 100.0)
     store = await open_store(load({"FOOTFALL_DATA_DIR": str(filled.folder)}))
     yield store

@@ -1,4 +1,4 @@
-"""One made-up project of any size, the same each time, for tests that count it a second time.
+"""A deterministic synthetic project of any size, for tests that recount it.
 
 Ninety days of a tool with installs that come, upgrade and leave; most events are a person's. Some arrive days late, some installs run in
 two environments, some events say nothing of where they ran. A second, small project lies beside it, to be left alone.
@@ -44,10 +44,10 @@ _ENVIRONMENTS = (
 
 
 class _Install:
-    """One machine: when it came, when it left, what it runs on."""
+    """An install: the days on which it is active, and its context."""
 
     def __init__(self, number: int, chance: random.Random) -> None:
-        # Signed, as keyed hashes are.
+        # Signed, like keyed hashes.
         self.id = (number * 0x9E3779B97F4A7C15) % (1 << 64) - (1 << 63)
         self.first = chance.randrange(-20, DAYS) if number % 9 else 0
         self.days = 1 if chance.random() < 0.3 else chance.randrange(2, 70)
@@ -113,7 +113,7 @@ def _event(chance: random.Random, install: _Install, contexts: dict[tuple[object
         name=name,
         occurred_at=at,
         context=contexts[key],
-        install=None if chance.random() < 0.03 else install.id ^ (project - 1),  # each project has hashes of its own
+        install=None if chance.random() < 0.03 else install.id ^ (project - 1),  # each project has its own hashes
         target=target,
         outcome=outcome,
         duration_us=int(chance.lognormvariate(11 + len(name) % 4, 1.3)) if name in ("build", "tool_call", "install_completed") else None,
@@ -134,7 +134,7 @@ def _outcome(chance: random.Random, name: str, at: int) -> Outcome:
 
 
 async def fill(store: Store, count: int) -> None:
-    """Store the data set as it would arrive."""
+    """Store the data set in order of arrival."""
     rules = {project: TargetRules(listed_only=False, most=10_000) for project in (MAIN, OTHER)}
     arriving = events(count)
     while batch := list(itertools.islice(arriving, BATCH)):

@@ -1,6 +1,6 @@
-"""The answers a second time, in plain Python over raw events: slow, simple, and sharing nothing with what it checks.
+"""An independent calculation of the answers in plain Python over raw events: slow, simple, and without code of the server.
 
-Shapes are the simplest that say it: dicts, lists and pairs (all, people).
+Results are dicts, lists and pairs (all, people).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Pair = tuple[int, int]
 
 
 class Raw(NamedTuple):
-    """One stored event with all its words."""
+    """A stored event with its texts."""
 
     id: int
     project: int
@@ -49,7 +49,7 @@ class Raw(NamedTuple):
 
 
 class Machine:
-    """What is known of one install, from all its events."""
+    """The state of an install, from all its events."""
 
     def __init__(self) -> None:
         self.first = 1 << 62
@@ -72,7 +72,7 @@ def load(database: Path) -> list[Raw]:
 
 
 def machines(events: Iterable[Raw]) -> dict[int, Machine]:
-    """Each install with when it was first seen, and the newest value of what its events say."""
+    """The installs: first seen, and the newest value of each field."""
     found: dict[int, Machine] = defaultdict(Machine)
     for event in sorted(events, key=lambda event: (event.at, event.id)):
         if event.install is not None:
@@ -104,7 +104,7 @@ def outcomes(events: Iterable[Raw]) -> tuple[int, int, int]:
 
 
 def quantile(durations: list[int], share: float) -> int | None:
-    """By the nearest rank."""
+    """The quantile by the nearest rank."""
     return sorted(durations)[math.ceil(share * len(durations)) - 1] if durations else None
 
 
@@ -120,8 +120,8 @@ def grouped(events: Iterable[Raw], key: Callable[[Raw], Any]) -> dict[Any, list[
 
 
 def begins(at: int, step: str) -> int:
-    """When the hour, day, ISO week or month of a time began, epoch ms, by the calendar of the standard library."""
-    return _begins(at // HOUR, step)  # of a million events, few hours are different
+    """The start of the hour, day, ISO week or month of a time, in epoch ms, from the standard library's calendar."""
+    return _begins(at // HOUR, step)  # a million events have few distinct hours
 
 
 @functools.cache
@@ -138,7 +138,7 @@ def _begins(hour: int, step: str) -> int:
 
 
 def every(start: int, end: int, step: str) -> list[int]:
-    """The beginnings of all steps that have some of the period."""
+    """The starts of all steps that overlap the period."""
     hours = range(start, end, 3_600_000)
     return sorted({begins(at, step) for at in hours})
 
@@ -181,7 +181,7 @@ def adoption(events: Iterable[Raw], step: str) -> dict[tuple[str, int], int]:
 
 
 def reached(events: Iterable[Raw], names: list[str], within: int) -> list[int]:
-    """Installs that came to each step: every beginning is tried, and each try goes on with the soonest next step."""
+    """Installs that reached each step: every start is tried, and each continues with the earliest next step."""
     counts = [0] * len(names)
     for own in grouped(
         (event for event in events if event.install is not None and event.name in names), lambda event: event.install
@@ -202,7 +202,7 @@ def reached(events: Iterable[Raw], names: list[str], within: int) -> list[int]:
 
 
 def variants(exposed: Iterable[Raw], all_events: Iterable[Raw], name: str, goal: str | None) -> dict[str, Pair]:
-    """Installs and successes by the first variant that each had. The second is the number that succeeded, not people."""
+    """Pairs of installs and successes by the first variant of each install. The second number counts successes, not people."""
     first: dict[int, tuple[int, str]] = {}
     said = []
     for event in exposed:

@@ -1,4 +1,4 @@
-"""Questions whose raw events retention has deleted in part: no invented rows, and figures of one answer from one population."""
+"""Answers over raw events that retention deleted in part: no invented rows, and one population in each answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What took long may be said again for a while; what is quick never is."""
+"""Slow answers are cached for a while; quick answers are not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def question(clock: Clock, seconds: float) -> Any:
-    """Says how often it was asked, each time after so many seconds."""
+    """A slow question that returns the number of its calls."""
     asked = 0
 
     @answer_cache.reused
@@ -105,7 +105,7 @@ async def test_a_question_that_fails_is_asked_again(clock: Clock) -> None:
 
 
 class Written(Large):
-    """A store into which something is written all the time."""
+    """A store with continuous writes."""
 
     def __init__(self, size: int = answer_cache.LARGE + 1) -> None:
         super().__init__(size)
@@ -139,7 +139,7 @@ async def test_a_public_answer_that_took_long_serves_for_a_minute_at_most_whatev
 
 
 class Changing(Large):
-    """A store into which something is written now and then."""
+    """A store with occasional writes."""
 
     version = 0
 
@@ -166,11 +166,11 @@ async def test_a_crowd_that_asks_for_the_same_is_answered_at_once_by_one_reading
     counting = asyncio.create_task(count_turns())
     assert {page.content.body for page in await asyncio.gather(*crowd)} == {b"1"}
     counting.cancel()
-    assert turns < 10  # of the loop, in which others may be served between the first of them and the last
+    assert turns < 10  # rounds of the event loop, in which other tasks may run
     assert done
 
 
-async def test_who_asks_after_something_was_stored_is_told_of_it() -> None:
+async def test_an_answer_after_a_commit_includes_it() -> None:
     store = Changing(0)
     pages: Any = ResponseCache(store)  # type: ignore[arg-type]
 
@@ -201,7 +201,7 @@ async def test_an_answer_of_today_is_not_given_tomorrow(clock: Clock, monkeypatc
     assert (await pages.page("counts", make)).content.body == b"20000"
 
 
-async def test_nobody_waits_for_ever_for_a_store_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_wait_for_a_hanging_store_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(response_cache, "_WAIT_LIMIT", 0.02)
     pages: Any = ResponseCache(Changing(0))  # type: ignore[arg-type]
     goes_on = asyncio.Event()
@@ -216,7 +216,7 @@ async def test_nobody_waits_for_ever_for_a_store_that_stands_still(monkeypatch: 
     assert (await pages.page("counts", make)).content.body == b"at last"
 
 
-async def test_what_goes_wrong_is_told_to_all_who_wait_and_tried_again() -> None:
+async def test_an_error_reaches_all_waiting_callers_and_is_not_cached() -> None:
     pages: Any = ResponseCache(Changing(0))  # type: ignore[arg-type]
     tries = 0
 
@@ -251,7 +251,7 @@ async def test_many_different_slow_answers_at_once_leave_a_reader_to_others() ->
     assert most == 2
 
 
-async def test_who_asks_at_the_same_moment_shares_the_answer_and_nobody_takes_it_from_the_others() -> None:
+async def test_concurrent_callers_share_the_answer_and_a_cancellation_affects_no_other() -> None:
     asked = 0
 
     @answer_cache.shared

@@ -34,7 +34,7 @@ from server.storage.rollups import DIMENSIONS, duration_bucket, week_of
 from server.storage.statements import duration_bucket as bucket_in_sql
 from server.storage.tables import Target
 
-MIDNIGHT = 1_795_219_200_000  # of a day in 2026
+MIDNIGHT = 1_795_219_200_000  # a day in 2026
 NOON = MIDNIGHT + 12 * HOUR
 TODAY = Filter(project=1, period=Period(MIDNIGHT, MIDNIGHT + DAY))
 PERSON, CI = Context(environment=Environment.PERSON), Context(environment=Environment.CI)
@@ -106,7 +106,7 @@ async def test_one_event_is_one_of_everything(store: Store) -> None:
     assert (group.sample.message, group.sample.target, group.sample.duration_us, group.sample.version) == ("m", "t", 50, "1.0")
 
 
-async def test_a_private_pack_is_counted_and_shown_to_nobody(store: Store) -> None:
+async def test_a_private_pack_is_counted_and_never_shown(store: Store) -> None:
     await store_all(store, *(event(name="download", target=("pack", pack)) for pack in ("open", "hidden", "hidden", "listed")))
     await Target.update({Target.visibility: "private"}).where(Target.external_id == "hidden")
     await Target.update({Target.visibility: "public"}).where(Target.external_id == "listed")
@@ -256,9 +256,9 @@ async def test_a_later_try_counts_where_the_first_took_too_long(store: Store) ->
 
     await store_all(
         store,
-        *(step(1, "a", 0), step(1, "b", 90), step(1, "a", 100), step(1, "b", 160)),  # an hour at the second try
-        *(step(2, "b", 0), step(2, "a", 1)),  # the wrong way round
-        *(step(3, "b", 5), step(3, "a", 5)),  # at once
+        *(step(1, "a", 0), step(1, "b", 90), step(1, "a", 100), step(1, "b", 160)),  # an hour, in the second attempt
+        *(step(2, "b", 0), step(2, "a", 1)),  # in reverse order
+        *(step(3, "b", 5), step(3, "a", 5)),  # at the same time
         step(4, "a", 0),
         *(step(5, "a", 0), step(5, "b", 61)),  # too late
     )
@@ -302,7 +302,7 @@ async def test_an_install_of_two_variants_counts_for_its_first(store: Store) -> 
     assert (found.baseline, found.mixed) == ("control", 1)
     paid = await experiment(store, TODAY, "plan", goal="paid", baseline="b")
     assert [(variant.value, variant.all.successes) for variant in paid.variants] == [("b", 1), ("control", 0), ("true", 0)]
-    assert (await experiment(store, TODAY, "plan", baseline="nobody")).baseline is None
+    assert (await experiment(store, TODAY, "plan", baseline="unknown")).baseline is None
 
 
 async def test_all_the_words_of_a_filter_are_only_ever_values(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Histograms of days that are kept in memory say what the store says, whoever writes to it."""
+"""Cached histograms of days equal those of the store, also after writes of another process."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ENVIRONMENTS = (Environment.UNKNOWN, Environment.PERSON, Environment.CI)
 
 @pytest.fixture(autouse=True)
 def _no_exact_durations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few durations are read one by one; here all come from histograms."""
+    """Read all durations from histograms, also small numbers of them."""
     monkeypatch.setattr(exact_durations, "FEW", 0)
 
 
 class Clock:
-    """Says that it is later than it is."""
+    """A clock that is ahead."""
 
     def monotonic(self) -> float:
         return time.monotonic() + 601
@@ -94,7 +94,7 @@ async def test_what_another_process_stores_is_seen(store: Store, where: Path | s
     assert await histogram(store, MONTH) == [(10, 1), (20, 3)]
 
 
-async def test_what_was_mended_is_seen_after_a_while(store: Store, where: Path | str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_repair_is_visible_after_a_while(store: Store, where: Path | str, monkeypatch: pytest.MonkeyPatch) -> None:
     await store_all(store, event(duration_us=10))
     assert await histogram(store, MONTH) == [(10, 1)]
     change_in(where, "UPDATE rollup_day_duration SET bucket = 11")

@@ -1,4 +1,4 @@
-"""What commits keep for the questions: errors by type, counters, trending, dialects; and what migration 0002 makes of events before it."""
+"""Tables that commits maintain for questions (errors by type, counters, trending, dialects), and their contents after migration 0002."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_counters_are_what_the_kinds_say_and_never_below_nothing(store: St
     assert await counters(store, 1, "snippet", []) == {}
 
 
-async def test_private_targets_are_shown_to_nobody_and_unlisted_ones_only_where_nothing_is_listed(store: Store) -> None:
+async def test_private_targets_are_never_shown_and_unlisted_ones_only_where_nothing_is_listed(store: Store) -> None:
     await store_all(store, *(event(name="view", target=("snippet", name)) for name in ("public", "private", "unlisted")))
     await _execute(store, "UPDATE target SET visibility = external_id")
     await refresh_trending(store, MIDNIGHT)
@@ -161,7 +161,7 @@ async def test_a_version_is_announced_and_taken_back(store: Store) -> None:
 
 
 async def test_the_migration_counts_the_events_that_are_there(settings: Settings, tmp_path: Path) -> None:
-    """A store of the first migration, filled as its version did it, knows after the second all that it would know had it been there."""
+    """A store of the first schema version has the same counts after the second migration as if it had been created with it."""
     store = await open_store(settings)
     context = Context(Environment.CI, "", "flakedrop", "linux", version="1.0")
     await store_all(

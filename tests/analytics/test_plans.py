@@ -1,4 +1,4 @@
-"""Raw events are read once, in a row, whatever is asked of them: never once for each of something else."""
+"""Query plans read raw events once, in order, and never once for each row of another table."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ QUESTIONS: dict[str, Ask] = {
 
 
 class Explained:
-    """A store that notes how it would read raw events."""
+    """A store that records the query plans for raw events."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

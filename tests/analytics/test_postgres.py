@@ -1,4 +1,4 @@
-"""The questions' SQL means the same on PostgreSQL: the same rows in both engines, the same answers from both."""
+"""The SQL of the questions gives the same answers on both engines from the same rows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FILTERS = {
 
 
 class Reader:
-    """As much of a store on PostgreSQL as questions see."""
+    """The part of a PostgreSQL store that questions use."""
 
     engine_type = "postgres"
 
@@ -84,7 +84,7 @@ async def connection(address: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def copied(connection: asyncpg.Connection, database: Path) -> None:
-    """Make the tables, and put all rows of the SQLite store into them, once."""
+    """Create the tables and copy all rows of the SQLite store, once."""
     if await connection.fetchval("SELECT to_regclass('copied')"):
         return
     for migration in migrations():

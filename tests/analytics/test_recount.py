@@ -1,4 +1,4 @@
-"""Every answer over one large data set equals a recount from its raw events that shares nothing with the questions (see `recount`)."""
+"""Answers over a large data set equal an independent recount from raw events (see `recount`)."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ pytestmark = [pytest.mark.timeout(1_800), pytest.mark.xdist_group("recount")]
 WHOLE = Period(START, END)
 MONTH = Period(END - 30 * DAY, END)
 BASE = Filter(project=MAIN, period=WHOLE)
-# The first ones have rollups for everything, the others make some answers read raw events; all are about the same numbers.
+# The first filters are answered from rollups, the others partly from raw events.
 FILTERS = {
     "everything": BASE,
     "a month": BASE.during(MONTH),
     "people": BASE.people(),
     "ci": BASE.only(*equals(environments=(Environment.CI,))),
-    "people in ci, which is nobody": BASE.people().only(*equals(environments=(Environment.CI,))),
+    "people in ci, which is empty": BASE.people().only(*equals(environments=(Environment.CI,))),
     "one name": BASE.only(*equals(names=("build",))),
     "two names": BASE.only(*equals(names=("view", "tool_call"))),
     "linux": BASE.only(*equals(os="linux")),
@@ -76,7 +76,7 @@ async def test_overview(full: Store, filled: Filled, filter_: Filter) -> None:
     found = await overview(full, filter_)
     assert filter_.period.before is not None
     assert found.compared_until is not None
-    compared = Period(filter_.period.before.start, found.compared_until, exact=True)  # as far as the clock has come
+    compared = Period(filter_.period.before.start, found.compared_until, exact=True)  # up to the current time
     for period, part, end in ((filter_.period, "value", filter_.period.end), (compared, "before", filter_.period.start)):
         events = filled.matching(filter_.during(period))
         count, successes, failed = recount.outcomes(events)
@@ -94,7 +94,7 @@ async def test_overview(full: Store, filled: Filled, filter_: Filter) -> None:
 
 
 def _known(filled: Filled, filter_: Filter, end: int) -> Pair:
-    """Installs seen before a time. Whole days tell who ran for people, or in one environment, by then; else the last environment counts."""
+    """Installs seen before a time. For whole days, any earlier environment counts, otherwise the last one."""
     allowed = tuple(Environment) if filter_.allowed is None else filter_.allowed
     seen = {install: machine for install, machine in filled.machines.items() if machine.first < end}
     if not filter_.period.whole_days or not allowed:
@@ -187,7 +187,7 @@ async def test_active_users(full: Store, filled: Filled, filter_: Filter) -> Non
     found = await active_users(full, filter_)
     first, last = filter_.period.first_day, filter_.period.last_day
     events = filled.matching(filter_.during(Period((first - 30) * DAY, filter_.period.end)))
-    days = [first, first + 3, (first + last) // 2, last - 1, last]  # each day would take long, and not be more of a test
+    days = [first, first + 3, (first + last) // 2, last - 1, last]  # every day would be slow without testing more
     for day in days:
         place = day - first
         daily, weekly, monthly = (recount.rolling(events, day, length) for length in (1, 7, 30))
@@ -263,7 +263,7 @@ def _is(wanted: str | None, version: str, named: set[str | None]) -> bool:
 
 
 def close(found: float | None, exact: float | None, *, exactly: bool = False) -> None:
-    """Within 2 %, as promised of percentiles; the same where they say that they are exact."""
+    """Check a percentile: within 2 %, or equal if it is marked as exact."""
     assert (found is None) == (exact is None)
     if exactly:
         assert found == exact

@@ -1,4 +1,4 @@
-"""The same recount for answers about what followed what, for other families' tables, and for what is left when raw events are gone."""
+"""Recounts of answers about sequences, of the tables of other client families, and of charts after retention."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ async def test_the_ledger_has_every_event_on_its_day_of_arrival(full: Store, fil
 async def test_every_chart_is_unchanged_when_all_raw_events_are_gone(
     filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exact_durations, "FEW", 0)  # few durations are read from raw events
+    monkeypatch.setattr(exact_durations, "FEW", 0)  # small numbers of durations are read from raw events
     folder = tmp_path / "data"
     shutil.copytree(filled.folder, folder)
     settings = load({"FOOTFALL_DATA_DIR": str(folder)})
@@ -152,11 +152,11 @@ async def test_every_chart_is_unchanged_when_all_raw_events_are_gone(
 
 
 async def _charts(store: Store) -> list[Any]:
-    """Every answer that reads no raw events, over all filters that rollups have."""
+    """All answers from rollups, with all filters that rollups support."""
     found: list[Any] = [await flakedrop_stats(store, MAIN), await ledger(store, MAIN, BASE.period)]
     for filter_ in (BASE, FEW["people"], FEW["a month"]):
         found += [
-            # Of a period that has ended: one that runs is compared with raw events of the cut day.
+            # A period that has ended: a current one is compared with raw events of the cut day.
             await overview(store, filter_.during(Period(filter_.period.start, min(END, int(time.time()) // 86_400 * DAY - DAY)))),
             *[await series(store, filter_, step) for step in Step],
             *[await breakdown(store, filter_, by, property_name="theme") for by in By],
@@ -173,6 +173,6 @@ async def _charts(store: Store) -> list[Any]:
 
 
 def _without_moments(found: Errors) -> Errors:
-    """The errors without the times at which they were first and last seen, which raw events know."""
+    """The errors without their first and last times, which come from raw events."""
     groups = [msgspec.structs.replace(group, first_seen=None, last_seen=None) for group in found.groups]
     return msgspec.structs.replace(found, groups=groups)

@@ -51,7 +51,7 @@ def test_the_notice_is_shown_once_and_then_the_event_is_sent(host: Host, home: P
     assert eventually(lambda: len(wire.events()) == 3)
 
 
-def test_no_notice_and_so_no_event_where_nobody_would_read_it(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+def test_without_a_terminal_there_is_no_notice_and_no_event(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     wire = make_wire()
     assert on_terminal(host, wire.url, home, "--json") == "hello\n"
     assert on_terminal(host, wire.url, home, piped=True) == ""

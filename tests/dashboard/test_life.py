@@ -264,7 +264,7 @@ def test_the_theme_is_chosen_and_stays(visit: Callable[..., Any]) -> None:
     assert tab.open("/d/demo/usage").evaluate(ground) == dark
 
 
-def test_a_server_that_is_gone_is_said_and_the_figures_stay(visit: Callable[..., Any], site: Any) -> None:
+def test_an_unreachable_server_is_reported_and_the_figures_stay(visit: Callable[..., Any], site: Any) -> None:
     tab = visit()
     page = tab.open("/d/demo")
     page.route("**/graphql", lambda route: route.abort())

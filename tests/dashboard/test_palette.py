@@ -55,7 +55,7 @@ def test_the_formula_gives_what_its_authors_published() -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("vision", VISIONS)
-def test_colours_of_charts_are_told_apart(theme: str, vision: str) -> None:
+def test_colours_of_charts_are_distinguishable(theme: str, vision: str) -> None:
     colours = {name: lab(value, vision) for name, value in themes()[theme].items()}
     close = {pair: difference(colours[pair[0]], colours[pair[1]]) for pair in NEIGHBOURS}
     assert {pair: round(value, 1) for pair, value in close.items() if value < APART} == {}

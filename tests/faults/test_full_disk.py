@@ -14,7 +14,7 @@ def batch(number: int) -> list[dict[str, Any]]:
     return [{"name": f"n{number}", "installation_id": f"i{number}-{each}", "properties": {"text": "x" * 500}} for each in range(200)]
 
 
-def test_a_full_disk_is_said_by_every_voice_and_survived(make_server: Callable[..., Any]) -> None:
+def test_a_full_disk_is_reported_everywhere_and_survived(make_server: Callable[..., Any]) -> None:
     server = make_server().start()
     post = server.client.post
     assert post("/v1/events", json=batch(0)).status_code == 202

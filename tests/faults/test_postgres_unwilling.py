@@ -33,7 +33,7 @@ def server(own: Postgres, make_server: Callable[..., Any]) -> Any:
     return make_server(FOOTFALL_DATABASE_URL=own.fresh(), FOOTFALL_SECRET=SECRET).start()
 
 
-async def test_while_it_stands_still_nobody_waits_long_and_nothing_is_lost(own: Postgres, server: Any) -> None:
+async def test_while_it_hangs_clients_wait_briefly_and_nothing_is_lost(own: Postgres, server: Any) -> None:
     load = Load(server.port, patience=3 * STILL)  # clients of the hanging commit wait for it, because its outcome is unknown
     posting = asyncio.create_task(load.run())
     try:
@@ -82,7 +82,7 @@ def until_taken(server: Any) -> None:
         time.sleep(0.05)
 
 
-def test_one_that_takes_no_writes_is_told_as_503_until_it_does(own: Postgres, server: Any) -> None:
+def test_a_read_only_one_is_a_503_until_it_accepts_writes(own: Postgres, server: Any) -> None:
     until_taken(server)
     with psycopg.connect(own.url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")

@@ -172,7 +172,7 @@ def test_what_goes_wrong_at_the_very_end_is_undone(filled: Settings, tmp_path: P
 
 
 @pytest.mark.parametrize("secret", ["kept in the settings, not in a file", None])
-def test_a_secret_from_the_settings_is_not_written_down_and_one_that_differs_is_told(
+def test_a_secret_from_the_settings_is_not_stored_and_a_different_one_is_reported(
     filled: Settings, tmp_path: Path, secret: str | None
 ) -> None:
     given = dataclasses.replace(filled, secret=secret)
@@ -235,7 +235,7 @@ def test_killed_at_any_moment_a_restore_leaves_a_store_that_opens(make_server: M
     assert not [path.name for path in server.database.parent.iterdir() if path.name.startswith(".")]
 
 
-def test_whoever_cannot_be_asked_must_say_yes(filled: Settings, make_server: Make, tmp_path: Path) -> None:
+def test_without_a_terminal_yes_must_be_given(filled: Settings, make_server: Make, tmp_path: Path) -> None:
     server = make_server()
     ran = server.footfall("restore", str(tmp_path / "backup"))
     assert (ran.returncode, ran.stderr.strip()) == (1, "✗ this replaces the store: pass --yes to confirm without a terminal")

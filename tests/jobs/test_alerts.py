@@ -33,7 +33,7 @@ def found(store: Store, now: int) -> Make:
     return look_with
 
 
-async def test_too_many_failures_are_told(make_rule: Make, found: Make, commit: Make, event: Make, ended: Make) -> None:
+async def test_too_many_failures_are_reported(make_rule: Make, found: Make, commit: Make, event: Make, ended: Make) -> None:
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
     await commit(ended(0.1, 40, 9) + [event() for _ in range(100)])  # events without an outcome
     assert await found(rule) is None
@@ -105,7 +105,7 @@ async def test_one_day_out_of_the_ordinary_does_not_change_what_is_usual(
     assert await found(rule) is not None
 
 
-async def test_without_days_to_compare_with_nothing_is_told(make_rule: Make, found: Make, usual: Make, now: int) -> None:
+async def test_without_days_to_compare_with_nothing_is_reported(make_rule: Make, found: Make, usual: Make, now: int) -> None:
     rule = await make_rule(Kind.VOLUME_DROP, threshold=50.0)
     assert await found(rule) is None
     await usual(2)
@@ -114,9 +114,7 @@ async def test_without_days_to_compare_with_nothing_is_told(make_rule: Make, fou
     assert await found(rule) is not None
 
 
-async def test_a_type_of_error_never_seen_before_is_told_once(
-    run: Run, store: Store, make_rule: Make, commit: Make, event: Make, now: int
-) -> None:
+async def test_a_new_error_type_is_reported_once(run: Run, store: Store, make_rule: Make, commit: Make, event: Make, now: int) -> None:
     await commit(event(error_type="Known", outcome=Outcome.FAILURE) for _ in range(30))
     rule = await make_rule(Kind.NEW_ERROR, minimum_events=3)
 
@@ -135,7 +133,7 @@ async def test_a_type_of_error_never_seen_before_is_told_once(
     assert json.loads(delivery.payload)["observed"] == {"new": [{"name": "New", "events": 3}], "count": 1}
 
 
-async def test_a_version_never_seen_before_is_told_once(store: Store, make_rule: Make, commit: Make, event: Make, now: int) -> None:
+async def test_a_new_version_is_reported_once(store: Store, make_rule: Make, commit: Make, event: Make, now: int) -> None:
     def of(version: str, days: float = 0, count: int = 5) -> list[Any]:
         return [event(days, context=Context(version=version)) for _ in range(count)]
 
@@ -197,7 +195,7 @@ async def test_rules_are_listed_with_their_last_alert_and_deleted_with_all_of_th
         ({"url": "https://nowhere.invalid/"}, "cannot be resolved"),
     ],
 )  # fmt: skip
-async def test_what_makes_no_sense_is_no_rule(make_rule: Make, store: Store, fields: dict[str, Any], said: str) -> None:
+async def test_an_invalid_rule_is_refused(make_rule: Make, store: Store, fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ProjectError, match=said):
         await make_rule(Kind.FAILURE_RATE, **fields)
     assert await kept.rules(store) == []

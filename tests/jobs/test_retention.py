@@ -234,7 +234,7 @@ async def test_changes_grow_while_they_are_quick_and_shrink_when_they_are_slow(s
 
 
 @pytest.mark.slow
-async def test_nothing_is_refused_and_nobody_waits_long_while_events_are_deleted(
+async def test_ingest_is_fast_and_refuses_nothing_while_events_are_deleted(
     run: Run, store: Store, commit: Make, varied: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Delete within one process, while clients wait for their commits."""

@@ -142,7 +142,7 @@ def of_day(table: str, day: int) -> str:
 
 
 @pytest.mark.parametrize(("table", "wrong"), WRONGS)
-async def test_what_is_wrong_is_reported_and_mended_on_demand_only(
+async def test_wrong_rows_are_reported_and_repaired_on_demand_only(
     whole: Run, repairing: Run, store: Store, commit: Make, varied: Make, tables: Make, now: int, table: str, wrong: str
 ) -> None:
     await commit([*varied(300, 3), *varied(300, 2)])
@@ -252,7 +252,7 @@ async def test_events_that_come_during_a_check_are_no_difference(whole: Run, sto
     assert "all agree" in said
 
 
-async def test_what_comes_while_rows_are_mended_is_not_lost(
+async def test_events_that_arrive_during_a_repair_are_not_lost(
     repairing: Run, whole: Run, store: Store, commit: Make, varied: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await commit(varied(200, 1))

@@ -279,7 +279,7 @@ async def test_a_lease_is_taken_once_renewed_by_its_holder_only_and_free_when_it
     assert await leases.holder_of(store, "x", now=350) is None
 
 
-async def test_of_many_who_ask_at_once_one_gets_the_lease(store: Store, other: Store) -> None:
+async def test_one_of_many_concurrent_callers_gets_the_lease(store: Store, other: Store) -> None:
     asked = [leases.acquire(each, "x", f"{number}", now=100, until=200) for number in range(20) for each in (store, other)]
     assert sum(await asyncio.gather(*asked)) == 1
 

@@ -135,7 +135,7 @@ def test_retention_beside_a_server_refuses_nothing_and_changes_no_sum(make_serve
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_the_server_runs_what_is_due_and_stops_in_peace(make_server: Make) -> None:
+def test_the_server_runs_due_jobs_and_stops_cleanly(make_server: Make) -> None:
     server = make_server()
     asyncio.run(fill(server.folder, 2_000, 400))
     server.start()

@@ -57,7 +57,7 @@ async def test_an_alert_is_delivered_signed_and_once(
     assert len(receiver.got) == 1
 
 
-async def test_what_clients_sent_calls_nobody_in_a_chat(
+async def test_texts_of_clients_mention_no_user_of_a_chat(
     run: Run, store: Store, receiver: Any, make_rule: Make, commit: Make, ended: Make
 ) -> None:
     await make_rule(Kind.NEW_ERROR)
@@ -207,7 +207,7 @@ async def test_without_the_setting_nothing_goes_to_this_machine_and_no_secret_is
     assert "xyzzy" not in rules.host_of(rule)
 
 
-async def test_a_webhook_that_nobody_listens_at_is_told_without_its_address(webhooks: Webhooks) -> None:
+async def test_an_unreachable_webhook_is_reported_without_its_address(webhooks: Webhooks) -> None:
     delivered = await webhooks.deliver("http://127.0.0.1:9/hook?token=xyzzy", SECRET, b"{}", 0, attempts=2)
     assert delivered.error == "no connection: the port is closed, or its certificate is not valid"
     assert delivered.again

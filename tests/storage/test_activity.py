@@ -1,4 +1,4 @@
-"""Active installs are counted for any period, in whatever order their events arrive."""
+"""Counts of active installs are right for any period and any order of arrival."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def members(seen: set[Seen]) -> dict[tuple[int, int], set[int]]:
 
 
 async def expect(store: Store, seen: set[Seen], first_seen: dict[int, int]) -> None:
-    """The sums say of every period what sets of installs say."""
+    """Check that rollups give the same counts as sets of installs, for each period."""
     days = members(seen)
     active, arrivals, cohorts = [await counts(store, f"rollup_{name}") for name in ("active", "arrival", "cohort")]
     for audience in (EVERYONE, PEOPLE_ONLY, *range(6)):
@@ -139,7 +139,7 @@ async def test_what_is_wrong_is_found_and_made_anew(store: Store) -> None:
     await expect(store, seen, {install: FIRST + install for install in range(1, 6)})
 
 
-async def test_a_day_that_somebody_took_away_holds_nothing_up(store: Store) -> None:
+async def test_a_deleted_day_blocks_nothing(store: Store) -> None:
     await commit(store, [event(1, day) for day in (3, 6, 9, 12)])
     await store.change(("DELETE FROM activity WHERE day = {}", (FIRST + 6,)))
     await commit(store, [event(1, 2)])
@@ -169,7 +169,7 @@ async def test_the_migration_counts_what_was_there_before_it(store: Store) -> No
         return [{tuple(sorted(row.items(), key=str)) for row in await store.rows(query)} for query in everything]
 
     before = await kept()
-    # Durations were kept by the hour.
+    # Earlier versions stored durations by hour.
     key = "project_id INTEGER, hour INTEGER, name_id INTEGER, environment SMALLINT, bucket INTEGER, events BIGINT"
     await store.change(
         (f"CREATE TABLE rollup_hour_duration ({key})", ()),

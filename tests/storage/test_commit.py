@@ -1,4 +1,4 @@
-"""What one commit does to the store, seen in its tables."""
+"""The effects of one commit on the tables of the store."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ async def test_the_ledger_says_where_every_event_went(store: Store) -> None:
 async def test_what_cannot_be_stored_leaves_nothing_behind_and_the_store_goes_on(store: Store) -> None:
     never: Any = None
     wrong = batch(event(name="new name", context=Context(os="plan9")))
-    wrong.ledger[1, never, "rejected", "invalid"] = 1  # written when all else is
+    wrong.ledger[1, never, "rejected", "invalid"] = 1  # written in the same transaction
     with pytest.raises(Exception, match="(?i)not.null"):
         await store.commit(wrong)
     for table in ("event", "event_name", "context", "rollup_hour", "ledger"):

@@ -1,4 +1,4 @@
-"""The schema on PostgreSQL can be spread over several machines by install and project, as docs/scale.md says: read from its catalogue."""
+"""The PostgreSQL schema can be distributed over machines by install and project, as docs/scale.md describes. Read from the catalogue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.storage import rollups
 from tests.conftest import rows_of
 from tests.postgres import Postgres
 
-# The column by which each table goes that events are written to. What is found under it is on one machine.
+# The distribution column of each table that commits write to. Rows with the same value are on one machine.
 SPREAD = {
     "event": "install_id",
     "install": "id",
@@ -21,9 +21,9 @@ SPREAD = {
     "error_seen": "project_id",
     **{rollup.table: "project_id" for rollup in (*rollups.ROLLUPS, *rollups.OF_ACTIVITY, *rollups.TALLIES)},
 }
-# Small, the same on every machine, and read once by each server.
+# Small tables, replicated to each machine and read once by each server.
 DICTIONARIES = {"event_name", "context", "target", "error_type", "unused_context"}
-# Not written with events: by an admin, a job, at a start, or by an import of counts.
+# Written by admins, jobs, startup or imports of counts, not by commits.
 ASIDE = {
     "project", "api_key", "session", "audit_entry", "alert_rule", "alert_delivery", "job_run", "lease", "note", "trending", "partial_day",
     "imported_count", "migration", "changed_day", "saved_question", "question_share",
@@ -64,7 +64,7 @@ def test_no_unique_key_spans_machines(url: str) -> None:
         if (column := SPREAD.get(partition_of(table))) and column not in columns
     }
     assert spanning == set()
-    with psycopg.connect(url) as connection:  # the question finds what it looks for
+    with psycopg.connect(url) as connection:  # the query finds a row
         connection.execute("CREATE UNIQUE INDEX spanning ON install (project_id, first_seen)")
         found = connection.execute(UNIQUE).fetchall()
     assert ("install", ["first_seen", "project_id"]) in [(table, sorted(columns)) for table, columns in found]

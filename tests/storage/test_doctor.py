@@ -1,4 +1,4 @@
-"""Something is wrong with an installation, and `footfall doctor` says what, and how to mend it. It never makes it worse."""
+"""`footfall doctor` names the problems of an installation and their solutions, and changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from server.settings import Settings, bundled, load
 from server.storage.engine import open_store, server_secret
 from server.storage.projects import create_project, ensure_admin, ensure_default
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 def settings_of(data: Path, **env: str) -> Settings:
@@ -38,7 +38,7 @@ def settings_of(data: Path, **env: str) -> Settings:
 
 
 async def make_store(settings: Settings) -> None:
-    """What `footfall serve` leaves behind."""
+    """The data folder of a stopped server."""
     store = await open_store(settings)
     server_secret(settings)
     await ensure_default()
@@ -55,13 +55,13 @@ async def served(tmp_path: Path) -> Settings:
 
 
 def everything_in(path: Path) -> dict[Path, tuple[int, int, bytes]]:
-    """Each file below a folder with its mode, when it was changed, and what it holds."""
+    """The mode, modification time and content of each file below a folder."""
     files = sorted(path.rglob("*"))
     return {file: (file.stat().st_mode, file.stat().st_mtime_ns, file.read_bytes() if file.is_file() else b"") for file in files}
 
 
 async def ask(settings: Settings) -> list[Finding]:
-    """The findings; and see that looking left no trace."""
+    """Return the findings, and check that the examination changed no file."""
     above = settings.data_dir.parent
     before = everything_in(above)
     findings = await examine(settings)
@@ -70,7 +70,7 @@ async def ask(settings: Settings) -> list[Finding]:
 
 
 def heard(findings: list[Finding], level: str, *words: str) -> Finding:
-    """The finding of that level that has all of the words in it."""
+    """The finding of a level that contains all of the words."""
     for finding in findings:
         if finding.level == level and all(word in f"{finding.message} {finding.fix}" for word in words):
             return finding
@@ -92,7 +92,7 @@ async def test_before_the_first_start_it_says_what_serve_will_make_and_makes_not
     assert everything_in(tmp_path) == {}
 
 
-async def test_a_store_that_is_well_is_said_to_be_so(served: Settings) -> None:
+async def test_a_healthy_store_is_reported_as_healthy(served: Settings) -> None:
     findings = await ask(served)
     assert problems(findings) == []
     for what in ("is intact", "tables are up to date", "2 projects, 0 keys, 1 admin; no events yet", "for its owner only", "is free"):
@@ -132,7 +132,7 @@ async def test_after_a_crash_the_store_is_read_as_the_next_start_will_find_it(se
 # --- the store ----------------------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_damaged_store_is_a_problem_and_a_backup_mends_it(served: Settings) -> None:
+async def test_a_damaged_store_is_a_problem_and_a_backup_repairs_it(served: Settings) -> None:
     with served.sqlite_path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 16_384)
@@ -185,7 +185,7 @@ async def test_a_large_store_is_checked_for_so_long_and_no_longer(served: Settin
     heard(findings, "ok", "tables are up to date")
 
 
-async def test_nobody_can_log_in_until_the_next_start_makes_a_token(served: Settings) -> None:
+async def test_no_login_is_possible_until_the_next_start_creates_a_token(served: Settings) -> None:
     change(served, "DELETE FROM api_key")
     heard(await ask(served), "ok", "no admin yet", "admin token")
 
@@ -207,12 +207,14 @@ def change(settings: Settings, sql: str, *arguments: Any) -> None:
         ({"secret": 0o644}, "problem", ("other users can read or change the secret", "0644", "chmod 600")),
     ],
 )
-async def test_what_others_may_read_or_change_is_said(served: Settings, modes: dict[str, int], level: str, words: tuple[str, ...]) -> None:
+async def test_files_that_other_users_can_read_or_change_are_reported(
+    served: Settings, modes: dict[str, int], level: str, words: tuple[str, ...]
+) -> None:
     for name, mode in modes.items():
         (served.data_dir / name).chmod(mode)
     heard(await ask(served), level, *words)
     served.data_dir.chmod(0o700)
-    if "secret" not in modes:  # nobody gets through a closed folder
+    if "secret" not in modes:  # a closed folder protects its files
         assert problems(await ask(served)) == []
 
 
@@ -257,16 +259,16 @@ async def test_a_network_filesystem_is_a_problem(served: Settings, tmp_path: Pat
 
 @pytest.fixture
 def open_path() -> Iterator[Path]:
-    """A folder that every user can get to; pytest's own is for one only."""
+    """A folder that every user can open, unlike pytest's own."""
     path = Path(tempfile.mkdtemp(prefix="footfall-doctor-"))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
 
 
-def ask_as_somebody_else(settings: Settings) -> list[Finding]:
-    """The findings of a user who is neither the owner nor root, for whom permissions count."""
-    # Somebody else may not even be able to read Python's own files: so all is loaded, by looking once, before root becomes nobody.
+def examine_as_another_user(settings: Settings) -> list[Finding]:
+    """The findings of a user without the owner's or root's permissions."""
+    # Another user may be unable to read Python's own files, so one examination loads everything before root drops its permissions.
     program = f"""
 import asyncio, json, os
 from server.doctor import examine
@@ -274,8 +276,8 @@ from server.settings import load
 asyncio.run(examine(load(os.environ)))
 if os.geteuid() == 0:
     os.setgroups([])
-    os.setgid({NOBODY})
-    os.setuid({NOBODY})
+    os.setgid({UNPRIVILEGED})
+    os.setuid({UNPRIVILEGED})
 print(json.dumps(asyncio.run(examine(load(os.environ)))))
 """
     env = {**os.environ, "FOOTFALL_DATA_DIR": str(settings.data_dir), "FOOTFALL_PORT": str(settings.port)}
@@ -290,7 +292,7 @@ async def test_a_folder_that_cannot_be_written_is_a_problem(open_path: Path) -> 
     settings.data_dir.chmod(0o555)
     settings.sqlite_path.chmod(0o444)
     before = everything_in(open_path)
-    findings = ask_as_somebody_else(settings)
+    findings = examine_as_another_user(settings)
     settings.data_dir.chmod(0o755)
     heard(findings, "problem", "data folder", "cannot be written", "chown")
     heard(findings, "problem", "would reject events", "chmod 600")
@@ -299,18 +301,18 @@ async def test_a_folder_that_cannot_be_written_is_a_problem(open_path: Path) -> 
     assert everything_in(open_path) == before
 
 
-async def test_a_folder_of_somebody_else_is_a_problem_and_no_crash(open_path: Path) -> None:
+async def test_a_folder_of_another_user_is_a_problem_and_no_crash(open_path: Path) -> None:
     settings = settings_of(open_path / "data")
     await make_store(settings)
     settings.data_dir.chmod(0o000)
-    findings = ask_as_somebody_else(settings)
+    findings = examine_as_another_user(settings)
     settings.data_dir.chmod(0o700)
     heard(findings, "problem", "data folder", "cannot be written", "chown")
 
 
 def test_a_folder_that_cannot_be_made_is_a_problem(open_path: Path) -> None:
     open_path.chmod(0o555)
-    findings = ask_as_somebody_else(settings_of(open_path / "data"))
+    findings = examine_as_another_user(settings_of(open_path / "data"))
     open_path.chmod(0o755)
     heard(findings, "problem", "does not exist and cannot be created", "sudo install -d -m 700")
 

@@ -39,7 +39,7 @@ async def test_an_empty_one_without_a_secret(postgres: Postgres, tmp_path: Path)
     assert "FOOTFALL_SECRET is not set" in said(findings, "problem")
 
 
-async def test_one_that_is_not_there_and_no_password_is_said(tmp_path: Path) -> None:
+async def test_an_unavailable_one_is_reported_without_its_password(tmp_path: Path) -> None:
     findings = await examine(settings_of(tmp_path, DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/footfall", SECRET=SECRET))
     assert "the connection was refused" in said(findings, "problem")
     assert "hunter2" not in str(findings)

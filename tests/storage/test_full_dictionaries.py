@@ -1,4 +1,4 @@
-"""A dictionary that is full costs nothing: what one client sends does not slow down the commits of another."""
+"""A full dictionary costs nothing: the texts of one client do not slow down the commits of another."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Counted = Callable[[], int]
 
 @pytest.fixture
 def statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements that commits run, from now on."""
+    """Record the statements of commits from now on."""
     ran: list[str] = []
     kind: Any = SqliteConnection if store.engine_type == "sqlite" else PostgresWriter
     execute = kind.execute

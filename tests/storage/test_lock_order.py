@@ -1,6 +1,6 @@
-"""Servers that commit, and all that is done beside commits, in the most awkward order: nobody ever waits for each other in a circle.
+"""Concurrent commits and jobs never deadlock, in the worst order of keys.
 
-PostgreSQL counts the circles that it had to break. Each server has every key in another order, and each job gets its rows shuffled.
+PostgreSQL counts the deadlocks that it resolved. Each server has its keys in a different order, and each job gets its rows shuffled.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from tests.storage.test_replicas import Overheard
 NOW = 1_795_219_200_000
 SERVERS = 3
 COMMITS = 8
-TIMES = 3  # that each job is done, at least; then for as long as servers commit
+TIMES = 3  # the minimum for each job, which then repeats until the servers have committed
 RULES = {1: TargetRules(listed_only=False, most=1_000)}
-ANY = 1 << 62  # above every id and number
+ANY = 1 << 62  # greater than any id or number
 
 
 def committed(chance: random.Random, ids: EventIds) -> Batch:
-    """A batch that has something of everything, of few keys, in any order."""
+    """A batch of all kinds of rows with few distinct keys, in random order."""
     events = [
         Event(
             id=ids.take(1, NOW)[0],
@@ -70,7 +70,7 @@ def committed(chance: random.Random, ids: EventIds) -> Batch:
 
 
 class Beside:
-    """What other processes do meanwhile. Each method does it once."""
+    """The concurrent work of other processes. Each method does one round."""
 
     def __init__(self, store: PostgresStore, chance: random.Random) -> None:
         self.store = store
@@ -132,7 +132,7 @@ class Beside:
     async def bring(self, batch: imports.ImportBatch) -> None:
         await imports.ImportStore(self.store).commit(batch)
 
-    async def mend(self) -> None:
+    async def repair(self) -> None:
         hourly = recount.BY_DAY[0]
         rows = await self.store.rows(f"SELECT {', '.join((*hourly.key, *hourly.measures))} FROM {hourly.table}")
         width = len(hourly.key)
@@ -144,7 +144,7 @@ class Beside:
         await self.store.change(*repairs, exclusive=True)
 
 
-async def test_servers_and_jobs_never_wait_for_each_other_in_a_circle(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_servers_and_jobs_never_deadlock(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     url, overheard = postgres.fresh(), Overheard()
     monkeypatch.setattr(postgres_store, "log", overheard)
     stores = [await PostgresStore.open(url) for _ in range(SERVERS + 1)]
@@ -175,12 +175,12 @@ async def test_servers_and_jobs_never_wait_for_each_other_in_a_circle(postgres: 
                 for one in jobs
                 for what in (one.fold, one.contexts, one.erase, one.expire, one.import_counts, one.import_events)
             ),
-            *(again(what) for what in (jobs[0].retain, jobs[1].mend)),
+            *(again(what) for what in (jobs[0].retain, jobs[1].repair)),
         )
     assert overheard.said == []
-    # A connection tells its counts when it ends.
+    # A connection reports its counts when it is closed.
     assert rows_of(url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]
-    # What is erased, folded, mended and past its time leaves every sum as it was.
+    # Erasure, folding, repair and retention leave all sums unchanged.
     (stored,) = rows_of(url, "SELECT sum(events) FROM ledger WHERE entry = 'stored'")
     (counted,) = rows_of(url, "SELECT coalesce(sum(value), 0) FROM imported_count WHERE day >= 0")
     assert rows_of(url, "SELECT sum(events) FROM rollup_hour") == [(stored[0] + counted[0],)]

@@ -1,4 +1,4 @@
-"""Whatever happens while the tables are made, the next start finds a store that it can open."""
+"""After an interrupted migration, the next start opens the store."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_second_time_there_is_nothing_to_do(tmp_path: Path) -> None:
 
 def test_killed_between_the_tables_and_the_record_the_next_start_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
-    # The connection dies in the middle of the transaction, after the tables were made and before the record is.
+    # The connection is lost in the transaction, after the tables were created and before the migration is recorded.
     program = f"""
 import os, sqlite3
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_five_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     assert sum(ran) == len(migrations.migrations())
 
 
-@pytest.mark.on_sqlite  # PostgreSQL's: test_replicas.py
+@pytest.mark.on_sqlite  # PostgreSQL: test_replicas.py
 async def test_a_store_of_a_newer_version_is_left_alone(settings: Settings) -> None:
     store = await open_store(settings)
     await store.close()
@@ -118,7 +118,7 @@ def test_piccolos_own_command_can_run_them_too(tmp_path: Path) -> None:
 
 
 def test_the_folder_holds_nothing_but_migrations() -> None:
-    # Piccolo puts it first on sys.path: any other module there would hide somebody else's.
+    # Piccolo puts the folder first on sys.path: another module there would hide an installed one.
     assert [path.name for path in bundled("migrations").iterdir() if path.suffix == ".py" and not path.name.startswith("footfall_")] == []
 
 

@@ -1,4 +1,4 @@
-"""On PostgreSQL events lie in a partition for each month, made ahead, and retention drops months whole."""
+"""Partitions on PostgreSQL: one for each month, created in advance; retention drops whole months."""
 
 from __future__ import annotations
 
@@ -83,9 +83,7 @@ async def test_months_go_whole_and_every_sum_stays(store: Store, settings: Setti
     assert await store.rows("SELECT * FROM rollup_hour") == before
 
 
-async def test_who_reads_for_long_holds_up_neither_commits_nor_a_start(
-    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_long_read_blocks_neither_commits_nor_a_start(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     old = time.time_ns() // 1_000_000 + 100 * DAY
     monkeypatch.setattr(partitions, "PAUSE", 0.2)
     await partitions.create_ahead(store, old)
@@ -109,7 +107,7 @@ async def test_who_reads_for_long_holds_up_neither_commits_nor_a_start(
     assert (await lying(store)).keys() <= {partitions.DEFAULT}
 
 
-async def test_of_very_many_events_it_is_said_about_how_many_went(
+async def test_a_large_number_of_deleted_events_is_reported_approximately(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(partitions, "COUNTED", 5)

@@ -1,4 +1,4 @@
-"""From one file to PostgreSQL: all of it, once, however often it is done."""
+"""Copies from SQLite to PostgreSQL are complete, and can be repeated."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_store_is_brought_over_while_it_serves_and_again_and_then_served(make_
     again = small.footfall("copy", "--to", url)
     assert "70 events in the target, 0 of them copied now" in " ".join(again.stdout.split())
     assert small.stop() == 0
-    assert small.footfall("copy", "--to", url).returncode == 0  # what was written while it stopped
+    assert small.footfall("copy", "--to", url).returncode == 0  # written while the server stopped
     assert set(rows_of(url, MIXED)) == set(rows_of(small.database, MIXED))
     for table in ("install", "activity", "ledger", "rollup_hour", "rollup_dimension", "target"):
         query = f"SELECT count(*), {'sum(events)' if table.startswith(('rollup', 'ledger')) else 'count(*)'} FROM {table}"
@@ -177,7 +177,7 @@ async def test_what_changes_between_the_stretches_is_brought_in_the_end(
 
 @contextmanager
 def miscounting(url: str) -> Iterator[None]:
-    """A target that does not keep what it is given."""
+    """A target that loses rows."""
     wrong = "BEGIN NEW.events := NEW.events + 1; RETURN NEW; END"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE FUNCTION miscount() RETURNS trigger LANGUAGE plpgsql AS $$ {wrong} $$".encode())

@@ -1,4 +1,4 @@
-"""Projects and keys that several servers make at the same moment."""
+"""Projects and keys that several servers create at the same time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def test_servers_that_start_at_once_make_one_default_project_and_one_admin
     await store.close()
 
 
-async def test_of_two_who_make_a_project_at_once_one_is_told(settings: Settings) -> None:
+async def test_of_two_that_create_a_project_at_once_one_gets_an_error(settings: Settings) -> None:
     store = await open_store(settings)
     made = await asyncio.gather(*(create_project("tool") for _ in range(4)), return_exceptions=True)
     assert [type(each) for each in made].count(int) == 1

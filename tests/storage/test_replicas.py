@@ -1,4 +1,4 @@
-"""Several servers on one PostgreSQL: they start at once, they commit at once, and nothing is done twice or half."""
+"""Several servers on one PostgreSQL: concurrent starts and commits do nothing twice or in part."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPEN = {1: TargetRules(listed_only=False, most=1_000)}
 def test_five_that_start_at_once_migrate_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, known: int) -> None:
     url = postgres.address(postgres.empty())
     every = migrations.migrations()
-    if known:  # the store of an older version, with something in it
+    if known:  # a store of an older version, with events
         monkeypatch.setattr(postgres_open, "migrations", lambda: every[:known])
         assert len(migrate_postgres(url)) == known
         with psycopg.connect(url) as connection:
@@ -82,7 +82,7 @@ def test_a_store_of_a_newer_version_is_left_alone(postgres: Postgres) -> None:
 
 
 def event(ids: EventIds, chance: random.Random, mark: int) -> Event:
-    """The event of a mark: the same on each server, but for its id."""
+    """The event of a mark: the same on each server, except its id."""
     return Event(
         id=ids.take(1, NOW)[0],
         project=1,
@@ -98,7 +98,7 @@ def event(ids: EventIds, chance: random.Random, mark: int) -> Event:
 
 
 class Overheard:
-    """Keeps what the store says in its log."""
+    """A log handler that keeps the messages of the store."""
 
     def __init__(self) -> None:
         self.said: list[tuple[str, dict[str, Any]]] = []
@@ -107,7 +107,7 @@ class Overheard:
         return lambda what, **about: self.said.append((what, about))
 
 
-async def test_servers_that_commit_the_same_in_any_order_count_it_once_and_never_wait_in_a_circle(
+async def test_servers_that_commit_the_same_in_any_order_count_it_once_and_never_deadlock(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, overheard = postgres.fresh(), Overheard()
@@ -117,7 +117,7 @@ async def test_servers_that_commit_the_same_in_any_order_count_it_once_and_never
     async def serve(number: int, store: PostgresStore) -> list[Receipt | None]:
         chance, ids, receipts = random.Random(number), EventIds(number), list[Receipt | None]()
         marks = [*range(MARKS)]
-        chance.shuffle(marks)  # so that new words, targets and sums come in another order to each
+        chance.shuffle(marks)  # so that each server has a different order of new texts, targets and rollups
         for some in zip(*[iter(marks)] * 20, strict=True):
             committed = await store.commit(Batch([event(ids, chance, mark) for mark in some], target_rules=OPEN))
             receipts += [committed.exceptions.get(place) for place in range(20)]
@@ -155,7 +155,7 @@ async def test_servers_that_learn_the_same_words_in_another_order_do_not_wait_in
     assert rollup_differences(url) == {}
 
 
-def test_whoever_waits_for_a_server_that_died_in_its_commit_goes_on(postgres: Postgres) -> None:
+def test_a_commit_that_waits_for_a_crashed_server_continues(postgres: Postgres) -> None:
     url = postgres.fresh()
     dying, living = postgres_writer.PostgresWriter(url), postgres_writer.PostgresWriter(url)
     add = ("INSERT INTO note (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = note.value + 1", ("both",))

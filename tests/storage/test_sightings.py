@@ -1,4 +1,4 @@
-"""What is spared where an install says the same again, and what never may be."""
+"""Updates of an install that commits skip, and updates that they must not skip."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ async def test_an_install_that_goes_on_is_written_again_only_after_a_while(store
     assert (await install(store))["last_seen"] == NOON + FRESH
 
 
-async def test_another_context_is_told_at_once_and_so_is_the_way_back(store: Store) -> None:
+async def test_another_context_is_stored_at_once_and_so_is_the_return(store: Store) -> None:
     for step, context in enumerate((DARWIN, LINUX, DARWIN, LINUX, DARWIN)):
         await happen(store, (7, NOON + step, context))
         assert await install(store) == {"first_seen": NOON, "last_seen": NOON + step, "os": context.os, "version": context.version}
         assert await days(store) == [(NOON // DAY, 7, context.version)]
 
 
-async def test_the_way_back_is_told_within_one_commit_too(store: Store) -> None:
+async def test_a_return_within_one_commit_is_stored_too(store: Store) -> None:
     await happen(store, (7, NOON, DARWIN))
     await happen(store, (7, NOON + 1, LINUX), (7, NOON + 2, DARWIN))
     assert await install(store) == {"first_seen": NOON, "last_seen": NOON + 2, "os": "darwin", "version": "1"}
@@ -82,7 +82,7 @@ async def test_what_comes_late_still_moves_the_beginning(store: Store) -> None:
     assert [day for day, _, _ in await days(store)] == [NOON // DAY - 3, NOON // DAY]
 
 
-async def test_after_a_late_event_from_elsewhere_the_next_one_is_told(store: Store) -> None:
+async def test_after_a_late_event_from_another_server_the_next_one_is_stored(store: Store) -> None:
     await happen(store, (7, NOON, DARWIN))
     await happen(store, (7, NOON - 1, LINUX))
     await happen(store, (7, NOON + 1, DARWIN))
@@ -90,7 +90,7 @@ async def test_after_a_late_event_from_elsewhere_the_next_one_is_told(store: Sto
     assert await days(store) == [(NOON // DAY, 7, "1")]
 
 
-async def test_after_a_report_of_the_install_the_next_event_is_told(store: Store) -> None:
+async def test_after_a_report_of_the_install_the_next_event_is_stored(store: Store) -> None:
     await happen(store, (7, NOON, DARWIN))
     report = Install(id=7, project=1, first_seen=NOON, last_seen=NOON + 1, context=LINUX)
     await store.commit(Batch(installs=[report], target_rules=RULES))
@@ -107,7 +107,7 @@ async def test_an_install_that_was_erased_is_whole_when_it_comes_again(store: St
     assert await days(store) == [(NOON // DAY, 7, "1"), (NOON // DAY, 8, "1")]
 
 
-async def test_a_commit_that_failed_has_seen_nobody(store: Store) -> None:
+async def test_a_failed_commit_records_no_sighting(store: Store) -> None:
     event = Event(id=first_id(NOON), project=1, name="run", occurred_at=NOON, context=DARWIN, install=7)
     never: Any = None
     with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError)):

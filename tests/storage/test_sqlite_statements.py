@@ -1,4 +1,4 @@
-"""The statements that a commit runs on SQLite: as fast on each Python as on another."""
+"""The statements of a commit on SQLite are equally fast on each Python version."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ numbers = itertools.count()
 
 
 def events(count: int, **fields: Any) -> list[Event]:
-    """Events of different installs that have all else alike."""
+    """Events of different installs with otherwise equal fields."""
     defaults = {"project": 1, "name": "run", "occurred_at": NOON, "context": CONTEXT, "outcome": Outcome.SUCCESS}
     return [Event(id=first_id(NOON) + (number := next(numbers)), install=number + 1, **{**defaults, **fields}) for _ in range(count)]
 
@@ -45,7 +45,7 @@ async def test_no_statement_numbers_its_parameters(store: Store, monkeypatch: py
 
 
 async def test_rows_that_are_much_alike_are_stored_as_they_were_given(store: Store) -> None:
-    """What rows have alike is bound once for all of them; every column has its own value all the same."""
+    """Values that rows share are bound once; each column still gets its own value."""
     given = events(321, duration_us=1_500, session=-7, error_message="no such file", skewed=True)
     for number, each in enumerate(given):
         each.properties = None if number % 3 else f'{{"n":{number}}}'

@@ -1,4 +1,4 @@
-"""Failures without an error type that were stored before they were counted by type."""
+"""Failures without an error type that earlier versions stored."""
 
 from __future__ import annotations
 

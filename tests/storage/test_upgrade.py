@@ -1,4 +1,4 @@
-"""A store of every earlier state of the tables, with events in it, is upgraded and answers as before; and there is no silent way back.
+"""Stores of all earlier schema versions are upgraded and give the same answers; a downgrade is refused.
 
 `states/NN.json.gz` hold the rows of stores that the server of that day wrote, from the same 124 posts; states in between have the same rows.
 """
@@ -28,7 +28,7 @@ ENGINES = ("sqlite", "postgres")
 STATES = Path(__file__).parent / "states"
 MIGRATIONS = migrations.migrations()
 EVENTS, INSTALLS = 124, 16
-# One figure of each kind, as the day's own server would have answered it, by plain SQL over raw events.
+# One figure of each kind in plain SQL over raw events, as the server of that version answered it.
 FIGURES = {
     "outcomes": "SELECT n.text, e.outcome, count(*) FROM event e JOIN event_name n ON n.id = e.name_id GROUP BY 1, 2",
     "contexts": "SELECT c.os, c.version, c.environment, count(*), count(DISTINCT e.install_id) FROM event e JOIN context c ON c.id = e.context_id"
@@ -38,7 +38,7 @@ FIGURES = {
 
 
 def rows_of_state(state: int) -> dict[str, Any]:
-    """The tables of the newest stored state that is not after this one; state 2 differs from 3 in empty tables only."""
+    """The rows of the newest stored state up to this one; state 2 differs from 3 in empty tables only."""
     stored = sorted(int(path.name[:2]) for path in STATES.glob("*.json.gz"))
     number = 3 if state == 2 else max(each for each in stored if each <= state)
     with gzip.open(STATES / f"{number:02}.json.gz", "rt", encoding="utf-8") as file:
@@ -102,7 +102,7 @@ def made_on_postgres(state: int, url: str) -> str:
 
 @pytest.fixture(params=range(1, len(MIGRATIONS) + 1), ids=lambda state: f"state{state:02}")
 def old(request: pytest.FixtureRequest, engine: str, tmp_path: Path) -> tuple[int, Settings]:
-    """A store of a state, and the settings that open it."""
+    """The settings of a store in a state."""
     state = int(request.param)
     env = {"FOOTFALL_DATA_DIR": str(tmp_path / "data"), "FOOTFALL_SECRET": SECRET}
     if engine == "postgres":

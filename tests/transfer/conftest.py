@@ -1,4 +1,4 @@
-"""What the stories of export, import and erasure share: stores with events, commands on them, and a look into their files."""
+"""Shared fixtures of export, import and erasure: filled stores, commands on them, and readers of their tables."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ from tests.conftest import rows_of
 from tests.postgres import Postgres, name_of
 
 NOW = 1_793_000_000_000  # 2026-10-26
-# Texts that break what reads them carelessly. What scrubbing would change is not among them: it was scrubbed when it was stored.
+# Texts that break careless readers, without texts that scrubbing changes.
 HOSTILE = [
     "=1+1", "+1", "-1", "@SUM(A1)", "\tx", "'quoted", "'=x", 'say "hi", twice', "line\nbreak", "naïve ☃ 漢字 \U0001f600", "  spaces  ", "null", "true",
     "a,b;c", "\\n", "{}", "\uff1d1", "0012", "1e5", "x;=1+1",
 ]  # fmt: skip
-# Every table that counts, and what each holds of rows without the numbers that differ between two stores.
+# The rows of each table of counts, without the numbers that differ between two stores.
 COUNTED = {
     "hourly": "SELECT hour, n.text, environment, events, successes, failures, timed, duration_us FROM rollup_hour r JOIN event_name n ON n.id = name_id",
     "durations": "SELECT day, n.text, environment, bucket, events FROM rollup_name_duration r JOIN event_name n ON n.id = name_id",
@@ -74,17 +74,17 @@ COUNTED = {
 
 
 def counted(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
-    """All that a store counts, in words."""
+    """The counts of a store, with texts in place of numbers."""
     return {table: sorted(rows_of(where(settings), sql), key=repr) for table, sql in COUNTED.items()}
 
 
 def where(settings: Settings) -> Path | str:
-    """Where the store of these settings is: a file, or a URL."""
+    """The location of the store of these settings: a file or a URL."""
     return settings.database_url or settings.sqlite_path
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The settings of a store as a process gets them."""
+    """The environment variables of the settings of a store."""
     found = {"FOOTFALL_DATA_DIR": str(settings.data_dir), "FOOTFALL_SECRET": str(settings.secret)}
     return {**found, "FOOTFALL_DATABASE_URL": settings.database_url} if settings.database_url else found
 
@@ -113,7 +113,7 @@ def with_store(settings: Settings, work: Callable[[Store, LiveProject], Awaitabl
 
 
 def incoming(count: int, seed: int = 7) -> Iterable[tuple[int, Incoming]]:
-    """Events with the times of their arrival: of all kinds, over two months, with hostile text."""
+    """Pairs of arrival time and event: all kinds, over two months, with hostile texts."""
     chance = random.Random(seed)
     at = NOW - 60 * DAY
     for number in range(count):
@@ -145,7 +145,7 @@ def incoming(count: int, seed: int = 7) -> Iterable[tuple[int, Incoming]]:
 
 
 async def fill(settings: Settings, store: Store, project: LiveProject, events: Iterable[tuple[int, Incoming]]) -> None:
-    """Store events as if they had come at their times."""
+    """Store events as if they had arrived at their times."""
     privacy, ids = Privacy(server_secret(settings)), EventIds(1)
     iterator = iter(events)
     while some := list(itertools.islice(iterator, 1_000)):
@@ -179,7 +179,7 @@ def lines(*documents: Any) -> bytes:
 
 @pytest.fixture
 def placed(engine: str, request: pytest.FixtureRequest) -> Postgres | None:
-    """Where the stores of this test are: on a PostgreSQL, or None for files."""
+    """The PostgreSQL of this test's stores, or None for SQLite."""
     server: Postgres | None = None if engine == "sqlite" else request.getfixturevalue("postgres")
     return server
 
@@ -212,19 +212,19 @@ def origin(tmp_path: Path, placed: Postgres | None, request: pytest.FixtureReque
 
 @pytest.fixture
 def fresh(tmp_path: Path, placed: Postgres | None) -> Settings:
-    """A store with nothing in it."""
+    """An empty store."""
     return settings_in(tmp_path / "fresh", placed)
 
 
 class Always(Projects):
-    """Knows of a new key at once."""
+    """A cache of projects that is always stale, so that a new key works immediately."""
 
     STALE_AFTER = -1.0
 
 
 @pytest.fixture
 async def served(store: Store, settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Gate]]:
-    """The routes on a store with events, and the gate whose limits they keep."""
+    """A client of the routes on a store with events, and the gate with their limits."""
     await fill(settings, store, await project_of(settings), incoming(1_200))
     projects = Always(max_targets=settings.max_targets, public=settings.public)
     gate = Gate(settings, projects, Limits())
@@ -262,13 +262,13 @@ async def key_of(scope: str = "read", project: int = 1) -> dict[str, str]:
 
 @pytest.fixture
 async def reader(served: Any) -> dict[str, str]:
-    """The headers of whoever may read."""
+    """Headers with a key that may read."""
     return await key_of()
 
 
 @pytest.fixture
 def run(origin: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Runs a command on the store with events."""
+    """A function that runs a command on the store with events."""
     for name, value in environment_of(origin).items():
         monkeypatch.setenv(name, value)
     return lambda command, *arguments: CliRunner().invoke(command, [str(argument) for argument in arguments])

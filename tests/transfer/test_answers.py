@@ -1,4 +1,4 @@
-"""Answers of questions as files: by the command and over HTTP, in each format, and the same as the question gives them."""
+"""Answers as files, by the command and over HTTP, in each format; they equal those of the Python functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.transfer.conftest import NOW
 
 SPAN = {"from": "2026-06-01", "to": "2026-10-27"}
 NEEDED = {"breakdown": {"by": "version"}, "funnel": {"names": "run,build"}, "experiment": {"property": "n"}}
-MAYBE_NOTHING = {"trending", "experiment", "rejected", "limited"}  # which want a job, a property, or refusals that this data has not
+MAYBE_NOTHING = {"trending", "experiment", "rejected", "limited"}  # these need a job, a property, or rejected events, which this data lacks
 
 
 def parameters(what: str) -> dict[str, str]:

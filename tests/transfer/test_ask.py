@@ -1,4 +1,4 @@
-"""Any question from a terminal and over HTTP, in the same words: a table to read, files to keep, and errors that name the condition."""
+"""Any question by the command and over HTTP with the same options: tables, files, and errors that name the condition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands, as an operator types them; and their memory, which does not grow with what there is."""
+"""The commands of an operator, and their memory, which is independent of the number of events."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from server.transfer.commands import export_command, import_command, install_gro
 from tests.transfer.conftest import NOW, counted, fill, settings_in, with_store
 
 MANY = 100_000
-GROWTH = 60 << 20  # bytes by which a process may grow while it handles MANY rows; all of them together would be some 200 MB
+GROWTH = 60 << 20  # bytes: the allowed growth of a process that handles MANY rows, which take 200 MB together
 
 
 def alike(count: int) -> Iterable[tuple[int, Incoming]]:
-    """Many events that are quickly stored: memory is about how many there are."""
+    """Events that are quick to store, because only their number matters for memory."""
     context = Context(dialect="native", os="linux", version="1.0.0")
     for number in range(count):
         at = NOW - 10 * DAY + number * 4_000
@@ -52,17 +52,17 @@ def test_into_a_pipe_goes_the_export_and_nothing_else(run) -> None:
     assert {row["hour"][:10] for row in rows} <= {"2026-09-01", "2026-09-02"}
 
 
-def test_what_cannot_be_done_is_said_in_one_line(run, tmp_path: Path, monkeypatch) -> None:
+def test_an_error_is_one_line(run, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "x.txt").write_text("hello\n")
     (tmp_path / "x.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "x.gz").write_bytes(b"\x1f\x8b and no more")
     for arguments in (
-        (export_command, "events", "--project", "nobody"),
+        (export_command, "events", "--project", "unknown"),
         (export_command, "events", "--output", tmp_path / "none" / "x.csv"),
         (import_command, tmp_path / "x.txt"),
         (import_command, tmp_path / "x.parquet"),
         (import_command, tmp_path / "x.gz"),
-        (install_group, "show", "nobody"),
+        (install_group, "show", "unknown"),
         (install_group, "erase"),
         (install_group, "show", "--hash", "xyz"),
     ):
@@ -74,7 +74,7 @@ def test_what_cannot_be_done_is_said_in_one_line(run, tmp_path: Path, monkeypatc
 
 
 def test_a_failed_export_leaves_no_half_of_a_file(run, tmp_path: Path) -> None:
-    assert run(export_command, "events", "--project", "nobody", "--output", tmp_path / "x.csv").exit_code == 1
+    assert run(export_command, "events", "--project", "unknown", "--output", tmp_path / "x.csv").exit_code == 1
     assert list(tmp_path.glob("*x.csv*")) == []
 
 
@@ -95,14 +95,16 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     with_store(origin, lambda store, project: fill(origin, store, project, alike(MANY)))
     file = tmp_path / "all.csv"
     assert _growth(origin, "export_command", "events", "--output", str(file)) < GROWTH
-    assert _growth(origin, "export_command", "events", "--output", str(tmp_path / "all.parquet")) < 3 * GROWTH  # pyarrow takes its own
+    assert (
+        _growth(origin, "export_command", "events", "--output", str(tmp_path / "all.parquet")) < 3 * GROWTH
+    )  # pyarrow has buffers of its own
     assert _growth(fresh, "import_command", str(file)) < GROWTH
     with file.open("rb") as lines:
         assert sum(1 for _ in lines) > MANY
 
 
 def _growth(settings: Settings, command: str, *arguments: str) -> int:
-    """By how much a process grows, at its peak, while it runs a command, in bytes. As the kernel has it: getrusage counts the parent's, too."""
+    """The peak growth of a process that runs a command, in bytes, from the kernel: getrusage includes the parent."""
     program = f"""
 import re
 from pathlib import Path

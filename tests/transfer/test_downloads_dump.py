@@ -1,4 +1,4 @@
-"""The downloads seed's dump: its totals and days are shown by `/counts`, to the last download, however often it is imported."""
+"""The dump of the downloads seed: `/counts` shows its exact totals and days, also after repeated imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.transfer.conftest import NOW, import_file, lines, where, with_store
 ENGINES = ("sqlite", "postgres")
 
 TODAY = NOW // DAY  # 2026-10-26
-# As on the seed's own page: 12,847 downloads ever, of which the collector still knows the last days.
+# The numbers of the seed's page: 12,847 downloads in total, and the last days.
 DUMP = {
     "dl:peon:total": 12_847,
     "dl:peon:2026-10-26": 47,

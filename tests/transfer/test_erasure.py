@@ -1,4 +1,4 @@
-"""An install that is erased is nowhere any more, not even in the bytes of the file; what it counted stays, and so does everybody else."""
+"""Erasure removes an install completely, also from the bytes of the file. Its counts and other installs stay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.transfer.conftest import NOW, counted, fill, incoming, project_of, wh
 ENGINES = ("sqlite", "postgres")
 
 WHO = "install-7"
-# What names installs; all other tables are counts.
+# The tables with installs; all others are counts.
 NAMING = ("activity", "installs", "error_installs", "events")
 INSTALL_AT = {"activity": 1, "installs": 0, "error_installs": 3, "events": 3}
 
@@ -32,7 +32,7 @@ def number(settings: Settings) -> int:
     return Privacy(server_secret(settings)).install(1, WHO)
 
 
-def test_nothing_of_it_is_left_and_nobody_else_is_touched(origin: Settings) -> None:
+def test_erasure_leaves_nothing_of_an_install_and_changes_no_other(origin: Settings) -> None:
     install, before = number(origin), counted(origin)
     held = with_store(origin, lambda store, project: install_data.show(store, project.id, install))
     assert held.total_events > 20

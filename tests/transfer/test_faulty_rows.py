@@ -1,4 +1,4 @@
-"""A row with a value that cannot be kept is named, and takes no other row with it."""
+"""A row with a value that cannot be stored is reported, and does not affect other rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Over HTTP: exports for a key, and their own data for whoever holds an install's id."""
+"""Routes for exports with a key, and for the data of an install with its id."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_a_parameter_that_cannot_be_used_is_named(client: httpx.AsyncClien
     assert (await client.get("/v1/export/secrets", headers=await key_of())).status_code == 404
 
 
-async def test_whoever_leaves_in_the_middle_leaves_nothing_behind(served: Any, store: Store) -> None:
+async def test_an_aborted_export_leaves_nothing_behind(served: Any, store: Store) -> None:
     client, _ = served
     headers = [(name.lower().encode(), value.encode()) for name, value in (await key_of()).items()]
     for _ in range(10):
@@ -103,7 +103,7 @@ async def test_whoever_leaves_in_the_middle_leaves_nothing_behind(served: Any, s
             "raw_path": b"", "query_string": b"", "root_path": "", "headers": headers, "client": ("192.0.2.1", 1), "server": ("x", 80),
         }  # fmt: skip
         await asyncio.wait_for(client._transport.app(scope, receive, send), 10)
-    # All readers are free: as many questions as there are readers are answered at once, and then some.
+    # All readers are free: one query for each reader is answered immediately, and more after that.
     await asyncio.wait_for(asyncio.gather(*(store.rows("SELECT count(*) FROM event") for _ in range(12))), 10)
     assert not [task for task in asyncio.all_tasks() if "export" in repr(task.get_coro())]
 
@@ -117,7 +117,7 @@ async def test_whoever_leaves_in_the_middle_leaves_nothing_behind(served: Any, s
         "http://footfall.example//v1/installs/install-7/",
     ],
 )
-async def test_whoever_holds_the_id_sees_all_of_it_and_can_erase_it(client: httpx.AsyncClient, url: str) -> None:
+async def test_the_owner_of_an_id_sees_all_its_data_and_can_erase_it(client: httpx.AsyncClient, url: str) -> None:
     held = (await client.get(url)).json()
     assert held["total_events"] == len(held["events"]) > 5
     assert {"install", "first_seen", "last_seen", "version"} <= held["install"].keys()
@@ -156,7 +156,7 @@ async def test_no_id_and_ids_that_are_too_long_are_refused(client: httpx.AsyncCl
     assert (await client.get(f"/v1/installs/{'x' * 200}")).status_code == 404
 
 
-async def test_nobody_tries_ids_by_the_million(served: Any) -> None:
+async def test_guesses_of_ids_are_limited(served: Any) -> None:
     client, gate = served
     gate._rate_limit = parse("3/minute")
     answers = [(await client.get(f"/v1/installs/guess-{number}")) for number in range(5)]

@@ -1,4 +1,4 @@
-"""PostHog's export: what its clients really send, hashed and scrubbed as if it had been sent here."""
+"""Imports of PostHog's export: events of real clients, hashed and scrubbed like received events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from server.transfer.formats import arrow_modules
 from tests.conftest import rows_of
 from tests.transfer.conftest import counted, import_file, lines, where
 
-# As captured from posthog-python 7.91.1 and posthog-node 5.70.0.
+# Captured from posthog-python 7.91.1 and posthog-node 5.70.0.
 PYTHON: dict[str, Any] = {
     "properties": {
         "command": "build", "$session_id": "s-1", "$os": "Linux", "$python_version": "3.11.7", "$lib": "posthog-python", "$lib_version": "7.91.1",

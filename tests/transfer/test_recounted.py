@@ -1,4 +1,4 @@
-"""Days that come in any order, and installs that leave: whoever was active, new or came back is counted as the events that are left say."""
+"""Active, new and returning installs equal a recount, with events in any order and after erasure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SPANS = ((0, 110), (20, 60), (55, 56), (30, 111))
 
 
 def history(seed: int) -> list[dict[str, Any]]:
-    """A dozen installs over four months, in no order at all."""
+    """Events of a dozen installs over four months, in random order."""
     chance = random.Random(seed)
     return [
         {
@@ -59,7 +59,7 @@ def test_what_is_imported_in_any_order_and_partly_erased_is_counted_as_events_sa
 
 
 async def check(store: Store, database: Path) -> None:
-    """All that is asked of installs, for some periods, against a recount."""
+    """Compare all answers about installs with a recount, for some periods."""
     events = recount.load(database)
     machines = recount.machines(events)
     for first, end in SPANS:

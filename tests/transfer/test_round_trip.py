@@ -1,4 +1,4 @@
-"""What goes out comes in again: an export, imported into an empty store, counts what it counted where it came from; and only once."""
+"""An export that is imported into an empty store gives the same counts, also if it is imported twice."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_into_the_store_that_it_came_from_nothing_counts_again(origin: Settings,
 
 def test_two_servers_whose_ids_clash_are_both_counted(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.jsonl", "jsonl"))
-    # Another server's events have the same ids, of which our own know nothing.
+    # Events of another server with the same ids.
     import_file(fresh, file)
     change_in(where(fresh), "UPDATE event SET occurred_at = occurred_at + 1", "DELETE FROM imported")
     summary = import_file(fresh, file)
@@ -97,7 +97,7 @@ def _events(settings: Settings) -> int:
     try:
         ((count,),) = rows_of(where(settings), "SELECT count(*) FROM event")
     except sqlite3.OperationalError:
-        return 0  # its tables are being made
+        return 0  # its tables are being created
     return int(count)
 
 

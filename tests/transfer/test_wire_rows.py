@@ -1,4 +1,4 @@
-"""What other collectors kept comes in as events that clients might have sent, at the times that it had."""
+"""Rows of other collectors are imported like events of clients, at their original times."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.transfer.conftest import NOW, counted, import_file, lines, where, wit
 
 ENGINES = ("sqlite", "postgres")
 
-# As a query of a Track-Skills database gives its table, with a name for each column.
+# The rows of a query of a Track-Skills database, with column names.
 CALLS: list[dict[str, Any]] = [
     {"id": number, "name": "tool_call", "dialect": "trackskills", "installation_id": f"user-{number % 2}", "target_type": "tool",
      "target_id": "search", "timestamp": f"2026-02-{number + 1:02} 10:00:00", "duration_ms": 100 * number, "outcome": outcome,
      "error_type": None if outcome == "success" else "Timeout", "error_message": None, "properties": '{"query": "x"}'}
     for number, outcome in enumerate(["success", "failure", "success"])
 ]  # fmt: skip
-# As a SonicJS collector keeps events, and as its clients go on sending them.
+# The stored events of a SonicJS collector, and the same events as its clients send them.
 SONICJS: list[dict[str, Any]] = [
     {"id": "e1", "installation_id": "inst-1", "event_type": "installation_started", "created_at": "2025-12-10T10:00:01.000Z",
      "properties": '{"os": "darwin", "nodeVersion": "v20.10", "packageManager": "npm"}', "timestamp": "2025-12-10T10:00:00.000Z"},
