@@ -1,4 +1,4 @@
-"""Host programs in each language that use a client, and servers that treat them badly."""
+"""Shared fixtures: host programs in each language that use a client, and misbehaving servers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Host(NamedTuple):
     runtime: str
 
     def run(self, url: str, home: Path | str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run it with its output in pipes. Returns when the pipes are closed, as `$(tool)` does."""
+        """Run it with its output in pipes. Returns when the pipes are closed, like `$(tool)`."""
         return subprocess.run(
             [*self.command, *words], env=environment(url, home, **env), capture_output=True, text=True, timeout=WITHIN, check=False
         )
@@ -46,14 +46,14 @@ class Host(NamedTuple):
 
 
 def environment(url: str, home: Path | str, **env: str) -> dict[str, str]:
-    """The variables of a user's shell on no CI, and consent; nothing of what surrounds the tests."""
+    """The environment of a consenting user's shell outside CI, without the variables of the tests' environment."""
     plain = {"PATH": os.environ["PATH"], "HOME": str(home), "HOST_URL": url, "MYTOOL_TELEMETRY": "on", **env}
     return {name: value for name, value in plain.items() if value != "unset"}
 
 
 @pytest.fixture(scope="session")
 def make_host(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Host]:
-    """Makes the host program of a language, once."""
+    """A factory of host programs by language. Each is built once."""
     made: dict[str, Host] = {}
 
     def make(name: str) -> Host:
@@ -91,12 +91,12 @@ def queue_of(home: Path) -> Path:
 
 
 def queued(home: Path) -> list[str]:
-    """Names of the events that wait."""
+    """Names of the queued events."""
     return sorted(path.name for path in queue_of(home).glob("*.json*") if not path.name.endswith(".tmp"))
 
 
 def eventually(check: Callable[[], Any]) -> Any:
-    """The first true value of `check`; its last one where there is none in time."""
+    """Return the first true value of `check`, or its last value after the time limit."""
     deadline = time.monotonic() + WITHIN
     while not (found := check()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -104,7 +104,7 @@ def eventually(check: Callable[[], Any]) -> Any:
 
 
 def settled(home: Path) -> bool:
-    """Wait until no process of this home is left: senders that may still touch its files."""
+    """Wait until no process uses this home folder: senders may still change its files."""
 
     def is_quiet() -> bool:
         return not any(_home_of(process) == str(home) for process in psutil.process_iter())
@@ -120,7 +120,7 @@ def _home_of(process: psutil.Process) -> str | None:
 
 
 class Wire:
-    """A TCP server that records what comes in and answers as told: `answer` gets a connection after its request was read."""
+    """A TCP server that records requests and responds with `answer`, which gets the connection after the request was read."""
 
     def __init__(self, answer: Callable[[socket.socket, Wire], None]) -> None:
         self.connections = 0
@@ -151,7 +151,7 @@ class Wire:
             pass
 
     def events(self) -> list[dict[str, Any]]:
-        """All events that were sent here."""
+        """All events that the server received."""
         bodies = [request.partition(b"\r\n\r\n")[2] for request in self.requests]
         return [event for body in bodies if body for event in json.loads(body)["events"]]
 
@@ -176,26 +176,26 @@ def _request(connection: socket.socket) -> bytes:
 
 
 def replying(status: str, body: str = "", *headers: str) -> Callable[[socket.socket, Wire], None]:
-    """An answer like this to every request."""
+    """A fixed response to every request."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers, "", body]
     text = "\r\n".join(lines).encode()
     return lambda connection, _: connection.sendall(text)
 
 
 def hang(_: socket.socket, wire: Wire) -> None:
-    """Accept, and never answer."""
+    """Accept the connection, and never respond."""
     wire.stopped.wait(WITHIN)
 
 
 def drip(connection: socket.socket, wire: Wire) -> None:
-    """Answer one header at a time."""
+    """Respond with one header at a time."""
     connection.sendall(b"HTTP/1.1 202 Accepted\r\n")
     while not wire.stopped.wait(1.5):
         connection.sendall(b"X-More: yes\r\n")
 
 
 def garbage(connection: socket.socket, _: Wire) -> None:
-    """Answer what is no HTTP."""
+    """Respond with bytes that are not HTTP."""
     connection.sendall(b"\x00\xff\x16\x03garbage\r\n\r\n" * 100)
 
 
@@ -204,7 +204,7 @@ ACCEPTED = replying("202 Accepted", '{"accepted":1,"duplicates":0,"rejected":[]}
 
 @pytest.fixture
 def make_wire() -> Iterator[Callable[..., Wire]]:
-    """Makes TCP servers; without an answer given they accept."""
+    """A factory of TCP servers, which accept events by default."""
     made: list[Wire] = []
 
     def make(answer: Callable[[socket.socket, Wire], None] = ACCEPTED) -> Wire:
@@ -245,7 +245,7 @@ class Project:
         self.url = f"{real.server.url}/p/{slug}"
 
     def events(self, at_least: int = 0) -> list[dict[str, Any]]:
-        """The project's events, as soon as there are so many."""
+        """The project's events, once it has `count` of them."""
 
         def found() -> list[dict[str, Any]]:
             headers = {"authorization": f"Bearer {TOKEN}"}
@@ -262,7 +262,7 @@ class Project:
 
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    """A server for all tests of clients."""
+    """One server for all client tests."""
     server = Server(tmp_path_factory.mktemp("clients"), {"FOOTFALL_ADMIN_TOKEN": TOKEN})
     try:
         yield Real(server.start())

@@ -1,4 +1,4 @@
-"""Writes the host programs: the same small program in each language, with telemetry and without."""
+"""Host programs: the same small program in each language, with and without telemetry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients record and send: the promises of docs/clients.md, each kept by every client."""
+"""Recorded and sent events: each client keeps the promises of docs/clients.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from tests.clients.conftest import Host, Project, Wire, environment, eventually, queue_of, queued, settled
 
 HOSTILE_TEXT = "open /home/alice/.ssh/id: alice@example.org token=hunter22 ghp_0123456789abcdefghij https://u:pw@host/ 192.0.2.7"
-CONTAINER = {"container", "person"}  # the tests themselves may run in one
+CONTAINER = {"container", "person"}  # the tests themselves may run in CI
 
 
 def test_an_event_arrives_with_what_the_client_filled_in(host: Host, home: Path, project: Project) -> None:
@@ -88,7 +88,7 @@ def test_an_opt_out_makes_no_connection_and_no_file(host: Host, home: Path, make
     assert "hello" in host.run(wire.url, home).stdout
     assert sorted(path.name for path in home.rglob("*") if path.is_file()) == ["choice"]
     other = tmp_path / "other"
-    assert "hello" in host.run(wire.url, other).stdout  # one that consents comes last, and is the only one to arrive
+    assert "hello" in host.run(wire.url, other).stdout  # the consenting run is the last one, and only its event arrives
     assert eventually(lambda: wire.events() and queued(other) == [])
     assert [event["name"] for event in wire.events()] == ["build"]
     assert wire.connections == 1
@@ -151,7 +151,7 @@ def test_fifty_first_runs_at_once_make_one_id_and_fifty_events(host: Host, home:
 
 
 def age(home: Path, seconds: int) -> None:
-    """Let time pass for what waits: by the names of the files, as docs/clients.md lays them out."""
+    """Age the queued events: rename their files, which docs/clients.md describes."""
     folder = queue_of(home)
     for name in queued(home):
         written, _, rest = name.partition("-")
@@ -171,7 +171,7 @@ def test_a_day_offline_is_sent_once(host: Host, home: Path, project: Project) ->
     assert len(project.events(at_least=3)) == 3
     assert settled(home)
     assert queued(home) == []
-    for name, body in kept.items():  # a sender that was killed before it could forget what it sent
+    for name, body in kept.items():  # a sender that was killed before it deleted the sent events
         (queue_of(home) / name).write_bytes(body)
     host.run(project.url, home)
     assert len(project.events(at_least=4)) == 4
@@ -212,7 +212,7 @@ def test_the_queue_is_bounded_in_number_and_age(host: Host, home: Path, make_wir
 
 
 def test_the_home_folder_of_another_user_is_left_alone(host: Host, home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
-    """As under `sudo`, which may keep HOME: files of root would be in the user's way."""
+    """Run as under `sudo`, which may keep HOME: root's files would block the user's."""
     wire = make_wire()
     if os.geteuid() == 0:
         os.chown(home, 12345, 12345)

@@ -1,4 +1,4 @@
-"""The examples of the page run as they are, with the address replaced; and a published client works unmodified."""
+"""The examples of the page run unchanged except for the address, and a published client works unmodified."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = CLIENTS / "examples"
 
 
 def example(name: str, to: Path, url: str) -> Path:
-    """An example beside its client, in a folder of its own."""
+    """An example with its client in a separate folder."""
     to.parent.mkdir(parents=True, exist_ok=True)
     to.write_text((EXAMPLES / name).read_text().replace("https://stats.example.com", url))
     return to
@@ -91,7 +91,7 @@ def test_node_18_loads_its_modules_later(home: Path, make_wire: Callable[..., Wi
 
 
 def test_javascript_errors_are_passed_on(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
-    """Thrown, rejected, and uncaught: the program ends as without telemetry, and the event has the error."""
+    """Thrown errors, rejections and uncaught errors: the program ends as without telemetry, and the event has the error."""
     wire = make_wire()
     (tmp_path / "package.json").write_text('{"type": "module"}')
     shutil.copy(CLIENTS / "footfall.js", tmp_path)

@@ -1,4 +1,4 @@
-"""Clients against servers that are down, slow or wrong: never felt, nothing printed, nothing lost that can be kept."""
+"""Clients with servers that are down, slow or wrong: no delay, no output, and no avoidable loss of events."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_wrong_server_is_not_felt_and_the_event_is_kept(host: Host, home: Path
     seconds, failures = waited(home)
     assert 0 < seconds <= 30
     assert failures == 1
-    host.run(wire.url, home)  # nothing is attempted before
+    host.run(wire.url, home)  # no attempt before that
     host.telemetry(wire.url, home, "status")
     assert eventually(lambda: len(queued(home)) == 2)
     assert wire.connections == 1
@@ -193,7 +193,7 @@ ROUNDS = 12
 
 
 def cpu(command: list[str], env: dict[str, str]) -> float:
-    """Milliseconds of processor time of a program and the children it waited for. The time on the clock is that of a busy machine."""
+    """Milliseconds of processor time of a program and its children. Clock time depends on the load of the machine."""
     process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     with process.stdout as shown:
@@ -204,7 +204,7 @@ def cpu(command: list[str], env: dict[str, str]) -> float:
 
 
 def test_a_host_program_costs_hardly_more_with_telemetry(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
-    """Processor time of the host program with a hanging server beside the same program without telemetry, in turns."""
+    """Compare the processor time of the host program with a hanging server to the program without telemetry, alternately."""
     wire = make_wire(hang)
     env: dict[str, Any] = environment(wire.url, home)
     host.run(wire.url, home)

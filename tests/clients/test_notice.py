@@ -13,7 +13,7 @@ from tests.clients.conftest import Host, Wire, environment, eventually, queue_of
 
 
 def on_terminal(host: Host, url: str, home: Path, *words: str, piped: bool = False, **env: str) -> str:
-    """What a run shows on a terminal; its standard output goes elsewhere where it is piped."""
+    """The output of a run on a terminal, without its standard output if that is piped."""
     ours, theirs = pty.openpty()
     try:
         variables = environment(url, home, MYTOOL_TELEMETRY="unset", **env)
@@ -47,7 +47,7 @@ def test_the_notice_is_shown_once_and_then_the_event_is_sent(host: Host, home: P
     assert on_terminal(host, wire.url, home) == "hello\n"
     assert eventually(lambda: len(wire.events()) == 2)
     assert all(event["interactive"] for event in wire.events())
-    host.run(wire.url, home, MYTOOL_TELEMETRY="unset")  # and in pipes from now on
+    host.run(wire.url, home, MYTOOL_TELEMETRY="unset")  # in pipes from now on
     assert eventually(lambda: len(wire.events()) == 3)
 
 
@@ -65,7 +65,7 @@ def test_without_a_terminal_there_is_no_notice_and_no_event(host: Host, home: Pa
 
 
 def test_a_home_that_cannot_be_written_sees_no_notice_twice(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
-    """Where it cannot be remembered that the notice was shown, nothing is sent."""
+    """No event is sent if the client cannot record that the notice was shown."""
     wire = make_wire()
     (home / ".config").write_text("a file where the folder should be")
     on_terminal(host, wire.url, home)

@@ -91,7 +91,7 @@ def test_the_page_makes_a_key_and_shows_the_first_event(page: Page, real: Real, 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, project: Project, real: Real) -> Iterator[str]:
-    """A site of another origin, whose page uses the client as the example does."""
+    """A site of another origin, whose page uses the client like the example."""
     example = (CLIENTS / "examples" / "javascript_browser.js").read_text()
     script = example.replace("https://stats.example.com/clients", f"{real.server.url}/clients").replace(
         "https://stats.example.com", project.url
@@ -140,7 +140,7 @@ def test_a_browser_that_asks_not_to_be_tracked_sends_nothing(page: Page, elsewhe
 
 
 def test_the_line_without_a_client_works_when_pasted(real: Real, project: Project) -> None:
-    """In `$(…)` and under `set -u`; with an opt-out nothing is sent."""
+    """The line of shell works in `$(…)` and under `set -u`, and sends nothing after an opt-out."""
     text = httpx.get(f"{project.url}/clients/").text
     line = text.partition("One line of shell")[2].partition("<code>")[2].partition("</code>")[0]
     script = line.replace("&#x27;", "'").replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&").replace("&quot;", '"')

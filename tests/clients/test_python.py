@@ -1,4 +1,4 @@
-"""The Python client: every Python that it promises, wrappers, and nothing left behind in the host program."""
+"""The Python client: all promised Python versions, wrappers, and no leftovers in the host program."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def footfall() -> ModuleType:
 
 
 def run(code: str, url: str, home: Path, python: str = sys.executable, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that has `telemetry`."""
+    """Run a program with a variable `telemetry`."""
     program = f"import os, sys; sys.path.insert(0, {str(CLIENTS)!r}); sys.dont_write_bytecode = True\nfrom footfall import Footfall\n"
     program += f"telemetry = Footfall('mytool', os.environ['HOST_URL'], version='1.4.0')\n{code}"
     return subprocess.run(
@@ -106,7 +106,7 @@ def test_many_events_are_sent_by_few_processes(home: Path, make_wire: Callable[.
 
 
 def test_a_long_running_host_has_no_children(home: Path, make_wire: Callable[..., Wire]) -> None:
-    """Neither a zombie, nor a child that `os.wait()` of the host would see."""
+    """The client leaves no zombie, and no child that `os.wait()` of the host would return."""
     wire = make_wire()
     code = """
 import time
@@ -152,7 +152,7 @@ def test_a_zip_file_sends_in_the_process_with_a_bounded_exit(home: Path, make_wi
         [sys.executable, str(archive)], env=environment(hanging.url, home), capture_output=True, text=True, timeout=60, check=False
     )
     assert (ran.stdout, ran.stderr, ran.returncode) == ("", "", 0)
-    assert time.monotonic() - began < 4.5  # not the five seconds of a request
+    assert time.monotonic() - began < 4.5  # less than the five seconds of a request
     assert len(queued(home)) == 1
 
 

@@ -1,4 +1,4 @@
-"""`footfall send`: one event for scripts and for trying."""
+"""The command `footfall send`: one event, for scripts and experiments."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ function make(...words: ConstructorParameters<typeof Real>): Written {
   return new Written(words[0], words[1]);
 }
 """
-# Each line below `@ts-expect-error` has to be an error: the compiler reports those that are none.
+# Each line below `@ts-expect-error` must be an error: the compiler reports the ones that are not.
 USE = """
 import { Footfall, type Command, type Options, type State } from "./footfall.js";
 

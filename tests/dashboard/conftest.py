@@ -1,4 +1,4 @@
-"""A real browser before a real server with a demo in it."""
+"""Shared fixtures: a real browser, and a real server with demo data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PAGES = (
 
 
 class Site:
-    """The server, and what it answers."""
+    """The server and a client of its API."""
 
     def __init__(self, server: Any) -> None:
         self.server = server
@@ -39,14 +39,14 @@ class Site:
         self.client = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30, verify=False)
 
     def ask(self, operation: str, **variables: Any) -> Any:
-        """The data of a documented operation, asked over HTTP as a script would."""
+        """Run a documented operation over HTTP, like a script. Return its data."""
         body = {"query": (OPERATIONS / f"{operation}.graphql").read_text(), "variables": variables}
         document = self.client.post("/graphql", json=body).json()
         assert "errors" not in document, document
         return document["data"]
 
     def post(self, project: str, **event: Any) -> None:
-        answer = self.client.post(f"/p/{project}/v1/events", json={"installation_id": "somebody", **event}, headers={"Authorization": ""})
+        answer = self.client.post(f"/p/{project}/v1/events", json={"installation_id": "install-1", **event}, headers={"Authorization": ""})
         assert answer.status_code == 202, answer.text
 
 
@@ -66,9 +66,9 @@ def site(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One a module: as long as it is open, this thread has a running event loop, which other folders' tests cannot do with."""
+    """One browser for each module. While it is open, this thread has a running event loop, which breaks async tests of other folders."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert chromium, "the tests of the dashboard want Debian's chromium: apt-get install chromium"
+    assert chromium, "the dashboard tests require Debian's chromium: apt-get install chromium"
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=[*CHROMIUM, f"--host-resolver-rules=MAP {LAN} 127.0.0.1"])
         yield opened
@@ -76,7 +76,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Tab:
-    """A page of the browser that takes note of what must not be: complaints, errors, requests to anybody else."""
+    """A page of the browser that records warnings, errors and requests to other origins."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.page: Page = context.new_page()
@@ -92,7 +92,7 @@ class Tab:
             self.complaints.append(what)
 
     def open(self, path: str) -> Page:
-        """Go to a path and wait until all that it asks for is there."""
+        """Go to a path and wait until the page has loaded its data."""
         self.page.goto(self.url + path)
         self.settled()
         return self.page
@@ -104,7 +104,7 @@ class Tab:
 
 @pytest.fixture(scope="module")
 def session(site: Site, browser: Browser) -> Any:
-    """What a browser keeps of having logged in: once for all, for logging in has its limits."""
+    """The storage of a browser after a login, shared by all tests because logins are limited."""
     context = browser.new_context()
     answer = context.request.post(f"{site.url}/login", form={"token": TOKEN, "next": "/"}, max_redirects=0)
     assert answer.status == 303
@@ -115,7 +115,7 @@ def session(site: Site, browser: Browser) -> Any:
 
 @pytest.fixture
 def visit(site: Site, browser: Browser, session: Any) -> Iterator[Callable[..., Tab]]:
-    """Opens a tab, logged in or not. No tab may have complained when the test is over."""
+    """A factory of tabs, with a login by default. At the end of the test, no tab may have complaints."""
     contexts: list[BrowserContext] = []
     tabs: list[Tab] = []
 

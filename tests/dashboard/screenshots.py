@@ -1,4 +1,4 @@
-"""`make screenshots`: every page of the dashboard into screenshots/, large and small, light and dark, empty and full."""
+"""Screenshots of every page of the dashboard for `make screenshots`: large and small, light and dark, empty and full."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EMPTY = {(page.partition("?")[0].strip("/") or "overview"): f"/d/default{page.pa
 
 @contextmanager
 def demo() -> Iterator[str]:
-    """A server with a demo in it."""
+    """A server with demo data."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -55,7 +55,7 @@ def demo() -> Iterator[str]:
 
 
 def shoot(browser: Browser, url: str, look: str, scheme: str, pages: dict[str, str], kind: str) -> None:
-    """All pages of one kind in one look."""
+    """Take screenshots of all pages of a kind with one theme and size."""
     width, height = SIZES[look]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-US")  # type: ignore[arg-type]
     context.request.post(f"{url}/login", form={"token": TOKEN, "next": "/"}, max_redirects=0)
@@ -71,7 +71,7 @@ def shoot(browser: Browser, url: str, look: str, scheme: str, pages: dict[str, s
 
 
 def picture(browser: Browser, url: str) -> None:
-    """The one of the README: the overview on its last two whole weeks."""
+    """Take the screenshot of the README: the overview of the last two complete weeks."""
     context = browser.new_context(viewport={"width": 1500, "height": 900}, color_scheme="light", locale="en-US")
     context.request.post(f"{url}/login", form={"token": TOKEN, "next": "/"}, max_redirects=0)
     page = context.new_page()
@@ -83,7 +83,7 @@ def picture(browser: Browser, url: str) -> None:
 
 
 def main() -> None:
-    """Shoot everything."""
+    """Take all screenshots."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")

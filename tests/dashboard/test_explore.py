@@ -1,4 +1,4 @@
-"""The Explore page: a question built by clicks is the one in the address, and its figures are those of the API."""
+"""The Explore page: a question built by clicks is in the address, and its figures equal those of the API."""
 
 from __future__ import annotations
 
@@ -241,8 +241,8 @@ def test_a_period_that_retention_has_cut_says_from_when_it_is_complete(site: Any
     site.ask("UpdateProject", slug="cut", changes={"retentionDays": 2})
     site.ask("RunJob", name="retention")
     end = time.monotonic() + 20
-    asked = {"by": [{"field": "os"}, {"field": "arch"}]}  # rollups outlive events, but have no two fields
-    while (answer := site.ask("Ask", slug="cut", question=asked)["project"]["ask"])["complete"]:  # the job runs on its own
+    asked = {"by": [{"field": "os"}, {"field": "arch"}]}  # rollups outlive events, but have no pairs of fields
+    while (answer := site.ask("Ask", slug="cut", question=asked)["project"]["ask"])["complete"]:  # the job runs in the background
         assert time.monotonic() < end
         time.sleep(0.1)
     page = tab.open("/d/cut/explore?by=os&by=arch")

@@ -1,4 +1,4 @@
-"""What the pages say is what the server answers, whatever is picked; and what is picked is in the address."""
+"""The figures of the pages equal the server's answers for any selection, and the selection is in the address."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def overview(site: Any, period: dict[str, Any], **wanted: Any) -> Any:
 
 
 def agree(page: Any, told: Any, *, who: str = "all", unfiltered: Any = None) -> None:
-    """The figures of the page are those of the answer. `unfiltered` is the one for known installs, if the page's filters do not apply."""
+    """Check the figures of the page against an answer. `unfiltered` is the answer for known installs, if the page's filters do not apply."""
     assert figure(page, "Events") == spaced(told["events"]["value"])
     assert figure(page, "Active installs") == spaced(told["active"][who]["value"])
     assert figure(page, "Known installs") == spaced((unfiltered or told)["installs"][who]["value"])
@@ -60,7 +60,7 @@ def test_a_click_on_a_bar_filters_and_back_goes_back(site: Any, visit: Callable[
     page.wait_for_url("**range=7d")
     tab.settled()
     agree(page, overview(site, {"last": 7}, os="linux"))
-    page.get_by_role("link", name="Usage", exact=True).click()  # which keeps what was picked
+    page.get_by_role("link", name="Usage", exact=True).click()  # which keeps the selection
     page.wait_for_url("**/usage?where=os:is:linux&range=7d")
     for _ in range(2):
         page.go_back()
@@ -160,7 +160,7 @@ def test_a_chart_can_be_saved_and_read_as_a_table(site: Any, visit: Callable[...
 
 
 def table_of(card: Any, title: str) -> list[list[str]]:
-    """What a card's chart shows, read as a table."""
+    """The data of a card's chart, read from its table."""
     card.get_by_label(f"Options for {title}", exact=True).click()
     card.get_by_role("button", name="Show as table").click()
     return [row.locator("td").all_inner_texts() for row in card.locator("tbody tr").all()]
@@ -186,7 +186,7 @@ def test_a_click_on_a_figure_shows_it_over_time_beside_the_period_before(site: A
 
 def test_a_period_is_only_compared_with_one_that_had_events(visit: Callable[..., Any]) -> None:
     tab = visit()
-    assert tab.open("/d/demo").get_by_text("since ").count() == 6  # a demo has a month, and none before it
+    assert tab.open("/d/demo").get_by_text("since ").count() == 6  # the demo has one month, and none before it
     page = tab.open("/d/demo?range=7d")
     assert page.get_by_text("since ").count() == 0
     assert page.get_by_role("button", name="Previous period").count() == 1
@@ -248,7 +248,7 @@ def test_days_are_picked_by_hand_and_a_wrong_address_is_still_a_page(site: Any, 
     days = {"from": f"{first}T00:00:00Z", "to": f"{last + timedelta(days=1)}T00:00:00Z"}
     assert figure(page, "Events") == spaced(overview(site, days)["events"]["value"])
     for wrong in (
-        "range=never&metric=none&who=nobody",
+        "range=never&metric=none&who=unknown",
         "range=custom&from=yesterday&to=2026-13-45",
         "range=custom&from=2030-01-01&to=2020-01-01",
     ):

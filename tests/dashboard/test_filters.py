@@ -1,4 +1,4 @@
-"""One filter bar on every page: what is picked is in the address, and a bar says the number that its filter gives."""
+"""The filter bar of every page: the selection is in the address, and a bar shows the number that its filter gives."""
 
 from __future__ import annotations
 

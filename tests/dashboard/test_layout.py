@@ -24,7 +24,7 @@ SMALL = """() => [...document.querySelectorAll("a[href], button, summary, select
   .filter(([{ width, height }]) => width > 0 && height > 0 && (width < 24 || height < 24))
   .map(([{ width, height }, each]) => `${each.outerHTML.slice(0, 80)} ${width}x${height}`)"""
 
-# Counts layout shifts as Chromium's Cumulative Layout Shift does, and lets answers come in another order than they were asked for.
+# Counts layout shifts like Chromium's Cumulative Layout Shift, and delivers responses in a different order than the requests.
 SHIFTS = """
   window.shifts = 0;
   new PerformanceObserver((list) => {
@@ -43,7 +43,7 @@ SHIFTS = """
 
 @pytest.fixture(scope="module")
 def long_names(site: Any) -> str:
-    """A project whose every value is as long as it may be."""
+    """A project with values of the maximum length."""
     assert site.server.footfall("project", "create", "long").returncode == 0
     for number in range(12):
         long = f"{number}-" + "w" * 57
@@ -99,7 +99,7 @@ def test_nothing_jumps_while_a_page_loads(visit: Callable[..., Any], width: int)
 
 @pytest.fixture
 def restarted(server_class: Any, tmp_path: Path) -> Iterator[Any]:
-    """A server that a test stops and starts."""
+    """A server that a test stops and restarts."""
     server = server_class(tmp_path, {"FOOTFALL_ADMIN_TOKEN": TOKEN})
     yield server.start()
     server.close()

@@ -1,4 +1,4 @@
-"""Somebody uses it: logs in, sees the first event arrive, watches, changes settings, shows it to others."""
+"""A user's tasks: log in, see the first event arrive, watch live events, change settings, share charts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_new_project_shows_how_to_send_then_what_came_and_charts_when_asked(si
     assert [word in facts for word in ("first", "1.0.0", "linux", f"{datetime.now(UTC).year}", "UTC")] == [True] * 5
     assert came.get_by_role("link", name="The clients").get_attribute("href") == f"{site.url}/p/fresh/clients"
     site.post("fresh", name="second", version="1.0.0", os="linux")
-    page.wait_for_timeout(4_000)  # longer than the page asks again
+    page.wait_for_timeout(4_000)  # longer than the polling interval of the page
     assert came.get_by_role("heading", name="first was stored").is_visible()
     page.get_by_role("button", name="View charts").click()
     page.get_by_role("heading", name="Active installs").first.wait_for()
@@ -63,7 +63,7 @@ def test_every_page_of_an_empty_project_says_how_to_send(site: Any, visit: Calla
     page.get_by_role("heading", name="hello was counted").wait_for()
     page.get_by_role("button", name="View downloads").click()
     page.get_by_role("button", name=re.compile("^hello")).first.wait_for()
-    page = tab.open("/d/bare")  # no cards of 0 for what downloads do not have
+    page = tab.open("/d/bare")  # no cards with 0 for measures that downloads do not have
     assert page.locator(".figure-card h2").all_inner_texts() == ["Events"]
     page.get_by_role("region", name="Events", exact=True).first.wait_for()
 
@@ -83,11 +83,11 @@ def test_copy_works_over_plain_http_on_a_name_of_the_network(site: Any, visit: C
     field.focus()
     page.keyboard.press("Control+V")
     assert f"{LAN}:{site.server.port}/p/demo/v1/events" in field.input_value()
-    tab.complaints = [each for each in tab.complaints if "Cross-Origin-Opener-Policy" not in each]  # which needs https
+    tab.complaints = [each for each in tab.complaints if "Cross-Origin-Opener-Policy" not in each]  # requires https
 
 
 def watching(site: Any, visit: Callable[..., Any], path: str) -> Any:
-    """A live page that events come to: what is sent before its subscription stands is not shown."""
+    """Open the live page and wait for its subscription: earlier events are not shown."""
     page = visit().open(path)
     page.get_by_text("Listening").wait_for()
     for _ in range(20):
@@ -105,7 +105,7 @@ def test_an_event_is_on_the_live_page_within_a_second_and_pausing_holds_it_back(
     began = time.monotonic()
     site.post("demo", name="seen-live")
     page.get_by_role("cell", name="seen-live").wait_for()
-    assert time.monotonic() - began < 5  # a second on a machine that has nothing else to do
+    assert time.monotonic() - began < 5  # a second on an idle machine
     seen = int(page.get_by_text("since you opened this page").inner_text().split()[0])
     page.get_by_role("button", name="Pause").click()
     site.post("demo", name="held-back")
@@ -152,7 +152,7 @@ def test_settings_are_changed_and_a_key_is_shown_once(site: Any, visit: Callable
     page.get_by_label("Name", exact=True).first.fill("Another name")
     page.get_by_label("Requests per address").fill("often")
     page.get_by_role("button", name="Save").first.click()
-    page.get_by_role("alert").wait_for()  # beside the field that is wrong
+    page.get_by_role("alert").wait_for()  # beside the invalid field
     page.get_by_label("Requests per address").fill("30/minute")
     page.get_by_role("button", name="Save").first.click()
     page.get_by_text("Saved").wait_for()
@@ -192,7 +192,7 @@ def test_a_project_is_archived_and_brought_back(site: Any, visit: Callable[..., 
 
 @pytest.fixture
 def elsewhere() -> Iterator[Callable[[str], str]]:
-    """Another site: shows a text as a page, and says where."""
+    """A factory of sites of another origin that serve a text as a page. Returns the URL."""
     shown: list[str] = []
 
     class Page(BaseHTTPRequestHandler):
@@ -219,7 +219,7 @@ def elsewhere() -> Iterator[Callable[[str], str]]:
 def test_charts_in_a_frame_of_another_site(site: Any, visit: Callable[..., Any], elsewhere: Callable[[str], str]) -> None:
     for slug in ("framed", "unframed"):
         assert site.server.footfall("project", "create", slug).returncode == 0
-        for number in range(5):  # as many as a public figure needs
+        for number in range(5):  # the minimum for a public figure
             site.post(slug, name="run", installation_id=f"install-{number}", os="linux", version="3.1.4")
     site.ask("UpdateProject", slug="framed", changes={"public": ["DASHBOARD"]})
     address = elsewhere(
@@ -271,7 +271,7 @@ def test_an_unreachable_server_is_reported_and_the_figures_stay(visit: Callable[
     page.get_by_role("button", name="7 days").click()
     page.get_by_role("button", name="Try again").first.wait_for()
     page.unroute("**/graphql")
-    expect(page.get_by_role("button", name="Try again")).to_have_count(0)  # by itself, or sooner with a click
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)  # automatically, or sooner with a click
     tab.settled()
     expect(page.get_by_role("heading", name="Active installs").first).to_be_visible()
     page.route("**/graphql", lambda route: route.abort())
@@ -289,7 +289,7 @@ def test_a_tab_that_is_older_than_the_server_says_so(visit: Callable[..., Any]) 
     page.route("**/assets/usage-*", lambda route: route.fulfill(status=404))
     page.get_by_role("link", name="Usage", exact=True).click()
     page.get_by_role("button", name="Reload the page").wait_for()
-    page.get_by_role("link", name="Health", exact=True).click()  # the others go on
+    page.get_by_role("link", name="Health", exact=True).click()  # the others continue
     page.get_by_role("heading", name="Received", exact=True).wait_for()
     page.unroute("**/assets/usage-*")
     page.get_by_role("link", name="Usage", exact=True).click()

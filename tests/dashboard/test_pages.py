@@ -1,4 +1,4 @@
-"""Every page: whole, quiet, usable by keyboard and screen reader, at every width, and it asks nobody else for anything."""
+"""Every page: complete, without console messages, accessible by keyboard and screen reader, at every width, without requests to other origins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOKS = [("light", 1360), ("dark", 1360), ("light", 390)]
 
 
 def serious(page: Any) -> list[str]:
-    """What axe finds that would keep somebody out."""
+    """Serious accessibility violations that axe reports."""
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found if each["impact"] in ("serious", "critical")]
@@ -103,7 +103,7 @@ def test_the_explorer_is_for_browsers_and_get_asks_nothing(site: Any) -> None:
 def test_a_page_that_is_not_there_says_so(visit: Callable[..., Any]) -> None:
     tab = visit()
     assert tab.open("/d/demo/nonsense").locator("h1").inner_text() == "Page not found"
-    assert tab.open("/d/nobody").locator("h1").inner_text() == "Page not found"
+    assert tab.open("/d/unknown").locator("h1").inner_text() == "Page not found"
 
 
 def test_the_explorer_asks_and_completes(visit: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""Colours: neighbours in charts are told apart with any vision, forced colours keep bars and picked states, focus has a ring of its own."""
+"""Colours: neighbours in charts are distinguishable with any vision, forced colours keep bars and selections, and focus has a visible ring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("dashboard")
 
 STYLES = bundled("static") / "src" / "styles" / "base.css"
 SERIES = tuple(f"c{number}" for number in range(1, 9))
-# Colours that lie beside each other in a chart: series in their order, each beside the rest (c8), and those that pages name themselves.
+# Adjacent colours in charts: series in order, each beside the rest (c8), and colours that pages name.
 NEIGHBOURS = (
     *pairwise(SERIES),
     *((name, "c8") for name in SERIES[:-2]),
@@ -31,7 +31,7 @@ APART, DISTINCT = 15, 8  # CIEDE2000: neighbours in a chart; any two series
 
 
 def themes() -> dict[str, dict[str, str]]:
-    """The colours of each theme, out of the style sheet that the pages are built from."""
+    """The colours of each theme, from the style sheet of the pages."""
     blocks = [block for block in re.findall(r"\{([^{}]*)\}", STYLES.read_text()) if "--c1:" in block]
     light, dark, preferred = (dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", block)) for block in blocks)
     assert dark == preferred, "the dark theme is written down twice"

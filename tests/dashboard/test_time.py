@@ -1,4 +1,4 @@
-"""Time on the pages: one zone that is named, nothing drawn where nothing can be, and steps that have not ended are marked."""
+"""Time on the pages: one named time zone, no bars for the future, and a mark on steps that have not ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.dashboard.test_figures import figure, overview, spaced, table_of
 pytestmark = pytest.mark.xdist_group("dashboard")
 
 NEW_YORK = "America/New_York"
-# How many pixels of two columns of a chart's canvas are the ground's: half-way into the last step, and into the one before.
+# The number of background pixels in two columns of a chart's canvas: in the middle of the last step, and of the one before.
 GROUND = """(canvas) => {
   const over = canvas.parentElement.querySelector(".u-over"), ratio = canvas.width / canvas.clientWidth;
   const ground = document.createElement("canvas").getContext("2d");
@@ -34,7 +34,7 @@ GROUND = """(canvas) => {
 
 @pytest.fixture(scope="module")
 def young(site: Any) -> str:
-    """A project whose first event was just now."""
+    """A project with its first event at the current time."""
     assert site.server.footfall("project", "create", "young").returncode == 0
     site.post("young", name="run", outcome="failure", error={"type": "Wrong"})
     return "young"
