@@ -1,1 +1,1 @@
-"""Benchmarks: each a ratio against a reference that was measured in the same run. `make bench` runs them all."""
+"""Benchmarks, each a ratio against a reference that is measured in the same run. `make bench` runs them all."""

@@ -1,7 +1,7 @@
-"""`make bench`: run all, print the table, and put it into bench/README.md.
+"""The program of `make bench`: run all benchmarks, print the table, and write it to bench/README.md.
 
-BENCH_ARGS="--only single --only batches"   some of them, not written down
-BENCH_ARGS="--quick"                        all of them in two minutes, for a look whether they run; not written down
+BENCH_ARGS="--only single --only batches"   some of them, without writing
+BENCH_ARGS="--quick"                        all of them in two minutes, to check that they run, without writing
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ QUICK = Effort(rounds=1, seconds=1, events=20_000, few=2_000, requests=5_000, so
 
 
 def main() -> None:
-    """Measure, print, write down."""
+    """Measure, print and write the table."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", choices=sorted(CASES), metavar="CASE", help=", ".join(CASES))
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _write(rows: list[Row], busy: float) -> None:
-    """Put rows into the table, in the place of those about the same."""
+    """Replace the rows of the table with the same subjects."""
     head, _, rest = README.read_text().partition(BEGIN)
     table, _, tail = rest.partition(END)
     lines = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ") and line not in HEAD}

@@ -1,4 +1,4 @@
-"""The benchmarks by name: each goal of Footfall's speed, size and memory, against what it is measured by."""
+"""The benchmarks by name: each goal for speed, size and memory with its reference."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ A_BATCH = 100
 
 
 class Effort(NamedTuple):
-    """How much is done: `events` and `few` are the sizes of the large and the small store, `requests` those of the profile, `soak` is in
-    seconds."""
+    """The sizes of a run: `events` and `few` of the large and the small store, `requests` of the profile. `soak` is in seconds."""
 
     rounds: int
     seconds: int
@@ -38,7 +37,7 @@ class Effort(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of the table."""
+    """A row of the table."""
 
     what: str
     ours: str
@@ -49,7 +48,7 @@ class Row(NamedTuple):
     more: str = ""
 
     def line(self) -> str:
-        """As Markdown."""
+        """Render the row as Markdown."""
         met = "" if self.met is None else "yes" if self.met else "**no**"
         return f"| {self.what} | {self.ours} | {self.reference} | **{self.figure}** | {self.goal} | {met} | {self.more} |"
 
@@ -60,12 +59,12 @@ Case = Callable[[Effort], Iterator[Row]]
 def _against_stock(
     what: str, script: str, goal: float, effort: Effort, *, connections: int, prepare: Callable[[Server], None] = lambda _: None
 ) -> Row:
-    """Footfall and the stock handler, in turns; medians of both."""
+    """Measure Footfall and the stock handler alternately. Return the medians of both."""
     ours, stock = [], []
     with reference() as stock_server, footfall() as server:
         prepare(server)
         for served, its in ((stock_server, SINGLE), (server, script)):
-            measure(served, its, connections=connections, seconds=1)  # so that neither is measured cold
+            measure(served, its, connections=connections, seconds=1)  # warms up both
         for _ in range(effort.rounds):
             stock.append(measure(stock_server, SINGLE, connections=connections, seconds=effort.seconds))
             ours.append(measure(server, script, connections=connections, seconds=effort.seconds))
@@ -131,7 +130,7 @@ def _against_rows(effort: Effort, connections: int) -> Row:
 
 
 def profile(effort: Effort) -> Iterator[Row]:
-    """Goal 8: what the steps take within one process, as shares of what a request takes in a server."""
+    """Goal 8: the time of the steps within one process, as shares of a request's time in a server."""
     runs, whole = [], []
     with footfall() as server:
         measure(server, SINGLE, connections=64, seconds=1)
@@ -165,11 +164,11 @@ def _pages_in_use(connection: sqlite3.Connection) -> int:
 
 
 def filled(effort: Effort) -> Iterator[Row]:
-    """The rest of goal 4, goals 6 and 7: what becomes of Footfall when there is much in its store."""
+    """Goals 6 and 7 and the second half of goal 4: Footfall with a large store."""
     with tempfile.TemporaryDirectory() as small, tempfile.TemporaryDirectory() as large:
         with footfall() as server:
             measure(server, SINGLE, connections=1, seconds=1)
-            load.get(f"{server.url}/graphql", b'{"query": "{me {kind}}"}')  # which waits for what the start did not
+            load.get(f"{server.url}/graphql", b'{"query": "{me {kind}}"}')  # waits for the parts that startup defers
             memory = server.memory()
         yield Row("memory after start", f"{memory:.0f} MiB", "", f"{memory:.0f} MiB", "< 120 MiB", memory < 120)
         fill(Path(small), effort.few)
@@ -181,7 +180,7 @@ def filled(effort: Effort) -> Iterator[Row]:
 
 
 def _overview(operation: str, small: Path, large: Path, effort: Effort) -> Row:
-    """A documented question about the last 30 days, p95 over many, in turns. The dashboard's first page asks `OverviewPage`."""
+    """A documented question about the last 30 days: p95 of many runs, alternately. The dashboard's first page runs `OverviewPage`."""
     times: dict[Path, list[float]] = {small: [], large: []}
     first = 0.0
     body = json.dumps({"query": (bundled("graphql") / "operations" / f"{operation}.graphql").read_text(), "variables": {"slug": "default"}})
@@ -211,7 +210,7 @@ def _cold_start(folder: Path, effort: Effort) -> Row:
     times, used = [], []
     for _ in range(effort.rounds):
         began = time.perf_counter()
-        with footfall(folder) as server:  # which waits for its first answer
+        with footfall(folder) as server:  # waits for the first response
             times.append(time.perf_counter() - began)
             used.append(server.cpu())
     took = statistics.median(times)
@@ -248,7 +247,7 @@ def questions(effort: Effort) -> Iterator[Row]:
 
 
 def engines(effort: Effort) -> Iterator[Row]:
-    """SQLite and PostgreSQL, one server and two. All of them, PostgreSQL and the load share the machine's two cores."""
+    """SQLite and PostgreSQL, with one server and two. Servers, PostgreSQL and the load share the machine's two cores."""
     for what, ours, against, figure, more in engine_lines(effort.rounds, effort.seconds):
         yield Row(what, ours, against, figure, "", None, more)
 

@@ -1,7 +1,7 @@
-"""`python -m bench.clients`: a host program with each client beside the same program without telemetry, in turns, before servers that answer,
-are away, hang, drip, answer garbage or redirect. Prints a table for docs/clients.md: medians of 50 runs, in milliseconds.
+"""The program `python -m bench.clients`: compares a host program with each client to the same program without telemetry, alternately.
 
-Processor time is that of the host program and the children it waits for; it hardly depends on what else the machine does.
+The servers respond, are down, hang, drip, send garbage or redirect. Prints a table for docs/clients.md: medians of 50 runs, in milliseconds.
+Processor time is that of the host program and the children it waits for. It hardly depends on the load of the machine.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from pathlib import Path
 from tests.clients import hosts
 from tests.clients.conftest import ACCEPTED, CLIENTS, Wire, drip, environment, garbage, hang, replying
 
-SETTLE = 0.25  # seconds in which a sender has done its work, so that it is in no other run's way
+SETTLE = 0.25  # seconds for a sender to finish, so that it does not disturb the next run
 HEAD = "| host program | alone | answers | away | hangs | drips | garbage | redirects |"
 
 
 def run(command: list[str], env: dict[str, str]) -> tuple[float, float]:
-    """Milliseconds on the clock, and of processor time."""
+    """Milliseconds of clock time and of processor time."""
     began = time.perf_counter()
     process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     with process.stdout as shown:
-        shown.read()  # as `$(tool)` does: until the last process has closed it
+        shown.read()  # like `$(tool)`: until the last process has closed it
     _, _, usage = os.wait4(process.pid, 0)
     process.returncode = 0
     return (time.perf_counter() - began) * 1000, (usage.ru_utime + usage.ru_stime) * 1000
 
 
 def measure(name: str, rounds: int) -> str:
-    """A row: the program alone, then what it takes more with each server, as clock time (processor time)."""
+    """A row: the time of the program alone, then its extra time with each server, as clock time (processor time)."""
     folder = Path(tempfile.mkdtemp())
     command, bare, _ = hosts.WRITERS[name](CLIENTS, folder)
     wires = [

@@ -23,7 +23,7 @@ class Peaks:
 
 
 class ControlGroup:
-    """A control group for the life of a `with` block. Page cache counts against its limit as well, but the kernel takes that back."""
+    """A control group for a `with` block. Page cache counts against its limit, but the kernel can reclaim it."""
 
     def __init__(self, limit: int | None = None) -> None:
         self._is_first = (MOUNT / "memory").is_dir()
@@ -36,7 +36,7 @@ class ControlGroup:
             if self._limit is not None:
                 (self._path / ("memory.limit_in_bytes" if self._is_first else "memory.max")).write_text(str(self._limit))
         except OSError as error:
-            sys.exit(f"No memory control group can be made here, as root or otherwise: {error}")
+            sys.exit(f"Cannot create a memory control group: {error}")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -51,7 +51,7 @@ class ControlGroup:
         return ("sh", "-c", f'echo $$ > {self._path}/cgroup.procs && exec "$@"', "sh", *command)
 
     def anonymous(self) -> int:
-        """Bytes that the kernel cannot take back: all but page cache."""
+        """Bytes that the kernel cannot reclaim: all except page cache."""
         return self._field("memory.stat", "rss" if self._is_first else "anon")
 
     def resident(self) -> int:
@@ -64,7 +64,7 @@ class ControlGroup:
         return total
 
     def killed(self) -> bool:
-        """Return whether the kernel killed a process of the group for its memory."""
+        """Return True if the kernel killed a process of the group for its memory."""
         return self._field("memory.oom_control" if self._is_first else "memory.events", "oom_kill") > 0
 
     @contextlib.contextmanager

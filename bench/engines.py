@@ -14,7 +14,7 @@ SECRET = "a secret that all servers of a benchmark share"
 
 
 def lines(rounds: int, seconds: int) -> Iterator[tuple[str, str, str, str, str]]:
-    """What, ours, the reference, the figure, more. The reference of each is one server on SQLite, measured in the same run."""
+    """Rows of subject, our figure, reference, ratio and details. The reference is one server on SQLite, measured in the same run."""
     with ExitStack() as stack:
         postgres: Postgres = stack.enter_context(running(own=True))
         env = {"FOOTFALL_DATABASE_URL": postgres.fresh(), "FOOTFALL_SECRET": SECRET}
@@ -36,7 +36,7 @@ def lines(rounds: int, seconds: int) -> Iterator[tuple[str, str, str, str, str]]
 
 
 def _together(servers: list[Server], script: str, connections: int, seconds: int) -> list[Result]:
-    """The load on some servers at once, its connections shared between them."""
+    """Load several servers at once, with the connections divided between them."""
     with ThreadPoolExecutor(len(servers)) as pool:
         waiting = [pool.submit(measure, server, script, connections=connections // len(servers), seconds=seconds) for server in servers]
         return [each.result() for each in waiting]

@@ -1,7 +1,7 @@
-"""`python -m bench.forms`: sizes, start and memory of each form in which Footfall is shipped, for the table in bench/README.md.
+"""The program `python -m bench.forms`: size, startup and memory of each form of Footfall, for the table in bench/README.md.
 
-Needs root and a writable memory control group (version 1 or 2). The image is built by buildah over stand-in bases, as in tests/shipping: what it
-adds to its base is measured, and Debian's Python runs it.
+Requires root and a writable memory control group (version 1 or 2). The image is built by buildah over stand-in bases, as in tests/shipping:
+the table has the size that it adds to its base, and Debian's Python runs it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MIB = 1 << 20
 
 
 class Form(NamedTuple):
-    """A form: its size in words, and the command and settings of a server on a data folder."""
+    """A form: its size as text, and the command and settings of a server on a data folder."""
 
     size: str
     command: Callable[[Path], tuple[str, ...]]
@@ -49,7 +49,7 @@ class Form(NamedTuple):
 
 
 class Load(NamedTuple):
-    """The load that a server bore: requests a second of single posts, and the highest memory in MiB."""
+    """The result of the load: single posts per second, and the peak memory in MiB."""
 
     rate: float
     idle: float
@@ -71,7 +71,7 @@ def checkout(_: Path) -> Form:
 
 
 def wheel(work: Path) -> Form:
-    """The wheel, installed into a virtual environment of its own."""
+    """The wheel, installed into a separate virtual environment."""
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(ROOT)]
     subprocess.run(build, capture_output=True, check=True)
     (file,) = work.glob("footfall-*.whl")
@@ -115,7 +115,7 @@ def serving(form: Form, data: Path, group: ControlGroup) -> Iterator[load.Server
 
 
 def starts(form: Form, rounds: int) -> float:
-    """The median of seconds from the start to the first answer, with a store that is there."""
+    """The median of seconds from the start to the first response, with an existing store."""
     times = []
     with tempfile.TemporaryDirectory() as data, ControlGroup() as group:
         for _ in range(rounds + 1):
@@ -126,7 +126,7 @@ def starts(form: Form, rounds: int) -> float:
 
 
 def under_load(form: Form, filled: Path, seconds: int, limit: int | None) -> Load | None:
-    """A server on a copy of a filled store, whose nightly jobs all run, under single posts, then batches and questions. None if it was killed."""
+    """Load a server on a copy of a filled store with single posts, batches, questions and all nightly jobs. Return None if it was killed."""
     with tempfile.TemporaryDirectory() as folder, ControlGroup(limit) as group:
         data = Path(shutil.copytree(filled, Path(folder) / "data"))
         with contextlib.suppress(OSError), serving(form, data, group) as server, group.sampled() as peaks:
@@ -142,7 +142,7 @@ def under_load(form: Form, filled: Path, seconds: int, limit: int | None) -> Loa
 
 
 def ask(server: load.Server, seconds: int) -> None:
-    """Ask for the dashboard's first page and the largest answers, one after the other."""
+    """Request the dashboard's first page and the largest answers in a loop."""
     page = (bundled("graphql") / "operations" / "OverviewPage.graphql").read_text()
     bodies = [{"query": page, "variables": {"slug": "default"}}, *({"query": query} for query in LARGEST.values())]
     until = time.monotonic() + seconds
@@ -153,7 +153,7 @@ def ask(server: load.Server, seconds: int) -> None:
 
 
 def row(name: str, form: Form, filled: Path, options: argparse.Namespace) -> str:
-    """A form's line of the table."""
+    """The row of a form."""
     start = starts(form, options.rounds)
     free = under_load(form, filled, options.seconds, None)
     assert free is not None
@@ -164,14 +164,14 @@ def row(name: str, form: Form, filled: Path, options: argparse.Namespace) -> str
 
 
 def write(rows: list[str], limit: int) -> None:
-    """Put the table into bench/README.md."""
+    """Write the table to bench/README.md."""
     head, _, rest = README.read_text().partition(BEGIN)
     _, _, tail = rest.partition(END)
     README.write_text("\n".join([f"{head}{BEGIN}", HEAD.format(limit=limit), *rows, f"{END}{tail}"]))
 
 
 def main() -> None:
-    """Measure, print, and write the table when all forms were measured."""
+    """Measure and print. Write the table if all forms were measured."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.forms", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""Servers on one core, load from another, and what came of it: requests a second, and what a request costs the server's processor."""
+"""Servers on one core under load from another one: requests per second, and the processor time of the server for each request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNLIMITED = {"FOOTFALL_RATE_LIMIT": "100000000/minute", "FOOTFALL_EVENT_LIMIT": 
 TOKEN = "ff_the-admin-token-of-the-benchmarks"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
-# Random installs out of 20,000; each request is made anew.
+# Random installs out of 20,000; each request is new.
 SINGLE = """
 math.randomseed(os.time())
 request = function()
@@ -31,7 +31,7 @@ request = function()
     '","event_type":"installation_started","properties":{"os":"darwin","nodeVersion":"v20.10","packageManager":"npm"},"timestamp":"NOW"}}')
 end
 """
-# A hundred of the same in Footfall's own format. Made beforehand: the load generator must not be what is measured.
+# A hundred of these in Footfall's own format. Built in advance, so that the load generator is not the bottleneck.
 BATCH = """
 math.randomseed(os.time())
 local bodies = {}
@@ -54,7 +54,7 @@ COUNTS = 'request = function() return wrk.format("GET", "/counts") end'
 
 @dataclass(frozen=True)
 class Result:
-    """One run of the load: requests a second, percentiles of their time in milliseconds, and the server's CPU time for each in µs."""
+    """The result of a load: requests per second, percentiles of their time in milliseconds, and the server's CPU time for each in µs."""
 
     rate: float
     p50: float
@@ -64,18 +64,18 @@ class Result:
 
 @dataclass(frozen=True)
 class Server:
-    """A process that answers."""
+    """A server process."""
 
     url: str
     pid: int
 
     def cpu(self) -> float:
-        """Seconds of CPU time that it has used."""
+        """The used CPU time in seconds."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def memory(self) -> float:
-        """MiB that it has in memory."""
+        """The resident memory in MiB."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert found is not None
@@ -83,18 +83,18 @@ class Server:
 
 
 def need_wrk() -> None:
-    """Ends the program, saying how to get it, where the load generator is missing."""
+    """Exit with an installation hint if the load generator is missing."""
     if shutil.which("wrk") is None:
         sys.exit("The load generator wrk is missing: apt-get install wrk")
 
 
 def pin(core: int) -> Callable[[], None]:
-    """For a child process: stay on one core."""
+    """Pin a child process to one core."""
     return lambda: os.sched_setaffinity(0, {core})
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -102,7 +102,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(command: list[str], port: int, **env: str) -> Iterator[Server]:
-    """A server on its core, from its first answer to its end."""
+    """A pinned server, from its first response to its end."""
     process = subprocess.Popen(
         command, env={**os.environ, **env}, preexec_fn=pin(SERVER_CORE), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -123,7 +123,7 @@ def running(command: list[str], port: int, **env: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def footfall(folder: Path | None = None, **env: str) -> Iterator[Server]:
-    """Footfall on a store in a folder, or in one of its own."""
+    """Footfall on a store in a folder, by default a new one."""
     port = free_port()
     with tempfile.TemporaryDirectory() as own:
         settings = {**UNLIMITED, "FOOTFALL_DATA_DIR": str(folder or own), "FOOTFALL_PORT": str(port), "FOOTFALL_ADMIN_TOKEN": TOKEN, **env}
@@ -140,7 +140,7 @@ def reference() -> Iterator[Server]:
 
 
 def measure(server: Server, script: str, *, connections: int, seconds: int) -> Result:
-    """Load a server with wrk. Ends the program where it answered anything but success."""
+    """Load a server with wrk. Exits if a response was not a success."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script.replace("NOW", time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())))
         file.flush()
@@ -168,7 +168,7 @@ def median(results: list[Result]) -> Result:
 
 
 def get(url: str, body: bytes | None = None) -> bytes:
-    """The body of an answer to GET, or to POST as an admin. OSError where it is no success."""
+    """The body of a response to GET, or to POST as an admin. Raises OSError if it is not a success."""
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
     with urllib.request.urlopen(urllib.request.Request(url, data=body, headers=headers), timeout=120) as answer:
         return bytes(answer.read())

@@ -1,7 +1,7 @@
-"""`python -m bench.pythons .venv/bin/python OTHER_PYTHON …`: single posts and batches under several Pythons, in turns.
+"""The program `python -m bench.pythons .venv/bin/python OTHER_PYTHON …`: single posts and batches under several Pythons, alternately.
 
-Each is a Python that Footfall's packages are installed for. Prints a table for bench/README.md: medians of the rounds, processor time per
-request in µs, and how it compares with the first Python's, as the median of the rounds' ratios.
+Footfall's packages must be installed for each Python. Prints a table for bench/README.md: medians of the rounds, processor time per request in
+µs, and its ratio to the first Python's, as the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def version(python: str) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.pythons", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

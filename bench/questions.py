@@ -1,4 +1,4 @@
-"""The admin API beside ingest: what the largest answers do to those who post, and how long the documented questions take on a large store."""
+"""The admin API beside ingest: the effect of the largest answers on posts, and the time of the documented questions on a large store."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ print(json.dumps([answers, size]))
 
 
 def beside_ingest(rounds: int, seconds: int) -> tuple[float, float, float, int]:
-    """The p99 of single posts at 32 connections in milliseconds, alone and beside somebody who asks for the largest answers without a pause; how
-    many answers a second that one got, and the bytes of the largest."""
+    """The p99 of single posts at 32 connections in milliseconds, alone and beside a reader of the largest answers; the reader's answers per
+    second, and the bytes of the largest answer."""
     alone, beside, answers, size = [], [], [], 0
     with footfall() as server:
-        measure(server, SINGLE, connections=32, seconds=3)  # so that there is something to answer
+        measure(server, SINGLE, connections=32, seconds=3)  # data for the answers
         for _ in range(rounds):
             alone.append(measure(server, SINGLE, connections=32, seconds=seconds).p99)
             arguments = [sys.executable, "-c", ASKING, server.url, TOKEN, json.dumps(list(LARGEST.values())), str(seconds)]
@@ -72,17 +72,17 @@ def beside_ingest(rounds: int, seconds: int) -> tuple[float, float, float, int]:
 
 
 def documented(events: int, rounds: int) -> dict[str, float]:
-    """The median time in milliseconds of each documented question on a store of so many events, none of them reused."""
+    """The median time in milliseconds of each documented question on a store with `events` events, without cached answers."""
     with tempfile.TemporaryDirectory() as folder:
         with footfall(Path(folder)):
-            pass  # which makes the project
+            pass  # creates the project
         fill(Path(folder), events)
         with footfall(Path(folder)) as server:
             return {name: statistics.median(_took(server, name, turn) for turn in range(rounds)) for name in QUESTIONS}
 
 
 def _took(server: Server, name: str, turn: int) -> float:
-    # Another filter each time, so that no answer is that of before.
+    # A different filter each time, so that no answer is cached.
     variables: dict[str, Any] = {"slug": "default", "period": {"last": 30 - turn}}
     if name == "Breakdown":
         variables["by"] = "VERSION"
@@ -98,7 +98,7 @@ def _took(server: Server, name: str, turn: int) -> float:
 
 
 def lines(rounds: int, seconds: int, events: int) -> Iterator[tuple[str, str, str, str, str]]:
-    """What is said of both: what, ours, the reference, the figure, and more."""
+    """Rows of subject, our figure, reference, ratio and details."""
     alone, beside, answers, size = beside_ingest(rounds, seconds)
     more = f"{answers:.1f} answers a second, the largest of {size / 1024:.0f} KiB"
     yield (

@@ -1,4 +1,4 @@
-"""What Footfall is measured against: a stock typed Litestar handler that decodes the same body, returns it and stores nothing."""
+"""The reference of the benchmarks: a stock typed Litestar handler that decodes the same body, returns it and stores nothing."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Body(msgspec.Struct):
 
 @post("/v1/events")
 async def echo(data: Body) -> Body:
-    """Decode, encode, nothing else."""
+    """Decode and encode the event."""
     return data
 
 
 @get("/health")
 async def health() -> str:
-    """To be waited for."""
+    """Readiness probe."""
     return "ok"
 
 

@@ -1,8 +1,8 @@
-"""Servers that commit to one PostgreSQL at once: do they wait for one another?
+"""Contention of servers that commit to one PostgreSQL.
 
-All commits of one project add to the same rows of its rollups, and whoever adds to a row holds it until its transaction is on the disk.
-So the same work is measured twice: into one project, where all meet in the same rows, and into a project for each server, where nobody
-meets anybody. What lies between the two is what the rows cost.
+All commits of one project update the same rows of its rollups, and a transaction locks these rows until it is on the disk. So the same work is
+measured twice: with one project, where all servers update the same rows, and with one project for each server, where no rows are shared. The
+difference is the cost of the row locks.
 
     python -m bench.replicas
 """
@@ -32,7 +32,7 @@ OPEN = TargetRules(listed_only=False, most=1_000)
 
 
 class Measured(NamedTuple):
-    """Events a second of all servers together, and milliseconds of a commit."""
+    """Events per second of all servers together, and milliseconds of a commit."""
 
     rate: float
     median: float
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
 
 
 def batches(ids: EventIds, project: int, size: int, seed: int) -> Iterator[Batch]:
-    """Batches of a believable mixture, without end."""
+    """An endless iterator of batches with a realistic mixture."""
     chance = random.Random(seed)
     contexts = [
         Context(Environment.PERSON, "asked", "native", os=os, arch="x64", runtime="node 22", version=version)
@@ -68,7 +68,7 @@ def batches(ids: EventIds, project: int, size: int, seed: int) -> Iterator[Batch
 
 
 def commit_for(url: str, project: int, size: int, node: int, barrier: Barrier, said: multiprocessing.Queue[list[float]]) -> None:
-    """One server: commits one batch after the other, and says how long each took."""
+    """Commit batches in a loop, like one server. Return the time of each."""
 
     async def work() -> list[float]:
         store = await PostgresStore.open(url)
@@ -89,7 +89,7 @@ def commit_for(url: str, project: int, size: int, node: int, barrier: Barrier, s
 
 
 def measure(postgres: Postgres, *, servers: int, size: int, together: bool) -> Measured:
-    """So many servers, commits of so many events, all into one project or each into its own."""
+    """Run servers that commit batches, all to one project or each to its own."""
     url = postgres.fresh()
     barrier = multiprocessing.Barrier(servers)
     said: multiprocessing.Queue[list[float]] = multiprocessing.Queue()
@@ -106,7 +106,7 @@ def measure(postgres: Postgres, *, servers: int, size: int, together: bool) -> M
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds

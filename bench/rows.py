@@ -1,6 +1,6 @@
-"""The other reference: rows that `sqlite3.executemany` writes a second, in transactions of 1,000, into the same table with the same indexes.
+"""The second reference: rows per second of `sqlite3.executemany` in transactions of 1,000, into the same table with the same indexes.
 
-`python -m bench.rows FOLDER SECONDS` prints rows a second and µs of CPU time for each row.
+`python -m bench.rows FOLDER SECONDS` prints rows per second and µs of CPU time for each row.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ A_TRANSACTION = 1_000
 
 
 def write(folder: Path, seconds: float) -> tuple[float, float]:
-    """Rows a second, and µs of CPU time for each."""
+    """Rows per second, and µs of CPU time for each."""
     path = folder / "rows.sqlite3"
     migrate(path)
     connection = connect(path)

@@ -1,9 +1,9 @@
-"""What a store on PostgreSQL costs at 1, 10 and 100 thousand events a second: measured here for a small one, computed from that for the others.
+"""The cost of a store on PostgreSQL at 1, 10 and 100 thousand events per second: measured for a small one, computed for the others.
 
     python -m bench.scale             # prints the tables of docs/scale.md
 
-Measured are the bytes that an event and a rollup's row take, indexes included, the write-ahead log of an event, and the CPU seconds that a
-server spends for one. Computed is the rest, with the assumptions that are printed beside it.
+The measurements are the bytes of an event and of a rollup's row, with indexes, the write-ahead log of an event, and the CPU seconds of a server
+for an event. The other figures are computed, with the assumptions that are printed beside them.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ INSTALLS = 20_000
 BATCH = 500
 RULES = {1: TargetRules(listed_only=False, most=10_000)}
 PROPERTIES = '{"durationMs":58986,"template":"starter","success":true,"os":"linux","nodeVersion":"v20.19"}'
-PEAK = 3  # how much busier the busiest hour is than the mean
-GB_MONTH = 0.12  # US dollars for a GB of fast disk for a month, as the usual clouds take
+PEAK = 3  # the load of the busiest hour, relative to the mean
+GB_MONTH = 0.12  # US dollars for a GB of fast disk for a month, at common cloud prices
 CORE_MONTH = 25.0  # US dollars for a core with 4 GB of memory
-DISTINCT_KEYS_A_DAY = 30_000  # rows of rollups that a project with many versions, names and targets adds a day
-REPLICA_EVENTS = 5_000  # a second, that one server takes as single posts with a margin; bench/README.md has what it measured
-CONNECTIONS = READERS + 1  # of one server at most
-SHARD_EVENTS = 15_000  # a second, that one PostgreSQL commits with a margin
+DISTINCT_KEYS_A_DAY = 30_000  # rollup rows that a project with many versions, names and targets adds per day
+REPLICA_EVENTS = 5_000  # single posts per second of one server, with a margin; measured in bench/README.md
+CONNECTIONS = READERS + 1  # the maximum of one server
+SHARD_EVENTS = 15_000  # events per second that one PostgreSQL commits, with a margin
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Measured:
 
 
 async def measure(url: str, events: int) -> Measured:
-    """Store events as one server does, and look at what they take."""
+    """Store events like one server, and measure them."""
     store = await PostgresStore.open(url)
     chance, ids = random.Random(1), EventIds(1)
     contexts = [
@@ -109,7 +109,7 @@ class Step:
 
     @property
     def shards(self) -> int:
-        """How many PostgreSQL servers commit."""
+        """The number of PostgreSQL servers."""
         return max(1, -(-self.rate * PEAK // SHARD_EVENTS))
 
 
@@ -126,7 +126,7 @@ def computed(measured: Measured, step: Step) -> dict[str, str]:
     disk = raw + activity + installs + rollups
     replicas = max(2, -(-step.rate * PEAK // REPLICA_EVENTS))
     cores = replicas + 8 * step.shards
-    cost = 2 * disk / 1e9 * GB_MONTH + cores * CORE_MONTH  # the disk twice: there is a standby
+    cost = 2 * disk / 1e9 * GB_MONTH + cores * CORE_MONTH  # twice the disk: there is a standby
     return {
         "events a second (mean, peak)": f"{step.rate:,}, {step.rate * PEAK:,}",
         "events a day": f"{events_day / 1e6:,.0f} million",
@@ -144,7 +144,7 @@ def computed(measured: Measured, step: Step) -> dict[str, str]:
 
 
 def main() -> None:
-    """Measure, compute, print."""
+    """Measure, compute and print the tables."""
     parser = argparse.ArgumentParser(prog="bench.scale", description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the steps of a single post take, measured within one process: posts do not come over a socket, and each step is wrapped in a clock."""
+"""The time of each step of a single post within one process: posts do not use a socket, and a timer wraps each step."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Clocks:
         setattr(holder, name, self.clocked(inner, step))
 
     def clocked(self, inner: Callable[..., Any], step: str) -> Callable[..., Any]:
-        """The same function with a clock around it."""
+        """Wrap a function with a timer."""
         clock, spent = time.thread_time, self.spent
         spent.setdefault(step, 0.0)
 
@@ -73,7 +73,7 @@ def steps(requests: int) -> dict[str, float]:
 
 async def _steps(folder: Path, requests: int) -> dict[str, float]:
     clocks = Clocks()
-    Projects.STALE_AFTER = float("inf")  # the one request in two seconds that reads them anew takes another way
+    Projects.STALE_AFTER = float("inf")  # once in two seconds, a request refreshes them and takes a different path
     kept = [
         (Gate, "cached_caller"),
         (Gate, "count_at_once"),
@@ -82,7 +82,7 @@ async def _steps(folder: Path, requests: int) -> dict[str, float]:
     ]
     originals = [(sonicjs, "PATHS", sonicjs.PATHS), *((holder, name, getattr(holder, name)) for holder, name in kept)]
     of = ("gate", "limiter", "privacy", "dialect")
-    # Reading the body is the dialect's part, and the routes hold that function.
+    # The dialect decodes the body, and the routes hold its function.
     sonicjs.PATHS = tuple(
         path if path.prepared is None else msgspec.structs.replace(path, prepared=clocks.clocked(path.prepared, "dialect"))
         for path in sonicjs.PATHS
@@ -119,7 +119,7 @@ async def _steps(folder: Path, requests: int) -> dict[str, float]:
 
 
 async def _ask_ordinarily(app: Any) -> None:
-    """One request over ASGI: only where the projects were read for a `Host` is it known that none claims it."""
+    """Send one request over ASGI. The projects must have been read for its `Host`."""
     scope = {"type": "http", "method": "POST", "path": "/dl/none", "raw_path": b"/dl/none", "query_string": b"", "headers": _HEADERS[:1]}
     received = asyncio.Queue[dict[str, Any]]()
     received.put_nowait({"type": "http.request", "body": b""})
@@ -133,7 +133,7 @@ async def _ask_ordinarily(app: Any) -> None:
 
 
 async def _post(app: Any, requests: int) -> None:
-    """Single posts of random installs from a number of clients, each of which sends its next one when it has its answer."""
+    """Send single posts of random installs from a number of clients. Each client waits for its response."""
     loop = asyncio.get_running_loop()
     now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
     bodies = [(_BODY % (random.randint(1, 20_000), now)).encode() for _ in range(requests)]

@@ -19,7 +19,7 @@ from server.storage.projects import ensure_default
 DAYS = 365
 INSTALLS = 100_000
 RELEASES = 60
-SETUPS = 1_200  # combinations of system, runtime and source, of which an install has one
+SETUPS = 1_200  # combinations of system, runtime and source; each install has one
 A_COMMIT = 4_000
 _COMMANDS = ("init", "build", "build", "build", "deploy", "dev", "dev", "test", "lint", "add", "remove", "update", "login", "doctor")
 _ENVIRONMENTS = (Environment.UNKNOWN, Environment.UNKNOWN, Environment.PERSON, Environment.CI, Environment.CI, Environment.CONTAINER)

@@ -5,7 +5,7 @@ import { brotliCompress, constants, gzip } from "node:zlib";
 import preact from "@preact/preset-vite";
 import { defineConfig, type Plugin } from "vite";
 
-/** Beside each file its compressed forms, made once here instead of at each request. */
+/** Write a compressed copy of each file at build time, so that the server need not compress responses. */
 function compressed(): Plugin {
   let folder = "";
   return {
@@ -14,9 +14,9 @@ function compressed(): Plugin {
     configResolved: (config) => void (folder = config.build.outDir),
     async closeBundle() {
       const names = await readdir(folder, { recursive: true });
-      const wanted = names.filter((name) => /\.(js|css|html|svg)$/.test(name));
+      const compressible = names.filter((name) => /\.(js|css|html|svg)$/.test(name));
       await Promise.all(
-        wanted.map(async (name) => {
+        compressible.map(async (name) => {
           const path = join(folder, name);
           const body = await readFile(path);
           const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } };
@@ -28,11 +28,11 @@ function compressed(): Plugin {
   };
 }
 
-// `npm run dev` serves the sources and asks a Footfall at this address.
+// `npm run dev` serves the sources, and forwards API requests to a server at this address.
 const server = process.env["FOOTFALL_URL"] ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
-  base: "./", // the server puts its base path in front
+  base: "./", // the server prepends its base path
   plugins: [preact(), compressed()],
   build: { outDir: "dist", emptyOutDir: true, assetsInlineLimit: 0, modulePreload: { polyfill: false }, target: "es2022" },
   server: { proxy: { "/graphql": { target: server, ws: true, changeOrigin: true }, "/login": server, "/logout": server } },

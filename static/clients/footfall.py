@@ -581,7 +581,7 @@ def _pause(queue):
 
 
 def _spawn_orphan(command, env):
-    """Start a process that belongs to nobody: no zombie, no surprise for a host program that waits for its own children."""
+    """Start a detached process: it leaves no zombie, and a host program that waits for its own children does not see it."""
     quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
     polite = 'if command -v nice; then exec nice -n 19 "$@"; else exec "$@"; fi'
     closed = "exec %s" % " ".join("%d>&-" % number for number in range(3, 10))  # locks and pipes that the host inherited

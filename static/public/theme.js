@@ -1,4 +1,4 @@
-// Before anything is drawn: the theme that was chosen here last, so that a dark page does not flash white. A frame on another page may name its own.
+// Set the saved theme before the first paint, so that a dark page does not flash white. A frame on another page can set its own theme.
 const base = document.querySelector('meta[name="footfall-base"]').content;
 const framed = location.pathname.startsWith(`${base}/embed/`);
 const theme = framed ? new URLSearchParams(location.search).get("theme") : localStorage.getItem("footfall.theme");

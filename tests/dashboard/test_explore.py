@@ -206,7 +206,7 @@ def test_cards_of_the_overview_open_in_explore_with_their_filter_and_period(site
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-def test_every_state_can_be_used_by_everybody(visit: Callable[..., Any], scheme: str, width: int) -> None:
+def test_every_state_is_accessible(visit: Callable[..., Any], scheme: str, width: int) -> None:
     tab = visit(color_scheme=scheme, width=width)
     for query in QUESTIONS:
         page = tab.open(f"/d/demo/explore{query}")

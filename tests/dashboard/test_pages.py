@@ -27,7 +27,7 @@ def serious(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-def test_every_page_is_whole_and_can_be_used_by_everybody(visit: Callable[..., Any], scheme: str, width: int) -> None:
+def test_every_page_is_complete_and_accessible(visit: Callable[..., Any], scheme: str, width: int) -> None:
     tab = visit(color_scheme=scheme, width=width)
     wrong = {}
     for path in (*(f"/d/demo{page}" for page in PAGES), "/", "/graphql", "/d/default"):

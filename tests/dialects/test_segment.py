@@ -73,7 +73,7 @@ def test_pages_and_screens_are_named_after_their_kind(ask: Any, kind: str, name:
     assert segment.decode(ask({"anonymousId": "inst-1"}, f"/v1/{kind}")).events[0].name == kind
 
 
-def test_who_somebody_is_counts_as_no_usage_and_describes_the_install(ask: Any) -> None:
+def test_identify_counts_as_no_usage_and_describes_the_install(ask: Any) -> None:
     calls = [{**CALL, "type": kind, "traits": {"email": "ada@example.org", "version": "2.0.0"}} for kind in ("identify", "group", "alias")]
     decoded = segment.decode(ask(batch(*calls, CALL), "/v1/batch"))
     assert ([event.name for event in decoded.events], decoded.positions) == (["cli command"], [3])

@@ -124,7 +124,7 @@ def test_connections_are_bounded_by_address_and_network(peers: list[str], admitt
     assert len(opened) == 0
 
 
-async def test_a_connection_too_many_is_told_so_and_one_that_ends_makes_room() -> None:
+async def test_a_connection_too_many_gets_an_error_and_a_closed_one_makes_room() -> None:
     class Elsewhere(OpenConnections):
         """Takes this machine for another one."""
 

@@ -166,7 +166,7 @@ async def test_a_store_of_an_older_version_waits_for_its_migrations(served: Sett
     heard(await ask(served), "warning", "older", "footfall_0001_initial", "footfall migrate")
 
 
-async def test_an_event_from_the_future_tells_of_a_wrong_clock(served: Settings) -> None:
+async def test_an_event_from_the_future_shows_a_wrong_clock(served: Settings) -> None:
     day_after_tomorrow = first_id(round(time.time() * 1000) + 2 * DAY)
     change(
         served,

@@ -134,7 +134,7 @@ async def test_servers_that_commit_the_same_in_any_order_count_it_once_and_never
     assert overheard.said == []
 
 
-async def test_servers_that_learn_the_same_words_in_another_order_do_not_wait_in_a_circle(
+async def test_servers_that_store_the_same_texts_in_another_order_do_not_deadlock(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, overheard = postgres.fresh(), Overheard()
