@@ -115,7 +115,8 @@ class Beside:
 
     async def retain(self) -> None:
         ids = self.shuffled(await maintenance.events_between(self.store, 0, ANY, [1]))
-        await maintenance.delete_events(self.store, ids[:200])
+        if ids:
+            await maintenance.delete_events(self.store, ids[:200])
         await partitions.split_default(self.store)
 
     async def import_counts(self) -> None:
