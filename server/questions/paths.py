@@ -217,7 +217,11 @@ def _walked(asked: Paths, groups: list[Keys] | None, facts: Facts, engine: SqlEn
         f", paused AS (SELECT id, install_id, session, occurred_at, name, {pauses} AS pause FROM seen)",
         f", united AS (SELECT id, install_id, session, occurred_at, name, {unit} AS unit FROM paused)",
         f", ordered AS (SELECT id, {names} FROM united WINDOW unit AS (PARTITION BY {together} {order}))",
-        f", walked AS (SELECT chosen.id, chosen.install_id, chosen.people, chosen.place, {path} AS path FROM chosen JOIN ordered ON ordered.id = chosen.id)",
+        # A join by a window: neither SQLite nor PostgreSQL knows the size of these expressions, and both would compare each row with each.
+        ", joined AS (SELECT id, install_id, people, place, MAX(path) OVER (PARTITION BY id) AS path FROM ("
+        "SELECT id, install_id, people, place, NULL AS path FROM chosen UNION ALL"
+        f" SELECT id, NULL AS install_id, NULL AS people, NULL AS place, {path} AS path FROM ordered) AS pieces)"
+        ", walked AS (SELECT id, install_id, people, place, path FROM joined WHERE install_id IS NOT NULL)",
     )
 
 

@@ -155,7 +155,8 @@ class PostgresStore:
     async def rows_within(self, seconds: float, sql: str, *arguments: Any) -> Rows:
         query, bound = QueryString(sql, *arguments).compile_string(engine_type="postgres")
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
-            await connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            # The planner guesses that a common table expression of a question has few rows, and would compare each row of two with each.
+            await connection.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}; SET LOCAL enable_nestloop = off")
             try:
                 return [dict(row) for row in await connection.fetch(query, *bound)]
             except asyncpg.QueryCanceledError as error:
