@@ -96,20 +96,29 @@ def any_question(chance: random.Random) -> Question:
 
 def simple_question(chance: random.Random) -> Question:
     """A question that rollups or activity can answer."""
-    field = chance.choice(("os", "arch", "runtime", "version", "package_manager"))
+    field = chance.choice(("os", "arch", "runtime", "version", "package_manager", "target", "target_type"))
     conditions = (
         Condition(field, Op.IS, (chance.choice(_TEXTS[field]),)),
         Condition(field, chance.choice((Op.EXISTS, Op.MISSING))),
         Condition(field, Op.IS_NOT, (_TEXTS[field][0],)),
         Condition("version", Op.SEMVER, (chance.choice(_RANGES),)) if field == "version" else Condition("environment", Op.IS, ("ci",)),
         Condition("name", Op.PREFIX, ("b", "it's")),
+        Condition(
+            "outcome", chance.choice((Op.IS, Op.IS_NOT)), tuple(chance.sample(("none", "success", "failure"), chance.randrange(1, 3)))
+        ),
     )
     start = START + chance.randrange(-5, DAYS - 2) * DAY
-    by = chance.sample((By(field), By("environment"), By("name")), chance.randrange(3))
+    by = chance.sample((By(field), By("environment"), By("name"), By("outcome")), chance.randrange(3))
     measures: tuple[Measure, ...] = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES, Measure.FAILURE_RATE)
     where = tuple(chance.sample(conditions, chance.randrange(3)))
     if chance.random() < 0.3:
         measures, by, where = (Measure.INSTALLS, Measure.NEW_INSTALLS), [By("environment")][: chance.randrange(2)], ()
+    if chance.random() < 0.2:  # by the hour
+        period = Period(start + 7 * HOUR, start + chance.randrange(1, 3) * DAY)
+        named = tuple(condition for condition in where if condition.field in ("environment", "name", "outcome"))
+        return Question(
+            project=MAIN, period=period, measures=(Measure.EVENTS, Measure.FAILURES), where=named, over=chance.choice((None, Step.HOUR))
+        )
     return Question(
         project=MAIN,
         period=Period(start, start + chance.randrange(1, DAYS) * DAY),
