@@ -22,6 +22,7 @@ from server.ingest.pipeline import Ingest
 from server.ingest.privacy import Privacy
 from server.ingest.routing import Routes
 from server.jobs import JOBS, Run, Runner, Scheduler
+from server.jobs.forwarding import Forwarder
 from server.metrics import Metrics
 from server.openapi.application import Application
 from server.pages import SECURITY_HEADERS
@@ -153,7 +154,10 @@ async def _open(
         state["scheduler"] = scheduler
         await scheduler.start()
         stack.push_async_callback(scheduler.stop)
-    return Ingest(settings, gate, privacy, writer, metrics, EventIds(await store.claim_node()), clock)
+    ingest = Ingest(settings, gate, privacy, writer, metrics, EventIds(await store.claim_node()), clock)
+    ingest.shadow = forwarder = Forwarder(store, private=settings.alert_private)
+    await stack.enter_async_context(forwarder.running())
+    return ingest
 
 
 def _problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:

@@ -183,7 +183,9 @@ class Settings:
         "5",
         "the minimum number of installs behind a figure on a public dashboard or a shared page; 1 shows every figure",
     )
-    alert_private: bool = _setting("FOOTFALL_ALERT_PRIVATE", _switch, "off", "allow webhooks in private networks and on this machine")
+    alert_private: bool = _setting(
+        "FOOTFALL_ALERT_PRIVATE", _switch, "off", "allow webhooks and forwarding to private networks and this machine"
+    )
     upgrade_backup: bool = _setting("FOOTFALL_UPGRADE_BACKUP", _switch, "on", "back up a SQLite store before a migration")
     history: bool = _setting(
         "FOOTFALL_HISTORY",

@@ -16,6 +16,7 @@ from server.admin.enums import AlertStatus, PublicPart, Scope
 from server.admin.event_connections import Event, EventConnection, InstallConnection
 from server.admin.explore import Explore
 from server.admin.family_fields import Families
+from server.admin.forwarding_types import Forwards
 from server.admin.inputs import PeriodInput, check_count
 from server.admin.paging import Page, PageInfo, cursor, page
 from server.admin.request_context import AnyInfo, admin, reader
@@ -139,7 +140,7 @@ class ProjectSettings:
 
 
 @strawberry.type(description="A project: a tool with its own events, settings and keys.")
-class Project(Charts, Explore, SavedQuestions, Families):
+class Project(Charts, Explore, SavedQuestions, Families, Forwards):
     row: strawberry.Private[dict[str, Any]]
 
     @strawberry.field(description="Unique name in URLs.")

@@ -82,6 +82,7 @@ PATHS = tuple(
         template=template,
         batch=True,
         client_key=key_of,
+        forwarded=(),
         absorbs=(*CONTENT_PROBLEMS, Limited, TooSlow),
         summary="Send events (Amplitude)",
         accepts=(Batch,),

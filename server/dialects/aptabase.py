@@ -63,6 +63,7 @@ def _path(template: str, kind: Any, sample: Sample) -> Path:
         template=template,
         batch=True,
         client_key=key_of,
+        forwarded=(b"app-key",),
         absorbs=(*CONTENT_PROBLEMS, Limited, TooSlow),
         summary="Send events (Aptabase)",
         accepts=(kind,),

@@ -50,6 +50,7 @@ PATHS = (
     Path(
         template="/track",
         client_key=key_of,
+        forwarded=(b"openpanel-client-id", b"openpanel-client-secret", b"openpanel-sdk-name", b"openpanel-sdk-version"),
         absorbs=(*CONTENT_PROBLEMS, Limited, TooSlow),
         summary="Send a call (OpenPanel)",
         accepts=(Call,),

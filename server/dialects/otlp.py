@@ -339,6 +339,7 @@ PATHS = (
         template=LOGS,
         batch=True,
         parse=parse,
+        forwarded=(b"api-key", b"x-api-key"),
         summary="Send events as log records (OTLP)",
         accepts=(Export,),
         answers={200: "Stored. A partial success counts the records without an event name and those that cannot be stored."},

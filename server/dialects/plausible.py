@@ -48,6 +48,7 @@ PATHS = (
         template="/api/event",
         client_key=key_of,
         by_site=True,
+        forwarded=(),
         summary="Send an event (Plausible)",
         accepts=(Event,),
         answers={202: "The event is stored. One without a name is dropped.", 404: "No project has the domain among its sites."},

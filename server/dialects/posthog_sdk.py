@@ -76,6 +76,7 @@ PATHS = (
             batch=True,
             client_key=key_of,
             absorbs=CONTENT_PROBLEMS,
+            forwarded=(b"posthog-sdk-info", b"posthog-attempt", b"posthog-request-id", b"posthog-request-timestamp"),
             summary="Send events (PostHog)",
             accepts=(Batch, Event, list[Event]),
             answers={

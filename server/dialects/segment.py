@@ -80,6 +80,7 @@ PATHS = tuple(
         template=f"/v1/{kind}",
         batch=kind in _BATCHES,
         client_key=key_of,
+        forwarded=(b"x-retry-count",),
         absorbs=(*CONTENT_PROBLEMS, Limited, TooSlow),
         summary=_SUMMARY,
         accepts=(Batch,) if kind in _BATCHES else (Message,),

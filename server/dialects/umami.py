@@ -57,6 +57,7 @@ PATHS = (
         template="/api/send",
         client_key=key_of,
         by_site=True,
+        forwarded=(),
         summary="Send a call (Umami)",
         accepts=(Call,),
         answers={200: "The event is stored. A call of another type is dropped.", 404: "No project has the website among its sites."},

@@ -24,6 +24,7 @@ from server.ingest.ingest_request import IngestRequest, request_of
 from server.ingest.privacy import Privacy
 from server.ingest.refusals import LARGE, Refusals
 from server.ingest.routing import Match
+from server.ingest.shadowing import Shadow, forward
 from server.ingest.sizes import refuse_large
 from server.ingest.unserved import Unserved
 from server.metrics import Metrics
@@ -69,6 +70,7 @@ class Ingest:
         self._clock = clock
         self._refusals = Refusals(privacy, writer, metrics, ids)
         self.unserved = Unserved(gate, writer, metrics, clock)
+        self.shadow: Shadow | None = None
 
     async def __call__(self, scope: Scope, receive: Any, send: Any, match: Match, slug: str | None) -> None:
         """Respond to a request to an ingest route."""
@@ -76,6 +78,7 @@ class Ingest:
             await asgi.send_reply(send, asgi.PREFLIGHT)
             return
         current = IngestRequest(match, dict(scope["headers"]), self._clock())
+        is_content = True
         try:
             reply = await self._ingest(scope, receive, current, slug)
         except ClientGone:
@@ -87,9 +90,12 @@ class Ingest:
             reply = asgi.refusal(error, None)
         except Exception as error:
             reply = self._refusal(current, error)
+            is_content = isinstance(error, Malformed | Invalid)  # which the other system may accept
             if isinstance(error, TooLarge) and not current.body:
                 await asgi.send_last_reply(send, receive, reply)
                 return
+        if is_content and _is_forwarded(current) and self.shadow is not None:
+            forward(self.shadow, scope, current)
         await asgi.send_reply(send, reply)
 
     def take_at_once(
@@ -109,7 +115,7 @@ class Ingest:
         current = IngestRequest(match, headers, self._clock(), body=body)
         try:
             current.caller = caller = self._gate.cached_caller(peer, headers, slug)
-            if caller is None:
+            if caller is None or (caller.project.forward_to is not None and path.forwarded is not None):
                 return False
             current.limit_state = self._gate.count_at_once(caller.requests)
             decoded = self._read(current, request_of(current, caller))
@@ -156,13 +162,15 @@ class Ingest:
         if not self._count_skipped(current, caller):
             return self._reply(current)
         converted = await asyncio.to_thread(self._convert, current, caller) if slow else self._convert(current, caller)
-        return self._reply(current, await self._writer.submit(caller.project, *converted))
+        stored = await self._writer.submit(caller.project, *converted)
+        current.stored = stored.receipts.count(Receipt.STORED)
+        return self._reply(current, stored)
 
     async def _read_body(self, receive: Any, current: IngestRequest) -> None:
         """Read and decompress the body, within the limit of the route."""
         path = current.match.route.path
         limit = self._max_batch_body if path.batch else self._max_body
-        current.body = await self._bodies.read(receive, current.headers, limit)
+        current.body = current.received_body = await self._bodies.read(receive, current.headers, limit)
         encoding = current.headers.get(b"content-encoding")
         if path.client_key is not None:
             encoding = encoding_of(current.body) or encoding
@@ -293,6 +301,14 @@ class Ingest:
 
 def _parsed(path: Path, body: bytes, request: Request) -> tuple[Any, tuple[Fault, ...]]:
     return read(body) if path.parse is None else path.parse(body, request)
+
+
+def _is_forwarded(current: IngestRequest) -> bool:
+    """Return True if the project forwards requests of this route, and the client has not opted out."""
+    caller = current.caller
+    if caller is None or caller.project.forward_to is None or current.match.route.path.forwarded is None:
+        return False
+    return not opted_out(current.headers)
 
 
 def _is_counted_elsewhere(problem: Problem) -> bool:

@@ -1,4 +1,4 @@
-"""Checks of webhook addresses: alerts go to public internet addresses only (SSRF protection).
+"""Checks of the addresses to which admins let the server post: public internet addresses only (SSRF protection).
 
 An admin who creates a rule must not reach services through this server that only this server can reach: other services on its machine or
 network, or a cloud's metadata service. The host name is therefore resolved once, every address is checked, and the connection goes to a
@@ -77,21 +77,21 @@ def allowed(address: Address, *, private: bool = False) -> bool:
 def check_url(text: str) -> httpx.URL:
     """Parse and check the URL of a webhook. Raises Refused with the reason."""
     if len(text) > URL_LENGTH or not text.isprintable():
-        raise Refused("a webhook URL is a single line of at most 2,000 characters")
+        raise Refused("the URL must be a single line of at most 2,000 characters")
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:
-        raise Refused("a webhook URL has the form https://host/path") from None
+        raise Refused("the URL must have the form https://host/path") from None
     if url.scheme not in ("https", "http") or not url.host:
-        raise Refused("a webhook URL begins with https:// or http:// and a host")
+        raise Refused("the URL must begin with https:// or http:// and a host")
     if url.host.lower().rstrip(".") in _METADATA_HOSTS:
-        raise Refused("a webhook cannot be the metadata service of a cloud")
+        raise Refused("the host is the metadata service of a cloud")
     if url.port is not None and not 0 < url.port < 1 << 16:
         raise Refused("the port of a webhook must be 1 to 65535")
     if url.userinfo:
-        raise Refused("a webhook URL cannot contain a user or password; the signature authenticates the sender")
+        raise Refused("the URL must not contain a user or password")
     if url.fragment:
-        raise Refused("a webhook URL cannot contain a fragment (#): it is never sent")
+        raise Refused("the URL must not contain a fragment (#): it is never sent")
     return url
 
 
@@ -100,7 +100,7 @@ async def lookup(host: str, port: int) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise Unresolved("the host of the webhook cannot be resolved") from None
+        raise Unresolved("the host cannot be resolved") from None
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
@@ -109,9 +109,9 @@ def check_addresses(texts: Iterable[str], *, private: bool) -> list[str]:
     texts = list(texts)
     for text in texts:
         if not allowed(ipaddress.ip_address(text), private=private):
-            raise Refused("the host of the webhook resolves to an address that is not public")
+            raise Refused("the host resolves to an address that is not public")
     if not texts:
-        raise Refused("the host of the webhook has no address")
+        raise Refused("the host has no address")
     return texts
 
 
@@ -136,7 +136,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if place == len(addresses) - 1:
                     raise
-        raise Refused("the host of the webhook has no address")
+        raise Refused("the host has no address")
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -3,13 +3,15 @@
 maintenance_commands  jobs, backups, alerts
 copying               from SQLite to PostgreSQL
 ledger_command        the outcome of every event that arrived
+forward_command       shadow mode: a copy of what arrives, for the system that Footfall replaces
 login_link            a new login link
 hosting               health check, systemd unit
 send                  one event, from a script or by hand
 """
 
-from server.operations import copying, hosting, ledger_command, login_link, maintenance_commands, send
+from server.operations import copying, forward_command, hosting, ledger_command, login_link, maintenance_commands, send
 
 COMMANDS = (
-    *maintenance_commands.COMMANDS, copying.copy_command, ledger_command.ledger_command, login_link.login_link, *hosting.COMMANDS, send.send_command,
+    *maintenance_commands.COMMANDS, copying.copy_command, forward_command.forward_command, ledger_command.ledger_command,
+    login_link.login_link, *hosting.COMMANDS, send.send_command,
 )  # fmt: skip

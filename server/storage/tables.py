@@ -34,6 +34,7 @@ class Project(Table, tablename="project"):
     dimensions = Text(default="[]")
     public = Text(null=True, default=None)
     latest_version = Text(null=True, default=None)
+    forward_to = Text(null=True, default=None)
 
 
 class ApiKey(Table, tablename="api_key"):

@@ -112,7 +112,11 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(server / "jobs" / "table.py", "JOBS = (\n", 'JOBS = (\n    Job("greet", greet, HOUR, 0, "greets"),\n')
 
     (server / "operations" / "greeting.py").write_text(COMMAND, encoding="utf-8")
-    edit(server / "operations" / "__init__.py", "import copying, hosting", "import copying, greeting, hosting")
+    edit(
+        server / "operations" / "__init__.py",
+        "import copying, forward_command, hosting",
+        "import copying, forward_command, greeting, hosting",
+    )
     edit(
         server / "operations" / "__init__.py",
         "    *maintenance_commands.COMMANDS",

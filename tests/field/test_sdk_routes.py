@@ -74,7 +74,7 @@ def test_log_records_with_an_event_name_are_events(field: Any) -> None:
     assert accounted(field, 4)["rejected"] == 2
 
 
-def test_a_refused_log_record_can_be_replayed(field: Any) -> None:
+def test_refused_log_records_are_counted_and_kept_without_their_install(field: Any) -> None:
     installation = {"key": "app.installation.id", "value": {"stringValue": "the-install-of-ada"}}
     large = {"key": "text", "value": {"stringValue": "x" * 20_000}}
     body = otlp({"eventName": "a\0b", "attributes": [installation]}, {"eventName": "build", "attributes": [large]}, {"eventName": "build"})
@@ -167,6 +167,23 @@ def test_a_key_in_the_sdks_own_place_names_the_project(field: Any) -> None:
         assert client.post("/2/httpapi", json={"api_key": key, "events": [AMPLITUDE]}).status_code == 200
         assert client.post("/v1/logs", json=otlp({"eventName": "a"}), headers={"authorization": f"Bearer {key}"}).status_code == 200
     assert field.ledger()["stored"] == 16
+
+
+@pytest.mark.one_path
+def test_a_key_of_another_system_can_be_adopted_over_graphql(field: Any) -> None:
+    create = """mutation ($p: String, $k: String, $s: [Scope!]!) {
+      createKey(slug: $p, scopes: $s, clientKey: $k) { secret errors { field code } } }"""
+    key = f"phc_{field.slug}-in-graphql"
+    assert field.ask(create, p=field.slug, k=key, s=["INGEST"])["createKey"] == {"secret": key, "errors": []}
+    assert field.server.client.post("/batch/", json={"batch": [POSTHOG], "api_key": key}).status_code == 200
+    assert field.ledger()["stored"] == 1
+    for project, text, scope, refused in (
+        (field.slug, key, "INGEST", {"field": "clientKey", "code": "TAKEN"}),
+        (field.slug, "short", "INGEST", {"field": "clientKey", "code": "INVALID"}),
+        (field.slug, key + "2", "READ", {"field": "scopes", "code": "INVALID"}),
+        (None, key + "3", "INGEST", {"field": "slug", "code": "INVALID"}),
+    ):
+        assert field.ask(create, p=project, k=text, s=[scope])["createKey"] == {"secret": None, "errors": [refused]}
 
 
 @pytest.mark.one_path

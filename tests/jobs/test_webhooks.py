@@ -156,14 +156,14 @@ async def test_a_receiver_that_hangs_keeps_no_other_waiting(
 
 async def test_a_name_that_does_not_resolve_may_do_so_later(store: Store, make_rule: Make, commit: Make, now: int, ended: Make) -> None:
     async def away(_: str, __: int) -> list[str]:
-        raise Unresolved("the host of the webhook cannot be resolved")
+        raise Unresolved("the host cannot be resolved")
 
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
     await commit(ended(0.1, 0, 50))
     await look(store, rule, now)
     without_names = Webhooks(private=True, resolver=away, first_wait=0.01)
     assert await deliver_waiting(store, without_names, functools.partial(int, now)) == (0, 1)
-    assert (await kept.last_deliveries(store))[rule.id]["last_error"] == "the host of the webhook cannot be resolved"
+    assert (await kept.last_deliveries(store))[rule.id]["last_error"] == "the host cannot be resolved"
 
 
 async def test_a_receiver_does_as_the_documentation_says(
@@ -203,7 +203,7 @@ async def test_without_the_setting_nothing_goes_to_this_machine_and_no_secret_is
     assert await alerts(run) == "1 alerts raised, 0 delivered, 0 to be retried"
     assert receiver.got == []
     last = (await kept.last_deliveries(store))[rule.id]
-    assert (last["status"], last["last_error"]) == ("failed", "the host of the webhook resolves to an address that is not public")
+    assert (last["status"], last["last_error"]) == ("failed", "the host resolves to an address that is not public")
     assert "xyzzy" not in rules.host_of(rule)
 
 

@@ -48,15 +48,24 @@ class KeyMutations:
             str | None, argument(description="Rate limit of requests per address, such as `10/minute`. Default: the project's.")
         ] = None,
         event_limit: Annotated[str | None, argument(description="Rate limit of events per address. Default: the project's.")] = None,
+        client_key: Annotated[
+            str | None,
+            argument(
+                description="Key of another system, such as `phc_…`, that programs already send: it then names the project. It requires a project "
+                "and the scope `INGEST` alone. Default: a new key."
+            ),
+        ] = None,
     ) -> KeyResult:
         async def work() -> dict[str, Any]:
             project = ALL_PROJECTS if slug is None else (await find(info, slug))["id"]
             viewer = admin(info, project)
             if len(name) > NAME or not name.isprintable():
                 raise FieldProblem("name", f"must be a line of at most {NAME} characters")
+            if client_key is not None and slug is None:
+                raise FieldProblem("slug", "must name the project of a key of another system")
             scope_names = [scope.value for scope in scopes]
             limits = await project_changes.validate(project, rate_limit=rate_limit, event_limit=event_limit)
-            number, secret = await projects.create_key(project, name=name, scopes=scope_names, **limits)
+            number, secret = await projects.create_key(project, name=name, scopes=scope_names, client_key=client_key, **limits)
             await record_audit(info, viewer, "key.create", project, f"key {number}: {', '.join(dict.fromkeys(scope_names))}")
             row = await project_changes.key_row(number)
             return {"key": key_of(row) if row else None, "secret": secret}

@@ -12,6 +12,7 @@ from server.admin.mutations.result import Result, attempt, record_audit
 from server.admin.project import Project
 from server.admin.request_context import AnyInfo, admin, find_project
 from server.clock import epoch_ms
+from server.jobs.forwarding import check_target
 from server.storage import projects
 from server.storage.projects import MAX_PICKED, FieldProblem, ProblemKind, project_changes, read_list
 from server.storage.projects.releases import LatestVersion, announce
@@ -43,6 +44,11 @@ class ProjectChanges:
         description="Domains (Plausible) and website ids (Umami) whose events belong to this project, without a key. Changing them requires the "
         "`admin` scope for all projects.",
     )
+    forward_to: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Address of the system that Footfall replaces, such as `https://us.i.posthog.com`, to which requests of SDKs are forwarded; null "
+        "forwards nothing. Changing it requires the `admin` scope for all projects.",
+    )
     properties: list[str] | None = strawberry.field(
         default=strawberry.UNSET, description=f"Properties whose values are counted, at most {MAX_PICKED}."
     )
@@ -65,6 +71,8 @@ class ProjectChanges:
                 values[name] = default
         if values.get("public") is not None:
             values["public"] = [part.value for part in values["public"]]
+        if "forward_to" in values:
+            values["forward_to"] = check_target(values["forward_to"])
         if "properties" in values:
             values["dimensions"] = values.pop("properties")
         return values
@@ -128,6 +136,8 @@ class ProjectMutations:
             for name in ("hosts", "sites"):
                 if name in columns and set(columns[name]) != set(read_list(row[name])):
                     admin(info)  # for all projects: a host or a site takes requests away from other projects
+            if columns.get("forward_to", row["forward_to"]) != row["forward_to"]:
+                admin(info)  # for all projects: the server sends requests there
             await project_changes.change(row["id"], **columns)
             await record_audit(info, admin(info, row["id"]), "project.update", row["id"], ", ".join(sorted(columns)))
             return await project_field(slug)

@@ -113,6 +113,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     `client_key` returns the key that a client sends in its body or as a user name, empty if there is none. The bodies of such routes are
     decompressed by their first bytes, whatever their headers are. `by_site`: this key is public, as a domain is, and names the project that lists it
     in its sites.
+    `forwarded` names the headers that the system of these clients needs besides the usual ones, if a project may forward requests to it.
     `absorbs` lists the problems that get a success response, because clients crash or retry forever on an error. The ledger counts them.
     `accepts` lists the accepted types of body, `answers` the statuses, and `samples` some bodies, simplest first, for the OpenAPI document.
     """
@@ -128,5 +129,6 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     parse: Callable[[bytes, Request], tuple[Any, tuple[Fault, ...]]] | None = None
     client_key: Callable[[Request], str] | None = None
     by_site: bool = False
+    forwarded: tuple[bytes, ...] | None = None
     absorbs: tuple[type[Problem], ...] = ()
     samples: tuple[Sample, ...] = ()

@@ -128,9 +128,9 @@ async def _adoptable(key: str, scopes: tuple[str, ...]) -> str:
     if scopes != ("ingest",):
         raise FieldProblem("scopes", "must be ingest only for a key of another system")
     if not CLIENT_KEY.fullmatch(key) or key.startswith(KEY_PREFIX):
-        raise FieldProblem("client_key", f"must have 8 to 200 letters, digits, and any of . _ : ~ + / = -, and not begin with {KEY_PREFIX}")
+        raise FieldProblem("clientKey", f"must have 8 to 200 letters, digits, and any of . _ : ~ + / = -, and not begin with {KEY_PREFIX}")
     if await ApiKey.exists().where(ApiKey.hash == hash_key(key)):
-        raise FieldProblem("client_key", "is already the key of a project, or was revoked", ProblemKind.TAKEN)
+        raise FieldProblem("clientKey", "is already the key of a project, or was revoked", ProblemKind.TAKEN)
     return key
 
 

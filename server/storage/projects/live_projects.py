@@ -41,6 +41,7 @@ class LiveProject:
     public: tuple[str, ...]
     hosts: tuple[str, ...]
     sites: tuple[str, ...] = ()
+    forward_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,4 +323,5 @@ class Projects:
             public=self._public if row["public"] is None else tuple(read_list(str(row["public"]))),
             hosts=tuple(read_list(str(row["hosts"]))),
             sites=tuple(read_list(str(row["sites"]))),
+            forward_to=None if row["forward_to"] is None else str(row["forward_to"]),
         )

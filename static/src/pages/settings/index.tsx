@@ -4,6 +4,7 @@ import { useAccount } from "../../view/account.ts";
 import { Alerts } from "./alerts.tsx";
 import { Audit, Jobs, Sessions } from "./operation.tsx";
 import { Erasure } from "./erasure.tsx";
+import { Forwarding } from "./forwarding.tsx";
 import { Keys } from "./keys.tsx";
 import { ProjectForm } from "./project.tsx";
 import { Projects } from "./projects.tsx";
@@ -31,6 +32,7 @@ export default function Settings({ project }: { project: string }) {
           <Alerts slug={project} alerts={alerts} />
           <Targets slug={project} />
           <Release key={`release ${project}`} slug={project} latest={settings.latest} />
+          <Forwarding key={`forwarding ${project}`} slug={project} />
           <Erasure slug={project} />
           {me?.allProjects && <Operation />}
         </div>

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Data } from "../../api/client.ts";
 import { useChange } from "../../api/use.ts";
-import { ConfirmButton, FormError, formValue } from "../../ui/form.tsx";
+import { ConfirmButton, Field, FormError, formValue } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
 import { Copyable, EmptyState } from "../../ui/states.tsx";
 import { ago, moment } from "../../view/format.ts";
@@ -27,7 +27,7 @@ export function Keys({ slug, keys, title, about }: Props) {
     const form = event.currentTarget as HTMLFormElement;
     const scopes = new FormData(form).getAll("scope") as Scope[];
     create.mutate(
-      { slug, scopes, name: formValue(form, "name") },
+      { slug, scopes, name: formValue(form, "name"), clientKey: slug ? formValue(form, "clientKey") || null : null },
       {
         onSuccess: ({ createKey }) => {
           setSecret(createKey.secret ?? null);
@@ -84,6 +84,11 @@ export function Keys({ slug, keys, title, about }: Props) {
           <span>New key</span>
           <input name="name" placeholder="Name or purpose" maxLength={100} />
         </label>
+        {slug && (
+          <Field label="Key of another system" name="clientKey" error={create.error} about="e.g. phc_…, if your programs already send one. It may only send events.">
+            <input name="clientKey" maxLength={200} spellcheck={false} autocomplete="off" />
+          </Field>
+        )}
         <fieldset class="choice">
           <legend>Scopes</legend>
           {Object.entries(SCOPES).map(([scope, may]) => (
@@ -96,7 +101,7 @@ export function Keys({ slug, keys, title, about }: Props) {
           Create
         </button>
       </form>
-      <FormError error={create.error ?? revoke.error} />
+      <FormError error={create.error ?? revoke.error} fields={["clientKey"]} />
     </Section>
   );
 }

@@ -1,0 +1,54 @@
+"""The `footfall forward` command: shadow mode, and the comparison of both systems."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import rich_click as click
+
+from server.clock import epoch_ms
+from server.event import DAY
+from server.jobs.forwarding import check_target
+from server.storage.engine import Store
+from server.storage.projects import find_project, project_changes
+from server.storage.upkeep import forwarded_counts
+from server.storage.upkeep.forwarded_counts import COUNTS, ForwardedCounts
+from server.terminal import as_text, fail, out, plain_table, with_store
+
+
+@click.command(name="forward")
+@click.argument("slug", metavar="PROJECT")
+@click.option("--to", "url", metavar="URL", help="Forward to this system, such as https://us.i.posthog.com.")
+@click.option("--stop", is_flag=True, help="Forward nothing from now on.")
+@click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help="The number of days to compare, including today.")
+def forward_command(slug: str, url: str | None, stop: bool, days: int) -> None:
+    """Forward what a project receives from SDKs to the system that Footfall replaces, and compare the counts of both.
+
+    Without `--to` and `--stop`, this shows the counts by day. Clients never wait for the other system.
+    """
+    if url and stop:
+        fail("--to and --stop exclude each other")
+    last = epoch_ms() // DAY
+
+    async def work(store: Store, _: object) -> tuple[str | None, dict[int, ForwardedCounts]]:
+        number = await find_project(slug)
+        if url or stop:
+            await project_changes.change(number, forward_to=check_target(url))
+        row = await project_changes.project_row(slug)
+        return row["forward_to"] if row else None, await forwarded_counts.by_day(store, number, last - days + 1, last)
+
+    target, counts = with_store(work)
+    out.print(f"[green]✓[/green] {slug} forwards to {as_text(target)}" if target else f"{slug} forwards nothing", soft_wrap=True)
+    if not url and not stop:
+        _print(counts)
+
+
+def _print(counts: dict[int, ForwardedCounts]) -> None:
+    table = plain_table("day", *COUNTS, "last failure")
+    for column in table.columns[1:-1]:
+        column.justify = "right"
+    for day in sorted(counts, reverse=True):
+        count = counts[day]
+        start = datetime.fromtimestamp(day * DAY / 1000, UTC).strftime("%Y-%m-%d")
+        table.add_row(start, *(f"{getattr(count, name):,}" for name in COUNTS), as_text(count.error or "-"))
+    out.print(table)
