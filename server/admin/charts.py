@@ -143,7 +143,7 @@ class Charts:
         asked = await self.over_time(info, period, filter, step, 5)
         if folding := self.folding(info):
             return cast(Any, await folding.new_and_returning(asked, step))
-        return cast(Any, await installs.new_and_returning(info.context.store, asked, step))
+        return cast(Any, await installs.new_and_returning(info.context.store, asked, step, info.context.history))
 
     @strawberry.field(description="Weekly cohorts: of the installs first seen in a week, the number active in each week since.")
     async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[answers.Cohort]:

@@ -25,7 +25,7 @@ from server.analytics.answer_cache import reused
 from server.analytics.breakdown import Breakdown, By, Row
 from server.analytics.filters import Audience, Filter, asked
 from server.analytics.installs import ActiveUsers, Adoption, Cohort, NewAndReturning, VersionAdoption
-from server.analytics.measures import Installs, installs, share
+from server.analytics.measures import Installs, by_step, installs, share
 from server.analytics.overview import Figures, Overview, Series
 from server.analytics.population import complete_since
 from server.analytics.sources import distinct, raw_events
@@ -281,7 +281,7 @@ async def _active_by_step(store: Store, filter_: Filter, step: Step) -> list[Ins
     if step is Step.HOUR and countable(filter_):
         # No sums of installs by hour are kept: the model reads them from events.
         found = (await figures(store, asked(filter_, Measure.INSTALLS, over=step)))[Measure.INSTALLS]
-        return [Installs(int(everyone or 0), int(people or 0)) for everyone, people in zip(found.all, found.people, strict=True)]
+        return by_step(found)
     return await overviews.active_by_step(store, filter_, step, starts(filter_.period, step))
 
 

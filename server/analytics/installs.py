@@ -9,13 +9,16 @@ import msgspec
 from server.analytics import active
 from server.analytics.active import countable
 from server.analytics.answer_cache import reused
-from server.analytics.filters import Filter
-from server.analytics.measures import Installs, installs, share
+from server.analytics.filters import Filter, asked
+from server.analytics.measures import Installs, by_step, installs, share
 from server.analytics.release_choice import choose
 from server.analytics.sources import activity, distinct, for_both
 from server.event import DAY, FieldError
+from server.history import History
 from server.problems import BadQuery
+from server.questions.figures import figures
 from server.questions.periods import LONGEST, Period, Step, starts
+from server.questions.question import Measure
 from server.questions.sql import Sql, read, sql, step_of
 from server.storage.engine import Store
 from server.storage.rollups import week_of
@@ -153,7 +156,7 @@ async def _rolling(store: Store, filter_: Filter, days: int) -> _Rolling:
     return _Rolling(daily, *rolled)
 
 
-async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY) -> NewAndReturning:
+async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY, history: History | None = None) -> NewAndReturning:
     """Active installs, parted by whether they were first seen in the step. Raises BadQuery by the hour, for which no activity is kept."""
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day, a week or a month"))
@@ -162,7 +165,8 @@ async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY
         everyone = await active.active_by_step(store, filter_, counted, step, beginnings)
         new = await active.new_by_step(store, filter_, counted, step, beginnings)
     else:
-        everyone, new = await _active_and_new(store, filter_, step, beginnings)
+        found = await figures(store, asked(filter_, Measure.INSTALLS, Measure.NEW_INSTALLS, over=step), history)
+        everyone, new = (by_step(found[measure]) for measure in (Measure.INSTALLS, Measure.NEW_INSTALLS))
     return NewAndReturning(
         beginnings,
         [count.all for count in new],
@@ -170,24 +174,6 @@ async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY
         [both.all - count.all for both, count in zip(everyone, new, strict=True)],
         [both.people - count.people for both, count in zip(everyone, new, strict=True)],
     )
-
-
-async def _active_and_new(store: Store, filter_: Filter, step: Step, beginnings: list[int]) -> tuple[list[Installs], list[Installs]]:
-    """By steps: installs with an event, and those of them that were first seen in the step."""
-    rows = await read(
-        store,
-        sql(
-            f"SELECT step, {distinct()}, {distinct(f'first_step = step AND first_seen >= {filter_.period.start}', 'new_')} FROM (",
-            f"SELECT facts.install_id, facts.environment, first_seen, {step_of(step, beginnings, 'facts.day')} AS step, ",
-            f"{step_of(step, beginnings, f'(install.first_seen / {DAY})')} AS first_step FROM (",
-            activity(store, filter_),
-            ") AS facts JOIN install ON install.id = facts.install_id) AS seen GROUP BY step",
-        ),
-    )
-    everyone, new = [Installs()] * len(beginnings), [Installs()] * len(beginnings)
-    for row in rows:
-        everyone[row["step"]], new[row["step"]] = installs(row), installs(row, "new_")
-    return everyone, new
 
 
 async def retention(store: Store, filter_: Filter) -> list[Cohort]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from server.questions.answer import Figures
 from server.storage.rollups import bucket_middle
 
 
@@ -85,6 +86,11 @@ def share(part: int, whole: int) -> float | None:
 def installs(row: Mapping[str, Any], prefix: str = "") -> Installs:
     """The count in a row that `sources.DISTINCT` made."""
     return Installs(int(row[f"{prefix}everyone"]), int(row[f"{prefix}people"]))
+
+
+def by_step(figures: Figures) -> list[Installs]:
+    """The counts of installs of each step of an answer of the question model; none in steps without events."""
+    return [Installs(int(everyone or 0), int(people or 0)) for everyone, people in zip(figures.all, figures.people, strict=True)]
 
 
 def percentile(buckets: Sequence[tuple[int, int]], quantile: float) -> float | None:

@@ -21,6 +21,7 @@ from server.analytics.measures import (
     DurationChange,
     Installs,
     InstallsChange,
+    by_step,
     change,
     duration_change,
     installs,
@@ -160,7 +161,7 @@ async def active_by_step(
     if counted := countable(filter_):
         return await sums_of_active.active_by_step(store, filter_, counted, step, beginnings)
     found = (await figures(store, asked(filter_, Measure.INSTALLS, over=step), history))[Measure.INSTALLS]
-    return [Installs(int(everyone or 0), int(people or 0)) for everyone, people in zip(found.all, found.people, strict=True)]
+    return by_step(found)
 
 
 async def _before(store: Store, filter_: Filter, parts: comparison.Parts, history: History | None) -> Figures:
@@ -208,7 +209,7 @@ async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = ()
 async def _from_model(store: Store, filter_: Filter, known: Installs, history: History | None) -> Figures:
     """Figures of the question model, whose durations are exact. They count the events that are kept."""
     counts = await figures(store, asked(filter_, *map(Measure, _SUMMED), Measure.INSTALLS, Measure.NEW_INSTALLS), history)
-    durations = await figures(store, asked(filter_, Measure.P50, Measure.P95), history)
+    durations = await figures(store, asked(filter_, Measure.P50, Measure.P95), history, people=False)
     values = {measure: (each.all[0] or 0, each.people[0] or 0) for measure, each in counts.items()}
     medians, p95s = durations[Measure.P50].all, durations[Measure.P95].all
     return Figures(

@@ -84,7 +84,7 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY, history:
         raise BadQuery(FieldError("step", "must be a day or longer"))
     beginnings = starts(filter_.period, step)
     if not countable(filter_):
-        found = (await figures(store, asked(filter_, Measure.P50, over=step), history))[Measure.P50]
+        found = (await figures(store, asked(filter_, Measure.P50, over=step), history, people=False))[Measure.P50]
         return Medians(beginnings, [None if value is None else round(value * 1_000) for value in found.all], exact=True)
     few = await exact_durations.durations(store, filter_, sum(events for _, events in await histogram(store, filter_)))
     if few is not None:

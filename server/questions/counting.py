@@ -109,6 +109,10 @@ def _counts_by_install(facts: Sql, measures: Collection[Measure], by: str) -> Sq
     sums = [measure.value for measure in measures if measure in _SUMS]
     inner = "".join(f", SUM({each}) AS {each}, SUM(people * {each}) AS {each}_people" for each in sums)
     outer = "".join(f", SUM({each}) AS {each}_all, SUM({each}_people) AS {each}_people" for each in sums)
+    if Measure.NEW_INSTALLS in measures:
+        inner += ", MAX(is_new) AS is_new"
+        outer += ", COUNT(CASE WHEN is_new = 1 THEN install_id END) AS new_installs_all"
+        outer += ", COUNT(CASE WHEN is_new = 1 AND people = 1 THEN install_id END) AS new_installs_people"
     return sql(
         f"SELECT {by}, COUNT(install_id) AS installs_all,"
         f" COUNT(CASE WHEN people = 1 THEN install_id END) AS installs_people{outer} FROM"

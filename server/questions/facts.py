@@ -67,14 +67,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         """Columns: step, k1, k2 (NULL unless grouped), people (0 or 1), and `columns`. `install_id` is NULL if the client's clock is wrong,
         `owner_id` is the install also then.
 
-        With `installs` also is_new: 1 if the install was first seen in the step.
+        With `installs` also is_new: 1 if the install was first seen in the step, within the period.
         """
         keys, joins = self._groups(engine)
         # An array may hold an element twice; its event counts once.
         distinct = "DISTINCT " if self.repeats and not self.has_distinct_elements else ""
         step = self._step(engine, "event.occurred_at")
         arrival = self._step(engine, "install.first_seen")
-        fresh = f", CASE WHEN install.first_seen >= {self.starts[0]} AND {arrival} = {step} THEN 1 ELSE 0 END AS is_new"
+        fresh = f", CASE WHEN install.first_seen >= {self.period.start} AND {arrival} = {step} THEN 1 ELSE 0 END AS is_new"
         return sql(
             f"SELECT {distinct}{step} AS step, ",
             keys[0],
@@ -86,7 +86,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             " FROM ",
             self._relation(),
             *joins,
-            " LEFT JOIN install ON install.id = event.install_id" if installs else "",
+            self._installs() if installs else "",
             " WHERE ",
             self._selection(engine),
         )
@@ -123,6 +123,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             " event.session, event.duration_us, 1 AS events,"
             " CASE WHEN event.outcome = 1 THEN 1 ELSE 0 END AS successes, CASE WHEN event.outcome = 2 THEN 1 ELSE 0 END AS failures"
         )
+
+    def _installs(self) -> Sql:
+        return Sql(" LEFT JOIN install ON install.id = event.install_id")
 
     def _relation(self) -> Sql:
         # CROSS JOIN makes SQLite begin with the events: it would read the period's events once for each context otherwise.

@@ -14,9 +14,12 @@ from server.storage.engine import Store
 Counts = dict[str, int]
 
 
-async def figures(store: Store, question: Question, history: History | None = None) -> dict[Measure, Figures]:
-    """Return the figures of a question without groups. Raises BadQuery, and TooBroad if it takes too long."""
-    reader = await _reader(store, question, history)
+async def figures(store: Store, question: Question, history: History | None = None, *, people: bool = True) -> dict[Measure, Figures]:
+    """Return the figures of a question without groups. Raises BadQuery, and TooBroad if it takes too long.
+
+    Without `people`, percentiles and means are read for all events only.
+    """
+    reader = await _reader(store, question, history, people=people)
     found = await reader.figures(question.period, (), None)
     return {measure: figures_at(measure, 0, [found]) for measure in question.measures}
 
@@ -30,7 +33,7 @@ async def every_group(store: Store, question: Question, history: History | None 
     return await reader.every_group(), reader.since or None
 
 
-async def _reader(store: Store, question: Question, history: History | None) -> Reader:
-    reader = Reader(store, question, await versions_of(store, question), history)
+async def _reader(store: Store, question: Question, history: History | None, *, people: bool = True) -> Reader:
+    reader = Reader(store, question, await versions_of(store, question), history, people=people)
     await reader.plan([question.period], await kept_since(store, question.project))
     return reader

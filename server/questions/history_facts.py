@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -11,14 +12,16 @@ from server.fields import Field, Place
 from server.history import History, texts_column
 from server.questions.facts import ALIASES, EARLY, LATE, Facts
 from server.questions.question import Property, find_field
-from server.questions.sql import Sql
+from server.questions.sql import Sql, bound, sql
 from server.questions.sql_engines import DuckDbSql, SqlEngine
 
 _COLUMNS = {"name": "name", "target": "target_id", "target_type": "target_type"}
 
 
 class HistoryFacts(Facts, frozen=True, kw_only=True):
-    """Facts from the columnar copy of the events."""
+    """Facts from the columnar copy of the events. `arrivals` are the ids and first times of the installs that are new in the period."""
+
+    arrivals: tuple[tuple[int, int], ...] = ()
 
     source: ClassVar[str] = "history"
     has_distinct_elements: ClassVar[bool] = True
@@ -33,6 +36,11 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
         """The lists of the properties that the facts are split by, by the alias of their elements."""
         fields = {alias: find_field(by.field, "by") for alias, by in zip(ALIASES, self.by, strict=False)}
         return {alias: texts_column(field.name) for alias, field in fields.items() if isinstance(field, Property)}
+
+    def _installs(self) -> Sql:
+        ids, times = (bound(json.dumps([each[number] for each in self.arrivals])) for number in (0, 1))
+        listed = sql("SELECT unnest(CAST(", ids, " AS BIGINT[])) AS id, unnest(CAST(", times, " AS BIGINT[])) AS first_seen")
+        return sql(" LEFT JOIN (", listed, ") AS install ON install.id = event.install_id")
 
     def _relation(self) -> Sql:
         # A join with the elements of a list is much slower than `unnest` among the columns.

@@ -27,6 +27,7 @@ from server.storage.upkeep.recount import first_whole_day
 F = TypeVar("F", bound=Facts)
 
 HISTORY_FROM = 50_000  # events of a period from which the history is faster than the store
+MAX_ARRIVALS = 200_000  # new installs that one question lists for the history
 SUMS = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES)
 _PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
 Query = Callable[[Facts, SqlEngine], Sql]
@@ -59,13 +60,21 @@ class Reader:
     """
 
     def __init__(
-        self, store: Store, question: Question, known_versions: tuple[str, ...], history: History | None, *, events_only: bool = False
+        self,
+        store: Store,
+        question: Question,
+        known_versions: tuple[str, ...],
+        history: History | None,
+        *,
+        events_only: bool = False,
+        people: bool = True,
     ) -> None:
         self._store = store
         self._question = question
         self._versions = known_versions
         self._history = history
         self._events_only = events_only
+        self._audiences = (False, True) if people else (False,)
         self._engine: SqlEngine = ENGINES[store.engine_type]
         self._counts = tuple(dict.fromkeys(part for each in question.measures if each in COUNTS for part in _PARTS_OF.get(each, (each,))))
         self._durations, self._per_install = counting.percents(question.measures)
@@ -120,10 +129,10 @@ class Reader:
             await self._add_counts(cells, facts, measures, partial(_placed, groups, folded))
         events = self.facts(Facts, period, where)
         if self._durations:
-            for people in (False, True):
+            for people in self._audiences:
                 await self._add(cells, people, events, partial(_placed, groups, folded), self._durations)
         if self._per_install:
-            for people in (False, True):
+            for people in self._audiences:
                 await self._add(cells, people, events, partial(_placed, groups, folded), self._per_install)
         ends = [*events.starts[1:], period.end]
         return Found(cells, [end <= self.since for end in ends], folded)
@@ -141,9 +150,20 @@ class Reader:
         def query(given: Facts, engine: SqlEngine) -> Sql:
             return counting.counts(engine, placed(given, engine, installs=installs), measures)
 
-        for row in await self.read(facts, query, stored_only=installs):
+        arrivals = await self._arrivals(facts) if installs else ()
+        for row in await self.read(facts, query, stored_only=arrivals is None, arrivals=arrivals or ()):
             cell = cells.setdefault((row["place"], row["step"]), {})
             cell |= {name: int(value or 0) for name, value in row.items() if name not in ("place", "step")}
+
+    async def _arrivals(self, facts: Facts) -> tuple[tuple[int, int], ...] | None:
+        """The installs that are new in the period, with their first time, for the history, which does not hold them; None if they are too many."""
+        if not await self.is_columnar(facts):
+            return ()
+        rows = await self._store.rows(
+            "SELECT id, first_seen FROM install WHERE project_id = {} AND first_seen >= {} AND first_seen < {} LIMIT {}",
+            *(facts.project, facts.period.start, facts.period.end, MAX_ARRIVALS + 1),
+        )
+        return None if len(rows) > MAX_ARRIVALS else tuple((row["id"], row["first_seen"]) for row in rows)
 
     async def _add(self, cells: Cells, people: bool, facts: Facts, placed: Placed, percents: Mapping[Measure, int | None]) -> None:
         """Add percentiles and means: of durations, or of events per install."""
@@ -185,10 +205,12 @@ class Reader:
                 return activity
         return self.facts(Facts, period, where)
 
-    async def read(self, facts: Facts, query: Query, *, stored_only: bool = False) -> list[dict[str, Any]]:
+    async def read(
+        self, facts: Facts, query: Query, *, stored_only: bool = False, arrivals: tuple[tuple[int, int], ...] = ()
+    ) -> list[dict[str, Any]]:
         """Run a query over facts: of raw events, over the history if that is faster and ready."""
         if self._history is not None and not stored_only and await self.is_columnar(facts):
-            columnar = HistoryFacts(**msgspec.structs.asdict(facts))
+            columnar = HistoryFacts(**msgspec.structs.asdict(facts), arrivals=arrivals)
             rows = await read_history(self._history, columnar, query)
             if rows is not None:
                 self._sources.add("history")

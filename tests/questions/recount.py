@@ -185,6 +185,7 @@ class Recount:
     """The figures of one question over a period. `first_seen` are the installs' first events."""
 
     def __init__(self, events: Iterable[Raw], first_seen: dict[int, int], period: tuple[int, int], over: str | None) -> None:
+        self.period = period
         self.starts = step_starts(*period, over)
         self.first_seen = first_seen
         self.events = [event for event in events if period[0] <= event.at < period[1]]
@@ -225,7 +226,7 @@ class Recount:
             return len(set(owned))
         if measure == "new_installs":
             return sum(
-                1 for install in set(owned) if self.first_seen[install] >= self.starts[0] and self.step(self.first_seen[install]) == step
+                1 for install in set(owned) if self.first_seen[install] >= self.period[0] and self.step(self.first_seen[install]) == step
             )
         if measure.startswith("per_install_"):
             return spread(sorted(Counter(owned).values()), measure.removeprefix("per_install_"), 1)
