@@ -41,7 +41,13 @@ def _preflight(methods: bytes, *allowed: bytes) -> tuple[Line, ...]:
 
 # For ingest routes, and for read routes that need no session.
 INGEST_CORS = _any_origin(RETRY_AFTER, *RATE_LIMIT)
-INGEST_PREFLIGHT = _preflight(b"POST, OPTIONS", *_KEYS, IDEMPOTENCY_KEY)
+
+
+def ingest_preflight(more: tuple[bytes, ...]) -> tuple[Line, ...]:
+    """Return the CORS headers for a preflight of an ingest route, whose clients may send more headers than those of Footfall."""
+    return _preflight(b"POST, OPTIONS", *_KEYS, IDEMPOTENCY_KEY, *more)
+
+
 READING_CORS = _any_origin(b"etag", RETRY_AFTER)
 READING_PREFLIGHT = _preflight(b"GET, OPTIONS", *_KEYS, IF_NONE_MATCH)
 

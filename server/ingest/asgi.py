@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from server.event import Answer
-from server.headers import INGEST_CORS, INGEST_PREFLIGHT, RATE_LIMIT
+from server.headers import INGEST_CORS, RATE_LIMIT, ingest_preflight
 from server.ingest.gate import OverLimit
 from server.problems import CONTENT_TYPE, Limited, Malformed, MethodNotAllowed, Problem, TooLarge, TooSlow
 from server.shared import LimitState
@@ -100,7 +100,10 @@ class Reply(NamedTuple):
     closes: bool = False
 
 
-PREFLIGHT = Reply(204, INGEST_PREFLIGHT)
+@cache
+def preflight(more: tuple[bytes, ...]) -> Reply:
+    """Return the response to a CORS preflight of a route whose clients may send these headers, too."""
+    return Reply(204, ingest_preflight(more))
 
 
 def reply(answer: Answer, limit_state: LimitState | None) -> Reply:

@@ -75,7 +75,7 @@ class Ingest:
     async def __call__(self, scope: Scope, receive: Any, send: Any, match: Match, slug: str | None) -> None:
         """Respond to a request to an ingest route."""
         if scope["method"] == "OPTIONS":
-            await asgi.send_reply(send, asgi.PREFLIGHT)
+            await asgi.send_reply(send, asgi.preflight(match.route.path.forwarded or ()))
             return
         current = IngestRequest(match, dict(scope["headers"]), self._clock())
         is_content = True

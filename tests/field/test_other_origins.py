@@ -37,6 +37,21 @@ def test_a_script_may_post_with_a_key_and_an_idempotency_key(field: Any, path: s
     assert allowed == {"content-type", "authorization", "x-footfall-key", "idempotency-key"}
 
 
+SDKS = {
+    "/track": ("openpanel-client-id", "openpanel-client-secret", "openpanel-sdk-name", "openpanel-sdk-version"),
+    "/api/v0/event": ("app-key",),
+    "/i/v0/e/": ("posthog-sdk-info",),
+    "/v1/track": ("x-retry-count",),
+    "/v1/logs": ("x-api-key",),
+}
+
+
+@pytest.mark.parametrize("path", SDKS)
+def test_an_sdk_in_a_page_may_send_the_headers_of_its_own(field: Any, path: str) -> None:
+    allowed = listed(preflight(field, path, "POST", "content-type", *SDKS[path]), "access-control-allow-headers")
+    assert allowed >= {"content-type", "authorization", *SDKS[path]}
+
+
 def test_a_script_sees_its_limits_and_when_to_come_back(field: Any) -> None:
     for body in ({"name": "build", "installation_id": "i1"}, "?"):
         answer = field.post(body, origin=ORIGIN)

@@ -114,6 +114,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     decompressed by their first bytes, whatever their headers are. `by_site`: this key is public, as a domain is, and names the project that lists it
     in its sites.
     `forwarded` names the headers that the system of these clients needs besides the usual ones, if a project may forward requests to it.
+    Pages of other origins may send them.
     `absorbs` lists the problems that get a success response, because clients crash or retry forever on an error. The ledger counts them.
     `accepts` lists the accepted types of body, `answers` the statuses, and `samples` some bodies, simplest first, for the OpenAPI document.
     """
