@@ -112,6 +112,7 @@ test-quick: $(READY_DEV) ## run the tests of dialects, ingest and privacy in abo
 	$(pytest) -m "not slow" $(QUICK) $(TEST_ARGS)
 
 test-all: export FOOTFALL_TEST_EVENTS ?= 100000
+test-all: export FOOTFALL_TEST_EXAMPLES ?= 30
 test-all: $(READY_DEV) $(DASHBOARD) ## run all tests, including the slow ones: binary, image, large recounts, long faults
 	$(pytest) $(TEST_ARGS)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import httpx
@@ -30,7 +32,14 @@ REFUSING = [(route.path.template, "post") for route in ROUTES.values() if route.
 # Paths of a single event whose client reads errors.
 ABSORBING = {route.path.template for route in ROUTES.values() if route.path.absorbs}
 SINGLE = [(name, template) for name, template in SAMPLES if not template.endswith("/batch") and template not in ABSORBING]
-FEW = profile(max_examples=30, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+EXAMPLES = int(os.environ.get("FOOTFALL_TEST_EXAMPLES", "10"))  # requests for each operation; `make test-all` sends 30
+FEW = profile(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@cache
+def schema() -> Any:
+    """The document as schemathesis reads it."""
+    return schemathesis.openapi.from_dict(copy.deepcopy(DOCUMENT))
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +160,7 @@ def test_responses_match_the_document(url: str, path: str, method: str, mode: Ge
 
     The test below checks the fields of batches, because schemathesis cannot.
     """
-    operation = schemathesis.openapi.from_dict(copy.deepcopy(DOCUMENT))[path][method]
+    operation = schema()[path][method]
 
     @FEW
     @given(case=operation.as_strategy(generation_mode=mode))

@@ -11,6 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import rows_of
 
 ENGINES = ("sqlite", "postgres")
@@ -68,6 +70,7 @@ def stored_numbers(store: Path | str) -> Counter[int]:
     return Counter(json.loads(properties)["number"] for (properties,) in rows_of(store, "SELECT properties FROM event"))
 
 
+@pytest.mark.slow
 def test_nothing_acknowledged_is_lost_and_nothing_counted_twice_in_ten_kills(
     make_server: Callable[..., Any], rollup_differences: Callable[[Path | str], Any]
 ) -> None:

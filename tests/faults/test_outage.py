@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.conftest import SECRET, rollup_differences, rows_of
 from tests.postgres import running
@@ -45,6 +46,7 @@ class Client:
                     await asyncio.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_an_outage_of_postgresql_under_load(make_server: Callable[..., Any]) -> None:
     with running(own=True) as postgres:
         server = make_server(FOOTFALL_DATABASE_URL=postgres.fresh(), FOOTFALL_SECRET=SECRET).start()

@@ -99,6 +99,7 @@ class Load:
         await self.until(lambda: len(self.acknowledged) >= wanted)
 
 
+@pytest.mark.slow
 def test_an_outage_under_load_loses_nothing_and_ends_without_a_restart(
     own: Postgres,
     make_server: Callable[..., Any],

@@ -210,6 +210,7 @@ def test_a_backup_of_an_older_version_is_put_back_and_migrated_at_the_next_start
     assert len(rows(made.path, "SELECT name FROM migration")) == 1
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_restore_leaves_a_store_that_opens(make_server: Make, tmp_path: Path, post: Make, rows: Make) -> None:
     server = make_server().start()
     post(server, "a", "b")

@@ -270,6 +270,7 @@ async def test_an_erasure_that_is_killed_leaves_nothing_once_it_is_repeated_or_t
     assert await check(with_install) == before - 5
 
 
+@pytest.mark.slow
 async def test_a_build_that_is_killed_again_and_again_ends_and_is_right(
     history: History, fill: Any, check: Any, settings: Settings, database: dict[str, str]
 ) -> None:
