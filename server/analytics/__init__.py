@@ -1,22 +1,25 @@
-"""The questions: plain async functions over the rollups, with typed answers. Every door calls these, and none has SQL of its own.
+"""Charts and lists: async functions with typed answers, for GraphQL, exports and public reads.
 
-filters      what a question is asked about: project, period, which events count
-measures     what answers are made of: installs, changes, rates, percentiles
-sources      where they are read from: a rollup where one has the combination, otherwise raw events, within bounds
-histograms   how long things took, day by day, kept in memory
+filters      a chart's selection of events: project, period, audience, and the conditions of the question model
+measures     the parts of answers: installs, changes, rates, percentiles
+sources      SQL for rollups without conditions, and for raw events under any
+active       counts of active installs from their sums
+population   the time from which on figures count events, after retention
+histograms   durations day by day, kept in memory
 
-overview     how a project is doing, at a glance and over time
+overview     key figures and figures over time: forms of the question model
+breakdown    events and installs by value: a form of the question model
 installs     active, new and returning installs; retention; versions over time
-breakdown    by system, version, environment, name, target, property
 timings      durations: histograms and percentiles
 errors       types of errors, and the last events that failed
-targets      targets, their counters, what is trending
+targets      targets, their counters, trending ones
 funnel       from one event to the next (raw events)
 experiments  variants compared (raw events)
-ledger       where everything that arrived went
-counts       downloads of packs
-families     what FlakeDrop and Track-Skills answer
-vocabulary   the words that there are to filter by
+lists        events and installs, page by page
+folding      the same charts without a login: no figure of few installs
+ledger       the outcome of everything that arrived
+pack_downloads, family_stats  the answers of single families of clients
+vocabulary   values to filter by
 
 Times are epoch milliseconds and days begin at midnight, both in UTC; durations are microseconds, rates and shares 0 to 1.
 """

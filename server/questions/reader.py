@@ -56,7 +56,8 @@ class Reader:
 
     `plan` decides once for all parts: either each measure has the cheapest source, or, where retention has deleted events that some measure
     needs, all are read from the events that are left. Figures of one answer then count the same events. `since` is the time from which
-    these count, or 0. With `events_only`, neither rollups nor activity are read.
+    these count, or 0. With `events_only`, neither rollups nor activity are read. Without `people`, percentiles and means
+    are read for all events only.
     """
 
     def __init__(
