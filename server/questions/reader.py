@@ -18,7 +18,7 @@ from server.questions.facts import Facts, all_versions
 from server.questions.history_facts import HistoryFacts, read_history
 from server.questions.periods import Period
 from server.questions.question import COUNTS, Condition, Measure, Op, Question
-from server.questions.rollup_facts import ActivityFacts, RollupFacts
+from server.questions.rollup_facts import ActiveSums, ActivityFacts, RollupFacts
 from server.questions.sql import Sql, bound, read, sql
 from server.questions.sql_engines import ENGINES, SqlEngine
 from server.storage.engine import Store
@@ -149,6 +149,8 @@ class Reader:
         installs = Measure.NEW_INSTALLS in measures
 
         def query(given: Facts, engine: SqlEngine) -> Sql:
+            if isinstance(given, ActiveSums):
+                return given.counts()
             return counting.counts(engine, placed(given, engine, installs=installs), measures)
 
         arrivals = await self._arrivals(facts) if installs else ()
@@ -201,6 +203,9 @@ class Reader:
             if await sums.can_answer(self._store):
                 return sums
         if not self.since and not self._events_only and measure in (Measure.INSTALLS, Measure.NEW_INSTALLS):
+            active = self.facts(ActiveSums, period, where)
+            if measure is Measure.INSTALLS and active.can_answer():
+                return active
             activity = self.facts(ActivityFacts, period, where)
             if activity.can_answer():
                 return activity

@@ -12,9 +12,9 @@ from server.fields import BY_NAME, Field, Kind, Place
 from server.questions.facts import Facts
 from server.questions.periods import Step
 from server.questions.question import Op
-from server.questions.sql import Sql, bound, read, sql
+from server.questions.sql import Sql, bound, read, sql, step_of
 from server.storage.engine import Store
-from server.storage.rollups import DIMENSIONS, OTHER
+from server.storage.rollups import DIMENSIONS, EVERYONE, OTHER, PEOPLE_ONLY
 
 _DIMENSIONS = frozenset(dimension.name for dimension in DIMENSIONS)
 _TARGET = frozenset({"target", "target_type"})
@@ -136,6 +136,30 @@ class ActivityFacts(_DailyFacts, frozen=True, kw_only=True):
     def _relation(self) -> Sql:
         return Sql(
             f"(SELECT install_id, environment, CAST(day AS bigint) * {DAY} AS occurred_at FROM activity WHERE {self._days}) AS event"
+        )
+
+
+class ActiveSums(_DailyFacts, frozen=True, kw_only=True):
+    """Sums of active installs by the day before on which they were active: exact for any period and step, without looking at installs."""
+
+    def can_answer(self) -> bool:
+        """Return True if nothing is filtered or split."""
+        return self.is_daily and not self.used
+
+    def counts(self) -> Sql:
+        """The figures of `counting.counts` for installs. The first of an install's days in a step has its earlier one before the step."""
+        first, last = self.period.first_day, self.period.last_day
+        step, came = "0", f"earlier < {first}"
+        if self.over is not None:
+            step = step_of(self.over, self.starts)
+            came = f"({came} OR {step_of(self.over, self.starts, 'earlier')} < {step})"
+        audiences = {"all": EVERYONE, "people": PEOPLE_ONLY}
+        sums = ", ".join(
+            f"SUM(CASE WHEN audience = {each} THEN installs ELSE 0 END) AS installs_{name}" for name, each in audiences.items()
+        )
+        return Sql(
+            f"SELECT 0 AS place, {step} AS step, {sums} FROM rollup_active WHERE project_id = {self.project} AND day BETWEEN {first} AND {last}"
+            f" AND {came} AND audience IN ({EVERYONE}, {PEOPLE_ONLY}) GROUP BY 1, 2"
         )
 
 
