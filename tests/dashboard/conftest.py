@@ -15,6 +15,7 @@ from server.settings import bundled
 TOKEN = "ff_the-admin-token-of-the-dashboards-tests"
 OPERATIONS = bundled("graphql") / "operations"
 CHROMIUM = ("--no-sandbox", "--disable-dev-shm-usage")
+SLOW = 40_000  # milliseconds in which a page is complete, on a machine that runs much else
 LAN = "footfall.lan"  # a name of this machine in the tests' browser
 PAGES = (
     "",
@@ -80,7 +81,7 @@ class Tab:
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(20_000)
         self.url = url
         self.complaints: list[str] = []
         self.page.on("console", lambda message: self._complain(message.type in ("error", "warning"), message.text))
@@ -98,8 +99,13 @@ class Tab:
         return self.page
 
     def settled(self) -> None:
-        self.page.wait_for_load_state("networkidle")
-        expect(self.page.locator(".skeleton, .stale")).to_have_count(0)
+        """Wait until the page has asked everything and shows it.
+
+        The network alone does not tell: on a busy machine it is quiet for longer than Chromium waits, before the page has asked anything.
+        """
+        self.page.locator("h1").first.wait_for(state="attached", timeout=SLOW)
+        self.page.wait_for_load_state("networkidle", timeout=SLOW)
+        expect(self.page.locator(".skeleton, .stale, .busy.on")).to_have_count(0, timeout=SLOW)
 
 
 @pytest.fixture(scope="module")
