@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.dashboard.test_explore import ask, bars, counted
+from tests.dashboard.test_explore import ask, bars, counted, total
 
 pytestmark = pytest.mark.xdist_group("dashboard")
 
@@ -77,6 +80,60 @@ def test_a_question_saved_in_a_terminal_opens_with_its_period_and_its_figures(si
         }, period
         expect(page.get_by_text("changed", exact=True)).to_have_count(0)
         site.ask("DeleteQuestion", slug="demo", name=f"Terminal {number}")
+
+
+def test_a_question_is_compared_with_a_period_of_its_own_and_keeps_it_when_saved(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    today = datetime.now(UTC).date()
+    first, last = today - timedelta(days=20), today - timedelta(days=14)
+    page = tab.open("/d/demo/explore?range=7d&chart=bars")
+    page.get_by_label("Compare with").select_option(label="Another period")
+    page.get_by_label("First day compared").fill(f"{first}")
+    page.get_by_label("Last day compared").fill(f"{last}")
+    page.wait_for_url(f"**compare={first},{last}*")
+    tab.settled()
+    compared = {"from": f"{first}T00:00:00Z", "to": f"{last + timedelta(days=1)}T00:00:00Z"}
+    figures = ask(site, period={"last": 7}, compareTo=compared)["rows"][0]["figures"][0]
+    assert total(page, "Events") == counted(figures["all"][0])
+    expect(page.locator(".totals")).to_contain_text(f"was {counted(figures['allBefore'][0])}")
+    page.get_by_role("button", name="Save this question").click()
+    name_it(page, "Save this question", "Three weeks ago", "Save")
+    page.get_by_role("heading", name="Three weeks ago").wait_for()
+    page = tab.open("/d/demo/explore?who=people")
+    choose(page, "Saved questions", "Three weeks ago")
+    page.wait_for_url(f"**compare={first},{last}*")
+    expect(page.get_by_text("changed", exact=True)).to_have_count(0)
+    site.ask("DeleteQuestion", slug="demo", name="Three weeks ago")
+
+
+def test_a_link_to_a_saved_question_is_created_opened_without_a_login_and_revoked(site: Any, visit: Callable[..., Any]) -> None:
+    site.ask("SaveQuestion", slug="demo", name="Systems", question={"measures": ["INSTALLS"], "by": [{"field": "os"}]})
+    tab = visit()
+    page = tab.open("/d/demo/explore")
+    choose(page, "Saved questions", "Systems")
+    choose(page, "Options for Systems", "Share…")
+    dialog = page.get_by_role("dialog", name="Share the question")
+    dialog.get_by_label("Expires after").select_option("7 days")
+    dialog.get_by_role("button", name="Create a link").click()
+    link = dialog.get_by_label("New link", exact=True).inner_text()
+    assert link.startswith(site.url)
+    shown = httpx.get(link)
+    assert shown.status_code == 200
+    assert "linux" in shown.text
+    dialog.get_by_role("list", name="Links").get_by_role("button", name="Revoke").click()
+    expect(dialog.get_by_role("list", name="Links")).to_have_count(0)
+    end = time.monotonic() + 10
+    while httpx.get(link).status_code != 404:  # a server looks a link up again after two seconds
+        assert time.monotonic() < end
+        time.sleep(0.3)
+    dialog.get_by_role("button", name="Close").click()
+    site.ask("SaveQuestion", slug="demo", name="Error types", question={"by": [{"field": "error_type"}]})
+    page = tab.open("/d/demo/explore")
+    choose(page, "Saved questions", "Error types")
+    choose(page, "Options for Error types", "Share…")
+    expect(page.get_by_role("dialog", name="Share the question").get_by_role("button", name="Create a link")).to_have_count(0)
+    for name in ("Systems", "Error types"):
+        site.ask("DeleteQuestion", slug="demo", name=name)
 
 
 def test_a_name_that_is_refused_says_so_beside_its_field(visit: Callable[..., Any]) -> None:

@@ -6,9 +6,9 @@ import { Figure } from "../ui/figure.tsx";
 import type { Table } from "../ui/save.ts";
 import { EmptyState } from "../ui/states.tsx";
 import { Warnings } from "../ui/warnings.tsx";
-import { ZONE, growth, moment, points, stepText, toLabel } from "../view/format.ts";
+import { NOTHING, ZONE, growth, moment, points, stepText, toLabel } from "../view/format.ts";
 import { groupCondition, replaceMissing } from "../view/conditions.ts";
-import type { Question, QuestionChanges } from "../view/question.ts";
+import { type Question, type QuestionChanges, isCompared } from "../view/question.ts";
 import { useView } from "../view/state.ts";
 import { type Answer, type Field, MEASURE_FACTS, type Row, groupLabel, splitLabel } from "./measures.ts";
 
@@ -44,6 +44,11 @@ export function ExploreAnswer(props: Props) {
       {answer.completeBefore === false && (
         <p class="notice" role="status">
           Some events of the compared period have been deleted. Its figures are too small, or missing.
+        </p>
+      )}
+      {answer.completeBefore === false && (
+        <p class="notice" role="status">
+          Some events of the compared period have been deleted. Its figures cover only a part of it.
         </p>
       )}
       {!hasNothing(answer) && answer.warnings.length > 0 && (
@@ -96,7 +101,7 @@ export function Totals({ answer, question, stale }: { answer: Answer | undefined
             change={change}
             grew={name === "FAILURE_RATE" ? points({ value, before }) : growth(change)}
             less={less}
-            {...(question.compare ? {} : { since: null })}
+            {...(isCompared(question) ? {} : { since: null })}
           />
         );
       })}
@@ -142,7 +147,7 @@ function Lines({ answer, question, fields }: Props) {
                 : []),
             ];
           });
-          const note = [partial && `${stepText(partial, over ?? "DAY")}: so far`, question.compare && rows.length > MOST_COMPARED && "comparison: see the table"].filter(Boolean).join(" · ");
+          const note = [partial && `${stepText(partial, over ?? "DAY")}: so far`, isCompared(question) && rows.length > MOST_COMPARED && "comparison: see the table"].filter(Boolean).join(" · ");
           return <Chart key={`${name} ${segment} ${over}`} title={titleOf(label, segment)} starts={answer.starts} lines={lines} step={over ?? "DAY"} measure={measure} note={note} />;
         }),
       )}
@@ -159,22 +164,25 @@ function BarCards({ answer, question, fields, change }: Props) {
   const adds = by.every(({ field }) => !field.startsWith("properties.")); // an event counts once for each element of a list
   const panels = panelsOf(answer, question);
   return (
-    <div class="grid">
-      {measures.flatMap((name, index) =>
-        panels.map(({ segment, rows }) => {
+    <div class={panels.length > 1 ? "stack" : "grid"}>
+      {measures.map((name, index) => {
+        const cards = panels.map(({ segment, rows }) => {
           const { label, measure, additive } = MEASURE_FACTS[name];
           const bars = rows.map((row): Bar => {
             const figure = row.figures[index];
             const before = figure && (people ? figure.peopleBefore : figure.allBefore);
+            const value = figure && (people ? figure.people : figure.all)[0];
             return {
               where: row.isOther || by.length === 0 ? null : by.map((split, place) => groupCondition(split, row.keys[place] ?? null)),
               label: rowLabel(row, question, fields),
-              amount: (figure && (people ? figure.people : figure.all)[0]) ?? 0,
+              amount: value ?? 0,
+              ...(value == null ? { text: NOTHING } : {}),
               rest: row.isOther,
               ...(before ? { kind: `was ${measure.full(before[0])}` } : {}),
             };
           });
-          if (by.length > 0) bars.sort((one, other) => Number(one.rest) - Number(other.rest) || other.amount - one.amount);
+          // Segments keep one order, so that their rows can be compared.
+          if (by.length > 0 && panels.length === 1) bars.sort((one, other) => Number(one.rest) - Number(other.rest) || other.amount - one.amount);
           return (
             <Bars
               key={`${name} ${segment}`}
@@ -185,8 +193,15 @@ function BarCards({ answer, question, fields, change }: Props) {
               {...(additive && adds && by.length > 0 ? {} : { total: 0 })}
             />
           );
-        }),
-      )}
+        });
+        return panels.length > 1 ? (
+          <div class="side-by-side narrow" key={name}>
+            {cards}
+          </div>
+        ) : (
+          cards
+        );
+      })}
       <More answer={answer} question={question} change={change} />
     </div>
   );
@@ -209,7 +224,8 @@ function More({ answer, question, change }: Pick<Props, "answer" | "question" | 
 
 function AnswerTable({ answer, question, fields, change }: Props) {
   const { people } = useView();
-  const { by, over, segments, measures, compare } = question;
+  const { by, over, segments, measures } = question;
+  const compare = isCompared(question);
   const steps = over === null ? [null] : answer.starts;
   const columns = [
     ...(over === null ? [] : [`From (${ZONE})`]),

@@ -5,6 +5,8 @@ import { Icon } from "../ui/icons.tsx";
 import { SplitSelect } from "../ui/split-select.tsx";
 import type { Split } from "../view/conditions.ts";
 import { type ChartName, type Comparison, MEASURES, MOST_MEASURES, MOST_SEGMENTS, type MeasureName, type Question, type QuestionChanges, STEPS, type Segment, type StepName } from "../view/question.ts";
+import { periodParams, rangeName, spanOf } from "../view/period.ts";
+import { useView } from "../view/state.ts";
 import type { Part } from "./explore.tsx";
 import { type Field, MEASURE_FACTS, STEP_NAMES, questionText } from "./measures.ts";
 import { SavedQuestions } from "./saved-questions.tsx";
@@ -156,7 +158,8 @@ function changesOf(chart: ChartName): QuestionChanges {
   return chart === "bars" ? { chart, over: null } : { chart };
 }
 
-function View({ question: { over, chart, compare }, change }: Pick<Props, "question" | "change">) {
+function View({ question, change }: Pick<Props, "question" | "change">) {
+  const { over, chart } = question;
   const chooseStep = (step: StepName | null) => change({ over: step, ...(chart === "table" ? {} : { chart: step === null ? "bars" : "line" }) });
   return (
     <>
@@ -168,11 +171,7 @@ function View({ question: { over, chart, compare }, change }: Pick<Props, "quest
           </option>
         ))}
       </select>
-      <select class="small" aria-label="Compare with" value={compare ?? ""} onChange={(event) => change({ compare: (event.currentTarget.value || null) as Comparison | null })}>
-        <option value="">No comparison</option>
-        <option value="PREVIOUS">Previous period</option>
-        <option value="LAST_YEAR">Same period last year</option>
-      </select>
+      <ComparisonSelect question={question} change={change} />
       <div class="segments" role="group" aria-label="Chart">
         {(Object.keys(CHARTS) as ChartName[]).map((name) => (
           <button type="button" key={name} aria-pressed={chart === name} onClick={() => chart !== name && change(changesOf(name))}>
@@ -180,6 +179,34 @@ function View({ question: { over, chart, compare }, change }: Pick<Props, "quest
           </button>
         ))}
       </div>
+    </>
+  );
+}
+
+const OTHER = "OTHER"; // the choice of a period of its own
+
+/** Select for the period to compare with, and the days of one of its own. */
+function ComparisonSelect({ question: { compare, compareTo }, change }: Pick<Props, "question" | "change">) {
+  const { span } = useView();
+  const days = compareTo && periodParams(compareTo);
+  const choose = (value: string) => change(value === OTHER ? { compareTo: span.before } : { compareTo: null, compare: (value || null) as Comparison | null });
+  const setDays = (from: string, to: string) => from && to && from <= to && change({ compareTo: spanOf("custom", from, to).period });
+  return (
+    <>
+      <select class="small" aria-label="Compare with" value={compareTo ? OTHER : (compare ?? "")} onChange={(event) => choose(event.currentTarget.value)}>
+        <option value="">No comparison</option>
+        <option value="PREVIOUS">Previous period</option>
+        <option value="LAST_YEAR">Same period last year</option>
+        <option value={OTHER}>Another period</option>
+      </select>
+      {days?.range === "custom" && (
+        <span class="inline tight compared-days">
+          <input class="small" type="date" aria-label="First day compared" value={days.from.slice(0, 10)} max={days.to.slice(0, 10)} onChange={(event) => setDays(event.currentTarget.value, days.to)} />
+          –
+          <input class="small" type="date" aria-label="Last day compared" value={days.to.slice(0, 10)} min={days.from.slice(0, 10)} onChange={(event) => setDays(days.from, event.currentTarget.value)} />
+        </span>
+      )}
+      {days && days.range !== "custom" && <span class="soft">{rangeName(days.range)}</span>}
     </>
   );
 }

@@ -70,7 +70,7 @@ export function groupLabel({ keys, isOther }: Pick<Row, "keys" | "isOther">): st
 }
 
 /** A question as a sentence: Events where Operating system is linux by Version, minor over days. */
-export function questionText(fields: Field[], { measures, where, by, over, segments, compare }: Question): string {
+export function questionText(fields: Field[], { measures, where, by, over, segments, compare, compareTo }: Question): string {
   const conditions = where.map((condition) => Object.values(conditionLabel(fields, condition)).filter(Boolean).join(" "));
   return [
     measures.map((name) => MEASURE_FACTS[name].label).join(", "),
@@ -78,7 +78,7 @@ export function questionText(fields: Field[], { measures, where, by, over, segme
     by.length > 0 && `by ${by.map((split) => splitLabel(fields, split)).join(" and ")}`,
     segments.length > 0 && `for ${segments.map(({ name }) => name).join(", ")}`,
     over && `each ${STEP_NAMES[over].toLowerCase()}`,
-    compare && (compare === "PREVIOUS" ? "compared with the previous period" : "compared with last year"),
+    compareTo ? "compared with another period" : compare && (compare === "PREVIOUS" ? "compared with the previous period" : "compared with last year"),
   ]
     .filter(Boolean)
     .join(" ");

@@ -9,6 +9,7 @@ import { Icon } from "../ui/icons.tsx";
 import { useAccount } from "../view/account.ts";
 import { pathWith, useParams } from "../view/address.ts";
 import { type PlainQuestion, type Question, inputOf, paramsOf, questionOf } from "../view/question.ts";
+import { ShareDialog } from "./share-dialog.tsx";
 import { useView, viewOf } from "../view/state.ts";
 
 type Saved = Data<"SavedQuestions">["project"]["savedQuestions"][number];
@@ -17,8 +18,8 @@ const NAME = "saved"; // parameter of the address: the name of the saved questio
 
 /** Parameters of the address that open a saved question. */
 function paramsFor({ name, question }: Saved, current: URLSearchParams): URLSearchParams {
-  const { over = null, compare = null, ...rest } = question;
-  const params = paramsOf({ ...rest, over, compare } as PlainQuestion, current);
+  const { over = null, compare = null, compareTo = null, ...rest } = question;
+  const params = paramsOf({ ...rest, over, compare, compareTo } as PlainQuestion, current);
   params.set(NAME, name);
   return params;
 }
@@ -34,7 +35,7 @@ export function SavedQuestions({ project, question }: { project: string; questio
   const saved = answer.data?.project.savedQuestions ?? [];
   const open = saved.find(({ name }) => name === params.get(NAME));
   const isChanged = open !== undefined && textOf(params) !== textOf(paramsFor(open, params));
-  const [dialog, setDialog] = useState<"save" | "rename" | "delete" | null>(null);
+  const [dialog, setDialog] = useState<"save" | "rename" | "delete" | "share" | null>(null);
   const close = () => setDialog(null);
   const opens = (name: string) => {
     setParams((next) => next.set(NAME, name));
@@ -73,6 +74,9 @@ export function SavedQuestions({ project, question }: { project: string; questio
         )}
         {changes && open && (
           <Menu label={`Options for ${open.name}`}>
+            <button type="button" onClick={() => show("share")}>
+              Share…
+            </button>
             <button type="button" onClick={() => show("save")}>
               Save as…
             </button>
@@ -87,6 +91,7 @@ export function SavedQuestions({ project, question }: { project: string; questio
       </div>
       {dialog === null && <FormError error={save.error} />}
       {dialog === "save" && <SaveDialog saved={saved} pending={save.isPending} error={save.error} save={saveAs} close={close} />}
+      {dialog === "share" && open && <ShareDialog project={project} question={open} shares={answer.data?.project.shares ?? []} close={close} />}
       {dialog === "rename" && open && <RenameDialog project={project} name={open.name} done={opens} close={close} />}
       {dialog === "delete" && open && <DeleteDialog
           project={project}

@@ -11,6 +11,8 @@ export interface Bar {
   where: Condition[] | null;
   label: string;
   amount: number;
+  /** Text in place of the amount, such as a dash for an unknown one. */
+  text?: string;
   /** Additional remark, such as a low success rate. */
   aside?: string;
   /** Category, such as the type of a target. */
@@ -55,7 +57,7 @@ export function Bars({ title, bars, explore, others, more, all, unreported = 0, 
         <EmptyState>{nothing ?? (filters.length > 0 ? "No events match the filters." : "No events in this period.")}</EmptyState>
       ) : (
         <ul class={more?.whole ? "bars whole" : "bars"}>
-          {bars.map(({ where, label, amount, aside, kind, rest }) => {
+          {bars.map(({ where, label, amount, text, aside, kind, rest }) => {
             const content = (
               <>
                 <span class="bar" style={{ width: `${(amount / most) * 100}%` }} />
@@ -63,7 +65,7 @@ export function Bars({ title, bars, explore, others, more, all, unreported = 0, 
                 {kind && <span class="bar-kind">{kind}</span>}
                 {aside && <span class="bar-aside">{aside}</span>}
                 <span class="bar-share">{total ? portion(amount / total) : ""}</span>
-                <span class="bar-figure">{figure(amount)}</span>
+                <span class="bar-figure">{text ?? figure(amount)}</span>
               </>
             );
             return (

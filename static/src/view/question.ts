@@ -2,7 +2,7 @@ import { useMemo } from "preact/hooks";
 import type { Variables } from "../api/client.ts";
 import { useParams } from "./address.ts";
 import { type Condition, type Split, conditionOf, conditionText, escape, found, splitOf, splitText, unescape } from "./conditions.ts";
-import { type Span, periodParams } from "./period.ts";
+import { type Span, periodParams, rangeOf, spanOf } from "./period.ts";
 import { viewOf, writeWhere } from "./state.ts";
 
 type QuestionInput = Variables<"Ask">["question"];
@@ -14,6 +14,7 @@ export interface Segment {
   name: string;
   where: Condition[];
 }
+type Period = NonNullable<QuestionInput["period"]>;
 export type ChartName = "line" | "bars" | "table";
 
 /** A question as the address holds it. `over` is null for one figure for the whole period. */
@@ -23,6 +24,8 @@ export interface Question {
   by: Split[];
   over: StepName | null;
   compare: Comparison | null;
+  /** A period of its own to compare with, in place of `compare`. */
+  compareTo: Period | null;
   segments: Segment[];
   chart: ChartName;
   /** Number of groups listed. */
@@ -43,6 +46,21 @@ function segmentOf(text: string): Segment {
   return { name: unescape(name), where: where.flatMap(conditionOf) };
 }
 
+/** Encodes a period to compare with for the address: `14d`, or two days with a comma. */
+function periodText(period: Period): string {
+  const { range, from, to } = periodParams(period);
+  return range === "custom" ? `${from},${to}` : range;
+}
+
+function periodOf(text: string | null): Period | null {
+  const [from = "", to] = text?.split(",") ?? [];
+  const range = rangeOf(from);
+  return to !== undefined ? spanOf("custom", from, to).period : range && range !== "custom" ? spanOf(range, "", "").period : null;
+}
+
+/** Reports whether a question compares periods. */
+export const isCompared = ({ compare, compareTo }: Pick<Question, "compare" | "compareTo">): boolean => compare !== null || compareTo !== null;
+
 /** Parses the question of an address. */
 export function questionOf(params: URLSearchParams): Question {
   const { where, span } = viewOf(params);
@@ -57,6 +75,7 @@ export function questionOf(params: URLSearchParams): Question {
     by: params.getAll("by").filter(Boolean).slice(0, 2).map(splitOf),
     over,
     compare: found(params.get("compare"), ["PREVIOUS", "LAST_YEAR"] as const) ?? null,
+    compareTo: periodOf(params.get("compare")),
     segments: params.getAll("segment").slice(0, MOST_SEGMENTS).map(segmentOf),
     chart: chart === "line" && over === null ? "bars" : chart,
     first: Number.isInteger(first) && first >= 1 && first <= MOST_ROWS ? first : chart === "line" ? LINES : ROWS,
@@ -76,7 +95,8 @@ export function writeQuestion(params: URLSearchParams, changes: QuestionChanges)
   if (changes.where) writeWhere(params, changes.where);
   if (changes.by) list("by", changes.by.map(splitText));
   if (changes.segments) list("segment", changes.segments.map(({ name, where }) => [escape(name), ...where.map(conditionText)].join(";")));
-  if ("compare" in changes) list("compare", changes.compare ? [changes.compare.toLowerCase()] : []);
+  if (changes.compareTo) list("compare", [periodText(changes.compareTo)]);
+  else if ("compare" in changes) list("compare", changes.compare ? [changes.compare.toLowerCase()] : []);
   if ("over" in changes) list("over", changes.over === undefined ? [] : [changes.over?.toLowerCase() ?? "none"]);
   if (changes.chart) list("chart", [changes.chart]);
   if ("first" in changes) list("first", changes.first ? [String(changes.first)] : []);
@@ -91,8 +111,8 @@ export function useQuestion(): { question: Question; change: (changes: QuestionC
 }
 
 /** A question as the server takes it. */
-export function inputOf({ measures, where, by, over, compare, segments, first }: Question, { period }: Pick<Span, "period">): QuestionInput {
-  return { measures, where, by, over, compare, segments, first, period };
+export function inputOf({ measures, where, by, over, compare, compareTo, segments, first }: Question, { period }: Pick<Span, "period">): QuestionInput {
+  return { measures, where, by, over, compare, compareTo, segments, first, period };
 }
 
 /** A question without a chart and with a period of its own, such as a saved one. */
