@@ -1,4 +1,4 @@
-"""A folder in memory for the files of tests, where every write to a disk would be waited for."""
+"""A folder in memory for the files of tests, which would wait for every write to a disk."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _REQUIRED = 4 << 30  # bytes: the files of a run and their copies
 
 @cache
 def folder() -> Path | None:
-    """The folder, or None if this machine has none or too little memory: the default folder of temporary files is used then."""
-    if not os.access(_SHARED_MEMORY, os.W_OK) or shutil.disk_usage(_SHARED_MEMORY).free < _REQUIRED or _available() < 2 * _REQUIRED:
+    """The folder, or None if this machine has none, it is too small, or programs may not run in it. Tests then use the default folder."""
+    if not os.access(_SHARED_MEMORY, os.W_OK) or os.statvfs(_SHARED_MEMORY).f_flag & os.ST_NOEXEC:  # tests of clients run programs there
         return None
-    return _SHARED_MEMORY
+    has_room = shutil.disk_usage(_SHARED_MEMORY).free >= _REQUIRED and _available() >= 2 * _REQUIRED
+    return _SHARED_MEMORY if has_room else None
 
 
 def _available() -> int:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,9 @@ def build(folder: Path) -> tuple[Path, dict[str, Any], int]:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Any], int]]:
-    """The root file system of the image, its configuration, and the bytes that it adds to its base."""
-    folder = tmp_path_factory.mktemp("image")
+def image() -> Iterator[tuple[Path, dict[str, Any], int]]:
+    """The root file system of the image, its configuration, and the bytes that it adds to its base. On disk: it takes gigabytes."""
+    folder = Path(tempfile.mkdtemp(prefix="footfall-image-"))
     yield build(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
