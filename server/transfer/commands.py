@@ -156,7 +156,8 @@ def import_command(file: Path, slug: str, form: str) -> None:
     """Import events, installs or counts from a file into a project. The server may keep running.
 
     Accepted are exports of events or installs by `footfall export`, the key-value dump of a downloads collector (`dl:PACK:DATE` and
-    `dl:PACK:total`, as JSON or as lines), PostHog's export of events, and events in the format of `POST /v1/events` with a `timestamp`, for
+    `dl:PACK:total`, as JSON or as lines), exports of events by PostHog, Segment, RudderStack, Amplitude, Aptabase and OpenTelemetry's file
+    exporter (docs/moving.md), and events in the format of `POST /v1/events` with a `timestamp`, for
     data of any other collector. Files may be compressed with gzip.
 
     A file may be imported twice, and an interrupted import may be started again: each row counts once. Events keep their times. Events older
@@ -190,7 +191,7 @@ def _said(summary: Summary) -> list[str]:
         )
         if count
     ]
-    lines += [f"  {count:,} {name} skipped: PostHog's own" for name, count in summary.skipped.most_common()]
+    lines += [f"  {count:,} {name} skipped: no usage" for name, count in summary.skipped.most_common()]
     if summary.bad:
         lines += [f"  {summary.bad:,} invalid rows", *(f"    {named}" for named in summary.named)]
     return lines

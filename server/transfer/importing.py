@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from server.clock import Clock, epoch_ms
@@ -19,14 +20,14 @@ from server.ingest.privacy import Privacy
 from server.problems import Problem
 from server.storage.history.imports import ImportBatch, ImportStore, PackCount, target_rules
 from server.storage.projects import LiveProject
-from server.transfer import downloads_dump, footfall, posthog, wire
+from server.transfer import downloads_dump, footfall, posthog, sdk_exports, wire
 from server.transfer.import_sources import Row, Source, SourceError
 from server.transfer.posthog import Skipped
 
 ROWS_A_COMMIT = 1_000  # about fifty milliseconds of the writer
 NAMED = 10  # invalid rows that are reported
 MAX_REST = 0.1  # seconds
-FORMS = ("footfall", "downloads", "posthog", "wire")
+FORMS = ("footfall", "downloads", "posthog", *sdk_exports.FORMS, "wire")
 _LOOKED = 20  # rows that are examined to detect the format
 
 Made = Event | Install | PackCount
@@ -73,7 +74,7 @@ class Importer:
         kind = _kind_of(first, form)
         summary = Summary(form or kind.partition(" ")[0])
         convert = self._converter(kind)
-        rows = itertools.chain(first, rows)
+        rows = itertools.chain.from_iterable(sdk_exports.split(kind, row) for row in itertools.chain(first, rows))
         while few := list(itertools.islice(rows, ROWS_A_COMMIT)):
             started = time.perf_counter()
             await self._commit(few, convert, summary)
@@ -88,10 +89,14 @@ class Importer:
             "footfall events": lambda document: footfall.event(document, project, privacy, now),
             "footfall installs": lambda document: footfall.install(document, project, privacy, now).install,
             "posthog": lambda document: posthog.event(document, project, privacy, now),
+            **{form: partial(self._from_sdk, form, now) for form in sdk_exports.FORMS},
             "wire": lambda document: wire.event(document, project, privacy, now),
             "downloads": lambda document: downloads_dump.count(document, now),
         }
         return kinds[kind]
+
+    def _from_sdk(self, form: str, now: int, document: Any) -> Made:
+        return sdk_exports.event(form, document, self._project, self._privacy, now)
 
     async def _commit(self, rows: Iterable[Row], convert: Convert, summary: Summary) -> None:
         batch = ImportBatch(project=self._project.id)
@@ -156,7 +161,8 @@ def _kind_of(rows: list[Row], form: str | None) -> str:
     if form is None:
         if found is None and rows:
             raise SourceError(
-                "the format is unknown: expected a Footfall or PostHog export, a downloads dump, or events as clients send them; set it with --format"
+                "the format is unknown: expected an export of Footfall or of a system that it replaces, a downloads dump, or events as "
+                "clients send them; set it with --format"
             )
         return found or "downloads"  # an empty file
     if form == "footfall":
@@ -173,6 +179,8 @@ def _kind(document: Any) -> str | None:
         return "footfall events"
     if {"install", "first_seen", "last_seen"} <= document.keys():
         return "footfall installs"
+    if form := sdk_exports.form_of(document):
+        return form
     if wire.claims(document):
         return "wire"
     name = document.get("name", document.get("key"))

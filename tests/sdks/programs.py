@@ -129,6 +129,7 @@ SDKS = (
     ),
     Sdk("rudder-sdk-python", SEGMENT_PY.format(load=_RUDDER), "segment", ""),
     Sdk("posthog-node", POSTHOG_JS, "posthog", "posthog-node ", None),
+    Sdk("posthog-node@4", POSTHOG_JS, "posthog", "posthog-node 4.", None),
     Sdk("@segment/analytics-node", SEGMENT_JS, "segment", "node "),
     Sdk("@rudderstack/rudder-sdk-node", RUDDER_JS, "segment", "node "),
     Sdk("opentelemetry-exporter-otlp-proto-http", OTLP_PY, "otlp", "python 3."),

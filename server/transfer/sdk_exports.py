@@ -1,0 +1,134 @@
+"""Converts the exports of systems whose SDKs Footfall accepts: each row becomes the message that the SDK had sent, and its dialect decodes it.
+
+segment    archives of Segment and RudderStack in object storage: one call a row
+amplitude  Amplitude's Export API: one event a row
+aptabase   Aptabase's CSV: one event a row
+otlp       OpenTelemetry's file exporter in JSON: one batch of log records a row
+
+Calls that are no usage (`identify`, `group`, …) are skipped and counted. Rows are deduplicated by the system's own id of the event, or by their
+whole content. Aptabase's `user_id` changes every day, so that its events have no install.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from server.dialects import Dialect, amplitude, aptabase, otlp, segment
+from server.dialects.document import load
+from server.dialects.parsing.otlp_messages import LOGS
+from server.event import Event, FieldError, Request
+from server.event_id import EPOCH, first_id
+from server.ingest.privacy import Privacy
+from server.problems import Invalid, Problem
+from server.storage.projects import LiveProject
+from server.transfer.cells import check_past, milliseconds
+from server.transfer.footfall import OLDEST
+from server.transfer.import_sources import Row
+from server.transfer.posthog import Skipped
+
+Message = dict[str, Any]
+
+_SEGMENT = frozenset({"track", "page", "screen", "identify", "group", "alias"})
+_NO_USAGE = _SEGMENT | {"$identify", "$groupidentify"}
+
+
+def form_of(row: Mapping[str, Any]) -> str | None:
+    """Return the system whose export has such rows, or None."""
+    keys = row.keys()
+    if "resourceLogs" in keys:
+        return "otlp"
+    if row.get("type") in _SEGMENT and not keys.isdisjoint(("messageId", "anonymousId", "userId")):
+        return "segment"
+    if {"event_type", "event_time"} <= keys:
+        return "amplitude"
+    return "aptabase" if {"event_name", "timestamp", "session_id"} <= keys else None
+
+
+def split(form: str, row: Row) -> list[Row]:
+    """Return the rows of the messages that a row holds: several log records for OTLP, else the row itself."""
+    if form != "otlp" or row.wrong or type(row.document) is not dict:
+        return [row]
+    try:
+        document, faults = otlp.parse(msgspec.json.encode(row.document), Request(route=LOGS, headers={}, address="", received_at=0))
+    except Problem as problem:
+        return [Row(row.place, None, problem.detail)]
+    if faults:
+        return [Row(row.place, None, faults[0].message)]
+    return [Row(row.place, record) for record in document["batch"]]
+
+
+def event(form: str, document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
+    """Convert a row of `split` to an event. Raises Invalid, and Skipped for a row that is no usage."""
+    if type(document) is not dict:
+        raise Invalid(FieldError("", "expected an object"))
+    dialect, route, read = _SYSTEMS[form]
+    message = read(document)
+    decoded = dialect.decode(Request(route=route, headers={}, address="", received_at=now, document=[message]))
+    if decoded.rejected:
+        raise Invalid(*decoded.rejected[0].errors)
+    if not decoded.events:
+        kind = message.get("type", message.get("event_type"))
+        raise Skipped(kind if kind in _NO_USAGE else "(other)")
+    incoming = decoded.events[0]
+    if incoming.occurred_at is None:
+        raise Invalid(FieldError("timestamp", "is missing or no time: imported events need one"))
+    if incoming.occurred_at < OLDEST:
+        raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
+    at = min(check_past(incoming.occurred_at, now, "timestamp"), now)
+    if incoming.id is None:
+        mark = privacy.mark(project.id, f"import {form}", json.dumps(document, sort_keys=True))
+    else:  # an id is unique within its install
+        mark = privacy.mark(project.id, f"import {form} by id", incoming.id, f"install {incoming.install or ''}")
+    # The arrival time is unknown, so the id contains the event's own time. The low bits distinguish events in one millisecond.
+    number = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
+    kept = privacy.event(incoming, id=number, project=project.id, dialect=form, received_at=at, picked=project.picked)
+    return msgspec.structs.replace(kept, mark=mark)
+
+
+def _unchanged(row: Message) -> Message:
+    return row
+
+
+def _from_amplitude(row: Message) -> Message:
+    """Rename the fields that Amplitude exports under other names than its SDKs send."""
+    return {
+        **{name: row.get(name) for name in ("event_type", "device_id", "user_id", "session_id", "os_name", "library")},
+        "insert_id": row.get("$insert_id") or row.get("insert_id") or row.get("uuid"),
+        "time": row.get("event_time"),
+        "app_version": row.get("version_name"),
+        "event_properties": _document(row.get("event_properties"), "event_properties"),
+    }
+
+
+def _from_aptabase(row: Message) -> Message:
+    properties = {**_document(row.get("string_props"), "string_props"), **_document(row.get("numeric_props"), "numeric_props")}
+    session = row.get("session_id")
+    return {
+        "eventName": row.get("event_name"),
+        "timestamp": milliseconds(row.get("timestamp")),
+        "sessionId": None if session is None else str(session),
+        "systemProps": {"osName": row.get("os_name"), "appVersion": row.get("app_version"), "sdkVersion": row.get("sdk_version")},
+        "props": properties,
+    }
+
+
+def _document(value: Any, path: str) -> Message:
+    """Return an object, which a CSV has as a text in JSON. Raises Invalid."""
+    found = load(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) and value else value
+    if found and not isinstance(found, dict):
+        raise Invalid(FieldError(path, "expected an object"))
+    return found or {}
+
+
+# Form -> its dialect, the route of its messages, and the conversion of a row.
+_SYSTEMS: dict[str, tuple[Dialect, str, Callable[[Message], Message]]] = {
+    "segment": (segment, "/v1/batch", _unchanged),
+    "amplitude": (amplitude, "/2/httpapi", _from_amplitude),
+    "aptabase": (aptabase, "/api/v0/events", _from_aptabase),
+    "otlp": (otlp, LOGS, _unchanged),
+}
+FORMS = tuple(_SYSTEMS)

@@ -1,0 +1,92 @@
+"""Imports of the exports of systems whose SDKs Footfall accepts: once, with their own times, hashed and scrubbed like received events."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.settings import Settings
+from tests.conftest import rows_of
+from tests.transfer.conftest import counted, import_file, lines, where
+
+CALL: dict[str, Any] = {
+    "type": "track", "event": "build", "messageId": "m-1", "anonymousId": "inst-of-ada", "userId": None, "timestamp": "2024-11-01T00:00:00.000Z",
+    "receivedAt": "2024-11-01T00:00:01.000Z", "context": {"app": {"version": "1.4.0"}, "os": {"name": "Linux"}, "ip": "198.51.100.7"},
+    "properties": {"command": "x", "url": "https://a.example/", "mail": "ada@a.example"},
+}  # fmt: skip
+SEGMENT = [
+    CALL,
+    {**CALL, "messageId": "m-2", "type": "page", "name": "Settings", "event": None},
+    {**CALL, "messageId": "m-3", "type": "identify", "traits": {"email": "ada@a.example"}},
+    {**CALL, "messageId": "m-4", "timestamp": "yesterday"},
+]
+ROW: dict[str, Any] = {
+    "event_type": "build", "event_time": "2024-11-01 00:00:00.123000", "device_id": "inst-of-ada", "$insert_id": "i-1", "version_name": "1.4.0",
+    "os_name": "Linux", "session_id": 1_730_419_200_000, "event_properties": {"command": "x"}, "ip_address": "198.51.100.7", "library": "amplitude-python/1.1",
+    "user_properties": {"email": "ada@a.example"}, "uuid": "u-1", "app": 5,
+}  # fmt: skip
+AMPLITUDE = [
+    ROW,
+    {**ROW, "$insert_id": None, "uuid": "u-2", "event_type": "test"},
+    {**ROW, "$insert_id": "i-3", "event_type": "$identify"},
+    {**ROW, "$insert_id": "i-4", "event_time": None},
+]
+APTABASE = (
+    "timestamp,user_id,session_id,event_name,string_props,numeric_props,os_name,os_version,locale,app_version,country_code\n"
+    '2024-11-01 00:00:00,u-of-a-day,1795210,build,"{""command"":""x""}","{""n"":1.5}",Linux,6.1,en,1.4.0,DE\n'
+    "2024-11-01T00:00:01Z,u-of-a-day,1795210,test,,,Linux,6.1,en,1.4.0,DE\n"
+    "2024-11-01T00:00:01Z,u-of-a-day,1795210,,,,Linux,6.1,en,1.4.0,DE\n"
+    "2024-11-01T00:00:02Z,u-of-a-day,1795210,broken,[1],,Linux,6.1,en,1.4.0,DE\n"
+)
+
+
+def record(**fields: Any) -> dict[str, Any]:
+    attributes = [
+        {"key": "app.installation.id", "value": {"stringValue": "inst-of-ada"}},
+        {"key": "command", "value": {"stringValue": "x"}},
+    ]
+    return {"timeUnixNano": "1730419200123000000", "attributes": attributes, **fields}
+
+
+def exported(*records: Any) -> dict[str, Any]:
+    attributes = [{"key": "service.version", "value": {"stringValue": "1.4.0"}}, {"key": "os.type", "value": {"stringValue": "linux"}}]
+    return {"resourceLogs": [{"resource": {"attributes": attributes}, "scopeLogs": [{"logRecords": list(records)}]}]}
+
+
+OTLP = [
+    exported(record(eventName="build"), record(body={"stringValue": "an ordinary log"})),
+    exported(record(eventName="a\0b")),
+    exported(record(eventName="test")),
+    {"resourceLogs": [], "other": 5},
+    exported({**record(eventName="late"), "timeUnixNano": "x"}),
+]
+# Form -> the file, the numbers of events, of invalid rows and of skipped ones, and the properties of `build`.
+FILES = {
+    "segment": (gzip.compress(lines(*SEGMENT)), 2, 1, {"identify": 1}, {"command": "x", "mail": "[removed]"}),
+    "amplitude": (lines(*AMPLITUDE), 2, 1, {"$identify": 1}, {"command": "x"}),
+    "aptabase": (APTABASE.encode(), 2, 2, {}, {"command": "x", "n": 1.5}),
+    "otlp": (lines(*OTLP), 2, 2, {"(other)": 1}, {"command": "x"}),
+}
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_events_come_in_once_with_their_times_and_without_identifiers(fresh: Settings, tmp_path: Path, form: str) -> None:
+    content, stored, bad, skipped, properties = FILES[form]
+    file = tmp_path / "export"
+    file.write_bytes(content)
+    summary = import_file(fresh, file)
+    assert (summary.form, summary.stored, summary.bad, dict(summary.skipped)) == (form, stored, bad, skipped), summary.named
+    once = counted(fresh)
+    assert import_file(fresh, file, form).duplicates == stored
+    assert counted(fresh) == once
+    query = """SELECT event_name.text, context.os, context.version, context.dialect, event.occurred_at, event.properties, event.install_id IS NULL
+        FROM event JOIN event_name ON event_name.id = event.name_id JOIN context ON context.id = event.context_id"""
+    built = next(row for row in rows_of(where(fresh), query) if row[0] == "build")
+    assert built[1:4] == ("linux", "1.4.0", form)
+    assert built[4] // 1_000 == 1_730_419_200
+    assert json.loads(built[5]) == properties
+    assert bool(built[6]) is (form == "aptabase")
