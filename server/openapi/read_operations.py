@@ -22,6 +22,7 @@ _REFUSALS = {
     401: "This is not public, and no valid key was sent.",
     403: "The key does not have the scope `read`.",
     404: "No such resource.",
+    429: "Too many wrong keys from one address.",
 }
 # Additional content types: Litestar's handlers declare one for each status.
 _OTHER_FORMS = {("/badge/{file}", 200): {"image/svg+xml": {"schema": {"type": "string"}}}}
