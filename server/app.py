@@ -34,7 +34,7 @@ from server.storage.engine import instance_id, is_transient, open_store, server_
 from server.storage.projects import Projects, ensure_admin, ensure_default, key_use
 from server.storage.upkeep.maintenance import former_marks_until
 from server.tasks import StopRequest
-from server.transfer import ask_route, shared_route
+from server.transfer import ask_route, report_routes, shared_route
 from server.transfer import data_routes as transfer
 
 log = logs.get(__name__)
@@ -43,6 +43,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     *public.HANDLERS,
     *transfer.HANDLERS,
     *ask_route.HANDLERS,
+    *report_routes.HANDLERS,
     *shared_route.HANDLERS,
     *routes.HANDLERS,
     *login.HANDLERS,

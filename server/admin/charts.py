@@ -11,7 +11,7 @@ from server.admin import answers
 from server.admin.filter_warnings import FilterWarning, warnings_of
 from server.admin.inputs import EventFilter, PeriodInput, check_count, window
 from server.admin.request_context import AnyInfo, is_selected, reader
-from server.analytics import breakdown, errors, experiments, funnel, installs, overview, targets, timings, vocabulary
+from server.analytics import breakdown, errors, experiments, installs, overview, sequences, targets, timings, vocabulary
 from server.analytics.breakdown import By
 from server.analytics.filters import Filter, resolved
 from server.analytics.folding import Folding
@@ -57,6 +57,10 @@ class Charts:
     number: strawberry.Private[int]
 
     async def to_filter(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
+        """Like `selection`, with ranges of versions as lists."""
+        return await resolved(info.context.store, self.selection(info, period, filter))
+
+    def selection(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
         """The filter for a query. Raises BadQuery; raises Unauthorized for targets, error types and properties, which may be private."""
         asked = (filter or EventFilter()).to_filter(self.number, period)
         if any(is_private(condition.field) for condition in asked.where):
@@ -65,7 +69,7 @@ class Charts:
             window(period)
         elif filter is not None and info.context.viewer is not None:
             info.context.asked.append(asked)
-        return await resolved(info.context.store, asked)
+        return asked
 
     def folding(self, info: AnyInfo) -> Folding | None:
         """The queries for callers without a login, which hide figures of few installs; None if the caller sees all figures."""
@@ -147,11 +151,13 @@ class Charts:
 
     @strawberry.field(description="Weekly cohorts: of the installs first seen in a week, the number active in each week since.")
     async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[answers.Cohort]:
-        asked = await self.to_filter(info, period, filter)
+        asked = self.selection(info, period, filter)
         weeks = len(starts(asked.period, Step.WEEK))
         info.context.spend(weeks * (weeks + 1))
         folding = self.folding(info)
-        return cast(Any, await (folding.retention(asked) if folding else installs.retention(info.context.store, asked)))
+        if folding:
+            return cast(Any, await folding.retention(asked))
+        return cast(Any, await sequences.retention(info.context.store, asked, history=info.context.history))
 
     @strawberry.field(description="Active installs by version over time.")
     async def versions(
@@ -199,7 +205,8 @@ class Charts:
     ) -> list[answers.FunnelStep]:
         reader(info, self.number)
         longest = check_count("withinHours", within_hours, 24 * 90) * 3_600_000
-        return cast(Any, await funnel.funnel(info.context.store, await self.to_filter(info, period, filter), names, within=longest))
+        asked, context = self.selection(info, period, filter), info.context
+        return cast(Any, await sequences.funnel(context.store, asked, names, within=longest, history=context.history))
 
     @strawberry.field(description="Comparison of the variants of a property. Reads raw events, so retention limits the period.")
     async def experiment(

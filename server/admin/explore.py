@@ -13,8 +13,7 @@ from server.admin.report_types import FunnelAnswer, FunnelInput, PathsAnswer, Pa
 from server.admin.request_context import AnyInfo, reader
 from server.event import FieldError
 from server.problems import BadQuery
-from server.questions import retention as retentions
-from server.questions import suggestions
+from server.questions import cohorts, suggestions
 from server.questions.ask import ask, size
 from server.questions.funnel import funnel as ask_funnel
 from server.questions.paths import paths as find_paths
@@ -53,7 +52,7 @@ class Explore:
     ) -> RetentionAnswer:
         reader(info, self.number)
         asked = retention.to_retention(self.number)
-        found = await retentions.retention(info.context.store, asked, history=info.context.history)
+        found = await cohorts.retention(info.context.store, asked, history=info.context.history)
         info.context.spend(sum(2 * len(cohort.active_all) for group in (found.total, *found.rows) for cohort in group.cohorts))
         return cast(Any, found)
 

@@ -12,11 +12,11 @@ from server.admin.question_types import ByInput, QuestionWarning, SegmentInput
 from server.admin.scalars import Count, DateTime
 from server.event import HOUR, FieldError
 from server.problems import BadQuery
+from server.questions.cohorts import Retention
 from server.questions.funnel import MAX_WINDOW, Funnel
 from server.questions.paths import Direction, Paths, Within
 from server.questions.periods import Step
 from server.questions.question import By, Condition, Segment
-from server.questions.retention import Retention
 
 
 def _conditions(given: list[ConditionInput]) -> tuple[Condition, ...]:

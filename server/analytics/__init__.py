@@ -9,11 +9,11 @@ histograms   durations day by day, kept in memory
 
 overview     key figures and figures over time: forms of the question model
 breakdown    events and installs by value: a form of the question model
-installs     active, new and returning installs; retention; versions over time
+installs     active, new and returning installs; versions over time
 timings      durations: histograms and percentiles
 errors       types of errors, and the last events that failed
 targets      targets, their counters, trending ones
-funnel       from one event to the next (raw events)
+sequences    funnels by names of events, and weekly retention: forms of the question model
 experiments  variants compared (raw events)
 lists        events and installs, page by page
 folding      the same charts without a login: no figure of few installs

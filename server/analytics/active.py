@@ -118,19 +118,6 @@ async def rolling(store: Store, filter_: Filter, counted: Audiences, days: int, 
     return counts[first - start :]
 
 
-async def cohorts(store: Store, filter_: Filter, counted: Audiences) -> tuple[dict[int, Installs], dict[tuple[int, int], Installs]]:
-    """By the Monday of the week in which they were first seen: installs that were active in the period; and by that of the week, too, those
-    active in it. The period is whole weeks, and so are the cohorts."""
-    first, last = filter_.period.first_day, filter_.period.last_day
-    monday = "(first_day - (first_day + 3) % 7)"
-    sizes = await read(store, _of(filter_, "rollup_arrival", monday, counted, f"first_day BETWEEN {first} AND {last} AND day <= {last}"))
-    weeks = await read(
-        store,
-        _of(filter_, "rollup_cohort", "cohort, week", counted, f"cohort BETWEEN {first} AND {last} AND week BETWEEN {first} AND {last}"),
-    )
-    return {row["step"]: installs(row) for row in sizes}, {(row["cohort"], row["week"]): installs(row) for row in weeks}
-
-
 async def versions(store: Store, filter_: Filter, audience: int) -> dict[tuple[str, int], int]:
     """Installs of an audience by the version that they ran last on each day, and the place of that day in the period."""
     first, last = filter_.period.first_day, filter_.period.last_day

@@ -19,12 +19,12 @@ import msgspec
 from server.analytics import breakdown as breakdowns
 from server.analytics import installs as adoption
 from server.analytics import overview as overviews
-from server.analytics import timings
+from server.analytics import sequences, timings
 from server.analytics.active import countable
 from server.analytics.answer_cache import reused
 from server.analytics.breakdown import Breakdown, By, Row
 from server.analytics.filters import Audience, Filter, asked
-from server.analytics.installs import ActiveUsers, Adoption, Cohort, NewAndReturning, VersionAdoption
+from server.analytics.installs import ActiveUsers, Adoption, NewAndReturning, VersionAdoption
 from server.analytics.measures import Installs, by_step, installs, share
 from server.analytics.overview import Figures, Overview, Series
 from server.analytics.population import complete_since
@@ -33,6 +33,7 @@ from server.analytics.timings import Medians
 from server.clock import epoch_ms
 from server.event import CONTEXT_FIELDS, DAY, Environment, FieldError
 from server.problems import BadQuery, TooBroad
+from server.questions.cohorts import Cohort, InstallCount
 from server.questions.figures import figures
 from server.questions.periods import Step, starts
 from server.questions.question import Measure, Op
@@ -238,16 +239,21 @@ class Folding:
         return (whole, 0) if self._few(whole - part) else (part, whole - part)
 
     async def retention(self, filter_: Filter) -> list[Cohort]:
-        """As `installs.retention`."""
+        """As `sequences.retention`."""
         asked = await self._shown(filter_)
-        found = await adoption.retention(self._store, asked or filter_)
+        found = await sequences.retention(self._store, asked or filter_)
         return [self._cohort(cohort, asked is not None) for cohort in found]
 
     def _cohort(self, cohort: Cohort, may: bool) -> Cohort:
-        size = self._pair(cohort.size) if may else Installs()
+        size = self._pair(Installs(cohort.size.all, cohort.size.people)) if may else Installs()
         pairs = [Installs(*pair) if size.all else Installs() for pair in zip(cohort.active_all, cohort.active_people, strict=True)]
         folded = [self._pair(pair) for pair in pairs]
-        return Cohort(cohort.start, size, [min(pair.all, size.all) for pair in folded], [min(pair.people, size.people) for pair in folded])
+        return Cohort(
+            cohort.start,
+            InstallCount(size.all, size.people),
+            [min(pair.all, size.all) for pair in folded],
+            [min(pair.people, size.people) for pair in folded],
+        )
 
     async def versions(self, filter_: Filter, step: Step, limit: int) -> VersionAdoption:
         """As `installs.version_adoption`; versions that may not be shown, and steps in which few ran one, are among the others."""

@@ -21,10 +21,8 @@ from server.questions.periods import LONGEST, Period, Step, starts
 from server.questions.question import Measure
 from server.questions.sql import Sql, read, sql, step_of
 from server.storage.engine import Store
-from server.storage.rollups import week_of
 
 WEEK, MONTH = 7, 30  # days that a weekly and a monthly active install looks back
-MOST_COHORTS = 104
 
 
 class ActiveUsers(msgspec.Struct, frozen=True):
@@ -51,16 +49,6 @@ class NewAndReturning(msgspec.Struct, frozen=True):
     new_people: list[int]
     returning_all: list[int]
     returning_people: list[int]
-
-
-class Cohort(msgspec.Struct, frozen=True):
-    """The installs first seen in one week (ISO 8601; its Monday in epoch ms), and how many of them were active in that week and in each
-    one after it, as far as the period goes."""
-
-    start: int
-    size: Installs
-    active_all: list[int]
-    active_people: list[int]
 
 
 class Adoption(msgspec.Struct, frozen=True):
@@ -176,47 +164,6 @@ async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY
     )
 
 
-async def retention(store: Store, filter_: Filter) -> list[Cohort]:
-    """Weekly cohorts: of the installs first seen in each week of the period, how many come back in the weeks after.
-
-    The period is widened to whole weeks. Raises BadQuery where it has more than `MOST_COHORTS`.
-    """
-    first, end = week_of(filter_.period.first_day), week_of(filter_.period.last_day) + 7
-    weeks = (end - first) // 7
-    if weeks > MOST_COHORTS:
-        raise BadQuery(FieldError("period", f"must have at most {MOST_COHORTS} weeks"))
-    filter_ = filter_.during(Period(first * DAY, end * DAY))
-    counted = countable(filter_)
-    sizes, found = await (active.cohorts(store, filter_, counted) if counted else _cohorts(store, filter_, first))
-    return [
-        Cohort(
-            cohort * DAY,
-            sizes.get(cohort, Installs()),
-            [found.get((cohort, week), Installs()).all for week in range(cohort, end, 7)],
-            [found.get((cohort, week), Installs()).people for week in range(cohort, end, 7)],
-        )
-        for cohort in range(first, end, 7)
-    ]
-
-
-async def _cohorts(store: Store, filter_: Filter, first: int) -> tuple[dict[int, Installs], dict[tuple[int, int], Installs]]:
-    """What `active.cohorts` gives, from activity or events."""
-    weeks = _cohort_weeks(store, filter_, first)
-    rows = await read(store, sql(f"SELECT cohort, week, {distinct()} FROM (", weeks, ") AS weeks GROUP BY cohort, week"))
-    sizes = await read(store, sql(f"SELECT cohort, {distinct()} FROM (", weeks, ") AS weeks GROUP BY cohort"))
-    found = {(first + 7 * row["cohort"], first + 7 * row["week"]): installs(row) for row in rows}
-    return {first + 7 * row["cohort"]: installs(row) for row in sizes}, found
-
-
-def _cohort_weeks(store: Store, filter_: Filter, first: int) -> Sql:
-    """install_id, environment, the week of its activity and its cohort, both counted from the first Monday."""
-    return sql(
-        f"SELECT facts.install_id, facts.environment, (facts.day - {first}) / 7 AS week, "
-        f"(install.first_seen / {DAY} - {first}) / 7 AS cohort FROM (",
-        activity(store, filter_),
-        f") AS facts JOIN install ON install.id = facts.install_id WHERE install.first_seen >= {first * DAY} AND install.first_seen < ",
-        f"{filter_.period.end}",
-    )
 
 
 @reused

@@ -124,7 +124,8 @@ class Reader:
             if parameter["in"] == "path":
                 path = path.replace(f"{{{parameter['name']}}}", str(parameter.get("example", "peon")))
             elif parameter["in"] == "query" and parameter.get("required"):
-                query.append(f"{parameter['name']}={parameter['schema'].get('example', '')}")
+                example = parameter["schema"].get("example", "")
+                query += [f"{parameter['name']}={each}" for each in (example if isinstance(example, list) else [example])]
         return f"{path}?{'&'.join(query)}" if query else path
 
 

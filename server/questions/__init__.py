@@ -15,6 +15,11 @@ small_groups folds groups of few installs in answers without a login
 matching     conditions on an event in memory
 ask          runs a question and assembles its answer
 figures      the figures of a question as charts need them
+funnel       installs that meet the conditions of several steps
+cohorts      retention: installs that return, by the step in which they began
+cohort_rollups weekly cohorts from their rollups
+paths        the events that follow or precede a chosen one
+report_text  the text form of these three reports
 saved        saved questions, and the links that share them
 shared_answer the answer that such a link shows
 suggestions  values that a condition could have used when it matched nothing (`nearest` ranks them)

@@ -78,17 +78,17 @@ def parse(words: Mapping[str, Sequence[str]]) -> Template:
             raise BadQuery(FieldError(name, "must be given once"))
     get = {name: texts[0] for name, texts in given.items() if texts}.get
     listed = {name: given.get(name, []) for name in REPEATED}
-    measures = [_choice("measure", text, Measure) for text in _values("measure", listed["measure"])]
+    measures = [choice("measure", text, Measure) for text in value_list("measure", listed["measure"])]
     over = get("over", "none")
     return Template(
         measures=tuple(measures) or (Measure.EVENTS,),
         where=tuple(each for number, text in enumerate(listed["where"]) for each in conditions(text, f"where[{number}]")),
-        by=tuple(_by(text, f"by[{number}]") for number, text in enumerate(_values("by", listed["by"]))),
-        over=None if over == "none" else _choice("over", over, Step),
-        period=_period(get("last"), get("to_date"), get("from"), get("to")),
+        by=tuple(split_of(text, f"by[{number}]") for number, text in enumerate(value_list("by", listed["by"]))),
+        over=None if over == "none" else choice("over", over, Step),
+        period=period_of(get("last"), get("to_date"), get("from"), get("to")),
         **_comparison(get("compare", "")),
-        segments=tuple(_segment(text, f"segment[{number}]") for number, text in enumerate(listed["segment"])),
-        first=_whole("first", get("first", "10")),
+        segments=tuple(segment_of(text, f"segment[{number}]") for number, text in enumerate(listed["segment"])),
+        first=whole_number("first", get("first", "10")),
     )
 
 
@@ -130,10 +130,10 @@ def _condition(text: str, part: str) -> Condition:
     op = _SYMBOLS[match["symbol"]]
     if not match["values"]:
         raise BadQuery(FieldError(part, "must have a value after its comparison"))
-    return Condition(field, op, (match["values"],) if op in _SINGLE else tuple(_values(part, [match["values"]])))
+    return Condition(field, op, (match["values"],) if op in _SINGLE else tuple(value_list(part, [match["values"]])))
 
 
-def _values(part: str, texts: Iterable[str]) -> list[str]:
+def value_list(part: str, texts: Iterable[str]) -> list[str]:
     """The values of comma-separated lists, in which double quotes enclose values."""
     found: list[str] = []
     for text in texts:
@@ -145,7 +145,7 @@ def _values(part: str, texts: Iterable[str]) -> list[str]:
     return found
 
 
-def _by(text: str, part: str) -> By:
+def split_of(text: str, part: str) -> By:
     field, _, parts = text.rpartition(".")
     is_whole = text.startswith(PROPERTY_PREFIX) or parts not in {each.value for each in Parts}
     by = By(text) if is_whole else By(field, Parts(parts))
@@ -153,7 +153,7 @@ def _by(text: str, part: str) -> By:
     return by
 
 
-def _segment(text: str, part: str) -> Segment:
+def segment_of(text: str, part: str) -> Segment:
     match = _SEGMENT.fullmatch(text)
     if match is None:
         raise BadQuery(FieldError(part, "must be a name, a colon and conditions, such as `windows: os=windows`"))
@@ -161,10 +161,10 @@ def _segment(text: str, part: str) -> Segment:
     return Segment(name, conditions(match["where"], part) if match["where"] else ())
 
 
-def _period(last: str | None, to_date: str | None, start: str | None, end: str | None) -> RelativePeriod:
+def period_of(last: str | None, to_date: str | None, start: str | None, end: str | None) -> RelativePeriod:
     return RelativePeriod(
-        last=_whole("last", last) if last else None,
-        to_date=_choice("to_date", to_date, ToDate) if to_date else None,
+        last=whole_number("last", last) if last else None,
+        to_date=choice("to_date", to_date, ToDate) if to_date else None,
         start=_time("from", start) if start else None,
         end=_time("to", end) if end else None,
     )
@@ -173,7 +173,7 @@ def _period(last: str | None, to_date: str | None, start: str | None, end: str |
 def _comparison(text: str) -> dict[str, Any]:
     """The fields `compare` and `compare_to` of a template."""
     if not text or not text[0].isdigit():
-        return {"compare": _choice("compare", text, Compare) if text else None}
+        return {"compare": choice("compare", text, Compare) if text else None}
     start, _, end = text.partition("..")
     return {"compare_to": RelativePeriod(start=_time("compare", start), end=_time("compare", end) if end else None)}
 
@@ -185,7 +185,7 @@ def _time(name: str, text: str) -> int | None:
         raise BadQuery(*error.errors) from None
 
 
-def _choice(name: str, text: str, kind: type[E]) -> E:
+def choice(name: str, text: str, kind: type[E]) -> E:
     word = text.strip().replace("-", "_")
     for each in kind:
         if each.value == word:
@@ -193,7 +193,7 @@ def _choice(name: str, text: str, kind: type[E]) -> E:
     raise BadQuery(FieldError(name, f"must be one of {', '.join(str(each.value) for each in kind)}"))
 
 
-def _whole(name: str, text: str) -> int:
+def whole_number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6):
         raise BadQuery(FieldError(name, "must be a whole number"))
     return int(text)

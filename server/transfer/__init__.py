@@ -15,6 +15,12 @@ ask_table       an answer as a table of texts
 ask_command     the command `footfall ask`
 question_commands  the commands of saved questions
 ask_route       the HTTP route that exports an answer
+reports         funnels, retention and paths: parsed, answered and written
+report_rows     their answers as rows and JSON documents
+report_table    their answers as tables for the terminal
+report_commands  the commands `footfall ask funnel`, `retention` and `paths`
+report_routes   the HTTP routes that export them
+text_parameters  the query parameters of questions and reports
 answer_chart    an answer as a picture
 shared_page     the page of a link to a saved question
 shared_route    the HTTP route of such links, and their cached pages

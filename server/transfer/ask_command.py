@@ -1,10 +1,9 @@
-"""The command `footfall ask`."""
+"""The command `footfall ask`: any question, or one of the reports."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
 
 import rich_click as click
 
@@ -20,18 +19,11 @@ from server.terminal import err, fail, out
 from server.transfer import ask_table
 from server.transfer.answer_rows import as_json, flat
 from server.transfer.exporting import table
+from server.transfer.report_commands import FORMATS, REPORT_COMMANDS, options_of
 from server.transfer.running import Opened, run
 
-FORMATS = ("table", "csv", "json", "jsonl")
-
-
-def question_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add an option for each parameter of a question."""
-    for name, about in reversed(text.PARAMETERS.items()):
-        option = f"--{name.replace('_', '-')}"
-        many = name in text.REPEATED
-        command = click.option(option, name, multiple=many, help=f"{about}{'. Can be repeated' if many else ''}.")(command)
-    return command
+question_options = options_of(text.PARAMETERS, text.REPEATED)
+"""Add an option for each parameter of a question."""
 
 
 def template_of(words: dict[str, str | tuple[str, ...] | None]) -> Template:
@@ -40,13 +32,20 @@ def template_of(words: dict[str, str | tuple[str, ...] | None]) -> Template:
     return text.parse(given)
 
 
-@click.command(name="ask")
+class _Ask(click.RichGroup):
+    """A group whose default command is `question`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if args and args[0] in self.commands else ["question", *args])
+
+
+@click.command(name="question")
 @click.argument("slug", metavar="[PROJECT]", default=DEFAULT)
 @question_options
 @click.option("--saved", "saved_name", metavar="NAME", help="Answer a saved question; excludes the options above.")
 @click.option("--people", is_flag=True, help="Show the figures of people only. Files have both.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
-def ask_command(slug: str, saved_name: str | None, people: bool, form: str, **words: str | tuple[str, ...] | None) -> None:
+def question_command(slug: str, saved_name: str | None, people: bool, form: str, **words: str | tuple[str, ...] | None) -> None:
     """Answer a question about a project's events. The server may keep running.
 
     Installs of the last 30 days by operating system:
@@ -71,6 +70,9 @@ def ask_command(slug: str, saved_name: str | None, people: bool, form: str, **wo
 
     Conditions are `os=linux,windows`, `os!=windows`, `error_type exists`, `target missing`, `target^=pkg-` (begins with),
     `properties.theme*=dark` (contains), `version~>=2.7 <3` and `duration_ms>1000`; ` and ` joins them. See docs/questions.md.
+
+    `footfall ask funnel`, `footfall ask retention` and `footfall ask paths` answer reports; each has a `--help` of its own. A project with
+    one of these names is asked with `footfall ask question NAME`.
     """
     if saved_name and any(words.values()):
         fail("--saved cannot be combined with the parts of a question")
@@ -105,3 +107,6 @@ def show(question: Question, answer: Answer, form: str, *, people: bool) -> None
     for note in ask_table.notes(question, answer):
         err.print("[yellow]![/yellow] ", end="")
         err.print(note, soft_wrap=True, markup=False)
+
+
+ask_command = _Ask(name="ask", help=question_command.help, commands=[question_command, *REPORT_COMMANDS])

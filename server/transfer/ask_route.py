@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
 from litestar import Response, get
 from litestar.datastructures import State
-from litestar.openapi import ResponseSpec
-from litestar.params import QueryParameter
 
 from server.clock import epoch_ms
 from server.event import FieldError
 from server.problems import BadQuery
 from server.public.public_access import AnyRequest, readable_project
-from server.public.query_parameters import TEXT, parse_choice, parse_text, query_parameter, reject_unknown_parameters
+from server.public.query_parameters import parse_choice, query_parameter, reject_unknown_parameters
 from server.questions import text
 from server.questions.ask import ask
 from server.questions.saved import find
@@ -22,47 +21,19 @@ from server.questions.template import Template
 from server.storage.projects import FieldProblem, saved_questions
 from server.transfer.answer_rows import as_json, flat
 from server.transfer.exporting import table
-from server.transfer.formats import FORMATS, FormatError
+from server.transfer.formats import FormatError
+from server.transfer.text_parameters import ANSWER, FORMAT, MEDIA_TYPES, checked, many, one
 
-LONGEST = 4_000  # characters of a parameter
-MOST = 25  # times that a parameter can be repeated
-_MEDIA_TYPES = {"json": "application/json", **{each.name: each.media_type for each in FORMATS.values()}}
-_ANSWER = {
-    200: ResponseSpec(
-        bytes,
-        generate_examples=False,
-        description="The file: text/csv, application/x-ndjson, application/json or Parquet.",
-        media_type="text/csv",
-    )
-}
 _SAVED = query_parameter("The name of a saved question; excludes the parts of a question", maxLength=saved_questions.NAME_LENGTH)
-_FORMAT = query_parameter("The format of the file", enum=list(_MEDIA_TYPES), default="jsonl")
-
-
-def _one(name: str, example: str) -> QueryParameter:
-    return QueryParameter(
-        name=name,
-        description=text.PARAMETERS[name],
-        required=False,
-        schema_extra={"pattern": TEXT, "maxLength": LONGEST, "example": example},
-    )
-
-
-def _many(name: str, example: str) -> QueryParameter:
-    items = {"type": "string", "pattern": TEXT, "maxLength": LONGEST}
-    return QueryParameter(
-        name=name,
-        description=f"{text.PARAMETERS[name]}. Can be repeated",
-        required=False,
-        schema_extra={"type": "array", "items": items, "maxItems": MOST, "example": [example]},
-    )
+_one = partial(one, text.PARAMETERS)
+_many = partial(many, text.PARAMETERS)
 
 
 @get(
     "/v1/export/ask",
     summary="Export the answer of any question",
     tags=["Reading"],
-    responses=_ANSWER,
+    responses=ANSWER,
     security=[{"bearer": []}, {"key": []}],
     before_request=reject_unknown_parameters,
     opt={"repeated": text.REPEATED},
@@ -70,7 +41,7 @@ def _many(name: str, example: str) -> QueryParameter:
 async def export_answer(
     request: AnyRequest,
     state: State,
-    format: Annotated[str, _FORMAT] = "",  # noqa: A002 - the name of the parameter
+    format: Annotated[str, FORMAT] = "",  # noqa: A002 - the name of the parameter
     measure: Annotated[list[str] | None, _many("measure", "installs,failure_rate")] = None,
     where: Annotated[list[str] | None, _many("where", "os=windows,linux")] = None,
     by: Annotated[list[str] | None, _many("by", "version.minor")] = None,
@@ -90,12 +61,12 @@ async def export_answer(
     parameters are the text form of a question, the same as the options of `footfall ask`.
     """
     project = await readable_project(request, "export")  # no setting makes exports public
-    form = parse_choice("format", format, "jsonl", _MEDIA_TYPES)
+    form = parse_choice("format", format, "jsonl", MEDIA_TYPES)
     words = {
         "measure": measure, "where": where, "by": by, "over": [over], "last": [last], "to_date": [to_date], "from": [from_], "to": [to],
         "compare": [compare], "segment": segment, "first": [first],
     }  # fmt: skip
-    parts = {name: _checked(name, texts or []) for name, texts in words.items()}
+    parts = {name: checked(name, texts or []) for name, texts in words.items()}
     template = await _saved(state, project.id, saved, parts) if saved else text.parse(parts)
     now = epoch_ms()
     question = text.question(template, project.id, now)
@@ -105,7 +76,7 @@ async def export_answer(
     except FormatError as error:
         raise BadQuery(FieldError("format", str(error))) from None
     disposition = f'attachment; filename="{project.slug}-ask.{form}"'
-    return Response(body, media_type=_MEDIA_TYPES[form], headers={"Cache-Control": "no-store", "Content-Disposition": disposition})
+    return Response(body, media_type=MEDIA_TYPES[form], headers={"Cache-Control": "no-store", "Content-Disposition": disposition})
 
 
 async def _saved(state: State, project: int, name: str, parts: dict[str, list[str]]) -> Template:
@@ -115,12 +86,6 @@ async def _saved(state: State, project: int, name: str, parts: dict[str, list[st
         return await find(state.store, project, name)
     except FieldProblem as problem:
         raise BadQuery(FieldError("saved", problem.message)) from None
-
-
-def _checked(name: str, texts: list[str]) -> list[str]:
-    if len(texts) > MOST:
-        raise BadQuery(FieldError(name, f"must be given at most {MOST} times"))
-    return [parse_text(name, each, most=LONGEST, required=False) for each in texts]
 
 
 HANDLERS = (export_answer,)

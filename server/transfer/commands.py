@@ -85,8 +85,8 @@ def export_command(what: str, slug: str, first: int | None, end: int | None, for
 
     WHAT is a stored dataset: events, installs, activity, hourly, durations, dimensions, target-days, target-durations, target-totals, errors,
     ledger. Or it is a report, which accepts the options after `--output` and covers the last 30 days by default: overview, series,
-    breakdown, active-users, new-and-returning, cohorts, versions, durations, medians, error-groups, failures, targets, trending, funnel,
-    experiment, ledger-days, rejected, limited.
+    breakdown, active-users, new-and-returning, versions, durations, medians, error-groups, failures, targets, trending, experiment,
+    ledger-days, rejected, limited.
 
     Installs and sessions are hashes, times are in UTC. In CSV, a cell that a spreadsheet would treat as a formula gets a leading apostrophe;
     `footfall import` removes it.

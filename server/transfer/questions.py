@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from server.analytics import breakdown, errors, experiments, funnel, installs, ledger, overview, targets, timings
+from server.analytics import breakdown, errors, experiments, installs, ledger, overview, targets, timings
 from server.analytics.filters import Audience, Filter, equals, resolved
 from server.dialects.parsing import timestamp
 from server.dialects.parsing.times import iso
@@ -26,7 +26,6 @@ from server.transfer.columns import hexadecimal
 
 DAYS = 30  # the default period
 MOST = 1_000  # the default limit on rows
-MAX_HOURS = 24 * 90  # the longest window of a funnel
 
 Row = dict[str, Any]
 E = TypeVar("E", bound=enum.Enum)
@@ -55,8 +54,6 @@ OPTIONS = {
     "by": "The dimension of a breakdown: os, arch, runtime, version, package_manager, environment, name, target, tool or property",
     "of": "How to group durations: by `name` or `target`",
     "property": "The name of a property",
-    "names": "For a funnel: event names in order, separated by commas",
-    "within": "For a funnel: the time limit in hours, 24 by default",
     "window": "For trending: `7d` or `30d`",
     "type": "For trending: the target type",
     "goal": "For an experiment: the event that counts as success",
@@ -64,7 +61,7 @@ OPTIONS = {
     "limit": f"The maximum number of rows, up to {MOST}",
 }
 
-LISTS = ("environment", "name", "names")  # accept several values, separated by commas
+LISTS = ("environment", "name")  # accept several values, separated by commas
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -237,15 +234,6 @@ async def _new(store: Store, asked: Asked) -> list[Row]:
     return beside(await installs.new_and_returning(store, asked.filter, asked.choice("step", Step.DAY)))
 
 
-async def _cohorts(store: Store, asked: Asked) -> list[Row]:
-    """One row per cohort and week."""
-    return [
-        {"start": iso(cohort.start), "week": week, **flat(cohort.size, "size_"), "active_all": everyone, "active_people": people}
-        for cohort in await installs.retention(store, asked.filter)
-        for week, (everyone, people) in enumerate(zip(cohort.active_all, cohort.active_people, strict=True))
-    ]
-
-
 async def _versions(store: Store, asked: Asked) -> list[Row]:
     """One row per step and version."""
     found = await installs.version_adoption(store, asked.filter, asked.choice("step", Step.DAY), limit=min(100, asked.limit(10)))
@@ -284,14 +272,6 @@ async def _trending(store: Store, asked: Asked) -> list[Row]:
     days = _known("window", asked.text("window") or "7d", {f"{window.days}d": window.days for window in WINDOWS})
     found = await targets.trending(store, asked.filter.project, type_=asked.text("type"), window_days=days, limit=asked.limit())
     return _rows(found.targets)
-
-
-async def _funnel(store: Store, asked: Asked) -> list[Row]:
-    names = [each for each in asked.needed("names").split(",") if each]
-    try:
-        return _rows(await funnel.funnel(store, asked.filter, names, within=asked.whole("within", 24, MAX_HOURS) * HOUR))
-    except BadQuery as error:
-        raise BadQuery(*(FieldError({"steps": "names"}.get(each.path, each.path), each.message) for each in error.errors)) from None
 
 
 async def _experiment(store: Store, asked: Asked) -> list[Row]:
@@ -343,7 +323,6 @@ QUESTIONS = {
         Question("breakdown", "Events and installs by the values of a dimension.", ("by", "property", "limit"), _breakdown),
         Question("active-users", "Installs active on a day, and in the 7 and 30 days that end with it.", (), _active),
         Question("new-and-returning", "Active installs, split into new and returning.", ("step",), _new),
-        Question("cohorts", "Retention of installs by the week they were first seen.", (), _cohorts),
         Question("versions", "Active installs by version over time.", ("step", "limit"), _versions),
         Question("durations", "Durations: percentiles and histograms.", ("of", "limit"), _durations),
         Question("medians", "The median duration over time.", ("step",), _medians),
@@ -351,7 +330,6 @@ QUESTIONS = {
         Question("failures", "The last events that failed.", ("limit",), _failures),
         Question("targets", "Targets and their counts.", ("limit",), _targets),
         Question("trending", "Trending targets.", ("window", "type", "limit"), _trending, filtered=False),
-        Question("funnel", "Conversion from one event to the next.", ("names", "within"), _funnel),
         Question("experiment", "The variants of a property, compared.", ("property", "goal", "baseline"), _experiment),
         Question("ledger-days", "The outcome of all events that arrived, by day.", (), _ledger, filtered=False),
         Question("rejected", "The last rejected events, with the reason.", ("limit",), _rejected, filtered=False),

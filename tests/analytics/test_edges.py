@@ -14,12 +14,12 @@ from server.analytics.errors import Errors, errors, failures
 from server.analytics.experiments import Interval, experiment, newcombe, wilson
 from server.analytics.family_stats import flakedrop_stats
 from server.analytics.filters import Filter, equals
-from server.analytics.funnel import funnel
-from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
+from server.analytics.installs import active_users, new_and_returning, version_adoption
 from server.analytics.ledger import ledger, rejected
 from server.analytics.measures import Change, DurationChange, Installs, Percentiles, change, percentile
 from server.analytics.overview import overview, series
 from server.analytics.pack_downloads import PackCounts, pack_counts
+from server.analytics.sequences import funnel, retention
 from server.analytics.targets import targets, trending
 from server.analytics.timings import timings
 from server.event import DAY, HOUR, Context, Environment, Event, Outcome
@@ -66,7 +66,7 @@ async def test_an_empty_project_answers_everything_with_nothing(store: Store) ->
         assert (await breakdown(store, TODAY, by, property_name="theme")).rows == []
     assert (await active_users(store, TODAY)).stickiness_all == [None]
     assert (await new_and_returning(store, TODAY)).new_all == [0]
-    assert [cohort.size for cohort in await retention(store, TODAY)] == [Installs()]
+    assert [cohort.size.all for cohort in await retention(store, TODAY)] == [0]
     assert (await version_adoption(store, TODAY)).versions == []
     total = (await timings(store, TODAY)).total
     assert (total.timed, total.mean, total.percentiles, total.edges, total.counts) == (0, None, Percentiles(), [], [])

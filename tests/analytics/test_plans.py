@@ -12,9 +12,9 @@ from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.experiments import experiment
 from server.analytics.filters import Filter, equals
-from server.analytics.funnel import funnel
-from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
+from server.analytics.installs import active_users, new_and_returning, version_adoption
 from server.analytics.overview import overview, series
+from server.analytics.sequences import funnel, retention
 from server.analytics.targets import targets
 from server.analytics.timings import Of, medians, timings
 from server.event import DAY, Environment, Outcome

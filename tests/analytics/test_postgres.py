@@ -19,11 +19,11 @@ from server.analytics.errors import errors, failures
 from server.analytics.experiments import experiment
 from server.analytics.family_stats import flakedrop_stats, tool_callers, tool_calls, tool_users, tools
 from server.analytics.filters import Filter, equals
-from server.analytics.funnel import funnel
-from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
+from server.analytics.installs import active_users, new_and_returning, version_adoption
 from server.analytics.ledger import ledger, limited_addresses, rejected
 from server.analytics.overview import overview, series
 from server.analytics.pack_downloads import pack_counts
+from server.analytics.sequences import funnel, retention
 from server.analytics.targets import counters, targets, trending
 from server.analytics.timings import Of, timings
 from server.event import DAY, HOUR, Environment, Outcome

@@ -13,9 +13,10 @@ from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.exact_durations import FEW
 from server.analytics.filters import Audience, Filter, equals
-from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
+from server.analytics.installs import active_users, new_and_returning, version_adoption
 from server.analytics.measures import Installs
 from server.analytics.overview import overview, series
+from server.analytics.sequences import retention
 from server.analytics.sources import conditions
 from server.analytics.targets import targets
 from server.analytics.timings import Durations, Of, medians, timings
@@ -226,7 +227,7 @@ async def test_retention(full: Store, filled: Filled, filter_: Filter) -> None:
     events = filled.matching(filter_.during(Period(monday * DAY, end * DAY)))
     expected = recount.cohorts(events, filled.machines, monday, (end - monday) // 7)
     assert [cohort.start for cohort in found] == list(range(monday * DAY, end * DAY, 7 * DAY))
-    assert [both(cohort.size) for cohort in found] == [size for size, _ in expected]
+    assert [(cohort.size.all, cohort.size.people) for cohort in found] == [size for size, _ in expected]
     assert [list(zip(cohort.active_all, cohort.active_people, strict=True)) for cohort in found] == [weeks for _, weeks in expected]
 
 

@@ -19,10 +19,10 @@ from server.analytics.errors import Errors, errors
 from server.analytics.experiments import experiment
 from server.analytics.family_stats import flakedrop_stats, tool_calls, tools
 from server.analytics.filters import Filter, equals
-from server.analytics.funnel import funnel
-from server.analytics.installs import active_users, new_and_returning, retention, version_adoption
+from server.analytics.installs import active_users, new_and_returning, version_adoption
 from server.analytics.ledger import ledger
 from server.analytics.overview import overview, series
+from server.analytics.sequences import funnel, retention
 from server.analytics.targets import targets, trending
 from server.analytics.timings import Of, timings
 from server.event import DAY, HOUR, MINUTE, Environment

@@ -15,6 +15,7 @@ import pytest
 from server.fields import FIELDS
 from server.questions import text
 from server.questions.question import Measure
+from server.questions.report_text import FUNNEL, PATHS, RETENTION
 
 DOC = (Path(__file__).parents[2] / "docs" / "questions.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8000"
@@ -63,13 +64,16 @@ def test_the_queries_are_answered(demo: Any) -> None:
     queries = fences("graphql")
     answers = [httpx.post(f"{demo.url}/graphql", json={"query": query}, headers=headers).json() for query in queries]
     assert answers[0]["data"]["project"]["ask"]["rows"], answers
-    assert [step["name"] for step in answers[1]["data"]["project"]["askFunnel"]["total"]] == ["init", "build"], answers
+    reports = answers[1]["data"]["project"]
+    assert [step["name"] for step in reports["askFunnel"]["total"]] == ["init", "build"], answers
+    assert reports["askRetention"]["rows"], answers
+    assert reports["askPaths"]["total"]["paths"], answers
 
 
 def test_each_measure_field_and_option_is_named() -> None:
     for name in [*(measure.value for measure in Measure), *(field.name for field in FIELDS)]:
         assert f"`{name}`" in DOC, name
-    for name in text.PARAMETERS:
+    for name in [*text.PARAMETERS, *(name for report in (FUNNEL, RETENTION, PATHS) for name in report.parameters)]:
         assert f"`--{name.replace('_', '-')}`" in DOC, name
 
 

@@ -16,6 +16,7 @@ from server.jobs.retention_job import retention
 from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.storage.engine import Store
 from server.transfer.questions import QUESTIONS, asked
+from server.transfer.reports import REPORTS
 
 ENGINES = ("sqlite", "postgres")
 
@@ -27,9 +28,12 @@ WORDS: dict[str, list[dict[str, str]]] = {
     "series": [{"step": step} for step in ("day", "week", "month")],
     "breakdown": [{"by": by} for by in ("os", "arch", "runtime", "version", "package_manager", "environment", "name", "target")],
     "durations": [{"of": of} for of in ("name", "target")],
-    "funnel": [{"names": "n0,n1"}],
     "experiment": [{"property": "theme"}],
 }
+REPORTED: list[tuple[str, dict[str, list[str]]]] = [
+    ("funnel", {"step": ["n0", "n1"]}),
+    *(("retention", {"over": [over], "where": where}) for over in ("week", "month") for where in ([], ["environment=person,unknown"])),
+]
 FILTERS: list[dict[str, str]] = [{}, {"audience": "people"}]
 
 
@@ -42,6 +46,10 @@ async def answers(store: Store, now: int) -> dict[str, Any]:
             for filters in FILTERS if question.filtered else [{}]:
                 said = {**span, **words, **filters}
                 found[f"{question.name} {words} {filters}"] = await question.ask(store, asked(question, 1, said, now=now))
+    for name, parts in REPORTED:
+        report = REPORTS[name]
+        reported = report.text.parse({each: [text] for each, text in span.items()} | parts, 1, now)
+        found[f"{name} {parts}"] = report.rows(reported, await report.ask(store, reported, None))
     return found
 
 

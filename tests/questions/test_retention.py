@@ -11,9 +11,9 @@ import pytest
 from server.history import History
 from server.problems import BadQuery
 from server.questions import reader
+from server.questions.cohorts import Retention, RetentionGroup, retention
 from server.questions.periods import Period, Step
 from server.questions.question import By, Condition, Op
-from server.questions.retention import Retention, RetentionGroup, retention
 from server.storage.engine import Store
 from tests.questions.conftest import Filled
 from tests.questions.dataset import DAYS, END, MAIN, START

@@ -34,7 +34,7 @@ from server.storage.engine import Store, open_store, server_secret
 from server.storage.history.imports import ImportStore
 from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject, Projects, create_key, ensure_default
-from server.transfer import ask_route
+from server.transfer import ask_route, report_routes
 from server.transfer.data_routes import HANDLERS
 from server.transfer.exporting import encoder_for, export
 from server.transfer.import_sources import Source
@@ -230,7 +230,7 @@ async def served(store: Store, settings: Settings) -> AsyncIterator[tuple[httpx.
     gate = Gate(settings, projects, Limits())
     history = History(store, settings)
     litestar = Litestar(
-        route_handlers=[*HANDLERS, *ask_route.HANDLERS],
+        route_handlers=[*HANDLERS, *ask_route.HANDLERS, *report_routes.HANDLERS],
         exception_handlers={Problem: the_app._problem, HTTPException: the_app._http_exception, Exception: the_app._unexpected},
         openapi_config=None,
         state=State(

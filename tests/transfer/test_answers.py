@@ -20,7 +20,7 @@ from server.transfer.questions import QUESTIONS, asked
 from tests.transfer.conftest import NOW
 
 SPAN = {"from": "2026-06-01", "to": "2026-10-27"}
-NEEDED = {"breakdown": {"by": "version"}, "funnel": {"names": "run,build"}, "experiment": {"property": "n"}}
+NEEDED = {"breakdown": {"by": "version"}, "experiment": {"property": "n"}}
 MAYBE_NOTHING = {"trending", "experiment", "rejected", "limited"}  # these need a job, a property, or rejected events, which this data lacks
 
 
@@ -88,9 +88,9 @@ async def test_a_series_has_all_events_and_keeps_to_its_filter(client: httpx.Asy
         ("series", {"from": "1999-01-01"}, "from"),
         ("targets", {"limit": "0"}, "limit"),
         ("targets", {"limit": "many"}, "limit"),
-        ("funnel", {}, "names"),
-        ("funnel", {"names": "one"}, "names"),
-        ("funnel", {"names": "one,two", "within": "0"}, "within"),
+        ("funnel", {}, "step"),
+        ("funnel", {"step": "one"}, "step"),
+        ("funnel", {"step": ["one", "two"], "within": "0h"}, "within"),
         ("trending", {"window": "1d"}, "window"),
         ("trending", {"os": "linux"}, "os"),
         ("medians", {"step": "hour"}, "step"),
@@ -128,7 +128,6 @@ def test_the_command_answers_as_the_route_does(run: Any, tmp_path: Path, origin:
         (("series", "--package-manager", "npm", "--by", "os"), "--by is not a parameter of series"),
         (("events", "--os", "linux"), "--os only applies to reports"),
         (("series", "--os", "\udcff"), "--os must be text"),
-        (("funnel", "--names", "one"), "--names must be"),
     ],
 )
 def test_the_command_names_what_is_wrong(run: Any, arguments: tuple[str, ...], said: str) -> None:

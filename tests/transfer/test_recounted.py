@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from server.analytics.filters import Audience, Filter
-from server.analytics.installs import active_users, new_and_returning, retention
+from server.analytics.installs import active_users, new_and_returning
 from server.analytics.overview import overview, series
+from server.analytics.sequences import retention
 from server.event import DAY, Environment
 from server.ingest.privacy import Privacy
 from server.questions.periods import Period, Step

@@ -1,0 +1,135 @@
+"""Answers of funnels, retention and paths as tables for the terminal, and the notes that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from rich.table import Table
+
+from server.analytics.measures import share
+from server.questions.cohorts import InstallCount, Retention, RetentionAnswer, RetentionGroup
+from server.questions.funnel import Funnel, FunnelAnswer, FunnelStep
+from server.questions.paths import Direction, PathGroup, Paths, PathsAnswer
+from server.terminal import as_text, plain_table
+from server.transfer.answer_rows import OTHER
+from server.transfer.report_rows import Covered, Group, key_columns
+
+MAX_COLUMNS = 13  # steps of retention that a terminal shows
+_NONE = "-"
+_TOTAL = "(all)"
+
+
+def funnel_table(asked: Funnel, answer: FunnelAnswer, *, people: bool) -> Table:
+    """Lay out a funnel: a line for each step; with a split, a line for each group with its steps side by side."""
+
+    def count(step: FunnelStep) -> int:
+        return step.people if people else step.all
+
+    if not asked.by:
+        found = _table(["step"], ["installs", "of first", "of previous"])
+        for place, step in enumerate(answer.total):
+            first, previous = answer.total[0], answer.total[max(0, place - 1)]
+            found.add_row(
+                as_text(step.name), f"{count(step):,}", *(_percent(share(count(step), count(each))) for each in (first, previous))
+            )
+        return found
+    found = _table(key_columns(asked.by), [head for step in asked.steps for head in (step.name, "share")])
+    for keys, steps in [
+        ([_TOTAL, *[""] * (len(asked.by) - 1)], answer.total),
+        *((_cells(row, len(asked.by)), row.steps) for row in answer.rows),
+    ]:
+        found.add_row(*keys, *(cell for step in steps for cell in (f"{count(step):,}", _percent(share(count(step), count(steps[0]))))))
+    return found
+
+
+def retention_table(asked: Retention, answer: RetentionAnswer, *, people: bool) -> Table:
+    """Lay out retention: a line for each cohort; with a split, a line for each group, over its cohorts."""
+    columns = range(min(MAX_COLUMNS, len(answer.starts)))
+    heads = key_columns(asked.by) if asked.by else [asked.over.value]
+    found = _table(heads, ["installs", *(f"+{after}" for after in columns)])
+
+    def size(count: InstallCount) -> int:
+        return count.people if people else count.all
+
+    def line(keys: list[str], group: RetentionGroup) -> None:
+        rates = group.rates_people if people else group.rates_all
+        cells = [_percent(rates[after]) if after < len(rates) else "" for after in columns]
+        found.add_row(*keys, f"{sum(size(cohort.size) for cohort in group.cohorts):,}", *cells)
+
+    if asked.by:
+        line([_TOTAL, *[""] * (len(asked.by) - 1)], answer.total)
+        for group in answer.rows:
+            line(_cells(group, len(asked.by)), group)
+        return found
+    for cohort in answer.total.cohorts:
+        active = cohort.active_people if people else cohort.active_all
+        cells = [_percent(share(active[after], size(cohort.size))) if after < len(active) else "" for after in columns]
+        found.add_row(_time(cohort.start)[:10], f"{size(cohort.size):,}", *cells)
+    line([_TOTAL], answer.total)
+    return found
+
+
+def paths_table(asked: Paths, answer: PathsAnswer, *, people: bool) -> Table:
+    """Lay out paths: a line for each group and path."""
+    found = _table([*key_columns(asked.by), "path"], ["events", "share", "installs"])
+
+    def lines(keys: list[str], group: PathGroup) -> None:
+        whole = group.counts.events_people if people else group.counts.events_all
+        for path in group.paths:
+            events, installs = (
+                (path.counts.events_people, path.counts.installs_people) if people else (path.counts.events_all, path.counts.installs_all)
+            )
+            if events or not asked.by:
+                found.add_row(
+                    *keys, _path(asked, path.names, path.is_other), f"{events:,}", _percent(share(events, whole)), f"{installs:,}"
+                )
+
+    for group in answer.rows if asked.by else [answer.total]:
+        lines(_cells(group, len(asked.by)), group)
+    return found
+
+
+def notes(answer: Covered) -> Iterator[str]:
+    """Sentences about an answer that its reader must know."""
+    if not answer.complete:
+        since = "" if answer.since is None else f" before {_time(answer.since)} UTC"
+        yield f"Incomplete: events{since} were deleted by retention."
+    for warning in answer.warnings:
+        yield warning.message
+
+
+def retention_notes(asked: Retention, answer: RetentionAnswer) -> Iterator[str]:
+    yield from notes(answer)
+    if answer.partial_step is not None:
+        start = answer.starts[answer.partial_step]
+        yield f"The {asked.over.value} that begins at {_time(start)} UTC has not ended; the line of all cohorts leaves it out."
+    if len(answer.starts) > MAX_COLUMNS:
+        yield f"The table ends after {MAX_COLUMNS} {asked.over.value}s; files have all."
+
+
+def _path(asked: Paths, names: list[str], is_other: bool) -> str:
+    if is_other:
+        return OTHER
+    if not names:
+        return "(nothing follows)" if asked.direction is Direction.AFTER else "(nothing precedes)"
+    return " → ".join(map(as_text, names))
+
+
+def _table(left: Iterable[str], right: Iterable[str]) -> Table:
+    found = plain_table(*map(as_text, left))
+    for head in right:
+        found.add_column(as_text(head), justify="right")
+    return found
+
+
+def _cells(group: Group, columns: int) -> list[str]:
+    return [OTHER] * columns if group.is_other else [_NONE if key is None else as_text(key) for key in group.keys]
+
+
+def _percent(rate: float | None) -> str:
+    return _NONE if rate is None else f"{rate * 100:.1f} %"
+
+
+def _time(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
