@@ -191,7 +191,7 @@ def flat(struct: msgspec.Struct, prefix: str = "") -> Row:
 
 def beside(struct: msgspec.Struct) -> list[Row]:
     """Convert parallel lists to rows. Lists that were not requested get no column."""
-    columns = {name: column for name in struct.__struct_fields__ if (column := getattr(struct, name)) is not None}
+    columns = {name: column for name in struct.__struct_fields__ if isinstance(column := getattr(struct, name), list)}
     columns["starts"] = [iso(start) for start in columns["starts"]]
     names = ["start" if name == "starts" else name for name in columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -207,7 +207,7 @@ async def _overview(store: Store, asked: Asked) -> list[Row]:
     rows: list[Row] = []
     for name in found.__struct_fields__:
         value = getattr(found, name)
-        if name == "compared_until":
+        if name in ("compared_until", "since"):
             continue
         apart = {name: value} if not hasattr(value, "people") else {f"{name}_all": value.all, f"{name}_people": value.people}
         rows += [{"figure": figure, **flat(change)} for figure, change in apart.items()]
