@@ -10,16 +10,16 @@ from server.analytics import active
 from server.analytics.active import countable
 from server.analytics.answer_cache import reused
 from server.analytics.filters import Filter, asked
-from server.analytics.measures import Installs, by_step, installs, share
+from server.analytics.measures import Installs, by_step, share
 from server.analytics.release_choice import choose
-from server.analytics.sources import activity, distinct, for_both
+from server.analytics.sources import activity, for_both
 from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
 from server.questions.figures import figures
 from server.questions.periods import LONGEST, Period, Step, starts
 from server.questions.question import Measure
-from server.questions.sql import Sql, read, sql, step_of
+from server.questions.sql import read, sql, step_of
 from server.storage.engine import Store
 
 WEEK, MONTH = 7, 30  # days that a weekly and a monthly active install looks back
@@ -162,8 +162,6 @@ async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY
         [both.all - count.all for both, count in zip(everyone, new, strict=True)],
         [both.people - count.people for both, count in zip(everyone, new, strict=True)],
     )
-
-
 
 
 @reused
