@@ -9,22 +9,16 @@ import hashlib
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from tests.conftest import Server, free_port
+from tests.sdks.conftest import FOLDER, events
 from tests.sdks.programs import SDKS, Sdk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-TOKEN = "ff_the-admin-token-of-the-sdk-tests-0123456789"
-FOLDER = Path(os.environ.get("FOOTFALL_SDKS", Path(tempfile.gettempdir()) / "footfall-sdks"))
 HANG = 60  # seconds: more than any of these SDKs may keep its program
 
 
@@ -48,28 +42,10 @@ def run(sdk: Sdk, url: str, key: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=HANG, check=False)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("sdks"), {"FOOTFALL_ADMIN_TOKEN": TOKEN})
-    try:
-        server.start()
-        # A key that names no project leads here, and is refused.
-        assert server.footfall("project", "create", "strict", "--requires-key", "--host", "127.0.0.1").returncode == 0
-        yield server
-    finally:
-        server.close()
-
-
 @pytest.fixture(params=SDKS, ids=lambda sdk: sdk.package)
 def sdk(request: pytest.FixtureRequest) -> Sdk:
     found: Sdk = request.param
     return found
-
-
-def events(server: Server, slug: str) -> list[dict[str, Any]]:
-    answer: httpx.Response = server.client.get(f"/p/{slug}/v1/export/events?format=jsonl", headers={"authorization": f"Bearer {TOKEN}"})
-    assert answer.status_code == 200, answer.text
-    return [httpx.Response(200, text=line).json() for line in answer.text.splitlines()]
 
 
 def project_for(server: Server, sdk: Sdk, about: str, *limits: str) -> tuple[str, str]:
