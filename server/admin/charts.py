@@ -295,6 +295,6 @@ class Charts:
             names=await vocabulary.names(store, self.number),
             target_types=await vocabulary.target_types(store, self.number),
             environments=await vocabulary.environments(store, self.number, span),
-            properties=await breakdown.picked_properties(store, self.number),
+            properties=await breakdown.named_properties(store, self.number),
             **words,
         )

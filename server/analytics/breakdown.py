@@ -23,13 +23,12 @@ from server.questions.question import By as Split
 from server.questions.question import Measure
 from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store
-from server.storage.projects import read_list
-from server.storage.rollups import DIMENSIONS, PEOPLE_ONLY
+from server.storage.projects import picked_properties, read_list
+from server.storage.rollups import DIMENSIONS, PEOPLE_ONLY, VALUE_KEPT
 from server.storage.statements import property_json
 
 _NEWEST = ", ".join(f"install.{dimension.name}" for dimension in DIMENSIONS)
 TOOL = "tool"  # the type of target that a tool is
-LONGEST_WORD = 64  # characters of a property's value, as in the rollup (`ingest.privacy`)
 
 
 class By(enum.Enum):
@@ -97,7 +96,7 @@ async def breakdown(
     if by is By.TOOL:
         filter_ = filter_.only(*equals(target_type=TOOL))
     tells, since = by in _TELLS_INSTALLS, None
-    if not countable(filter_) or (by is By.PROPERTY and property_name not in await picked_properties(store, filter_.project)):
+    if not countable(filter_) or (by is By.PROPERTY and property_name not in await picked_properties.counted(store, filter_.project)):
         rows, since = await _from_model(store, filter_, by, property_name, history)
     elif by is By.PROPERTY:
         rows = await _by_property(store, filter_, property_name or "")
@@ -225,7 +224,7 @@ async def _by_property(store: Store, filter_: Filter, name: str) -> list[Row]:
     return [_row(row["value"], row) for row in rows if int(row["events"])]
 
 
-async def picked_properties(store: Store, project: int) -> list[str]:
+async def named_properties(store: Store, project: int) -> list[str]:
     """The properties for which the project keeps counts."""
     rows = await store.rows("SELECT dimensions FROM project WHERE id = {}", project)
     return read_list(rows[0]["dimensions"]) if rows else []
@@ -245,7 +244,7 @@ def property_word(text: str) -> str | None:
     value = msgspec.json.decode(text)
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value)[:LONGEST_WORD] if isinstance(value, str | int | float) else None
+    return str(value)[:VALUE_KEPT] if isinstance(value, str | int | float) else None
 
 
 def _row(value: str | None, counts: Mapping[str, Any] | None, active: Installs | None = None, *, target_type: str | None = None) -> Row:

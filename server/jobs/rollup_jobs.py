@@ -11,6 +11,7 @@ from server.event_id import first_id
 from server.jobs.pace import Pace
 from server.jobs.run import Run
 from server.storage.engine import Store
+from server.storage.projects import picked_properties
 from server.storage.upkeep import activity_recount, common_values, common_versions, maintenance, recount
 from server.storage.upkeep.recount import Complete, Difference, Recount
 from server.storage.upkeep.trending import refresh_trending
@@ -77,7 +78,7 @@ async def check_rollups(run: Run) -> str:
         first, end = (0 if run.by_hand else today - NIGHTLY_DAYS), today + 2  # client clocks may be ahead
     checked = Checked()
     async with run.store.snapshot() as snapshot:
-        again = Recount(snapshot)
+        again = Recount(snapshot, await picked_properties.counted_by_project(snapshot))
         try:
             complete = await recount.complete_days(snapshot)
             await again.count(max(first, min((each.first_day for each in complete.values()), default=0)), end, progress=run.progress)

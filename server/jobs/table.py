@@ -6,6 +6,7 @@ from server.event import DAY, HOUR, MINUTE
 from server.jobs.alert_job import alerts
 from server.jobs.backup_job import backup
 from server.jobs.history_job import build_history
+from server.jobs.property_job import count_properties
 from server.jobs.retention_job import expire, retention
 from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.jobs.run import Job
@@ -14,6 +15,7 @@ JOBS = (
     Job("trending", trending, 10 * MINUTE, 2 * MINUTE, "computes which targets are trending"),
     Job("alerts", alerts, 5 * MINUTE, 1 * MINUTE, "evaluates alert rules and delivers their alerts"),
     Job("fold_values", fold_values, HOUR, 7 * MINUTE, "keeps the 1,000 most common values of each dimension and day, and counts the rest as (other)"),
+    Job("count_properties", count_properties, 5 * MINUTE, 4 * MINUTE, "counts stored events by the properties that projects have named since"),
     Job("expire", expire, DAY, 2 * HOUR + 40 * MINUTE, "deletes expired marks of ids and views, and expired sessions"),
     Job("retention", retention, DAY, 3 * HOUR, "deletes raw events past their retention period and frees the space"),
     Job("check_rollups", check_rollups, DAY, 3 * HOUR + 40 * MINUTE, "recounts the last days and compares; by hand, all days"),

@@ -29,7 +29,7 @@ TABLES = (
     tables.Project, tables.ApiKey, tables.EventName, tables.ContextRow, tables.Target, tables.Install, tables.Event, tables.Activity,
     tables.Mark, tables.Rejected, tables.Note, tables.ErrorType, tables.ErrorInstall, tables.ErrorSeen, tables.Trending,
     tables.Lease, tables.JobRun, tables.UnusedContext, tables.PartialDay, tables.ChangedDay, tables.AlertRule, tables.AlertDelivery,
-    tables.SavedQuestion, tables.QuestionShare,
+    tables.SavedQuestion, tables.QuestionShare, tables.PickedProperty,
 )  # fmt: skip
 
 

@@ -10,7 +10,9 @@ duration falls into the same bucket in every process and on every engine.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from server.event import CONTEXT_FIELDS, PEOPLE, Environment
 
@@ -36,6 +38,8 @@ PROPERTY_PREFIX = "property:"
 OTHER = "(other)"
 NO_ERROR_TYPE = ""  # in the dictionary of error types: failures without an error type
 VALUES_A_DAY = 1_000
+VALUE_KEPT = 64  # characters of a property's value
+ELEMENTS_KEPT = 50  # values of an array in one event, so that one event adds few rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +102,35 @@ COHORT = Rollup("rollup_cohort", ("project_id", "cohort", "week", "audience"), (
 # Installs by the last version that they ran on a day. Of the versions in several environments, that of UNKNOWN comes last, the others in order.
 VERSION_DAY = Rollup("rollup_version", ("project_id", "day", "version", "audience"), ("installs",), frozenset({"version"}))
 OF_ACTIVITY = (ACTIVE, ARRIVAL, COHORT, VERSION_DAY)
+
+
+def picked_values(properties: Mapping[str, Any], names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the values of the properties that a project counts, each with the name of its property.
+
+    A name is looked up as a whole first, then as a path into nested objects. An array has the value of each of its elements, each once.
+    """
+    found: list[tuple[str, str]] = []
+    for name in names:
+        value = properties.get(name)
+        if value is None and "." in name and name not in properties:
+            value = _nested(properties, name.split("."))
+        if isinstance(value, str | int | float):
+            found.append((name, _word(value)))
+        elif isinstance(value, list):
+            words = dict.fromkeys(_word(each) for each in value if isinstance(each, str | int | float))
+            found += [(name, word) for word in list(words)[:ELEMENTS_KEPT]]
+    return tuple(found)
+
+
+def _nested(document: Any, parts: list[str]) -> Any:
+    for part in parts:
+        document = document.get(part) if isinstance(document, dict) else None
+    return document
+
+
+def _word(value: str | float) -> str:
+    """Format a scalar as text, with booleans as in JSON."""
+    return (str(value).lower() if isinstance(value, bool) else str(value))[:VALUE_KEPT]
 
 
 def week_of(day: int) -> int:

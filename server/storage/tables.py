@@ -280,6 +280,15 @@ class QuestionShare(Table, tablename="question_share"):
     expires_at = BigInt()
 
 
+class PickedProperty(Table, tablename="picked_property"):
+    """A property that a project counts by value. `counted_at` is null until the stored events from before `named_at` are counted, too."""
+
+    project_id = Integer()
+    name = Text(primary_key=True)
+    named_at = BigInt()
+    counted_at = BigInt(null=True, default=None)
+
+
 class AlertRule(Table, tablename="alert_rule"):
     """A rule that raises alerts, and the address to send them to. `state` is the JSON of `server.storage.upkeep.alert_rules.State`."""
 

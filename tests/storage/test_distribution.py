@@ -26,7 +26,7 @@ DICTIONARIES = {"event_name", "context", "target", "error_type", "unused_context
 # Written by admins, jobs, startup or imports of counts, not by commits.
 ASIDE = {
     "project", "api_key", "session", "audit_entry", "alert_rule", "alert_delivery", "job_run", "lease", "note", "trending", "partial_day",
-    "imported_count", "migration", "changed_day", "saved_question", "question_share", "forwarded_day",
+    "imported_count", "migration", "changed_day", "saved_question", "question_share", "forwarded_day", "picked_property",
 }  # fmt: skip
 
 TABLES = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"

@@ -13,6 +13,7 @@ from server.identifiers import MISSING, identifier, may_be_missing, strip_paddin
 from server.ingest.privacy.hashes import ProjectHashes, make_hmac, number, utf8
 from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_sensitive_key
 from server.scrubbing.traces import SHORTEST_ID, is_plain
+from server.storage.rollups import picked_values
 
 AHEAD = 5 * MINUTE  # accepted clock error into the future
 BEHIND = 30 * DAY  # accepted age, because clients queue events while offline
@@ -20,7 +21,6 @@ OLDEST_INSTALL = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; earlie
 MESSAGE_READ = 4_000  # characters of an error message that are scrubbed
 MESSAGE_KEPT = 1_000
 TYPE_KEPT = 200
-PICKED_KEPT = 64
 SKEWED = "clock_not_believed"  # the ledger's reason for an event that is stored with its time of arrival, and not counted for its install
 CLEAN_REMEMBERED = 4_000  # clean texts of whole events that are cached
 CLEAN_LENGTH = 500  # characters; longer texts are not cached
@@ -138,7 +138,7 @@ class Privacy:
                     error_message=kept.error_message,
                     skewed=skewed,
                     properties=properties,
-                    picked=_pick(kept.properties, picked) if picked else (),
+                    picked=picked_values(kept.properties, picked) if picked else (),
                     mark=mark,
                     viewer=viewer,
                     note=note,
@@ -294,12 +294,3 @@ def _cut(text: str | None, kept: int, scrubber: Scrubber) -> str | None:
 def _plausible_time(at: int | None, received_at: int, otherwise: int) -> int:
     """Return the time if it is plausible for an install, else `otherwise`."""
     return at if at is not None and OLDEST_INSTALL <= at <= received_at + AHEAD else otherwise
-
-
-def _pick(properties: dict[str, Any], names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, _word(properties[name])[:PICKED_KEPT]) for name in names if isinstance(properties.get(name), str | int | float))
-
-
-def _word(value: str | float) -> str:
-    """Format a scalar as text, with booleans as in JSON."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

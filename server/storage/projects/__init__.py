@@ -5,6 +5,7 @@ live_projects     projects and keys in memory, for ingest
 create            creates projects and keys, revokes keys
 project_changes   lists and changes projects
 key_use           the time at which keys were last used
+picked_properties the properties that projects count by value
 releases          the latest version of a project's tool
 sessions          logins
 saved_questions   questions that admins saved

@@ -11,6 +11,7 @@ import msgspec
 
 from server.clock import epoch_ms
 from server.settings import PUBLIC_PARTS
+from server.storage.projects import picked_properties
 from server.storage.projects.validation import DEFAULT, MAX_PICKED, FieldProblem, ProblemKind, ProjectError, read_list, validate_limit
 from server.storage.tables import ApiKey, Project, Target
 
@@ -91,6 +92,8 @@ async def change(project: int, **fields: Any) -> None:
     """
     if values := await validate(project, **fields):
         await Project.update({getattr(Project, name): value for name, value in values.items()}).where(Project.id == project)
+        if "dimensions" in values:
+            await picked_properties.rename(project, read_list(values["dimensions"]))
 
 
 async def archive(project: int, slug: str) -> None:

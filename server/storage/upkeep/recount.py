@@ -4,18 +4,20 @@ All reads use one snapshot of the store, so that later commits affect neither si
 spills to disk, so memory stays flat for any number of events.
 
 Some sums cannot be recounted and are skipped: days with events deleted by retention, days noted as partial (imported sums, erased installs),
-picked properties (a project may have changed its choice), and totals by target unless all their days are complete.
+properties of which not all events are counted, and totals by target unless all their days are complete.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+import msgspec
 from piccolo.querystring import QueryString
 
 from server.event import DAY, MINUTE, Context, Environment, Outcome
@@ -44,11 +46,12 @@ BY_DAY = (*(rollup for rollup in ROLLUPS if rollup.period), ACTIVITY, ERROR_INST
 
 # An event with an implausible clock counts, but its install does not.
 _EVENTS = f"""SELECT event.id, event.project_id, name_id, context_id, target_id, CASE WHEN skewed IS NULL THEN install_id END, occurred_at, outcome, duration_us,
-        CASE WHEN event.error_type IS NULL AND outcome <> {int(Outcome.FAILURE)} THEN NULL ELSE COALESCE(error_type.id, rest.id) END
+        CASE WHEN event.error_type IS NULL AND outcome <> {int(Outcome.FAILURE)} THEN NULL ELSE COALESCE(error_type.id, rest.id) END,
+        CASE WHEN event.project_id IN ({{projects}}) THEN properties END
     FROM event
     LEFT JOIN error_type ON error_type.project_id = event.project_id AND error_type.text = COALESCE(event.error_type, '{NO_ERROR_TYPE}')
     LEFT JOIN error_type AS rest ON rest.project_id = event.project_id AND rest.text = '{OTHER}'
-    WHERE event.id > {{}} AND occurred_at >= {{}} AND occurred_at < {{}} ORDER BY event.id LIMIT {{}}"""
+    WHERE event.id > {{{{}}}} AND occurred_at >= {{{{}}}} AND occurred_at < {{{{}}}} {{only}} ORDER BY event.id LIMIT {{{{}}}}"""
 
 Key = tuple[Any, ...]
 Rows = dict[Key, tuple[int, ...]]
@@ -92,10 +95,14 @@ def first_whole_day(first_event: int) -> int:
 
 
 class Recount:
-    """A recount of the events of some days. Call `close` when no other call is in progress."""
+    """A recount of the events of some days. Call `close` when no other call is in progress.
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    `picked` are the properties to count by value, by project.
+    """
+
+    def __init__(self, snapshot: Snapshot, picked: Mapping[int, Sequence[str]] = MappingProxyType({})) -> None:
         self._snapshot = snapshot
+        self._picked = picked
         self._contexts: dict[int, Context] = {}
         self._sums = sqlite3.connect("", isolation_level=None, check_same_thread=False, factory=SqliteConnection)
         for rollup in (*BY_DAY, TARGET_TOTAL):
@@ -105,10 +112,17 @@ class Recount:
     def close(self) -> None:
         self._sums.close()
 
-    async def count(self, first_day: int, end_day: int, *, progress: Callable[[int], None] = lambda _: None) -> int:
-        """Count the events of a half-open range of days and return their number. `progress` receives the number so far."""
+    async def count(
+        self, first_day: int, end_day: int, *, project: int | None = None, progress: Callable[[int], None] = lambda _: None
+    ) -> int:
+        """Count the events of a half-open range of days, of one project or of all, and return their number.
+
+        `progress` receives the number so far.
+        """
         counted, after = 0, first_id(first_day * DAY - AHEAD) - 1
-        while rows := await self._snapshot.rows(_EVENTS, after, first_day * DAY, end_day * DAY, CHUNK):
+        only = "" if project is None else f"AND event.project_id = {int(project)}"
+        query = _EVENTS.format(projects=", ".join(map(str, self._picked)) or "NULL", only=only)
+        while rows := await self._snapshot.rows(query, after, first_day * DAY, end_day * DAY, CHUNK):
             contexts = await self._contexts_of({row[3] for row in rows})
             await self._on_thread(self._take, rows, contexts)
             counted, after = counted + len(rows), rows[-1][0]
@@ -123,6 +137,12 @@ class Recount:
             where = f"project_id = {{}} AND {rollup.period} >= {{}} AND {rollup.period} < {{}}"
             found += await self._differences(rollup, where, (project, day * step, (day + 1) * step))
         return found
+
+    async def property_differences(self, project: int, day: int) -> list[Difference]:
+        """Return the differences in the counts of a day by property."""
+        found = await self._differences(DIMENSION, "project_id = {} AND day = {}", (project, day))
+        place = DIMENSION.key.index("dimension")
+        return [difference for difference in found if difference.key[place].startswith(rollups.PROPERTY_PREFIX)]
 
     async def total_differences(self, project: int) -> list[Difference]:
         """Return the differences in totals by target. All days must have been counted."""
@@ -143,7 +163,10 @@ class Recount:
 
     async def _differences(self, rollup: Rollup, where: str, arguments: Key) -> list[Difference]:
         if rollup is DIMENSION:
-            where += f" AND dimension NOT LIKE '{rollups.PROPERTY_PREFIX}%'"
+            names = [rollups.PROPERTY_PREFIX + name for name in self._picked.get(arguments[0], ())]
+            counted_ones = ", ".join("{}" for _ in names) or "NULL"
+            where += f" AND (dimension NOT LIKE '{rollups.PROPERTY_PREFIX}%' OR dimension IN ({counted_ones}))"
+            arguments = (*arguments, *names)
         sql = f"SELECT {', '.join((*rollup.key, *rollup.measures))} FROM {rollup.table} WHERE {where}"
         width = len(rollup.key)
         kept: Rows = {row[:width]: row[width:] for row in await self._snapshot.rows(sql, *arguments)}
@@ -172,10 +195,14 @@ class Recount:
                 self._contexts[number] = Context(Environment(environment), *fields)
         return self._contexts
 
+    def _values(self, project: int, properties: str | None) -> tuple[tuple[str, str], ...]:
+        """The values by which an event of a project counts."""
+        return () if properties is None else rollups.picked_values(msgspec.json.decode(properties), self._picked.get(project, ()))
+
     def _take(self, rows: Iterable[Key], contexts: dict[int, Context]) -> None:
         events = [
-            StoredEvent(project, name, context, target, install, at, outcome, duration, (), error)
-            for _, project, name, context, target, install, at, outcome, duration, error in rows
+            StoredEvent(project, name, context, target, install, at, outcome, duration, self._values(project, properties), error)
+            for _, project, name, context, target, install, at, outcome, duration, error, properties in rows
         ]
         folded = fold(events, contexts)
         self._sums.execute("BEGIN")
@@ -184,6 +211,14 @@ class Recount:
             end = on_conflict_add(rollup) if rollup.measures else "ON CONFLICT DO NOTHING"
             self._sums.insert_many(rollup.table, columns, [(*key, *measures) for key, measures in sums], end)
         self._sums.execute("COMMIT")
+
+
+def only_raised(difference: Difference) -> Difference | None:
+    """Return the part of a difference that adds to the sums, for days of which not all events are stored; None if there is none."""
+    kept, counted = difference.kept, difference.counted
+    if counted is None or (kept is not None and all(map(int.__ge__, kept, counted))):
+        return None
+    return difference if kept is None else replace(difference, counted=tuple(map(max, kept, counted)))
 
 
 def _tables(folded: FoldResult) -> Iterable[tuple[Rollup, Iterable[tuple[Key, Iterable[int]]]]]:
