@@ -191,7 +191,9 @@ class Charts:
         asked = await self.to_filter(info, period, filter)
         times = is_selected(info, "firstSeen") or is_selected(info, "lastSeen")
         samples, skipped = is_selected(info, "sample"), _skipped(offset)
-        found = await errors.errors(info.context.store, asked, limit=limit, offset=skipped, samples=samples, times=times)
+        found = await errors.errors(
+            info.context.store, asked, limit=limit, offset=skipped, samples=samples, times=times, history=info.context.history
+        )
         return cast(Any, found)
 
     @strawberry.field(description="Installs that sent events in the given order. Reads raw events, so retention limits the period.")

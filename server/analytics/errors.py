@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from server.analytics.filters import Filter, equals
+from server.analytics.filters import Filter, asked, equals
 from server.analytics.measures import Installs, installs, share
-from server.analytics.sources import conditions, distinct, raw_events, sums, within_days
+from server.analytics.sources import conditions, distinct, raw_events, within_days
 from server.event import DAY, Outcome
 from server.event_id import to_uuid
+from server.fields import BY_NAME, Place
+from server.history import History
+from server.questions.facts import Facts
+from server.questions.figures import figures
+from server.questions.question import Measure
+from server.questions.reader import Reader
 from server.questions.sql import Sql, bound, listed, read, sql
+from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 from server.storage.rollups import NO_ERROR_TYPE
 
@@ -20,6 +29,10 @@ MOST_VERSIONS = 10  # of one type of error
 _IS_ERROR = f"(error_type IS NOT NULL OR outcome = {int(Outcome.FAILURE)})"
 _TYPE = f"COALESCE(error_type, '{NO_ERROR_TYPE}')"
 _UNSEEN = (None, None)
+
+# Makes a query of facts about errors, and runs it.
+Query = Callable[[Sql], Sql]
+Ask = Callable[[Query], Awaitable[list[dict[str, Any]]]]
 
 
 class ErrorSample(msgspec.Struct, frozen=True):
@@ -80,20 +93,31 @@ class Errors(msgspec.Struct, frozen=True):
     installs: Installs
 
 
-async def errors(store: Store, filter_: Filter, *, limit: int = 50, offset: int = 0, samples: bool = True, times: bool = True) -> Errors:
+async def errors(
+    store: Store,
+    filter_: Filter,
+    *,
+    limit: int = 50,
+    offset: int = 0,
+    samples: bool = True,
+    times: bool = True,
+    history: History | None = None,
+) -> Errors:
     """Failures and other events with an error type, by type. `samples` and `times` (first and last seen) read raw events."""
-    facts = _facts(store, filter_)
-    rows = await read(store, sql("SELECT error, SUM(events) AS events FROM (", facts, ") AS facts GROUP BY error"))
+    raw = _raw_events(store, filter_, history)
+    ask = partial(_ask_rollup, store, filter_) if _in_rollup(filter_) else raw
+    rows = await ask(lambda facts: sql("SELECT error, SUM(events) AS events FROM (", facts, ") AS facts GROUP BY error"))
     rows.sort(key=lambda row: (-int(row["events"]), row["error"]))
     total = sum(int(row["events"]) for row in rows)
     page = rows[offset : offset + limit]
     shown = [row["error"] for row in page]
+    failed = (await figures(store, asked(filter_, Measure.FAILURES), history))[Measure.FAILURES].all[0]
     if not shown:
-        return Errors([], len(rows), total, await _failures(store, filter_), Installs())
-    affected, everyone = await _affected(store, filter_, shown)
-    seen = await _seen(store, filter_, shown, facts) if times else {}
+        return Errors([], len(rows), total, int(failed or 0), Installs())
+    affected, everyone = await _affected(partial(_ask_installs, store, filter_) if _in_rollup(filter_) else raw, shown)
+    seen = await _seen(store, filter_, shown, ask, raw) if times else {}
     ever = await _ever(store, filter_, shown)
-    versions, names = await _versions(store, facts, shown), await _names(store, facts, shown)
+    versions, names = await _versions(ask, shown), await _names(store, ask, shown)
     found = await _newest(store, filter_, shown) if samples else {}
     groups = [
         ErrorGroup(
@@ -110,7 +134,7 @@ async def errors(store: Store, filter_: Filter, *, limit: int = 50, offset: int 
         )
         for type_, row in zip(shown, page, strict=True)
     ]
-    return Errors(groups, len(rows), total, await _failures(store, filter_), everyone)
+    return Errors(groups, len(rows), total, int(failed or 0), everyone)
 
 
 async def failures(store: Store, filter_: Filter, *, error_type: str | None = None, limit: int = 50) -> list[ErrorSample]:
@@ -129,53 +153,69 @@ def _in_rollup(filter_: Filter) -> bool:
     return filter_.period.whole_days and conditions(filter_) <= {"version"}
 
 
-def _facts(store: Store, filter_: Filter) -> Sql:
-    """error (its type, empty for failures without one), day, version, name_id, events."""
-    if not _in_rollup(filter_):
+def _raw_events(store: Store, filter_: Filter, history: History | None) -> Ask:
+    """Ask about raw events that are errors: error (its type, empty without one), version, name, install_id, environment, day, occurred_at, events."""
+    reader = Reader(store, asked(filter_, Measure.EVENTS), filter_.known_versions, history)
+
+    def facts(given: Facts, engine: SqlEngine) -> Sql:
+        version, environment = (given.column(BY_NAME[field]) for field in ("version", "environment"))
         return sql(
-            f"SELECT {_TYPE} AS error, day, version, name_id, events FROM (", raw_events(store, filter_), f") AS raw WHERE {_IS_ERROR}"
+            f"SELECT COALESCE(event.error_type, '{NO_ERROR_TYPE}') AS error, {version} AS version, {_name(given)} AS name,"
+            f" CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, {environment} AS environment,"
+            f" event.occurred_at {engine.divide} {DAY} AS day, event.occurred_at, 1 AS events FROM ",
+            given.source_rows(engine),
+            f" AND (event.error_type IS NOT NULL OR event.outcome = {int(Outcome.FAILURE)})",
         )
-    return sql(
-        "SELECT error_type.text AS error, day, NULLIF(version, '') AS version, name_id, events FROM (",
+
+    asked_facts = reader.facts(Facts, filter_.period, ())
+    return lambda query: reader.read(asked_facts, lambda given, engine: query(facts(given, engine)))
+
+
+def _name(facts: Facts) -> str:
+    """The name of an event; its number where names are in a dictionary."""
+    return f"event.{facts.keys[Place.NAME]}" if Place.NAME in facts.keys else facts.column(BY_NAME["name"])
+
+
+async def _ask_rollup(store: Store, filter_: Filter, query: Query) -> list[dict[str, Any]]:
+    """Ask about sums of errors: error, version, name, day, events."""
+    facts = sql(
+        "SELECT error_type.text AS error, day, NULLIF(version, '') AS version, name_id AS name, events FROM (",
         "SELECT event.error_id, event.day, event.version, event.name_id, event.events FROM rollup_error AS event WHERE ",
         within_days(store, filter_),
         _of_version(filter_),
         ") AS rows JOIN error_type ON error_type.id = rows.error_id",
     )
+    return await read(store, query(facts))
+
+
+async def _ask_installs(store: Store, filter_: Filter, query: Query) -> list[dict[str, Any]]:
+    """Ask about installs with errors by day: error, install_id, environment."""
+    facts = sql(
+        "SELECT error_type.text AS error, install_id, environment FROM (",
+        "SELECT event.error_id, event.install_id, event.environment FROM error_install AS event WHERE ",
+        within_days(store, filter_),
+        _of_version(filter_),
+        ") AS rows JOIN error_type ON error_type.id = rows.error_id",
+    )
+    return await read(store, query(facts))
 
 
 def _of_version(filter_: Filter) -> Sql:
     return sql(*(piece for each in filter_.of("version") for piece in (" AND event.version = ", bound(each.values[0]))))
 
 
-async def _affected(store: Store, filter_: Filter, shown: list[str]) -> tuple[dict[str, Installs], Installs]:
+def _only(shown: list[str]) -> Sql:
+    return sql(" WHERE error IN (", listed(shown), ")")
+
+
+async def _affected(ask: Ask, shown: list[str]) -> tuple[dict[str, Installs], Installs]:
     """Installs by type of error, and those that had any."""
-    if _in_rollup(filter_):
-        facts = sql(
-            "SELECT error_type.text AS error, install_id, environment FROM (",
-            "SELECT event.error_id, event.install_id, event.environment FROM error_install AS event WHERE ",
-            within_days(store, filter_),
-            _of_version(filter_),
-            ") AS rows JOIN error_type ON error_type.id = rows.error_id",
-        )
-    else:
-        facts = sql(
-            f"SELECT {_TYPE} AS error, install_id, environment FROM (",
-            raw_events(store, filter_),
-            f") AS raw WHERE {_IS_ERROR} AND install_id IS NOT NULL",
-        )
-    only = sql(" WHERE error IN (", listed(shown), ")")
-    rows = await read(store, sql(f"SELECT error, {distinct()} FROM (", facts, ") AS facts", only, " GROUP BY error"))
-    (everyone,) = await read(store, sql(f"SELECT {distinct()} FROM (", facts, ") AS facts"))
+    rows = await ask(lambda facts: sql(f"SELECT error, {distinct()} FROM (", facts, ") AS facts", _only(shown), " GROUP BY error"))
+    (everyone,) = await ask(lambda facts: sql(f"SELECT {distinct()} FROM (", facts, ") AS facts"))
     return {row["error"]: installs(row) for row in rows}, installs(everyone)
 
 
-async def _failures(store: Store, filter_: Filter) -> int:
-    (row,) = await read(store, sql("SELECT SUM(failures) AS failures FROM (", sums(store, filter_), ") AS facts"))
-    return int(row["failures"] or 0)
-
-
-async def _seen(store: Store, filter_: Filter, shown: list[str], facts: Sql) -> dict[str, tuple[int | None, int | None]]:
+async def _seen(store: Store, filter_: Filter, shown: list[str], ask: Ask, raw: Ask) -> dict[str, tuple[int | None, int | None]]:
     """The first and the last time of each type under the filter and in the period.
 
     Times are kept for ever and all events of an environment; where that is not what is asked, raw events know. Those that retention
@@ -189,10 +229,10 @@ async def _seen(store: Store, filter_: Filter, shown: list[str], facts: Sql) -> 
     missing = [error for error in shown if error not in found]
     if not missing:
         return found
-    only = sql(" WHERE error IN (", listed(missing), ") GROUP BY error")
-    days = await read(store, sql("SELECT error, MIN(day) AS first_day, MAX(day) AS last_day FROM (", facts, ") AS facts", only))
-    raw = sql(f"SELECT {_TYPE} AS error, occurred_at FROM (", raw_events(store, filter_), f") AS raw WHERE {_IS_ERROR}")
-    times = await read(store, sql("SELECT error, MIN(occurred_at) AS first, MAX(occurred_at) AS last FROM (", raw, ") AS facts", only))
+    only = sql(_only(missing), " GROUP BY error")
+    days = await ask(lambda facts: sql("SELECT error, MIN(day) AS first_day, MAX(day) AS last_day FROM (", facts, ") AS facts", only))
+    ends = "SELECT error, MIN(occurred_at) AS first, MAX(occurred_at) AS last FROM ("
+    times = await raw(lambda facts: sql(ends, facts, ") AS facts", only))
     kept = {row["error"]: (int(row["first"]), int(row["last"])) for row in times}
     for row in days:
         first, last = kept.get(row["error"], _UNSEEN)
@@ -217,17 +257,9 @@ async def _ever(store: Store, filter_: Filter, shown: list[str]) -> dict[str, tu
     return {row["text"]: (int(row["first_seen"]), int(row["last_seen"])) for row in await read(store, query)}
 
 
-async def _versions(store: Store, facts: Sql, shown: list[str]) -> dict[str, list[VersionCount]]:
-    rows = await read(
-        store,
-        sql(
-            "SELECT error, version, SUM(events) AS events FROM (",
-            facts,
-            ") AS facts WHERE error IN (",
-            listed(shown),
-            ") GROUP BY error, version",
-        ),
-    )
+async def _versions(ask: Ask, shown: list[str]) -> dict[str, list[VersionCount]]:
+    counts = "SELECT error, version, SUM(events) AS events FROM ("
+    rows = await ask(lambda facts: sql(counts, facts, ") AS facts", _only(shown), " GROUP BY error, version"))
     rows.sort(key=lambda row: (-int(row["events"]), row["version"] or ""))
     found: dict[str, list[VersionCount]] = {}
     for row in rows:
@@ -237,20 +269,14 @@ async def _versions(store: Store, facts: Sql, shown: list[str]) -> dict[str, lis
     return found
 
 
-async def _names(store: Store, facts: Sql, shown: list[str]) -> dict[str, list[str]]:
-    rows = await read(
-        store,
-        sql(
-            "SELECT error, text FROM (SELECT DISTINCT error, name_id FROM (",
-            facts,
-            ") AS facts WHERE error IN (",
-            listed(shown),
-            ")) AS pairs JOIN event_name ON event_name.id = pairs.name_id",
-        ),
-    )
+async def _names(store: Store, ask: Ask, shown: list[str]) -> dict[str, list[str]]:
+    rows = await ask(lambda facts: sql("SELECT DISTINCT error, name FROM (", facts, ") AS facts", _only(shown)))
+    numbers = {row["name"] for row in rows if isinstance(row["name"], int)}
+    known = await read(store, sql("SELECT id, text FROM event_name WHERE id IN (", listed(numbers), ")")) if numbers else []
+    texts: dict[Any, str] = {row["id"]: row["text"] for row in known}
     found: dict[str, list[str]] = {}
     for row in rows:
-        found.setdefault(row["error"], []).append(row["text"])
+        found.setdefault(row["error"], []).append(texts.get(row["name"], str(row["name"])))
     return {error: sorted(names) for error, names in found.items()}
 
 

@@ -22,8 +22,11 @@ from server.analytics.targets import targets
 from server.analytics.timings import Durations, Of, medians, timings
 from server.event import DAY, HOUR, PEOPLE, Environment, Outcome
 from server.event_id import to_uuid
+from server.history import History
+from server.questions import reader
 from server.questions.periods import Period, Step
 from server.questions.question import Condition, Op
+from server.settings import load
 from server.storage.engine import Store
 from tests.analytics import recount
 from tests.analytics.conftest import Filled
@@ -370,3 +373,21 @@ async def test_targets(full: Store, filled: Filled, filter_: Filter) -> None:
     for each in found:
         exact = recount.took(by_target[each.type, each.id])
         assert each.mean_us == (sum(exact) / len(exact) if exact else None)
+
+
+async def test_the_history_gives_the_same_charts_as_the_store(full: Store, filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    history = History(full, load({"FOOTFALL_DATA_DIR": str(filled.folder)}))
+    await history.build(lag=0)
+    for name, filter_ in FILTERS.items():
+        figures, its = await overview(full, filter_, history), await overview(full, filter_)
+        assert figures == msgspec.structs.replace(its, compared_until=figures.compared_until), name  # the clock has moved
+        assert await series(full, filter_, Step.WEEK, history) == await series(full, filter_, Step.WEEK), name
+        assert await medians(full, filter_, Step.DAY, history) == await medians(full, filter_, Step.DAY), name
+        assert await new_and_returning(full, filter_, Step.WEEK, history) == await new_and_returning(full, filter_, Step.WEEK), name
+        assert await errors(full, filter_, history=history) == await errors(full, filter_), name
+        for by in (By.VERSION, By.NAME, By.TARGET, By.ENVIRONMENT):
+            assert await breakdown(full, filter_, by, history=history) == await breakdown(full, filter_, by), (name, by)
+        theme = await breakdown(full, filter_, By.PROPERTY, property_name="theme", history=history)
+        assert theme == await breakdown(full, filter_, By.PROPERTY, property_name="theme"), name
+    history.close()
