@@ -83,7 +83,7 @@ async def test_a_parameter_that_cannot_be_used_is_named(client: httpx.AsyncClien
     assert (await client.get("/v1/export/secrets", headers=await key_of())).status_code == 404
 
 
-async def test_an_aborted_export_leaves_nothing_behind(served: Any, store: Store) -> None:
+async def test_a_client_that_disconnects_leaves_nothing_behind(served: Any, store: Store) -> None:
     client, _ = served
     headers = [(name.lower().encode(), value.encode()) for name, value in (await key_of()).items()]
     for _ in range(10):
