@@ -12,19 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from server.dialects.parsing import Path, Sample, text
-from server.dialects.parsing.sdk_events import (
-    client_key,
-    clock_error,
-    context,
-    corrected,
-    duration_us,
-    gather_messages,
-    kept_properties,
-    members,
-    message_name,
-    outcome,
-    usable_id,
-)
+from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
 
@@ -60,7 +48,7 @@ class Batch(msgspec.Struct, kw_only=True):
 
 def key_of(request: Request) -> str:
     """The project's key, empty where there is none."""
-    return client_key(members(request.document).get("api_key"))
+    return sdk.client_key(sdk.members(request.document).get("api_key"))
 
 
 _SAMPLE = {
@@ -96,14 +84,14 @@ _NO_USAGE = ("$identify", "$groupidentify")
 
 def claims(request: Request) -> bool:
     """Return True for a body with `events`. The path `/batch` is also that of PostHog, whose batches have another name."""
-    return "events" in members(request.document)
+    return "events" in sdk.members(request.document)
 
 
 def decode(request: Request) -> Decoded:
     """The events of a body. One without a type is rejected. Raises `TooLarge` above 1,000, and `Invalid` where there are no events."""
-    document = members(request.document)
-    error = clock_error(document.get("client_upload_time"), request.received_at)
-    return gather_messages(request, lambda item, _: _event(item, error), "events")
+    document = sdk.members(request.document)
+    error = sdk.clock_error(document.get("client_upload_time"), request.received_at)
+    return sdk.gather_messages(request, lambda item, _: _event(item, error), "events")
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
@@ -121,9 +109,9 @@ def _done(events: int) -> Answer:
 def _event(item: Any, error: int) -> Incoming | InstallReport | None:
     if type(item) is not dict:
         raise Invalid(FieldError("", "expected an object"), status=400)
-    name = message_name(item.get("event_type"), "event_type")
-    install = usable_id(item.get("device_id")) or usable_id(item.get("user_id"))
-    properties, at = members(item.get("event_properties")), corrected(item.get("time"), error)
+    name = sdk.message_name(item.get("event_type"), "event_type")
+    install = sdk.usable_id(item.get("device_id")) or sdk.usable_id(item.get("user_id"))
+    properties, at = sdk.members(item.get("event_properties")), sdk.corrected(item.get("time"), error)
     where = _context(properties, item)
     if name in _NO_USAGE:
         return None if install is None or name != "$identify" else InstallReport(install=install, last_seen=at, context=where)
@@ -132,18 +120,18 @@ def _event(item: Any, error: int) -> Incoming | InstallReport | None:
         name=name,
         install=install,
         occurred_at=at,
-        id=usable_id(item.get("insert_id")),
-        session=str(session) if type(session) is int and session > 0 else usable_id(session),
-        outcome=outcome(properties),
-        duration_us=duration_us(properties),
+        id=sdk.usable_id(item.get("insert_id")),
+        session=str(session) if type(session) is int and session > 0 else sdk.usable_id(session),
+        outcome=sdk.outcome(properties),
+        duration_us=sdk.duration_us(properties),
         context=where,
-        properties=kept_properties(properties),
+        properties=sdk.kept_properties(properties),
     )
 
 
 def _context(properties: Any, item: dict[str, Any]) -> Context:
     library = text(item.get("library"))
-    return context(
+    return sdk.context(
         properties,
         NAME,
         os=item.get("os_name") or item.get("platform"),

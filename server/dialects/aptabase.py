@@ -12,17 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from server.dialects.parsing import Path, Sample, text
-from server.dialects.parsing.sdk_events import (
-    client_key,
-    context,
-    duration_us,
-    gather_messages,
-    kept_properties,
-    members,
-    message_name,
-    outcome,
-    usable_id,
-)
+from server.dialects.parsing import sdk_events as sdk
 from server.dialects.parsing.times import moment
 from server.event import Answer, Decoded, FieldError, Incoming, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
@@ -55,7 +45,7 @@ _SAMPLE = {
 
 def key_of(request: Request) -> str:
     """The project's key, empty where there is none."""
-    return client_key(request.header(b"app-key"))
+    return sdk.client_key(request.header(b"app-key"))
 
 
 def _path(template: str, kind: Any, sample: Sample) -> Path:
@@ -85,7 +75,7 @@ def claims(request: Request) -> bool:
 
 def decode(request: Request) -> Decoded:
     """The events of a body. One without a name is rejected. Raises `TooLarge` above 1,000."""
-    return gather_messages(request, lambda item, _: _event(item))
+    return sdk.gather_messages(request, lambda item, _: _event(item))
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
@@ -99,17 +89,19 @@ def success(request: Request) -> Answer:
 def _event(item: Any) -> Incoming:
     if type(item) is not dict:
         raise Invalid(FieldError("", "expected an object"), status=400)
-    system, properties = members(item.get("systemProps")), members(item.get("props"))
+    system, properties = sdk.members(item.get("systemProps")), sdk.members(item.get("props"))
     session = item.get("sessionId")
     about = {**properties, "isDebug": True} if system.get("isDebug") is True else properties
     return Incoming(
-        name=message_name(item.get("eventName"), "eventName"),
+        name=sdk.message_name(item.get("eventName"), "eventName"),
         occurred_at=moment(item.get("timestamp")),
-        session=str(session) if type(session) is int else usable_id(session),
-        outcome=outcome(properties),
-        duration_us=duration_us(properties),
-        context=context(about, NAME, os=system.get("osName"), runtime=_runtime(system.get("sdkVersion")), version=system.get("appVersion")),
-        properties=kept_properties(properties),
+        session=str(session) if type(session) is int else sdk.usable_id(session),
+        outcome=sdk.outcome(properties),
+        duration_us=sdk.duration_us(properties),
+        context=sdk.context(
+            about, NAME, os=system.get("osName"), runtime=_runtime(system.get("sdkVersion")), version=system.get("appVersion")
+        ),
+        properties=sdk.kept_properties(properties),
     )
 
 

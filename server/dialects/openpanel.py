@@ -12,17 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from server.dialects.parsing import Path, Sample, text
-from server.dialects.parsing.sdk_events import (
-    client_key,
-    context,
-    duration_us,
-    gather_messages,
-    kept_properties,
-    members,
-    message_name,
-    outcome,
-    usable_id,
-)
+from server.dialects.parsing import sdk_events as sdk
 from server.dialects.parsing.times import moment
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
@@ -43,7 +33,7 @@ class Call(msgspec.Struct, kw_only=True):
 
 def key_of(request: Request) -> str:
     """The project's key, empty where there is none."""
-    return client_key(request.header(b"openpanel-client-id"))
+    return sdk.client_key(request.header(b"openpanel-client-id"))
 
 
 PATHS = (
@@ -76,7 +66,7 @@ def claims(request: Request) -> bool:
 
 def decode(request: Request) -> Decoded:
     """The event or the report of a call."""
-    return gather_messages(request, lambda item, _: _call(item, request))
+    return sdk.gather_messages(request, lambda item, _: _call(item, request))
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
@@ -90,24 +80,24 @@ def success(request: Request) -> Answer:
 def _call(item: Any, request: Request) -> Incoming | InstallReport | None:
     if type(item) is not dict:
         raise Invalid(FieldError("", "expected an object"), status=400)
-    kind, payload = item.get("type"), members(item.get("payload"))
+    kind, payload = item.get("type"), sdk.members(item.get("payload"))
     if kind in _NO_USAGE:
         return None
     if kind not in ("track", "identify"):
         raise Invalid(FieldError("type", f"must be one of track, identify, {', '.join(_NO_USAGE)}"), status=400)
-    properties = {name: value for name, value in members(payload.get("properties")).items() if not name.startswith("__")}
-    install, at = usable_id(payload.get("profileId")), moment(members(payload.get("properties")).get("__timestamp"))
+    properties = {name: value for name, value in sdk.members(payload.get("properties")).items() if not name.startswith("__")}
+    install, at = sdk.usable_id(payload.get("profileId")), moment(sdk.members(payload.get("properties")).get("__timestamp"))
     where = _context(properties, request)
     if kind == "identify":
         return None if install is None else InstallReport(install=install, last_seen=at, context=where)
     return Incoming(
-        name=message_name(payload.get("name"), "payload.name"),
+        name=sdk.message_name(payload.get("name"), "payload.name"),
         install=install,
         occurred_at=at,
-        outcome=outcome(properties),
-        duration_us=duration_us(properties),
+        outcome=sdk.outcome(properties),
+        duration_us=sdk.duration_us(properties),
         context=where,
-        properties=kept_properties(properties),
+        properties=sdk.kept_properties(properties),
     )
 
 
@@ -115,4 +105,4 @@ def _context(properties: dict[str, Any], request: Request) -> Context:
     """Return the context of a program: the SDK sends its own name and version, and no system."""
     name, version = text(request.header(b"openpanel-sdk-name")), text(request.header(b"openpanel-sdk-version"))
     runtime = f"openpanel-{name} {version or ''}".rstrip() if name else None
-    return context(properties, NAME, os=properties.get("os"), runtime=runtime)
+    return sdk.context(properties, NAME, os=properties.get("os"), runtime=runtime)

@@ -13,19 +13,10 @@ import msgspec
 
 from server.dialects.document import read
 from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, MAX_EVENTS, Path, Sample, text
+from server.dialects.parsing import sdk_events as sdk
 from server.dialects.parsing.otlp_messages import LEVELS, LOGS, METRICS, TABLES, TRACES
 from server.dialects.parsing.protobuf import decode as decode_protobuf
 from server.dialects.parsing.protobuf import length_field, varint
-from server.dialects.parsing.sdk_events import (
-    context,
-    duration_us,
-    gather_messages,
-    kept_properties,
-    members,
-    message_name,
-    outcome,
-    usable_id,
-)
 from server.event import Answer, Context, Decoded, Fault, FieldError, Incoming, Outcome, Outcomes, Receipt, Request
 from server.problems import Invalid, Malformed
 
@@ -79,7 +70,7 @@ def _is_protobuf(request: Request) -> bool:
 
 
 def _list(holder: Any, name: str) -> list[Any]:
-    found = members(holder).get(name)
+    found = sdk.members(holder).get(name)
     return found if type(found) is list else []
 
 
@@ -87,7 +78,7 @@ def _items(exported: Any, route: str) -> Iterator[tuple[dict[str, Any], Any]]:
     """Yield the items of a request, each with the attributes of its resource."""
     resources, scopes, items = LEVELS[route]
     for group in _list(exported, resources):
-        about = _resource(members(group).get("resource")) if route == LOGS else {}
+        about = _resource(sdk.members(group).get("resource")) if route == LOGS else {}
         for scope in _list(group, scopes):
             for item in _list(scope, items):
                 yield about, item
@@ -96,7 +87,7 @@ def _items(exported: Any, route: str) -> Iterator[tuple[dict[str, Any], Any]]:
 def _count(exported: Any, route: str) -> int:
     if route == TRACES:
         return sum(1 for _ in _items(exported, route))
-    return sum(len(_list(kind, "dataPoints")) for _, metric in _items(exported, route) for kind in members(metric).values())
+    return sum(len(_list(kind, "dataPoints")) for _, metric in _items(exported, route) for kind in sdk.members(metric).values())
 
 
 # --- records ---
@@ -161,7 +152,7 @@ def _resource(resource: Any) -> dict[str, Any]:
 
 def _record(resource: dict[str, Any], record: Any) -> dict[str, Any]:
     """Return a log record as one flat object. Its identifiers have the names of Footfall's own format, by which they are recognized."""
-    fields = members(record)
+    fields = sdk.members(record)
     attributes = _attributes(fields)
     found = {
         "name": fields.get("eventName") or attributes.get("event.name"),
@@ -182,8 +173,8 @@ def _attributes(holder: Any) -> dict[str, Any]:
 def _named(attributes: list[Any], depth: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for attribute in attributes:
-        name = members(attribute).get("key")
-        value = _value(members(attribute).get("value"), depth)
+        name = sdk.members(attribute).get("key")
+        value = _value(sdk.members(attribute).get("value"), depth)
         if type(name) is str and name and value is not None:
             found[name] = value
     return found
@@ -191,7 +182,7 @@ def _named(attributes: list[Any], depth: int) -> dict[str, Any]:
 
 def _value(value: Any, depth: int) -> Any:
     """Return the value of an `AnyValue`, None for bytes, for an unknown kind, and below four levels."""
-    for kind, inner in members(value).items():
+    for kind, inner in sdk.members(value).items():
         if kind in ("stringValue", "boolValue") and type(inner) in (str, bool):
             return inner
         if kind == "intValue":
@@ -227,11 +218,11 @@ def claims(request: Request) -> bool:
 def decode(request: Request) -> Decoded:
     """The events of a request. A record without a name is an ordinary log, and is left out. Raises `TooLarge` above 1,000 records."""
     if request.route != LOGS:
-        refused = members(request.document).get("count")
+        refused = sdk.members(request.document).get("count")
         return Decoded(batch=True, echo=(request.route, _is_protobuf(request), refused if type(refused) is int else 0))
-    decoded = gather_messages(request, lambda item, _: _event(item))
+    decoded = sdk.gather_messages(request, lambda item, _: _event(item))
     decoded.batch = True
-    records = members(request.document).get("batch")
+    records = sdk.members(request.document).get("batch")
     decoded.echo = (request.route, _is_protobuf(request), len(records) if type(records) is list else 1)
     return decoded
 
@@ -262,24 +253,24 @@ def _event(item: Any) -> Incoming | None:
         raise Invalid(FieldError("", "expected an object"), status=400)
     if not item.get("name"):
         return None
-    resource, properties = members(item.get("resource")), members(item.get("properties"))
+    resource, properties = sdk.members(item.get("resource")), sdk.members(item.get("properties"))
     content = item.get("body")
     own = {name: value for name, value in properties.items() if not name.startswith(_DROPPED)}
     own = {**own, **(content if type(content) is dict else {} if content is None else {"body": content})}
     error_type = text(properties.get("error.type") or properties.get("exception.type"), MAX_ERROR_TYPE)
-    result = outcome(properties)
+    result = sdk.outcome(properties)
     return Incoming(
-        name=message_name(item["name"], "name"),
-        install=usable_id(item.get("installation_id")),
+        name=sdk.message_name(item["name"], "name"),
+        install=sdk.usable_id(item.get("installation_id")),
         occurred_at=item["timestamp"] if type(item.get("timestamp")) is int else None,
-        id=usable_id(item.get("id")),
-        session=usable_id(item.get("session_id")),
+        id=sdk.usable_id(item.get("id")),
+        session=sdk.usable_id(item.get("session_id")),
         outcome=Outcome.FAILURE if error_type and result is Outcome.NONE else result,
-        duration_us=duration_us(properties),
+        duration_us=sdk.duration_us(properties),
         error_type=error_type,
         error_message=text(properties.get("error.message") or properties.get("exception.message"), MAX_ERROR_MESSAGE, ""),
         context=_context(resource, properties),
-        properties=kept_properties(own),
+        properties=sdk.kept_properties(own),
     )
 
 
@@ -293,7 +284,7 @@ def _context(resource: Mapping[str, Any], properties: Mapping[str, Any]) -> Cont
     name, version = text(about.get("process.runtime.name")), text(about.get("process.runtime.version"))
     language = text(about.get("telemetry.sdk.language"))
     known = _RUNTIMES.get((name or language or "").lower(), name or language)
-    return context(
+    return sdk.context(
         {**properties, **words, **({"ci": True} if "ci" in resource else {})},
         NAME,
         os=about.get("os.type") or about.get("os.name"),

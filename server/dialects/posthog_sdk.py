@@ -7,56 +7,59 @@ as usage; what they say of an install's system and version is kept.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, Path, text
-from server.dialects.parsing.sdk_events import (
-    client_key,
-    clock_error,
-    context,
-    corrected,
-    duration_us,
-    gather_messages,
-    kept_properties,
-    members,
-    message_name,
-    outcome,
-    usable_id,
-)
+from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, Path, Sample, text
+from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcome, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid
 
 NAME = "posthog"
+TITLE = "PostHog"
+ABOUT = "What PostHog's SDKs send. The project's key is `api_key`, or the bearer. Responses are those that the SDKs expect."
 
 
 class Event(msgspec.Struct, kw_only=True):
     """One event. `api_key` is in the event where it is sent alone."""
 
-    event: str
-    distinct_id: str | None = None
-    uuid: str | None = None
+    event: Annotated[str, Meta(description="The name of the event, cut at 100 characters.")]
+    distinct_id: Annotated[str | None, Meta(description="The anonymous id of one installation. Only its keyed hash is stored.")] = None
+    uuid: Annotated[str | None, Meta(description="The id of the event: an id of the same install counts once in 30 days.")] = None
     timestamp: str | None = None
-    properties: dict[str, Any] | None = None
-    api_key: str | None = None
+    properties: Annotated[
+        dict[str, Any] | None,
+        Meta(description="The program's own properties are kept; those of the SDK (`$…`), addresses and URLs are not."),
+    ] = None
+    api_key: Annotated[str | None, Meta(description="The project's key.")] = None
 
 
 class Batch(msgspec.Struct, kw_only=True):
     """Many events."""
 
-    batch: list[Event]
-    api_key: str | None = None
-    sent_at: str | None = None
+    batch: Annotated[list[Event], Meta(description="The events, up to 1,000.")]
+    api_key: Annotated[str | None, Meta(description="The project's key.")] = None
+    sent_at: Annotated[
+        str | None, Meta(description="The time of sending by the client's clock. A clock that is wrong by a minute or more is corrected.")
+    ] = None
 
 
 class FlagRequest(msgspec.Struct, kw_only=True):
     """A question for feature flags."""
 
-    distinct_id: str | None = None
-    api_key: str | None = None
+    distinct_id: Annotated[str | None, Meta(description="Ignored.")] = None
+    api_key: Annotated[str | None, Meta(description="The project's key.")] = None
 
 
+_SAMPLE = {
+    "event": "build",
+    "distinct_id": "9f0e8a2d6f1b7c34",
+    "uuid": "28dd7555-b6fb-4cbb-94e6-8b71b52cf94c",
+    "timestamp": "2026-03-14T09:26:53.589Z",
+    "properties": {"version": "1.4.0", "$os": "Linux", "$python_version": "3.12.1"},
+}
 _EVENTS = "/i/v1/analytics/events"
 _FLAGS = ("/flags", "/decide")
 
@@ -64,9 +67,9 @@ _FLAGS = ("/flags", "/decide")
 def key_of(request: Request) -> str:
     """The project's key in a body, empty where there is none; the newer protocol has it in a header."""
     document = request.document[0] if type(request.document) is list and request.document else request.document
-    fields = members(document)
-    found = (fields.get("api_key"), fields.get("token"), members(fields.get("properties")).get("token"))
-    return next((key for value in found if (key := client_key(value))), "")
+    fields = sdk.members(document)
+    found = (fields.get("api_key"), fields.get("token"), sdk.members(fields.get("properties")).get("token"))
+    return next((key for value in found if (key := sdk.client_key(value))), "")
 
 
 PATHS = (
@@ -79,6 +82,7 @@ PATHS = (
             forwarded=(b"posthog-sdk-info", b"posthog-attempt", b"posthog-request-id", b"posthog-request-timestamp"),
             summary="Send events (PostHog)",
             accepts=(Batch, Event, list[Event]),
+            samples=(Sample("A batch", {"api_key": "phc_example", "sent_at": "2026-03-14T09:26:53.589Z", "batch": [_SAMPLE]}),),
             answers={
                 200: "Always, but for 429 and 5xx: PostHog's SDKs take no other status for a success. The ledger counts what was dropped."
             },
@@ -92,6 +96,7 @@ PATHS = (
             absorbs=CONTENT_PROBLEMS,
             summary="Ask for feature flags (PostHog): there are none",
             accepts=(FlagRequest,),
+            samples=(Sample("A request for flags", {"api_key": "phc_example", "distinct_id": "9f0e8a2d6f1b7c34"}),),
             answers={200: "No flags."},
         )
         for template in _FLAGS
@@ -111,7 +116,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE).
 
 def claims(request: Request) -> bool:
     """Return True for all but a batch of Amplitude, whose path is the same."""
-    document = members(request.document)
+    document = sdk.members(request.document)
     return "events" not in document or "batch" in document or "event" in document
 
 
@@ -119,10 +124,10 @@ def decode(request: Request) -> Decoded:
     """The events of a body. One that has no name is rejected. Raises `TooLarge` above 1,000."""
     if request.route in _FLAGS:
         return Decoded(echo=_NO_FLAGS)
-    document = members(request.document)
+    document = sdk.members(request.document)
     sent_at = request.header(b"posthog-request-timestamp") or document.get("sent_at") or document.get("sentAt")
-    error = clock_error(sent_at, request.received_at)
-    decoded = gather_messages(request, lambda item, _: _message(item, request, error))
+    error = sdk.clock_error(sent_at, request.received_at)
+    decoded = sdk.gather_messages(request, lambda item, _: _message(item, request, error))
     decoded.echo = success(request)
     return decoded
 
@@ -142,41 +147,41 @@ def success(request: Request) -> Answer:
 def _message(item: Any, request: Request, error: int) -> Incoming | InstallReport | None:
     if type(item) is not dict:
         raise Invalid(FieldError("", "expected an object"), status=400)
-    name = message_name(item.get("event"), "event")
-    properties = members(item.get("properties"))
+    name = sdk.message_name(item.get("event"), "event")
+    properties = sdk.members(item.get("properties"))
     install = _install(item, name, properties)
-    at = corrected(item.get("timestamp"), error)
+    at = sdk.corrected(item.get("timestamp"), error)
     where = _context(properties, request)
     if name in _NO_USAGE:
-        said = _context({**members(item.get("$set")), **members(properties.get("$set")), **properties}, request)
+        said = _context({**sdk.members(item.get("$set")), **sdk.members(properties.get("$set")), **properties}, request)
         return None if install is None or name in _NO_INSTALL else InstallReport(install=install, last_seen=at, context=said)
     error_type, error_message = _exception(properties)
     return Incoming(
         name=name,
         install=install,
         occurred_at=at,
-        id=usable_id(item.get("uuid")),
-        session=usable_id(properties.get("$session_id") or item.get("session_id")),
-        outcome=Outcome.FAILURE if name == "$exception" else outcome(properties),
-        duration_us=duration_us(properties),
+        id=sdk.usable_id(item.get("uuid")),
+        session=sdk.usable_id(properties.get("$session_id") or item.get("session_id")),
+        outcome=Outcome.FAILURE if name == "$exception" else sdk.outcome(properties),
+        duration_us=sdk.duration_us(properties),
         error_type=error_type,
         error_message=error_message,
         context=where,
-        properties=kept_properties(properties),
+        properties=sdk.kept_properties(properties),
     )
 
 
 def _install(item: dict[str, Any], name: str, properties: Any) -> str | None:
     """The install of an event. An event of no person with a UUID has none: SDKs invent one for each event where the program names none."""
-    install = usable_id(item.get("distinct_id") or properties.get("distinct_id"))
+    install = sdk.usable_id(item.get("distinct_id") or properties.get("distinct_id"))
     if install is None or name in _NO_INSTALL:
         return None
-    named = members(item.get("options")).get("process_person_profile", properties.get("$process_person_profile"))
+    named = sdk.members(item.get("options")).get("process_person_profile", properties.get("$process_person_profile"))
     return None if named is False and _UUID(install) else install
 
 
 def _context(properties: Any, request: Request) -> Context:
-    return context(
+    return sdk.context(
         properties, NAME, os=properties.get("$os"), runtime=_runtime(properties, request), version=properties.get("$app_version")
     )
 
@@ -194,5 +199,5 @@ def _runtime(properties: Any, request: Request) -> str | None:
 def _exception(properties: Any) -> tuple[str | None, str | None]:
     """The type and message of an exception. Its stack, with the program's source and paths, is dropped."""
     exceptions = properties.get("$exception_list")
-    first = members(exceptions[0]) if type(exceptions) is list and exceptions else {}
+    first = sdk.members(exceptions[0]) if type(exceptions) is list and exceptions else {}
     return text(first.get("type"), MAX_ERROR_TYPE), text(first.get("value"), MAX_ERROR_MESSAGE, "")
