@@ -70,6 +70,9 @@ class ConditionInput:
         return Condition(self.field, self.op, tuple(self.values))
 
 
+_SHORTHANDS = {"name": "names", "environment": "environments", "package_manager": "packageManager", "target_type": "targetType"}
+
+
 @strawberry.input(description="A filter for events. An event must meet every condition. Texts are compared exactly.")
 class EventFilter:
     audience: Audience = strawberry.field(default=Audience.EVERYTHING, description="Events to count, by who ran the tool. Default: all.")
@@ -107,6 +110,12 @@ class EventFilter:
             target_type=self.target_type,
             outcome=self.outcome,
         )
+        for condition in single:
+            try:
+                condition.check("")
+            except BadQuery as error:  # a text with NUL, which PostgreSQL does not read
+                path = _SHORTHANDS.get(condition.field, condition.field)
+                raise BadQuery(*(FieldError(f"filter.{path}", each.message) for each in error.errors)) from None
         return single + where
 
     def to_filter(self, project: int, period: PeriodInput | None) -> Filter:
