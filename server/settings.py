@@ -199,7 +199,7 @@ class Settings:
         "1GB",
         "the maximum size of the history on disk; the oldest events leave it first and are then read from the store",
     )
-    history_memory: int = _setting("FOOTFALL_HISTORY_MEMORY", _size, "128MB", "the maximum memory of questions over the history")
+    history_memory: int = _setting("FOOTFALL_HISTORY_MEMORY", _size, "80MB", "the maximum memory of questions over the history")
     history_threads: int = _setting("FOOTFALL_HISTORY_THREADS", _positive, "1", "the number of threads of questions over the history")
     dashboard: bool = _setting("FOOTFALL_DASHBOARD", _switch, "on", "serve the dashboard; off leaves a plain first page")
     log_format: str = _setting(

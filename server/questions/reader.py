@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -28,6 +30,7 @@ F = TypeVar("F", bound=Facts)
 
 HISTORY_FROM = 50_000  # events of a period from which the history is faster than the store
 MAX_ARRIVALS = 200_000  # new installs that one question lists for the history
+PART = 1_000_000  # events of which one query over the history counts installs by step
 SUMS = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES)
 _PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
 Query = Callable[[Facts, SqlEngine], Sql]
@@ -153,8 +156,12 @@ class Reader:
                 return given.counts()
             return counting.counts(engine, placed(given, engine, installs=installs), measures)
 
-        arrivals = await self._arrivals(facts) if installs else ()
-        for row in await self.read(facts, query, stored_only=arrivals is None, arrivals=arrivals or ()):
+        if Measure.INSTALLS in measures and not installs:
+            rows = await self._read_steps(facts, query)
+        else:
+            arrivals = await self._arrivals(facts) if installs else ()
+            rows = await self.read(facts, query, stored_only=arrivals is None, arrivals=arrivals or ())
+        for row in rows:
             cell = cells.setdefault((row["place"], row["step"]), {})
             cell |= {name: int(value or 0) for name, value in row.items() if name not in ("place", "step")}
 
@@ -178,7 +185,7 @@ class Reader:
             return counting.distribution(engine, values, percents)
 
         unit, audience = (1_000, "people") if timed and people else (1_000, "all") if timed else (1, "people" if people else "all")
-        for row in await self.read(facts, query):
+        for row in await self._read_steps(facts, query):
             cell = cells.setdefault((row["place"], row["step"]), {})
             for measure, percent in percents.items():
                 value = int(row["total"]) / int(row["number"]) if percent is None else int(row[measure.value])
@@ -210,6 +217,24 @@ class Reader:
             if activity.can_answer():
                 return activity
         return self.facts(Facts, period, where)
+
+    async def _read_steps(self, facts: Facts, query: Query) -> list[dict[str, Any]]:
+        """Run a query whose rows have a step: over the history one part of the period after the other, which takes less memory."""
+        found = []
+        for offset, part in await self._parts(facts):
+            found += [{**row, "step": row["step"] + offset} for row in await self.read(part, query)]
+        return found
+
+    async def _parts(self, facts: Facts) -> list[tuple[int, Facts]]:
+        """Split facts at steps, so that a part has about `PART` events. Each comes with the index of its first step."""
+        if facts.over is None or self._events_only or not await self.is_columnar(facts):
+            return [(0, facts)]
+        period, starts = facts.period, facts.starts
+        size = math.ceil(len(starts) * PART / max(PART, self._events[period]))
+        firsts = range(0, len(starts), size)
+        bounds = [period.start, *(starts[first] for first in firsts[1:]), period.end]
+        parts = (Period(start, end, exact=period.exact) for start, end in pairwise(bounds))
+        return [(first, msgspec.structs.replace(facts, period=part)) for first, part in zip(firsts, parts, strict=True)]
 
     async def read(
         self, facts: Facts, query: Query, *, stored_only: bool = False, arrivals: tuple[tuple[int, int], ...] = ()

@@ -193,6 +193,7 @@ async def test_random_questions_equal_a_recount_over_the_history(
     filled: Filled, full: Store, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    monkeypatch.setattr(reader, "PART", 300)
     history = History(full, filled.settings)
     await history.build()
     chance, sources = random.Random(100 + seed), set()
