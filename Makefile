@@ -10,7 +10,7 @@ BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo install dashboard screenshots test test-quick test-all check fix bench schema docs wheel binary image release lock clean
+.PHONY: help run demo install dashboard screenshots test test-quick test-all check fix bench schema docs wheel binary image image-tool release lock clean
 
 # Read from the command line only: shells set HOST, and platforms set PORT, which Footfall reads itself.
 ifeq ($(origin HOST),command line)
@@ -146,10 +146,16 @@ binary: $(READY_DEV) $(DASHBOARD) ## build dist/footfall: the server as one file
 	@.venv/bin/python .ci/binary.py dist
 
 image: ## build the container image `footfall` with docker, podman or buildah
-	@if command -v docker > /dev/null; then docker build --file Containerfile --tag footfall .; \
-	elif command -v podman > /dev/null; then podman build --format docker --file Containerfile --tag footfall .; \
-	elif command -v buildah > /dev/null; then buildah build --format docker --file Containerfile --tag footfall .; \
-	else echo "Building the image requires docker, podman or buildah: apt-get install buildah" >&2; exit 1; fi
+	@case "$(IMAGE_TOOL)" in \
+	docker) docker build --file Containerfile --tag footfall . ;; \
+	podman | buildah) $(IMAGE_TOOL) build --format docker --file Containerfile --tag footfall . ;; \
+	*) echo "Building the image requires docker, podman or buildah: apt-get install buildah" >&2; exit 1 ;; esac
+
+# The first of these that works: a docker client may be there without its daemon.
+IMAGE_TOOL = $(shell for tool in docker podman buildah; do if $$tool info > /dev/null 2>&1; then echo $$tool; break; fi; done)
+
+image-tool:
+	@echo $(IMAGE_TOOL)
 
 release: $(READY_DEV) $(DASHBOARD) ## build wheel, source, binary, image, bill of materials and checksums into dist/; requires a dated CHANGELOG entry
 	@.venv/bin/python .ci/release.py --check

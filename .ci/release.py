@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,12 +51,12 @@ def build(number: str) -> None:
 
 def save_image(archive: Path) -> None:
     """Build the image and save it as an archive that `docker load` and `podman load` accept."""
-    run("make", "--no-print-directory", "image")
-    for tool in ("docker", "podman"):
-        if shutil.which(tool):
-            run(tool, "save", "--output", archive, "footfall")
-            return
-    run("buildah", "push", "footfall", f"docker-archive:{archive}:footfall:latest")
+    tool = run("make", "--no-print-directory", "image-tool")
+    run("make", "--no-print-directory", "image", f"IMAGE_TOOL={tool}")
+    if tool == "buildah":
+        run(tool, "push", "footfall", f"docker-archive:{archive}:footfall:latest")
+    else:
+        run(tool, "save", "--output", archive, "footfall")
 
 
 def describe(output: Path) -> None:

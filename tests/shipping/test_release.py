@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -43,3 +44,14 @@ def test_the_checksums_can_be_checked(release: Any, tmp_path: Path) -> None:
     release.write_sums(tmp_path)
     checked = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert checked.stdout.splitlines() == ["footfall-1.2.0-linux-x86_64: OK", "footfall-1.2.0.tar.gz: OK"]
+
+
+def test_the_image_is_built_by_the_first_tool_that_works(tmp_path: Path) -> None:
+    """A docker client may be installed whose daemon does not run."""
+    for tool, works in (("docker", False), ("podman", False), ("buildah", True)):
+        script = tmp_path / tool
+        script.write_text(f'#!/bin/sh\n[ {int(works)} = 1 ] && echo "{tool} $1"\n')
+        script.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "MAKEFLAGS": ""}
+    built = subprocess.run(["make", "--no-print-directory", "image"], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert built.stdout == "buildah build\n"
