@@ -191,7 +191,7 @@ async def test_rules_are_listed_with_their_last_alert_and_deleted_with_all_of_th
     [
         ({"threshold": 0.0}, "threshold"), ({"threshold": 101.0}, "threshold"), ({"window_minutes": 0}, "window"),
         ({"window_minutes": 20_000}, "window"), ({"minimum_events": 0}, "at least 1"), ({"cooldown_minutes": 1}, "between two alerts"),
-        ({"name": "x" * 101}, "name"), ({"name": "a\nb"}, "name"), ({"secret": "short"}, "secret"), ({"url": "ftp://x/"}, "begins with https"),
+        ({"name": "x" * 101}, "name"), ({"name": "a\nb"}, "name"), ({"secret": "short"}, "secret"), ({"url": "ftp://x/"}, "must begin with https"),
         ({"url": "https://nowhere.invalid/"}, "cannot be resolved"),
     ],
 )  # fmt: skip
