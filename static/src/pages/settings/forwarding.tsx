@@ -38,7 +38,7 @@ export function Forwarding({ slug }: { slug: string }) {
   );
 }
 
-type Counts = { starts: number[]; errors: (string | null)[] } & Record<(typeof COLUMNS)[number], number[]>;
+type Counts = { starts: string[]; errors: (string | null)[] } & Record<(typeof COLUMNS)[number], number[]>;
 
 function Comparison({ forwarding }: { forwarding: Counts }) {
   const days = forwarding.starts.map((start, index) => ({ start, index })).filter(({ index }) => forwarding.events[index]);
