@@ -93,14 +93,15 @@ async def breakdown(
     """Events, and installs where they can be told apart, by value. Raises BadQuery where `PROPERTY` comes without a usable name."""
     if by is By.PROPERTY and not property_name:
         raise BadQuery(FieldError("property", "is missing"))
+    is_summed = countable(filter_)
     if by is By.TOOL:
         filter_ = filter_.only(*equals(target_type=TOOL))
     tells, since = by in _TELLS_INSTALLS, None
-    if not countable(filter_) or (by is By.PROPERTY and property_name not in await picked_properties.counted(store, filter_.project)):
+    if not is_summed or (by is By.PROPERTY and property_name not in await picked_properties.counted(store, filter_.project)):
         rows, since = await _from_model(store, filter_, by, property_name, history)
     elif by is By.PROPERTY:
         rows = await _by_property(store, filter_, property_name or "")
-    elif by is By.TARGET:
+    elif by in (By.TARGET, By.TOOL):
         rows = await _by_target(store, filter_)
     elif by is By.NAME:
         rows = await _by_name(store, filter_)
