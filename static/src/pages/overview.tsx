@@ -1,6 +1,7 @@
 import type { QueryClient } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Data } from "../api/client.ts";
 import { Link } from "wouter-preact";
 import { runOperation } from "../api/client.ts";
 import { fetchAllValues } from "../api/pages.ts";
@@ -9,7 +10,7 @@ import { Chart } from "../charts/chart.tsx";
 import { Bars, type Bar } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
 import { Figure } from "../ui/figure.tsx";
-import { QueryResult, EmptyState } from "../ui/states.tsx";
+import { EmptyState, ErrorNotice, QueryResult } from "../ui/states.tsx";
 import { hadReadAccess, rememberReadAccess, useAccount, useFirstEventTime } from "../view/account.ts";
 import { ABOUT_DURATIONS, COUNTS, ago, count, growth, plural, moment, percent, points, toLabel } from "../view/format.ts";
 import { isComparable } from "../view/period.ts";
@@ -30,7 +31,9 @@ function pageVariables(project: string, params: URLSearchParams, known: boolean)
   const coarse: typeof step = step === "HOUR" ? "DAY" : step;
   const unfiltered: typeof filter = { ...filter, ...(isFiltered(where) ? { where: [] } : {}) };
   const asksKnown = metricOf(params.get("metric"), step) === "installs";
-  return { slug: project, period, before, filter, unfiltered, asksKnown, step, coarse, known, newBefore: needs === "new", timesBefore: needs === "times" };
+  // With filters, each card asks for itself: cards appear as they are answered, and one that takes too long does not blank the page.
+  const cards = where.length === 0;
+  return { slug: project, period, before, filter, unfiltered, asksKnown, step, coarse, cards, privateCards: cards && known, newBefore: needs === "new", timesBefore: needs === "times" };
 }
 
 /** Prefetches the overview of the current address if this browser had read access before: saves one round trip. */
@@ -177,8 +180,8 @@ function Parts({ page, project }: { page: Page; project: string }) {
     <div class="grid">
       {part ? <VersionGroups project={project} part={part} /> : <Values title="Versions" project={project} of={page.versions} by="version" note={reads && <VersionPartSelect />} />}
       <Values title="Events" project={project} of={page.names} by="name" />
-      {page.targets && <Values title="Tools and targets" project={project} of={page.targets} by="target" />}
-      {page.errors && <Recent errors={page.errors} project={project} />}
+      {reads && <Values title="Tools and targets" project={project} of={page.targets} by="target" />}
+      {reads && <Recent errors={page.errors} project={project} />}
       <Values title="Operating systems" project={project} of={page.os} by="os" />
       <Values title="Runtimes" project={project} of={page.runtimes} by="runtime" />
       <Values title="Package managers" project={project} of={page.packageManagers} by="pm" />
@@ -196,7 +199,8 @@ const ALL = 200; // the server's maximum per request
 interface ValuesProps {
   title: string;
   project: string;
-  of: Page["os"];
+  /** The breakdown, if the page has asked for it. */
+  of: Breakdown | undefined;
   by: keyof typeof BY;
   /** Active installs: the total for environment shares, because one install can run in several environments. */
   active?: number | undefined;
@@ -204,12 +208,42 @@ interface ValuesProps {
   note?: ComponentChildren;
 }
 
-type Values = Page["os"]["rows"];
+type Breakdown = Data<"Breakdown">["project"]["breakdown"];
+type Values = Breakdown["rows"];
 
 const isKnown = ({ value, events, installs }: Values[number]) => value !== null && (events > 0 || (installs?.all ?? 0) > 0);
 
-/** Breakdown by one dimension: the most common values, or all of them when expanded. */
-function Values({ title, project, of: first, by, active, note }: ValuesProps) {
+const BY_EVENTS = new Set(["name", "target", "env"]); // cards that list the first rows
+const MANY = 40;
+
+/** Breakdown by one dimension. With filters, it asks for itself, beside the page. */
+function Values(props: ValuesProps) {
+  const { project, of, by } = props;
+  const { span, filter, where } = useView();
+  const isOwn = where.length > 0;
+  const variables = { slug: project, by: BY[by], period: span.period, filter, first: BY_EVENTS.has(by) ? FEW : MANY };
+  const answer = useOperation("Breakdown", variables, { enabled: isOwn });
+  const now = isOwn ? answer.data?.project.breakdown : of;
+  const last = useRef(now);
+  const shown = now ?? last.current;
+  last.current = shown;
+  if (isOwn && answer.isError) return <Failed title={props.title} answer={answer} />;
+  if (shown === undefined) return <div class="skeleton card-skeleton" aria-busy="true" aria-label="Loading" role="status" />;
+  const isStale = now === undefined || (isOwn && answer.isPlaceholderData);
+  return (
+    <div class={isStale ? "stale" : ""} aria-busy={isStale}>
+      <ValuesCard {...props} of={shown} />
+    </div>
+  );
+}
+
+/** A card whose question failed. */
+function Failed({ title, answer }: { title: string; answer: { error: Error | null; refetch: () => unknown } }) {
+  return <Card title={title}>{answer.error && <ErrorNotice error={answer.error} retry={() => void answer.refetch()} slim />}</Card>;
+}
+
+/** The most common values, or all of them when expanded. */
+function ValuesCard({ title, project, of: first, by, active, note }: ValuesProps & { of: Breakdown }) {
   const { people, span, filter } = useView();
   const explore = useExploreLink(project);
   const [whole, setWhole] = useState(false);
@@ -263,7 +297,28 @@ function withOutstanding(bars: Bar[]): Bar[] {
   return [...bars.slice(0, FEW - rare.length), ...rare];
 }
 
-function Recent({ errors, project }: { errors: NonNullable<Page["errors"]>; project: string }) {
+type Errors = NonNullable<Page["errors"]>;
+
+/** The most common errors. With filters, the card asks for itself, beside the page. */
+function Recent({ errors: given, project }: { errors: Errors | undefined; project: string }) {
+  const { span, filter, where } = useView();
+  const isOwn = where.length > 0;
+  const answer = useOperation("Errors", { slug: project, period: span.period, filter, first: 6, latest: 1 }, { enabled: isOwn });
+  const now = isOwn ? answer.data?.project.errors : given;
+  const last = useRef(now);
+  const errors = now ?? last.current;
+  last.current = errors;
+  if (isOwn && answer.isError) return <Failed title="Errors" answer={answer} />;
+  if (errors === undefined) return <div class="skeleton card-skeleton" aria-busy="true" aria-label="Loading" role="status" />;
+  const isStale = now === undefined || (isOwn && answer.isPlaceholderData);
+  return (
+    <div class={isStale ? "stale" : ""} aria-busy={isStale}>
+      <RecentCard errors={errors} project={project} />
+    </div>
+  );
+}
+
+function RecentCard({ errors, project }: { errors: Errors; project: string }) {
   const explore = useExploreLink(project);
   const search = useQueryText();
   const at = (type: string | null) => {
