@@ -32,6 +32,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "Breakdown": {"by": "OS"},
     "Counters": {"type": "pack", "ids": ["peon"]},
     "Ask": {"question": {"by": [{"field": "os"}]}},
+    "AskFunnel": {"funnel": {"steps": [{"name": name, "where": [{"field": "name", "values": [name]}]} for name in ("init", "build")]}},
+    "AskRetention": {"retention": {"by": [{"field": "os"}]}},
     "FieldValues": {"field": "os"},
     "ErrorSamples": {"errorType": "ConfigError"},
     "Funnel": {"names": ["installation_started", "installation_completed"]},
@@ -46,6 +48,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "SaveQuestion": {"slug": "made-by-contract", "name": "one", "question": {}},
     "RenameQuestion": {"slug": "made-by-contract", "name": "one", "newName": "other"},
     "DeleteQuestion": {"slug": "made-by-contract", "name": "other"},
+    "CreateShare": {"slug": "made-by-contract", "name": "two"},
+    "RevokeShare": {"slug": "made-by-contract", "id": "999"},
     "RevokeKey": {"id": "999"},
     "RevokeSession": {"id": "999"},
     "CreateAlert": {"slug": "made-by-contract", "alert": {"kind": "NEW_ERROR", "url": "https://127.0.0.1/hook"}},
@@ -56,7 +60,18 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "EraseInstall": {"installationId": "unknown"},
 }
 # Mutations that fail with errors: unknown id, private webhook, unknown job.
-REFUSED = {"RevokeKey", "RevokeSession", "CreateAlert", "DeleteAlert", "TestAlert", "UpdateAlert", "RunJob", "EraseInstall"}
+REFUSED = {
+    "CreateShare",
+    "RevokeShare",
+    "RevokeKey",
+    "RevokeSession",
+    "CreateAlert",
+    "DeleteAlert",
+    "TestAlert",
+    "UpdateAlert",
+    "RunJob",
+    "EraseInstall",
+}
 FIRST = ["CreateProject", "UpdateProject", "ArchiveProject", "RestoreProject", "SaveQuestion", "RenameQuestion", "DeleteQuestion"]
 
 
@@ -160,7 +175,8 @@ def test_every_document_runs(admin: Any) -> None:
         if (
             "Result" not in name
             and (name in VARIABLES or name == "RevokeOtherSessions")
-            and name not in ("Ask", "Breakdown", "Counters", "ErrorSamples", "Experiment", "FieldValues", "Funnel")
+            and name
+            not in ("Ask", "AskFunnel", "AskRetention", "Breakdown", "Counters", "ErrorSamples", "Experiment", "FieldValues", "Funnel")
         ):
             (result,) = data.values()
             assert bool(result["errors"]) == (name in REFUSED), (name, result)
