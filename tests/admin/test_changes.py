@@ -128,7 +128,8 @@ def test_each_change_is_in_the_audit_log_without_secrets(make_server: Callable[.
         ("CreateAlert", {"slug": "audited", "alert": alert}), ("TestAlert", {"id": "1"}),
         ("UpdateAlert", {"id": "1", "changes": {"enabled": False}}), ("DeleteAlert", {"id": "1"}),
         ("SaveQuestion", {"slug": "audited", "name": "Systems", "question": {"by": [{"field": "os"}]}}),
-        ("RenameQuestion", {"slug": "audited", "name": "Systems", "newName": "OS"}), ("DeleteQuestion", {"slug": "audited", "name": "OS"}),
+        ("RenameQuestion", {"slug": "audited", "name": "Systems", "newName": "OS"}),
+            ("CreateShare", {"slug": "audited", "name": "OS"}), ("RevokeShare", {"slug": "audited", "id": "1"}), ("DeleteQuestion", {"slug": "audited", "name": "OS"}),
         ("RunJob", {"name": "expire"}), ("EraseInstall", {"slug": "default", "installationId": "an-installation-id"}),
         ("RevokeSession", {"id": "1"}), ("RevokeOtherSessions", {}),
     ):  # fmt: skip
@@ -144,6 +145,7 @@ def test_each_change_is_in_the_audit_log_without_secrets(make_server: Callable[.
     assert [each["action"] for each in reversed(log)] == [
         "session.begin", "project.create", "project.update", "project.announce", "target.set", "project.archive", "project.restore",
         "rejected.replay", "key.create", "key.revoke", "alert.create", "alert.try", "alert.update", "alert.delete", "question.save", "question.rename",
+        "share.create", "share.revoke",
         "question.delete", "job.run", "install.erase", "session.revoke", "session.revoke_others",
     ]  # fmt: skip
     for secret in secrets:
