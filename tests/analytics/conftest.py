@@ -18,7 +18,7 @@ from server.questions import sql
 from server.questions.question import Condition, Op
 from server.settings import load
 from server.storage.engine import Store, open_store
-from server.storage.projects import create_project, ensure_default
+from server.storage.projects import create_project, ensure_default, picked_properties
 from server.storage.tables import Project
 from tests.analytics import dataset, recount
 
@@ -79,6 +79,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
         await ensure_default()
         await create_project("other")
         await Project.update({Project.dimensions: '["theme"]'}, force=True)
+        await picked_properties.sync(now=1)
+        for project, named in (await picked_properties.waiting(store, before=1)).items():
+            await picked_properties.note_counted(store, project, named, now=1)  # there are no events yet
         started = time.perf_counter()
         await dataset.fill(store, EVENTS)
         print(f"\n{EVENTS:,} events stored in {time.perf_counter() - started:.1f} s")
