@@ -7,7 +7,7 @@ from itertools import pairwise
 from server.pages.markup import escape
 from server.questions.answer import Answer, Row
 from server.questions.question import Question
-from server.transfer.answer_rows import OTHER
+from server.transfer.answer_rows import NO_VALUE, OTHER
 from server.transfer.ask_table import figure, time_label, title
 
 MAX_LINES = 6
@@ -30,7 +30,7 @@ def chart(question: Question, answer: Answer) -> str:
 
 def _label(question: Question, row: Row) -> str:
     """The name of a row."""
-    keys = [OTHER] if row.is_other else ["(none)" if key is None else key for key in row.keys]
+    keys = [OTHER] if row.is_other else [NO_VALUE if key is None else key for key in row.keys]
     return ", ".join([*([row.segment] if row.segment else []), *keys]) or title(question.measures[0])
 
 

@@ -13,6 +13,7 @@ from server.questions.question import Question
 from server.transfer.questions import Row
 
 OTHER = "(other)"
+NO_VALUE = "(none)"  # of events without the field
 
 
 def flat(question: Question, answer: Answer) -> list[Row]:

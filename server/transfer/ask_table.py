@@ -13,7 +13,7 @@ from server.questions.answer import Answer
 from server.questions.periods import Step
 from server.questions.question import COUNTS, DURATIONS, By, Measure, Question
 from server.terminal import as_text, plain_table
-from server.transfer.answer_rows import OTHER, flat
+from server.transfer.answer_rows import NO_VALUE, OTHER, flat
 
 _NONE = "-"
 _COUNTED = frozenset(COUNTS) - {Measure.FAILURE_RATE}
@@ -60,7 +60,7 @@ def lines(question: Question, answer: Answer, *, people: bool) -> Iterator[Line]
         row, step = rows[number], number % steps
         cells = [day(row["start"] or row["start_before"], question.over)] if question.over else []
         cells += [row["segment"]] if question.segments else []
-        cells += [OTHER if row["is_other"] else _NONE if row[key] is None else row[key] for key in keys]
+        cells += [OTHER if row["is_other"] else NO_VALUE if row[key] is None else row[key] for key in keys]
         for measure in question.measures:
             name = f"{measure.value}_{audience}"
             cells.append(figure(measure, row[name]))

@@ -12,7 +12,7 @@ from server.questions.cohorts import InstallCount, Retention, RetentionAnswer, R
 from server.questions.funnel import Funnel, FunnelAnswer, FunnelStep
 from server.questions.paths import Direction, PathGroup, Paths, PathsAnswer
 from server.terminal import as_text, plain_table
-from server.transfer.answer_rows import OTHER
+from server.transfer.answer_rows import NO_VALUE, OTHER
 from server.transfer.report_rows import Covered, Group, key_columns
 
 MAX_COLUMNS = 13  # steps of retention that a terminal shows
@@ -124,7 +124,7 @@ def _table(left: Iterable[str], right: Iterable[str]) -> Table:
 
 
 def _cells(group: Group, columns: int) -> list[str]:
-    return [OTHER] * columns if group.is_other else [_NONE if key is None else as_text(key) for key in group.keys]
+    return [OTHER] * columns if group.is_other else [NO_VALUE if key is None else as_text(key) for key in group.keys]
 
 
 def _percent(rate: float | None) -> str:

@@ -46,7 +46,7 @@ def test_the_table_has_groups_and_their_figures(run: Any) -> None:
     assert ran.exit_code == 0, ran.stderr
     head, *rows = ran.stdout.splitlines()
     assert head.split() == ["version", "events", "installs"]
-    assert {row.split()[0] for row in rows} == {"-", "1.0.0", "=2", "3.1.4-beta"}
+    assert {row.split()[0] for row in rows} == {"(none)", "1.0.0", "=2", "3.1.4-beta"}
     assert sum(int(row.split()[-2].replace(",", "")) for row in rows) == 3_000
     assert ran.stderr == ""
 
