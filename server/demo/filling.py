@@ -22,12 +22,12 @@ from server.demo.simulated_installs import Draw, Install, Period
 from server.event import DAY, HOUR, MINUTE, LedgerEntry
 from server.settings import Settings
 from server.storage.engine import Store, open_store
-from server.storage.projects import ProjectError, create_project, hash_key
+from server.storage.projects import ProjectError, create_project, hash_key, picked_properties
 from server.storage.tables import ApiKey, Project
 
 AT_ONCE = 256  # calls that are sent together
 WITHIN = HOUR  # of simulated time
-PICKED = ("shell", "trigger")  # the properties of kelp that get rollups
+PICKED = ("shell", "trigger", "build.stage", "plugins")  # the properties of kelp that get rollups
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +191,9 @@ async def _prepare(settings: Settings, slug: str) -> _Before:
         if row is None:
             project = await create_project(slug, name="Demo" if slug == "demo" else "")
             await Project.update({Project.dimensions: msgspec.json.encode(PICKED).decode()}).where(Project.id == project)
+            named = dict.fromkeys(PICKED, epoch_ms())
+            await picked_properties.rename(project, list(named), named[PICKED[0]])
+            await picked_properties.note_counted(store, project, named, named[PICKED[0]])  # there are no events yet
             return _Before(project, True, {})
         if row["archived_at"] is not None:
             raise ProjectError(f"the project {slug} is archived; choose another")
