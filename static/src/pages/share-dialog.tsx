@@ -44,7 +44,7 @@ export function ShareDialog({ project, question: { name, shareProblem }, shares,
           onSubmit={(event) => {
             event.preventDefault();
             const days = Number(formValue(event.currentTarget, "days"));
-            create.mutate({ slug: project, name, days }, { onSuccess: ({ createShare }) => setLink(createShare.path == null ? null : `${location.origin}${createShare.path}`) });
+            create.mutate({ slug: project, name, days }, { onSuccess: ({ createShare }) => setLink(createShare.path == null ? null : new URL(createShare.path, location.href).href) });
           }}
         >
           <label class="field">
