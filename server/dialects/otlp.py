@@ -325,11 +325,19 @@ _SAMPLE_RECORD = {
 }
 _SAMPLE_RESOURCE = {"attributes": [_attribute("service.version", "1.4.0"), _attribute("os.type", "linux")]}
 
+
+def key_of(request: Request) -> str:
+    """Return the bearer token of a request, which exporters get as a header, or an empty text."""
+    scheme, _, token = request.header(b"authorization").strip().partition(" ")
+    return sdk.client_key(token) if scheme.lower() == "bearer" else ""
+
+
 PATHS = (
     Path(
         template=LOGS,
         batch=True,
         parse=parse,
+        client_key=key_of,
         forwarded=(b"api-key", b"x-api-key"),
         summary="Send events as log records (OTLP)",
         accepts=(Export,),

@@ -17,8 +17,9 @@ def take_key(path: Path, request: Request, body: bytes) -> str:
     Ignores a body that is not JSON, which raises `Malformed` when it is decoded.
     """
     assert path.client_key is not None
-    with contextlib.suppress(Malformed):
-        request.document, request.faults = read(body)
+    if path.parse is None:
+        with contextlib.suppress(Malformed):
+            request.document, request.faults = read(body)
     key = path.client_key(request)
     if path.by_site:
         return key

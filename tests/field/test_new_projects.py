@@ -113,6 +113,10 @@ def test_a_key_of_another_system_sends_its_first_burst_to_its_project(server: Se
         assert server.footfall("key", "create", slug, "--client-key", other).returncode == 0
         assert burst(server, "/capture/", {"event": "build", "distinct_id": "i", "api_key": other}) == [200] * BURST
         assert stored(server, slug) == BURST * (number + 1)
+    assert server.footfall("key", "create", slug, "--client-key", f"{key}-otlp").returncode == 0
+    records = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"eventName": "build"}]}]}]}
+    assert burst(server, "/v1/logs", records, authorization=f"Bearer {key}-otlp") == [200] * BURST
+    assert stored(server, slug) == BURST * 3
 
 
 class Counting(Projects):

@@ -218,6 +218,7 @@ def test_picked_properties_are_text():
         ("a", "x" * 64),
         ("b", "true"),
         ("c", "1.5"),
+        ("e", "1"),
         ("g", "~/x"),
     )
 

@@ -110,7 +110,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     `prepared` parses plain bodies in one pass: it returns the events of a body (with its request, without a document), or None if the body is
     not plain. Such a body becomes a document, and the dialects that share the path may claim it.
     `parse` returns the document and the faults of a body that is not JSON or needs another form; a document is a batch of its events.
-    `client_key` returns the key that a client sends in its body or as a user name, empty if there is none. The bodies of such routes are
+    `client_key` returns the key that a client sends in its body, as a user name or as a token, empty if there is none. The bodies of such routes are
     decompressed by their first bytes, whatever their headers are. `by_site`: this key is public, as a domain is, and names the project that lists it
     in its sites.
     `forwarded` names the headers that the system of these clients needs besides the usual ones, if a project may forward requests to it.
