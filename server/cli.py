@@ -185,9 +185,9 @@ def project_create(
 @project.command(name="site")
 @click.argument("slug", metavar="PROJECT")
 @click.argument("site")
-@click.option("--remove", is_flag=True, help="Accept them no more.")
+@click.option("--remove", is_flag=True, help="Remove the site from the list: refuse its events.")
 def project_site(slug: str, site: str, remove: bool) -> None:
-    """Accept events of a site without a key. SITE is a domain (Plausible) or the id of a website (Umami)."""
+    """Accept events of a site without a key. SITE is a domain (Plausible) or a website id (Umami)."""
 
     async def work(_store: Store, _settings: Settings) -> None:
         number = await projects.find_project(slug)
@@ -196,7 +196,7 @@ def project_site(slug: str, site: str, remove: bool) -> None:
         await project_changes.change(number, sites=others if remove else [*others, site])
 
     with_store(work)
-    out.print(f"[green]✓[/green] project {slug} accepts {'no more events' if remove else 'events'} of {site}")
+    out.print(f"[green]✓[/green] project {slug} {'no longer accepts' if remove else 'accepts'} events of {site}")
 
 
 @project.command(name="list")

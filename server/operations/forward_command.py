@@ -18,16 +18,16 @@ from server.terminal import as_text, fail, out, plain_table, with_store
 
 @click.command(name="forward")
 @click.argument("slug", metavar="PROJECT")
-@click.option("--to", "url", metavar="URL", help="Forward to this system, such as https://us.i.posthog.com.")
-@click.option("--stop", is_flag=True, help="Forward nothing from now on.")
+@click.option("--to", "url", metavar="URL", help="The address to forward to, such as https://us.i.posthog.com.")
+@click.option("--stop", is_flag=True, help="Stop forwarding.")
 @click.option("--days", type=click.IntRange(1, 366), default=14, show_default=True, help="The number of days to compare, including today.")
 def forward_command(slug: str, url: str | None, stop: bool, days: int) -> None:
-    """Forward what a project receives from SDKs to the system that Footfall replaces, and compare the counts of both.
+    """Forward the requests of SDKs to the system that Footfall replaces, and compare the counts of both.
 
-    Without `--to` and `--stop`, this shows the counts by day. Clients never wait for the other system.
+    Without `--to` and `--stop`, print the counts by day. Clients never wait for the other system.
     """
     if url and stop:
-        fail("--to and --stop exclude each other")
+        fail("--to and --stop cannot be combined")
     last = epoch_ms() // DAY
 
     async def work(store: Store, _: object) -> tuple[str | None, dict[int, ForwardedCounts]]:
@@ -38,7 +38,7 @@ def forward_command(slug: str, url: str | None, stop: bool, days: int) -> None:
         return row["forward_to"] if row else None, await forwarded_counts.by_day(store, number, last - days + 1, last)
 
     target, counts = with_store(work)
-    out.print(f"[green]✓[/green] {slug} forwards to {as_text(target)}" if target else f"{slug} forwards nothing", soft_wrap=True)
+    out.print(f"[green]✓[/green] {slug} forwards to {as_text(target)}" if target else f"{slug} does not forward", soft_wrap=True)
     if not url and not stop:
         _print(counts)
 

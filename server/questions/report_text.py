@@ -23,7 +23,7 @@ from server.questions.question import Condition, Op, Segment
 
 R = TypeVar("R", Funnel, Retention, Paths)
 
-_EVENT = "Can be the name of an event such as `build`, or conditions such as `name=build and outcome=success`"
+_EVENT = "Accepts the name of an event such as `build`, or conditions such as `name=build and outcome=success`"
 _COMMON = {name: text.PARAMETERS[name] for name in ("where", "by", "last", "to_date", "from", "to", "first")}
 REPEATED = ("step", "start", "return", "event", *text.REPEATED)
 _NAME = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<name>[^\s"=!<>~^*,:]+))\s*')
@@ -120,7 +120,7 @@ FUNNEL = Report(
         "step": "A step, 2 to 10 in order: the name of an event such as `build`, or a name and conditions such as "
         "`built: name=build and outcome=success`",
         "within": "The maximum time from the first step to the last, such as `30m`, `24h` or `7d`; 24 hours by default",
-        "order": "`steps`: one after the other (default); `any`: a step counts with all earlier ones in any order",
+        "order": "`steps`: one after the other (default); `any`: a step counts once it and all steps listed before it are met, in any order",
         **_COMMON,
     },
     _funnel,

@@ -42,7 +42,7 @@ class _Ask(click.RichGroup):
 @click.command(name="question")
 @click.argument("slug", metavar="[PROJECT]", default=DEFAULT)
 @question_options
-@click.option("--saved", "saved_name", metavar="NAME", help="Answer a saved question; excludes the options above.")
+@click.option("--saved", "saved_name", metavar="NAME", help="Answer a saved question; cannot be combined with the options above.")
 @click.option("--people", is_flag=True, help="Show the figures of people only. Files have both.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 def question_command(slug: str, saved_name: str | None, people: bool, form: str, **words: str | tuple[str, ...] | None) -> None:
@@ -56,7 +56,7 @@ def question_command(slug: str, saved_name: str | None, people: bool, form: str,
 
         footfall ask mytool --measure failure_rate --where "name=build and os=windows" --to-date week --over day --compare previous
 
-    The median and the slowest 5 % of builds by minor version, from 2.7 on:
+    The median and the 95th percentile of build times by minor version, from 2.7 on:
 
         footfall ask mytool --measure p50,p95 --where name=build --where "version~>=2.7" --by version.minor --first 5
 
@@ -71,11 +71,11 @@ def question_command(slug: str, saved_name: str | None, people: bool, form: str,
     Conditions are `os=linux,windows`, `os!=windows`, `error_type exists`, `target missing`, `target^=pkg-` (begins with),
     `properties.theme*=dark` (contains), `version~>=2.7 <3` and `duration_ms>1000`; ` and ` joins them. See docs/questions.md.
 
-    `footfall ask funnel`, `footfall ask retention` and `footfall ask paths` answer reports; each has a `--help` of its own. A project with
-    one of these names is asked with `footfall ask question NAME`.
+    `footfall ask funnel`, `footfall ask retention` and `footfall ask paths` answer reports; each has its own `--help`. For a project
+    with one of these names, use `footfall ask question NAME`.
     """
     if saved_name and any(words.values()):
-        fail("--saved cannot be combined with the parts of a question")
+        fail("--saved cannot be combined with the options of a question")
 
     async def work(opened: Opened) -> tuple[Question, Answer]:
         template = await saved.find(opened.store, opened.project.id, saved_name) if saved_name else template_of(words)

@@ -40,9 +40,9 @@ def question_list(slug: str) -> None:
 @_NAME
 @question_options
 def question_save(slug: str, name: str, **words: str | tuple[str, ...] | None) -> None:
-    """Save a question under a name, in the place of one that has it. The options are those of `footfall ask`.
+    """Save a question under a name, replacing the question that has this name. The options are those of `footfall ask`.
 
-    Periods such as `--last 7` and `--to-date week` move with the clock.
+    Relative periods such as `--last 7` and `--to-date week` stay relative.
     """
 
     async def work(opened: Opened) -> None:
@@ -59,7 +59,7 @@ def question_save(slug: str, name: str, **words: str | tuple[str, ...] | None) -
 @_PROJECT
 @_NAME
 def question_show(slug: str, name: str) -> None:
-    """Show a saved question as a command."""
+    """Print the `footfall ask` command of a saved question."""
     template = run(slug, lambda opened: saved.find(opened.store, opened.project.id, name))
     click.echo(f"footfall ask {slug} {_options(template)}".rstrip())
 
@@ -69,7 +69,7 @@ def question_show(slug: str, name: str) -> None:
 @_NAME
 @click.argument("new_name", metavar="NEW_NAME")
 def question_rename(slug: str, name: str, new_name: str) -> None:
-    """Rename a saved question. Its alerts and links stay."""
+    """Rename a saved question. Its alerts and links keep working."""
 
     async def work(opened: Opened) -> None:
         stored = await saved_questions.rename(opened.store, opened.project.id, name, new_name, epoch_ms())
@@ -98,9 +98,9 @@ def question_delete(slug: str, name: str) -> None:
 @_NAME
 @click.option("--days", type=click.IntRange(1, shares.LONGEST), default=shares.DAYS, show_default=True, help="Days until the link expires.")
 def question_share(slug: str, name: str, days: int) -> None:
-    """Create a link that shows the answer of a saved question to everyone who has it.
+    """Create a link that shows the answer to a saved question without a login.
 
-    The page needs no login. It is made once an hour, and counts groups of few installs as (other).
+    The page is updated once an hour, or once a day with a comparison. It counts groups of few installs as (other).
     """
 
     async def work(opened: Opened) -> tuple[int, str]:
@@ -116,7 +116,7 @@ def question_share(slug: str, name: str, days: int) -> None:
 @question_group.command(name="shares")
 @_PROJECT
 def question_shares(slug: str) -> None:
-    """List the links of a project."""
+    """List the links to saved questions of a project."""
     table = plain_table("link", "question", "created", "expires")
     for each in run(slug, lambda opened: shares.list_shares(opened.store, opened.project.id)):
         expires = _moment(each.expires_at) if each.expires_at > epoch_ms() else "expired"
@@ -128,7 +128,7 @@ def question_shares(slug: str) -> None:
 @_PROJECT
 @click.argument("link", type=click.IntRange(1))
 def question_revoke(slug: str, link: int) -> None:
-    """Revoke a link by its number in `footfall question shares`. Running servers notice within two seconds."""
+    """Revoke a link by its number in `footfall question shares`. It stops working within two seconds."""
 
     async def work(opened: Opened) -> None:
         await shares.revoke(opened.store, opened.project.id, link)

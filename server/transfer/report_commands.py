@@ -47,9 +47,9 @@ def _report_options(name: str) -> Options:
 @click.command(name="funnel")
 @_report_options("funnel")
 def funnel_command(slug: str, people: bool, form: str, **words: Any) -> None:
-    """Count the installs that get from one step to the next. The server may keep running.
+    """Count the installs that complete each step. The server may keep running.
 
-    A split is taken at the first step: an install that upgrades stays in its row.
+    A split uses the values of the first step: an install that upgrades stays in its row.
 
         footfall ask funnel mytool --step init --step build --step deploy --by version
 
@@ -61,9 +61,9 @@ def funnel_command(slug: str, people: bool, form: str, **words: Any) -> None:
 @click.command(name="retention")
 @_report_options("retention")
 def retention_command(slug: str, people: bool, form: str, **words: Any) -> None:
-    """Show how many of the installs that began in each week come back. The server may keep running.
+    """Show how many of the installs that began in each week return. The server may keep running.
 
-    A split is taken at the event with which an install begins: an install that upgrades stays in its row.
+    A split uses the values of the event with which an install begins: an install that upgrades stays in its row.
 
         footfall ask retention mytool --by os --last 90
 
@@ -75,7 +75,7 @@ def retention_command(slug: str, people: bool, form: str, **words: Any) -> None:
 @click.command(name="paths")
 @_report_options("paths")
 def paths_command(slug: str, people: bool, form: str, **words: Any) -> None:
-    """Show what installs do after an event, or before it. The server may keep running.
+    """Show which events follow an event, or precede it. The server may keep running.
 
     footfall ask paths mytool --event init --length 2
 
