@@ -37,18 +37,13 @@ export function ExploreAnswer(props: Props) {
               Events before <b>{moment(answer.since)}</b> have been deleted. The figures cover only the time since then.
             </>
           ) : (
-            "Some events of this period have been deleted. The figures cover only a part of it."
+            "Some events of this period have been deleted. The figures cover only part of it."
           )}
         </p>
       )}
       {answer.completeBefore === false && (
         <p class="notice" role="status">
-          Some events of the compared period have been deleted. Its figures are too small, or missing.
-        </p>
-      )}
-      {answer.completeBefore === false && (
-        <p class="notice" role="status">
-          Some events of the compared period have been deleted. Its figures cover only a part of it.
+          Some events of the compared period have been deleted. Its figures are incomplete or missing.
         </p>
       )}
       {!hasNothing(answer) && answer.warnings.length > 0 && (
@@ -147,7 +142,7 @@ function Lines({ answer, question, fields }: Props) {
                 : []),
             ];
           });
-          const note = [partial && `${stepText(partial, over ?? "DAY")}: so far`, isCompared(question) && rows.length > MOST_COMPARED && "comparison: see the table"].filter(Boolean).join(" · ");
+          const note = [partial && `${stepText(partial, over ?? "DAY")}: so far`, isCompared(question) && rows.length > MOST_COMPARED && "comparison: shown in the table"].filter(Boolean).join(" · ");
           return <Chart key={`${name} ${segment} ${over}`} title={titleOf(label, segment)} starts={answer.starts} lines={lines} step={over ?? "DAY"} measure={measure} note={note} />;
         }),
       )}

@@ -143,7 +143,7 @@ function Splits({ fields, by, change }: { fields: Field[]; by: Split[]; change: 
           taken={by.flatMap((other) => (other === split ? [] : [other.field]))}
           change={(next) => change([...by.slice(0, place), ...(next ? [next] : []), ...by.slice(place + 1)])}
           label={place === 0 ? "Split by" : "Then by"}
-          empty={place === 0 ? "No split" : by.length === 1 ? "and by…" : "No second split"}
+          empty={place === 0 ? "No split" : by.length === 1 ? "Then by…" : "No second split"}
         />
       ))}
     </>

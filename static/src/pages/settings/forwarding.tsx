@@ -17,12 +17,12 @@ export function Forwarding({ slug }: { slug: string }) {
     update.mutate({ slug, changes: { forwardTo: formValue(event.currentTarget as HTMLFormElement, "forwardTo") || null } });
   };
   return (
-    <Section title="Forwarding" about="Sends what SDKs post to this project to the system that it replaces as well, to compare the counts of both. Clients never wait for it.">
+    <Section title="Forwarding" about="Forwards the requests of SDKs to the system that Footfall replaces, and compares the counts of both. Clients never wait for the other system.">
       <QueryResult answer={answer} height={120}>
         {({ project: { forwarding } }) => (
           <>
             <form class="fields" onSubmit={submit}>
-              <Field label="Other system" name="forwardTo" error={update.error} about="e.g. https://us.i.posthog.com. Empty to forward nothing.">
+              <Field label="Other system" name="forwardTo" error={update.error} about="For example, https://us.i.posthog.com. Leave empty to stop forwarding.">
                 <input name="forwardTo" type="url" defaultValue={forwarding.url ?? ""} spellcheck={false} />
               </Field>
               <FormError error={update.error} fields={["forwardTo"]} />
