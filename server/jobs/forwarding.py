@@ -27,7 +27,7 @@ from server.tasks import cancel_and_wait
 log = logs.get(__name__)
 
 MAX_WAITING = 1_000  # requests of a project
-MAX_BYTES = 8 << 20  # of their bodies
+MAX_BYTES = 8 << 20  # of their targets, headers and bodies
 SENDERS = 4  # requests of a project at a time
 TIMEOUT = 10.0  # seconds for one attempt
 ATTEMPTS = 3
@@ -48,6 +48,10 @@ class _Message(NamedTuple):
     body: bytes
     events: int
     tally: ForwardedCounts
+
+    @property
+    def size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers) + len(self.body)
 
 
 class _Queue:
@@ -90,11 +94,12 @@ class Forwarder:
             return
         count = self._count(project, events, stored, at)
         queue = self._queues.setdefault(project.id, _Queue())
-        if len(queue.waiting) >= MAX_WAITING or queue.size + len(body) > MAX_BYTES:
+        message = _Message(project.forward_to + target, headers, body, events, count)
+        if len(queue.waiting) >= MAX_WAITING or queue.size + message.size > MAX_BYTES:
             count.dropped += events
             return
-        queue.waiting.append(_Message(project.forward_to + target, headers, body, events, count))
-        queue.size += len(body)
+        queue.waiting.append(message)
+        queue.size += message.size
         if queue.senders < SENDERS:
             queue.senders += 1
             task = asyncio.create_task(self._send_waiting(queue))
@@ -115,7 +120,7 @@ class Forwarder:
         try:
             while queue.waiting:
                 message = queue.waiting.popleft()
-                queue.size -= len(message.body)
+                queue.size -= message.size
                 await self._send(message, queue)
         finally:
             queue.senders -= 1

@@ -75,17 +75,31 @@ async def test_what_waits_when_the_server_stops_is_dropped_and_counted(store: St
 
 async def test_the_queue_is_bounded(store: Store, receiver: Any, now: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forwarding, "MAX_WAITING", 5)
-    monkeypatch.setattr(forwarding, "MAX_BYTES", 100)
+    monkeypatch.setattr(forwarding, "MAX_BYTES", 1_000)
     forwarder = Forwarder(store, private=True)
     async with forwarder.running():
         for _ in range(8):  # none is sent before the first await
             offer(forwarder, receiver.url, now)
-        offer(forwarder, receiver.url, now, body=b" " * 90)
+        offer(forwarder, receiver.url, now, body=b" " * 990)
         await until_sent(forwarder)
         assert len(receiver.got) == 5
         offer(forwarder, receiver.url, now)  # there is room again
         await until_sent(forwarder)
     assert await counts(store, now) == ForwardedCounts(events=10, stored=10, accepted=6, dropped=4)
+
+
+async def test_long_queries_and_headers_count_in_the_bound_of_the_queue(
+    store: Store, receiver: Any, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forwarding, "MAX_BYTES", 1_000)
+    forwarder = Forwarder(store, private=True)
+    async with forwarder.running():
+        forwarder.offer(project(receiver.url), "/batch/?" + "a" * 1_000, [], BODY, events=1, stored=1, at=now)
+        forwarder.offer(project(receiver.url), "/batch/", [(b"user-agent", b"a" * 1_000)], BODY, events=1, stored=1, at=now)
+        offer(forwarder, receiver.url, now)
+        await until_sent(forwarder)
+    assert await counts(store, now) == ForwardedCounts(events=3, stored=3, accepted=1, dropped=2)
+    assert [path for path, _, _ in receiver.got] == ["/batch/"]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"])
