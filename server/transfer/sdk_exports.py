@@ -41,7 +41,8 @@ def form_of(row: Mapping[str, Any]) -> str | None:
     keys = row.keys()
     if "resourceLogs" in keys:
         return "otlp"
-    if row.get("type") in _SEGMENT and not keys.isdisjoint(("messageId", "anonymousId", "userId")):
+    kind = row.get("type")
+    if isinstance(kind, str) and kind in _SEGMENT and not keys.isdisjoint(("messageId", "anonymousId", "userId")):
         return "segment"
     if {"event_type", "event_time"} <= keys:
         return "amplitude"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from server.settings import Settings
+from server.transfer import sdk_exports
 from tests.conftest import rows_of
 from tests.transfer.conftest import counted, import_file, lines, where
 
@@ -90,3 +91,8 @@ def test_events_come_in_once_with_their_times_and_without_identifiers(fresh: Set
     assert built[4] // 1_000 == 1_730_419_200
     assert json.loads(built[5]) == properties
     assert bool(built[6]) is (form == "aptabase")
+
+
+@pytest.mark.parametrize("kind", [["track"], {}, 1, None])
+def test_a_type_that_is_no_text_names_no_system(kind: object) -> None:
+    assert sdk_exports.form_of({"type": kind, "messageId": "a"}) is None
