@@ -110,13 +110,13 @@ async def shared_question(request: AnyRequest, state: State, secret: FromPath[st
     """The answer of a saved question, for everyone who has the link."""
     now = epoch_ms()
     address = state.gate.address(peer_of(request), dict(request.scope["headers"]))
-    state.gate.guesses.check(address)
+    await state.gate.guesses.check(address)
     pages: SharedPages = state.shared_pages
     shared = None
     if secret.startswith(PREFIX) and len(secret) < 100 and request.scope.get(SCOPE_SLUG) is None:
         shared = await pages.find(secret, now)
     if shared is None:
-        state.gate.guesses.count_wrong(address)
+        await state.gate.guesses.count_wrong(address)
         return _response(404, message_page(state.pages.shared, *_GONE))
     return _response(*await pages.page(shared, now))
 

@@ -91,6 +91,15 @@ def test_guesses_at_one_route_are_counted_at_all(field: Any, route: str) -> None
     assert guess(field, "export", right, "203.0.113.1") == 200
 
 
+def test_wrong_links_to_questions_are_counted_as_guesses(field: Any) -> None:
+    address = {"x-forwarded-for": "198.51.99.7"}
+    _, right = key_of(field, field.slug, "READ")
+    get = field.server.client.get
+    statuses = [get(f"/shared/ffs_{number}", headers=address).status_code for number in range(2 * WRONG_KEYS + 1)]
+    assert (statuses[0], statuses[-1], guess(field, "export", right, address["x-forwarded-for"])) == (404, 429, 429)
+    assert get("/shared/ffs_0", headers={"x-forwarded-for": "203.0.113.2"}).status_code == 404
+
+
 async def test_guesses_of_all_networks_of_a_provider_are_counted_together() -> None:
     guesses = Guesses(Limits())
     for number in range(16 * WRONG_KEYS):
