@@ -139,7 +139,10 @@ class Source:
     def _csv(self) -> Iterator[Row]:
         csv.field_size_limit(LONGEST)
         reader = csv.reader(self._as_text())
-        header = [name.strip() for name in next(reader)]
+        try:
+            header = [name.strip() for name in next(reader)]
+        except csv.Error as error:
+            raise SourceError(f"{self._path} has no valid header") from error
         place = 1
         while True:
             try:

@@ -11,6 +11,7 @@ import pytest
 
 from server.settings import Settings
 from server.transfer import sdk_exports
+from server.transfer.import_sources import LONGEST, Source, SourceError
 from tests.conftest import rows_of
 from tests.transfer.conftest import counted, import_file, lines, where
 
@@ -96,3 +97,10 @@ def test_events_come_in_once_with_their_times_and_without_identifiers(fresh: Set
 @pytest.mark.parametrize("kind", [["track"], {}, 1, None])
 def test_a_type_that_is_no_text_names_no_system(kind: object) -> None:
     assert sdk_exports.form_of({"type": kind, "messageId": "a"}) is None
+
+
+def test_a_header_of_csv_without_an_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("event_name,timestamp," + "x" * (LONGEST + 1))
+    with Source(path) as source, pytest.raises(SourceError, match="no valid header"):
+        list(source.rows())
