@@ -149,7 +149,7 @@ class Projects:
             for row in keys
             if row["project_id"] in projects or row["project_id"] == ADMINS
         }
-        if by_key.keys() != self._by_key.keys():
+        if by_key.keys() != self._by_key.keys() or len(self._unknown_keys) >= _MAX_UNKNOWN_KEYS:
             self._unknown_keys.clear()
         self._by_key = by_key
         self._read_at = began
