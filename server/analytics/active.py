@@ -25,12 +25,12 @@ class Audiences(NamedTuple):
 
 
 def countable(filter_: Filter) -> Audiences | None:
-    """Which audiences answer a question; None where sums cannot."""
+    """Return the audiences whose sums answer a question, or None if sums cannot."""
     return None if conditions(filter_) or filter_.of("name") or not filter_.period.whole_days else audiences(filter_)
 
 
 def audiences(filter_: Filter) -> Audiences | None:
-    """The same by the filter's environments alone."""
+    """Return the audiences of a filter by its environments alone."""
     allowed = filter_.allowed
     if allowed is None:
         return Audiences(EVERYONE, PEOPLE_ONLY)
@@ -64,7 +64,7 @@ async def known(store: Store, filter_: Filter, counted: Audiences) -> Installs:
 
 
 async def active_by_step(store: Store, filter_: Filter, counted: Audiences, step: Step, starts: list[int]) -> list[Installs]:
-    """The same for each step of the period: what of it lies in the step."""
+    """Count for each step of the period, as far as it lies in the step."""
     first, last = filter_.period.first_day, filter_.period.last_day
     number = step_of(step, starts)
     # The first of an install's days in a step has its earlier one before the step, or before the period.
@@ -137,7 +137,7 @@ async def newest_day(store: Store, project: int) -> int:
 
 
 def whole(filter_: Filter, first: int, end: int) -> Filter:
-    """The same question about days from one up to but not including another."""
+    """Return the question for the days from one up to but not including another."""
     return filter_.during(Period(first * DAY, end * DAY))
 
 

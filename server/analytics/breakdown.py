@@ -1,4 +1,4 @@
-"""What events and installs are made of: by system, version, environment, target, or a property."""
+"""Events and installs by system, version, environment, target, or a property."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOOL = "tool"  # the type of target that a tool is
 
 
 class By(enum.Enum):
-    """What to break down by. `ENVIRONMENT` is how much of it is CI; `TOOL` is `TARGET` of that type; `PROPERTY` wants its name."""
+    """The field to break down by. `TOOL` is `TARGET` of that type; `PROPERTY` requires the name of a property."""
 
     OS = "os"
     ARCH = "arch"

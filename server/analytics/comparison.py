@@ -33,7 +33,7 @@ async def before(store: Store, filter_: Filter, now: int) -> Parts:
 
 
 async def _arrived(store: Store, project: int, day: int) -> int:
-    """How many events a project has stored since a day (days since 1970)."""
+    """Count the events that a project has stored since a day (days since 1970)."""
     (row,) = await store.rows(
         "SELECT SUM(events) AS events FROM ledger WHERE project_id = {} AND day >= {} AND entry = {}",
         project,

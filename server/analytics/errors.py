@@ -1,4 +1,4 @@
-"""What goes wrong: types of errors with whom and what they affect, and the last events that failed."""
+"""Error types with the installs and versions that they affect, and the newest failed events."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ErrorSample(msgspec.Struct, frozen=True):
 
 
 class VersionCount(msgspec.Struct, frozen=True):
-    """How often something was seen in a version; None where events do not say theirs."""
+    """Failures in one version; the version is None for events without one."""
 
     version: str | None
     events: int

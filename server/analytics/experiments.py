@@ -1,4 +1,4 @@
-"""Whether a variant does better: installs and successes by the value of a property, with how sure one may be. Reads raw events."""
+"""Comparison of variants: installs and successes by the value of a property, with confidence intervals. Reads raw events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASELINES = ("control", "baseline", "a", "off", "false")  # what the variant tha
 
 
 class Interval(msgspec.Struct, frozen=True):
-    """Where the true value lies with 95 % confidence."""
+    """The 95 % confidence interval of a value."""
 
     low: float
     high: float

@@ -1,4 +1,4 @@
-"""Answers for everybody: figures about fewer than `least` installs are folded away, and so are figures whose difference would tell of so few.
+"""Answers without a login: figures of fewer than `least` installs are folded, and so are figures whose difference would reveal so few.
 
 A caller without a login may combine answers, so a figure is shown only where two things hold. The events behind it come from no install
 or from `least` of them. And with any of its conditions left out, the installs that join are none, or `least` again. Where the installs
@@ -88,7 +88,7 @@ class Folding:
         return [pair.all for pair in folded], [pair.people for pair in folded]
 
     def _is_apart(self, count: Installs, wider: list[Installs]) -> bool:
-        """Whether installs are enough, and so are those that are in a wider selection only."""
+        """Return True if there are enough installs, both here and in the rest of the wider selection."""
         return not self._few(count.all) and not any(self._few(other.all - count.all) for other in wider)
 
     async def _shown(self, filter_: Filter) -> Filter | None:
@@ -195,7 +195,7 @@ class Folding:
         return row.installs is not None and self._few(row.installs.all)
 
     async def _are_few(self, filter_: Filter, by: By, shown: list[Row], hidden: list[Row]) -> bool:
-        """Whether the values that are hidden are those of few installs, by their events or by what each install runs."""
+        """Return True if the hidden values belong to few installs, counted by events or by each install's newest value."""
         together = await _installs_without(self._store, filter_, by, tuple(row.value for row in shown))
         return self._few(together.all) or self._few(sum(row.installs.all for row in hidden if row.installs))
 

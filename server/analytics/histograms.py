@@ -1,4 +1,4 @@
-"""How long things took, day by day: histograms that are kept, because what a day has seldom changes once it is over.
+"""Histograms of durations by day, which are cached because a past day seldom changes.
 
 To look through a month of buckets takes longer than all else of an overview. How many durations a day has is known from a smaller rollup, and
 they only ever become more: as long as there are as many as in a histogram that was read before, there is nothing to be read again. So it does
@@ -37,7 +37,7 @@ _numbers = msgspec.json.Decoder(list[int])
 
 
 class Histogram:
-    """How many events each bucket has (see `rollups.duration_bucket`), with none missing in between."""
+    """Events in each bucket (see `rollups.duration_bucket`), without gaps."""
 
     __slots__ = ("_counts",)
 
@@ -79,7 +79,7 @@ def _little(counts: array[int]) -> array[int]:
 
 
 class _Kept(NamedTuple):
-    """What one day has in one environment: `timed` durations, their histogram as a number, and until when it is taken to be true."""
+    """One day in one environment: the number of `timed` durations, their histogram as a number, and the time until which it is valid."""
 
     timed: int
     number: int
@@ -101,7 +101,7 @@ async def histogram(store: Store, filter_: Filter) -> list[tuple[int, int]]:
 
 
 def by_day(filter_: Filter) -> bool:
-    """Whether `histograms` can be asked."""
+    """Return True if `histograms` can answer."""
     period = filter_.period
     return period.whole_days and period.last_day - period.first_day < MOST_DAYS and not conditions(filter_) and not filter_.of("name")
 
@@ -116,7 +116,7 @@ async def histograms(store: Store, filter_: Filter, starts: list[int]) -> list[H
 
 @shared
 async def _days(store: Store, filter_: Filter) -> list[tuple[int, _Kept]]:
-    """What each day has in each environment."""
+    """Return the entry of each day and environment."""
     known, now = _KEPT.setdefault(store, {}), time.monotonic()
     query = sql(
         "SELECT day, environment, SUM(timed) AS timed FROM rollup_day AS event WHERE ",

@@ -1,4 +1,4 @@
-"""Who uses the tool: active installs, new and returning ones, whether they come back, and which version they run."""
+"""Active, new and returning installs, and the versions that they run."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY
 
 @reused
 async def version_adoption(store: Store, filter_: Filter, step: Step = Step.DAY, *, limit: int = 10) -> VersionAdoption:
-    """Which versions were run over time; the versions beyond `limit` are taken together. Raises BadQuery by the hour."""
+    """Return the versions that installs ran over time; those beyond `limit` are combined. Raises BadQuery for hours."""
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day, a week or a month"))
     beginnings = starts(filter_.period, step)

@@ -1,4 +1,4 @@
-"""Where everything that arrived went: the ledger by day, what was rejected of late, and who was limited."""
+"""The ledger by day, the newest refusals, and the limited callers."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ async def events(
 
 
 async def count_events(store: Store, filter_: Filter) -> int:
-    """How many a filter lets through. Raises TooBroad."""
+    """Count the events that match a filter. Raises TooBroad."""
     rows = await read(store, sql("SELECT count(*) AS n FROM (", raw_events(store, filter_), ") AS raw"))
     return int(rows[0]["n"])
 
@@ -156,7 +156,7 @@ async def event_of(store: Store, project: int, event_id: int) -> EventRow | None
 
 
 class InstallFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which installs: those that meet every condition. Times are epoch ms, `seen_to` not included."""
+    """The installs that meet every condition. Times are epoch ms; `seen_to` is exclusive."""
 
     project: int
     people: bool = False
@@ -192,7 +192,7 @@ async def installs(
 
 
 def _install_order(order: InstallOrder, after: tuple[int, int] | None, backwards: bool) -> tuple[Sql, str]:
-    """What lies beyond a place in an order, and the order itself. Those seen at the same time come by their hash."""
+    """Return the condition for rows beyond a place in an order, and the order itself. Ties are ordered by hash."""
     column, rising = order.value, ("<", "DESC") if backwards else (">", "ASC")
     if order is InstallOrder.HASH:
         return Sql("") if after is None else sql(f" AND id {rising[0]} ", bound(after[1])), f"id {rising[1]}"
@@ -206,7 +206,7 @@ def _install_order(order: InstallOrder, after: tuple[int, int] | None, backwards
 
 
 async def count_installs(store: Store, filter_: InstallFilter) -> int:
-    """How many there are."""
+    """Count the installs that match."""
     rows = await read(store, sql("SELECT count(*) AS n FROM install WHERE ", _install_conditions(filter_)))
     return int(rows[0]["n"])
 

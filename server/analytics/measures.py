@@ -1,4 +1,4 @@
-"""What answers are made of: counts of installs, rates, changes, percentiles of durations."""
+"""Parts of answers: counts of installs, rates, changes, and percentiles of durations."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class Percentiles(msgspec.Struct, frozen=True):
 
 
 def change(value: float | None, before: float | None) -> Change:
-    """How a number compares with the one before."""
+    """Compare a number with that of the period before."""
     relative = None if value is None or not before else (value - before) / before
     return Change(value, before, relative)
 
 
 def duration_change(value: float | None, before: float | None, *, exact: bool) -> DurationChange:
-    """How a duration compares with the one before."""
+    """Compare a duration with that of the period before."""
     compared = change(value, before)
     return DurationChange(compared.value, compared.before, compared.change, exact)
 

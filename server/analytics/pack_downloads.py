@@ -1,4 +1,4 @@
-"""How often packs were downloaded."""
+"""Counts of downloads by pack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What events are about: targets with their totals, the counters that a site shows, and what is trending."""
+"""Targets with their totals, the counters that a site shows, and the trending targets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TargetCounts(msgspec.Struct, frozen=True):
 
 
 class Counters(msgspec.Struct, frozen=True, rename="camel"):
-    """What a site shows beside one of its targets, over all time."""
+    """The counters that a site shows beside a target, over all time."""
 
     views: int = 0
     copies: int = 0
@@ -152,7 +152,7 @@ async def counters(store: Store, project: int, type_: str, ids: list[str], *, li
 async def trending(
     store: Store, project: int, *, type_: str | None = None, window_days: int = 7, limit: int = 20, listed_only: bool = False
 ) -> Trending:
-    """What is trending, as the job last worked it out (`server.storage.upkeep.trending`): `window_days` is one of its windows, else BadQuery."""
+    """Return the trending targets, as the job last computed them (`server.storage.upkeep.trending`). Raises BadQuery unless `window_days` is one of its windows."""
     if window_days not in (spans := [window.days for window in WINDOWS]):
         raise BadQuery(FieldError("days", f"must be one of {', '.join(map(str, spans))}"))
     refreshed = await store.rows(

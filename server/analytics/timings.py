@@ -1,4 +1,4 @@
-"""How long things take: histograms and percentiles, by event name or by target."""
+"""Histograms and percentiles of durations, by event name or by target."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _BUCKETS_A_BAR = 8
 
 
 class Of(enum.Enum):
-    """What durations are told apart by."""
+    """The field by which durations are grouped."""
 
     NAME = "name"
     TARGET = "target"
 
 
 class Durations(msgspec.Struct, frozen=True):
-    """How long one thing took, in microseconds; of the events of the period that said so.
+    """Durations of one event name or target in microseconds, of the events in the period that have one.
 
     `mean` is exact, `percentiles` are as long as durations are few, else within 2 %.
     The histogram's bars lie between `edges[i]` and `edges[i + 1]`, the latter not included,
