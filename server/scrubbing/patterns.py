@@ -42,10 +42,15 @@ _QUOTE = r"""\\{0,8}["'`]"""  # in text, or escaped several times, as in JSON wi
 # Signs of a random value, which no English word has: a digit, an equals sign, a capital within lower case.
 _RANDOM = r"(?=[\w.~+/=-]*?(?-i:[0-9=]|[a-z][A-Z]))"
 _NOTHING = r"(?!(?:null|none|nil|undefined|true|false)(?![\w-]))"
-# A value after a separator: quoted up to its own closing quote, or a run.
+_PASSWORDS = r"pass(?:wor[dt]|wd|phrase|code)|(?<![a-z])pwd"
+_TOKENS = (
+    r"token|secret|credential|(?<![a-z])_auth"
+    r"|(?:api|access|secret|private|signing|encryption|license|master|account|deploy|write)[-_. ]?key(?:[-_. ]?id)?"
+)
+# A value after a separator: quoted up to its own closing quote, or a run, which is no key with a value of its own (`PASSWORD= password: …`).
 _VALUE = (
     rf"(?:(?P<open>{_QUOTE})(?:(?!(?P=open))(?:\\.|[^\\\r\n]))++"
-    rf"|{_NOTHING}(?:[^\s\"'`&;,<>\\]|,(?!\s)|\\++(?![\"'nrt]))++)"
+    rf"|{_NOTHING}(?!(?:{_PASSWORDS}|{_TOKENS})[:=]\s)(?:[^\s\"'`&;,<>\\]|,(?!\s)|\\++(?![\"'nrt]))++)"
 )
 # A key and a separator. `=` may precede any value. A colon is more common in prose: after a colon and a space, a password is any word, but a
 # token must look random ("unexpected token: end of file"). Commands such as secret:set and token:create stay.
@@ -53,11 +58,6 @@ _EQUALS = rf"(?:{_QUOTE})?\s{{0,4}}(?:=(?!=)>?\s{{0,4}}|:=?\s{{0,4}}(?:"
 _THEN_ANY = rf"{_EQUALS}(?<=\s)|(?=[\"'`\\])|{_RANDOM}))"
 _THEN_RANDOM = rf"{_EQUALS}(?=[\"'`\\])|{_RANDOM}))"
 
-_PASSWORDS = r"pass(?:wor[dt]|wd|phrase|code)|(?<![a-z])pwd"
-_TOKENS = (
-    r"token|secret|credential|(?<![a-z])_auth"
-    r"|(?:api|access|secret|private|signing|encryption|license|master|account|deploy|write)[-_. ]?key(?:[-_. ]?id)?"
-)
 _SELF = ("user", "username", "logname", "sudo_user")  # environment variables
 _NAMED = ("user", "host", "computer", "machine", "device")
 _PROSE = r"(?!(?:is|was|or|and|flag|option|must|cannot|not|to|in|argument|required|needs|with|for|if|has|from)\b)"

@@ -125,6 +125,8 @@ def test_scrubbing_a_document_again_changes_nothing(document):
 
 @settings(max_examples=500)
 @given(befores, secrets, afters)
+@example("PASSWORT= ", ("password: 00000000000000000000000000000000000A", "00000000000000000000000000000000000A"), "")
+@example("token= ", ("password: hunter2hunter2", "hunter2hunter2"), "")
 def test_no_secret_survives_in_text(before, secret, after):
     said, secret_part = secret
     assume(secret_part not in before + after and not any(secret_part in marker for marker in MARKERS))
