@@ -47,10 +47,12 @@ _TOKENS = (
     r"token|secret|credential|(?<![a-z])_auth"
     r"|(?:api|access|secret|private|signing|encryption|license|master|account|deploy|write)[-_. ]?key(?:[-_. ]?id)?"
 )
-# A value after a separator: quoted up to its own closing quote, or a run, which is no key with a value of its own (`PASSWORD= password: …`).
+# What precedes the value itself: an option (`PASSWORD= --token …`) or another key (`PASSWORD= (password: …`). It is replaced, too.
+_INTRODUCTION = rf"[(\[{{]{{0,2}}(?:--?[a-z][\w-]*+|\w{{0,40}}?(?:{_PASSWORDS}|{_TOKENS})[:=])[ \t]{{1,4}}"
+# A value after a separator: quoted up to its own closing quote, or a run.
 _VALUE = (
     rf"(?:(?P<open>{_QUOTE})(?:(?!(?P=open))(?:\\.|[^\\\r\n]))++"
-    rf"|{_NOTHING}(?!(?:{_PASSWORDS}|{_TOKENS})[:=]\s)(?:[^\s\"'`&;,<>\\]|,(?!\s)|\\++(?![\"'nrt]))++)"
+    rf"|{_NOTHING}(?:{_INTRODUCTION})?+(?:[^\s\"'`&;,<>\\]|,(?!\s)|\\++(?![\"'nrt]))++)"
 )
 # A key and a separator. `=` may precede any value. A colon is more common in prose: after a colon and a space, a password is any word, but a
 # token must look random ("unexpected token: end of file"). Commands such as secret:set and token:create stay.

@@ -126,6 +126,9 @@ def test_scrubbing_a_document_again_changes_nothing(document):
 @settings(max_examples=500)
 @given(befores, secrets, afters)
 @example("PASSWORT= ", ("password: 00000000000000000000000000000000000A", "00000000000000000000000000000000000A"), "")
+@example("PASSWORT= ", ("--token 00000000000000000000000000000000000A", "00000000000000000000000000000000000A"), "")
+@example("password= ", ("-u me:hunter2hunter2", "hunter2hunter2"), "")
+@example("PASSWORT= (", ("password: 00000000000000000000000000000000000A", "00000000000000000000000000000000000A"), "")
 @example("token= ", ("password: hunter2hunter2", "hunter2hunter2"), "")
 def test_no_secret_survives_in_text(before, secret, after):
     said, secret_part = secret

@@ -54,9 +54,11 @@ def _cost(work: Callable[[str], object], seed: str, size: int) -> float:
 
 
 def _must_be_linear(work: Callable[[str], object], seed: str) -> None:
-    large = _cost(work, seed, 16 * KIB)
-    if large >= QUICK:
-        assert large < STEEP * _cost(work, seed, 4 * KIB), f"{seed[:40]!r} takes {large:.2f} s for 16 KiB"
+    for attempt in range(3):  # another process can take the caches during one measurement
+        large = _cost(work, seed, 16 * KIB)
+        if large < QUICK or large < STEEP * _cost(work, seed, 4 * KIB):
+            break
+        assert attempt < 2, f"{seed[:40]!r} takes {large:.2f} s for 16 KiB"
     assert large < 0.25
 
 
