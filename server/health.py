@@ -13,6 +13,7 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from server import __version__, logs
+from server.caching import SingleFlight
 from server.clock import epoch_ms
 from server.history import History
 from server.storage.engine import Store
@@ -35,7 +36,7 @@ class Health:
     def __init__(self, store: Store, shared: Shared | None = None, *, instance: str = "") -> None:
         self.instance = instance
         self.reason: str | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._checks: SingleFlight[None, None] = SingleFlight()
         self._store = store
         self._shared = shared
         self._checked_at = float("-inf")
@@ -47,15 +48,16 @@ class Health:
         return None if self._shared is None else "ok" if self._shared.is_up else "lost"
 
     async def writable(self) -> bool:
-        if self._looking is None and time.monotonic() - self._checked_at > _CHECK_EVERY:
-            self._looking = asyncio.create_task(self._look())
-        if self._looking is not None:
-            done, _ = await asyncio.wait({self._looking}, timeout=_ANSWER_WITHIN)
+        check = self._checks.running(None)
+        if check is None and time.monotonic() - self._checked_at > _CHECK_EVERY:
+            check = self._checks.start(None, self._check)
+        if check is not None:
+            done, _ = await asyncio.wait({check}, timeout=_ANSWER_WITHIN)
             if not done:
                 self._writable, self.reason = False, "the store did not respond in time"
         return self._writable
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         try:
             await self._store.check_writable()
             self._writable, self.reason = True, None
@@ -63,7 +65,7 @@ class Health:
             log.error("store_not_writable", exc_info=error)
             self._writable, self.reason = False, "the store is not writable"
         finally:
-            self._checked_at, self._looking = time.monotonic(), None
+            self._checked_at = time.monotonic()
 
 
 class StoreReport(msgspec.Struct):

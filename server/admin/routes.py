@@ -13,6 +13,8 @@ from litestar import Request, Response, WebSocket, post, websocket
 from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
+from server.caching import SingleFlightCache
+
 if TYPE_CHECKING:
     from server.admin.endpoint import GraphQL
 
@@ -25,13 +27,11 @@ class GraphQLLoader:
     """Loads the GraphQL endpoint once. Stored in the application's state as `graphql`."""
 
     def __init__(self) -> None:
-        self._loading: asyncio.Future[GraphQL] | None = None
+        self._loaded: SingleFlightCache[None, GraphQL] = SingleFlightCache(1, lambda _: True)
 
     async def load(self) -> GraphQL:
         """Return the endpoint. Raises the error of a failed load; the next call tries again."""
-        if self._loading is None or (self._loading.done() and (self._loading.cancelled() or self._loading.exception() is not None)):
-            self._loading = asyncio.ensure_future(asyncio.to_thread(_load))
-        return await asyncio.shield(self._loading)
+        return await self._loaded.find(None, lambda: asyncio.to_thread(_load))
 
 
 def _load() -> GraphQL:

@@ -22,6 +22,7 @@ import msgspec
 from server.analytics.answer_cache import shared
 from server.analytics.filters import Filter
 from server.analytics.sources import conditions, durations, within_days
+from server.caching import BoundedDict
 from server.event import DAY
 from server.questions.periods import Period
 from server.questions.sql import read, sql
@@ -87,7 +88,7 @@ class _Kept(NamedTuple):
 
 
 _Key = tuple[int, int, int]  # project, day, environment
-_KEPT: WeakKeyDictionary[Store, dict[_Key, _Kept]] = WeakKeyDictionary()
+_KEPT: WeakKeyDictionary[Store, BoundedDict[_Key, _Kept]] = WeakKeyDictionary()
 
 
 async def histogram(store: Store, filter_: Filter) -> list[tuple[int, int]]:
@@ -117,7 +118,7 @@ async def histograms(store: Store, filter_: Filter, starts: list[int]) -> list[H
 @shared
 async def _days(store: Store, filter_: Filter) -> list[tuple[int, _Kept]]:
     """Return the entry of each day and environment."""
-    known, now = _KEPT.setdefault(store, {}), time.monotonic()
+    known, now = _KEPT.setdefault(store, BoundedDict(_MOST_KEPT)), time.monotonic()
     query = sql(
         "SELECT day, environment, SUM(timed) AS timed FROM rollup_day AS event WHERE ",
         within_days(store, filter_),
@@ -128,9 +129,8 @@ async def _days(store: Store, filter_: Filter) -> list[tuple[int, _Kept]]:
     missing = [day for _, day, _ in timed.keys() - found.keys()]
     if missing:
         async for key, kept in _read(store, filter_.during(Period(min(missing) * DAY, (max(missing) + 1) * DAY))):
-            found[key] = known[key] = kept
-        if len(known) > _MOST_KEPT:
-            known.clear()
+            found[key] = kept
+            known.keep(key, kept)
     return [(day, kept) for (_, day, _), kept in found.items()]
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from limits import RateLimitItem
 
+from server.caching import BoundedDict
 from server.ingest.guesses import Guesses, can_only_send, has_key
 from server.ingest.networks import limit_network
 from server.problems import Forbidden, Limited, Unauthorized
@@ -49,7 +50,7 @@ class Gate:
         self._event_limit = settings.event_limit
         self._header = settings.client_ip_header.encode() if settings.client_ip_header else None
         self._trusted = settings.trusted_proxies
-        self._callers: dict[tuple[int, int, str], Caller] = {}
+        self._callers: BoundedDict[tuple[int, int, str], Caller] = BoundedDict(_MAX_CALLERS)
 
     def address(self, peer: str, headers: Headers) -> str:
         """Return the client's address: the one that a trusted proxy reports, else the peer's."""
@@ -140,13 +141,10 @@ class Gate:
         whose = (project.id, key.id if key else 0, address)
         known = self._callers.get(whose)
         if known is None or known.project is not project or known.key is not key:
-            if len(self._callers) >= _MAX_CALLERS:
-                self._callers.clear()
             rate = (key and key.rate_limit) or project.rate_limit or self._rate_limit
             events = (key and key.event_limit) or project.event_limit or self._event_limit
-            self._callers[whose] = known = Caller(
-                project, key, address, _limit_key(rate, "requests", *whose), _limit_key(events, "events", *whose)
-            )
+            known = Caller(project, key, address, _limit_key(rate, "requests", *whose), _limit_key(events, "events", *whose))
+            self._callers.keep(whose, known)
         return known
 
     async def count(self, limit: LimitKey | None, cost: int = 1) -> LimitState | None:

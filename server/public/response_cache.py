@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Response
 
 from server.analytics.answer_cache import LARGE, SHARE, SLOW
+from server.caching import SingleFlightCache
 from server.problems import Busy
 from server.public.cors import ANY_ORIGIN
 from server.public.public_access import AnyRequest
@@ -26,9 +27,6 @@ _WAIT_LIMIT = 30.0  # seconds that a request waits; a database may hang without 
 _AT_ONCE = 2  # concurrent computations: the rest keeps database readers free for other requests
 _MOST_KEPT = 256
 _encode = msgspec.json.Encoder().encode
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class Content(NamedTuple):
@@ -64,13 +62,6 @@ class CachedResponse(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...]
 
 
-class PendingPage:
-    """A page being computed. `version` is the store's version at the start of its reading, None before."""
-
-    version: int | None = None
-    task: asyncio.Task[Page]
-
-
 class ResponseCache:
     """Responses by key, recomputed after a write or a second.
 
@@ -80,10 +71,12 @@ class ResponseCache:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._pages: dict[Hashable, Page] = {}
-        self._making: dict[Hashable, PendingPage] = {}
-        self._ready: dict[tuple[str, str | None], CachedResponse] = {}
-        self._some = asyncio.Semaphore(_AT_ONCE)
+        self._pages: SingleFlightCache[Hashable, Page] = SingleFlightCache(
+            _MOST_KEPT, self._is_fresh, version=lambda: store.version, at_once=_AT_ONCE
+        )
+        self._ready: SingleFlightCache[tuple[str, str | None], CachedResponse] = SingleFlightCache(
+            _MOST_KEPT, lambda ready: self._is_fresh(ready.page)
+        )
 
     async def page(self, key: Hashable, make: Callable[[], Awaitable[Content]]) -> Page:
         """Return the response with this key, computed by `make` unless a fresh one is cached.
@@ -91,36 +84,15 @@ class ResponseCache:
         Raises the errors of `make`, and Busy if it takes too long.
         """
         page = self._pages.get(key)
-        if page is not None and self._is_fresh(page):
+        if page is not None:
             return page
-        making = self._making.get(key)
-        if making is None or making.version not in (None, self._store.version):
-            making = self._making[key] = PendingPage()
-            making.task = asyncio.create_task(self._fill(key, make, making))
-            making.task.add_done_callback(
-                lambda task: task.cancelled() or task.exception()
-            )  # mark its error as retrieved: all waiting requests may be gone
-        # The future wakes all waiting requests at once, where a lock would wake one after another. Cancelling one does not affect the others.
         try:
-            return await asyncio.wait_for(asyncio.shield(making.task), _WAIT_LIMIT)
+            return await asyncio.wait_for(self._pages.find(key, lambda: self._compute(make)), _WAIT_LIMIT)
         except TimeoutError:
             raise Busy("The database does not respond.", retry_after=5) from None
 
-    async def _fill(self, key: Hashable, make: Callable[[], Awaitable[Content]], making: PendingPage) -> Page:
-        try:
-            async with self._some:
-                page = self._pages.get(key)
-                if page is None or not self._is_fresh(page):
-                    page = await self._compute(make, making)
-                    _keep(self._pages, key, page)
-        finally:
-            if self._making.get(key) is making:
-                del self._making[key]
-        return page
-
-    async def _compute(self, make: Callable[[], Awaitable[Content]], making: PendingPage) -> Page:
-        version: int | None
-        version = making.version = self._store.version
+    async def _compute(self, make: Callable[[], Awaitable[Content]]) -> Page:
+        version: int | None = self._store.version
         began = time.monotonic()
         content = await make()
         took = time.monotonic() - began
@@ -135,18 +107,11 @@ class ResponseCache:
 
     def remember(self, path: str, slug: str | None, ready: CachedResponse) -> None:
         """Store the complete public response to a request without a query and a key."""
-        _keep(self._ready, (path, slug), ready)
+        self._ready.keep((path, slug), ready)
 
     def ready(self, path: str, slug: str | None) -> CachedResponse | None:
         """Return the complete response to such a request, while it is fresh. The caller checks that the project is the same."""
-        ready = self._ready.get((path, slug))
-        return ready if ready is not None and self._is_fresh(ready.page) else None
-
-
-def _keep(kept: dict[K, V], key: K, value: V) -> None:
-    if len(kept) >= _MOST_KEPT:
-        kept.clear()
-    kept[key] = value
+        return self._ready.get((path, slug))
 
 
 def cached(

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from server.caching import BoundedDict
 from server.identifiers import strip_padding
 from server.scrubbing.hints import union
 from server.scrubbing.key_rules import KEY_END, RULES, KeyRule, rule_for
@@ -59,9 +60,7 @@ class Scrubber:
             return text
         scrubbed = _scrub(text, version=version)
         if scrubbed == text and len(text) <= CLEAN_LENGTH:
-            if len(_CLEAN) >= CLEAN_REMEMBERED:
-                _CLEAN.clear()
-            _CLEAN.add((text, version))
+            _CLEAN.keep((text, version), None)
         return scrubbed
 
     def label(self, text: str | None, *, version: bool = False) -> str | None:
@@ -155,7 +154,7 @@ def _scrub(text: str, *, version: bool) -> str:
 
 
 # Cache of clean texts: the context of an event and its names are the same for most clients.
-_CLEAN: set[tuple[str, bool]] = set()
+_CLEAN: BoundedDict[tuple[str, bool], None] = BoundedDict(CLEAN_REMEMBERED)
 
 
 class _OwnIds:

@@ -11,6 +11,7 @@ from litestar import MediaType, Response, get
 from litestar.datastructures import State
 from litestar.params import FromPath
 
+from server.caching import SingleFlightCache
 from server.clock import epoch_ms
 from server.event import DAY, HOUR, MINUTE
 from server.problems import BadQuery, TooBroad
@@ -35,45 +36,32 @@ class _Page(NamedTuple):
     until: int  # epoch milliseconds
 
 
+class _KnownLink(NamedTuple):
+    shared: Shared
+    until: float  # of `time.monotonic`
+
+
 class SharedPages:
     """The pages of valid links. Each is made once an hour (once a day with a comparison), and one at a time, however many readers it has."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._known: dict[str, tuple[Shared, float]] = {}
-        self._pages: dict[Hashable, _Page] = {}
-        self._making: dict[Hashable, asyncio.Task[_Page]] = {}
-        self._one_at_a_time = asyncio.Semaphore(1)
+        self._links: SingleFlightCache[str, _KnownLink] = SingleFlightCache(_MAX_KEPT, lambda link: time.monotonic() <= link.until)
+        self._pages: SingleFlightCache[Hashable, _Page] = SingleFlightCache(_MAX_KEPT, lambda page: page.until > epoch_ms(), at_once=1)
 
     async def find(self, secret: str, now: int) -> Shared | None:
         """Return the valid link with a secret, or None."""
-        known, until = self._known.get(secret, (None, 0.0))
-        if known is None or time.monotonic() > until:
-            known = await find_shared(self._state.store, secret, now)
-            self._known.pop(secret, None)
-            if known is not None:
-                _bound(self._known)
-                self._known[secret] = known, time.monotonic() + _KNOWN_FOR
-        return known if known is not None and known.expires_at > now else None
+        link = self._links.get(secret)
+        shared = await find_shared(self._state.store, secret, now) if link is None else link.shared
+        if link is None and shared is not None:
+            self._links.keep(secret, _KnownLink(shared, time.monotonic() + _KNOWN_FOR))
+        return shared if shared is not None and shared.expires_at > now else None
 
     async def page(self, shared: Shared, now: int) -> tuple[int, str]:
         """Return the status and the page of a link."""
         key = (shared.share, shared.question.name, shared.question.changed_at, shared.title)
-        page = self._pages.get(key)
-        if page is None or page.until <= now:
-            making = self._making.get(key)
-            if making is None:
-                making = self._making[key] = asyncio.create_task(self._make(shared, now))
-                making.add_done_callback(lambda task: self._made(key, task))
-            page = await asyncio.shield(making)
+        page = await self._pages.find(key, lambda: self._make(shared, now))
         return page.status, page.body
-
-    def _made(self, key: Hashable, task: asyncio.Task[_Page]) -> None:
-        """Keep a page, also if all its readers are gone."""
-        del self._making[key]
-        if not task.cancelled() and task.exception() is None:
-            _bound(self._pages)
-            self._pages[key] = task.result()
 
     async def _make(self, shared: Shared, now: int) -> _Page:
         frame, settings = self._state.pages.shared, self._state.settings
@@ -81,15 +69,14 @@ class SharedPages:
             template = saved.template_of(shared.question)
             if saved.share_problem(template) is not None:
                 return _Page(404, message_page(frame, *_REFUSED), now + HOUR)
-            async with self._one_at_a_time:
-                found = await shared_answer(
-                    self._state.store,
-                    shared.question.project,
-                    template,
-                    least=settings.public_minimum,
-                    history=self._state.history,
-                    now=now,
-                )
+            found = await shared_answer(
+                self._state.store,
+                shared.question.project,
+                template,
+                least=settings.public_minimum,
+                history=self._state.history,
+                now=now,
+            )
         except (ProjectError, BadQuery):
             return _Page(404, message_page(frame, *_REFUSED), now + HOUR)
         except TooBroad:
@@ -97,12 +84,6 @@ class SharedPages:
         until = as_of(template, now) + (DAY if template.is_compared else HOUR)
         body = await asyncio.to_thread(answer_page, frame, shared, found, settings.public_minimum)
         return _Page(200, body, until)
-
-
-def _bound(kept: dict[str, tuple[Shared, float]] | dict[Hashable, _Page]) -> None:
-    """Make room for one more entry, in the place of the oldest."""
-    if len(kept) >= _MAX_KEPT:
-        del kept[next(iter(kept))]  # type: ignore[arg-type]
 
 
 @get(f"{PATH}/{{secret:str}}", include_in_schema=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from server.caching import BoundedDict
 from server.event import DAY, MINUTE, Context, Environment, Incoming, InstallReport, Outcome
 from server.ingest.privacy import Privacy, conversion
 
@@ -285,8 +286,7 @@ def test_words_that_are_clean_in_one_event_are_hidden_where_they_name_the_client
 
 
 def test_what_is_remembered_of_clean_events_is_bounded_and_holds_no_identifier(monkeypatch):
-    monkeypatch.setattr(conversion, "CLEAN_REMEMBERED", 10)
-    monkeypatch.setattr(conversion, "_CLEAN", {})
+    monkeypatch.setattr(conversion, "_CLEAN", BoundedDict(10))
     for number in range(100):
         kept(properties={"number": number, "mail": "me@example.org"} if number % 2 else {"number": number}, install=f"install-{number}")
         kept(properties={"text": "x" * 1_000})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.event import Context, Incoming
-from server.ingest.privacy import Privacy, hashes
+from server.ingest.privacy import Privacy, conversion
 from server.ingest.privacy.hashes import make_hmac, number
 
 SECRET = b"a secret of the server's own"
@@ -86,7 +86,7 @@ def test_no_secret_is_refused():
 
 
 def test_what_is_remembered_of_installs_is_bounded_over_all_projects_and_holds_no_id(monkeypatch):
-    monkeypatch.setattr(hashes, "REMEMBERED", 10)
+    monkeypatch.setattr(conversion, "REMEMBERED", 10)
     privacy = Privacy(SECRET)
 
     def event(project, install):

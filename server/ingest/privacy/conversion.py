@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from server.caching import BoundedDict
 from server.event import CONTEXT_FIELDS, DAY, MINUTE, Context, Event, Incoming, Install, InstallReport, RequestId
 from server.identifiers import MISSING, identifier, may_be_missing, strip_padding
-from server.ingest.privacy.hashes import ProjectHashes, make_hmac, number, utf8
+from server.ingest.privacy.hashes import REMEMBERED, ProjectHashes, make_hmac, number, utf8
 from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_sensitive_key
 from server.scrubbing.traces import SHORTEST_ID, is_plain
 from server.storage.rollups import picked_values
@@ -44,7 +45,7 @@ class Privacy:
         self._derive = make_hmac(secret, b"footfall/project/")
         self._address = make_hmac(secret, b"footfall/address/")
         self._projects: dict[int, ProjectHashes] = {}
-        self._known: dict[int, int] = {}
+        self._known: BoundedDict[int, int] = BoundedDict(REMEMBERED)
 
     def project_key(self, project_id: int) -> bytes:
         """Return the key of a project's hashes: HMAC-SHA256(secret, "footfall/project/" + id), 32 bytes."""
@@ -199,9 +200,7 @@ def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple
         if _suspicious(incoming, document, text, lowered) or _names_itself(incoming, lowered, plain_install=plain_install):
             return scrub_event(incoming)
         if len(text) <= CLEAN_LENGTH:
-            if len(_CLEAN) >= CLEAN_REMEMBERED:
-                _CLEAN.clear()
-            _CLEAN[source] = lowered
+            _CLEAN.keep(source, lowered)
     elif _names_itself(incoming, lowered, plain_install=plain_install):
         return scrub_event(incoming)
     return incoming, document or None
@@ -209,7 +208,7 @@ def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple
 
 # Cache of clean content, with its text in lower case: the installs of a tool send the same few things over and over. No entry contains an
 # identifier of its client.
-_CLEAN: dict[tuple[object, ...], str] = {}
+_CLEAN: BoundedDict[tuple[object, ...], str] = BoundedDict(CLEAN_REMEMBERED)
 
 
 def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> bool:

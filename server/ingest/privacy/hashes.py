@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
+from server.caching import BoundedDict
 from server.identifiers import identifier
 from server.scrubbing.traces import is_plain
 
@@ -59,7 +60,7 @@ class ProjectHashes:
 
     __slots__ = ("_install", "_mark", "_mark_within", "_session", "_viewer", "_visitor", "cache", "salt")
 
-    def __init__(self, key: bytes, cache: dict[int, int]) -> None:
+    def __init__(self, key: bytes, cache: BoundedDict[int, int]) -> None:
         # Cache of install hashes, by Python's own hash (SipHash) of `salt` and the id, so that no id is kept in memory. A collision is as unlikely
         # as one of `number`, and clients do not know the salt. All projects share `cache`.
         self.salt = secrets.token_hex(16)
@@ -86,9 +87,7 @@ class ProjectHashes:
         install = self.install(usable)
         if usable != raw or not is_plain(raw):
             return install
-        if len(self.cache) >= REMEMBERED:
-            self.cache.clear()
-        self.cache[hash(self.salt + raw)] = install
+        self.cache.keep(hash(self.salt + raw), install)
         return install
 
     def session(self, raw: str) -> int:

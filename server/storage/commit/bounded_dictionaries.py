@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from server.caching import BoundedDict
 from server.storage.commit.writer_connection import Connection
 
 LOADED = 20_000  # words of a full dictionary that are cached; in a larger one, each word is looked up
@@ -41,7 +42,7 @@ class BoundedDictionaries:
 
     def __init__(self) -> None:
         self._room: dict[Place, int] = {}
-        self._full: dict[Place, dict[Row, Row] | None] = {}  # None: too large to be cached
+        self._full: BoundedDict[Place, dict[Row, Row] | None] = BoundedDict(REMEMBERED)  # None: too large to be cached
 
     def find(
         self,
@@ -86,9 +87,7 @@ class BoundedDictionaries:
         if there < most:
             self._room[place] = max(1, (most - there) // _SHARE) if connection.has_concurrent_writers else most - there
             return True
-        if len(self._full) >= REMEMBERED:
-            del self._full[next(iter(self._full))]
-        self._full[place] = _all(connection, dictionary, project) if there <= LOADED else None
+        self._full.keep(place, _all(connection, dictionary, project) if there <= LOADED else None)
         return False
 
     def settle(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from server.caching import BoundedDict
+
 Key = TypeVar("Key", bound=Hashable)
 Entry = TypeVar("Entry")
 
@@ -21,7 +23,7 @@ class Dictionary(Generic[Key, Entry]):
     """A bounded cache of one dictionary table."""
 
     def __init__(self) -> None:
-        self._committed: dict[Key, Entry] = {}
+        self._committed: BoundedDict[Key, Entry] = BoundedDict(_MAX_ENTRIES)
         self._pending: dict[Key, Entry] = {}
 
     def get(self, key: Key) -> Entry | None:
@@ -36,9 +38,7 @@ class Dictionary(Generic[Key, Entry]):
     def settle(self) -> None:
         """Keep the pending entries: the transaction has committed."""
         if self._pending:
-            if len(self._committed) + len(self._pending) > _MAX_ENTRIES:
-                self._committed.clear()
-            self._committed.update(self._pending)
+            self._committed.keep_all(self._pending)
             self._pending.clear()
 
     def revert(self) -> None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from limits import RateLimitItem
 
 from server import logs
+from server.caching import SingleFlight
 from server.headers import AUTHORIZATION, FOOTFALL_KEY
 from server.problems import Busy, Forbidden, Unauthorized, UnknownProject, UnknownSite
 from server.storage.batch import TargetRules
@@ -102,7 +103,7 @@ class Projects:
         self._tried_at = float("-inf")  # when the last refresh began ...
         self._took = 0.0  # ... and how long it took, in seconds
         self._read_at = float("-inf")  # when the last successful refresh began
-        self._reading: asyncio.Task[None] | None = None
+        self._refreshes: SingleFlight[None, None] = SingleFlight()
 
     async def refresh(self) -> None:
         """Refresh the cache with a read that begins now or later. Raises the errors of the store."""
@@ -112,15 +113,7 @@ class Projects:
 
     def _pending_refresh(self, pause: float = 0.0) -> asyncio.Task[None]:
         """Return the pending refresh, or start one after a pause."""
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._read(pause))
-            self._reading.add_done_callback(self._finish_refresh)
-        return self._reading
-
-    def _finish_refresh(self, reading: asyncio.Task[None]) -> None:
-        self._reading = None
-        if not reading.cancelled():
-            reading.exception()  # each waiting request raises it; there may be none left
+        return self._refreshes.start(None, lambda: self._read(pause))
 
     async def _read(self, pause: float) -> None:
         if pause > 0:
@@ -241,7 +234,7 @@ class Projects:
 
     async def keep_fresh(self) -> None:
         """Refresh a stale cache. If the store does not answer, the cached projects stay in use."""
-        if time.monotonic() - self._tried_at <= self.STALE_AFTER or (self._reading is not None and self._by_slug):
+        if time.monotonic() - self._tried_at <= self.STALE_AFTER or (self._by_slug and self._refreshes.running(None) is not None):
             return
         try:
             await self._wait_for_refresh(0.0)
