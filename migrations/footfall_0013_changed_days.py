@@ -1,8 +1,6 @@
 """The table of days of arrival whose stored events changed after the day was read into a history."""
 
-from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.engine import engine_finder
-from piccolo.querystring import QueryString
+from server.storage.migrations import piccolo_migration
 
 ID = "2026-11-29T08:30:00:000000"
 VERSION = "1.38.0"
@@ -14,15 +12,4 @@ def statements(engine: str) -> list[str]:
     return ["CREATE TABLE changed_day (day INTEGER PRIMARY KEY, number BIGINT NOT NULL)"]
 
 
-async def forwards() -> MigrationManager:
-    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
-    manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
-
-    async def run() -> None:
-        engine = engine_finder()
-        assert engine is not None
-        for statement in statements(engine.engine_type):
-            await engine.run_querystring(QueryString(statement))
-
-    manager.add_raw(run)
-    return manager
+forwards = piccolo_migration(ID, DESCRIPTION, statements)

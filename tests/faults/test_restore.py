@@ -196,7 +196,7 @@ def test_a_backup_of_an_older_version_is_put_back_and_migrated_at_the_next_start
 ) -> None:
     old, here = load({"FOOTFALL_DATA_DIR": str(tmp_path / "old")}), load({"FOOTFALL_DATA_DIR": str(tmp_path / "here")})
     with monkeypatch.context() as patch:
-        patch.setattr(opening, "migrations", lambda: migrations()[:1])
+        patch.setattr("server.storage.migrations.migrations", lambda: migrations()[:1])
         engine.prepare_data_dir(old.data_dir)
         opening.migrate(old.sqlite_path)
     made = backups.create(old, tmp_path / "backup")

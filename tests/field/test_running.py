@@ -51,7 +51,7 @@ def older(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a store of the first version, with one project."""
     path.parent.mkdir(parents=True)
     with monkeypatch.context() as patch:
-        patch.setattr("server.storage.sqlite.opening.migrations", lambda: migrations()[:1])
+        patch.setattr("server.storage.migrations.migrations", lambda: migrations()[:1])
         migrate(path)
     (columns,) = rows_of(path, "SELECT group_concat(name) FROM pragma_table_info('project')")
     assert "slug" in columns[0]
@@ -103,7 +103,7 @@ def test_a_long_migration_ends_at_once_when_the_server_is_stopped(make_server: M
 def test_a_long_migration_on_postgresql_ends_at_once_too(make_server: Make, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     url = postgres.address(postgres.empty())
     with monkeypatch.context() as patch:
-        patch.setattr("server.storage.postgres.opening.migrations", lambda: migrations()[:1])
+        patch.setattr("server.storage.migrations.migrations", lambda: migrations()[:1])
         migrate_postgres(url)
     with psycopg.connect(url) as connection:
         connection.execute("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(600); RETURN NEW; END'")

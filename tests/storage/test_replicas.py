@@ -17,7 +17,6 @@ from server.event_id import EventIds
 from server.storage import migrations
 from server.storage.batch import Batch, TargetRules
 from server.storage.migrations import StoreError
-from server.storage.postgres import opening as postgres_open
 from server.storage.postgres import partitions, postgres_store, postgres_writer
 from server.storage.postgres.opening import migrate_postgres
 from server.storage.postgres.postgres_store import PostgresStore
@@ -34,7 +33,7 @@ def test_five_that_start_at_once_migrate_once(postgres: Postgres, monkeypatch: p
     url = postgres.address(postgres.empty())
     every = migrations.migrations()
     if known:  # a store of an older version, with events
-        monkeypatch.setattr(postgres_open, "migrations", lambda: every[:known])
+        monkeypatch.setattr(migrations, "migrations", lambda: every[:known])
         assert len(migrate_postgres(url)) == known
         with psycopg.connect(url) as connection:
             for number in range(3):
@@ -62,10 +61,8 @@ async def test_five_that_open_it_at_once_make_its_partitions_once(postgres: Post
 def test_a_migration_that_is_cut_off_leaves_nothing_and_is_done_again(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     url = postgres.address(postgres.empty())
     known = migrations.migrations()
-    half = migrations.Migration(
-        known[1].id, known[1].name, lambda kind: [*known[1].statements(kind)[:3], "SELECT 1 / 0"], known[1].forwards
-    )
-    monkeypatch.setattr(postgres_open, "migrations", lambda: [known[0], half])
+    half = migrations.Migration(known[1].id, known[1].name, lambda kind: [*known[1].statements(kind)[:3], "SELECT 1 / 0"])
+    monkeypatch.setattr(migrations, "migrations", lambda: [known[0], half])
     with pytest.raises(psycopg.errors.DivisionByZero):
         migrate_postgres(url)
     assert rows_of(url, "SELECT to_regclass('event') IS NOT NULL, to_regclass('rollup_error') IS NOT NULL") == [(True, False)]

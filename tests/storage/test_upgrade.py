@@ -159,7 +159,7 @@ def test_the_version_before_refuses_an_upgraded_store_and_changes_nothing(
     asyncio.run(opened())
     if state == len(MIGRATIONS):
         return
-    monkeypatch.setattr("server.storage.sqlite.opening.migrations", lambda: MIGRATIONS[:state])
+    monkeypatch.setattr("server.storage.migrations.migrations", lambda: MIGRATIONS[:state])
     with pytest.raises(StoreError, match="newer Footfall"):
         asyncio.run(opened())
     assert rows_of(settings.sqlite_path, "SELECT count(*) FROM event") == [(EVENTS,)]

@@ -6,11 +6,11 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from server.settings import Settings
-from server.storage.migrations import APP, Migration, StoreError, check_not_newer, migrations
+from server.storage import migrations
+from server.storage.migrations import StoreError
 from server.storage.sqlite import backups
 from server.storage.sqlite.backups import BackupError, BackupOptions
 from server.storage.sqlite.connection_pool import SqliteConnection, connect
@@ -60,56 +60,36 @@ def migrate(
     stopped: Stop = lambda: False,
     back_up: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Run pending migrations of a file and return their names. `back_up` is called before the first one, if the store is in use.
-
-    Each migration and its record are one transaction. Piccolo's own command uses two, and a crash between them makes every later start fail
-    with `table already exists`. Raises StoreError if the store is newer than this version.
-    """
-    ran: list[str] = []
-    known = migrations()
+    """Run pending migrations of a file and return their names. `back_up` is called before the first one, if the store is in use."""
     with closing(connect(path)) as connection, _interruptible(connection, stopped):
         connection.execute(f"PRAGMA busy_timeout = {_POLL_MS}")
-        with _transaction(connection, stopped):
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS migration (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(200) NOT NULL DEFAULT '',"
-                " app_name VARCHAR(200) NOT NULL DEFAULT '', ran_on TIMESTAMP NOT NULL DEFAULT current_timestamp)"
-            )
-        for migration in known:
-            with _transaction(connection, stopped):
-                done = {row[0] for row in connection.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))}
-                check_not_newer(done, known)
-                if migration.id in done:
-                    continue
-                if done and not ran:
-                    back_up()  # inside the transaction, so that nothing is written between the backup and the migration
-                progress(f"migrating: {migration.name}")
-                _run(connection, migration)
-                ran.append(migration.name)
-    return ran
+        return migrations.migrate(_Target(connection, stopped), progress=progress, prepare=back_up)
 
 
-def _run(connection: SqliteConnection, migration: Migration) -> None:
-    for statement in migration.statements("sqlite"):
-        connection.execute(statement)
-    connection.execute(
-        "INSERT INTO migration (name, app_name, ran_on) VALUES (?, ?, ?)",
-        (migration.id, APP, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")),
-    )
+class _Target:
+    """A SQLite file that is migrated, see `MigrationTarget`."""
 
+    engine = "sqlite"
+    identity = "INTEGER PRIMARY KEY AUTOINCREMENT"
 
-@contextmanager
-def _transaction(connection: SqliteConnection, stopped: Stop) -> Iterator[None]:
-    """Run a transaction, after waiting for other writers, and roll it back on any error."""
-    _begin(connection, stopped)
-    try:
-        yield
-        if stopped():
-            raise Stopped
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.set_progress_handler(None, 0)
-        connection.rollback()
-        raise
+    def __init__(self, connection: SqliteConnection, stopped: Stop) -> None:
+        self._connection = connection
+        self._stopped = stopped
+        self.execute = connection.execute
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run a transaction, after waiting for other writers, and roll it back on any error."""
+        _begin(self._connection, self._stopped)
+        try:
+            yield
+            if self._stopped():
+                raise Stopped
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.set_progress_handler(None, 0)
+            self._connection.rollback()
+            raise
 
 
 def _begin(connection: SqliteConnection, stopped: Stop) -> None:
