@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
+from server.questions import columnar
 from server.questions.facts import Facts
 from server.questions.question import DURATIONS, PER_INSTALL, Measure
 from server.questions.sql import Sql, sql
@@ -58,7 +59,7 @@ def placed(engine: SqlEngine, facts: Facts, groups: list[Keys] | None, *, instal
     columns = ("step", *facts.columns, *(["is_new"] if installs else []))
     # Several elements of one event may be among the others, where the event counts once.
     if facts.has_distinct_elements and not folded:
-        return among(engine, rows, columns, groups, elements=facts.element_columns)
+        return columnar.among(rows, columns, groups, len(facts.by), facts.element_columns)
     return among(engine, rows, columns, groups, distinct=facts.repeats, folded=folded)
 
 
@@ -69,12 +70,11 @@ def among(
     groups: list[Keys],
     *,
     distinct: bool = False,
-    elements: Sequence[str] = (),
     folded: Collection[Cell] = (),
 ) -> Sql:
     """Rows with the keys k1 and k2: their `columns`, and the place of their group as in `placed`.
 
-    Events that have several rows among the others count there once: by `distinct`, or, which is faster, by their `elements` (see `SqlEngine.is_first`).
+    With `distinct`, events that have several rows among the others count there once.
     """
     pairs: list[list[str | int | None]] = [[_encoded(first), _encoded(second), place] for place, (first, second) in enumerate(groups)]
     cells: list[list[str | int | None]] = [[str(place), str(step), None] for place, step in sorted(folded)]
@@ -87,7 +87,6 @@ def among(
         engine.pairs(pairs),
         " AS listing ON listing.a = COALESCE('=' || facts.k1, '') AND listing.b = COALESCE('=' || facts.k2, '')",
         *((" LEFT JOIN ", engine.pairs(cells), small) if cells else ()),
-        *((" WHERE listing.place IS NOT NULL OR ", engine.is_first(elements, pairs)) if elements else ()),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from server.fields import MAX_PROPERTY_TEXT, json_path
@@ -40,10 +40,6 @@ class SqlEngine(Protocol):
         """A table with the text columns `a`, `b` and the integer column `place`, from one argument."""
         ...
 
-    def is_first(self, elements: Sequence[str], pairs: list[list[str | int | None]]) -> Sql:
-        """The condition that a row's keys are the first ones of its event that are not among the pairs."""
-        ...
-
     def listed(self, values: list[str]) -> Sql:
         """A subquery of texts, from one argument."""
         ...
@@ -75,9 +71,6 @@ class _DocumentSql(ABC):
 
     def is_listed(self, text: str, values: list[str]) -> Sql:
         return sql(f"{text} IN ", self.listed(values))
-
-    def is_first(self, elements: Sequence[str], pairs: list[list[str | int | None]]) -> Sql:
-        raise NotImplementedError  # facts of these engines have no lists
 
     def _any(self, property_: Property, matching: Sql) -> Sql:
         return sql("EXISTS (SELECT 1 FROM ", self._elements(property_, "element"), " WHERE ", matching, ")")
@@ -219,20 +212,6 @@ class DuckDbSql:
 
     def is_listed(self, text: str, values: list[str]) -> Sql:
         return sql("list_contains(CAST(CAST(", bound(json.dumps(values)), f" AS JSON) AS VARCHAR[]), {text})")
-
-    def is_first(self, elements: Sequence[str], pairs: list[list[str | int | None]]) -> Sql:
-        key = "COALESCE('=' || {0}, '')"
-        if len(elements) == 1:  # plain texts are compared much faster than structures
-            every, own, kind = f"list_transform({elements[0]}, lambda x: {key.format('x')})", key.format("facts.k1"), "VARCHAR[]"
-            listed = json.dumps([a for a, _, _ in pairs])
-        else:
-            pair = f"struct_pack(a := {key}, b := {key.replace('0', '1')})"
-            every = f"flatten(list_transform({elements[0]}, lambda x: list_transform({elements[1]}, lambda y: {pair.format('x', 'y')})))"
-            own, kind = pair.format("facts.k1", "facts.k2"), "STRUCT(a VARCHAR, b VARCHAR)[]"
-            listed = json.dumps([{"a": a, "b": b} for a, b, _ in pairs])
-        single = " * ".join(f"len({each})" for each in elements)
-        others = sql(f"list_filter({every}, lambda z: NOT list_contains(CAST(CAST(", bound(listed), f" AS JSON) AS {kind}), z))")
-        return sql(f"{single} = 1 OR {own} = ", others, "[1]")
 
     def pairs(self, pairs: list[list[str | int | None]]) -> Sql:
         columns = "value ->> '$[0]' AS a, value ->> '$[1]' AS b, CAST(value ->> '$[2]' AS INTEGER) AS place"
