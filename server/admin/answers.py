@@ -143,7 +143,8 @@ class BreakdownRow:
     failures: Count = field("Events with the outcome `FAILURE`.")
     success_rate: float | None = field("Successes divided by events that report an outcome, from 0 to 1. Null if there are none.")
     installs: InstallCounts | None = field(
-        "Active installs whose newest event has this value. Null if the dimension is not a property of installs."
+        "Installs with an event of this value in the period, as a filter by the value counts them. An install with several values"
+        " counts under each. Null by name, target, tool and property, and if there are too many events to count."
     )
     target_type: str | None = field("Type of the target. Null unless the value is a target.")
 
@@ -154,9 +155,12 @@ class Breakdown:
     other_values: Count = field("Number of values beyond the page.")
     other_events: Count = field("Number of events with one of the other values.")
     other_installs: InstallCounts | None = field(
-        "Installs with one of the other values. Null if the dimension is not a property of installs."
+        "Sum of the installs of the other values. Null if the values on the page have no installs, either."
     )
-    since: DateTime | None = _since()
+    since: DateTime | None = field(
+        "Time from which on installs are counted, and with a filter also events: retention has deleted older ones of the period. Null if"
+        " none are missing."
+    )
 
 
 @strawberry.type(description="Median durations over time, as parallel lists with one entry per step.")

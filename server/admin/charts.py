@@ -76,7 +76,7 @@ class Charts:
         viewer = info.context.viewer
         least = info.context.state.settings.public_minimum
         reads = viewer is not None and viewer.may("read", self.number)
-        return None if reads or least == 1 else Folding(info.context.store, least)
+        return None if reads or least == 1 else Folding(info.context.store, least, info.context.history)
 
     async def over_time(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None, step: Step, lists: int) -> Filter:
         """The filter for a query with so many parallel lists, one entry per step. Raises BadQuery, and GraphQLError if they are too long."""

@@ -10,24 +10,24 @@ import msgspec
 
 from server.analytics import active as sums_of_active
 from server.analytics.active import countable
-from server.analytics.answer_cache import shared
+from server.analytics.answer_cache import reused, shared
 from server.analytics.filters import Filter, asked, equals
-from server.analytics.measures import Installs, installs, rate
-from server.analytics.sources import SUMS, activity, property_sums, sums, unique
+from server.analytics.measures import Installs, rate
+from server.analytics.sources import SUMS, property_sums, sums
 from server.event import Environment, FieldError
 from server.fields import PROPERTY_PREFIX
 from server.history import History
-from server.problems import BadQuery
+from server.problems import BadQuery, TooBroad
 from server.questions.figures import every_group
+from server.questions.installs_by_field import Counts, installs_by_field
 from server.questions.question import By as Split
 from server.questions.question import Measure
 from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store
 from server.storage.projects import picked_properties, read_list
-from server.storage.rollups import DIMENSIONS, PEOPLE_ONLY, VALUE_KEPT
+from server.storage.rollups import DIMENSIONS, VALUE_KEPT
 from server.storage.statements import property_json
 
-_NEWEST = ", ".join(f"install.{dimension.name}" for dimension in DIMENSIONS)
 TOOL = "tool"  # the type of target that a tool is
 
 
@@ -52,9 +52,9 @@ _TELLS_INSTALLS = (By.OS, By.ARCH, By.RUNTIME, By.VERSION, By.PACKAGE_MANAGER, B
 class Row(msgspec.Struct, frozen=True):
     """One value. None stands for events and installs that do not say.
 
-    `installs` counts each active install once, at the newest value it ever sent; by environment, in each in which it ran. It is None
-    where no install is known to have a value of its own: by name, target, tool and property. `success_rate` is 0 to 1. `target_type` is
-    that of a target.
+    `installs` counts the installs that have an event with the value in the period: the number that a filter by the value gives. An install
+    that upgrades counts under both versions. It is None by name, target, tool and property, and where `installs_by_field` cannot count.
+    `success_rate` is 0 to 1. `target_type` is that of a target.
     """
 
     value: str | None
@@ -69,8 +69,8 @@ class Row(msgspec.Struct, frozen=True):
 class Breakdown(msgspec.Struct, frozen=True):
     """The values by their events, most first, and how many more there are before and beyond these, with their events and installs.
 
-    `other_installs` is None where installs have no value of their own. In several environments an install counts in each.
-    `since`: see `population`.
+    `other_installs` adds up the installs of the other values; it is None where no row has installs. `since` is the time from which on raw
+    events are kept, if the filter or the installs need some that were deleted: events without conditions count the whole period.
     """
 
     rows: list[Row]
@@ -96,22 +96,19 @@ async def breakdown(
     is_summed = countable(filter_)
     if by is By.TOOL:
         filter_ = filter_.only(*equals(target_type=TOOL))
-    tells, since = by in _TELLS_INSTALLS, None
-    if not is_summed or (by is By.PROPERTY and property_name not in await picked_properties.counted(store, filter_.project)):
-        rows, since = await _from_model(store, filter_, by, property_name, history)
-    elif by is By.PROPERTY:
+    since: int | None = None
+    if by is By.PROPERTY and is_summed and property_name in await picked_properties.counted(store, filter_.project):
         rows = await _by_property(store, filter_, property_name or "")
-    elif by in (By.TARGET, By.TOOL):
-        rows = await _by_target(store, filter_)
-    elif by is By.NAME:
-        rows = await _by_name(store, filter_)
-    elif by is By.ENVIRONMENT:
+    elif is_summed and by is By.ENVIRONMENT:
         rows = await _by_environment(store, filter_)
+    elif is_summed and by in _TELLS_INSTALLS:
+        rows, since = await _by_dimension(store, filter_, by.value, history)
     else:
-        rows = await _by_dimension(store, filter_, by.value)
+        rows, since = await _from_model(store, filter_, by, property_name, history)
     rows.sort(key=lambda row: (-row.events, -(row.installs.all if row.installs else 0), row.value is None, row.value or ""))
     shown, rest = rows[offset : offset + limit], rows[:offset] + rows[offset + limit :]
     counts = [row.installs for row in rest if row.installs is not None]
+    tells = any(row.installs is not None for row in rows) or (by in _TELLS_INSTALLS and not rows)
     others = Installs(sum(count.all for count in counts), sum(count.people for count in counts)) if tells else None
     return Breakdown(shown, len(rest), sum(row.events for row in rest), others, since)
 
@@ -119,7 +116,7 @@ async def breakdown(
 async def _from_model(
     store: Store, filter_: Filter, by: By, property_name: str | None, history: History | None
 ) -> tuple[list[Row], int | None]:
-    """Groups of the question model. An install counts in each value that one of its events has. The second: `since`."""
+    """Groups of the question model, and `since`."""
     fields = {By.TARGET: ("target", "target_type"), By.TOOL: ("target", "target_type"), By.PROPERTY: (f"{PROPERTY_PREFIX}{property_name}",)}
     tells = by in _TELLS_INSTALLS
     measures = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES, *([Measure.INSTALLS] if tells else []))
@@ -138,45 +135,28 @@ async def _from_model(
     return found, since
 
 
-async def _by_dimension(store: Store, filter_: Filter, dimension: str) -> list[Row]:
-    """By what the context says: events by what each said, installs by the newest that each said."""
-    query = sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by=dimension), ") AS facts GROUP BY value")
-    facts = await read(store, query)
-    counted = await _installs_by(store, filter_, dimension)
+async def _by_dimension(store: Store, filter_: Filter, dimension: str, history: History | None) -> tuple[list[Row], int | None]:
+    """By a field of the context, without conditions: events from rollups, which outlive raw events, installs from these. And `since`."""
+    facts = await read(store, sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by=dimension), ") AS facts GROUP BY value"))
+    by_field, since = await _installs_by_field(store, filter_, history)
     events = {row["value"]: row for row in facts}
-    # The rollup has no rows for what events do not say: what is missing of their total in other rollups is that.
+    # The rollup has no rows for events without a value: they are what is missing of the total in other rollups.
     events[None] = await _unsaid(store, filter_, list(events.values()))
-    values = {value for value, row in events.items() if int(row["events"])} | counted.keys()
-    return [_row(value, events.get(value), counted.get(value, Installs())) for value in values]
-
-
-async def _installs_by(store: Store, filter_: Filter, dimension: str) -> dict[str | None, Installs]:
-    """Active installs by the newest value that each said."""
-    found: dict[str | None, Installs] = {}
-    for row in await _installs_alike(store, filter_):
-        before, more = found.get(row[dimension], Installs()), installs(row)
-        found[row[dimension]] = Installs(before.all + more.all, before.people + more.people)
-    return found
+    values = {value: row for value, row in events.items() if int(row["events"])}
+    if by_field is None:
+        return [_row(value, row) for value, row in values.items()], since
+    counted = by_field[dimension]
+    return [_row(value, events.get(value), Installs(*counted.get(value, (0, 0)))) for value in values.keys() | counted.keys()], since
 
 
 @shared
-async def _installs_alike(store: Store, filter_: Filter) -> list[dict[str, Any]]:
-    """Active installs by the newest value of every dimension: a page asks for several, and looking at the installs is what takes long."""
-    counted, first = countable(filter_), filter_.period.first_day
-    if counted and counted.people == PEOPLE_ONLY and await sums_of_active.newest_day(store, filter_.project) <= filter_.period.last_day:
-        # Nothing came after the period: active in it is whose last day is not before it.
-        last_day = "people_day" if counted.everyone == PEOPLE_ONLY else "active_day"
-        query = sql(
-            f"SELECT {_NEWEST}, COUNT(*) AS everyone, SUM(CASE WHEN people_day >= {first} THEN 1 ELSE 0 END) AS people"
-            f" FROM install WHERE project_id = {filter_.project} AND {last_day} >= {first} GROUP BY {_NEWEST}"
-        )
-    else:
-        query = sql(
-            f"SELECT {_NEWEST}, COUNT(*) AS everyone, SUM(people) AS people FROM (",
-            unique(activity(store, filter_)),
-            f") AS active JOIN install ON install.id = active.install_id GROUP BY {_NEWEST}",
-        )
-    return await read(store, query)
+@reused
+async def _installs_by_field(store: Store, filter_: Filter, history: History | None) -> tuple[Counts | None, int | None]:
+    """The installs of all dimensions: a page asks for several, and reading the events is what takes long."""
+    try:
+        return await installs_by_field(store, asked(filter_, Measure.INSTALLS), [dimension.name for dimension in DIMENSIONS], history)
+    except TooBroad:
+        return None, None
 
 
 async def _unsaid(store: Store, filter_: Filter, said: list[dict[str, Any]]) -> dict[str, int]:
@@ -200,24 +180,6 @@ async def _by_environment(store: Store, filter_: Filter) -> list[Row]:
         for number in events.keys() | counted.keys()
         if number in counted or int(events[number]["events"])
     ]
-
-
-async def _by_name(store: Store, filter_: Filter) -> list[Row]:
-    query = sql(
-        f"SELECT event_name.text AS value, {SUMS} FROM (",
-        sums(store, filter_),
-        ") AS facts JOIN event_name ON event_name.id = facts.name_id GROUP BY event_name.text",
-    )
-    return [_row(row["value"], row) for row in await read(store, query) if int(row["events"])]
-
-
-async def _by_target(store: Store, filter_: Filter) -> list[Row]:
-    query = sql(
-        f"SELECT target.type, target.external_id AS value, {SUMS} FROM (",
-        sums(store, filter_, by="target_id"),
-        ") AS facts JOIN target ON target.id = facts.value GROUP BY target.type, target.external_id",
-    )
-    return [_row(row["value"], row, target_type=row["type"]) for row in await read(store, query) if int(row["events"])]
 
 
 async def _by_property(store: Store, filter_: Filter, name: str) -> list[Row]:

@@ -32,6 +32,7 @@ from server.analytics.sources import distinct, raw_events
 from server.analytics.timings import Medians
 from server.clock import epoch_ms
 from server.event import CONTEXT_FIELDS, DAY, Environment, FieldError
+from server.history import History
 from server.problems import BadQuery, TooBroad
 from server.questions.cohorts import Cohort, InstallCount
 from server.questions.figures import figures
@@ -68,9 +69,10 @@ def _wider(filter_: Filter) -> Iterator[Filter]:
 class Folding:
     """The questions that anyone may ask, with `least` installs behind every figure."""
 
-    def __init__(self, store: Store, least: int) -> None:
+    def __init__(self, store: Store, least: int, history: History | None = None) -> None:
         self._store = store
         self._least = least
+        self._history = history
 
     def _few(self, count: int) -> bool:
         return 0 < count < self._least
@@ -167,7 +169,7 @@ class Folding:
         asked = await self._shown(filter_)
         if asked is None:
             return Breakdown([], 0, 0, None)
-        whole = await breakdowns.breakdown(self._store, asked, by, limit=_MOST_ROWS)
+        whole = await breakdowns.breakdown(self._store, asked, by, limit=_MOST_ROWS, history=self._history)
         try:
             counts = await _installs_by(self._store, asked, by)
             wider = [await _installs_by(self._store, other, by) for other in _wider(asked)]
@@ -195,7 +197,7 @@ class Folding:
         return row.installs is not None and self._few(row.installs.all)
 
     async def _are_few(self, filter_: Filter, by: By, shown: list[Row], hidden: list[Row]) -> bool:
-        """Return True if the hidden values belong to few installs, counted by events or by each install's newest value."""
+        """Return True if the hidden values belong to few installs, together or added up."""
         together = await _installs_without(self._store, filter_, by, tuple(row.value for row in shown))
         return self._few(together.all) or self._few(sum(row.installs.all for row in hidden if row.installs))
 

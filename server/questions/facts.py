@@ -80,7 +80,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             keys[0],
             " AS k1, ",
             keys[1],
-            f" AS k2, CASE WHEN {self.column(BY_NAME['environment'])} IN ({_PEOPLE}) THEN 1 ELSE 0 END AS people, ",
+            f" AS k2, {self.people} AS people, ",
             self._measures(),
             fresh if installs else "",
             " FROM ",
@@ -116,6 +116,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def column(self, field: Field) -> str:
         """The column of a field in the relation."""
         return f"{field.place.value}.{field.column}"
+
+    @property
+    def people(self) -> str:
+        """An expression that is 1 for events of people, else 0."""
+        return f"CASE WHEN {self.column(BY_NAME['environment'])} IN ({_PEOPLE}) THEN 1 ELSE 0 END"
 
     def _measures(self) -> str:
         return (

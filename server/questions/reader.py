@@ -240,15 +240,21 @@ class Reader:
         self, facts: Facts, query: Query, *, stored_only: bool = False, arrivals: tuple[tuple[int, int], ...] = ()
     ) -> list[dict[str, Any]]:
         """Run a query over facts: of raw events, over the history if that is faster and ready."""
-        if self._history is not None and not stored_only and await self.is_columnar(facts):
-            columnar = HistoryFacts(**msgspec.structs.asdict(facts), arrivals=arrivals)
-            rows = await read_history(self._history, columnar, query)
-            if rows is not None:
-                self._sources.add("history")
-                return rows
-            self._explain(facts.period)
+        if not stored_only and (rows := await self.read_history(facts, query, arrivals=arrivals)) is not None:
+            return rows
         self._sources.add(facts.source)
         return await read(self._store, query(facts, self._engine))
+
+    async def read_history(self, facts: Facts, query: Query, *, arrivals: tuple[tuple[int, int], ...] = ()) -> list[dict[str, Any]] | None:
+        """Run a query over the history, or return None if the store is faster or the history is not ready."""
+        if self._history is None or not await self.is_columnar(facts):
+            return None
+        rows = await read_history(self._history, HistoryFacts(**msgspec.structs.asdict(facts), arrivals=arrivals), query)
+        if rows is None:
+            self._explain(facts.period)
+        else:
+            self._sources.add("history")
+        return rows
 
     def _explain(self, period: Period) -> None:
         """Warn if the history does not reach back to the start of a period."""
@@ -262,15 +268,16 @@ class Reader:
 
     async def is_columnar(self, facts: Facts) -> bool:
         """Return whether facts are read from the history if it is ready: raw events of a period with many events of the project."""
-        if type(facts) is not Facts or self._history is None:
-            return False
-        period = facts.period
+        return type(facts) is Facts and self._history is not None and await self.count_events(facts.period) >= HISTORY_FROM
+
+    async def count_events(self, period: Period) -> int:
+        """Count the project's events in a period, rounded to whole days."""
         if period not in self._events:
             days = sql(" AND day BETWEEN ", bound(period.first_day), " AND ", bound(period.last_day))
-            query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {facts.project}", days)
+            query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {self._question.project}", days)
             (row,) = await read(self._store, query)
             self._events[period] = int(row["events"] or 0)
-        return self._events[period] >= HISTORY_FROM
+        return self._events[period]
 
 
 def _placed(groups: list[Keys] | None, folded: frozenset[Cell], facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql:

@@ -40,6 +40,10 @@ class SqlEngine(Protocol):
         """A table with the text columns `a`, `b` and the integer column `place`, from one argument."""
         ...
 
+    def joined(self, column: str) -> str:
+        """An aggregate: the different integers of a column as one text, separated by commas."""
+        ...
+
     def listed(self, values: list[str]) -> Sql:
         """A subquery of texts, from one argument."""
         ...
@@ -124,6 +128,9 @@ class SqliteSql(_DocumentSql):
         columns = "json_extract(value, '$[0]') AS a, json_extract(value, '$[1]') AS b, json_extract(value, '$[2]') AS place"
         return sql(f"(SELECT {columns} FROM json_each(", bound(json.dumps(pairs)), "))")
 
+    def joined(self, column: str) -> str:
+        return f"group_concat(DISTINCT {column})"
+
     def listed(self, values: list[str]) -> Sql:
         return sql("(SELECT value FROM json_each(", bound(json.dumps(values)), "))")
 
@@ -174,6 +181,9 @@ class PostgresSql(_DocumentSql):
         columns = "value ->> 0 AS a, value ->> 1 AS b, CAST(value ->> 2 AS integer) AS place"
         return sql(f"(SELECT {columns} FROM jsonb_array_elements(CAST(", bound(json.dumps(pairs)), " AS jsonb)) AS each(value))")
 
+    def joined(self, column: str) -> str:
+        return f"string_agg(DISTINCT CAST({column} AS text), ',')"
+
     def listed(self, values: list[str]) -> Sql:
         return sql("(SELECT jsonb_array_elements_text(CAST(", bound(json.dumps(values)), " AS jsonb)))")
 
@@ -217,6 +227,9 @@ class DuckDbSql:
         columns = "value ->> '$[0]' AS a, value ->> '$[1]' AS b, CAST(value ->> '$[2]' AS INTEGER) AS place"
         rows = sql("SELECT unnest(CAST(CAST(", bound(json.dumps(pairs)), " AS JSON) AS JSON[])) AS value")
         return sql(f"(SELECT {columns} FROM (", rows, ") AS listed)")
+
+    def joined(self, column: str) -> str:
+        return f"string_agg(DISTINCT CAST({column} AS VARCHAR), ',')"
 
     def listed(self, values: list[str]) -> Sql:
         return sql("(SELECT unnest(CAST(CAST(", bound(json.dumps(values)), " AS JSON) AS VARCHAR[])))")

@@ -125,7 +125,8 @@ async def _export(opened: Opened, what: str, span: Span, form: str, output: Path
 
 
 async def _answer(opened: Opened, question: Question, words: dict[str, str], form: str, output: Path) -> int:
-    rows = await answer(opened.store, question, asked(question, opened.project.id, words, now=epoch_ms()))
+    with contextlib.closing(History(opened.store, opened.settings)) as history:
+        rows = await answer(opened.store, question, asked(question, opened.project.id, words, now=epoch_ms()), history)
     body = table(rows, form)
     with _written(output) as file:
         file.write(body)

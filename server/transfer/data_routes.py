@@ -138,7 +138,7 @@ async def export_what(
 async def _answer(request: AnyRequest, state: State, project: LiveProject, question: Question, form: str) -> Response[bytes]:
     given = check_parameters(request, (*_ALWAYS, *_WORDS), repeated=LISTS)
     words = {name: parse_text(name, text, most=2_000, required=False) for name, text in given.items() if name != "format"}
-    rows = await answer(state.store, question, asked(question, project.id, words, now=epoch_ms()))
+    rows = await answer(state.store, question, asked(question, project.id, words, now=epoch_ms()), state.history)
     try:
         body = await asyncio.to_thread(table, rows, form)
     except FormatError as error:

@@ -17,6 +17,7 @@ from server.analytics.filters import Audience, Filter, equals, resolved
 from server.dialects.parsing import timestamp
 from server.dialects.parsing.times import iso
 from server.event import DAY, ENVIRONMENTS, HOUR, Environment, FieldError, Outcome
+from server.history import History
 from server.problems import BadQuery, Invalid
 from server.questions.periods import Period, Step
 from server.questions.text import conditions
@@ -65,10 +66,14 @@ LISTS = ("environment", "name")  # accept several values, separated by commas
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Parsed parameters of a report: `FILTERS` and `OPTIONS`. Accessors raise BadQuery naming the parameter."""
+    """Parsed parameters of a report: `FILTERS` and `OPTIONS`. Accessors raise BadQuery naming the parameter.
+
+    `history` makes reports over many events fast.
+    """
 
     words: Mapping[str, str]
     filter: Filter
+    history: History | None = None
 
     def text(self, name: str) -> str | None:
         return self.words.get(name) or None
@@ -136,9 +141,9 @@ def asked(question: Question, project: int, words: Mapping[str, str], *, now: in
     )
 
 
-async def answer(store: Store, question: Question, asked: Asked) -> list[Row]:
+async def answer(store: Store, question: Question, asked: Asked, history: History | None = None) -> list[Row]:
     """Answer a report. Raises BadQuery, and TooBroad if it takes too long."""
-    return await question.ask(store, msgspec.structs.replace(asked, filter=await resolved(store, asked.filter)))
+    return await question.ask(store, msgspec.structs.replace(asked, filter=await resolved(store, asked.filter), history=history))
 
 
 def _is_text(text: str) -> bool:
@@ -203,7 +208,7 @@ def _rows(structs: Iterable[msgspec.Struct]) -> list[Row]:
 
 async def _overview(store: Store, asked: Asked) -> list[Row]:
     """One row per figure."""
-    found = await overview.overview(store, asked.filter)
+    found = await overview.overview(store, asked.filter, asked.history)
     rows: list[Row] = []
     for name in found.__struct_fields__:
         value = getattr(found, name)
@@ -215,13 +220,15 @@ async def _overview(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _series(store: Store, asked: Asked) -> list[Row]:
-    return beside(await overview.series(store, asked.filter, asked.choice("step", Step.DAY)))
+    return beside(await overview.series(store, asked.filter, asked.choice("step", Step.DAY), asked.history))
 
 
 async def _breakdown(store: Store, asked: Asked) -> list[Row]:
     asked.needed("by")
     by = asked.choice("by", breakdown.By.OS)
-    found = await breakdown.breakdown(store, asked.filter, by, property_name=asked.text("property"), limit=asked.limit())
+    found = await breakdown.breakdown(
+        store, asked.filter, by, property_name=asked.text("property"), limit=asked.limit(), history=asked.history
+    )
     unknown = {"installs_all": None, "installs_people": None}
     return [{name: value for name, value in {**flat(row), **unknown, **flat(row)}.items() if name != "installs"} for row in found.rows]
 
@@ -231,7 +238,7 @@ async def _active(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _new(store: Store, asked: Asked) -> list[Row]:
-    return beside(await installs.new_and_returning(store, asked.filter, asked.choice("step", Step.DAY)))
+    return beside(await installs.new_and_returning(store, asked.filter, asked.choice("step", Step.DAY), asked.history))
 
 
 async def _versions(store: Store, asked: Asked) -> list[Row]:
@@ -250,7 +257,7 @@ async def _durations(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _error_groups(store: Store, asked: Asked) -> list[Row]:
-    found = await errors.errors(store, asked.filter, limit=asked.limit(), samples=False)
+    found = await errors.errors(store, asked.filter, limit=asked.limit(), samples=False, history=asked.history)
     return [{name: value for name, value in flat(group).items() if name != "sample"} for group in found.groups]
 
 
@@ -259,7 +266,7 @@ async def _targets(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _medians(store: Store, asked: Asked) -> list[Row]:
-    found = await timings.medians(store, asked.filter, asked.choice("step", Step.DAY))
+    found = await timings.medians(store, asked.filter, asked.choice("step", Step.DAY), asked.history)
     return [{"start": iso(start), "median_us": median} for start, median in zip(found.starts, found.medians, strict=True)]
 
 

@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from server.analytics import vocabulary
-from server.analytics.active import countable
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.exact_durations import FEW
@@ -136,11 +135,7 @@ async def test_breakdown_by_what_the_context_says(full: Store, filled: Filled, f
     found = await breakdown(full, filter_, by)
     events = filled.matching(filter_)
     by_event = recount.grouped(events, lambda event: getattr(event, by.value))
-    newest = countable(filter_)  # with conditions, an install counts in each value that one of its events has
-    by_install = recount.grouped(
-        (event for event in events if event.install is not None),
-        lambda event: filled.machines[event.install or 0].last.get(by.value) if newest else getattr(event, by.value),
-    )
+    by_install = recount.grouped((event for event in events if event.install is not None), lambda event: getattr(event, by.value))
     assert {row.value: (row.events, row.successes, row.failures) for row in found.rows if row.events} == {
         value: recount.outcomes(each) for value, each in by_event.items()
     }

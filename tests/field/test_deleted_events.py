@@ -15,7 +15,7 @@ pytestmark = pytest.mark.one_path
 # Query: filtered and unfiltered figures of the last 60 days, and the times from which they count.
 FIGURES = """query ($slug: String!, $period: PeriodInput!, $filter: EventFilter) { project(slug: $slug) {
   overview(period: $period, filter: $filter) { events { value } since }
-  breakdown(by: OS, period: $period, filter: $filter) { rows { value events } since }
+  breakdown(by: OS, period: $period, filter: $filter) { rows { value events installs { all } } since }
   series(period: $period, filter: $filter) { events since }
   warnings(period: $period, filter: $filter) { path message nearest }
   ask(question: {
@@ -43,12 +43,14 @@ def test_filtered_figures_name_the_day_from_which_they_count_events(field: Any, 
     period = {"from": moment((today - 59) * DAY), "to": moment((today + 1) * DAY)}
     whole = field.ask(FIGURES, slug=field.slug, period=period)["project"]
     assert (whole["overview"], whole["warnings"]) == ({"events": {"value": 2}, "since": None}, [])
-    assert whole["series"]["since"] is whole["breakdown"]["since"] is None
+    assert whole["series"]["since"] is None
     some = field.ask(FIGURES, slug=field.slug, period=period, filter={"version": "1.0", "arch": "arm64"})["project"]
     since = some["overview"]["since"]
     assert (today - 7) * DAY <= dt.datetime.fromisoformat(since).timestamp() * 1000 <= (today - 5) * DAY
     assert some["overview"]["events"] == {"value": 1}
-    assert some["breakdown"] == {"rows": [{"value": "linux", "events": 1}], "since": since}
+    assert some["breakdown"] == {"rows": [{"value": "linux", "events": 1, "installs": {"all": 1}}], "since": since}
+    # Without a filter, rollups have all events, and only the raw events that are left tell installs apart by system.
+    assert whole["breakdown"] == {"rows": [{"value": "linux", "events": 2, "installs": {"all": 1}}], "since": since}
     assert (some["series"]["since"], some["ask"]["since"]) == (since, since)
     (warning,) = some["warnings"]
     assert (warning["path"], since[:10] in warning["message"]) == ("period", True)

@@ -69,12 +69,13 @@ function Breakdown({ project, chart }: { project: string; chart: keyof typeof BR
   return (
     <EmbedResult answer={answer}>
       {({ project: { breakdown } }) => {
+        const byInstalls = breakdown.rows.every(({ installs }) => installs !== null);
         const of = (installs: { all: number; people: number } | null, events: number) => (people ? installs?.people : installs?.all) ?? events;
         const unreported = breakdown.rows.find(({ value }) => value === null);
         return (
           <Bars
             title={TITLES[chart] ?? chart}
-            unit={people ? "people" : "installs"}
+            unit={byInstalls ? (people ? "people" : "installs") : "events"}
             bars={breakdown.rows
               .flatMap(({ value, installs, events }) => {
                 const amount = of(installs, events);
@@ -82,7 +83,7 @@ function Breakdown({ project, chart }: { project: string; chart: keyof typeof BR
               })
               .toSorted((one, other) => other.amount - one.amount)}
             others={{ values: breakdown.otherValues, amount: of(breakdown.otherInstalls, breakdown.otherEvents) }}
-            unreported={unreported ? of(unreported.installs, 0) : 0}
+            unreported={unreported ? of(unreported.installs, unreported.events) : 0}
           />
         );
       }}

@@ -12,7 +12,7 @@ import { Card } from "../ui/card.tsx";
 import { Figure } from "../ui/figure.tsx";
 import { EmptyState, ErrorNotice, QueryResult } from "../ui/states.tsx";
 import { hadReadAccess, rememberReadAccess, useAccount, useFirstEventTime } from "../view/account.ts";
-import { ABOUT_DURATIONS, COUNTS, ago, count, growth, plural, moment, percent, points, toLabel } from "../view/format.ts";
+import { ABOUT_DURATIONS, COUNTS, ago, count, day, growth, plural, moment, percent, points, toLabel } from "../view/format.ts";
 import { isComparable } from "../view/period.ts";
 import { useExploreLink } from "../view/explore-link.ts";
 import { drawableValues, openStep } from "../view/steps.ts";
@@ -252,6 +252,7 @@ function ValuesCard({ title, project, of: first, by, active, note }: ValuesProps
   const of = (whole && all.data?.project.breakdown) || first;
   const known = of.rows.filter(isKnown);
   const byInstalls = known.length > 0 && known.every(({ installs }) => installs !== null);
+  const unit = byInstalls ? `${people ? "people" : "installs"}${of.since ? ` since ${day(of.since)}` : ""}` : "events";
   const amountOf = ({ installs, events }: Pick<Values[number], "installs" | "events">) => (byInstalls ? ((people ? installs?.people : installs?.all) ?? 0) : events);
   const barsOf = (rows: Values) =>
     rows
@@ -280,7 +281,7 @@ function ValuesCard({ title, project, of: first, by, active, note }: ValuesProps
       explore={explore({ measures: byInstalls ? "installs" : "events", by: FIELDS[by], chart: "bars" })}
       bars={shown}
       note={note || undefined}
-      unit={byInstalls ? (people ? "people" : "installs") : "events"}
+      unit={unit}
       others={{ values: of.otherValues + bars.length - shown.length, amount: by === "env" ? null : rest }}
       total={by === "env" && byInstalls ? active : undefined}
       unreported={unreported}

@@ -1,0 +1,107 @@
+"""Installs by the values of several fields of the context, counted in one read of the events.
+
+A page shows a card for each field. An install counts in each value that one of its events has, as in any question; reading the events is
+what takes long, so all fields share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from server.event import PEOPLE
+from server.fields import BY_NAME
+from server.history import History
+from server.questions.facts import Facts
+from server.questions.question import Measure, Question
+from server.questions.reader import Reader, kept_since, versions_of
+from server.questions.sql import Sql, read, sql
+from server.questions.sql_engines import ENGINES, SqlEngine
+from server.storage import json_lists
+from server.storage.engine import Store
+from server.tasks import run_in_thread
+
+MAX_STORED = 1_000_000  # events that are read from the store, where the history has no answer: some two seconds of one core
+
+_COUNTED = " AND event.install_id IS NOT NULL AND event.skewed IS NULL"
+
+# For each field, the installs of each value: all, and those of people.
+Counts = dict[str, dict[str | None, list[int]]]
+
+
+async def installs_by_field(
+    store: Store, question: Question, fields: Sequence[str], history: History | None = None
+) -> tuple[Counts | None, int | None]:
+    """Return the installs by value of each field, and the time from which on events count (None if none were deleted).
+
+    The counts are None if there are too many events to read, or none of the period are left. Raises TooBroad if reading takes too long.
+    """
+    question = msgspec.structs.replace(question, measures=(Measure.INSTALLS,), by=(), over=None)
+    reader = Reader(store, question, await versions_of(store, question), history, events_only=True)
+    await reader.plan([question.period], await kept_since(store, question.project))
+    since = reader.since or None
+    if reader.since >= question.period.end:
+        return None, since
+    facts = reader.facts(Facts, question.period, ())
+    rows = await reader.read_history(facts, lambda given, engine: _by_value(given, engine, fields))
+    if rows is not None:
+        found: Counts = {field: {} for field in fields}
+        for row in rows:
+            found[row["field"]][row["value"]] = [int(row["everyone"]), int(row["people"])]
+        return found, since
+    if await reader.count_events(question.period) > MAX_STORED:
+        return None, since
+    return await _from_contexts(store, facts, fields), since
+
+
+def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str]) -> Sql:
+    """The history has no contexts: each install's combinations of values once, then the installs of each value."""
+    columns = ", ".join(f"{facts.column(BY_NAME[field])} AS {field}" for field in fields)
+    parts = " UNION ALL ".join(
+        f"SELECT '{field}' AS field, value, COUNT(*) AS everyone, SUM(people) AS people FROM"
+        f" (SELECT {field} AS value, MAX(people) AS people FROM seen GROUP BY {field}, install_id) AS by_install GROUP BY value"
+        for field in fields
+    )
+    seen = sql(
+        f"SELECT {columns}, event.install_id, MAX({facts.people}) AS people FROM ", facts.source_rows(engine), f"{_COUNTED} GROUP BY ALL"
+    )
+    return sql("WITH seen AS MATERIALIZED (", seen, f") {parts}")
+
+
+async def _from_contexts(store: Store, facts: Facts, fields: Sequence[str]) -> Counts:
+    """Installs with the same contexts are counted together; most have one."""
+    engine = ENGINES[store.engine_type]
+    sets = await read(
+        store,
+        sql(
+            f"SELECT contexts, COUNT(*) AS installs FROM (SELECT {engine.joined('event.context_id')} AS contexts FROM ",
+            facts.source_rows(engine),
+            f"{_COUNTED} GROUP BY event.install_id) AS sets GROUP BY contexts",
+        ),
+    )
+    ids = sorted({int(each) for row in sets for each in row["contexts"].split(",")})
+    listed = json_lists.integers(store.engine_type, "{}")
+    columns = ", ".join(f"context.{BY_NAME[field].column} AS {field}" for field in fields)
+    contexts = await store.rows(
+        f"SELECT context.id, context.environment, {columns} FROM ({listed}) AS these CROSS JOIN context WHERE context.id = these.value",
+        msgspec.json.encode(ids).decode(),
+    )
+    return await run_in_thread(lambda: _fold(sets, contexts, fields))
+
+
+def _fold(sets: Iterable[dict[str, Any]], contexts: Iterable[dict[str, Any]], fields: Sequence[str]) -> Counts:
+    known = {str(row["id"]): (row["environment"] in PEOPLE, [row[field] for field in fields]) for row in contexts}
+    found: list[dict[str | None, list[int]]] = [{} for _ in fields]
+    for row in sets:
+        ran, installs = [known[each] for each in row["contexts"].split(",") if each in known], row["installs"]
+        for place, counts in enumerate(found):
+            said: dict[str | None, bool] = {}
+            for is_person, values in ran:
+                said[values[place]] = said.get(values[place], False) or is_person
+            for value, is_person in said.items():
+                count = counts.setdefault(value, [0, 0])
+                count[0] += installs
+                count[1] += installs if is_person else 0
+    return dict(zip(fields, found, strict=True))
