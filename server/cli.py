@@ -7,22 +7,21 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import rich_click as click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 from rich.table import Table
 
 from server import __version__, logs, operations, serving
+from server.clock import utc_minute
 from server.settings import Settings, SettingsError, describe, load
 from server.storage import projects
 from server.storage.engine import Store, prepare_data_dir
-from server.storage.migrations import StoreError
-from server.storage.projects import ProjectError, project_changes
+from server.storage.projects import project_changes
 from server.storage.sqlite.opening import upgrade
 from server.storage.tables import ApiKey, Project
 from server.tasks import in_thread
-from server.terminal import err, fail, out, plain_table, settings_or_exit, with_store
+from server.terminal import err, exit_on_error, fail, out, plain_table, print_secret, progress_bar, settings_or_exit, succeed, with_store
 from server.transfer import commands as transfer_commands
 
 click.rich_click.TEXT_MARKUP = "markdown"
@@ -41,24 +40,20 @@ def serve(host: str | None, port: int | None) -> None:
     """Run the server until it is stopped. Migrates the store first."""
     settings = settings_or_exit()
     settings = replace(settings, host=host or settings.host, port=port or settings.port)
-    try:
+    with exit_on_error():
         sys.exit(serving.serve(settings, out))
-    except (StoreError, SettingsError) as error:
-        fail(str(error))
 
 
 @main.command(name="migrate")
 def migrate_command() -> None:
     """Migrate the store to this version. `serve` does this at start."""
     settings = settings_or_exit()
-    try:
+    with exit_on_error():
         # In a thread: a signal cancels the current statement, and the migration rolls back.
         ran = asyncio.run(in_thread(lambda stopped: _migrate(settings, stopped)))
-    except StoreError as error:
-        fail(str(error))
     for name in ran:
         out.print(f"ran {name}")
-    out.print(f"[green]✓[/green] {'the database' if settings.database_url else settings.sqlite_path} is up to date")
+    succeed(f"{'the database' if settings.database_url else settings.sqlite_path} is up to date")
 
 
 # Imports that only one command needs are local: `serve` starts half a second sooner.
@@ -118,12 +113,11 @@ def demo(slug: str, days: int, events: int, seed: int, and_serve: bool) -> None:
 
     settings = settings_or_exit()
     logs.configure(form=settings.log_format, level="warning")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    try:
+    with exit_on_error():
         if and_serve and (already := asyncio.run(held(settings, slug))):
             out.print(f"{slug} already has {already:,} events; `footfall demo` without --serve adds another month")
             sys.exit(serving.serve(settings, out))
-        with Progress(*columns, console=out) as bar:
+        with progress_bar(MofNCompleteColumn(), console=out) as bar:
             task = bar.add_task(f"filling {slug}", total=events)
             summary = asyncio.run(
                 fill(
@@ -135,9 +129,7 @@ def demo(slug: str, days: int, events: int, seed: int, and_serve: bool) -> None:
                     progress=lambda done, total: bar.update(task, completed=done, total=total),
                 )
             )
-    except (StoreError, ProjectError) as error:
-        fail(str(error))
-    out.print(f"[green]✓[/green] {summary}", soft_wrap=True)
+    succeed(str(summary))
     if and_serve:
         sys.exit(serving.serve(settings, out))
 
@@ -179,7 +171,7 @@ def project_create(
         await project_changes.change(number, sites=sites)
 
     with_store(work)
-    out.print(f"[green]✓[/green] project {slug}: clients post to /p/{slug}/v1/events")
+    succeed(f"project {slug}: clients post to /p/{slug}/v1/events")
 
 
 @project.command(name="site")
@@ -196,7 +188,7 @@ def project_site(slug: str, site: str, remove: bool) -> None:
         await project_changes.change(number, sites=others if remove else [*others, site])
 
     with_store(work)
-    out.print(f"[green]✓[/green] project {slug} {'no longer accepts' if remove else 'accepts'} events of {site}")
+    succeed(f"project {slug} {'no longer accepts' if remove else 'accepts'} events of {site}")
 
 
 @project.command(name="list")
@@ -248,8 +240,7 @@ def key_create(
         )
 
     number, text = with_store(work)
-    err.print(f"[green]✓[/green] key {number} for {slug} ({', '.join(scopes)}), shown only once:")
-    click.echo(text)
+    print_secret(f"key {number} for {slug} ({', '.join(scopes)}), shown only once:", text)
 
 
 @key.command(name="list")
@@ -268,7 +259,7 @@ def key_list(slug: str | None) -> None:
                 row["hint"] + "…",
                 ", ".join(projects.read_list(row["scopes"])),
                 row["name"] or "-",
-                datetime.fromtimestamp(row["last_used_at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M") if row["last_used_at"] else "-",
+                utc_minute(row["last_used_at"]) if row["last_used_at"] else "-",
                 "revoked" if row["revoked_at"] else "in use",
             )
             for row in rows
@@ -286,7 +277,7 @@ def key_list(slug: str | None) -> None:
 def key_revoke(number: int) -> None:
     """Revoke a key immediately and permanently. KEY is its number in `footfall key list`."""
     with_store(lambda _store, _settings: projects.revoke_key(number))
-    out.print(f"[green]✓[/green] key {number} is revoked")
+    succeed(f"key {number} is revoked")
 
 
 for command in (*operations.COMMANDS, *transfer_commands.COMMANDS):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import NoReturn, TypeVar
 
+import rich_click as click
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from server.settings import Settings, SettingsError, load
@@ -26,34 +29,74 @@ err = Console(stderr=True, highlight=False)
 
 def settings_or_exit() -> Settings:
     """Load the settings from the environment. Prints one line and exits with 1 if they are invalid."""
-    try:
+    with exit_on_error():
         return load(os.environ)
-    except SettingsError as error:
-        fail(str(error))
+
+
+def succeed(message: str, console: Console = out) -> None:
+    """Print that a command succeeded: on `err` if the command writes data on standard output."""
+    _print_marked("green", "✓", message, console)
+
+
+def warn(message: str) -> None:
+    """Print a warning on standard error."""
+    _print_marked("yellow", "!", message, err)
 
 
 def fail(message: str) -> NoReturn:
     """Print an error and exit with 1."""
-    err.print("[red]✗[/red] ", end="")
-    err.print(message, soft_wrap=True, markup=False)
+    _print_marked("red", "✗", message, err)
     sys.exit(1)
+
+
+def _print_marked(color: str, mark: str, message: str, console: Console) -> None:
+    console.print(f"[{color}]{mark}[/{color}] ", end="")
+    console.print(message, soft_wrap=True, markup=False, emoji=False)
+
+
+def print_secret(message: str, secret: str) -> None:
+    """Print a secret that is shown only once: alone on standard output, so that scripts can read it."""
+    succeed(message, err)
+    click.echo(secret)
+
+
+@contextlib.contextmanager
+def exit_on_error(*others: type[Exception]) -> Iterator[None]:
+    """Print one line and exit with 1 on an expected error: of settings, store and projects, or one of `others`."""
+    expected: tuple[type[Exception], ...] = (SettingsError, StoreError, ProjectError, *others)
+    try:
+        yield
+    except expected as error:
+        fail(str(error))
+
+
+@contextlib.asynccontextmanager
+async def opened_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open the store of a command, with the default project, and close it."""
+    store = await open_store(settings, progress=err.print)
+    try:
+        await projects.ensure_default()
+        yield store
+    finally:
+        await store.close()
 
 
 def with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
     """Open the store, run `work` on it and close it. Prints one line and exits with 1 on an expected error."""
 
-    async def run(settings: Settings) -> T:
-        store = await open_store(settings, progress=err.print)
-        try:
-            await projects.ensure_default()
+    async def run() -> T:
+        settings = load(os.environ)
+        async with opened_store(settings) as store:
             return await work(store, settings)
-        finally:
-            await store.close()
 
-    try:
-        return asyncio.run(run(settings_or_exit()))
-    except (StoreError, ProjectError) as error:
-        fail(str(error))
+    with exit_on_error():
+        return asyncio.run(run())
+
+
+def progress_bar(*counts: ProgressColumn, console: Console = err, transient: bool = False, disable: bool = False) -> Progress:
+    """Create a progress bar with a description, columns that count, and the remaining time."""
+    columns = (TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=transient, disable=disable)
 
 
 def as_text(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import strawberry
@@ -12,6 +11,7 @@ from server.admin.answers import field
 from server.admin.inputs import EventFilter
 from server.analytics.filters import Filter
 from server.analytics.population import complete_since
+from server.clock import utc_day
 from server.history import History
 from server.problems import TooBroad
 from server.questions import suggestions
@@ -76,6 +76,6 @@ async def _deleted(store: Store, filter_: Filter) -> list[FilterWarning]:
     since = await complete_since(store, filter_)
     if since is None:
         return []
-    day = datetime.fromtimestamp(since / 1000, UTC).date().isoformat()
+    day = utc_day(since)
     message = f"With this filter, figures count events from {day} (UTC) on: retention has deleted older ones."
     return [FilterWarning(path="period", message=message, nearest=[])]

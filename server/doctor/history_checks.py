@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
+from server.clock import utc_day
 from server.doctor.finding import Finding, size
 from server.event_id import received_at
 from server.history import manifest
@@ -36,7 +36,7 @@ def history(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("ok", f"the history has {found.rows:,} events in {len(named):,} file{'' if len(named) == 1 else 's'} ({used})")
     if found.floor:
-        begin = datetime.fromtimestamp(received_at(found.floor) / 1_000, UTC).date()
+        begin = utc_day(received_at(found.floor))
         yield Finding(
             "warning",
             f"the history begins on {begin}: questions about earlier events with several filters or properties read the store, slowly",

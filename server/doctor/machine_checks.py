@@ -8,11 +8,10 @@ import resource
 import sqlite3
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from server import __version__, event_id
-from server.clock import epoch_ms
+from server.clock import epoch_ms, utc_minute
 from server.doctor.finding import Finding, size
 from server.event import DAY
 from server.settings import Settings, bundled
@@ -39,7 +38,7 @@ def versions(_: Settings) -> Iterator[Finding]:
 def clock(_: Settings) -> Iterator[Finding]:
     """Check the clock: events are filed under their time of arrival, so a wrong clock misplaces them."""
     now = epoch_ms()
-    shown = datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    shown = f"{utc_minute(now)} UTC"
     fix = "set the clock (`timedatectl set-ntp true`) before events arrive"
     if now < event_id.EPOCH:
         yield Finding("problem", f"the clock says {shown}: events cannot be filed that early", fix)

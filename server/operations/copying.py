@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import rich_click as click
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 
-from server.terminal import err, fail, out, plain_table, settings_or_exit
+from server.terminal import exit_on_error, fail, out, plain_table, progress_bar, settings_or_exit, succeed
 
 _SCHEMES = ("postgresql://", "postgres://")
 
@@ -25,24 +25,19 @@ def copy_command(url: str) -> None:
     settings = settings_or_exit()
     if not url.startswith(_SCHEMES):
         fail("--to must be a postgresql:// URL")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    try:
-        with Progress(*columns, console=err, transient=True) as bar:
-            task = bar.add_task("counting", total=None)
-            moved = postgres_copy.copy_to_postgres(
-                settings, url, progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
-            )
-    except postgres_copy.CopyError as error:
-        fail(str(error))
+    with exit_on_error(postgres_copy.CopyError), progress_bar(MofNCompleteColumn(), transient=True) as bar:
+        task = bar.add_task("counting", total=None)
+        moved = postgres_copy.copy_to_postgres(
+            settings, url, progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+        )
     table = plain_table("table", "rows")
     for name, rows in sorted(moved.rows.items()):
         if rows:
             table.add_row(name, f"{rows:,}")
     out.print(table)
-    out.print(
-        f"[green]✓[/green] {moved.rows['event']:,} events in the target, {moved.copied:,} of them copied now; the row counts and column totals of all"
-        " tables match",
-        soft_wrap=True,
+    succeed(
+        f"{moved.rows['event']:,} events in the target, {moved.copied:,} of them copied now; the row counts and column totals of all"
+        " tables match"
     )
     if settings.secret:
         out.print("  start its servers with the same FOOTFALL_SECRET, or no install will be recognised", soft_wrap=True)

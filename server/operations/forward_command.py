@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import rich_click as click
 
-from server.clock import epoch_ms
+from server.clock import epoch_ms, utc_day
 from server.event import DAY
 from server.jobs.forwarding import check_target
 from server.storage.engine import Store
 from server.storage.projects import find_project, project_changes
 from server.storage.upkeep import forwarded_counts
 from server.storage.upkeep.forwarded_counts import COUNTS, ForwardedCounts
-from server.terminal import as_text, fail, out, plain_table, with_store
+from server.terminal import as_text, fail, out, plain_table, succeed, with_store
 
 
 @click.command(name="forward")
@@ -38,7 +36,10 @@ def forward_command(slug: str, url: str | None, stop: bool, days: int) -> None:
         return row["forward_to"] if row else None, await forwarded_counts.by_day(store, number, last - days + 1, last)
 
     target, counts = with_store(work)
-    out.print(f"[green]✓[/green] {slug} forwards to {as_text(target)}" if target else f"{slug} does not forward", soft_wrap=True)
+    if target:
+        succeed(f"{slug} forwards to {target}")
+    else:
+        out.print(f"{slug} does not forward")
     if not url and not stop:
         _print(counts)
 
@@ -49,6 +50,5 @@ def _print(counts: dict[int, ForwardedCounts]) -> None:
         column.justify = "right"
     for day in sorted(counts, reverse=True):
         count = counts[day]
-        start = datetime.fromtimestamp(day * DAY / 1000, UTC).strftime("%Y-%m-%d")
-        table.add_row(start, *(f"{getattr(count, name):,}" for name in COUNTS), as_text(count.error or "-"))
+        table.add_row(utc_day(day * DAY), *(f"{getattr(count, name):,}" for name in COUNTS), as_text(count.error or "-"))
     out.print(table)

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 import rich_click as click
 
 from server.analytics.ledger import LedgerDay, LimitedAddress, RejectedEvent, ledger, limited_addresses, rejected
-from server.clock import epoch_ms
+from server.clock import epoch_ms, utc_day
 from server.questions.periods import LONGEST, Period
 from server.storage.engine import Store
-from server.storage.projects import DEFAULT, ProjectError
-from server.storage.tables import Project
+from server.storage.projects import DEFAULT, find_project
 from server.terminal import as_text, out, plain_table, with_store
 
 COLUMNS = ("received", "stored", "duplicates", "rejected", "limited", "opted_out")
@@ -56,12 +55,7 @@ def ledger_command(slug: str, days: int, show: bool, limit: int) -> None:
 
 
 async def _number(slug: str) -> int:
-    if slug == _NO_PROJECT:
-        return 0
-    row = await Project.select(Project.id).where(Project.slug == slug).first()
-    if row is None:
-        raise ProjectError(f"project {slug} does not exist; `footfall project list` lists all projects")
-    return int(row["id"])
+    return 0 if slug == _NO_PROJECT else await find_project(slug)
 
 
 def _print_days(days: list[LedgerDay]) -> None:
@@ -69,7 +63,7 @@ def _print_days(days: list[LedgerDay]) -> None:
     for column in table.columns[1:]:
         column.justify = "right"
     for day in reversed(days):
-        table.add_row(_day(day.start), *(f"{getattr(day, name):,}" for name in COLUMNS), style=None if day.received else "dim")
+        table.add_row(utc_day(day.start), *(f"{getattr(day, name):,}" for name in COLUMNS), style=None if day.received else "dim")
     table.add_row(f"{len(days)} days", *(f"{sum(getattr(day, name) for day in days):,}" for name in COLUMNS), style="bold")
     out.print(table)
 
@@ -87,7 +81,7 @@ def _print_reasons(found: Found) -> None:
         out.print("\n[bold]most limited addresses[/bold], as hashes that change every day")
         for address in found.loudest:
             who = f"{address.address & 0xFFFF_FFFF_FFFF_FFFF:016x}" if address.address else "many addresses"
-            out.print(f"  {address.events:>9,}  {_day(address.start)}  {who}")
+            out.print(f"  {address.events:>9,}  {utc_day(address.start)}  {who}")
 
 
 def _print_rejected(event: RejectedEvent) -> None:
@@ -98,7 +92,3 @@ def _print_rejected(event: RejectedEvent) -> None:
     for error in event.errors:
         out.print(f"  {as_text(error.path)}: {as_text(error.message)}", soft_wrap=True)
     out.print(f"  [dim]{as_text(event.excerpt)}[/dim]", soft_wrap=True)
-
-
-def _day(start: int) -> str:
-    return datetime.fromtimestamp(start / 1000, UTC).strftime("%Y-%m-%d")

@@ -7,7 +7,7 @@ import rich_click as click
 from server.settings import Settings, other_machine
 from server.storage.engine import Store
 from server.storage.projects import ADMINS, create_key
-from server.terminal import err, with_store
+from server.terminal import err, succeed, with_store
 
 
 @click.command(name="login-link")
@@ -23,7 +23,7 @@ def login_link(base: str | None) -> None:
         return base or settings.url, hint, *await create_key(ADMINS, name="login link", scopes=("admin",))
 
     address, hint, number, token = with_store(work)
-    err.print(f"[green]✓[/green] admin key {number}, shown only once:")
+    succeed(f"admin key {number}, shown only once:", err)
     if hint:
         err.print(f"  {hint}", soft_wrap=True, markup=False)
     click.echo(f"{address.rstrip('/')}/login#token={token}")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import rich_click as click
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import DownloadColumn
 
 from server import logs
-from server.clock import epoch_ms
+from server.clock import epoch_ms, utc_minute
 from server.event import DAY
 from server.event_id import received_at
 from server.jobs import JOBS, Job, Outcome, Run, Runner, find, rules
@@ -29,7 +29,7 @@ from server.storage.sqlite.backups import BackupError, BackupOptions
 from server.storage.upkeep import job_runs
 from server.storage.upkeep.alert_rules import Kind
 from server.storage.upkeep.job_runs import JobRunRecord
-from server.terminal import err, fail, out, plain_table, settings_or_exit, with_store
+from server.terminal import exit_on_error, fail, out, plain_table, print_secret, progress_bar, settings_or_exit, succeed, warn, with_store
 
 _MARKS = {"done": "[green]✓[/green]", "failed": "[red]✗[/red]", "interrupted": "[yellow]![/yellow]", "running": "…"}
 _LARGE = 32 << 20  # bytes; smaller copies need no progress bar
@@ -55,7 +55,7 @@ def job_command(name: str | None, repair: bool, old_repair: bool, day: datetime 
         fail(f"{job.name} is already running, in {outcome.detail or 'another process'}")
     if outcome.became != "done":
         fail(f"{job.name}: {outcome.detail}")
-    out.print(f"[green]✓[/green] {job.name}: {escape(outcome.detail)}", soft_wrap=True)
+    succeed(f"{job.name}: {outcome.detail}")
 
 
 async def _run(job: Job, store: Store, settings: Settings, repair: bool, day: datetime | None) -> Outcome:
@@ -92,7 +92,7 @@ def _took(ran: JobRunRecord | None) -> str:
 
 
 def _moment(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{utc_minute(at)} UTC"
 
 
 @click.command(name="backup")
@@ -103,13 +103,10 @@ def backup_command(to: str | None) -> None:
     if settings.database_url:
         fail("use PostgreSQL's own tools for backups: pg_dump --format=custom --file=footfall.dump with the URL of FOOTFALL_DATABASE_URL")
     size = settings.sqlite_path.stat().st_size if settings.sqlite_path.exists() else 0
-    try:
-        with _Bar(size) as bar:
-            made = backups.create(settings, _target(to), options=BackupOptions(progress=bar.show))
-    except BackupError as error:
-        fail(str(error))
+    with exit_on_error(BackupError), _Bar(size) as bar:
+        made = backups.create(settings, _target(to), options=BackupOptions(progress=bar.show))
     newest = "" if made.newest is None else f", the newest from {_moment(received_at(made.newest))}"
-    out.print(f"[green]✓[/green] {escape(str(made.path))}: {made.events:,} events{newest}, verified", soft_wrap=True)
+    succeed(f"{made.path}: {made.events:,} events{newest}, verified")
     if made.secret:
         out.print(
             f"  the secret is beside it, in {escape(made.secret.name)}: keep the two together, in a place that only you can read",
@@ -150,17 +147,14 @@ def restore_command(file: Path, to: Path | None, yes: bool) -> None:
     if not yes:
         _confirm(settings, file)
     size = file.stat().st_size if file.exists() else 0
-    try:
-        with _Bar(size) as bar:
-            restored = restore(settings, file, options=BackupOptions(progress=bar.show))
-    except BackupError as error:
-        fail(str(error))
-    out.print(f"[green]✓[/green] {escape(str(file))} restored: {restored.backup.events:,} events", soft_wrap=True)
+    with exit_on_error(BackupError), _Bar(size) as bar:
+        restored = restore(settings, file, options=BackupOptions(progress=bar.show))
+    succeed(f"{file} restored: {restored.backup.events:,} events")
     for path in restored.aside:
         out.print(f"  the previous file is now {escape(str(path))}", soft_wrap=True)
     out.print(f"  {escape(restored.recognition)}", soft_wrap=True)
     if restored.warning:
-        err.print(f"[yellow]![/yellow] {escape(restored.warning)}", soft_wrap=True)
+        warn(restored.warning)
 
 
 def _confirm(settings: Settings, file: Path) -> None:
@@ -174,8 +168,7 @@ class _Bar:
     """A progress bar for large files."""
 
     def __init__(self, size: int) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=err, transient=True, disable=size < _LARGE)
+        self._progress = progress_bar(DownloadColumn(), transient=True, disable=size < _LARGE)
         self._task = self._progress.add_task("copying", total=size)
 
     def __enter__(self) -> _Bar:
@@ -225,8 +218,7 @@ def alert_create(
     """Create a rule and print the secret that signs its alerts."""
     draft = Draft(Kind(kind), url, name, threshold, window, minimum, cooldown, secret, question)
     number, made = with_store(lambda store, settings: rules.create(store, slug, draft, now=epoch_ms(), private=settings.alert_private))
-    err.print(f"[green]✓[/green] rule {number} for {slug}; `footfall alert try {number}` sends a test. The secret that signs its alerts:")
-    click.echo(made)
+    print_secret(f"rule {number} for {slug}; `footfall alert try {number}` sends a test. The secret that signs its alerts:", made)
 
 
 @alert_group.command(name="list")
@@ -252,7 +244,7 @@ def alert_list(slug: str | None) -> None:
 def alert_delete(number: int) -> None:
     """Delete a rule and the record of its alerts."""
     with_store(lambda store, _: rules.delete(store, number))
-    out.print(f"[green]✓[/green] rule {number} is deleted")
+    succeed(f"rule {number} is deleted")
 
 
 @alert_group.command(name="try")
@@ -267,7 +259,7 @@ def alert_try(number: int) -> None:
     out.print(f"finding: {escape(tried.finding.message)}" if tried.finding else "the rule finds nothing at the moment", soft_wrap=True)
     if tried.delivered.error is not None:
         fail(f"the test was not delivered: {tried.delivered.error}")
-    out.print(f"[green]✓[/green] the test was delivered: the webhook answered {tried.delivered.answered}")
+    succeed(f"the test was delivered: the webhook answered {tried.delivered.answered}")
 
 
 COMMANDS: tuple[click.Command, ...] = (job_command, backup_command, restore_command, alert_group)

@@ -11,7 +11,7 @@ import httpx
 import rich_click as click
 
 from server.settings import bundled
-from server.terminal import fail, out, settings_or_exit
+from server.terminal import fail, out, settings_or_exit, succeed
 
 _TIMEOUT = 10  # seconds
 
@@ -53,8 +53,7 @@ def send_command(name: str, url: str | None, key: str | None, *, dry_run: bool, 
         return
     if not taken:
         fail(answer)
-    out.print("[green]✓[/green] ", end="")
-    out.print(answer, soft_wrap=True, markup=False)
+    succeed(answer)
 
 
 def _client() -> Any:

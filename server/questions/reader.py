@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from server.clock import utc_day
 from server.event import DAY
 from server.history import History
 from server.questions import counting
@@ -260,7 +260,7 @@ class Reader:
         """Warn if the history does not reach back to the start of a period."""
         since = None if self._history is None else self._history.report().since
         if since is not None and period.start < since and not self.warnings:
-            begin = datetime.fromtimestamp(since / 1_000, UTC).date()
+            begin = utc_day(since)
             message = (
                 f"The history begins on {begin}, as FOOTFALL_HISTORY_SIZE bounds it. Raw events were read from the store, which is slower."
             )

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import rich_click as click
 
 from server.clock import epoch_ms
-from server.history import History
 from server.questions import saved, text
 from server.questions.answer import Answer
 from server.questions.ask import ask
 from server.questions.question import Question
 from server.questions.template import Template
 from server.storage.projects import DEFAULT
-from server.terminal import err, fail, out
+from server.terminal import fail, out, warn
 from server.transfer import ask_table
 from server.transfer.answer_rows import as_json, flat
 from server.transfer.exporting import table
@@ -89,11 +87,8 @@ async def answered(opened: Opened, template: Template) -> tuple[Question, Answer
     """Answer a question of the opened project. Raises BadQuery that names the option."""
     now = epoch_ms()
     question = text.question(template, opened.project.id, now)
-    history = History(opened.store, opened.settings)
-    try:
+    async with opened.history() as history:
         return question, await ask(opened.store, question, history=history, now=now)
-    finally:
-        await asyncio.to_thread(history.close)
 
 
 def show(question: Question, answer: Answer, form: str, *, people: bool) -> None:
@@ -105,8 +100,7 @@ def show(question: Question, answer: Answer, form: str, *, people: bool) -> None
         sys.stdout.buffer.write(body)
         sys.stdout.buffer.flush()
     for note in ask_table.notes(question, answer):
-        err.print("[yellow]![/yellow] ", end="")
-        err.print(note, soft_wrap=True, markup=False)
+        warn(note)
 
 
 ask_command = _Ask(name="ask", help=question_command.help, commands=[question_command, *REPORT_COMMANDS])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rich.table import Table
 
+from server.clock import utc_minute
 from server.dialects.parsing.times import iso
 from server.questions.answer import Answer
 from server.questions.periods import Step
@@ -118,4 +118,4 @@ def time_label(at: int, over: Step | None) -> str:
 
 
 def _time(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{utc_minute(at)} UTC"

@@ -11,18 +11,17 @@ from typing import Any
 
 import msgspec
 import rich_click as click
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskProgressColumn, TextColumn
 
 from server.clock import epoch_ms
 from server.dialects.parsing import iso, timestamp
-from server.history import History
 from server.identifiers import identifier
 from server.problems import Invalid
 from server.storage.history import erasure
 from server.storage.history.imports import ImportStore
 from server.storage.history.streaming import Span, id_bounds
 from server.storage.projects import DEFAULT, ProjectError
-from server.terminal import err, fail
+from server.terminal import err, fail, progress_bar, succeed, warn
 from server.transfer import install_data
 from server.transfer.ask_command import ask_command
 from server.transfer.columns import EXPORTED, from_hexadecimal
@@ -39,14 +38,7 @@ _PROJECT = click.option("--project", "slug", default=DEFAULT, show_default=True,
 
 
 def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
-        TimeRemainingColumn(),
-        console=err,
-    )
+    return progress_bar(TaskProgressColumn(), TextColumn("{task.fields[rows]:,} rows"))
 
 
 class _Time(click.ParamType[int]):
@@ -96,13 +88,13 @@ def export_command(what: str, slug: str, first: int | None, end: int | None, for
     if what in QUESTIONS:
         given |= {name: iso(moment) for name, moment in (("from", first), ("to", end)) if moment is not None}
         written = run(slug, lambda opened: _answer(opened, QUESTIONS[what], given, chosen, output))
-        err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
+        succeed(f"{written:,} rows of {what} of {slug}", err)
         return
     if given:
         fail(f"--{next(iter(given)).replace('_', '-')} only applies to reports, and {what} is a dataset")
     span = Span(first if first is not None else 0, end if end is not None else Span().end)
     written = run(slug, lambda opened: _export(opened, what, span, chosen, output))
-    err.print(f"[green]✓[/green] {written:,} rows of {what} of {slug}")
+    succeed(f"{written:,} rows of {what} of {slug}", err)
 
 
 async def _export(opened: Opened, what: str, span: Span, form: str, output: Path) -> int:
@@ -169,7 +161,7 @@ def import_command(file: Path, slug: str, form: str) -> None:
     summary = run(slug, lambda opened: _import(opened, file, None if form == "auto" else form))
     for line in _said(summary):
         err.print(line, soft_wrap=True, markup=False)
-    err.print(f"[green]✓[/green] {summary.rows:,} rows read")
+    succeed(f"{summary.rows:,} rows read", err)
 
 
 async def _import(opened: Opened, file: Path, form: str | None) -> Summary:
@@ -250,7 +242,7 @@ def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: boo
     """
 
     async def work(opened: Opened) -> install_data.InstallErased | None:
-        with contextlib.closing(History(opened.store, opened.settings)) as history:
+        async with opened.history() as history:
             erased = await install_data.erase(history, opened.project.id, _number(opened, raw_id, hash_))
         if erased is not None and rewrite:
             erased.purged = await erasure.rewrite(opened.store)
@@ -259,9 +251,9 @@ def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: boo
     erased = run(slug, work)
     if erased is None:
         fail(f"no data of this install in {slug}")
-    err.print(f"[green]✓[/green] erased: {erased.events:,} events, {erased.days:,} days of activity, {erased.errors:,} days with an error")
+    succeed(f"erased: {erased.events:,} events, {erased.days:,} days of activity, {erased.errors:,} days with an error", err)
     if not erased.purged:
-        err.print("[yellow]![/yellow] the store was busy: its log keeps older copies until the next checkpoint, or until the server stops")
+        warn("the store was busy: its log keeps older copies until the next checkpoint, or until the server stops")
 
 
 def _number(opened: Opened, raw_id: str | None, hash_: str | None) -> int:

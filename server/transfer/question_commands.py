@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from datetime import UTC, datetime
 
 import rich_click as click
 
-from server.clock import epoch_ms
+from server.clock import epoch_ms, utc_minute
 from server.questions import saved, text
 from server.questions.template import Template
 from server.storage.projects import audit, saved_questions, shares
-from server.terminal import as_text, err, out, plain_table
+from server.terminal import as_text, out, plain_table, print_secret, succeed
 from server.transfer.ask_command import question_options, template_of
 from server.transfer.running import Opened, run
 
@@ -31,7 +30,7 @@ def question_list(slug: str) -> None:
     """List the saved questions of a project."""
     table = plain_table("name", "changed", "question")
     for each in run(slug, lambda opened: saved_questions.list_saved(opened.store, opened.project.id)):
-        table.add_row(as_text(each.name), _moment(each.changed_at), as_text(_options(saved.template_of(each))))
+        table.add_row(as_text(each.name), utc_minute(each.changed_at), as_text(_options(saved.template_of(each))))
     out.print(table)
 
 
@@ -52,7 +51,7 @@ def question_save(slug: str, name: str, **words: str | tuple[str, ...] | None) -
         await _record(opened, "question.save", f"question {stored.id}")
 
     run(slug, work)
-    out.print("[green]✓[/green] saved")
+    succeed("saved")
 
 
 @question_group.command(name="show")
@@ -76,7 +75,7 @@ def question_rename(slug: str, name: str, new_name: str) -> None:
         await _record(opened, "question.rename", f"question {stored.id}")
 
     run(slug, work)
-    out.print("[green]✓[/green] renamed")
+    succeed("renamed")
 
 
 @question_group.command(name="delete")
@@ -90,7 +89,7 @@ def question_delete(slug: str, name: str) -> None:
         await _record(opened, "question.delete", "")
 
     run(slug, work)
-    out.print("[green]✓[/green] deleted")
+    succeed("deleted")
 
 
 @question_group.command(name="share")
@@ -109,8 +108,7 @@ def question_share(slug: str, name: str, days: int) -> None:
         return share.id, opened.settings.url + path
 
     number, link = run(slug, work)
-    err.print(f"[green]✓[/green] link {number}, shown only once:")
-    click.echo(link)
+    print_secret(f"link {number}, shown only once:", link)
 
 
 @question_group.command(name="shares")
@@ -119,8 +117,8 @@ def question_shares(slug: str) -> None:
     """List the links to saved questions of a project."""
     table = plain_table("link", "question", "created", "expires")
     for each in run(slug, lambda opened: shares.list_shares(opened.store, opened.project.id)):
-        expires = _moment(each.expires_at) if each.expires_at > epoch_ms() else "expired"
-        table.add_row(str(each.id), as_text(each.question), _moment(each.created_at), expires)
+        expires = utc_minute(each.expires_at) if each.expires_at > epoch_ms() else "expired"
+        table.add_row(str(each.id), as_text(each.question), utc_minute(each.created_at), expires)
     out.print(table)
 
 
@@ -135,7 +133,7 @@ def question_revoke(slug: str, link: int) -> None:
         await _record(opened, "share.revoke", f"share {link}")
 
     run(slug, work)
-    out.print("[green]✓[/green] revoked")
+    succeed("revoked")
 
 
 def _options(template: Template) -> str:
@@ -146,7 +144,3 @@ def _options(template: Template) -> str:
 
 async def _record(opened: Opened, action: str, detail: str) -> None:
     await audit.record(opened.store, now=epoch_ms(), actor=_ACTOR, action=action, project=opened.project.id, detail=detail)
-
-
-def _moment(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 import rich_click as click
 
 from server.clock import epoch_ms
-from server.history import History
 from server.questions.report_text import REPEATED
 from server.storage.projects import DEFAULT
-from server.terminal import err, out
+from server.terminal import out, warn
 from server.transfer.reports import REPORTS
 from server.transfer.running import Opened, run
 
@@ -91,11 +89,8 @@ def _answer(name: str, slug: str, words: dict[str, Any], form: str, *, people: b
     async def work(opened: Opened) -> tuple[Any, Any]:
         given = {name: [value] if isinstance(value, str) else list(value) for name, value in words.items() if value}
         asked = report.text.parse(given, opened.project.id, epoch_ms())
-        history = History(opened.store, opened.settings)
-        try:
+        async with opened.history() as history:
             return asked, await report.ask(opened.store, asked, history)
-        finally:
-            await asyncio.to_thread(history.close)
 
     asked, answer = run(slug, work)
     if form == "table":
@@ -104,8 +99,7 @@ def _answer(name: str, slug: str, words: dict[str, Any], form: str, *, people: b
         sys.stdout.buffer.write(report.file(asked, answer, form))
         sys.stdout.buffer.flush()
     for note in report.notes(asked, answer):
-        err.print("[yellow]![/yellow] ", end="")
-        err.print(note, soft_wrap=True, markup=False)
+        warn(note)
 
 
 REPORT_COMMANDS = (funnel_command, retention_command, paths_command)

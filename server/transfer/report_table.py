@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 from rich.table import Table
 
 from server.analytics.measures import share
+from server.clock import utc_day, utc_minute
 from server.questions.cohorts import InstallCount, Retention, RetentionAnswer, RetentionGroup
 from server.questions.funnel import Funnel, FunnelAnswer, FunnelStep
 from server.questions.paths import Direction, PathGroup, Paths, PathsAnswer
@@ -65,7 +65,7 @@ def retention_table(asked: Retention, answer: RetentionAnswer, *, people: bool) 
     for cohort in answer.total.cohorts:
         active = cohort.active_people if people else cohort.active_all
         cells = [_percent(share(active[after], size(cohort.size))) if after < len(active) else "" for after in columns]
-        found.add_row(_time(cohort.start)[:10], f"{size(cohort.size):,}", *cells)
+        found.add_row(utc_day(cohort.start), f"{size(cohort.size):,}", *cells)
     line([_TOTAL], answer.total)
     return found
 
@@ -93,7 +93,7 @@ def paths_table(asked: Paths, answer: PathsAnswer, *, people: bool) -> Table:
 def notes(answer: Covered) -> Iterator[str]:
     """Sentences about an answer that its reader must know."""
     if not answer.complete:
-        since = "" if answer.since is None else f" before {_time(answer.since)} UTC"
+        since = "" if answer.since is None else f" before {utc_minute(answer.since)} UTC"
         yield f"Incomplete: events{since} were deleted by retention."
     for warning in answer.warnings:
         yield warning.message
@@ -103,7 +103,7 @@ def retention_notes(asked: Retention, answer: RetentionAnswer) -> Iterator[str]:
     yield from notes(answer)
     if answer.partial_step is not None:
         start = answer.starts[answer.partial_step]
-        yield f"The {asked.over.value} that begins at {_time(start)} UTC has not ended; the line of all cohorts leaves it out."
+        yield f"The {asked.over.value} that begins at {utc_minute(start)} UTC has not ended; the line of all cohorts leaves it out."
     if len(answer.starts) > MAX_COLUMNS:
         yield f"The table ends after {MAX_COLUMNS} {asked.over.value}s; files have all."
 
@@ -129,7 +129,3 @@ def _cells(group: Group, columns: int) -> list[str]:
 
 def _percent(rate: float | None) -> str:
     return _NONE if rate is None else f"{rate * 100:.1f} %"
-
-
-def _time(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M")

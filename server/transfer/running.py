@@ -11,13 +11,13 @@ from typing import TypeVar
 
 import msgspec
 
+from server.history import History
 from server.ingest.privacy import Privacy
 from server.problems import Problem
-from server.settings import Settings, SettingsError, load
-from server.storage.engine import Store, open_store, server_secret
-from server.storage.migrations import StoreError
-from server.storage.projects import LiveProject, ProjectError, Projects, ensure_default
-from server.terminal import err, fail
+from server.settings import Settings
+from server.storage.engine import Store, server_secret
+from server.storage.projects import LiveProject, ProjectError, Projects
+from server.terminal import exit_on_error, fail, with_store
 from server.transfer.formats import FormatError
 from server.transfer.import_sources import SourceError
 
@@ -34,33 +34,33 @@ class Opened(msgspec.Struct):
     def privacy(self) -> Privacy:
         return Privacy(server_secret(self.settings))
 
+    @contextlib.asynccontextmanager
+    async def history(self) -> AsyncIterator[History]:
+        history = History(self.store, self.settings)
+        try:
+            yield history
+        finally:
+            await asyncio.to_thread(history.close)
 
-@contextlib.asynccontextmanager
-async def _opened(settings: Settings, slug: str) -> AsyncIterator[Opened]:
-    store = await open_store(settings, progress=err.print)
-    try:
-        await ensure_default()
-        projects = Projects(max_targets=settings.max_targets, public=settings.public)
-        await projects.refresh()
-        project = next((each for each in projects.all() if each.slug == slug), None)
-        if project is None:
-            raise ProjectError(f"project {slug} does not exist; `footfall project list` lists all projects")
-        yield Opened(settings, store, project)
-    finally:
-        await store.close()
+
+async def _open(store: Store, settings: Settings, slug: str) -> Opened:
+    projects = Projects(max_targets=settings.max_targets, public=settings.public)
+    await projects.refresh()
+    project = next((each for each in projects.all() if each.slug == slug), None)
+    if project is None:
+        raise ProjectError(f"project {slug} does not exist; `footfall project list` lists all projects")
+    return Opened(settings, store, project)
 
 
 def run(slug: str, work: Callable[[Opened], Awaitable[T]]) -> T:
     """Run a command on the opened store. Prints one line and exits with 1 on an expected error."""
 
-    async def on_store() -> T:
-        async with _opened(load(os.environ), slug) as opened:
-            return await work(opened)
+    async def on_store(store: Store, settings: Settings) -> T:
+        return await work(await _open(store, settings, slug))
 
     try:
-        return asyncio.run(on_store())
-    except (StoreError, ProjectError, SettingsError, SourceError, FormatError) as error:
-        fail(str(error))
+        with exit_on_error(SourceError, FormatError):
+            return with_store(on_store)
     except Problem as error:
         fail("; ".join(f"--{each.path.replace('_', '-')} {each.message}" for each in error.errors) or error.detail)
     except BrokenPipeError:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import islice
 from string import Template
 
+from server.clock import utc_minute
 from server.pages.markup import escape
 from server.questions.answer import Answer
 from server.questions.question import Question
@@ -66,4 +66,4 @@ def _notes(question: Question, answer: Answer) -> str:
 
 
 def _time(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{utc_minute(at)} UTC"

@@ -98,7 +98,7 @@ async def find_project(slug: str) -> int:
     """Return the number of a project. Raises ProjectError if no project has the slug."""
     row = await Project.select(Project.id).where(Project.slug == slug).first()
     if row is None:
-        raise ProjectError(f"there is no project {slug}; `footfall project list` shows them all")
+        raise ProjectError(f"project {slug} does not exist; `footfall project list` lists all projects")
     return int(row["id"])
 
 
