@@ -117,7 +117,7 @@ async def _export(opened: Opened, what: str, span: Span, form: str, output: Path
 
 
 async def _answer(opened: Opened, question: Question, words: dict[str, str], form: str, output: Path) -> int:
-    with contextlib.closing(History(opened.store, opened.settings)) as history:
+    async with opened.history() as history:
         rows = await answer(opened.store, question, asked(question, opened.project.id, words, now=epoch_ms()), history)
     body = table(rows, form)
     with _written(output) as file:
