@@ -55,6 +55,8 @@ class Database:
                 folder = literal(str(self._folder))
                 self._opened.execute(f"SET allowed_directories = [{folder}]")
                 self._opened.execute("SET enable_external_access = false")
+                # Estimates of few rows are often wrong, and a loop over many takes minutes.
+                self._opened.execute("SET GLOBAL asof_loop_join_threshold = 0")
                 self._opened.execute("SET lock_configuration = true")
             return self._opened
 

@@ -1,9 +1,9 @@
-"""The places of groups over the history, by the lists that only DuckDB has. An event's elements are known in each of its rows."""
+"""SQL of figures over the history, with functions that only DuckDB has."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from server.questions.sql import Sql, bound, sql
 
@@ -14,7 +14,7 @@ _PAIR = f"struct_pack(a := {_KEY}, b := {_KEY.replace('0', '1')})"
 def among(rows: Sql, columns: Iterable[str], groups: Sequence[tuple[str | None, str | None]], keys: int, elements: Sequence[str]) -> Sql:
     """Rows with `keys` keys, k1 and k2: their `columns`, and the place of their group, or -1.
 
-    `elements` are the lists of all values that an event has for each key, or empty if it has one row. An event that has several rows
+    `elements` are the lists of all values that an event has for each key, in each of its rows, or empty if it has one row. An event that has several rows
     among the others counts once.
     """
     shown = ", ".join(f"facts.{each}" for each in columns)
@@ -49,3 +49,36 @@ def _by_two(groups: Sequence[tuple[str | None, str | None]], elements: Sequence[
 
 def _encoded(key: str | None) -> str:
     return "" if key is None else f"={key}"
+
+
+def distributions(facts: Sql, percents: Mapping[str, int | None], audiences: Iterable[bool], *, timed: bool) -> Sql:
+    """Like `counting.distributions`, for all audiences at once. `percents` are percentages by the names of their columns."""
+    ranks = {name: percent for name, percent in percents.items() if percent is not None}
+    # Decimals, with which DuckDB computes the rank exactly.
+    found = f", quantile_disc({{0}}, [{', '.join(f'{percent / 100:.2f}' for percent in ranks.values())}]) AS {{0}}_found" if ranks else ""
+    figures = f"SUM({{0}}) AS {{0}}_total, COUNT({{0}}) AS {{0}}_number{found}"
+    value = ("everyone", "people")
+    parts: list[str] = []
+    for is_people in audiences:
+        of = value[is_people]
+        columns = "".join(f", {of}_found[{place}] AS {name}" for place, name in enumerate(ranks, 1))
+        parts.append(
+            f"SELECT {int(is_people)} AS audience, place, step, {of}_total AS total, {of}_number AS number{columns}"
+            f" FROM described WHERE {of}_number > 0"
+        )
+    both = ", ".join(figures.format(of) for of in value)
+    return sql(
+        f"WITH described AS (SELECT place, step, {both} FROM (",
+        _durations(facts) if timed else _per_install(facts),
+        f") AS given GROUP BY place, step) {' UNION ALL '.join(parts)}",
+    )
+
+
+def _durations(facts: Sql) -> Sql:
+    columns = "duration_us AS everyone, CASE WHEN people = 1 THEN duration_us END AS people"
+    return sql(f"SELECT place, step, {columns} FROM (", facts, ") AS timed WHERE duration_us IS NOT NULL")
+
+
+def _per_install(facts: Sql) -> Sql:
+    columns = "COUNT(*) AS everyone, NULLIF(COUNT(CASE WHEN people = 1 THEN 1 END), 0) AS people"
+    return sql(f"SELECT place, step, {columns} FROM (", facts, ") AS owned WHERE install_id IS NOT NULL GROUP BY place, step, install_id")

@@ -121,14 +121,32 @@ def _counts_by_install(facts: Sql, measures: Collection[Measure], by: str) -> Sq
     )
 
 
-def durations(facts: Sql, *, people: bool) -> Sql:
-    """The values of duration measures, in microseconds, of people only or of all."""
+def distributions(engine: SqlEngine, facts: Sql, percents: Mapping[Measure, int | None], audiences: Iterable[bool], *, timed: bool) -> Sql:
+    """Percentiles by the nearest-rank method, with `total` and `number` of the values, by place, step and audience: 1 for people only, 0 for all.
+
+    The values are durations in microseconds (`timed`) or the numbers of events of each install. The value at rank ceil(p / 100 * n) is the
+    least whose rank r has 100 r >= p n.
+    """
+    if engine.is_columnar:
+        return columnar.distributions(facts, {measure.value: percent for measure, percent in percents.items()}, audiences, timed=timed)
+    parts: list[str | Sql] = []
+    for people in audiences:
+        values = _durations(facts, people=people) if timed else _per_install(facts, people=people)
+        parts += [
+            " UNION ALL " if parts else "",
+            f"SELECT {int(people)} AS audience, found.* FROM (",
+            _distribution(values, percents),
+            ") AS found",
+        ]
+    return sql(*parts)
+
+
+def _durations(facts: Sql, *, people: bool) -> Sql:
     condition = " AND people = 1" if people else ""
     return sql("SELECT place, step, duration_us AS value FROM (", facts, f") AS timed WHERE duration_us IS NOT NULL{condition}")
 
 
-def per_install(facts: Sql, *, people: bool) -> Sql:
-    """The values of measures per install: the number of events of each install, of people only or of all."""
+def _per_install(facts: Sql, *, people: bool) -> Sql:
     condition = " AND people = 1" if people else ""
     return sql(
         "SELECT place, step, COUNT(*) AS value FROM (",
@@ -137,21 +155,7 @@ def per_install(facts: Sql, *, people: bool) -> Sql:
     )
 
 
-def distribution(engine: SqlEngine, values: Sql, percents: Mapping[Measure, int | None]) -> Sql:
-    """Percentiles by the nearest-rank method, with `total` and `number` of the values, by place and step.
-
-    The value at rank ceil(p / 100 * n) is the least whose rank r has 100 r >= p n.
-    """
-    if engine.is_columnar:
-        ranks = {measure: percent for measure, percent in percents.items() if percent is not None}
-        columns = "".join(f", found[{place}] AS {measure.value}" for place, measure in enumerate(ranks, 1))
-        # Decimals, with which DuckDB computes the rank exactly.
-        found = f", quantile_disc(value, [{', '.join(f'{percent / 100:.2f}' for percent in ranks.values())}]) AS found" if ranks else ""
-        return sql(
-            f"SELECT place, step, total, number{columns} FROM (SELECT place, step, SUM(value) AS total, COUNT(*) AS number{found} FROM (",
-            values,
-            ") AS given GROUP BY place, step) AS ranked",
-        )
+def _distribution(values: Sql, percents: Mapping[Measure, int | None]) -> Sql:
     columns = "".join(
         f", MIN(CASE WHEN 100 * r >= {percent} * n THEN value END) AS {measure.value}"
         for measure, percent in percents.items()

@@ -132,12 +132,9 @@ class Reader:
         for facts, measures in (await self._plan_counts(period, where)).items():
             await self._add_counts(cells, facts, measures, partial(_placed, groups, folded))
         events = self.facts(Facts, period, where)
-        if self._durations:
-            for people in self._audiences:
-                await self._add(cells, people, events, partial(_placed, groups, folded), self._durations)
-        if self._per_install:
-            for people in self._audiences:
-                await self._add(cells, people, events, partial(_placed, groups, folded), self._per_install)
+        for percents in (self._durations, self._per_install):
+            if percents:
+                await self._add(cells, events, partial(_placed, groups, folded), percents)
         ends = [*events.starts[1:], period.end]
         return Found(cells, [end <= self.since for end in ends], folded)
 
@@ -175,21 +172,22 @@ class Reader:
         )
         return None if len(rows) > MAX_ARRIVALS else tuple((row["id"], row["first_seen"]) for row in rows)
 
-    async def _add(self, cells: Cells, people: bool, facts: Facts, placed: Placed, percents: Mapping[Measure, int | None]) -> None:
+    async def _add(self, cells: Cells, facts: Facts, placed: Placed, percents: Mapping[Measure, int | None]) -> None:
         """Add percentiles and means: of durations, or of events per install."""
         timed = percents is self._durations
+        unit = 1_000 if timed else 1
+        # The history has both audiences at once, but percentiles of too many values take more memory than it may use.
+        is_small = await self.is_columnar(facts) and (not timed or facts.over is not None or self._events[facts.period] <= 2 * PART)
+        for audiences in [self._audiences] if is_small else [(each,) for each in self._audiences]:
 
-        def query(given: Facts, engine: SqlEngine) -> Sql:
-            rows = placed(given, engine)
-            values = counting.durations(rows, people=people) if timed else counting.per_install(rows, people=people)
-            return counting.distribution(engine, values, percents)
+            def query(given: Facts, engine: SqlEngine, audiences: tuple[bool, ...] = audiences) -> Sql:
+                return counting.distributions(engine, placed(given, engine), percents, audiences, timed=timed)
 
-        unit, audience = (1_000, "people") if timed and people else (1_000, "all") if timed else (1, "people" if people else "all")
-        for row in await self._read_steps(facts, query):
-            cell = cells.setdefault((row["place"], row["step"]), {})
-            for measure, percent in percents.items():
-                value = int(row["total"]) / int(row["number"]) if percent is None else int(row[measure.value])
-                cell[f"{measure.value}_{audience}"] = value / unit
+            for row in await self._read_steps(facts, query):
+                cell = cells.setdefault((row["place"], row["step"]), {})
+                for measure, percent in percents.items():
+                    value = int(row["total"]) / int(row["number"]) if percent is None else int(row[measure.value])
+                    cell[f"{measure.value}_{'people' if row['audience'] else 'all'}"] = value / unit
 
     def facts(self, kind: type[F], period: Period, where: tuple[Condition, ...]) -> F:
         question = self._question

@@ -35,10 +35,14 @@ _SPLITS: tuple[tuple[By, ...], ...] = ((), (), (By("version"),), (By("os"), By("
 
 def any_funnel(chance: random.Random) -> Funnel:
     start = START + chance.randrange(DAYS - 10) * DAY
+    # Half of them have steps of which no event meets two, which the history answers in its own way.
+    wheres = (
+        chance.sample(_STEPS[:3], chance.randrange(2, 4)) if chance.random() < 0.5 else chance.choices(_STEPS, k=chance.randrange(2, 5))
+    )
     return Funnel(
         project=MAIN,
         period=Period(start, start + chance.randrange(2, 30) * DAY),
-        steps=tuple(Segment(f"step {number}", chance.choice(_STEPS)) for number in range(chance.randrange(2, 5))),
+        steps=tuple(Segment(f"step {number}", where) for number, where in enumerate(wheres)),
         where=chance.choice(((), (), (Condition("os", Op.IS_NOT, ("windows",)),))),
         by=chance.choice(_SPLITS),
         within=chance.choice((HOUR, DAY, 10 * DAY)),
