@@ -75,6 +75,7 @@ class Refusal(enum.StrEnum):
     TOO_BROAD = "too_broad"  # a query that would read too many events
     BAD_KEY = "bad_key"
     LIMITED = "limited"
+    LOOP = "loop"  # the project forwarded the request, and it came back
     BUSY = "busy"  # the queue is full or the store is not writable; the client should retry
     FAILED = "failed"  # a server error
 

@@ -13,6 +13,7 @@ AUTHORIZATION = b"authorization"
 FOOTFALL_KEY = b"x-footfall-key"
 IDEMPOTENCY_KEY = b"idempotency-key"
 IF_NONE_MATCH = b"if-none-match"
+FORWARDED_BY = b"footfall-forwarded-by"  # marks of the projects that forwarded a request, separated by commas
 RETRY_AFTER = b"retry-after"
 # Draft 6 of the IETF's httpapi working group: three plain numbers, which most clients support.
 RATE_LIMIT = (b"ratelimit-limit", b"ratelimit-remaining", b"ratelimit-reset")

@@ -20,7 +20,8 @@ Problem
 ├── TooBroad 422           a query that would read too many raw events
 ├── Limited 429            too many requests from one address; sends Retry-After
 ├── Failed 500             a server error
-└── Busy 503               the queue is full or the store is not writable; sends Retry-After
+├── Busy 503               the queue is full or the store is not writable; sends Retry-After
+└── ForwardingLoop 508     the project forwarded this request, and it came back
 
 The class determines the status. No message contains client data.
 """
@@ -202,3 +203,10 @@ class Failed(Problem):
 
 class Busy(Problem):
     status, title, refusal = 503, "Service unavailable", Refusal.BUSY
+
+
+class ForwardingLoop(Problem):
+    status, title, refusal = 508, "Forwarding loop", Refusal.LOOP
+
+    def __init__(self) -> None:
+        super().__init__("The project already forwarded this request: the system that it forwards to is this server, or sends it back.")

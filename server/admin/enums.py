@@ -179,6 +179,7 @@ _describe(
     TOO_BROAD="The query would read too many rows.",
     BAD_KEY="The key is unknown, or lacks the scope.",
     LIMITED="A rate limit was exceeded.",
+    LOOP="The project forwarded the request, and it came back.",
     BUSY="The server is overloaded, or cannot write.",
     FAILED="An internal error.",
 )  # fmt: skip

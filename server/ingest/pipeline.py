@@ -24,7 +24,7 @@ from server.ingest.ingest_request import IngestRequest, request_of
 from server.ingest.privacy import Privacy
 from server.ingest.refusals import LARGE, Refusals
 from server.ingest.routing import Match
-from server.ingest.shadowing import Shadow, forward
+from server.ingest.shadowing import Shadow, check_loop, forward
 from server.ingest.sizes import refuse_large
 from server.ingest.unserved import Unserved
 from server.metrics import Metrics
@@ -95,7 +95,8 @@ class Ingest:
                 await asgi.send_last_reply(send, receive, reply)
                 return
         if is_content and _is_forwarded(current) and self.shadow is not None:
-            forward(self.shadow, scope, current)
+            assert current.caller is not None
+            forward(self.shadow, scope, current, self._privacy.forwarding_mark(current.caller.project.id))
         await asgi.send_reply(send, reply)
 
     def take_at_once(
@@ -149,6 +150,8 @@ class Ingest:
         else:
             is_client_key = path.client_key is not None
             current.caller = caller = await self._gate.caller(peer, current.headers, slug, is_client_key=is_client_key)
+        if path.forwarded is not None and caller.project.forward_to is not None:
+            check_loop(current.headers, self._privacy.forwarding_mark(caller.project.id))
         current.limit_state = await self._gate.count(caller.requests)
         if problem is not None:
             raise problem

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from server.headers import AUTHORIZATION
+from server.headers import AUTHORIZATION, FORWARDED_BY
 from server.ingest.asgi import Header, Scope
 from server.ingest.ingest_request import IngestRequest
 from server.ingest.sizes import count_messages
+from server.problems import ForwardingLoop
 from server.storage.projects import KEY_PREFIX, LiveProject
 
 _HEADERS = (b"content-type", b"content-encoding", b"user-agent", AUTHORIZATION)
@@ -26,8 +28,14 @@ class Shadow(Protocol):
         ...
 
 
-def forward(shadow: Shadow, scope: Scope, current: IngestRequest) -> None:
-    """Offer a request that its project received to the system that the project forwards to."""
+def check_loop(headers: Mapping[bytes, bytes], mark: bytes) -> None:
+    """Raise ForwardingLoop for a request that the project with this mark has forwarded. It would come back without end."""
+    if mark in headers.get(FORWARDED_BY, b"").replace(b" ", b"").split(b","):
+        raise ForwardingLoop
+
+
+def forward(shadow: Shadow, scope: Scope, current: IngestRequest, mark: bytes) -> None:
+    """Offer a request that its project received to the system that the project forwards to. `mark` is the project's."""
     path, caller, decoded = current.match.route.path, current.caller, current.decoded
     assert caller is not None
     assert path.forwarded is not None
@@ -37,6 +45,7 @@ def forward(shadow: Shadow, scope: Scope, current: IngestRequest) -> None:
         return
     given = dict(scope["headers"])  # `current.headers` has the key that was found in the body
     headers = [(name, given[name]) for name in (*_HEADERS, *path.forwarded) if name in given]
+    headers.append((FORWARDED_BY, b", ".join(filter(None, (given.get(FORWARDED_BY), mark)))))
     slash = "/" if scope["path"].endswith("/") else ""
     query = scope.get("query_string", b"").decode("latin-1")
     target = f"{path.template}{slash}{'?' if query else ''}{query}"

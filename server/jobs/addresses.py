@@ -11,8 +11,10 @@ Python's `is_global` changes between releases.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 
 import httpx
@@ -24,6 +26,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 URL_LENGTH = 2_000
+LOOKUPS = 32  # at a time
+_lookups = threading.Semaphore(LOOKUPS)
 
 
 class Refused(Exception):
@@ -96,12 +100,33 @@ def check_url(text: str) -> httpx.URL:
 
 
 async def lookup(host: str, port: int) -> list[str]:
-    """Resolve a host with the system's resolver."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise Unresolved("the host cannot be resolved") from None
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+    """Resolve a host with the system's resolver, which may block for half a minute.
+
+    A thread of its own does that, as no other thread may wait for it: neither those of the event loop, nor the end of the process.
+    """
+    if not _lookups.acquire(blocking=False):
+        raise Unresolved("the host cannot be resolved: too many names wait for DNS")
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[str]] = loop.create_future()
+
+    def settle(addresses: list[str] | None) -> None:
+        if found.cancelled():
+            return
+        if addresses is None:
+            found.set_exception(Unresolved("the host cannot be resolved"))
+        else:
+            found.set_result(addresses)
+
+    def resolve() -> None:
+        addresses = None
+        with contextlib.suppress(OSError, ValueError):
+            addresses = list(dict.fromkeys(str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+        _lookups.release()
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(settle, addresses)
+
+    threading.Thread(target=resolve, name="footfall-lookup", daemon=True).start()
+    return await found
 
 
 def check_addresses(texts: Iterable[str], *, private: bool) -> list[str]:

@@ -34,7 +34,8 @@ ATTEMPTS = 3
 _FIRST_WAIT = 1.0  # seconds, doubled after each attempt
 _PATIENT = MAX_WAITING // 10  # requests that may wait while one is sent again
 WRITE_EVERY = 2.0  # seconds
-_TRANSIENT = frozenset({408, 425, 429})
+_TRANSIENT = frozenset({408, 425, 429})  # and those from 500, without _FINAL
+_FINAL = frozenset({501, 508})
 _UNSAFE = (b"\r", b"\n", b"\0")
 
 Header = tuple[bytes, bytes]
@@ -133,7 +134,7 @@ class Forwarder:
                 if attempt:
                     await asyncio.sleep(self._first_wait * 2 ** (attempt - 1))
                 status, error = await self._post(message)
-                is_final = status is not None and status < 500 and status not in _TRANSIENT
+                is_final = status is not None and (status in _FINAL or (status < 500 and status not in _TRANSIENT))
                 if is_final or len(queue.waiting) > _PATIENT:
                     break
         except asyncio.CancelledError:

@@ -12,6 +12,7 @@ from server.problems import (
     Busy,
     Failed,
     Forbidden,
+    ForwardingLoop,
     HeadTooLarge,
     Invalid,
     Limited,
@@ -92,6 +93,7 @@ _PROBLEMS: dict[int, tuple[str, Problem]] = {
     431: ("The headers are too large.", HeadTooLarge("The headers must be at most 32768 bytes.")),
     500: ("Internal error.", Failed("The request failed. See the server log.")),
     503: ("The queue is full, or the database cannot write.", Busy("Too many events are waiting to be stored.", retry_after=1)),
+    508: ("The project forwards to another system, and this request came back from there.", ForwardingLoop()),
 }
 
 

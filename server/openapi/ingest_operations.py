@@ -156,7 +156,7 @@ def _responses(path: Path, variants: list[_Variant]) -> dict[str, Any]:
         for status in variant.path.answers:
             if status < 300:
                 responses[status] = _success(status, variants)
-    for status in (*_ALWAYS, *(_WITH_BODY if path.body else ())):
+    for status in (*_ALWAYS, *(_WITH_BODY if path.body else ()), *(() if path.forwarded is None else (508,))):
         responses[status] = refusal(status, _description_of(variants, status))
     return {str(status): responses[status] for status in sorted(responses)}
 

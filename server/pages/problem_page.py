@@ -17,15 +17,13 @@ class Explanation(NamedTuple):
 EXPLANATIONS: dict[Refusal, Explanation] = {
     Refusal.MALFORMED: Explanation(
         "The body is not JSON in UTF-8, is empty, or matches none of the formats of the route. Or the request is not valid "
-        "HTTP, which closes the connection."
-        "not valid HTTP, which closes the connection.",
+        "HTTP, which closes the connection.",
         "`detail` gives the byte offset of the syntax error. In a shell, put the JSON in single quotes.",
     ),
     Refusal.INVALID: Explanation(
         "The body is JSON, but a field is missing, has the wrong type, is out of range, or appears twice.",
         "`errors` lists each invalid field and its constraint. A retry of the same body fails again. In a batch, only the "
-        "listed events were rejected."
-        "missing.",
+        "listed events were rejected.",
     ),
     Refusal.TOO_LARGE: Explanation(
         "The body is larger than the route takes, the batch has more than 1,000 events, or the headers have more than 32 KiB (431).",
@@ -59,12 +57,15 @@ EXPLANATIONS: dict[Refusal, Explanation] = {
     Refusal.BAD_KEY: Explanation(
         "401: a key is required, or the key is unknown or was revoked. 403: the key lacks the scope.",
         "Send the key as `Authorization: Bearer …` or `X-Footfall-Key: …`. `footfall key list` lists keys and their scopes: "
-        "`ingest` for sending, `read` for reading."
-        "sending, `read` for reading.",
+        "`ingest` for sending, `read` for reading.",
     ),
     Refusal.LIMITED: Explanation(
         "This address exceeded the limit of requests or of events.",
         "Wait for the number of seconds in `Retry-After`. Send events in batches to use fewer requests.",
+    ),
+    Refusal.LOOP: Explanation(
+        "The project forwards to another system (shadow mode), and this request came back: the other system is this server or forwards to it.",
+        "Set another address with `footfall forward PROJECT --to URL`, or stop with `--stop`.",
     ),
     Refusal.BUSY: Explanation(
         "The server cannot store the event: its queue is full, its database accepts no writes, or it is shutting down. Nothing was stored.",

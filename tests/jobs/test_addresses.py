@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import socket
+import threading
+import time
 
 import httpx
 import pytest
+import uvloop
 
-from server.jobs.addresses import CheckedTransport, Refused, allowed, check_addresses, check_url, lookup
+from server.jobs.addresses import LOOKUPS, CheckedTransport, Refused, Unresolved, allowed, check_addresses, check_url, lookup
 
 PUBLIC = [
     "1.1.1.1", "8.8.8.8", "93.184.216.34", "172.15.255.255", "172.32.0.1", "100.63.255.255", "100.128.0.1", "192.167.1.1", "198.17.0.1", "223.255.255.1",
@@ -148,3 +153,24 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxy settings are ignored: a proxy would connect without the check."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+
+def test_a_silent_dns_server_holds_neither_other_work_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: silent.wait(30) and [])
+
+    async def work() -> None:
+        waiting = [asyncio.create_task(lookup("old.example", 443)) for _ in range(LOOKUPS)]
+        await asyncio.sleep(0)
+        with pytest.raises(Unresolved, match="too many"):
+            await lookup("old.example", 443)
+        assert await asyncio.to_thread(lambda: 5) == 5
+        waiting[0].cancel()
+
+    try:
+        began = time.monotonic()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work())
+        assert time.monotonic() - began < 10
+    finally:
+        silent.set()

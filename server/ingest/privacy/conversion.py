@@ -68,6 +68,10 @@ class Privacy:
         hashes = self._hashes(project)
         return hashes.mark_within(scope, dialect, raw_id) if scope else hashes.mark(dialect, raw_id)
 
+    def forwarding_mark(self, project: int) -> bytes:
+        """Return the mark of a project on the requests that it forwards, by which it recognizes one that comes back."""
+        return b"%016x" % (self._hashes(project).mark("forwarding", "") & (1 << 64) - 1)
+
     def viewer(self, project: int, target_type: str, target_id: str, raw: str) -> int:
         """Hash a viewer of a target. The hash differs for each target, so that a person cannot be tracked across targets."""
         return self._hashes(project).viewer(target_type, target_id, raw)
