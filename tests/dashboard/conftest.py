@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, sync_playwright
 
 from server.settings import bundled
 
@@ -18,6 +19,17 @@ OPERATIONS = bundled("graphql") / "operations"
 CHROMIUM = ("--no-sandbox", "--disable-dev-shm-usage")
 SLOW = 40_000  # milliseconds in which a page is complete, on a machine that runs much else
 LAN = "footfall.lan"  # a name of this machine in the tests' browser
+# Waits in the page until it has a heading and shows no placeholder in several looks in a row: one answer may lead to the next question.
+QUIET = """(limit) => new Promise((resolve) => {
+  const end = performance.now() + limit;
+  let looks = 0;
+  const look = () => {
+    looks = document.querySelector("h1") && !document.querySelector(".skeleton, .stale, .busy.on") ? looks + 1 : 0;
+    if (looks === 4 || performance.now() > end) resolve(looks === 4);
+    else setTimeout(look, 50);
+  };
+  look();
+})"""
 PAGES = (
     "",
     "/explore",
@@ -87,7 +99,17 @@ class Tab:
         self.complaints: list[str] = []
         self.page.on("console", lambda message: self._complain(message.type in ("error", "warning"), message.text))
         self.page.on("pageerror", lambda error: self._complain(True, str(error)))
-        self.page.on("request", lambda request: self._complain(not request.url.startswith((self.url, "data:", "blob:")), request.url))
+        self.page.on("request", self._started)
+        self._pending: set[Request] = set()
+        for end in ("requestfinished", "requestfailed"):
+            self.page.on(end, self._ended)
+
+    def _started(self, request: Request) -> None:
+        self._pending.add(request)
+        self._complain(not request.url.startswith((self.url, "data:", "blob:")), request.url)
+
+    def _ended(self, request: Request) -> None:
+        self._pending.discard(request)
 
     def _complain(self, wrong: bool, what: str) -> None:
         if wrong:
@@ -102,16 +124,14 @@ class Tab:
     def settled(self) -> None:
         """Wait until the page has asked everything and shows it.
 
-        The network alone does not tell: on a busy machine it is quiet for longer than Chromium waits, before the page has asked anything.
+        Not with Playwright's `networkidle`: it waits for half a second, and on a busy machine that passes before the page asks anything.
         """
-        self.page.locator("h1").first.wait_for(state="attached", timeout=SLOW)
-        self.page.wait_for_load_state("networkidle", timeout=SLOW)
-        busy = self.page.locator(".skeleton, .stale, .busy.on")
-        end, quiet = time.monotonic() + SLOW / 1000, 0
-        while quiet < 4:  # looks in a row: one answer may lead to the next question
-            quiet = 0 if busy.count() else quiet + 1
+        end = time.monotonic() + SLOW / 1000
+        is_quiet = False
+        while not is_quiet or self._pending:
             assert time.monotonic() < end, f"{self.page.url} is not complete"
-            self.page.wait_for_timeout(50)
+            with contextlib.suppress(Error):  # the page went on to another address
+                is_quiet = self.page.evaluate(QUIET, SLOW)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +156,9 @@ def visit(site: Site, browser: Browser, session: Any) -> Iterator[Callable[..., 
     ) -> Tab:
         if known:
             options["storage_state"] = session
-        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale, timezone_id=zone, **options)
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, locale=locale, timezone_id=zone, reduced_motion="reduce", **options
+        )
         contexts.append(context)
         tabs.append(Tab(context, site.url))
         return tabs[-1]
