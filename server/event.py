@@ -20,6 +20,8 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+MAX_WEIGHT = 1_000  # so that one event of an anonymous client cannot count as a million
+
 
 class Outcome(enum.IntEnum):
     """The outcome of the reported operation."""
@@ -164,6 +166,7 @@ class Incoming(msgspec.Struct, gc=False, kw_only=True):
     `visitor` is an address and user agent, if the client sends no install id; it stands for an install until the day ends.
     `debounce` identifies the viewer of events that count once in 30 minutes.
     `document` is `properties` as compact JSON, if the dialect has it. Equal events may share both, so neither may be modified.
+    `weight` is the number of events that a sampled one stands for, from 1 to MAX_WEIGHT.
     """
 
     name: str
@@ -181,6 +184,7 @@ class Incoming(msgspec.Struct, gc=False, kw_only=True):
     document: str | None = None
     debounce: str | None = None
     visitor: str | None = None
+    weight: float = 1
 
 
 class InstallReport(msgspec.Struct, gc=False, kw_only=True):
@@ -276,7 +280,7 @@ class Event(msgspec.Struct, gc=False):
     `id` is a number from `EventIds`. `install`, `session`, `mark` and `viewer` are the leading 64 bits of a keyed hash, signed.
     `former` is the mark that an earlier version gave the event, as long as the store may hold it.
     `note` is an additional reason in the ledger. `skewed`: the client's clock is wrong, so the time of arrival counts, and the event does not affect
-    its install's activity, version or system.
+    its install's activity, version or system. `weight` is the number of events that a sampled one stands for.
     """
 
     id: int
@@ -298,6 +302,7 @@ class Event(msgspec.Struct, gc=False):
     viewer: int | None = None
     note: str = ""
     former: int | None = None
+    weight: int = 1
 
 
 class Install(msgspec.Struct, gc=False, kw_only=True):

@@ -112,8 +112,11 @@ class Server:
             self.kill()
 
 
-OUTCOMES = "count(*), sum(CASE WHEN outcome = 1 THEN 1 ELSE 0 END), sum(CASE WHEN outcome = 2 THEN 1 ELSE 0 END)"
-MEASURES = f"{OUTCOMES}, count(duration_us), sum(coalesce(duration_us, 0))"
+WEIGHT = "coalesce(weight, 1)"
+OUTCOMES = f"sum({WEIGHT}), sum(CASE WHEN outcome = 1 THEN {WEIGHT} ELSE 0 END), sum(CASE WHEN outcome = 2 THEN {WEIGHT} ELSE 0 END)"
+MEASURES = f"{OUTCOMES}, sum(CASE WHEN duration_us IS NULL THEN 0 ELSE {WEIGHT} END), sum({WEIGHT} * coalesce(duration_us, 0))"
+SPREAD = "cast(weight AS bigint) * (weight - 1)"
+SPREADS = f"sum({SPREAD}), sum(CASE WHEN outcome = 1 THEN {SPREAD} ELSE 0 END), sum(CASE WHEN outcome = 2 THEN {SPREAD} ELSE 0 END)"
 JOINED = "FROM event JOIN context ON context.id = event.context_id"
 EACH_DAY = f"""SELECT DISTINCT project_id, install_id, occurred_at / 86400000 AS day, -1 AS audience {JOINED} WHERE install_id IS NOT NULL AND skewed IS NULL
     UNION SELECT project_id, install_id, occurred_at / 86400000, environment {JOINED} WHERE install_id IS NOT NULL AND skewed IS NULL
@@ -129,6 +132,15 @@ RECOUNTS = {
     "rollup_dimension": " UNION ALL ".join(
         f"SELECT project_id, occurred_at / 86400000, name_id, '{name}', {name}, environment, {OUTCOMES}"
         f" {JOINED} WHERE {name} IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6"
+        for name in ("os", "arch", "runtime", "version", "package_manager")
+    ),
+    "rollup_hour_spread": f"SELECT project_id, occurred_at / 3600000, name_id, environment, {SPREADS} {JOINED} WHERE weight > 1 GROUP BY 1, 2, 3, 4",
+    "rollup_day_spread": f"SELECT project_id, occurred_at / 86400000, name_id, environment, {SPREADS} {JOINED} WHERE weight > 1 GROUP BY 1, 2, 3, 4",
+    "rollup_target_day_spread": f"SELECT project_id, occurred_at / 86400000, target_id, name_id, environment, {SPREADS} {JOINED}"
+    " WHERE weight > 1 AND target_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5",
+    "rollup_dimension_spread": " UNION ALL ".join(
+        f"SELECT project_id, occurred_at / 86400000, name_id, '{name}', {name}, environment, {SPREADS}"
+        f" {JOINED} WHERE weight > 1 AND {name} IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6"
         for name in ("os", "arch", "runtime", "version", "package_manager")
     ),
     "rollup_active": "SELECT project_id, day, earlier, audience, count(*) FROM (SELECT project_id, day, audience,"

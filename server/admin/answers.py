@@ -33,6 +33,8 @@ class Change:
     value: float | None = field("Value in the period. Null without data.")
     before: float | None = field("Value in the preceding period. Null without data.")
     change: float | None = field("Relative change from `before` to `value`: 0.5 means 50 % more. Null if `before` is 0 or null.")
+    low: float | None = field("Lower bound of the 95 % interval of `value`, if sampled events make it an estimate. Null if it is exact.")
+    high: float | None = field("Upper bound of the 95 % interval of `value`.")
 
 
 @strawberry.type(description="A duration for the period and for the preceding period of the same length.")

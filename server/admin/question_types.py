@@ -73,6 +73,12 @@ class Figures:
     people: list[float | None] = described("Of the events of people. Events with an unknown environment count as people's.")
     all_before: list[float | None] | None = described("Of all events of the compared period.")
     people_before: list[float | None] | None = described("Of the events of people in the compared period.")
+    all_low: list[float | None] | None = described(
+        "Lower bounds of the 95 % intervals of `all`, where sampled events make it an estimate. Null if all figures are exact."
+    )
+    all_high: list[float | None] | None = described("Upper bounds of the 95 % intervals of `all`.")
+    people_low: list[float | None] | None = described("Lower bounds of the 95 % intervals of `people`.")
+    people_high: list[float | None] | None = described("Upper bounds of the 95 % intervals of `people`.")
 
 
 @strawberry.type(description="The figures of one segment and group.")
@@ -83,9 +89,9 @@ class AnswerRow:
     figures: list[Figures] = described("The figures, in the order of the measures.")
 
 
-@strawberry.type(description="A condition that no event of the period meets.")
+@strawberry.type(description="A condition that no event of the period meets, or a reason why figures may mislead.")
 class QuestionWarning:
-    field: str = described("Name of the field, or `where` for all conditions together.")
+    field: str = described("Name of the field, or `where` for all conditions together, `period`, or `installs`.")
     message: str = described("Explanation.")
     nearest: list[str] = described("Values that events of the period have.")
 
@@ -100,7 +106,7 @@ class Answer:
     complete: bool = described("Whether all events of the period are kept.")
     complete_before: bool | None = described("Whether all events of the compared period are kept. Null without one.")
     source: str = described("Source of the answer: `rollups`, `history` or `events`.")
-    warnings: list[QuestionWarning] = described("Conditions that match nothing. Only for an answer without events.")
+    warnings: list[QuestionWarning] = described("Conditions that match nothing, if there are no events, and what else may mislead.")
 
 
 @strawberry.type(description="A field that questions can filter and split by.")

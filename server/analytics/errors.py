@@ -15,7 +15,7 @@ from server.event import DAY, Outcome
 from server.event_id import to_uuid
 from server.fields import BY_NAME, Place
 from server.history import History
-from server.questions.facts import Facts
+from server.questions.facts import WEIGHT, Facts
 from server.questions.figures import figures
 from server.questions.question import Measure
 from server.questions.reader import Reader
@@ -162,7 +162,7 @@ def _raw_events(store: Store, filter_: Filter, history: History | None) -> Ask:
         return sql(
             f"SELECT COALESCE(event.error_type, '{NO_ERROR_TYPE}') AS error, {version} AS version, {_name(given)} AS name,"
             f" CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, {environment} AS environment,"
-            f" event.occurred_at {engine.divide} {DAY} AS day, event.occurred_at, 1 AS events FROM ",
+            f" event.occurred_at {engine.divide} {DAY} AS day, event.occurred_at, {WEIGHT} AS events FROM ",
             given.source_rows(engine),
             f" AND (event.error_type IS NOT NULL OR event.outcome = {int(Outcome.FAILURE)})",
         )
@@ -311,7 +311,7 @@ def _error_sample(row: dict[str, Any]) -> ErrorSample:
         target=row["target"],
         error_type=row["error_type"],
         message=row["error_message"],
-        duration_us=row["duration_us"] if row["timed"] else None,
+        duration_us=row["own_duration_us"],
         environment=row["environment"],
         os=row["os"],
         arch=row["arch"],

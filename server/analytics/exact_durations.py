@@ -25,11 +25,16 @@ class Timed(NamedTuple):
 async def durations(store: Store, filter_: Filter, timed: int) -> list[Timed] | None:
     """All durations under a filter, ascending, where they are `timed` and few; None where the histogram must do.
 
-    It must where retention has deleted some of them, and in a large store, where looking for a few events takes long.
+    It must where retention has deleted some of them, and in a large store, where looking for a few events takes long. The duration of a sampled
+    event is there as often as its weight says.
     """
     if not 0 < timed <= FEW or store.size() > LARGE:
         return None
-    query = sql("SELECT day, NULL AS value, duration_us FROM (", raw_events(store, filter_), f") AS raw WHERE timed = 1 LIMIT {timed + 1}")
+    query = sql(
+        "SELECT day, NULL AS value, own_duration_us AS duration_us, timed FROM (",
+        raw_events(store, filter_),
+        f") AS raw WHERE timed > 0 LIMIT {timed + 1}",
+    )
     found = await _read(store, sql("SELECT * FROM (", query, ") AS few ORDER BY duration_us"))
     return found if found is not None and len(found) == timed else None
 
@@ -40,7 +45,12 @@ async def durations_of(store: Store, filter_: Filter, by: str, timed: dict[int, 
     if not few or store.size() > LARGE:
         return {}
     within = sql(f" AND {by} IN (", listed(few), ")")
-    query = sql(f"SELECT day, {by} AS value, duration_us FROM (", raw_events(store, filter_), ") AS raw WHERE timed = 1", within)
+    query = sql(
+        f"SELECT day, {by} AS value, own_duration_us AS duration_us, timed FROM (",
+        raw_events(store, filter_),
+        ") AS raw WHERE timed > 0",
+        within,
+    )
     found = await _read(store, sql(query, " ORDER BY duration_us"))
     grouped: dict[int, list[int]] = {}
     for each in found or ():
@@ -53,4 +63,4 @@ async def _read(store: Store, query: Sql) -> list[Timed] | None:
         rows = await read(store, query)
     except TooBroad:
         return None
-    return [Timed(row["day"], row["value"], int(row["duration_us"])) for row in rows]
+    return [Timed(row["day"], row["value"], int(row["duration_us"])) for row in rows for _ in range(row["timed"])]

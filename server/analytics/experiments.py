@@ -117,7 +117,7 @@ async def _counts(store: Store, filter_: Filter, name: str, goal: str | None) ->
 def _exposures(store: Store, filter_: Filter, name: str) -> Sql:
     """install_id, variant (JSON text), the first time that the install had it, and whether an event with it was a success."""
     return sql(
-        "SELECT install_id, value AS variant, MIN(occurred_at) AS since, MAX(successes) AS succeeded FROM (",
+        "SELECT install_id, value AS variant, MIN(occurred_at) AS since, CASE WHEN MAX(successes) > 0 THEN 1 ELSE 0 END AS succeeded FROM (",
         raw_events(store, filter_, property_value(store, name)),
         ") AS raw WHERE value IS NOT NULL AND value <> 'null' AND install_id IS NOT NULL GROUP BY install_id, value",
     )

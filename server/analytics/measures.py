@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from server.questions.answer import Figures
+from server.questions.intervals import Interval
 from server.storage.rollups import bucket_middle
 
 
@@ -26,11 +27,14 @@ class Change(msgspec.Struct, frozen=True):
     """A number beside that of the period before. `change` is relative: 0.25 is a quarter more.
 
     `value` and `before` are None where there is nothing to take them from; `change` is None then, and where the period before is empty.
+    If sampled events make `value` an estimate, `low` and `high` are the bounds of its 95 % interval.
     """
 
     value: float | None
     before: float | None
     change: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 class InstallsChange(msgspec.Struct, frozen=True):
@@ -40,7 +44,7 @@ class InstallsChange(msgspec.Struct, frozen=True):
     people: Change
 
 
-class DurationChange(Change, frozen=True):
+class DurationChange(Change, frozen=True, kw_only=True):
     """`Change`, of a duration in microseconds. `exact` where both are; else each is within 2 %."""
 
     exact: bool
@@ -57,16 +61,16 @@ class Percentiles(msgspec.Struct, frozen=True):
     exact: bool = False
 
 
-def change(value: float | None, before: float | None) -> Change:
+def change(value: float | None, before: float | None, interval: Interval | None = None) -> Change:
     """Compare a number with that of the period before."""
     relative = None if value is None or not before else (value - before) / before
-    return Change(value, before, relative)
+    return Change(value, before, relative, *(interval or ()))
 
 
 def duration_change(value: float | None, before: float | None, *, exact: bool) -> DurationChange:
     """Compare a duration with that of the period before."""
     compared = change(value, before)
-    return DurationChange(compared.value, compared.before, compared.change, exact)
+    return DurationChange(compared.value, compared.before, compared.change, exact=exact)
 
 
 def installs_change(value: Installs, before: Installs) -> InstallsChange:

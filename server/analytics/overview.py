@@ -35,7 +35,9 @@ from server.clock import epoch_ms
 from server.event import DAY, HOUR, PEOPLE
 from server.history import History
 from server.problems import TooBroad
+from server.questions import answer, sampled_periods
 from server.questions.figures import figures
+from server.questions.intervals import Interval
 from server.questions.periods import Period, Step, starts
 from server.questions.question import Measure
 from server.questions.reader import kept_since
@@ -89,6 +91,8 @@ class Figures(msgspec.Struct):
     median_us: float | None
     p95_us: float | None
     exact: bool = True
+    events_interval: Interval | None = None
+    success_interval: Interval | None = None
 
 
 _SUMMED = ("events", "successes", "failures")
@@ -108,11 +112,11 @@ def compared(figures: Figures, before: Figures, until: int | None, since: int | 
     """The figures of a period beside those of the one before, up to a moment of it."""
     exact = figures.exact and before.exact
     return Overview(
-        events=change(figures.events, before.events),
+        events=change(figures.events, before.events, figures.events_interval),
         active=installs_change(figures.active, before.active),
         new=installs_change(figures.new, before.new),
         installs=installs_change(figures.known, before.known),
-        success_rate=change(figures.success_rate, before.success_rate),
+        success_rate=change(figures.success_rate, before.success_rate, figures.success_interval),
         median_us=duration_change(figures.median_us, before.median_us, exact=exact),
         p95_us=duration_change(figures.p95_us, before.p95_us, exact=exact),
         compared_until=until,
@@ -179,7 +183,25 @@ async def _before(store: Store, filter_: Filter, parts: comparison.Parts, histor
 
 
 async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = (), history: History | None = None) -> Figures:
-    """The figures of a filter's period, or of the `parts` of it that are read. Installs are those known at the period's end."""
+    """The figures of a filter's period, or of the `parts` of it that are read. Installs are those known at the period's end.
+
+    Counts of a whole period with sampled events have their intervals.
+    """
+    found = await _read(store, filter_, parts, history)
+    if not parts and await sampled_periods.is_sampled(store, filter_.project, filter_.period):
+        estimates = await figures(store, asked(filter_, Measure.EVENTS, Measure.FAILURE_RATE), history)
+        found.events_interval = _interval(estimates[Measure.EVENTS])
+        if (failing := _interval(estimates[Measure.FAILURE_RATE])) is not None:
+            found.success_interval = 1 - failing[1], 1 - failing[0]
+    return found
+
+
+def _interval(estimate: answer.Figures) -> Interval | None:
+    low, high = (None if bounds is None else bounds[0] for bounds in (estimate.all_low, estimate.all_high))
+    return None if low is None or high is None else (low, high)
+
+
+async def _read(store: Store, filter_: Filter, parts: comparison.Parts, history: History | None) -> Figures:
     parts = parts or (filter_,)
     known = await _known(store, filter_)
     if not countable(filter_):

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from server.analytics.filters import Audience, Filter
 from server.event import DAY, HOUR, PEOPLE
-from server.questions.facts import Facts
+from server.questions.facts import WEIGHT, Facts
 from server.questions.question import Op
 from server.questions.rollup_facts import RollupFacts
 from server.questions.sql import Sql, bound, sql
@@ -108,15 +108,15 @@ def durations(store: Store, filter_: Filter, *, by: str = "") -> Sql:
     if filter_.period.whole_days and asked <= {"target"}:
         return sql(f"SELECT {columns} FROM rollup_target_duration AS event WHERE ", within_days(store, filter_))
     return sql(
-        f"SELECT day, environment, {by or 'NULL'} AS value, {duration_bucket('duration_us')} AS bucket, events FROM (",
+        f"SELECT day, environment, {by or 'NULL'} AS value, {duration_bucket('own_duration_us')} AS bucket, events FROM (",
         raw_events(store, filter_),
-        ") AS raw WHERE timed = 1",
+        ") AS raw WHERE timed > 0",
     )
 
 
 def raw_events(store: Store, filter_: Filter, value: Sql | None = None) -> Sql:
     """Raw events, a row each: id, occurred_at, day, hour, name_id, environment, install_id, target_id, outcome, the dimensions of the
-    context, error_type, error_message, and the measures of `sums`. `value` is an expression over `event` for one more column.
+    context, error_type, error_message, own_duration_us (of one event), and the weighted measures of `sums`. `value` is an expression over `event` for one more column.
     It ends in a condition, to which more may be added.
 
     `install_id` is NULL if the client's clock was wrong: late events count, their installs do not.
@@ -132,9 +132,9 @@ def raw_events(store: Store, filter_: Filter, value: Sql | None = None) -> Sql:
     return sql(
         f"""SELECT event.id, event.occurred_at, event.occurred_at / {DAY} AS day, event.occurred_at / {HOUR} AS hour, event.name_id,
             context.environment, {_COUNTED_INSTALL} AS install_id, event.target_id, event.outcome, {", ".join(f"context.{name}" for name in _CONTEXT)},
-            event.error_type, event.error_message, 1 AS events, CASE WHEN event.outcome = 1 THEN 1 ELSE 0 END AS successes,
-            CASE WHEN event.outcome = 2 THEN 1 ELSE 0 END AS failures, CASE WHEN event.duration_us IS NULL THEN 0 ELSE 1 END AS timed,
-            COALESCE(event.duration_us, 0) AS duration_us, """,
+            event.error_type, event.error_message, {WEIGHT} AS events, CASE WHEN event.outcome = 1 THEN {WEIGHT} ELSE 0 END AS successes,
+            CASE WHEN event.outcome = 2 THEN {WEIGHT} ELSE 0 END AS failures, CASE WHEN event.duration_us IS NULL THEN 0 ELSE {WEIGHT} END AS timed,
+            {WEIGHT} * COALESCE(event.duration_us, 0) AS duration_us, event.duration_us AS own_duration_us, """,
         value or "NULL",
         " AS value FROM ",
         facts.source_rows(ENGINES[store.engine_type]),

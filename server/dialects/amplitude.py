@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import Path, Sample, text
+from server.dialects.parsing import Path, Sample, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
@@ -126,6 +126,7 @@ def _event(item: Any, error: int) -> Incoming | InstallReport | None:
         duration_us=sdk.duration_us(properties),
         context=where,
         properties=sdk.kept_properties(properties),
+        weight=weight_in(properties),
     )
 
 

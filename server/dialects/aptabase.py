@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import Path, Sample, text
+from server.dialects.parsing import Path, Sample, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.dialects.parsing.times import moment
 from server.event import Answer, Decoded, FieldError, Incoming, Outcomes, Request
@@ -102,6 +102,7 @@ def _event(item: Any) -> Incoming:
             about, NAME, os=system.get("osName"), runtime=_runtime(system.get("sdkVersion")), version=system.get("appVersion")
         ),
         properties=sdk.kept_properties(properties),
+        weight=weight_in(properties),
     )
 
 

@@ -40,6 +40,7 @@ from server.dialects.parsing import (
     gather,
     header_id,
     is_blank,
+    is_within_bounds,
     keep,
     known_environment,
     leftovers,
@@ -48,6 +49,8 @@ from server.dialects.parsing import (
     raise_refusal,
     tally,
     text,
+    weight_of,
+    weight_of_rate,
 )
 from server.event import (
     CONTEXT_FIELDS,
@@ -100,6 +103,8 @@ class _Event(msgspec.Struct, kw_only=True, gc=False):
     error: Error | None = None
     environment: str | None = None
     ci: bool | None = None
+    sample_rate: Any = None
+    weight: Any = None
     properties: Properties | None = None
 
 
@@ -118,8 +123,10 @@ else:  # with the declared fields of a context
 _described = operator.attrgetter(*CONTEXT_FIELDS)
 _common = operator.attrgetter("outcome", "environment", "ci", *CONTEXT_FIELDS)  # in one call, because each event needs them
 # Fields that may also be properties. A value of another type, or an unknown word, is kept as one.
-_OR_PROPERTIES = tuple(
-    (name, read) for (name, declared), read in zip(CONTEXT_FIELDS.items(), CONTEXT_READERS, strict=True) if declared.properties
+_OR_PROPERTIES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    *((name, read) for (name, declared), read in zip(CONTEXT_FIELDS.items(), CONTEXT_READERS, strict=True) if declared.properties),
+    ("weight", weight_of),
+    ("sample_rate", weight_of_rate),
 )
 
 
@@ -246,12 +253,13 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
     properties = ignored.bounded(properties, f"{prefix}properties")
     context = _context(properties, payload.environment, payload.ci, _described(payload))
     incoming = _incoming(payload, Alike(context, properties, None, outcome), event_id(document, request, position))
+    incoming.weight = _weight(payload, ignored, prefix)
     incoming.occurred_at = ignored.time(payload.timestamp, f"{prefix}timestamp")
     incoming.duration_us = ignored.duration(payload.duration_ms, f"{prefix}duration_ms")
     return incoming
 
 
-def _is_odd(read: Callable[[Any], str | None], value: Any) -> bool:
+def _is_odd(read: Callable[[Any], Any], value: Any) -> bool:
     return value is not None and read(value) is None and not is_blank(value)
 
 
@@ -276,6 +284,16 @@ def _outcome(payload: Event, properties: dict[str, Any], ignored: IgnoredFields,
     return _OUTCOMES.get(word, Outcome.NONE)
 
 
+def _weight(payload: Event, ignored: IgnoredFields, prefix: str) -> float:
+    """Return the number of events that an event stands for. Weights above the maximum are cut."""
+    weight, rate = payload.weight, payload.sample_rate
+    if not is_within_bounds(weight, None) and not is_blank(weight):
+        ignored.add(f"{prefix}weight")
+    if not is_within_bounds(None, rate) and not is_blank(rate):
+        ignored.add(f"{prefix}sample_rate")
+    return weight_of(weight) or weight_of_rate(rate) or 1
+
+
 def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
     """Convert a plain event. Raises NotPlain if a part of it is not plain."""
     raw, at, length = bytes(payload.properties), payload.timestamp, payload.duration_ms
@@ -293,7 +311,15 @@ def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
         raise NotPlain
     if length is not None:
         incoming.duration_us = duration(length)
+    if payload.weight is not None or payload.sample_rate is not None:
+        incoming.weight = _plain_weight(payload.weight, payload.sample_rate)
     return incoming
+
+
+def _plain_weight(weight: Any, rate: Any) -> float:
+    if not is_within_bounds(weight, rate):
+        raise NotPlain
+    return weight_of(weight) or weight_of_rate(rate) or 1
 
 
 class Alike(NamedTuple):

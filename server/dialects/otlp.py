@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from server.dialects.document import read
-from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, MAX_EVENTS, Path, Sample, text
+from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, MAX_EVENTS, Path, Sample, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.dialects.parsing.otlp_messages import LEVELS, LOGS, METRICS, TABLES, TRACES
 from server.dialects.parsing.protobuf import decode as decode_protobuf
@@ -271,6 +271,7 @@ def _event(item: Any) -> Incoming | None:
         error_message=text(properties.get("error.message") or properties.get("exception.message"), MAX_ERROR_MESSAGE, ""),
         context=_context(resource, properties),
         properties=sdk.kept_properties(own),
+        weight=weight_in({**resource, **properties}),
     )
 
 

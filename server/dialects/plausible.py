@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from server.dialects.document import plain
-from server.dialects.parsing import Path, Sample
+from server.dialects.parsing import Path, Sample, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Decoded, FieldError, Incoming, Outcomes, Request
 from server.problems import Invalid
@@ -87,6 +87,7 @@ def _event(item: Any) -> Incoming | None:
         duration_us=sdk.duration_us(properties),
         context=sdk.context(properties, NAME, os=properties.get("os"), runtime=None),
         properties=sdk.kept_properties(properties),
+        weight=weight_in(properties),
     )
 
 

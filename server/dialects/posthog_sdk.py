@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, Path, Sample, text
+from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, Path, Sample, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcome, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid
@@ -168,6 +168,7 @@ def _message(item: Any, request: Request, error: int) -> Incoming | InstallRepor
         error_message=error_message,
         context=where,
         properties=sdk.kept_properties(properties),
+        weight=weight_in(properties),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import Path, Sample, node_runtime, text
+from server.dialects.parsing import Path, Sample, node_runtime, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
@@ -152,6 +152,7 @@ def _message(item: Any, route: str, error: int) -> Incoming | InstallReport | No
         duration_us=sdk.duration_us(properties),
         context=_context(properties, about, item),
         properties=sdk.kept_properties(properties),
+        weight=weight_in(properties),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import Path, Sample
+from server.dialects.parsing import Path, Sample, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Decoded, FieldError, Incoming, InstallReport, Outcomes, Request
 from server.problems import Invalid
@@ -103,6 +103,7 @@ def _call(item: Any) -> Incoming | InstallReport | None:
         duration_us=sdk.duration_us(properties),
         context=where,
         properties=sdk.kept_properties({"tag": payload["tag"], **properties} if payload.get("tag") else properties),
+        weight=weight_in(properties),
     )
 
 

@@ -34,6 +34,7 @@ COLUMNS = (
     Column("error_message", "VARCHAR", "event.error_message"),
     *(Column(name, _CONTEXT_TYPES.get(name, "VARCHAR"), f"context.{name}") for name in CONTEXT_COLUMNS),
     Column("properties", "VARCHAR", "event.properties"),
+    Column("weight", "USMALLINT", "event.weight"),
 )
 
 # Rows travel to DuckDB as lines of JSON, in which short keys make a third of the size.

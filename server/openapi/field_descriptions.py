@@ -36,6 +36,11 @@ _HERE = {
         "native.Event",
         "properties",
     ): "Additional properties, of which the first 100 are stored. Identifying information is removed from the values.",
+    (
+        "native.Event",
+        "sample_rate",
+    ): "Share of the events that the client sends, from 0 to 1. The event counts as 1 / `sample_rate` events, at most 1,000.",
+    ("native.Event", "weight"): "Number of events that this one stands for, from 1 to 1,000. Takes precedence over `sample_rate`.",
     ("native.Event", "target"): "Target of the event, such as a pack, a template or a command.",
     ("native.Target", "type"): "Type of the target, such as `template`.",
     ("native.Target", "id"): "Id of the target, unique within its type.",

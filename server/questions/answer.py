@@ -11,6 +11,8 @@ class Figures(msgspec.Struct):
     """One measure of a row: a number for each step (one without steps), None where there is nothing to compute it from.
 
     `all` counts all events, `people` those of people. `all_before` and `people_before` are those of the compared period, or None.
+    If sampled events make some of the figures estimates, `all_low` and `all_high` are the bounds of their 95 % intervals, None for exact ones, and
+    likewise for people.
     """
 
     measure: Measure
@@ -18,6 +20,10 @@ class Figures(msgspec.Struct):
     people: list[float | None]
     all_before: list[float | None] | None = None
     people_before: list[float | None] | None = None
+    all_low: list[float | None] | None = None
+    all_high: list[float | None] | None = None
+    people_low: list[float | None] | None = None
+    people_high: list[float | None] | None = None
 
 
 class Row(msgspec.Struct):

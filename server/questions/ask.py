@@ -9,12 +9,12 @@ from server.clock import epoch_ms
 from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
-from server.questions import suggestions
-from server.questions.answer import Answer, Figures, Row
+from server.questions import intervals, sampled_periods, suggestions
+from server.questions.answer import Answer, Figures, QuestionWarning, Row
 from server.questions.counting import OTHER, Keys
 from server.questions.periods import Period, starts
-from server.questions.question import COUNTS, Compare, Measure, Question, Segment
-from server.questions.reader import Found, Reader, kept_since, versions_of
+from server.questions.question import COUNTS, OF_INSTALLS, Compare, Measure, Question, Segment
+from server.questions.reader import SUMS, Found, Reader, kept_since, versions_of
 from server.questions.small_groups import Folded, SmallGroups, hide_parts
 from server.storage.engine import Store
 
@@ -66,10 +66,16 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         complete=_is_complete(question.period, reader.since),
         complete_before=None if before is None else _is_complete(before, reader.since),
         source=reader.used,
-        warnings=[]
-        if least
-        else [*reader.warnings, *await suggestions.warnings(store, question, _segments_without_events(question, rows), history)],
+        warnings=[] if least else [*reader.warnings, *await _warnings(store, question, rows, history)],
     )
+
+
+async def _warnings(store: Store, question: Question, rows: list[Row], history: History | None) -> list[QuestionWarning]:
+    """Warn of conditions that match nothing, and of installs that a sample lacks."""
+    found = await suggestions.warnings(store, question, _segments_without_events(question, rows), history)
+    if any(measure in OF_INSTALLS for measure in question.measures):
+        found += await sampled_periods.warnings(store, question.project, question.period)
+    return found
 
 
 def _is_complete(period: Period, since: int) -> bool:
@@ -107,7 +113,23 @@ def figures_at(measure: Measure, place: int, found: list[Found]) -> Figures:
         for each in found
         for audience in ("all", "people")
     ]
-    return Figures(measure, *lists)
+    figures = Figures(measure, *lists)
+    if found[0].spreads:
+        for audience in ("all", "people"):
+            _add_intervals(figures, measure, place, found[0], audience)
+    return figures
+
+
+def _add_intervals(figures: Figures, measure: Measure, place: int, found: Found, audience: str) -> None:
+    """Add the bounds of figures of an audience, if some of them are estimates."""
+    values = getattr(figures, audience)
+    bounds = [
+        None if value is None else _interval(found.cells.get((place, step), {}), found.spreads.get((place, step), {}), measure, audience)
+        for step, value in enumerate(values)
+    ]
+    if any(bounds):
+        setattr(figures, f"{audience}_low", [None if each is None else each[0] for each in bounds])
+        setattr(figures, f"{audience}_high", [None if each is None else each[1] for each in bounds])
 
 
 def _value(cell: Mapping[str, float | None], measure: Measure, audience: str) -> float | None:
@@ -116,6 +138,19 @@ def _value(cell: Mapping[str, float | None], measure: Measure, audience: str) ->
         ended = failures + (cell.get(f"successes_{audience}") or 0)
         return failures / ended if ended else None
     return cell.get(f"{measure.value}_{audience}", _EMPTY_COUNTS.get(measure))
+
+
+def _interval(
+    cell: Mapping[str, float | None], spreads: Mapping[str, float | None], measure: Measure, audience: str
+) -> intervals.Interval | None:
+    if measure in SUMS:
+        name = f"{measure.value}_{audience}"
+        return intervals.of_count(cell.get(name) or 0, spreads.get(name) or 0)
+    if measure is Measure.FAILURE_RATE:
+        failed, succeeded = f"failures_{audience}", f"successes_{audience}"
+        parts = [each.get(name) or 0 for each in (cell, spreads) for name in (failed, succeeded)]
+        return intervals.of_rate(*parts)
+    return None
 
 
 def _interleaved(rows: list[Row], segments: int) -> list[Row]:

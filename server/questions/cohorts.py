@@ -12,7 +12,7 @@ from server.clock import epoch_ms
 from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
-from server.questions import cohort_rollups, counting, suggestions
+from server.questions import cohort_rollups, counting, sampled_periods, suggestions
 from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts, step_at
@@ -143,8 +143,9 @@ async def retention(store: Store, asked: Retention, *, history: History | None =
     """Answer a question about retention. Raises BadQuery, and TooBroad if it takes too long."""
     now = epoch_ms() if now is None else now
     since = await kept_since(store, asked.project)
+    sampled = await sampled_periods.warnings(store, asked.project, asked.span)
     if (counts := await _from_rollups(store, asked)) is not None:
-        return _answer(asked, _Found({}, counts, None, has_others=False), since, 0, "rollups", [], now)
+        return _answer(asked, _Found({}, counts, None, has_others=False), since, 0, "rollups", sampled, now)
     began = asked.question(asked.start, "start", asked.by)
     back = asked.question(asked.back, "return")
     reader = Reader(store, began, await versions_of(store, began, back), history)
@@ -152,7 +153,7 @@ async def retention(store: Store, asked: Retention, *, history: History | None =
     if not query.is_daily and since is not None and asked.span.start < since:
         reader.since = since
     found = await query.read()
-    explained = [*reader.warnings, *await _warnings(store, asked, found.whole, history)]
+    explained = [*reader.warnings, *sampled, *await _warnings(store, asked, found.whole, history)]
     return _answer(asked, found, since, reader.since, reader.used, explained, now)
 
 

@@ -80,5 +80,5 @@ def _durations(facts: Sql) -> Sql:
 
 
 def _per_install(facts: Sql) -> Sql:
-    columns = "COUNT(*) AS everyone, NULLIF(COUNT(CASE WHEN people = 1 THEN 1 END), 0) AS people"
+    columns = "CAST(SUM(events) AS BIGINT) AS everyone, NULLIF(CAST(SUM(people * events) AS BIGINT), 0) AS people"
     return sql(f"SELECT place, step, {columns} FROM (", facts, ") AS owned WHERE install_id IS NOT NULL GROUP BY place, step, install_id")

@@ -121,13 +121,21 @@ def _counts_by_install(facts: Sql, measures: Collection[Measure], by: str) -> Sq
     )
 
 
-def distributions(engine: SqlEngine, facts: Sql, percents: Mapping[Measure, int | None], audiences: Iterable[bool], *, timed: bool) -> Sql:
+def distributions(
+    engine: SqlEngine,
+    facts: Sql,
+    percents: Mapping[Measure, int | None],
+    audiences: Iterable[bool],
+    *,
+    timed: bool,
+    weighted: bool,
+) -> Sql:
     """Percentiles by the nearest-rank method, with `total` and `number` of the values, by place, step and audience: 1 for people only, 0 for all.
 
     The values are durations in microseconds (`timed`) or the numbers of events of each install. The value at rank ceil(p / 100 * n) is the
-    least whose rank r has 100 r >= p n.
+    least whose rank r has 100 r >= p n. Where values are `weighted`, each counts as often as its weight says.
     """
-    if engine.is_columnar:
+    if engine.is_columnar and not weighted:
         return columnar.distributions(facts, {measure.value: percent for measure, percent in percents.items()}, audiences, timed=timed)
     parts: list[str | Sql] = []
     for people in audiences:
@@ -135,7 +143,7 @@ def distributions(engine: SqlEngine, facts: Sql, percents: Mapping[Measure, int 
         parts += [
             " UNION ALL " if parts else "",
             f"SELECT {int(people)} AS audience, found.* FROM (",
-            _distribution(values, percents),
+            _distribution(values, percents, weighted=weighted),
             ") AS found",
         ]
     return sql(*parts)
@@ -143,27 +151,34 @@ def distributions(engine: SqlEngine, facts: Sql, percents: Mapping[Measure, int 
 
 def _durations(facts: Sql, *, people: bool) -> Sql:
     condition = " AND people = 1" if people else ""
-    return sql("SELECT place, step, duration_us AS value FROM (", facts, f") AS timed WHERE duration_us IS NOT NULL{condition}")
+    return sql(
+        "SELECT place, step, duration_us AS value, events AS weight FROM (", facts, f") AS timed WHERE duration_us IS NOT NULL{condition}"
+    )
 
 
 def _per_install(facts: Sql, *, people: bool) -> Sql:
     condition = " AND people = 1" if people else ""
     return sql(
-        "SELECT place, step, COUNT(*) AS value FROM (",
+        "SELECT place, step, SUM(events) AS value, 1 AS weight FROM (",
         facts,
         f") AS owned WHERE install_id IS NOT NULL{condition} GROUP BY place, step, install_id",
     )
 
 
-def _distribution(values: Sql, percents: Mapping[Measure, int | None]) -> Sql:
+def _distribution(values: Sql, percents: Mapping[Measure, int | None], *, weighted: bool) -> Sql:
     columns = "".join(
         f", MIN(CASE WHEN 100 * r >= {percent} * n THEN value END) AS {measure.value}"
         for measure, percent in percents.items()
         if percent is not None
     )
-    window = "ROW_NUMBER() OVER (PARTITION BY place, step ORDER BY value) AS r, COUNT(*) OVER (PARTITION BY place, step) AS n"
+    within, ordered = "PARTITION BY place, step", "PARTITION BY place, step ORDER BY value"
+    if weighted:
+        number, total, rank = "SUM(weight)", "SUM(value * weight)", f"SUM(weight) OVER ({ordered} ROWS UNBOUNDED PRECEDING)"
+    else:
+        number, total, rank = "COUNT(*)", "SUM(value)", f"ROW_NUMBER() OVER ({ordered})"
+    window = f"{rank} AS r, {number} OVER ({within}) AS n"
     return sql(
-        f"SELECT place, step, SUM(value) AS total, COUNT(*) AS number{columns} FROM (SELECT place, step, value, {window} FROM (",
+        f"SELECT place, step, {total} AS total, {number} AS number{columns} FROM (SELECT place, step, value, weight, {window} FROM (",
         values,
         ") AS given) AS ranked GROUP BY place, step",
     )

@@ -20,13 +20,17 @@ from server.storage.engine import Store
 LATE, EARLY = 30 * DAY, 5 * MINUTE
 _PEOPLE = ", ".join(str(int(environment)) for environment in PEOPLE)
 ALIASES = ("first_by", "second_by")
+# The number of events that a stored one stands for.
+WEIGHT = "COALESCE(event.weight, 1)"
+# See `fold.spread_of`. The product of two small integers may exceed one.
+_SPREAD = "COALESCE(CAST(event.weight AS bigint) * (event.weight - 1), 0)"
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The selection that facts are made of.
 
     `known_versions` are all versions that events have: ranges and groups of versions are resolved against them. Events from before `since`
-    are left out.
+    are left out. With `is_spread`, events, successes and failures are the spreads of these counts.
     """
 
     project: int
@@ -36,6 +40,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     over: Step | None
     known_versions: tuple[str, ...] = ()
     since: int = 0
+    is_spread: bool = False
 
     @property
     def starts(self) -> list[int]:
@@ -123,10 +128,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return f"CASE WHEN {self.column(BY_NAME['environment'])} IN ({_PEOPLE}) THEN 1 ELSE 0 END"
 
     def _measures(self) -> str:
+        counted = _SPREAD if self.is_spread else WEIGHT
         return (
             "event.id, event.occurred_at, CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.install_id AS owner_id,"
-            " event.session, event.duration_us, 1 AS events,"
-            " CASE WHEN event.outcome = 1 THEN 1 ELSE 0 END AS successes, CASE WHEN event.outcome = 2 THEN 1 ELSE 0 END AS failures"
+            f" event.session, event.duration_us, {counted} AS events,"
+            f" CASE WHEN event.outcome = 1 THEN {counted} ELSE 0 END AS successes, CASE WHEN event.outcome = 2 THEN {counted} ELSE 0 END AS failures"
         )
 
     def _installs(self) -> Sql:

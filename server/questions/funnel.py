@@ -10,7 +10,7 @@ import msgspec
 from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
-from server.questions import counting, suggestions
+from server.questions import counting, sampled_periods, suggestions
 from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts
@@ -114,7 +114,8 @@ async def funnel(store: Store, asked: Funnel, *, history: History | None = None)
         if place in split  # a group can have events without an install only
     ]
     total = _named(asked, whole.get(0))
-    warnings = [*reader.warnings, *await _warnings(store, asked, total, history)]
+    explained = [*await sampled_periods.warnings(store, asked.project, asked.period), *await _warnings(store, asked, total, history)]
+    warnings = [*reader.warnings, *explained]
     return FunnelAnswer(total, rows, since, reader.since == 0, reader.used, warnings)
 
 

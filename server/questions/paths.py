@@ -10,7 +10,7 @@ import msgspec
 from server.event import DAY, MINUTE, FieldError
 from server.history import History
 from server.problems import BadQuery
-from server.questions import counting, suggestions
+from server.questions import counting, sampled_periods, suggestions
 from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts
@@ -146,7 +146,8 @@ async def paths(store: Store, asked: Paths, *, history: History | None = None) -
 
     places = [*range(len(groups or ())), *([OTHER] if has_others else [])]
     rows = [group([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place, split) for place in places]
-    explained = [] if whole else await suggestions.warnings(store, question, (Segment(""),), history)
+    explained = await sampled_periods.warnings(store, asked.project, asked.period)
+    explained += [] if whole else await suggestions.warnings(store, question, (Segment(""),), history)
     return PathsAnswer(group([], 0, whole), rows, since, reader.since == 0, reader.used, [*reader.warnings, *explained])
 
 

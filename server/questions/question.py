@@ -52,6 +52,7 @@ COUNTS = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES, Measure.FAILURE_R
 # Percentage of each percentile; None is the mean.
 DURATIONS = {Measure.P50: 50, Measure.P75: 75, Measure.P90: 90, Measure.P95: 95, Measure.P99: 99, Measure.MEAN: None}
 PER_INSTALL = {Measure.PER_INSTALL_P50: 50, Measure.PER_INSTALL_P90: 90, Measure.PER_INSTALL_MEAN: None}
+OF_INSTALLS = (Measure.INSTALLS, Measure.NEW_INSTALLS, *PER_INSTALL)
 
 
 class Op(enum.Enum):

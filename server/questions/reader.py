@@ -13,7 +13,7 @@ import msgspec
 from server.clock import utc_day
 from server.event import DAY
 from server.history import History
-from server.questions import counting
+from server.questions import counting, sampled_periods
 from server.questions.answer import QuestionWarning
 from server.questions.counting import Cell, Keys
 from server.questions.facts import Facts, all_versions
@@ -47,11 +47,15 @@ Cells = dict[Cell, dict[str, float | None]]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The figures of one period. `gone` tells for each step whether retention has deleted all its events; `folded` cells count as others."""
+    """The figures of one period. `gone` tells for each step whether retention has deleted all its events; `folded` cells count as others.
+
+    `spreads` are the spreads of its counts, under the names of these; see `intervals`. It is empty if all of them are exact.
+    """
 
     cells: Cells
     gone: list[bool]
     folded: frozenset[Cell] = frozenset()
+    spreads: Cells = {}
 
 
 class Reader:
@@ -84,6 +88,7 @@ class Reader:
         self._durations, self._per_install = counting.percents(question.measures)
         self._sources: set[str] = set()
         self._events: dict[Period, int] = {}  # the number of each period
+        self._sampled: dict[Period, bool] = {}
         self.warnings: list[QuestionWarning] = []
         self.since = 0
 
@@ -136,7 +141,22 @@ class Reader:
             if percents:
                 await self._add(cells, events, partial(_placed, groups, folded), percents)
         ends = [*events.starts[1:], period.end]
-        return Found(cells, [end <= self.since for end in ends], folded)
+        spreads = await self._spreads(period, where, partial(_placed, groups, folded)) if await self.is_sampled(period) else {}
+        return Found(cells, [end <= self.since for end in ends], folded, spreads)
+
+    async def is_sampled(self, period: Period) -> bool:
+        """Return whether a period has sampled events of the project."""
+        if period not in self._sampled:
+            self._sampled[period] = await sampled_periods.is_sampled(self._store, self._question.project, period)
+        return self._sampled[period]
+
+    async def _spreads(self, period: Period, where: tuple[Condition, ...], placed: Placed) -> Cells:
+        """The spreads of the counts of a period with sampled events."""
+        cells: Cells = {}
+        for facts, measures in (await self._plan_counts(period, where)).items():
+            if counted := [measure for measure in measures if measure in SUMS]:
+                await self._add_counts(cells, msgspec.structs.replace(facts, is_spread=True), counted, placed)
+        return cells
 
     async def _plan_counts(self, period: Period, where: tuple[Condition, ...]) -> dict[Facts, list[Measure]]:
         """The measures that are counts, by the facts that they are read from."""
@@ -175,13 +195,14 @@ class Reader:
     async def _add(self, cells: Cells, facts: Facts, placed: Placed, percents: Mapping[Measure, int | None]) -> None:
         """Add percentiles and means: of durations, or of events per install."""
         timed = percents is self._durations
+        weighted = timed and await self.is_sampled(facts.period)
         unit = 1_000 if timed else 1
         # The history has both audiences at once, but percentiles of too many values take more memory than it may use.
         is_small = await self.is_columnar(facts) and (not timed or facts.over is not None or self._events[facts.period] <= 2 * PART)
         for audiences in [self._audiences] if is_small else [(each,) for each in self._audiences]:
 
             def query(given: Facts, engine: SqlEngine, audiences: tuple[bool, ...] = audiences) -> Sql:
-                return counting.distributions(engine, placed(given, engine), percents, audiences, timed=timed)
+                return counting.distributions(engine, placed(given, engine), percents, audiences, timed=timed, weighted=weighted)
 
             for row in await self._read_steps(facts, query):
                 cell = cells.setdefault((row["place"], row["step"]), {})

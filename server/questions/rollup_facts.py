@@ -14,12 +14,12 @@ from server.questions.periods import Step
 from server.questions.question import Op
 from server.questions.sql import Sql, bound, read, sql, step_of
 from server.storage.engine import Store
-from server.storage.rollups import DIMENSIONS, EVERYONE, OTHER, PEOPLE_ONLY
+from server.storage.rollups import DIMENSIONS, EVERYONE, OTHER, PEOPLE_ONLY, SPREADS
 
 _DIMENSIONS = frozenset(dimension.name for dimension in DIMENSIONS)
 _TARGET = frozenset({"target", "target_type"})
 _SHARED = frozenset({"name", "environment", "outcome"})  # fields that all sums have
-_SUMS = "events, successes, failures"
+_SUMS = ("events", "successes", "failures")
 # Conditions that events without a value do not meet.
 _NEEDS_VALUE = (Op.IS, Op.EXISTS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
 
@@ -98,26 +98,31 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
         """The column that not every event has a value of."""
         return "target_id" if self.has_target else self.dimension
 
+    def _sums(self, sign: str = "") -> str:
+        """The sums under their names, negated with the sign `-`."""
+        return ", ".join(f"{sign}{column} AS {name}" for column, name in zip(SPREADS if self.is_spread else _SUMS, _SUMS, strict=True))
+
     def _rows(self) -> Sql:
         """name_id, environment, occurred_at, the sums, and the value."""
+        kind = "_spread" if self.is_spread else ""
         if self._value is None and not self.is_daily:
             hours = f"hour >= {self.period.start // HOUR} AND hour < {self.period.end // HOUR}"
             shared = f"name_id, environment, CAST(hour AS bigint) * {HOUR} AS occurred_at"
-            return Sql(f"SELECT {shared}, {_SUMS} FROM rollup_hour WHERE project_id = {self.project} AND {hours}")
+            return Sql(f"SELECT {shared}, {self._sums()} FROM rollup_hour{kind} WHERE project_id = {self.project} AND {hours}")
         shared = f"name_id, environment, CAST(day AS bigint) * {DAY} AS occurred_at"
-        everything = f"{_SUMS} FROM rollup_day WHERE {self._days}"
+        everything = f"{self._sums()} FROM rollup_day{kind} WHERE {self._days}"
         if self._value is None:
             return Sql(f"SELECT {shared}, {everything}")
         if self.has_target:
-            column, valued, nothing = "target_id", Sql(f" FROM rollup_target_day WHERE {self._days}"), "CAST(NULL AS bigint)"
+            column, valued, nothing = "target_id", Sql(f" FROM rollup_target_day{kind} WHERE {self._days}"), "CAST(NULL AS bigint)"
         else:
             column, nothing = "value", "NULL"
-            valued = sql(f" FROM rollup_dimension WHERE {self._days} AND dimension = ", bound(self.dimension))
-        parts: list[str | Sql] = [f"SELECT {shared}, {column} AS {self._value}, {_SUMS}", valued]
+            valued = sql(f" FROM rollup_dimension{kind} WHERE {self._days} AND dimension = ", bound(self.dimension))
+        parts: list[str | Sql] = [f"SELECT {shared}, {column} AS {self._value}, {self._sums()}", valued]
         if not any(condition.field in _DIMENSIONS | _TARGET and condition.op in _NEEDS_VALUE for condition in self.where):
             # Events without a value are all events less those with one.
             parts.append(f" UNION ALL SELECT {shared}, {nothing}, {everything}")
-            parts += [f" UNION ALL SELECT {shared}, {nothing}, -events, -successes, -failures", valued]
+            parts += [f" UNION ALL SELECT {shared}, {nothing}, {self._sums('-')}", valued]
         return sql(*parts)
 
 

@@ -97,6 +97,7 @@ def hide_parts(rows: list[Row], least: int) -> None:
         by_measure = {figures.measure: figures for figures in row.figures}
         for figures in row.figures:
             figures.people = [None] * len(figures.all)
+            figures.people_low = figures.people_high = None
             figures.people_before = None if figures.all_before is None else [None] * len(figures.all_before)
         fresh, active = by_measure.get(Measure.NEW_INSTALLS), by_measure.get(Measure.INSTALLS)
         if fresh is not None:

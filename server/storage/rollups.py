@@ -77,10 +77,18 @@ TARGET_DURATION = Rollup("rollup_target_duration", ("project_id", "day", "target
 TARGET_TOTAL = Rollup("rollup_target_total", ("project_id", "target_id", "name_id", "environment"), TIMED)
 # Events with an error type, whether they failed or not, and failures without one (`NO_ERROR_TYPE`). An unknown version is empty.
 ERROR = Rollup("rollup_error", ("project_id", "day", "error_id", "name_id", "version", "environment"), ("events",), frozenset({"version"}))
+# The spread of sums of sampled events: the variance by which they may differ from the real ones; see `fold.spread_of`. Ordinary events have
+# none, so these tables are mostly empty.
+SPREADS = ("spread", "success_spread", "failure_spread")
+HOURLY_SPREAD, DAILY_SPREAD, DIMENSION_SPREAD, TARGET_SPREAD = (
+    Rollup(f"{rollup.table}_spread", rollup.key, SPREADS, rollup.text) for rollup in (HOURLY, DAILY, DIMENSION, TARGET_DAY)
+)
 LEDGER = Rollup("ledger", ("project_id", "day", "entry", "reason"), ("events",), frozenset({"entry", "reason"}))
 REFUSALS = Rollup("refusal", ("project_id", "day", "address", "reason"), ("events",), frozenset({"reason"}))
 
-ROLLUPS = (HOURLY, DAILY, DAILY_DURATION, NAME_DURATION, DIMENSION, TARGET_DAY, TARGET_DURATION, TARGET_TOTAL, ERROR)
+_OF_EVENTS = (HOURLY, DAILY, DAILY_DURATION, NAME_DURATION, DIMENSION, TARGET_DAY, TARGET_DURATION, TARGET_TOTAL, ERROR)
+OF_SPREAD = (HOURLY_SPREAD, DAILY_SPREAD, DIMENSION_SPREAD, TARGET_SPREAD)
+ROLLUPS = (*_OF_EVENTS, *OF_SPREAD)
 # Updated like rollups, but not derived from stored events, so they cannot be recounted.
 TALLIES = (LEDGER, REFUSALS)
 

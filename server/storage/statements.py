@@ -11,7 +11,7 @@ from server.storage.rollups import INSTALL_FIELDS, Rollup
 INSTALL_COLUMNS = ("id", "project_id", "first_seen", "last_seen", "environment", "reason", *INSTALL_FIELDS)
 EVENT_COLUMNS = (
     "id", "project_id", "install_id", "name_id", "context_id", "target_id", "occurred_at", "outcome", "duration_us", "session", "skewed",
-    "error_type", "error_message", "properties",
+    "error_type", "error_message", "properties", "weight",
 )  # fmt: skip
 ACTIVITY_COLUMNS = ("project_id", "day", "install_id", "environment", "version", "earlier")
 MARK_COLUMNS = ("project_id", "key", "expires_at")

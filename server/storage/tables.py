@@ -112,7 +112,10 @@ class Install(Table, tablename="install"):
 
 
 class Event(Table, tablename="event"):
-    """One event. `id` contains the time of arrival (see `server.event_id`). `skewed` is set if the client's clock was implausible."""
+    """One event. `id` contains the time of arrival (see `server.event_id`). `skewed` is set if the client's clock was implausible.
+
+    `weight` is the number of events that a sampled one stands for; null for 1.
+    """
 
     id = BigInt(primary_key=True)
     project_id = Integer()
@@ -128,6 +131,7 @@ class Event(Table, tablename="event"):
     error_type = Text(null=True)
     error_message = Text(null=True)
     properties = Text(null=True)
+    weight = SmallInt(null=True)
 
 
 class Activity(Table, tablename="activity"):

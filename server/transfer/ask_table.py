@@ -13,9 +13,10 @@ from server.questions.answer import Answer
 from server.questions.periods import Step
 from server.questions.question import COUNTS, DURATIONS, By, Measure, Question
 from server.terminal import as_text, plain_table
-from server.transfer.answer_rows import NO_VALUE, OTHER, flat
+from server.transfer.answer_rows import NO_VALUE, OTHER, estimated, flat
 
 _NONE = "-"
+_INTERVAL = "95 % interval"
 _COUNTED = frozenset(COUNTS) - {Measure.FAILURE_RATE}
 
 
@@ -28,7 +29,7 @@ class Line(NamedTuple):
 
 def table(question: Question, answer: Answer, *, people: bool) -> Table:
     """Lay out an answer for the terminal."""
-    labels, figures = heads(question)
+    labels, figures = heads(question, answer)
     found = plain_table(*map(as_text, labels))
     for head in figures:
         found.add_column(head, justify="right")
@@ -37,11 +38,14 @@ def table(question: Question, answer: Answer, *, people: bool) -> Table:
     return found
 
 
-def heads(question: Question) -> tuple[list[str], list[str]]:
+def heads(question: Question, answer: Answer) -> tuple[list[str], list[str]]:
     """Return the heads of an answer's columns: those of labels, and those of figures."""
     labels = [*([question.over.value] if question.over else []), *(["segment"] if question.segments else []), *map(label, question.by)]
     compared = ["before", "change"] if question.is_compared else []
-    return labels, [head for measure in question.measures for head in (title(measure), *compared)]
+    estimates = estimated(answer)
+    return labels, [
+        head for measure in question.measures for head in (title(measure), *([_INTERVAL] if measure in estimates else []), *compared)
+    ]
 
 
 def label(by: By) -> str:
@@ -50,10 +54,10 @@ def label(by: By) -> str:
 
 
 def lines(question: Question, answer: Answer, *, people: bool) -> Iterator[Line]:
-    """One line per step, group and segment, by time, with the compared figure and the change beside each figure."""
+    """One line per step, group and segment, by time, with the interval, the compared figure and the change beside each figure."""
     audience = "people" if people else "all"
     keys = [label(by) for by in question.by]
-    rows = flat(question, answer)
+    rows, estimates = flat(question, answer), estimated(answer)
     steps = len(rows) // max(1, len(answer.rows))
     # By time: the groups of a step stand together.
     for number in sorted(range(len(rows)), key=lambda number: number % steps):
@@ -64,6 +68,8 @@ def lines(question: Question, answer: Answer, *, people: bool) -> Iterator[Line]
         for measure in question.measures:
             name = f"{measure.value}_{audience}"
             cells.append(figure(measure, row[name]))
+            if measure in estimates:
+                cells.append(_interval(measure, row[f"{name}_low"], row[f"{name}_high"]))
             if question.is_compared:
                 cells += [figure(measure, row[f"{name}_before"]), _change(measure, row[f"{name}_before"], row[name])]
         yield Line(cells, step == answer.partial_step)
@@ -96,6 +102,11 @@ def figure(measure: Measure, value: float | None) -> str:
     if measure is Measure.FAILURE_RATE:
         return f"{value * 100:.1f} %"
     return f"{value:,.0f}" if measure in _COUNTED or abs(value) >= 100 else f"{value:,.1f}"
+
+
+def _interval(measure: Measure, low: float | None, high: float | None) -> str:
+    """The bounds of an estimate."""
+    return "" if low is None or high is None else f"{figure(measure, low)} to {figure(measure, high)}"
 
 
 def _change(measure: Measure, before: float | None, value: float | None) -> str:

@@ -44,6 +44,14 @@ def number(value: Any, path: str) -> Any:
     return found
 
 
+def number_or_text(value: Any) -> Any:
+    """Parse a number in text. Returns other texts and values of other types unchanged."""
+    try:
+        return number(value, "")
+    except Invalid:
+        return value
+
+
 def check_past(at: int, now: int, path: str) -> int:
     """Check a time in epoch milliseconds. Raises Invalid if it is further in the future than clocks may differ."""
     if at > now + AHEAD:

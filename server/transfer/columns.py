@@ -23,13 +23,13 @@ _ENVIRONMENT = ("environment", "environment_reason", "dialect")
 CONTEXT = (*_ENVIRONMENT, *CONTEXT_FIELDS)
 EVENT = (
     "id", "name", "occurred_at", "received_at", "install", "session", "target_type", "target_id", "outcome", "duration_us", "error_type",
-    "error_message", "skewed", *CONTEXT, "properties",
+    "error_message", "skewed", *CONTEXT, "properties", "weight",
 )  # fmt: skip
 _OF_INSTALLS = tuple(name for name in CONTEXT_FIELDS if name in INSTALL_FIELDS)
 INSTALL = ("install", "first_seen", "last_seen", *_ENVIRONMENT, *_OF_INSTALLS)
 
 _WHOLE = {
-    "duration_us", "events", "successes", "failures", "timed", "bucket",
+    "duration_us", "events", "successes", "failures", "timed", "bucket", "weight",
 }  # fmt: skip
 _FLAGS = frozenset(name for name, declared in CONTEXT_FIELDS.items() if declared.kind == "flag")
 _OUTCOMES = {Outcome.NONE: None, Outcome.SUCCESS: "success", Outcome.FAILURE: "failure"}
@@ -79,6 +79,7 @@ def event(row: dict[str, Any]) -> tuple[Any, ...]:
         to_uuid(row["id"]), row["name"], iso(row["occurred_at"]), iso(received_at(row["id"])), hexadecimal(row["install_id"]),
         hexadecimal(row["session"]), row["target_type"], row["target_id"], _OUTCOMES[row["outcome"]], row["duration_us"], row["error_type"],
         row["error_message"], bool(row["skewed"]), *_context(row, CONTEXT_FIELDS), None if row["properties"] is None else msgspec.Raw(row["properties"].encode()),
+        row["weight"] or 1,
     )  # fmt: skip
 
 

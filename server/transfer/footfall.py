@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import msgspec
 
 from server.dialects.document import load
-from server.dialects.parsing import Id, Name, convert, flag, text, timestamp
+from server.dialects.parsing import Id, Name, convert, flag, text, timestamp, weight_of
 from server.event import CONTEXT_FIELDS, ENVIRONMENTS, Context, Environment, Event, FieldError, Incoming, Install, Outcome
 from server.event_id import first_id, from_uuid, received_at
 from server.ingest.privacy import Privacy
 from server.problems import Invalid
 from server.storage.history.streaming import AHEAD
 from server.storage.projects import LiveProject
-from server.transfer.cells import check_past, milliseconds, truth
+from server.transfer.cells import check_past, milliseconds, number_or_text, truth
 from server.transfer.columns import from_hexadecimal
 
 OLDEST = 946_684_800_000  # 2000-01-01T00:00:00Z in milliseconds; earlier times come from clocks that were never set
@@ -65,6 +65,7 @@ class _Event(_Where, kw_only=True):
     error_message: str | None = None
     skewed: bool | None = None
     properties: dict[str, Any] | str | None = None
+    weight: int | float | str | None = None
 
 
 class _Install(_Where, kw_only=True):
@@ -102,6 +103,7 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
         error_message=said.error_message,
         context=said.context(),
         properties=_properties(said.properties),
+        weight=weight_of(said.weight) or 1,
     )
     if received_at(id_) > now + AHEAD:
         id_ = first_id(occurred_at) | (id_ & 0x3F_FFFF)
@@ -142,6 +144,8 @@ def _typed(document: Any) -> Any:
         value = typed.get(name)
         if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
             typed[name] = int(value)
+    if "weight" in typed:
+        typed["weight"] = number_or_text(typed["weight"])
     if "skewed" in typed:
         typed["skewed"] = truth(typed["skewed"], "skewed")
     return typed

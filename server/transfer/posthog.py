@@ -26,6 +26,7 @@ from server.dialects.parsing import (
     os_name,
     text,
     timestamp,
+    weight_in,
 )
 from server.event import Context, Event, FieldError, Incoming
 from server.event_id import EPOCH, first_id
@@ -79,6 +80,7 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
         context=_context(properties),
         properties=IgnoredFields().bounded({name: value for name, value in properties.items() if not name.startswith("$")}),
         id=said.uuid,
+        weight=weight_in(properties),
     )
     mark = _mark(said, document)
     # The arrival time is unknown, so the id contains the event's own time. The low bits distinguish events in one millisecond.

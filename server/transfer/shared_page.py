@@ -46,7 +46,7 @@ def message_page(frame: Template, title: str, message: str) -> str:
 
 
 def _table(question: Question, answer: Answer) -> str:
-    labels, figures = heads(question)
+    labels, figures = heads(question, answer)
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in labels)
     head += "".join(f'<th scope="col" class="end">{escape(each)}</th>' for each in figures)
     rows = [

@@ -21,7 +21,7 @@ from server.event_id import EPOCH, first_id
 from server.ingest.privacy import Privacy
 from server.problems import Invalid
 from server.storage.projects import LiveProject
-from server.transfer.cells import check_past, milliseconds, number, truth
+from server.transfer.cells import check_past, milliseconds, number, number_or_text, truth
 from server.transfer.footfall import OLDEST
 
 _NAMES = tuple(dialect.NAME for dialect in DIALECTS)
@@ -30,6 +30,8 @@ _TYPED: dict[str, Callable[[Any], Any]] = {
     "timestamp": milliseconds,
     "duration_ms": partial(number, path="duration_ms"),
     "ci": partial(truth, path="ci"),
+    "sample_rate": number_or_text,
+    "weight": number_or_text,
 }
 _IDS = ("id", "installation_id", "session_id", "target_id")
 _NESTED = (("target", "type"), ("target", "id"), ("error", "type"), ("error", "message"))

@@ -121,6 +121,7 @@ def _event(chance: random.Random, install: _Install, contexts: dict[tuple[object
         error_message="it broke" if failed else None,
         properties="{" + ",".join(said) + "}" if said else None,
         picked=(("theme", theme),) if theme is not None else (),
+        weight=2 + at % 7 if number % 101 == 50 else 1,
     )
 
 

@@ -57,18 +57,19 @@ class Machine:
 
 
 def load(database: Path) -> list[Raw]:
-    """All events in order of arrival."""
+    """All events in order of arrival, each as often as its weight says."""
+    query = (
+        "SELECT coalesce(weight, 1), e.id, e.project_id, install_id, n.text, occurred_at, outcome, duration_us, error_type, properties,"
+        " environment, c.dialect, os, arch, runtime, version, package_manager, t.type, t.external_id FROM event e"
+        " JOIN context c ON c.id = context_id JOIN event_name n ON n.id = name_id LEFT JOIN target t ON t.id = target_id ORDER BY e.id"
+    )
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        return list(
-            map(
-                Raw._make,
-                connection.execute(
-                    "SELECT e.id, e.project_id, install_id, n.text, occurred_at, outcome, duration_us, error_type, properties, environment,"
-                    " c.dialect, os, arch, runtime, version, package_manager, t.type, t.external_id FROM event e"
-                    " JOIN context c ON c.id = context_id JOIN event_name n ON n.id = name_id LEFT JOIN target t ON t.id = target_id ORDER BY e.id"
-                ),
-            )
-        )
+        return [Raw._make(row) for weight, *row in connection.execute(query) for _ in range(weight)]
+
+
+def stored(events: Iterable[Raw]) -> list[Raw]:
+    """The events without the repetitions of `load`."""
+    return list(dict.fromkeys(events))
 
 
 def machines(events: Iterable[Raw]) -> dict[int, Machine]:
@@ -186,7 +187,7 @@ def reached(events: Iterable[Raw], names: list[str], within: int) -> list[int]:
     for own in grouped(
         (event for event in events if event.install is not None and event.name in names), lambda event: event.install
     ).values():
-        ordered = sorted((event.at, names.index(event.name), event.name) for event in own)
+        ordered = sorted((event.at, names.index(event.name), event.name) for event in stored(own))
         best = 0
         for place, (began, _, name) in enumerate(ordered):
             if name != names[0]:

@@ -22,7 +22,7 @@ RULES = TargetRules(listed_only=False, most=100_000)
 NASTY = ("", "a,b", 'say "hi"', "two\nlines", "tab\t", "back\\slash", "ünïcode ✓", "NULL", "null", "'; --", "\u2028")
 # The columns that `events` must have, written down a second time.
 WHOLE = f"""SELECT event.id, event.project_id, install_id, event_name.text, target.type, target.external_id, occurred_at, outcome, duration_us, session,
-    skewed, error_type, error_message, environment, reason, context.dialect, {", ".join(CONTEXT_FIELDS)}, properties
+    skewed, error_type, error_message, environment, reason, context.dialect, {", ".join(CONTEXT_FIELDS)}, properties, weight
     FROM event JOIN event_name ON event_name.id = name_id JOIN context ON context.id = context_id LEFT JOIN target ON target.id = target_id"""
 
 numbers = itertools.count()
@@ -52,6 +52,7 @@ def random_event(rng: random.Random, at: int, **fields: Any) -> Event:
         "skewed": rng.random() < 0.05,
         "error_type": maybe("OSError", *NASTY),
         "error_message": maybe(*NASTY),
+        "weight": rng.choice((1, 1, 1, 2, 1_000)),
         "properties": maybe('{"flag":"a","n":1}', '{"text":"a \\"quoted\\" \\n text"}'),
     }
     return Event(**{**made, **fields})

@@ -78,6 +78,7 @@ def varied(event: Callable[..., Event]) -> Callable[..., list[Event]]:
                     "duration_us": number * 13 if number % 4 else None,
                     "target": ("pack", f"p{number % 11}") if number % 2 else None,
                     "error_type": f"E{number % 5}" if number % 3 == 2 else None,
+                    "weight": 1 + number // 10 if number % 10 == 3 else 1,
                     "context": Context(
                         environment=Environment(number % 6), os=("linux", "darwin", None)[number % 3], version=f"1.{number % 5}"
                     ),

@@ -46,6 +46,7 @@ def events(count: int, seed: int) -> Iterator[Event]:
             skewed=chance.random() < 0.05,
             session=number // 40 if number % 3 == 0 else None,
             properties=_properties(chance),
+            weight=chance.choice((2, 3, 10, 200)) if number % 20 == 7 else 1,
         )
 
 

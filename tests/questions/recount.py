@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -18,7 +19,7 @@ OUTCOMES = {"none": 0, "success": 1, "failure": 2}
 ENVIRONMENTS = {"unknown": 0, "person": 1, "ci": 2, "container": 3, "development": 4, "test": 5}
 WORDS = {"outcome": OUTCOMES, "environment": ENVIRONMENTS}
 QUERY = f"""SELECT e.id, install_id, skewed, n.text, occurred_at, outcome, duration_us, error_type, properties, environment, c.dialect, t.type,
-    t.external_id, {", ".join(CONTEXT_FIELDS)} FROM event e JOIN context c ON c.id = context_id
+    t.external_id, COALESCE(weight, 1), {", ".join(CONTEXT_FIELDS)} FROM event e JOIN context c ON c.id = context_id
     JOIN event_name n ON n.id = name_id LEFT JOIN target t ON t.id = target_id WHERE e.project_id = 1 ORDER BY e.id"""
 
 Key = tuple[str | None, ...]
@@ -41,6 +42,7 @@ class Raw(NamedTuple):
     dialect: str
     target_type: str | None
     target: str | None
+    weight: int
     described: dict[str, str | None]
     read: dict[str, list[tuple[str, float | None]]]
 
@@ -204,14 +206,26 @@ class Recount:
         return found
 
     def figures(self, events: Iterable[Raw], measure: str) -> Lists:
-        """A measure for each step, for all and for people. An event counts once in a row, however many of its groups the row holds."""
+        """A measure for each step, for all and for people. An event counts once in a row, however many of its groups the row holds, and as
+        often as its weight says.
+        """
+        steps = self.by_step(events)
+        several = [[event for event in step for _ in range(event.weight)] for step in steps]
+        return (
+            [self.figure(step, number, measure) for number, step in enumerate(several)],
+            [self.figure([event for event in step if event.environment in (0, 1)], number, measure) for number, step in enumerate(several)],
+        )
+
+    def by_step(self, events: Iterable[Raw]) -> list[list[Raw]]:
         steps: list[list[Raw]] = [[] for _ in self.starts]
         for event in {event.id: event for event in events}.values():
             steps[self.step(event.at)].append(event)
-        return (
-            [self.figure(step, number, measure) for number, step in enumerate(steps)],
-            [self.figure([event for event in step if event.environment in (0, 1)], number, measure) for number, step in enumerate(steps)],
-        )
+        return steps
+
+    def intervals(self, events: Iterable[Raw], measure: str) -> list[tuple[float, float] | None] | None:
+        """The 95 % interval of a measure for each step; None for a step without sampled events, and if no step has any."""
+        found = [interval(step, measure) for step in self.by_step(events)]
+        return found if any(found) else None
 
     def figure(self, events: list[Raw], step: int, measure: str) -> float | None:
         outcomes = Counter(event.outcome for event in events)
@@ -231,6 +245,24 @@ class Recount:
         if measure.startswith("per_install_"):
             return spread(sorted(Counter(owned).values()), measure.removeprefix("per_install_"), 1)
         return spread(sorted(event.duration_us for event in events if event.duration_us is not None), measure, 1000)
+
+
+def interval(events: list[Raw], measure: str) -> tuple[float, float] | None:
+    """The interval of a count by Horvitz and Thompson, that of a rate by the delta method."""
+    of = {"events": (0, 1, 2), "successes": (1,), "failures": (2,)}
+    if measure in of:
+        counted = [event.weight for event in events if event.outcome in of[measure]]
+        half = 1.96 * math.sqrt(sum(weight * (weight - 1) for weight in counted))
+        return (max(0, math.floor(sum(counted) - half)), math.ceil(sum(counted) + half)) if half else None
+    if measure != "failure_rate":
+        return None
+    failed, ended = ([event.weight for event in events if event.outcome in outcomes] for outcomes in ((2,), (1, 2)))
+    if not ended or sum(ended) == len(ended):
+        return None
+    rate = sum(failed) / sum(ended)
+    variance = sum(event.weight * (event.weight - 1) * ((event.outcome == 2) - rate) ** 2 for event in events if event.outcome in (1, 2))
+    half = 1.96 * math.sqrt(variance) / sum(ended)
+    return max(0.0, rate - half), min(1.0, rate + half)
 
 
 def spread(ordered: list[int], measure: str, unit: int) -> float | None:

@@ -153,13 +153,18 @@ def expected(filled: Filled, question: Question) -> list[Any]:
             figures = []
             for measure in question.measures:
                 lists: list[Any] = []
+                intervals: list[Any] = []
                 for recount, groups in zip((now, before), both, strict=True):
                     if recount is None:
                         lists += [None, None]
                         continue
                     chosen = [found for each, found in groups.items() if each not in listed] if key == "other" else [groups.get(key, [])]
-                    lists += recount.figures([event for found in chosen for event in found], measure.value)
-                figures.append((measure, *lists))
+                    events = [event for found in chosen for event in found]
+                    lists += recount.figures(events, measure.value)
+                    if recount is now:
+                        people = [event for event in events if event.environment in (0, 1)]
+                        intervals = [rounded(recount.intervals(audience, measure.value)) for audience in (events, people)]
+                figures.append((measure, *lists, *intervals))
             rows.append((segment.name or None, [] if key == "other" else list(key), key == "other", figures))
     return rows
 
@@ -176,13 +181,30 @@ def plain(condition: Condition) -> Any:
     return condition.field, condition.op.value, list(condition.values)
 
 
+def rounded(intervals: list[Any] | None) -> list[Any] | None:
+    return intervals and [each and tuple(round(bound, 9) for bound in each) for each in intervals]
+
+
+def bounds(low: list[Any] | None, high: list[Any] | None) -> list[Any] | None:
+    """The intervals of a figure of an answer, as `rounded` has them."""
+    if low is None or high is None:
+        return None
+    return rounded([None if pair == (None, None) else pair for pair in zip(low, high, strict=True)])
+
+
 def shown(answer: Answer) -> list[Any]:
     return [
         (
             row.segment,
             row.keys,
             row.is_other,
-            [(each.measure, each.all, each.people, each.all_before, each.people_before) for each in row.figures],
+            [
+                (
+                    *(each.measure, each.all, each.people, each.all_before, each.people_before),
+                    *(bounds(each.all_low, each.all_high), bounds(each.people_low, each.people_high)),
+                )
+                for each in row.figures
+            ],
         )
         for row in answer.rows
     ]

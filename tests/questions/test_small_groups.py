@@ -63,7 +63,7 @@ def check(filled: Filled, question: Question, answer: Answer) -> int:
                 if figure is None:
                     continue
                 shown += 1
-                assert figure == len(events), (step, row.keys, row.is_other)
+                assert figure == sum(event.weight for event in events.values()), (step, row.keys, row.is_other)
                 seen[None if row.is_other else tuple(row.keys)][segment] = events
             if question.by and not any(row.is_other for row in rows):
                 assert set(found) <= visible | {key for key, each in found.items() if not any(counted.step(one.at) == step for one in each)}

@@ -64,10 +64,16 @@ COUNTED = {
     " JOIN error_type e ON e.id = error_id",
     "errors_seen": "SELECT e.text, environment, first_seen, last_seen FROM error_seen s JOIN error_type e ON e.id = error_id",
     "error_installs": "SELECT day, e.text, version, install_id, environment FROM error_install s JOIN error_type e ON e.id = error_id",
+    "hourly_spread": "SELECT hour, n.text, environment, spread, success_spread, failure_spread FROM rollup_hour_spread r"
+    " JOIN event_name n ON n.id = name_id",
+    "dimension_spreads": "SELECT day, n.text, dimension, value, environment, spread, success_spread, failure_spread FROM rollup_dimension_spread r"
+    " JOIN event_name n ON n.id = name_id",
+    "target_spreads": "SELECT day, t.external_id, n.text, environment, spread FROM rollup_target_day_spread r"
+    " JOIN event_name n ON n.id = name_id JOIN target t ON t.id = target_id",
     "activity": "SELECT day, install_id, environment, version FROM activity",
     "installs": "SELECT id, first_seen, last_seen, environment, reason, os, arch, runtime, version, package_manager, dialect FROM install",
     "ledger": "SELECT day, sum(events) FROM ledger WHERE entry = 'stored' GROUP BY day",
-    "events": "SELECT v.id, n.text, occurred_at, install_id, session, outcome, duration_us, error_type, error_message, skewed, properties, environment,"
+    "events": "SELECT v.id, n.text, occurred_at, install_id, session, outcome, duration_us, error_type, error_message, skewed, properties, weight, environment,"
     f" reason, c.dialect, {', '.join(CONTEXT_FIELDS)}, t.type, t.external_id FROM event v JOIN event_name n ON n.id = name_id"
     " JOIN context c ON c.id = context_id LEFT JOIN target t ON t.id = target_id",
 }
@@ -112,7 +118,7 @@ def with_store(settings: Settings, work: Callable[[Store, LiveProject], Awaitabl
     return asyncio.run(run())
 
 
-def incoming(count: int, seed: int = 7) -> Iterable[tuple[int, Incoming]]:
+def incoming(count: int, seed: int = 7, weights: tuple[float, ...] = (1,)) -> Iterable[tuple[int, Incoming]]:
     """Pairs of arrival time and event: all kinds, over two months, with hostile texts."""
     chance = random.Random(seed)
     at = NOW - 60 * DAY
@@ -131,7 +137,7 @@ def incoming(count: int, seed: int = 7) -> Iterable[tuple[int, Incoming]]:
                 name=chance.choice(["build", "=deploy", "run"]),
                 install=chance.choice([None, *(f"install-{one}" for one in range(20))]),
                 occurred_at=at - chance.randrange(DAY),
-                id=f"client-{number}",
+                id=f"client-{number + 10_000 * (seed - 7)}",
                 session=chance.choice([None, "session-1", "session-2"]),
                 target=chance.choice([None, ("pack", "peon"), ("tool", chance.choice(HOSTILE))]),
                 outcome=Outcome.FAILURE if failed else chance.choice([Outcome.NONE, Outcome.SUCCESS]),
@@ -140,6 +146,7 @@ def incoming(count: int, seed: int = 7) -> Iterable[tuple[int, Incoming]]:
                 error_message=chance.choice(HOSTILE) if failed else None,
                 context=context,
                 properties=properties if chance.random() < 0.8 else {},
+                weight=chance.choice(weights),
             ),
         )
 

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis.strategies import text as hypothesis_text
@@ -25,7 +26,20 @@ from server.storage.history.streaming import Span
 from server.transfer import install_data
 from server.transfer.formats import FORMATS, as_written, harmless
 from tests.conftest import change_in, rows_of
-from tests.transfer.conftest import HOSTILE, NOW, counted, environment_of, exported, import_file, imported, lines, where, with_store
+from tests.transfer.conftest import (
+    HOSTILE,
+    NOW,
+    counted,
+    environment_of,
+    exported,
+    fill,
+    import_file,
+    imported,
+    incoming,
+    lines,
+    where,
+    with_store,
+)
 
 ENGINES = ("sqlite", "postgres")
 
@@ -34,13 +48,16 @@ ENGINES = ("sqlite", "postgres")
 def test_a_store_moves_with_all_that_it_counted_and_a_second_time_changes_nothing(
     origin: Settings, fresh: Settings, tmp_path: Path, form: str
 ) -> None:
+    sampled = [(at, msgspec.structs.replace(each, install=None)) for at, each in incoming(100, seed=8, weights=(1, 10, 3.3))]
+    with_store(origin, lambda store, project: fill(origin, store, project, sampled))
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / f"events.{form}", form))
     summary = import_file(fresh, file)
-    assert (summary.form, summary.stored, summary.duplicates, summary.bad, summary.named) == ("footfall", 3_000, 0, 0, [])
+    assert (summary.form, summary.stored, summary.duplicates, summary.bad, summary.named) == ("footfall", 3_100, 0, 0, [])
     once, there = counted(fresh), counted(origin)
+    assert all(there[table] for table in ("hourly_spread", "dimension_spreads", "target_spreads"))
     assert [table for table in there if once[table] != there[table]] == []
     again = import_file(fresh, file)
-    assert (again.stored, again.duplicates) == (0, 3_000)
+    assert (again.stored, again.duplicates) == (0, 3_100)
     assert counted(fresh) == once
 
 

@@ -6,6 +6,7 @@ environments  words for environments, operating systems and architectures
 batches       batches of events, and the result of each
 ignored       fields that were not understood
 prepared      plain bodies, parsed in one pass
+sampling      weights of sampled events
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from server.dialects.parsing.json_fields import (
     text,
 )
 from server.dialects.parsing.prepared import REMEMBERED, REMEMBERED_LENGTH, NotPlain, Prepared, properties_in
+from server.dialects.parsing.sampling import is_within_bounds, weight_in, weight_of, weight_of_rate
 from server.dialects.parsing.times import duration, iso, moment, timestamp, whole_duration
 from server.event import Decoded, Fault, Request
 from server.problems import Problem
@@ -78,6 +80,7 @@ __all__ = [
     "gather",
     "header_id",
     "is_blank",
+    "is_within_bounds",
     "iso",
     "keep",
     "known_environment",
@@ -90,6 +93,9 @@ __all__ = [
     "tally",
     "text",
     "timestamp",
+    "weight_in",
+    "weight_of",
+    "weight_of_rate",
     "whole_duration",
 ]
 

@@ -12,6 +12,7 @@ from server.caching import BoundedDict
 from server.event import CONTEXT_FIELDS, DAY, MINUTE, Context, Event, Incoming, Install, InstallReport, RequestId
 from server.identifiers import MISSING, identifier, may_be_missing, strip_padding
 from server.ingest.privacy.hashes import REMEMBERED, ProjectHashes, make_hmac, number, utf8
+from server.ingest.privacy.weights import whole_weight
 from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_sensitive_key
 from server.scrubbing.traces import SHORTEST_ID, is_plain
 from server.storage.rollups import picked_values
@@ -150,6 +151,8 @@ class Privacy:
                     former=former,
                 )
             )
+            if source.weight != 1:
+                events[-1].weight = whole_weight(source.weight, source.duration_us, event_id if mark is None else mark)
         return events
 
     def install_report(self, report: InstallReport, *, project: int, received_at: int) -> Install:

@@ -32,6 +32,7 @@ class StoredEvent(NamedTuple):
     picked: tuple[tuple[str, str], ...]
     error: int | None = None
     active: bool = True  # False if the day of activity of its install is stored already
+    weight: int = 1
 
 
 stored_event: Callable[[tuple[Any, ...]], StoredEvent] = partial(tuple.__new__, StoredEvent)
@@ -89,16 +90,16 @@ def fold(events: Iterable[StoredEvent], contexts: dict[int, Context], others: Ma
     folded = FoldResult()
     groups: dict[Group, list[int]] = {group: [number, 0, 0] for group, number in others.items() if number}
     for event in events:
-        project, name, context_id, target, install, at, outcome, duration, picked, error, active = event
+        project, name, context_id, target, install, at, outcome, duration, picked, error, active, weight = event
         hour = at // HOUR
         group = (project, hour, name, context_id, outcome)
         cell = groups.get(group)
         if cell is None:
             groups[group] = cell = [0, 0, 0]
-        cell[0] += 1
+        cell[0] += weight
         if duration is not None:
-            cell[1] += 1
-            cell[2] += duration
+            cell[1] += weight
+            cell[2] += weight * duration
         context = contexts[context_id]
         environment = int(context.environment)
         if install is not None:
@@ -113,27 +114,29 @@ def fold(events: Iterable[StoredEvent], contexts: dict[int, Context], others: Ma
             _add_details(folded, event, hour, environment)
         if error is not None:
             _add_error(folded, event, error, context)
+        if weight != 1:
+            _add_spread(folded, event, context)
     _add_groups(folded, groups, contexts)
     return folded
 
 
 def _add_details(folded: FoldResult, event: StoredEvent, hour: int, environment: int) -> None:
     """Add the details that only some events have: a duration, a target, picked properties."""
-    project, name, _, target, _, _, outcome, duration, picked, _, _ = event
+    project, name, _, target, _, _, outcome, duration, picked, _, _, weight = event
     day = hour // 24
     sums = folded.sums
     if duration is not None:
         bucket = rollups.duration_bucket(duration)
-        _count(sums[rollups.DAILY_DURATION], (project, day, environment, bucket))
-        _count(sums[rollups.NAME_DURATION], (project, day, name, environment, bucket))
+        _count(sums[rollups.DAILY_DURATION], (project, day, environment, bucket), weight)
+        _count(sums[rollups.NAME_DURATION], (project, day, name, environment, bucket), weight)
     if target is None and not picked:
         return
-    measures = (1, outcome == Outcome.SUCCESS, outcome == Outcome.FAILURE, duration is not None, duration or 0)
+    measures = _measures(weight, outcome, 0 if duration is None else weight, weight * (duration or 0))
     if target is not None:
         _add(sums[rollups.TARGET_DAY], (project, day, target, name, environment), measures)
         _add(sums[rollups.TARGET_TOTAL], (project, target, name, environment), measures)
         if duration is not None:
-            _count(sums[rollups.TARGET_DURATION], (project, day, target, name, environment, bucket))
+            _count(sums[rollups.TARGET_DURATION], (project, day, target, name, environment, bucket), weight)
     for picked_name, value in picked:
         _add(sums[rollups.DIMENSION], (project, day, name, PROPERTY_PREFIX + picked_name, value, environment), measures[:3])
 
@@ -142,7 +145,7 @@ def _add_error(folded: FoldResult, event: StoredEvent, error: int, context: Cont
     """Add the details of an event with an error type."""
     project, at, environment, version = event.project, event.occurred_at, int(context.environment), context.version or ""
     day = at // DAY
-    _count(folded.sums[rollups.ERROR], (project, day, error, event.name, version, environment))
+    _count(folded.sums[rollups.ERROR], (project, day, error, event.name, version, environment), event.weight)
     if event.install is not None:
         folded.error_installs.add((project, day, error, event.name, version, event.install, environment))
     first, last = folded.errors_seen.get((project, error, environment), (at, at))
@@ -155,13 +158,40 @@ def _add_groups(folded: FoldResult, groups: dict[Group, list[int]], contexts: di
     for (project, hour, name, context_id, outcome), (events, timed, duration_us) in groups.items():
         context = contexts[context_id]
         environment = int(context.environment)
-        measures = (events, events * (outcome == Outcome.SUCCESS), events * (outcome == Outcome.FAILURE), timed, duration_us)
+        measures = _measures(events, outcome, timed, duration_us)
         _add(hourly, (project, hour, name, environment), measures)
         _add(daily, (project, hour // 24, name, environment), measures)
         for dimension in DIMENSIONS:
             value = getattr(context, dimension.name)
             if value is not None:
                 _add(dimensions, (project, hour // 24, name, dimension.name, value, environment), measures[:3])
+
+
+def _measures(events: int, outcome: int, *others: int) -> tuple[int, ...]:
+    """Return events, successes, failures and other measures of events with the same outcome."""
+    return (events, events * (outcome == Outcome.SUCCESS), events * (outcome == Outcome.FAILURE), *others)
+
+
+def spread_of(weight: int) -> int:
+    """Return what a sampled event adds to the variance of a sum: w (w - 1).
+
+    With Bernoulli sampling, in which an event is sent with the probability 1/w, this is Horvitz and Thompson's unbiased estimate (A Generalization of
+    Sampling Without Replacement From a Finite Universe, JASA 47, 1952). It includes the variance of `whole_weight`.
+    """
+    return weight * (weight - 1)
+
+
+def _add_spread(folded: FoldResult, event: StoredEvent, context: Context) -> None:
+    """Add the spread of a sampled event."""
+    project, name, target, environment = event.project, event.name, event.target, int(context.environment)
+    day, measures = event.occurred_at // DAY, _measures(spread_of(event.weight), event.outcome)
+    _add(folded.sums[rollups.HOURLY_SPREAD], (project, event.occurred_at // HOUR, name, environment), measures)
+    _add(folded.sums[rollups.DAILY_SPREAD], (project, day, name, environment), measures)
+    for dimension in DIMENSIONS:
+        if (value := getattr(context, dimension.name)) is not None:
+            _add(folded.sums[rollups.DIMENSION_SPREAD], (project, day, name, dimension.name, value, environment), measures)
+    if target is not None:
+        _add(folded.sums[rollups.TARGET_SPREAD], (project, day, target, name, environment), measures)
 
 
 def _add(sums: Sums, key: tuple[int | str, ...], measures: tuple[int, ...]) -> None:
@@ -173,10 +203,10 @@ def _add(sums: Sums, key: tuple[int | str, ...], measures: tuple[int, ...]) -> N
             cell[place] += measure
 
 
-def _count(sums: Sums, key: tuple[int | str, ...]) -> None:
-    """Add one event to a sum with a single measure."""
+def _count(sums: Sums, key: tuple[int | str, ...], events: int) -> None:
+    """Add events to a sum with a single measure."""
     cell = sums.get(key)
     if cell is None:
-        sums[key] = [1]
+        sums[key] = [events]
     else:
-        cell[0] += 1
+        cell[0] += events

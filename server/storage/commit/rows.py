@@ -75,7 +75,8 @@ def write_events(connection: Connection, folded: FoldResult, rows: list[tuple[An
         connection.insert_many("error_install", statements.ERROR_INSTALL_COLUMNS, affected, statements.ON_ERROR_INSTALL)
         connection.insert_many("error_seen", statements.ERROR_SEEN_COLUMNS, seen_errors, statements.ON_ERROR_SEEN)
     for rollup, sums in (*folded.sums.items(), *of_activity.items()):
-        connection.insert_many(rollup.table, *_sums(rollup, sums.items()))
+        if sums:
+            connection.insert_many(rollup.table, *_sums(rollup, sums.items()))
 
 
 def write_ledger(connection: Connection, batch: Batch, exceptions: dict[int, Receipt]) -> None:

@@ -149,16 +149,19 @@ class Commit:
             new = InstallUpdate.NONE if counted is None else InstallUpdate.FULL if error is not None else update_for(counted, context, at)
             if new is InstallUpdate.SEEN and connection.has_concurrent_writers:
                 new = InstallUpdate.FULL  # another process may have written another version meanwhile
-            if not new and target is None and duration is None and error is None and not event.picked:
+            if not new and target is None and duration is None and error is None and not event.picked and event.weight == 1:
                 group_of[3] += 1
             else:
                 changed, active = (counted if new else None), new is InstallUpdate.FULL
                 folding.append(
-                    stored_event((event.project, name, context, target, changed, at, outcome, duration, event.picked, error, active))
+                    stored_event(
+                        (event.project, name, context, target, changed, at, outcome, duration, event.picked, error, active, event.weight)
+                    )
                 )
             rows.append((
                 event.id, event.project, install, name, context, target, at, outcome, duration, event.session,
                 1 if event.skewed else None, event.error_type, event.error_message, event.properties,
+                None if event.weight == 1 else event.weight,
             ))  # fmt: skip
         for (project, _, _, _, hour), (name, context, outcome, others) in alike.items():
             group = (project, hour, name, context, outcome)

@@ -51,7 +51,7 @@ _CONTEXT = ", ".join(f"context.{column}" for column in CONTEXT_COLUMNS)
 # The query of whole events, up to its WHERE.
 EVENTS = f"""SELECT event.id, event_name.text AS name, event.occurred_at, event.install_id, event.session, target.type AS target_type,
         target.external_id AS target_id, event.outcome, event.duration_us, event.error_type, event.error_message, event.skewed,
-        {_CONTEXT}, event.properties
+        {_CONTEXT}, event.properties, event.weight
     FROM event JOIN event_name ON event_name.id = event.name_id JOIN context ON context.id = event.context_id
     LEFT JOIN target ON target.id = event.target_id"""
 

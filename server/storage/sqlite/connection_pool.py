@@ -39,7 +39,10 @@ _CHUNKS = (256, 64, 16, 4, 1)
 _MANY = 64
 _ALIKE = {
     "event": frozenset(
-        {"project_id", "name_id", "context_id", "target_id", "outcome", "duration_us", "session", "skewed", "error_type", "error_message"}
+        {
+            *("project_id", "name_id", "context_id", "target_id", "outcome"),
+            *("duration_us", "session", "skewed", "error_type", "error_message", "weight"),
+        }
     )
 }
 # SQLite stores NaN as NULL. The sqlite3 module binds floats directly, but looks up an adapter for each None, which takes longer than the

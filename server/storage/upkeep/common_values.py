@@ -13,7 +13,7 @@ import msgspec
 from server.storage import json_lists, rollups
 from server.storage.changes import Change
 from server.storage.engine import Store
-from server.storage.rollups import OTHER, VALUES_A_DAY
+from server.storage.rollups import OTHER, VALUES_A_DAY, Rollup
 from server.storage.statements import on_conflict_add
 
 _LOOKED = "values_folded"  # a note: the id up to which events were checked
@@ -21,9 +21,7 @@ _ONE = "project_id = {} AND day = {} AND dimension = {}"
 # One name at a time, so that rows are found by their whole key.
 _THESE = "project_id = {} AND day = {} AND name_id = {} AND dimension = {} AND value IN ({listed})"
 _KEY = "project_id, day, name_id, dimension"
-_OTHERS = f"{_KEY}, '{OTHER}', environment, sum(events), sum(successes), sum(failures)"
-_INTO = "INSERT INTO rollup_dimension (project_id, day, name_id, dimension, value, environment, events, successes, failures)"
-_BY = f"GROUP BY {_KEY}, environment {on_conflict_add(rollups.DIMENSION)}"
+_FOLDED = (rollups.DIMENSION, rollups.DIMENSION_SPREAD)
 
 
 async def looked_at(store: Store) -> int:
@@ -75,8 +73,22 @@ async def fold(store: Store, project: int, day: int, name: int, dimension: str, 
     these = (project, day, name, dimension, msgspec.json.encode(values).decode())
     which = _THESE.format("{}", "{}", "{}", "{}", listed=json_lists.texts(store.engine_type))
     if store.engine_type == "sqlite":
-        add = f"{_INTO} SELECT {_OTHERS} FROM rollup_dimension WHERE {which} {_BY}"
-        return await store.change((add, these), (f"DELETE FROM rollup_dimension WHERE {which}", these))
-    # One statement, in an exclusive change: between two statements, updates of other processes would be lost; without the lock, they could deadlock.
-    moved = f"WITH moved AS (DELETE FROM rollup_dimension WHERE {which} RETURNING *) {_INTO} SELECT {_OTHERS} FROM moved {_BY}"
-    return await store.change((moved, these), exclusive=True)
+        parts = [
+            part for rollup in _FOLDED for part in (f"{_others(rollup, rollup.table, which)}", f"DELETE FROM {rollup.table} WHERE {which}")
+        ]
+        return await store.change(*((part, these) for part in parts))
+    # One statement for each table, in an exclusive change: between two statements, updates of other processes would be lost; without the lock,
+    # they could deadlock.
+    moved = [
+        f"WITH moved AS (DELETE FROM {rollup.table} WHERE {which} RETURNING *) {_others(rollup, 'moved', 'TRUE')}" for rollup in _FOLDED
+    ]
+    return await store.change(*((each, these) for each in moved), exclusive=True)
+
+
+def _others(rollup: Rollup, source: str, where: str) -> str:
+    """Return the statement that adds rows of a source to `(other)`."""
+    sums = ", ".join(f"sum({measure})" for measure in rollup.measures)
+    return (
+        f"INSERT INTO {rollup.table} ({', '.join((*rollup.key, *rollup.measures))}) SELECT {_KEY}, '{OTHER}', environment, {sums} FROM {source}"
+        f" WHERE {where} GROUP BY {_KEY}, environment {on_conflict_add(rollup)}"
+    )

@@ -41,13 +41,16 @@ _CONTEXTS = 50_000  # contexts that are cached
 ACTIVITY = Rollup("activity", ("project_id", "day", "install_id", "environment"), ())
 ERROR_INSTALLS = Rollup("error_install", ERROR_INSTALL_COLUMNS, (), frozenset({"version"}))
 # Rollups in which a job counts rare values as `(other)`: the column of the values, and the one within which, on one day, they are rare.
-_FOLDED = {DIMENSION: ("value", "dimension"), rollups.ERROR: ("version", "error_id"), ERROR_INSTALLS: ("version", "error_id")}
+_FOLDED = {
+    **dict.fromkeys((DIMENSION, rollups.DIMENSION_SPREAD), ("value", "dimension")),
+    **dict.fromkeys((rollups.ERROR, ERROR_INSTALLS), ("version", "error_id")),
+}
 BY_DAY = (*(rollup for rollup in ROLLUPS if rollup.period), ACTIVITY, ERROR_INSTALLS)
 
 # An event with an implausible clock counts, but its install does not.
 _EVENTS = f"""SELECT event.id, event.project_id, name_id, context_id, target_id, CASE WHEN skewed IS NULL THEN install_id END, occurred_at, outcome, duration_us,
         CASE WHEN event.error_type IS NULL AND outcome <> {int(Outcome.FAILURE)} THEN NULL ELSE COALESCE(error_type.id, rest.id) END,
-        CASE WHEN event.project_id IN ({{projects}}) THEN properties END
+        CASE WHEN event.project_id IN ({{projects}}) THEN properties END, weight
     FROM event
     LEFT JOIN error_type ON error_type.project_id = event.project_id AND error_type.text = COALESCE(event.error_type, '{NO_ERROR_TYPE}')
     LEFT JOIN error_type AS rest ON rest.project_id = event.project_id AND rest.text = '{OTHER}'
@@ -201,8 +204,11 @@ class Recount:
 
     def _take(self, rows: Iterable[Key], contexts: dict[int, Context]) -> None:
         events = [
-            StoredEvent(project, name, context, target, install, at, outcome, duration, self._values(project, properties), error)
-            for _, project, name, context, target, install, at, outcome, duration, error, properties in rows
+            StoredEvent(
+                *(project, name, context, target, install, at, outcome, duration, self._values(project, properties), error),
+                weight=weight or 1,
+            )
+            for _, project, name, context, target, install, at, outcome, duration, error, properties, weight in rows
         ]
         folded = fold(events, contexts)
         self._sums.execute("BEGIN")
@@ -263,4 +269,4 @@ def repairs(difference: Difference) -> list[tuple[str, Key]]:
         return [(this, key)] if difference.counted is None else [(insert + "ON CONFLICT DO NOTHING", key)]
     nothing = (0,) * len(rollup.measures)
     lacking = (counted - kept for counted, kept in zip(difference.counted or nothing, difference.kept or nothing, strict=True))
-    return [(insert + on_conflict_add(rollup), (*key, *lacking)), (f"{this} AND events = 0", key)]
+    return [(insert + on_conflict_add(rollup), (*key, *lacking)), (f"{this} AND {rollup.measures[0]} = 0", key)]

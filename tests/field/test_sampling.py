@@ -1,0 +1,141 @@
+"""A CLI that sends one run in ten: its events stand for several, and figures say how far they may be off."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+NOW = time.time_ns() // 1_000_000
+
+ASK = """query ($slug: String!, $question: QuestionInput!) { project(slug: $slug) { ask(question: $question) {
+  source warnings { field message } rows { keys figures { measure all people allLow allHigh peopleLow peopleHigh } } } } }"""
+COUNTS = ["EVENTS", "SUCCESSES", "FAILURES", "FAILURE_RATE"]
+
+
+def run(number: int, **fields: Any) -> dict[str, Any]:
+    outcome = "failure" if number % 5 == 0 else "success"
+    return {"name": "build", "installation_id": f"i{number % 30}", "version": "2.0", "outcome": outcome, **fields}
+
+
+def ask(field: Any, **question: Any) -> Any:
+    return field.ask(ASK, slug=field.slug, question={"measures": COUNTS, **question})["project"]["ask"]
+
+
+def figures(answer: Any, row: int = 0) -> dict[str, Any]:
+    return {each["measure"]: each["all"][0] for each in answer["rows"][row]["figures"]}
+
+
+def bounds(answer: Any, row: int = 0) -> dict[str, Any]:
+    return {
+        each["measure"]: each["allLow"] and (each["allLow"][0], each["allHigh"][0])
+        for each in answer["rows"][row]["figures"]
+    }  # fmt: skip
+
+
+def test_a_hundred_events_of_one_run_in_ten_count_as_a_thousand(field: Any) -> None:
+    sent = [run(number, sample_rate=0.1, duration_ms=number) for number in range(100)]
+    assert field.post(sent).json() == {"accepted": 100, "duplicates": 0, "rejected": []}
+    for conditions in ([], [{"field": "interactive", "op": "MISSING"}]):  # from rollups, and from events
+        answer = ask(field, where=conditions)
+        assert figures(answer) == {"EVENTS": 1_000, "SUCCESSES": 800, "FAILURES": 200, "FAILURE_RATE": 0.2}
+        # 1.96 * sqrt(100 * 10 * 9) = 185.9
+        assert bounds(answer)["EVENTS"] == (814, 1_186)
+        assert bounds(answer)["FAILURES"] == (116, 284)
+        low, high = bounds(answer)["FAILURE_RATE"]
+        assert (round(low, 3), round(high, 3)) == (0.126, 0.274)
+    assert (field.ledger()["received"], field.ledger()["stored"]) == (100, 100)
+
+
+OVERVIEW = """query ($slug: String!, $filter: EventFilter) { project(slug: $slug) { overview(filter: $filter) {
+  events { value low high } successRate { value low high } active { all { value low high } } medianDuration { value } } } }"""
+
+
+def overview(field: Any, **filter_: Any) -> Any:
+    return field.ask(OVERVIEW, slug=field.slug, filter=filter_)["project"]["overview"]
+
+
+def test_the_overview_says_how_far_a_sample_may_be_off(field: Any) -> None:
+    field.post([run(number, weight=10, duration_ms=5) for number in range(100)])
+    for filter_ in ({}, {"where": [{"field": "interactive", "op": "MISSING"}]}):
+        found = overview(field, **filter_)
+        assert found["events"] == {"value": 1_000, "low": 814, "high": 1_186}
+        assert (round(found["successRate"]["low"], 3), round(found["successRate"]["high"], 3)) == (0.726, 0.874)
+        assert found["active"]["all"] == {"value": 30, "low": None, "high": None}
+        assert found["medianDuration"]["value"] == 5
+    assert overview(field, names=["other"])["events"] == {"value": 0, "low": None, "high": None}
+
+
+def test_ordinary_events_have_exact_figures(field: Any) -> None:
+    field.post([run(number) for number in range(10)])
+    assert bounds(ask(field)) == dict.fromkeys(COUNTS)
+    assert overview(field)["events"] == {"value": 10, "low": None, "high": None}
+
+
+def test_figures_of_installs_warn_of_a_sample(field: Any) -> None:
+    field.post([run(number) for number in range(10)])
+    assert ask(field, measures=["INSTALLS"])["warnings"] == []
+    field.post(run(50, sample_rate=0.5))
+    (warning,) = ask(field, measures=["INSTALLS"])["warnings"]
+    assert warning["field"] == "installs"
+    assert ask(field, measures=["EVENTS"])["warnings"] == []
+
+
+def test_errors_that_are_always_sent_are_exact_among_sampled_successes(field: Any) -> None:
+    sent = [run(number, outcome="success", sample_rate=0.01) for number in range(50)]
+    field.post([*sent, *(run(number, outcome="failure") for number in range(7))])
+    answer = ask(field)
+    assert figures(answer) == {"EVENTS": 5_007, "SUCCESSES": 5_000, "FAILURES": 7, "FAILURE_RATE": 7 / 5_007}
+    assert bounds(answer)["FAILURES"] is None
+    assert bounds(answer)["SUCCESSES"] == (3_621, 6_379)  # 1.96 * sqrt(50 * 100 * 99) = 1379
+
+
+def test_durations_count_as_often_as_their_events(field: Any) -> None:
+    field.post([*(run(1, duration_ms=100, weight=8) for _ in range(1)), *(run(1, duration_ms=1) for _ in range(3))])
+    answer = ask(field, measures=["P50", "MEAN", "PER_INSTALL_MEAN"])
+    assert figures(answer) == {"P50": 100, "MEAN": (8 * 100 + 3) / 11, "PER_INSTALL_MEAN": 11}
+
+
+def test_a_weight_that_makes_no_sense_counts_as_one(field: Any) -> None:
+    odd = [0, -1, 0.5, "many", [2], {"n": 2}, True]
+    answer = field.post([run(1, weight=value) for value in odd] + [run(1, sample_rate=value) for value in (0, -0.1, 2, "10 %", False)])
+    assert answer.json()["accepted"] == 12
+    assert answer.json()["ignored"] == ["weight", "sample_rate"]
+    assert {event["weight"] for event in field.events()} == {1}
+    assert figures(ask(field))["EVENTS"] == 12
+
+
+def test_one_event_counts_as_a_thousand_at_most(field: Any) -> None:
+    assert field.post(run(1, weight=10**9)).json()["ignored"] == ["weight"]
+    assert field.post(run(1, sample_rate=1e-9)).json()["ignored"] == ["sample_rate"]
+    assert figures(ask(field))["EVENTS"] == 2_000
+
+
+def test_fractions_are_right_on_average(field: Any) -> None:
+    field.post([run(number, id=f"e{number}", sample_rate=0.3) for number in range(600)])
+    assert {event["weight"] for event in field.events()} == {3, 4}
+    assert figures(ask(field))["EVENTS"] == pytest.approx(2_000, abs=60)  # five standard deviations
+    field.post([run(number, id=f"e{number}", sample_rate=0.3) for number in range(600)])
+    assert field.ledger()["duplicates"] == 600
+
+
+def test_sampled_downloads_count_for_their_target(field: Any) -> None:
+    field.post([{"name": "download", "target": {"type": "pack", "id": "peon"}, "weight": 10} for _ in range(3)])
+    (row,) = ask(field, by=[{"field": "target"}], measures=["EVENTS"])["rows"]
+    assert (row["keys"], row["figures"][0]["all"], row["figures"][0]["allLow"]) == (["peon"], [30], [0])
+
+
+@pytest.mark.one_path
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/batch", {"batch": [{"event": "run", "distinct_id": "d", "properties": {"$sample_threshold": 0.1, "weight": 70}}]}),
+        ("/v1/track", {"event": "run", "anonymousId": "a", "properties": {"sample_rate": 0.1}}),
+        ("/2/httpapi", {"events": [{"event_type": "run", "device_id": "d", "event_properties": {"sample_rate": 0.1, "weight": 3}}]}),
+    ],
+)
+def test_sdks_say_their_rate_in_a_property(field: Any, path: str, body: Any) -> None:
+    assert field.post(body, path, content_type="application/json").status_code == 200
+    (event,) = field.events()
+    assert event["weight"] == 10
