@@ -25,6 +25,7 @@ LONGEST = 4 << 20  # bytes of one row, four times the limit of a batch
 _BLOCK = 1 << 16
 _PARQUET, _GZIP, _UTF16 = b"PAR1", b"\x1f\x8b", (b"\xff\xfe", b"\xfe\xff")
 _NOT_UTF8 = "is not UTF-8: convert the file first, as with `iconv -f latin1 -t utf-8`"
+_TOO_LONG = "the line is too long"
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]").search
 _BLANK = " \t\r\n"
 
@@ -121,7 +122,7 @@ class Source:
     def _lines(self) -> Iterator[Row]:
         for number, line in self._binary_lines():
             if line is None:
-                yield Row(number, None, "the line is too long")
+                yield Row(number, None, _TOO_LONG)
             elif stripped := line.removeprefix(b"\xef\xbb\xbf").strip():
                 yield _loaded(number, stripped)
 
@@ -138,22 +139,23 @@ class Source:
 
     def _csv(self) -> Iterator[Row]:
         csv.field_size_limit(LONGEST)
-        reader = csv.reader(self._as_text())
+        lines_read = _CsvLines(self._as_text())
+        reader = csv.reader(lines_read)
         try:
             header = [name.strip() for name in next(reader)]
         except csv.Error as error:
             raise SourceError(f"{self._path} has no valid header") from error
         place = 1
         while True:
+            place += 1
+            lines_read.start_row()
             try:
                 cells = next(reader)
             except StopIteration:
                 return
-            except csv.Error:
-                place += 1
-                yield Row(place, None, "is not a valid CSV row")
+            except csv.Error as error:
+                yield Row(place, None, _TOO_LONG if isinstance(error, _TooLong) else "is not a valid CSV row")
                 continue
-            place += 1
             if not cells:
                 continue
             if len(cells) != len(header):
@@ -188,7 +190,7 @@ class Source:
             if value is _UNREADABLE:
                 yield Row(place, None, "is not valid JSON; the rest of the file cannot be read either")
                 return
-            yield Row(place, None, _NOT_UTF8) if _is_broken(name) else Row(place, {"name": name, "value": value})
+            yield Row(place, None, _NOT_UTF8) if _is_broken(name) else _loaded(place, json.dumps({"name": name, "value": value}).encode())
             scanner.skip(",")
 
     def _parquet(self) -> Iterator[Row]:
@@ -241,6 +243,36 @@ def _loaded(place: int, body: bytes) -> Row:
     except Problem as problem:
         named = "; ".join(f"{error.path}: {error.message}" for error in problem.errors)
         return Row(place, None, named or problem.detail)
+
+
+class _TooLong(csv.Error):
+    """A row of CSV is longer than `LONGEST`."""
+
+
+class _CsvLines:
+    """The lines of a CSV file for a reader, which joins the lines of quoted cells: a row is bounded, whatever its lines are."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._left = LONGEST
+
+    def start_row(self) -> None:
+        """Begin a new row. The rest of a line that was too long is skipped."""
+        self._left = LONGEST
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(LONGEST + 1)
+        if not line:
+            raise StopIteration
+        self._left -= len(line)
+        if self._left < 0:
+            while line and not line.endswith(("\n", "\r")):
+                line = self._text.readline(_BLOCK)
+            raise _TooLong
+        return line
 
 
 _UNREADABLE = object()

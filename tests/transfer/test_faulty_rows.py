@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from server.transfer.import_sources import Row, Source
+from server.transfer.import_sources import LONGEST, Row, Source
 
 ROWS = [
     '{"name":"a","installation_id":"i"}',
@@ -34,3 +35,29 @@ def test_rows_beside_faulty_ones_are_read(tmp_path: Path, shape: str) -> None:
     assert [row.document and row.document["name"] for row in found] == ["a", *[None] * 6, "h \ufffd", "i"]
     assert [row.wrong.partition(":")[0].partition("[")[0] for row in found] == ["", *["n"] * 6, "", ""]
     assert json.dumps([row.place for row in found]) == "[1, 2, 3, 4, 5, 6, 7, 8, 9]"
+
+
+@pytest.mark.parametrize("long", ["x" * 4 * LONGEST, "x," * 2 * LONGEST, '"a\n",' * LONGEST], ids=["text", "cells", "quoted"])
+def test_a_row_of_csv_without_end_is_named_and_never_in_memory(tmp_path: Path, long: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"name,n\na,1\n{long}\nb,2\n")
+    long_is_quoted = long.startswith('"')
+    del long
+    with Source(path) as source:
+        found = source.rows()
+        assert next(found).document == {"name": "a", "n": "1"}
+        tracemalloc.start()
+        try:
+            wrong = next(found)
+            assert tracemalloc.get_traced_memory()[1] < 16 * LONGEST  # a list of cells, each a few bytes, is larger than its text
+        finally:
+            tracemalloc.stop()
+        assert (wrong.place, wrong.wrong) == (3, "the line is too long")
+        last = next(found)  # of the rest of a quoted row, each line is a row
+        assert long_is_quoted or last.document == {"name": "b", "n": "2"}
+
+
+def test_half_a_character_in_a_pair_is_replaced(tmp_path: Path) -> None:
+    assert [row.document for row in rows(tmp_path / "rows.json", '{"a \\ud83c":\n"b \\ud83c"}')] == [
+        {"name": "a \ufffd", "value": "b \ufffd"}
+    ]
