@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import Any
 
@@ -44,6 +45,7 @@ from server.problems import (
 from server.settings import Settings
 from server.shared import LimitState
 from server.storage.engine import is_transient
+from server.storage.projects import LiveProject
 
 log = logs.get(__name__)
 
@@ -52,9 +54,17 @@ _BODY_PROBLEMS = (Malformed, Invalid, TooLarge)
 # Refusals whose body the admin may inspect as an excerpt.
 _WITH_EXCERPT = {Refusal.MALFORMED, Refusal.INVALID, Refusal.UNKNOWN_ROUTE}
 
+ReadBody = Callable[[], Awaitable[None]]
+_Submission = tuple[LiveProject, list[Event], list[Install]]
+_Steps = Coroutine[_Submission, Stored | Problem, Reply]
+
 
 class Ingest:
-    """Ingest over HTTP."""
+    """Ingest over HTTP.
+
+    The steps of a request are written once (`_steps`) and driven in two ways: `__call__` awaits them, `take_at_once` sends them the result of the
+    commit from a callback, without a task (docs/decisions/one-ingest-path.md).
+    """
 
     def __init__(
         self, settings: Settings, gate: Gate, privacy: Privacy, writer: Writer, metrics: Metrics, ids: EventIds, clock: Clock
@@ -118,25 +128,49 @@ class Ingest:
             current.caller = caller = self._gate.cached_caller(peer, headers, slug)
             if caller is None or (caller.project.forward_to is not None and path.forwarded is not None):
                 return False
-            current.limit_state = self._gate.count_at_once(caller.requests)
-            decoded = self._read(current, request_of(current, caller))
-            self._note_limit_state(current, self._gate.count_at_once(caller.events, len(decoded.events) or 1))
-            if self._count_skipped(current, caller):
-                self._writer.submit_nowait(caller.project, *self._convert(current, caller), partial(self._settle, current, answer))
-            else:
-                answer(self._reply(current))
+            steps = self._steps(current, caller)
+            project, events, installs = steps.send(None)
+            self._writer.submit_nowait(project, events, installs, partial(self._resume, steps, current, answer))
+        except StopIteration as end:
+            answer(end.value)
         except Exception as error:
             answer(self._refusal(current, error))
         return True
 
-    def _settle(self, current: IngestRequest, answer: Callable[[Reply], None], result: Stored | Problem) -> None:
+    def _resume(self, steps: _Steps, current: IngestRequest, answer: Callable[[Reply], None], result: Stored | Problem) -> None:
         try:
-            if isinstance(result, Problem):
-                raise result
-            reply = self._reply(current, result)
+            steps.send(result)
+        except StopIteration as end:
+            reply = end.value
         except Exception as error:
             reply = self._refusal(current, error)
         answer(reply)
+
+    async def _steps(self, current: IngestRequest, caller: Caller, read_body: ReadBody | None = None) -> Reply:
+        """Ingest the request of an admitted caller.
+
+        `read_body` is None if the body is there and nothing may wait except for the commit: this then yields a `_Submission` and is sent its
+        result, which needs no event loop.
+        """
+        gate, is_whole, is_slow = self._gate, read_body is None, False
+        current.limit_state = gate.count_at_once(caller.requests) if is_whole else await gate.count(caller.requests)
+        if read_body is not None:
+            await read_body()
+            # The largest bodies, if made to be slow, take 0.1 s to parse and several seconds to scrub: a thread does that.
+            is_slow = len(current.body) >= LARGE
+        request = request_of(current, caller)
+        decoded = await asyncio.to_thread(self._read, current, request) if is_slow else self._read(current, request)
+        cost = len(decoded.events) or 1
+        self._note_limit_state(current, gate.count_at_once(caller.events, cost) if is_whole else await gate.count(caller.events, cost))
+        if not self._count_skipped(current, caller):
+            return self._reply(current)
+        events, installs = await asyncio.to_thread(self._convert, current, caller) if is_slow else self._convert(current, caller)
+        if is_whole:
+            stored = await _committed((caller.project, events, installs))
+        else:
+            stored = await self._writer.submit(caller.project, events, installs)
+            current.stored = stored.receipts.count(Receipt.STORED)
+        return self._reply(current, stored)
 
     async def _ingest(self, scope: Scope, receive: Any, current: IngestRequest, slug: str | None) -> Reply:
         if scope["method"] != current.match.route.path.method:
@@ -152,22 +186,14 @@ class Ingest:
             current.caller = caller = await self._gate.caller(peer, current.headers, slug, is_client_key=is_client_key)
         if path.forwarded is not None and caller.project.forward_to is not None:
             check_loop(current.headers, self._privacy.forwarding_mark(caller.project.id))
-        current.limit_state = await self._gate.count(caller.requests)
-        if problem is not None:
-            raise problem
-        if path.body and path.client_key is None:
-            await self._read_body(receive, current)
-        # The largest bodies, if made to be slow, take 0.1 s to parse and several seconds to scrub: a thread does that.
-        slow = len(current.body) >= LARGE
-        request = request_of(current, caller)
-        decoded = await asyncio.to_thread(self._read, current, request) if slow else self._read(current, request)
-        self._note_limit_state(current, await self._gate.count(caller.events, len(decoded.events) or 1))
-        if not self._count_skipped(current, caller):
-            return self._reply(current)
-        converted = await asyncio.to_thread(self._convert, current, caller) if slow else self._convert(current, caller)
-        stored = await self._writer.submit(caller.project, *converted)
-        current.stored = stored.receipts.count(Receipt.STORED)
-        return self._reply(current, stored)
+
+        async def read_body() -> None:
+            if problem is not None:
+                raise problem
+            if path.body and path.client_key is None:
+                await self._read_body(receive, current)
+
+        return await self._steps(current, caller, read_body)
 
     async def _read_body(self, receive: Any, current: IngestRequest) -> None:
         """Read and decompress the body, within the limit of the route."""
@@ -300,6 +326,15 @@ class Ingest:
         self._metrics.answers[route.path.template, answer.status] += 1
         is_unread = isinstance(problem, TooLarge | TooSlow) and not current.body
         return asgi.reply(answer, current.limit_state)._replace(closes=is_unread)
+
+
+@types.coroutine
+def _committed(submission: _Submission) -> Generator[_Submission, Stored | Problem, Stored]:
+    """Yield events to store to the driver of the steps, and return the result that it sends. Raises the problem that it sends."""
+    result = yield submission
+    if isinstance(result, Problem):
+        raise result
+    return result
 
 
 def _parsed(path: Path, body: bytes, request: Request) -> tuple[Any, tuple[Fault, ...]]:
