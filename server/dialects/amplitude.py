@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import Path, Sample, text, weight_in
+from server.dialects.parsing import LikelyClient, Path, Sample, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
@@ -19,6 +19,7 @@ from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
 NAME = "amplitude"
 TITLE = "Amplitude"
 ABOUT = "What Amplitude's SDKs send. The project's key is `api_key`."
+CLIENT = LikelyClient("an Amplitude SDK", r"/(2/httpapi|2/batch|httpapi|identify|groupidentify)")
 
 
 class Event(msgspec.Struct, kw_only=True):

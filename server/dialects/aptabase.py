@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import Path, Sample, text, weight_in
+from server.dialects.parsing import LikelyClient, Path, Sample, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.dialects.parsing.times import moment
 from server.event import Answer, Decoded, FieldError, Incoming, Outcomes, Request
@@ -20,6 +20,7 @@ from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
 NAME = "aptabase"
 TITLE = "Aptabase"
 ABOUT = "What Aptabase's SDKs send. The project's key is the header `App-Key`. Events have a session and no install."
+CLIENT = LikelyClient("an Aptabase SDK", r"/api/v0/events?")
 
 
 class Event(msgspec.Struct, kw_only=True, rename="camel"):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import Path, Sample, text, weight_in
+from server.dialects.parsing import LikelyClient, Path, Sample, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.dialects.parsing.times import moment
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcomes, Request
@@ -20,6 +20,7 @@ from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
 NAME = "openpanel"
 TITLE = "OpenPanel"
 ABOUT = "What OpenPanel's SDKs send. The project's key is the header `openpanel-client-id`."
+CLIENT = LikelyClient("an OpenPanel or Mixpanel SDK", r"/(track|profile(/.*)?|import)")
 
 
 class Call(msgspec.Struct, kw_only=True):

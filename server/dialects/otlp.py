@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from server.dialects.document import read
-from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, MAX_EVENTS, Path, Sample, text, weight_in
+from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, MAX_EVENTS, LikelyClient, Path, Sample, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.dialects.parsing.otlp_messages import LEVELS, LOGS, METRICS, TABLES, TRACES
 from server.dialects.parsing.protobuf import decode as decode_protobuf
@@ -26,6 +26,7 @@ ABOUT = (
     "Log records with an event name, as OpenTelemetry's exporters send them over HTTP (OTLP), in JSON or protobuf. The key is a header, such as "
     "`OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20ff_…`."
 )
+CLIENT = LikelyClient("an OpenTelemetry exporter (OTLP over HTTP)", r"/(v1/(logs|traces|metrics)|v1development/profiles)")
 
 _PROTOBUF, _JSON = b"application/x-protobuf", b"application/json"
 _MAX_TEXT = 200  # characters of an attribute of a resource, which is repeated for each of its records

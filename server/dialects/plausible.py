@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from server.dialects.document import plain
-from server.dialects.parsing import Path, Sample, weight_in
+from server.dialects.parsing import LikelyClient, Path, Sample, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Decoded, FieldError, Incoming, Outcomes, Request
 from server.problems import Invalid
@@ -19,6 +19,7 @@ from server.problems import Invalid
 NAME = "plausible"
 TITLE = "Plausible"
 ABOUT = "What Plausible's trackers send. The project is the one whose sites include the domain. Events have no install."
+CLIENT = LikelyClient("a Plausible client", r"/api/event")
 
 
 class Event(msgspec.Struct, kw_only=True):

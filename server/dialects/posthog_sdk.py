@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, Path, Sample, text, weight_in
+from server.dialects.parsing import MAX_ERROR_MESSAGE, MAX_ERROR_TYPE, LikelyClient, Path, Sample, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcome, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid
@@ -20,6 +20,7 @@ from server.problems import CONTENT_PROBLEMS, Invalid
 NAME = "posthog"
 TITLE = "PostHog"
 ABOUT = "What PostHog's SDKs send. The project's key is `api_key`, or the bearer. Responses are those that the SDKs expect."
+CLIENT = LikelyClient("a PostHog SDK", r"/(batch|capture|e|i/v\d+/e|i/v1/.*|flags|decide|engage|s)")
 
 
 class Event(msgspec.Struct, kw_only=True):

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import Path, Sample, node_runtime, text, weight_in
+from server.dialects.parsing import LikelyClient, Path, Sample, node_runtime, text, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Context, Decoded, FieldError, Incoming, InstallReport, Outcomes, Request
 from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
@@ -20,6 +20,7 @@ from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
 NAME = "segment"
 TITLE = "Segment, RudderStack"
 ABOUT = "What the SDKs of Segment and RudderStack send. The project's key is the user name of Basic authentication, or `writeKey`."
+CLIENT = LikelyClient("a Segment or RudderStack SDK", r"/v1/(batch|track|identify|page|screen|group|alias|import|[tipsga])")
 
 
 class Message(msgspec.Struct, kw_only=True, rename="camel"):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.parsing import Path, Sample, weight_in
+from server.dialects.parsing import LikelyClient, Path, Sample, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Decoded, FieldError, Incoming, InstallReport, Outcomes, Request
 from server.problems import Invalid
@@ -18,6 +18,7 @@ from server.problems import Invalid
 NAME = "umami"
 TITLE = "Umami"
 ABOUT = "What Umami's trackers send. The project is the one whose sites include the website's id."
+CLIENT = LikelyClient("an Umami client", r"/api/(send|batch|collect)")
 
 
 class Payload(msgspec.Struct, kw_only=True):

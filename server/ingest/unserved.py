@@ -6,6 +6,8 @@ import re
 
 from server import logs
 from server.clock import Clock
+from server.dialects import DIALECTS
+from server.dialects.parsing import LikelyClient
 from server.event import LedgerEntry
 from server.ingest.asgi import Scope
 from server.ingest.event_writer import Writer
@@ -18,29 +20,10 @@ log = logs.get(__name__)
 
 REASON = "unserved_"  # prefix of the ledger's reasons, followed by a label
 OTHER = "other"
+_LIKELY: dict[str, LikelyClient] = {each.NAME: found for each in DIALECTS if (found := getattr(each, "CLIENT", None)) is not None}
 # Labels with their clients.
-CLIENTS = {
-    "posthog": "a PostHog SDK",
-    "segment": "a Segment or RudderStack SDK",
-    "otlp": "an OpenTelemetry exporter (OTLP over HTTP)",
-    "plausible": "a Plausible client",
-    "amplitude": "an Amplitude SDK",
-    "aptabase": "an Aptabase SDK",
-    "openpanel": "an OpenPanel or Mixpanel SDK",
-    "umami": "an Umami client",
-    OTHER: "a client that posts to a path not listed on /docs",
-}
-_PATHS = {
-    "posthog": r"/(batch|capture|e|i/v\d+/e|i/v1/.*|flags|decide|engage|s)",
-    "segment": r"/v1/(batch|track|identify|page|screen|group|alias|import|[tipsga])",
-    "otlp": r"/(v1/(logs|traces|metrics)|v1development/profiles)",
-    "plausible": r"/api/event",
-    "amplitude": r"/(2/httpapi|2/batch|httpapi|identify|groupidentify)",
-    "aptabase": r"/api/v0/events?",
-    "openpanel": r"/(track|profile(/.*)?|import)",
-    "umami": r"/api/(send|batch|collect)",
-}
-_LABELS = re.compile("|".join(f"(?P<{label}>{paths})" for label, paths in _PATHS.items()))
+CLIENTS = {**{label: client.title for label, client in _LIKELY.items()}, OTHER: "a client that posts to a path not listed on /docs"}
+_LABELS = re.compile("|".join(f"(?P<{label}>{client.paths})" for label, client in _LIKELY.items()))
 
 
 def label_of(path: str) -> str:

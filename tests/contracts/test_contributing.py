@@ -22,10 +22,11 @@ ASK_TERMINAL = """{ project(slug: "default") { fields { name label } events(firs
   ask(question: {by: [{field: "terminal"}], where: [{field: "terminal", op: PREFIX, values: ["k"]}]}) { rows { keys } } } }"""
 DIALECT = '''"""Hits: one name a request, in the path, without a body."""
 
-from server.dialects.parsing import Path, raise_refusal
+from server.dialects.parsing import LikelyClient, Path, raise_refusal
 from server.event import Answer, Context, Decoded, Incoming, Outcomes, Request
 
 NAME = "hits"
+CLIENT = LikelyClient("a hits client", "/hits?")
 PATHS = (Path(template="/hit/{name}", body=False, summary="Count one hit", answers={202: "Counted."}),)
 
 
@@ -161,6 +162,8 @@ def test_a_dialect_is_a_file_and_a_list_entry(copied_server: Any) -> None:
     exported = copied_server.footfall("export", "events", "--format", "jsonl").stdout
     assert '"name":"welcome"' in exported
     assert '"dialect":"hits"' in exported
+    assert copied_server.client.post("/hits").status_code == 404
+    assert 'footfall_unserved_total{client="hits"}' in copied_server.client.get("/metrics").text
     assert "/hit/{name}" in copied_server.client.get("/openapi.json").json()["paths"]
 
 

@@ -60,6 +60,7 @@ __all__ = [
     "REMEMBERED_LENGTH",
     "Id",
     "IgnoredFields",
+    "LikelyClient",
     "Name",
     "NotPlain",
     "Number",
@@ -105,6 +106,16 @@ class Sample(NamedTuple):
 
     title: str
     body: Any
+
+
+class LikelyClient(NamedTuple):
+    """The clients of a dialect, such as `an Amplitude SDK`, and a regular expression of the paths that only they post to, served or not.
+
+    A dialect may have one as `CLIENT`: the ledger and `footfall doctor` then name it for posts to paths that are not served.
+    """
+
+    title: str
+    paths: str
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True):
