@@ -8,6 +8,7 @@ from functools import partial
 from server import logs
 from server.event import DAY, MINUTE
 from server.event_id import first_id
+from server.jobs import value_ranking
 from server.jobs.pace import Pace
 from server.jobs.run import Run
 from server.storage.engine import Store
@@ -33,7 +34,7 @@ async def trending(run: Run) -> str:
 
 
 async def fold_values(run: Run) -> str:
-    """Fold all but the most common values of a dimension into `(other)`, including versions of active installs and errors.
+    """Fold all but the most common values of a dimension (see `value_ranking`) into `(other)`, including versions of active installs and errors.
 
     Processes each day that was touched since the last run.
     """
@@ -42,7 +43,7 @@ async def fold_values(run: Run) -> str:
     looked_at = first_id(run.now() - STILL_COMING)
     values = 0
     for project, day in sorted(await _days_touched(store, 0 if run.by_hand else await common_values.looked_at(store))):
-        values += await _fold_day(store, project, day, pace)
+        values += await _fold_day(run, project, day, pace)
     await common_values.note_looked_at(store, looked_at)
     return f"{values:,} values folded; the writer was busy for {pace.longest * 1000:.0f} ms at most"
 
@@ -55,10 +56,11 @@ async def _days_touched(store: Store, after: int) -> set[tuple[int, int]]:
     return touched
 
 
-async def _fold_day(store: Store, project: int, day: int, pace: Pace) -> int:
-    folded = 0
+async def _fold_day(run: Run, project: int, day: int, pace: Pace) -> int:
+    folded, store = 0, run.store
     for dimension in await common_values.crowded(store, project, day):
-        for name, values in (await common_values.rare(store, project, day, dimension)).items():
+        common = await value_ranking.common(store, project, day, dimension, run.history)
+        for name, values in (await common_values.rare(store, project, day, dimension, common)).items():
             await pace.over(values, partial(common_values.fold, store, project, day, name, dimension))
             folded += len(values)
     await pace.over(await common_versions.rare_runs(store, project, day), partial(common_versions.fold_runs, store, project, day))

@@ -119,11 +119,13 @@ class Reader:
         """All groups of the question's period that have events, with their counts."""
         found: dict[Keys, dict[str, int]] = {}
         for facts, measures in (await self._plan_counts(self._question.period, ())).items():
+            installs = Measure.NEW_INSTALLS in measures
 
-            def query(given: Facts, engine: SqlEngine, measures: list[Measure] = measures) -> Sql:
-                return counting.counts(engine, given.sql(engine), measures, by="k1, k2")
+            def query(given: Facts, engine: SqlEngine, measures: list[Measure] = measures, installs: bool = installs) -> Sql:
+                return counting.counts(engine, given.sql(engine, installs=installs), measures, by="k1, k2")
 
-            for row in await self.read(facts, query):
+            arrivals = await self._arrivals(facts) if installs else ()
+            for row in await self.read(facts, query, stored_only=arrivals is None, arrivals=arrivals or ()):
                 counts = {name: int(value or 0) for name, value in row.items() if name not in ("k1", "k2")}
                 if any(counts.values()):
                     found.setdefault((row["k1"], row["k2"]), {}).update(counts)

@@ -1,4 +1,4 @@
-"""Folds rare values: keeps the most common values of a day's dimension and counts all others as `(other)`.
+"""Folds rare values: keeps the common values of a day's dimension (`server.jobs.value_ranking`) and counts all others as `(other)`.
 
 Clients choose versions and properties freely, and each value is a row. Each change folds a few values as a whole, so the sums over all values
 are correct at every moment.
@@ -54,13 +54,22 @@ async def crowded(store: Store, project: int, day: int) -> list[str]:
     return [row["dimension"] for row in rows]
 
 
-async def rare(store: Store, project: int, day: int, dimension: str) -> dict[int, list[str]]:
-    """Return, by event name, all values except the most common ones over all names and environments. Ties are in alphabetical order."""
-    common = f"SELECT value FROM rollup_dimension WHERE {_ONE} AND value <> {{}} GROUP BY value ORDER BY sum(events) DESC, value LIMIT {{}}"
+async def events_by_value(store: Store, project: int, day: int, dimension: str) -> dict[str, int]:
+    """Return the number of events of each value, over all names and environments."""
     rows = await store.rows(
-        f"SELECT DISTINCT name_id, value FROM rollup_dimension WHERE {_ONE} AND value <> {{}} AND value NOT IN ({common})",
+        f"SELECT value, sum(events) AS events FROM rollup_dimension WHERE {_ONE} AND value <> {{}} GROUP BY value",
         *(project, day, dimension, OTHER),
-        *(project, day, dimension, OTHER, VALUES_A_DAY),
+    )
+    return {row["value"]: int(row["events"]) for row in rows}
+
+
+async def rare(store: Store, project: int, day: int, dimension: str, common: Sequence[str]) -> dict[int, list[str]]:
+    """Return, by event name, all values except the common ones."""
+    rows = await store.rows(
+        f"SELECT DISTINCT name_id, value FROM rollup_dimension WHERE {_ONE} AND value <> {{}}"
+        f" AND value NOT IN ({json_lists.texts(store.engine_type)})",
+        *(project, day, dimension, OTHER),
+        msgspec.json.encode(common).decode(),
     )
     found: dict[int, list[str]] = {}
     for row in rows:

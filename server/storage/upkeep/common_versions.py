@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from server.event import DAY
 from server.storage import json_lists
 from server.storage.changes import Change
 from server.storage.engine import Store
@@ -54,13 +55,13 @@ async def fold_runs(store: Store, project: int, day: int, runs: Sequence[Run]) -
     query, arguments = counted(VERSION_DAY, ActivityFilter(where, "", (project, day, installs), ()))
     add = "INSERT INTO rollup_version (project_id, day, version, audience, installs) SELECT project_id, day, version, audience, {} FROM ({}) AS these WHERE true {}"
     update = (
-        f"UPDATE activity SET version = '{OTHER}' FROM ({json_lists.rows(store.engine_type, _RUN, ('version',))}) AS these"
-        " WHERE activity.project_id = {} AND activity.day = {} AND activity.install_id = these.install_id"
-        " AND activity.environment = these.environment AND activity.version = these.version"
+        # Not `FROM`, for which SQLite reads the whole day once for each change.
+        f"UPDATE activity SET version = '{OTHER}' WHERE project_id = {{}} AND day = {{}}"
+        f" AND ({', '.join(_RUN)}) IN ({json_lists.rows(store.engine_type, _RUN, ('version',))})"
     )
     return await store.change(
         (add.format("-installs", query, on_conflict_add(VERSION_DAY)), arguments),
-        (update, (_json(runs), project, day)),
+        (update, (project, day, _json(runs))),
         (add.format("installs", query, on_conflict_add(VERSION_DAY)), arguments),
         ("DELETE FROM rollup_version WHERE project_id = {} AND day = {} AND installs = 0", (project, day)),
         exclusive=True,
@@ -68,13 +69,29 @@ async def fold_runs(store: Store, project: int, day: int, runs: Sequence[Run]) -
 
 
 async def rare_errors(store: Store, project: int, day: int) -> list[Pair]:
-    """All but the most common pairs of error type and version of a day. Failures without a version need no folding."""
-    pairs = "FROM rollup_error WHERE project_id = {} AND day = {} AND version NOT IN ('', {}) GROUP BY error_id, version"
-    return await _tuples(
+    """All but the most common pairs of error type and version of a day, ranked by installs (those known before the day first), then by events.
+
+    Failures without a version need no folding.
+    """
+    place = "WHERE {table}.project_id = {{}} AND {table}.day = {{}} AND {table}.version NOT IN ('', {{}}) GROUP BY 1, 2"
+    events = {
+        (error, version): int(count)
+        for error, version, count in await _tuples(
+            store, f"SELECT error_id, version, sum(events) FROM rollup_error {place.format(table='rollup_error')}", project, day, OTHER
+        )
+    }
+    if len(events) <= VALUES_A_DAY:
+        return []
+    known = f"count(DISTINCT CASE WHEN install.first_seen < {day * DAY} THEN install.id END)"
+    rows = await _tuples(
         store,
-        f"SELECT error_id, version {pairs} ORDER BY sum(events) DESC, version, error_id LIMIT {2**31} OFFSET {VALUES_A_DAY}",
+        f"SELECT error_id, error_install.version, {known} AS known, count(DISTINCT install.id) AS installs FROM error_install"
+        f" JOIN install ON install.id = error_install.install_id {place.format(table='error_install')}",
         *(project, day, OTHER),
     )
+    installs = {(error, version): (-known, -count) for error, version, known, count in rows}
+    ranked = sorted(events, key=lambda pair: (installs.get(pair, (0, 0)), -events[pair], pair[1], pair[0]))
+    return ranked[VALUES_A_DAY:]
 
 
 async def fold_errors(store: Store, project: int, day: int, pairs: Sequence[Pair]) -> Change:
