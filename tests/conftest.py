@@ -24,7 +24,7 @@ import pytest
 from server.settings import Settings, load
 from server.storage.engine import Store, open_store
 from server.storage.projects import ensure_default
-from tests import forked, memory
+from tests import forked, leftovers, memory
 from tests.postgres import Postgres, running
 
 START_WITHIN = 30.0
@@ -217,7 +217,9 @@ def _rows_of() -> Callable[[Path | str, str], list[tuple[Any, ...]]]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the root of temporary folders, and declare our own marks."""
+    """Set the folders of temporary files, and declare our own marks."""
+    leftovers.remove_dead()
+    leftovers.use()
     if (folder := memory.folder()) and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)  # the root of `tmp_path`
     config.addinivalue_line("markers", "on_sqlite: is about SQLite itself")

@@ -26,6 +26,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans of descendants become children of this process
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _POLL = 0.01  # seconds
 # What servers import before or after they start to serve, and `footfall doctor`: 1.5 s of CPU time in each process without this.
 _IMPORTED = (
@@ -136,17 +137,26 @@ def _serve_requests() -> None:
         reader, writer = os.pipe()
         middle = os.fork()
         if middle == 0:
+            middle_pid = os.getpid()
             if pid := os.fork():
                 os.write(writer, str(pid).encode())
                 os._exit(0)  # which makes the new process an orphan
             os.close(reader)
             os.close(writer)
+            _end_with_the_parent_after(middle_pid)
             _become(json.loads(line))
         os.close(writer)
         pid_text = os.read(reader, 20).decode()
         os.close(reader)
         os.waitpid(middle, 0)
         print(pid_text, flush=True)
+
+
+def _end_with_the_parent_after(middle: int) -> None:
+    """Have this process killed when the test process ends, which becomes its parent once `middle` has ended."""
+    while os.getppid() == middle:
+        time.sleep(0.0005)
+    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def _become(request: dict[str, Any]) -> None:

@@ -19,8 +19,11 @@ from typing import Any
 import psycopg
 
 from server.storage.postgres.opening import migrate_postgres
-from tests import memory
+from tests import leftovers
 
+SETTINGS = ("dynamic_shared_memory_type = mmap",)  # files beside the data: those in /dev/shm stay there if the server is killed
+# Leave it to the kernel when to write: a crash of the server alone loses nothing by that, and tests make many databases.
+HASTY = ("fsync = off", "full_page_writes = off", "autovacuum = off")
 _numbers = itertools.count()
 
 
@@ -49,13 +52,6 @@ class Postgres:
         os.kill(self.pid, signal.SIGQUIT)
         while Path(f"/proc/{self.pid}").exists():
             time.sleep(0.02)
-
-    def hurry(self) -> None:
-        """Leave it to the kernel when to write: a crash of the server alone loses nothing by that, and tests make many databases."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            for setting in ("fsync", "full_page_writes", "autovacuum"):
-                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
-            connection.execute("SELECT pg_reload_conf()")
 
     def pause(self) -> None:
         """Let it stand still, as a machine does that swaps or whose disk hangs: connections stay, and nothing answers."""
@@ -132,13 +128,15 @@ def running(*, own: bool = False) -> Iterator[Postgres]:
         postgres.drop_all()
         return
     package = _package()
-    where = None if own else memory.folder()
+    where = None if own else leftovers.folder(in_memory=True)
     with tempfile.TemporaryDirectory(prefix="footfall-pg-", dir=where, ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # it is not run as root, and must get there
-        server = package.get_server(Path(folder) / "data")
+        server = package.get_server(Path(folder) / "data", start=False)
+        server.ensure_pgdata_inited()
+        with Path(folder, "data", "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write("\n".join(("", *SETTINGS, *(() if own else HASTY), "")))
+        server.start()
         postgres = Postgres(server.get_uri(), server)
-        if not own:
-            postgres.hurry()
         try:
             yield postgres
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import leftovers
 from tests.conftest import Server
 
 TOKEN = "ff_the-admin-token-of-the-sdk-tests-0123456789"
-FOLDER = Path(os.environ.get("FOOTFALL_SDKS", Path(tempfile.gettempdir()) / "footfall-sdks"))
+FOLDER = Path(os.environ.get("FOOTFALL_SDKS", leftovers.disk / "footfall-sdks"))
 
 
 @pytest.fixture(scope="module")
