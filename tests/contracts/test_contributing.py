@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,9 @@ def test_a_dialect_is_a_file_and_a_list_entry(copied_server: Any) -> None:
     assert '"name":"welcome"' in exported
     assert '"dialect":"hits"' in exported
     assert copied_server.client.post("/hits").status_code == 404
-    assert 'footfall_unserved_total{client="hits"}' in copied_server.client.get("/metrics").text
+    deadline = time.monotonic() + 10  # it is counted after the response
+    while 'footfall_unserved_total{client="hits"}' not in copied_server.client.get("/metrics").text:
+        assert time.monotonic() < deadline
     assert "/hit/{name}" in copied_server.client.get("/openapi.json").json()["paths"]
 
 
