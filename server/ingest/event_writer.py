@@ -1,7 +1,7 @@
 """Group commit: collects events into a batch, commits it as one transaction, and reports the result to every request in it.
 
 While one commit runs, new events form the next batch, so batches grow with the load. A request waits for the commit that holds its events:
-a success response means that they are on disk.
+a success response means that they are on disk. The states are drawn in `writer_state.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from server import logs
 from server.event import DAY, LEDGER_ENTRIES, REFUSED_BY_COMMIT, Event, Install, LedgerEntry, Receipt
+from server.ingest.writer_state import COMMITTING, GATHERING, IDLE, OVERDUE, TRANSITIONS, WriterState
 from server.metrics import Metrics
 from server.problems import Busy, Failed, Problem
 from server.shared import Live
@@ -118,17 +119,17 @@ class Writer:
         self._live = live or Live()
         self._loop = asyncio.get_running_loop()
         self._next = PendingBatch()
-        self._running: asyncio.Task[None] | None = None
+        self._state = IDLE
+        self._running: asyncio.Task[None] | None = None  # unless IDLE
         self._flush: asyncio.TimerHandle | None = None
         self._committing = 0
         self._closed = False
         self._refused_at = float("-inf")  # seconds; the last commit that the store refused, reset by a successful one
         self._logged_at = float("-inf")  # seconds; the last time that this was logged
         self._timer: asyncio.TimerHandle | None = None
-        self._is_overdue = False  # the running commit exceeded COMMIT_TIMEOUT
         self._expected = 0  # requests in the last batch, and those waiting for the next one at that time
         self._answered_at = float("-inf")
-        self._arrivals: asyncio.Future[None] | None = None  # set while a commit waits for more requests
+        self._arrivals: asyncio.Future[None] | None = None  # set while GATHERING waits
 
     @property
     def is_closed(self) -> bool:
@@ -165,7 +166,7 @@ class Writer:
         """Store events like `submit`, without blocking. Calls `on_result` once with the result. Raises Busy immediately."""
         if self._closed:
             raise Busy("The server is stopping.", retry_after=5)
-        if self._running is not None and (self._is_overdue or not self._store.available):
+        if self._state is not IDLE and (self._state is OVERDUE or not self._store.available):
             # The running commit finds out whether the store is available again; other requests do not wait for it.
             raise Busy("The store is not available.", retry_after=5)
         if self.depth + len(events) > self._max_queue:
@@ -173,7 +174,7 @@ class Writer:
         pending = self._next
         pending.batch.target_rules[project.id] = project.target_rules
         pending.take(events, installs, on_result)
-        if self._running is None:
+        if self._state is IDLE:
             self._start()
         elif self._arrivals is not None and len(pending.parts) >= self._expected:
             self._stop_waiting()
@@ -209,7 +210,7 @@ class Writer:
             await self._running
 
     def _flush_soon(self) -> None:
-        if self._running is None and self._flush is None and not self._closed:
+        if self._state is IDLE and self._flush is None and not self._closed:
             self._flush = self._loop.call_later(FLUSH_AFTER, self._flush_now)
 
     def _flush_now(self) -> None:
@@ -217,23 +218,30 @@ class Writer:
         self._start()
 
     def _start(self) -> None:
-        if self._running is None and self._next.batch:
+        if self._state is IDLE and self._next.batch:
+            self._enter(GATHERING)
             self._running = self._loop.create_task(self._run())
+
+    def _enter(self, state: WriterState) -> None:
+        assert state in TRANSITIONS[self._state], (self._state, state)
+        self._state = state
 
     async def _run(self) -> None:
         try:
-            while self._next.batch:
+            while True:
                 await self._wait_for_clients()
                 pending, self._next = self._next, PendingBatch()
                 self._committing = len(pending.batch.events)
+                self._enter(COMMITTING)
                 await self._commit(pending)
                 self._expected, self._answered_at = len(pending.parts) + len(self._next.parts), self._loop.time()
-                if not self._next.batch.events and not self._closed and self._next.batch:
-                    self._committing = 0
-                    break  # only refusals are left, and they may wait
+                if not self._next.parts and not (self._closed and self._next.batch):
+                    break  # refusals may be left: they may wait
+                self._enter(GATHERING)
         finally:
             self._committing = 0
             self._running = None
+            self._enter(IDLE)
             if self._next.batch:
                 self._flush_soon()
 
@@ -295,15 +303,16 @@ class Writer:
         finally:
             assert self._timer is not None
             self._timer.cancel()
-            self._is_overdue = False
+            if self._state is OVERDUE:
+                self._enter(COMMITTING)
 
     def _check_commit(self, since: float) -> None:
-        self._is_overdue = self._loop.time() - since >= COMMIT_TIMEOUT
-        if self._is_overdue:
+        if self._loop.time() - since >= COMMIT_TIMEOUT:
+            self._enter(OVERDUE)
             log.error("commit_overdue", events=self._committing, waiting=len(self._next.batch.events))
         else:
             self._timer = self._loop.call_later(CHECK_EVERY, self._check_commit, since)
-        if self._is_overdue or not self._store.available:
+        if self._state is OVERDUE or not self._store.available:
             self._refuse_pending()
 
     def _refuse_pending(self) -> None:

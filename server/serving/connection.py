@@ -3,11 +3,29 @@
 Uvicorn alone accepts heads and trailers of any length, keeps silent connections open, reads on while thousands of requests are queued, does not
 respond to a client that closed its sending side, and drops the body of a request that offers HTTP/2 (as Java's client does on its first
 request). This module also responds to invalid HTTP with a problem document.
+
+A connection is a state machine; `Reading` names its states:
+
+                 first byte          end of the head
+    WAITING ───────────────▶ HEAD ───────────────────▶ BODY
+       ▲                      │ complete at once?        ▲ │
+       │                      └──────────▶ HELD ─────────┘ │
+       │                                    │  must wait   │
+       └────────────────────────────────────┴──────────────┘
+              end of the request, unless it is the last
+
+    any state ──▶ DONE   last request, invalid HTTP, EOF, timeout: nothing more is read
+
+WAITING  for a request: the first one, or the next one
+HEAD     of a request, whose time is limited from its first byte on
+HELD     the fast path may answer the request without uvicorn (`protocol.py`)
+BODY     the request was passed to uvicorn, and its body follows
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
 from typing import Any, cast
 
 import httptools
@@ -24,6 +42,19 @@ _PIECE = 16 * 1024  # bytes that are parsed at a time
 _CHECK_EVERY = 10.0  # seconds, or half of a shorter timeout
 _SEND_FACTOR = 6  # the timeout for a client that reads slowly, as a multiple of the receive timeout
 _UPGRADE_HEADERS = (b"upgrade", b"http2-settings")
+
+
+class Reading(enum.Enum):
+    """The part of a request that a connection reads, see the drawing above."""
+
+    WAITING = enum.auto()
+    HEAD = enum.auto()
+    HELD = enum.auto()
+    BODY = enum.auto()
+    DONE = enum.auto()
+
+
+WAITING, HEAD, HELD, BODY, DONE = Reading  # variables are read faster than members of an enum
 
 
 class Flow(FlowControl):
@@ -49,11 +80,10 @@ class Connection(HttpToolsProtocol):
         self._at_once = 0  # requests answered directly since the last read
         self._active_at = 0.0
         self._started_at: float | None = None  # start of the request being received, or of the connection
-        self._in_head = False
+        self._reading = WAITING
         self._hosts = 0
         self._has_upgrade_offer = False  # the request offers another protocol
         self._is_last = False  # no request may follow this one
-        self._is_done = False  # nothing more is read
         self._has_progress = False  # a body grew or a request ended in this piece
         self._stalled_bytes = 0  # bytes since the last progress
         self._unparsed = b""  # data that was read and not parsed yet
@@ -85,7 +115,7 @@ class Connection(HttpToolsProtocol):
         cycle = self._unanswered()
         if cycle is None or cycle.more_body:
             return None
-        self._is_done = True
+        self._reading = DONE
         cycle.keep_alive = False
         return True
 
@@ -94,7 +124,7 @@ class Connection(HttpToolsProtocol):
         self._active_at = self.loop.time()
         if self._unparsed:  # read before the transport paused
             self._unparsed += data
-        elif not self._is_done:
+        elif self._reading is not DONE:
             self._parse(data)
 
     def resume_writing(self) -> None:
@@ -108,17 +138,17 @@ class Connection(HttpToolsProtocol):
     # --- parser ---
 
     def on_message_begin(self) -> None:
-        if self._is_done:
+        if self._reading is DONE:
             raise BrokenHttp("A request with `Connection: close` must be the last one.")
         self._started_at = self._active_at
-        self._in_head = True
+        self._reading = HEAD
         self._hosts = 0
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
+        if self._reading is not HEAD:
             return  # a trailer
         name = name.lower()
         if name == b"host":
@@ -128,7 +158,7 @@ class Connection(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._reading = BODY
         parser = self.parser
         if self._hosts != 1 and (self._hosts or parser.get_http_version() != "1.0"):
             raise BrokenHttp("A request must have exactly one Host header.")
@@ -153,8 +183,8 @@ class Connection(HttpToolsProtocol):
         if self._has_upgrade_offer:
             return
         self._started_at = None
-        self._is_done = self._is_last
         self.on_whole()
+        self._reading = DONE if self._is_last else WAITING
 
     def on_whole(self) -> None:
         """Handle a complete request."""
@@ -201,19 +231,19 @@ class Connection(HttpToolsProtocol):
             self.handle_websocket_upgrade()
             return False
         except httptools.HttpParserError as error:
-            if not self._is_done:
+            if self._reading is not DONE:
                 problem = error.__context__
                 self._refuse(problem if isinstance(problem, Problem) else BrokenHttp("The request is not valid HTTP/1.1."))
             return False
         self._stalled_bytes = 0 if self._has_progress else self._stalled_bytes + len(piece)
         if self._stalled_bytes > MAX_HEAD:
             self._refuse(HeadTooLarge(f"The headers must be at most {MAX_HEAD} bytes."))
-        return not self._is_done
+        return self._reading is not DONE
 
     def _parse_unparsed(self) -> None:
         data, self._unparsed = self._unparsed, b""
         self.flow.full = False
-        if not self._is_done and not self.transport.is_closing():
+        if self._reading is not DONE and not self.transport.is_closing():
             self._parse(data)
             self.flow.resume_reading()
 
@@ -265,7 +295,7 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Respond with a problem and close. If an earlier complete request has no response yet, send only that one."""
-        self._is_done = True
+        self._reading = DONE
         cycle = self._unanswered()
         if cycle is not None:
             if not cycle.more_body:
@@ -310,14 +340,14 @@ class Connection(HttpToolsProtocol):
                 pass  # the client waits for the server
             elif self._started_at is not None:
                 # Ingest has its own, earlier timeout for bodies. This one is for all other routes.
-                if now - self._started_at > (self._patience if self._in_head or not answering else 2 * self._patience):
+                if now - self._started_at > (self._patience if self._reading is HEAD or not answering else 2 * self._patience):
                     self._give_up()
             elif not answering and now - self._active_at >= self.timeout_keep_alive:
                 transport.close()
         self._schedule_check()
 
     def _give_up(self) -> None:
-        if self._in_head or self._unanswered() is not None:
+        if self._reading is HEAD or self._unanswered() is not None:
             self._refuse(TooSlow(f"A request must arrive within {self._patience:g} seconds."))
         else:
             self.transport.close()  # the client never sent anything

@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from server.front import Front
 from server.headers import RATE_LIMIT
 from server.ingest.asgi import Header, Reply
-from server.serving.connection import Connection
+from server.serving.connection import BODY, HELD, Connection
 
 MAX_AT_ONCE = 16  # requests of one reading that are answered directly: whatever is pipelined behind them lets others go first
 
@@ -27,31 +27,30 @@ class Protocol(Connection):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._front = self.app if isinstance(self.app, Front) else None
-        self._is_held = False  # the request was not passed to uvicorn yet
         self._parts: list[bytes] = []  # of the body
 
     def on_head(self) -> None:
-        self._is_held = self._is_candidate()
-        if not self._is_held:
+        if self._is_candidate():
+            self._reading = HELD
+        else:
             self._begin()
 
     def on_body(self, body: bytes) -> None:
-        if self._is_held:
+        if self._reading is HELD:
             self._has_progress = True
             self._parts.append(body)
         else:
             super().on_body(body)
 
     def on_whole(self) -> None:
-        if self._is_held:
+        if self._reading is HELD:
             if self._take_at_once():
-                self._is_held = False
                 return
             self._fall_back()
         super().on_whole()
 
     def on_read(self) -> None:
-        if self._is_held:  # the rest of the body is still to come
+        if self._reading is HELD:  # the rest of the body is still to come
             self._fall_back()
 
     def _is_candidate(self) -> bool:
@@ -90,7 +89,7 @@ class Protocol(Connection):
 
     def _fall_back(self) -> None:
         """Pass the request to uvicorn, with the body received so far."""
-        self._is_held = False
+        self._reading = BODY
         self._begin()
         body = b"".join(self._parts)
         self._parts.clear()

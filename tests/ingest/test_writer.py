@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from server.event import Context, Event, LedgerEntry, Receipt
+from server.event import Context, Event, Install, LedgerEntry, Receipt
 from server.event_id import EventIds
 from server.ingest import event_writer as writing
 from server.ingest.event_writer import Writer
@@ -191,3 +191,16 @@ async def test_an_error_in_one_callback_does_not_affect_the_others(store: Store)
     writer.submit_nowait(PROJECT, events(1), (), heard.append)
     assert (await writer.submit(PROJECT, events(1))).receipts == [Receipt.STORED]
     assert [stored.receipts for stored in heard] == [[Receipt.STORED]]
+
+
+async def test_an_install_report_that_arrives_during_a_commit_is_in_the_next_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no event, and once waited for the timer of refusals."""
+    monkeypatch.setattr(writing, "FLUSH_AFTER", 60.0)
+    writer = await make_writer(store)
+    first = asyncio.create_task(writer.submit(PROJECT, events(1)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the commit runs
+    report = Install(project=1, id=7, first_seen=1_795_219_200_000, last_seen=1_795_219_200_000, context=Context())
+    async with asyncio.timeout(20):
+        assert (await writer.submit(PROJECT, [], [report])).created == [True]
+    assert await first
