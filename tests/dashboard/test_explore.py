@@ -248,3 +248,26 @@ def test_a_period_that_retention_has_cut_says_from_when_it_is_complete(site: Any
     page = tab.open("/d/cut/explore?by=os&by=arch")
     since = datetime.fromisoformat(answer["since"])
     expect(page.get_by_text("have been deleted")).to_contain_text(f"Events before {since:%b} {since.day}")
+
+
+def test_estimates_from_a_sample_are_marked_with_their_margin(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "sampled").returncode == 0
+    for number in range(20):
+        site.post("sampled", name="build", os="linux", sample_rate=0.1, outcome="failure" if number % 5 == 0 else "success")
+    site.post("sampled", name="build", os="darwin", outcome="success")
+    tab = visit()
+    page = tab.open("/d/sampled/explore?measures=events,failure_rate")
+    assert total(page, "Events") == "201"
+    notes = page.locator(".totals .figure-note")
+    expect(notes).to_have_text(
+        ["estimated, ±42%", "estimated, ±16.5 pts"]
+    )  # 1.96 * sqrt(20 * 90) = 83.2; 1.96 * sqrt(0.801² * 360 + 0.199² * 1440) = 33.3
+    page = tab.open("/d/sampled/explore?by=os&chart=bars")
+    kinds = page.get_by_role("region", name="Events", exact=True).locator(".bars li")
+    expect(kinds.filter(has_text="linux")).to_contain_text("±42%")
+    expect(kinds.filter(has_text="darwin")).not_to_contain_text("±")
+    page = tab.open("/d/sampled/explore?by=os&chart=table")
+    expect(page.get_by_role("row").filter(has_text="linux")).to_contain_text("200 ±42%")
+    page = tab.open("/d/sampled")
+    card = page.locator(".figure-card").filter(has=page.get_by_role("button", name="Events", exact=True))
+    expect(card.locator(".figure-note")).to_contain_text("estimated, ±42%")

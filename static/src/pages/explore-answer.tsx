@@ -6,11 +6,20 @@ import { Figure } from "../ui/figure.tsx";
 import type { Table } from "../ui/save.ts";
 import { EmptyState } from "../ui/states.tsx";
 import { Warnings } from "../ui/warnings.tsx";
-import { NOTHING, ZONE, growth, moment, points, stepText, toLabel } from "../view/format.ts";
+import { type Bounds, NOTHING, ZONE, estimateOf, growth, margin, moment, points, stepText, toLabel } from "../view/format.ts";
 import { groupCondition, replaceMissing } from "../view/conditions.ts";
 import { type Question, type QuestionChanges, isCompared } from "../view/question.ts";
 import { useView } from "../view/state.ts";
 import { type Answer, type Field, MEASURE_FACTS, type Row, groupLabel, splitLabel } from "./measures.ts";
+
+type Figures = Row["figures"][number];
+
+/** The value of a figure at a step, with its bounds if it is an estimate. */
+const estimate = (figure: Figures | undefined, people: boolean, step = 0): Bounds => ({
+  value: (people ? figure?.people : figure?.all)?.[step],
+  low: (people ? figure?.peopleLow : figure?.allLow)?.[step],
+  high: (people ? figure?.peopleHigh : figure?.allHigh)?.[step],
+});
 
 interface Props {
   answer: Answer;
@@ -96,6 +105,7 @@ export function Totals({ answer, question, stale }: { answer: Answer | undefined
             change={change}
             grew={name === "FAILURE_RATE" ? points({ value, before }) : growth(change)}
             less={less}
+            note={estimateOf(margin(estimate(figure, people), name === "FAILURE_RATE"))}
             {...(isCompared(question) ? {} : { since: null })}
           />
         );
@@ -142,7 +152,8 @@ function Lines({ answer, question, fields }: Props) {
                 : []),
             ];
           });
-          const note = [partial && `${stepText(partial, over ?? "DAY")}: so far`, isCompared(question) && rows.length > MOST_COMPARED && "comparison: shown in the table"].filter(Boolean).join(" · ");
+          const sampled = rows.some(({ figures }) => (people ? figures[index]?.peopleLow : figures[index]?.allLow));
+          const note = [sampled && "estimated", partial && `${stepText(partial, over ?? "DAY")}: so far`, isCompared(question) && rows.length > MOST_COMPARED && "comparison: shown in the table"].filter(Boolean).join(" · ");
           return <Chart key={`${name} ${segment} ${over}`} title={titleOf(label, segment)} starts={answer.starts} lines={lines} step={over ?? "DAY"} measure={measure} note={note} />;
         }),
       )}
@@ -167,13 +178,14 @@ function BarCards({ answer, question, fields, change }: Props) {
             const figure = row.figures[index];
             const before = figure && (people ? figure.peopleBefore : figure.allBefore);
             const value = figure && (people ? figure.people : figure.all)[0];
+            const remarks = [margin(estimate(figure, people), name === "FAILURE_RATE"), before && `was ${measure.full(before[0])}`].filter(Boolean);
             return {
               where: row.isOther || by.length === 0 ? null : by.map((split, place) => groupCondition(split, row.keys[place] ?? null)),
               label: rowLabel(row, question, fields),
               amount: value ?? 0,
               ...(value == null ? { text: NOTHING } : {}),
               rest: row.isOther,
-              ...(before ? { kind: `was ${measure.full(before[0])}` } : {}),
+              ...(remarks.length > 0 ? { kind: remarks.join(" · ") } : {}),
             };
           });
           // Segments keep one order, so that their rows can be compared.
@@ -229,7 +241,7 @@ function AnswerTable({ answer, question, fields, change }: Props) {
     ...measures.flatMap((name) => [MEASURE_FACTS[name].label, ...(compare ? [`${MEASURE_FACTS[name].label}, compared period`] : [])]),
   ];
   const words = columns.length - measures.length * (compare ? 2 : 1);
-  const rowsOf = (text: (value: number | null | undefined, measure: number) => string | number | null) =>
+  const rowsOf = (text: (value: number | null | undefined, measure: number, bounds?: Bounds) => string | number | null) =>
     answer.rows.flatMap((row) =>
       steps.map((start, place) => ({
         row,
@@ -238,14 +250,17 @@ function AnswerTable({ answer, question, fields, change }: Props) {
           ...(segments.length > 0 ? [row.segment] : []),
           ...by.map((split, key) => (row.isOther ? (key === 0 ? "(other)" : "") : keyLabel(row.keys[key] ?? null, split.field, fields))),
           ...row.figures.flatMap((figure, index) => [
-            text((people ? figure.people : figure.all)[place], index),
+            text((people ? figure.people : figure.all)[place], index, estimate(figure, people, place)),
             ...(compare ? [text((people ? figure.peopleBefore : figure.allBefore)?.[place], index)] : []),
           ]),
         ],
       })),
     );
   const table = (): Table => ({ columns, rows: rowsOf((value) => value ?? null).map(({ cells }) => cells) });
-  const shown = rowsOf((value, index) => MEASURE_FACTS[measures[index] ?? "EVENTS"].measure.full(value));
+  const shown = rowsOf((value, index, bounds = {}) => {
+    const name = measures[index] ?? "EVENTS";
+    return [MEASURE_FACTS[name].measure.full(value), margin(bounds, name === "FAILURE_RATE")].filter(Boolean).join(" ");
+  });
   return (
     <Card title="Answer" table={table} tabular wide>
       <div class="scroll" tabIndex={0} role="region" aria-label="Answer as a table">

@@ -14,7 +14,7 @@ export interface Metric {
   measure: Measure;
   /** Formats the value for a figure card. */
   short(value: Maybe, exact?: boolean): string;
-  change(overview: Overview, people: boolean): { value?: number | null; before?: number | null; change?: number | null; exact?: boolean };
+  change(overview: Overview, people: boolean): { value?: number | null; before?: number | null; change?: number | null; exact?: boolean; low?: number | null; high?: number | null };
   /** Time series for the current or the previous period; null when the response has none. */
   values(page: Page, people: boolean, before: boolean): Values | null;
   /** Additional data of the previous period to request. */

@@ -12,7 +12,7 @@ import { Card } from "../ui/card.tsx";
 import { Figure } from "../ui/figure.tsx";
 import { EmptyState, ErrorNotice, QueryResult } from "../ui/states.tsx";
 import { hadReadAccess, rememberReadAccess, useAccount, useFirstEventTime } from "../view/account.ts";
-import { ABOUT_DURATIONS, COUNTS, ago, count, day, growth, plural, moment, percent, points, toLabel } from "../view/format.ts";
+import { ABOUT_DURATIONS, COUNTS, ago, count, day, estimateOf, growth, margin, moment, percent, plural, points, toLabel } from "../view/format.ts";
 import { isComparable } from "../view/period.ts";
 import { useExploreLink } from "../view/explore-link.ts";
 import { drawableValues, openStep } from "../view/steps.ts";
@@ -98,7 +98,7 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
               less={less}
               close={close}
               full={figure.exact === false ? `${measure.full(figure.value)}, within 2%` : measure.full(figure.value)}
-              note={noteOf(name, filtered)}
+              note={[estimateOf(margin(figure, measure.share)), noteOf(name, filtered)].filter(Boolean).join(" · ") || undefined}
               {...(metricOf(name, span.step) === name ? { picked: metric === name, pick: () => choose(name) } : {})}
             />
           );

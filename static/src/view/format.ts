@@ -33,6 +33,24 @@ export function points({ value, before }: { value?: Maybe; before?: Maybe }): st
   return value == null || before == null ? NOTHING : `${(Math.abs(value - before) < 0.01 ? signed : signedWhole).format((value - before) * 100)} pts`;
 }
 
+/** Marks a figure with a margin as an estimate. */
+export const estimateOf = (margin: string | undefined): string | undefined => margin && `estimated, ${margin}`;
+
+/** Bounds of an estimate from sampled events; null or missing if the value is exact. */
+export interface Bounds {
+  value?: Maybe;
+  low?: Maybe;
+  high?: Maybe;
+}
+
+/** Formats the margin of an estimate: ±19%, or ±7 pts for a share. Undefined if the value is exact. */
+export function margin({ value, low, high }: Bounds, share = false): string | undefined {
+  if (value == null || low == null || high == null) return undefined;
+  const half = Math.max(high - value, value - low); // an interval may be cut at 0 or 1
+  if (share) return `±${three.format(Number((half * 100).toFixed(1)))} pts`;
+  return value ? `±${portion(half / value)}` : undefined;
+}
+
 const UNITS: [number, Intl.NumberFormatOptions["unit"]][] = [
   [86_400_000, "day"],
   [3_600_000, "hour"],
