@@ -82,9 +82,7 @@ async def fold(store: Store, project: int, day: int, name: int, dimension: str, 
     these = (project, day, name, dimension, msgspec.json.encode(values).decode())
     which = _THESE.format("{}", "{}", "{}", "{}", listed=json_lists.texts(store.engine_type))
     if store.engine_type == "sqlite":
-        parts = [
-            part for rollup in _FOLDED for part in (f"{_others(rollup, rollup.table, which)}", f"DELETE FROM {rollup.table} WHERE {which}")
-        ]
+        parts = [part for rollup in _FOLDED for part in (_others(rollup, rollup.table, which), f"DELETE FROM {rollup.table} WHERE {which}")]
         return await store.change(*((part, these) for part in parts))
     # One statement for each table, in an exclusive change: between two statements, updates of other processes would be lost; without the lock,
     # they could deadlock.
