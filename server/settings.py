@@ -157,7 +157,12 @@ class Settings:
     )
     max_body: int = _setting("FOOTFALL_MAX_BODY", _size, "10KiB", "the maximum body size of a single event")
     max_batch_body: int = _setting("FOOTFALL_MAX_BATCH_BODY", _size, "1MiB", "the maximum body size of a batch")
-    max_targets: int = _setting("FOOTFALL_MAX_TARGETS", _positive, "10000", "the maximum number of targets (packs, tools, …) of a project")
+    max_targets: int = _setting(
+        "FOOTFALL_MAX_TARGETS",
+        _positive,
+        "10000",
+        "the maximum number of targets (packs, tools, …) of a project; from 1,000, its second half is for targets that two addresses sent",
+    )
     max_queue: int = _setting(
         "FOOTFALL_MAX_QUEUE", _positive, "20000", "the maximum number of events that wait for their commit; beyond it, clients get a 503"
     )

@@ -7,6 +7,7 @@ a success response means that they are on disk. The states are drawn in `writer_
 from __future__ import annotations
 
 import asyncio
+import bisect
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from server.ingest.writer_state import COMMITTING, GATHERING, IDLE, OVERDUE, TRA
 from server.metrics import Metrics
 from server.problems import Busy, Failed, Problem
 from server.shared import Live
-from server.storage.batch import Batch, Committed, RejectedRow
+from server.storage.batch import TRUSTED, Batch, Committed, RejectedRow
 from server.storage.engine import Store, is_transient
 from server.storage.projects import LiveProject
 
@@ -47,13 +48,14 @@ _ONE_STORED = Stored([Receipt.STORED], [])
 
 
 class _Part(NamedTuple):
-    """The part of a batch that belongs to one request, as ranges of events and install reports."""
+    """The part of a batch that belongs to one request, as ranges of events and install reports. `sender`: see `Caller`."""
 
     on_result: OnResult
     first: int
     last: int
     first_install: int
     last_install: int
+    sender: int
 
     def of(self, committed: Committed) -> Stored:
         """Return this part's result of a commit."""
@@ -72,15 +74,15 @@ class PendingBatch:
     __slots__ = ("batch", "parts")
 
     def __init__(self) -> None:
-        self.batch = Batch()
         self.parts: list[_Part] = []
+        self.batch = Batch(sender_of=partial(_sender_of, self.parts))
 
-    def take(self, events: Sequence[Event], installs: Sequence[Install], on_result: OnResult) -> None:
+    def take(self, events: Sequence[Event], installs: Sequence[Install], on_result: OnResult, sender: int) -> None:
         batch = self.batch
         first, first_install = len(batch.events), len(batch.installs)
         batch.events += events
         batch.installs += installs
-        self.parts.append(_Part(on_result, first, first + len(events), first_install, first_install + len(installs)))
+        self.parts.append(_Part(on_result, first, first + len(events), first_install, first_install + len(installs), sender))
 
     def settle(self, committed: Committed) -> None:
         for part in self.parts:
@@ -89,6 +91,14 @@ class PendingBatch:
     def refuse(self, problem: Problem) -> None:
         for part in self.parts:
             _report(part.on_result, problem)
+
+
+def _sender_of(parts: list[_Part], place: int) -> int:
+    return parts[bisect.bisect_right(parts, place, key=_first_of) - 1].sender
+
+
+def _first_of(part: _Part) -> int:
+    return part.first
 
 
 def _report(on_result: OnResult, result: Stored | Problem) -> None:
@@ -151,18 +161,22 @@ class Writer:
         """True if the next commit has room for another rejected event."""
         return len(self._next.batch.rejected) < MAX_REJECTED_PER_COMMIT
 
-    async def submit(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install] = ()) -> Stored:
-        """Store events and install reports. They are durable when this returns.
+    async def submit(
+        self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install] = (), *, sender: int = TRUSTED
+    ) -> Stored:
+        """Store events and install reports. They are durable when this returns. `sender`: see `Caller`.
 
         Raises Busy immediately if the queue is full, the store is not writable or the server is stopping; raises Failed if the store cannot store
         these events. In both cases no event is stored.
         """
         # One future per request: cancelling a task also cancels its future.
         waiter: asyncio.Future[Stored] = self._loop.create_future()
-        self.submit_nowait(project, events, installs, partial(_resolve, waiter))
+        self.submit_nowait(project, events, installs, partial(_resolve, waiter), sender)
         return await waiter
 
-    def submit_nowait(self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install], on_result: OnResult) -> None:
+    def submit_nowait(
+        self, project: LiveProject, events: Sequence[Event], installs: Sequence[Install], on_result: OnResult, sender: int = TRUSTED
+    ) -> None:
         """Store events like `submit`, without blocking. Calls `on_result` once with the result. Raises Busy immediately."""
         if self._closed:
             raise Busy("The server is stopping.", retry_after=5)
@@ -173,7 +187,7 @@ class Writer:
             raise Busy("The queue is full.", retry_after=1)
         pending = self._next
         pending.batch.target_rules[project.id] = project.target_rules
-        pending.take(events, installs, on_result)
+        pending.take(events, installs, on_result, sender)
         if self._state is IDLE:
             self._start()
         elif self._arrivals is not None and len(pending.parts) >= self._expected:
@@ -329,8 +343,10 @@ class Writer:
             pending.refuse(failed)
             return
         lost: set[int] = set()
-        for _, first, last, first_install, last_install in pending.parts:
+        for part in pending.parts:
+            _, first, last, first_install, last_install, _ = part
             batch = Batch(whole.events[first:last], whole.installs[first_install:last_install], whole.target_rules)
+            batch.sender_of = partial(_sender_of, [part._replace(first=0)])
             try:
                 committed = await self._commit_with_timeout(batch)
             except Exception as error:

@@ -30,13 +30,17 @@ class LimitKey(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """The project, key, address and limits of an ingest request. `address` is hashed and never stored."""
+    """The project, key, address and limits of an ingest request. `address` is hashed and never stored.
+
+    `sender` is a number for the address or its network, salted by Python for this process: see `storage.commit.candidates`.
+    """
 
     project: LiveProject
     key: LiveKey | None
     address: str
     requests: LimitKey | None
     events: LimitKey | None
+    sender: int
 
 
 class Gate:
@@ -143,7 +147,14 @@ class Gate:
         if known is None or known.project is not project or known.key is not key:
             rate = (key and key.rate_limit) or project.rate_limit or self._rate_limit
             events = (key and key.event_limit) or project.event_limit or self._event_limit
-            known = Caller(project, key, address, _limit_key(rate, "requests", *whose), _limit_key(events, "events", *whose))
+            known = Caller(
+                project,
+                key,
+                address,
+                _limit_key(rate, "requests", *whose),
+                _limit_key(events, "events", *whose),
+                hash(limit_network(address)) or 1,
+            )
             self._callers.keep(whose, known)
         return known
 

@@ -130,7 +130,7 @@ class Ingest:
                 return False
             steps = self._steps(current, caller)
             project, events, installs = steps.send(None)
-            self._writer.submit_nowait(project, events, installs, partial(self._resume, steps, current, answer))
+            self._writer.submit_nowait(project, events, installs, partial(self._resume, steps, current, answer), caller.sender)
         except StopIteration as end:
             answer(end.value)
         except Exception as error:
@@ -168,7 +168,7 @@ class Ingest:
         if is_whole:
             stored = await _committed((caller.project, events, installs))
         else:
-            stored = await self._writer.submit(caller.project, events, installs)
+            stored = await self._writer.submit(caller.project, events, installs, sender=caller.sender)
             current.stored = stored.receipts.count(Receipt.STORED)
         return self._reply(current, stored)
 

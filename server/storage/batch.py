@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from server.event import Event, Install, Receipt
+
+TRUSTED = 0  # the sender of events from imports and replays
+
+
+def trusted(_: int) -> int:
+    return TRUSTED
 
 
 class TargetRules(msgspec.Struct, frozen=True):
@@ -38,7 +45,8 @@ class RejectedRow(msgspec.Struct, gc=False, kw_only=True):
 class Batch:
     """Events, install reports and refusals that arrived while the last commit ran.
 
-    `target_rules` has an entry for each project with events in the batch. `ledger` has the keys of `rollups.LEDGER`, `refusals` those of
+    `target_rules` has an entry for each project with events in the batch. `sender_of` returns a number for the address that sent the event at a place;
+    it is not stored. `ledger` has the keys of `rollups.LEDGER`, `refusals` those of
     `rollups.REFUSALS`. Both count only events that were not accepted; the commit adds the events that it stores.
     """
 
@@ -48,6 +56,7 @@ class Batch:
     ledger: dict[tuple[int, int, str, str], int] = field(default_factory=dict)
     refusals: dict[tuple[int, int, int, str], int] = field(default_factory=dict)
     rejected: list[RejectedRow] = field(default_factory=list)
+    sender_of: Callable[[int], int] = trusted
 
     def __bool__(self) -> bool:
         return bool(self.events or self.installs or self.ledger or self.refusals or self.rejected)

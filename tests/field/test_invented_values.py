@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.event import DAY
+from server.storage.commit.dictionaries import MAX_ERROR_TYPES, MAX_NAMES
 from server.storage.rollups import VALUES_A_DAY
 
 pytestmark = pytest.mark.one_path
@@ -22,6 +23,10 @@ VALUES = """query ($slug: String!) { project(slug: $slug) {
   themes: breakdown(by: PROPERTY, property: "theme", period: {last: 1}, first: 200) { ...Values }
   overview(period: {last: 1}) { events { value } } } }
 fragment Values on Breakdown { rows { value events installs { all } } otherValues otherEvents }"""
+
+
+NAMES = """query ($slug: String!) { project(slug: $slug) {
+  breakdown(by: NAME, first: 200) { rows { value events } } errors(first: 200) { groups { type events } } } }"""
 
 
 def honest(user: str, number: int, at: int | None = None, **fields: Any) -> dict[str, Any]:
@@ -68,3 +73,32 @@ def test_values_of_known_users_outlast_invented_values_that_are_sent_more_often(
 def project(field: Any) -> int:
     ((number,),) = field.rows(f"SELECT id FROM project WHERE slug = '{field.slug}'")
     return int(number)
+
+
+def test_new_names_of_users_find_room_beside_a_client_that_invents_names(field: Any) -> None:
+    """One address sends more names, error types and targets than a project may have; then each of three users sends new ones."""
+
+    def failed(who: str, word: str) -> dict[str, Any]:
+        return honest(who, 0) | {"name": word, "outcome": "failure", "error": {"type": word}, "target": {"type": "tool", "id": word}}
+
+    for first in range(0, MAX_NAMES + 1_000, 1_000):
+        field.post([failed("x", f"invented-{number}") for number in range(first, first + 1_000)], x_forwarded_for=FLOOD)
+    words = {table: taken(field, table) for table in ("event_name", "error_type", "target")}
+    for table, most in (("event_name", MAX_NAMES), ("error_type", MAX_ERROR_TYPES), ("target", 10_000)):
+        assert words[table] <= most // 2 + 2, table
+    answers = []
+    for user in USERS:
+        events = [honest(user, 0) | {"name": "deploy", "outcome": "failure", "error": {"type": "Timeout"}}]
+        events.append(honest(user, 0) | {"name": "invented-0", "target": {"type": "tool", "id": "deploy"}})
+        answers.append(field.post(events, x_forwarded_for=user).json()["accepted"])
+    assert answers == [1, 2, 2]  # words wait for a second sender; until then, targets are refused
+    found = field.ask(NAMES, slug=field.slug)["project"]
+    assert [row["events"] for row in found["breakdown"]["rows"] if row["value"] == "deploy"] == [2]
+    assert [group["events"] for group in found["errors"]["groups"] if group["type"] == "Timeout"] == [2]
+    ledger = field.ledger()
+    assert (ledger["received"], ledger["stored"]) == (MAX_NAMES + 1_006, words["target"] + 5)
+
+
+def taken(field: Any, table: str) -> int:
+    ((words,),) = field.rows(f"SELECT count(*) FROM {table} WHERE project_id = {project(field)}")
+    return int(words)

@@ -11,7 +11,7 @@ import pytest
 from server.event import Context, Event, Outcome, Receipt
 from server.event_id import first_id
 from server.storage.batch import Batch, TargetRules
-from server.storage.commit import transaction
+from server.storage.commit import candidates, transaction
 from server.storage.engine import Store
 from server.storage.postgres.postgres_writer import PostgresWriter
 from server.storage.sqlite.connection_pool import SqliteConnection
@@ -117,3 +117,32 @@ async def test_a_commit_that_fails_leaves_no_word_behind_that_is_not_stored(stor
     assert await commit(store, [event(name="another")]) == {}
     rows = await store.rows("SELECT text FROM event_name WHERE text IN ('last', 'another', '(other)')")
     assert [row["text"] for row in rows] == ["another"]
+
+
+@pytest.mark.parametrize("table", FLOODS)
+async def test_the_second_half_is_open_to_words_of_two_senders_and_costs_one_sender_nothing(
+    store: Store, statements: list[str], table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "SMALLEST", MOST)
+    monkeypatch.setattr(candidates, "OF_ONE", 5)
+    flood = FLOODS[table]
+
+    async def send(sender: int, *words: int) -> int:
+        statements.clear()
+        await store.commit(Batch([flood(number) for number in words], target_rules=RULES, sender_of=lambda _: sender))
+        return len([sql for sql in statements if f" {table} " in sql])
+
+    async def words() -> int:
+        (row,) = await store.rows(f"SELECT count(*) AS n FROM {table} WHERE id > 0")
+        return int(row["n"])
+
+    await send(1, *range(MOST))
+    half = await words()
+    assert MOST // 2 <= half <= MOST // 2 + 2  # one more, and (other)
+    assert await send(1, *range(100, 400)) == await send(1, 500)
+    await send(2, MOST - 1, 400)  # which the first sender had no place left for
+    assert await words() == half
+    await send(3, 400)
+    assert await words() == half + 1
+    await send(0, 600, 601)  # as imports do
+    assert await words() == half + 3

@@ -5,14 +5,14 @@ It runs in a thread, over a `Connection`: `SqliteConnection` or `PostgresWriter`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from server.event import HOUR, Context, Event, Outcome, Receipt
 from server.event_id import received_at
 from server.storage import changed_days, rollups, statements
-from server.storage.batch import Batch, Committed, TargetRules
+from server.storage.batch import TRUSTED, Batch, Committed, TargetRules, trusted
 from server.storage.commit import bounded_dictionaries
 from server.storage.commit.bounded_dictionaries import ERRORS, NAMES, TARGETS
 from server.storage.commit.dictionaries import MAX_ERROR_TYPES, MAX_NAMES, Dictionary
@@ -52,11 +52,13 @@ class Commit:
         self._dictionaries = (self.names, self.contexts, self.targets, self.errors, self.sightings, self.words)
         self._dictionary_version = 0
         self._sealed = 0
+        self._sender_of: Callable[[int], int] = trusted
         self._revived: set[int] = set()
 
     def run(self, connection: Connection, batch: Batch) -> Committed:
         """Store a batch whole, or raise the connection's error and store nothing."""
         connection.begin()
+        self._sender_of = batch.sender_of
         self._revived.clear()
         try:
             self._check_version(connection)
@@ -105,11 +107,11 @@ class Commit:
         for place, event in enumerate(events):
             if place not in exceptions:
                 if self.names.get((event.project, event.name)) is None:
-                    self._add_name(connection, event)
+                    self._add_name(connection, event, place)
                 if self.contexts.get(event.context) is None:
                     self._add_context(connection, event.context)
                 if event.error_type is not None or event.outcome is Outcome.FAILURE:
-                    self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE)
+                    self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE, place)
         self._revive(connection)
 
     def _revive(self, connection: Connection) -> None:
@@ -133,7 +135,7 @@ class Commit:
             kind = (event.project, event.name, event.context, event.outcome, at // HOUR)
             group_of = alike.get(kind)
             if group_of is None:
-                name = self.names.get((event.project, event.name)) or self._add_name(connection, event)
+                name = self.names.get((event.project, event.name)) or self._add_name(connection, event, place)
                 context = self.contexts.get(event.context) or self._add_context(connection, event.context)
                 found.contexts[context] = event.context
                 alike[kind] = group_of = [name, context, int(event.outcome), 0]
@@ -141,7 +143,7 @@ class Commit:
             target = target_of(place) if targets else None
             error = None
             if event.error_type is not None or event.outcome is Outcome.FAILURE:
-                error = self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE)
+                error = self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE, place)
             counted = install
             if event.skewed and install is not None:  # the event counts, but does not make its install active today
                 counted = None
@@ -168,15 +170,16 @@ class Commit:
             found.others[group] = found.others.get(group, 0) + others
         return found
 
-    def _add_name(self, connection: Connection, event: Event) -> int:
-        number = self._word(connection, NAMES, event.project, event.name, MAX_NAMES, {"dialect": event.context.dialect})
+    def _add_name(self, connection: Connection, event: Event, place: int = 0) -> int:
+        also = {"dialect": event.context.dialect}
+        number = self._word(connection, NAMES, event.project, event.name, MAX_NAMES, self._sender_of(place), also)
         if number is None:  # not cached: an endless supply of new names would evict all others
             return self._other(connection, NAMES, event.project, MAX_NAMES)
         self.names.add((event.project, event.name), number)
         return number
 
-    def _error(self, connection: Connection, project: int, text: str) -> int:
-        number = self.errors.get((project, text)) or self._word(connection, ERRORS, project, text, MAX_ERROR_TYPES)
+    def _error(self, connection: Connection, project: int, text: str, place: int) -> int:
+        number = self.errors.get((project, text)) or self._word(connection, ERRORS, project, text, MAX_ERROR_TYPES, self._sender_of(place))
         if number is None:
             return self._other(connection, ERRORS, project, MAX_ERROR_TYPES)
         self.errors.add((project, text), number)
@@ -189,11 +192,12 @@ class Commit:
         project: int,
         text: str,
         most: int,
+        sender: int = TRUSTED,
         also: Mapping[str, str] = _NOTHING,
     ) -> int | None:
         """Return the number of a word, or None if it is new and the dictionary is full."""
         always = text in (rollups.OTHER, rollups.NO_ERROR_TYPE)
-        row = self.words.find(connection, kind, project, (text,), most, always=always, also=also)
+        row = self.words.find(connection, kind, project, (text,), most, sender=sender, always=always, also=also)
         return None if row is None else int(row[0])
 
     def _other(self, connection: Connection, kind: bounded_dictionaries.DictionaryTable, project: int, most: int) -> int:
@@ -228,7 +232,7 @@ class Commit:
             rules = batch.target_rules[event.project]
             key = (event.project, *event.target)
             if not rules.listed_only:
-                found = self.targets.get(key) or self._add_target(connection, event, rules)
+                found = self.targets.get(key) or self._add_target(connection, event, rules, place)
             else:  # looked up once per commit
                 if key not in looked_up:
                     looked_up[key] = self._add_target(connection, event, rules)
@@ -241,7 +245,7 @@ class Commit:
                 numbers[place] = found[0]
         return numbers
 
-    def _add_target(self, connection: Connection, event: Event, rules: TargetRules) -> tuple[int, bool] | None:
+    def _add_target(self, connection: Connection, event: Event, rules: TargetRules, place: int = 0) -> tuple[int, bool] | None:
         """Return the number of a target and whether it is listed as public; None if the project has no room for it."""
         assert event.target is not None
         key = (event.project, *event.target)
@@ -250,7 +254,7 @@ class Commit:
             row = connection.execute(sql, key).fetchone() or (0, "")
         else:
             also = {"visibility": "unlisted", "created_at": received_at(event.id)}
-            row = self.words.find(connection, TARGETS, event.project, event.target, rules.most, also=also)
+            row = self.words.find(connection, TARGETS, event.project, event.target, rules.most, sender=self._sender_of(place), also=also)
         if row is None:
             return None
         found = (int(row[0]), row[1] == "public")
