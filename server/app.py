@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from litestar import Litestar, Request, Response
-from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.types import ControllerRouterHandler
 
@@ -28,6 +27,7 @@ from server.openapi.application import Application
 from server.pages import SECURITY_HEADERS
 from server.pages.dashboard import Dashboard
 from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllowed, NotFound, Problem, TooLarge
+from server.services import Services, services_of
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
 from server.storage.engine import instance_id, is_transient, open_store, server_secret
@@ -69,11 +69,12 @@ def create_app(
     async def running(app: Litestar) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             try:
-                front.ingest = await stop.run(_open(settings, app.state, stack, progress, clock))
-                front.response_cache, front.projects = app.state.response_cache, app.state.projects
-                front.later = app.state.graphql.load
+                services = services_of(app)
+                front.ingest = await stop.run(_open(settings, services, stack, progress, clock))
+                front.response_cache, front.projects = services.response_cache, services.projects
+                front.later = services.graphql.load
                 front.first_token = await ensure_admin(settings.admin_token)
-                await app.state.projects.refresh()  # so that the first token works immediately
+                await services.projects.refresh()  # so that the first token works immediately
             except Exception as error:
                 front.failure = error
                 raise
@@ -87,7 +88,7 @@ def create_app(
         lifespan=[running],
         exception_handlers={Problem: _problem, HTTPException: _http_exception, Exception: _unexpected},
         openapi_config=None,
-        state=State(
+        state=Services(
             {
                 "openapi": openapi.CachedDocument(document),
                 "pages": pages.Pages(document, bundled("static"), base=settings.base_path),
@@ -101,7 +102,7 @@ def create_app(
 
 
 async def _open(
-    settings: Settings, state: State, stack: contextlib.AsyncExitStack, progress: Callable[[str], None], clock: Clock
+    settings: Settings, state: Services, stack: contextlib.AsyncExitStack, progress: Callable[[str], None], clock: Clock
 ) -> Ingest:
     """Open all parts in order. `stack` closes them in reverse order."""
     store = await open_store(settings, progress=progress)
@@ -161,12 +162,12 @@ async def _open(
     return ingest
 
 
-def _problem(request: Request[object, object, State], problem: Problem) -> Response[bytes]:
+def _problem(request: Request[object, object, Services], problem: Problem) -> Response[bytes]:
     headers = {**SECURITY_HEADERS, **public.cors.headers(request), "Cache-Control": "no-store", **problem.headers}
     return Response(problem.to_json(), status_code=problem.code, media_type=CONTENT_TYPE.decode(), headers=headers)
 
 
-def _http_exception(request: Request[object, object, State], error: HTTPException) -> Response[bytes]:
+def _http_exception(request: Request[object, object, Services], error: HTTPException) -> Response[bytes]:
     """Convert Litestar's errors to problems, with messages of our own: Litestar's may repeat client data."""
     if isinstance(error, MethodNotAllowedException):
         allowed = error.headers.get("Allow", "GET") if error.headers else "GET"
@@ -180,7 +181,7 @@ def _http_exception(request: Request[object, object, State], error: HTTPExceptio
     return _unexpected(request, error)
 
 
-def _unexpected(request: Request[object, object, State], error: Exception) -> Response[bytes]:
+def _unexpected(request: Request[object, object, Services], error: Exception) -> Response[bytes]:
     if is_transient(error):
         log.warning("request_refused", error=type(error).__name__)
         return _problem(request, Busy("The store is not available.", retry_after=5))

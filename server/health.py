@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from litestar import Response, get
-from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
@@ -16,6 +15,7 @@ from server import __version__, logs
 from server.caching import SingleFlight
 from server.clock import epoch_ms
 from server.history import History
+from server.services import Services
 from server.storage.engine import Store
 
 if TYPE_CHECKING:
@@ -140,13 +140,13 @@ _READY = {
 
 
 @get(["/health", "/v1/health", "/api/v1/health"], summary="Check the server's health", tags=["Operation"], responses=_HEALTH)
-async def health(state: State) -> Response[Report]:
+async def health(state: Services) -> Response[Report]:
     """Report whether the server accepts events, its version and the state of its store."""
-    looked: Health = state.health
+    looked = state.health
     writable = await looked.writable() and not state.writer.is_refusing
     reason = None if writable else looked.reason or "the store is not writable"
     store = StoreReport(state.store.engine_type, writable, state.store.size())
-    redis: Literal["ok", "lost"] | None = state.health.redis
+    redis = state.health.redis
     well: Literal["ok", "degraded"] = "degraded" if redis == "lost" else "ok"
     status = well if writable else "unavailable"
     history = await asyncio.to_thread(_history_state, state.history)
@@ -161,7 +161,7 @@ def _history_state(history: History) -> HistoryState:
 
 
 @get("/ready", summary="Check if the server is ready for traffic", tags=["Operation"], responses=_READY)
-async def ready(state: State) -> Response[dict[str, str]]:
+async def ready(state: Services) -> Response[dict[str, str]]:
     """Return 200 from the end of startup until shutdown, as long as the store is reachable.
 
     A store that is only not writable, such as on a full disk, still serves reads.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 
 from litestar import MediaType, Request, Response, get
-from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 
 from server.metrics import Metrics
 from server.problems import Forbidden, Unauthorized
+from server.services import Services
 
-AnyRequest = Request[object, object, State]
+AnyRequest = Request[object, object, Services]
 
 # Prefixes of headers that proxies add. A request with one of them was forwarded.
 _FORWARDING = (
@@ -25,17 +25,17 @@ _METRICS = {
 
 
 @get("/metrics", summary="Metrics for Prometheus", tags=["Operation"], responses=_METRICS)
-async def metrics(request: AnyRequest, state: State) -> Response[bytes]:
+async def metrics(request: AnyRequest, state: Services) -> Response[bytes]:
     """Return metrics in Prometheus' text format: to requests from this machine, and to keys with the `read` or `admin` scope.
 
     A project's key gets its own events only. The route has no other path, so that a proxy can block it.
     """
-    registry: Metrics = state.metrics
+    registry = state.metrics
     body = registry.exposition() if _is_local(request, state) else await _for_key(request, state, registry)
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8", headers={"Cache-Control": "no-store"})
 
 
-async def _for_key(request: AnyRequest, state: State, registry: Metrics) -> bytes:
+async def _for_key(request: AnyRequest, state: Services, registry: Metrics) -> bytes:
     peer = request.client.host if request.client else ""
     key = await state.gate.key(peer, dict(request.scope["headers"]))
     if key is None:
@@ -45,7 +45,7 @@ async def _for_key(request: AnyRequest, state: State, registry: Metrics) -> byte
     return registry.exposition() if key.project is None else registry.exposition_of(key.project.slug)
 
 
-def _is_local(request: AnyRequest, state: State) -> bool:
+def _is_local(request: AnyRequest, state: Services) -> bool:
     """Return True if a request without a key comes from this machine.
 
     A local proxy has a loopback address, too. Requests that it forwards name another host, have a forwarding header, or use HTTP/1.0, which is the

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from limits import RateLimitItem, parse
-from litestar.datastructures import State
 
 from server.clock import epoch_ms
 from server.headers import AUTHORIZATION, FOOTFALL_KEY
 from server.ingest.guesses import has_key
 from server.ingest.networks import limit_network
 from server.problems import Forbidden, Limited, Unauthorized
+from server.services import Services
 from server.storage.projects import ADMINS, Projects, sessions
 
 COOKIE = "footfall_session"
@@ -37,7 +37,7 @@ class Viewer:
         return bool(self.scopes & {scope, "admin"}) and self.project in (ALL_PROJECTS, project)
 
 
-async def viewer(state: State, headers: Mapping[bytes, bytes], token: str | None = None) -> Viewer | None:
+async def viewer(state: Services, headers: Mapping[bytes, bytes], token: str | None = None) -> Viewer | None:
     """Authenticate a request by its headers; return None without credentials.
 
     `token` is a key that came another way, such as in a WebSocket's first message. A cookie counts only on requests from pages of this
@@ -56,7 +56,7 @@ async def viewer(state: State, headers: Mapping[bytes, bytes], token: str | None
     return Viewer("session", frozenset(found.scopes), found.project, f"session {found.id}", session=found.id, key=found.key)
 
 
-async def rate_limited_viewer(state: State, scope: Any) -> Viewer | None:
+async def rate_limited_viewer(state: Services, scope: Any) -> Viewer | None:
     """Authenticate an HTTP request. Limits callers without credentials, and addresses that send wrong keys.
 
     Raises Unauthorized, Forbidden, Limited.
@@ -67,14 +67,13 @@ async def rate_limited_viewer(state: State, scope: Any) -> Viewer | None:
     return who
 
 
-async def guess_limited_viewer(state: State, scope: Any, token: str | None = None) -> Viewer | None:
+async def guess_limited_viewer(state: Services, scope: Any, token: str | None = None) -> Viewer | None:
     """Authenticate a request, and count a wrong key as a guess of its address. Raises Unauthorized, Forbidden, Limited."""
     headers = headers_of(scope)
     if token is None and not has_key(headers):
         return await viewer(state, headers)
     peer = scope["client"][0] if scope.get("client") else ""
-    found: Viewer | None = await state.gate.guesses.guard(state.gate.address(peer, headers), lambda: viewer(state, headers, token))
-    return found
+    return await state.gate.guesses.guard(state.gate.address(peer, headers), lambda: viewer(state, headers, token))
 
 
 async def _by_key(projects: Projects, headers: Mapping[bytes, bytes]) -> Viewer:
@@ -107,13 +106,13 @@ def same_site(headers: Mapping[bytes, bytes]) -> bool:
     return origin is None or origin.partition(b"://")[2] == headers.get(b"host", b"")
 
 
-def address_of(state: State, scope: Any) -> str:
+def address_of(state: Services, scope: Any) -> str:
     """The address of the caller as rate limits see it, or its network. For counting only; never store it."""
     peer = scope["client"][0] if scope.get("client") else ""
     return limit_network(state.gate.address(peer, headers_of(scope)))
 
 
-async def count(state: State, item: RateLimitItem, what: str, scope: Any) -> None:
+async def count(state: Services, item: RateLimitItem, what: str, scope: Any) -> None:
     """Count one attempt of the caller's address, across all replicas. Raises Limited."""
     standing = await state.gate.limits.hit(item, item.key_for(what, address_of(state, scope)))
     if not standing.allowed:

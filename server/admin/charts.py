@@ -88,7 +88,7 @@ class Charts:
         description="Number of installs below which figures are hidden from callers without a login. Null if the caller sees all figures."
     )
     def minimum_installs(self, info: AnyInfo) -> int | None:
-        return None if self.folding(info) is None else int(info.context.state.settings.public_minimum)
+        return None if self.folding(info) is None else info.context.state.settings.public_minimum
 
     @strawberry.field(description="Key figures of the period, compared with the preceding period.")
     async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.Overview:

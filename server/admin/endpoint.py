@@ -10,7 +10,6 @@ import msgspec
 import strawberry
 from graphql import GraphQLError
 from litestar import Request, Response
-from litestar.datastructures import State
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
@@ -25,8 +24,9 @@ from server.admin.safety import CODES, client_error
 from server.admin.schema import build
 from server.pages import SECURITY_HEADERS
 from server.problems import Busy, Malformed, Problem
+from server.services import Services
 
-AnyRequest = Request[object, object, State]
+AnyRequest = Request[object, object, Services]
 
 SECONDS = 20.0  # maximum duration of one operation
 AT_ONCE = 8  # operations of one caller, or of one address without a login
@@ -66,7 +66,7 @@ class GraphQL:
         self.open_sockets: set[object] = set()
         self.unauthenticated_sockets: dict[object, asyncio.Future[None]] = {}  # oldest first
 
-    async def handle_post(self, request: AnyRequest, state: State) -> Response[bytes]:
+    async def handle_post(self, request: AnyRequest, state: Services) -> Response[bytes]:
         """Respond to a POST. Requires the content type JSON, which pages of other sites cannot send without a CORS preflight."""
         try:
             if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -80,7 +80,7 @@ class GraphQL:
             return Response(_encode(document), status_code=problem.code, media_type="application/json", headers=headers)
         return Response(_encode(document), media_type="application/json", headers=_HEADERS)
 
-    async def run(self, state: State, who: Viewer | None, body: Body, *, label: str = "") -> dict[str, Any]:
+    async def run(self, state: Services, who: Viewer | None, body: Body, *, label: str = "") -> dict[str, Any]:
         """Run an operation and return the response document.
 
         `label` identifies the caller, who may run a few operations at once. Raises Malformed, Busy, Limited.
@@ -110,7 +110,7 @@ class GraphQL:
                 if not self._running[each]:
                     del self._running[each]
 
-    async def _result(self, state: State, who: Viewer | None, query: str, body: Body, admission: Admission | None) -> Any:
+    async def _result(self, state: Services, who: Viewer | None, query: str, body: Body, admission: Admission | None) -> Any:
         """Execute an operation; return the result, or the document of an error."""
         try:
             async with asyncio.timeout(SECONDS):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from string import Template
 from typing import Any
 
 from limits import parse
 from litestar import MediaType, Request, Response, get, post
-from litestar.datastructures import Cookie, State
+from litestar.datastructures import Cookie
 from litestar.types import ControllerRouterHandler
 
 from server import logs
@@ -18,9 +17,10 @@ from server.clock import epoch_ms
 from server.pages import SECURITY_HEADERS
 from server.pages.markup import escape
 from server.problems import Forbidden
-from server.storage.projects import LiveKey, audit, sessions
+from server.services import Services
+from server.storage.projects import audit, sessions
 
-AnyRequest = Request[object, object, State]
+AnyRequest = Request[object, object, Services]
 
 log = logs.get(__name__)
 
@@ -33,13 +33,13 @@ _LOCAL = re.compile(r"/(?![/\\])[\x21-\x7e]{0,500}")
 
 
 @get("/login", include_in_schema=False)
-async def login_page(request: AnyRequest, state: State) -> Response[str]:
+async def login_page(request: AnyRequest, state: Services) -> Response[str]:
     """Show the form. It works without scripts. With scripts, a token in the URL's fragment fills it in and is removed from the URL."""
     return _page(state, local(request.query_params.get("next", "/"), state.settings.base_path), "")
 
 
 @post("/login", status_code=303, include_in_schema=False, request_max_body_size=4096)
-async def login(request: AnyRequest, state: State) -> Response[Any]:
+async def login(request: AnyRequest, state: Services) -> Response[Any]:
     """Begin a session. Raises Forbidden for a form of another site, Limited for too many attempts."""
     headers = headers_of(request.scope)
     if not same_site(headers):
@@ -50,7 +50,7 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
     peer = request.client.host if request.client else ""
     address = state.gate.address(peer, headers)
     await state.gate.guesses.check(address)
-    key: LiveKey | None = await state.projects.key_of(token) if token else None
+    key = await state.projects.key_of(token) if token else None
     if key is None or not key.scopes & {"read", "admin"}:
         log.warning("login_refused")
         await state.gate.guesses.count_wrong(address)
@@ -71,7 +71,7 @@ async def login(request: AnyRequest, state: State) -> Response[Any]:
 
 
 @post("/logout", status_code=303, include_in_schema=False, request_max_body_size=4096)
-async def logout(request: AnyRequest, state: State) -> Response[bytes]:
+async def logout(request: AnyRequest, state: Services) -> Response[bytes]:
     """End the browser's session."""
     headers = headers_of(request.scope)
     if not same_site(headers):
@@ -81,7 +81,7 @@ async def logout(request: AnyRequest, state: State) -> Response[bytes]:
     return Response(b"", status_code=303, headers=answered, cookies=[_cookie(request, state, "", 0)])
 
 
-async def _end(state: State, headers: Mapping[bytes, bytes]) -> None:
+async def _end(state: Services, headers: Mapping[bytes, bytes]) -> None:
     """End the session of a browser, if it has one."""
     cookie = session_cookie(headers)
     found = await sessions.find(state.store, cookie, epoch_ms()) if cookie else None
@@ -104,20 +104,20 @@ def client_of(agent: str) -> str:
     return f"{browser} on {system}" if system else browser
 
 
-def _page(state: State, target: str, wrong: str, *, status: int = 200) -> Response[str]:
-    page: Template = state.pages.login
+def _page(state: Services, target: str, wrong: str, *, status: int = 200) -> Response[str]:
+    page = state.pages.login
     note = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
     return Response(page.substitute(next=escape(target), wrong=note), status_code=status, media_type=MediaType.HTML, headers=_HEADERS)
 
 
-def _cookie(request: AnyRequest, state: State, value: str, seconds: int) -> Cookie:
+def _cookie(request: AnyRequest, state: Services, value: str, seconds: int) -> Cookie:
     secure = _secure(request, state)
     return Cookie(
         key=COOKIE, value=value, max_age=seconds, path=f"{state.settings.base_path}/", httponly=True, samesite="lax", secure=secure
     )
 
 
-def _secure(request: AnyRequest, state: State) -> bool:
+def _secure(request: AnyRequest, state: Services) -> bool:
     """Return whether the browser uses HTTPS, by the scheme or by a trusted proxy's header."""
     if request.scope["scheme"] == "https":
         return True

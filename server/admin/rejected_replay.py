@@ -6,10 +6,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from server.event import REFUSED_BY_COMMIT, Event, Install, Receipt
 from server.ingest.redecoding import is_sealed, redecode
+from server.services import Services
 from server.storage.history import replay
 from server.storage.history.replay import NewRejection, RejectedEvent
 from server.storage.projects import LiveProject
@@ -41,7 +41,7 @@ class _Decoded:
     of_installs: list[RejectedEvent] = field(default_factory=list)
 
 
-async def replay_rejected(state: Any, project: LiveProject, ids: Sequence[int] | None) -> ReplayCounts:
+async def replay_rejected(state: Services, project: LiveProject, ids: Sequence[int] | None) -> ReplayCounts:
     """Replay the rows with these ids, or all replayable rows. Replays of one project run one at a time."""
     total, after = ReplayCounts(), -1
     async with _locks[project.id]:
@@ -51,7 +51,7 @@ async def replay_rejected(state: Any, project: LiveProject, ids: Sequence[int] |
     return total
 
 
-async def _replay_page(state: Any, project: LiveProject, kept: list[RejectedEvent], total: ReplayCounts) -> None:
+async def _replay_page(state: Services, project: LiveProject, kept: list[RejectedEvent], total: ReplayCounts) -> None:
     known = await replay.stored_ids(state.store, kept)
     attempted = [each for each in kept if each.id not in known]
     ready = await _decode(state, project, attempted)
@@ -70,7 +70,7 @@ async def _replay_page(state: Any, project: LiveProject, kept: list[RejectedEven
     total.refused += len(again) + receipts.count(Receipt.FAILED)
 
 
-async def _decode(state: Any, project: LiveProject, kept: list[RejectedEvent]) -> _Decoded:
+async def _decode(state: Services, project: LiveProject, kept: list[RejectedEvent]) -> _Decoded:
     """Decode the rows that the current rules accept."""
     ready = _Decoded()
     for place, row in enumerate(kept):

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 from graphql import GraphQLError
-from litestar.datastructures import State
 from strawberry.litestar import BaseContext
 from strawberry.types import Info
 from strawberry.types.nodes import SelectedField
@@ -17,6 +16,7 @@ from server.admin.loaders import Loaders
 from server.analytics.filters import Filter
 from server.history import History
 from server.problems import Forbidden, Unauthorized
+from server.services import Services
 from server.storage.engine import Store
 from server.storage.projects import project_changes
 
@@ -27,7 +27,7 @@ DASHBOARD = "dashboard"  # the public part that contains a project's charts
 class Context(BaseContext, kw_only=True):
     """The context of one operation; of one connection for subscriptions."""
 
-    state: State
+    state: Services
     viewer: Viewer | None
     loaders: Loaders
     connection_params: dict[str, Any] | None = None
@@ -56,8 +56,7 @@ class Context(BaseContext, kw_only=True):
 
     @property
     def store(self) -> Store:
-        store: Store = self.state.store
-        return store
+        return self.state.store
 
 
 AnyInfo = Info[Context, None]

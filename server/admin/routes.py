@@ -10,15 +10,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from litestar import Request, Response, WebSocket, post, websocket
-from litestar.datastructures import State
 from litestar.types import ControllerRouterHandler
 
 from server.caching import SingleFlightCache
+from server.services import Services
 
 if TYPE_CHECKING:
     from server.admin.endpoint import GraphQL
 
-AnyRequest = Request[object, object, State]
+AnyRequest = Request[object, object, Services]
 
 MAX_BODY = 100 * 1024  # bytes
 
@@ -42,16 +42,16 @@ def _load() -> GraphQL:
 
 
 @post("/graphql", status_code=200, request_max_body_size=MAX_BODY, include_in_schema=False)
-async def graphql_post(request: AnyRequest, state: State) -> Response[bytes]:
+async def graphql_post(request: AnyRequest, state: Services) -> Response[bytes]:
     """Run an operation."""
-    graphql: GraphQL = await state.graphql.load()
+    graphql = await state.graphql.load()
     return await graphql.handle_post(request, state)
 
 
 @websocket("/graphql")
-async def graphql_socket(socket: WebSocket[object, object, State], state: State) -> None:
+async def graphql_socket(socket: WebSocket[object, object, Services], state: Services) -> None:
     """Serve subscriptions."""
-    graphql: GraphQL = await state.graphql.load()
+    graphql = await state.graphql.load()
     from server.admin.socket import serve  # noqa: PLC0415 - already loaded
 
     await serve(socket, state, graphql)

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 from graphql import GraphQLError
 from litestar import WebSocket
-from litestar.datastructures import State
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.litestar.controller import LitestarWebSocketAdapter
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
@@ -30,6 +29,7 @@ from server.admin.request_context import Context
 from server.admin.safety import client_error
 from server.ingest.networks import networks_of
 from server.problems import Busy, Limited, Malformed, Problem
+from server.services import Services
 
 MAX_SOCKETS = 200  # sockets of this process
 OF_ONE_ADDRESS = 50  # sockets; IPv6 networks may have more, see `networks_of`
@@ -37,7 +37,7 @@ MAX_UNAUTHENTICATED = 100  # sockets
 SUBSCRIPTIONS = 10  # on one socket
 AUTHENTICATION_TIMEOUT = 10
 
-AnySocket = WebSocket[object, object, State]
+AnySocket = WebSocket[object, object, Services]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -138,7 +138,7 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
         await self.send_message(answer)
 
 
-async def serve(socket: WebSocket[object, object, State], state: State, graphql: GraphQL) -> None:
+async def serve(socket: WebSocket[object, object, Services], state: Services, graphql: GraphQL) -> None:
     """Serve subscriptions on a socket. Browsers may open one only from a page of this server."""
     if not same_site(headers_of(socket.scope)):
         await socket.close(code=1008)  # before accepting: the handshake fails with 403
@@ -162,7 +162,7 @@ async def serve(socket: WebSocket[object, object, State], state: State, graphql:
                 del graphql.sockets[each]
 
 
-async def _serve(socket: WebSocket[object, object, State], state: State, graphql: GraphQL) -> None:
+async def _serve(socket: WebSocket[object, object, Services], state: Services, graphql: GraphQL) -> None:
     known = GRAPHQL_TRANSPORT_WS_PROTOCOL in socket.scope["subprotocols"]
     await socket.accept(subprotocols=GRAPHQL_TRANSPORT_WS_PROTOCOL if known else None)
     if not known:

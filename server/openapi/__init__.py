@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 from litestar.types import ControllerRouterHandler
 
@@ -27,6 +26,7 @@ from server.openapi import error_responses, ingest_operations, read_operations
 from server.openapi.ingest_operations import Route
 from server.openapi.introduction import about, tags
 from server.openapi.schemas import COMMON
+from server.services import Services
 from server.settings import Settings
 
 Document = dict[str, Any]
@@ -96,9 +96,9 @@ def document(routes: Iterable[Route], handlers: Sequence[ControllerRouterHandler
         304: ResponseSpec(None, description="Not modified.", generate_examples=False),
     },
 )
-async def openapi_json(request: Request[object, object, State], state: State) -> Response[bytes]:
+async def openapi_json(request: Request[object, object, Services], state: Services) -> Response[bytes]:
     """OpenAPI 3.1 with an `ETag`. Readable from any origin (CORS)."""
-    published: CachedDocument = state.openapi
+    published = state.openapi
     headers = {
         "ETag": published.etag,
         "Cache-Control": _MAX_AGE,

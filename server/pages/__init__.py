@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from litestar import MediaType, Request, Response, get
-from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
@@ -32,9 +31,10 @@ from server.pages.markup import colored, escape, figure, with_base_path
 from server.pages.reference import reference
 from server.pages.reference_entries import BASE
 from server.problems import NotFound
-from server.storage.projects import SCOPE_SLUG
+from server.services import Services
+from server.storage.projects import slug_of
 
-AnyRequest = Request[object, object, State]
+AnyRequest = Request[object, object, Services]
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -145,7 +145,7 @@ _NONE = ResponseSpec(None, generate_examples=False, description="No such file.")
 
 
 @get("/", summary="Home page", tags=["Pages"], responses={200: _HTML, 304: _NOT_MODIFIED})
-async def home(request: AnyRequest, state: State) -> Response[bytes]:
+async def home(request: AnyRequest, state: Services) -> Response[bytes]:
     """The dashboard. Without a built dashboard: a page that explains how to send the first event."""
     if (page := dashboard.first_page(request, state)) is not None:
         return page
@@ -153,7 +153,7 @@ async def home(request: AnyRequest, state: State) -> Response[bytes]:
 
 
 @get("/docs", summary="This reference", tags=["Pages"], responses={200: _HTML, 304: _NOT_MODIFIED})
-async def docs(request: AnyRequest, state: State) -> Response[bytes]:
+async def docs(request: AnyRequest, state: Services) -> Response[bytes]:
     """All routes with their fields and examples, and all error types."""
     return _page(request, state.pages.reference)
 
@@ -161,7 +161,7 @@ async def docs(request: AnyRequest, state: State) -> Response[bytes]:
 @get(
     "/static/pages/{name:str}", summary="Static files of the pages", tags=["Pages"], responses={200: _FILE, 304: _NOT_MODIFIED, 404: _NONE}
 )
-async def static_file(request: AnyRequest, state: State, name: FromPath[str]) -> Response[bytes]:
+async def static_file(request: AnyRequest, state: Services, name: FromPath[str]) -> Response[bytes]:
     """Styles, scripts and images."""
     file = state.pages.files.get(name)
     if file is None:
@@ -171,7 +171,7 @@ async def static_file(request: AnyRequest, state: State, name: FromPath[str]) ->
 
 
 @get("/favicon.ico", summary="The icon", tags=["Pages"], responses={200: _FILE, 304: _NOT_MODIFIED})
-async def favicon(request: AnyRequest, state: State) -> Response[bytes]:
+async def favicon(request: AnyRequest, state: Services) -> Response[bytes]:
     """The icon as SVG."""
     file = state.pages.files[ICON]
     return _respond(request, file.body, file.kind, file.etag, _A_WHILE)
@@ -184,16 +184,16 @@ async def robots(request: AnyRequest) -> Response[bytes]:
 
 
 @get("/clients", summary="Clients to copy into a tool", tags=["Pages"], responses={200: _HTML, 304: _NOT_MODIFIED})
-async def clients_page(request: AnyRequest, state: State) -> Response[bytes]:
+async def clients_page(request: AnyRequest, state: Services) -> Response[bytes]:
     """All clients, with this server's URL in the examples. Shows the first event when it arrives, if the reader has access."""
-    named = request.scope.get(SCOPE_SLUG)
+    named = slug_of(request.scope)
     project, _ = await state.projects.find(dict(request.scope["headers"]), named)
-    back = f"/p/{project.slug}/clients" if isinstance(named, str) else "/clients"
+    back = f"/p/{project.slug}/clients" if named is not None else "/clients"
     return _page(request, state.pages.clients_page.replace("{{project}}", escape(project.slug)).replace("{{next}}", quote(back, safe="")))
 
 
 @get("/clients/{name:str}", summary="A client's source", tags=["Pages"], responses={200: _FILE, 304: _NOT_MODIFIED, 404: _NONE})
-async def client_file(request: AnyRequest, state: State, name: FromPath[str]) -> Response[bytes]:
+async def client_file(request: AnyRequest, state: Services, name: FromPath[str]) -> Response[bytes]:
     """A single file without dependencies, to copy. Pages of any origin may import the one for JavaScript."""
     file = state.pages.clients.files.get(name)
     if file is None:

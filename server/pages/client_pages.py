@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from litestar import Request
-from litestar.datastructures import State
 
 from server.pages.markup import escape, figure, slug
 from server.pages.reference_entries import BASE
+from server.services import Services
 
-AnyRequest = Request[object, object, State]
+AnyRequest = Request[object, object, Services]
 
 ADDRESS = "https://stats.example.com"  # the placeholder in the examples
 _KINDS = {

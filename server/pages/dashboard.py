@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from litestar import MediaType, Request, Response, get
-from litestar.datastructures import State
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from server.pages.markup import with_base_path
 from server.problems import MethodNotAllowed, NotFound
+from server.services import Services
 
-AnyRequest = Request[object, object, State]
+AnyRequest = Request[object, object, Services]
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; form-action 'self'; "
@@ -104,46 +104,46 @@ def _accepted(header: str) -> set[str]:
 
 
 @get(["/d/{project:str}", "/d/{project:str}/{page:str}"], include_in_schema=False)
-async def dashboard(request: AnyRequest, state: State) -> Response[bytes]:
+async def dashboard(request: AnyRequest, state: Services) -> Response[bytes]:
     """Serve a page of the dashboard."""
-    found: Dashboard = state.dashboard
+    found = state.dashboard
     return found.page(request)
 
 
 @get("/embed/{project:str}/{chart:str}", include_in_schema=False)
-async def embedded(request: AnyRequest, state: State) -> Response[bytes]:
+async def embedded(request: AnyRequest, state: Services) -> Response[bytes]:
     """Serve a single chart, which other sites may embed in a frame."""
-    found: Dashboard = state.dashboard
+    found = state.dashboard
     return found.page(request, framed=True)
 
 
 @get("/graphql", include_in_schema=False, media_type=MediaType.HTML)
-async def explorer(request: AnyRequest, state: State) -> Response[bytes]:
+async def explorer(request: AnyRequest, state: Services) -> Response[bytes]:
     """Serve the GraphQL explorer to browsers. Operations over GET are not supported."""
-    found: Dashboard = state.dashboard
+    found = state.dashboard
     if not found.is_built or "text/html" not in request.headers.get("accept", ""):
         raise MethodNotAllowed("Send operations with POST.", allowed="POST")
     return found.page(request)
 
 
 @get("/assets/{name:str}", include_in_schema=False)
-async def asset(request: AnyRequest, state: State, name: FromPath[str]) -> Response[bytes]:
+async def asset(request: AnyRequest, state: Services, name: FromPath[str]) -> Response[bytes]:
     """Serve a file of the application."""
-    found: Dashboard = state.dashboard
+    found = state.dashboard
     return found.file(request, f"assets/{name}", cache=_FOREVER, headers=_SECURE)
 
 
 @get("/theme.js", include_in_schema=False)
-async def theme(request: AnyRequest, state: State) -> Response[bytes]:
+async def theme(request: AnyRequest, state: Services) -> Response[bytes]:
     """Serve the script that runs before the first paint."""
-    found: Dashboard = state.dashboard
+    found = state.dashboard
     return found.file(request, "theme.js", cache=_ASK, headers=_SECURE)
 
 
 HANDLERS: tuple[ControllerRouterHandler, ...] = (dashboard, embedded, explorer, asset, theme)
 
 
-def first_page(request: AnyRequest, state: State) -> Response[Any] | None:
+def first_page(request: AnyRequest, state: Services) -> Response[Any] | None:
     """Respond with the dashboard for `/`; None if it was not built."""
-    found: Dashboard = state.dashboard
+    found = state.dashboard
     return found.page(request) if found.is_built else None

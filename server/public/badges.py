@@ -8,7 +8,6 @@ from xml.sax.saxutils import escape
 
 import msgspec
 from litestar import Response, get
-from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
@@ -21,6 +20,7 @@ from server.public.download_counts import NOT_MODIFIED, counts_of_one
 from server.public.public_access import AnyRequest, readable_project
 from server.public.query_parameters import TEXT, parse_choice, parse_text, query_parameter, reject_unknown_parameters
 from server.public.response_cache import Content, cached, json
+from server.services import Services
 
 PART = "badges"
 SVG = "image/svg+xml"
@@ -66,7 +66,7 @@ _BADGE = ResponseSpec(
 )
 async def badge(
     request: AnyRequest,
-    state: State,
+    state: Services,
     file: FromPath[str],
     label: Annotated[str, query_parameter("Text on the left", maxLength=LONGEST_LABEL, pattern=TEXT, default="downloads")] = "",
     metric: Annotated[str, query_parameter("Count to show", enum=list(METRICS), default="total")] = "",

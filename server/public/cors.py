@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from litestar import Request, Response, route
-from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
 from server.headers import READING_CORS, READING_PREFLIGHT, Line
@@ -22,7 +21,7 @@ ANY_ORIGIN = _as_text(READING_CORS)
 _PREFLIGHT = {**_as_text(READING_PREFLIGHT), "allow": "GET, HEAD, OPTIONS"}
 
 
-def headers(request: Request[Any, Any, State]) -> dict[str, str]:
+def headers(request: Request[Any, Any, Any]) -> dict[str, str]:
     """Return the CORS headers for an error of the request's route, so that scripts of other sites can read its status."""
     handler: Any = request.scope.get("route_handler")
     return dict(ANY_ORIGIN) if handler is not None and handler.opt.get("any_origin") else {}

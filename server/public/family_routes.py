@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get
-from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 
 from server.analytics import family_stats
@@ -24,6 +23,7 @@ from server.public.public_access import AnyRequest, project_of_request, readable
 from server.public.query_parameters import parse_integer, query_parameter, reject_unknown_parameters
 from server.public.response_cache import Content, cached, json
 from server.questions.periods import Period
+from server.services import Services
 from server.storage.projects import LiveProject
 from server.storage.projects.releases import LatestVersion, latest_version
 
@@ -95,7 +95,7 @@ _LATEST = _spec(LatestVersion, "The latest version.")
 
 
 @get("/stats", summary="FlakeDrop's statistics", tags=["Reading"], responses={200: _STATS, 304: NOT_MODIFIED}, opt=CROSS_ORIGIN)
-async def stats(request: AnyRequest, state: State) -> Response[bytes]:
+async def stats(request: AnyRequest, state: Services) -> Response[bytes]:
     """Statistics over everything that FlakeDrop's clients have sent."""
     project = await readable_project(request, "stats")
 
@@ -112,7 +112,7 @@ async def stats(request: AnyRequest, state: State) -> Response[bytes]:
     responses={200: _LATEST, 304: NOT_MODIFIED},
     opt=CROSS_ORIGIN,
 )
-async def version_latest(request: AnyRequest, state: State) -> Response[bytes]:
+async def version_latest(request: AnyRequest, state: Services) -> Response[bytes]:
     """The version that the operator has announced. Returns 404 if there is none."""
     project = await project_of_request(request)
 
@@ -133,7 +133,7 @@ async def version_latest(request: AnyRequest, state: State) -> Response[bytes]:
     opt=CROSS_ORIGIN,
     before_request=reject_unknown_parameters,
 )
-async def summary(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
+async def summary(request: AnyRequest, state: Services, days: Days = "") -> Response[bytes]:
     """Figures of the last days, including today."""
 
     async def ask(project: LiveProject, period: Period, count: int) -> Summary:
@@ -152,7 +152,7 @@ async def summary(request: AnyRequest, state: State, days: Days = "") -> Respons
     opt=CROSS_ORIGIN,
     before_request=reject_unknown_parameters,
 )
-async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[bytes]:
+async def tools(request: AnyRequest, state: Services, days: Days = "") -> Response[bytes]:
     """Figures of the last days, including today; most used tools first."""
 
     async def ask(project: LiveProject, period: Period, _: int) -> list[ToolSummary]:
@@ -170,7 +170,7 @@ async def tools(request: AnyRequest, state: State, days: Days = "") -> Response[
     opt=CROSS_ORIGIN,
     before_request=reject_unknown_parameters,
 )
-async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> Response[bytes]:
+async def retention(request: AnyRequest, state: Services, days: ManyDays = "") -> Response[bytes]:
     """Days with at least one user, newest first."""
 
     async def ask(project: LiveProject, period: Period, count: int) -> Retention:
@@ -189,7 +189,7 @@ async def retention(request: AnyRequest, state: State, days: ManyDays = "") -> R
     opt=CROSS_ORIGIN,
     before_request=reject_unknown_parameters,
 )
-async def errors(request: AnyRequest, state: State, days: Days = "", limit: Limit = "") -> Response[bytes]:
+async def errors(request: AnyRequest, state: Services, days: Days = "", limit: Limit = "") -> Response[bytes]:
     """Failed calls of the last days, including today, newest first. They are raw events, so retention deletes them."""
     most = parse_integer("limit", limit, 50, 1, MAX_ERRORS)
 
@@ -202,7 +202,7 @@ async def errors(request: AnyRequest, state: State, days: Days = "", limit: Limi
 
 
 async def _analytics(
-    request: AnyRequest, state: State, name: str, ask: Callable[[LiveProject, Period, int], Awaitable[Any]], days: int
+    request: AnyRequest, state: Services, name: str, ask: Callable[[LiveProject, Period, int], Awaitable[Any]], days: int
 ) -> Response[bytes]:
     project = await readable_project(request, ANALYTICS)
     period = Period.last_days(days, epoch_ms())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from litestar import Request
-from litestar.datastructures import State
 
 from server.headers import AUTHORIZATION
 from server.problems import Forbidden, NotFound, Unauthorized
-from server.storage.projects import SCOPE_SLUG, LiveKey, LiveProject
+from server.services import Services, services_of
+from server.storage.projects import LiveKey, LiveProject, slug_of
 
-AnyRequest = Request[object, object, State]
+AnyRequest = Request[object, object, Services]
 
 
 async def project_of_request(request: AnyRequest) -> LiveProject:
@@ -34,8 +34,7 @@ async def project_and_key(request: AnyRequest) -> tuple[LiveProject, LiveKey | N
     if "\0" in request.scope["path"]:
         raise NotFound("Names cannot contain NUL.")
     headers = dict(request.scope["headers"])
-    looked: tuple[LiveProject, LiveKey | None] = await request.app.state.gate.find(peer_of(request), headers, request.scope.get(SCOPE_SLUG))
-    return looked
+    return await services_of(request.app).gate.find(peer_of(request), headers, slug_of(request.scope))
 
 
 def peer_of(request: AnyRequest) -> str:
@@ -45,6 +44,6 @@ def peer_of(request: AnyRequest) -> str:
 
 async def count_guess(request: AnyRequest) -> None:
     """Count the key of a request as a wrong guess, if it has one that is not ours."""
-    gate, headers = request.app.state.gate, dict(request.scope["headers"])
+    gate, headers = services_of(request.app).gate, dict(request.scope["headers"])
     if AUTHORIZATION in headers:
         await gate.guesses.count_wrong(gate.address(peer_of(request), headers))

@@ -16,8 +16,9 @@ from server.caching import SingleFlightCache
 from server.problems import Busy
 from server.public.cors import ANY_ORIGIN
 from server.public.public_access import AnyRequest
+from server.services import services_of
 from server.storage.engine import Store
-from server.storage.projects import SCOPE_SLUG, LiveProject
+from server.storage.projects import LiveProject, slug_of
 
 JSON = "application/json"
 _FRESH_FOR = 1.0  # seconds that a response is reused, as other processes may have written meanwhile
@@ -149,4 +150,4 @@ def _remember(request: AnyRequest, page: Page, project: LiveProject, headers: di
         return
     whole = {**headers, "Content-Type": page.content.media_type, "X-Content-Type-Options": "nosniff"}
     encoded = tuple((name.lower().encode(), value.encode("latin-1")) for name, value in whole.items())
-    request.app.state.response_cache.remember(scope["path"], scope.get(SCOPE_SLUG), CachedResponse(page, project, encoded))
+    services_of(request.app).response_cache.remember(scope["path"], slug_of(scope), CachedResponse(page, project, encoded))

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import msgspec
 from litestar import Response, get
-from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 
@@ -29,6 +28,7 @@ from server.public.query_parameters import (
     reject_unknown_parameters,
 )
 from server.public.response_cache import Content, cached, json
+from server.services import Services
 
 MAX_IDS = 100
 MAX_TRENDING = 100
@@ -63,7 +63,7 @@ _LIMIT = query_parameter("Maximum number of targets", type="integer", minimum=1,
     opt=CROSS_ORIGIN,
     before_request=reject_unknown_parameters,
 )
-async def counters_of_one(request: AnyRequest, state: State, type: FromPath[str], id: FromPath[str]) -> Response[bytes]:  # noqa: A002
+async def counters_of_one(request: AnyRequest, state: Services, type: FromPath[str], id: FromPath[str]) -> Response[bytes]:  # noqa: A002
     """Counters over all time. Returns 404 for an unknown target."""
     project = await readable_project(request, "counters")
     listed_only = project.target_rules.listed_only
@@ -87,7 +87,7 @@ async def counters_of_one(request: AnyRequest, state: State, type: FromPath[str]
 )
 async def counters_of_many(
     request: AnyRequest,
-    state: State,
+    state: Services,
     type: Annotated[str, _TYPE] = "",  # noqa: A002
     ids: Annotated[str, _IDS] = "",
 ) -> Response[bytes]:
@@ -115,7 +115,7 @@ async def counters_of_many(
 )
 async def trending(
     request: AnyRequest,
-    state: State,
+    state: Services,
     type: Annotated[str, _ANY_TYPE] = "",  # noqa: A002
     window: Annotated[str, _WINDOW] = "",
     limit: Annotated[str, _LIMIT] = "",

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Annotated
 
 from litestar import Response, get
-from litestar.datastructures import State
 
 from server.clock import epoch_ms
 from server.event import FieldError
@@ -18,6 +17,7 @@ from server.questions import text
 from server.questions.ask import ask
 from server.questions.saved import find
 from server.questions.template import Template
+from server.services import Services
 from server.storage.projects import FieldProblem, saved_questions
 from server.transfer.answer_rows import as_json, flat
 from server.transfer.exporting import table
@@ -40,7 +40,7 @@ _many = partial(many, text.PARAMETERS)
 )
 async def export_answer(
     request: AnyRequest,
-    state: State,
+    state: Services,
     format: Annotated[str, FORMAT] = "",  # noqa: A002 - the name of the parameter
     measure: Annotated[list[str] | None, _many("measure", "installs,failure_rate")] = None,
     where: Annotated[list[str] | None, _many("where", "os=windows,linux")] = None,
@@ -79,7 +79,7 @@ async def export_answer(
     return Response(body, media_type=MEDIA_TYPES[form], headers={"Cache-Control": "no-store", "Content-Disposition": disposition})
 
 
-async def _saved(state: State, project: int, name: str, parts: dict[str, list[str]]) -> Template:
+async def _saved(state: Services, project: int, name: str, parts: dict[str, list[str]]) -> Template:
     if any(text for texts in parts.values() for text in texts):
         raise BadQuery(FieldError("saved", "cannot be combined with the parts of a question"))
     try:

@@ -7,7 +7,6 @@ import re
 from typing import Annotated, NamedTuple
 
 from litestar import Response, delete, get
-from litestar.datastructures import State
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import FromPath, QueryParameter
@@ -28,6 +27,7 @@ from server.public.query_parameters import (
     query_parameter,
     reject_unknown_parameters,
 )
+from server.services import Services
 from server.storage.history.streaming import Span
 from server.storage.projects import LiveProject, audit
 from server.transfer import install_data
@@ -112,7 +112,7 @@ _LIMIT = query_parameter("Events on a page", type="integer", minimum=1, maximum=
 )
 async def export_what(
     request: AnyRequest,
-    state: State,
+    state: Services,
     what: FromPath[str],
     format: Annotated[str, _FORMAT] = "",  # noqa: A002 - the name of the parameter
     from_: Annotated[str, _FROM] = "",
@@ -135,7 +135,7 @@ async def export_what(
     )
 
 
-async def _answer(request: AnyRequest, state: State, project: LiveProject, question: Question, form: str) -> Response[bytes]:
+async def _answer(request: AnyRequest, state: Services, project: LiveProject, question: Question, form: str) -> Response[bytes]:
     given = check_parameters(request, (*_ALWAYS, *_WORDS), repeated=LISTS)
     words = {name: parse_text(name, text, most=2_000, required=False) for name, text in given.items() if name != "format"}
     rows = await answer(state.store, question, asked(question, project.id, words, now=epoch_ms()), state.history)
@@ -171,7 +171,7 @@ def _time(name: str, text: str, default: int) -> int:
 )
 async def show_install(
     request: AnyRequest,
-    state: State,
+    state: Services,
     installation_id: FromPath[str],
     after: Annotated[str, _AFTER] = "",
     limit: Annotated[str, _LIMIT] = "",
@@ -192,7 +192,7 @@ async def show_install(
 )
 async def show_install_by_id(
     request: AnyRequest,
-    state: State,
+    state: Services,
     id: Annotated[str, _ID] = "",  # noqa: A002 - the name of the parameter
     after: Annotated[str, _AFTER] = "",
     limit: Annotated[str, _LIMIT] = "",
@@ -209,7 +209,7 @@ async def show_install_by_id(
     responses=_GONE,
     before_request=reject_unknown_parameters,
 )
-async def erase_install(request: AnyRequest, state: State, installation_id: FromPath[str]) -> Response[InstallErased]:
+async def erase_install(request: AnyRequest, state: Services, installation_id: FromPath[str]) -> Response[InstallErased]:
     """Deletes its events, its days of activity and its row, immediately and permanently. Counts stay; they do not identify an install.
 
     Disable the client first: events that it sends later are stored again. Earlier backups contain the install until they are deleted. Needs a
@@ -226,12 +226,12 @@ async def erase_install(request: AnyRequest, state: State, installation_id: From
     responses=_GONE,
     before_request=reject_unknown_parameters,
 )
-async def erase_install_by_id(request: AnyRequest, state: State, id: Annotated[str, _ID] = "") -> Response[InstallErased]:  # noqa: A002
+async def erase_install_by_id(request: AnyRequest, state: Services, id: Annotated[str, _ID] = "") -> Response[InstallErased]:  # noqa: A002
     """For ids that a path cannot contain."""
     return await _erase(request, state, id)
 
 
-async def _show(request: AnyRequest, state: State, raw: str, after: str, limit: str) -> Response[InstallHeld]:
+async def _show(request: AnyRequest, state: Services, raw: str, after: str, limit: str) -> Response[InstallHeld]:
     owner = await _owner(request, state, raw, reading=True)
     page = parse_integer("limit", limit, PAGE, 1, MAX_PAGE_SIZE)
     found = await install_data.show(state.store, owner.project, owner.install, after=_after(after), most=page)
@@ -241,7 +241,7 @@ async def _show(request: AnyRequest, state: State, raw: str, after: str, limit: 
     return Response(found, headers=_NO_STORE)
 
 
-async def _erase(request: AnyRequest, state: State, raw: str) -> Response[InstallErased]:
+async def _erase(request: AnyRequest, state: Services, raw: str) -> Response[InstallErased]:
     owner = await _owner(request, state, raw, reading=False)
     erased = await install_data.erase(state.history, owner.project, owner.install)
     if erased is None:
@@ -258,7 +258,7 @@ class _Owner(NamedTuple):
     actor: str
 
 
-async def _owner(request: AnyRequest, state: State, raw: str, *, reading: bool) -> _Owner:
+async def _owner(request: AnyRequest, state: Services, raw: str, *, reading: bool) -> _Owner:
     """Authorize a caller by an install's id, and by a key if the project requires one.
 
     Counts as one request of this address, which limits guessing of ids. Raises Limited, Unauthorized, Forbidden, NotFound.
@@ -279,7 +279,7 @@ async def _owner(request: AnyRequest, state: State, raw: str, *, reading: bool) 
     return _Owner(project.id, state.privacy.install(project.id, usable), f"key {key.id}" if key else "install")
 
 
-async def _record(state: State, owner: _Owner, action: str, detail: str) -> None:
+async def _record(state: Services, owner: _Owner, action: str, detail: str) -> None:
     now = epoch_ms()
     await audit.record(state.store, now=now, actor=owner.actor, action=action, project=owner.project, detail=detail)
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Annotated
 
 from litestar import Response, get
-from litestar.datastructures import State
 
 from server.clock import epoch_ms
 from server.event import FieldError
@@ -15,6 +14,7 @@ from server.problems import BadQuery
 from server.public.public_access import AnyRequest, readable_project
 from server.public.query_parameters import parse_choice, reject_unknown_parameters
 from server.questions.report_text import FUNNEL, PATHS, REPEATED, RETENTION
+from server.services import Services
 from server.transfer.formats import FormatError
 from server.transfer.reports import REPORTS
 from server.transfer.text_parameters import ANSWER, FORMAT, MEDIA_TYPES, checked, many, one
@@ -44,7 +44,7 @@ _export = partial(
 @_export("/v1/export/funnel", summary="Export a funnel")
 async def export_funnel(
     request: AnyRequest,
-    state: State,
+    state: Services,
     format: Form = "",  # noqa: A002 - the name of the parameter
     step: Annotated[list[str] | None, _many("step", "init", "build", required=True)] = None,
     within: Annotated[str, _one("within", "24h")] = "",
@@ -68,7 +68,7 @@ async def export_funnel(
 @_export("/v1/export/retention", summary="Export retention")
 async def export_retention(
     request: AnyRequest,
-    state: State,
+    state: Services,
     format: Form = "",  # noqa: A002 - the name of the parameter
     over: Annotated[str, _retention("over", "week")] = "",
     start: Annotated[list[str] | None, _retention_many("start", "init")] = None,
@@ -93,7 +93,7 @@ async def export_retention(
 @_export("/v1/export/paths", summary="Export paths")
 async def export_paths(
     request: AnyRequest,
-    state: State,
+    state: Services,
     format: Form = "",  # noqa: A002 - the name of the parameter
     event: Annotated[list[str] | None, _paths_many("event", "build", required=True)] = None,
     direction: Annotated[str, _paths("direction", "after")] = "",
@@ -119,7 +119,7 @@ def _common(where: list[str] | None, by: list[str] | None, last: str, to_date: s
     return {"where": where, "by": by, "last": [last], "to_date": [to_date], "from": [from_], "to": [to], "first": [first]}
 
 
-async def _file(request: AnyRequest, state: State, name: str, format_: str, words: _Words) -> Response[bytes]:
+async def _file(request: AnyRequest, state: Services, name: str, format_: str, words: _Words) -> Response[bytes]:
     project = await readable_project(request, "export")  # no setting makes exports public
     form = parse_choice("format", format_, "jsonl", MEDIA_TYPES)
     parts = {each: checked(each, texts or []) for each, texts in words.items()}

@@ -8,7 +8,6 @@ from collections.abc import Hashable
 from typing import NamedTuple
 
 from litestar import MediaType, Response, get
-from litestar.datastructures import State
 from litestar.params import FromPath
 
 from server.caching import SingleFlightCache
@@ -18,7 +17,8 @@ from server.problems import BadQuery, TooBroad
 from server.public.public_access import AnyRequest, peer_of
 from server.questions import saved
 from server.questions.shared_answer import as_of, shared_answer
-from server.storage.projects import SCOPE_SLUG, ProjectError
+from server.services import Services
+from server.storage.projects import ProjectError, slug_of
 from server.storage.projects.shares import PATH, PREFIX, Shared, find_shared
 from server.transfer.shared_page import HEADERS, answer_page, message_page
 
@@ -44,7 +44,7 @@ class _KnownLink(NamedTuple):
 class SharedPages:
     """The pages of valid links. Each is made once an hour (once a day with a comparison), and one at a time, however many readers it has."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: Services) -> None:
         self._state = state
         self._links: SingleFlightCache[str, _KnownLink] = SingleFlightCache(_MAX_KEPT, lambda link: time.monotonic() <= link.until)
         self._pages: SingleFlightCache[Hashable, _Page] = SingleFlightCache(_MAX_KEPT, lambda page: page.until > epoch_ms(), at_once=1)
@@ -87,14 +87,14 @@ class SharedPages:
 
 
 @get(f"{PATH}/{{secret:str}}", include_in_schema=False)
-async def shared_question(request: AnyRequest, state: State, secret: FromPath[str]) -> Response[str]:
+async def shared_question(request: AnyRequest, state: Services, secret: FromPath[str]) -> Response[str]:
     """The answer of a saved question, for everyone who has the link."""
     now = epoch_ms()
     address = state.gate.address(peer_of(request), dict(request.scope["headers"]))
     await state.gate.guesses.check(address)
-    pages: SharedPages = state.shared_pages
+    pages = state.shared_pages
     shared = None
-    if secret.startswith(PREFIX) and len(secret) < 100 and request.scope.get(SCOPE_SLUG) is None:
+    if secret.startswith(PREFIX) and len(secret) < 100 and slug_of(request.scope) is None:
         shared = await pages.find(secret, now)
     if shared is None:
         await state.gate.guesses.count_wrong(address)

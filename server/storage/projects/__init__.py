@@ -29,6 +29,7 @@ from server.storage.projects.validation import (
     ProjectError,
     hash_key,
     read_list,
+    slug_of,
     validate_limit,
 )
 
@@ -55,5 +56,6 @@ __all__ = [
     "hash_key",
     "read_list",
     "revoke_key",
+    "slug_of",
     "validate_limit",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
+from collections.abc import Mapping
 
 import msgspec
 from limits import RateLimitItem, parse
@@ -42,6 +43,12 @@ class FieldProblem(ProjectError):
         self.field = field
         self.message = message
         self.why = why
+
+
+def slug_of(scope: Mapping[str, object]) -> str | None:
+    """Return the slug in the path of an ASGI request, or None."""
+    slug = scope.get(SCOPE_SLUG)
+    return slug if isinstance(slug, str) else None
 
 
 def validate_limit(text: str | None) -> str | None:
