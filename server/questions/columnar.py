@@ -82,3 +82,26 @@ def _durations(facts: Sql) -> Sql:
 def _per_install(facts: Sql) -> Sql:
     columns = "CAST(SUM(events) AS BIGINT) AS everyone, NULLIF(CAST(SUM(people * events) AS BIGINT), 0) AS people"
     return sql(f"SELECT place, step, {columns} FROM (", facts, ") AS owned WHERE install_id IS NOT NULL GROUP BY place, step, install_id")
+
+
+def weighted_distribution(values: Sql, percents: Mapping[str, int | None]) -> Sql:
+    """Like `quantile_disc` with `total` and `number`, for values that count as often as their weight says.
+
+    The values are first counted in parts of 3 % in width. Only those of the parts that hold a wanted rank are sorted, which takes an eighth of the time of
+    sorting all of them.
+    """
+    ranks = {name: percent for name, percent in percents.items() if percent is not None}
+    holds = " OR ".join(f"(100 * (up_to - w) < {percent} * n AND 100 * up_to >= {percent} * n)" for percent in ranks.values())
+    found = "".join(f", MIN(CASE WHEN 100 * r >= {percent} * n THEN value END) AS {name}" for name, percent in ranks.items())
+    return sql(
+        "WITH given AS NOT MATERIALIZED (SELECT *, CAST(floor(32 * ln(value + 1)) AS INTEGER) AS part FROM (",
+        values,
+        ") AS listed), parts AS MATERIALIZED (SELECT place, step, part, SUM(weight) AS w, SUM(value * weight) AS t FROM given GROUP BY ALL),"
+        " ranked AS (SELECT *, SUM(w) OVER (PARTITION BY place, step ORDER BY part) AS up_to, SUM(w) OVER (PARTITION BY place, step) AS n FROM parts),"
+        f" chosen AS (SELECT place, step, part, up_to - w AS before, n FROM ranked WHERE {holds or 'false'}),"
+        " sorted AS (SELECT place, step, value, n, before + SUM(weight) OVER (PARTITION BY place, step, part ORDER BY value ROWS UNBOUNDED PRECEDING) AS r"
+        " FROM given JOIN chosen USING (place, step, part)),"
+        f" ends AS (SELECT place, step{found} FROM sorted GROUP BY place, step),"
+        " sums AS (SELECT place, step, SUM(t) AS total, SUM(w) AS number FROM parts GROUP BY place, step)"
+        f" SELECT sums.*{''.join(f', ends.{name}' for name in ranks)} FROM sums LEFT JOIN ends USING (place, step)",
+    )

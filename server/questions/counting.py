@@ -135,15 +135,16 @@ def distributions(
     The values are durations in microseconds (`timed`) or the numbers of events of each install. The value at rank ceil(p / 100 * n) is the
     least whose rank r has 100 r >= p n. Where values are `weighted`, each counts as often as its weight says.
     """
+    columns = {measure.value: percent for measure, percent in percents.items()}
     if engine.is_columnar and not weighted:
-        return columnar.distributions(facts, {measure.value: percent for measure, percent in percents.items()}, audiences, timed=timed)
+        return columnar.distributions(facts, columns, audiences, timed=timed)
     parts: list[str | Sql] = []
     for people in audiences:
         values = _durations(facts, people=people) if timed else _per_install(facts, people=people)
         parts += [
             " UNION ALL " if parts else "",
             f"SELECT {int(people)} AS audience, found.* FROM (",
-            _distribution(values, percents, weighted=weighted),
+            columnar.weighted_distribution(values, columns) if engine.is_columnar else _distribution(values, percents, weighted=weighted),
             ") AS found",
         ]
     return sql(*parts)
