@@ -91,6 +91,10 @@ class Event:
     def duration(self) -> Duration | None:
         return None if self.row.duration_us is None else Duration(self.row.duration_us)
 
+    @strawberry.field(description="Number of events that this one stands for, if its client sends only a sample; else 1.")
+    def weight(self) -> int:
+        return self.row.weight
+
     @strawberry.field(description="Type of the error. Null without one.")
     def error_type(self) -> str | None:
         return self.row.error_type

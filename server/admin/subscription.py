@@ -95,6 +95,7 @@ def event_row(event: Stored) -> EventRow:
         context=event.context,
         target_type=event.target[0] if event.target else None,
         target=event.target[1] if event.target else None,
+        weight=event.weight,
     )
 
 

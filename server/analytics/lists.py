@@ -12,13 +12,14 @@ from server.analytics.filters import Filter
 from server.analytics.sources import raw_events
 from server.event import DAY, PEOPLE, Context, Environment
 from server.event_id import first_id, received_at
+from server.questions.facts import WEIGHT
 from server.questions.sql import Sql, bound, listed, read, sql
 from server.storage.engine import Store
 from server.storage.statements import CONTEXT_COLUMNS
 
 MOST = 100  # rows of a page
-_EVENT_ONLY = """SELECT event.id, event.install_id AS install, event_name.text AS name, event.occurred_at, event.outcome, event.duration_us, event.session,
-    event.skewed, event.error_type, event.error_message, event.properties, target.type AS target_type, target.external_id AS target"""
+_EVENT_ONLY = f"""SELECT event.id, event.install_id AS install, event_name.text AS name, event.occurred_at, event.outcome, event.duration_us, event.session,
+    event.skewed, event.error_type, event.error_message, event.properties, {WEIGHT} AS weight, target.type AS target_type, target.external_id AS target"""
 _EVENT = f"{_EVENT_ONLY}, {', '.join(f'context.{column}' for column in CONTEXT_COLUMNS)}"
 _WORDS = """ JOIN event ON event.id = page.id JOIN event_name ON event_name.id = event.name_id JOIN context ON context.id = event.context_id
     LEFT JOIN target ON target.id = event.target_id"""
@@ -45,6 +46,7 @@ class EventRow(msgspec.Struct, frozen=True):
     context: Context
     target_type: str | None
     target: str | None
+    weight: int = 1
 
     @property
     def received_at(self) -> int:

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-NOW = time.time_ns() // 1_000_000
-
 ASK = """query ($slug: String!, $question: QuestionInput!) { project(slug: $slug) { ask(question: $question) {
   source warnings { field message } rows { keys figures { measure all people allLow allHigh peopleLow peopleHigh } } } } }"""
 COUNTS = ["EVENTS", "SUCCESSES", "FAILURES", "FAILURE_RATE"]
@@ -139,3 +137,21 @@ def test_sdks_say_their_rate_in_a_property(field: Any, path: str, body: Any) -> 
     assert field.post(body, path, content_type="application/json").status_code == 200
     (event,) = field.events()
     assert event["weight"] == 10
+
+
+@pytest.mark.one_path
+def test_log_records_that_a_collector_sampled_count_as_several(field: Any) -> None:
+    attributes = [{"key": "sampling.threshold", "value": {"stringValue": "c"}}]
+    record = {"eventName": "run", "timeUnixNano": str(time.time_ns()), "attributes": attributes}
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
+    assert field.post(body, "/v1/logs", content_type="application/json").status_code == 200
+    assert [event["weight"] for event in field.events()] == [4]
+
+
+EVENTS = "query ($slug: String!) { project(slug: $slug) { events(first: 5) { totalCount nodes { name weight } } } }"
+
+
+def test_the_list_of_events_has_each_that_arrived_with_its_weight(field: Any) -> None:
+    field.post([run(1, name="one"), run(2, name="two", weight=7)])
+    events = field.ask(EVENTS, slug=field.slug)["project"]["events"]
+    assert (events["totalCount"], {node["name"]: node["weight"] for node in events["nodes"]}) == (2, {"one": 1, "two": 7})

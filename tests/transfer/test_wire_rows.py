@@ -147,3 +147,16 @@ def test_a_time_to_come_is_named_and_nothing_raw_is_kept(fresh: Settings, tmp_pa
     kept = repr(counted(fresh))
     assert "the-raw-id" not in kept
     assert "jane" not in kept
+
+
+def test_rows_of_a_sample_keep_their_weight(fresh: Settings, tmp_path: Path) -> None:
+    rows = [
+        {"name": "build", "id": "a", "timestamp": "2025-10-26T10:00:00Z", "sample_rate": "0.1", "weight": ""},
+        {"name": "build", "id": "b", "timestamp": "2025-10-26T10:00:00Z", "sample_rate": "", "weight": "3"},
+        {"name": "build", "id": "c", "timestamp": "2025-10-26T10:00:00Z", "sample_rate": "", "weight": "heavy"},
+    ]
+    file = tmp_path / "rows.csv"
+    file.write_bytes(as_csv(rows))
+    assert import_file(fresh, file).stored == 3
+    assert rows_of(where(fresh), "SELECT COALESCE(weight, 1) FROM event ORDER BY 1") == [(1,), (3,), (10,)]
+    assert rows_of(where(fresh), "SELECT events FROM rollup_day") == [(14,)]
