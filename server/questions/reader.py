@@ -143,7 +143,7 @@ class Reader:
             if percents:
                 await self._add(cells, events, partial(_placed, groups, folded), percents)
         ends = [*events.starts[1:], period.end]
-        spreads = await self._spreads(period, where, partial(_placed, groups, folded)) if await self.is_sampled(period) else {}
+        spreads = await self._spreads(period, where, partial(_placed, groups, folded))
         return Found(cells, [end <= self.since for end in ends], folded, spreads)
 
     async def is_sampled(self, period: Period) -> bool:
@@ -153,8 +153,10 @@ class Reader:
         return self._sampled[period]
 
     async def _spreads(self, period: Period, where: tuple[Condition, ...], placed: Placed) -> Cells:
-        """The spreads of the counts of a period with sampled events."""
+        """The spreads of the counts of a period; none without sampled events."""
         cells: Cells = {}
+        if not any(measure in SUMS for measure in self._counts) or not await self.is_sampled(period):
+            return cells
         for facts, measures in (await self._plan_counts(period, where)).items():
             if counted := [measure for measure in measures if measure in SUMS]:
                 await self._add_counts(cells, msgspec.structs.replace(facts, is_spread=True), counted, placed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -120,6 +121,7 @@ def test_fractions_are_right_on_average(field: Any) -> None:
 
 def test_sampled_downloads_count_for_their_target(field: Any) -> None:
     field.post([{"name": "download", "target": {"type": "pack", "id": "peon"}, "weight": 10} for _ in range(3)])
+    assert field.get("/counts/peon").json()["total"] == 30
     (row,) = ask(field, by=[{"field": "target"}], measures=["EVENTS"])["rows"]
     assert (row["keys"], row["figures"][0]["all"], row["figures"][0]["allLow"]) == (["peon"], [30], [0])
 
@@ -155,3 +157,13 @@ def test_the_list_of_events_has_each_that_arrived_with_its_weight(field: Any) ->
     field.post([run(1, name="one"), run(2, name="two", weight=7)])
     events = field.ask(EVENTS, slug=field.slug)["project"]["events"]
     assert (events["totalCount"], {node["name"]: node["weight"] for node in events["nodes"]}) == (2, {"one": 1, "two": 7})
+
+
+@pytest.mark.one_path
+def test_files_have_the_bounds_of_estimates(field: Any) -> None:
+    field.post([*(run(number, weight=10, os="linux") for number in range(100)), run(1, os="darwin")])
+    answer = field.get("/v1/export/ask?format=jsonl&measure=events,p50&by=os")
+    linux, darwin = (json.loads(line) for line in answer.text.splitlines())
+    assert (linux["events_all"], linux["events_all_low"], linux["events_all_high"]) == (1_000, 814, 1_186)
+    assert (darwin["events_all"], darwin["events_all_low"], darwin["events_all_high"]) == (1, None, None)
+    assert "p50_all_low" not in linux

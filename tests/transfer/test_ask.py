@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from server.transfer.ask_command import ask_command
 from server.transfer.import_sources import Source
 from server.transfer.question_commands import question_group
 from tests.conftest import rows_of
-from tests.transfer.conftest import where
+from tests.transfer.conftest import import_file, where
 
 ENGINES = ("sqlite", "postgres")
 SPAN = ("--from", "2026-06-01", "--to", "2026-10-27")
@@ -202,3 +203,15 @@ def test_an_invalid_question_is_not_saved(run: Any) -> None:
         assert (ran.exit_code, said in ran.stderr) == (1, True)
     assert "bad" not in run(question_group, "list", "default").stdout
     assert "cannot be combined" in run(ask_command, "default", "--saved", "bad", "--by", "os").stderr
+
+
+def test_the_table_has_the_intervals_of_estimates(run: Any, origin: Settings, tmp_path: Path) -> None:
+    row = {"name": "sampled", "timestamp": "2026-10-01T00:00:00Z", "weight": 10}
+    file = tmp_path / "sampled.jsonl"
+    file.write_text("".join(json.dumps({**row, "id": f"{number}"}) + "\n" for number in range(100)), encoding="utf-8")
+    assert import_file(origin, file).stored == 100
+    ran = run(ask_command, "default", *SPAN, "--where", "name=sampled", "--measure", "events,installs")
+    head, line = ran.stdout.splitlines()
+    assert re.split(r"\s{2,}", head.strip()) == ["events", "95 % interval", "installs"]
+    assert re.split(r"\s{2,}", line.strip()) == ["1,000", "814 to 1,186", "0"]
+    assert "Counts of events are estimates" in ran.stderr
