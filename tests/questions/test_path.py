@@ -10,13 +10,13 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from litestar.datastructures import State
 
 from server.admin.auth import ALL_PROJECTS, Viewer
 from server.admin.endpoint import Body, GraphQL
 from server.dialects.parsing.times import iso
 from server.history import History
 from server.questions import reader
+from server.services import Services
 from server.settings import load
 from server.storage.engine import Store
 from server.storage.projects import Projects
@@ -40,7 +40,7 @@ def module_of(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-async def paths_of(query: str, state: State) -> set[tuple[str, ...]]:
+async def paths_of(query: str, state: Services) -> set[tuple[str, ...]]:
     """The modules from the field, or from where its work continues beside others, to each place that runs SQL."""
     found: set[tuple[str, ...]] = set()
 
@@ -80,7 +80,7 @@ async def test_a_question_takes_a_short_way_to_the_sql(
     await history.build(lag=0)
     projects = Projects(max_targets=filled.settings.max_targets, public=filled.settings.public)
     await projects.refresh()
-    state = State({"settings": filled.settings, "store": full, "history": history, "projects": projects})
+    state = Services({"settings": filled.settings, "store": full, "history": history, "projects": projects})
     paths = await paths_of(f'{{ project(slug: "default") {{ {FIELDS[name]} }} }}', state)
     history.close()
     asked = {path for path in paths if any(module.startswith(("server.questions", "server.analytics")) for module in path)}
