@@ -42,6 +42,10 @@ def _size(text: str) -> int:
     return int(match[1]) * _UNITS[(match[2] or "")[:1].lower()]
 
 
+def _size_or_auto(text: str) -> int | None:
+    return None if text.strip().lower() == "auto" else _size(text)
+
+
 def _limit(text: str) -> RateLimitItem | None:
     if text.strip().lower() in ("off", "none", "0"):
         return None
@@ -204,7 +208,12 @@ class Settings:
         "1GB",
         "the maximum size of the history on disk; the oldest events leave it first and are then read from the store",
     )
-    history_memory: int = _setting("FOOTFALL_HISTORY_MEMORY", _size, "80MB", "the maximum memory of questions over the history")
+    history_memory: int | None = _setting(
+        "FOOTFALL_HISTORY_MEMORY",
+        _size_or_auto,
+        "auto",
+        "the maximum memory of questions over the history; auto is a sixth of the memory of the machine or container, 40MB to 128MB",
+    )
     history_threads: int = _setting("FOOTFALL_HISTORY_THREADS", _positive, "1", "the number of threads of questions over the history")
     dashboard: bool = _setting("FOOTFALL_DASHBOARD", _switch, "on", "serve the dashboard; off leaves a plain first page")
     log_format: str = _setting(
@@ -314,7 +323,7 @@ def describe(settings: Settings) -> list[tuple[str, str, str]]:
 
 def _shown(value: Any, about: Mapping[str, Any]) -> str:
     if value is None:
-        return "off" if about["read"] is _limit else "-"
+        return {_limit: "off", _size_or_auto: "auto"}.get(about["read"], "-")
     if isinstance(value, bool):
         return "on" if value else "off"
     if about["secret"]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from server import __version__, event_id
+from server import __version__, event_id, machine_memory
 from server.clock import epoch_ms, utc_minute
 from server.doctor.finding import Finding, size
 from server.event import DAY
@@ -22,7 +22,6 @@ LEAST_MEMORY = 128 << 20
 
 _CONTAINER_SIGNS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 _MEMORY = Path("/proc/meminfo")
-_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def versions(_: Settings) -> Iterator[Finding]:
@@ -75,8 +74,8 @@ def _memory() -> int | None:
         return None
     lines = dict(line.partition(":")[::2] for line in _MEMORY.read_text().splitlines())
     available = int(lines["MemAvailable"].split()[0]) * 1024
-    limit = _MEMORY_LIMIT.read_text().strip() if _MEMORY_LIMIT.exists() else "max"
-    return min(available, int(limit)) if limit.isdigit() else available
+    limit = machine_memory.group_limit()
+    return available if limit is None else min(available, limit)
 
 
 def user(_: Settings) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from server import logs
+from server import logs, machine_memory
 from server.clock import Clock, epoch_ms
 from server.event import MINUTE
 from server.event_id import first_id, received_at
@@ -36,6 +36,7 @@ LAG = MINUTE  # events are read into a segment once they arrived this long ago; 
 MAX_TAIL = 50_000  # events of a project that one question reads from the store
 SECONDS = 10.0  # the time limit of a question
 AT_ONCE = 2
+LEAST_MEMORY, MOST_MEMORY = 40_000_000, 128_000_000  # bytes that questions get unless a setting says otherwise
 _ATTEMPTS = 3  # a segment may be merged away, or found damaged, while a question opens it
 
 Rows = list[dict[str, Any]]
@@ -85,7 +86,8 @@ class History:
         self._now = now
         self._most = settings.history_size
         self._folder = Folder(settings.history_dir, settings.history_size)
-        self._database = Database(settings.history_dir, self._folder.work / "spill", settings.history_memory, settings.history_threads)
+        memory = settings.history_memory or min(max(machine_memory.total() // 6, LEAST_MEMORY), MOST_MEMORY)
+        self._database = Database(settings.history_dir, self._folder.work / "spill", memory, settings.history_threads)
         self._builder = Builder(store, self._folder, self._database)
         self._built_at: int | None = None
         self._at_once = asyncio.Semaphore(AT_ONCE)

@@ -20,7 +20,7 @@ import uvicorn
 from rich.console import Console
 from rich.markup import escape
 
-from server import __version__, logs
+from server import __version__, logs, machine_memory
 from server.app import create_app
 from server.front import Front
 from server.listening import bind
@@ -94,6 +94,7 @@ def serve(settings: Settings, console: Console) -> int:
     logs.configure(form=settings.log_format, level=settings.log_level)
     sockets = _listen(settings)
     raise_file_limit()
+    machine_memory.share_one_arena()
     stop = StopRequest()
     app = create_app(settings, progress=lambda line: console.print(f"[dim]{line}[/dim]", soft_wrap=True), stop=stop)
     opened = OpenConnections(settings.trusted_proxies)

@@ -90,4 +90,4 @@ def test_the_server_imports_the_library_at_the_first_question(server: Server) ->
 
 def test_the_settings_have_bounds() -> None:
     settings = load({})
-    assert (settings.history, settings.history_memory, settings.history_threads) == (True, 80 << 20, 1)
+    assert (settings.history, settings.history_memory, settings.history_threads) == (True, None, 1)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from server import doctor
+from server import doctor, machine_memory
 from server.doctor import Finding, examine, folder_checks, machine_checks, store_checks
 from server.event import DAY
 from server.event_id import first_id
@@ -325,10 +325,8 @@ async def test_few_open_files_are_a_warning(served: Settings, monkeypatch: pytes
     heard(await ask(served), "warning", "256 files", "ulimit -Hn")
 
 
-async def test_little_memory_is_a_warning(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = tmp_path / "memory.max"
-    limit.write_text(f"{64 << 20}\n")
-    monkeypatch.setattr(machine_checks, "_MEMORY_LIMIT", limit)
+async def test_little_memory_is_a_warning(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_memory, "group_limit", lambda: 64 << 20)
     heard(await ask(served), "warning", "only 64.0 MiB of memory")
 
 
