@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import strawberry
 from strawberry import argument
@@ -12,13 +12,20 @@ from server.admin.filter_warnings import FilterWarning, warnings_of
 from server.admin.inputs import EventFilter, PeriodInput, check_count, window
 from server.admin.request_context import AnyInfo, is_selected, reader
 from server.analytics import breakdown, errors, experiments, installs, overview, sequences, targets, timings, vocabulary
-from server.analytics.breakdown import By
+from server.analytics.breakdown import Breakdown, By
+from server.analytics.errors import Errors
+from server.analytics.experiments import Experiment
 from server.analytics.filters import Filter, resolved
 from server.analytics.folding import Folding
-from server.analytics.timings import Of
+from server.analytics.installs import ActiveUsers, NewAndReturning, VersionAdoption
+from server.analytics.overview import Overview, Series
+from server.analytics.sequences import FunnelStep
+from server.analytics.targets import TargetCounts, TargetTotal, Trending
+from server.analytics.timings import Medians, Of, Timings
 from server.event import Environment, FieldError
 from server.fields import is_private
 from server.problems import BadQuery
+from server.questions.cohorts import Cohort
 from server.questions.periods import Step, starts
 
 Period = Annotated[PeriodInput | None, argument(description="Period of the figures. Default: the last 30 days.")]
@@ -90,29 +97,25 @@ class Charts:
     def minimum_installs(self, info: AnyInfo) -> int | None:
         return None if self.folding(info) is None else info.context.state.settings.public_minimum
 
-    @strawberry.field(description="Key figures of the period, compared with the preceding period.")
-    async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.Overview:
+    @strawberry.field(graphql_type=answers.Overview, description="Key figures of the period, compared with the preceding period.")
+    async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> Overview:
         asked = await self.to_filter(info, period, filter)
         folding = self.folding(info)
-        return cast(Any, await (folding.overview(asked) if folding else overview.overview(info.context.store, asked, info.context.history)))
+        return await (folding.overview(asked) if folding else overview.overview(info.context.store, asked, info.context.history))
 
-    @strawberry.field(description="Event counts over time.")
-    async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Series:
+    @strawberry.field(graphql_type=answers.Series, description="Event counts over time.")
+    async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> Series:
         asked = await self.over_time(info, period, filter, step, 6)
         folding = self.folding(info)
-        return cast(
-            Any, await (folding.series(asked, step) if folding else overview.series(info.context.store, asked, step, info.context.history))
-        )
+        return await (folding.series(asked, step) if folding else overview.series(info.context.store, asked, step, info.context.history))
 
-    @strawberry.field(description="Median durations over time. The shortest step is a day.")
-    async def medians(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> answers.Medians:
+    @strawberry.field(graphql_type=answers.Medians, description="Median durations over time. The shortest step is a day.")
+    async def medians(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> Medians:
         asked = await self.over_time(info, period, filter, step, 2)
         folding = self.folding(info)
-        return cast(
-            Any, await (folding.medians(asked, step) if folding else timings.medians(info.context.store, asked, step, info.context.history))
-        )
+        return await (folding.medians(asked, step) if folding else timings.medians(info.context.store, asked, step, info.context.history))
 
-    @strawberry.field(description="Events and installs by the values of a dimension.")
+    @strawberry.field(graphql_type=answers.Breakdown, description="Events and installs by the values of a dimension.")
     async def breakdown(
         self,
         info: AnyInfo,
@@ -122,54 +125,56 @@ class Charts:
         property: Property = None,
         first: First = 10,
         offset: Offset = 0,
-    ) -> answers.Breakdown:
+    ) -> Breakdown:
         asked = await self.to_filter(info, period, filter)
         if by in (By.TARGET, By.TOOL, By.PROPERTY):  # some of them are private
             reader(info, self.number)
         limit, skipped = check_count("first", first, MOST), _skipped(offset)
         if folding := self.folding(info):
-            return cast(Any, await folding.breakdown(asked, by, limit, skipped))
-        found = await breakdown.breakdown(
+            return await folding.breakdown(asked, by, limit, skipped)
+        return await breakdown.breakdown(
             info.context.store, asked, by, property_name=property, limit=limit, offset=skipped, history=info.context.history
         )
-        return cast(Any, found)
 
-    @strawberry.field(description="Daily, weekly and monthly active installs, and stickiness.")
-    async def active_users(self, info: AnyInfo, period: Period = None, filter: Which = None) -> answers.ActiveUsers:
+    @strawberry.field(graphql_type=answers.ActiveUsers, description="Daily, weekly and monthly active installs, and stickiness.")
+    async def active_users(self, info: AnyInfo, period: Period = None, filter: Which = None) -> ActiveUsers:
         asked = await self.over_time(info, period, filter, Step.DAY, 9)
         folding = self.folding(info)
-        return cast(Any, await (folding.active_users(asked) if folding else installs.active_users(info.context.store, asked)))
+        return await (folding.active_users(asked) if folding else installs.active_users(info.context.store, asked))
 
-    @strawberry.field(description="Active installs, split into new and returning.")
-    async def new_and_returning(
-        self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY
-    ) -> answers.NewAndReturning:
+    @strawberry.field(graphql_type=answers.NewAndReturning, description="Active installs, split into new and returning.")
+    async def new_and_returning(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> NewAndReturning:
         asked = await self.over_time(info, period, filter, step, 5)
         if folding := self.folding(info):
-            return cast(Any, await folding.new_and_returning(asked, step))
-        return cast(Any, await installs.new_and_returning(info.context.store, asked, step, info.context.history))
+            return await folding.new_and_returning(asked, step)
+        return await installs.new_and_returning(info.context.store, asked, step, info.context.history)
 
-    @strawberry.field(description="Weekly cohorts: of the installs first seen in a week, the number active in each week since.")
-    async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[answers.Cohort]:
+    @strawberry.field(
+        graphql_type=list[answers.Cohort],
+        description="Weekly cohorts: of the installs first seen in a week, the number active in each week since.",
+    )
+    async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[Cohort]:
         asked = self.selection(info, period, filter)
         weeks = len(starts(asked.period, Step.WEEK))
         info.context.spend(weeks * (weeks + 1))
         folding = self.folding(info)
         if folding:
-            return cast(Any, await folding.retention(asked))
-        return cast(Any, await sequences.retention(info.context.store, asked, history=info.context.history))
+            return await folding.retention(asked)
+        return await sequences.retention(info.context.store, asked, history=info.context.history)
 
-    @strawberry.field(description="Active installs by version over time.")
+    @strawberry.field(graphql_type=answers.VersionAdoption, description="Active installs by version over time.")
     async def versions(
         self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY, first: First = 10
-    ) -> answers.VersionAdoption:
+    ) -> VersionAdoption:
         limit = check_count("first", first, 50)
         asked = await self.over_time(info, period, filter, step, 2 * limit)
         if folding := self.folding(info):
-            return cast(Any, await folding.versions(asked, step, limit))
-        return cast(Any, await installs.version_adoption(info.context.store, asked, step, limit=limit))
+            return await folding.versions(asked, step, limit)
+        return await installs.version_adoption(info.context.store, asked, step, limit=limit)
 
-    @strawberry.field(description="Distributions of durations by event name or by target. Requires the `read` scope.")
+    @strawberry.field(
+        graphql_type=answers.Timings, description="Distributions of durations by event name or by target. Requires the `read` scope."
+    )
     async def durations(
         self,
         info: AnyInfo,
@@ -177,26 +182,26 @@ class Charts:
         filter: Which = None,
         of: Annotated[Of, argument(description="Groups: event names or targets.")] = Of.NAME,
         first: First = 20,
-    ) -> answers.Timings:
+    ) -> Timings:
         reader(info, self.number)
         limit = check_count("first", first, MOST)
-        return cast(Any, await timings.timings(info.context.store, await self.to_filter(info, period, filter), of, limit=limit))
+        return await timings.timings(info.context.store, await self.to_filter(info, period, filter), of, limit=limit)
 
-    @strawberry.field(description="Errors by type. Requires the `read` scope.")
-    async def errors(
-        self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20, offset: Offset = 0
-    ) -> answers.Errors:
+    @strawberry.field(graphql_type=answers.Errors, description="Errors by type. Requires the `read` scope.")
+    async def errors(self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20, offset: Offset = 0) -> Errors:
         reader(info, self.number)
         limit = check_count("first", first, MOST)
         asked = await self.to_filter(info, period, filter)
         times = is_selected(info, "firstSeen") or is_selected(info, "lastSeen")
         samples, skipped = is_selected(info, "sample"), _skipped(offset)
-        found = await errors.errors(
+        return await errors.errors(
             info.context.store, asked, limit=limit, offset=skipped, samples=samples, times=times, history=info.context.history
         )
-        return cast(Any, found)
 
-    @strawberry.field(description="Installs that sent events in the given order. Reads raw events, so retention limits the period.")
+    @strawberry.field(
+        graphql_type=list[answers.FunnelStep],
+        description="Installs that sent events in the given order. Reads raw events, so retention limits the period.",
+    )
     async def funnel(
         self,
         info: AnyInfo,
@@ -204,13 +209,16 @@ class Charts:
         period: Period = None,
         filter: Which = None,
         within_hours: Annotated[int, argument(description="Maximum time from the first event to the last, in hours, from 1 to 2160.")] = 24,
-    ) -> list[answers.FunnelStep]:
+    ) -> list[FunnelStep]:
         reader(info, self.number)
         longest = check_count("withinHours", within_hours, 24 * 90) * 3_600_000
         asked, context = self.selection(info, period, filter), info.context
-        return cast(Any, await sequences.funnel(context.store, asked, names, within=longest, history=context.history))
+        return await sequences.funnel(context.store, asked, names, within=longest, history=context.history)
 
-    @strawberry.field(description="Comparison of the variants of a property. Reads raw events, so retention limits the period.")
+    @strawberry.field(
+        graphql_type=answers.Experiment,
+        description="Comparison of the variants of a property. Reads raw events, so retention limits the period.",
+    )
     async def experiment(
         self,
         info: AnyInfo,
@@ -221,12 +229,12 @@ class Charts:
         baseline: Annotated[str | None, argument(description="Variant that the others are compared with. Default: the first one.")] = None,
         period: Period = None,
         filter: Which = None,
-    ) -> answers.Experiment:
+    ) -> Experiment:
         reader(info, self.number)
         asked = await self.to_filter(info, period, filter)
-        return cast(Any, await experiments.experiment(info.context.store, asked, property, goal=goal, baseline=baseline))
+        return await experiments.experiment(info.context.store, asked, property, goal=goal, baseline=baseline)
 
-    @strawberry.field(description="Targets with their counts in the period, most events first.")
+    @strawberry.field(graphql_type=list[answers.TargetCounts], description="Targets with their counts in the period, most events first.")
     async def targets(
         self,
         info: AnyInfo,
@@ -234,15 +242,15 @@ class Charts:
         filter: Which = None,
         first: First = 20,
         offset: Offset = 0,
-    ) -> list[answers.TargetCounts]:
+    ) -> list[TargetCounts]:
         reader(info, self.number)
         limit, skipped = check_count("first", first, MOST), _skipped(offset)
-        found = await targets.targets(info.context.store, await self.to_filter(info, period, filter), limit=limit, offset=skipped)
-        return cast(Any, found)
+        return await targets.targets(info.context.store, await self.to_filter(info, period, filter), limit=limit, offset=skipped)
 
     @strawberry.field(
+        graphql_type=list[answers.TargetTotal],
         description="Targets by events over all time, most events first. With the name `download`, the figures equal those of `/counts` "
-        "and of badges."
+        "and of badges.",
     )
     async def target_totals(
         self,
@@ -253,29 +261,27 @@ class Charts:
         type: Annotated[str | None, argument(description="Only targets of this type. Default: all types.")] = None,
         first: First = 20,
         offset: Offset = 0,
-    ) -> list[answers.TargetTotal]:
+    ) -> list[TargetTotal]:
         reader(info, self.number)
         if names is not None and len(names) > 100:
             raise BadQuery(FieldError("names", "must be at most 100"))
         limit, skipped = check_count("first", first, MOST), _skipped(offset)
-        found = await targets.target_totals(
+        return await targets.target_totals(
             info.context.store, self.number, names=tuple(names or ()), type_=type, limit=limit, offset=skipped
         )
-        return cast(Any, found)
 
-    @strawberry.field(description="Trending targets.")
+    @strawberry.field(graphql_type=answers.Trending, description="Trending targets.")
     async def trending(
         self,
         info: AnyInfo,
         type: Annotated[str | None, argument(description="Only targets of this type. Default: all types.")] = None,
         days: Annotated[int, argument(description="Length of the window in days: 7 or 30.")] = 7,
         first: First = 20,
-    ) -> answers.Trending:
+    ) -> Trending:
         limit = check_count("first", first, MOST)
         viewer = info.context.viewer
         listed = viewer is None or not viewer.may("read", self.number)
-        found = await targets.trending(info.context.store, self.number, type_=type, window_days=days, limit=limit, listed_only=listed)
-        return cast(Any, found)
+        return await targets.trending(info.context.store, self.number, type_=type, window_days=days, limit=limit, listed_only=listed)
 
     @strawberry.field(
         description="Conditions of the filter that no event of the period meets, and deleted events that the filter needs. Other fields report"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import msgspec
 import strawberry
@@ -23,6 +23,8 @@ from server.admin.request_context import AnyInfo, admin, reader
 from server.admin.saved_question_types import SavedQuestions
 from server.admin.scalars import Count, DateTime, Hash
 from server.analytics import errors, ledger, lists
+from server.analytics.ledger import LimitedAddress as LimitedAddressRow
+from server.analytics.ledger import RejectedEvent as RejectedEventRow
 from server.analytics.lists import EventOrder, InstallFilter, InstallOrder
 from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
@@ -223,7 +225,7 @@ class Project(Charts, Explore, SavedQuestions, Families, Forwards):
         row = await info.context.loaders.installs.load((self.number, hash))
         return None if row is None else event_connections.Install(row=row, project=self.number)
 
-    @strawberry.field(description="Last failed events, newest first. Retention limits the period.")
+    @strawberry.field(graphql_type=list[answers.ErrorSample], description="Last failed events, newest first. Retention limits the period.")
     async def failures(
         self,
         info: AnyInfo,
@@ -237,33 +239,31 @@ class Project(Charts, Explore, SavedQuestions, Families, Forwards):
             ),
         ] = None,
         first: First = 20,
-    ) -> list[answers.ErrorSample]:
+    ) -> list[errors.ErrorSample]:
         reader(info, self.number)
         limit = check_count("first", first, 200)
-        return cast(
-            Any, await errors.failures(info.context.store, await self.to_filter(info, period, filter), error_type=error_type, limit=limit)
-        )
+        return await errors.failures(info.context.store, await self.to_filter(info, period, filter), error_type=error_type, limit=limit)
 
     @strawberry.field(description="Received events by result and day.")
     async def ledger(self, info: AnyInfo, period: Period = None) -> answers.Ledger:
         reader(info, self.number)
         return await ledger_of(info, self.number, period)
 
-    @strawberry.field(description="Refused events and requests of the last week, newest first.")
+    @strawberry.field(graphql_type=list[RejectedEvent], description="Refused events and requests of the last week, newest first.")
     async def rejected(
         self,
         info: AnyInfo,
         first: First = 50,
         before: Annotated[str | None, argument(description="Id of a refused event: return older ones.")] = None,
-    ) -> list[RejectedEvent]:
+    ) -> list[RejectedEventRow]:
         reader(info, self.number)
-        return cast(Any, await ledger.rejected(info.context.store, self.number, limit=check_count("first", first, 200), before=before))
+        return await ledger.rejected(info.context.store, self.number, limit=check_count("first", first, 200), before=before)
 
-    @strawberry.field(description="Addresses with the most events refused by a rate limit.")
-    async def limited_addresses(self, info: AnyInfo, period: Period = None, first: First = 20) -> list[LimitedAddress]:
+    @strawberry.field(graphql_type=list[LimitedAddress], description="Addresses with the most events refused by a rate limit.")
+    async def limited_addresses(self, info: AnyInfo, period: Period = None, first: First = 20) -> list[LimitedAddressRow]:
         reader(info, self.number)
         span = (period or PeriodInput()).read()
-        return cast(Any, await ledger.limited_addresses(info.context.store, self.number, span, limit=check_count("first", first, 200)))
+        return await ledger.limited_addresses(info.context.store, self.number, span, limit=check_count("first", first, 200))
 
     @strawberry.field(description="Keys of the project, including revoked ones. Requires the `admin` scope.")
     async def keys(self, info: AnyInfo) -> list[Key]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import strawberry
 from strawberry import argument
@@ -13,9 +13,11 @@ from server.admin.request_context import AnyInfo, reader
 from server.admin.scalars import DateTime
 from server.clock import epoch_ms
 from server.questions import saved, text
+from server.questions.answer import Answer
 from server.questions.ask import ask, size
 from server.questions.periods import Step, ToDate
 from server.questions.question import Compare, Measure, Op, Parts
+from server.questions.template import Template
 from server.storage.projects import saved_questions, shares
 
 
@@ -67,9 +69,9 @@ class SavedQuestion:
     created_at: DateTime = described("Time of creation.")
     changed_at: DateTime = described("Time of the last change.")
 
-    @strawberry.field(description="The question.")
-    def question(self) -> Question:
-        return cast(Any, saved.template_of(self.stored))
+    @strawberry.field(graphql_type=Question, description="The question.")
+    def question(self) -> Template:
+        return saved.template_of(self.stored)
 
     @strawberry.field(
         description="The options of `footfall ask` and the query parameters of `/v1/export/ask` that ask it, as `name=value`."
@@ -81,11 +83,11 @@ class SavedQuestion:
     def share_problem(self) -> str | None:
         return saved.share_problem(saved.template_of(self.stored))
 
-    @strawberry.field(description="The answer at this time.")
-    async def answer(self, info: AnyInfo) -> question_types.Answer:
+    @strawberry.field(graphql_type=question_types.Answer, description="The answer at this time.")
+    async def answer(self, info: AnyInfo) -> Answer:
         asked = saved.template_of(self.stored).at(self.project, epoch_ms())
         info.context.spend(size(asked))
-        return cast(Any, await ask(info.context.store, asked, history=info.context.history))
+        return await ask(info.context.store, asked, history=info.context.history)
 
 
 @strawberry.type(description="A link that shows the answer of a saved question without a login, until it expires or is revoked.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import strawberry
 from graphql import GraphQLError
@@ -15,13 +15,14 @@ from server.admin import paging, project
 from server.admin.answers import Ledger
 from server.admin.auth import ALL_PROJECTS
 from server.admin.charts import First, Period
+from server.admin.enums import Engine, PublicPart, Scope, ViewerKind
 from server.admin.inputs import check_count, parse_id
 from server.admin.mutations import Mutation
 from server.admin.persisted_operations import KnownOperations
 from server.admin.project import Key, Project, ProjectConnection, key_of, ledger_of
 from server.admin.request_context import DASHBOARD, AnyInfo, admin, find_project, reader
 from server.admin.safety import extensions
-from server.admin.scalars import SCALARS, Count
+from server.admin.scalars import SCALARS, Count, DateTime
 from server.admin.server_types import AuditEntry, Job, Me, Server, Session
 from server.admin.subscription import Subscription
 from server.clock import epoch_ms
@@ -40,8 +41,8 @@ class Query:
         viewer = info.context.viewer
         if viewer is None:
             return None
-        scopes = [scope for scope in ("read", "admin") if scope in viewer.scopes or "admin" in viewer.scopes]
-        return Me(kind=cast(Any, viewer.kind), scopes=cast(Any, scopes), label=viewer.label, all_projects=viewer.project == ALL_PROJECTS)
+        scopes = [scope for scope in (Scope.READ, Scope.ADMIN) if viewer.scopes & {scope.value, "admin"}]
+        return Me(kind=ViewerKind(viewer.kind), scopes=scopes, label=viewer.label, all_projects=viewer.project == ALL_PROJECTS)
 
     @strawberry.field(description="Projects that the caller can read. Without a login: the projects with a public dashboard.")
     async def projects(
@@ -101,9 +102,9 @@ class Query:
                 id=strawberry.ID(str(each.id)),
                 client=each.client,
                 key=strawberry.ID(str(each.key)),
-                scopes=cast(Any, each.scopes),
-                created_at=cast(Any, each.created_at),
-                seen_at=cast(Any, each.seen_at),
+                scopes=[Scope(scope) for scope in each.scopes],
+                created_at=DateTime(each.created_at),
+                seen_at=DateTime(each.seen_at),
                 current=each.id == viewer.session,
             )
             for each in await sessions.open_sessions(info.context.store, epoch_ms())
@@ -137,7 +138,7 @@ class Query:
         return [
             AuditEntry(
                 id=strawberry.ID(str(each.id)),
-                at=cast(Any, each.at),
+                at=DateTime(each.at),
                 actor=each.actor,
                 action=each.action,
                 project=slugs.get(each.project),
@@ -152,12 +153,12 @@ class Query:
         state = info.context.state
         return Server(
             version=__version__,
-            engine=cast(Any, state.store.engine_type),
+            engine=Engine(state.store.engine_type),
             writable=await state.health.writable(),
             bytes=Count(state.store.size()),
             queued=Count(state.writer.depth),
             retention_days=state.settings.retention_days,
-            public=cast(Any, state.settings.public),
+            public=[PublicPart(part) for part in state.settings.public],
             redis=None if state.health.redis is None else state.health.redis == "ok",
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import strawberry
 from strawberry import argument
@@ -13,6 +13,7 @@ from server.admin.inputs import check_count
 from server.admin.request_context import AnyInfo
 from server.admin.scalars import Count, DateTime
 from server.storage.upkeep import job_runs
+from server.storage.upkeep.job_runs import JobRunRecord
 
 
 @strawberry.type(description="One run of a job.")
@@ -33,14 +34,13 @@ class Job:
     result: JobResult | None = field("Result of the run.")
     detail: str | None = field("Report of the last run. Null before the first one.")
 
-    @strawberry.field(description="Last runs, newest first.")
+    @strawberry.field(graphql_type=list[JobRun], description="Last runs, newest first.")
     async def runs(
         self,
         info: AnyInfo,
         first: Annotated[int, argument(description="Maximum number of runs, from 1 to 50. Older runs are deleted.")] = 10,
-    ) -> list[JobRun]:
-        found = await info.context.loaders.runs.load((self.name, check_count("first", first, job_runs.KEPT)))
-        return cast(Any, found)
+    ) -> list[JobRunRecord]:
+        return await info.context.loaders.runs.load((self.name, check_count("first", first, job_runs.KEPT)))
 
 
 @strawberry.type(description="An open login session.")

@@ -62,7 +62,7 @@ class _Protocol:
                 raise ConnectionRejectionError from limited
             raise ConnectionRejectionError from None
         self._graphql.unauthenticated_sockets.pop(context.websocket, None)
-        return UNSET
+        return UNSET  # type: ignore[no-any-return]  # Strawberry declares it as Any
 
     def encode_json(self, data: object) -> str:
         return _encode(data).decode()
