@@ -10,8 +10,8 @@ from typing import NamedTuple
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs
 from server.analytics.sources import conditions
-from server.event import DAY, PEOPLE
-from server.questions.periods import Period, Step
+from server.event import PEOPLE
+from server.questions.periods import Step
 from server.questions.sql import Sql, read, sql, step_of
 from server.storage.engine import Store
 from server.storage.rollups import EVERYONE, NOT_YET, PEOPLE_ONLY
@@ -127,18 +127,6 @@ async def versions(store: Store, filter_: Filter, audience: int) -> dict[tuple[s
         *(filter_.project, first, last, audience),
     )
     return {(row["version"], row["day"] - first): int(row["installs"]) for row in rows}
-
-
-async def newest_day(store: Store, project: int) -> int:
-    """The last day on which any install was active; -1 where there is none."""
-    rows = await store.rows("SELECT MAX(day) AS day FROM rollup_active WHERE project_id = {}", project)
-    day: int | None = rows[0]["day"]
-    return -1 if day is None else day
-
-
-def whole(filter_: Filter, first: int, end: int) -> Filter:
-    """Return the question for the days from one up to but not including another."""
-    return filter_.during(Period(first * DAY, end * DAY))
 
 
 def _of(filter_: Filter, table: str, by: str, counted: Audiences, where: str) -> Sql:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from server.analytics.filters import Filter
 from server.analytics.sources import SUMS, activity, sums
 from server.questions.sql import listed, read, sql
+from server.questions.versions import newest_first
 from server.storage.engine import Store
 
 NEWEST = 3  # versions that are named for being new, of those that more than one install ran
 FAR_ABOVE = 2.0  # times the failure rate of all other versions
 FAR_ABOVE_BY = 0.05  # and as much more, at least
 ENOUGH = 20  # events that say how they ended
-_SEMVER = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,3})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
 
 
 class Rates(NamedTuple):
@@ -22,16 +21,6 @@ class Rates(NamedTuple):
 
     failure: dict[str, float]
     outstanding: list[str]
-
-
-def precedence(version: str) -> tuple[Any, ...]:
-    """A key by which a newer version is greater, after Semantic Versioning; what is no such version comes before all that are."""
-    matched = _SEMVER.fullmatch(version)
-    if matched is None:
-        return (0, version)
-    numbers = [int(part) for part in matched[1].split(".")]
-    parts = [(0, int(part), "") if part.isdigit() and len(part) < 10 else (1, 0, part) for part in (matched[2] or "").split(".") if part]
-    return (1, (*numbers, *[0] * (4 - len(numbers))), not parts, tuple(parts))
 
 
 async def choose(store: Store, filter_: Filter, totals: dict[str, int], highest: dict[str, int], limit: int) -> tuple[list[str], Rates]:
@@ -43,7 +32,7 @@ async def choose(store: Store, filter_: Filter, totals: dict[str, int], highest:
     ranked = sorted((version for version in totals if version not in alone), key=lambda version: (-totals[version], version))
     rates = await _rates(store, filter_)
     candidates = set(ranked)
-    newest = sorted(ranked, key=precedence, reverse=True)[: max(1, min(NEWEST, limit // 3))]
+    newest = newest_first(ranked)[: max(1, min(NEWEST, limit // 3))]
     outstanding = [version for version in rates.outstanding if version in candidates][: max(1, limit // 3)]
     chosen = list(dict.fromkeys([*outstanding, *newest, *ranked]))[:limit]
     return [version for version in ranked if version in chosen], Rates(rates.failure, outstanding)

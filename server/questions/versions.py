@@ -7,15 +7,17 @@ leading `v` are accepted, as clients send both.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 _VERSION = re.compile(r"[vV]?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?(?:\.\d{1,9})*(?:-([0-9A-Za-z.-]{1,100}))?(?:\+[0-9A-Za-z.-]*)?")
+_NUMBER = re.compile(r"\d{1,9}")
 _CONDITION = re.compile(r"\s*(>=|<=|>|<|=|\^|~)?\s*([^\s<>=^~]+)")
 
 # Numbers compare numerically and before words; an empty list of identifiers (a release) comes last.
 _Identifier = tuple[int, int, str]
 Version = tuple[int, int, int, int, tuple[_Identifier, ...]]
+_NO_VERSION: Version = (-1, 0, 0, 0, ())
 
 
 @lru_cache(maxsize=20_000)
@@ -39,10 +41,11 @@ def group(text: str, parts: int) -> str:
     return text if version is None else ".".join(str(number) for number in version[:parts])
 
 
-def sort_key(text: str) -> tuple[int, Version, str]:
-    """Return a key that sorts versions by precedence, and texts that are no version after them."""
-    version = parse(text)
-    return (1, (0, 0, 0, 0, ()), text) if version is None else (0, version, text)
+def newest_first(texts: Iterable[str]) -> list[str]:
+    """Sort versions by precedence, the newest first; texts that are no version come last. Further numbers (`1.2.3.4`) decide between equals."""
+    return sorted(
+        texts, key=lambda text: (parse(text) or _NO_VERSION, [int(number) for number in _NUMBER.findall(text)], text), reverse=True
+    )
 
 
 def matcher(range_: str) -> Callable[[str], bool]:
