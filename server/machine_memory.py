@@ -1,4 +1,4 @@
-"""The memory that this process may use, and the way in which the C library reserves it."""
+"""The memory that this process may use, and its reservation by the C library."""
 
 from __future__ import annotations
 
