@@ -54,6 +54,14 @@ def test_what_is_wrong_can_be_seen_and_who_it_was_cannot():
     }
 
 
+def test_the_pages_that_people_visited_are_not_kept():
+    plausible = {"n": 5, "u": "https://tool.example/a/alice?q=private#x", "r": "https://search.example?q=private", "d": "tool.example"}
+    assert of(plausible) == {"n": 5, "u": "https://tool.example/…", "r": "https://search.example/…", "d": "tool.example"}
+    umami = {"payload": {"url": "/a/alice?q=private", "title": "Alice", "referrer": "", "name": 5, "path": 7}}
+    assert of(umami) == {"payload": {"url": "[page]", "title": "[page]", "referrer": "[page]", "name": 5, "path": 7}}
+    assert of({"name": "see https://tool.example/alice, x"}) == {"name": "see https://tool.example/… x"}
+
+
 @pytest.mark.parametrize("key", IDENTIFIERS.split())
 @pytest.mark.parametrize("value", ["alice", 12345, 1.5])
 def test_identifiers_are_masked_by_their_keys(key, value):

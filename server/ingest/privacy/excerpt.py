@@ -36,6 +36,10 @@ _IDENTIFIER = re.compile(
     r"(?:^|[^a-z])(?:ids?|uuid|guid|ulid|cuid|fingerprint|hash|user|host|hostname|serial|serialnumber|address|addr|ip|mac|mail|email|distinct|anonymous"
     r"|machine|device|client|install|installation|session)[^a-z]*$|(?:_id|uuid|userid|deviceid|machineid|clientid|sessionid|installationid|distinctid)$"
 )
+# Pages that people visited: only the origin of a URL is kept, and nothing of a path in a field for it.
+_URL = re.compile(r"([a-z][a-z0-9+.-]{1,15}://[^\s/?#\"'<>]*)[/?#][^\s\"'<>]+", re.IGNORECASE)
+_PAGES = frozenset({"u", "r", "url", "referrer", "referer", "path", "search", "page", "title"})
+PAGE = "[page]"
 LONG_NUMBER = 10**15  # sixteen digits; epoch milliseconds have thirteen
 _SHAPE = re.compile(rf'"(?:{"|".join(FIELDS)})"|([a-z])|([A-Z])|([0-9])|[^\x20-\x7e\t\r\n]')
 
@@ -106,6 +110,9 @@ class _Excerpt:
         if rule is not None and rule.marker == SECRET and isinstance(value, str):
             self._room -= len(SECRET)
             return SECRET
+        if key in _PAGES and isinstance(value, str) and "://" not in value:
+            self._room -= len(PAGE)
+            return PAGE
         telling = (rule is not None and not rule.text_only) or is_identifier_key(key)
         return self.of(value, depth, masked=masked or telling)
 
@@ -135,5 +142,5 @@ def _scalar(value: Any) -> Any:
 
 
 def _text(text: str) -> str:
-    text = without_identifiers(scrub_text(beginning(text, STRING_READ)))
+    text = _URL.sub(r"\1/…", without_identifiers(scrub_text(beginning(text, STRING_READ))))
     return text if len(text) <= STRING_KEPT else f"{text[: STRING_KEPT - 1]}…"
