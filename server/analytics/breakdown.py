@@ -26,7 +26,6 @@ from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store
 from server.storage.projects import picked_properties, read_list
 from server.storage.rollups import DIMENSIONS, VALUE_KEPT
-from server.storage.statements import property_json
 
 TOOL = "tool"  # the type of target that a tool is
 
@@ -196,7 +195,7 @@ async def named_properties(store: Store, project: int) -> list[str]:
 def property_value(store: Store, name: str) -> Sql:
     """An expression over `event` for a property's value as JSON text. Raises BadQuery for a name that cannot be looked up."""
     try:
-        expression, argument = property_json(store.engine_type, "event.properties", name)
+        expression, argument = store.sql.property_json("event.properties", name)
     except ValueError:
         raise BadQuery(FieldError("property", "must be a name of 1 to 100 characters without quotes")) from None
     return Sql(expression, (argument,))

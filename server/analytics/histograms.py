@@ -28,7 +28,6 @@ from server.questions.periods import Period
 from server.questions.sql import read, sql
 from server.storage.engine import Store
 from server.storage.rollups import bucket_middle
-from server.storage.statements import in_a_row
 
 MOST_DAYS = 100  # of a period; what is asked about more of them is added up in the store
 _MOST_KEPT = 2_000  # histograms of some 5 KiB
@@ -136,7 +135,7 @@ async def _days(store: Store, filter_: Filter) -> list[tuple[int, _Kept]]:
 
 async def _read(store: Store, filter_: Filter) -> AsyncIterator[tuple[_Key, _Kept]]:
     # A row for each histogram, not for each bucket: there are thousands of buckets.
-    pairs = in_a_row(store.engine_type, "bucket", "events")
+    pairs = store.sql.in_a_row("bucket", "events")
     query = sql(
         f"SELECT day, environment, {pairs} AS pairs FROM rollup_day_duration AS event WHERE ",
         within_days(store, filter_),

@@ -19,7 +19,6 @@ from server.questions.question import Measure, Question
 from server.questions.reader import Reader, kept_since, versions_of
 from server.questions.sql import Sql, read, sql
 from server.questions.sql_engines import ENGINES, SqlEngine
-from server.storage import json_lists
 from server.storage.engine import Store
 from server.tasks import run_in_thread
 
@@ -82,7 +81,7 @@ async def _from_contexts(store: Store, facts: Facts, fields: Sequence[str]) -> C
         ),
     )
     ids = sorted({int(each) for row in sets for each in row["contexts"].split(",")})
-    listed = json_lists.integers(store.engine_type, "{}")
+    listed = store.sql.integers("{}")
     columns = ", ".join(f"context.{BY_NAME[field].column} AS {field}" for field in fields)
     contexts = await store.rows(
         f"SELECT context.id, context.environment, {columns} FROM ({listed}) AS these CROSS JOIN context WHERE context.id = these.value",

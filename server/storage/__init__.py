@@ -3,7 +3,7 @@
 rollups, statements      the rollups as data, and the SQL that updates them
 tables, migrations       the tables, and the migrations that create them
 batch, changes           the arguments and results of commits and of other changes
-json_lists, store_lock   lists as a single SQL argument; the lock on the data folder
+store_sql, store_lock    the SQL in which the engines differ; the lock on the data folder
 commit                   one transaction for one batch of events
 sqlite, postgres         the two engines
 engine                   the interface of the store, and its opening

@@ -17,8 +17,8 @@ import msgspec
 
 from server.event import DAY
 from server.event_id import EPOCH, first_id, received_at
-from server.storage import json_lists
 from server.storage.changes import Change
+from server.storage.store_sql import StoreSql
 
 _SEALED = "SELECT value FROM note WHERE name = 'history_sealed'"
 _NUMBER = "history_changes"
@@ -37,13 +37,13 @@ Statement = tuple[str, tuple[Any, ...]]
 
 
 class _Connection(Protocol):
-    engine_type: str
+    sql: StoreSql
 
     def execute(self, sql: str, arguments: Any = (), /) -> Any: ...
 
 
 class _Store(Protocol):
-    engine_type: str
+    sql: StoreSql
 
     async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]: ...
 
@@ -70,7 +70,7 @@ def record_added(connection: _Connection, sealed: int, ids: list[int]) -> None:
         return
     days = sorted({received_at(id_) // DAY for id_ in ids if id_ < sealed})
     connection.execute(_NEXT)
-    listed = json_lists.integers(connection.engine_type, "?")
+    listed = connection.sql.integers("?")
     connection.execute(_add_days(f"SELECT value, {_CURRENT} FROM ({listed}) AS days WHERE true"), (_list(days),))
 
 
@@ -79,10 +79,10 @@ def of_events(condition: str, arguments: tuple[Any, ...]) -> tuple[Statement, ..
     return (_NEXT, ()), (_add_days(f"SELECT DISTINCT {_DAY_OF_ID}, {_CURRENT} FROM event WHERE {condition}"), arguments)
 
 
-def of_ids(first: int, end: int) -> tuple[Statement, ...]:
+def of_ids(sql: StoreSql, first: int, end: int) -> tuple[Statement, ...]:
     """Return statements that record all days of a half-open range of ids, for changes of whole partitions."""
     days = _list(range(received_at(first) // DAY, received_at(end - 1) // DAY + 1))
-    listed = json_lists.integers("postgres")
+    listed = sql.integers()
     return (_NEXT, ()), (_add_days(f"SELECT value, {_CURRENT} FROM ({listed}) AS days WHERE true"), (days,))
 
 

@@ -23,6 +23,7 @@ from server.storage.migrations import StoreError
 from server.storage.sqlite.opening import upgrade
 from server.storage.sqlite.sqlite_store import SqliteStore
 from server.storage.store_lock import StoreBusy, StoreLock
+from server.storage.store_sql import StoreSql
 from server.tasks import in_thread
 
 TABLES = (
@@ -50,6 +51,7 @@ class Store(Protocol):
     """The store of events, on SQLite or PostgreSQL."""
 
     engine_type: str
+    sql: StoreSql
     version: int
     """A number that grows with each commit of this process."""
     available: bool

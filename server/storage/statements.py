@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 
 from server.event import Context
@@ -74,31 +73,6 @@ def duration_bucket(column: str) -> str:
     """Return an SQL expression for `rollups.duration_bucket` of a column with microseconds, in integer arithmetic."""
     steps = " ".join(f"WHEN {column} < {64 << exponent} THEN {32 * exponent} + {column} / {1 << exponent}" for exponent in range(1, 57))
     return f"(CASE WHEN {column} < 64 THEN {column} {steps} END)"
-
-
-_PROPERTY = re.compile(r"[^\"\\\x00-\x1f]{1,100}")
-
-
-def property_json(engine_type: str, properties: str, name: str) -> tuple[str, str]:
-    """Return an expression for the value of a property as JSON text or NULL, and the argument of the expression.
-
-    `properties` is the column. Raises ValueError for a name that no property can have.
-    """
-    if not _PROPERTY.fullmatch(name):
-        raise ValueError("not a valid name of a property")
-    if engine_type == "sqlite":
-        return f"({properties} -> {{}})", f'$."{name}"'
-    return f"CAST(CAST({properties} AS json) -> CAST({{}} AS text) AS text)", name
-
-
-def in_a_row(engine_type: str, *columns: str) -> str:
-    """Return an aggregate that joins the integers of all rows to one text, row by row, separated by commas."""
-    if engine_type == "sqlite":
-        return f"group_concat({_BETWEEN.join(columns)})"
-    return f"string_agg({_BETWEEN.join(f'CAST({column} AS text)' for column in columns)}, ',')"
-
-
-_BETWEEN = " || ',' || "
 
 
 # Run where sums change without events, or events without sums: the recount then skips the day.

@@ -18,7 +18,6 @@ from typing import Any
 import msgspec
 
 from server.event import DAY, Environment
-from server.storage import json_lists
 from server.storage.commit.writer_connection import Connection
 from server.storage.rollups import (
     ACTIVE,
@@ -276,7 +275,7 @@ def record(connection: Connection, reported: Iterable[int], activity: Mapping[Ke
 def _chains(connection: Connection, installs: Iterable[int], activity: Mapping[Key, str | None]) -> dict[int, _Chain]:
     """Read the days of the installs, as far back as needed."""
     chains: dict[int, _Chain] = {}
-    find = _LAST_DAYS.format(rows=json_lists.integers(connection.engine_type, "?"))
+    find = _LAST_DAYS.format(rows=connection.sql.integers("?"))
     for install, project, first_seen, first_day, active_day, people_day, *row in connection.execute(find, (_json(list(installs)),)):
         if install not in chains:
             chains[install] = _Chain(install, project, first_seen // DAY, (first_day, active_day, people_day))
@@ -289,7 +288,7 @@ def _chains(connection: Connection, installs: Iterable[int], activity: Mapping[K
 
 
 def _walk_back(connection: Connection, chains: dict[int, _Chain]) -> None:
-    find = _DAYS.format(rows=json_lists.rows(connection.engine_type, _PLACE, mark="?"))
+    find = _DAYS.format(rows=connection.sql.rows(_PLACE, mark="?"))
     looking = list(chains.values())
     while back := [(chain, day) for chain in looking if (day := chain.next_back()) is not None]:
         places = [(chain.project, day, chain.install) for chain, day in back]
@@ -302,7 +301,7 @@ def _walk_back(connection: Connection, chains: dict[int, _Chain]) -> None:
 
 def _update(connection: Connection, update: str, columns: tuple[str, ...], rows: list[Any]) -> None:
     if rows:
-        connection.execute(update.format(rows=json_lists.rows(connection.engine_type, columns, mark="?")), (_json(rows),))
+        connection.execute(update.format(rows=connection.sql.rows(columns, mark="?")), (_json(rows),))
 
 
 def _json(rows: list[Any]) -> str:

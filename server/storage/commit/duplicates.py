@@ -6,7 +6,7 @@ import msgspec
 
 from server.event import DAY, MINUTE, Event, Receipt
 from server.event_id import received_at
-from server.storage import json_lists, statements
+from server.storage import statements
 from server.storage.commit.writer_connection import Connection
 
 MARK_LIFETIME = 30 * DAY
@@ -29,7 +29,7 @@ def _refuse_former_marks(connection: Connection, events: list[Event], exceptions
     find = f"""SELECT mark.project_id, mark.key, mark.expires_at FROM ({{marks}}) AS these JOIN mark ON mark.project_id = these.project_id
         AND mark.key = these.key WHERE mark.expires_at <= (SELECT value FROM note WHERE name = '{FORMER_MARKS_UNTIL}')"""
     keys = [(event.project, event.former) for event in events if event.former is not None]
-    rows = json_lists.rows(connection.engine_type, ("project_id", "key"), mark="?")
+    rows = connection.sql.rows(("project_id", "key"), mark="?")
     found = connection.execute(find.format(marks=rows), (msgspec.json.encode(keys).decode(),)).fetchall()
     expires = {(project, key): at for project, key, at in found}
     for place, event in enumerate(events):

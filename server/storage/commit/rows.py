@@ -7,7 +7,7 @@ from typing import Any
 
 from server.event import DAY, Event, Receipt
 from server.event_id import first_id, received_at
-from server.storage import json_lists, rollups, statements
+from server.storage import rollups, statements
 from server.storage.batch import Batch, RejectedRow
 from server.storage.commit import activity
 from server.storage.commit.fold import FoldResult, InstallState
@@ -94,7 +94,7 @@ def write_ledger(connection: Connection, batch: Batch, exceptions: dict[int, Rec
 def _trim_rejected(connection: Connection, rejected: Sequence[RejectedRow]) -> None:
     """Delete rejected events that are older than a week or beyond the newest thousand of their project."""
     crowded = "SELECT id FROM rejected WHERE project_id = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
-    past = json_lists.unlocked_keys(connection.engine_type, "rejected", ("id",), f"project_id = ? AND (id < ? OR id <= ({crowded}))")
+    past = connection.sql.unlocked_keys("rejected", ("id",), f"project_id = ? AND (id < ? OR id <= ({crowded}))")
     for project in {row.project for row in rejected}:
         aged = first_id(received_at(rejected[-1].id) - REJECTED_LIFETIME)
         connection.execute(f"DELETE FROM rejected WHERE id IN ({past})", (project, aged, project, MAX_REJECTED_PER_PROJECT))

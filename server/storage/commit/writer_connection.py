@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from server.storage.store_sql import StoreSql
+
 
 class Cursor(Protocol):
     """The result of a statement."""
@@ -19,7 +21,7 @@ class Cursor(Protocol):
 class Connection(Protocol):
     """A connection that commits batches. In SQL, `?` is the placeholder of an argument."""
 
-    engine_type: str
+    sql: StoreSql
     has_concurrent_writers: bool
     """True where other processes commit to the same rows at the same time."""
 

@@ -14,7 +14,7 @@ import msgspec
 
 from server.event import DAY, MINUTE
 from server.event_id import EPOCH, first_id
-from server.storage import changed_days, json_lists
+from server.storage import changed_days
 from server.storage.engine import Store
 from server.storage.history.streaming import EVENTS
 from server.storage.sqlite.connection_pool import PooledSqliteEngine
@@ -67,7 +67,7 @@ async def install_data(store: Store, project: int, install: int, *, strays: bool
     count = "SELECT count(*) AS events FROM event WHERE install_id = {} AND project_id = {}"
     counted = await store.rows(count, install, project) if rows or strays else [{"events": 0}]
     activity = await store.rows(
-        f"SELECT day, environment, version FROM activity WHERE project_id = {{}} AND day IN ({json_lists.integers(store.engine_type)})"
+        f"SELECT day, environment, version FROM activity WHERE project_id = {{}} AND day IN ({store.sql.integers()})"
         " AND install_id = {} ORDER BY day",
         *(project, _days_of(rows), install),
     )
@@ -116,7 +116,7 @@ async def erase(store: Store, project: int, install: int) -> ErasureResult:
 
 
 async def _note_partial(store: Store, project: int, days: list[int]) -> None:
-    days_of = json_lists.integers(store.engine_type)
+    days_of = store.sql.integers()
     sql = f"INSERT INTO partial_day (project_id, day) SELECT CAST({{}} AS INTEGER), value FROM ({days_of}) AS days WHERE true ON CONFLICT DO NOTHING"
     await store.change((sql, (project, msgspec.json.encode(days).decode())), exclusive=True)
 
@@ -131,7 +131,7 @@ async def _erase_events(store: Store, project: int, install: int) -> tuple[int, 
         ids = [row["id"] for row in rows]
         if late := {row["occurred_at"] // DAY for row in rows if row["skewed"]}:  # days on which the install was not active
             await _note_partial(store, project, sorted(late))
-        these, numbers = f"id IN ({json_lists.integers(store.engine_type)})", (msgspec.json.encode(ids).decode(),)
+        these, numbers = f"id IN ({store.sql.integers()})", (msgspec.json.encode(ids).decode(),)
         record = changed_days.of_events(these, numbers)
         change = await store.change(*record, (f"DELETE FROM event WHERE {these}", numbers), exclusive=True)
         erased, changes = erased + len(ids), changes + 1
@@ -153,7 +153,7 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
     keys = await store.rows(
         f"SELECT {', '.join(_ERROR_KEY)} FROM error_install WHERE install_id = {{}} AND project_id = {{}}", install, project
     )
-    on_days = f"project_id = {{}} AND day IN ({json_lists.integers(store.engine_type)}) AND install_id = {{}}"
+    on_days = f"project_id = {{}} AND day IN ({store.sql.integers()}) AND install_id = {{}}"
     its = ActivityFilter(on_days, "install.id = {} AND project_id = {}", (project, days, install), (install, project))
     latest, which = "install_id = {} AND project_id = {} AND id > {}", (install, project, late)
     await store.change(
@@ -162,7 +162,7 @@ async def _erase_rest(store: Store, project: int, install: int, late: int) -> No
         *activity_recount.removal_statements(its, project),
         (f"DELETE FROM activity WHERE {its.activity}", its.of_activity),
         (
-            f"DELETE FROM error_install WHERE ({', '.join(_ERROR_KEY)}) IN ({json_lists.rows(store.engine_type, _ERROR_KEY, ('version',))})",
+            f"DELETE FROM error_install WHERE ({', '.join(_ERROR_KEY)}) IN ({store.sql.rows(_ERROR_KEY, ('version',))})",
             (msgspec.json.encode([list(row.values()) for row in keys]).decode(),),
         ),
         ("DELETE FROM rejected WHERE install_id = {} AND project_id = {}", (install, project)),
@@ -195,7 +195,7 @@ async def rewrite(store: Store) -> bool:
 
     This holds the writer for some seconds per gigabyte, so run it in a quiet hour.
     """
-    await store.engine.run_ddl("VACUUM" if store.engine_type == "sqlite" else "VACUUM FULL")
+    await store.engine.run_ddl(store.sql.rewrite)
     return await _purge(store)
 
 

@@ -20,7 +20,7 @@ import msgspec
 
 from server.event import Context, Environment, Event, Receipt
 from server.event_id import first_id
-from server.storage import json_lists, rollups
+from server.storage import rollups
 from server.storage.batch import Batch, Committed, TargetRules
 from server.storage.commit.transaction import Commit
 from server.storage.commit.writer_connection import Connection
@@ -64,7 +64,7 @@ class ImportStore:
     async def foreign_installs(self, project: int, installs: Iterable[int]) -> set[int]:
         """Return those of the installs that belong to another project."""
         numbers = msgspec.json.encode(sorted(set(installs))).decode()
-        sql = f"SELECT id FROM install WHERE project_id <> {{}} AND id IN ({json_lists.integers(self._store.engine_type)})"
+        sql = f"SELECT id FROM install WHERE project_id <> {{}} AND id IN ({self._store.sql.integers()})"
         return {row["id"] for row in await self._store.rows(sql, project, numbers)}
 
 
@@ -133,7 +133,7 @@ def target_rules(most: int) -> TargetRules:
 def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
     """The places of the events that were not imported before; from now on they were."""
     former = msgspec.json.encode([event.former for event in batch.events if event.former is not None]).decode()
-    find = f"SELECT key FROM imported WHERE project_id = ? AND key IN ({json_lists.integers(connection.engine_type, '?')})"
+    find = f"SELECT key FROM imported WHERE project_id = ? AND key IN ({connection.sql.integers('?')})"
     known = {key for (key,) in connection.execute(find, (batch.project, former))}
     first: dict[int, int] = {}
     for place, event in enumerate(batch.events):
@@ -148,7 +148,7 @@ def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
 def _without_known(connection: Connection, events: list[Event], places: list[int]) -> list[int]:
     """Without those that are in the store though they were never imported: the file was exported from here."""
     numbers = msgspec.json.encode([events[place].id for place in places]).decode()
-    sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({json_lists.integers(connection.engine_type, '?')})"
+    sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({connection.sql.integers('?')})"
     there = set(connection.execute(sql, (numbers,)))
     return [place for place in places if _like(events[place]) not in there]
 
@@ -173,7 +173,7 @@ def _free_ids(connection: Connection, events: list[Event]) -> list[int]:
 def _forget(connection: Connection, batch: ImportBatch, refused: Iterable[int]) -> None:
     numbers = msgspec.json.encode([batch.events[place].mark for place in refused]).decode()
     connection.execute(
-        f"DELETE FROM imported WHERE project_id = ? AND key IN ({json_lists.integers(connection.engine_type, '?')})",
+        f"DELETE FROM imported WHERE project_id = ? AND key IN ({connection.sql.integers('?')})",
         (batch.project, numbers),
     )
 

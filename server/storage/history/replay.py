@@ -13,7 +13,6 @@ import msgspec
 
 from server.event import DAY, Event, LedgerEntry
 from server.event_id import received_at
-from server.storage import json_lists
 from server.storage.engine import Store
 
 AT_ONCE = 500
@@ -43,7 +42,7 @@ class NewRejection(NamedTuple):
 
 async def replayable(store: Store, project: int, ids: Sequence[int] | None, after: int = -1) -> list[RejectedEvent]:
     """Return at most `AT_ONCE` replayable events of a project, oldest first: those with the given ids, or all after an id."""
-    these = "" if ids is None else f" AND id IN ({json_lists.integers(store.engine_type)})"
+    these = "" if ids is None else f" AND id IN ({store.sql.integers()})"
     rows = await store.rows(
         f"SELECT id, event, reason FROM rejected WHERE project_id = {{}} AND event IS NOT NULL AND id > {{}}{these} ORDER BY id LIMIT {{}}",
         *(project, after),
@@ -56,7 +55,7 @@ async def replayable(store: Store, project: int, ids: Sequence[int] | None, afte
 async def stored_ids(store: Store, kept: Sequence[RejectedEvent]) -> set[int]:
     """Return the ids of events that an earlier, interrupted replay has stored."""
     numbers = msgspec.json.encode([each.id for each in kept]).decode()
-    rows = await store.rows(f"SELECT id FROM event WHERE id IN ({json_lists.integers(store.engine_type)})", numbers)
+    rows = await store.rows(f"SELECT id FROM event WHERE id IN ({store.sql.integers()})", numbers)
     return {row["id"] for row in rows}
 
 
@@ -72,7 +71,7 @@ async def settle(
     await store.change(
         *((less, (events, project, day, LedgerEntry.REJECTED.value, reason)) for (day, reason), events in counts.items()),
         (
-            f"DELETE FROM rejected WHERE project_id = {{}} AND id IN ({json_lists.integers(store.engine_type)})",
+            f"DELETE FROM rejected WHERE project_id = {{}} AND id IN ({store.sql.integers()})",
             (project, msgspec.json.encode(list(gone)).decode()),
         ),
         *(

@@ -14,12 +14,13 @@ from server.clock import epoch_ms
 from server.event_id import EPOCH, first_id, received_at
 from server.storage import changed_days
 from server.storage.changes import Change
+from server.storage.store_sql import StoreSql
 
 
 class Store(Protocol):
     """The part of a store that this module needs."""
 
-    engine_type: str
+    sql: StoreSql
 
     async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]: ...
 
@@ -58,7 +59,7 @@ def partition_name(year: int, month: int) -> str:
 
 async def create_ahead(store: Store, now: int | None = None, *, attempts: int = ATTEMPTS) -> list[str]:
     """Create missing partitions for the current month and the next ones. Return their names. Does nothing on SQLite."""
-    if store.engine_type != "postgres":
+    if not store.sql.has_partitions:
         return []
     month = month_of(now if now is not None else epoch_ms())
     months = [month]
@@ -77,7 +78,7 @@ async def create_between(store: Store, first: int, last: int) -> list[str]:
 
 async def split_default(store: Store) -> list[str]:
     """Move events from the default partition into new partitions of their months. Return the names of these. Does nothing on SQLite."""
-    if store.engine_type != "postgres":
+    if not store.sql.has_partitions:
         return []
     made: list[str] = []
     while True:
@@ -134,14 +135,14 @@ async def partitions(store: Store) -> dict[str, tuple[int, int]]:
 
 async def drop_before(store: Store, end: int) -> int:
     """Drop the partitions with ids below `end` only. Return the number of their events. Does nothing on SQLite."""
-    if store.engine_type != "postgres":
+    if not store.sql.has_partitions:
         return 0
     dropped = 0
     for name, (first, last) in (await partitions(store)).items():
         if last <= end:
             events = await _events_in(store, name)
             detach, drop = (f"ALTER TABLE event DETACH PARTITION {name}", ()), (f"DROP TABLE {name}", ())
-            await _change_with_retries(store, ATTEMPTS, detach, drop, *changed_days.of_ids(first, last))
+            await _change_with_retries(store, ATTEMPTS, detach, drop, *changed_days.of_ids(store.sql, first, last))
             dropped += events
     return dropped
 

@@ -19,6 +19,7 @@ from server.storage.batch import Batch, Committed
 from server.storage.changes import Change, Space
 from server.storage.commit.transaction import Commit
 from server.storage.postgres.partitions import create_ahead
+from server.storage.postgres.postgres_sql import SQL
 from server.storage.postgres.postgres_writer import COMMIT_LOCK, PostgresWriter
 
 log = logs.get(__name__)
@@ -69,6 +70,7 @@ class PostgresStore:
     """The `server.storage.engine.Store` on PostgreSQL. Create it with `PostgresStore.open`."""
 
     engine_type = "postgres"
+    sql = SQL
 
     def __init__(self, url: str, engine: PooledPostgresEngine) -> None:
         self.version = 0

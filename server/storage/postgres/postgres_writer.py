@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql as composed
 
 from server import logs
+from server.storage.postgres.postgres_sql import SQL
 
 log = logs.get(__name__)
 
@@ -62,7 +63,7 @@ def connect(url: str, kind: type[psycopg.Connection[Any]] = psycopg.Connection) 
 class PostgresWriter:
     """The `server.storage.commit.writer_connection.Connection` of PostgreSQL. Reconnects automatically."""
 
-    engine_type = "postgres"
+    sql = SQL
     has_concurrent_writers = True
 
     def __init__(self, url: str, stopping: Callable[[], bool] = lambda: False, lost: Callable[[], None] = lambda: None) -> None:

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from piccolo.engine.sqlite import SQLiteEngine as PiccoloSQLiteEngine
 from piccolo.querystring import QueryString
 
+from server.storage.sqlite.sqlite_sql import SQL
 from server.tasks import run_in_thread
 
 T = TypeVar("T")
@@ -59,7 +60,7 @@ _PRAGMAS = (
 class SqliteConnection(sqlite3.Connection):
     """The `server.storage.commit.writer_connection.Connection` of SQLite."""
 
-    engine_type = "sqlite"
+    sql = SQL
     has_concurrent_writers = False  # there is one writer
 
     def begin(self) -> None:

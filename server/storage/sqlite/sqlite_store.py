@@ -12,6 +12,7 @@ from server.storage.batch import Batch, Committed
 from server.storage.commit.transaction import Commit
 from server.storage.sqlite.base_store import SqliteBase
 from server.storage.sqlite.connection_pool import PooledSqliteEngine, Rows, SqliteConnections
+from server.storage.sqlite.sqlite_sql import SQL
 from server.storage.store_lock import StoreLock
 
 
@@ -19,6 +20,7 @@ class SqliteStore(SqliteBase):
     """The `server.storage.engine.Store` on SQLite."""
 
     engine_type = "sqlite"
+    sql = SQL
 
     def __init__(self, path: Path, lock: StoreLock | None = None) -> None:
         self.path = path

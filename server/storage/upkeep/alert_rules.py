@@ -12,7 +12,6 @@ from piccolo.querystring import QueryString
 
 from server.event import DAY
 from server.event_id import first_id
-from server.storage import json_lists
 from server.storage.engine import Store
 from server.storage.rollups import NO_ERROR_TYPE
 
@@ -257,7 +256,7 @@ async def versions_before(store: Store, project: int, day: int, versions: Iterab
     """Return those of the given versions that were seen before a day."""
     rows = await store.rows(
         "SELECT DISTINCT value FROM rollup_dimension WHERE project_id = {} AND day < {} AND dimension = 'version'"
-        f" AND value IN ({json_lists.texts(store.engine_type)})",
+        f" AND value IN ({store.sql.texts()})",
         project,
         day,
         msgspec.json.encode(list(versions)).decode(),
@@ -267,7 +266,7 @@ async def versions_before(store: Store, project: int, day: int, versions: Iterab
 
 async def versions_believed(store: Store, project: int, first_day: int, versions: Iterable[str]) -> set[str]:
     """Return those of the given versions that occurred since the beginning of a day with an event whose clock is believed: late events say nothing new."""
-    among = f"version IN ({json_lists.texts(store.engine_type)})"
+    among = f"version IN ({store.sql.texts()})"
     names = set(versions)
     rows = await store.rows(
         f"SELECT DISTINCT version FROM rollup_version WHERE project_id = {{}} AND day >= {{}} AND installs > 0 AND {among}",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from server.storage import json_lists, rollups
+from server.storage import rollups
 from server.storage.changes import Change
 from server.storage.engine import Store
 from server.storage.rollups import OTHER, VALUES_A_DAY, Rollup
@@ -66,8 +66,7 @@ async def events_by_value(store: Store, project: int, day: int, dimension: str) 
 async def rare(store: Store, project: int, day: int, dimension: str, common: Sequence[str]) -> dict[int, list[str]]:
     """Return, by event name, all values except the common ones."""
     rows = await store.rows(
-        f"SELECT DISTINCT name_id, value FROM rollup_dimension WHERE {_ONE} AND value <> {{}}"
-        f" AND value NOT IN ({json_lists.texts(store.engine_type)})",
+        f"SELECT DISTINCT name_id, value FROM rollup_dimension WHERE {_ONE} AND value <> {{}} AND value NOT IN ({store.sql.texts()})",
         *(project, day, dimension, OTHER),
         msgspec.json.encode(common).decode(),
     )
@@ -80,8 +79,8 @@ async def rare(store: Store, project: int, day: int, dimension: str, common: Seq
 async def fold(store: Store, project: int, day: int, name: int, dimension: str, values: Sequence[str]) -> Change:
     """Fold values into `(other)`."""
     these = (project, day, name, dimension, msgspec.json.encode(values).decode())
-    which = _THESE.format("{}", "{}", "{}", "{}", listed=json_lists.texts(store.engine_type))
-    if store.engine_type == "sqlite":
+    which = _THESE.format("{}", "{}", "{}", "{}", listed=store.sql.texts())
+    if store.sql.has_one_writer:
         parts = [part for rollup in _FOLDED for part in (_others(rollup, rollup.table, which), f"DELETE FROM {rollup.table} WHERE {which}")]
         return await store.change(*((part, these) for part in parts))
     # One statement for each table, in an exclusive change: between two statements, updates of other processes would be lost; without the lock,

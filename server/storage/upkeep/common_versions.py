@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from server.event import DAY
-from server.storage import json_lists
 from server.storage.changes import Change
 from server.storage.engine import Store
 from server.storage.rollups import ERROR, OTHER, VALUES_A_DAY, VERSION_DAY
@@ -51,13 +50,13 @@ async def rare_runs(store: Store, project: int, day: int) -> list[Run]:
 async def fold_runs(store: Store, project: int, day: int, runs: Sequence[Run]) -> Change:
     """Count installs of a day under `(other)` instead of their versions."""
     installs = _json(sorted({install for install, _, _ in runs}))
-    where = f"project_id = {{}} AND day = {{}} AND install_id IN ({json_lists.integers(store.engine_type)})"
+    where = f"project_id = {{}} AND day = {{}} AND install_id IN ({store.sql.integers()})"
     query, arguments = counted(VERSION_DAY, ActivityFilter(where, "", (project, day, installs), ()))
     add = "INSERT INTO rollup_version (project_id, day, version, audience, installs) SELECT project_id, day, version, audience, {} FROM ({}) AS these WHERE true {}"
     update = (
         # Not `FROM`, for which SQLite reads the whole day once for each change.
         f"UPDATE activity SET version = '{OTHER}' WHERE project_id = {{}} AND day = {{}}"
-        f" AND ({', '.join(_RUN)}) IN ({json_lists.rows(store.engine_type, _RUN, ('version',))})"
+        f" AND ({', '.join(_RUN)}) IN ({store.sql.rows(_RUN, ('version',))})"
     )
     return await store.change(
         (add.format("-installs", query, on_conflict_add(VERSION_DAY)), arguments),
@@ -96,7 +95,7 @@ async def rare_errors(store: Store, project: int, day: int) -> list[Pair]:
 
 async def fold_errors(store: Store, project: int, day: int, pairs: Sequence[Pair]) -> Change:
     """Count the events and the installs of some pairs under the version `(other)`."""
-    these = json_lists.rows(store.engine_type, _PAIR, ("version",))
+    these = store.sql.rows(_PAIR, ("version",))
     where = f"project_id = {{}} AND day = {{}} AND ({', '.join(_PAIR)}) IN ({these})"
     arguments = (project, day, _json(pairs))
     sums, installs = (*ERROR.key, *ERROR.measures), ERROR_INSTALL_COLUMNS

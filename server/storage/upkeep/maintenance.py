@@ -14,7 +14,7 @@ import msgspec
 
 from server.event import DAY
 from server.event_id import first_id
-from server.storage import changed_days, json_lists
+from server.storage import changed_days
 from server.storage.changes import Change, Snapshot
 from server.storage.commit.duplicates import FORMER_MARKS_UNTIL
 from server.storage.engine import Store
@@ -62,10 +62,10 @@ async def expired_keys(store: Store, aged: ExpiringTable, limit: int, after: Key
 async def delete_expired(store: Store, aged: ExpiringTable, limit: int, keys: Sequence[Key]) -> Change:
     """Delete expired rows by key, except those that were extended meanwhile."""
     if len(aged.key) == 1:
-        key, values, argument = aged.key[0], json_lists.integers(store.engine_type), _list(k for (k,) in keys)
+        key, values, argument = aged.key[0], store.sql.integers(), _list(k for (k,) in keys)
     else:
-        key, values, argument = f"({', '.join(aged.key)})", json_lists.rows(store.engine_type, aged.key, aged.text), _list(keys)
-    these = json_lists.unlocked_keys(store.engine_type, aged.table, aged.key, f"{key} IN ({values}) AND {aged.past}")
+        key, values, argument = f"({', '.join(aged.key)})", store.sql.rows(aged.key, aged.text), _list(keys)
+    these = store.sql.unlocked_keys(aged.table, aged.key, f"{key} IN ({values}) AND {aged.past}")
     return await store.change((f"DELETE FROM {aged.table} WHERE {key} IN ({these})", (argument, limit)))
 
 
@@ -169,8 +169,8 @@ async def delete_events(store: Store, ids: Sequence[int]) -> Change:
     """Delete events. Their counts stay."""
     # With bounds, PostgreSQL reads one stretch of one partition. Without, it may scan a table of less than about 100,000 events for each batch.
     between, bounds = "id BETWEEN {} AND {}", (min(ids), max(ids))
-    among, arguments = f"{between} AND id IN ({json_lists.integers(store.engine_type)})", (*bounds, _list(ids))
-    these = json_lists.unlocked_keys(store.engine_type, "event", ("id",), among)
+    among, arguments = f"{between} AND id IN ({store.sql.integers()})", (*bounds, _list(ids))
+    these = store.sql.unlocked_keys("event", ("id",), among)
     record = changed_days.of_events(among, arguments)
     change = await store.change(*record, (f"DELETE FROM event WHERE {between} AND id IN ({these})", (*bounds, *arguments)))
     return Change(change.rows[len(record) :], change.seconds)

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from server.storage import json_lists
 from server.storage.changes import Change
 from server.storage.engine import Store
 from server.storage.statements import BUMP_DICTIONARY_VERSION
@@ -63,7 +62,7 @@ async def add_candidates(store: Store, contexts: Sequence[int]) -> Change:
     """Add contexts to the candidates for deletion."""
     numbers = msgspec.json.encode(contexts).decode()
     return await store.change(
-        (f"INSERT INTO unused_context (id) {json_lists.integers(store.engine_type)} WHERE true ON CONFLICT DO NOTHING", (numbers,)),
+        (f"INSERT INTO unused_context (id) {store.sql.integers()} WHERE true ON CONFLICT DO NOTHING", (numbers,)),
         (BUMP_DICTIONARY_VERSION, ()),
         exclusive=True,
     )
@@ -72,7 +71,7 @@ async def add_candidates(store: Store, contexts: Sequence[int]) -> Change:
 async def remove_candidates(store: Store, contexts: Sequence[int]) -> Change:
     """Remove contexts from the candidates for deletion."""
     return await store.change(
-        (f"DELETE FROM unused_context WHERE id IN ({json_lists.integers(store.engine_type)})", (msgspec.json.encode(contexts).decode(),)),
+        (f"DELETE FROM unused_context WHERE id IN ({store.sql.integers()})", (msgspec.json.encode(contexts).decode(),)),
         exclusive=True,
     )
 
@@ -80,7 +79,7 @@ async def remove_candidates(store: Store, contexts: Sequence[int]) -> Change:
 async def delete_unused(store: Store, contexts: Sequence[int]) -> Change:
     """Delete contexts that were candidates before the last scan, except those that a commit has used since."""
     numbers = msgspec.json.encode(contexts).decode()
-    these = f"id IN ({json_lists.integers(store.engine_type)})"
+    these = f"id IN ({store.sql.integers()})"
     return await store.change(
         (f"DELETE FROM context WHERE {these} AND id IN (SELECT id FROM unused_context)", (numbers,)),
         (f"DELETE FROM unused_context WHERE {these}", (numbers,)),
