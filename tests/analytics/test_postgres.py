@@ -30,6 +30,7 @@ from server.event import DAY, HOUR, Environment, Outcome
 from server.questions.periods import Period, Step
 from server.storage.engine import Store
 from server.storage.migrations import migrations
+from server.storage.postgres.postgres_sql import SQL
 from server.storage.upkeep.trending import refresh_trending
 from tests.analytics.conftest import Filled
 from tests.analytics.dataset import END, MAIN, START
@@ -53,6 +54,7 @@ class Reader:
     """The part of a PostgreSQL store that questions use."""
 
     engine_type = "postgres"
+    sql = SQL
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
