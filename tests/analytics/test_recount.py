@@ -75,7 +75,7 @@ def both(installs: Installs | None) -> Pair:
 
 
 @each_filter
-async def test_overview(full: Store, filled: Filled, filter_: Filter) -> None:
+async def test_the_overview_equals_the_recount(full: Store, filled: Filled, filter_: Filter) -> None:
     found = await overview(full, filter_)
     assert filter_.period.before is not None
     assert found.compared_until is not None
@@ -113,7 +113,7 @@ def _known(filled: Filled, filter_: Filter, end: int) -> Pair:
 
 @each_filter
 @pytest.mark.parametrize("step", Step)
-async def test_series(full: Store, filled: Filled, filter_: Filter, step: Step) -> None:
+async def test_the_series_equal_the_recount(full: Store, filled: Filled, filter_: Filter, step: Step) -> None:
     found = await series(full, filter_, step)
     steps = recount.grouped(filled.matching(filter_), lambda event: recount.begins(event.at, step.value))
     period = filter_.period
@@ -131,7 +131,7 @@ async def test_series(full: Store, filled: Filled, filter_: Filter, step: Step) 
 
 @each_filter
 @pytest.mark.parametrize("by", [By.OS, By.ARCH, By.RUNTIME, By.VERSION, By.PACKAGE_MANAGER])
-async def test_breakdown_by_what_the_context_says(full: Store, filled: Filled, filter_: Filter, by: By) -> None:
+async def test_breakdowns_by_fields_of_the_context_equal_the_recount(full: Store, filled: Filled, filter_: Filter, by: By) -> None:
     found = await breakdown(full, filter_, by)
     events = filled.matching(filter_)
     by_event = recount.grouped(events, lambda event: getattr(event, by.value))
@@ -146,7 +146,7 @@ async def test_breakdown_by_what_the_context_says(full: Store, filled: Filled, f
 
 
 @each_filter
-async def test_breakdown_by_everything_else(full: Store, filled: Filled, filter_: Filter) -> None:
+async def test_breakdowns_by_other_dimensions_equal_the_recount(full: Store, filled: Filled, filter_: Filter) -> None:
     events = filled.matching(filter_)
     keys: dict[By, Any] = {
         By.ENVIRONMENT: lambda event: (Environment(event.environment).word, None),
@@ -170,7 +170,7 @@ async def test_breakdown_by_everything_else(full: Store, filled: Filled, filter_
 
 @each_filter
 @pytest.mark.parametrize("name", ["theme", "variant"], ids=["a picked property", "another property"])
-async def test_breakdown_by_a_property(full: Store, filled: Filled, filter_: Filter, name: str) -> None:
+async def test_breakdowns_by_a_property_equal_the_recount(full: Store, filled: Filled, filter_: Filter, name: str) -> None:
     found = await breakdown(full, filter_, By.PROPERTY, property_name=name)
     said = recount.grouped(filled.matching(filter_), lambda event: msgspec.json.decode(event.properties or "{}").get(name))
     said.pop(None, None)
@@ -180,7 +180,7 @@ async def test_breakdown_by_a_property(full: Store, filled: Filled, filter_: Fil
 
 
 @each_filter
-async def test_active_users(full: Store, filled: Filled, filter_: Filter) -> None:
+async def test_active_users_equal_the_recount(full: Store, filled: Filled, filter_: Filter) -> None:
     if not filter_.period.whole_days:
         return
     found = await active_users(full, filter_)
@@ -199,7 +199,7 @@ async def test_active_users(full: Store, filled: Filled, filter_: Filter) -> Non
 
 @each_filter
 @pytest.mark.parametrize("step", [Step.DAY, Step.WEEK, Step.MONTH])
-async def test_new_and_returning(full: Store, filled: Filled, filter_: Filter, step: Step) -> None:
+async def test_new_and_returning_installs_equal_the_recount(full: Store, filled: Filled, filter_: Filter, step: Step) -> None:
     found = await new_and_returning(full, filter_, step)
     steps = recount.grouped(filled.matching(filter_), lambda event: recount.begins(event.at, step.value))
 
@@ -218,7 +218,7 @@ async def test_new_and_returning(full: Store, filled: Filled, filter_: Filter, s
 
 
 @each_filter
-async def test_retention(full: Store, filled: Filled, filter_: Filter) -> None:
+async def test_retention_equals_the_recount(full: Store, filled: Filled, filter_: Filter) -> None:
     found = await retention(full, filter_)
     monday = recount.begins(filter_.period.start, "week") // DAY
     end = recount.begins(filter_.period.end - 1, "week") // DAY + 7
@@ -231,7 +231,7 @@ async def test_retention(full: Store, filled: Filled, filter_: Filter) -> None:
 
 @each_filter
 @pytest.mark.parametrize("step", [Step.DAY, Step.WEEK])
-async def test_version_adoption(full: Store, filled: Filled, filter_: Filter, step: Step) -> None:
+async def test_version_adoption_equals_the_recount(full: Store, filled: Filled, filter_: Filter, step: Step) -> None:
     found = await version_adoption(full, filter_, step, limit=3)
     events = filled.matching(filter_)
     everyone = recount.adoption(events, step.value)
@@ -308,7 +308,7 @@ async def test_medians_over_time_are_within_two_percent(full: Store, filled: Fil
 
 
 @each_filter
-async def test_errors(full: Store, filled: Filled, filter_: Filter) -> None:
+async def test_errors_equal_the_recount(full: Store, filled: Filled, filter_: Filter) -> None:
     found = await errors(full, filter_)
     events = filled.matching(filter_)
     types = recount.failing(events)
@@ -333,7 +333,7 @@ async def test_errors(full: Store, filled: Filled, filter_: Filter) -> None:
 
 
 @each_filter
-async def test_the_last_failures(full: Store, filled: Filled, filter_: Filter) -> None:
+async def test_the_last_failures_equal_the_recount(full: Store, filled: Filled, filter_: Filter) -> None:
     found = await failures(full, filter_, limit=20)
     failed = [event for event in recount.stored(filled.matching(filter_)) if event.outcome == Outcome.FAILURE]
     assert [(each.id, each.error_type, each.duration_us) for each in found] == [
@@ -354,7 +354,7 @@ async def test_when_a_project_began(full: Store, filled: Filled) -> None:
 
 
 @each_filter
-async def test_targets(full: Store, filled: Filled, filter_: Filter) -> None:
+async def test_targets_equal_the_recount(full: Store, filled: Filled, filter_: Filter) -> None:
     found = await targets(full, filter_, limit=1_000)
     by_target = recount.grouped(
         (event for event in filled.matching(filter_) if event.target), lambda event: (event.target_type, event.target)

@@ -59,7 +59,7 @@ few_filters = pytest.mark.parametrize("filter_", FEW.values(), ids=FEW)
         (["never", "build"], DAY),
     ],
 )
-async def test_funnel(full: Store, filled: Filled, filter_: Filter, names: list[str], within: int) -> None:
+async def test_the_funnel_equals_the_recount(full: Store, filled: Filled, filter_: Filter, names: list[str], within: int) -> None:
     found = await funnel(full, filter_, names, within=within)
     everyone = recount.reached(filled.matching(filter_), names, within)
     people = recount.reached(filled.matching(filter_.people()), names, within)
@@ -70,7 +70,7 @@ async def test_funnel(full: Store, filled: Filled, filter_: Filter, names: list[
 
 @few_filters
 @pytest.mark.parametrize("goal", [None, "upgrade"])
-async def test_experiment(full: Store, filled: Filled, filter_: Filter, goal: str | None) -> None:
+async def test_the_experiment_equals_the_recount(full: Store, filled: Filled, filter_: Filter, goal: str | None) -> None:
     found = await experiment(full, filter_, "variant", goal=goal)
     for audience, part in ((filter_, "all"), (filter_.people(), "people")):
         events = filled.matching(audience)
@@ -90,7 +90,7 @@ async def test_experiment(full: Store, filled: Filled, filter_: Filter, goal: st
     assert found.baseline == "control"
 
 
-async def test_trending(full: Store, filled: Filled) -> None:
+async def test_trending_targets_equal_the_recount(full: Store, filled: Filled) -> None:
     assert await refresh_trending(full, END - 1) > 0
     for window in WINDOWS:
         found = await trending(full, MAIN, window_days=window.days, limit=100)
@@ -104,7 +104,7 @@ async def test_trending(full: Store, filled: Filled) -> None:
     assert [trend.target_type for trend in pages.targets] == ["page"] * 3
 
 
-async def test_flakedrops_statistics(full: Store, filled: Filled) -> None:
+async def test_flakedrops_statistics_equal_the_recount(full: Store, filled: Filled) -> None:
     found = await flakedrop_stats(full, MAIN)
     own = [machine.last for machine in filled.machines.values() if machine.last["dialect"] == "flakedrop"]
     assert found.unique_users == len(own)
@@ -113,7 +113,7 @@ async def test_flakedrops_statistics(full: Store, filled: Filled) -> None:
     assert found.version_breakdown == Counter(last["version"] for last in own if "version" in last)
 
 
-async def test_track_skills_tables(full: Store, filled: Filled) -> None:
+async def test_the_tables_of_track_skills_equal_the_recount(full: Store, filled: Filled) -> None:
     period = Period(END - 7 * DAY, END)
     events = filled.matching(Filter(project=MAIN, period=period, where=equals(names=("tool_call",), target_type="tool")))
     total = await tool_calls(full, MAIN, period)

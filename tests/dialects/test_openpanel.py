@@ -16,7 +16,7 @@ PROPERTIES = {"version": "1.2.3", "os": "linux", "exit_code": 1, "__timestamp": 
 CALL = {"type": "track", "payload": {"name": "cli command", "profileId": "inst-1", "properties": PROPERTIES}}
 
 
-def test_an_event(ask: Any, reply: Any) -> None:
+def test_an_event_is_read_with_all_of_its_fields(ask: Any, reply: Any) -> None:
     decoded = openpanel.decode(ask(CALL, "/track", **HEADERS))
     (event,) = decoded.events
     assert (event.name, event.install, event.occurred_at, event.outcome) == ("cli command", "inst-1", RECEIVED_AT - 30_000, Outcome.FAILURE)

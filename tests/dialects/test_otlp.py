@@ -145,7 +145,7 @@ def test_the_id_of_a_process_is_no_install(reply: Any) -> None:
     assert event.install == "inst-2"
 
 
-def test_environments() -> None:
+def test_the_environment_comes_from_attributes_of_the_resource() -> None:
     def where(**resource: Any) -> Environment:
         return read(export({"eventName": "build"}, **resource)).events[0].context.environment
 

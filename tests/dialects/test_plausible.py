@@ -17,7 +17,7 @@ PROPERTIES = {"version": "1.2.3", "os": "Darwin", "success": False, "duration_ms
 
 @pytest.mark.parametrize("properties", [PROPERTIES, json.dumps(PROPERTIES)])
 @pytest.mark.parametrize("names", [("n", "d", "p"), ("name", "domain", "props")])
-def test_an_event(ask: Any, reply: Any, names: tuple[str, str, str], properties: Any) -> None:
+def test_an_event_is_read_with_all_of_its_fields(ask: Any, reply: Any, names: tuple[str, str, str], properties: Any) -> None:
     name, domain, props = names
     body = {**EVENT, name: EVENT["n"], domain: EVENT["d"], props: properties}
     decoded = plausible.decode(ask(body, ROUTE))

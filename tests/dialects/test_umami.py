@@ -19,7 +19,7 @@ def call(kind: str = "event", **payload: Any) -> dict[str, Any]:
     return {"type": kind, "payload": {"website": WEBSITE, "url": "/a?secret", "title": "Secret", "screen": "1x1", **payload}}
 
 
-def test_an_event(ask: Any, reply: Any) -> None:
+def test_an_event_is_read_with_all_of_its_fields(ask: Any, reply: Any) -> None:
     body = call(name="build", data=DATA, id="user-1", tag="beta", timestamp=RECEIVED_AT // 1_000 - 30)
     decoded = umami.decode(ask(body, ROUTE))
     (event,) = decoded.events

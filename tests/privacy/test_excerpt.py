@@ -119,7 +119,7 @@ def test_long_things_are_cut():
         12345,
     ],
 )
-def test_it_is_json_within_the_limit(document, limit):
+def test_an_excerpt_is_json_within_the_limit(document, limit):
     of(document, limit)
 
 
@@ -138,7 +138,7 @@ class _Odd:
     pass
 
 
-def test_it_never_raises():
+def test_an_excerpt_of_any_document_is_made_without_an_error():
     deep: object = "x"
     for _ in range(100_000):
         deep = [deep]

@@ -102,7 +102,7 @@ def test_text_that_only_looks_like_json_is_text():
 
 
 @pytest.mark.parametrize(("key", "snake"), [("clientIp", "client_ip"), ("IPAddress", "ipaddress"), ("a-b", "a-b"), ("x2Y", "x2_y")])
-def test_words_of_a_key(key, snake):
+def test_a_key_is_split_into_its_words(key, snake):
     assert words(key) == snake
 
 

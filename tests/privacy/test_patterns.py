@@ -281,17 +281,17 @@ C:\Windows\System32  D:\build\out  \\server\share  a/b/c.ts:12:5  50% off  a~b  
 
 
 @pytest.mark.parametrize(("text", "kept"), TAKEN_OUT)
-def test_is_taken_out(text, kept):
+def test_a_secret_in_a_text_is_replaced(text, kept):
     assert scrub_text(text) == kept
 
 
 @pytest.mark.parametrize(("text", "kept"), TAKEN_OUT)
-def test_what_was_taken_out_once_stays_as_it_is(text, kept):
+def test_a_scrubbed_text_is_unchanged_when_it_is_scrubbed_again(text, kept):
     assert scrub_text(kept) == kept
 
 
 @pytest.mark.parametrize("text", [*LEFT_ALONE, "", "tab\tand\nline"])
-def test_is_left_alone(text):
+def test_a_text_without_secrets_is_unchanged(text):
     assert scrub_text(text) == text
 
 
