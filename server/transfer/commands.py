@@ -149,7 +149,7 @@ def import_command(file: Path, slug: str, form: str) -> None:
     """Import events, installs or counts from a file into a project. The server may keep running.
 
     Accepted are exports of events or installs by `footfall export`, the key-value dump of a downloads collector (`dl:PACK:DATE` and
-    `dl:PACK:total`, as JSON or as lines), exports of events by PostHog, Segment, RudderStack, Amplitude, Aptabase and OpenTelemetry's file
+    `dl:PACK:total`, as JSON or as lines), exports of events by PostHog, Segment, RudderStack, Amplitude, Aptabase, Umami, OpenPanel and OpenTelemetry's file
     exporter (docs/moving.md), and events in the format of `POST /v1/events` with a `timestamp`, for
     data of any other collector. Files may be compressed with gzip.
 

@@ -4,21 +4,25 @@ segment    archives of Segment and RudderStack in object storage: one call a row
 amplitude  Amplitude's Export API: one event a row
 aptabase   Aptabase's CSV: one event a row
 otlp       OpenTelemetry's file exporter in JSON: one batch of log records a row
+umami      Umami's CSV of the table `website_event`: one event a row
+openpanel  answers of OpenPanel's Export API, or rows of its table `events`: a page of events or one event a row
 
 Calls that are no usage (`identify`, `group`, …) are skipped and counted. Rows are deduplicated by the system's own id of the event, or by their
-whole content. Aptabase's `user_id` changes every day, so that its events have no install.
+whole content. Aptabase's `user_id` changes every day, so that its events have no install; nor have those of Umami and OpenPanel for which the program set no id,
+because both derive one from the address.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import msgspec
 
-from server.dialects import Dialect, amplitude, aptabase, otlp, segment
+from server.dialects import Dialect, amplitude, aptabase, openpanel, otlp, segment, umami
 from server.dialects.document import load
+from server.dialects.parsing import moment
 from server.dialects.parsing.otlp_messages import LOGS
 from server.event import Event, FieldError, Request
 from server.event_id import EPOCH, first_id
@@ -34,6 +38,8 @@ Message = dict[str, Any]
 
 _SEGMENT = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 _NO_USAGE = _SEGMENT | {"$identify", "$groupidentify"}
+_OPENPANEL_NAMES = (("profileId", "profile_id"), ("deviceId", "device_id"), ("createdAt", "created_at"))  # of the API and of the table
+_OPENPANEL_SESSIONS = ("session_start", "session_end")  # made by its server
 
 
 def form_of(row: Mapping[str, Any]) -> str | None:
@@ -46,12 +52,30 @@ def form_of(row: Mapping[str, Any]) -> str | None:
         return "segment"
     if {"event_type", "event_time"} <= keys:
         return "amplitude"
+    if {"event_id", "event_type", "website_id", "created_at"} <= keys:
+        return "umami"
+    if _is_openpanel(keys) or any(type(each) is dict and _is_openpanel(each.keys()) for each in _page(row)[:1]):
+        return "openpanel"
     return "aptabase" if {"event_name", "timestamp", "session_id"} <= keys else None
 
 
+def _is_openpanel(keys: Set[str]) -> bool:
+    return {"name", "deviceId", "createdAt"} <= keys or {"name", "device_id", "created_at", "sdk_name"} <= keys
+
+
+def _page(row: Mapping[str, Any]) -> list[Any]:
+    """Return the events of a page of OpenPanel's Export API."""
+    data = row.get("data")
+    return data if type(data) is list else []
+
+
 def split(form: str, row: Row) -> list[Row]:
-    """Return the rows of the messages that a row holds: several log records for OTLP, else the row itself."""
-    if form != "otlp" or row.wrong or type(row.document) is not dict:
+    """Return the rows of the messages that a row holds: several for OTLP and for a page of OpenPanel, else the row itself."""
+    if row.wrong or type(row.document) is not dict:
+        return [row]
+    if form == "openpanel" and "data" in row.document:
+        return [Row(row.place, each) for each in _page(row.document)]
+    if form != "otlp":
         return [row]
     try:
         document, faults = otlp.parse(msgspec.json.encode(row.document), Request(route=LOGS, headers={}, address="", received_at=0))
@@ -80,7 +104,10 @@ def event(form: str, document: Any, project: LiveProject, privacy: Privacy, now:
     if incoming.occurred_at < OLDEST:
         raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
     at = min(check_past(incoming.occurred_at, now, "timestamp"), now)
-    if incoming.id is None:
+    own = document.get(_IDS.get(form, ""))
+    if isinstance(own, str) and own:
+        mark = privacy.mark(project.id, f"import {form} by id", own)
+    elif incoming.id is None:
         mark = privacy.mark(project.id, f"import {form}", json.dumps(document, sort_keys=True))
     else:  # an id is unique within its install
         mark = privacy.mark(project.id, f"import {form} by id", incoming.id, f"install {incoming.install or ''}")
@@ -117,6 +144,29 @@ def _from_aptabase(row: Message) -> Message:
     }
 
 
+def _from_umami(row: Message) -> Message:
+    """Return the call of a page view (type 1) or an event (type 2). Raises Skipped for another type, such as a measurement of the browser."""
+    kind, at = str(row.get("event_type")), moment(milliseconds(row.get("created_at")))
+    if kind not in ("1", "2"):
+        raise Skipped("(other)")
+    data = {} if row.get("os") is None else {"os": row["os"]}
+    payload = {"id": row.get("distinct_id"), "timestamp": None if at is None else at / 1_000, "tag": row.get("tag"), "data": data}
+    return {"type": "event", "payload": payload if kind == "1" else {**payload, "name": row.get("event_name") or ""}}
+
+
+def _from_openpanel(row: Message) -> Message:
+    if row.get("name") in _OPENPANEL_SESSIONS:
+        raise Skipped(row["name"])
+    profile, device, at = (row.get(new, row.get(old)) for new, old in _OPENPANEL_NAMES)
+    system = {} if row.get("os") in (None, "") else {"os": row["os"]}
+    properties = {**system, **_document(row.get("properties"), "properties"), "__timestamp": milliseconds(at)}
+    # Without an id from the program, the profile is the device, which OpenPanel derives from the address every day.
+    return {
+        "type": "track",
+        "payload": {"name": row.get("name"), "profileId": None if profile == device else profile, "properties": properties},
+    }
+
+
 def _document(value: Any, path: str) -> Message:
     """Return an object, which a CSV has as a text in JSON. Raises Invalid."""
     found = load(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) and value else value
@@ -131,5 +181,8 @@ _SYSTEMS: dict[str, tuple[Dialect, str, Callable[[Message], Message]]] = {
     "amplitude": (amplitude, "/2/httpapi", _from_amplitude),
     "aptabase": (aptabase, "/api/v0/events", _from_aptabase),
     "otlp": (otlp, LOGS, _unchanged),
+    "umami": (umami, "/api/send", _from_umami),
+    "openpanel": (openpanel, "/track", _from_openpanel),
 }
+_IDS = {"umami": "event_id", "openpanel": "id"}  # unique in the whole export
 FORMS = tuple(_SYSTEMS)
