@@ -97,6 +97,25 @@ client = Amplitude(sys.argv[2], Config(server_url=sys.argv[1] + "/2/httpapi", fl
 client.track(BaseEvent("build", device_id="inst-1", app_version="1.2.3", os_name="Linux", event_properties={"command": "x"}))
 client.shutdown()
 """
+UMAMI_JS = """
+const umami = require("@umami/node").default
+umami.init({ websiteId: process.argv[3], hostUrl: process.argv[2] })
+umami.track("build", { version: "1.2.3", os: "linux", command: "x" }).catch(() => {})
+umami.identify({ os: "linux" }).catch(() => {})
+"""
+# The tracker is for pages: the program has the parts of a browser that it uses.
+PLAUSIBLE_JS = """
+globalThis.location = { href: "https://tool.example/a?token=private", hostname: "tool.example" }
+globalThis.document = { referrer: "https://search.example/?q=private" }
+globalThis.window = { innerWidth: 800 }
+globalThis.XMLHttpRequest = class {
+  open(method, url) { Object.assign(this, { method, url, headers: {} }) }
+  setRequestHeader(name, value) { this.headers[name] = value }
+  send(body) { fetch(this.url, { method: this.method, headers: this.headers, body }).then(() => this.onreadystatechange(), () => {}) }
+}
+const client = require("plausible-tracker").default({ domain: process.argv[3], apiHost: process.argv[2] })
+client.trackEvent("build", { props: { version: "1.2.3", os: "linux", command: "x" } })
+"""
 _NEW = 'client.capture("build", distinct_id="inst-1", properties={"version": "1.2.3", "command": "x"})'
 _OLD = 'client.capture("inst-1", "build", {"version": "1.2.3", "command": "x"})'
 _RUDDER = "import rudderstack.analytics as analytics; analytics.dataPlaneUrl = sys.argv[1]"
@@ -115,6 +134,7 @@ class Sdk(NamedTuple):
     has_install: bool = True
     also: tuple[str, ...] = ()  # packages that are installed with it
     key: str = "wk_{}-key"
+    is_site: bool = False  # the key names a site of the project
 
 
 SDKS = (
@@ -141,4 +161,6 @@ SDKS = (
     Sdk("@aptabase/web", APTABASE_JS, "aptabase", "aptabase-web ", None, has_install=False, key=_APTABASE_KEY),
     Sdk("@openpanel/sdk", OPENPANEL_JS, "openpanel", "openpanel-node "),
     Sdk("amplitude-analytics", AMPLITUDE_PY, "amplitude", "amplitude-python "),
+    Sdk("@umami/node", UMAMI_JS, "umami", "", has_install=False, is_site=True),
+    Sdk("plausible-tracker", PLAUSIBLE_JS, "plausible", "", has_install=False, key="{:.40}.example", is_site=True),
 )
