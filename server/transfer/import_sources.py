@@ -25,6 +25,7 @@ LONGEST = 4 << 20  # bytes of one row, four times the limit of a batch
 _BLOCK = 1 << 16
 _PARQUET, _GZIP, _UTF16 = b"PAR1", b"\x1f\x8b", (b"\xff\xfe", b"\xfe\xff")
 _NOT_UTF8 = "is not UTF-8: convert the file first, as with `iconv -f latin1 -t utf-8`"
+_NUL = "must not hold NUL characters"
 _TOO_LONG = "the line is too long"
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]").search
 _BLANK = " \t\r\n"
@@ -162,6 +163,8 @@ class Source:
                 yield Row(place, None, f"expected {len(header)} cells")
             elif any(map(_is_broken, cells)):
                 yield Row(place, None, _NOT_UTF8)
+            elif any("\0" in cell for cell in cells):
+                yield Row(place, None, _NUL)
             else:
                 yield Row(place, {name: as_written(cell) or None for name, cell in zip(header, cells, strict=True)})
 
@@ -206,18 +209,22 @@ class Source:
                         yield Row(place, {name: _plain(value) for name, value in document.items()})
                     except UnicodeDecodeError:
                         yield Row(place, None, _NOT_UTF8)
+                    except ValueError:
+                        yield Row(place, None, _NUL)
         except arrow.ArrowException as error:
             raise SourceError(f"{self._path} is damaged, or not a Parquet file") from error
 
 
 def _plain(value: Any) -> Any:
-    """Convert a Parquet value (a time, a decimal, bytes) to JSON's types."""
+    """Convert a Parquet value (a time, a decimal, bytes) to JSON's types. Raises ValueError for a text with a NUL."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, bytes):
-        return value.decode()
+        value = value.decode()
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("NUL")
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
