@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -50,6 +52,25 @@ def test_ordinary_events_take_the_short_way(monkeypatch):
         error_type="TypeError",
         error_message="x is not a function\n    at build.js:12:5\n\tat run.js:3",
     )
+
+
+def test_every_combination_of_ordinary_fields_takes_the_short_way(monkeypatch):
+    monkeypatch.setattr(conversion, "scrub_event", lambda incoming: pytest.fail(f"the long way: {incoming.context}"))
+    choices = (
+        ("linux", "darwin", "windows", "freebsd", None),
+        ("x64", "arm64", None),
+        ("node v20.10", "python 3.12", "go 1.22.1", None),
+        ("1.4.0", "2.0.0-rc.1", "5.15.0-generic", None),
+        ("npm", None),
+        ("brew", None),
+    )
+    for os, arch, runtime, version, package_manager, source in itertools.product(*choices):
+        context = Context(
+            Environment.PERSON, "", "native", os=os, arch=arch, runtime=runtime, version=version,
+            package_manager=package_manager, install_source=source,
+        )  # fmt: skip
+        for name in ("build", "user"):
+            kept(name=name, context=context, error_type="Error", properties={})
 
 
 def test_identifiers_become_hashes():

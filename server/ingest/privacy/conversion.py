@@ -228,19 +228,22 @@ def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> b
 
 
 def _all_text(incoming: Incoming, document: str) -> str:
-    """Join all text that the client sent. Line ends are replaced by spaces."""
-    text = f"{document} {incoming.name} {_context_text(incoming.context)}"
+    """Join all text that the client sent. Line ends are replaced by spaces.
+
+    Fields are apart: with spaces only, `linux x64 1.4.0` looks like the output of uname, with a host name.
+    """
+    text = f"{document}; {incoming.name}; {_context_text(incoming.context)}"
     if incoming.target is not None:
-        text = f"{text} {incoming.target[0]} {incoming.target[1]}"
+        text = f"{text}; {incoming.target[0]}; {incoming.target[1]}"
     if incoming.error_type is not None or incoming.error_message is not None:
-        text = f"{text} {incoming.error_type} {incoming.error_message}".replace("\n", " ").replace("\t", " ")
+        text = f"{text}; {incoming.error_type}; {incoming.error_message}".replace("\n", " ").replace("\t", " ")
     return text
 
 
 @lru_cache(maxsize=512)
 def _context_text(context: Context) -> str:
     """Join the texts of a context. Cached, because events share contexts, which cache their hashes."""
-    return " ".join(filter(None, (context.reason, *(getattr(context, name) for name in CONTEXT_FIELDS))))
+    return "; ".join(filter(None, (context.reason, *(getattr(context, name) for name in CONTEXT_FIELDS))))
 
 
 def _names_itself(incoming: Incoming, lowered: str, *, plain_install: bool) -> bool:
