@@ -101,6 +101,9 @@ dashboard: $(DASHBOARD) ## build the dashboard (targets that need it do so autom
 screenshots: $(READY_DEV) $(DASHBOARD) ## write every page of the dashboard to screenshots/: large and small, light and dark, empty and full
 	@.venv/bin/python -m tests.dashboard.screenshots
 
+# Compiled modules save each process of the tests a second or more, also in shells that ask Python not to write them.
+test test-quick test-all: export PYTHONDONTWRITEBYTECODE :=
+
 pytest = @.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup)
 
 test: $(READY_DEV) $(DASHBOARD) ## run all tests except the slow ones; WORKERS=0 runs them serially, TEST_ARGS="-k counts" selects some
