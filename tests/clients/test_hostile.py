@@ -9,12 +9,14 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.clients import hosts
 from tests.clients.conftest import ACCEPTED, Host, Wire, drip, environment, eventually, garbage, hang, queue_of, queued, replying
 
 WRONG = {
@@ -32,9 +34,34 @@ def waited(home: Path) -> tuple[float, int]:
     return float(until) - time.time(), int(failures)
 
 
-@pytest.mark.parametrize("behaviour", WRONG)
-def test_a_wrong_server_is_not_felt_and_the_event_is_kept(host: Host, home: Path, make_wire: Callable[..., Wire], behaviour: str) -> None:
-    wire = make_wire(WRONG[behaviour])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([name for name in hosts.NAMES if name not in hosts.SLOW], id="usual"),
+        pytest.param(hosts.SLOW, marks=pytest.mark.slow, id="slow"),
+    ],
+)
+def test_a_wrong_server_is_not_felt_and_the_event_is_kept(
+    names: Iterable[str], make_host: Callable[[str], Host], tmp_path: Path, make_wire: Callable[..., Wire]
+) -> None:
+    """All clients with all servers at once: a client gives a server that hangs ten seconds."""
+
+    def check(case: tuple[Host, str]) -> None:
+        host, behaviour = case
+        home = tmp_path / f"{host.name} {behaviour}"
+        home.mkdir()
+        try:
+            keeps_its_event(host, home, make_wire(WRONG[behaviour]))
+        except AssertionError as error:
+            error.add_note(f"{host.name} with a server that {behaviour}")
+            raise
+
+    cases = [(make_host(name), behaviour) for name in names for behaviour in WRONG]
+    with ThreadPoolExecutor(len(cases)) as pool:
+        assert list(pool.map(check, cases)) == [None] * len(cases)
+
+
+def keeps_its_event(host: Host, home: Path, wire: Wire) -> None:
     ran = host.run(wire.url, home)
     assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3)
     assert eventually(lambda: wire.connections)
