@@ -218,11 +218,23 @@ def _walked(asked: Paths, groups: list[Keys] | None, facts: Facts, engine: SqlEn
         f", paused AS (SELECT id, install_id, session, occurred_at, name, {pauses} AS pause FROM seen)",
         f", united AS (SELECT id, install_id, session, occurred_at, name, {unit} AS unit FROM paused)",
         f", ordered AS (SELECT id, {names} FROM united WINDOW unit AS (PARTITION BY {together} {order}))",
-        # A join by a window: neither SQLite nor PostgreSQL knows the size of these expressions, and both would compare each row with each.
+        _joined(path, engine),
+    )
+
+
+def _joined(path: str, engine: SqlEngine) -> str:
+    """`walked`, from the chosen events and the paths of all events."""
+    if engine.is_columnar:
+        return (
+            f", walked AS (SELECT chosen.id, install_id, people, place, path FROM chosen JOIN (SELECT id, {path} AS path FROM ordered) AS pieces"
+            " ON pieces.id = chosen.id)"
+        )
+    # A join by a window: neither SQLite nor PostgreSQL knows the size of these expressions, and both would compare each row with each.
+    return (
         ", joined AS (SELECT id, install_id, people, place, MAX(path) OVER (PARTITION BY id) AS path FROM ("
         "SELECT id, install_id, people, place, NULL AS path FROM chosen UNION ALL"
         f" SELECT id, NULL AS install_id, NULL AS people, NULL AS place, {path} AS path FROM ordered) AS pieces)"
-        ", walked AS (SELECT id, install_id, people, place, path FROM joined WHERE install_id IS NOT NULL)",
+        ", walked AS (SELECT id, install_id, people, place, path FROM joined WHERE install_id IS NOT NULL)"
     )
 
 
