@@ -18,6 +18,9 @@ from server.event import CONTEXT_FIELDS, PEOPLE, Environment
 
 OUTCOMES = ("events", "successes", "failures")
 TIMED = (*OUTCOMES, "timed", "duration_us")
+# The largest sum of durations in one row, 9,000 years. Without a bound, a million events of the longest duration exceed 64 bits: PostgreSQL then
+# refuses the commit, and SQLite turns the sum into a float.
+MAX_SUM = {"duration_us": 1 << 58}
 
 _PARTS_BITS = 5
 _PARTS = 1 << _PARTS_BITS

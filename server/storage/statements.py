@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from server.event import Context
-from server.storage.rollups import INSTALL_FIELDS, Rollup
+from server.storage.rollups import INSTALL_FIELDS, MAX_SUM, Rollup
 
 INSTALL_COLUMNS = ("id", "project_id", "first_seen", "last_seen", "environment", "reason", *INSTALL_FIELDS)
 EVENT_COLUMNS = (
@@ -22,9 +22,14 @@ ERROR_SEEN_COLUMNS = ("project_id", "error_id", "environment", "first_seen", "la
 
 @cache
 def on_conflict_add(rollup: Rollup) -> str:
-    """Return the end of an INSERT that adds its measures to those of existing rows."""
-    sums = ", ".join(f"{measure} = {rollup.table}.{measure} + excluded.{measure}" for measure in rollup.measures)
+    """Return the end of an INSERT that adds its measures to those of existing rows, up to MAX_SUM."""
+    sums = ", ".join(f"{measure} = {_added(rollup, measure)}" for measure in rollup.measures)
     return f"ON CONFLICT ({', '.join(rollup.key)}) DO UPDATE SET {sums}"
+
+
+def _added(rollup: Rollup, measure: str) -> str:
+    added, most = f"{rollup.table}.{measure} + excluded.{measure}", MAX_SUM.get(measure)
+    return added if most is None else f"CASE WHEN {added} < {most} THEN {added} ELSE {most} END"
 
 
 @cache
