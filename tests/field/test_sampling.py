@@ -167,3 +167,16 @@ def test_files_have_the_bounds_of_estimates(field: Any) -> None:
     assert (linux["events_all"], linux["events_all_low"], linux["events_all_high"]) == (1_000, 814, 1_186)
     assert (darwin["events_all"], darwin["events_all_low"], darwin["events_all_high"]) == (1, None, None)
     assert "p50_all_low" not in linux
+
+
+@pytest.mark.one_path
+def test_a_sample_without_failures_does_not_prove_that_there_are_none(field: Any) -> None:
+    field.post([run(1 + 5 * number, weight=100) for number in range(10)])
+    answer = ask(field)
+    assert figures(answer)["FAILURE_RATE"] == 0
+    low, high = bounds(answer)["FAILURE_RATE"]
+    assert (low, round(high, 3)) == (0, 0.276)  # Wilson's for none of 10.1
+    field.post([{**run(number, weight=100), "name": "deploy", "outcome": "failure"} for number in range(10)])
+    answer = ask(field, where=[{"field": "name", "values": ["deploy"]}])
+    low, high = bounds(answer)["FAILURE_RATE"]
+    assert (round(low, 3), high) == (0.724, 1)

@@ -248,7 +248,7 @@ class Recount:
 
 
 def interval(events: list[Raw], measure: str) -> tuple[float, float] | None:
-    """The interval of a count by Horvitz and Thompson, that of a rate by the delta method."""
+    """The interval of a count by Horvitz and Thompson, that of a rate by the delta method, or Wilson's if one outcome is missing."""
     of = {"events": (0, 1, 2), "successes": (1,), "failures": (2,)}
     if measure in of:
         counted = [event.weight for event in events if event.outcome in of[measure]]
@@ -260,6 +260,9 @@ def interval(events: list[Raw], measure: str) -> tuple[float, float] | None:
     if not ended or sum(ended) == len(ended):
         return None
     rate = sum(failed) / sum(ended)
+    if rate in (0, 1):
+        number = sum(ended) ** 2 / sum(weight * (weight - 1) for weight in ended)
+        return (0.0, 1.96**2 / (number + 1.96**2)) if rate == 0 else (number / (number + 1.96**2), 1.0)
     variance = sum(event.weight * (event.weight - 1) * ((event.outcome == 2) - rate) ** 2 for event in events if event.outcome in (1, 2))
     half = 1.96 * math.sqrt(variance) / sum(ended)
     return max(0.0, rate - half), min(1.0, rate + half)
