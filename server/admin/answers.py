@@ -145,8 +145,8 @@ class BreakdownRow:
     failures: Count = field("Events with the outcome `FAILURE`.")
     success_rate: float | None = field("Successes divided by events that report an outcome, from 0 to 1. Null if there are none.")
     installs: InstallCounts | None = field(
-        "Installs with an event of this value in the period, as a filter by the value counts them. An install with several values"
-        " counts under each. Null by name, target, tool and property, and if there are too many events to count."
+        "Installs with an event of this value in the period; an install with several values counts under each. Null for names, targets,"
+        " tools and properties, and if there are too many events to count."
     )
     target_type: str | None = field("Type of the target. Null unless the value is a target.")
 
@@ -156,11 +156,9 @@ class Breakdown:
     rows: list[BreakdownRow] = field("The requested page of values.")
     other_values: Count = field("Number of values beyond the page.")
     other_events: Count = field("Number of events with one of the other values.")
-    other_installs: InstallCounts | None = field(
-        "Sum of the installs of the other values. Null if the values on the page have no installs, either."
-    )
+    other_installs: InstallCounts | None = field("Sum of the installs of the other values. Null if `installs` of the rows is null.")
     since: DateTime | None = field(
-        "Time from which on installs are counted, and with a filter also events: retention has deleted older ones of the period. Null if"
+        "Time from which on installs (and events, with a filter) are counted, if retention has deleted older events of the period. Null if"
         " none are missing."
     )
 

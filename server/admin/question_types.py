@@ -91,7 +91,7 @@ class AnswerRow:
 
 @strawberry.type(description="A condition that no event of the period meets, or a reason why figures may mislead.")
 class QuestionWarning:
-    field: str = described("Name of the field, or `where` for all conditions together, `period`, or `installs`.")
+    field: str = described("Name of the field; or `where` (all conditions together), `period` or `installs`.")
     message: str = described("Explanation.")
     nearest: list[str] = described("Values that events of the period have.")
 
@@ -106,7 +106,9 @@ class Answer:
     complete: bool = described("Whether all events of the period are kept.")
     complete_before: bool | None = described("Whether all events of the compared period are kept. Null without one.")
     source: str = described("Source of the answer: `rollups`, `history` or `events`.")
-    warnings: list[QuestionWarning] = described("Conditions that match nothing, if there are no events, and what else may mislead.")
+    warnings: list[QuestionWarning] = described(
+        "Conditions that match nothing, if the answer has no events, and reasons why figures may mislead."
+    )
 
 
 @strawberry.type(description="A field that questions can filter and split by.")

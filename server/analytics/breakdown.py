@@ -135,7 +135,7 @@ async def _from_model(
 
 
 async def _by_dimension(store: Store, filter_: Filter, dimension: str, history: History | None) -> tuple[list[Row], int | None]:
-    """By a field of the context, without conditions: events from rollups, which outlive raw events, installs from these. And `since`."""
+    """Groups by a field of the context, without conditions, and `since`: events from rollups, installs from raw events."""
     facts = await read(store, sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by=dimension), ") AS facts GROUP BY value"))
     by_field, since = await _installs_by_field(store, filter_, history)
     events = {row["value"]: row for row in facts}
@@ -151,7 +151,7 @@ async def _by_dimension(store: Store, filter_: Filter, dimension: str, history: 
 @shared
 @reused
 async def _installs_by_field(store: Store, filter_: Filter, history: History | None) -> tuple[Counts | None, int | None]:
-    """The installs of all dimensions: a page asks for several, and reading the events is what takes long."""
+    """The installs of all dimensions, for which a page with several breakdowns reads the events once."""
     try:
         return await installs_by_field(store, asked(filter_, Measure.INSTALLS), [dimension.name for dimension in DIMENSIONS], history)
     except TooBroad:

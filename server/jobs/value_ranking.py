@@ -1,4 +1,4 @@
-"""Ranks the values of a dimension on one day by the installs that sent them.
+"""Ranking of the values of a dimension on one day by the installs that sent them.
 
 The number of events would let one client displace all others: it invents values and sends each many times. Installs that were known before the
 day count first, since ids can be invented, too.

@@ -141,7 +141,7 @@ def _named(asked: Funnel, reached: list[list[int]] | None) -> list[FunnelStep]:
 async def _reached(reader: Reader, asked: Funnel, by: tuple[By, ...], groups: list[Keys] | None) -> _Reached:
     found: _Reached = {}
     first = msgspec.structs.replace(reader.facts(Facts, asked.period, ()), by=by)
-    # The history has both audiences in one look at the events.
+    # The history answers for both audiences in one read of the events.
     is_at_once = _is_chain(asked) and await reader.is_columnar(first)
     for audiences in [(False, True)] if is_at_once else [(False,), (True,)]:
         for row in await reader.read(first, partial(_query, asked, groups, audiences)):

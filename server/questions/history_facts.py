@@ -52,7 +52,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
         return Sql(f"{relation} AS event")
 
     def steps(self, engine: SqlEngine, conditions: Sequence[tuple[Condition, ...]]) -> Sql:
-        """The events that meet one of several sets of conditions, in one look at them: install_id, people, occurred_at, and `number`, the first
+        """The events that meet one of several sets of conditions, in one read of them: install_id, people, occurred_at, and `number`, the first
         set that an event meets. Clients with a wrong clock are left out.
         """
         cases: list[str | Sql] = []

@@ -1,7 +1,7 @@
 """Installs by the values of several fields of the context, counted in one read of the events.
 
-A page shows a card for each field. An install counts in each value that one of its events has, as in any question; reading the events is
-what takes long, so all fields share it.
+A page shows a card for each field. An install counts in each value that one of its events has, as in any question. Reading the events
+takes most of the time, so all fields share one read.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ async def installs_by_field(
 
 
 def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str]) -> Sql:
-    """The history has no contexts: each install's combinations of values once, then the installs of each value."""
+    """Count each install's distinct combinations of values, then the installs of each value: the history has no contexts."""
     columns = ", ".join(f"{facts.column(BY_NAME[field])} AS {field}" for field in fields)
     parts = " UNION ALL ".join(
         f"SELECT '{field}' AS field, value, COUNT(*) AS everyone, SUM(people) AS people FROM"
@@ -70,7 +70,7 @@ def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str]) -> Sql:
 
 
 async def _from_contexts(store: Store, facts: Facts, fields: Sequence[str]) -> Counts:
-    """Installs with the same contexts are counted together; most have one."""
+    """Count installs with the same contexts together; most installs have one context."""
     engine = ENGINES[store.engine_type]
     sets = await read(
         store,

@@ -105,7 +105,7 @@ class BoundedDictionaries:
         return added
 
     def _has_room(self, connection: Connection, dictionary: DictionaryTable, place: Place) -> bool:
-        """True if a word can be added. Counts rows only when the known room is used up, and caches a dictionary that is crowded."""
+        """Return True if a word can be added. Counts rows only when the known room is used up, and caches a dictionary that is crowded."""
         if self._room.get(place, 0) > 0:
             return True
         table, project, most = place

@@ -28,7 +28,7 @@ class Sight(enum.Enum):
 
 
 class Candidates:
-    """The waiting words, as one committing process has seen them."""
+    """The waiting words that one committing process has seen."""
 
     def __init__(self) -> None:
         self._sender: BoundedDict[Hashable, int] = BoundedDict(WAITING)

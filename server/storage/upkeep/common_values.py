@@ -1,4 +1,4 @@
-"""Folds rare values: keeps the common values of a day's dimension (`server.jobs.value_ranking`) and counts all others as `(other)`.
+"""Folding of rare values: keeps the common values of a day's dimension (`server.jobs.value_ranking`) and counts all others as `(other)`.
 
 Clients choose versions and properties freely, and each value is a row. Each change folds a few values as a whole, so the sums over all values
 are correct at every moment.
