@@ -1,4 +1,4 @@
-"""The memory that this process may use, and its reservation by the C library."""
+"""The memory that this process may use, and the settings of the C library's allocator."""
 
 from __future__ import annotations
 

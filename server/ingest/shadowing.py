@@ -29,7 +29,7 @@ class Shadow(Protocol):
 
 
 def check_loop(headers: Mapping[bytes, bytes], mark: bytes) -> None:
-    """Raise ForwardingLoop for a request that the project with this mark has forwarded. It would come back without end."""
+    """Raise ForwardingLoop for a request that the project with this mark has forwarded, which would otherwise loop forever."""
     if mark in headers.get(FORWARDED_BY, b"").replace(b" ", b"").split(b","):
         raise ForwardingLoop
 

@@ -87,7 +87,7 @@ def _per_install(facts: Sql) -> Sql:
 def weighted_distribution(values: Sql, percents: Mapping[str, int | None]) -> Sql:
     """Like `quantile_disc` with `total` and `number`, for values that count as often as their weight says.
 
-    The values are first counted in parts of 3 % in width. Only those of the parts that hold a wanted rank are sorted, which takes an eighth of the time of
+    The values are first counted in parts of 3 % in width. Only those of the parts that hold a requested rank are sorted, which takes an eighth of the time of
     sorting all of them.
     """
     ranks = {name: percent for name, percent in percents.items() if percent is not None}

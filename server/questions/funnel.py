@@ -152,7 +152,7 @@ async def _reached(reader: Reader, asked: Funnel, by: tuple[By, ...], groups: li
 
 
 def _is_chain(asked: Funnel) -> bool:
-    """Return True for steps in an order of which no event can meet two: of each pair, a field has other values."""
+    """Return True for ordered steps of which no event can meet two, because each pair requires different values of a field."""
     return asked.ordered and all(_differ(first.where, second.where) for first, second in combinations(asked.steps, 2))
 
 
@@ -162,7 +162,7 @@ def _differ(first: tuple[Condition, ...], second: tuple[Condition, ...]) -> bool
 
 
 def _is_text(condition: Condition) -> bool:
-    """Return True for a condition on values of which an event has one at most."""
+    """Return True for a condition on a field of which an event has at most one value."""
     return condition.op is Op.IS and not isinstance(find_field(condition.field, "where"), Property)
 
 
@@ -178,7 +178,7 @@ def _query(asked: Funnel, groups: list[Keys] | None, audiences: tuple[bool, ...]
 
 
 def _chain(asked: Funnel, groups: list[Keys] | None, audiences: tuple[bool, ...], facts: HistoryFacts, engine: SqlEngine) -> Sql:
-    """Like `_in_order`, for steps that no event meets twice, by joins of DuckDB with the latest event before: faster than windows.
+    """Like `_in_order`, for steps of which no event meets two: DuckDB joins each event with the latest one before it, faster than by windows.
 
     try(n) has the events of step n that end a try, with its latest start. Of the events of try(n - 1) before an event, the last one has the
     latest start.

@@ -257,7 +257,7 @@ class _TooLong(csv.Error):
 
 
 class _CsvLines:
-    """The lines of a CSV file for a reader, which joins the lines of quoted cells: a row is bounded, whatever its lines are."""
+    """The lines of a CSV file. A row may span several lines (quoted cells), so the limit on length applies to the row."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
