@@ -40,14 +40,24 @@ class Candidates:
             return Sight.CONFIRMED
         key = (place, word)
         first = self._sender.get(key)
+        if first == sender:
+            return Sight.AGAIN
         if first is not None:
-            return Sight.AGAIN if first == sender else Sight.CONFIRMED
+            self._confirm(place, key, first)
+            return Sight.CONFIRMED
         waiting = self._number.get((place, sender), 0)
         if waiting >= OF_ONE:
             return Sight.AGAIN
         self._number.keep((place, sender), waiting + 1)
         self._sender.keep(key, sender)
         return Sight.FIRST
+
+    def _confirm(self, place: Hashable, key: Hashable, first: int) -> None:
+        """Free the place of a word at its first sender. The word stays confirmed, also if the transaction that adds it is repeated."""
+        if first != TRUSTED:
+            self._sender[key] = TRUSTED
+            if (waiting := self._number.get((place, first), 0)) > 0:
+                self._number[place, first] = waiting - 1
 
 
 def open_words(most: int) -> int:
