@@ -275,7 +275,7 @@ PATTERNS: tuple[Pattern, ...] = (
         r"(?a)(?<![\w\\/.:%$~-])(?!(?:HK[A-Z]{1,4}|AUTHORITY|BUILTIN|SERVICE|IIS)\\)[A-Z][A-Z0-9-]{1,14}(?:\\(?![nrt\\])|\\{2,4}(?!\\))"
         rf"(?=[A-Za-z])(?![\w.$-]{{1,64}}\.(?:{_EXTENSIONS})(?![\w.]))[\w.$-]{{2,64}}+(?![\\/*\w])",
         REMOVED,
-        r"\\(?<=[a-z0-9]\\)(?:\\|[^nrt\\\"])",
+        r"\\(?<=[a-z0-9-]\\)(?:\\|[^nrt\\\"])",
     ),
     _row(
         "default computer name",  # the default names on macOS and Windows

@@ -37,8 +37,10 @@ def caught(process: subprocess.Popen[bytes], number: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_is_heard_before_anything_is_imported(make_server: Make, number: signal.Signals) -> None:
     server = make_server()
-    # SIGTERM is ignored, as a kernel ignores it for a process 1 without a handler.
-    process = subprocess.Popen(["sh", "-c", f"trap '' TERM; exec {sys.executable} -m server serve"], env=server.env)
+    # SIGTERM is ignored, as a kernel ignores it for a process 1 without a handler; SIGINT is not, even if the tests run in the background of a shell.
+    begin = "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    command = [sys.executable, "-c", f"{begin}; os.execv(sys.executable, [sys.executable, '-m', 'server', 'serve'])"]
+    process = subprocess.Popen(command, env=server.env)
     while not caught(process, signal.SIGTERM):
         assert process.poll() is None
     assert "uvloop" not in Path(f"/proc/{process.pid}/maps").read_text()

@@ -171,6 +171,7 @@ def test_where_nothing_is_suspicious_nothing_would_be_found(text):
 
 
 @given(clean_texts)
+@example("A-\\A0")
 def test_a_pattern_finds_nothing_without_its_hint(text):
     for pattern in PATTERNS:
         if pattern.regex.sub(pattern.replacement, text) != text:
