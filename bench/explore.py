@@ -2,7 +2,7 @@
 
     BENCH_YEAR=/var/tmp/year python -m bench.explore     # prints the table of bench/README.md and writes it there
 
-The data folder is filled at the first run, which takes ten minutes or more, and used again by later ones; without the variable it is temporary.
+The first run fills the data folder, which takes ten minutes or more; later runs reuse it. Without the variable, the folder is temporary.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Make = Callable[[random.Random], dict[str, Any]]
 
 
 class Case(NamedTuple):
-    """One kind of question. `make` gives one that differs from the others, so that no answer is reused; `plain` is the unfiltered one."""
+    """One kind of question. `make` returns one that differs from the others, so that no answer is reused; `plain` is the unfiltered question."""
 
     what: str
     bar: int  # milliseconds for a year
@@ -182,7 +182,7 @@ def lines(folder: Path, rounds: int, only: str) -> Iterator[str]:
 
 
 def memory(folder: Path, limit: int, seconds: int) -> str:
-    """Ask all questions beside single posts and batches, in a memory control group, on a copy of the folder; return what came of it."""
+    """Ask all questions beside single posts and batches, in a memory control group, on a copy of the folder. Return the result."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as copied, ControlGroup(limit * MB) as group:
         data = Path(shutil.copytree(folder, Path(copied) / "data"))
         year, _ = _periods(data)
@@ -212,7 +212,7 @@ def _post(server: Server, seconds: int) -> None:
 
 
 def _try(server: Server, field: str, question: dict[str, Any]) -> bool:
-    """Ask a question and return False if there is no answer: it is too broad where the machine is busy, and a server may be killed."""
+    """Ask a question. Return False without an answer: a question may exceed its time limit on a busy machine, and the server may be killed."""
     with contextlib.suppress(OSError):
         return "errors" not in _answer(server, field, question)
     return False
@@ -224,6 +224,15 @@ def _same(question: dict[str, Any]) -> Make:
 
 def _marked(took: float, bar: float) -> str:
     return "**none**" if math.isnan(took) or math.isinf(took) else f"{took:,.0f} ms" if took <= bar else f"**{took:,.0f} ms**"
+
+
+def write_table(begin: str, end: str, lines: list[str], events: int, load_average: float) -> None:
+    """Write a table into bench/README.md, between its two marks, with the time and the load average of the measurement."""
+    head, _, rest = README.read_text().partition(begin)
+    when = (
+        f"Measured {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} with {events:,} events, load average {load_average:.1f} at the start."
+    )
+    README.write_text("\n".join([f"{head}{begin}", *lines, "", when, f"{end}{rest.partition(end)[2]}"]))
 
 
 @contextlib.contextmanager
@@ -239,7 +248,7 @@ def year_folder(events: int) -> Iterator[Path]:
 
 
 def main() -> None:
-    """Measure, print, write down."""
+    """Measure, print and write the table."""
     parser = argparse.ArgumentParser(prog="bench.explore", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="of each question")
     parser.add_argument("--events", type=int, default=EVENTS)
@@ -257,9 +266,7 @@ def main() -> None:
             print(line, flush=True)
             found.append(line)
     if not options.only:
-        head, _, rest = README.read_text().partition(BEGIN)
-        when = f"Measured {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} with {options.events:,} events, load average {busy:.1f} at the start."
-        README.write_text("\n".join([f"{head}{BEGIN}", HEAD, *found, "", when, f"{END}{rest.partition(END)[2]}"]))
+        write_table(BEGIN, END, [HEAD, *found], options.events, busy)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stores with many events, written by the store's own commit and so with all rollups."""
+"""Stores with many events, written by the store's own commit, and therefore with all rollups."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The program `python -m bench.forms`: size, startup and memory of each form of Footfall, for the table in bench/README.md.
 
-Requires root and a writable memory control group (version 1 or 2). The image is built by buildah over stand-in bases, as in tests/shipping:
-the table has the size that it adds to its base, and Debian's Python runs it.
+Requires root and a writable memory control group (version 1 or 2). The image is built by buildah over stand-in bases, as in tests/shipping: the table
+shows the size that it adds to its base, and Debian's Python runs it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Servers on one core under load from another one: requests per second, and the processor time of the server for each request."""
+"""Servers on one core under load from another core: requests per second, and the server's CPU time per request."""
 
 from __future__ import annotations
 

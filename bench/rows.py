@@ -32,10 +32,9 @@ def write(folder: Path, seconds: float) -> tuple[float, float]:
     wall = cpu = 0.0
     while wall < seconds:
         now = time.time_ns() // 1_000_000
-        batch = [
-            (each, 1, rng.choice(installs), 1, 1, None, now, 0, None, None, None, None, None, PROPERTIES)
-            for each in ids.take(A_TRANSACTION, now)
-        ]
+        same = {"project_id": 1, "name_id": 1, "context_id": 1, "occurred_at": now, "outcome": 0, "properties": PROPERTIES}
+        events = [{**same, "id": each, "install_id": rng.choice(installs)} for each in ids.take(A_TRANSACTION, now)]
+        batch = [tuple(event.get(name) for name in EVENT_COLUMNS) for event in events]
         began, used = time.perf_counter(), time.process_time()
         connection.execute("BEGIN")
         connection.executemany(sql, batch)

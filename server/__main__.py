@@ -19,7 +19,7 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    """Exit a command in order: resources are closed, and temporary files are deleted."""
+    """Exit a command cleanly: close resources, and delete temporary files."""
     sys.exit(128 + number)
 
 

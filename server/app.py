@@ -30,7 +30,7 @@ from server.problems import CONTENT_TYPE, Busy, Failed, Malformed, MethodNotAllo
 from server.services import Services, services_of
 from server.settings import Settings, bundled
 from server.shared import Limits, Live
-from server.storage.engine import instance_id, is_transient, open_store, server_secret
+from server.storage.engine import Store, instance_id, is_transient, open_store, server_secret
 from server.storage.projects import Projects, ensure_admin, ensure_default, key_use
 from server.storage.upkeep.maintenance import former_marks_until
 from server.tasks import StopRequest
@@ -101,6 +101,13 @@ def create_app(
     return front
 
 
+async def _warn_if_secret_is_lost(settings: Settings, store: Store) -> None:
+    """Log a warning if a new secret is about to be created for a store that has installs: none of them will be recognized."""
+    is_lost = not settings.secret and not (settings.data_dir / "secret").exists()
+    if is_lost and await store.rows("SELECT 1 FROM install LIMIT 1"):
+        log.warning("secret_lost", advice="a new secret recognizes no known install: stop, and restore the file from a backup")
+
+
 async def _open(
     settings: Settings, state: Services, stack: contextlib.AsyncExitStack, progress: Callable[[str], None], clock: Clock
 ) -> Ingest:
@@ -114,6 +121,7 @@ async def _open(
     await projects.refresh()
     await stack.enter_async_context(key_use.record_periodically(projects))
     metrics = Metrics(__version__)
+    await _warn_if_secret_is_lost(settings, store)
     secret = server_secret(settings)
     limits, live, shared = Limits(), Live(), None
     if settings.redis_url:

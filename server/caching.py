@@ -13,9 +13,9 @@ V = TypeVar("V")
 
 
 class BoundedDict(dict[K, V]):
-    """A dictionary with at most `most` entries, to which `keep` adds. A full one drops the oldest eighth, so that adding takes constant time.
+    """A dictionary with at most `most` entries. `keep` adds one; a full dictionary first drops its oldest eighth, so that adding takes constant time.
 
-    Reading costs as much as in a `dict`, which the paths of every event rely on.
+    A read costs the same as in a `dict`, because every event makes several.
     """
 
     __slots__ = ("most",)
@@ -90,7 +90,7 @@ class SingleFlight(Generic[K, V]):
 
 
 class SingleFlightCache(Generic[K, V]):
-    """Values by key: at most `most` of them, each while `is_fresh`, and computed once for all concurrent callers (see `SingleFlight`)."""
+    """A cache of at most `most` values by key. Each is reused while `is_fresh`, and computed once for all concurrent callers (see `SingleFlight`)."""
 
     def __init__(
         self, most: int, is_fresh: Callable[[V], bool], *, version: Callable[[], object] = lambda: None, at_once: int | None = None

@@ -19,7 +19,7 @@ from server.storage import projects
 from server.storage.engine import Store, prepare_data_dir
 from server.storage.projects import project_changes
 from server.storage.sqlite.opening import upgrade
-from server.storage.tables import ApiKey, Project
+from server.storage.tables import ApiKey
 from server.tasks import in_thread
 from server.terminal import err, exit_on_error, fail, out, plain_table, print_secret, progress_bar, settings_or_exit, succeed, with_store
 from server.transfer import commands as transfer_commands
@@ -170,7 +170,7 @@ def project_create(
         )
         await project_changes.change(number, sites=sites)
 
-    with_store(work)
+    with_store(work, creates=True)
     succeed(f"project {slug}: clients post to /p/{slug}/v1/events")
 
 
@@ -183,8 +183,8 @@ def project_site(slug: str, site: str, remove: bool) -> None:
 
     async def work(_store: Store, _settings: Settings) -> None:
         number = await projects.find_project(slug)
-        row = await project_changes.project_row(slug)
-        others = [name for name in projects.read_list(row["sites"] if row else "[]") if name != site.strip().lower()]
+        stored = await project_changes.stored_project(slug)
+        others = [name for name in (stored.sites if stored else []) if name != site.strip().lower()]
         await project_changes.change(number, sites=others if remove else [*others, site])
 
     with_store(work)
@@ -202,17 +202,17 @@ def project_list() -> None:
 
 
 async def _projects(_store: Store, _settings: Settings) -> list[tuple[str, ...]]:
-    rows = await Project.select().order_by(Project.id)
+    stored = sorted(await project_changes.list_projects(archived=True), key=lambda each: each.id)
     keys = await ApiKey.select(ApiKey.project_id).where(ApiKey.revoked_at.is_null())
     return [
         (
-            row["slug"],
-            row["name"],
-            ", ".join(projects.read_list(row["hosts"])) or "-",
-            "yes" if row["requires_key"] else "no",
-            str(sum(key["project_id"] == row["id"] for key in keys)),
+            each.slug,
+            each.name,
+            ", ".join(each.hosts) or "-",
+            "yes" if each.requires_key else "no",
+            str(sum(key["project_id"] == each.id for key in keys)),
         )
-        for row in rows
+        for each in stored
     ]
 
 
@@ -239,7 +239,7 @@ def key_create(
             project_id, name=name, scopes=scopes, rate_limit=rate_limit, event_limit=event_limit, client_key=client_key
         )
 
-    number, text = with_store(work)
+    number, text = with_store(work, creates=True)
     print_secret(f"key {number} for {slug} ({', '.join(scopes)}), shown only once:", text)
 
 
@@ -249,21 +249,19 @@ def key_list(slug: str | None) -> None:
     """List keys. The keys themselves cannot be shown: only their hashes are stored."""
 
     async def work(_store: Store, _settings: Settings) -> list[tuple[str, ...]]:
-        slugs = {row["id"]: row["slug"] for row in await Project.select(Project.id, Project.slug)}
+        slugs = {each.id: each.slug for each in await project_changes.list_projects(archived=True)}
         wanted = await projects.find_project(slug) if slug else None
-        rows = await ApiKey.select().order_by(ApiKey.id)
         return [
             (
-                str(row["id"]),
-                slugs.get(row["project_id"], "(all)"),
-                row["hint"] + "…",
-                ", ".join(projects.read_list(row["scopes"])),
-                row["name"] or "-",
-                utc_minute(row["last_used_at"]) if row["last_used_at"] else "-",
-                "revoked" if row["revoked_at"] else "in use",
+                str(each.id),
+                slugs.get(each.project, "(all)"),
+                each.hint + "…",
+                ", ".join(each.scopes),
+                each.name or "-",
+                utc_minute(each.last_used_at) if each.last_used_at else "-",
+                "revoked" if each.revoked_at else "in use",
             )
-            for row in rows
-            if wanted is None or row["project_id"] == wanted
+            for each in await project_changes.list_keys(wanted)
         ]
 
     table = plain_table("key", "project", "begins", "scopes", "name", "last used", "state")

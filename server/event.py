@@ -86,7 +86,7 @@ class ContextField(msgspec.Struct, frozen=True, kw_only=True):
     """The declaration of a descriptive field of contexts. Everything else about the field is derived from it; see `Context`.
 
     `kind` is `text`, `version` (a semantic version) or `flag` (`true` or `false`). `properties` are names of properties that hold the field's
-    value in events of clients that have no such field. `has_numbers`: a value may contain `1.2.3.4`, which is then no address.
+    value in events of clients that have no such field. `has_numbers`: a value may contain `1.2.3.4`, which is then not an address.
     """
 
     label: str

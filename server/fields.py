@@ -133,7 +133,7 @@ def json_path(path: list[str]) -> str:
 
 
 def paths_in(document: object, prefix: str = "", depth: int = 1) -> Iterator[str]:
-    """Yield the dotted names of the values in a document of properties, objects left out."""
+    """Yield the dotted names of the values in a document of properties, except objects."""
     if not isinstance(document, dict):
         return
     for name, value in document.items():

@@ -1,4 +1,4 @@
-"""Normalization of identifiers that clients send: removes padding, and detects words that stand for a missing id.
+"""Normalization of identifiers that clients send: removes padding, and detects placeholders for a missing id.
 
 Call `identifier` before you compare or hash a client's id, so that ingest, imports and erasure agree.
 """
@@ -31,12 +31,13 @@ _WORDS = frozenset(
     )
 )
 _LONGEST_WORD = max(map(len, _WORDS))
-_ORDINARY_FIRST = "123456789abcdeghijklmnopqrstuvwxyzABCDEGHIJKLMNOPQRSTUVWXYZ"  # no long word begins so
-_LONGER_THAN_WORDS = 20  # characters; the longer ones among them begin with a zero, a sign or an f
+_IN_WORDS = "0-{}fF"  # all characters of the words that are longer than:
+_LONGER_THAN_WORDS = 20  # characters
+_VERSION = 14  # where a UUID has its version, which is a digit from 1 to 8
 
 
 def identifier(raw: str) -> str | None:
-    """Strip the padding of an id. Returns None for a word that stands for a missing id."""
+    """Strip the padding of an id. Returns None for a placeholder."""
     if not may_be_missing(raw):
         return raw
     text = strip_padding(raw)
@@ -49,12 +50,11 @@ def may_be_missing(raw: str) -> bool:
     """Return True if `identifier` may return anything but the id itself, which is rare for long ids. Cheap."""
     if len(raw) < _LONGER_THAN_WORDS:
         return True
-    first = raw[0]
-    if first in _ORDINARY_FIRST and "0" <= raw[-1] <= "z":
-        return False
-    if not ("0" <= first <= "z" and "0" <= raw[-1] <= "z"):  # padding, or a sign or brace before zeros
+    if not ("0" <= raw[0] <= "z" and "0" <= raw[-1] <= "z"):  # padding, or a sign or brace before zeros
         return True
-    return (raw[-1] in _ZEROS and not raw.strip(_ZEROS)) if first == "0" else first in "fF" and raw[1] in "fF"
+    if raw[_VERSION] not in _IN_WORDS:  # neither all zeros nor all f
+        return False
+    return not raw.strip(_ZEROS) or raw.lower() in _WORDS
 
 
 def strip_padding(raw: str) -> str:

@@ -50,10 +50,10 @@ def configure(*, form: str, level: str) -> None:
 
 def _exceptions_without_values(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     """Replace an exception with its type and traceback locations: its message may contain client data."""
-    given = event.pop("exc_info", None)
-    if not given:
+    exc_info = event.pop("exc_info", None)
+    if not exc_info:
         return event
-    error = given if isinstance(given, BaseException) else (given[1] if isinstance(given, tuple) else sys.exc_info()[1])
+    error = exc_info if isinstance(exc_info, BaseException) else (exc_info[1] if isinstance(exc_info, tuple) else sys.exc_info()[1])
     if error is None:
         return event
     places, trace = [], error.__traceback__

@@ -19,7 +19,8 @@ def group_limit(root: Path = Path("/")) -> int | None:
         folders = (mount / path.lstrip("/"), mount) if not controllers else (mount / "memory" / path.lstrip("/"), mount / "memory")
         # Within a container, the group is the root of the mount.
         if not controllers or "memory" in controllers.split(","):
-            found += [_text(folder / ("memory.limit_in_bytes" if controllers else "memory.max")) for folder in folders]
+            names = ("memory.limit_in_bytes",) if controllers else ("memory.max", "memory.high")
+            found += [_text(folder / name) for folder in folders for name in names]
     limits = [int(text) for text in found if text.isdigit()]
     return min(limits, default=None)
 
@@ -34,7 +35,7 @@ def total(root: Path = Path("/")) -> int:
 def share_one_arena() -> None:
     """Let all threads share one arena of glibc's malloc; by default, each thread gets an arena whose free memory others cannot use.
 
-    Takes 25 MiB off a busy server. Only one thread at a time runs Python, so they hardly wait for each other. Other C libraries have no arenas.
+    This saves a busy server 25 MiB. Only one thread at a time runs Python, so threads hardly wait for each other. Other C libraries have no arenas.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

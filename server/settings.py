@@ -165,7 +165,7 @@ class Settings:
         "FOOTFALL_MAX_TARGETS",
         _positive,
         "10000",
-        "the maximum number of targets (packs, tools, …) of a project; from 1,000, its second half is for targets that two addresses sent",
+        "the maximum number of targets (packs, tools, …) of a project; from 1,000 on, its second half is for targets that two addresses sent",
     )
     max_queue: int = _setting(
         "FOOTFALL_MAX_QUEUE", _positive, "20000", "the maximum number of events that wait for their commit; beyond it, clients get a 503"
@@ -249,27 +249,27 @@ class Settings:
 
 def load(env: Mapping[str, str]) -> Settings:
     """Read the settings from `env`. Raises SettingsError for an invalid or unknown FOOTFALL_ name."""
-    given = {**_file(env.get("FOOTFALL_CONFIG")), **env}
-    if "FOOTFALL_PORT" not in given and given.get("PORT"):
-        given["FOOTFALL_PORT"] = given["PORT"]
-    if not given.get("FOOTFALL_PUBLIC_URL") and given.get("FLY_APP_NAME"):
-        given["FOOTFALL_PUBLIC_URL"] = f"https://{given['FLY_APP_NAME']}.fly.dev"
-    if not given.get("FOOTFALL_BASE_PATH") and given.get("FOOTFALL_PUBLIC_URL"):
-        given["FOOTFALL_BASE_PATH"] = urlsplit(given["FOOTFALL_PUBLIC_URL"]).path
+    variables = {**_file(env.get("FOOTFALL_CONFIG")), **env}
+    if "FOOTFALL_PORT" not in variables and variables.get("PORT"):
+        variables["FOOTFALL_PORT"] = variables["PORT"]
+    if not variables.get("FOOTFALL_PUBLIC_URL") and variables.get("FLY_APP_NAME"):
+        variables["FOOTFALL_PUBLIC_URL"] = f"https://{variables['FLY_APP_NAME']}.fly.dev"
+    if not variables.get("FOOTFALL_BASE_PATH") and variables.get("FOOTFALL_PUBLIC_URL"):
+        variables["FOOTFALL_BASE_PATH"] = urlsplit(variables["FOOTFALL_PUBLIC_URL"]).path
     known = {setting.metadata["name"] for setting in fields(Settings)} | {"FOOTFALL_CONFIG"}
     if unknown := sorted(
-        name for name in given if name.startswith("FOOTFALL_") and name not in known and not name.startswith("FOOTFALL_TEST_")
+        name for name in variables if name.startswith("FOOTFALL_") and name not in known and not name.startswith("FOOTFALL_TEST_")
     ):
         close = difflib.get_close_matches(unknown[0], known, 1, 0.85)
         meant = f", did you mean {close[0]}?" if close else ";"
         raise SettingsError(f"{unknown[0]} is not a setting{meant} `footfall doctor` lists all settings")
-    settings = Settings(**{setting.name: _read(setting.metadata, given) for setting in fields(Settings)})
+    settings = Settings(**{setting.name: _read(setting.metadata, variables) for setting in fields(Settings)})
     _check_together(settings)
     return settings
 
 
-def _read(about: Mapping[str, Any], given: Mapping[str, str]) -> Any:
-    text = given.get(about["name"], "").strip() or about["default"]
+def _read(about: Mapping[str, Any], variables: Mapping[str, str]) -> Any:
+    text = variables.get(about["name"], "").strip() or about["default"]
     if text is None:
         return None
     try:

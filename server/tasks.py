@@ -73,7 +73,7 @@ async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]], *, again: float = 
 
 
 async def run_in_thread(work: Callable[[], T], *, executor: Executor | None = None, interrupt: Callable[[], object] = lambda: None) -> T:
-    """Run blocking work in a thread. Returns or raises only after the thread ended, so that its resources can be closed.
+    """Run blocking work in a thread. Returns or raises only after the thread has ended, so that its resources can be closed.
 
     `asyncio.to_thread` leaves the thread running when its caller is cancelled, and closing a SQLite connection that a thread still uses crashes the
     process. Here, a cancellation calls `interrupt` until the work ends; an interrupt between two statements is lost, hence the repetition.

@@ -70,6 +70,12 @@ def exit_on_error(*others: type[Exception]) -> Iterator[None]:
         fail(str(error))
 
 
+def require_store(settings: Settings) -> None:
+    """Raise StoreError if the data folder has no store."""
+    if not settings.database_url and not settings.sqlite_path.exists():
+        raise StoreError(f"there is no store in {settings.data_dir}: run the command with the server's settings, such as FOOTFALL_DATA_DIR")
+
+
 @contextlib.asynccontextmanager
 async def opened_store(settings: Settings) -> AsyncIterator[Store]:
     """Open the store of a command, with the default project, and close it."""
@@ -81,11 +87,16 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
         await store.close()
 
 
-def with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
-    """Open the store, run `work` on it and close it. Prints one line and exits with 1 on an expected error."""
+def with_store(work: Callable[[Store, Settings], Awaitable[T]], *, creates: bool = False) -> T:
+    """Open the store, run `work` on it and close it. Prints one line and exits with 1 on an expected error.
+
+    Without `creates`, a missing store is an error: an answer from a new, empty store in the wrong folder would look like lost data.
+    """
 
     async def run() -> T:
         settings = load(os.environ)
+        if not creates:
+            require_store(settings)
         async with opened_store(settings) as store:
             return await work(store, settings)
 
@@ -94,7 +105,7 @@ def with_store(work: Callable[[Store, Settings], Awaitable[T]]) -> T:
 
 
 def progress_bar(*counts: ProgressColumn, console: Console = err, transient: bool = False, disable: bool = False) -> Progress:
-    """Create a progress bar with a description, columns that count, and the remaining time."""
+    """Create a progress bar with a description, the columns of a count, and the remaining time."""
     columns = (TextColumn("{task.description}"), BarColumn(), *counts, TimeRemainingColumn())
     return Progress(*columns, console=console, transient=transient, disable=disable)
 

@@ -20,6 +20,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from server.settings import Settings, load
 from server.storage.engine import Store, open_store
@@ -217,25 +219,58 @@ def _rows_of() -> Callable[[Path | str, str], list[tuple[Any, ...]]]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the folders of temporary files, and declare our own marks."""
+    """Set the folders of temporary files, and declare our own marks. Examples of Hypothesis have no deadline: no test asserts a time."""
+    unhurried = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis_settings.register_profile("unhurried", unhurried)
+    hypothesis_settings.load_profile("unhurried")
     leftovers.remove_dead()
     leftovers.use()
     if (folder := memory.folder()) and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)  # the root of `tmp_path`
     config.addinivalue_line("markers", "on_sqlite: is about SQLite itself")
     config.addinivalue_line("markers", "slow: takes long, and runs with `make test-all` only")
+    config.addinivalue_line("markers", "one_engine: the engine hardly matters; on PostgreSQL with `make test-all` only")
     config.addinivalue_line("markers", "one_path: the way the body arrives does not matter (tests/field)")
+
+
+# Rooms that tell stories through the socket. Engines differ below it, in rooms whose tests always run on both.
+OVER_THE_SOCKET = frozenset({"admin", "demo", "field", "operations", "public", "stories", "transfer"})
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests that share a fixture of a module to one worker, so that each server starts once. The engines may go to different workers."""
+    """Give tests that share a fixture of a module to one worker, so that each server starts once. The engines may go to different workers.
+
+    A story's second run, on PostgreSQL, is slow unless its module sets `ENGINE_MATTERS`, since values or locks differ there.
+    """
     for item in items:
+        if is_second_run(item):
+            item.add_marker(pytest.mark.slow)
         definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
         is_shared = any(definition.scope == "module" for each in definitions for definition in each)
         if is_shared and item.get_closest_marker("xdist_group") is None:
             parameters = item.callspec.params if hasattr(item, "callspec") else {}
             item.add_marker(pytest.mark.xdist_group(f"{item.nodeid.partition('::')[0]}-{parameters.get('field_engine', '')}"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run if groups have no effect: each worker would start each server and browser again, and tests of one store would run side by side.
+
+    pytest-xdist 3.8 adds the group to the node id, which pytest 9.2 does not let it change.
+    """
+    if hasattr(session.config, "workerinput") and session.config.getoption("dist") == "loadgroup":
+        ignored = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+        if ignored:
+            raise pytest.UsageError(f"pytest {pytest.__version__} and pytest-xdist do not group tests, such as {ignored[0]}")
+
+
+def is_second_run(item: pytest.Item) -> bool:
+    """Return whether this is a test on PostgreSQL of what has little to do with the engine, and also runs on SQLite."""
+    if not hasattr(item, "callspec") or "postgres" not in item.callspec.params.values():
+        return False
+    if item.get_closest_marker("one_engine"):
+        return True
+    return item.path.parent.name in OVER_THE_SOCKET and not getattr(getattr(item, "module", None), "ENGINE_MATTERS", False)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

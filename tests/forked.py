@@ -95,6 +95,9 @@ def start(arguments: Sequence[str], env: Mapping[str, str], stdout: Path, stderr
 
 def run(arguments: Sequence[str], env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
     """Run `footfall` with these arguments, like `subprocess.run` with captured text."""
+    if not is_supported:
+        command = [sys.executable, "-m", "server", *arguments]
+        return subprocess.run(command, env=dict(env), capture_output=True, text=True, timeout=timeout, check=False)
     with tempfile.TemporaryDirectory() as folder:
         stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
         process = start(arguments, env, stdout, stderr)

@@ -30,8 +30,8 @@ class InstallCounts:
 
 @strawberry.type(description="A figure for the period and for the preceding period of the same length.")
 class Change:
-    value: float | None = field("Value in the period. Null without data.")
-    before: float | None = field("Value in the preceding period. Null without data.")
+    value: float | None = field("Value in the period. Null if there is no data.")
+    before: float | None = field("Value in the preceding period. Null if there is no data.")
     change: float | None = field("Relative change from `before` to `value`: 0.5 means 50 % more. Null if `before` is 0 or null.")
     low: float | None = field("Lower bound of the 95 % interval of `value`, if sampled events make it an estimate. Null if it is exact.")
     high: float | None = field("Upper bound of the 95 % interval of `value`.")
@@ -40,7 +40,7 @@ class Change:
 @strawberry.type(description="A duration for the period and for the preceding period of the same length.")
 class DurationChange:
     value: Duration | None = field("Duration in the period, in milliseconds. Null if no event in it reports a duration.")
-    before: Duration | None = field("Value in the preceding period. Null without data.")
+    before: Duration | None = field("Value in the preceding period. Null if there is no data.")
     change: float | None = field("Relative change from `before` to `value`: 0.5 means 50 % longer. Null if `before` is 0 or null.")
     exact: bool = field("Whether both durations are exact. Otherwise, each is within 2 % of the true value.")
 
@@ -93,10 +93,10 @@ class ActiveUsers:
     monthly_all: list[Count] = field("Installs active in the 30 days that end with this day.")
     monthly_people: list[Count] = field("Only the installs of people.")
     stickiness_all: list[float | None] = field(
-        "Stickiness: daily active installs divided by monthly active installs, from 0 to 1. Null without monthly active installs."
+        "Stickiness: daily active installs divided by monthly active installs, from 0 to 1. Null if there are no monthly active installs."
     )
     stickiness_people: list[float | None] = field(
-        "Stickiness of the installs of people, from 0 to 1. Null without monthly active installs."
+        "Stickiness of the installs of people, from 0 to 1. Null if there are no monthly active installs."
     )
 
 
@@ -109,7 +109,7 @@ class NewAndReturning:
     returning_people: list[Count] = field("Only the installs of people.")
 
 
-@strawberry.type(description="The installs that began in one step, such as a week, and their return since.")
+@strawberry.type(description="The installs that began in one step, such as a week, and how many of them returned later.")
 class Cohort:
     start: DateTime = field("Start of the step, such as Monday, 00:00 UTC.")
     size: InstallCounts = field("Installs in the cohort.")
@@ -170,7 +170,7 @@ class Medians:
     exact: bool = field("Whether the values are exact. Otherwise, each is within 2 % of the true value.")
 
 
-@strawberry.type(description="Percentiles of durations. Null without durations.")
+@strawberry.type(description="Percentiles of durations. Null if there are no durations.")
 class Percentiles:
     p50: Duration | None = field("50th percentile (median).")
     p75: Duration | None = field("75th percentile.")
@@ -185,7 +185,7 @@ class Durations:
     label: str | None = field("Name of the event, or id of the target. Null for the total.")
     target_type: str | None = field("Type of the target. Null for event names and the total.")
     timed: Count = field("Number of events that report a duration.")
-    mean: Duration | None = field("Exact mean. Null without durations.")
+    mean: Duration | None = field("Exact mean. Null if there are no durations.")
     percentiles: Percentiles = field("Percentiles of the durations.")
     edges: list[Duration] = field("Edges of the histogram: bar `i` covers `edges[i]` to `edges[i + 1]`.")
     counts: list[Count] = field("Number of events in each bar of the histogram.")
@@ -224,7 +224,7 @@ class VersionCount:
 class ErrorGroup:
     type: str | None = field("The error type. Null for failures without a type.")
     events: Count = field("Number of errors of this type.")
-    share: float | None = field("Share of all errors, from 0 to 1. Null without errors.")
+    share: float | None = field("Share of all errors, from 0 to 1. Null if there are no errors.")
     installs: InstallCounts = field("Affected installs.")
     first_seen: DateTime | None = field(
         "Time of the first error of this type in the period, under the filter. Null if retention has deleted it. Computed only if selected."
@@ -316,7 +316,7 @@ class Interval:
 class VariantResult:
     installs: Count = field("Installs whose first variant is this one.")
     successes: Count = field("Installs of the variant that succeeded.")
-    rate: float | None = field("Successes divided by installs, from 0 to 1. Null without installs.")
+    rate: float | None = field("Successes divided by installs, from 0 to 1. Null if there are no installs.")
     interval: Interval | None = field("Confidence interval of the rate (Wilson score interval).")
     difference: float | None = field("Rate minus the rate of the baseline. Null for the baseline.")
     difference_interval: Interval | None = field("Confidence interval of the difference (Newcombe). Null for the baseline.")

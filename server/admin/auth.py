@@ -40,8 +40,8 @@ class Viewer:
 async def viewer(state: Services, headers: Mapping[bytes, bytes], token: str | None = None) -> Viewer | None:
     """Authenticate a request by its headers; return None without credentials.
 
-    `token` is a key that came another way, such as in a WebSocket's first message. A cookie counts only on requests from pages of this
-    server: browsers send it with requests of other sites, too. Raises Unauthorized for an unknown key or session.
+    `token` is a key from elsewhere, such as a WebSocket's first message. Cookies count only on requests from this server's pages, because browsers
+    send them with requests from other sites, too. Raises Unauthorized for an unknown key or session.
     """
     if token is not None:
         headers = {AUTHORIZATION: b"Bearer " + token.encode("latin-1", "replace")}
@@ -89,7 +89,7 @@ async def _by_key(projects: Projects, headers: Mapping[bytes, bytes]) -> Viewer:
 
 
 def session_cookie(headers: Mapping[bytes, bytes]) -> str | None:
-    """The value of the session cookie; None without one."""
+    """The value of the session cookie; None if there is none."""
     for part in headers.get(b"cookie", b"").decode("latin-1").split(";"):
         name, _, value = part.strip().partition("=")
         if name == COOKIE and value:

@@ -1,7 +1,7 @@
 """Limits on the size and cost of an operation, checked in one walk over the parsed document.
 
-GraphQL's own validation compares fields of the same name pairwise and expands fragments wherever they are spread. This check runs first,
-so that it never sees a document that would take it long.
+GraphQL's own validation compares fields of the same name pairwise and expands fragments wherever they are spread. This check runs first, so
+validation never sees a document that would take it long.
 """
 
 from __future__ import annotations
@@ -142,11 +142,11 @@ class _Walk:
 
 
 def _rows(node: FieldNode) -> int:
-    for given in node.arguments or ():
-        if given.name.value in ("first", "last"):
-            if isinstance(given.value, IntValueNode):
-                return max(1, min(int(given.value.value), 200)) if len(given.value.value) < 9 else 200
-            if isinstance(given.value, VariableNode):
+    for argument in node.arguments or ():
+        if argument.name.value in ("first", "last"):
+            if isinstance(argument.value, IntValueNode):
+                return max(1, min(int(argument.value.value), 200)) if len(argument.value.value) < 9 else 200
+            if isinstance(argument.value, VariableNode):
                 return 100
     selected = node.selection_set.selections if node.selection_set else ()
     page = any(isinstance(each, FieldNode) and each.name.value in ("nodes", "edges") for each in selected)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import strawberry
 from strawberry import argument
+from strawberry.utils.str_converters import to_camel_case
 
 from server.admin import answers
 from server.admin.filter_warnings import FilterWarning, warnings_of
@@ -86,7 +87,7 @@ class Charts:
         return None if reads or least == 1 else Folding(info.context.store, least, info.context.history)
 
     async def over_time(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None, step: Step, lists: int) -> Filter:
-        """The filter for a query with so many parallel lists, one entry per step. Raises BadQuery, and GraphQLError if they are too long."""
+        """The filter for a query that returns `lists` parallel lists, one entry per step. Raises BadQuery, and GraphQLError if they are too long."""
         asked = await self.to_filter(info, period, filter)
         info.context.spend(lists * len(starts(asked.period, step)))
         return asked
@@ -140,7 +141,7 @@ class Charts:
     async def active_users(self, info: AnyInfo, period: Period = None, filter: Which = None) -> ActiveUsers:
         asked = await self.over_time(info, period, filter, Step.DAY, 9)
         folding = self.folding(info)
-        return await (folding.active_users(asked) if folding else installs.active_users(info.context.store, asked))
+        return await (folding.active_users(asked) if folding else installs.active_users(info.context.store, asked, info.context.history))
 
     @strawberry.field(graphql_type=answers.NewAndReturning, description="Active installs, split into new and returning.")
     async def new_and_returning(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> NewAndReturning:
@@ -170,7 +171,7 @@ class Charts:
         asked = await self.over_time(info, period, filter, step, 2 * limit)
         if folding := self.folding(info):
             return await folding.versions(asked, step, limit)
-        return await installs.version_adoption(info.context.store, asked, step, limit=limit)
+        return await installs.version_adoption(info.context.store, asked, step, limit=limit, history=info.context.history)
 
     @strawberry.field(
         graphql_type=answers.Timings, description="Distributions of durations by event name or by target. Requires the `read` scope."
@@ -185,17 +186,18 @@ class Charts:
     ) -> Timings:
         reader(info, self.number)
         limit = check_count("first", first, MOST)
-        return await timings.timings(info.context.store, await self.to_filter(info, period, filter), of, limit=limit)
+        asked = await self.to_filter(info, period, filter)
+        return await timings.timings(info.context.store, asked, of, limit=limit, history=info.context.history)
 
     @strawberry.field(graphql_type=answers.Errors, description="Errors by type. Requires the `read` scope.")
     async def errors(self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20, offset: Offset = 0) -> Errors:
         reader(info, self.number)
         limit = check_count("first", first, MOST)
         asked = await self.to_filter(info, period, filter)
-        times = is_selected(info, "firstSeen") or is_selected(info, "lastSeen")
-        samples, skipped = is_selected(info, "sample"), _skipped(offset)
+        of_groups = {name for name in errors.PARTS if is_selected(info, to_camel_case(name))}
+        parts = frozenset(of_groups - {"installs"} | ({"installs"} if is_selected(info, "installs", deep=False) else set()))
         return await errors.errors(
-            info.context.store, asked, limit=limit, offset=skipped, samples=samples, times=times, history=info.context.history
+            info.context.store, asked, limit=limit, offset=_skipped(offset), parts=parts, history=info.context.history
         )
 
     @strawberry.field(

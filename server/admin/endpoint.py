@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLFormattedError
 from litestar import Request, Response
-from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from server.admin.admission import ADMINS, Admission, Admissions
@@ -43,6 +42,14 @@ class Body(msgspec.Struct, rename="camel"):
     query: str | None = None
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
+    extensions: dict[str, Any] | None = None
+
+
+class ResponseDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The response to an operation. `data` is None if there is no result; errors have the form of GraphQL's specification."""
+
+    data: dict[str, Any] | None
+    errors: list[GraphQLFormattedError] = []
     extensions: dict[str, Any] | None = None
 
 
@@ -80,7 +87,7 @@ class GraphQL:
             return Response(_encode(document), status_code=problem.code, media_type="application/json", headers=headers)
         return Response(_encode(document), media_type="application/json", headers=_HEADERS)
 
-    async def run(self, state: Services, who: Viewer | None, body: Body, *, label: str = "") -> dict[str, Any]:
+    async def run(self, state: Services, who: Viewer | None, body: Body, *, label: str = "") -> ResponseDocument:
         """Run an operation and return the response document.
 
         `label` identifies the caller, who may run a few operations at once. Raises Malformed, Busy, Limited.
@@ -99,19 +106,18 @@ class GraphQL:
             budget = ADMINS if who is not None and "admin" in who.scopes else label
             admission = None if known else await self.admissions.admit(budget, query, is_anonymous=who is None)
             try:
-                result = await self._result(state, who, query, body, admission)
+                return await self._execute(state, who, query, body, admission)
             finally:
                 if admission is not None:
                     admission.refuse()
-            return result if isinstance(result, dict) else _document(result)
         finally:
             self._running.subtract(counted)
             for each in counted:
                 if not self._running[each]:
                     del self._running[each]
 
-    async def _result(self, state: Services, who: Viewer | None, query: str, body: Body, admission: Admission | None) -> Any:
-        """Execute an operation; return the result, or the document of an error."""
+    async def _execute(self, state: Services, who: Viewer | None, query: str, body: Body, admission: Admission | None) -> ResponseDocument:
+        """Execute an operation, and return its result or its error."""
         try:
             async with asyncio.timeout(SECONDS):
                 context = Context(state=state, viewer=who, loaders=Loaders(state.store), admission=admission)
@@ -122,13 +128,16 @@ class GraphQL:
                     context_value=context,
                     allowed_operation_types=_HTTP,
                 )
-                if context.asked and (found := await filter_warnings(state.store, context.asked, context.history)):
-                    result.extensions = {**(result.extensions or {}), "warnings": found}
-                return result
+                warnings = await filter_warnings(state.store, context.asked, context.history) if context.asked else []
+                return ResponseDocument(
+                    data=result.data,
+                    errors=[error.formatted for error in result.errors or ()],
+                    extensions={"warnings": [strawberry.asdict(each) for each in warnings]} if warnings else None,
+                )
         except TimeoutError:
             return error_document("TIMEOUT", f"This operation took more than {SECONDS:g} seconds. Request less data.")
         except GraphQLError as error:
-            return {"data": None, "errors": [client_error(error).formatted]}
+            return ResponseDocument(data=None, errors=[client_error(error).formatted])
         except Exception as error:  # the document has no operation with this name or kind
             if type(error).__module__.startswith("strawberry."):
                 return error_document(
@@ -153,19 +162,9 @@ class GraphQL:
         return text
 
 
-def _document(result: Any) -> dict[str, Any]:
-    assert isinstance(result, ExecutionResult) or hasattr(result, "errors")
-    document: dict[str, Any] = {"data": result.data}
-    if result.errors:
-        document["errors"] = [error.formatted for error in result.errors]
-    if found := (result.extensions or {}).get("warnings"):
-        document["extensions"] = {"warnings": found}
-    return document
-
-
-def error_document(code: str, message: str) -> dict[str, Any]:
+def error_document(code: str, message: str) -> ResponseDocument:
     """Return a response document with one error and no data."""
-    return {"data": None, "errors": [{"message": message, "extensions": {"code": code}}]}
+    return ResponseDocument(data=None, errors=[{"message": message, "extensions": {"code": code}}])
 
 
 async def _body(request: AnyRequest) -> Body:

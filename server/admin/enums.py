@@ -7,14 +7,13 @@ import enum
 import strawberry
 
 from server.analytics.breakdown import By
-from server.analytics.filters import Audience
 from server.analytics.lists import EventOrder, InstallOrder
 from server.analytics.timings import Of
 from server.event import Environment, LedgerEntry, Outcome, Refusal
 from server.fields import Kind as FieldKind
 from server.questions.paths import Direction, Within
 from server.questions.periods import Step, ToDate
-from server.questions.question import Compare, Measure, Op, Parts
+from server.questions.question import Audience, Compare, Measure, Op, Parts
 from server.storage.projects import ProblemKind
 from server.storage.projects.project_changes import ProjectOrder
 from server.storage.upkeep.alert_rules import Kind
@@ -264,8 +263,8 @@ _describe(
 )  # fmt: skip
 _describe(
     Within, "PathWithin", "Events of an install that belong together.",
-    SESSION="Those of a session of the client. Events without one form a session until there is none for 30 minutes.",
-    DAY="Those of a day in UTC.",
+    SESSION="Events of a client's session. Events without a session form one, which ends after 30 minutes without an event.",
+    DAY="Events of a day in UTC.",
 )  # fmt: skip
 _describe(
     FieldKind, "FieldKind", "Type of a field's values.",

@@ -77,7 +77,7 @@ class Event:
     def clock_skewed(self) -> bool:
         return bool(self.row.skewed)
 
-    @strawberry.field(description="Target of the event. Null without one.")
+    @strawberry.field(description="Target of the event. Null if there is none.")
     def target(self) -> EventTarget | None:
         if self.row.target is None:
             return None
@@ -95,11 +95,11 @@ class Event:
     def weight(self) -> int:
         return self.row.weight
 
-    @strawberry.field(description="Type of the error. Null without one.")
+    @strawberry.field(description="Type of the error. Null if there is none.")
     def error_type(self) -> str | None:
         return self.row.error_type
 
-    @strawberry.field(description="Message of the error, scrubbed. Null without one.")
+    @strawberry.field(description="Message of the error, scrubbed. Null if there is none.")
     def error_message(self) -> str | None:
         return self.row.error_message
 
@@ -107,7 +107,7 @@ class Event:
     def environment(self) -> Environment:
         return self.row.context.environment
 
-    @strawberry.field(description="Evidence for the environment, such as the name of a CI system. Null without any.")
+    @strawberry.field(description="Evidence for the environment, such as the name of a CI system. Null if there is none.")
     def environment_reason(self) -> str | None:
         return self.row.context.reason or None
 
@@ -115,22 +115,22 @@ class Event:
     def dialect(self) -> str:
         return self.row.context.dialect
 
-    @strawberry.field(description="Hash of the session. Null without one.")
+    @strawberry.field(description="Hash of the session. Null if there is none.")
     def session(self) -> Hash | None:
         return None if self.row.session is None else Hash(self.row.session)
 
     @strawberry.field(
         description="Other properties as JSON text, scrubbed. Keeps all digits of integers beyond 2^53, which many JSON parsers round. "
-        "Null without any."
+        "Null if there are none."
     )
     def properties_text(self) -> str | None:
         return self.row.properties
 
-    @strawberry.field(description="Other properties as a JSON object, scrubbed. Null without any.")
+    @strawberry.field(description="Other properties as a JSON object, scrubbed. Null if there are none.")
     def properties(self) -> JSON | None:
         return None if self.row.properties is None else JSON(msgspec.json.decode(self.row.properties))
 
-    @strawberry.field(description="Install that sent the event. Null without one, or after its erasure.")
+    @strawberry.field(description="Install that sent the event. Null if there is none, or after its erasure.")
     async def install(self, info: AnyInfo) -> Install | None:
         if self.row.install is None:
             return None
@@ -159,7 +159,7 @@ class Install:
     def environment(self) -> Environment:
         return Environment(self.row.environment)
 
-    @strawberry.field(description="Evidence for the environment, such as the name of a CI system. Null without any.")
+    @strawberry.field(description="Evidence for the environment, such as the name of a CI system. Null if there is none.")
     def environment_reason(self) -> str | None:
         return self.row.reason or None
 

@@ -10,18 +10,17 @@ from strawberry import argument
 from server.admin import question_types, report_types
 from server.admin.inputs import PeriodInput, check_count
 from server.admin.question_types import QuestionInput
+from server.admin.report_answers import funnel_answer, paths_answer, question_answer, retention_answer
 from server.admin.report_types import FunnelInput, PathsInput, RetentionInput
 from server.admin.request_context import AnyInfo, reader
+from server.clock import epoch_ms
 from server.event import FieldError
 from server.problems import BadQuery
-from server.questions import cohorts, suggestions
+from server.questions import suggestions
 from server.questions.answer import Answer
-from server.questions.ask import ask, size
 from server.questions.cohorts import RetentionAnswer
 from server.questions.funnel import FunnelAnswer
-from server.questions.funnel import funnel as ask_funnel
 from server.questions.paths import PathsAnswer
-from server.questions.paths import paths as find_paths
 from server.questions.question import Question, find_field
 from server.questions.suggestions import KnownField
 
@@ -38,9 +37,7 @@ class Explore:
     )
     async def ask(self, info: AnyInfo, question: Annotated[QuestionInput, argument(description="The question.")]) -> Answer:
         reader(info, self.number)
-        asked = question.to_question(self.number)
-        info.context.spend(size(asked))
-        return await ask(info.context.store, asked, history=info.context.history)
+        return await question_answer(info, question.to_template().at(self.number, epoch_ms()))
 
     @strawberry.field(
         graphql_type=report_types.FunnelAnswer,
@@ -51,7 +48,7 @@ class Explore:
         self, info: AnyInfo, funnel: Annotated[FunnelInput, argument(description="The steps, conditions and splits.")]
     ) -> FunnelAnswer:
         reader(info, self.number)
-        return await ask_funnel(info.context.store, funnel.to_funnel(self.number), history=info.context.history)
+        return await funnel_answer(info, funnel.to_template().at(self.number, epoch_ms()))
 
     @strawberry.field(
         graphql_type=report_types.RetentionAnswer,
@@ -62,10 +59,7 @@ class Explore:
         self, info: AnyInfo, retention: Annotated[RetentionInput, argument(description="The steps, conditions and splits.")]
     ) -> RetentionAnswer:
         reader(info, self.number)
-        asked = retention.to_retention(self.number)
-        found = await cohorts.retention(info.context.store, asked, history=info.context.history)
-        info.context.spend(sum(2 * len(cohort.active_all) for group in (found.total, *found.rows) for cohort in group.cohorts))
-        return found
+        return await retention_answer(info, retention.to_template().at(self.number, epoch_ms()))
 
     @strawberry.field(
         graphql_type=report_types.PathsAnswer,
@@ -76,9 +70,7 @@ class Explore:
         self, info: AnyInfo, paths: Annotated[PathsInput, argument(description="The chosen event, conditions and splits.")]
     ) -> PathsAnswer:
         reader(info, self.number)
-        asked = paths.to_paths(self.number)
-        info.context.spend(4 * (asked.first + 2) ** 2 if asked.by else asked.first)
-        return await find_paths(info.context.store, asked, history=info.context.history)
+        return await paths_answer(info, paths.to_template().at(self.number, epoch_ms()))
 
     @strawberry.field(
         graphql_type=list[question_types.Field],
@@ -89,6 +81,15 @@ class Explore:
     ) -> list[KnownField]:
         reader(info, self.number)
         return await suggestions.fields(info.context.store, self.number, (period or PeriodInput()).read())
+
+    @strawberry.field(
+        description="Share of the events that the columnar history covers, from 0 to 1, while it is being built. Null once it is complete, or if "
+        "it is off. Until then, questions with filters take longer, or exceed the time limit. Requires the `read` scope."
+    )
+    async def history_progress(self, info: AnyInfo) -> float | None:
+        reader(info, self.number)
+        history = info.context.history
+        return None if history is None else await history.progress()
 
     @strawberry.field(description="Values of a field in the period, most common first. Requires the `read` scope.")
     async def field_values(

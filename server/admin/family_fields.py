@@ -4,7 +4,7 @@ routes.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import strawberry
 from strawberry import argument
@@ -34,7 +34,7 @@ class PackCounts:
 @strawberry.type(description="Counters of one target, over all time.")
 class TargetCounters:
     id: strawberry.ID = field("Id of the target.")
-    counters: Counters = field("Counters of the target.")
+    counters: targets.Counters = strawberry.field(graphql_type=Counters, description="Counters of the target.")
 
 
 @strawberry.type(description="Number of users with a value. Each user counts once, at the newest value.")
@@ -98,15 +98,21 @@ class Families:
         if len(ids) > MAX_IDS:
             raise BadQuery(FieldError("ids", f"must be at most {MAX_IDS}"))
         found = await targets.counters(info.context.store, self.number, type, [str(id_) for id_ in ids])
-        return [TargetCounters(id=strawberry.ID(id_), counters=cast(Any, its)) for id_, its in found.items()]
+        return [TargetCounters(id=strawberry.ID(id_), counters=its) for id_, its in found.items()]
 
     @strawberry.field(description="FlakeDrop's statistics over all time.")
     async def flakedrop(self, info: AnyInfo) -> FlakeDropStats:
         reader(info, self.number)
         found = await family_stats.flakedrop_stats(info.context.store, self.number)
-        names = ("unique_users", "total_deployments", "successful_deploys", "failed_deploys", "configs_created", "total_events")
         return FlakeDropStats(
-            os=_users(found.os_breakdown), versions=_users(found.version_breakdown), **{name: getattr(found, name) for name in names}
+            unique_users=Count(found.unique_users),
+            total_deployments=Count(found.total_deployments),
+            successful_deploys=Count(found.successful_deploys),
+            failed_deploys=Count(found.failed_deploys),
+            configs_created=Count(found.configs_created),
+            total_events=Count(found.total_events),
+            os=_users(found.os_breakdown),
+            versions=_users(found.version_breakdown),
         )
 
     @strawberry.field(description="Calls of tools, as reported by Track-Skills' clients.")

@@ -1,8 +1,6 @@
-"""Warnings about filters: conditions that no event meets, so that a typing error does not look like a zero, and deleted events."""
+"""Warnings about filters: conditions that no event meets, so that a typing error does not look like a zero, and deleted or sampled events."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
@@ -14,7 +12,8 @@ from server.analytics.population import complete_since
 from server.clock import utc_day
 from server.history import History
 from server.problems import TooBroad
-from server.questions import suggestions
+from server.questions import sampled_periods, suggestions
+from server.questions.answer_cache import shared
 from server.questions.question import Condition, Question
 from server.questions.suggestions import Absent
 from server.storage.engine import Store
@@ -24,7 +23,7 @@ _PATHS = {"name": "filter.names", "environment": "filter.environments"}
 
 
 @strawberry.type(
-    description="A condition of the filter that no event of the period meets, or a period with deleted events that the filter needs."
+    description="A condition of the filter that no event of the period meets, or a period with sampled events or with deleted events that the filter needs."
 )
 class FilterWarning:
     path: str = field("Path of the condition, such as `filter.version`, or `period`.")
@@ -33,28 +32,39 @@ class FilterWarning:
 
 
 async def warnings_of(store: Store, filter_: Filter, history: History | None) -> list[FilterWarning]:
-    """Return a warning for each condition that no event of the filter's period meets, and one for deleted events. Raises TooBroad."""
-    return [*(_warning(each) for each in await _absent(store, filter_, history)), *await _deleted(store, filter_)]
+    """Return a warning for each condition that no event of the filter's period meets, and those for deleted and sampled events. Raises TooBroad."""
+    return [
+        *(_warning(each) for each in await _absent(store, filter_, history)),
+        *await _deleted(store, filter_),
+        *await _sampled(store, filter_),
+    ]
 
 
-async def filter_warnings(store: Store, filters: list[Filter], history: History | None) -> list[dict[str, Any]]:
+async def _sampled(store: Store, filter_: Filter) -> list[FilterWarning]:
+    found = await sampled_periods.warnings(store, filter_.project, filter_.period, "charts")
+    return [FilterWarning(path="period", message=each.message, nearest=[]) for each in found]
+
+
+async def filter_warnings(store: Store, filters: list[Filter], history: History | None) -> list[FilterWarning]:
     """Return warnings for the conditions that no event meets in any of the requested periods, and for deleted events."""
     found: dict[Condition, Absent | None] = {}
     deleted: dict[str, FilterWarning] = {}
     for filter_ in list(dict.fromkeys(filters))[:MAX_FILTERS]:
-        deleted |= {each.message: each for each in await _deleted(store, filter_)}
+        deleted |= {each.message: each for each in (*await _deleted(store, filter_), *await _sampled(store, filter_))}
+        singles = [Condition(each.field, each.op, (value,)) for each in filter_.where for value in each.values]
+        if singles and all(each in found and found[each] is None for each in singles):
+            continue  # met in another period
         try:
             missing = {each.condition: each for each in await _absent(store, filter_, history)}
         except TooBroad:  # a warning is not worth the time
             continue
-        for condition in filter_.where:
-            for value in condition.values:
-                single = Condition(condition.field, condition.op, (value,))
-                met = found.get(single, missing.get(single)) is None
-                found[single] = None if met else missing.get(single)
-    return [strawberry.asdict(each) for each in (*(_warning(each) for each in found.values() if each is not None), *deleted.values())]
+        for single in singles:
+            met = found.get(single, missing.get(single)) is None
+            found[single] = None if met else missing.get(single)
+    return [*(_warning(each) for each in found.values() if each is not None), *deleted.values()]
 
 
+@shared
 async def _absent(store: Store, filter_: Filter, history: History | None) -> list[Absent]:
     asked = Question(project=filter_.project, period=filter_.period)
     return await suggestions.absent(store, asked, filter_.where, history)

@@ -6,19 +6,19 @@ import strawberry
 
 from server.admin import enums  # noqa: F401 - describes the enums below
 from server.admin.scalars import DateTime
-from server.analytics.filters import Audience, Filter, equals
+from server.analytics.filters import Filter, equals
 from server.analytics.folding import WINDOWS
 from server.clock import epoch_ms
 from server.event import Environment, FieldError, Outcome
 from server.problems import BadQuery
 from server.questions.periods import Period, RelativePeriod, ToDate
-from server.questions.question import Condition, Op, check_conditions
+from server.questions.question import Audience, Condition, Op, check_conditions
 
 
 @strawberry.input(description="A period: the last days, or a range of times. Times are widened to full hours.")
 class PeriodInput:
     last: int | None = strawberry.field(
-        default=None, description="Number of days up to now, including today, from 1 to 1830. Excludes `from` and `to`."
+        default=None, description="Number of days up to now, including today, from 1 to 1830. Cannot be combined with `from` or `to`."
     )
     from_: DateTime | None = strawberry.field(
         default=None, name="from", description="Start of the period. Default: 30 days before its end."
@@ -26,7 +26,7 @@ class PeriodInput:
     to: DateTime | None = strawberry.field(default=None, description="End of the period, exclusive. Default: the end of today.")
 
     to_date: ToDate | None = strawberry.field(
-        default=None, description="The current week or month up to and including today. Excludes `last`, `from` and `to`."
+        default=None, description="The current week or month up to and including today. Cannot be combined with `last`, `from` or `to`."
     )
 
     def relative(self) -> RelativePeriod:
@@ -83,8 +83,8 @@ class EventFilter:
     runtime: str | None = strawberry.field(default=None, description="Runtime, such as `node 20`.")
     version: str | None = strawberry.field(default=None, description="Version of the tool.")
     package_manager: str | None = strawberry.field(default=None, description="Package manager.")
-    target_type: str | None = strawberry.field(default=None, description="Any target of this type. Excludes `target`.")
-    target: TargetInput | None = strawberry.field(default=None, description="This target. Excludes `targetType`.")
+    target_type: str | None = strawberry.field(default=None, description="Any target of this type. Cannot be combined with `target`.")
+    target: TargetInput | None = strawberry.field(default=None, description="This target. Cannot be combined with `targetType`.")
     outcome: Outcome | None = strawberry.field(default=None, description="Outcome of the event.")
     where: list[ConditionInput] = strawberry.field(
         default_factory=list, description="Conditions of any form, as in `ask`, in addition to the other fields."

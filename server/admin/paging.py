@@ -21,7 +21,7 @@ MOST = 100
 
 First = Annotated[int | None, argument(description="Maximum number of rows from the start, from 1 to 100. Default: 50.")]
 After = Annotated[str | None, argument(description="Cursor: return the rows after it. Use the `endCursor` of the previous page.")]
-Last = Annotated[int | None, argument(description="Maximum number of rows from the end, from 1 to 100. Excludes `first`.")]
+Last = Annotated[int | None, argument(description="Maximum number of rows from the end, from 1 to 100. Cannot be combined with `first`.")]
 Before = Annotated[str | None, argument(description="Cursor: return the rows before it. Use the `startCursor` of the next page.")]
 
 
@@ -55,7 +55,7 @@ class Page:
         return list(rows[-self.limit :] if self.backwards else rows[: self.limit])
 
     def info(self, edges: Sequence[Any], found: int) -> PageInfo:
-        """Describe the page. `found` is the number of loaded rows, of which one may be extra. Beyond a cursor there is at least its own row."""
+        """Describe the page. `found` is the number of loaded rows, one of which may be extra. On the other side of a cursor is at least its own row."""
         more, behind = found > self.limit, self.cursor is not None
         return PageInfo(
             has_next_page=behind if self.backwards else more,

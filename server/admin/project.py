@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import strawberry
 from strawberry import argument
 
@@ -17,7 +16,7 @@ from server.admin.event_connections import Event, EventConnection, InstallConnec
 from server.admin.explore import Explore
 from server.admin.family_fields import Families
 from server.admin.forwarding_types import Forwards
-from server.admin.inputs import PeriodInput, check_count
+from server.admin.inputs import ConditionInput, PeriodInput, check_count
 from server.admin.paging import Page, PageInfo, cursor, page
 from server.admin.request_context import AnyInfo, admin, reader
 from server.admin.saved_question_types import SavedQuestions
@@ -25,15 +24,16 @@ from server.admin.scalars import Count, DateTime, Hash
 from server.analytics import errors, ledger, lists
 from server.analytics.ledger import LimitedAddress as LimitedAddressRow
 from server.analytics.ledger import RejectedEvent as RejectedEventRow
-from server.analytics.lists import EventOrder, InstallFilter, InstallOrder
+from server.analytics.lists import INSTALL_FIELDS, EventOrder, InstallFilter, InstallOrder
 from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
 from server.jobs import rules
 from server.problems import BadQuery
-from server.storage.projects import MAX_PICKED, project_changes, read_list
-from server.storage.projects.project_changes import ProjectOrder
+from server.questions.question import Op, check_conditions
+from server.storage.projects import MAX_PICKED, project_changes
+from server.storage.projects.project_changes import ProjectOrder, StoredKey, StoredProject
 from server.storage.projects.releases import LatestVersion
-from server.storage.upkeep.alert_rules import Kind, Rule
+from server.storage.upkeep.alert_rules import Kind, LastAlert, Rule
 
 
 @strawberry.input(description="A filter for installs. An install must meet every condition.")
@@ -47,6 +47,11 @@ class InstallFilterInput:
     package_manager: str | None = strawberry.field(default=None, description="Package manager.")
     seen_from: DateTime | None = strawberry.field(default=None, description="Last seen at this time or later.")
     seen_to: DateTime | None = strawberry.field(default=None, description="Last seen before this time.")
+    where: list[ConditionInput] = strawberry.field(
+        default_factory=list,
+        description="Conditions on the newest known values of the install. Only `IS`, for any of several values, and `IS_NOT`, on `environment`, "
+        "`os`, `arch`, `runtime`, `version` and `package_manager`.",
+    )
 
     def to_filter(self, project: int) -> InstallFilter:
         """Convert the input to a filter. Raises BadQuery that names the field."""
@@ -55,7 +60,14 @@ class InstallFilterInput:
         values = {
             name: getattr(self, name) for name in ("people", "os", "arch", "runtime", "version", "package_manager", "seen_from", "seen_to")
         }
-        return InstallFilter(project=project, environments=tuple(self.environments), **values)
+        where = tuple(each.to_condition() for each in self.where)
+        check_conditions(where, "filter.where")
+        for number, condition in enumerate(where):
+            if condition.field not in INSTALL_FIELDS:
+                raise BadQuery(FieldError(f"filter.where[{number}].field", f"must be one of {', '.join(INSTALL_FIELDS)}"))
+            if condition.op not in (Op.IS, Op.IS_NOT):
+                raise BadQuery(FieldError(f"filter.where[{number}].op", "must be IS or IS_NOT"))
+        return InstallFilter(project=project, environments=tuple(self.environments), where=where, **values)
 
 
 @strawberry.type(description="A validation error of one field.")
@@ -104,15 +116,17 @@ class Alert:
     id: strawberry.ID = field("Id.")
     name: str = field("Display name.")
     kind: Kind = field("Condition of the alert.")
-    threshold: float = field("Threshold in percent. Ignored by kinds without one.")
+    threshold: float = field(
+        "Threshold in percent; for `QUESTION_ABOVE` and `QUESTION_BELOW`, in the unit of the figure. Ignored by kinds without one."
+    )
     window_minutes: int = field("Length of the evaluated window, in minutes.")
     minimum_events: int = field("Minimum number of events in the window. With fewer events, the alert does not fire.")
     cooldown_minutes: int = field("Minimum number of minutes between two notifications.")
-    question: str | None = field("Name of the saved question that the alert is about. Null for other kinds.")
+    question: str | None = field("Name of the saved question or funnel that the alert watches. Null for other kinds.")
     host: str = field("Host of the webhook. The path is hidden, as it often contains a secret.")
     enabled: bool = field("Whether the alert is evaluated.")
     last_status: AlertStatus | None = field("Delivery status of the last notification. Null if it has never fired.")
-    last_fired_at: DateTime | None = field("When that was.")
+    last_fired_at: DateTime | None = field("Time of the last notification. Null if it has never fired.")
 
 
 @strawberry.type(description="The latest version of a tool, as announced to its clients.")
@@ -143,17 +157,17 @@ class ProjectSettings:
 
 @strawberry.type(description="A project: a tool with its own events, settings and keys.")
 class Project(Charts, Explore, SavedQuestions, Families, Forwards):
-    row: strawberry.Private[dict[str, Any]]
+    stored: strawberry.Private[StoredProject]
 
     @strawberry.field(description="Unique name in URLs.")
     def slug(self) -> str:
-        return str(self.row["slug"])
+        return self.stored.slug
 
     @strawberry.field(description="Display name.")
     def name(self) -> str:
-        return str(self.row["name"])
+        return self.stored.name
 
-    @strawberry.field(description="Time of the first event, to the hour. Null without events.")
+    @strawberry.field(description="Time of the first event, to the hour. Null if there are no events.")
     async def first_event(self, info: AnyInfo) -> DateTime | None:
         began = await info.context.loaders.first_events.load(self.number)
         return None if began is None else DateTime(began)
@@ -161,20 +175,23 @@ class Project(Charts, Explore, SavedQuestions, Families, Forwards):
     @strawberry.field(description="Settings of the project. Requires the `read` scope.")
     def settings(self, info: AnyInfo) -> ProjectSettings:
         reader(info, self.number)
-        row = self.row
-        latest = None if row["latest_version"] is None else msgspec.json.decode(row["latest_version"], type=LatestVersion)
+        stored = self.stored
+        latest = stored.latest_version
         return ProjectSettings(
-            **{
-                name: row[name]
-                for name in ("name", "rate_limit", "event_limit", "retention_days", "max_targets", "created_at", "archived_at")
-            },
-            requires_key=bool(row["requires_key"]),
-            lists_targets=bool(row["lists_targets"]),
-            hosts=read_list(row["hosts"]),
-            sites=read_list(row["sites"]),
-            dimensions=read_list(row["dimensions"]),
-            public=None if row["public"] is None else [PublicPart(part) for part in read_list(row["public"])],
-            latest=None if latest is None else Latest(version=latest.latest_version, **_but(latest, "latest_version")),
+            name=stored.name,
+            requires_key=stored.requires_key,
+            rate_limit=stored.rate_limit,
+            event_limit=stored.event_limit,
+            retention_days=stored.retention_days,
+            max_targets=stored.max_targets,
+            lists_targets=stored.lists_targets,
+            hosts=stored.hosts,
+            sites=stored.sites,
+            dimensions=stored.dimensions,
+            public=None if stored.public is None else [PublicPart(part) for part in stored.public],
+            latest=None if latest is None else _latest(latest),
+            created_at=DateTime(stored.created_at),
+            archived_at=None if stored.archived_at is None else DateTime(stored.archived_at),
         )
 
     @strawberry.field(description="Events by time of arrival. Requires the `read` scope.")
@@ -268,7 +285,7 @@ class Project(Charts, Explore, SavedQuestions, Families, Forwards):
     @strawberry.field(description="Keys of the project, including revoked ones. Requires the `admin` scope.")
     async def keys(self, info: AnyInfo) -> list[Key]:
         admin(info, self.number)
-        return [key_of(row) for row in await project_changes.key_rows(self.number)]
+        return [key_of(key) for key in await project_changes.list_keys(self.number)]
 
     @strawberry.field(description="Alerts of the project. Requires the `read` scope.")
     async def alerts(self, info: AnyInfo) -> list[Alert]:
@@ -300,43 +317,47 @@ class ProjectConnection:
 
 
 async def projects(order: ProjectOrder, asked: Page, *, archived: bool, only: list[int] | None) -> ProjectConnection:
-    """Load a page of projects. `only` are the numbers of the visible ones, None for all. Raises BadQuery for an invalid cursor."""
+    """Load a page of projects. `only` are the numbers of the visible projects, None for all. Raises BadQuery for an invalid cursor."""
     place: tuple[int, str] | None = asked.place(tuple[int, str])
-    rows = await project_changes.page(
+    found = await project_changes.page(
         limit=asked.limit + 1, archived=archived, only=only, order=order, after=place, backwards=asked.backwards
     )
-    edges = [ProjectEdge(node=Project(number=row["id"], row=row), cursor=cursor(row["id"], row["slug"])) for row in asked.cut(rows)]
-    return ProjectConnection(edges=edges, page_info=asked.info(edges, len(rows)), archived=archived, only=only)
+    edges = [ProjectEdge(node=Project(number=each.id, stored=each), cursor=cursor(each.id, each.slug)) for each in asked.cut(found)]
+    return ProjectConnection(edges=edges, page_info=asked.info(edges, len(found)), archived=archived, only=only)
 
 
-def _but(struct: msgspec.Struct, name: str) -> dict[str, Any]:
-    return {each: getattr(struct, each) for each in struct.__struct_fields__ if each != name}
+def _latest(latest: LatestVersion) -> Latest:
+    return Latest(version=latest.latest_version, release_date=latest.release_date, update_url=latest.update_url, critical=latest.critical)
 
 
-def key_of(row: dict[str, Any]) -> Key:
+def key_of(key: StoredKey) -> Key:
     return Key(
-        id=strawberry.ID(str(row["id"])),
-        name=row["name"],
-        hint=row["hint"],
-        scopes=[Scope(scope) for scope in read_list(row["scopes"])],
-        rate_limit=row["rate_limit"],
-        event_limit=row["event_limit"],
-        created_at=row["created_at"],
-        last_used_at=row["last_used_at"],
-        revoked=row["revoked_at"] is not None,
+        id=strawberry.ID(str(key.id)),
+        name=key.name,
+        hint=key.hint,
+        scopes=[Scope(scope) for scope in key.scopes],
+        rate_limit=key.rate_limit,
+        event_limit=key.event_limit,
+        created_at=DateTime(key.created_at),
+        last_used_at=None if key.last_used_at is None else DateTime(key.last_used_at),
+        revoked=key.revoked_at is not None,
     )
 
 
-def alert_of(rule: Rule, last: dict[str, Any] | None) -> Alert:
+def alert_of(rule: Rule, last: LastAlert | None) -> Alert:
     return Alert(
         id=strawberry.ID(str(rule.id)),
-        **{
-            name: getattr(rule, name)
-            for name in ("name", "kind", "threshold", "window_minutes", "minimum_events", "cooldown_minutes", "enabled", "question")
-        },
+        name=rule.name,
+        kind=rule.kind,
+        threshold=rule.threshold,
+        window_minutes=rule.window_minutes,
+        minimum_events=rule.minimum_events,
+        cooldown_minutes=rule.cooldown_minutes,
+        question=rule.question,
         host=rules.host_of(rule),
-        last_status=None if last is None else last["status"],
-        last_fired_at=None if last is None else last["created_at"],
+        enabled=rule.enabled,
+        last_status=None if last is None else AlertStatus(last.status),
+        last_fired_at=None if last is None else DateTime(last.created_at),
     )
 
 
@@ -348,12 +369,16 @@ async def ledger_of(info: AnyInfo, number: int, period: PeriodInput | None) -> a
     reasons: Counter[str] = Counter()
     for day in days:
         reasons.update(day.reasons)
-    columns = ("received", "stored", "duplicates", "rejected", "limited", "opted_out")
     return answers.Ledger(
         starts=[DateTime(day.start) for day in days],
         reasons=[
             answers.Reason(entry=LedgerEntry(entry), reason=reason, events=Count(events))
             for (entry, _, reason), events in ((name.partition(":"), events) for name, events in reasons.most_common())
         ],
-        **{name: [getattr(day, name) for day in days] for name in columns},
+        received=[Count(day.received) for day in days],
+        stored=[Count(day.stored) for day in days],
+        duplicates=[Count(day.duplicates) for day in days],
+        rejected=[Count(day.rejected) for day in days],
+        limited=[Count(day.limited) for day in days],
+        opted_out=[Count(day.opted_out) for day in days],
     )

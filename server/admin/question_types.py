@@ -12,7 +12,7 @@ from server.clock import epoch_ms
 from server.fields import Kind
 from server.questions import question
 from server.questions.periods import Step
-from server.questions.question import Compare, Measure, Op, Parts
+from server.questions.question import Audience, Compare, Measure, Op, Parts
 from server.questions.template import Template
 
 
@@ -38,11 +38,15 @@ class QuestionInput:
     compare: Compare | None = strawberry.field(default=None, description="Period to compare with.")
     compare_to: PeriodInput | None = strawberry.field(
         default=None,
-        description="Explicit period to compare with, by `from` and `to`. Without `to`, it is as long as the period. Excludes `compare`.",
+        description="Explicit period to compare with, by `from` and `to`. Without `to`, it is as long as the period. Cannot be combined with `compare`.",
     )
     segments: list[SegmentInput] = strawberry.field(default_factory=list, description="Segments, at most four.")
     first: int = strawberry.field(
         default=10, description="Number of groups listed, largest by the first measure, from 1 to 200. All others are counted together."
+    )
+    audience: Audience = strawberry.field(
+        default=Audience.EVERYTHING,
+        description="Events that rank the groups, and that charts, links and alerts of a saved question show. Answers have the figures of both audiences.",
     )
 
     def to_template(self) -> Template:
@@ -57,6 +61,7 @@ class QuestionInput:
             compare_to=None if self.compare_to is None else self.compare_to.relative(),
             segments=tuple(question.Segment(each.name, tuple(one.to_condition() for one in each.where)) for each in self.segments),
             first=self.first,
+            audience=self.audience,
         )
 
     def to_question(self, project: int) -> question.Question:
@@ -69,12 +74,12 @@ class QuestionInput:
 )
 class Figures:
     measure: Measure = described("The measure.")
-    all: list[float | None] = described("Of all events. Null where no event provides the figure.")
-    people: list[float | None] = described("Of the events of people. Events with an unknown environment count as people's.")
-    all_before: list[float | None] | None = described("Of all events of the compared period.")
-    people_before: list[float | None] | None = described("Of the events of people in the compared period.")
+    all: list[float | None] = described("Figures of all events. Null if no event provides the figure.")
+    people: list[float | None] = described("Figures of the events of people. Events with an unknown environment count as people's.")
+    all_before: list[float | None] | None = described("Figures of all events of the compared period.")
+    people_before: list[float | None] | None = described("Figures of the events of people in the compared period.")
     all_low: list[float | None] | None = described(
-        "Lower bounds of the 95 % intervals of `all`, where sampled events make it an estimate. Null if all figures are exact."
+        "Lower bounds of the 95 % intervals of `all`, if sampled events make some figures estimates. Null if all figures are exact."
     )
     all_high: list[float | None] | None = described("Upper bounds of the 95 % intervals of `all`.")
     people_low: list[float | None] | None = described("Lower bounds of the 95 % intervals of `people`.")
@@ -83,7 +88,7 @@ class Figures:
 
 @strawberry.type(description="The figures of one segment and group.")
 class AnswerRow:
-    segment: str | None = described("Name of the segment. Null without segments.")
+    segment: str | None = described("Name of the segment. Null if there are no segments.")
     keys: list[str | None] = described("Values of the fields that the question splits by. Null for events without a value.")
     is_other: bool = described("Whether the row counts all groups that are not listed.")
     figures: list[Figures] = described("The figures, in the order of the measures.")
@@ -104,7 +109,7 @@ class Answer:
     rows: list[AnswerRow] = described("The rows, largest group first, all other groups last.")
     since: DateTime | None = described("Time from which on all events are kept. Null if none were deleted.")
     complete: bool = described("Whether all events of the period are kept.")
-    complete_before: bool | None = described("Whether all events of the compared period are kept. Null without one.")
+    complete_before: bool | None = described("Whether all events of the compared period are kept. Null if nothing is compared.")
     source: str = described("Source of the answer: `rollups`, `history` or `events`.")
     warnings: list[QuestionWarning] = described(
         "Conditions that match nothing, if the answer has no events, and reasons why figures may mislead."

@@ -45,15 +45,15 @@ async def replay_rejected(state: Services, project: LiveProject, ids: Sequence[i
     """Replay the rows with these ids, or all replayable rows. Replays of one project run one at a time."""
     total, after = ReplayCounts(), -1
     async with _locks[project.id]:
-        while kept := await replay.replayable(state.store, project.id, ids, after):
-            after = kept[-1].id
-            await _replay_page(state, project, kept, total)
+        while rows := await replay.replayable(state.store, project.id, ids, after):
+            after = rows[-1].id
+            await _replay_page(state, project, rows, total)
     return total
 
 
-async def _replay_page(state: Services, project: LiveProject, kept: list[RejectedEvent], total: ReplayCounts) -> None:
-    known = await replay.stored_ids(state.store, kept)
-    attempted = [each for each in kept if each.id not in known]
+async def _replay_page(state: Services, project: LiveProject, rows: list[RejectedEvent], total: ReplayCounts) -> None:
+    known = await replay.stored_ids(state.store, rows)
+    attempted = [each for each in rows if each.id not in known]
     ready = await _decode(state, project, attempted)
     total.refused += len(attempted) - len(ready.events) - len(ready.installs)
     stored = await state.writer.submit(project, ready.events, ready.installs) if ready.events or ready.installs else None
@@ -62,7 +62,7 @@ async def _replay_page(state: Services, project: LiveProject, kept: list[Rejecte
     counted = [each for each in counted if each[2] is not Receipt.FAILED]  # the commit counted none of these
     again = [NewRejection(event, REFUSED_BY_COMMIT[receipt]) for _, event, receipt in counted if receipt in REFUSED_BY_COMMIT]
     gone = [*known, *(row.id for row, _, receipt in counted if receipt not in REFUSED_BY_COMMIT), *(row.id for row in ready.of_installs)]
-    settling = [*(each for each in kept if each.id in known), *(row for row, _, _ in counted), *ready.of_installs]
+    settling = [*(each for each in rows if each.id in known), *(row for row, _, _ in counted), *ready.of_installs]
     if settling:
         await replay.settle(state.store, project.id, settling, gone, again)
     total.stored += len(known) + receipts.count(Receipt.STORED) + len(ready.of_installs)
@@ -70,10 +70,10 @@ async def _replay_page(state: Services, project: LiveProject, kept: list[Rejecte
     total.refused += len(again) + receipts.count(Receipt.FAILED)
 
 
-async def _decode(state: Services, project: LiveProject, kept: list[RejectedEvent]) -> _Decoded:
+async def _decode(state: Services, project: LiveProject, rows: list[RejectedEvent]) -> _Decoded:
     """Decode the rows that the current rules accept."""
     ready = _Decoded()
-    for place, row in enumerate(kept):
+    for place, row in enumerate(rows):
         if place % _EVENTS_A_TURN == 0:
             await asyncio.sleep(0)
         if not is_sealed(row.reason):

@@ -10,21 +10,23 @@ from server.admin.answers import field as described
 from server.admin.inputs import ConditionInput, PeriodInput
 from server.admin.question_types import ByInput, QuestionWarning, SegmentInput
 from server.admin.scalars import Count, DateTime
-from server.event import HOUR, FieldError
+from server.event import HOUR, MINUTE, FieldError
 from server.problems import BadQuery
-from server.questions.cohorts import Retention
-from server.questions.funnel import MAX_WINDOW, Funnel
-from server.questions.paths import Direction, Paths, Within
+from server.questions.funnel import MAX_WINDOW
+from server.questions.paths import Direction, Within
 from server.questions.periods import Step
-from server.questions.question import By, Condition, Segment
+from server.questions.question import Audience, By, Condition, Segment
+from server.questions.report_templates import FunnelTemplate, PathsTemplate, RetentionTemplate
+
+_RANKING = "Events that rank the groups, and that a saved report shows. Answers have the figures of both audiences."
 
 
-def _conditions(given: list[ConditionInput]) -> tuple[Condition, ...]:
-    return tuple(each.to_condition() for each in given)
+def _conditions(inputs: list[ConditionInput]) -> tuple[Condition, ...]:
+    return tuple(each.to_condition() for each in inputs)
 
 
-def _splits(given: list[ByInput]) -> tuple[By, ...]:
-    return tuple(By(each.field, each.version) for each in given)
+def _splits(inputs: list[ByInput]) -> tuple[By, ...]:
+    return tuple(By(each.field, each.version) for each in inputs)
 
 
 @strawberry.input(description="A question about a funnel: installs that meet the conditions of several steps.")
@@ -36,27 +38,30 @@ class FunnelInput:
         description="Fields of the first step's event to split by, at most two. An install that upgrades stays in its row.",
     )
     period: PeriodInput | None = strawberry.field(default=None, description="Period. Default: the last 30 days.")
-    within_hours: int = strawberry.field(default=24, description="Maximum time from the first step to the last, in hours, from 1 to 2160.")
+    within_hours: float = strawberry.field(
+        default=24, description="Maximum time from the first step to the last, in hours, from 1/60 (a minute) to 2160."
+    )
     ordered: bool = strawberry.field(
         default=True,
         description="Whether the steps must follow each other. Otherwise, an install reaches a step if it met this one and all earlier ones"
         " in any order.",
     )
     first: int = strawberry.field(default=10, description="Number of groups listed, largest first, from 1 to 200.")
+    audience: Audience = strawberry.field(default=Audience.EVERYTHING, description=_RANKING)
 
-    def to_funnel(self, project: int) -> Funnel:
+    def to_template(self) -> FunnelTemplate:
         """Convert the input. Raises BadQuery that names the invalid field."""
-        if not 1 <= self.within_hours <= MAX_WINDOW // HOUR:
-            raise BadQuery(FieldError("withinHours", f"must be from 1 to {MAX_WINDOW // HOUR}"))
-        return Funnel(
-            project=project,
-            period=(self.period or PeriodInput()).read(),
+        if not MINUTE <= self.within_hours * HOUR <= MAX_WINDOW:
+            raise BadQuery(FieldError("withinHours", f"must be from 1/60 (a minute) to {MAX_WINDOW // HOUR}"))
+        return FunnelTemplate(
+            period=(self.period or PeriodInput()).relative(),
             steps=tuple(Segment(each.name, _conditions(each.where)) for each in self.steps),
             where=_conditions(self.where),
             by=_splits(self.by),
-            within=self.within_hours * HOUR,
+            within=round(self.within_hours * HOUR),
             ordered=self.ordered,
             first=self.first,
+            audience=self.audience,
         )
 
 
@@ -104,18 +109,19 @@ class RetentionInput:
     )
     period: PeriodInput | None = strawberry.field(default=None, description="Period, widened to whole steps. Default: the last 30 days.")
     first: int = strawberry.field(default=10, description="Number of groups listed, largest first, from 1 to 200.")
+    audience: Audience = strawberry.field(default=Audience.EVERYTHING, description=_RANKING)
 
-    def to_retention(self, project: int) -> Retention:
-        """Convert the input. Raises BadQuery that names the invalid field."""
-        return Retention(
-            project=project,
-            period=(self.period or PeriodInput()).read(),
+    def to_template(self) -> RetentionTemplate:
+        """Convert the input, without checks."""
+        return RetentionTemplate(
+            period=(self.period or PeriodInput()).relative(),
             over=self.over,
             where=_conditions(self.where),
             start=_conditions(self.start),
             back=_conditions(self.back),
             by=_splits(self.by),
             first=self.first,
+            audience=self.audience,
         )
 
 
@@ -153,12 +159,12 @@ class PathsInput:
     length: int = strawberry.field(default=3, description="Maximum number of events of a path, from 1 to 5.")
     period: PeriodInput | None = strawberry.field(default=None, description="Period. Default: the last 30 days.")
     first: int = strawberry.field(default=10, description="Number of paths and of groups listed, most frequent first, from 1 to 50.")
+    audience: Audience = strawberry.field(default=Audience.EVERYTHING, description=_RANKING)
 
-    def to_paths(self, project: int) -> Paths:
-        """Convert the input. Raises BadQuery that names the invalid field."""
-        return Paths(
-            project=project,
-            period=(self.period or PeriodInput()).read(),
+    def to_template(self) -> PathsTemplate:
+        """Convert the input, without checks."""
+        return PathsTemplate(
+            period=(self.period or PeriodInput()).relative(),
             event=_conditions(self.event),
             where=_conditions(self.where),
             by=_splits(self.by),
@@ -166,6 +172,7 @@ class PathsInput:
             within=self.within,
             length=self.length,
             first=self.first,
+            audience=self.audience,
         )
 
 

@@ -19,6 +19,7 @@ from server.problems import Forbidden, Unauthorized
 from server.services import Services
 from server.storage.engine import Store
 from server.storage.projects import project_changes
+from server.storage.projects.project_changes import StoredProject
 
 MAX_ENTRIES = 30_000  # of time series in one response; ten thousand take about 14 ms
 DASHBOARD = "dashboard"  # the public part that contains a project's charts
@@ -90,19 +91,27 @@ def _allowed(info: AnyInfo, scope: str, project: int) -> Viewer:
     return who
 
 
-def is_selected(info: AnyInfo, name: str) -> bool:
-    """Return whether a field of this name is selected below the current one."""
+def is_selected(info: AnyInfo, name: str, *, deep: bool = True) -> bool:
+    """Return whether a field of this name is selected below the current one: at any depth, or directly."""
     waiting: list[Any] = list(info.selected_fields)
     while waiting:
         for each in waiting.pop().selections:
-            if isinstance(each, SelectedField) and each.name == name:
+            is_field = isinstance(each, SelectedField)
+            if is_field and each.name == name and _is_included(each):
                 return True
-            waiting.append(each)
+            if (deep or not is_field) and _is_included(each):
+                waiting.append(each)
     return False
 
 
-async def find_project(info: AnyInfo, slug: str, scope: str) -> dict[str, Any] | None:
-    """Return the row of a project that the caller may `read` or `admin`; None if it does not exist or is not visible.
+def _is_included(selection: Any) -> bool:
+    """Return whether the directives of a selection keep it."""
+    directives = selection.directives
+    return bool(directives.get("include", {}).get("if", True)) and not directives.get("skip", {}).get("if", False)
+
+
+async def find_project(info: AnyInfo, slug: str, scope: str) -> StoredProject | None:
+    """Return a project that the caller may `read` or `admin`; None if it does not exist or is not visible.
 
     Raises Unauthorized, Forbidden. The errors do not reveal which other projects exist.
     """
@@ -110,8 +119,8 @@ async def find_project(info: AnyInfo, slug: str, scope: str) -> dict[str, Any] |
     if who is None or not who.scopes & {scope, "admin"}:
         _allowed(info, scope, ALL_PROJECTS)
         return None
-    row = await project_changes.project_row(slug)
-    if row is None or not who.may("read", row["id"]):
+    project = await project_changes.stored_project(slug)
+    if project is None or not who.may("read", project.id):
         return None
-    _allowed(info, scope, row["id"])
-    return row
+    _allowed(info, scope, project.id)
+    return project

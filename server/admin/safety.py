@@ -106,8 +106,8 @@ _VALUES = (
 
 def without_value(message: str) -> str:
     """Remove the client's values from one of GraphQL's messages. Names of fields, arguments and types stay."""
-    for pattern, kept in _VALUES:
-        message = pattern.sub(kept, message)
+    for pattern, replacement in _VALUES:
+        message = pattern.sub(replacement, message)
     return message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + "…"
 
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import strawberry
 from strawberry import argument
 
-from server.admin import question_types
+from server.admin import question_types, report_types
 from server.admin.answers import field as described
+from server.admin.report_answers import funnel_answer, paths_answer, question_answer, retention_answer
 from server.admin.request_context import AnyInfo, reader
 from server.admin.scalars import DateTime
 from server.clock import epoch_ms
-from server.questions import saved, text
+from server.questions import report_text, saved
 from server.questions.answer import Answer
-from server.questions.ask import ask, size
+from server.questions.cohorts import RetentionAnswer
+from server.questions.funnel import FunnelAnswer
+from server.questions.paths import Direction, PathsAnswer, Within
 from server.questions.periods import Step, ToDate
-from server.questions.question import Compare, Measure, Op, Parts
+from server.questions.question import Audience, Compare, Measure, Op, Parts
+from server.questions.report_templates import FunnelTemplate, PathsTemplate, RetentionTemplate
 from server.questions.template import Template
 from server.storage.projects import saved_questions, shares
+
+T = TypeVar("T")
+
+AUDIENCE = "Events that rank the groups, and that charts, links and alerts show."
 
 
 @strawberry.type(description="A condition on a field or property.")
@@ -59,9 +67,50 @@ class Question:
     compare_to: RelativePeriod | None = described("Explicit period to compare with.")
     segments: list[Segment] = described("Segments.")
     first: int = described("Number of groups listed.")
+    audience: Audience = described(AUDIENCE)
 
 
-@strawberry.type(description="A question that an admin saved under a name.")
+@strawberry.type(description="A funnel without a project. Its fields are those of `FunnelInput`.")
+class SavedFunnel:
+    steps: list[Segment] = described("Steps in order, each with its conditions.")
+    where: list[Condition] = described("Conditions that the events of all steps must meet.")
+    by: list[SplitField] = described("Fields of the first step's event to split by.")
+    period: RelativePeriod = described("Period.")
+    within_hours: float = described("Maximum time from the first step to the last, in hours.")
+    ordered: bool = described("False if an install may meet the steps in any order.")
+    first: int = described("Number of groups listed.")
+    audience: Audience = described(AUDIENCE)
+
+
+@strawberry.type(description="A question about retention without a project. Its fields are those of `RetentionInput`.")
+class SavedRetention:
+    over: Step = described("Length of a step.")
+    where: list[Condition] = described("Conditions that all events must meet.")
+    start: list[Condition] = described("Conditions of the event with which an install begins.")
+    back: list[Condition] = described("Conditions of the events with which an install returns.", "return")
+    by: list[SplitField] = described("Fields of the event with which an install begins to split by.")
+    period: RelativePeriod = described("Period.")
+    first: int = described("Number of groups listed.")
+    audience: Audience = described(AUDIENCE)
+
+
+@strawberry.type(description="A question about paths without a project. Its fields are those of `PathsInput`.")
+class SavedPaths:
+    event: list[Condition] = described("Conditions of the chosen event.")
+    where: list[Condition] = described("Conditions that all events of a path must meet.")
+    by: list[SplitField] = described("Fields of the chosen event to split by.")
+    direction: Direction = described("Events before or after the chosen one.")
+    within: Within = described("The session or the day in which a path lies.")
+    length: int = described("Maximum number of events of a path.")
+    period: RelativePeriod = described("Period.")
+    first: int = described("Number of paths and of groups listed.")
+    audience: Audience = described(AUDIENCE)
+
+
+@strawberry.type(
+    description="A question or report that an admin saved under a name. One of `question`, `funnel`, `retention` and `paths` is set, and so is its"
+    " answer; the others are null."
+)
 class SavedQuestion:
     project: strawberry.Private[int]
     stored: strawberry.Private[saved_questions.SavedQuestion]
@@ -69,25 +118,59 @@ class SavedQuestion:
     created_at: DateTime = described("Time of creation.")
     changed_at: DateTime = described("Time of the last change.")
 
-    @strawberry.field(graphql_type=Question, description="The question.")
-    def question(self) -> Template:
-        return saved.template_of(self.stored)
+    @strawberry.field(graphql_type=Question | None, description="The question. Null for a report.")
+    def question(self) -> Template | None:
+        return self._template_as(Template)
+
+    @strawberry.field(graphql_type=SavedFunnel | None, description="The funnel.")
+    def funnel(self) -> FunnelTemplate | None:
+        return self._template_as(FunnelTemplate)
+
+    @strawberry.field(graphql_type=SavedRetention | None, description="The question about retention.")
+    def retention(self) -> RetentionTemplate | None:
+        return self._template_as(RetentionTemplate)
+
+    @strawberry.field(graphql_type=SavedPaths | None, description="The question about paths.")
+    def paths(self) -> PathsTemplate | None:
+        return self._template_as(PathsTemplate)
 
     @strawberry.field(
-        description="The options of `footfall ask` and the query parameters of `/v1/export/ask` that ask it, as `name=value`."
+        description="The question as text: its options for `footfall ask` or the command of its report, which are also the query parameters of"
+        " the export, as `name=value`."
     )
     def text(self) -> list[str]:
-        return [f"{name}={each}" for name, texts in text.written(saved.template_of(self.stored)).items() for each in texts]
+        template = saved.template_of(self.stored)
+        return [f"{name}={each}" for name, texts in report_text.form_of(template).written(template).items() for each in texts]
 
-    @strawberry.field(description="Reason why no link can share the question: a split by private values. Null if it can be shared.")
+    @strawberry.field(
+        description="Reason why no link can share the question: a split by private values, or paths. Null if it can be shared."
+    )
     def share_problem(self) -> str | None:
         return saved.share_problem(saved.template_of(self.stored))
 
-    @strawberry.field(graphql_type=question_types.Answer, description="The answer at this time.")
-    async def answer(self, info: AnyInfo) -> Answer:
-        asked = saved.template_of(self.stored).at(self.project, epoch_ms())
-        info.context.spend(size(asked))
-        return await ask(info.context.store, asked, history=info.context.history)
+    @strawberry.field(graphql_type=question_types.Answer | None, description="The answer of `question` at this time.")
+    async def answer(self, info: AnyInfo) -> Answer | None:
+        found = self._template_as(Template)
+        return None if found is None else await question_answer(info, found.at(self.project, epoch_ms()))
+
+    @strawberry.field(graphql_type=report_types.FunnelAnswer | None, description="The answer of `funnel` at this time.")
+    async def funnel_answer(self, info: AnyInfo) -> FunnelAnswer | None:
+        found = self._template_as(FunnelTemplate)
+        return None if found is None else await funnel_answer(info, found.at(self.project, epoch_ms()))
+
+    @strawberry.field(graphql_type=report_types.RetentionAnswer | None, description="The answer of `retention` at this time.")
+    async def retention_answer(self, info: AnyInfo) -> RetentionAnswer | None:
+        found = self._template_as(RetentionTemplate)
+        return None if found is None else await retention_answer(info, found.at(self.project, epoch_ms()))
+
+    @strawberry.field(graphql_type=report_types.PathsAnswer | None, description="The answer of `paths` at this time.")
+    async def paths_answer(self, info: AnyInfo) -> PathsAnswer | None:
+        found = self._template_as(PathsTemplate)
+        return None if found is None else await paths_answer(info, found.at(self.project, epoch_ms()))
+
+    def _template_as(self, kind: type[T]) -> T | None:
+        found = saved.template_of(self.stored)
+        return found if isinstance(found, kind) else None
 
 
 @strawberry.type(description="A link that shows the answer of a saved question without a login, until it expires or is revoked.")
@@ -95,7 +178,7 @@ class Share:
     id: strawberry.ID = described("Id.")
     question: str = described("Name of the saved question.")
     created_at: DateTime = described("Time of creation.")
-    expires_at: DateTime = described("Time from which on it shows nothing.")
+    expires_at: DateTime = described("Time at which the link expires.")
     is_expired: bool = described("Whether it has expired.")
 
 

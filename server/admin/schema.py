@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from graphql import GraphQLError
@@ -23,14 +23,14 @@ from server.admin.project import Key, Project, ProjectConnection, key_of, ledger
 from server.admin.request_context import DASHBOARD, AnyInfo, admin, find_project, reader
 from server.admin.safety import extensions
 from server.admin.scalars import SCALARS, Count, DateTime
-from server.admin.server_types import AuditEntry, Job, Me, Server, Session
+from server.admin.server_types import AuditEntry, Job, Me, Server, Session, job_of
 from server.admin.subscription import Subscription
 from server.clock import epoch_ms
 from server.event import FieldError
 from server.jobs import JOBS
 from server.problems import BadQuery, NotFound, Unauthorized
 from server.storage.projects import audit, project_changes, sessions
-from server.storage.projects.project_changes import ProjectOrder
+from server.storage.projects.project_changes import ProjectOrder, StoredProject
 from server.storage.upkeep import job_runs
 
 
@@ -67,10 +67,10 @@ class Query:
 
     @strawberry.field(description="The project with this slug. Raises `NOT_FOUND` if there is none, or `UNAUTHENTICATED` without a login.")
     async def project(self, info: AnyInfo, slug: Annotated[str, argument(description="Unique name of the project in URLs.")]) -> Project:
-        row = await project_changes.project_row(slug)
+        stored = await project_changes.stored_project(slug)
         viewer = info.context.viewer
-        if row is not None and (_public(info, row) or (viewer is not None and viewer.may("read", row["id"]))):
-            return Project(number=row["id"], row=row)
+        if stored is not None and (_public(info, stored) or (viewer is not None and viewer.may("read", stored.id))):
+            return Project(number=stored.id, stored=stored)
         if viewer is None:
             raise Unauthorized("Authentication required: log in, or send a key with the `read` scope.")
         raise NotFound("No such project.")
@@ -84,15 +84,7 @@ class Query:
     async def jobs(self, info: AnyInfo) -> list[Job]:
         reader(info)
         ran = await job_runs.last(info.context.store)
-        return [
-            Job(
-                name=job.name,
-                about=job.about,
-                period_minutes=job.period // 60_000,
-                **{name: getattr(ran.get(job.name), name, None) for name in ("started_at", "ended_at", "result", "detail")},
-            )
-            for job in JOBS
-        ]
+        return [job_of(job, ran.get(job.name)) for job in JOBS]
 
     @strawberry.field(description="Open login sessions, most recently seen first.")
     async def sessions(self, info: AnyInfo) -> list[Session]:
@@ -113,7 +105,7 @@ class Query:
     @strawberry.field(description="Keys for all projects.")
     async def admin_keys(self, info: AnyInfo) -> list[Key]:
         admin(info)
-        return [key_of(row) for row in await project_changes.key_rows(ALL_PROJECTS)]
+        return [key_of(key) for key in await project_changes.list_keys(ALL_PROJECTS)]
 
     @strawberry.field(description="Audit log, newest changes first.")
     async def audit_log(
@@ -123,18 +115,18 @@ class Query:
         first: First = 50,
         before: Annotated[strawberry.ID | None, argument(description="Id of an entry: return older ones.")] = None,
     ) -> list[AuditEntry]:
-        row = await find_project(info, slug, "admin") if slug is not None else None
+        found = await find_project(info, slug, "admin") if slug is not None else None
         if slug is None:
             admin(info)
-        elif row is None:
+        elif found is None:
             raise NotFound("No such project.")
         place = None if before is None else parse_id(before)
         if before is not None and place is None:
             raise BadQuery(FieldError("before", "is not a valid entry id"))
         entries = await audit.entries(
-            info.context.store, project=row["id"] if row else None, limit=check_count("first", first, 200), before=place
+            info.context.store, project=found.id if found else None, limit=check_count("first", first, 200), before=place
         )
-        slugs = {each["id"]: each["slug"] for each in await project_changes.list_projects(archived=True)}
+        slugs = {each.id: each.slug for each in await project_changes.list_projects(archived=True)}
         return [
             AuditEntry(
                 id=strawberry.ID(str(each.id)),
@@ -163,11 +155,11 @@ class Query:
         )
 
 
-def _public(info: AnyInfo, row: dict[str, Any]) -> bool:
+def _public(info: AnyInfo, stored: StoredProject) -> bool:
     """Return whether a project's charts are public."""
-    if row["archived_at"] is not None:
+    if stored.archived_at is not None:
         return False
-    live = next((each for each in info.context.state.projects.all() if each.id == row["id"]), None)
+    live = next((each for each in info.context.state.projects.all() if each.id == stored.id), None)
     return live is not None and DASHBOARD in live.public
 
 

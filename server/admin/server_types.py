@@ -12,6 +12,7 @@ from server.admin.enums import Engine, JobResult, PublicPart, Scope, ViewerKind
 from server.admin.inputs import check_count
 from server.admin.request_context import AnyInfo
 from server.admin.scalars import Count, DateTime
+from server.jobs.run import Job as JobEntry
 from server.storage.upkeep import job_runs
 from server.storage.upkeep.job_runs import JobRunRecord
 
@@ -41,6 +42,18 @@ class Job:
         first: Annotated[int, argument(description="Maximum number of runs, from 1 to 50. Older runs are deleted.")] = 10,
     ) -> list[JobRunRecord]:
         return await info.context.loaders.runs.load((self.name, check_count("first", first, job_runs.KEPT)))
+
+
+def job_of(job: JobEntry, last: JobRunRecord | None) -> Job:
+    return Job(
+        name=job.name,
+        about=job.about,
+        period_minutes=job.period // 60_000,
+        started_at=None if last is None else DateTime(last.started_at),
+        ended_at=None if last is None or last.ended_at is None else DateTime(last.ended_at),
+        result=None if last is None else JobResult(last.result),
+        detail=None if last is None else last.detail,
+    )
 
 
 @strawberry.type(description="An open login session.")

@@ -116,25 +116,27 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
     graphql: GraphQL
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        given: Any = message
+        document: Any = message
         try:
-            body = msgspec.convert(given["payload"], Body)
+            body = msgspec.convert(document["payload"], Body)
             known = {"query": self.graphql.text(body), "variables": body.variables, "operationName": body.operation_name}
-            message_: Any = {"id": msgspec.convert(given["id"], str), "type": "subscribe", "payload": known}
+            message_: Any = {"id": msgspec.convert(document["id"], str), "type": "subscribe", "payload": known}
             self.graphql.admissions.check(_label(self.context))
         except (msgspec.ValidationError, KeyError):
             await self.handle_invalid_message("Failed to parse message")
         except Limited as problem:
             await self.websocket.close(code=4429, reason=problem.detail)
         except Malformed as problem:
-            await self._refuse(given["id"], "BAD_INPUT", problem.detail)
+            await self._refuse(document["id"], "BAD_INPUT", problem.detail)
         except UnknownOperation:
-            await self._refuse(given["id"], "PERSISTED_QUERY_NOT_FOUND", "Unknown operation hash or name. Send the text of the operation.")
+            await self._refuse(
+                document["id"], "PERSISTED_QUERY_NOT_FOUND", "Unknown operation hash or name. Send the text of the operation."
+            )
         else:
             await super().handle_subscribe(message_)
 
     async def _refuse(self, number: Any, code: str, message: str) -> None:
-        answer: Any = {"id": number, "type": "error", "payload": error_document(code, message)["errors"]}
+        answer: Any = {"id": number, "type": "error", "payload": error_document(code, message).errors}
         await self.send_message(answer)
 
 

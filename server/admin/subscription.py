@@ -51,10 +51,10 @@ class Subscription:
 
 
 async def _watch(info: AnyInfo, slug: str, filter_: EventFilter) -> AsyncGenerator[LiveEvents, None]:
-    row = await find_project(info, slug, "read")
-    if row is None:
+    found = await find_project(info, slug, "read")
+    if found is None:
         raise NotFound("No such project.")
-    project = row["id"]
+    project = found.id
     asked = filter_.to_filter(project, None)
     try:
         with info.context.state.live.watch(project) as watcher:

@@ -2,7 +2,7 @@
 
 filters      a chart's selection of events: project, period, audience, and the conditions of the question model
 measures     the parts of answers: installs, changes, rates, percentiles
-sources      SQL for rollups without conditions, and for raw events under any
+sources      SQL over rollups without conditions, and over raw events with any conditions
 active       counts of active installs from their sums
 population   the time from which on figures count events, after retention
 histograms   durations day by day, kept in memory
@@ -16,8 +16,8 @@ targets      targets, their counters, trending ones
 sequences    funnels by names of events, and weekly retention: forms of the question model
 experiments  variants compared (raw events)
 lists        events and installs, page by page
-folding      the same charts without a login: no figure of few installs
-ledger       the outcome of everything that arrived
+folding      charts for callers without a login: no figure of few installs
+ledger       the outcome of every event that arrived
 pack_downloads, family_stats  the answers of single families of clients
 vocabulary   values to filter by
 

@@ -10,7 +10,6 @@ import msgspec
 
 from server.analytics import active as sums_of_active
 from server.analytics.active import countable
-from server.analytics.answer_cache import reused, shared
 from server.analytics.filters import Filter, asked, equals
 from server.analytics.measures import Installs, rate
 from server.analytics.sources import SUMS, property_sums, sums
@@ -18,8 +17,9 @@ from server.event import Environment, FieldError
 from server.fields import PROPERTY_PREFIX
 from server.history import History
 from server.problems import BadQuery, TooBroad
+from server.questions.answer_cache import reused, shared
 from server.questions.figures import every_group
-from server.questions.installs_by_field import Counts, installs_by_field
+from server.questions.installs_by_field import Counts, Sums, installs_by_field, sums_by_field
 from server.questions.question import By as Split
 from server.questions.question import Measure
 from server.questions.sql import Sql, read, sql
@@ -46,14 +46,15 @@ class By(enum.Enum):
 
 
 _TELLS_INSTALLS = (By.OS, By.ARCH, By.RUNTIME, By.VERSION, By.PACKAGE_MANAGER, By.ENVIRONMENT)
+_ON_TOP = (By.VERSION, By.ARCH)  # fields that a page shows alone, or before the others
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One value. None stands for events and installs that do not say.
+    """One value; None for events and installs without one.
 
-    `installs` counts the installs that have an event with the value in the period: the number that a filter by the value gives. An install
-    that upgrades counts under both versions. It is None by name, target, tool and property, and where `installs_by_field` cannot count.
-    `success_rate` is 0 to 1. `target_type` is that of a target.
+    `installs` counts the installs that have an event with the value in the period: the number that a filter by the value gives. An install that
+    upgrades counts under both versions. It is None by name, target, tool and property, and if `installs_by_field` cannot count. `success_rate` is 0
+    to 1. `target_type` is the type of a target.
     """
 
     value: str | None
@@ -66,10 +67,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Breakdown(msgspec.Struct, frozen=True):
-    """The values by their events, most first, and how many more there are before and beyond these, with their events and installs.
+    """The values with the most events first, and the number of values before and after these, with their events and installs.
 
-    `other_installs` adds up the installs of the other values; it is None where no row has installs. `since` is the time from which on raw
-    events are kept, if the filter or the installs need some that were deleted: events without conditions count the whole period.
+    `other_installs` adds up the installs of the other values; it is None if no row has installs. `since` is the time from which on raw events are
+    kept, if the filter or the installs need some that were deleted. Events without conditions count for the whole period.
     """
 
     rows: list[Row]
@@ -79,6 +80,7 @@ class Breakdown(msgspec.Struct, frozen=True):
     since: int | None = None
 
 
+@reused
 async def breakdown(
     store: Store,
     filter_: Filter,
@@ -89,7 +91,7 @@ async def breakdown(
     offset: int = 0,
     history: History | None = None,
 ) -> Breakdown:
-    """Events, and installs where they can be told apart, by value. Raises BadQuery where `PROPERTY` comes without a usable name."""
+    """Events by value, and installs for fields that have them. Raises BadQuery for `PROPERTY` without a usable name."""
     if by is By.PROPERTY and not property_name:
         raise BadQuery(FieldError("property", "is missing"))
     is_summed = countable(filter_)
@@ -103,7 +105,14 @@ async def breakdown(
     elif is_summed and by in _TELLS_INSTALLS:
         rows, since = await _by_dimension(store, filter_, by.value, history)
     else:
-        rows, since = await _from_model(store, filter_, by, property_name, history)
+        together, since = await _by_context(store, filter_, _together_with(by), history) if by in _TELLS_INSTALLS else (None, None)
+        if together is not None:
+            rows = [
+                _row(value, counts, Installs(counts["installs_all"], counts["installs_people"]))
+                for value, counts in together[by.value].items()
+            ]
+        else:
+            rows, since = await _from_model(store, filter_, by, property_name, history)
     rows.sort(key=lambda row: (-row.events, -(row.installs.all if row.installs else 0), row.value is None, row.value or ""))
     shown, rest = rows[offset : offset + limit], rows[:offset] + rows[offset + limit :]
     counts = [row.installs for row in rest if row.installs is not None]
@@ -139,8 +148,8 @@ async def _by_dimension(store: Store, filter_: Filter, dimension: str, history: 
     facts = await read(store, sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by=dimension), ") AS facts GROUP BY value"))
     by_field, since = await _installs_by_field(store, filter_, history)
     events = {row["value"]: row for row in facts}
-    # The rollup has no rows for events without a value: they are what is missing of the total in other rollups.
-    events[None] = await _unsaid(store, filter_, list(events.values()))
+    # The rollup has no rows for events without a value: their number is the total of other rollups minus its own.
+    events[None] = await _without_value(store, filter_, list(events.values()))
     values = {value: row for value, row in events.items() if int(row["events"])}
     if by_field is None:
         return [_row(value, row) for value, row in values.items()], since
@@ -151,16 +160,28 @@ async def _by_dimension(store: Store, filter_: Filter, dimension: str, history: 
 @shared
 @reused
 async def _installs_by_field(store: Store, filter_: Filter, history: History | None) -> tuple[Counts | None, int | None]:
-    """The installs of all dimensions, for which a page with several breakdowns reads the events once."""
+    """The installs of all dimensions. A page with several breakdowns reads the events once."""
     try:
         return await installs_by_field(store, asked(filter_, Measure.INSTALLS), [dimension.name for dimension in DIMENSIONS], history)
     except TooBroad:
         return None, None
 
 
-async def _unsaid(store: Store, filter_: Filter, said: list[dict[str, Any]]) -> dict[str, int]:
+def _together_with(by: By) -> tuple[str, ...]:
+    """The fields to read together with a context field: those whose cards a page loads at the same time."""
+    return (by.value,) if by in _ON_TOP else tuple(each.value for each in _TELLS_INSTALLS if each not in _ON_TOP)
+
+
+@shared
+@reused
+async def _by_context(store: Store, filter_: Filter, fields: tuple[str, ...], history: History | None) -> tuple[Sums | None, int | None]:
+    """Installs and events by context fields, under the filter's conditions. A page with several breakdowns reads the history once."""
+    return await sums_by_field(store, asked(filter_, Measure.INSTALLS), fields, history)
+
+
+async def _without_value(store: Store, filter_: Filter, rows: list[dict[str, Any]]) -> dict[str, int]:
     total = await _total(store, filter_)
-    known = [row for row in said if row["value"] is not None]
+    known = [row for row in rows if row["value"] is not None]
     return {name: int(total[name] or 0) - sum(int(row[name]) for row in known) for name in ("events", "successes", "failures")}
 
 
@@ -202,7 +223,7 @@ def property_value(store: Store, name: str) -> Sql:
 
 
 def property_word(text: str) -> str | None:
-    """A property's value, from JSON, as the rollup has it: at most 64 characters of a scalar, None for anything else."""
+    """A property's value, from JSON, in the form that the rollup stores: at most 64 characters of a scalar, None for anything else."""
     value = msgspec.json.decode(text)
     if isinstance(value, bool):
         return str(value).lower()

@@ -1,8 +1,8 @@
-"""The period that a period is compared with: the one before, and while the period has not ended, the same time into it.
+"""The period that a period is compared with: the preceding one, or its corresponding part while the period has not ended.
 
-At 9:00, today is compared with yesterday until 9:00. Whole days come from rollups as ever; the events of the last, cut day are read one by
-one, to the millisecond. Those were sent anything up to a month later, so all that arrived since is looked through. Where that is too much,
-a period of several days is compared with the whole period before, and `compared_until` says so.
+At 9:00, today is compared with yesterday until 9:00. Whole days come from rollups; of the last day, which is cut to the millisecond, raw events are
+read. Events may arrive up to a month late, so all that arrived since then are scanned. If these are too many, a period of several days is compared
+with the whole preceding period, as `compared_until` shows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Parts = tuple[Filter, ...]
 
 
 async def before(store: Store, filter_: Filter, now: int) -> Parts:
-    """The compared period in parts that are read apart, in order of time; none where there is no such period. `now` is epoch ms."""
+    """The compared period in parts that are read separately, in order of time; empty if there is no such period. `now` is epoch ms."""
     period, earlier = filter_.period, filter_.period.before
     if earlier is None or period.start >= now:
         return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from server.event import DAY, Outcome
 from server.event_id import to_uuid
 from server.fields import BY_NAME, Place
 from server.history import History
+from server.questions.answer_cache import reused
 from server.questions.facts import WEIGHT, Facts
 from server.questions.figures import figures
 from server.questions.question import Measure
@@ -30,13 +31,16 @@ _IS_ERROR = f"(error_type IS NOT NULL OR outcome = {int(Outcome.FAILURE)})"
 _TYPE = f"COALESCE(error_type, '{NO_ERROR_TYPE}')"
 _UNSEEN = (None, None)
 
+# The parts of an answer that take queries of their own: fields of `ErrorGroup`, and `failures` and `installs` of `Errors`.
+PARTS = frozenset({"first_seen", "last_seen", "first_ever", "versions", "names", "sample", "failures", "installs"})
+
 # Makes a query of facts about errors, and runs it.
 Query = Callable[[Sql], Sql]
 Ask = Callable[[Query], Awaitable[list[dict[str, Any]]]]
 
 
 class ErrorSample(msgspec.Struct, frozen=True):
-    """One event that failed, as far as it may be shown: its message was scrubbed on the way in. `at` is when it occurred, epoch ms."""
+    """A failed event, with its scrubbed message. `at` is the time at which it occurred, in epoch ms."""
 
     id: str
     at: int
@@ -61,11 +65,11 @@ class VersionCount(msgspec.Struct, frozen=True):
 
 
 class ErrorGroup(msgspec.Struct, frozen=True):
-    """One error type in the period; `type` is None for failures that name none.
+    """One error type in the period; `type` is None for failures without one.
 
-    `share` is that of all failures and events with an error type, 0 to 1. `first_seen` and `last_seen` (epoch ms) are those of the events
-    counted here: of the period, under the filter. They are None where retention has deleted the event that knew. `first_ever` is the first
-    time in the environments of the filter, whatever the period. `versions` has the most affected ones. `sample` is the newest kept event.
+    `share` is its share of all failures and events with an error type, from 0 to 1. `first_seen` and `last_seen` (epoch ms) are the times of the
+    first and last event counted here, and None if retention has deleted that event. `first_ever` is the first time in the environments of the filter,
+    whatever the period. `versions` are the most affected ones. `sample` is the newest event that is kept.
     """
 
     type: str | None
@@ -81,9 +85,9 @@ class ErrorGroup(msgspec.Struct, frozen=True):
 
 
 class Errors(msgspec.Struct, frozen=True):
-    """Error types by their events, most first, and the totals of all of them.
+    """The error types with the most events first, and the totals of all types.
 
-    `events` and `installs` are those of failures and of events with an error type, `failures` the events that failed.
+    `events` and `installs` count failures and events with an error type; `failures` counts the events that failed.
     """
 
     groups: list[ErrorGroup]
@@ -94,31 +98,38 @@ class Errors(msgspec.Struct, frozen=True):
 
 
 async def errors(
-    store: Store,
-    filter_: Filter,
-    *,
-    limit: int = 50,
-    offset: int = 0,
-    samples: bool = True,
-    times: bool = True,
-    history: History | None = None,
+    store: Store, filter_: Filter, *, limit: int = 50, offset: int = 0, parts: frozenset[str] = PARTS, history: History | None = None
 ) -> Errors:
-    """Failures and other events with an error type, by type. `samples` and `times` (first and last seen) read raw events."""
+    """Failures and other events with an error type, by type, with some of the `PARTS` of an answer; the others are empty."""
+    found = await _counted(store, filter_, limit, offset, parts - {"sample"}, history)
+    if "sample" not in parts or not found.groups:
+        return found
+    newest = await _newest(store, filter_, [group.type or NO_ERROR_TYPE for group in found.groups])
+    groups = [msgspec.structs.replace(group, sample=newest.get(group.type or NO_ERROR_TYPE)) for group in found.groups]
+    return msgspec.structs.replace(found, groups=groups)
+
+
+@reused
+async def _counted(store: Store, filter_: Filter, limit: int, offset: int, parts: frozenset[str], history: History | None) -> Errors:
+    """The answer without samples. Samples are not cached, because an install that sent one may be erased."""
     raw = _raw_events(store, filter_, history)
-    ask = partial(_ask_rollup, store, filter_) if _in_rollup(filter_) else raw
-    rows = await ask(lambda facts: sql("SELECT error, SUM(events) AS events FROM (", facts, ") AS facts GROUP BY error"))
+    is_summed = _in_rollup(filter_)
+    ask = partial(_ask_rollup, store, filter_) if is_summed else raw
+    more = "" if is_summed else f", {distinct()}, MIN(occurred_at) AS first, MAX(occurred_at) AS last"
+    rows = await ask(lambda facts: sql(f"SELECT error, SUM(events) AS events{more} FROM (", facts, ") AS facts GROUP BY error"))
     rows.sort(key=lambda row: (-int(row["events"]), row["error"]))
     total = sum(int(row["events"]) for row in rows)
     page = rows[offset : offset + limit]
     shown = [row["error"] for row in page]
-    failed = (await figures(store, asked(filter_, Measure.FAILURES), history))[Measure.FAILURES].all[0]
+    failed = (await figures(store, asked(filter_, Measure.FAILURES), history))[Measure.FAILURES].all[0] if "failures" in parts else 0
     if not shown:
         return Errors([], len(rows), total, int(failed or 0), Installs())
-    affected, everyone = await _affected(partial(_ask_installs, store, filter_) if _in_rollup(filter_) else raw, shown)
-    seen = await _seen(store, filter_, shown, ask, raw) if times else {}
-    ever = await _ever(store, filter_, shown)
-    versions, names = await _versions(ask, shown), await _names(store, ask, shown)
-    found = await _newest(store, filter_, shown) if samples else {}
+    ask_installs = partial(_ask_installs, store, filter_) if is_summed else raw
+    affected = await _affected(ask_installs, shown) if is_summed else {row["error"]: installs(row) for row in page}
+    ever = await _ever(store, filter_, shown) if parts & {"first_seen", "last_seen", "first_ever"} else {}
+    seen = await _seen(filter_, shown, ever, page, ask, raw) if parts & {"first_seen", "last_seen"} else {}
+    versions = await _versions(ask, shown) if "versions" in parts else {}
+    names = await _names(store, ask, shown) if "names" in parts else {}
     groups = [
         ErrorGroup(
             type=type_ or None,
@@ -130,18 +141,17 @@ async def errors(
             first_ever=ever.get(type_, _UNSEEN)[0],
             versions=versions.get(type_, []),
             names=names.get(type_, []),
-            sample=found.get(type_),
+            sample=None,
         )
         for type_, row in zip(shown, page, strict=True)
     ]
-    return Errors(groups, len(rows), total, int(failed or 0), everyone)
+    return Errors(groups, len(rows), total, int(failed or 0), await _everyone(ask_installs) if "installs" in parts else Installs())
 
 
 async def failures(store: Store, filter_: Filter, *, error_type: str | None = None, limit: int = 50) -> list[ErrorSample]:
-    """The last events that failed, by arrival, newest first. They are raw events: older ones than the project keeps are gone.
+    """The last events that failed, by arrival, newest first. They are raw events, so retention deletes them.
 
-    With an `error_type` the last ones that have it instead, whether they say that they failed or not; an empty one stands for failures
-    without a type.
+    With an `error_type`, the last events that have it, failed or not. An empty `error_type` stands for failures without a type.
     """
     if error_type:
         return await _samples(store, sql(raw_events(store, filter_), " AND event.error_type = ", bound(error_type)), limit)
@@ -154,21 +164,21 @@ def _in_rollup(filter_: Filter) -> bool:
 
 
 def _raw_events(store: Store, filter_: Filter, history: History | None) -> Ask:
-    """Ask about raw events that are errors: error (its type, empty without one), version, name, install_id, environment, day, occurred_at, events."""
+    """SQL for raw events that are errors: error (its type, or empty), version, name, install_id, environment, occurred_at, events."""
     reader = Reader(store, asked(filter_, Measure.EVENTS), filter_.known_versions, history)
 
-    def facts(given: Facts, engine: SqlEngine) -> Sql:
-        version, environment = (given.column(BY_NAME[field]) for field in ("version", "environment"))
+    def facts(source: Facts, engine: SqlEngine) -> Sql:
+        version, environment = (source.column(BY_NAME[field]) for field in ("version", "environment"))
         return sql(
-            f"SELECT COALESCE(event.error_type, '{NO_ERROR_TYPE}') AS error, {version} AS version, {_name(given)} AS name,"
+            f"SELECT COALESCE(event.error_type, '{NO_ERROR_TYPE}') AS error, {version} AS version, {_name(source)} AS name,"
             f" CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, {environment} AS environment,"
-            f" event.occurred_at {engine.divide} {DAY} AS day, event.occurred_at, {WEIGHT} AS events FROM ",
-            given.source_rows(engine),
+            f" event.occurred_at, {WEIGHT} AS events FROM ",
+            source.source_rows(engine),
             f" AND (event.error_type IS NOT NULL OR event.outcome = {int(Outcome.FAILURE)})",
         )
 
     asked_facts = reader.facts(Facts, filter_.period, ())
-    return lambda query: reader.read(asked_facts, lambda given, engine: query(facts(given, engine)))
+    return lambda query: reader.read(asked_facts, lambda source, engine: query(facts(source, engine)))
 
 
 def _name(facts: Facts) -> str:
@@ -177,7 +187,7 @@ def _name(facts: Facts) -> str:
 
 
 async def _ask_rollup(store: Store, filter_: Filter, query: Query) -> list[dict[str, Any]]:
-    """Ask about sums of errors: error, version, name, day, events."""
+    """SQL for sums of errors: error, version, name, day, events."""
     facts = sql(
         "SELECT error_type.text AS error, day, NULLIF(version, '') AS version, name_id AS name, events FROM (",
         "SELECT event.error_id, event.day, event.version, event.name_id, event.events FROM rollup_error AS event WHERE ",
@@ -189,7 +199,7 @@ async def _ask_rollup(store: Store, filter_: Filter, query: Query) -> list[dict[
 
 
 async def _ask_installs(store: Store, filter_: Filter, query: Query) -> list[dict[str, Any]]:
-    """Ask about installs with errors by day: error, install_id, environment."""
+    """SQL for installs with errors by day: error, install_id, environment."""
     facts = sql(
         "SELECT error_type.text AS error, install_id, environment FROM (",
         "SELECT event.error_id, event.install_id, event.environment FROM error_install AS event WHERE ",
@@ -208,24 +218,32 @@ def _only(shown: list[str]) -> Sql:
     return sql(" WHERE error IN (", listed(shown), ")")
 
 
-async def _affected(ask: Ask, shown: list[str]) -> tuple[dict[str, Installs], Installs]:
-    """Installs by type of error, and those that had any."""
+async def _affected(ask: Ask, shown: list[str]) -> dict[str, Installs]:
+    """Installs by type of error."""
     rows = await ask(lambda facts: sql(f"SELECT error, {distinct()} FROM (", facts, ") AS facts", _only(shown), " GROUP BY error"))
+    return {row["error"]: installs(row) for row in rows}
+
+
+async def _everyone(ask: Ask) -> Installs:
+    """Installs with any error."""
     (everyone,) = await ask(lambda facts: sql(f"SELECT {distinct()} FROM (", facts, ") AS facts"))
-    return {row["error"]: installs(row) for row in rows}, installs(everyone)
+    return installs(everyone)
 
 
-async def _seen(store: Store, filter_: Filter, shown: list[str], ask: Ask, raw: Ask) -> dict[str, tuple[int | None, int | None]]:
+async def _seen(
+    filter_: Filter, shown: list[str], ever: Mapping[str, tuple[int, int]], page: list[dict[str, Any]], ask: Ask, raw: Ask
+) -> dict[str, tuple[int | None, int | None]]:
     """The first and the last time of each type under the filter and in the period.
 
-    Times are kept for ever and all events of an environment; where that is not what is asked, raw events know. Those that retention
-    deleted are noticed by their day, which the rollup still has.
+    The store keeps these times for all events of an environment. Under other conditions, they come from raw events: `page` has them unless it is from
+    rollups. Events that retention deleted are detected by their day, which the rollup still has.
     """
     period = filter_.period
     found: dict[str, tuple[int | None, int | None]] = {}
     if not conditions(filter_) and not filter_.of("name"):
-        ever = await _ever(store, filter_, shown)
-        found = {error: seen for error, seen in ever.items() if seen[0] >= period.start and seen[1] < period.end}
+        found.update({error: seen for error, seen in ever.items() if seen[0] >= period.start and seen[1] < period.end})
+    if ask is raw:
+        return {row["error"]: (int(row["first"]), int(row["last"])) for row in page} | found
     missing = [error for error in shown if error not in found]
     if not missing:
         return found
@@ -233,9 +251,9 @@ async def _seen(store: Store, filter_: Filter, shown: list[str], ask: Ask, raw: 
     days = await ask(lambda facts: sql("SELECT error, MIN(day) AS first_day, MAX(day) AS last_day FROM (", facts, ") AS facts", only))
     ends = "SELECT error, MIN(occurred_at) AS first, MAX(occurred_at) AS last FROM ("
     times = await raw(lambda facts: sql(ends, facts, ") AS facts", only))
-    kept = {row["error"]: (int(row["first"]), int(row["last"])) for row in times}
+    ends_of = {row["error"]: (int(row["first"]), int(row["last"])) for row in times}
     for row in days:
-        first, last = kept.get(row["error"], _UNSEEN)
+        first, last = ends_of.get(row["error"], _UNSEEN)
         found[row["error"]] = (
             first if first is not None and first // DAY == row["first_day"] else None,
             last if last is not None and last // DAY == row["last_day"] else None,
@@ -281,7 +299,7 @@ async def _names(store: Store, ask: Ask, shown: list[str]) -> dict[str, list[str
 
 
 async def _newest(store: Store, filter_: Filter, shown: list[str]) -> dict[str, ErrorSample]:
-    """The newest event of each of some types. What does not fit into the dictionary of types goes by a type that no event has."""
+    """The newest event of each given type. Types beyond the limit of the dictionary share one type that no event has."""
     failed = sql("SELECT raw.* FROM (", raw_events(store, filter_), f") AS raw WHERE {_IS_ERROR} AND {_TYPE} IN (", listed(shown), ")")
     ranked = sql(f"SELECT failed.*, ROW_NUMBER() OVER (PARTITION BY {_TYPE} ORDER BY id DESC) AS place FROM (", failed, ") AS failed")
     samples = await _samples(store, sql("SELECT ranked.* FROM (", ranked, ") AS ranked WHERE place = 1"), len(shown), by="ranked.id")

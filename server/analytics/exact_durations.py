@@ -1,13 +1,13 @@
-"""Durations one by one, while they are few: the histograms that are kept know each within 1.6 % only."""
+"""Exact durations, while they are few. Stored histograms are accurate to 1.6 % only."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.analytics.answer_cache import LARGE
 from server.analytics.filters import Filter
 from server.analytics.sources import raw_events
 from server.problems import TooBroad
+from server.questions.answer_cache import LARGE
 from server.questions.sql import Sql, listed, read, sql
 from server.storage.engine import Store
 
@@ -15,7 +15,7 @@ FEW = 1_000
 
 
 class Timed(NamedTuple):
-    """One duration in microseconds, the day of its event, and what it is told apart by."""
+    """A duration in microseconds, the day of its event, and its group."""
 
     day: int
     value: int | None
@@ -23,10 +23,10 @@ class Timed(NamedTuple):
 
 
 async def durations(store: Store, filter_: Filter, timed: int) -> list[Timed] | None:
-    """All durations under a filter, ascending, where they are `timed` and few; None where the histogram must do.
+    """All durations that match a filter, ascending, if they are few; None if the histogram must be used.
 
-    It must where retention has deleted some of them, and in a large store, where looking for a few events takes long. The duration of a sampled
-    event is there as often as its weight says.
+    The histogram must be used if retention has deleted some events, and in a large store, where a search for a few events takes long. The duration of
+    a sampled event is repeated by its weight.
     """
     if not 0 < timed <= FEW or store.size() > LARGE:
         return None
@@ -40,7 +40,7 @@ async def durations(store: Store, filter_: Filter, timed: int) -> list[Timed] | 
 
 
 async def durations_of(store: Store, filter_: Filter, by: str, timed: dict[int, int]) -> dict[int, list[int]]:
-    """The durations of those groups by `name_id` or `target_id` that have few, ascending. `timed` is how many each group has."""
+    """Durations of the groups (by `name_id` or `target_id`) that have few, ascending. `timed` is the number of durations of each group."""
     few = {number: count for number, count in timed.items() if 0 < count <= FEW}
     if not few or store.size() > LARGE:
         return {}

@@ -25,10 +25,10 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """Of `installs` that saw a variant, `successes` succeeded. `rate` is 0 to 1, None of no installs, with its Wilson interval.
+    """Success of the `installs` that saw a variant. `rate` is `successes` / `installs`, with its Wilson interval; None if there are no installs.
 
-    `difference` is this rate minus the baseline's, with Newcombe's interval; None for the baseline itself. Where the interval holds no
-    zero, the difference is significant at 5 % (one comparison at a time: many variants make one of them look so by chance).
+    `difference` is this rate minus the baseline's, with Newcombe's interval; None for the baseline itself. If the interval does not contain zero, the
+    difference is significant at 5 % (for a single comparison: with many variants, one may look significant by chance).
     """
 
     installs: int
@@ -48,7 +48,7 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 class Experiment(msgspec.Struct, frozen=True):
-    """The variants, the baseline first, then those that most installs saw. `mixed` installs saw several, and count for their first."""
+    """The variants: the baseline, then the others by their installs, most first. `mixed` installs saw several, and count for their first."""
 
     baseline: str | None
     variants: list[Variant]
@@ -58,11 +58,11 @@ class Experiment(msgspec.Struct, frozen=True):
 async def experiment(
     store: Store, filter_: Filter, property_name: str, *, goal: str | None = None, baseline: str | None = None
 ) -> Experiment:
-    """Compare the variants that a property holds, an install being one trial.
+    """Compare the variants that a property holds. Each install is one trial.
 
-    An install takes part from its first event in the period that has the property. It succeeds when it has the event `goal` at that time or
-    later in the period; without a goal, when one of its events with that variant is a success. `baseline` is the variant to compare with:
-    where it is not named, one that is called so (`BASELINES`), else the one that most installs saw. Raises BadQuery, TooBroad.
+    An install takes part from its first event in the period that has the property. It succeeds if it sends the event `goal` at that time or later in
+    the period; without a goal, if one of its events with that variant is a success. `baseline` is the variant to compare with. By default, it is a
+    variant named in `BASELINES`, else the one that most installs saw. Raises BadQuery, TooBroad.
     """
     (everyone, mixed), (people, _) = await for_both(filter_, lambda asked: _counts(store, asked, property_name, goal))
     ranked = sorted(everyone, key=lambda variant: (-everyone[variant][0], variant))[:MOST_VARIANTS]
@@ -75,7 +75,7 @@ async def experiment(
 def wilson(successes: int, trials: int) -> Interval | None:
     """The 95 % score interval of a rate: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
 
-    Good for small numbers and for rates near 0 and 1, where the usual normal interval is wrong. None of no trials.
+    It is accurate for small numbers and for rates near 0 and 1, unlike the usual normal interval. None if there are no trials.
     """
     if not trials:
         return None
@@ -87,8 +87,9 @@ def wilson(successes: int, trials: int) -> Interval | None:
 
 
 def newcombe(successes: int, trials: int, base_successes: int, base_trials: int) -> Interval | None:
-    """The 95 % interval of the difference of two rates, the second taken from the first: method 10 of Newcombe, "Interval estimation for
-    the difference between independent proportions", Statistics in Medicine 17 (1998). None where one has no trials."""
+    """The 95 % interval of the difference of two rates, the second taken from the first: method 10 of Newcombe, "Interval estimation for the
+    difference between independent proportions", Statistics in Medicine 17 (1998). None if one of them has no trials.
+    """
     one, other = wilson(successes, trials), wilson(base_successes, base_trials)
     if one is None or other is None:
         return None
@@ -115,7 +116,7 @@ async def _counts(store: Store, filter_: Filter, name: str, goal: str | None) ->
 
 
 def _exposures(store: Store, filter_: Filter, name: str) -> Sql:
-    """install_id, variant (JSON text), the first time that the install had it, and whether an event with it was a success."""
+    """install_id, variant (JSON text), the first time that the install had it, and 1 if an event with it was a success, else 0."""
     return sql(
         "SELECT install_id, value AS variant, MIN(occurred_at) AS since, CASE WHEN MAX(successes) > 0 THEN 1 ELSE 0 END AS succeeded FROM (",
         raw_events(store, filter_, property_value(store, name)),
@@ -124,7 +125,7 @@ def _exposures(store: Store, filter_: Filter, name: str) -> Sql:
 
 
 def _goals(store: Store, filter_: Filter, goal: str) -> Sql:
-    """install_id and the last time that it had the goal's event. Of the filter, what is about installs' surroundings holds here too."""
+    """install_id and the last time of its goal event. The filter's conditions on the environment of installs apply here, too."""
     wanted = filter_.but("name", "target", "target_type", "outcome").only(*equals(names=(goal,)))
     return sql(
         "SELECT install_id, MAX(occurred_at) AS at FROM (",
@@ -134,7 +135,7 @@ def _goals(store: Store, filter_: Filter, goal: str) -> Sql:
 
 
 def _first_variants(exposures: Sql, goals: Sql | None) -> Sql:
-    """Installs and successes by the variant that each install had first."""
+    """Installs and successes by each install's first variant."""
     ranked = sql(
         "SELECT install_id, variant, since, succeeded, ROW_NUMBER() OVER (PARTITION BY install_id ORDER BY since, variant) AS place,",
         " COUNT(*) OVER (PARTITION BY install_id) AS variants FROM (",

@@ -1,7 +1,6 @@
-"""The answers that two families of clients know from their own servers: FlakeDrop's statistics and Track-Skills' tables.
+"""Answers in the format of two other servers: FlakeDrop's statistics and Track-Skills' tables.
 
-What a family sent is told apart by the dialect that an event name and an install belong to, so that a project which several families share
-answers each with its own.
+A family's events are recognized by the dialect of their name and install, so that families can share a project and each gets its own figures.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ WEEK = 7
 
 
 class FlakeDropStats(msgspec.Struct, frozen=True):
-    """Everything that FlakeDrop ever sent. The breakdowns count users, each at the newest value it sent."""
+    """Statistics of all FlakeDrop events. The breakdowns count users by the newest value that each of them sent."""
 
     unique_users: int
     total_deployments: int
@@ -45,12 +44,12 @@ class ToolCalls(msgspec.Struct, frozen=True):
 
     @property
     def success_rate(self) -> float | None:
-        """Successes of the calls that succeeded or failed, 0 to 1; None where none did."""
+        """The share of successes among calls that succeeded or failed, from 0 to 1; None if there are none."""
         return rate(self.successes, self.failures)
 
 
 class ToolUsers(msgspec.Struct, frozen=True):
-    """Whoever called tools, on each day of a period (its beginning in epoch ms), and in the seven days that end with the last."""
+    """Distinct callers of tools on each day of a period (the start of each day in epoch ms), and in the seven days up to the last one."""
 
     starts: list[int]
     daily: list[int]
@@ -58,7 +57,7 @@ class ToolUsers(msgspec.Struct, frozen=True):
 
 
 async def flakedrop_stats(store: Store, project: int) -> FlakeDropStats:
-    """The counts of a project's FlakeDrop events, all time."""
+    """Counts of all of a project's FlakeDrop events."""
     rows = await store.rows(
         "SELECT event_name.text AS name, SUM(events) AS events, SUM(successes) AS successes, SUM(failures) AS failures"
         " FROM rollup_day JOIN event_name ON event_name.id = rollup_day.name_id"
@@ -82,7 +81,7 @@ async def flakedrop_stats(store: Store, project: int) -> FlakeDropStats:
 
 
 async def _users_by(store: Store, project: int, column: str) -> dict[str | None, int]:
-    """FlakeDrop's installs by their newest value of a column, most first; None for those that never said."""
+    """FlakeDrop's installs by their newest value of a column, most first; None for installs without a value."""
     rows = await store.rows(
         f"SELECT {column} AS value, COUNT(*) AS installs FROM install WHERE project_id = {{}} AND dialect = {{}} GROUP BY {column}",
         project,

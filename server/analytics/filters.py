@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import enum
-
 import msgspec
 
-from server.event import ENVIRONMENTS, PEOPLE, Environment, Outcome
+from server.event import ENVIRONMENTS, Environment, Outcome
 from server.questions.facts import all_versions
 from server.questions.periods import Period, Step
-from server.questions.question import By, Condition, Measure, Op, Question
+from server.questions.question import PEOPLE_ONLY, Audience, By, Condition, Measure, Op, Question
 from server.storage.engine import Store
 
 
-class Audience(enum.Enum):
-    """The events that count: all, or those of people (`server.event.PEOPLE`)."""
-
-    EVERYTHING = "everything"
-    PEOPLE = "people"
-
-
-_WORDS_OF_PEOPLE = tuple(word for word, environment in ENVIRONMENTS.items() if environment in PEOPLE)
-
-
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """The events that count: those of the audience that meet every condition.
+    """A selection of events: those of the audience that meet every condition.
 
     All conditions are about the event itself: `os=linux` selects events that report Linux. An install counts if one of its events does.
     `known_versions` are those that events have, if a condition is a range of versions: see `resolved`.
@@ -38,23 +26,26 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def allowed(self) -> tuple[Environment, ...] | None:
-        """The environments that the audience and the conditions leave; None for all."""
+        """The environments that the audience and the conditions allow; None for all."""
         asked = self.of("environment")
         if self.audience is Audience.EVERYTHING and not asked:
             return None
-        kept = [word for word in ENVIRONMENTS if all((word in each.values) is (each.op is Op.IS) for each in asked)]
+        words = [word for word in ENVIRONMENTS if all((word in each.values) is (each.op is Op.IS) for each in asked)]
         people = self.audience is Audience.PEOPLE
-        return tuple(ENVIRONMENTS[word] for word in kept if not people or word in _WORDS_OF_PEOPLE)
+        return tuple(ENVIRONMENTS[word] for word in words if not people or word in PEOPLE_ONLY.values)
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """The conditions of the model, with that of the audience."""
-        people = Condition("environment", Op.IS, _WORDS_OF_PEOPLE)
-        return self.where if self.audience is Audience.EVERYTHING else (*self.where, people)
+        """The conditions for the question model, including that of the audience."""
+        return self.where if self.audience is Audience.EVERYTHING else (*self.where, PEOPLE_ONLY)
 
     def of(self, *fields: str) -> tuple[Condition, ...]:
         """The conditions on some fields."""
         return tuple(condition for condition in self.where if condition.field in fields)
+
+    def only_of(self, *fields: str) -> Filter:
+        """The filter without the conditions on all other fields."""
+        return msgspec.structs.replace(self, where=self.of(*fields))
 
     def but(self, *fields: str) -> Filter:
         """The filter without the conditions on some fields."""
@@ -82,7 +73,7 @@ def equals(
     outcome: Outcome | None = None,
     **fields: str | None,
 ) -> tuple[Condition, ...]:
-    """Return conditions for single values: of context fields, and of the parts named here. None and () are no condition."""
+    """Return conditions for single values of context fields and of the parts named here. None and () add no condition."""
     words = {
         "environment": tuple(word for word, each in ENVIRONMENTS.items() if each in environments),
         "name": names,

@@ -1,11 +1,11 @@
-"""Answers without a login: figures of fewer than `least` installs are folded, and so are figures whose difference would reveal so few.
+"""Answers without a login: figures of fewer than `least` installs are folded, and so are figures whose difference would reveal fewer.
 
-A caller without a login may combine answers, so a figure is shown only where two things hold. The events behind it come from no install
-or from `least` of them. And with any of its conditions left out, the installs that join are none, or `least` again. Where the installs
-that are not people's are too few, what is asked about everything is answered about people only.
+A caller without a login may combine answers, so a figure is shown only under two conditions. The events behind it come from no install or from at
+least `least` installs. And if any of its conditions is left out, no install or at least `least` installs are added. If too few installs are not
+people's, a question about all installs is answered for people only.
 
-Periods are the windows of `WINDOWS`: from periods of any length, single days could be taken out one after the other. What is left: a
-caller who knows all other installs of a figure knows the last one, and windows move on by a day every day.
+Periods are limited to `WINDOWS`: arbitrary periods would reveal single days by subtraction. Two leaks remain: a caller who knows all other installs
+of a figure also knows the last one, and windows move by one day each day.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from server.analytics import breakdown as breakdowns
 from server.analytics import installs as adoption
 from server.analytics import overview as overviews
 from server.analytics import sequences, timings
-from server.analytics.active import countable
-from server.analytics.answer_cache import reused
 from server.analytics.breakdown import Breakdown, By, Row
-from server.analytics.filters import Audience, Filter, asked
+from server.analytics.filters import Filter, asked
 from server.analytics.installs import ActiveUsers, Adoption, NewAndReturning, VersionAdoption
 from server.analytics.measures import Installs, by_step, installs, share
 from server.analytics.overview import Figures, Overview, Series
@@ -34,10 +32,11 @@ from server.clock import epoch_ms
 from server.event import CONTEXT_FIELDS, DAY, Environment, FieldError
 from server.history import History
 from server.problems import BadQuery, TooBroad
+from server.questions.answer_cache import reused
 from server.questions.cohorts import Cohort, InstallCount
 from server.questions.figures import figures
-from server.questions.periods import Step, starts
-from server.questions.question import Measure, Op
+from server.questions.periods import Step
+from server.questions.question import Audience, Measure, Op
 from server.questions.sql import Sql, listed, read, sql
 from server.storage.engine import Store
 
@@ -49,7 +48,7 @@ _MOST_ROWS = 1_000_000
 
 
 def check(filter_: Filter) -> None:
-    """Raise BadQuery if a filter has more conditions than can be told apart."""
+    """Raise BadQuery if a filter has more conditions than can be checked."""
     if len(filter_.where) > MOST_CONDITIONS:
         raise BadQuery(FieldError("filter", f"must have at most {MOST_CONDITIONS} conditions without a login"))
     for condition in filter_.where:
@@ -60,14 +59,14 @@ def check(filter_: Filter) -> None:
 
 
 def _wider(filter_: Filter) -> Iterator[Filter]:
-    """The filter with each selection of its conditions left out."""
+    """The filter without each subset of its conditions."""
     for size in range(len(filter_.where)):
-        for kept in itertools.combinations(filter_.where, size):
-            yield msgspec.structs.replace(filter_, where=kept)
+        for subset in itertools.combinations(filter_.where, size):
+            yield msgspec.structs.replace(filter_, where=subset)
 
 
 class Folding:
-    """The questions that anyone may ask, with `least` installs behind every figure."""
+    """Questions without a login, with at least `least` installs behind every figure."""
 
     def __init__(self, store: Store, least: int, history: History | None = None) -> None:
         self._store = store
@@ -78,7 +77,7 @@ class Folding:
         return 0 < count < self._least
 
     def _pair(self, count: Installs) -> Installs:
-        """A count of which neither people nor all others are few."""
+        """A count in which neither people nor the others are few."""
         if self._few(count.all):
             return Installs()
         if self._few(count.people):
@@ -94,7 +93,7 @@ class Folding:
         return not self._few(count.all) and not any(self._few(other.all - count.all) for other in wider)
 
     async def _shown(self, filter_: Filter) -> Filter | None:
-        """The filter that is answered in the place of one; None where nothing of it may be shown."""
+        """The filter to answer instead of this one; None if nothing of it may be shown."""
         check(filter_)
         count = await _active(self._store, filter_)
         wider = [await _active(self._store, other) for other in _wider(filter_)]
@@ -106,7 +105,7 @@ class Folding:
         return None if filter_.audience is Audience.PEOPLE and self._few(count.people) else filter_
 
     async def _steps(self, filter_: Filter, step: Step) -> tuple[list[bool], list[bool]]:
-        """For each step whether it may be shown, and whether what it shows must be people's only."""
+        """For each step: whether it may be shown, and whether it must be restricted to people."""
         counts = await _active_by_step(self._store, filter_, step)
         wider = [await _active_by_step(self._store, other, step) for other in _wider(filter_)]
         shown = [self._is_apart(count, [other[place] for other in wider]) for place, count in enumerate(counts)]
@@ -114,10 +113,10 @@ class Folding:
         return shown, [mixed and count.people > 0 and self._few(count.all - count.people) for count in counts]
 
     async def overview(self, filter_: Filter) -> Overview:
-        """As `overview.overview`; figures of what may not be shown are those of nothing.
+        """Like `overview.overview`. Figures that may not be shown are empty.
 
-        Compared with the whole period before, and a day that has not ended with nothing: a part that grows with the clock would show each
-        event of the day before as it joins.
+        The comparison uses the whole preceding period; a day that has not ended has none. A part that grows with the clock would show each event of
+        the preceding day as it is added.
         """
         before = filter_.period.before
         figures, since = await self._figures(filter_), await complete_since(self._store, filter_)
@@ -134,7 +133,7 @@ class Folding:
         return figures
 
     async def series(self, filter_: Filter, step: Step) -> Series:
-        """As `overview.series`; steps that may not be shown have nothing."""
+        """Like `overview.series`. Steps that may not be shown are empty."""
         asked = await self._shown(filter_)
         found = await overviews.series(self._store, asked or filter_, step)
         shown, people_only = await self._steps(asked or filter_, step)
@@ -155,7 +154,7 @@ class Folding:
         return Series(starts=found.starts, since=found.since, **parts)
 
     async def medians(self, filter_: Filter, step: Step) -> Medians:
-        """As `timings.medians`."""
+        """Like `timings.medians`. Steps that may not be shown are empty."""
         asked = await self._shown(filter_)
         found = await timings.medians(self._store, asked or filter_, step)
         shown, people_only = await self._steps(asked or filter_, step)
@@ -165,7 +164,7 @@ class Folding:
         return Medians(found.starts, medians, exact=found.exact and people.exact)
 
     async def breakdown(self, filter_: Filter, by: By, limit: int, offset: int = 0) -> Breakdown:
-        """As `breakdown.breakdown`; values that may not be shown are among the others, which are `least` installs, too."""
+        """Like `breakdown.breakdown`. Values that may not be shown are among the others, which have at least `least` installs, too."""
         asked = await self._shown(filter_)
         if asked is None:
             return Breakdown([], 0, 0, None)
@@ -197,12 +196,12 @@ class Folding:
         return row.installs is not None and self._few(row.installs.all)
 
     async def _are_few(self, filter_: Filter, by: By, shown: list[Row], hidden: list[Row]) -> bool:
-        """Return True if the hidden values belong to few installs, together or added up."""
+        """Return True if the hidden values belong to few installs, distinct or added up."""
         together = await _installs_without(self._store, filter_, by, tuple(row.value for row in shown))
         return self._few(together.all) or self._few(sum(row.installs.all for row in hidden if row.installs))
 
     async def active_users(self, filter_: Filter) -> ActiveUsers:
-        """As `installs.active_users`."""
+        """Like `installs.active_users`, without small counts."""
         asked = await self._shown(filter_)
         found = await adoption.active_users(self._store, asked or filter_)
         shown, _ = await self._steps(asked or filter_, Step.DAY)
@@ -220,7 +219,7 @@ class Folding:
         return ActiveUsers(starts=found.starts, **parts, **stickiness)  # type: ignore[arg-type]
 
     async def new_and_returning(self, filter_: Filter, step: Step) -> NewAndReturning:
-        """As `installs.new_and_returning`; of a step whose new or returning installs are few, these count among the others."""
+        """Like `installs.new_and_returning`. If the new or the returning installs of a step are few, they count among the others."""
         asked = await self._shown(filter_)
         found = await adoption.new_and_returning(self._store, asked or filter_, step)
         shown, _ = await self._steps(asked or filter_, step)
@@ -235,13 +234,13 @@ class Folding:
         return NewAndReturning(found.starts, *([part[place] for part in parts] for place in range(4)))
 
     def _parted(self, part: int, whole: int) -> tuple[int, int]:
-        """A part and the rest; of few, each counts in the other."""
+        """A part and the rest. If one of them is small, it counts in the other."""
         if self._few(part):
             return 0, whole
         return (whole, 0) if self._few(whole - part) else (part, whole - part)
 
     async def retention(self, filter_: Filter) -> list[Cohort]:
-        """As `sequences.retention`."""
+        """Like `sequences.retention`, without small counts."""
         asked = await self._shown(filter_)
         found = await sequences.retention(self._store, asked or filter_)
         return [self._cohort(cohort, asked is not None) for cohort in found]
@@ -258,7 +257,7 @@ class Folding:
         )
 
     async def versions(self, filter_: Filter, step: Step, limit: int) -> VersionAdoption:
-        """As `installs.version_adoption`; versions that may not be shown, and steps in which few ran one, are among the others."""
+        """Like `installs.version_adoption`. Versions that may not be shown, and steps in which few installs ran one, are among the others."""
         asked = await self._shown(filter_)
         found = await adoption.version_adoption(self._store, asked or filter_, step, limit=limit)
         if asked is None:
@@ -286,11 +285,7 @@ async def _active(store: Store, filter_: Filter) -> Installs:
 
 @reused
 async def _active_by_step(store: Store, filter_: Filter, step: Step) -> list[Installs]:
-    if step is Step.HOUR and countable(filter_):
-        # No sums of installs by hour are kept: the model reads them from events.
-        found = (await figures(store, asked(filter_, Measure.INSTALLS, over=step)))[Measure.INSTALLS]
-        return by_step(found)
-    return await overviews.active_by_step(store, filter_, step, starts(filter_.period, step))
+    return by_step((await figures(store, asked(filter_, Measure.INSTALLS, over=step)))[Measure.INSTALLS])
 
 
 # What a value is among raw events.
@@ -298,7 +293,7 @@ _VALUES = {By.OS: "os", By.ARCH: "arch", By.RUNTIME: "runtime", By.VERSION: "ver
 
 
 def _valued(store: Store, filter_: Filter, by: By) -> Sql:
-    """Raw events with the value of each, install_id and environment."""
+    """SQL for raw events: value, install_id, environment."""
     if by is By.NAME:
         names = " AS raw JOIN event_name ON event_name.id = raw.name_id"
         return sql("SELECT event_name.text AS value, install_id, environment FROM (", raw_events(store, filter_), f"){names}")

@@ -1,8 +1,7 @@
 """Histograms of durations by day, which are cached because a past day seldom changes.
 
-To look through a month of buckets takes longer than all else of an overview. How many durations a day has is known from a smaller rollup, and
-they only ever become more: as long as there are as many as in a histogram that was read before, there is nothing to be read again. So it does
-not matter which process wrote them.
+Reading a month of buckets takes longer than the rest of an overview. A smaller rollup has the number of durations of each day, which never decreases:
+while it equals the number in a cached histogram, that histogram is current, whichever process wrote the durations.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from server.analytics.answer_cache import shared
 from server.analytics.filters import Filter
 from server.analytics.sources import conditions, durations, within_days
 from server.caching import BoundedDict
 from server.event import DAY
+from server.questions.answer_cache import shared
 from server.questions.periods import Period
 from server.questions.sql import read, sql
 from server.storage.engine import Store
 from server.storage.rollups import bucket_middle
 
-MOST_DAYS = 100  # of a period; what is asked about more of them is added up in the store
+MOST_DAYS = 100  # of a period; longer periods are added up in the store
 _MOST_KEPT = 2_000  # histograms of some 5 KiB
-_KEPT_FOR = 600.0  # seconds, after which it is read again: somebody may have mended the rollup
+_KEPT_FOR = 600.0  # seconds, after which it is read again, because a repair may have changed the rollup
 
 _numbers = msgspec.json.Decoder(list[int])
 
@@ -46,7 +45,7 @@ class Histogram:
 
     @classmethod
     def together(cls, numbers: Iterable[int]) -> Histogram:
-        """The sum of histograms that are written as numbers, see `number`."""
+        """The sum of histograms that are encoded as numbers, see `number`."""
         total = sum(numbers)
         counts = array("Q")
         counts.frombytes(total.to_bytes((total.bit_length() + 63) // 64 * 8, "little"))
@@ -54,25 +53,24 @@ class Histogram:
 
     @staticmethod
     def number(buckets: list[int], events: list[int]) -> int:
-        """One large number that stands for a histogram: 64 bits for each bucket. To add two of them is to add all their buckets, which
-        takes a microsecond."""
+        """Encode a histogram as one large number with 64 bits for each bucket. The sum of two numbers adds all their buckets, in a microsecond."""
         counts = array("Q", bytes(8 * (max(buckets) + 1)))
         for bucket, count in zip(buckets, events, strict=True):
             counts[bucket] += count
         return int.from_bytes(_little(counts).tobytes(), "little")
 
     def buckets(self) -> list[tuple[int, int]]:
-        """Those that have any events, ascending."""
+        """The buckets that have events, ascending."""
         return [(bucket, events) for bucket, events in enumerate(self._counts) if events]
 
     def percentile(self, quantile: float) -> float | None:
-        """As `measures.percentile`."""
+        """Like `measures.percentile`."""
         up_to = list(itertools.accumulate(self._counts))
         return bucket_middle(bisect.bisect_left(up_to, math.ceil(quantile * up_to[-1]))) if up_to else None
 
 
 def _little(counts: array[int]) -> array[int]:
-    """With the bytes of each count in the order of the processor turned around where that is the other one."""
+    """Convert counts between the processor's byte order and little-endian, in place."""
     if sys.byteorder == "big":
         counts.byteswap()
     return counts
@@ -91,9 +89,9 @@ _KEPT: WeakKeyDictionary[Store, BoundedDict[_Key, _Kept]] = WeakKeyDictionary()
 
 
 async def histogram(store: Store, filter_: Filter) -> list[tuple[int, int]]:
-    """The buckets of all that the filter lets through, ascending, and how many events each has."""
+    """The buckets of the matching events, ascending, each with its number of events."""
     if by_day(filter_):
-        return Histogram.together(kept.number for _, kept in await _days(store, filter_)).buckets()
+        return Histogram.together(entry.number for _, entry in await _days(store, filter_)).buckets()
     rows = await read(
         store, sql("SELECT bucket, SUM(events) AS events FROM (", durations(store, filter_), ") AS facts GROUP BY 1 ORDER BY 1")
     )
@@ -107,10 +105,10 @@ def by_day(filter_: Filter) -> bool:
 
 
 async def histograms(store: Store, filter_: Filter, starts: list[int]) -> list[Histogram]:
-    """One for each of several steps, which begin at `starts` (epoch milliseconds, ascending), where `by_day` says so."""
+    """A histogram for each step. Steps begin at `starts` (epoch milliseconds, ascending). Requires `by_day`."""
     steps: list[list[int]] = [[] for _ in starts]
-    for day, kept in await _days(store, filter_):
-        steps[bisect.bisect_right(starts, day * DAY) - 1].append(kept.number)
+    for day, entry in await _days(store, filter_):
+        steps[bisect.bisect_right(starts, day * DAY) - 1].append(entry.number)
     return [Histogram.together(step) for step in steps]
 
 
@@ -124,13 +122,13 @@ async def _days(store: Store, filter_: Filter) -> list[tuple[int, _Kept]]:
         " GROUP BY day, environment",
     )
     timed = {(filter_.project, row["day"], row["environment"]): int(row["timed"]) for row in await read(store, query) if row["timed"]}
-    found = {key: kept for key in timed if (kept := known.get(key)) is not None and kept.timed == timed[key] and now < kept.until}
+    found = {key: entry for key in timed if (entry := known.get(key)) is not None and entry.timed == timed[key] and now < entry.until}
     missing = [day for _, day, _ in timed.keys() - found.keys()]
     if missing:
-        async for key, kept in _read(store, filter_.during(Period(min(missing) * DAY, (max(missing) + 1) * DAY))):
-            found[key] = kept
-            known.keep(key, kept)
-    return [(day, kept) for (_, day, _), kept in found.items()]
+        async for key, entry in _read(store, filter_.during(Period(min(missing) * DAY, (max(missing) + 1) * DAY))):
+            found[key] = entry
+            known.keep(key, entry)
+    return [(day, entry) for (_, day, _), entry in found.items()]
 
 
 async def _read(store: Store, filter_: Filter) -> AsyncIterator[tuple[_Key, _Kept]]:

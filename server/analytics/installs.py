@@ -8,26 +8,31 @@ import msgspec
 
 from server.analytics import active
 from server.analytics.active import countable
-from server.analytics.answer_cache import reused
 from server.analytics.filters import Filter, asked
 from server.analytics.measures import Installs, by_step, share
 from server.analytics.release_choice import choose
-from server.analytics.sources import activity, for_both
-from server.event import DAY, FieldError
+from server.analytics.sources import activity, for_both, has_activity
+from server.event import DAY, ENVIRONMENTS, FieldError
 from server.history import History
 from server.problems import BadQuery
+from server.questions.answer_cache import reused
+from server.questions.facts import Facts
 from server.questions.figures import figures
 from server.questions.periods import LONGEST, Period, Step, starts
-from server.questions.question import Measure
-from server.questions.sql import read, sql, step_of
+from server.questions.question import By, Measure
+from server.questions.reader import Reader
+from server.questions.rollup_facts import ActivityFacts
+from server.questions.sql import Sql, read, sql, step_of
+from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 
 WEEK, MONTH = 7, 30  # days that a weekly and a monthly active install looks back
 
 
 class ActiveUsers(msgspec.Struct, frozen=True):
-    """Parallel lists, an entry for each day (its beginning in epoch ms): installs active on the day, in the seven days that end with it,
-    and in the thirty. `stickiness` is that day's share of the month's (DAU / MAU), None where the month had none."""
+    """Parallel lists, an entry for each day (its beginning in epoch ms): installs active on the day, in the seven days that end with it, and in the
+    thirty. `stickiness` is the day's share of the month's installs (DAU / MAU), None if the month has none.
+    """
 
     starts: list[int]
     daily_all: list[int]
@@ -52,11 +57,10 @@ class NewAndReturning(msgspec.Struct, frozen=True):
 
 
 class Adoption(msgspec.Struct, frozen=True):
-    """One version: how many installs ran it, an entry for each of the answer's steps. `version` is None for all versions that are not
-    named, taken together.
+    """One version: the number of installs that ran it in each of the answer's steps. `version` is None for all other versions together.
 
-    `failure_rate` (0 to 1) is of the period's events that say how they ended, None where none does; `stands_out` is set where it is far
-    above that of all other versions.
+    `failure_rate` (0 to 1) is that of the period's events with an outcome, None if there are none; `stands_out` is set if it is far above that of all other
+    versions.
     """
 
     version: str | None
@@ -67,20 +71,21 @@ class Adoption(msgspec.Struct, frozen=True):
 
 
 class VersionAdoption(msgspec.Struct, frozen=True):
-    """Versions by how many ran them in all steps together, most first; each install counts once a step, under the last version it ran
-    in it. Installs that never said are left out. `release_choice` tells which versions have a name of their own."""
+    """Versions by the number of installs in all steps, most first. Each install counts once per step, under the last version that it ran in the step.
+    Installs without a version are left out. `release_choice` selects the versions that are named.
+    """
 
     starts: list[int]
     versions: list[Adoption]
 
 
-async def active_users(store: Store, filter_: Filter) -> ActiveUsers:
+async def active_users(store: Store, filter_: Filter, history: History | None = None) -> ActiveUsers:
     """Daily, weekly and monthly active installs. Raises BadQuery for a period that is not whole days."""
     beginnings = starts(_whole_days(filter_), Step.DAY)
     if counted := countable(filter_):
         windows = [await active.rolling(store, filter_, counted, len(beginnings), window) for window in (1, WEEK, MONTH)]
         return _active_users(beginnings, *windows)
-    everyone, people = await for_both(filter_, lambda asked: _rolling(store, asked, len(beginnings)))
+    everyone, people = await for_both(filter_, lambda each: _rolling(store, each, len(beginnings), history))
     return _active_users(beginnings, *(list(map(Installs, *pairs)) for pairs in zip(everyone, people, strict=True)))
 
 
@@ -104,11 +109,11 @@ class _Rolling(NamedTuple):
     monthly: list[int]
 
 
-async def _rolling(store: Store, filter_: Filter, days: int) -> _Rolling:
+async def _rolling(store: Store, filter_: Filter, days: int, history: History | None) -> _Rolling:
     """Installs active on each day, and in the 7 and 30 days that end with it.
 
-    An install becomes one of the window's on a day before which it was away for the window's length, and stops being one that many days
-    after the last before it goes away. So one look at each of its days, with the one before and the one after, is enough.
+    An install enters a window on an active day that follows an absence of the window's length, and leaves it that many days after its last active day
+    before such an absence. So it suffices to read each active day together with the previous and the next one.
     """
     first = filter_.period.first_day
     if days > LONGEST - MONTH + 1:
@@ -123,15 +128,15 @@ async def _rolling(store: Store, filter_: Filter, days: int) -> _Rolling:
     around = (
         "LAG(day) OVER (PARTITION BY install_id ORDER BY day) AS earlier, LEAD(day) OVER (PARTITION BY install_id ORDER BY day) AS later"
     )
-    rows = await read(
-        store,
-        sql(
-            f"SELECT day, COUNT(*) AS active, {windows} FROM (SELECT day, {around} FROM (SELECT DISTINCT install_id, day FROM (",
-            activity(store, filter_.during(earlier)),
-            ") AS facts) AS days) AS neighbours GROUP BY day",
-        ),
-    )
-    by_day = {row["day"]: row for row in rows}
+    reader = Reader(store, asked(filter_.during(earlier), Measure.INSTALLS, over=Step.DAY), filter_.known_versions, history)
+    kind = ActivityFacts if has_activity(filter_) else Facts
+
+    def query(facts: Facts, engine: SqlEngine) -> Sql:
+        days = sql("SELECT DISTINCT install_id, step AS day FROM (", facts.sql(engine), ") AS facts WHERE install_id IS NOT NULL")
+        around_each = sql(f"SELECT day, {around} FROM (", days, ") AS days")
+        return sql(f"SELECT day, COUNT(*) AS active, {windows} FROM (", around_each, ") AS neighbours GROUP BY day")
+
+    by_day = {earlier.first_day + row["day"]: row for row in await reader.read(reader.facts(kind, earlier, ()), query)}
     daily = [int(by_day[day]["active"]) if day in by_day else 0 for day in range(first, first + days)]
     rolled = []
     for window in (WEEK, MONTH):
@@ -144,17 +149,14 @@ async def _rolling(store: Store, filter_: Filter, days: int) -> _Rolling:
     return _Rolling(daily, *rolled)
 
 
+@reused
 async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY, history: History | None = None) -> NewAndReturning:
-    """Active installs, parted by whether they were first seen in the step. Raises BadQuery by the hour, for which no activity is kept."""
+    """Active installs, split into those first seen in the step and all others. Raises BadQuery for hours, for which no activity is kept."""
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day, a week or a month"))
     beginnings = starts(filter_.period, step)
-    if counted := countable(filter_):
-        everyone = await active.active_by_step(store, filter_, counted, step, beginnings)
-        new = await active.new_by_step(store, filter_, counted, step, beginnings)
-    else:
-        found = await figures(store, asked(filter_, Measure.INSTALLS, Measure.NEW_INSTALLS, over=step), history)
-        everyone, new = (by_step(found[measure]) for measure in (Measure.INSTALLS, Measure.NEW_INSTALLS))
+    found = await figures(store, asked(filter_, Measure.INSTALLS, Measure.NEW_INSTALLS, over=step), history)
+    everyone, new = (by_step(found[measure]) for measure in (Measure.INSTALLS, Measure.NEW_INSTALLS))
     return NewAndReturning(
         beginnings,
         [count.all for count in new],
@@ -165,7 +167,9 @@ async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY
 
 
 @reused
-async def version_adoption(store: Store, filter_: Filter, step: Step = Step.DAY, *, limit: int = 10) -> VersionAdoption:
+async def version_adoption(
+    store: Store, filter_: Filter, step: Step = Step.DAY, *, limit: int = 10, history: History | None = None
+) -> VersionAdoption:
     """Return the versions that installs ran over time; those beyond `limit` are combined. Raises BadQuery for hours."""
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day, a week or a month"))
@@ -175,13 +179,13 @@ async def version_adoption(store: Store, filter_: Filter, step: Step = Step.DAY,
         everyone = await active.versions(store, filter_, counted.everyone)
         people = {} if counted.people is None else await active.versions(store, filter_, counted.people)
     else:
-        everyone, people = await for_both(filter_, lambda asked: _versions(store, asked, step, beginnings))
+        everyone, people = await for_both(filter_, lambda each: _versions(store, each, step, beginnings, history))
     totals: dict[str, int] = {}
     highest: dict[str, int] = {}
     for (version, _), count in everyone.items():
         totals[version] = totals.get(version, 0) + count
         highest[version] = max(highest.get(version, 0), count)
-    named, rates = await choose(store, filter_, totals, highest, limit)
+    named, rates = await choose(store, filter_, totals, highest, limit, history)
     others = sorted(totals.keys() - set(named))
 
     def added_up(counts: dict[tuple[str, int], int], versions: list[str]) -> list[int]:
@@ -198,20 +202,42 @@ async def version_adoption(store: Store, filter_: Filter, step: Step = Step.DAY,
     return VersionAdoption(beginnings, found)
 
 
-async def _versions(store: Store, filter_: Filter, step: Step, beginnings: list[int]) -> dict[tuple[str, int], int]:
-    """Installs by version and step. Of versions known for the same day, the one of a person goes first, then that of CI, and so on."""
-    person_first = "CASE WHEN environment = 0 THEN 9 ELSE environment END"
-    rows = await read(
-        store,
-        sql(
-            "SELECT version, step, COUNT(*) AS installs FROM (SELECT step, version, ROW_NUMBER() OVER (",
-            f"PARTITION BY step, install_id ORDER BY day DESC, {person_first}, latest DESC) AS place FROM (",
-            f"SELECT day, install_id, environment, version, latest, {step_of(step, beginnings)} AS step FROM (",
-            activity(store, filter_),
-            ") AS facts WHERE version IS NOT NULL) AS stepped) AS placed WHERE place = 1 GROUP BY version, step",
-        ),
-    )
+async def _versions(
+    store: Store, filter_: Filter, step: Step, beginnings: list[int], history: History | None
+) -> dict[tuple[str, int], int]:
+    """Installs by version and step. If a day has several versions, that of a person takes precedence, then that of CI, and so on."""
+    if has_activity(filter_):
+        steps = f"SELECT {step_of(step, beginnings)} AS step, install_id, version, day, environment, latest FROM ("
+        rows = await read(store, _last_versions(sql(steps, activity(store, filter_), ") AS facts")))
+    else:
+        reader = Reader(
+            store, asked(filter_, Measure.INSTALLS, by=(By("version"), By("environment")), over=step), filter_.known_versions, history
+        )
+        environments = " ".join(f"WHEN '{word}' THEN {int(each)}" for word, each in ENVIRONMENTS.items())
+
+        def query(facts: Facts, engine: SqlEngine) -> Sql:
+            day, environment = f"occurred_at {engine.divide} {DAY} AS day", f"CASE k2 {environments} END AS environment"
+            columns = f"SELECT step, install_id, k1 AS version, {day}, {environment}, id AS latest FROM ("
+            events = sql(columns, facts.sql(engine), ") AS facts WHERE install_id IS NOT NULL")
+            return _last_versions(events, is_columnar=engine.is_columnar)
+
+        rows = await reader.read_steps(reader.facts(Facts, filter_.period, ()), query)
     return {(row["version"], row["step"]): int(row["installs"]) for row in rows}
+
+
+def _last_versions(facts: Sql, *, is_columnar: bool = False) -> Sql:
+    """Installs by the last version that each ran in a step."""
+    person_first = "CASE WHEN environment = 0 THEN 9 ELSE environment END"
+    if is_columnar:
+        # The order as one number of 128 bits: finding the largest number of a group is far faster in DuckDB than sorting all events.
+        order = f"CAST(day * 10 + 9 - {person_first} AS HUGEINT) * {1 << 63} + latest"
+        last = f"SELECT step, arg_max(version, {order}) AS version FROM ("
+        each = ") AS stepped WHERE version IS NOT NULL GROUP BY step, install_id"
+    else:
+        order = f"PARTITION BY step, install_id ORDER BY day DESC, {person_first}, latest DESC"
+        last = f"SELECT step, version FROM (SELECT step, version, ROW_NUMBER() OVER ({order}) AS place FROM ("
+        each = ") AS stepped WHERE version IS NOT NULL) AS placed WHERE place = 1"
+    return sql("SELECT version, step, COUNT(*) AS installs FROM (", last, facts, each, ") AS last GROUP BY version, step")
 
 
 def _whole_days(filter_: Filter) -> Period:

@@ -14,7 +14,7 @@ from server.storage.engine import Store
 class LedgerDay(msgspec.Struct, frozen=True):
     """One day (its beginning in epoch ms, by arrival): received = stored + duplicates + rejected + limited + opted_out.
 
-    `reasons` says why, as `rejected:invalid` or `duplicate:same_id`.
+    `reasons` counts events by reason, such as `rejected:invalid` or `duplicate:same_id`.
     """
 
     start: int
@@ -28,9 +28,9 @@ class LedgerDay(msgspec.Struct, frozen=True):
 
 
 class RejectedEvent(msgspec.Struct, frozen=True):
-    """One event or request that was refused. `at` is epoch ms, `excerpt` what may be shown of it, `size` its bytes; `errors` name fields.
+    """One event or request that was refused. `at` is in epoch ms, `excerpt` is the part that may be shown, `size` is in bytes; `errors` name fields.
 
-    `replayable` are those that can be taken after all, see `server.storage.history.replay`.
+    `replayable`: a replay can store it, see `server.storage.history.replay`.
     """
 
     id: str
@@ -45,7 +45,7 @@ class RejectedEvent(msgspec.Struct, frozen=True):
 
 
 class LimitedAddress(msgspec.Struct, frozen=True):
-    """An address that was limited, as the keyed hash that it has for one day (its beginning in epoch ms). 0 is many addresses together."""
+    """An address that was limited, as its keyed hash for one day (whose start is in epoch ms). The hash 0 combines many addresses."""
 
     start: int
     address: int
@@ -63,7 +63,7 @@ _COLUMNS = {
 
 
 async def ledger(store: Store, project: int, period: Period) -> list[LedgerDay]:
-    """Each day of a period, empty ones too. The project 0 has what named none that is known."""
+    """All days of a period, including empty ones. Project 0 holds requests that name no known project."""
     rows = await store.rows(
         "SELECT day, entry, reason, events FROM ledger WHERE project_id = {} AND day BETWEEN {} AND {}",
         project,
@@ -80,14 +80,14 @@ async def ledger(store: Store, project: int, period: Period) -> list[LedgerDay]:
 
 
 async def rejected(store: Store, project: int, *, limit: int = 50, before: str | None = None) -> list[RejectedEvent]:
-    """The last that were refused, newest first; older than the one with the id `before`. Kept for a week, a thousand of them.
+    """Refused events and requests, newest first, older than the one with the id `before`. The store keeps the last thousand, for a week.
 
-    Raises BadQuery where `before` is no id.
+    Raises BadQuery if `before` is not an id.
     """
     try:
         end = from_uuid(before) if before else (1 << 63) - 1
     except ValueError:
-        raise BadQuery(FieldError("before", "is no id of a rejected event")) from None
+        raise BadQuery(FieldError("before", "is not the id of a rejected event")) from None
     rows = await store.rows("SELECT * FROM rejected WHERE project_id = {} AND id < {} ORDER BY id DESC LIMIT {}", project, end, limit)
     return [
         RejectedEvent(
@@ -106,7 +106,7 @@ async def rejected(store: Store, project: int, *, limit: int = 50, before: str |
 
 
 async def limited_addresses(store: Store, project: int, period: Period, *, limit: int = 20) -> list[LimitedAddress]:
-    """The loudest addresses that were limited, most events first. An address has another hash each day: nobody is followed around."""
+    """The limited addresses with the most events, most first. The hash of an address changes each day, so addresses cannot be tracked across days."""
     rows = await store.rows(
         "SELECT day, address, SUM(events) AS events FROM refusal WHERE project_id = {} AND day BETWEEN {} AND {} GROUP BY day, address"
         " ORDER BY 3 DESC, 1 DESC, 2 LIMIT {}",

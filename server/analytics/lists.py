@@ -1,4 +1,4 @@
-"""Events and installs one by one, a page at a time; keyset cursors, so that a page costs the same wherever it lies."""
+"""Lists of events and installs, a page at a time. Keyset cursors make all pages equally fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from server.analytics.filters import Filter
 from server.analytics.sources import raw_events
 from server.event import DAY, PEOPLE, Context, Environment
 from server.event_id import first_id, received_at
+from server.fields import BY_NAME
 from server.questions.facts import WEIGHT
+from server.questions.question import Condition, Op
 from server.questions.sql import Sql, bound, listed, read, sql
 from server.storage.engine import Store
 from server.storage.statements import CONTEXT_COLUMNS
@@ -27,9 +29,9 @@ _INSTALL = "id, first_seen, last_seen, environment, reason, dialect, os, arch, r
 
 
 class EventRow(msgspec.Struct, frozen=True):
-    """A stored event with the words of its numbers. Times are epoch ms, the duration microseconds; `install` and `session` are hashes.
+    """A stored event, with texts in place of dictionary numbers. Times are in epoch ms, durations in microseconds; `install` and `session` are hashes.
 
-    `skewed` is set where the client's clock was not believed. `properties` are JSON text.
+    `skewed` is set if the client's clock was implausible. `properties` is JSON text.
     """
 
     id: int
@@ -60,7 +62,7 @@ def _event_row(row: Mapping[str, Any]) -> EventRow:
 
 
 class InstallRow(msgspec.Struct, frozen=True):
-    """An install as its newest events describe it. `id` is its hash, times are epoch ms."""
+    """An install as its newest events describe it. `id` is its hash; times are in epoch ms."""
 
     id: int
     first_seen: int
@@ -76,14 +78,14 @@ class InstallRow(msgspec.Struct, frozen=True):
 
 
 class EventOrder(enum.Enum):
-    """In which order events come, by their arrival."""
+    """The order of events, by arrival."""
 
     NEWEST = "newest"
     OLDEST = "oldest"
 
 
 class InstallOrder(enum.Enum):
-    """By which an install's place in a list is told; the newest first, but for `HASH`."""
+    """The order of installs: newest first, except `HASH`."""
 
     HASH = "id"
     LAST_SEEN = "last_seen"
@@ -99,7 +101,7 @@ async def events(
     after: int | None = None,
     backwards: bool = False,
 ) -> list[EventRow]:
-    """At most `limit` events that a filter lets through, in order: those after the one with this id or, backwards, before it. Raises TooBroad."""
+    """At most `limit` events that match a filter, in order: those after the event with this id or, backwards, before it. Raises TooBroad."""
     falling = (order is EventOrder.NEWEST) is not backwards
     ordered = f" ORDER BY event.id {'DESC' if falling else 'ASC'}"
     beyond = Sql("") if after is None else sql(f" AND event.id {'<' if falling else '>'} ", bound(after))
@@ -117,8 +119,8 @@ async def count_events(store: Store, filter_: Filter) -> int:
 async def events_of(store: Store, project: int, installs: Sequence[int], limit: int) -> dict[int, list[EventRow]]:
     """The newest events of each of some installs. Raises TooBroad.
 
-    Events have no index by install, which each would have to pay for. So the newest of all are looked through first, and then, for those
-    installs that have fewer than `limit` among them, the older ones.
+    Events have no index by install, because each event would pay for it. So the newest events of all installs are scanned first, then the older ones,
+    for installs with fewer than `limit` events so far.
     """
     found: dict[int, list[EventRow]] = {install: [] for install in installs}
     seen = "SELECT id, first_seen, (SELECT COALESCE(MAX(id), 0) FROM event) AS newest FROM install"
@@ -151,14 +153,20 @@ def _newest_of(project: int, installs: Sequence[int], within: str, limit: int) -
 
 
 async def event_of(store: Store, project: int, event_id: int) -> EventRow | None:
-    """One event, None where a project has none of that id."""
+    """One event; None if the project has no event with this id."""
     page = sql("SELECT ", bound(event_id), " AS id")
     rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} WHERE event.project_id = {int(project)}"))
     return _event_row(rows[0]) if rows else None
 
 
+INSTALL_FIELDS = ("environment", "os", "arch", "runtime", "version", "package_manager")
+
+
 class InstallFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """The installs that meet every condition. Times are epoch ms; `seen_to` is exclusive."""
+    """The installs that meet every condition. Times are epoch ms; `seen_to` is exclusive.
+
+    The conditions of `where` are on `INSTALL_FIELDS`, as installs were last known, with the operators IS and IS_NOT.
+    """
 
     project: int
     people: bool = False
@@ -170,6 +178,7 @@ class InstallFilter(msgspec.Struct, frozen=True, kw_only=True):
     package_manager: str | None = None
     seen_from: int | None = None
     seen_to: int | None = None
+    where: tuple[Condition, ...] = ()
 
 
 async def installs(
@@ -181,7 +190,7 @@ async def installs(
     after: tuple[int, int] | None = None,
     backwards: bool = False,
 ) -> list[InstallRow]:
-    """At most `limit` installs in order: those after the one with this (what they are ordered by, hash) or, backwards, before it.
+    """At most `limit` installs in order: those after the given (sort key, hash) or, backwards, before it.
 
     Raises TooBroad.
     """
@@ -214,7 +223,7 @@ async def count_installs(store: Store, filter_: InstallFilter) -> int:
 
 
 async def installs_by_hash(store: Store, project: int, hashes: Sequence[int]) -> dict[int, InstallRow]:
-    """Those of some installs that a project has, in one statement."""
+    """The installs of a project with these hashes, in one statement."""
     rows = await read(store, sql(f"SELECT {_INSTALL} FROM install WHERE project_id = {int(project)} AND id IN (", listed(hashes), ")"))
     return {row["id"]: InstallRow(**row) for row in rows}
 
@@ -229,6 +238,10 @@ def _install_conditions(filter_: InstallFilter) -> Sql:
     for name in ("os", "arch", "runtime", "version", "package_manager"):
         if getattr(filter_, name) is not None:
             parts += [f" AND {name} = ", bound(getattr(filter_, name))]
+    for condition in filter_.where:
+        words = BY_NAME[condition.field].words
+        values = Sql(", ".join(str(words[each]) for each in condition.values)) if words else listed(condition.values)
+        parts += [f" AND ({condition.field} IN (", values, f")) IS {'NOT TRUE' if condition.op is Op.IS_NOT else 'TRUE'}"]
     if filter_.seen_from is not None:
         parts += [" AND last_seen >= ", bound(filter_.seen_from)]
     if filter_.seen_to is not None:

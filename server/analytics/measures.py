@@ -14,7 +14,7 @@ from server.storage.rollups import bucket_middle
 
 
 class Installs(msgspec.Struct, frozen=True):
-    """A count of installs: all of them, and those of them that are people's (see `server.event.PEOPLE`).
+    """A count of installs: all, and those of people (see `server.event.PEOPLE`).
 
     An install that ran both for a person and in CI counts once in `all` and once in `people`.
     """
@@ -24,10 +24,10 @@ class Installs(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A number beside that of the period before. `change` is relative: 0.25 is a quarter more.
+    """A number and its value in the preceding period. `change` is relative: 0.25 is an increase by a quarter.
 
-    `value` and `before` are None where there is nothing to take them from; `change` is None then, and where the period before is empty.
-    If sampled events make `value` an estimate, `low` and `high` are the bounds of its 95 % interval.
+    `value` and `before` are None if there is no data. `change` is None in this case, and if the preceding period is empty. If sampled events make `value` an
+    estimate, `low` and `high` are the bounds of its 95 % interval.
     """
 
     value: float | None
@@ -38,20 +38,20 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class InstallsChange(msgspec.Struct, frozen=True):
-    """`Change`, of all installs and of people's."""
+    """A `Change` for all installs, and one for people's installs."""
 
     all: Change
     people: Change
 
 
 class DurationChange(Change, frozen=True, kw_only=True):
-    """`Change`, of a duration in microseconds. `exact` where both are; else each is within 2 %."""
+    """A `Change` of a duration in microseconds. If not `exact`, each value is within 2 %."""
 
     exact: bool
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Durations in microseconds; all None where nothing was timed. `exact`, or each within 2 % of the exact one: see `percentile`."""
+    """Durations in microseconds; all None if there are no durations. If not `exact`, each is within 2 % of the exact value: see `percentile`."""
 
     p50: float | None = None
     p75: float | None = None
@@ -62,13 +62,13 @@ class Percentiles(msgspec.Struct, frozen=True):
 
 
 def change(value: float | None, before: float | None, interval: Interval | None = None) -> Change:
-    """Compare a number with that of the period before."""
+    """Compare a number with that of the preceding period."""
     relative = None if value is None or not before else (value - before) / before
     return Change(value, before, relative, *(interval or ()))
 
 
 def duration_change(value: float | None, before: float | None, *, exact: bool) -> DurationChange:
-    """Compare a duration with that of the period before."""
+    """Compare a duration with that of the preceding period."""
     compared = change(value, before)
     return DurationChange(compared.value, compared.before, compared.change, exact=exact)
 
@@ -78,31 +78,31 @@ def installs_change(value: Installs, before: Installs) -> InstallsChange:
 
 
 def rate(successes: int, failures: int) -> float | None:
-    """The share of successes among the events that say how they ended, 0 to 1; None where none does."""
+    """The share of successes among events with an outcome, from 0 to 1; None if there are none."""
     return successes / (successes + failures) if successes + failures else None
 
 
 def share(part: int, whole: int) -> float | None:
-    """A part of a whole, 0 to 1; None of nothing."""
+    """A part of a whole, from 0 to 1; None if the whole is 0."""
     return part / whole if whole else None
 
 
 def installs(row: Mapping[str, Any], prefix: str = "") -> Installs:
-    """The count in a row that `sources.DISTINCT` made."""
+    """The count in a row of a query with `sources.DISTINCT`."""
     return Installs(int(row[f"{prefix}everyone"]), int(row[f"{prefix}people"]))
 
 
 def by_step(figures: Figures) -> list[Installs]:
-    """The counts of installs of each step of an answer of the question model; none in steps without events."""
+    """The counts of installs in each step of an answer of the question model; 0 in steps without events."""
     return [Installs(int(everyone or 0), int(people or 0)) for everyone, people in zip(figures.all, figures.people, strict=True)]
 
 
 def percentile(buckets: Sequence[tuple[int, int]], quantile: float) -> float | None:
-    """The duration in microseconds below or at which a share of the events lies; None where there are none.
+    """The duration in microseconds at or below which a share of the events lies; None if there are no events.
 
-    `buckets` holds (bucket, events), ascending. By the nearest-rank method: the value at rank ceil(quantile * n). Of it only the bucket is
-    known, and the bucket's middle stands for it. That is exact below 64 µs and within 1.6 % above (`rollups.bucket_middle`); interpolating
-    within the bucket would look smoother and could be 3 % off.
+    `buckets` holds (bucket, events), ascending. The nearest-rank method selects the value at rank ceil(quantile * n). Only its bucket is known, so
+    the result is the middle of the bucket: exact below 64 µs, within 1.6 % above (`rollups.bucket_middle`). Interpolation within the bucket would
+    look smoother, and could be 3 % off.
     """
     rank = math.ceil(quantile * sum(events for _, events in buckets))
     for bucket, events in buckets:
@@ -113,7 +113,7 @@ def percentile(buckets: Sequence[tuple[int, int]], quantile: float) -> float | N
 
 
 def nearest_rank(ordered: Sequence[int], quantile: float) -> int | None:
-    """The value of an ascending list below or at which a share of them lies; None of an empty one."""
+    """The value of an ascending list at or below which a share of the values lies; None for an empty list."""
     return ordered[math.ceil(quantile * len(ordered)) - 1] if ordered else None
 
 
@@ -121,7 +121,7 @@ _QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
 def percentiles(buckets: Sequence[tuple[int, int]], exact: Sequence[int] | None = None) -> Percentiles:
-    """The usual ones, from all values in ascending order where they are known, else from buckets."""
+    """The percentiles of an answer, from all values in ascending order if they are known, otherwise from buckets."""
     if exact is not None:
         return Percentiles(**{name: nearest_rank(exact, quantile) for name, quantile in _QUANTILES.items()}, exact=True)
     return Percentiles(**{name: percentile(buckets, quantile) for name, quantile in _QUANTILES.items()}, exact=False)

@@ -1,19 +1,15 @@
-"""Figures of a project, at a glance and over time."""
+"""Key figures of a project, for a period and over time."""
 
 from __future__ import annotations
 
 import asyncio
-import bisect
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from server.analytics import active as sums_of_active
 from server.analytics import comparison, exact_durations
-from server.analytics.active import audiences, countable
-from server.analytics.answer_cache import reused
+from server.analytics.active import countable
 from server.analytics.filters import Filter, asked
 from server.analytics.histograms import histogram
 from server.analytics.measures import (
@@ -32,25 +28,27 @@ from server.analytics.measures import (
 from server.analytics.population import complete_since
 from server.analytics.sources import SUMS, activity, sums, unique
 from server.clock import epoch_ms
-from server.event import DAY, HOUR, PEOPLE
+from server.event import PEOPLE
 from server.history import History
 from server.problems import TooBroad
 from server.questions import answer, sampled_periods
+from server.questions.answer_cache import reused
 from server.questions.figures import figures
 from server.questions.intervals import Interval
 from server.questions.periods import Period, Step, starts
 from server.questions.question import Measure
 from server.questions.reader import kept_since
+from server.questions.rollup_facts import audiences
 from server.questions.sql import read, sql
 from server.storage.engine import Store
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """A period beside the one before it, of the same length. While it has not ended, it is compared with the same time into the one before:
-    `compared_until` is where that ends (epoch ms, exclusive), None where there is nothing to compare with. `since`: see `population`.
+    """A period and the preceding one of the same length. A period that has not ended is compared with the corresponding part of the preceding one, up
+    to `compared_until` (epoch ms, exclusive; None without a comparison). `since`: see `population`.
 
-    `active` had an event in the period, `new` is those of them that were first seen in it. `installs` is all that the project knew at
-    the period's end, beside all that it knew at the period's start, whatever the filter says of events. Durations are in microseconds, the success rate is 0 to 1.
+    `active` installs have an event in the period; `new` ones of these were first seen in it. `installs` are all that the project knew at the end of
+    the period, compared with its start, whatever conditions the filter has on events. Durations are in microseconds, the success rate is from 0 to 1.
     """
 
     events: Change
@@ -65,10 +63,9 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """Parallel lists, an entry for each step: where it begins (epoch ms), and what the period has of it. Steps without events are there.
+    """Parallel lists with an entry for each step: its start (epoch ms), and its figures within the period. Steps without events are included.
 
-    `active_all` and `active_people` count
-    installs; they are None by the hour, for which no activity is kept.
+    `active_all` and `active_people` count installs; they are None for hours, for which no activity is kept.
     """
 
     starts: list[int]
@@ -102,14 +99,15 @@ _NOTHING = Figures(0, None, Installs(), Installs(), Installs(), None, None)
 @reused
 async def overview(store: Store, filter_: Filter, history: History | None = None) -> Overview:
     """The figures of a period, each with its change."""
-    parts = await comparison.before(store, filter_, epoch_ms())
-    own, before = await asyncio.gather(figures_of(store, filter_, history=history), _before(store, filter_, parts, history))
-    until = parts[-1].period.end if parts and before is not _NOTHING else None
-    return compared(own, before, until, await complete_since(store, filter_))
+    # Concurrently, so that reads of the history are shared with the other figures of a page.
+    own, (before, until), since = await asyncio.gather(
+        figures_of(store, filter_, history=history), _compared(store, filter_, history), complete_since(store, filter_)
+    )
+    return compared(own, before, until, since)
 
 
 def compared(figures: Figures, before: Figures, until: int | None, since: int | None) -> Overview:
-    """The figures of a period beside those of the one before, up to a moment of it."""
+    """Compare the figures of a period with those of the preceding one, up to a moment of it."""
     exact = figures.exact and before.exact
     return Overview(
         events=change(figures.events, before.events, figures.events_interval),
@@ -129,16 +127,13 @@ async def series(store: Store, filter_: Filter, step: Step = Step.DAY, history: 
     """Counts over time. Raises BadQuery for too many steps."""
     beginnings = starts(filter_.period, step)
     hourly = step is Step.HOUR
-    if countable(filter_):
-        column = "hour" if hourly else "day"
-        facts = sums(store, filter_, hourly=hourly)
-        rows = await read(store, sql(f"SELECT {column} AS at, {SUMS} FROM (", facts, f") AS facts GROUP BY {column}"))
-        lists = [_gathered(rows, name, beginnings, HOUR if hourly else DAY) for name in _SUMMED]
-    else:
-        found = await figures(store, asked(filter_, *map(Measure, _SUMMED), over=step), history)
-        lists = [[int(value or 0) for value in found[Measure(name)].all] for name in _SUMMED]
-    active = [] if hourly else await active_by_step(store, filter_, step, beginnings, history)
-    events, successes, failures = lists
+    # Two questions: sums outlive raw events, from which installs may have to be counted.
+    questions = [tuple(map(Measure, _SUMMED)), *([] if hourly else [(Measure.INSTALLS,)])]
+    found = await asyncio.gather(
+        *(figures(store, asked(filter_, *measures, over=step), history, intervals=False) for measures in questions)
+    )
+    events, successes, failures = ([int(value or 0) for value in found[0][Measure(name)].all] for name in _SUMMED)
+    active = [] if hourly else by_step(found[1][Measure.INSTALLS])
     return Series(
         starts=beginnings,
         events=events,
@@ -150,26 +145,15 @@ async def series(store: Store, filter_: Filter, step: Step = Step.DAY, history: 
     )
 
 
-def _gathered(rows: Sequence[dict[str, Any]], name: str, beginnings: list[int], unit: int) -> list[int]:
-    """Sums by hour or day, gathered into steps."""
-    found = [0] * len(beginnings)
-    for row in rows:
-        found[bisect.bisect_right(beginnings, row["at"] * unit) - 1] += int(row[name])
-    return found
-
-
-async def active_by_step(
-    store: Store, filter_: Filter, step: Step, beginnings: list[int], history: History | None = None
-) -> list[Installs]:
-    """Active installs in each step. With conditions, each step can be an hour."""
-    if counted := countable(filter_):
-        return await sums_of_active.active_by_step(store, filter_, counted, step, beginnings)
-    found = (await figures(store, asked(filter_, Measure.INSTALLS, over=step), history))[Measure.INSTALLS]
-    return by_step(found)
+async def _compared(store: Store, filter_: Filter, history: History | None) -> tuple[Figures, int | None]:
+    """The figures of the compared part of the preceding period, and its end; None without a comparison."""
+    parts = await comparison.before(store, filter_, epoch_ms())
+    before = await _before(store, filter_, parts, history)
+    return before, parts[-1].period.end if parts and before is not _NOTHING else None
 
 
 async def _before(store: Store, filter_: Filter, parts: comparison.Parts, history: History | None) -> Figures:
-    """The figures of the period before, as far as it is compared; nothing where its raw events are too many, or some of them deleted."""
+    """The figures of the compared part of the preceding period; empty if it has too many raw events, or some of them were deleted."""
     earlier = filter_.period.before
     raw = [part for part in parts if not countable(part)]
     if not parts or earlier is None or (raw and raw[0].period.start < (await kept_since(store, filter_.project) or 0)):
@@ -203,10 +187,11 @@ def _interval(estimate: answer.Figures) -> Interval | None:
 
 async def _read(store: Store, filter_: Filter, parts: comparison.Parts, history: History | None) -> Figures:
     parts = parts or (filter_,)
-    known = await _known(store, filter_)
     if not countable(filter_):
         period = Period(parts[0].period.start, parts[-1].period.end, exact=parts[-1].period.exact)
-        return await _from_model(store, filter_.during(period), known, history)
+        found, known = await asyncio.gather(_from_model(store, filter_.during(period), history), _known(store, filter_))
+        return msgspec.structs.replace(found, known=known)
+    known = await _known(store, filter_)
     totals, histograms = Counter[str](), Counter[int]()
     for part in parts:
         (row,) = await read(store, sql(f"SELECT {SUMS} FROM (", sums(store, part), ") AS facts"))
@@ -228,10 +213,12 @@ async def _read(store: Store, filter_: Filter, parts: comparison.Parts, history:
     )
 
 
-async def _from_model(store: Store, filter_: Filter, known: Installs, history: History | None) -> Figures:
-    """Figures of the question model, whose durations are exact. They count the events that are kept."""
-    counts = await figures(store, asked(filter_, *map(Measure, _SUMMED), Measure.INSTALLS, Measure.NEW_INSTALLS), history)
-    durations = await figures(store, asked(filter_, Measure.P50, Measure.P95), history, people=False)
+async def _from_model(store: Store, filter_: Filter, history: History | None) -> Figures:
+    """Figures of the question model without known installs. Durations are exact, and all figures count the events that are kept."""
+    counts, durations = await asyncio.gather(
+        figures(store, asked(filter_, *map(Measure, _SUMMED), Measure.INSTALLS, Measure.NEW_INSTALLS), history, intervals=False),
+        figures(store, asked(filter_, Measure.P50, Measure.P95), history, people=False),
+    )
     values = {measure: (each.all[0] or 0, each.people[0] or 0) for measure, each in counts.items()}
     medians, p95s = durations[Measure.P50].all, durations[Measure.P95].all
     return Figures(
@@ -239,7 +226,7 @@ async def _from_model(store: Store, filter_: Filter, known: Installs, history: H
         success_rate=rate(int(values[Measure.SUCCESSES][0]), int(values[Measure.FAILURES][0])),
         active=Installs(*map(int, values[Measure.INSTALLS])),
         new=Installs(*map(int, values[Measure.NEW_INSTALLS])),
-        known=known,
+        known=Installs(),
         median_us=None if medians[0] is None else round(medians[0] * 1_000),
         p95_us=None if p95s[0] is None else round(p95s[0] * 1_000),
     )
@@ -251,7 +238,7 @@ async def nothing() -> Figures:
 
 
 async def _few(store: Store, parts: comparison.Parts, timed: int) -> list[int] | None:
-    """All durations of some parts of a period, ascending, where they are few and kept."""
+    """All durations of some parts of a period, ascending, if they are few and kept."""
     if not 0 < timed <= exact_durations.FEW:
         return None
     found: list[int] = []
@@ -266,8 +253,10 @@ async def _few(store: Store, parts: comparison.Parts, timed: int) -> list[int] |
 
 async def active_and_new(store: Store, *parts: Filter) -> tuple[Installs, Installs]:
     """Installs with an event in the period, and those of them that were first seen in it."""
-    if len(parts) == 1 and (counted := countable(parts[0])):
-        return await sums_of_active.active(store, parts[0], counted), await sums_of_active.new(store, parts[0], counted)
+    if len(parts) == 1:
+        found = await figures(store, asked(parts[0], Measure.INSTALLS, Measure.NEW_INSTALLS))
+        (active,), (new,) = (by_step(found[measure]) for measure in (Measure.INSTALLS, Measure.NEW_INSTALLS))
+        return active, new
     came = f"first_seen >= {parts[0].period.start} AND first_seen < {parts[-1].period.end}"
     facts = sql(*(piece for place, part in enumerate(parts) for piece in (" UNION ALL " if place else "", activity(store, part))))
     (row,) = await read(
@@ -285,10 +274,10 @@ async def active_and_new(store: Store, *parts: Filter) -> tuple[Installs, Instal
 
 async def _known(store: Store, filter_: Filter) -> Installs:
     """All installs of the project that were seen before the period's end."""
-    counted = audiences(filter_) if filter_.period.whole_days else None
+    counted = audiences(filter_.only_of("environment").conditions) if filter_.period.whole_days else None
     if counted:
         return await sums_of_active.known(store, filter_, counted)
-    # By the environment that each was last known to run in. A million installs are looked through in 0.1 s.
+    # By the last known environment of each install. A scan of a million installs takes 0.1 s.
     rows = await store.rows(
         "SELECT environment, COUNT(*) AS installs FROM install WHERE project_id = {} AND first_seen < {} GROUP BY environment",
         filter_.project,

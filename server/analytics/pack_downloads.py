@@ -14,7 +14,7 @@ PACK = "pack"
 
 
 class PackCounts(msgspec.Struct, frozen=True):
-    """Downloads of one pack: ever, in the last seven days (today and the six before, in UTC), and today."""
+    """Downloads of one pack: over all time, in the last seven days (today and the six before, in UTC), and today."""
 
     total: int
     last7d: int
@@ -30,7 +30,7 @@ async def pack_counts(
 ) -> dict[str, PackCounts]:
     """The counts of all packs of a project, or of one, most downloaded first. `today` is days since 1970.
 
-    No private ones, and only public ones where `listed_only`.
+    Private packs are left out; with `listed_only`, so are all packs that are not public.
     """
     name = Sql(_NAME, (project, DOWNLOAD))
     only = "" if pack is None else sql(" AND target_id = ", Sql(_TARGET, (project, PACK, pack)))

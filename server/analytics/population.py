@@ -1,6 +1,6 @@
 """The time from which on the figures of a filter count events, after retention.
 
-Rollups outlive raw events. Where a filter needs raw events, its figures begin with the first day of which all raw events are kept.
+Rollups outlive raw events. If a filter needs raw events, its figures begin with the first day of which all raw events are kept.
 """
 
 from __future__ import annotations

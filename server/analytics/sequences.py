@@ -30,7 +30,7 @@ class FunnelStep(msgspec.Struct, frozen=True):
 async def funnel(
     store: Store, filter_: Filter, names: Sequence[str], *, within: int = DAY, history: History | None = None
 ) -> list[FunnelStep]:
-    """Count the installs that had the events `names` one after the other within a time in milliseconds.
+    """Count the installs that sent the events `names` one after the other, within a time in milliseconds.
 
     The shares are of all installs. Raises BadQuery, and TooBroad for too many events. The filter's own names are ignored.
     """

@@ -1,4 +1,4 @@
-"""SQL for the facts of charts: from a rollup where one has the combination, otherwise from raw events.
+"""SQL for the facts of charts: from a rollup that has the combination, otherwise from raw events.
 
 Each function returns a table of facts for a filter, with the same columns whatever its source; charts group and add them up. Raw events are
 bounded twice: by the period, which is a range of their primary key, and by the time limit of a query. The conditions of a filter are those
@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from server.analytics.filters import Audience, Filter
+from server.analytics.filters import Filter
 from server.event import DAY, HOUR, PEOPLE
 from server.questions.facts import WEIGHT, Facts
-from server.questions.question import Op
-from server.questions.rollup_facts import RollupFacts
+from server.questions.question import Audience, Op
+from server.questions.rollup_facts import RollupFacts, rows_of_dimension
 from server.questions.sql import Sql, bound, sql
-from server.questions.sql_engines import ENGINES
+from server.questions.sql_engines import sql_of
 from server.storage.engine import Store
 from server.storage.rollups import DIMENSIONS, PROPERTY_PREFIX
 from server.storage.statements import duration_bucket
@@ -34,7 +34,7 @@ TIMED_SUMS = f"{SUMS}, SUM(timed) AS timed, SUM(duration_us) AS duration_us"
 
 
 async def for_both(filter_: Filter, ask: Callable[[Filter], Awaitable[T]]) -> tuple[T, T]:
-    """The answers for all that the filter lets through and for people of them, where one query cannot give both."""
+    """The answers for all matching events and for those of people, if one query cannot give both."""
     if filter_.audience is Audience.PEOPLE:
         answer = await ask(filter_)
         return answer, answer
@@ -42,7 +42,7 @@ async def for_both(filter_: Filter, ask: Callable[[Filter], Awaitable[T]]) -> tu
 
 
 def distinct(condition: str = "", prefix: str = "") -> str:
-    """Columns that count installs once each, all and people's: what `measures.installs` reads."""
+    """Columns that count distinct installs, all and people's, as `measures.installs` reads them."""
     case = f"CASE WHEN {condition} THEN install_id END" if condition else "install_id"
     both = f"{condition} AND " if condition else ""
     people = f"CASE WHEN {both}environment IN ({_PEOPLE}) THEN install_id END"
@@ -50,29 +50,29 @@ def distinct(condition: str = "", prefix: str = "") -> str:
 
 
 def unique(facts: Sql) -> Sql:
-    """One row for each install among facts about installs: install_id, and people: 1 where it is one of the people's, else 0."""
+    """One row for each install in facts about installs: install_id, and people (1 for an install of people, else 0)."""
     people = f"MAX(CASE WHEN environment IN ({_PEOPLE}) THEN 1 ELSE 0 END) AS people"
     return sql(f"SELECT install_id, {people} FROM (", facts, ") AS facts GROUP BY install_id")
 
 
-def sums(store: Store, filter_: Filter, *, by: str = "", timed: bool = False, hourly: bool = False) -> Sql:
-    """Facts about events: day, hour (if asked for), name_id, environment, events, successes, failures; timed and duration_us (if asked for).
-    A row may stand for many events: add them up.
+def sums(store: Store, filter_: Filter, *, by: str = "", timed: bool = False) -> Sql:
+    """Facts about events: name_id, environment, events, successes, failures; timed and duration_us (if `timed`). A row may stand for many events: add
+    them up.
 
     `by` adds a column `value`: a dimension of the context, or `target_id`.
     """
     asked = conditions(filter_)
     if not (timed and "outcome" in asked):
         asked.discard("outcome")  # counted in the measures
-        daily = filter_.period.whole_days and not hourly
+        daily = filter_.period.whole_days
         if not by and not asked and not filter_.period.exact:
-            return _rollup_day(store, filter_, timed) if daily else _rollup_hour(store, filter_, timed)
+            return _rollup(store, filter_, timed)
         if daily and not timed and len(needed := asked | {by} - {""}) == 1 and (dimension := needed.pop()) in _CONTEXT:
             return _rollup_dimension(store, filter_, dimension)
         if daily and by in ("", "target_id") and asked <= {"target"}:
             return _rollup_target(store, filter_, timed)
     return sql(
-        f"SELECT day, hour, name_id, environment, {by or 'NULL'} AS value, events, successes, failures, timed, duration_us FROM (",
+        f"SELECT name_id, environment, {by or 'NULL'} AS value, events, successes, failures, timed, duration_us FROM (",
         raw_events(store, filter_),
         ") AS raw",
     )
@@ -83,12 +83,17 @@ def property_sums(store: Store, filter_: Filter, name: str) -> Sql:
     return _rollup_dimension(store, filter_, PROPERTY_PREFIX + name)
 
 
+def has_activity(filter_: Filter) -> bool:
+    """Return True if days of activity have the filter's combination."""
+    return filter_.period.whole_days and all(condition.field == "environment" for condition in filter_.where)
+
+
 def activity(store: Store, filter_: Filter) -> Sql:
     """Facts about installs: day, install_id, environment, version, latest. Many rows may stand for one install.
 
     `latest` orders the rows of one day and environment, if there are several, so that the last known version can be taken.
     """
-    if conditions(filter_) or filter_.of("name") or not filter_.period.whole_days:
+    if not has_activity(filter_):
         return sql(
             "SELECT day, install_id, environment, version, id AS latest FROM (",
             raw_events(store, filter_),
@@ -115,9 +120,9 @@ def durations(store: Store, filter_: Filter, *, by: str = "") -> Sql:
 
 
 def raw_events(store: Store, filter_: Filter, value: Sql | None = None) -> Sql:
-    """Raw events, a row each: id, occurred_at, day, hour, name_id, environment, install_id, target_id, outcome, the dimensions of the
-    context, error_type, error_message, own_duration_us (of one event), and the weighted measures of `sums`. `value` is an expression over `event` for one more column.
-    It ends in a condition, to which more may be added.
+    """Raw events, one per row: id, occurred_at, day, name_id, environment, install_id, target_id, outcome, the dimensions of the context,
+    error_type, error_message, own_duration_us (of one event), and the weighted measures of `sums`. `value` is an expression over `event` for one more
+    column. The SQL ends in a condition, to which more may be added.
 
     `install_id` is NULL if the client's clock was wrong: late events count, their installs do not.
     """
@@ -130,20 +135,21 @@ def raw_events(store: Store, filter_: Filter, value: Sql | None = None) -> Sql:
         known_versions=filter_.known_versions,
     )
     return sql(
-        f"""SELECT event.id, event.occurred_at, event.occurred_at / {DAY} AS day, event.occurred_at / {HOUR} AS hour, event.name_id,
+        f"""SELECT event.id, event.occurred_at, event.occurred_at / {DAY} AS day, event.name_id,
             context.environment, {_COUNTED_INSTALL} AS install_id, event.target_id, event.outcome, {", ".join(f"context.{name}" for name in _CONTEXT)},
             event.error_type, event.error_message, {WEIGHT} AS events, CASE WHEN event.outcome = 1 THEN {WEIGHT} ELSE 0 END AS successes,
             CASE WHEN event.outcome = 2 THEN {WEIGHT} ELSE 0 END AS failures, CASE WHEN event.duration_us IS NULL THEN 0 ELSE {WEIGHT} END AS timed,
             {WEIGHT} * COALESCE(event.duration_us, 0) AS duration_us, event.duration_us AS own_duration_us, """,
         value or "NULL",
         " AS value FROM ",
-        facts.source_rows(ENGINES[store.engine_type]),
+        facts.source_rows(sql_of(store)),
     )
 
 
 def conditions(filter_: Filter) -> set[str]:
-    """The conditions beyond environments and names, which every rollup of events has: fields of which one value is asked for, `target`, and
-    `events` for all that only raw events can answer."""
+    """The conditions besides environments and names, which every rollup of events has: fields with one requested value, `target`, and `events` for
+    all conditions that only raw events can answer.
+    """
     asked: set[str] = set()
     for condition in filter_.but("environment", "name").where:
         field = "target" if condition.field in _TARGET else condition.field
@@ -157,33 +163,31 @@ def conditions(filter_: Filter) -> set[str]:
 
 
 def single(filter_: Filter, field: str) -> str | None:
-    """The value of the condition on a field of `conditions`; None without one."""
+    """The value of the condition on a field of `conditions`; None if there is none."""
     return next((condition.values[0] for condition in filter_.of(field)), None)
 
 
-def _rollup_hour(store: Store, filter_: Filter, timed: bool) -> Sql:
-    columns = f"event.hour / 24 AS day, event.hour, event.name_id, event.environment, NULL AS value, {_measures(filter_, timed)}"
-    return sql(f"SELECT {columns} FROM rollup_hour AS event WHERE ", _within_hours(store, filter_))
-
-
-def _rollup_day(store: Store, filter_: Filter, timed: bool) -> Sql:
-    columns = f"event.day, NULL AS hour, event.name_id, event.environment, NULL AS value, {_measures(filter_, timed)}"
-    return sql(f"SELECT {columns} FROM rollup_day AS event WHERE ", within_days(store, filter_))
+def _rollup(store: Store, filter_: Filter, timed: bool) -> Sql:
+    columns = f"SELECT event.name_id, event.environment, NULL AS value, {_measures(filter_, timed)} FROM"
+    if filter_.period.whole_days:
+        return sql(f"{columns} rollup_day AS event WHERE ", within_days(store, filter_))
+    hours = f" AND event.hour >= {filter_.period.start // HOUR} AND event.hour < {filter_.period.end // HOUR}"
+    return sql(f"{columns} rollup_hour AS event WHERE ", of_all_time(store, filter_), hours)
 
 
 def _rollup_dimension(store: Store, filter_: Filter, dimension: str) -> Sql:
     value = single(filter_, dimension)
     return sql(
-        f"SELECT event.day, event.name_id, event.environment, event.value, {_measures(filter_, False)} FROM rollup_dimension AS event WHERE ",
-        within_days(store, filter_),
-        " AND event.dimension = ",
-        bound(dimension),
+        f"SELECT event.name_id, event.environment, event.value, {_measures(filter_, False)} FROM ",
+        rows_of_dimension(filter_.project, filter_.period, dimension),
+        " AND ",
+        of_all_time(store, filter_),
         "" if value is None else sql(" AND event.value = ", bound(value)),
     )
 
 
 def _rollup_target(store: Store, filter_: Filter, timed: bool) -> Sql:
-    columns = f"event.day, event.name_id, event.environment, event.target_id AS value, {_measures(filter_, timed)}"
+    columns = f"event.name_id, event.environment, event.target_id AS value, {_measures(filter_, timed)}"
     return sql(f"SELECT {columns} FROM rollup_target_day AS event WHERE ", within_days(store, filter_))
 
 
@@ -196,28 +200,23 @@ _BY_OUTCOME = {
 
 
 def _measures(filter_: Filter, timed: bool) -> str:
-    """The measures of a rollup's rows; with a condition on the outcome, of the events that have it."""
+    """The measures of a rollup's rows; with a condition on the outcome, only of events with this outcome."""
     events, successes, failures = _BY_OUTCOME[single(filter_, "outcome")]
     return f"{events} AS events, {successes} AS successes, {failures} AS failures" + (", timed, duration_us" if timed else "")
 
 
-def _within_hours(store: Store, filter_: Filter) -> Sql:
-    period = filter_.period
-    return sql(of_all_time(store, filter_), f" AND event.hour >= {period.start // HOUR} AND event.hour < {period.end // HOUR}")
-
-
 def within_days(store: Store, filter_: Filter) -> Sql:
-    """The conditions for a rollup by day, which is called `event`."""
+    """The conditions for a rollup by day with the alias `event`."""
     return sql(of_all_time(store, filter_), f" AND event.day BETWEEN {filter_.period.first_day} AND {filter_.period.last_day}")
 
 
 def of_all_time(store: Store, filter_: Filter) -> Sql:
-    """The conditions on project, environment, name and target for a rollup that is called `event`."""
+    """The conditions on project, environment, name and target for a rollup with the alias `event`."""
     allowed = filter_.allowed
     texts = filter_.of("name", *_TARGET)
     facts = RollupFacts(project=filter_.project, period=filter_.period, where=texts, by=(), over=None)
     return sql(
         f"event.project_id = {filter_.project}",
         "" if allowed is None else f" AND event.environment IN ({', '.join(str(int(each)) for each in allowed) or 'NULL'})",
-        *(sql(" AND ", condition) for condition in facts.conditions(ENGINES[store.engine_type])),
+        *(sql(" AND ", condition) for condition in facts.conditions(sql_of(store))),
     )

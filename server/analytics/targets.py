@@ -1,4 +1,4 @@
-"""Targets with their totals, the counters that a site shows, and the trending targets."""
+"""Targets with their totals, counters for a site, and trending targets."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ PUBLIC = "public"
 
 
 class TargetCounts(msgspec.Struct, frozen=True):
-    """One target: its events in the period, and `total`, all that it ever had of the names and environments of the filter. `total` is None
-    under any other condition, of which nothing is kept for all time.
+    """One target: its events in the period, and `total`, its events of all time with the names and environments of the filter. `total` is None under
+    any other condition, for which no totals are kept.
 
-    `mean_us` is of the events that say how long they took, in microseconds; the rate is 0 to 1. Both are None of nothing.
+    `mean_us` is the mean of the events with a duration, in microseconds; the rate is from 0 to 1. Both are None without such events.
     """
 
     type: str
@@ -60,7 +60,7 @@ COUNTED = {
 
 
 class Trend(msgspec.Struct, frozen=True, rename="camel"):
-    """One target that is trending. The score compares targets of one window, and means nothing by itself."""
+    """A trending target. Scores are comparable within one window only."""
 
     target_type: str
     target_id: str
@@ -70,14 +70,14 @@ class Trend(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Trending(msgspec.Struct, frozen=True, rename="camel"):
-    """The targets by score, highest first. `refreshed_at` is epoch ms, None before a job worked them out for the first time."""
+    """The targets by score, highest first. `refreshed_at` is in epoch ms, None before the job has first computed them."""
 
     refreshed_at: int | None
     targets: list[Trend]
 
 
 async def targets(store: Store, filter_: Filter, *, limit: int = 50, offset: int = 0) -> list[TargetCounts]:
-    """The targets with events in the period, most first."""
+    """The targets with events in the period, those with the most events first."""
     rows = await read(
         store,
         sql(
@@ -95,7 +95,7 @@ async def targets(store: Store, filter_: Filter, *, limit: int = 50, offset: int
 
 
 class TargetTotal(msgspec.Struct, frozen=True):
-    """A target with all events that it ever had, of some names."""
+    """A target with its number of events of all time, of some names."""
 
     type: str
     id: str
@@ -106,7 +106,7 @@ class TargetTotal(msgspec.Struct, frozen=True):
 async def target_totals(
     store: Store, project: int, *, names: tuple[str, ...] = (), type_: str | None = None, limit: int = 50, offset: int = 0
 ) -> list[TargetTotal]:
-    """The targets by all events that they ever had, most first; of some names, all where there are none."""
+    """The targets by their events of all time, most first: of the given names, or of all names if none are given."""
     named: str | Sql = ""
     if names:
         named = sql(f" AND name_id IN (SELECT id FROM event_name WHERE project_id = {int(project)} AND text IN (", listed(names), "))")
@@ -125,7 +125,7 @@ async def target_totals(
 
 
 async def counters(store: Store, project: int, type_: str, ids: list[str], *, listed_only: bool = False) -> dict[str, Counters]:
-    """The counters of the targets that are known and may be shown, by id: no private ones, and only public ones where `listed_only`."""
+    """The counters of known targets that may be shown, by id: no private ones, and with `listed_only` only public ones."""
     if not ids:
         return {}
     query = sql(
@@ -180,7 +180,7 @@ async def trending(
 
 
 def visible(listed_only: bool) -> str:
-    """A condition for targets that may be shown: no private ones, and only public ones where `listed_only`."""
+    """A condition for targets that may be shown: no private ones, and with `listed_only` only public ones."""
     return f"target.visibility = '{PUBLIC}'" if listed_only else f"target.visibility <> '{PRIVATE}'"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import enum
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -13,16 +14,21 @@ from server.analytics.active import countable
 from server.analytics.filters import Filter, asked
 from server.analytics.histograms import by_day, histogram, histograms
 from server.analytics.measures import Percentiles, nearest_rank, percentiles
-from server.analytics.sources import durations, sums
+from server.analytics.sources import conditions, durations, sums
 from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
+from server.questions.answer_cache import reused
+from server.questions.facts import WEIGHT, Facts
 from server.questions.figures import figures
 from server.questions.periods import Step, starts
 from server.questions.question import Measure
+from server.questions.reader import Reader
 from server.questions.sql import Sql, read, sql, step_of
+from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 from server.storage.rollups import bucket_bounds, bucket_middle
+from server.storage.statements import duration_bucket
 
 # Of a histogram for the eye: four bars to each doubling, each made of eight buckets of the rollup.
 _BUCKETS_A_BAR = 8
@@ -36,11 +42,11 @@ class Of(enum.Enum):
 
 
 class Durations(msgspec.Struct, frozen=True):
-    """Durations of one event name or target in microseconds, of the events in the period that have one.
+    """Durations of one event name or target in microseconds, of the period's events with a duration.
 
-    `mean` is exact, `percentiles` are as long as durations are few, else within 2 %.
-    The histogram's bars lie between `edges[i]` and `edges[i + 1]`, the latter not included,
-    and hold `counts[i]` events; empty bars in between are there. `label` is an event's name or a target's id, None for all together.
+    `mean` is exact; `percentiles` are exact while durations are few, else within 2 %. Bar i of the histogram covers `edges[i]` up to but not
+    including `edges[i + 1]`, and holds `counts[i]` events; empty bars in between are included. `label` is an event's name or a target's id, None for
+    the total.
     """
 
     label: str | None
@@ -53,24 +59,44 @@ class Durations(msgspec.Struct, frozen=True):
 
 
 class Timings(msgspec.Struct, frozen=True):
-    """All together, and each by itself, most events first."""
+    """The durations of all events together and of each group, those with the most events first."""
 
     total: Durations
     groups: list[Durations]
 
 
-async def timings(store: Store, filter_: Filter, of: Of = Of.NAME, *, limit: int = 50) -> Timings:
-    """Durations of all events that the filter lets through, and by name or target. Only targets' own events are in those."""
-    total = await _all(store, filter_)
-    found = await (_by_name if of is Of.NAME else _by_target)(store, filter_)
+@reused
+async def timings(store: Store, filter_: Filter, of: Of = Of.NAME, *, limit: int = 50, history: History | None = None) -> Timings:
+    """Durations of all matching events, and by name or target. Groups by target have only events with a target."""
+    columnar = await _from_history(store, filter_, of, history)
+    total = await _all(store, filter_, columnar)
+    found = await (_by_name if of is Of.NAME else _by_target)(store, filter_, columnar)
     found.sort(key=lambda group: (-group.timed, group.target_type or "", group.label or ""))
     return Timings(total, found[:limit])
 
 
-class Medians(msgspec.Struct, frozen=True):
-    """Parallel lists: where each step begins (epoch ms), and the median duration in it in microseconds, None where nothing was timed.
+async def _from_history(store: Store, filter_: Filter, of: Of, history: History | None) -> list[dict[str, Any]] | None:
+    """Durations by label, type and bucket: events and duration_us. None if rollups have them, or if the history is not ready or would be slower."""
+    if filter_.period.whole_days and conditions(filter_) <= (set() if of is Of.NAME else {"target"}):
+        return None
+    keys = "event.name AS label, NULL AS type" if of is Of.NAME else "event.target_id AS label, event.target_type AS type"
+    reader = Reader(store, asked(filter_, Measure.EVENTS), filter_.known_versions, history)
 
-    `exact` where durations are few, else each is within 2 %.
+    def query(facts: Facts, engine: SqlEngine) -> Sql:
+        bucket = duration_bucket("event.duration_us", engine.divide)
+        return sql(
+            f"SELECT {keys}, {bucket} AS bucket, SUM({WEIGHT}) AS events, SUM({WEIGHT} * event.duration_us) AS duration_us FROM ",
+            facts.source_rows(engine),
+            " AND event.duration_us IS NOT NULL GROUP BY 1, 2, 3",
+        )
+
+    return await reader.read_history(reader.facts(Facts, filter_.period, ()), query)
+
+
+class Medians(msgspec.Struct, frozen=True):
+    """Parallel lists: the start of each step (epoch ms), and its median duration in microseconds, None if there are no durations.
+
+    `exact` if durations are few; otherwise each is within 2 %.
     """
 
     starts: list[int]
@@ -78,8 +104,9 @@ class Medians(msgspec.Struct, frozen=True):
     exact: bool
 
 
+@reused
 async def medians(store: Store, filter_: Filter, step: Step = Step.DAY, history: History | None = None) -> Medians:
-    """The median duration over time, by the day or longer. Raises BadQuery for hours, and for too many steps."""
+    """The median duration over time, by day or longer steps. Raises BadQuery for hours, and for too many steps."""
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day or longer"))
     beginnings = starts(filter_.period, step)
@@ -112,27 +139,46 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY, history:
     return Medians(beginnings, middles, exact=False)
 
 
-async def _all(store: Store, filter_: Filter) -> Durations:
-    counted = await histogram(store, filter_)
-    (sum_,) = await read(store, sql("SELECT SUM(duration_us) AS duration_us FROM (", sums(store, filter_, timed=True), ") AS facts"))
-    few = await exact_durations.durations(store, filter_, sum(events for _, events in counted))
-    return _durations(None, None, counted, int(sum_["duration_us"] or 0), None if few is None else [each.duration_us for each in few])
+async def _all(store: Store, filter_: Filter, columnar: list[dict[str, Any]] | None) -> Durations:
+    if columnar is not None:
+        events: Counter[int] = Counter()
+        for row in columnar:
+            events[int(row["bucket"])] += int(row["events"])
+        counted, took = sorted(events.items()), sum(int(row["duration_us"]) for row in columnar)
+    else:
+        counted = await histogram(store, filter_)
+        (sum_,) = await read(store, sql("SELECT SUM(duration_us) AS duration_us FROM (", sums(store, filter_, timed=True), ") AS facts"))
+        took = int(sum_["duration_us"] or 0)
+    few = await exact_durations.durations(store, filter_, sum(number for _, number in counted))
+    return _durations(None, None, counted, took, None if few is None else [each.duration_us for each in few])
 
 
-async def _by_name(store: Store, filter_: Filter) -> list[Durations]:
-    totals = await read(store, _summed("name_id", sums(store, filter_, timed=True)))
-    buckets = await read(store, _bucketed(durations(store, filter_, by="name_id")))
+async def _by_name(store: Store, filter_: Filter, columnar: list[dict[str, Any]] | None) -> list[Durations]:
     names = await store.rows("SELECT id, text AS label, NULL AS type FROM event_name WHERE project_id = {}", filter_.project)
+    if columnar is not None:
+        totals = buckets = _numbered(columnar, names)
+    else:
+        totals = await read(store, _summed("name_id", sums(store, filter_, timed=True)))
+        buckets = await read(store, _bucketed(durations(store, filter_, by="name_id")))
     few = await exact_durations.durations_of(store, filter_, "name_id", _timed(buckets))
     return _groups(names, totals, buckets, few)
 
 
-async def _by_target(store: Store, filter_: Filter) -> list[Durations]:
-    totals = await read(store, _summed("value", sums(store, filter_, by="target_id", timed=True)))
-    buckets = await read(store, _bucketed(durations(store, filter_, by="target_id")))
+async def _by_target(store: Store, filter_: Filter, columnar: list[dict[str, Any]] | None) -> list[Durations]:
     targets = await store.rows("SELECT id, external_id AS label, type FROM target WHERE project_id = {}", filter_.project)
+    if columnar is not None:
+        totals = buckets = _numbered(columnar, targets)
+    else:
+        totals = await read(store, _summed("value", sums(store, filter_, by="target_id", timed=True)))
+        buckets = await read(store, _bucketed(durations(store, filter_, by="target_id")))
     few = await exact_durations.durations_of(store, filter_, "target_id", _timed(buckets))
     return _groups(targets, totals, buckets, few)
+
+
+def _numbered(columnar: list[dict[str, Any]], words: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the history with the number of their name or target."""
+    numbers = {(row["label"], row["type"]): row["id"] for row in words}
+    return [{**row, "number": numbers.get((row["label"], row["type"]))} for row in columnar]
 
 
 def _summed(key: str, facts: Sql) -> Sql:
@@ -155,12 +201,14 @@ def _groups(
     words: list[dict[str, Any]], totals: list[dict[str, Any]], buckets: list[dict[str, Any]], few: dict[int, list[int]]
 ) -> list[Durations]:
     known = {row["id"]: (row["label"], row["type"]) for row in words}
-    took = {row["number"]: int(row["duration_us"] or 0) for row in totals}
+    took: Counter[int] = Counter()
+    for row in totals:
+        took[row["number"]] += int(row["duration_us"] or 0)
     grouped: dict[int, list[dict[str, Any]]] = {}
     for row in buckets:
         if row["number"] in known:
             grouped.setdefault(row["number"], []).append(row)
-    return [_durations(*known[number], _counted(rows), took.get(number, 0), few.get(number)) for number, rows in grouped.items()]
+    return [_durations(*known[number], _counted(rows), took[number], few.get(number)) for number, rows in grouped.items()]
 
 
 def _counted(rows: list[dict[str, Any]]) -> list[tuple[int, int]]:
@@ -176,7 +224,7 @@ def _durations(
 
 
 def _histogram(buckets: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    """Edges and counts of bars, from the first that has something to the last."""
+    """Edges and counts of bars, from the first to the last that has events."""
     if not buckets:
         return [], []
     first, last = buckets[0][0] // _BUCKETS_A_BAR, buckets[-1][0] // _BUCKETS_A_BAR

@@ -1,4 +1,4 @@
-"""The words that a project's events use: what there is to filter by and to choose from, and since when."""
+"""The values in a project's events, for filters and lists of choices, and the time of its first event."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from server.event import HOUR, Environment
 from server.questions.periods import Period
-from server.questions.sql import listed, read, sql
+from server.questions.rollup_facts import rows_of_dimension
+from server.questions.sql import bound, listed, read, sql
 from server.storage.engine import Store
 
 
 async def first_events(store: Store, projects: Sequence[int]) -> dict[int, int]:
-    """The hour of the first event of each of some projects that has one, epoch milliseconds. Retention does not move it."""
-    first = "(SELECT MIN(hour) FROM rollup_hour WHERE project_id = project.id)"  # which the index knows; of a group it does not
+    """The hour of each project's first event in epoch milliseconds; projects without events are left out. Retention does not change it."""
+    first = "(SELECT MIN(hour) FROM rollup_hour WHERE project_id = project.id)"  # answered by the index, unlike GROUP BY
     rows = await read(store, sql(f"SELECT id, {first} AS hour FROM project WHERE id IN (", listed(projects), ")"))
     return {row["id"]: int(row["hour"]) * HOUR for row in rows if row["hour"] is not None}
 
 
 async def names(store: Store, project: int) -> list[str]:
-    """All names of events, as in a dictionary."""
+    """All names of events, in alphabetical order."""
     rows = await store.rows("SELECT text FROM event_name WHERE project_id = {}", project)
     return sorted(row["text"] for row in rows)
 
@@ -30,16 +31,9 @@ async def target_types(store: Store, project: int) -> list[str]:
 
 
 async def values(store: Store, project: int, dimension: str, period: Period, *, limit: int = 100) -> list[str]:
-    """The values of a dimension of the context (`os`, `version`, …, or `property:name` for a picked one) by their events, most first."""
-    rows = await store.rows(
-        "SELECT value FROM rollup_dimension WHERE project_id = {} AND day BETWEEN {} AND {} AND dimension = {}"
-        " GROUP BY value ORDER BY SUM(events) DESC, value LIMIT {}",
-        project,
-        period.first_day,
-        period.last_day,
-        dimension,
-        limit,
-    )
+    """The values of a dimension of the context (`os`, `version`, …, or `property:name` for a picked one), those with the most events first."""
+    counted = rows_of_dimension(project, period, dimension)
+    rows = await read(store, sql("SELECT value FROM ", counted, " GROUP BY value ORDER BY SUM(events) DESC, value LIMIT ", bound(limit)))
     return [row["value"] for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""One request of a simulated client, and what the simulated clients share."""
+"""A request of a simulated client, and the state that the simulated clients share."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from server.demo.simulated_installs import Draw, Install, Period
 from server.event import DAY, HOUR, MINUTE, LedgerEntry
 from server.settings import Settings
 from server.storage.engine import Store, open_store
-from server.storage.projects import ProjectError, create_project, hash_key, picked_properties
+from server.storage.projects import ProjectError, create_project, hash_key, picked_properties, project_changes
 from server.storage.tables import ApiKey, Project
 
 AT_ONCE = 256  # calls that are sent together
@@ -115,12 +115,12 @@ def tell(period: Period, events: int, seed: int) -> Iterator[Call]:
     story = Story(period, Draw(f"footfall {seed}", str(period.end)))
     families = [_Teller(family, part, story) for family, part in zip(scenario.FAMILIES, _parts(events), strict=True)]
     ahead: list[tuple[int, int, Call]] = []  # calls that arrive after the day that generated them
-    told = 0
+    number = 0
     for place, day in enumerate(period.days()):
         for teller in families:
             for call in teller.day(place, day):
-                heapq.heappush(ahead, (min(call.at, period.end), told, call))
-                told += 1
+                heapq.heappush(ahead, (min(call.at, period.end), number, call))
+                number += 1
         while ahead and (ahead[0][0] < day.end or day.end == period.end):
             at, _, call = heapq.heappop(ahead)
             yield call._replace(at=at)
@@ -179,7 +179,7 @@ def _waves(calls: Iterator[Call]) -> Iterator[list[Call]]:
 
 
 def _unlimited(settings: Settings) -> Settings:
-    """The settings without limits, which would slow down a month that passes in seconds, and without live updates."""
+    """The settings without live updates, and without limits, which would slow down a month that passes in seconds."""
     return dataclasses.replace(settings, rate_limit=None, event_limit=None, max_queue=max(settings.max_queue, 20_000), redis_url=None)
 
 
@@ -187,21 +187,21 @@ async def _prepare(settings: Settings, slug: str) -> _Before:
     """Create the project if needed, and check that it accepts the demo's events."""
     store = await open_store(settings)
     try:
-        row = await Project.select().where(Project.slug == slug).first()
-        if row is None:
+        stored = await project_changes.stored_project(slug)
+        if stored is None:
             project = await create_project(slug, name="Demo" if slug == "demo" else "")
             await Project.update({Project.dimensions: msgspec.json.encode(PICKED).decode()}).where(Project.id == project)
             named = dict.fromkeys(PICKED, epoch_ms())
             await picked_properties.rename(project, list(named), named[PICKED[0]])
             await picked_properties.note_counted(store, project, named, named[PICKED[0]])  # there are no events yet
             return _Before(project, True, {})
-        if row["archived_at"] is not None:
+        if stored.archived_at is not None:
             raise ProjectError(f"the project {slug} is archived; choose another")
-        if row["requires_key"] or row["lists_targets"] or row["rate_limit"] or row["event_limit"]:
+        if stored.requires_key or stored.lists_targets or stored.rate_limit or stored.event_limit:
             raise ProjectError(
                 f"the project {slug} requires keys, restricts its targets or has its own limits; choose another for the demo"
             )
-        return _Before(int(row["id"]), False, await _ledger(store, int(row["id"])))
+        return _Before(stored.id, False, await _ledger(store, stored.id))
     finally:
         await store.close()
 

@@ -30,18 +30,18 @@ class Clock:
 @contextlib.asynccontextmanager
 async def running(app: Front) -> AsyncIterator[None]:
     """Run the server during a block, by ASGI's lifespan protocol. Raises the error that kept it from starting."""
-    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    life = asyncio.create_task(app({"type": "lifespan", "asgi": _VERSIONS, "state": {}}, said.get, heard.put))
+    requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    responses: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    life = asyncio.create_task(app({"type": "lifespan", "asgi": _VERSIONS, "state": {}}, requests.get, responses.put))
     try:
-        await said.put({"type": "lifespan.startup"})
-        answer = asyncio.create_task(heard.get())
+        await requests.put({"type": "lifespan.startup"})
+        answer = asyncio.create_task(responses.get())
         await asyncio.wait({answer, life}, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done() or answer.result()["type"] != "lifespan.startup.complete":
             answer.cancel()
             raise app.failure or StoreError("the server could not start")
         yield
-        await said.put({"type": "lifespan.shutdown"})
+        await requests.put({"type": "lifespan.shutdown"})
         await life
     finally:
         life.cancel()
@@ -58,17 +58,17 @@ async def send(app: Front, calls: Iterable[Call], *, slug: str, clock: Clock) ->
 
 async def _send(app: Front, call: Call, slug: str, clock: Clock) -> None:
     clock.forward(call.at)  # tasks start in order of creation, and a request reads the time before it first waits
-    said: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": call.body, "more_body": False}
 
     async def hear(message: dict[str, Any]) -> None:
-        said.append(message)
+        messages.append(message)
 
     await app(_scope(call, slug), receive, hear)
-    if said[0]["status"] >= 500:
-        raise StoreError(f"the server answered {said[0]['status']}: {said[-1].get('body', b'').decode(errors='replace')}")
+    if messages[0]["status"] >= 500:
+        raise StoreError(f"the server answered {messages[0]['status']}: {messages[-1].get('body', b'').decode(errors='replace')}")
 
 
 def _scope(call: Call, slug: str) -> dict[str, Any]:

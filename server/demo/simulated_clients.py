@@ -155,12 +155,12 @@ def flakedrop(install: Install, at: int, room: int, story: Story) -> list[Call]:
     return calls[:room]
 
 
-def _go(kind: str, said: dict[str, Any], install: Install, at: int, draw: Draw) -> Call:
+def _go(kind: str, fields: dict[str, Any], install: Install, at: int, draw: Draw) -> Call:
     """Encode an event like Go: a map with sorted keys, and a time with up to nine digits of a second."""
     moment = f"{iso(at)[:-1]}{round(draw.between(1, 999_999)):06d}".rstrip("0") + "Z"
-    inner = dict(sorted({**said, "timestamp": moment}.items()))
-    data = inner if said["version"] == "1.0.0" else {"data": inner}
-    agent = f"FlakeDrop/{said['version']}".encode()
+    inner = dict(sorted({**fields, "timestamp": moment}.items()))
+    data = inner if fields["version"] == "1.0.0" else {"data": inner}
+    agent = f"FlakeDrop/{fields['version']}".encode()
     headers: Headers = ((b"user-agent", agent), *JSON_HEADERS, (b"accept-encoding", b"gzip"))
     return Call(at + 120, "flakedrop", "/v1/events", encode({"data": data, "type": kind}), headers, install.address)
 
@@ -173,9 +173,9 @@ def trackskills(install: Install, at: int, room: int, story: Story) -> list[Call
     draw = story.draw
     calls, moment = [], at
     for _ in range(min(room, 1 + int(draw.exponential(3)))):
-        said = _tool_call(install, draw)
-        moment += said["duration_ms"] + round(draw.lognormal(6 * SECOND, 0.8))
-        calls.append(Call(moment, "trackskills", "/api/track", encode(said), _skills_headers(install, at), install.address))
+        body = _tool_call(install, draw)
+        moment += body["duration_ms"] + round(draw.lognormal(6 * SECOND, 0.8))
+        calls.append(Call(moment, "trackskills", "/api/track", encode(body), _skills_headers(install, at), install.address))
     return calls
 
 
@@ -184,14 +184,14 @@ def _tool_call(install: Install, draw: Draw) -> dict[str, Any]:
     if install.habit < 0.2:
         return {"tool_name": tool, "duration_ms": 100, "status": "success", "tool_category": "cms_ontology"}
     length = round(draw.lognormal(median, spread))
-    said = {"tool_name": tool, "tool_category": "cms_ontology", "duration_ms": length, "status": "success"}
+    body = {"tool_name": tool, "tool_category": "cms_ontology", "duration_ms": length, "status": "success"}
     if draw.share() < scenario.TIMEOUTS:
-        return {**said, "duration_ms": 30_000, "status": "timeout", "error_type": "timeout", "error_message": None, "metadata": None}
+        return {**body, "duration_ms": 30_000, "status": "timeout", "error_type": "timeout", "error_message": None, "metadata": None}
     if draw.share() < failing:
         error, message = draw.one(scenario.TOOL_ERRORS)
-        return {**said, "status": "error", "error_type": error, "error_message": message, "metadata": None}
+        return {**body, "status": "error", "error_type": error, "error_message": message, "metadata": None}
     found = encode({"params_keys": ["url", "depth"], "result_count": int(draw.exponential(12))}).decode()
-    return {**said, "error_type": None, "error_message": None, "metadata": found}
+    return {**body, "error_type": None, "error_message": None, "metadata": found}
 
 
 def _skills_headers(install: Install, at: int) -> Headers:

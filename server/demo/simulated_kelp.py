@@ -140,7 +140,7 @@ def _properties(command: scenario.Command, install: Install, draw: Draw, stage: 
 
 
 def _deliver(events: list[dict[str, Any]], ends: list[int], install: Install, draw: Draw) -> list[Call]:
-    """Deliver events by the install's habit: each as it happens, wrapped in `data`, or all at the end as a batch."""
+    """Deliver events in the install's usual way: each as it happens, wrapped in `data`, or all at the end as a batch."""
     if install.habit < 0.3:
         return [_single(event, at, install) for event, at in zip(events, ends, strict=True)]
     at = ends[-1] + 150

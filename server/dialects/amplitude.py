@@ -1,7 +1,7 @@
 """Amplitude's SDKs: batches (`/2/httpapi`, `/batch`).
 
-The project's key is the body's `api_key`. The SDKs read the code in the body, and send events again up to twelve times: the answer is 200 to everything
-but a failure of the server. User properties are not kept.
+The project's key is the body's `api_key`. The SDKs read the code in the body, and retry up to twelve times, so the response is 200 unless the server
+fails. User properties are not kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
 
 NAME = "amplitude"
 TITLE = "Amplitude"
-ABOUT = "What Amplitude's SDKs send. The project's key is `api_key`."
+ABOUT = "Events from Amplitude's SDKs. The project's key is `api_key`."
 CLIENT = LikelyClient("an Amplitude SDK", r"/(2/httpapi|2/batch|httpapi|identify|groupidentify)")
 
 
@@ -27,7 +27,7 @@ class Event(msgspec.Struct, kw_only=True):
 
     event_type: Annotated[str, Meta(description="The name of the event, cut at 100 characters.")]
     device_id: Annotated[str | None, Meta(description="The install. Only its keyed hash is stored.")] = None
-    user_id: Annotated[str | None, Meta(description="The install where `device_id` is missing. Only its keyed hash is stored.")] = None
+    user_id: Annotated[str | None, Meta(description="The install if `device_id` is missing. Only its keyed hash is stored.")] = None
     time: Annotated[int | None, Meta(description="The time of the event in epoch milliseconds.")] = None
     insert_id: Annotated[str | None, Meta(description="The id of the event: an id of the same install counts once in 30 days.")] = None
     session_id: Annotated[int | None, Meta(description="The session. Only its keyed hash is stored. -1 is none.")] = None
@@ -48,7 +48,7 @@ class Batch(msgspec.Struct, kw_only=True):
 
 
 def key_of(request: Request) -> str:
-    """The project's key, empty where there is none."""
+    """The project's key, empty if there is none."""
     return sdk.client_key(sdk.members(request.document).get("api_key"))
 
 
@@ -75,7 +75,7 @@ PATHS = tuple(
         absorbs=(*CONTENT_PROBLEMS, Limited, TooSlow),
         summary="Send events (Amplitude)",
         accepts=(Batch,),
-        answers={200: "Always, but for 5xx: the SDKs send a refused batch again. The ledger counts what was dropped."},
+        answers={200: "Always, except for 5xx: the SDKs resend a refused batch. The ledger counts dropped events."},
         samples=(Sample("A batch", _SAMPLE),),
     )
     for template in ("/2/httpapi", "/batch")
@@ -89,7 +89,7 @@ def claims(request: Request) -> bool:
 
 
 def decode(request: Request) -> Decoded:
-    """The events of a body. One without a type is rejected. Raises `TooLarge` above 1,000, and `Invalid` where there are no events."""
+    """The events of a body. Events without a type are rejected. Raises `TooLarge` above 1,000 events, and `Invalid` without any."""
     document = sdk.members(request.document)
     error = sdk.clock_error(document.get("client_upload_time"), request.received_at)
     return sdk.gather_messages(request, lambda item, _: _event(item, error), "events")

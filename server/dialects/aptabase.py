@@ -1,7 +1,7 @@
 """Aptabase's SDKs: one event (`/api/v0/event`) and arrays of events (`/api/v0/events`).
 
-The project's key is the header `App-Key`. The SDKs send a session of at most an hour, and no id of an install. The SDK for Python sends a refused
-event again every ten seconds: the answer is 200 to everything but a failure of the server.
+The project's key is the header `App-Key`. The SDKs send a session of at most an hour, and no id of an install. The SDK for Python resends a refused
+event every ten seconds, so the response is 200 unless the server fails.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
 
 NAME = "aptabase"
 TITLE = "Aptabase"
-ABOUT = "What Aptabase's SDKs send. The project's key is the header `App-Key`. Events have a session and no install."
+ABOUT = "Events from Aptabase's SDKs. The project's key is the header `App-Key`. Events have a session and no install."
 CLIENT = LikelyClient("an Aptabase SDK", r"/api/v0/events?")
 
 
@@ -45,7 +45,7 @@ _SAMPLE = {
 
 
 def key_of(request: Request) -> str:
-    """The project's key, empty where there is none."""
+    """The project's key, empty if there is none."""
     return sdk.client_key(request.header(b"app-key"))
 
 
@@ -58,7 +58,7 @@ def _path(template: str, kind: Any, sample: Sample) -> Path:
         absorbs=(*CONTENT_PROBLEMS, Limited, TooSlow),
         summary="Send events (Aptabase)",
         accepts=(kind,),
-        answers={200: "Always, but for 5xx: an SDK sends a refused event again for ever. The ledger counts what was dropped."},
+        answers={200: "Always, except for 5xx: an SDK retries a refused event forever. The ledger counts dropped events."},
         samples=(sample,),
     )
 
@@ -75,7 +75,7 @@ def claims(request: Request) -> bool:
 
 
 def decode(request: Request) -> Decoded:
-    """The events of a body. One without a name is rejected. Raises `TooLarge` above 1,000."""
+    """The events of a body. Events without a name are rejected. Raises `TooLarge` above 1,000 events."""
     return sdk.gather_messages(request, lambda item, _: _event(item))
 
 

@@ -55,8 +55,8 @@ def load(body: bytes) -> Any:
 def read(body: bytes) -> tuple[Any, tuple[Fault, ...]]:
     """Parse a body, and return the document and its faults: values that cannot be stored.
 
-    Faults are duplicate keys, NUL characters, integers beyond 64 bits, numbers beyond a double, keys over 256 characters, more than 16 levels,
-    and bytes that are not UTF-8. The document has a placeholder for each. Raises `Malformed` for invalid JSON.
+    Faults are duplicate keys, NUL characters, integers beyond 64 bits, numbers beyond a double, NaN and Infinity, keys over 256 characters,
+    more than 16 levels, and bytes that are not UTF-8. The document has a placeholder for each. Raises `Malformed` for invalid JSON.
     """
     try:
         document = _decode(body)
@@ -141,7 +141,7 @@ def _inspect(body: bytes, error: Exception | None) -> tuple[Any, tuple[Fault, ..
             raise _malformed(body, None) from None
     except ValueError:  # JSONDecodeError is one
         raise _malformed(body, error) from None
-    inspection = _Inspection(1 if type(parsed) is list else 2)
+    inspection = _Inspection(2 if type(parsed) is list else 3)
     return inspection.value(parsed, ()), tuple(inspection.faults.values())
 
 
@@ -176,19 +176,19 @@ _MARKS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]+|[\]}]+', re.DOTALL)
 
 def _shallow(text: str) -> str:
     """Return a text without the values that are nested more than two levels below the maximum."""
-    kept: list[str] = []
+    pieces: list[str] = []
     depth, written, most = 0, 0, MAX_DEPTH + 2
     for marks in _MARKS.finditer(text):
         first, length = marks[0][0], len(marks[0])
         if first in "[{":
             if depth <= most < depth + length:
-                kept += (text[written : marks.start() + most - depth], "0")
+                pieces += (text[written : marks.start() + most - depth], "0")
             depth += length
         elif first in "]}":
             depth -= length
             if depth <= most < depth + length:
                 written = marks.end() - (most - depth)
-    return "".join((*kept, text[written:])) if depth <= most else ""
+    return "".join((*pieces, text[written:])) if depth <= most else ""
 
 
 # --- values ---
@@ -217,16 +217,17 @@ def _integer(digits: str) -> int:
     return int(digits) if len(digits) <= 20 else _INT64  # one too large
 
 
-def _constant(_: str) -> Any:
-    raise json.JSONDecodeError("NaN and Infinity are not JSON", "", 0)
+def _constant(_: str) -> float:
+    return math.nan  # not JSON, but what Python's encoder writes: a fault of the value, not of its neighbours
 
 
 Place = tuple[str | int, ...]
+_NOT_FINITE = "must be a finite number: NaN and Infinity are not JSON"
 
 
 class _Inspection:
-    """A copy of a document without faulty values. Records the first fault of each event of a batch, or of each field of an event: the paths with
-    the same first `parts` parts.
+    """A copy of a document without faulty values. Records the first fault at each path of `parts` parts: each field of an event in a
+    batch, or each member of a field of a single event.
     """
 
     def __init__(self, parts: int) -> None:
@@ -240,7 +241,7 @@ class _Inspection:
         if kind is int and not -_INT64 <= value < _INT64:
             return self._fault(path, "must be a whole number of at most 64 bits")
         if kind is float and not math.isfinite(value):
-            return self._fault(path, "is too large for a number")
+            return self._fault(path, "is too large for a number" if math.isinf(value) else _NOT_FINITE)
         if kind is list or kind is dict or kind is _Repeating:
             if len(path) >= MAX_DEPTH:
                 return self._fault(path, f"must not be nested deeper than {MAX_DEPTH} levels")
@@ -250,24 +251,24 @@ class _Inspection:
         return value
 
     def _members(self, members: Iterable[tuple[str, Any]], path: Place) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
+        found: dict[str, Any] = {}
         for key, value in members:
             place = (*path, key)
             if len(key) > MAX_KEY:
                 self._fault(place, f"must have a name of at most {MAX_KEY} characters")
                 continue
             if "\0" in key:
-                self._fault(place, "must not hold NUL characters in its name")
-            elif key in kept:
+                self._fault(place, "must not contain NUL characters in its name")
+            elif key in found:
                 self._fault(place, "must not occur more than once")
             elif _STRAY_BYTES.search(key):
                 self._fault(place, "must have a name in UTF-8")
-            kept[_STRAY_BYTES.sub("\ufffd", key.replace("\0", ""))] = self.value(value, place)
-        return kept
+            found[_STRAY_BYTES.sub("\ufffd", key.replace("\0", ""))] = self.value(value, place)
+        return found
 
     def _text(self, text: str, path: Place) -> str:
         if "\0" in text:
-            self._fault(path, "must not hold NUL characters")
+            self._fault(path, "must not contain NUL characters")
             text = text.replace("\0", "")
         if not text.isascii() and _STRAY_BYTES.search(text):
             self._fault(path, "must be text in UTF-8")

@@ -1,6 +1,6 @@
 """Engagement (markdowntown): views, copies, downloads and votes on a site's content, as one object or an array.
 
-Kinds and target types are open sets. The store decides if a target is accepted.
+Kinds and target types are open sets. The store decides whether a target is accepted.
 """
 
 from __future__ import annotations

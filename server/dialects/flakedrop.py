@@ -54,7 +54,7 @@ class Event(msgspec.Struct):
 
 
 class FlatEvent(msgspec.Struct):
-    """The format of the first release."""
+    """An event in the format of FlakeDrop's first release."""
 
     type: Name
     data: Report

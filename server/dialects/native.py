@@ -192,7 +192,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def claims(request: Request) -> bool:
-    """Return True: the native format is the last one to be asked."""
+    """Return True: the native format is the last candidate."""
     return True
 
 
@@ -252,11 +252,14 @@ def _event(document: Any, request: Request, ignored: IgnoredFields, position: in
         ignored.members(document.get(name), known, f"{prefix}{name}")
     properties = ignored.bounded(properties, f"{prefix}properties")
     context = _context(properties, payload.environment, payload.ci, _described(payload))
-    incoming = _incoming(payload, Alike(context, properties, None, outcome), event_id(document, request, position))
-    incoming.weight = _weight(payload, ignored, prefix)
-    incoming.occurred_at = ignored.time(payload.timestamp, f"{prefix}timestamp")
-    incoming.duration_us = ignored.duration(payload.duration_ms, f"{prefix}duration_ms")
-    return incoming
+    return _incoming(
+        payload,
+        Alike(context, properties, None, outcome),
+        event_id(document, request, position),
+        weight=_weight(payload, ignored, prefix),
+        occurred_at=ignored.time(payload.timestamp, f"{prefix}timestamp"),
+        duration_us=ignored.duration(payload.duration_ms, f"{prefix}duration_ms"),
+    )
 
 
 def _is_odd(read: Callable[[Any], Any], value: Any) -> bool:
@@ -296,24 +299,26 @@ def _weight(payload: Event, ignored: IgnoredFields, prefix: str) -> float:
 
 def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
     """Convert a plain event. Raises NotPlain if a part of it is not plain."""
-    raw, at, length = bytes(payload.properties), payload.timestamp, payload.duration_ms
-    if (raw_install := payload.installation_id) and may_be_missing(raw_install) and identifier(raw_install) is None:
+    raw, at, length, install = bytes(payload.properties), payload.timestamp, payload.duration_ms, payload.installation_id
+    if install and may_be_missing(install) and identifier(install) is None:
         raise NotPlain
+    occurred_at = None
+    if at is not None and (occurred_at := moment(at)) is None:
+        raise NotPlain
+    weight, rate = payload.weight, payload.sample_rate
     read = _alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__
     try:
         alike = read(raw, _common(payload))
     except TypeError:  # a list or an object, which is not hashable
         raise NotPlain from None
-    incoming = _incoming(payload, alike, raw_id)
-    if at is not None and (occurred_at := moment(at)) is not None:
-        incoming.occurred_at = occurred_at
-    elif at is not None:
-        raise NotPlain
-    if length is not None:
-        incoming.duration_us = duration(length)
-    if payload.weight is not None or payload.sample_rate is not None:
-        incoming.weight = _plain_weight(payload.weight, payload.sample_rate)
-    return incoming
+    return _incoming(
+        payload,
+        alike,
+        raw_id,
+        occurred_at,
+        None if length is None else duration(length),
+        1 if weight is None and rate is None else _plain_weight(weight, rate),
+    )
 
 
 def _plain_weight(weight: Any, rate: Any) -> float:
@@ -331,21 +336,26 @@ class Alike(NamedTuple):
     outcome: Outcome
 
 
-def _incoming(payload: Event, alike: Alike, raw_id: str | None) -> Incoming:
+def _incoming(
+    payload: Event, alike: Alike, raw_id: str | None, occurred_at: int | None, duration_us: int | None, weight: float
+) -> Incoming:
     context, properties, document, outcome = alike
     target, error = payload.target, payload.error
     return Incoming(
         name=payload.name,
         install=payload.installation_id or None,
+        occurred_at=occurred_at,
         id=raw_id,
         session=payload.session_id or None,
         target=None if target is None else _target(target),
         outcome=outcome,
+        duration_us=duration_us,
         error_type=None if error is None else text(error.type, MAX_ERROR_TYPE),
         error_message=None if error is None else text(error.message, MAX_ERROR_MESSAGE, ""),
         context=context,
         properties=properties,
         document=document,
+        weight=weight,
     )
 
 

@@ -1,7 +1,7 @@
-"""OpenPanel's SDKs: one call a request (`/track`), wrapped in `payload`.
+"""OpenPanel's SDKs: one call per request (`/track`), wrapped in `payload`.
 
-The project's key is the header `openpanel-client-id`. The install is the `profileId` that the program sets; without one there is none, because
-OpenPanel itself derives a device from the address. The answer is 200 to everything but a failure of the server: the SDK would send it again three times.
+The project's key is the header `openpanel-client-id`. The install is the `profileId` that the program sets. Without one there is no install:
+OpenPanel itself derives a device from the address. The response is 200 unless the server fails, because the SDK retries three times.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
 
 NAME = "openpanel"
 TITLE = "OpenPanel"
-ABOUT = "What OpenPanel's SDKs send. The project's key is the header `openpanel-client-id`."
+ABOUT = "Calls from OpenPanel's SDKs. The project's key is the header `openpanel-client-id`."
 CLIENT = LikelyClient("an OpenPanel or Mixpanel SDK", r"/(track|profile(/.*)?|import)")
 
 
@@ -33,7 +33,7 @@ class Call(msgspec.Struct, kw_only=True):
 
 
 def key_of(request: Request) -> str:
-    """The project's key, empty where there is none."""
+    """The project's key, empty if there is none."""
     return sdk.client_key(request.header(b"openpanel-client-id"))
 
 
@@ -45,7 +45,7 @@ PATHS = (
         absorbs=(*CONTENT_PROBLEMS, Limited, TooSlow),
         summary="Send a call (OpenPanel)",
         accepts=(Call,),
-        answers={200: "Always, but for 5xx. The ledger counts what was dropped."},
+        answers={200: "Always, except for 5xx. The ledger counts dropped events."},
         samples=(
             Sample(
                 "An event",

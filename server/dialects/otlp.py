@@ -36,8 +36,8 @@ _INT64 = 1 << 63
 _REJECTED = {LOGS: "rejectedLogRecords", TRACES: "rejectedSpans", METRICS: "rejectedDataPoints"}
 _REASONS = {
     LOGS: "Log records without an event name, or with values that cannot be stored, are dropped.",
-    TRACES: "Footfall takes log records with an event name, and no traces.",
-    METRICS: "Footfall takes log records with an event name, and no metrics.",
+    TRACES: "Footfall accepts log records with an event name, but no traces.",
+    METRICS: "Footfall accepts log records with an event name, but no metrics.",
 }
 
 # --- requests ---
@@ -147,8 +147,8 @@ _RUNTIMES = {"cpython": "python", "nodejs": "node"}
 
 def _resource(resource: Any) -> dict[str, Any]:
     attributes = _attributes(resource)
-    kept = {name: value[:_MAX_TEXT] for name, value in attributes.items() if name in _USED and type(value) is str}
-    return kept | ({"ci": True} if any(name.startswith("cicd.") for name in attributes) else {})
+    texts = {name: value[:_MAX_TEXT] for name, value in attributes.items() if name in _USED and type(value) is str}
+    return texts | ({"ci": True} if any(name.startswith("cicd.") for name in attributes) else {})
 
 
 def _record(resource: dict[str, Any], record: Any) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _value(value: Any, depth: int) -> Any:
 
 
 def _integer(value: Any) -> int | None:
-    """Return a number of 64 bits, which JSON also writes as a text."""
+    """Return a 64-bit number, which JSON also encodes as text."""
     if type(value) is str and len(value) <= 20 and value.removeprefix("-").isdecimal():
         value = int(value)
     return value if type(value) is int and -_INT64 <= value < _INT64 else None
@@ -229,7 +229,7 @@ def decode(request: Request) -> Decoded:
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
-    """200, with a partial success that counts the records that were dropped."""
+    """Return 200, with a partial success that counts the dropped records."""
     route, is_protobuf, records = decoded.echo
     rejected = (
         records - len(decoded.events) + sum(receipt in (Receipt.UNKNOWN_TARGET, Receipt.TOO_MANY_TARGETS) for receipt in outcomes.receipts)
@@ -299,7 +299,7 @@ def _context(resource: Mapping[str, Any], properties: Mapping[str, Any]) -> Cont
 
 
 class Export(msgspec.Struct, kw_only=True, rename="camel"):
-    """A request of OTLP, in the form that protobuf's JSON has."""
+    """A request of OTLP, in protobuf's JSON form."""
 
     resource_logs: Annotated[list[dict[str, Any]] | None, msgspec.Meta(description="Log records, grouped by resource and scope.")] = None
 
@@ -329,7 +329,7 @@ _SAMPLE_RESOURCE = {"attributes": [_attribute("service.version", "1.4.0"), _attr
 
 
 def key_of(request: Request) -> str:
-    """Return the bearer token of a request, which exporters get as a header, or an empty text."""
+    """Return the bearer token of a request, which users configure as a header of the exporter, or an empty text."""
     scheme, _, token = request.header(b"authorization").strip().partition(" ")
     return sdk.client_key(token) if scheme.lower() == "bearer" else ""
 

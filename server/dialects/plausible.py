@@ -1,6 +1,6 @@
 """Plausible's trackers: one event (`/api/event`).
 
-The body has no key: its domain names the project that lists it in its sites. There is no id of an install and no time, so that the time of arrival counts.
+The body has no key: its domain names the project that lists it in its sites. There is no id of an install and no time, so the time of arrival counts.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from server.dialects.document import plain
+from server.dialects.document import read
 from server.dialects.parsing import LikelyClient, Path, Sample, weight_in
 from server.dialects.parsing import sdk_events as sdk
 from server.event import Answer, Decoded, FieldError, Incoming, Outcomes, Request
-from server.problems import Invalid
+from server.problems import Invalid, Malformed
 
 NAME = "plausible"
 TITLE = "Plausible"
-ABOUT = "What Plausible's trackers send. The project is the one whose sites include the domain. Events have no install."
+ABOUT = "Events from Plausible's trackers. The project is the one whose sites include the domain. Events have no install."
 CLIENT = LikelyClient("a Plausible client", r"/api/event")
 
 
@@ -26,7 +26,7 @@ class Event(msgspec.Struct, kw_only=True):
     """One event. The long names `name`, `domain` and `props` are accepted, too."""
 
     n: Annotated[str, Meta(description="The name of the event, cut at 100 characters. `engagement` is dropped.")]
-    d: Annotated[str, Meta(description="The domain. Of several, separated by commas, the first that a project lists counts.")]
+    d: Annotated[str, Meta(description="The domain. If there are several, separated by commas, the first that a project lists counts.")]
     p: Annotated[
         dict[str, Any] | str | None, Meta(description="The program's own properties, also as a text in JSON, without addresses and URLs.")
     ] = None
@@ -39,7 +39,7 @@ _DONE = Answer(202, b"{}")
 
 
 def key_of(request: Request) -> str:
-    """The site's domain, empty where there is none."""
+    """The site's domain, empty if there is none."""
     document = sdk.members(request.document)
     return sdk.client_key(_either(document, "d", "domain"))
 
@@ -99,7 +99,9 @@ def _either(item: Any, short: str, long: str) -> Any:
 def _properties(value: Any) -> Any:
     if type(value) is str:
         try:
-            value = plain(value.encode())
-        except ValueError:
+            value, faults = read(value.encode("utf-8", "replace"))
+        except Malformed:
             return {}
+        faulty = {fault.path[:1] for fault in faults}
+        return {name: inner for name, inner in sdk.members(value).items() if (name,) not in faulty}
     return sdk.members(value)

@@ -1,7 +1,7 @@
-"""PostHog's SDKs: batches (`/batch/`), single events (`/capture/`), the newer protocol (`/i/v1/analytics/events`), and flags, of which there are none.
+"""PostHog's SDKs: batches (`/batch/`), single events (`/capture/`), the newer protocol (`/i/v1/analytics/events`), and feature flags (always an empty set).
 
-The project's key is the body's `api_key`, in the newer protocol the bearer. Events about the SDK's own model (persons, groups, flags) do not count
-as usage; what they say of an install's system and version is kept.
+The project's key is the body's `api_key`, in the newer protocol the bearer. Events about the SDK's own model (persons, groups, flags) do not count as
+usage; the system and version that they report of an install are kept.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from server.problems import CONTENT_PROBLEMS, Invalid
 
 NAME = "posthog"
 TITLE = "PostHog"
-ABOUT = "What PostHog's SDKs send. The project's key is `api_key`, or the bearer. Responses are those that the SDKs expect."
+ABOUT = "Events from PostHog's SDKs. The project's key is `api_key`, or the bearer. Responses are those that the SDKs expect."
 CLIENT = LikelyClient("a PostHog SDK", r"/(batch|capture|e|i/v\d+/e|i/v1/.*|flags|decide|engage|s)")
 
 
 class Event(msgspec.Struct, kw_only=True):
-    """One event. `api_key` is in the event where it is sent alone."""
+    """One event. `api_key` is in the event if it is sent alone."""
 
     event: Annotated[str, Meta(description="The name of the event, cut at 100 characters.")]
     distinct_id: Annotated[str | None, Meta(description="The anonymous id of one installation. Only its keyed hash is stored.")] = None
@@ -66,7 +66,7 @@ _FLAGS = ("/flags", "/decide")
 
 
 def key_of(request: Request) -> str:
-    """The project's key in a body, empty where there is none; the newer protocol has it in a header."""
+    """The project's key in a body, empty if there is none; the newer protocol has it in a header."""
     document = request.document[0] if type(request.document) is list and request.document else request.document
     fields = sdk.members(document)
     found = (fields.get("api_key"), fields.get("token"), sdk.members(fields.get("properties")).get("token"))
@@ -85,7 +85,7 @@ PATHS = (
             accepts=(Batch, Event, list[Event]),
             samples=(Sample("A batch", {"api_key": "phc_example", "sent_at": "2026-03-14T09:26:53.589Z", "batch": [_SAMPLE]}),),
             answers={
-                200: "Always, but for 429 and 5xx: PostHog's SDKs take no other status for a success. The ledger counts what was dropped."
+                200: "Always, except for 429 and 5xx: PostHog's SDKs treat no other status as a success. The ledger counts dropped events."
             },
         )
         for template in ("/batch", "/capture", "/e", "/i/v0/e", _EVENTS)
@@ -95,7 +95,7 @@ PATHS = (
             template=template,
             client_key=key_of,
             absorbs=CONTENT_PROBLEMS,
-            summary="Ask for feature flags (PostHog): there are none",
+            summary="Request feature flags (PostHog): there are none",
             accepts=(FlagRequest,),
             samples=(Sample("A request for flags", {"api_key": "phc_example", "distinct_id": "9f0e8a2d6f1b7c34"}),),
             answers={200: "No flags."},
@@ -122,7 +122,7 @@ def claims(request: Request) -> bool:
 
 
 def decode(request: Request) -> Decoded:
-    """The events of a body. One that has no name is rejected. Raises `TooLarge` above 1,000."""
+    """The events of a body. Events without a name are rejected. Raises `TooLarge` above 1,000 events."""
     if request.route in _FLAGS:
         return Decoded(echo=_NO_FLAGS)
     document = sdk.members(request.document)
@@ -134,7 +134,7 @@ def decode(request: Request) -> Decoded:
 
 
 def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
-    """200, in the words of the route."""
+    """Return 200, with the body that the route's clients expect."""
     answered: Answer = decoded.echo or _DONE
     return answered
 
@@ -154,8 +154,8 @@ def _message(item: Any, request: Request, error: int) -> Incoming | InstallRepor
     at = sdk.corrected(item.get("timestamp"), error)
     where = _context(properties, request)
     if name in _NO_USAGE:
-        said = _context({**sdk.members(item.get("$set")), **sdk.members(properties.get("$set")), **properties}, request)
-        return None if install is None or name in _NO_INSTALL else InstallReport(install=install, last_seen=at, context=said)
+        about = _context({**sdk.members(item.get("$set")), **sdk.members(properties.get("$set")), **properties}, request)
+        return None if install is None or name in _NO_INSTALL else InstallReport(install=install, last_seen=at, context=about)
     error_type, error_message = _exception(properties)
     return Incoming(
         name=name,
@@ -174,7 +174,7 @@ def _message(item: Any, request: Request, error: int) -> Incoming | InstallRepor
 
 
 def _install(item: dict[str, Any], name: str, properties: Any) -> str | None:
-    """The install of an event. An event of no person with a UUID has none: SDKs invent one for each event where the program names none."""
+    """The install of an event. An event without a person and with a UUID has none: SDKs generate a UUID for each event if the program names no id."""
     install = sdk.usable_id(item.get("distinct_id") or properties.get("distinct_id"))
     if install is None or name in _NO_INSTALL:
         return None
@@ -199,7 +199,7 @@ def _runtime(properties: Any, request: Request) -> str | None:
 
 
 def _exception(properties: Any) -> tuple[str | None, str | None]:
-    """The type and message of an exception. Its stack, with the program's source and paths, is dropped."""
+    """The type and message of an exception. Its stack is dropped, because it contains the program's source and paths."""
     exceptions = properties.get("$exception_list")
     first = sdk.members(exceptions[0]) if type(exceptions) is list and exceptions else {}
     return text(first.get("type"), MAX_ERROR_TYPE), text(first.get("value"), MAX_ERROR_MESSAGE, "")

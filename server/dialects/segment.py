@@ -1,7 +1,7 @@
 """Segment's and RudderStack's SDKs: batches (`/v1/batch`) and single calls (`/v1/track`, `/v1/page`, …).
 
-The project's key is the user name of Basic authentication, or the body's `writeKey`. Some of these SDKs end their host's process on a 4xx: the answer
-is 200 whatever comes, and the ledger counts what was dropped. Traits of users and groups are not kept.
+The project's key is the user name of Basic authentication, or the body's `writeKey`. Some of these SDKs end their host's process on a 4xx, so the
+response is always 200, and the ledger counts dropped calls. Traits of users and groups are not kept.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from server.problems import CONTENT_PROBLEMS, Invalid, Limited, TooSlow
 
 NAME = "segment"
 TITLE = "Segment, RudderStack"
-ABOUT = "What the SDKs of Segment and RudderStack send. The project's key is the user name of Basic authentication, or `writeKey`."
+ABOUT = "Calls from the SDKs of Segment and RudderStack. The project's key is the user name of Basic authentication, or `writeKey`."
 CLIENT = LikelyClient("a Segment or RudderStack SDK", r"/v1/(batch|track|identify|page|screen|group|alias|import|[tipsga])")
 
 
 class Message(msgspec.Struct, kw_only=True, rename="camel"):
-    """One call. `type` may be missing where the path names it."""
+    """One call. `type` may be missing if the path names it."""
 
     type: Annotated[
         str | None,
@@ -36,7 +36,7 @@ class Message(msgspec.Struct, kw_only=True, rename="camel"):
     anonymous_id: Annotated[str | None, Meta(description="The anonymous id of one installation. Only its keyed hash is stored.")] = None
     user_id: Annotated[
         str | None,
-        Meta(description="The id of a user, used as the install where `anonymousId` is missing. Only its keyed hash is stored."),
+        Meta(description="The id of a user, used as the install if `anonymousId` is missing. Only its keyed hash is stored."),
     ] = None
     timestamp: str | None = None
     properties: Annotated[dict[str, Any] | None, Meta(description="The program's own properties are kept; addresses and URLs are not.")] = (
@@ -45,21 +45,21 @@ class Message(msgspec.Struct, kw_only=True, rename="camel"):
     context: Annotated[
         dict[str, Any] | None, Meta(description="`app.version`, `os.name`, `library` and `sessionId` are used; nothing else is kept.")
     ] = None
-    write_key: Annotated[str | None, Meta(description="The project's key, where Basic authentication has none.")] = None
+    write_key: Annotated[str | None, Meta(description="The project's key, if Basic authentication has none.")] = None
 
 
 class Batch(msgspec.Struct, kw_only=True, rename="camel"):
     """Many calls."""
 
     batch: Annotated[list[Message], Meta(description="The calls, up to 1,000.")]
-    write_key: Annotated[str | None, Meta(description="The project's key, where Basic authentication has none.")] = None
+    write_key: Annotated[str | None, Meta(description="The project's key, if Basic authentication has none.")] = None
     sent_at: Annotated[
         str | None, Meta(description="The time of sending by the client's clock. A clock that is wrong by a minute or more is corrected.")
     ] = None
 
 
 _SUMMARY = "Send calls (Segment, RudderStack)"
-_ANSWERS = {200: "Always, but for 5xx: some of these SDKs end their host's process on a 4xx. The ledger counts what was dropped."}
+_ANSWERS = {200: "Always, except for 5xx: some of these SDKs end their host's process on a 4xx. The ledger counts dropped events."}
 _DONE = Answer(200, b'{"success":true}')
 _BATCHES = ("batch", "import")
 _USAGE = ("track", "page", "screen")
@@ -84,7 +84,7 @@ def _sample(kind: str) -> Sample:
 
 
 def key_of(request: Request) -> str:
-    """The project's key, empty where there is none."""
+    """The project's key, empty if there is none."""
     scheme, _, token = request.header(b"authorization").partition(" ")
     if scheme.lower() == "basic":
         try:
@@ -117,7 +117,7 @@ def claims(request: Request) -> bool:
 
 
 def decode(request: Request) -> Decoded:
-    """The events of a body. A call of no known type, and one of `track` without a name, is rejected. Raises `TooLarge` above 1,000."""
+    """The events of a body. Calls of unknown types and `track` calls without a name are rejected. Raises `TooLarge` above 1,000 calls."""
     error = sdk.clock_error(sdk.members(request.document).get("sentAt"), request.received_at)
     kind = request.route.rpartition("/")[2]
     return sdk.gather_messages(request, lambda item, _: _message(item, kind, error))
@@ -139,8 +139,8 @@ def _message(item: Any, route: str, error: int) -> Incoming | InstallReport | No
     install = sdk.usable_id(item.get("anonymousId")) or sdk.usable_id(item.get("userId"))
     at = sdk.corrected(item.get("timestamp") or item.get("originalTimestamp"), error)
     if kind in _NO_USAGE:
-        said = _context({**sdk.members(about.get("traits")), **sdk.members(item.get("traits"))}, about, item)
-        return None if kind != "identify" or install is None else InstallReport(install=install, last_seen=at, context=said)
+        context = _context({**sdk.members(about.get("traits")), **sdk.members(item.get("traits"))}, about, item)
+        return None if kind != "identify" or install is None else InstallReport(install=install, last_seen=at, context=context)
     if kind not in _USAGE:
         raise Invalid(FieldError("type", f"must be one of {', '.join((*_USAGE, *_NO_USAGE))}"), status=400)
     return Incoming(

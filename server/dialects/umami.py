@@ -1,6 +1,7 @@
 """Umami's trackers: one event (`/api/send`).
 
-The body has no key: its website's id names the project that lists it in its sites. `identify` does not count as usage.
+The body has no key: its website's id names the project that lists it in its sites. `identify` does not count as usage, nor do a page's
+measurements and exceptions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from server.problems import Invalid
 
 NAME = "umami"
 TITLE = "Umami"
-ABOUT = "What Umami's trackers send. The project is the one whose sites include the website's id."
+ABOUT = "Events from Umami's trackers. The project is the one whose sites include the website's id."
 CLIENT = LikelyClient("an Umami client", r"/api/(send|batch|collect)")
 
 
@@ -44,12 +45,12 @@ _SAMPLE = {
     "type": "event",
     "payload": {"website": "5c4b9f0e-2d6f-4b7c-a3b1-c6d290feac4e", "name": "build", "data": {"version": "1.4.0", "os": "linux"}},
 }
-_KINDS = ("event", "identify")
+_KINDS = ("event", "identify", "performance", "error")
 _DONE = Answer(200, b"{}")
 
 
 def key_of(request: Request) -> str:
-    """The website's id, empty where there is none."""
+    """The website's id, empty if there is none."""
     return sdk.client_key(sdk.members(sdk.members(request.document).get("payload")).get("website"))
 
 
@@ -58,7 +59,7 @@ PATHS = (
         template="/api/send",
         client_key=key_of,
         by_site=True,
-        forwarded=(),
+        forwarded=(b"x-umami-website-id", b"x-umami-hostname", b"x-umami-cache"),
         summary="Send a call (Umami)",
         accepts=(Call,),
         answers={200: "The event is stored. A call of another type is dropped.", 404: "No project has the website among its sites."},
@@ -92,6 +93,8 @@ def _call(item: Any) -> Incoming | InstallReport | None:
         raise Invalid(FieldError("type", f"must be one of {', '.join(_KINDS)}"), status=400)
     properties = sdk.members(payload.get("data"))
     install, at = sdk.usable_id(payload.get("id")), _time(payload.get("timestamp"))
+    if kind in ("performance", "error"):  # measurements and exceptions of a page
+        return None
     where = sdk.context(properties, NAME, os=properties.get("os"), runtime=None)
     if kind == "identify":
         return None if install is None else InstallReport(install=install, last_seen=at, context=where)

@@ -116,7 +116,7 @@ def _owners(settings: Settings) -> Iterator[Finding]:
     owner = settings.data_dir.stat().st_uid
     for file in (*store_files(settings), settings.data_dir / "secret"):
         if file.exists() and file.stat().st_uid != owner:
-            what = f"{file} has another owner than its folder, who may not be able to use it"
+            what = f"{file} is not owned by the owner of its folder, who may be unable to use it"
             yield Finding("warning", what, command("sudo", "chown", owner, file))
 
 
@@ -135,7 +135,7 @@ def disk(settings: Settings) -> Iterator[Finding]:
 
 
 def secret(settings: Settings) -> Iterator[Finding]:
-    """Check the secret that keys the hashes. With another secret, the server recognises no install."""
+    """Check the secret that keys the hashes. With another secret, the server recognizes no install."""
     path = settings.data_dir / "secret"
     there = settings.data_dir.is_dir() and os.access(settings.data_dir, os.X_OK) and path.exists()
     if settings.secret:
@@ -143,15 +143,15 @@ def secret(settings: Settings) -> Iterator[Finding]:
     elif there:
         yield from _kept(path)
     elif settings.sqlite_path.exists():
-        what = f"there is a database, but {path} is missing: the server would create a new secret and recognise no install"
+        what = f"there is a database, but {path} is missing: the server would create a new secret and recognize no install"
         yield Finding("problem", what, "restore the file from a backup, or set FOOTFALL_SECRET to its content")
     else:
         yield Finding("ok", "there is no secret yet", "`footfall serve` creates it")
 
 
-def _from_settings(given: str, path: Path | None) -> Iterator[Finding]:
-    if path is not None and os.access(path, os.R_OK) and path.read_text(errors="replace").strip() != given:
-        what = f"FOOTFALL_SECRET is not the secret in {path}: installs from before this setting are not recognised"
+def _from_settings(secret: str, path: Path | None) -> Iterator[Finding]:
+    if path is not None and os.access(path, os.R_OK) and path.read_text(errors="replace").strip() != secret:
+        what = f"FOOTFALL_SECRET is not the secret in {path}: installs from before this setting are not recognized"
         yield Finding("warning", what, f"remove FOOTFALL_SECRET, or delete {path} if the change is intended")
     else:
         yield Finding("ok", "the secret comes from FOOTFALL_SECRET")
@@ -168,6 +168,6 @@ def _kept(path: Path) -> Iterator[Finding]:
         )
     if len(path.read_bytes().strip()) < SHORTEST_SECRET:
         fix = "restore it from a backup; or, if nothing is stored yet, delete it: `footfall serve` creates another"
-        yield Finding("problem", f"{path} holds no usable secret", fix)
+        yield Finding("problem", f"{path} contains no usable secret", fix)
     elif not bits & 0o077:
         yield Finding("ok", f"the secret is in {path}, for its owner only")

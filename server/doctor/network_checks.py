@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import ipaddress
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
+import msgspec
 
 from server import __version__
 from server.doctor.finding import Finding
@@ -22,6 +22,20 @@ _NO_PROXY = (
     "else all clients behind it look like one address and share one rate limit"
 )
 _ALL = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+
+
+class _StoreHealth(msgspec.Struct, frozen=True):
+    writable: bool
+
+
+class _Health(msgspec.Struct, frozen=True):
+    """The part of a response of the health route that identifies any version of Footfall, and states whether it accepts events."""
+
+    version: str
+    store: _StoreHealth
+    status: str
+    queued: int
+    instance: str | None = None
 
 
 def port(settings: Settings) -> Iterator[Finding]:
@@ -57,9 +71,9 @@ def _taken(settings: Settings) -> bool:
 def _unbindable(where: str, error: OSError) -> Finding:
     if error.errno == errno.EACCES:
         fix = "listen above 1023, behind a proxy, or give the service CAP_NET_BIND_SERVICE"
-        return Finding("problem", f"{where} cannot be listened on: ports below 1024 require root", fix)
+        return Finding("problem", f"the server cannot listen on {where}: ports below 1024 require root", fix)
     fix = "set FOOTFALL_HOST to an address of this machine, such as 127.0.0.1, or to :: for all addresses"
-    return Finding("problem", f"{where} cannot be listened on: {error.strerror or error}", fix)
+    return Finding("problem", f"the server cannot listen on {where}: {error.strerror or error}", fix)
 
 
 def _served(settings: Settings, where: str) -> Finding:
@@ -67,14 +81,14 @@ def _served(settings: Settings, where: str) -> Finding:
     if health is None:
         fix = f"set FOOTFALL_PORT to another one; `ss -ltnp 'sport = :{settings.port}'` shows the process"
         return Finding("problem", f"{where} is in use by another program", fix)
-    version = health["version"]
+    version = health.version
     ours = _instance(settings)
-    if ours is not None and health.get("instance", ours) != ours:
+    if ours is not None and health.instance not in (None, ours):
         fix = (
             f"set FOOTFALL_PORT to another one, or FOOTFALL_DATA_DIR to its folder; {settings.data_dir.resolve()} is what was examined here"
         )
         return Finding("problem", f"the Footfall on {where} serves a different store than these settings", fix)
-    if health["status"] != "ok":
+    if not health.store.writable:
         fix = "see its log, and the findings above"
         return Finding("problem", f"Footfall {version} runs on {where}, but its store accepts no writes", fix)
     if version != __version__:
@@ -90,13 +104,13 @@ def _instance(settings: Settings) -> str | None:
         return None
 
 
-def _health(settings: Settings) -> dict[str, Any] | None:
+def _health(settings: Settings) -> _Health | None:
     """The response of the health route, or None if the program on this port does not respond as Footfall."""
     try:
-        body = httpx.get(f"{settings.local_url}/health", timeout=ANSWER_WITHIN, trust_env=False).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        response = httpx.get(f"{settings.local_url}/health", timeout=ANSWER_WITHIN, trust_env=False)
+        return msgspec.json.decode(response.content, type=_Health)
+    except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return body if isinstance(body, dict) and {"status", "version", "store", "queued"} <= body.keys() else None
 
 
 def address(settings: Settings) -> Iterator[Finding]:

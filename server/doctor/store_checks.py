@@ -104,7 +104,7 @@ def _whole(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
     deadline = time.monotonic() + CHECK_FOR
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
     try:
-        said = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+        messages = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
     except sqlite3.OperationalError as error:
         if "interrupted" not in str(error):
             raise
@@ -114,10 +114,12 @@ def _whole(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:
         return
     finally:
         connection.set_progress_handler(None, 0)
-    if said == ["ok"]:
+    if messages == ["ok"]:
         yield Finding("ok", f"the database is intact ({size(path.stat().st_size)})")
     else:
-        yield Finding("problem", f"the database {path} is damaged: {said[0]}", f"{_RESTORE}, or try {command('sqlite3', path, '.recover')}")
+        yield Finding(
+            "problem", f"the database {path} is damaged: {messages[0]}", f"{_RESTORE}, or try {command('sqlite3', path, '.recover')}"
+        )
 
 
 def _migrated(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:

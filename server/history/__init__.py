@@ -8,12 +8,13 @@
 
 - `sql` is one SELECT in DuckDB's dialect, with `?` for parameters. `events` holds every event of the project that the store holds when the
   query begins: the files, and the *tail*, which is what the files lack. Its columns are `event_columns.COLUMNS`, with texts for dictionary numbers.
-- `since_id` and `until_id` (ids contain the time of arrival, see `server.event_id`) skip files and bound the tail. Give them where the
-  question has a period, and still filter by `occurred_at`.
+- `since_id` and `until_id` (ids contain the time of arrival, see `server.event_id`) skip whole files and bound the tail. Give them where
+  the question has a period, and still filter by `occurred_at`.
+- `history.run` runs several statements over the same events, which may copy them into a temporary table first.
 - `properties` are names of properties for which `events` has the columns `texts_column(name)` and `numbers_column(name)`. Those that a
   file has as columns are read fast, others from JSON.
 - The answer is a list of dicts, or None: the history is off (`FOOTFALL_HISTORY=off`), or more than `MAX_TAIL` events are not in files yet. The
-  caller then reads the store. Raises `server.problems.TooBroad` beyond the time limit or the memory limit.
+  caller then reads the store. Raises `server.problems.TooBroad` beyond the time limit, and its kind `OutOfMemory` beyond the memory limit.
 - The files are derived and never the only copy. The folder may be deleted at any time; `build` (the job `build_history`) writes it again.
   A file that is missing, damaged, or older than a change of its events is not used: its events are part of the tail until the next build.
 
@@ -27,7 +28,7 @@ building       reads segments from the store and merges them
 history        the queries, and the interface of the above
 """
 
-from server.history.history import LAG, MAX_TAIL, History, HistoryReport
+from server.history.history import LAG, MAX_TAIL, History, HistoryReport, OutOfMemory, Reading, Statement
 from server.history.property_columns import numbers_column, texts_column
 
-__all__ = ["LAG", "MAX_TAIL", "History", "HistoryReport", "numbers_column", "texts_column"]
+__all__ = ["LAG", "MAX_TAIL", "History", "HistoryReport", "OutOfMemory", "Reading", "Statement", "numbers_column", "texts_column"]

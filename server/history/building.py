@@ -1,7 +1,7 @@
 """The segments of a history: read from the store, and merged until a month is one file.
 
-Each step is short and complete in itself: it holds the folder alone, drops what is stale, does one piece of work and replaces the manifest. An
-interruption loses at most one piece, and an erasure waits for at most one.
+Each step is short and self-contained: it locks the folder, drops stale segments, does one piece of work and replaces the manifest. An interruption
+loses at most one piece, and an erasure waits for at most one.
 """
 
 from __future__ import annotations
@@ -86,14 +86,19 @@ class Builder:
             built.merges += all(merged.file != segment.file for segment in group)  # not if only its range changed
             return True
 
+    async def prune(self) -> None:
+        """Drop stale and damaged segments."""
+        async with self._folder.writing(), self._store.snapshot() as snapshot:
+            await self.pruned(snapshot)
+
     async def pruned(self, snapshot: Snapshot) -> Manifest:
-        """Drop stale and damaged segments and return the others. The caller writes alone."""
+        """Drop stale and damaged segments and return the others. The caller holds the lock on the folder."""
         found = manifest.load(self._folder.path)
         state = await changed_days.state(snapshot, found.seen)
         return await run_in_thread(partial(self._folder.prune, found, self.name_of(state), state))
 
     async def _filled(self, snapshot: Snapshot, gap: Gap) -> Segment:
-        """Read a piece of a gap: of its last month with events, from the begin of the month."""
+        """Read a piece of a gap: its last month with events, from the start of that month."""
         seen = (await changed_days.state(snapshot, manifest.NO_END)).number
         ((lowest, highest),) = await snapshot.rows(_BOUNDS, gap.first, gap.end)
         if highest is None:

@@ -19,7 +19,7 @@ class Database:
     """One DuckDB in memory, whose memory all queries share. Each use has a connection of its own, in a thread."""
 
     def __init__(self, folder: Path, spill: Path, memory: int, threads: int) -> None:
-        """`folder` holds all files that queries may read or write, `spill` what exceeds the memory."""
+        """`folder` holds all files that queries may read or write; `spill` holds data that exceeds the memory."""
         self._folder = folder.absolute()
         self._spill = spill.absolute()
         self._memory = memory
@@ -55,6 +55,7 @@ class Database:
                 folder = literal(str(self._folder))
                 self._opened.execute(f"SET allowed_directories = [{folder}]")
                 self._opened.execute("SET enable_external_access = false")
+                self._opened.execute("SET GLOBAL parquet_metadata_cache = true")  # 15 ms for each question over a year, for 3 MB of memory
                 # Estimates of few rows are often wrong, and a loop over many takes minutes.
                 self._opened.execute("SET GLOBAL asof_loop_join_threshold = 0")
                 self._opened.execute("SET lock_configuration = true")
@@ -73,7 +74,7 @@ class Database:
         }
 
     def close(self) -> None:
-        """Close the database. No thread may use it any more."""
+        """Close the database. No thread may use it afterwards."""
         with self._lock:
             if self._opened is not None:
                 self._opened.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from typing import NamedTuple
 
@@ -47,10 +48,22 @@ SELECT = f"""SELECT {_SELECTED}
     LEFT JOIN target ON target.id = event.target_id"""
 """The query of flattened events, up to its WHERE. The columns are called `KEYS`."""
 
-_SPEC = ", ".join(f"{key}: '{column.type}'" for key, column in zip(KEYS, COLUMNS, strict=True))
-_RENAMED = ", ".join(f"{key} AS {column.name}" for key, column in zip(KEYS, COLUMNS, strict=True))
-FROM_LINES = f"SELECT {_RENAMED} FROM read_json({{file}}, format = 'newline_delimited', columns = {{{{{_SPEC}}}}}, maximum_object_size = {{longest}})"
-"""DuckDB's query of the lines in a `{file}`, to be formatted with a literal. It buffers twice the `{longest}` line, in bytes."""
+_SPEC = json.dumps({key: column.type for key, column in zip(KEYS, COLUMNS, strict=True)})
+_RENAMED = ", ".join(f"event.{key} AS {column.name}" for key, column in zip(KEYS, COLUMNS, strict=True))
+_UNUSED = "\x1f"  # a character that JSON escapes
+
+
+def from_lines(file: str, longest: int) -> str:
+    """Return a DuckDB query that reads lines of JSON from `file`, an SQL literal. The longest line has `longest` bytes.
+
+    They are read as CSV of one column, in buffers of two such lines: DuckDB's reader of JSON takes 32 MiB, more than small machines have to spare.
+    """
+    lines = (
+        f"read_csv({file}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, delim = '{_UNUSED}', quote = '', escape = '',"
+        f" new_line = '\\n', buffer_size = {2 * longest}, max_line_size = {longest}, parallel = false)"
+    )
+    return f"SELECT {_RENAMED} FROM (SELECT from_json_strict(line, '{_SPEC}') AS event FROM {lines}) AS lines"
+
 
 EMPTY = f"SELECT {', '.join(f'CAST(NULL AS {column.type}) AS {column.name}' for column in COLUMNS)} WHERE false"
 

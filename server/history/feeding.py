@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from server.history.database import literal
-from server.history.event_columns import COLUMNS, EMPTY, FROM_LINES, KEYS, SELECT
+from server.history.event_columns import COLUMNS, EMPTY, KEYS, SELECT, from_lines
 from server.history.manifest import Gap
 from server.tasks import run_in_thread
 
@@ -51,7 +51,7 @@ class Feed:
         """The query of DuckDB for the rows."""
         if not self.rows:
             return EMPTY
-        return FROM_LINES.format(file=literal(str(self.path.absolute())), longest=self._longest)
+        return from_lines(literal(str(self.path.absolute())), self._longest)
 
     async def add(self, gap: Gap, most: int, project: int | None = None) -> bool:
         """Add the events of a range, in order. Return False once there are more than `most` rows in the file; `last` is the last id added."""

@@ -1,6 +1,7 @@
-"""The folder of a history: one writer at a time, a manifest without stale segments, and no file that it does not name.
+"""The folder of a history: one writer at a time, a manifest without stale segments, and no files that the manifest does not name.
 
-Drafts, lines for DuckDB and what exceeds its memory are in a folder of their own for each process, which others delete once the process ended.
+Each process has a folder of its own for drafts, lines for DuckDB and data that exceeds its memory. Other processes delete it once the process has
+ended.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def close(self) -> None:
-        """Delete the files of this process's work."""
+        """Delete the temporary files of this process."""
         shutil.rmtree(self.work, ignore_errors=True)
         _ours.discard(self.work.name)
 
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """Write alone, after waiting for other tasks and processes."""
+        """Hold the exclusive right to write, after waiting for other tasks and processes."""
         async with self._writing:
             self.create()
             lock = os.open(self.path / manifest.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -65,11 +66,11 @@ class Folder:
                 os.close(lock)
 
     def intact(self, segments: list[Segment]) -> list[Segment]:
-        """Return the segments whose files are there and undamaged. Run it in a thread."""
+        """Return the segments whose files exist and are undamaged. Run it in a thread."""
         return [segment for segment in segments if self.inspector.is_intact(segment)]
 
     def prune(self, found: Manifest, store: str, state: ChangeState) -> Manifest:
-        """Delete what is stale, damaged, left over or beyond the bound, and return the manifest of the rest.
+        """Delete segments that are stale, damaged or beyond the size limit, and leftover files. Return the manifest of the rest.
 
         Run it in a thread, while `writing`.
         """
@@ -89,7 +90,7 @@ class Folder:
 
 
 def _is_running(work: str) -> bool:
-    """Return True if the process that works in a folder still runs."""
+    """Return True if the process that uses a folder is still running."""
     process = int(work.removeprefix(_WORK).partition("-")[0])
     if process == os.getpid():
         return work in _ours  # a former process had the same number, as in a container

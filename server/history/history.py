@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 
 from server import logs, machine_memory
 from server.clock import Clock, epoch_ms
-from server.event import MINUTE
-from server.event_id import first_id, received_at
+from server.event import DAY, MINUTE
+from server.event_id import EPOCH, first_id, received_at
 from server.history import manifest
 from server.history.building import Builder, Built
 from server.history.database import Database
@@ -37,6 +37,8 @@ MAX_TAIL = 50_000  # events of a project that one question reads from the store
 SECONDS = 10.0  # the time limit of a question
 AT_ONCE = 2
 LEAST_MEMORY, MOST_MEMORY = 40_000_000, 128_000_000  # bytes that questions get unless a setting says otherwise
+_DAY = first_id(EPOCH + DAY)  # as a difference of ids
+_COPY = 80  # bytes of memory for each event of a temporary table
 _ATTEMPTS = 3  # a segment may be merged away, or found damaged, while a question opens it
 
 Rows = list[dict[str, Any]]
@@ -46,8 +48,8 @@ Rows = list[dict[str, Any]]
 class HistoryReport:
     """The state of a history.
 
-    `since` is the time (epoch ms) before which events were evicted, as the files may have `max_bytes` bytes; None if none were. `built_at` is
-    the time of this process's last complete build, or None.
+    `since` is the time (epoch ms) before which events were evicted to keep the files within `max_bytes`; None if none were. `built_at` is the time of
+    this process's last complete build, or None.
     """
 
     segments: int
@@ -59,17 +61,31 @@ class HistoryReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Statement:
+    """A statement of DuckDB over the relation `events`, and the function that receives its rows, in a thread."""
+
     sql: str
-    parameters: Sequence[Any]
+    parameters: Sequence[Any] = ()
+    answer: Callable[[Rows], object] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Statements over the same events of a project, which run one after the other: see `History.query` for the parameters."""
+
+    statements: Sequence[Statement]
     project: int
-    first: int
-    end: int
-    properties: Sequence[str]
+    first: int = 0
+    end: int = NO_END
+    properties: Sequence[str] = ()
+
+
+class OutOfMemory(TooBroad):
+    """A question needs more memory than the limit allows."""
 
 
 class _Unread(Exception):
-    """DuckDB failed, perhaps because one of these segments is gone or damaged."""
+    """DuckDB failed, possibly because one of these segments is missing or damaged."""
 
     def __init__(self, segments: list[Segment]) -> None:
         self.segments = segments
@@ -89,6 +105,7 @@ class History:
         memory = settings.history_memory or min(max(machine_memory.total() // 6, LEAST_MEMORY), MOST_MEMORY)
         self._database = Database(settings.history_dir, self._folder.work / "spill", memory, settings.history_threads)
         self._builder = Builder(store, self._folder, self._database)
+        self.most_copied = memory // _COPY  # events
         self._built_at: int | None = None
         self._at_once = asyncio.Semaphore(AT_ONCE)
 
@@ -104,18 +121,28 @@ class History:
     ) -> Rows | None:
         """Run a query of DuckDB over the relation `events`, or return None if the history is off or not ready.
 
-        `events` has the columns of `event_columns.COLUMNS`, those of `properties`, and the project's events with since_id <= id < until_id.
-        Raises TooBroad after `seconds` or beyond the memory limit.
+        `events` has the columns of `event_columns.COLUMNS`, those of `properties`, and the project's events with since_id <= id < until_id,
+        perhaps with others: the ids of files that begin or end there are not compared, which would take longer than most filters.
+        Raises TooBroad after `seconds`, and OutOfMemory beyond the memory limit.
+        """
+        found: list[Rows] = []
+        end = NO_END if until_id is None else until_id
+        reading = Reading([Statement(sql, parameters, found.append)], project_id, max(0, since_id or 0), end, properties)
+        return found[-1] if await self.run(lambda: reading) else None
+
+    async def run(self, make: Callable[[], Reading]) -> bool:
+        """Run the statements of a reading, which `make` creates once it may run. Return False if the history is off or not ready.
+
+        Each statement's rows are passed on immediately, and again if the attempt is repeated. Raises TooBroad like `query`, for all statements together.
         """
         if not self.is_enabled:
-            return None
-        end = NO_END if until_id is None else until_id
-        question = _Question(sql, parameters, project_id, max(0, since_id or 0), end, properties)
+            return False
         try:
             async with self._at_once, asyncio.timeout(self.seconds):
+                reading = make()
                 for _ in range(_ATTEMPTS):
                     try:
-                        return await self._answer(question)
+                        return await self._answer(reading)
                     except _Unread as error:
                         self._folder.inspector.forget()
                         if await run_in_thread(partial(self._folder.intact, error.segments)) == error.segments:
@@ -123,55 +150,91 @@ class History:
         except TimeoutError as error:
             raise TooBroad(f"The question takes more than {self.seconds:g} seconds: ask about a shorter period.") from error
         log.error("history_unreadable")
-        return None
+        return False
 
-    async def _answer(self, question: _Question) -> Rows | None:
+    async def _answer(self, reading: Reading) -> bool:
         self._folder.create()
         async with self._store.snapshot() as snapshot:
-            segments = await self._segments(snapshot, question)
+            segments = await self._segments(snapshot, reading)
             with Feed(self._folder.work, snapshot.rows) as feed:
-                for gap in manifest.gaps(segments, question.first, question.end):
-                    if not await feed.add(gap, self.tail, question.project):
-                        return None
-                return await self._database.run(partial(self._run, question, segments, feed))
+                for gap in manifest.gaps(segments, reading.first, reading.end):
+                    if not await feed.add(gap, self.tail, reading.project):
+                        return False
+                await self._database.run(partial(self._run, reading, segments, feed))
+                return True
 
-    async def _segments(self, snapshot: Snapshot, question: _Question) -> list[Segment]:
-        """Return the segments that a question needs and that hold what the store holds."""
+    async def _segments(self, snapshot: Snapshot, reading: Reading) -> list[Segment]:
+        """Return the segments that a reading needs and that agree with the store."""
         found = manifest.load(self._folder.path)
         state = await changed_days.state(snapshot, found.seen)
         current = manifest.current(found, self._builder.name_of(state), state)
-        needed = [segment for segment in current if segment.first < question.end and segment.end > question.first]
+        needed = [segment for segment in current if segment.first < reading.end and segment.end > reading.first]
         return await run_in_thread(partial(self._folder.intact, needed))
 
-    def _run(self, question: _Question, segments: list[Segment], feed: Feed, connection: Any) -> Rows:
+    def _run(self, reading: Reading, segments: list[Segment], feed: Feed, connection: Any) -> None:
         import duckdb  # noqa: PLC0415 - imported already, in this thread
 
         try:
-            connection.execute(f"CREATE TEMP TABLE tail AS {select(f'({feed.relation})', question.properties)}")
-            connection.execute(f"CREATE TEMP VIEW events AS {self._relation(question, segments)}")
-            answer = connection.execute(question.sql, list(question.parameters))
-            names = [column[0] for column in answer.description]
-            return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+            connection.execute(f"CREATE TEMP VIEW tail AS {select(f'({feed.relation})', reading.properties)}")
+            connection.execute(f"CREATE TEMP VIEW events AS {self._relation(reading, segments)}")
+            for statement in reading.statements:
+                found = connection.execute(statement.sql, list(statement.parameters))
+                names = [column[0] for column in found.description]
+                statement.answer([dict(zip(names, row, strict=True)) for row in found.fetchall()])
         except duckdb.OutOfMemoryException as error:
-            raise TooBroad("The question takes more memory than FOOTFALL_HISTORY_MEMORY allows: ask about a shorter period.") from error
+            raise OutOfMemory("The question takes more memory than FOOTFALL_HISTORY_MEMORY allows: ask about a shorter period.") from error
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise _Unread(segments) from error
 
-    def _relation(self, question: _Question, segments: list[Segment]) -> str:
-        wanted = question.properties
-        own = f"project_id = {int(question.project)} AND id >= {int(question.first)} AND id < {int(question.end)}"
-        stored = [f"{part} WHERE {own}" for part in select_segments(self._folder.path, segments, wanted)]
+    def _relation(self, reading: Reading, segments: list[Segment]) -> str:
+        stored = [
+            f"{part} WHERE project_id = {int(reading.project)}" for part in select_segments(self._folder.path, segments, reading.properties)
+        ]
         return " UNION ALL ".join((*stored, "SELECT * FROM tail"))
 
-    async def build(self, progress: Callable[[int], None] = lambda _: None, *, lag: int = LAG) -> Built:
-        """Read what arrived up to `lag` ms ago into segments, and merge them. Can be cancelled; the next build continues."""
+    async def progress(self) -> float | None:
+        """Return the share of the store's time that the segments cover, 0 to 1.
+
+        None if the history is off, if less than a day is missing, or if questions need no files because no project has more than `tail` events.
+        """
+        if not self.is_enabled:
+            return None
+        async with self._store.snapshot() as snapshot:
+            ((largest,),) = await snapshot.rows(
+                "SELECT max(events) FROM (SELECT sum(events) AS events FROM rollup_day GROUP BY project_id) AS project"
+            )
+            if (largest or 0) <= self.tail:
+                return None
+            found = manifest.load(self._folder.path)
+            state = await changed_days.state(snapshot, found.seen)
+            ((first, last),) = await snapshot.rows("SELECT (SELECT min(id) FROM event), (SELECT max(id) FROM event)")
+        if first is None:
+            return None
+        first = max(first, found.floor)
+        missing = sum(
+            gap.end - gap.first for gap in manifest.gaps(manifest.current(found, self._builder.name_of(state), state), first, last)
+        )
+        return 1 - missing / (last - first) if missing > _DAY else None
+
+    async def build(
+        self, progress: Callable[[int], None] = lambda _: None, *, lag: int = LAG, before_step: Callable[[], Awaitable[None]] | None = None
+    ) -> Built:
+        """Read events that arrived up to `lag` ms ago into segments, and merge these. Can be cancelled; the next build continues.
+
+        Stale files are deleted first. `before_step` is then awaited before each step.
+        """
         built = Built()
         if not self.is_enabled:
             self._folder.remove()
             return built
         sealed = await changed_days.seal(self._store, first_id(self._now() - lag))
         started = self._now()
-        while await self._builder.step(sealed, built):
+        await self._builder.prune()
+        while True:
+            if before_step is not None:
+                await before_step()
+            if not await self._builder.step(sealed, built):
+                break
             progress(built.events)
         self._built_at = started
         return built
@@ -179,7 +242,7 @@ class History:
     async def erase(self, project: int, install: int) -> ErasureResult:
         """Erase an install from the store and from all files. Call again after an interruption.
 
-        Other servers do not use their files of these days from this moment on, and delete them in their next build.
+        From this moment on, other servers do not use their files of these days, and delete them in their next build.
         """
         if not self.is_enabled:
             self._folder.remove()
@@ -200,13 +263,13 @@ class History:
         return (manifest.load(self._folder.path).size, self._most) if self.is_enabled else None
 
     def close(self) -> None:
-        """Close DuckDB. No query may run any more."""
+        """Close DuckDB. No query may run afterwards."""
         self._database.close()
         self._folder.close()
 
 
 def report(folder: Path, most: int) -> HistoryReport:
-    """Return the state of the segments in a folder, which may have so many bytes."""
+    """Return the state of the segments in a folder with this maximum size."""
     found = manifest.load(folder)
     since = received_at(found.floor) if found.floor else None
     return HistoryReport(sum(1 for segment in found.segments if segment.file), found.rows, found.size, most, since)

@@ -1,7 +1,7 @@
 """The list of segments in the folder of a history, and the ids that they cover.
 
-A segment is a Parquet file with all events whose ids are in a half-open range; one without events has no file. The manifest is replaced
-atomically, after the files that it names are on disk. What it does not name is left over from an interruption, and is deleted.
+A segment is a Parquet file with all events whose ids are in a half-open range; one without events has no file. The manifest is replaced atomically,
+after the files that it names are on disk. Files that it does not name are left over from an interruption, and are deleted.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 def load(folder: Path) -> Manifest:
-    """Read the manifest of a folder. One that is missing, damaged or of other columns is empty."""
+    """Read the manifest of a folder. It is empty if the file is missing, damaged or has other columns."""
     try:
         manifest = msgspec.json.decode((folder / NAME).read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError, msgspec.ValidationError):
@@ -103,7 +103,7 @@ def sync(path: Path) -> None:
 
 
 def current(manifest: Manifest, store: str, state: ChangeState) -> list[Segment]:
-    """Return the segments that hold what the store holds now. A store that went back in time, as by a restored copy, has none."""
+    """Return the segments that agree with the store now: none if the store went back in time, as after a restored backup."""
     if manifest.store != store or any(segment.seen > state.number or segment.end > state.sealed for segment in manifest.segments):
         return []
     return [segment for segment in manifest.segments if not is_changed(segment, state.days)]
@@ -119,7 +119,7 @@ def is_changed(segment: Segment, days: dict[int, int]) -> bool:
 
 
 def bounded(manifest: Manifest, bound: int) -> Manifest:
-    """Return a manifest without the oldest segments, of which those that remain have at most `bound` bytes."""
+    """Return a manifest without the oldest segments, so that the remaining ones have at most `bound` bytes."""
     kept, size = list(manifest.segments), manifest.size
     floor = manifest.floor if bound <= manifest.bound else 0
     while kept and size > bound:
@@ -150,7 +150,7 @@ def checksum(path: Path) -> int:
 
 
 class Inspector:
-    """Checks that files are what the manifest says: each as a whole once per process and change, by its size and times after that."""
+    """Checks files against the manifest: the whole content once per process and change, then only size and times."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -174,5 +174,5 @@ class Inspector:
         return True
 
     def forget(self) -> None:
-        """Check each file as a whole again."""
+        """Check the whole content of each file again."""
         self._intact.clear()

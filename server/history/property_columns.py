@@ -1,8 +1,8 @@
 """Properties as columns of their own: in a segment, those that projects count by and the most frequent ones; in a question, those that it needs.
 
-A property has two columns of lists. The texts of its elements are distinct; the text of null, of an object or of a list in a list is NULL. The numbers
-are those of elements that are numbers, and NULL for others. A scalar and a missing value are lists of one element. So a question treats
-scalars and lists alike, and unnests a column without a join.
+A property has two columns of lists. The texts of its elements are distinct; the text of null, of an object or of a list in a list is NULL. The
+numbers are those of elements that are numbers, and NULL for others. A scalar and a missing value are lists of one element. A question therefore
+treats scalars and lists alike, and unnests a column without a join.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from server.history.property_columns import select
 def select_segments(folder: Path, segments: Iterable[Segment], properties: Sequence[str]) -> Iterator[str]:
     """Yield queries of the events of segments with the columns of properties, which together have all events.
 
-    Files in which the same properties have columns share a query: DuckDB keeps what it groups by once for each part of a UNION until the end, so
-    a part for each file would take many times the memory.
+    Files in which the same properties have columns share a query: DuckDB keeps a set of groups for each part of a UNION until the end, so one part
+    per file would take many times the memory.
     """
     alike: dict[frozenset[str], list[Path]] = {}
     for segment in segments:

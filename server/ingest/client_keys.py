@@ -1,4 +1,4 @@
-"""Keys that an SDK sends in its body or as a user name, moved to the header that the gate reads; and sites, which are no keys."""
+"""Keys that an SDK sends in its body or as a user name, moved to the header that the gate reads; and sites, which are not keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.problems import Malformed
 
 
 def take_key(path: Path, request: Request, body: bytes) -> str:
-    """Parse the document of a request, and set `Authorization` to the key that its SDK sent. Return the sites where these name the project.
+    """Parse the document of a request, and set `Authorization` to the key that its SDK sent. Return the sites, if these name the project.
 
     Ignores a body that is not JSON, which raises `Malformed` when it is decoded.
     """

@@ -37,7 +37,7 @@ class Guesses:
                 raise Limited("Too many wrong keys from this address.", retry_after=limit_state.reset)
 
     def may_try(self, address: str) -> bool:
-        """Return True if an address is known, without blocking, to have sent few wrong keys. Other replicas' counts cannot be known so."""
+        """Return True if an address is known to have sent few wrong keys. Does not block, so the counts of other replicas are unknown."""
         if not self._limits.at_once:
             return False
         return all(self._limits.hit_at_once(item, key, 0).remaining for item, key in _counters(address))

@@ -350,5 +350,5 @@ def _is_forwarded(current: IngestRequest) -> bool:
 
 
 def _is_counted_elsewhere(problem: Problem) -> bool:
-    """Return True if the commit counts this refusal, or if the request was no event at all."""
+    """Return True if the commit counts this refusal, or if the request was not an event."""
     return isinstance(problem, UnknownTarget | TooManyTargets | MethodNotAllowed)

@@ -29,9 +29,9 @@ class Redecoded(NamedTuple):
     install: Install | None
 
 
-def redecode(privacy: Privacy, project: LiveProject, number: int, kept: bytes) -> Redecoded | None:
+def redecode(privacy: Privacy, project: LiveProject, number: int, content: bytes) -> Redecoded | None:
     """Decode a rejected event again. `number` is its id. Returns None if the event is still invalid."""
-    sealed = _sealed(kept)
+    sealed = _sealed(content)
     at = received_at(number)
     route = next((route for route in _ROUTES.all if route.path.template == sealed.route), None)
     if route is None:

@@ -1,4 +1,4 @@
-"""Requests for the system that a project replaces: with the client's own body and the headers that the system needs, without its address."""
+"""Requests for the system that a project replaces: the client's own body and the headers that the system needs, without the client's address."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def forward(shadow: Shadow, scope: Scope, current: IngestRequest, mark: bytes) -
     if current.headers.get(AUTHORIZATION, b"").lower().startswith(_OUR_KEY):  # wherever the SDK sent it
         shadow.skip(caller.project, events=events, stored=current.stored, at=current.received_at)
         return
-    given = dict(scope["headers"])  # `current.headers` has the key that was found in the body
-    headers = [(name, given[name]) for name in (*_HEADERS, *path.forwarded) if name in given]
-    headers.append((FORWARDED_BY, b", ".join(filter(None, (given.get(FORWARDED_BY), mark)))))
+    sent = dict(scope["headers"])  # `current.headers` has the key that was found in the body
+    headers = [(name, sent[name]) for name in (*_HEADERS, *path.forwarded) if name in sent]
+    headers.append((FORWARDED_BY, b", ".join(filter(None, (sent.get(FORWARDED_BY), mark)))))
     slash = "/" if scope["path"].endswith("/") else ""
     query = scope.get("query_string", b"").decode("latin-1")
     target = f"{path.template}{slash}{'?' if query else ''}{query}"

@@ -17,14 +17,17 @@ class _Batch(msgspec.Struct):
 
 _array, _batch = msgspec.json.Decoder(list[msgspec.Raw]), msgspec.json.Decoder(_Batch)
 _encode = msgspec.json.Encoder().encode
+_BORDERS = (b'},{"', b'}, {"')  # as JavaScript and as Python write them
 _CANNOT_READ = (ValueError, RecursionError)  # msgspec's errors are ValueErrors
 
 
 def refuse_large(decoded: Decoded, body: bytes, document: Any, limit: int) -> frozenset[int]:
     """Move the events of a batch that exceed `limit` bytes to `decoded.rejected`, and return their indexes.
 
-    `document` is the parsed body, or None if the one-pass parser read it.
+    `document` is the parsed body, or None if the one-pass parser read it. `body` is empty if a dialect parsed it itself, such as one in Protobuf.
     """
+    if body and any(_are_small(body, border, limit) for border in _BORDERS):
+        return frozenset()
     large = frozenset(index for index, size in enumerate(_sizes(body, document)) if size > limit)
     if not large:
         return large
@@ -41,12 +44,28 @@ def refuse_large(decoded: Decoded, body: bytes, document: Any, limit: int) -> fr
     return refused
 
 
+def _are_small(body: bytes, border: bytes, limit: int) -> bool:
+    """Return True if a batch has no event of more than `limit` bytes. Cheap, without parsing; False proves nothing.
+
+    In a body with one `[`, objects border on each other only between events. No string looks like a border: a letter would follow its closing
+    quote. If two borders, or a border and an end of the body, are at most `limit` bytes apart, so are the events between them.
+    """
+    if body.find(b"[", body.find(b"[") + 1) >= 0:
+        return False
+    start = 0
+    while len(body) - start > limit:
+        start = body.rfind(border, start + 1, start + limit)
+        if start < 0 or not body[start + len(border) : start + len(border) + 1].isalpha():
+            return False
+    return True
+
+
 def _sizes(body: bytes, document: Any) -> list[int]:
     """Return the size of each event in the body, in bytes."""
     try:
         items = _array.decode(body) if body.lstrip()[:1] == b"[" else _all(_batch.decode(body))
         return [len(item) for item in items]
-    except _CANNOT_READ:  # a byte order mark or a lone surrogate, which the document no longer has
+    except _CANNOT_READ:  # a byte order mark or a lone surrogate, which parsing has removed
         return [len(_encode(item)) for item in events_of(document)]
 
 
@@ -55,7 +74,7 @@ def _all(found: _Batch) -> list[msgspec.Raw]:
 
 
 def count_messages(body: bytes) -> int:
-    """Return the number of messages in a body that is dropped: those of a batch, up to the maximum of one, or 1."""
+    """Return the number of messages in a dropped body: those of a batch, up to its maximum, or 1."""
     try:
         items = _array.decode(body) if body.lstrip()[:1] == b"[" else _all(_batch.decode(body))
     except _CANNOT_READ:

@@ -102,7 +102,7 @@ def check_url(text: str) -> httpx.URL:
 async def lookup(host: str, port: int) -> list[str]:
     """Resolve a host with the system's resolver, which may block for half a minute.
 
-    A thread of its own does that, as no other thread may wait for it: neither those of the event loop, nor the end of the process.
+    It runs in a thread of its own, because neither the event loop's threads nor the end of the process may wait for it.
     """
     if not _lookups.acquire(blocking=False):
         raise Unresolved("the host cannot be resolved: too many names wait for DNS")

@@ -24,7 +24,7 @@ from server.jobs.webhooks import ATTEMPTS, Delivered, Webhooks
 from server.problems import Problem
 from server.storage.engine import Store
 from server.storage.projects import ProjectError
-from server.storage.upkeep import alert_rules as kept
+from server.storage.upkeep import alert_rules
 from server.storage.upkeep.alert_rules import Delivery, Kind, Rule, State
 
 log = logs.get(__name__)
@@ -46,7 +46,7 @@ Look = Callable[[Store, Rule, int], Awaitable[tuple[Finding | None, State]]]
 async def alerts(run: Run) -> str:
     """Evaluate every rule, then deliver new alerts and retry undelivered ones."""
     fired = 0
-    for rule in await kept.due_rules(run.store, run.now()):
+    for rule in await alert_rules.due_rules(run.store, run.now()):
         try:
             fired += await look(run.store, rule, run.now(), history=run.history)
         except (Problem, ProjectError) as error:  # of a saved question, which must not hold up other rules
@@ -72,16 +72,16 @@ async def look(store: Store, rule: Rule, now: int, *, history: History | None = 
     finding, state = await _evaluate(store, rule, now, history)
     if finding is None:
         if state != rule.state:
-            await kept.save_state(store, rule.id, state)
+            await alert_rules.save_state(store, rule.id, state)
         return False
-    await kept.fire(store, rule.id, state, payload(rule, finding, now), now)
+    await alert_rules.fire(store, rule.id, state, payload(rule, finding, now), now)
     log.info("alert_raised", rule=rule.id, kind=rule.kind.value)
     return True
 
 
 async def deliver_waiting(store: Store, webhooks: Webhooks, now: Clock) -> tuple[int, int]:
     """Deliver the alerts that are due. Returns how many were delivered and how many still wait."""
-    all_of_them = await kept.pending_deliveries(store)
+    all_of_them = await alert_rules.pending_deliveries(store)
     due = [delivery for delivery in all_of_them if _due(delivery, now())]
     some = asyncio.Semaphore(AT_ONCE)
 
@@ -90,7 +90,7 @@ async def deliver_waiting(store: Store, webhooks: Webhooks, now: Clock) -> tuple
             return await _deliver(store, webhooks, delivery, now)
 
     became = await asyncio.gather(*(deliver(delivery) for delivery in due))
-    return became.count(kept.DELIVERED), len(all_of_them) - len(due) + became.count(kept.WAITING)
+    return became.count(alert_rules.DELIVERED), len(all_of_them) - len(due) + became.count(alert_rules.WAITING)
 
 
 def _due(delivery: Delivery, now: int) -> bool:
@@ -103,19 +103,19 @@ async def _deliver(store: Store, webhooks: Webhooks, delivery: Delivery, now: Cl
     became = await webhooks.deliver(delivery.url, delivery.secret, delivery.payload.encode(), now() // 1000)
     attempts = delivery.attempts + became.attempts
     status = _status(became, attempts)
-    ended = None if status == kept.WAITING else now()
-    await kept.record_attempt(
+    ended = None if status == alert_rules.WAITING else now()
+    await alert_rules.record_attempt(
         store, delivery.id, status=status, attempts=attempts, answered=became.answered, error=became.error, ended_at=ended
     )
-    if status != kept.DELIVERED:
-        log.warning("alert_not_delivered", rule=delivery.rule, attempts=attempts, reason=became.error, again=status == kept.WAITING)
+    if status != alert_rules.DELIVERED:
+        log.warning("alert_not_delivered", rule=delivery.rule, attempts=attempts, reason=became.error, again=status == alert_rules.WAITING)
     return status
 
 
 def _status(became: Delivered, attempts: int) -> str:
     if became.error is None:
-        return kept.DELIVERED
-    return kept.WAITING if became.again and attempts <= ATTEMPTS * len(ROUNDS) else kept.FAILED
+        return alert_rules.DELIVERED
+    return alert_rules.WAITING if became.again and attempts <= ATTEMPTS * len(ROUNDS) else alert_rules.FAILED
 
 
 def payload(rule: Rule, finding: Finding, now: int, *, test: bool = False) -> bytes:
@@ -148,7 +148,7 @@ def for_chats(message: str) -> str:
 
 
 async def _failure_rate(store: Store, rule: Rule, now: int) -> tuple[Finding | None, State]:
-    seen = await kept.volume(store, rule.project, (now - rule.window_minutes * MINUTE) // HOUR, now // HOUR + 1)
+    seen = await alert_rules.volume(store, rule.project, (now - rule.window_minutes * MINUTE) // HOUR, now // HOUR + 1)
     ended = seen.successes + seen.failures
     if ended < max(1, rule.minimum_events):
         return None, rule.state
@@ -165,7 +165,7 @@ async def _volume(store: Store, rule: Rule, now: int) -> tuple[Finding | None, S
     usual = await _usual_volume(store, rule.project, end - hours, end)
     if usual is None:
         return None, rule.state
-    seen = (await kept.volume(store, rule.project, end - hours, end)).events
+    seen = (await alert_rules.volume(store, rule.project, end - hours, end)).events
     drop = rule.kind is Kind.VOLUME_DROP
     # A percentage of a small number is noise: the expected or the observed volume must reach the minimum.
     if (usual if drop else seen) < max(1, rule.minimum_events):
@@ -180,54 +180,54 @@ async def _volume(store: Store, rule: Rule, now: int) -> tuple[Finding | None, S
 
 async def _usual_volume(store: Store, project: int, first: int, end: int) -> float | None:
     """The median volume of the same hours on the days before, or None if there is too little history."""
-    began = await kept.first_hour(store, project)
+    began = await alert_rules.first_hour(store, project)
     if began is None:
         return None
     days = [day for day in range(1, BASELINE_DAYS + 1) if first - day * 24 >= began]
     if len(days) < LEAST_DAYS:
         return None
-    return float(statistics.median([(await kept.volume(store, project, first - day * 24, end - day * 24)).events for day in days]))
+    return float(statistics.median([(await alert_rules.volume(store, project, first - day * 24, end - day * 24)).events for day in days]))
 
 
 async def _new_error(store: Store, rule: Rule, now: int) -> tuple[Finding | None, State]:
-    newest = await kept.newest_error(store, rule.project)
+    newest = await alert_rules.newest_error(store, rule.project)
     if rule.state.errors_to is None:
         return None, State(errors_to=newest)  # existing errors are not new
-    after = await kept.errors_after(store, rule.project, rule.state.errors_to)
+    after = await alert_rules.errors_after(store, rule.project, rule.state.errors_to)
     candidates = [*rule.state.errors_waiting, *(number for number in after if number <= newest)]
-    counts = await kept.error_counts(store, rule.project, now // DAY - NEW_SINCE_DAYS, candidates)
-    told = {number: counts[number] for number in candidates if number in counts and counts[number][1] >= max(1, rule.minimum_events)}
-    still = [number for number in candidates if number not in told and number in counts][-_WAITING_ERRORS:]
+    counts = await alert_rules.error_counts(store, rule.project, now // DAY - NEW_SINCE_DAYS, candidates)
+    new = {number: counts[number] for number in candidates if number in counts and counts[number][1] >= max(1, rule.minimum_events)}
+    still = [number for number in candidates if number not in new and number in counts][-_WAITING_ERRORS:]
     state = State(errors_to=newest, errors_waiting=still)
-    return _new("type of error", rule, dict(told.values())), state
+    return _new("type of error", rule, dict(new.values())), state
 
 
 async def _new_version(store: Store, rule: Rule, now: int) -> tuple[Finding | None, State]:
     first_day = now // DAY - NEW_SINCE_DAYS
-    seen = await kept.versions_since(store, rule.project, first_day)
+    seen = await alert_rules.versions_since(store, rule.project, first_day)
     known = rule.state.versions
     if known is None:
         return None, State(versions=sorted(seen))
     candidates = {version: events for version, events in seen.items() if version not in set(known)}
     enough = {version: events for version, events in candidates.items() if events >= max(1, rule.minimum_events) and version != "(other)"}
     if enough:
-        believed = await kept.versions_believed(store, rule.project, first_day, enough)
+        believed = await alert_rules.versions_believed(store, rule.project, first_day, enough)
         enough = {version: events for version, events in enough.items() if version in believed}
-    old = await kept.versions_before(store, rule.project, first_day, enough) if enough else set()
-    told = {version: events for version, events in enough.items() if version not in old}
+    old = await alert_rules.versions_before(store, rule.project, first_day, enough) if enough else set()
+    new = {version: events for version, events in enough.items() if version not in old}
     # The state only needs versions seen on these days; `versions_before` finds all others.
     state = State(versions=sorted((seen.keys() & set(known)) | enough.keys()))
-    return _new("version", rule, told), state
+    return _new("version", rule, new), state
 
 
-def _new(what: str, rule: Rule, told: dict[str, int]) -> Finding | None:
-    if not told:
+def _new(what: str, rule: Rule, new: dict[str, int]) -> Finding | None:
+    if not new:
         return None
-    most = sorted(told.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+    most = sorted(new.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
     names = ", ".join(name for name, _ in most[:3])
-    more = f" and {len(told) - 3} more" if len(told) > 3 else ""
-    message = f"{rule.slug} has a new {what}: {names}" if len(told) == 1 else f"{rule.slug} has {len(told)} new {what}s: {names}{more}"
-    return Finding(message, {"new": [{"name": name, "events": events} for name, events in most], "count": len(told)})
+    more = f" and {len(new) - 3} more" if len(new) > 3 else ""
+    message = f"{rule.slug} has a new {what}: {names}" if len(new) == 1 else f"{rule.slug} has {len(new)} new {what}s: {names}{more}"
+    return Finding(message, {"new": [{"name": name, "events": events} for name, events in most], "count": len(new)})
 
 
 _LOOKS: dict[Kind, Look] = {

@@ -12,7 +12,7 @@ from server.tasks import in_thread
 
 async def backup(run: Run) -> str:
     """Back up the store into the data folder, verify the copy, and delete the oldest backups."""
-    if run.store.engine_type != "sqlite":
+    if not run.store.sql.is_file:
         return "skipped: back up PostgreSQL with its own tools, such as pg_dump"
 
     def work(stopped: Callable[[], bool]) -> backups.Backup:
@@ -24,5 +24,5 @@ async def backup(run: Run) -> str:
     except BackupError as error:
         raise JobError(str(error)) from error
     forgotten = backups.delete_oldest(run.settings, backups.KEPT)
-    kept = "with its secret" if made.secret else "without its secret, which is in FOOTFALL_SECRET"
-    return f"{made.path.name}, {made.events:,} events, {kept}; {forgotten:,} old backups deleted"
+    secret = "with its secret" if made.secret else "without its secret, which is in FOOTFALL_SECRET"
+    return f"{made.path.name}, {made.events:,} events, {secret}; {forgotten:,} old backups deleted"

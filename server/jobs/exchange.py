@@ -1,4 +1,4 @@
-"""A minimal HTTP client transport that reads only the status of a response, within a budget of bytes.
+"""A minimal HTTP client transport that reads only the status of a response, up to a maximum number of bytes.
 
 An HTTP library reads interim responses (1xx), headers and bodies for as long as a receiver sends them, and parses each block without
 yielding. This transport stops after the status: a hostile or broken receiver costs `ANSWER_BYTES` at most. The caller sets the timeout.

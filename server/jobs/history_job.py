@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from server.history import LAG, History
+from server.jobs.calm import Calm
 from server.jobs.run import Run
 
 
 async def build_history(run: Run) -> str:
-    """Read new events into segments, and merge these. By hand, also read the newest events, and check every file as a whole.
+    """Read new events into segments, and merge these, when clients leave time for it.
+
+    A run that an operator starts does not wait. It also reads the newest events, and checks every file completely.
 
     The summary is empty if there was nothing to do.
     """
@@ -18,7 +21,9 @@ async def build_history(run: Run) -> str:
             return "off: FOOTFALL_HISTORY=off" if run.by_hand else ""
         if run.by_hand:
             history.check_files()
-        built = await history.build(run.progress, lag=0 if run.by_hand else LAG)
+            built = await history.build(run.progress, lag=0)
+        else:
+            built = await history.build(run.progress, lag=LAG, before_step=Calm().wait)
     finally:
         if run.history is None:
             history.close()

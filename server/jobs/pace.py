@@ -13,8 +13,6 @@ from server.storage.engine import Store
 AIM = 0.01  # seconds that one change should hold the writer: far below what clients notice, with room for a busy disk
 LEAST_REST = 0.002
 MAX_REST = 0.1
-# The smallest batches. In PostgreSQL a change blocks no other writer, and most of a small one's time is the network's, whatever its size.
-LEAST = {"sqlite": 10, "postgres": 200}
 
 T = TypeVar("T")
 
@@ -22,11 +20,11 @@ T = TypeVar("T")
 class Pace:
     """Adaptive batch sizes: they grow while changes are fast and shrink when they are slow. Each change is followed by an equally long pause.
 
-    The pause runs a checkpoint beside commits. Otherwise a commit of a job or a client would have to run it.
+    A checkpoint runs during the pause, alongside commits. Otherwise a commit of a job or a client would have to run it.
     """
 
     def __init__(self, store: Store, *, first: int = 50, least: int | None = None, most: int = 5_000) -> None:
-        self._least = least or LEAST[store.engine_type]
+        self._least = least or store.sql.least_rows
         self.size = max(first, self._least)
         self.longest = 0.0
         self._store = store

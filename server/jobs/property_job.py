@@ -19,7 +19,8 @@ SETTLED = 5 * MINUTE  # after which all servers know of a name, and have committ
 async def count_properties(run: Run) -> str:
     """Count the events of the past by each property that was named since.
 
-    The events and the sums are read at one moment, and only their difference is added: commits go on, an interrupted run is simply repeated.
+    The events and the sums are read at one moment, and only their difference is added: commits continue meanwhile, and an interrupted run is simply
+    repeated.
     """
     await picked_properties.sync(run.now())
     waiting = await picked_properties.waiting(run.store, run.now() - SETTLED)
@@ -48,7 +49,7 @@ async def _count(run: Run, project: int, names: tuple[str, ...], before: int) ->
 
 
 def _to_add(found: list[Difference], day: int, complete: Complete) -> list[Difference]:
-    """The differences to repair: of a day of which not all events are stored, those that add."""
+    """The differences to repair. For days of which not all events are stored, only those that increase a sum."""
     if day >= complete.first_day and day not in complete.partial:
         return found
     return [raised for difference in found if (raised := recount.only_raised(difference)) is not None]

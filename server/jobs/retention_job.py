@@ -104,12 +104,12 @@ async def _sort_out(store: Store, listed: unused_contexts.Numbers, used: unused_
 
 async def give_back(store: Store, pace: Pace) -> int:
     """Return free pages to the disk, except for a reserve. Returns how many."""
-    given, steps, space = 0, Pace(store, first=20, most=1_000), await store.space()
+    released, steps, space = 0, Pace(store, first=20, most=1_000), await store.space()
     while space.free > (spare := max(LEAST_SPARE, int(space.pages * SPARE))):
         await steps.took(await store.release_pages(min(steps.size, space.free - spare)))
         before, space = space, await store.space()
         if space.pages >= before.pages:
             break  # the file was created without incremental vacuum, or it grows as fast
-        given += before.pages - space.pages
+        released += before.pages - space.pages
     pace.longest = max(pace.longest, steps.longest)
-    return given
+    return released

@@ -136,7 +136,7 @@ async def _settle(run: Run, checked: Checked, project: int, found: list[Differen
     for difference in found[:_SHOWN]:
         # A key may contain client values, such as versions: the log gets only its integers.
         key = [part for part in difference.key if isinstance(part, int)]
-        log.warning("rollup_differs", table=difference.rollup.table, key=key, kept=difference.kept, counted=difference.counted)
+        log.warning("rollup_differs", table=difference.rollup.table, key=key, stored=difference.stored, counted=difference.counted)
     checked.differences.update(difference.rollup.table for difference in found)
     if run.repair:
         pace = Pace(run.store, first=20)

@@ -10,14 +10,16 @@ from server.event import DAY
 from server.jobs.addresses import Refused, check_addresses, check_url, lookup
 from server.jobs.alert_job import find, payload
 from server.jobs.question_alerts import KINDS as QUESTION_KINDS
-from server.jobs.question_alerts import Finding
+from server.jobs.question_alerts import UNWATCHED, Finding
 from server.jobs.webhooks import Delivered, Webhooks
 from server.problems import Problem
 from server.questions import saved
+from server.questions.report_templates import FunnelTemplate
+from server.questions.template import Template
 from server.storage.engine import Store
 from server.storage.projects import FieldProblem, ProjectError, find_project, saved_questions
-from server.storage.upkeep import alert_rules as kept
-from server.storage.upkeep.alert_rules import Kind, Rule
+from server.storage.upkeep import alert_rules
+from server.storage.upkeep.alert_rules import Kind, LastAlert, Rule
 
 DEFAULT_THRESHOLDS = {
     Kind.FAILURE_RATE: 20.0,
@@ -32,7 +34,7 @@ DEFAULT_THRESHOLDS = {
 }
 LONGEST_WINDOW = 7 * DAY // 60_000  # minutes
 NAME_LENGTH = 100
-SECRET_PREFIX = "whsec_"  # noqa: S105 - lets secret scanners recognise leaked secrets
+SECRET_PREFIX = "whsec_"  # noqa: S105 - lets secret scanners recognize leaked secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ async def create(store: Store, slug: str, draft: Draft, *, now: int, private: bo
     except Refused as refused:
         raise FieldProblem("url", f"is not accepted: {refused}") from refused
     secret = draft.secret or SECRET_PREFIX + secrets.token_urlsafe(32)
-    number = await kept.create_rule(
+    number = await alert_rules.create_rule(
         store,
         project,
         name=draft.name or draft.kind.value.replace("_", " "),
@@ -105,7 +107,10 @@ async def _question(store: Store, project: int, draft: Draft) -> int | None:
         found = await saved_questions.find_saved(store, project, draft.question or "")
     except FieldProblem:
         raise FieldProblem("question", "must be the name of a saved question") from None
-    if draft.kind is Kind.QUESTION_CHANGE and not saved.template_of(found).is_compared:
+    template = saved.template_of(found)
+    if not isinstance(template, Template | FunnelTemplate):
+        raise FieldProblem("question", f"cannot be watched: {UNWATCHED}")
+    if draft.kind is Kind.QUESTION_CHANGE and not (isinstance(template, Template) and template.is_compared):
         raise FieldProblem("question", "must be compared with another period")
     return found.id
 
@@ -130,7 +135,7 @@ def _check(draft: Draft, threshold: float) -> None:
 
 async def find_rule(store: Store, number: int) -> Rule:
     """Find a rule by its number. Raises ProjectError if it does not exist."""
-    rule = await kept.rule(store, number)
+    rule = await alert_rules.rule(store, number)
     if rule is None:
         raise ProjectError(f"rule {number} does not exist; `footfall alert list` lists all rules")
     return rule
@@ -147,13 +152,13 @@ async def change(store: Store, number: int, **columns: Any) -> None:
     if "question" in columns:
         draft = Draft(rule.kind, rule.url, threshold=rule.threshold, question=columns.pop("question"))
         columns["question_id"] = await _question(store, rule.project, draft)
-    await kept.change_rule(store, number, columns)
+    await alert_rules.change_rule(store, number, columns)
 
 
 async def delete(store: Store, number: int) -> None:
     """Delete a rule. Raises ProjectError if it does not exist."""
     await find_rule(store, number)
-    await kept.delete_rule(store, number)
+    await alert_rules.delete_rule(store, number)
 
 
 async def try_rule(store: Store, number: int, webhooks: Webhooks, *, now: int) -> Tried:
@@ -171,15 +176,15 @@ async def try_rule(store: Store, number: int, webhooks: Webhooks, *, now: int) -
     return Tried(finding, await webhooks.deliver(rule.url, rule.secret, body, now // 1000, attempts=1))
 
 
-async def listed(store: Store) -> list[tuple[Rule, dict[str, Any] | None]]:
-    """All rules, each with its last alert. See `server.storage.upkeep.alert_rules.last_deliveries`."""
-    last = await kept.last_deliveries(store)
-    return [(rule, last.get(rule.id)) for rule in await kept.rules(store)]
+async def listed(store: Store) -> list[tuple[Rule, LastAlert | None]]:
+    """All rules, each with its last alert."""
+    last = await alert_rules.last_deliveries(store)
+    return [(rule, last.get(rule.id)) for rule in await alert_rules.rules(store)]
 
 
-async def last_of(store: Store, number: int) -> dict[str, Any]:
-    """The last alert of a rule, or an empty dict."""
-    return (await kept.last_deliveries(store)).get(number, {})
+async def last_of(store: Store, number: int) -> LastAlert | None:
+    """The last alert of a rule, if there is one."""
+    return (await alert_rules.last_deliveries(store)).get(number)
 
 
 def host_of(rule: Rule) -> str:

@@ -39,9 +39,9 @@ class Run:
 class Job:
     """A recurring, idempotent task.
 
-    It is due once in each period (milliseconds). Periods begin `at` milliseconds after midnight, or after the full hour, in UTC. `work`
-    returns a short summary. With `each_server`, every server runs it, for what it keeps for itself; a run whose summary is empty had nothing to
-    do and is not recorded.
+    It is due once in each period (milliseconds). Periods begin `at` milliseconds after midnight, or after the full hour, in UTC. `work` returns a
+    short summary. With `each_server`, every server runs it for its own local data. A run with an empty summary had nothing to do, and is not
+    recorded.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Ranking of the values of a dimension on one day by the installs that sent them.
 
-The number of events would let one client displace all others: it invents values and sends each many times. Installs that were known before the
-day count first, since ids can be invented, too.
+A ranking by events would let one client displace all others, by inventing values and sending each many times. Ids can be invented, too, so installs
+that were known before the day count first.
 """
 
 from __future__ import annotations

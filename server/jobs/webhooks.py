@@ -35,7 +35,7 @@ _PASSING = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The outcome of a delivery. `answered` is the last HTTP status, `error` the reason of a failure, `again` whether a retry may help."""
+    """The outcome of a delivery. `answered` is the last HTTP status, `error` is the reason for a failure, and `again` is true if a retry may help."""
 
     attempts: int
     answered: int | None = None

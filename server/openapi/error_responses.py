@@ -105,7 +105,7 @@ def components() -> dict[str, Response]:
 def refusal(status: int, text: str | None = None, *, counted: bool = True) -> Response:
     """Return the shared response with this status, or one with the description `text`. Raises KeyError for an unknown status.
 
-    `counted`: whether the route has rate limits, so that its responses have rate limit headers.
+    `counted`: the route has rate limits, so its responses have rate limit headers.
     """
     return {"$ref": f"{REF}{status}"} if text is None else _response(status, text, counted=counted)
 

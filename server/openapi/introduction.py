@@ -17,9 +17,7 @@ _TAGS = (
     {found.title: found.about for found in FAMILIES.values()}
     | _LATER
     | {
-        READING: "Counts and statistics. The server and the project decide which are public. The others require a key with the scope "
-        "`read`."
-        "`read`.",
+        READING: "Counts and statistics. The server and the project decide which are public. The others require a key with the scope `read`.",
         INSTALLS: "The data stored about one install, for clients that send its id: read it or erase it.",
         "Operation": "For operators of the server.",
         "Pages": "Pages for people.",
@@ -27,7 +25,7 @@ _TAGS = (
 )
 
 _ABOUT = """\
-Footfall takes events from command-line tools and counts them. It keeps no IP address and no raw identifier.
+Footfall receives events from command-line tools and counts them. It keeps no IP address and no raw identifier.
 
 ## Sending
 

@@ -65,10 +65,10 @@ def _rewrite(path: str, method: str, operation: Operation) -> Operation:
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     """Return Litestar's parameter, with the description of the ingest routes' parameter of the same name."""
-    kept = {key: value for key, value in parameter.items() if key != "deprecated"}
+    shown = {key: value for key, value in parameter.items() if key != "deprecated"}
     if parameter["in"] == "path" and (known := PATH_PARAMETERS.get(parameter["name"])):
-        kept = {"description": known[0], "example": known[2], **kept}
-    return kept
+        shown = {"description": known[0], "example": known[2], **shown}
+    return shown
 
 
 def _success(response: dict[str, Any]) -> dict[str, Any]:

@@ -37,8 +37,7 @@ COMMON: dict[str, Schema] = {
     "Moment": {
         "title": "Moment",
         "description": "ISO 8601 (UTC without an offset) or epoch milliseconds. Other texts are replaced by the time of arrival and reported "
-        "in `ignored`."
-        "`ignored` names the field.",
+        "in `ignored`.",
         "anyOf": [{"type": "string", "pattern": NO_NUL, "examples": ["2026-03-14T09:26:53.589Z"]}, {"type": "number", **_INT64}],
     },
     "Value": {
@@ -126,8 +125,8 @@ def _field(schema: Schema, name: str, field: str) -> Schema:
     if also := _ALSO.get((name, field)):
         members = sharp.get("anyOf", [sharp])
         next(member for member in members if member != _NULL).update(also)
-    if said := field_description(name, field):
-        sharp.setdefault("description", said)
+    if description := field_description(name, field):
+        sharp.setdefault("description", description)
     return sharp
 
 

@@ -40,10 +40,10 @@ def copy_command(url: str) -> None:
         " tables match"
     )
     if settings.secret:
-        out.print("  start its servers with the same FOOTFALL_SECRET, or no install will be recognised", soft_wrap=True)
+        out.print("  start its servers with the same FOOTFALL_SECRET, or no install will be recognized", soft_wrap=True)
     else:
         out.print(
             f"  start its servers with the content of {escape(str(settings.data_dir / 'secret'))} as FOOTFALL_SECRET, or no install will be"
-            " recognised",
+            " recognized",
             soft_wrap=True,
         )

@@ -32,8 +32,8 @@ def forward_command(slug: str, url: str | None, stop: bool, days: int) -> None:
         number = await find_project(slug)
         if url or stop:
             await project_changes.change(number, forward_to=check_target(url))
-        row = await project_changes.project_row(slug)
-        return row["forward_to"] if row else None, await forwarded_counts.by_day(store, number, last - days + 1, last)
+        project = await project_changes.stored_project(slug)
+        return project.forward_to if project else None, await forwarded_counts.by_day(store, number, last - days + 1, last)
 
     target, counts = with_store(work)
     if target:

@@ -11,6 +11,9 @@ import rich_click as click
 
 from server import probe
 from server.settings import bundled
+from server.terminal import warn
+
+_STATE = Path("/var/lib")
 
 
 @click.command(name="health")
@@ -24,13 +27,20 @@ def health_command() -> None:
 @click.option("--data", type=click.Path(path_type=Path), default=Path("/var/lib/footfall"), show_default=True, help="The data folder.")
 def systemd_command(user: str, data: Path) -> None:
     """Print a sandboxed systemd unit: footfall systemd > /etc/systemd/system/footfall.service."""
-    click.echo(unit(program(), user, data), nl=False)
+    command, data = program(), data.absolute()
+    for path in (Path(command.split()[0]), data):
+        if path.is_relative_to("/home") or path.is_relative_to("/root"):
+            warn(f"{path} is in a home folder, which the unit cannot read (ProtectHome): use another one, such as /opt/footfall")
+    if not data.is_relative_to(_STATE):
+        warn(f"systemd does not create this data folder: sudo install --directory --owner={user} --group={user} --mode=0700 {data}")
+    click.echo(unit(command, user, data), nl=False)
 
 
 def unit(command: str, user: str, data: Path) -> str:
-    """Fill in the program, the user and the data folder of `static/pages/footfall.service`."""
+    """Fill in the program, the user and the data folder of `static/pages/footfall.service`. systemd creates a folder in /var/lib only."""
     template = (bundled("static") / "pages" / "footfall.service").read_text(encoding="utf-8")
-    return template.replace("{program}", command).replace("{user}", user).replace("{data}", str(data.absolute()))
+    created = f"StateDirectory={data.relative_to(_STATE)}\nStateDirectoryMode=0700\n" if data.is_relative_to(_STATE) else ""
+    return template.replace("{program}", command).replace("{user}", user).replace("{data}", str(data)).replace("{state}\n", created)
 
 
 def program() -> str:

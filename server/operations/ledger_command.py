@@ -35,7 +35,7 @@ class Found:
 def ledger_command(slug: str, days: int, show: bool, limit: int) -> None:
     """Show the outcome of a project's events by day: received = stored + duplicates + rejected + limited + opted out.
 
-    PROJECT defaults to `default`; `-` stands for events that named no existing project.
+    PROJECT defaults to `default`; `-` stands for events that name no existing project.
 
     Opted out counts events that were sent with the header DNT: 1 or Sec-GPC: 1, as browsers do. A command-line tool sends nothing for users who
     opted out, so no column counts them.

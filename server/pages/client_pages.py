@@ -96,7 +96,7 @@ def _client(path: Path) -> Client:
 
 
 def _section(language: Language, examples: Path) -> str:
-    """Render the section of a language: commands and examples, which the page's script completes."""
+    """Render the section of a language: commands and examples, which the page's script fills in."""
     fetched = "\n".join(f"curl -fO {BASE}/clients/{name}" for name in language.files)
     links = ", ".join(f'<a href="/clients/{name}">{name}</a>' for name in language.files)
     shown = [figure("Get it", escape(fetched), "command", copy=True)]

@@ -42,7 +42,7 @@ class BuiltFile(NamedTuple):
 class Dashboard:
     """The built files, in memory. Stored in the application's state as `dashboard`.
 
-    `folder` is the build, None without one. The page links to its files relatively, and reads the base path from a meta tag. Both are
+    `folder` is the build, None if there is none. The page links to its files relatively, and reads the base path from a meta tag. Both are
     filled in here, so one build serves any base path.
     """
 

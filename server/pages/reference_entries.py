@@ -1,4 +1,4 @@
-"""The routes of the reference page: the document's operations, split by family; equal routes are merged."""
+"""The routes of the reference page: the document's operations, split by family, with equal routes merged."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def peer_of(request: AnyRequest) -> str:
 
 
 async def count_guess(request: AnyRequest) -> None:
-    """Count the key of a request as a wrong guess, if it has one that is not ours."""
+    """Count the key of a request as a wrong guess, if it has a key that this server did not issue."""
     gate, headers = services_of(request.app).gate, dict(request.scope["headers"])
     if AUTHORIZATION in headers:
         await gate.guesses.count_wrong(gate.address(peer_of(request), headers))

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import msgspec
 from litestar import Response
 
-from server.analytics.answer_cache import LARGE, SHARE, SLOW
 from server.caching import SingleFlightCache
 from server.problems import Busy
 from server.public.cors import ANY_ORIGIN
 from server.public.public_access import AnyRequest
+from server.questions.answer_cache import LARGE, SHARE, SLOW
 from server.services import services_of
 from server.storage.engine import Store
 from server.storage.projects import LiveProject, slug_of

@@ -4,13 +4,16 @@ sql          pieces of SQL, and their execution within a time limit
 periods      periods and their steps, also relative to the current time
 question     the model: measures, conditions, groups, steps, period, comparison, segments
 template     a question without a project and a time, as requests state it and projects save it
+report_templates the same for funnels, retention and paths
 text         the text form of a template, for the CLI and HTTP
 answer       the rows of an answer, and how complete they are
 versions     semantic versions: order, ranges, groups
 rollup_facts the same rows from rollups and activity, where these have the combination
 sql_engines  the expressions in which SQLite, PostgreSQL and DuckDB differ
 facts        SQL for the events that a question counts
-counting     SQL for the figures: sums, distinct installs, percentiles
+arrivals     the installs that are new in a period
+joint_reads  reads of the history that select the same events, run together
+counting     SQL for the figures: sums, distinct installs, percentiles (`places`: by group)
 small_groups folds groups of few installs in answers without a login
 matching     conditions on an event in memory
 ask          runs a question and assembles its answer
@@ -21,7 +24,7 @@ cohort_rollups weekly cohorts from their rollups
 paths        the events that follow or precede a chosen one
 report_text  the text form of these three reports
 saved        saved questions, and the links that share them
-shared_answer the answer that such a link shows
+shared_answer the answer that such a link shows, shared_reports those of funnels and retention
 suggestions  values that a condition could have used when it matched nothing (`nearest` ranks them)
 
 Times are epoch milliseconds in UTC; durations are in milliseconds, rates from 0 to 1.

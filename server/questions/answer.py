@@ -8,7 +8,7 @@ from server.questions.question import Measure
 
 
 class Figures(msgspec.Struct):
-    """One measure of a row: a number for each step (one without steps), None where there is nothing to compute it from.
+    """One measure of a row: a number for each step (a single one without steps), None if there is no data to compute it from.
 
     `all` counts all events, `people` those of people. `all_before` and `people_before` are those of the compared period, or None.
     If sampled events make some of the figures estimates, `all_low` and `all_high` are the bounds of their 95 % intervals, None for exact ones, and
@@ -49,7 +49,7 @@ class QuestionWarning(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct):
     """An answer to a `Question`.
 
-    `starts`         the start of each step; empty without steps. `starts_before`: of the compared period.
+    `starts`         the start of each step; empty if there are no steps. `starts_before`: of the compared period.
     `partial_step`   the index of the step that has not ended yet, or None
     `since`          the time from which on all events are kept, or None if none were deleted
     `complete`       whether all events of the period are kept; `complete_before`: of the compared period, or None

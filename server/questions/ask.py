@@ -11,15 +11,17 @@ from server.history import History
 from server.problems import BadQuery
 from server.questions import intervals, sampled_periods, suggestions
 from server.questions.answer import Answer, Figures, QuestionWarning, Row
-from server.questions.counting import OTHER, Keys
+from server.questions.counting import OTHER, SUMS, Cell, Keys, percents
 from server.questions.periods import Period, starts
 from server.questions.question import COUNTS, OF_INSTALLS, Compare, Measure, Question, Segment
-from server.questions.reader import SUMS, Found, Reader, kept_since, versions_of
+from server.questions.reader import Found, Reader, kept_since, versions_of
 from server.questions.small_groups import Folded, SmallGroups, hide_parts
 from server.storage.engine import Store
 
 MAX_FIGURES = 100_000  # figures in one answer
 
+# The only outcome whose events a measure counts.
+_OUTCOMES = {Measure.SUCCESSES: "success", Measure.FAILURES: "failure"}
 _EMPTY_COUNTS = {measure: 0 if measure is not Measure.FAILURE_RATE else None for measure in COUNTS}
 
 
@@ -71,20 +73,20 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
 
 
 async def _warnings(store: Store, question: Question, rows: list[Row], history: History | None) -> list[QuestionWarning]:
-    """Warn of conditions that match nothing, and of installs that a sample lacks."""
+    """Warn about conditions that match nothing, and about installs that may be missing from a sample."""
     found = await suggestions.warnings(store, question, _segments_without_events(question, rows), history)
-    if any(measure in OF_INSTALLS for measure in question.measures):
-        found += await sampled_periods.warnings(store, question.project, question.period)
-    return found
+    kinds = ["installs"] if any(measure in OF_INSTALLS for measure in question.measures) else []
+    kinds += ["durations"] if percents(question.measures)[0] else []
+    return [*found, *await sampled_periods.warnings(store, question.project, question.period, *kinds)]
 
 
 def _is_complete(period: Period, since: int) -> bool:
-    """Return True if the answer counts all events of a period; it has only those from `since` on."""
+    """Return True if the answer counts all events of a period, that is if `since` does not cut it."""
     return period.start >= since
 
 
 def _left(places: list[int], folded: list[Folded]) -> list[int]:
-    """The places that have something to show; `(other)` if cells of groups are in it."""
+    """The places that have figures, including `(other)` if cells of groups were folded into it."""
     shown = frozenset[int]().union(*(each.shown for each in folded))
     has_others = OTHER in places or any(place != OTHER for each in folded for place, _ in each.cells)
     kept = [place for place in places if place in shown]
@@ -92,19 +94,22 @@ def _left(places: list[int], folded: list[Folded]) -> list[int]:
 
 
 def _rows(question: Question, segment: str | None, found: list[Found], groups: list[Keys] | None, places: list[int]) -> list[Row]:
-    return [
-        Row(
-            segment=segment,
-            keys=[] if groups is None or place == OTHER else list(groups[place][: len(question.by)]),
-            is_other=place == OTHER,
-            figures=[figures_at(measure, place, found) for measure in question.measures],
-        )
-        for place in places
-    ]
+    rows = []
+    for place in places:
+        keys = [] if groups is None or place == OTHER else list(groups[place][: len(question.by)])
+        figures = [figures_at(measure, place, found, is_exact=_is_ruled_out(question, keys, measure)) for measure in question.measures]
+        rows.append(Row(segment=segment, keys=keys, is_other=place == OTHER, figures=figures))
+    return rows
 
 
-def figures_at(measure: Measure, place: int, found: list[Found]) -> Figures:
-    """Return the figures of a place in the period, and in the compared one if it was read."""
+def _is_ruled_out(question: Question, keys: list[str | None], measure: Measure) -> bool:
+    """Return True for a row of an outcome that the measure does not count: its figure is 0, even if events are sampled."""
+    counted = _OUTCOMES.get(measure)
+    return counted is not None and any(by.field == "outcome" and key != counted for by, key in zip(question.by, keys, strict=False))
+
+
+def figures_at(measure: Measure, place: int, found: list[Found], *, is_exact: bool = False) -> Figures:
+    """Return the figures of one group in the period, and in the compared period if it was read. `is_exact`: they have no intervals, even if events are sampled."""
     lists = [
         [
             None if gone or (place, step) in each.folded else _value(each.cells.get((place, step), {}), measure, audience)
@@ -114,7 +119,7 @@ def figures_at(measure: Measure, place: int, found: list[Found]) -> Figures:
         for audience in ("all", "people")
     ]
     figures = Figures(measure, *lists)
-    if found[0].spreads:
+    if found[0].weights and not is_exact:
         for audience in ("all", "people"):
             _add_intervals(figures, measure, place, found[0], audience)
     return figures
@@ -123,10 +128,7 @@ def figures_at(measure: Measure, place: int, found: list[Found]) -> Figures:
 def _add_intervals(figures: Figures, measure: Measure, place: int, found: Found, audience: str) -> None:
     """Add the bounds of figures of an audience, if some of them are estimates."""
     values = getattr(figures, audience)
-    bounds = [
-        None if value is None else _interval(found.cells.get((place, step), {}), found.spreads.get((place, step), {}), measure, audience)
-        for step, value in enumerate(values)
-    ]
+    bounds = [None if value is None else _interval(found, (place, step), measure, audience) for step, value in enumerate(values)]
     if any(bounds):
         setattr(figures, f"{audience}_low", [None if each is None else each[0] for each in bounds])
         setattr(figures, f"{audience}_high", [None if each is None else each[1] for each in bounds])
@@ -140,12 +142,12 @@ def _value(cell: Mapping[str, float | None], measure: Measure, audience: str) ->
     return cell.get(f"{measure.value}_{audience}", _EMPTY_COUNTS.get(measure))
 
 
-def _interval(
-    cell: Mapping[str, float | None], spreads: Mapping[str, float | None], measure: Measure, audience: str
-) -> intervals.Interval | None:
+def _interval(found: Found, place: Cell, measure: Measure, audience: str) -> intervals.Interval | None:
+    cell, spreads = found.cells.get(place, {}), found.spreads.get(place, {})
     if measure in SUMS:
         name = f"{measure.value}_{audience}"
-        return intervals.of_count(cell.get(name) or 0, spreads.get(name) or 0)
+        count = cell.get(name) or 0
+        return intervals.of_count(count, spreads.get(name) or 0) if count else intervals.of_none(found.weights[place[1]])
     if measure is Measure.FAILURE_RATE:
         failed, succeeded = f"failures_{audience}", f"successes_{audience}"
         parts = [each.get(name) or 0 for each in (cell, spreads) for name in (failed, succeeded)]
@@ -154,7 +156,7 @@ def _interval(
 
 
 def _interleaved(rows: list[Row], segments: int) -> list[Row]:
-    """Order rows by group, then by segment; they come segment by segment."""
+    """Order rows by group, then by segment. The input is ordered by segment."""
     if segments < 2:
         return rows
     order: dict[tuple[bool, tuple[str | None, ...]], list[Row]] = {}

@@ -1,4 +1,4 @@
-"""Retention: of the installs that began in each day, week or month, the number that returned in it and in each one after."""
+"""Retention: of the installs that began in each day, week or month, the number that returned in it and in each later one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts, step_at
 from server.questions.history_facts import HistoryFacts
 from server.questions.periods import LONGEST, Period, Step, starts
-from server.questions.question import By, Condition, Measure, Question, Segment
+from server.questions.question import Audience, By, Condition, Measure, Question, Segment
 from server.questions.reader import Reader, kept_since, versions_of
-from server.questions.rollup_facts import ActivityFacts
+from server.questions.rollup_facts import ActivityFacts, audiences
 from server.questions.sql import Sql, bound, sql
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
@@ -37,11 +37,11 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
 
     An install begins when it is first seen; with `start`, at its first event that meets these conditions, among all events that are kept.
     It returns in each step in which it has an event that meets `back`, at or after the first one. `where` applies to both. The period is
-    widened to whole steps.
+    widened to whole steps. An install that was only reported, or seen with a wrong clock, in its first step returns in a later one.
 
     `by` splits by a field of the event at which an install begins (without `start`: its first event of the period). An install that
     upgrades stays in its row, so the rows add up to the total unless a property is a list. People's installs are those with an event of
-    people that could have begun them; they return with events of people.
+    people that could have begun them; they return with events of people. `audience` ranks the groups.
     """
 
     project: int
@@ -52,6 +52,7 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     back: tuple[Condition, ...] = ()
     by: tuple[By, ...] = ()
     first: int = 10
+    audience: Audience = Audience.EVERYTHING
 
     def __post_init__(self) -> None:
         if self.over is Step.HOUR:
@@ -91,7 +92,7 @@ class InstallCount(msgspec.Struct, frozen=True):
 
 
 class Cohort(msgspec.Struct):
-    """The installs that began in one step, from its start in epoch ms, and the number that returned in that step and in each one after."""
+    """The installs that began in one step, with its start in epoch ms, and the number that returned in that step and in each later one."""
 
     start: int
     size: InstallCount
@@ -102,8 +103,8 @@ class Cohort(msgspec.Struct):
 class RetentionGroup(msgspec.Struct):
     """The cohorts of one group. `is_other` counts the groups that are not listed.
 
-    `rates_all` and `rates_people` have the share of installs that returned after 0, 1, 2 … steps, of all cohorts for which that step has
-    ended; None without installs.
+    `rates_all` and `rates_people` are the shares of installs that returned after 0, 1, 2 … steps, over all cohorts for which that step has ended;
+    None if there are no installs.
     """
 
     keys: list[str | None]
@@ -139,11 +140,15 @@ def size(asked: Retention) -> int:
     return steps * (steps + 3) * (asked.first + 2 if asked.by else 1)
 
 
-async def retention(store: Store, asked: Retention, *, history: History | None = None, now: int | None = None) -> RetentionAnswer:
-    """Answer a question about retention. Raises BadQuery, and TooBroad if it takes too long."""
+async def retention(
+    store: Store, asked: Retention, *, history: History | None = None, now: int | None = None, listed: list[Keys] | None = None
+) -> RetentionAnswer:
+    """Answer a question about retention. `listed` are the groups of a split, the largest ones by default. Raises BadQuery, and TooBroad if it
+    takes too long.
+    """
     now = epoch_ms() if now is None else now
     since = await kept_since(store, asked.project)
-    sampled = await sampled_periods.warnings(store, asked.project, asked.span)
+    sampled = await sampled_periods.warnings(store, asked.project, asked.span, "installs")
     if (counts := await _from_rollups(store, asked)) is not None:
         return _answer(asked, _Found({}, counts, None, has_others=False), since, 0, "rollups", sampled, now)
     began = asked.question(asked.start, "start", asked.by)
@@ -152,7 +157,7 @@ async def retention(store: Store, asked: Retention, *, history: History | None =
     query = _Cohorts(asked, reader, store, since)
     if not query.is_daily and since is not None and asked.span.start < since:
         reader.since = since
-    found = await query.read()
+    found = await query.read(listed)
     explained = [*reader.warnings, *sampled, *await _warnings(store, asked, found.whole, history)]
     return _answer(asked, found, since, reader.since, reader.used, explained, now)
 
@@ -176,10 +181,10 @@ class _Found(msgspec.Struct):
 
 
 async def _from_rollups(store: Store, asked: Retention) -> _Counts | None:
-    """Weekly cohorts by first seen from their rollups; None for another question. They count single environments and people."""
+    """Weekly cohorts by first week, from rollups; None if the rollups cannot answer. They count single environments and people."""
     if asked.over is not Step.WEEK or asked.by or asked.start or asked.back:
         return None
-    counted = cohort_rollups.audiences(asked.where)
+    counted = audiences(asked.where)
     if counted is None:
         return None
     sizes, weeks = await cohort_rollups.cohorts(store, asked.project, asked.span, counted)
@@ -206,7 +211,7 @@ class _Cohorts:
         conditions = (*self._asked.where, *self._asked.back)
         return not (self._asked.by or self._asked.start) and all(each.field == "environment" for each in conditions)
 
-    async def read(self) -> _Found:
+    async def read(self, listed: list[Keys] | None) -> _Found:
         asked, is_large = self._asked, False
         kind = ActivityFacts if self.is_daily else Facts
         began: Facts = self._reader.facts(kind, self._kept, ())
@@ -217,8 +222,8 @@ class _Cohorts:
             )
             self._arrivals = [(row["id"], bisect.bisect_right(self._starts, row["first_seen"]) - 1) for row in rows]
             is_large = len(rows) > MAX_LISTED
-        groups, has_others = None, False
-        if asked.by:
+        groups, has_others = listed, listed is not None
+        if asked.by and listed is None:
             rows = await self._reader.read(began, self._largest, stored_only=is_large)
             groups, has_others = [(row["k1"], row["k2"]) for row in rows][: asked.first], len(rows) > asked.first
         whole = msgspec.structs.replace(began, by=())
@@ -229,7 +234,7 @@ class _Cohorts:
         return found
 
     def _largest(self, facts: Facts, engine: SqlEngine) -> Sql:
-        return counting.largest(engine, self._entries(facts, engine), Measure.INSTALLS, self._asked.first)
+        return counting.largest(engine, self._entries(facts, engine), Measure.INSTALLS, self._asked.audience, self._asked.first)
 
     def _counts(self, groups: list[Keys] | None, facts: Facts, engine: SqlEngine) -> Sql:
         """By place and cohort: the number of installs (with _SIZE as step), and of those that returned in each step."""
@@ -308,7 +313,7 @@ class _Cohorts:
 def _answer(
     asked: Retention, found: _Found, since: int | None, events_since: int, source: str, warnings: list[QuestionWarning], now: int
 ) -> RetentionAnswer:
-    """Lay out counts. Cohorts of steps before `events_since` have no events any more."""
+    """Lay out counts. Cohorts of steps before `events_since` no longer have events."""
     steps, end = starts(asked.period, asked.over), asked.span.end
     gone = bisect.bisect_right([*steps[1:], end], events_since)
     ended = bisect.bisect_right([*steps[1:], end], now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from server.questions.question import Audience
 from server.questions.sql import Sql, bound, sql
 
 _KEY = "COALESCE('=' || {0}, '')"  # structures with NULL are not equal
@@ -14,7 +15,7 @@ _PAIR = f"struct_pack(a := {_KEY}, b := {_KEY.replace('0', '1')})"
 def among(rows: Sql, columns: Iterable[str], groups: Sequence[tuple[str | None, str | None]], keys: int, elements: Sequence[str]) -> Sql:
     """Rows with `keys` keys, k1 and k2: their `columns`, and the place of their group, or -1.
 
-    `elements` are the lists of all values that an event has for each key, in each of its rows, or empty if it has one row. An event that has several rows
+    `elements` are the lists of all values that an event has for each key, in each of its rows, or empty if it has one row. An event with several rows
     among the others counts once.
     """
     shown = ", ".join(f"facts.{each}" for each in columns)
@@ -24,7 +25,7 @@ def among(rows: Sql, columns: Iterable[str], groups: Sequence[tuple[str | None, 
 
 
 def _by_one(groups: Sequence[tuple[str | None, str | None]], elements: Sequence[str]) -> tuple[Sql, Sql]:
-    """The place of a row, and the condition that its key is the first one of its event that is not listed."""
+    """The place of a row, and the condition that its key is the first unlisted one of its event."""
     listed = sql("CAST(CAST(", bound(json.dumps([first for first, _ in groups])), " AS JSON) AS VARCHAR[])")
     place = sql("COALESCE(list_position(", listed, ", facts.k1), 0) - 1")
     if not elements:
@@ -51,22 +52,65 @@ def _encoded(key: str | None) -> str:
     return "" if key is None else f"={key}"
 
 
+def sums_of_elements(rows: Sql, groups: Sequence[tuple[str | None, str | None]], sums: Iterable[str]) -> Sql:
+    """Sums by place and step, like `counting.counts`, of rows with a list of `elements`. A row counts once in each place of its elements.
+
+    Rows with the same places are added up first, so that few lists are taken apart.
+    """
+    listed = sql("CAST(CAST(", bound(json.dumps([first for first, _ in groups])), " AS JSON) AS VARCHAR[])")
+    names = tuple(sums)
+    inner = "".join(f", SUM({name}) AS {name}, SUM(people * {name}) AS {name}_people" for name in names)
+    outer = "".join(f", SUM({name}) AS {name}_all, SUM({name}_people) AS {name}_people" for name in names)
+    return sql(
+        f"SELECT place, step{outer} FROM (SELECT *, unnest(list_distinct(places)) AS place FROM (SELECT places, step{inner} FROM (SELECT *,"
+        " list_transform(elements, lambda element: COALESCE(list_position(",
+        listed,
+        ", element), 0) - 1) AS places FROM (",
+        rows,
+        ") AS listed) AS placed GROUP BY places, step) AS summed) AS each GROUP BY place, step",
+    )
+
+
+def ranked_installs(facts: Sql, audience: Audience, first: int) -> Sql:
+    """The `first` largest groups by distinct installs, with their counts: `place` from 0, k1, k2, `installs_all`, `installs_people`.
+
+    Place -1 counts the installs of all other groups, if there are others. Both come from one read of the events.
+    """
+    counts = "COUNT(install_id) AS installs_all, COUNT(CASE WHEN people = 1 THEN install_id END) AS installs_people"
+    size = "installs_people" if audience is Audience.PEOPLE else "installs_all"
+    order = f"{size} DESC, k1 IS NULL, k1, k2 IS NULL, k2"
+    same = "ranked.k1 IS NOT DISTINCT FROM by_install.k1 AND ranked.k2 IS NOT DISTINCT FROM by_install.k2"
+    return sql(
+        "WITH by_install AS MATERIALIZED (SELECT k1, k2, install_id, MAX(people) AS people FROM (",
+        facts,
+        f") AS facts GROUP BY k1, k2, install_id), counted AS (SELECT k1, k2, {counts} FROM by_install GROUP BY k1, k2)"
+        f", ranked AS MATERIALIZED (SELECT *, row_number() OVER (ORDER BY {order}) - 1 AS place FROM counted)"
+        f", others AS (SELECT install_id, MAX(people) AS people FROM by_install SEMI JOIN (SELECT * FROM ranked WHERE place >= {first}) AS ranked"
+        f" ON {same} GROUP BY install_id)"
+        f" SELECT place, k1, k2, installs_all, installs_people FROM ranked WHERE place < {first}"
+        f" UNION ALL SELECT -1, NULL, NULL, {counts} FROM others HAVING COUNT(*) > 0 ORDER BY place",
+    )
+
+
 def distributions(facts: Sql, percents: Mapping[str, int | None], audiences: Iterable[bool], *, timed: bool) -> Sql:
-    """Like `counting.distributions`, for all audiences at once. `percents` are percentages by the names of their columns."""
+    """Like `counting.distributions`, for all audiences at once, and with a `total` only for a mean. `percents` are percentages by the names of their
+    columns.
+    """
     ranks = {name: percent for name, percent in percents.items() if percent is not None}
     # Decimals, with which DuckDB computes the rank exactly.
     found = f", quantile_disc({{0}}, [{', '.join(f'{percent / 100:.2f}' for percent in ranks.values())}]) AS {{0}}_found" if ranks else ""
-    figures = f"SUM({{0}}) AS {{0}}_total, COUNT({{0}}) AS {{0}}_number{found}"
-    value = ("everyone", "people")
-    parts: list[str] = []
+    total = "SUM({0})" if len(ranks) < len(percents) else "NULL"  # only means need it
+    figures = f"{total} AS {{0}}_total, COUNT({{0}}) AS {{0}}_number{found}"
+    parts, values = list[str](), list[str]()
     for is_people in audiences:
-        of = value[is_people]
+        of = "people" if is_people else "everyone"
+        values.append(of)
         columns = "".join(f", {of}_found[{place}] AS {name}" for place, name in enumerate(ranks, 1))
         parts.append(
             f"SELECT {int(is_people)} AS audience, place, step, {of}_total AS total, {of}_number AS number{columns}"
             f" FROM described WHERE {of}_number > 0"
         )
-    both = ", ".join(figures.format(of) for of in value)
+    both = ", ".join(figures.format(of) for of in values)
     return sql(
         f"WITH described AS (SELECT place, step, {both} FROM (",
         _durations(facts) if timed else _per_install(facts),
@@ -85,10 +129,10 @@ def _per_install(facts: Sql) -> Sql:
 
 
 def weighted_distribution(values: Sql, percents: Mapping[str, int | None]) -> Sql:
-    """Like `quantile_disc` with `total` and `number`, for values that count as often as their weight says.
+    """Like `quantile_disc` with `total` and `number`, for weighted values.
 
-    The values are first counted in parts of 3 % in width. Only those of the parts that hold a requested rank are sorted, which takes an eighth of the time of
-    sorting all of them.
+    The values are first counted in bins of 3 % width. Only values in bins with a requested rank are sorted, which takes an eighth of the time of
+    sorting all.
     """
     ranks = {name: percent for name, percent in percents.items() if percent is not None}
     holds = " OR ".join(f"(100 * (up_to - w) < {percent} * n AND 100 * up_to >= {percent} * n)" for percent in ranks.values())

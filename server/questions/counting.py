@@ -6,25 +6,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from server.questions import columnar
 from server.questions.facts import Facts
-from server.questions.question import DURATIONS, PER_INSTALL, Measure
+from server.questions.question import DURATIONS, PER_INSTALL, Audience, Measure
 from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 
 OTHER = -1
-# Measures by which groups are ranked.
+# Measures by which groups are ranked: for all events, and for those of people.
 SIZES = {
-    Measure.EVENTS: "SUM(events)",
-    Measure.SUCCESSES: "SUM(successes)",
-    Measure.FAILURES: "SUM(failures)",
-    Measure.INSTALLS: "COUNT(DISTINCT install_id)",
+    Measure.EVENTS: ("SUM(events)", "SUM(people * events)"),
+    Measure.SUCCESSES: ("SUM(successes)", "SUM(people * successes)"),
+    Measure.FAILURES: ("SUM(failures)", "SUM(people * failures)"),
+    Measure.INSTALLS: ("COUNT(DISTINCT install_id)", "COUNT(DISTINCT CASE WHEN people = 1 THEN install_id END)"),
+    Measure.NEW_INSTALLS: (
+        "COUNT(DISTINCT CASE WHEN is_new = 1 THEN install_id END)",
+        "COUNT(DISTINCT CASE WHEN is_new = 1 AND people = 1 THEN install_id END)",
+    ),
 }
 _SUMS = {
     each: f"SUM({each.value}) AS {each.value}_all, SUM(people * {each.value}) AS {each.value}_people"
     for each in (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES)
 }
+SUMS = tuple(_SUMS)
 _COLUMNS = {
     **_SUMS,
     Measure.INSTALLS: "COUNT(DISTINCT install_id) AS installs_all,"
@@ -37,15 +43,30 @@ Keys = tuple[str | None, str | None]
 Cell = tuple[int, int]  # the place of a group, and a step
 
 
-def largest(engine: SqlEngine, facts: Sql, measure: Measure, first: int) -> Sql:
+def largest(engine: SqlEngine, facts: Sql, measure: Measure, audience: Audience, first: int) -> Sql:
     """The keys of the largest groups by a measure of SIZES, largest first: k1, k2, and one more group than `first`."""
-    size = SIZES[measure]
-    first_key, second_key = engine.sortable("k1"), engine.sortable("k2")
+    grouped = ") AS facts GROUP BY k1, k2 HAVING SUM(events) > 0 ORDER BY "
+    return sql("SELECT k1, k2 FROM (", facts, f"{grouped}{_by_size(engine, measure, audience)} LIMIT {first + 1}")
+
+
+def ranked(engine: SqlEngine, facts: Sql, measure: Measure, audience: Audience, sums: Collection[Measure], first: int) -> Sql:
+    """The `first` largest groups by a measure with their sums, in one read: `place` from 0, k1, k2, and the columns of `counts`.
+
+    Place OTHER has the sums of all other groups, if there are others.
+    """
+    columns = "".join(f", SUM({each.value}_{who}) AS {each.value}_{who}" for each in sums for who in ("all", "people"))
+    shown = f"CASE WHEN number <= {first} THEN {{}} END"
     return sql(
-        "SELECT k1, k2 FROM (",
+        f"SELECT COALESCE({shown.format('number - 1')}, {OTHER}) AS place, {shown.format('k1')} AS k1, {shown.format('k2')} AS k2{columns}"
+        f" FROM (SELECT k1, k2, {', '.join(_SUMS[each] for each in sums)}, ROW_NUMBER() OVER (ORDER BY {_by_size(engine, measure, audience)}) AS number FROM (",
         facts,
-        f") AS facts GROUP BY k1, k2 HAVING SUM(events) > 0 ORDER BY {size} DESC, k1 IS NULL, {first_key}, k2 IS NULL, {second_key} LIMIT {first + 1}",
+        ") AS facts GROUP BY k1, k2 HAVING SUM(events) > 0) AS numbered GROUP BY 1, 2, 3",
     )
+
+
+def _by_size(engine: SqlEngine, measure: Measure, audience: Audience) -> str:
+    size = SIZES[measure][audience is Audience.PEOPLE]
+    return f"{size} DESC, k1 IS NULL, {engine.sortable('k1')}, k2 IS NULL, {engine.sortable('k2')}"
 
 
 def placed(engine: SqlEngine, facts: Facts, groups: list[Keys] | None, *, installs: bool, folded: Collection[Cell] = ()) -> Sql:
@@ -74,7 +95,7 @@ def among(
 ) -> Sql:
     """Rows with the keys k1 and k2: their `columns`, and the place of their group as in `placed`.
 
-    With `distinct`, events that have several rows among the others count there once.
+    With `distinct`, an event with several rows among the others counts there once.
     """
     pairs: list[list[str | int | None]] = [[_encoded(first), _encoded(second), place] for place, (first, second) in enumerate(groups)]
     cells: list[list[str | int | None]] = [[str(place), str(step), None] for place, step in sorted(folded)]
@@ -91,33 +112,43 @@ def among(
 
 
 def _encoded(key: str | None) -> str:
-    """A key that can be compared with `=`, also without a value."""
+    """A key that can be compared with `=` even if it has no value."""
     return "" if key is None else f"={key}"
 
 
-def counts(engine: SqlEngine, facts: Sql, measures: Collection[Measure], by: str = "place, step") -> Sql:
+class NewInstalls(NamedTuple):
+    """A join with `install`, and the condition that it is new in a step, for facts without `is_new`. They apply to the rows `by_install`."""
+
+    join: Sql
+    condition: str
+
+
+def counts(engine: SqlEngine, facts: Sql, measures: Collection[Measure], by: str = "place, step", *, new: NewInstalls | None = None) -> Sql:
     """Counts by some columns: `{measure}_all` and `{measure}_people`."""
     if engine.is_columnar and Measure.INSTALLS in measures:
-        return _counts_by_install(facts, measures, by)
+        return _counts_by_install(facts, measures, by, new)
     columns = ", ".join(_COLUMNS[measure] for measure in measures)
     return sql(f"SELECT {by}, {columns} FROM (", facts, f") AS placed GROUP BY {by}")
 
 
-def _counts_by_install(facts: Sql, measures: Collection[Measure], by: str) -> Sql:
-    """Like `counts`, by way of one row for each install: DuckDB counts distinct values in a second pass for each expression."""
+def _counts_by_install(facts: Sql, measures: Collection[Measure], by: str, new: NewInstalls | None) -> Sql:
+    """Like `counts`, via one row for each install: DuckDB needs a second pass for each expression that counts distinct values."""
     sums = [measure.value for measure in measures if measure in _SUMS]
     inner = "".join(f", SUM({each}) AS {each}, SUM(people * {each}) AS {each}_people" for each in sums)
     outer = "".join(f", SUM({each}) AS {each}_all, SUM({each}_people) AS {each}_people" for each in sums)
     if Measure.NEW_INSTALLS in measures:
-        inner += ", MAX(is_new) AS is_new"
-        outer += ", COUNT(CASE WHEN is_new = 1 THEN install_id END) AS new_installs_all"
-        outer += ", COUNT(CASE WHEN is_new = 1 AND people = 1 THEN install_id END) AS new_installs_people"
+        inner += "" if new else ", MAX(is_new) AS is_new"
+        condition = new.condition if new else "is_new = 1"
+        outer += f", COUNT(CASE WHEN {condition} THEN install_id END) AS new_installs_all"
+        outer += f", COUNT(CASE WHEN {condition} AND people = 1 THEN install_id END) AS new_installs_people"
     return sql(
         f"SELECT {by}, COUNT(install_id) AS installs_all,"
         f" COUNT(CASE WHEN people = 1 THEN install_id END) AS installs_people{outer} FROM"
         f" (SELECT {by}, install_id, MAX(people) AS people{inner} FROM (",
         facts,
-        f") AS placed GROUP BY {by}, install_id) AS by_install GROUP BY {by}",
+        f") AS placed GROUP BY {by}, install_id) AS by_install",
+        new.join if new else "",
+        f" GROUP BY {by}",
     )
 
 
@@ -133,7 +164,7 @@ def distributions(
     """Percentiles by the nearest-rank method, with `total` and `number` of the values, by place, step and audience: 1 for people only, 0 for all.
 
     The values are durations in microseconds (`timed`) or the numbers of events of each install. The value at rank ceil(p / 100 * n) is the
-    least whose rank r has 100 r >= p n. Where values are `weighted`, each counts as often as its weight says.
+    least whose rank r has 100 r >= p n. If values are `weighted`, each counts as many times as its weight.
     """
     columns = {measure.value: percent for measure, percent in percents.items()}
     if engine.is_columnar and not weighted:
@@ -194,7 +225,7 @@ def percents(measures: Iterable[Measure]) -> tuple[dict[Measure, int | None], di
 def owners(tagged: list[Sql], *, by_install: bool) -> Sql:
     """The number of installs in each cell, by the set of segments that have the same events (with `by_install`: the same installs).
 
-    `tagged` are the placed facts of each segment. Each set is one row, so that what is in one segment and not in another can be checked.
+    `tagged` are the placed facts of each segment. Each set is one row, so that the difference of two segments can be checked.
     """
     parts: list[str | Sql] = []
     for number, facts in enumerate(tagged):

@@ -20,6 +20,7 @@ from server.storage.engine import Store
 LATE, EARLY = 30 * DAY, 5 * MINUTE
 _PEOPLE = ", ".join(str(int(environment)) for environment in PEOPLE)
 ALIASES = ("first_by", "second_by")
+_OUTCOMES = {"successes": 1, "failures": 2}
 # The number of events that a stored one stands for.
 WEIGHT = "COALESCE(event.weight, 1)"
 # See `fold.spread_of`. The product of two small integers may exceed one.
@@ -54,7 +55,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def element_columns(self) -> list[str]:
-        """Lists of all values that an event has for each key, where the engine has such lists and an event can have several rows."""
+        """Lists of all values that an event has for each key, if the engine has such lists and an event can have several rows."""
         return []
 
     source: ClassVar[str] = "events"
@@ -69,8 +70,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     )  # fmt: skip
 
     def sql(self, engine: SqlEngine, *, installs: bool = False) -> Sql:
-        """Columns: step, k1, k2 (NULL unless grouped), people (0 or 1), and `columns`. `install_id` is NULL if the client's clock is wrong,
-        `owner_id` is the install also then.
+        """Columns: step, k1, k2 (NULL unless grouped), people (0 or 1), and `columns`. `install_id` is NULL if the client's clock is wrong;
+        `owner_id` is always the install.
 
         With `installs` also is_new: 1 if the install was first seen in the step, within the period.
         """
@@ -78,8 +79,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         # An array may hold an element twice; its event counts once.
         distinct = "DISTINCT " if self.repeats and not self.has_distinct_elements else ""
         step = self._step(engine, "event.occurred_at")
-        arrival = self._step(engine, "install.first_seen")
-        fresh = f", CASE WHEN install.first_seen >= {self.period.start} AND {arrival} = {step} THEN 1 ELSE 0 END AS is_new"
+        fresh = f", CASE WHEN {self.is_new(engine, step)} THEN 1 ELSE 0 END AS is_new"
         return sql(
             f"SELECT {distinct}{step} AS step, ",
             keys[0],
@@ -96,6 +96,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             self._selection(engine),
         )
 
+    def is_new(self, engine: SqlEngine, step: str) -> str:
+        """A condition that holds if an install was first seen in a step, within the period."""
+        return f"install.first_seen >= {self.period.start} AND {self._step(engine, 'install.first_seen')} = {step}"
+
     def _selection(self, engine: SqlEngine) -> Sql:
         return sql(self._within(), *(sql(" AND ", condition) for condition in self.conditions(engine)))
 
@@ -111,7 +115,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return [*found, *(self._in_dictionary(place, sql(*parts[1:])) for place, parts in texts.items())]
 
     def _in_dictionary(self, place: Place, matching: Sql) -> Sql:
-        """Names and targets are dictionaries: compare each of their texts once."""
+        """Conditions on names and targets, which are dictionaries: each of their texts is compared once."""
         return sql(f"event.{self.keys[place]} IN (SELECT id FROM {place.value} WHERE project_id = {self.project} AND ", matching, ")")
 
     def source_rows(self, engine: SqlEngine) -> Sql:
@@ -127,13 +131,21 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         """An expression that is 1 for events of people, else 0."""
         return f"CASE WHEN {self.column(BY_NAME['environment'])} IN ({_PEOPLE}) THEN 1 ELSE 0 END"
 
+    # An install with a wrong clock is not counted.
+    counted_install: ClassVar[str] = "CASE WHEN event.skewed IS NULL THEN event.install_id END"
+
     def _measures(self) -> str:
-        counted = _SPREAD if self.is_spread else WEIGHT
         return (
-            "event.id, event.occurred_at, CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id, event.install_id AS owner_id,"
-            f" event.session, event.duration_us, {counted} AS events,"
-            f" CASE WHEN event.outcome = 1 THEN {counted} ELSE 0 END AS successes, CASE WHEN event.outcome = 2 THEN {counted} ELSE 0 END AS failures"
+            f"event.id, event.occurred_at, {self.counted_install} AS install_id, event.install_id AS owner_id,"
+            f" event.session, event.duration_us, {self.summed('events')} AS events,"
+            f" {self.summed('successes')} AS successes, {self.summed('failures')} AS failures"
         )
+
+    def summed(self, measure: str) -> str:
+        """An expression for what an event adds to a measure: events, successes or failures."""
+        counted = _SPREAD if self.is_spread else WEIGHT
+        outcome = _OUTCOMES.get(measure)
+        return counted if outcome is None else f"CASE WHEN event.outcome = {outcome} THEN {counted} ELSE 0 END"
 
     def _installs(self) -> Sql:
         return Sql(" LEFT JOIN install ON install.id = event.install_id")
@@ -168,7 +180,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             if field.place in self.joins and field.place not in places:
                 places.add(field.place)
                 joins.append(Sql(f" {self.joins[field.place]}"))
-            keys[number] = Sql(self._shown(field))
+            keys[number] = Sql(self.shown(field))
             if by.version is not None:
                 parts = 1 if by.version.value == "major" else 2
                 labels: list[list[str | int | None]] = [[text, versions.group(text, parts), None] for text in self.known_versions]
@@ -219,7 +231,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def _key_or_column(self, field: Field) -> str:
         return f"event.{self.keys[field.place]}" if field.place in self.keys else self.column(field)
 
-    def _shown(self, field: Field) -> str:
+    def shown(self, field: Field) -> str:
         """An expression for the text of a field's value."""
         if field.kind is not Kind.WORD:
             return self.column(field)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from server.history import History
+from server.questions import joint_reads
 from server.questions.answer import Figures
 from server.questions.ask import figures_at
 from server.questions.counting import Keys
@@ -14,13 +17,16 @@ from server.storage.engine import Store
 Counts = dict[str, int]
 
 
-async def figures(store: Store, question: Question, history: History | None = None, *, people: bool = True) -> dict[Measure, Figures]:
+async def figures(
+    store: Store, question: Question, history: History | None = None, *, people: bool = True, intervals: bool = True
+) -> dict[Measure, Figures]:
     """Return the figures of a question without groups. Raises BadQuery, and TooBroad if it takes too long.
 
-    Without `people`, percentiles and means are read for all events only.
+    Without `people`, percentiles and means are read for all events only. Without `intervals`, estimates have none, which saves queries.
     """
-    reader = await _reader(store, question, history, people=people)
-    found = await reader.figures(question.period, (), None)
+    with contextlib.nullcontext() if history is None else joint_reads.of(history).expect(question):
+        reader = await _reader(store, question, history, people=people, intervals=intervals)
+        found = await reader.figures(question.period, (), None)
     return {measure: figures_at(measure, 0, [found]) for measure in question.measures}
 
 
@@ -33,7 +39,8 @@ async def every_group(store: Store, question: Question, history: History | None 
     return await reader.every_group(), reader.since or None
 
 
-async def _reader(store: Store, question: Question, history: History | None, *, people: bool = True) -> Reader:
-    reader = Reader(store, question, await versions_of(store, question), history, people=people)
-    await reader.plan([question.period], await kept_since(store, question.project))
+async def _reader(store: Store, question: Question, history: History | None, *, people: bool = True, intervals: bool = True) -> Reader:
+    reader = Reader(store, question, await versions_of(store, question), history, people=people, intervals=intervals)
+    if await reader.needs_events([question.period]):
+        await reader.plan([question.period], await kept_since(store, question.project))
     return reader

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import combinations
 
 import msgspec
 
@@ -14,9 +13,9 @@ from server.questions import counting, sampled_periods, suggestions
 from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts
-from server.questions.history_facts import HistoryFacts
+from server.questions.funnel_chain import WHOLE, chain, counts_of, is_chain
 from server.questions.periods import Period
-from server.questions.question import By, Condition, Measure, Op, Property, Question, Segment, find_field
+from server.questions.question import Audience, By, Condition, Measure, Question, Segment, check_conditions
 from server.questions.reader import Reader, kept_since, versions_of
 from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
@@ -33,10 +32,10 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
 
     `where` applies to all steps. `by` splits by a field of the first step's event: each row is the same funnel with that value in the first
     step, so an install that upgrades stays in its row, and one that began with two versions counts in both.
-    An event counts for one step of a try. At the same millisecond, events are taken in the order of the steps: clients send them at once.
+    An event counts for one step of an attempt. Events of the same millisecond are taken in the order of the steps, because clients may send them together.
 
     With `ordered` false, an install reaches a step if it met that one and all earlier ones in any order, all within `within` milliseconds;
-    an event counts for each step that it meets.
+    an event counts for each step that it meets. `audience` ranks the groups.
     """
 
     project: int
@@ -47,20 +46,26 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
     within: int = DAY
     ordered: bool = True
     first: int = 10
+    audience: Audience = Audience.EVERYTHING
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.steps) <= MAX_STEPS:
             raise BadQuery(FieldError("steps", f"must be 2 to {MAX_STEPS} steps"))
         if not 1 <= self.within <= MAX_WINDOW:
             raise BadQuery(FieldError("within", "must be up to 90 days"))
-        for number in range(len(self.steps)):
+        # The common parts first, so that an error in them does not name a step.
+        Question(project=self.project, period=self.period, where=self.where, by=self.by, first=self.first)
+        for number, step in enumerate(self.steps):
+            if not 1 <= len(step.name) <= 100:
+                raise BadQuery(FieldError(f"steps[{number}].name", "must be 1 to 100 characters"))
+            check_conditions(step.where, f"steps[{number}].where")
             self.question(number)
 
     def question(self, step: int, by: tuple[By, ...] = ()) -> Question:
         """The question whose events meet a step. Raises BadQuery that names the invalid part."""
         try:
             return Question(
-                project=self.project, period=self.period, where=(*self.where, *self.steps[step].where), by=by, first=self.first,
+                project=self.project, period=self.period, where=(*self.where, *self.steps[step].where), by=by, first=self.first, audience=self.audience,
                 measures=(Measure.INSTALLS,),
             )  # fmt: skip
         except BadQuery as error:
@@ -68,7 +73,7 @@ class Funnel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FunnelStep(msgspec.Struct):
-    """The distinct installs that came as far as a step: all, and those whose events in it were people's."""
+    """The distinct installs that reached a step: all, and those whose events in it were people's."""
 
     name: str
     all: int
@@ -97,24 +102,26 @@ class FunnelAnswer(msgspec.Struct):
     warnings: list[QuestionWarning]
 
 
-async def funnel(store: Store, asked: Funnel, *, history: History | None = None) -> FunnelAnswer:
-    """Answer a funnel. Raises BadQuery, and TooBroad if it takes too long."""
+async def funnel(store: Store, asked: Funnel, *, history: History | None = None, listed: list[Keys] | None = None) -> FunnelAnswer:
+    """Answer a funnel. `listed` are the groups of a split, the largest ones by default. Raises BadQuery, and TooBroad if it takes too long."""
     since = await kept_since(store, asked.project)
     first = asked.question(0, asked.by)
     reader = Reader(store, first, await versions_of(store, *(asked.question(number) for number in range(len(asked.steps))), first), history)
     if since is not None and asked.period.start < since:
         reader.since = since
-    groups, has_others = await reader.groups() if asked.by else (None, False)
-    whole = await _reached(reader, asked, (), None)
-    split = await _reached(reader, asked, asked.by, groups) if groups is not None else {}
+    groups, has_others = (listed, listed is not None) if listed is not None or not asked.by else await reader.groups()
+    whole, split = await _counted(reader, asked, groups)
     places = [*range(len(groups or ())), *([OTHER] if has_others else [])]
     rows = [
         FunnelRow([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place == OTHER, _named(asked, split[place]))
         for place in places
         if place in split  # a group can have events without an install only
     ]
-    total = _named(asked, whole.get(0))
-    explained = [*await sampled_periods.warnings(store, asked.project, asked.period), *await _warnings(store, asked, total, history)]
+    total = _named(asked, whole)
+    explained = [
+        *await sampled_periods.warnings(store, asked.project, asked.period, "installs"),
+        *await _warnings(store, asked, total, history),
+    ]
     warnings = [*reader.warnings, *explained]
     return FunnelAnswer(total, rows, since, reader.since == 0, reader.used, warnings)
 
@@ -138,95 +145,35 @@ def _named(asked: Funnel, reached: list[list[int]] | None) -> list[FunnelStep]:
     return [FunnelStep(step.name, *pair) for step, pair in zip(asked.steps, counts, strict=True)]
 
 
-async def _reached(reader: Reader, asked: Funnel, by: tuple[By, ...], groups: list[Keys] | None) -> _Reached:
+async def _counted(reader: Reader, asked: Funnel, groups: list[Keys] | None) -> tuple[list[list[int]] | None, _Reached]:
+    """Count the installs of the whole funnel, and those of each group."""
+    first = reader.facts(Facts, asked.period, ())
+    conditions = [step.where for step in asked.steps]
+    query = partial(chain, asked.where, conditions, asked.within, groups)
+    if asked.ordered and is_chain(conditions) and (rows := await reader.read_history(first, query)) is not None:
+        found = {int(row["place"]): counts_of(row, len(asked.steps)) for row in rows}
+        return found.get(0 if groups is None else WHOLE), found
+    whole = (await _reached(reader, asked, msgspec.structs.replace(first, by=()), None)).get(0)
+    return whole, {} if groups is None else await _reached(reader, asked, first, groups)
+
+
+async def _reached(reader: Reader, asked: Funnel, first: Facts, groups: list[Keys] | None) -> _Reached:
     found: _Reached = {}
-    first = msgspec.structs.replace(reader.facts(Facts, asked.period, ()), by=by)
-    # The history answers for both audiences in one read of the events.
-    is_at_once = _is_chain(asked) and await reader.is_columnar(first)
-    for audiences in [(False, True)] if is_at_once else [(False,), (True,)]:
-        for row in await reader.read(first, partial(_query, asked, groups, audiences)):
+    query = _in_order if asked.ordered else _any_order
+    for people in (False, True):
+        for row in await reader.read(first, partial(query, asked, groups, people)):
             steps = found.setdefault(int(row["place"]), [[0, 0] for _ in asked.steps])
             for number in range(len(asked.steps)):
-                steps[number][int(row["audience"])] = int(row[f"reached{number}"])
+                steps[number][people] = int(row[f"reached{number}"])
     return found
-
-
-def _is_chain(asked: Funnel) -> bool:
-    """Return True for ordered steps of which no event can meet two, because each pair requires different values of a field."""
-    return asked.ordered and all(_differ(first.where, second.where) for first, second in combinations(asked.steps, 2))
-
-
-def _differ(first: tuple[Condition, ...], second: tuple[Condition, ...]) -> bool:
-    texts = [{each.field: set(each.values) for each in where if _is_text(each)} for where in (first, second)]
-    return any(texts[0][field].isdisjoint(texts[1][field]) for field in texts[0].keys() & texts[1].keys())
-
-
-def _is_text(condition: Condition) -> bool:
-    """Return True for a condition on a field of which an event has at most one value."""
-    return condition.op is Op.IS and not isinstance(find_field(condition.field, "where"), Property)
-
-
-def _query(asked: Funnel, groups: list[Keys] | None, audiences: tuple[bool, ...], facts: Facts, engine: SqlEngine) -> Sql:
-    """The number of installs that reached each step, by the place of their group and by audience: 1 for people only, 0 for all."""
-    if isinstance(facts, HistoryFacts) and _is_chain(asked):
-        return _chain(asked, groups, audiences, facts, engine)
-    parts: list[str | Sql] = []
-    for people in audiences:
-        reached = (_in_order if asked.ordered else _any_order)(asked, groups, people, facts, engine)
-        parts += [" UNION ALL " if parts else "", f"SELECT {int(people)} AS audience, reached.* FROM (", reached, ") AS reached"]
-    return sql(*parts)
-
-
-def _chain(asked: Funnel, groups: list[Keys] | None, audiences: tuple[bool, ...], facts: HistoryFacts, engine: SqlEngine) -> Sql:
-    """Like `_in_order`, for steps of which no event meets two: DuckDB joins each event with the latest one before it, faster than by windows.
-
-    try(n) has the events of step n that end a try, with its latest start. Of the events of try(n - 1) before an event, the last one has the
-    latest start.
-    """
-    wheres = [step.where for step in asked.steps]
-    split = f"unnest([{', '.join(str(int(each)) for each in audiences)}][:people + 1])" if False in audiences else "1"
-    moment = f"occurred_at * {MAX_STEPS} + number AS moment"
-    common = msgspec.structs.replace(facts, where=asked.where, by=())
-    parts: list[str | Sql] = [
-        f"WITH met AS (SELECT install_id, occurred_at, number, {moment}, {split} AS audience FROM (",
-        common.steps(engine, wheres),
-        f") AS stepped{'' if False in audiences else ' WHERE people = 1'}), try0 AS (",
-    ]
-    if groups is None:
-        parts += ["SELECT install_id, audience, 0 AS place, moment, occurred_at AS start FROM met WHERE number = 0)"]
-    else:
-        parts += [
-            f"SELECT install_id, {split} AS audience, place, occurred_at * {MAX_STEPS} AS moment, occurred_at AS start FROM (",
-            counting.placed(engine, facts, groups, installs=False),
-            f") AS begun WHERE install_id IS NOT NULL{'' if False in audiences else ' AND people = 1'})",
-        ]
-    for step in range(1, len(asked.steps)):
-        own = (
-            f"SELECT *, 0 AS place FROM met WHERE number = {step}"
-            if groups is None
-            else f"SELECT met.*, tries.place FROM met JOIN (SELECT DISTINCT install_id, audience, place FROM try{step - 1}) AS tries"
-            f" ON tries.install_id = met.install_id AND tries.audience = met.audience WHERE met.number = {step}"
-        )
-        parts.append(
-            f", try{step} AS (SELECT own.install_id, own.audience, own.place, own.moment, begun.start FROM ({own}) AS own"
-            f" ASOF JOIN try{step - 1} AS begun ON begun.install_id = own.install_id AND begun.audience = own.audience"
-            f" AND begun.place = own.place AND begun.moment < own.moment WHERE own.occurred_at - begun.start <= {int(asked.within)})"
-        )
-    steps = range(len(asked.steps))
-    counted = " UNION ALL ".join(
-        f"SELECT place, audience, {step} AS step, COUNT(DISTINCT install_id) AS installs FROM try{step} GROUP BY place, audience"
-        for step in steps
-    )
-    columns = ", ".join(f"SUM(CASE WHEN step = {step} THEN installs ELSE 0 END) AS reached{step}" for step in steps)
-    return sql(*parts, f" SELECT place, audience, {columns} FROM ({counted}) AS counted GROUP BY place, audience")
 
 
 def _in_order(asked: Funnel, groups: list[Keys] | None, people: bool, facts: Facts, engine: SqlEngine) -> Sql:
     """The number of installs that reached each step, by the place of their group.
 
-    Each event carries the latest start of a try that it takes to each step: the later a try began, the more time is left for the rest.
-    start0 is the time of a first step. start(n) is, at an event of step n, the latest start(n - 1) of the events before it, if that is not
-    too long ago. Common table expressions, because SQLite's parser does not nest deeply.
+    For each step, each event carries the latest start of an attempt that reached the step: the later an attempt began, the more time is left for the rest.
+    start0 is the time of a first step. start(n) is, at an event of step n, the latest start(n - 1) of the events before it, if that is within the
+    limit. The SQL uses common table expressions, because SQLite's parser limits nesting.
     """
     flags = ", ".join(f"meets{step}" for step in range(len(asked.steps)))
     chains: list[str | Sql] = [f", chain0 AS (SELECT {_KEY}, {flags}, CASE WHEN meets0 = 1 THEN occurred_at END AS start0 FROM met)"]
@@ -248,8 +195,8 @@ def _in_order(asked: Funnel, groups: list[Keys] | None, people: bool, facts: Fac
 def _any_order(asked: Funnel, groups: list[Keys] | None, people: bool, facts: Facts, engine: SqlEngine) -> Sql:
     """Like `_in_order`, for steps in any order.
 
-    latest(n) is, at each event, the time of the latest event of step n up to it. Steps 0 to n lie within the limit if all these times do at
-    some event: the last one of a try.
+    latest(n) is, at each event, the time of the latest event of step n up to it. Steps 0 to n lie within the limit if all these times do at some
+    event, the last one of an attempt.
     """
     window = "OVER (PARTITION BY install_id, place ORDER BY occurred_at, number, id ROWS UNBOUNDED PRECEDING)"
     latest = ", ".join(f"MAX(CASE WHEN meets{step} = 1 THEN occurred_at END) {window} AS latest{step}" for step in range(len(asked.steps)))

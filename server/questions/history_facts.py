@@ -1,8 +1,7 @@
-"""Facts from the history, whose relation `events` has all columns of an event and its context in one row."""
+"""Facts from the history. Its relation `events` has all columns of an event and its context in one row."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -11,19 +10,22 @@ import msgspec
 from server.event import DAY
 from server.event_id import EPOCH, first_id
 from server.fields import Field, Place
-from server.history import History, texts_column
+from server.history import History, Reading, Statement, texts_column
+from server.questions.arrivals import NO_ARRIVALS, Arrivals
 from server.questions.facts import ALIASES, EARLY, LATE, Facts
+from server.questions.periods import LENGTHS
 from server.questions.question import Condition, Property, find_field
 from server.questions.sql import Sql, bound, sql
 from server.questions.sql_engines import DuckDbSql, SqlEngine
 
+_MOMENT = "event.occurred_at"
 _COLUMNS = {"name": "name", "target": "target_id", "target_type": "target_type"}
 
 
 class HistoryFacts(Facts, frozen=True, kw_only=True):
-    """Facts from the columnar copy of the events. `arrivals` are the ids and first times of the installs that are new in the period."""
+    """Facts from the columnar copy of the events. `arrivals` are the installs that are new in the period."""
 
-    arrivals: tuple[tuple[int, int], ...] = ()
+    arrivals: Arrivals = NO_ARRIVALS
 
     source: ClassVar[str] = "history"
     has_distinct_elements: ClassVar[bool] = True
@@ -40,9 +42,13 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
         return {alias: texts_column(field.name) for alias, field in fields.items() if isinstance(field, Property)}
 
     def _installs(self) -> Sql:
-        ids, times = (bound(json.dumps([each[number] for each in self.arrivals])) for number in (0, 1))
+        return self.join_arrivals("event")
+
+    def join_arrivals(self, rows: str) -> Sql:
+        """A join of rows that have an `install_id` with the new installs, as `install`."""
+        ids, times = (bound(f"[{each}]") for each in (self.arrivals.ids, self.arrivals.times))
         listed = sql("SELECT unnest(CAST(", ids, " AS BIGINT[])) AS id, unnest(CAST(", times, " AS BIGINT[])) AS first_seen")
-        return sql(" LEFT JOIN (", listed, ") AS install ON install.id = event.install_id")
+        return sql(" LEFT JOIN (", listed, f") AS install ON install.id = {rows}.install_id")
 
     def _relation(self) -> Sql:
         # A join with the elements of a list is much slower than `unnest` among the columns.
@@ -69,6 +75,33 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
             ") AS stepped WHERE number IS NOT NULL",
         )
 
+    def marked(self, engine: SqlEngine, conditions: tuple[Condition, ...]) -> Sql:
+        """The events with their names, and `is_chosen` for those that meet further conditions. Clients with a wrong clock are left out."""
+        met = msgspec.structs.replace(self, where=conditions).conditions(engine)
+        return sql(
+            f"SELECT id, install_id, session, occurred_at, name, {self.people} AS people, (",
+            *joined(met or [Sql("TRUE")]),
+            ") IS TRUE AS is_chosen FROM ",
+            self._relation(),
+            " WHERE event.install_id IS NOT NULL AND event.skewed IS NULL AND ",
+            self._selection(engine),
+        )
+
+    @property
+    def has_one_list(self) -> bool:
+        """True if the facts are split by one property alone."""
+        return len(self.by) == 1 == len(self._split)
+
+    def lists(self, engine: SqlEngine) -> Sql:
+        """The columns of `sql`, with `elements`, the list of the property that the facts are split by, in place of the keys."""
+        (column,) = self._split.values()
+        self._groups(engine)  # notes the property
+        return sql(
+            f"SELECT {self._step(engine, _MOMENT)} AS step, {self.people} AS people, {Facts._measures(self)},"
+            f" event.{column} AS elements FROM events AS event WHERE ",
+            self._selection(engine),
+        )
+
     @property
     def element_columns(self) -> list[str]:
         if not self.repeats:
@@ -79,8 +112,31 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
     def _measures(self) -> str:
         return super()._measures() + "".join(f", event.{column} AS {alias}_elements" for alias, column in self._split.items())
 
+    def _step(self, engine: SqlEngine, moment: str) -> str:
+        """Like `_step` of other facts, but cheaper for each event, because no event precedes the first step."""
+        if moment == _MOMENT and self.over in LENGTHS:
+            return f"({moment} - {self.starts[0]}) // {LENGTHS[self.over]}"
+        return super()._step(engine, moment)
+
     def _within(self) -> str:
         return f"event.occurred_at >= {max(self.period.start, self.since)} AND event.occurred_at < {self.period.end}"
+
+
+class SelectedFacts(HistoryFacts, frozen=True, kw_only=True):
+    """Facts without keys from a copy of the events that the conditions select, in the relation `selected`, which may have events after the period."""
+
+    copied: ClassVar[tuple[str, ...]] = ("install_id", "occurred_at", "environment", "skewed", "outcome", "weight", "duration_us")
+    columns: ClassVar[tuple[str, ...]] = ("occurred_at", "people", "install_id", "duration_us", "events", "successes", "failures")
+
+    def _relation(self) -> Sql:
+        return Sql("selected AS event")
+
+    def _selection(self, engine: SqlEngine) -> Sql:
+        return Sql(f"event.occurred_at < {self.period.end}")
+
+    def _measures(self) -> str:
+        sums = ", ".join(f"{self.summed(measure)} AS {measure}" for measure in ("events", "successes", "failures"))
+        return f"event.occurred_at, {self.counted_install} AS install_id, event.duration_us, {sums}"
 
 
 def joined(conditions: list[Sql]) -> list[str | Sql]:
@@ -90,13 +146,24 @@ def joined(conditions: list[Sql]) -> list[str | Sql]:
 
 async def read_history(history: History, facts: HistoryFacts, query: Callable[[Facts, SqlEngine], Sql]) -> list[dict[str, Any]] | None:
     """Run a query over the history. Returns None if it is not ready; raises TooBroad if the query takes too long."""
-    period, engine = facts.period, DuckDbSql()
-    asked = query(facts, engine)
-    return await history.query(
-        asked.text.replace("{}", "?"),
-        asked.arguments,
-        project_id=facts.project,
-        since_id=first_id(period.start - EARLY),
-        until_id=first_id(max(period.end + LATE, EPOCH + DAY)),
-        properties=tuple(engine.properties),
+    found: list[list[dict[str, Any]]] = []
+    engine = DuckDbSql()
+    reading = reading_of(facts, engine, [statement(query(facts, engine), found.append)])
+    return found[-1] if await history.run(lambda: reading) else None
+
+
+def statement(asked: Sql, answer: Callable[[list[dict[str, Any]]], object]) -> Statement:
+    """Return a query as a statement of DuckDB."""
+    return Statement(asked.text.replace("{}", "?"), asked.arguments, answer)
+
+
+def reading_of(facts: HistoryFacts, engine: DuckDbSql, statements: Sequence[Statement]) -> Reading:
+    """Return statements over the events in the period of the facts; `engine` is the one for which their SQL was made."""
+    period = facts.period
+    return Reading(
+        statements,
+        facts.project,
+        max(0, first_id(period.start - EARLY)),
+        first_id(max(period.end + LATE, EPOCH + DAY)),
+        tuple(engine.properties),
     )

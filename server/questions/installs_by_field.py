@@ -1,4 +1,4 @@
-"""Installs by the values of several fields of the context, counted in one read of the events.
+"""Installs and events by the values of several fields of the context, counted in one read of the events.
 
 A page shows a card for each field. An install counts in each value that one of its events has, as in any question. Reading the events
 takes most of the time, so all fields share one read.
@@ -6,6 +6,7 @@ takes most of the time, so all fields share one read.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,20 +15,24 @@ import msgspec
 from server.event import PEOPLE
 from server.fields import BY_NAME
 from server.history import History
+from server.questions import joint_reads
 from server.questions.facts import Facts
 from server.questions.question import Measure, Question
 from server.questions.reader import Reader, kept_since, versions_of
 from server.questions.sql import Sql, read, sql
-from server.questions.sql_engines import ENGINES, SqlEngine
+from server.questions.sql_engines import SqlEngine, sql_of
 from server.storage.engine import Store
 from server.tasks import run_in_thread
 
 MAX_STORED = 1_000_000  # events that are read from the store, where the history has no answer: some two seconds of one core
 
 _COUNTED = " AND event.install_id IS NOT NULL AND event.skewed IS NULL"
+_SUMS = ("events", "successes", "failures")
 
 # For each field, the installs of each value: all, and those of people.
 Counts = dict[str, dict[str | None, list[int]]]
+# For each field, the counts of each value, as `events`, `successes`, `failures`, `installs_all` and `installs_people`.
+Sums = dict[str, dict[str | None, dict[str, int]]]
 
 
 async def installs_by_field(
@@ -38,40 +43,77 @@ async def installs_by_field(
     The counts are None if there are too many events to read, or none of the period are left. Raises TooBroad if reading takes too long.
     """
     question = msgspec.structs.replace(question, measures=(Measure.INSTALLS,), by=(), over=None)
-    reader = Reader(store, question, await versions_of(store, question), history, events_only=True)
-    await reader.plan([question.period], await kept_since(store, question.project))
+    reader, facts = await _planned(store, question, history)
     since = reader.since or None
     if reader.since >= question.period.end:
         return None, since
-    facts = reader.facts(Facts, question.period, ())
     rows = await reader.read_history(facts, lambda given, engine: _by_value(given, engine, fields))
     if rows is not None:
         found: Counts = {field: {} for field in fields}
         for row in rows:
-            found[row["field"]][row["value"]] = [int(row["everyone"]), int(row["people"])]
+            found[row["field"]][row["value"]] = [int(row["installs_all"]), int(row["installs_people"])]
         return found, since
     if await reader.count_events(question.period) > MAX_STORED:
         return None, since
     return await _from_contexts(store, facts, fields), since
 
 
-def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str]) -> Sql:
-    """Count each install's distinct combinations of values, then the installs of each value: the history has no contexts."""
-    columns = ", ".join(f"{facts.column(BY_NAME[field])} AS {field}" for field in fields)
+async def sums_by_field(store: Store, question: Question, fields: Sequence[str], history: History | None) -> tuple[Sums | None, int | None]:
+    """Like `installs_by_field`, with sums of events, and None without the history. Raises TooBroad if reading takes too long.
+
+    A single field shares the read of the page's figures. A copy with the texts of several fields would exceed the memory.
+    """
+    question = msgspec.structs.replace(question, measures=(Measure.INSTALLS,), by=(), over=None)
+    joint = tuple(BY_NAME[field].column for field in fields) if len(fields) == 1 else None
+    with contextlib.nullcontext() if history is None or joint is None else joint_reads.of(history).expect(question):
+        reader, facts = await _planned(store, question, history)
+        rows = await reader.read_history(facts, lambda given, engine: _by_value(given, engine, fields, _SUMS), joint=joint)
+    if rows is None:
+        return None, None
+    found: Sums = {field: {} for field in fields}
+    for row in rows:
+        found[row["field"]][row["value"]] = {name: int(count) for name, count in row.items() if name not in ("field", "value")}
+    return found, reader.since or None
+
+
+async def _planned(store: Store, question: Question, history: History | None) -> tuple[Reader, Facts]:
+    reader = Reader(store, question, await versions_of(store, question), history, events_only=True)
+    await reader.plan([question.period], await kept_since(store, question.project))
+    return reader, reader.facts(Facts, question.period, ())
+
+
+def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str], sums: Sequence[str] = ()) -> Sql:
+    """Count each install's distinct combinations of values, then the installs of each value: the history has no contexts.
+
+    `sums` are measures that are summed up for each value, of all events: without an install or with a wrong clock, too.
+    """
+    columns = ", ".join(f"{facts.shown(BY_NAME[field])} AS {field}" for field in fields)
+    added = "".join(f", SUM({each}) AS {each}" for each in sums)
+    counted = "COUNT(install_id) AS installs_all, COUNT(CASE WHEN people = 1 THEN install_id END) AS installs_people"
+    is_one = len(fields) == 1  # then its rows are by install already
     parts = " UNION ALL ".join(
-        f"SELECT '{field}' AS field, value, COUNT(*) AS everyone, SUM(people) AS people FROM"
-        f" (SELECT {field} AS value, MAX(people) AS people FROM seen GROUP BY {field}, install_id) AS by_install GROUP BY value"
+        f"SELECT '{field}' AS field, {field} AS value, {counted}{added} FROM "
+        + (
+            "seen"
+            if is_one
+            else f"(SELECT {field}, install_id, MAX(people) AS people{added} FROM seen GROUP BY {field}, install_id) AS by_install"
+        )
+        + f" GROUP BY {field}"
         for field in fields
     )
+    install = "CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id"
+    measured = "".join(f", SUM({facts.summed(each)}) AS {each}" for each in sums)
     seen = sql(
-        f"SELECT {columns}, event.install_id, MAX({facts.people}) AS people FROM ", facts.source_rows(engine), f"{_COUNTED} GROUP BY ALL"
+        f"SELECT {columns}, {install}, MAX({facts.people}) AS people{measured} FROM ",
+        facts.source_rows(engine),
+        f"{'' if sums else _COUNTED} GROUP BY ALL",
     )
-    return sql("WITH seen AS MATERIALIZED (", seen, f") {parts}")
+    return sql(f"WITH seen AS {'NOT ' if is_one else ''}MATERIALIZED (", seen, f") {parts}")
 
 
 async def _from_contexts(store: Store, facts: Facts, fields: Sequence[str]) -> Counts:
     """Count installs with the same contexts together; most installs have one context."""
-    engine = ENGINES[store.engine_type]
+    engine = sql_of(store)
     sets = await read(
         store,
         sql(

@@ -1,9 +1,12 @@
 """Intervals of figures that sampled events make estimates.
 
-The spread of a sum estimates its variance (`server.storage.commit.fold.spread_of`), so its 95 % interval is ±1.96 √spread. That of a rate
-follows from the spreads of both of its parts by the delta method: for r = a / (a + b), the variance is ((1 - r)² Var a + r² Var b) / (a + b)².
-For a rate of 0 or 1, in whose sample one part is missing, this is 0. Its other bound is Wilson's, with (a + b)² / (Var a + Var b) as the number of
-events (Probable Inference, the Law of Succession, and Statistical Inference, JASA 22, 1927).
+The spread of a sum estimates its variance (`server.storage.commit.fold.spread_of`), so its 95 % interval is ±1.96 √spread. The interval of a rate
+follows from the spreads of both of its parts by the delta method: for r = a / (a + b), the variance is ((1 - r)² Var a + r² Var b) / (a + b)². For a
+rate of 0 or 1, whose sample lacks one part, this is 0. Its other bound is Wilson's, with (a + b)² / (Var a + Var b) as the number of events (Probable
+Inference, the Law of Succession, and Statistical Inference, JASA 22, 1927).
+
+A count of 0 has no spread. If each event is sent with the probability 1/w, the probability that none of n events is sent is (1 - 1/w)ⁿ. The bound is
+the n for which this is 5 %: about 3w, the rule of three (Hanley and Lippman-Hand, If Nothing Goes Wrong, Is Everything All Right?, JAMA 249, 1983).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import math
 Interval = tuple[float, float]
 
 _Z = 1.96
+_UNLIKELY = 0.05
 
 
 def of_count(count: float, spread: float) -> Interval | None:
@@ -21,6 +25,11 @@ def of_count(count: float, spread: float) -> Interval | None:
         return None
     half = _Z * math.sqrt(spread)
     return float(max(0, math.floor(count - half))), float(math.ceil(count + half))
+
+
+def of_none(weight: float) -> Interval | None:
+    """Return the interval of a count of 0 among events of this weight; None if all events are sent."""
+    return (0.0, float(math.ceil(math.log(_UNLIKELY) / math.log(1 - 1 / weight)))) if weight > 1 else None
 
 
 def of_rate(part: float, rest: float, part_spread: float, rest_spread: float) -> Interval | None:

@@ -44,7 +44,7 @@ def _text(value: float) -> str:
 
 
 def _values(event: Event, name: str) -> list[Any]:
-    """The values of a field: texts, numbers or booleans; empty without one, several for an array."""
+    """The values of a field: texts, numbers or booleans; empty if there is none, several for an array."""
     field = find_field(name, "where")
     if isinstance(field, Property):
         return _elements(field, event.properties)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import enum
 from functools import partial
+from typing import Any
 
 import msgspec
 
-from server.event import DAY, MINUTE, FieldError
+from server.event import DAY, FieldError
 from server.history import History
 from server.problems import BadQuery
 from server.questions import counting, sampled_periods, suggestions
 from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
 from server.questions.facts import Facts
+from server.questions.path_walk import ALL, PAUSE, Walk
 from server.questions.periods import Period
-from server.questions.question import By, Condition, Measure, Question, Segment
+from server.questions.question import Audience, By, Condition, Measure, Question, Segment
 from server.questions.reader import Reader, kept_since, versions_of
 from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
@@ -23,8 +25,6 @@ from server.storage.engine import Store
 
 MAX_LENGTH = 5
 MAX_PATHS = 50
-PAUSE = 30 * MINUTE  # without events, after which a session ends if the client sends no session
-_ALL = -2  # the path of a row that counts all
 
 
 class Direction(enum.Enum):
@@ -47,9 +47,9 @@ class Within(enum.Enum):
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
     """A question: which events of the same install follow (or precede) each event that meets `event`?
 
-    A path has the names of up to `length` events and is shorter where the session or day ends. `where` selects the events that paths consist
-    of. Each event that meets `event` counts, as people's if it is; the others of its path may be anyone's. `by` splits by a field of it.
-    The `first` most frequent paths are listed, and as many groups.
+    A path has the names of up to `length` events and is shorter where the session or day ends. `where` selects the events that paths consist of. Each
+    event that meets `event` counts, for people if it is an event of people, whatever the other events of its path are. `by` splits by one of its
+    fields. The `first` most frequent paths and the `first` largest groups, by the events of the `audience`, are listed.
     """
 
     project: int
@@ -61,6 +61,7 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     within: Within = Within.SESSION
     length: int = 3
     first: int = 10
+    audience: Audience = Audience.EVERYTHING
 
     def __post_init__(self) -> None:
         if not self.event:
@@ -74,6 +75,7 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
             Question(project=self.project, period=self.period, where=self.event)
         except BadQuery as error:
             raise BadQuery(*(FieldError(each.path.replace("where", "event", 1), each.message) for each in error.errors)) from None
+        _ = self.question  # all conditions together may be too many
 
     @property
     def question(self) -> Question:
@@ -108,7 +110,7 @@ class PathGroup(msgspec.Struct):
 
 
 class PathsAnswer(msgspec.Struct):
-    """The paths of all chosen events, and a row for each group with the same paths. The others as in `answer.Answer`."""
+    """The paths of all chosen events, and a row for each group with the same paths. The other fields are those of `answer.Answer`."""
 
     total: PathGroup
     rows: list[PathGroup]
@@ -130,55 +132,80 @@ async def paths(store: Store, asked: Paths, *, history: History | None = None) -
     if since is not None and asked.period.start < since:
         reader.since = since
     chosen = reader.facts(Facts, asked.period, ())
-    alone = msgspec.structs.replace(chosen, by=())
     groups, has_others = await _groups(reader, asked, chosen) if asked.by else (None, False)
-    listed = [row["path"] for row in await reader.read(alone, partial(_largest, asked))]
-    whole = await _counts(reader, asked, alone, None, listed)
-    split = await _counts(reader, asked, chosen, groups, listed) if groups is not None else {}
+    listed, counts = await _walked_at_once(reader, asked, chosen, groups) or await _walked_in_turn(reader, asked, chosen, groups)
 
-    def group(keys: list[str | None], place: int, counts: _Counts) -> PathGroup:
+    def group(keys: list[str | None], place: int) -> PathGroup:
         found = [
             Path(_names(asked, path), False, counts.get((place, number), PathCounts())) for number, path in enumerate(listed[: asked.first])
         ]
         if len(listed) > asked.first:
             found.append(Path([], True, counts.get((place, OTHER), PathCounts())))
-        return PathGroup(keys, place == OTHER, counts.get((place, _ALL), PathCounts()), found)
+        return PathGroup(keys, place == OTHER, counts.get((place, ALL), PathCounts()), found)
 
     places = [*range(len(groups or ())), *([OTHER] if has_others else [])]
-    rows = [group([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place, split) for place in places]
-    explained = await sampled_periods.warnings(store, asked.project, asked.period)
-    explained += [] if whole else await suggestions.warnings(store, question, (Segment(""),), history)
-    return PathsAnswer(group([], 0, whole), rows, since, reader.since == 0, reader.used, [*reader.warnings, *explained])
+    rows = [group([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place) for place in places]
+    explained = await sampled_periods.warnings(store, asked.project, asked.period, "installs", "paths")
+    explained += [] if counts else await suggestions.warnings(store, question, (Segment(""),), history)
+    return PathsAnswer(group([], ALL), rows, since, reader.since == 0, reader.used, [*reader.warnings, *explained])
 
 
 async def _groups(reader: Reader, asked: Paths, chosen: Facts) -> tuple[list[Keys], bool]:
-    """The largest groups by the number of chosen events, and whether there are others."""
+    """The largest groups by the number of chosen events, which are not weighted, and whether there are others."""
 
     def largest(facts: Facts, engine: SqlEngine) -> Sql:
-        owned = sql("SELECT k1, k2, events FROM (", facts.sql(engine), ") AS owned WHERE install_id IS NOT NULL")
-        return counting.largest(engine, owned, Measure.EVENTS, asked.first)
+        owned = sql("SELECT k1, k2, people, 1 AS events FROM (", facts.sql(engine), ") AS owned WHERE install_id IS NOT NULL")
+        return counting.largest(engine, owned, Measure.EVENTS, asked.audience, asked.first)
 
     found: list[Keys] = [(row["k1"], row["k2"]) for row in await reader.read(chosen, largest)]
     return found[: asked.first], len(found) > asked.first
 
 
-async def _counts(reader: Reader, asked: Paths, chosen: Facts, groups: list[Keys] | None, listed: list[str]) -> _Counts:
-    found: _Counts = {}
-    for row in await reader.read(chosen, partial(_counted, asked, groups, listed)):
-        found[row["place"], row["path"]] = PathCounts(**{name: int(row[name]) for name in PathCounts.__struct_fields__})
-    return found
+async def _walked_at_once(reader: Reader, asked: Paths, chosen: Facts, groups: list[Keys] | None) -> tuple[list[str], _Counts] | None:
+    """Read the most frequent paths, and one more than are listed if there are others, with all counts. Return None without a history."""
+    walk = Walk(
+        where=asked.where,
+        event=asked.event,
+        is_after=asked.direction is Direction.AFTER,
+        by_day=asked.within is Within.DAY,
+        length=asked.length,
+        first=asked.first,
+        audience=asked.audience,
+    )
+    rows = await reader.read_history(chosen, partial(walk.sql, groups))
+    if rows is None:
+        return None
+    counts = {(row["place"], row["path"]): _counts_of(row) for row in rows}
+    texts = {row["path"]: row["text"] for row in rows if row["place"] == ALL and row["path"] >= 0}
+    return [*(texts[number] for number in sorted(texts)), *([""] if (ALL, OTHER) in counts else [])], counts
+
+
+async def _walked_in_turn(reader: Reader, asked: Paths, chosen: Facts, groups: list[Keys] | None) -> tuple[list[str], _Counts]:
+    alone = msgspec.structs.replace(chosen, by=())
+    listed = [row["path"] for row in await reader.read(alone, partial(_largest, asked))]
+    whole = await reader.read(alone, partial(_counted, asked, None, listed))
+    split = await reader.read(chosen, partial(_counted, asked, groups, listed)) if groups is not None else []
+    return listed, {
+        **{(row["place"], row["path"]): _counts_of(row) for row in split},
+        **{(ALL, row["path"]): _counts_of(row) for row in whole},
+    }
+
+
+def _counts_of(row: dict[str, Any]) -> PathCounts:
+    return PathCounts(**{name: int(row[name]) for name in PathCounts.__struct_fields__})
 
 
 def _largest(asked: Paths, facts: Facts, engine: SqlEngine) -> Sql:
     """The most frequent paths, and one more than are listed."""
+    size = "SUM(people)" if asked.audience is Audience.PEOPLE else "COUNT(*)"
     return sql(
         _walked(asked, None, facts, engine),
-        f" SELECT path FROM walked GROUP BY path ORDER BY COUNT(*) DESC, {engine.sortable('path')} LIMIT {asked.first + 1}",
+        f" SELECT path FROM walked GROUP BY path ORDER BY {size} DESC, {engine.sortable('path')} LIMIT {asked.first + 1}",
     )
 
 
 def _counted(asked: Paths, groups: list[Keys] | None, listed: list[str], facts: Facts, engine: SqlEngine) -> Sql:
-    """The counts by place and path: its index in `listed`, OTHER, or _ALL for all paths."""
+    """The counts by place and path: its index in `listed`, OTHER, or ALL for all paths."""
     pairs: list[list[str | int | None]] = [[path, None, number] for number, path in enumerate(listed[: asked.first])]
     counts = ", ".join(
         f"COUNT(DISTINCT {column}) AS {name}_all, COUNT(DISTINCT CASE WHEN people = 1 THEN {column} END) AS {name}_people"
@@ -189,7 +216,7 @@ def _counted(asked: Paths, groups: list[Keys] | None, listed: list[str], facts: 
         f", known AS (SELECT walked.place, COALESCE(listing.place, {OTHER}) AS path, id, install_id, people FROM walked LEFT JOIN ",
         engine.pairs(pairs),
         f" AS listing ON listing.a = walked.path) SELECT place, path, {counts} FROM known GROUP BY place, path"
-        f" UNION ALL SELECT place, {_ALL} AS path, {counts} FROM known GROUP BY place",
+        f" UNION ALL SELECT place, {ALL} AS path, {counts} FROM known GROUP BY place",
     )
 
 
@@ -218,28 +245,16 @@ def _walked(asked: Paths, groups: list[Keys] | None, facts: Facts, engine: SqlEn
         f", paused AS (SELECT id, install_id, session, occurred_at, name, {pauses} AS pause FROM seen)",
         f", united AS (SELECT id, install_id, session, occurred_at, name, {unit} AS unit FROM paused)",
         f", ordered AS (SELECT id, {names} FROM united WINDOW unit AS (PARTITION BY {together} {order}))",
-        _joined(path, engine),
-    )
-
-
-def _joined(path: str, engine: SqlEngine) -> str:
-    """`walked`, from the chosen events and the paths of all events."""
-    if engine.is_columnar:
-        return (
-            f", walked AS (SELECT chosen.id, install_id, people, place, path FROM chosen JOIN (SELECT id, {path} AS path FROM ordered) AS pieces"
-            " ON pieces.id = chosen.id)"
-        )
-    # A join by a window: neither SQLite nor PostgreSQL knows the size of these expressions, and both would compare each row with each.
-    return (
+        # A join by a window: neither SQLite nor PostgreSQL can estimate the size of these expressions, and a join would compare all pairs of rows.
         ", joined AS (SELECT id, install_id, people, place, MAX(path) OVER (PARTITION BY id) AS path FROM ("
         "SELECT id, install_id, people, place, NULL AS path FROM chosen UNION ALL"
         f" SELECT id, NULL AS install_id, NULL AS people, NULL AS place, {path} AS path FROM ordered) AS pieces)"
-        ", walked AS (SELECT id, install_id, people, place, path FROM joined WHERE install_id IS NOT NULL)"
+        ", walked AS (SELECT id, install_id, people, place, path FROM joined WHERE install_id IS NOT NULL)",
     )
 
 
 def _names(asked: Paths, path: str) -> list[str]:
-    """Take a path apart, in the order in which its events occurred."""
+    """Split a path into the names of its events, in the order in which these occurred."""
     found: list[str] = []
     while path:
         length, _, rest = path.partition(":")

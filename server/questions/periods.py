@@ -26,6 +26,10 @@ class Step(enum.Enum):
     MONTH = "month"
 
 
+LENGTHS = {Step.HOUR: HOUR, Step.DAY: DAY, Step.WEEK: 7 * DAY}
+"""The lengths of the steps that are all of one length, in milliseconds."""
+
+
 class Period(msgspec.Struct, frozen=True):
     """A period from `start` up to but not including `end`, epoch milliseconds of full hours in UTC. Raises BadQuery that names the field.
 
@@ -81,7 +85,7 @@ def starts(period: Period, step: Step) -> list[int]:
     """
     if step is Step.MONTH:
         return _months(period)
-    length = {Step.HOUR: HOUR, Step.DAY: DAY, Step.WEEK: 7 * DAY}[step]
+    length = LENGTHS[step]
     first = week_of(period.first_day) * DAY if step is Step.WEEK else period.start // length * length
     if (period.end - first) // length > MOST_STEPS:
         raise BadQuery(FieldError("step", f"cuts this period into more than {MOST_STEPS} pieces"))

@@ -1,4 +1,4 @@
-"""The question model. Every part is checked when it is made; errors name the part, as in `where[0].op`."""
+"""The question model. Every part is checked when it is created; errors name the part, as in `where[0].op`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-from server.event import FieldError
+from server.event import ENVIRONMENTS, PEOPLE, FieldError
 from server.fields import BY_NAME, MAX_PATH, PROPERTY_PREFIX, Field, Kind, is_path, property_paths
 from server.problems import BadQuery
 from server.questions import versions
@@ -160,6 +160,17 @@ def _number(text: str, part: str) -> float:
     return number
 
 
+class Audience(enum.Enum):
+    """The events that count: all, or those of people (`server.event.PEOPLE`)."""
+
+    EVERYTHING = "everything"
+    PEOPLE = "people"
+
+
+PEOPLE_ONLY = Condition("environment", Op.IS, tuple(word for word, environment in ENVIRONMENTS.items() if environment in PEOPLE))
+"""The condition that an event of people meets."""
+
+
 class Parts(enum.Enum):
     """The part of a version to group by."""
 
@@ -199,9 +210,10 @@ class Segment(msgspec.Struct, frozen=True):
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One question about a project's events. Raises BadQuery that names the invalid part.
 
-    `by` splits into at most two fields, of which the `first` largest combinations are listed and all others counted together.
-    `over` gives figures for each step, otherwise for the whole period. `compare_to` is an explicit period to
-    compare with. `start_before` is the start of the preceding period (of the preceding month, say) if that is not as long as this one.
+    `by` splits into at most two fields, of which the `first` largest combinations are listed and all others counted together. With `over`, figures
+    are computed for each step, otherwise for the whole period. `compare_to` is an explicit period to compare with. `start_before` is the start of the
+    preceding period (such as the preceding month) if its length differs. Answers have the figures of both audiences; `audience` is the one that ranks
+    the groups, and that tables and charts show.
     """
 
     project: int
@@ -215,6 +227,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     segments: tuple[Segment, ...] = ()
     first: int = 10
     start_before: int | None = None
+    audience: Audience = Audience.EVERYTHING
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.measures) <= MAX_MEASURES or len(set(self.measures)) < len(self.measures):

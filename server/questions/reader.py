@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from server.clock import utc_day
 from server.event import DAY
-from server.history import History
-from server.questions import counting, sampled_periods
+from server.history import History, OutOfMemory
+from server.problems import TooBroad
+from server.questions import columnar, counting, joint_reads, sampled_periods
 from server.questions.answer import QuestionWarning
-from server.questions.counting import Cell, Keys
+from server.questions.answer_cache import shared
+from server.questions.arrivals import NO_ARRIVALS, Arrivals, new_installs
+from server.questions.counting import SUMS, Cell, Keys
 from server.questions.facts import Facts, all_versions
 from server.questions.history_facts import HistoryFacts, read_history
+from server.questions.joint_reads import Joint, Query
 from server.questions.periods import Period
+from server.questions.places import Places
 from server.questions.question import COUNTS, Condition, Measure, Op, Question
-from server.questions.rollup_facts import ActiveSums, ActivityFacts, RollupFacts
+from server.questions.rollup_facts import ActiveSums, ActivityFacts, ArrivalSums, RollupFacts, sums_by_day
 from server.questions.sql import Sql, bound, read, sql
-from server.questions.sql_engines import ENGINES, SqlEngine
+from server.questions.sql_engines import SqlEngine, sql_of
 from server.storage.engine import Store
 from server.storage.upkeep.recount import first_whole_day
 
 F = TypeVar("F", bound=Facts)
 
 HISTORY_FROM = 50_000  # events of a period from which the history is faster than the store
-MAX_ARRIVALS = 200_000  # new installs that one question lists for the history
 PART = 1_000_000  # events of which one query over the history counts installs by step
-SUMS = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES)
 _PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
-Query = Callable[[Facts, SqlEngine], Sql]
-
-
-class Placed(Protocol):
-    """Makes the SQL of facts with the place of their group."""
-
-    def __call__(self, facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql: ...
 
 
 # For each place and step the figures, as `{measure}_{audience}`.
@@ -47,24 +43,26 @@ Cells = dict[Cell, dict[str, float | None]]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The figures of one period. `gone` tells for each step whether retention has deleted all its events; `folded` cells count as others.
+    """The figures of one period. `gone` is true for each step of which retention has deleted all events; `folded` cells count as others.
 
-    `spreads` are the spreads of its counts, under the names of these; see `intervals`. It is empty if all of them are exact.
+    `spreads` are the spreads of its counts, by the same names; see `intervals`. It is empty if all of them are exact. `weights` are the mean weights
+    of events in each step, empty if there are no sampled events.
     """
 
     cells: Cells
     gone: list[bool]
     folded: frozenset[Cell] = frozenset()
     spreads: Cells = {}
+    weights: list[float] = []
 
 
 class Reader:
     """Reads the parts of an answer.
 
-    `plan` decides once for all parts: either each measure has the cheapest source, or, where retention has deleted events that some measure
-    needs, all are read from the events that are left. Figures of one answer then count the same events. `since` is the time from which
-    these count, or 0. With `events_only`, neither rollups nor activity are read. Without `people`, percentiles and means
-    are read for all events only.
+    `plan` decides once for all parts: each measure uses the cheapest source, or, if retention has deleted events that some measure needs, all
+    measures use the remaining events. The figures of one answer then count the same events. `since` is the time from which on events count, or 0.
+    With `events_only`, neither rollups nor activity are read. Without `people`, percentiles and means are read for all events only. Without
+    `intervals`, estimates have none.
     """
 
     def __init__(
@@ -76,6 +74,7 @@ class Reader:
         *,
         events_only: bool = False,
         people: bool = True,
+        intervals: bool = True,
     ) -> None:
         self._store = store
         self._question = question
@@ -83,23 +82,28 @@ class Reader:
         self._history = history
         self._events_only = events_only
         self._audiences = (False, True) if people else (False,)
-        self._engine: SqlEngine = ENGINES[store.engine_type]
+        self._engine = sql_of(store)
         self._counts = tuple(dict.fromkeys(part for each in question.measures if each in COUNTS for part in _PARTS_OF.get(each, (each,))))
         self._durations, self._per_install = counting.percents(question.measures)
+        self._has_intervals = intervals and any(measure in SUMS for measure in self._counts)
         self._sources: set[str] = set()
         self._events: dict[Period, int] = {}  # the number of each period
         self._sampled: dict[Period, bool] = {}
+        self._ranked: dict[Period, Cells] = {}  # counted with the groups
+        self._has_sums: dict[RollupFacts, bool] = {}
         self.warnings: list[QuestionWarning] = []
         self.since = 0
 
     async def plan(self, periods: list[Period], since: int | None) -> None:
-        """Find out whether the answer needs events that were deleted."""
-        if since is None or min(period.start for period in periods) >= since:
-            return
+        """Determine whether the answer needs events that were deleted."""
+        if since is not None and min(period.start for period in periods) < since and await self.needs_events(periods):
+            self.since = since
+
+    async def needs_events(self, periods: list[Period]) -> bool:
+        """Return True if some measure must be read from events, because no other source has the question's combination of fields."""
         wheres = [segment.where for segment in self._question.segments] or [()]
         sources = [await self.source(measure, period, where) for measure in self._counts for period in periods for where in wheres]
-        if self._durations or self._per_install or any(type(facts) is Facts for facts in sources):
-            self.since = since
+        return bool(self._durations or self._per_install or any(type(facts) is Facts for facts in sources))
 
     @property
     def used(self) -> str:
@@ -108,12 +112,32 @@ class Reader:
 
     async def groups(self) -> tuple[list[Keys], bool]:
         """The largest groups of the question, and whether there are others."""
-        limit, measure = self._question.first, self._question.measures[0]
+        limit, measure, audience = self._question.first, self._question.measures[0], self._question.audience
         ranked = measure if measure in counting.SIZES else Measure.EVENTS
         facts = await self.source(ranked, self._question.period, ())
-        rows = await self.read(facts, lambda given, engine: counting.largest(engine, given.sql(engine), ranked, limit))
-        found: list[Keys] = [(row["k1"], row["k2"]) for row in rows]
-        return found[:limit], len(found) > limit
+        rows = await self._ranked_counts(facts, ranked)
+        if rows is None:
+            new = ranked is Measure.NEW_INSTALLS
+            query: Query = lambda given, engine: counting.largest(engine, given.sql(engine, installs=new), ranked, audience, limit)  # noqa: E731
+            rows = await self._read_arrivals(facts, query, installs=new)
+            found: list[Keys] = [(row["k1"], row["k2"]) for row in rows]
+            return found[:limit], len(found) > limit
+        keys = {row.pop("place"): (row.pop("k1"), row.pop("k2")) for row in rows}
+        cells = zip(keys, rows, strict=True)
+        self._ranked[facts.period] = {(place, 0): {name: int(value or 0) for name, value in row.items()} for place, row in cells}
+        listed = [keys[place] for place in sorted(keys) if place != counting.OTHER]
+        return listed, len(listed) < len(keys)
+
+    async def _ranked_counts(self, facts: Facts, ranked: Measure) -> list[dict[str, Any]] | None:
+        """The largest groups with all figures of the question, from one read; None if these need reads of their own."""
+        limit, counts, audience = self._question.first, self._counts, self._question.audience
+        if self._question.over is not None or self._durations or self._per_install:
+            return None
+        if counts == (Measure.INSTALLS,):
+            return await self.read_history(facts, lambda given, engine: columnar.ranked_installs(given.sql(engine), audience, limit))
+        if facts.repeats or not set(counts) <= set(SUMS):
+            return None
+        return await self.read(facts, lambda given, engine: counting.ranked(engine, given.sql(engine), ranked, audience, counts, limit))
 
     async def every_group(self) -> dict[Keys, dict[str, int]]:
         """All groups of the question's period that have events, with their counts."""
@@ -124,8 +148,7 @@ class Reader:
             def query(given: Facts, engine: SqlEngine, measures: list[Measure] = measures, installs: bool = installs) -> Sql:
                 return counting.counts(engine, given.sql(engine, installs=installs), measures, by="k1, k2")
 
-            arrivals = await self._arrivals(facts) if installs else ()
-            for row in await self.read(facts, query, stored_only=arrivals is None, arrivals=arrivals or ()):
+            for row in await self._read_arrivals(facts, query, installs=installs):
                 counts = {name: int(value or 0) for name, value in row.items() if name not in ("k1", "k2")}
                 if any(counts.values()):
                     found.setdefault((row["k1"], row["k2"]), {}).update(counts)
@@ -135,16 +158,19 @@ class Reader:
         self, period: Period, where: tuple[Condition, ...], groups: list[Keys] | None, folded: frozenset[Cell] = frozenset()
     ) -> Found:
         """The figures of each place and step."""
-        cells: Cells = {}
-        for facts, measures in (await self._plan_counts(period, where)).items():
-            await self._add_counts(cells, facts, measures, partial(_placed, groups, folded))
+        places = Places(groups, folded)
+        is_counted = not where and not folded and period in self._ranked
+        cells: Cells = self._ranked[period] if is_counted else {}
+        for facts, measures in (await self._plan_counts(period, where)).items() if not is_counted else ():
+            await self._add_counts(cells, facts, measures, places)
         events = self.facts(Facts, period, where)
         for percents in (self._durations, self._per_install):
             if percents:
-                await self._add(cells, events, partial(_placed, groups, folded), percents)
+                await self._add(cells, events, places, percents)
         ends = [*events.starts[1:], period.end]
-        spreads = await self._spreads(period, where, partial(_placed, groups, folded))
-        return Found(cells, [end <= self.since for end in ends], folded, spreads)
+        spreads = await self._spreads(period, where, places)
+        weights = await self._weights(period, events.starts or [period.start])
+        return Found(cells, [end <= self.since for end in ends], folded, spreads, weights)
 
     async def is_sampled(self, period: Period) -> bool:
         """Return whether a period has sampled events of the project."""
@@ -152,14 +178,20 @@ class Reader:
             self._sampled[period] = await sampled_periods.is_sampled(self._store, self._question.project, period)
         return self._sampled[period]
 
-    async def _spreads(self, period: Period, where: tuple[Condition, ...], placed: Placed) -> Cells:
-        """The spreads of the counts of a period; none without sampled events."""
+    async def _weights(self, period: Period, starts: list[int]) -> list[float]:
+        """The mean weight of each step; none without sampled events or counts of events."""
+        if not self._has_intervals or not await self.is_sampled(period):
+            return []
+        return await sampled_periods.mean_weights(self._store, self._question.project, period, starts)
+
+    async def _spreads(self, period: Period, where: tuple[Condition, ...], places: Places) -> Cells:
+        """The spreads of the counts of a period; none if there are no sampled events."""
         cells: Cells = {}
-        if not any(measure in SUMS for measure in self._counts) or not await self.is_sampled(period):
+        if not self._has_intervals or not await self.is_sampled(period):
             return cells
         for facts, measures in (await self._plan_counts(period, where)).items():
             if counted := [measure for measure in measures if measure in SUMS]:
-                await self._add_counts(cells, msgspec.structs.replace(facts, is_spread=True), counted, placed)
+                await self._add_counts(cells, msgspec.structs.replace(facts, is_spread=True), counted, places)
         return cells
 
     async def _plan_counts(self, period: Period, where: tuple[Condition, ...]) -> dict[Facts, list[Measure]]:
@@ -169,34 +201,40 @@ class Reader:
             plan.setdefault(await self.source(measure, period, where), []).append(measure)
         return plan
 
-    async def _add_counts(self, cells: Cells, facts: Facts, measures: list[Measure], placed: Placed) -> None:
+    async def _add_counts(self, cells: Cells, facts: Facts, measures: list[Measure], places: Places) -> None:
         installs = Measure.NEW_INSTALLS in measures
+        if isinstance(facts, RollupFacts) and places.groups is None and facts.is_daily:
+            await self._add_sums(cells, facts, measures)
+            return
 
         def query(given: Facts, engine: SqlEngine) -> Sql:
-            if isinstance(given, ActiveSums):
-                return given.counts()
-            return counting.counts(engine, placed(given, engine, installs=installs), measures)
+            return places.counts(given, engine, measures)
 
-        if Measure.INSTALLS in measures and not installs:
-            rows = await self._read_steps(facts, query)
-        else:
-            arrivals = await self._arrivals(facts) if installs else ()
-            rows = await self.read(facts, query, stored_only=arrivals is None, arrivals=arrivals or ())
-        for row in rows:
+        in_parts = Measure.INSTALLS in measures and not installs
+        read = self.read_steps(facts, query) if in_parts else self._read_arrivals(facts, query, installs=installs)
+        for row in await read:
             cell = cells.setdefault((row["place"], row["step"]), {})
             cell |= {name: int(value or 0) for name, value in row.items() if name not in ("place", "step")}
 
-    async def _arrivals(self, facts: Facts) -> tuple[tuple[int, int], ...] | None:
-        """The installs that are new in the period, with their first time, for the history, which does not hold them; None if they are too many."""
-        if not await self.is_columnar(facts):
-            return ()
-        rows = await self._store.rows(
-            "SELECT id, first_seen FROM install WHERE project_id = {} AND first_seen >= {} AND first_seen < {} LIMIT {}",
-            *(facts.project, facts.period.start, facts.period.end, MAX_ARRIVALS + 1),
-        )
-        return None if len(rows) > MAX_ARRIVALS else tuple((row["id"], row["first_seen"]) for row in rows)
+    async def _add_sums(self, cells: Cells, facts: RollupFacts, measures: list[Measure]) -> None:
+        """Add the sums of a question without groups, from sums by day that all figures of a page share."""
+        self._sources.add(facts.source)
+        starts, names = facts.starts, [f"{measure.value}_{audience}" for measure in measures for audience in ("all", "people")]
+        for row in await sums_by_day(self._store, msgspec.structs.replace(facts, over=None)):
+            step = bisect.bisect_right(starts, facts.period.start + row["step"] * DAY) - 1
+            cell = cells.setdefault((0, step), {})
+            cell |= {name: int(cell.get(name) or 0) + int(row[name] or 0) for name in names}
 
-    async def _add(self, cells: Cells, facts: Facts, placed: Placed, percents: Mapping[Measure, int | None]) -> None:
+    async def _read_arrivals(self, facts: Facts, query: Query, *, installs: bool) -> list[dict[str, Any]]:
+        """Run a query, which counts new installs if `installs` is set. The history lacks the times of their first events: these are listed from the store.
+
+        If there are too many, the query reads the store instead of the history.
+        """
+        is_listed = installs and await self.is_columnar(facts)
+        arrivals = await new_installs(self._store, facts.project, facts.period) if is_listed else NO_ARRIVALS
+        return await self.read(facts, query, stored_only=arrivals is None, arrivals=arrivals or NO_ARRIVALS, joint=None if facts.by else ())
+
+    async def _add(self, cells: Cells, facts: Facts, places: Places, percents: Mapping[Measure, int | None]) -> None:
         """Add percentiles and means: of durations, or of events per install."""
         timed = percents is self._durations
         weighted = timed and await self.is_sampled(facts.period)
@@ -204,15 +242,28 @@ class Reader:
         # The history has both audiences at once, but percentiles of too many values take more memory than it may use.
         is_small = await self.is_columnar(facts) and (not timed or facts.over is not None or self._events[facts.period] <= 2 * PART)
         for audiences in [self._audiences] if is_small else [(each,) for each in self._audiences]:
-
-            def query(given: Facts, engine: SqlEngine, audiences: tuple[bool, ...] = audiences) -> Sql:
-                return counting.distributions(engine, placed(given, engine), percents, audiences, timed=timed, weighted=weighted)
-
-            for row in await self._read_steps(facts, query):
+            for row in await self._distributions(facts, places, percents, audiences, weighted=weighted):
                 cell = cells.setdefault((row["place"], row["step"]), {})
                 for measure, percent in percents.items():
                     value = int(row["total"]) / int(row["number"]) if percent is None else int(row[measure.value])
                     cell[f"{measure.value}_{'people' if row['audience'] else 'all'}"] = value / unit
+
+    async def _distributions(
+        self, facts: Facts, places: Places, percents: Mapping[Measure, int | None], audiences: tuple[bool, ...], *, weighted: bool
+    ) -> list[dict[str, Any]]:
+        """The rows of `counting.distributions`. The form for weighted values holds few values in memory, but takes two to four times as long."""
+        timed = percents is self._durations
+
+        def query(given: Facts, engine: SqlEngine) -> Sql:
+            return counting.distributions(engine, places.placed(given, engine), percents, audiences, timed=timed, weighted=weighted)
+
+        try:
+            return await self.read_steps(facts, query)
+        except OutOfMemory:
+            if weighted:
+                raise
+            parts = [await self._distributions(facts, places, percents, (each,), weighted=True) for each in audiences]
+            return [row for part in parts for row in part]
 
     def facts(self, kind: type[F], period: Period, where: tuple[Condition, ...]) -> F:
         question = self._question
@@ -230,26 +281,28 @@ class Reader:
         """The facts from which a measure is read."""
         if not self.since and not self._events_only and measure in SUMS:
             sums = self.facts(RollupFacts, period, where)
-            if await sums.can_answer(self._store):
+            if sums not in self._has_sums:
+                self._has_sums[sums] = await sums.can_answer(self._store)
+            if self._has_sums[sums]:
                 return sums
         if not self.since and not self._events_only and measure in (Measure.INSTALLS, Measure.NEW_INSTALLS):
-            active = self.facts(ActiveSums, period, where)
-            if measure is Measure.INSTALLS and active.can_answer():
+            active = self.facts(ActiveSums if measure is Measure.INSTALLS else ArrivalSums, period, where)
+            if active.can_answer():
                 return active
             activity = self.facts(ActivityFacts, period, where)
             if activity.can_answer():
                 return activity
         return self.facts(Facts, period, where)
 
-    async def _read_steps(self, facts: Facts, query: Query) -> list[dict[str, Any]]:
-        """Run a query whose rows have a step: over the history one part of the period after the other, which takes less memory."""
+    async def read_steps(self, facts: Facts, query: Query) -> list[dict[str, Any]]:
+        """Run a query whose rows have a step. Over the history, read one part of the period after the other, to save memory."""
         found = []
         for offset, part in await self._parts(facts):
-            found += [{**row, "step": row["step"] + offset} for row in await self.read(part, query)]
+            found += [{**row, "step": row["step"] + offset} for row in await self.read(part, query, joint=None if part.by else ())]
         return found
 
     async def _parts(self, facts: Facts) -> list[tuple[int, Facts]]:
-        """Split facts at steps, so that a part has about `PART` events. Each comes with the index of its first step."""
+        """Split facts at steps, so that a part has about `PART` events. Return each part with the index of its first step."""
         if facts.over is None or self._events_only or not await self.is_columnar(facts):
             return [(0, facts)]
         period, starts = facts.period, facts.starts
@@ -260,19 +313,31 @@ class Reader:
         return [(first, msgspec.structs.replace(facts, period=part)) for first, part in zip(firsts, parts, strict=True)]
 
     async def read(
-        self, facts: Facts, query: Query, *, stored_only: bool = False, arrivals: tuple[tuple[int, int], ...] = ()
+        self, facts: Facts, query: Query, *, stored_only: bool = False, arrivals: Arrivals = NO_ARRIVALS, joint: Joint = None
     ) -> list[dict[str, Any]]:
-        """Run a query over facts: of raw events, over the history if that is faster and ready."""
-        if not stored_only and (rows := await self.read_history(facts, query, arrivals=arrivals)) is not None:
+        """Run a query over facts: of raw events, over the history if that is faster and ready. `joint`: see `Joint`."""
+        if not stored_only and (rows := await self.read_history(facts, query, arrivals=arrivals, joint=joint)) is not None:
             return rows
         self._sources.add(facts.source)
-        return await read(self._store, query(facts, self._engine))
+        try:
+            return await read(self._store, query(facts, self._engine))
+        except TooBroad as error:
+            if self._history is None or (done := await self._history.progress()) is None:
+                raise
+            message = f"The history of events is being built ({done:.0%} done), and reading them from the store takes too long:"
+            raise TooBroad(f"{message} ask again in a few minutes, or about a shorter period.") from error
 
-    async def read_history(self, facts: Facts, query: Query, *, arrivals: tuple[tuple[int, int], ...] = ()) -> list[dict[str, Any]] | None:
-        """Run a query over the history, or return None if the store is faster or the history is not ready."""
+    async def read_history(
+        self, facts: Facts, query: Query, *, arrivals: Arrivals = NO_ARRIVALS, joint: Joint = None
+    ) -> list[dict[str, Any]] | None:
+        """Run a query over the history, or return None if the store is faster or the history is not ready. `joint`: see `Joint`."""
         if self._history is None or not await self.is_columnar(facts):
             return None
-        rows = await read_history(self._history, HistoryFacts(**msgspec.structs.asdict(facts), arrivals=arrivals), query)
+        given = HistoryFacts(**msgspec.structs.asdict(facts), arrivals=arrivals)
+        if joint is not None and await self.count_events(facts.period) <= self._history.most_copied:
+            rows = await joint_reads.of(self._history).read(given, query, joint)
+        else:
+            rows = await read_history(self._history, given, query)
         if rows is None:
             self._explain(facts.period)
         else:
@@ -284,9 +349,7 @@ class Reader:
         since = None if self._history is None else self._history.report().since
         if since is not None and period.start < since and not self.warnings:
             begin = utc_day(since)
-            message = (
-                f"The history begins on {begin}, as FOOTFALL_HISTORY_SIZE bounds it. Raw events were read from the store, which is slower."
-            )
+            message = f"The history begins on {begin}, because FOOTFALL_HISTORY_SIZE limits it. Raw events were read from the store, which is slower."
             self.warnings.append(QuestionWarning("period", message, []))
 
     async def is_columnar(self, facts: Facts) -> bool:
@@ -303,10 +366,7 @@ class Reader:
         return self._events[period]
 
 
-def _placed(groups: list[Keys] | None, folded: frozenset[Cell], facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql:
-    return counting.placed(engine, facts, groups, installs=installs, folded=folded)
-
-
+@shared
 async def kept_since(store: Store, project: int) -> int | None:
     """The time from which on all events of a project are kept; None if retention has deleted none."""
     rows = await store.rows("SELECT max(value) AS since FROM note WHERE name IN ({}, {})", f"retained:{project}", f"deleting:{project}")

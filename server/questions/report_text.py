@@ -1,4 +1,4 @@
-"""The text form of reports: funnels, retention and paths. Their parameters extend those of `text`.
+"""The text form of questions, and of reports: funnels, retention and paths. The parameters of reports extend those of `text`.
 
 An event is named by its name (`build`), or by conditions (`name=build and outcome=success`). A step of a funnel is an event's name, or a name
 for the step, a colon and conditions (`built: name=build and outcome=success`). Names with a colon or a comparison are quoted.
@@ -15,16 +15,17 @@ import msgspec
 from server.event import DAY, HOUR, MINUTE, FieldError
 from server.problems import BadQuery
 from server.questions import text
-from server.questions.cohorts import Retention
-from server.questions.funnel import MAX_WINDOW, Funnel
-from server.questions.paths import Direction, Paths, Within
+from server.questions.funnel import MAX_WINDOW
+from server.questions.paths import Direction, Within
 from server.questions.periods import Step
-from server.questions.question import Condition, Op, Segment
+from server.questions.question import Audience, Condition, Op, Segment
+from server.questions.report_templates import AnyTemplate, FunnelTemplate, PathsTemplate, RetentionTemplate
+from server.questions.template import Template
 
-R = TypeVar("R", Funnel, Retention, Paths)
+T = TypeVar("T", Template, FunnelTemplate, RetentionTemplate, PathsTemplate)
 
 _EVENT = "Accepts the name of an event such as `build`, or conditions such as `name=build and outcome=success`"
-_COMMON = {name: text.PARAMETERS[name] for name in ("where", "by", "last", "to_date", "from", "to", "first")}
+_COMMON = {name: text.PARAMETERS[name] for name in ("where", "by", "last", "to_date", "from", "to", "first", "audience")}
 REPEATED = ("step", "start", "return", "event", *text.REPEATED)
 _NAME = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<name>[^\s"=!<>~^*,:]+))\s*')
 _UNITS = {"m": MINUTE, "h": HOUR, "d": DAY}
@@ -35,86 +36,121 @@ class Words:
     """The parameters of a report. Accessors raise BadQuery that names the parameter, as in `step[1]`."""
 
     def __init__(self, known: Mapping[str, str], words: Mapping[str, Sequence[str]]) -> None:
-        self._given = {name: [each for each in texts if each] for name, texts in words.items()}
-        for name, texts in self._given.items():
+        self.texts = {name: [each for each in texts if each] for name, texts in words.items()}
+        for name, texts in self.texts.items():
             if texts and name not in known:
                 raise BadQuery(FieldError(name, f"is unknown; the parameters are {', '.join(known)}"))
             if len(texts) > 1 and name not in REPEATED:
                 raise BadQuery(FieldError(name, "must be given once"))
 
     def one(self, name: str, default: str = "") -> str:
-        return next(iter(self._given.get(name, [])), default)
+        return next(iter(self.texts.get(name, [])), default)
 
     def conditions(self, name: str) -> tuple[Condition, ...]:
-        return tuple(each for number, given in enumerate(self._given.get(name, [])) for each in text.conditions(given, f"{name}[{number}]"))
+        return tuple(each for number, given in enumerate(self.texts.get(name, [])) for each in text.conditions(given, f"{name}[{number}]"))
 
     def event(self, name: str) -> tuple[Condition, ...]:
-        return tuple(each for number, given in enumerate(self._given.get(name, [])) for each in _event(given, f"{name}[{number}]"))
+        return tuple(each for number, given in enumerate(self.texts.get(name, [])) for each in _event(given, f"{name}[{number}]"))
 
     def steps(self) -> tuple[Segment, ...]:
-        return tuple(_step(given, f"step[{number}]") for number, given in enumerate(self._given.get("step", [])))
+        return tuple(_step(given, f"step[{number}]") for number, given in enumerate(self.texts.get("step", [])))
 
-    def common(self, project: int, now: int) -> dict[str, Any]:
+    def common(self) -> dict[str, Any]:
         """The parts that all reports have."""
-        splits = text.value_list("by", self._given.get("by", []))
+        splits = text.value_list("by", self.texts.get("by", []))
         period = text.period_of(self.one("last"), self.one("to_date"), self.one("from"), self.one("to"))
         return {
-            "project": project,
-            "period": period.at(now),
+            "period": period,
             "where": self.conditions("where"),
             "by": tuple(text.split_of(each, f"by[{number}]") for number, each in enumerate(splits)),
             "first": text.whole_number("first", self.one("first", "10")),
+            "audience": text.choice("audience", self.one("audience", "everything"), Audience),
         }
 
 
-class Report(msgspec.Struct, Generic[R], frozen=True):
-    """A report: its parameters with a description each, and the function that makes it of them for a project at a time."""
+class Report(msgspec.Struct, Generic[T], frozen=True):
+    """The text form of a question or report: its parameters, each with a description, and the functions that convert them to a template and back."""
 
     name: str
     parameters: dict[str, str]
-    make: Callable[[Words, int, int], R]
+    make: Callable[[Words], T]
+    own: Callable[[T], dict[str, list[str]]]
 
-    def parse(self, words: Mapping[str, Sequence[str]], project: int, now: int) -> R:
-        """Return the report of a project at a time. Raises BadQuery that names the parameter."""
+    def parse(self, words: Mapping[str, Sequence[str]]) -> T:
+        """Parse the parameters, each with the texts that were given. Raises BadQuery that names the parameter."""
+        return self.make(Words(self.parameters, words))
+
+    def at(self, template: T, project: int, now: int) -> Any:
+        """Return the report of a template for a project at a time. Raises BadQuery that names the parameter."""
         try:
-            return self.make(Words(self.parameters, words), project, now)
+            return template.at(project, now)
         except BadQuery as error:
-            raise BadQuery(*(FieldError(self._parameter(each.path), each.message) for each in error.errors)) from None
+            raise BadQuery(*(FieldError(self.parameter(each.path), each.message) for each in error.errors)) from None
 
-    def _parameter(self, part: str) -> str:
+    def written(self, template: T) -> dict[str, list[str]]:
+        """Return the parameters of a template; `parse` gives the same template. Parts with their default are left out."""
+        found = {**self.own(template), **text.written_parts(template)}
+        return {name: texts for name, texts in found.items() if any(texts)}
+
+    def parameter(self, part: str) -> str:
+        """Return the parameter of a part of the model."""
+        if self.name == "question":
+            return text.parameter(part)
         if part.startswith("steps"):
             return re.sub(r"^steps(\[\d+\])?.*", r"step\1", part)
         return part if re.split(r"\W", part)[0] in self.parameters else text.parameter(part)
 
 
-def _funnel(words: Words, project: int, now: int) -> Funnel:
+def _funnel(words: Words) -> FunnelTemplate:
     order = words.one("order", "steps")
     if order not in ("steps", "any"):
         raise BadQuery(FieldError("order", "must be one of steps, any"))
     within = _milliseconds("within", words.one("within", "24h"))
-    return Funnel(steps=words.steps(), within=within, ordered=order == "steps", **words.common(project, now))
+    return FunnelTemplate(steps=words.steps(), within=within, ordered=order == "steps", **words.common())
 
 
-def _retention(words: Words, project: int, now: int) -> Retention:
-    return Retention(
+def _funnel_words(asked: FunnelTemplate) -> dict[str, list[str]]:
+    return {
+        "step": [_step_text(step) for step in asked.steps],
+        "within": [] if asked.within == DAY else [_time_text(asked.within)],
+        "order": [] if asked.ordered else ["any"],
+    }
+
+
+def _retention(words: Words) -> RetentionTemplate:
+    return RetentionTemplate(
         over=text.choice("over", words.one("over", "week"), Step),
         start=words.event("start"),
         back=words.event("return"),
-        **words.common(project, now),
+        **words.common(),
     )
 
 
-def _paths(words: Words, project: int, now: int) -> Paths:
-    return Paths(
+def _retention_words(asked: RetentionTemplate) -> dict[str, list[str]]:
+    over = [] if asked.over is Step.WEEK else [asked.over.value]
+    return {"over": over, "start": list(map(text.condition_text, asked.start)), "return": list(map(text.condition_text, asked.back))}
+
+
+def _paths(words: Words) -> PathsTemplate:
+    return PathsTemplate(
         event=words.event("event"),
         direction=text.choice("direction", words.one("direction", "after"), Direction),
         within=text.choice("within", words.one("within", "session"), Within),
         length=text.whole_number("length", words.one("length", "3")),
-        **words.common(project, now),
+        **words.common(),
     )
 
 
-FUNNEL = Report(
+def _paths_words(asked: PathsTemplate) -> dict[str, list[str]]:
+    return {
+        "event": list(map(text.condition_text, asked.event)),
+        "direction": [] if asked.direction is Direction.AFTER else [asked.direction.value],
+        "within": [] if asked.within is Within.SESSION else [asked.within.value],
+        "length": [] if asked.length == 3 else [str(asked.length)],
+    }
+
+
+FUNNEL = Report[FunnelTemplate](
     "funnel",
     {
         "step": "A step, 2 to 10 in order: the name of an event such as `build`, or a name and conditions such as "
@@ -124,8 +160,9 @@ FUNNEL = Report(
         **_COMMON,
     },
     _funnel,
+    _funnel_words,
 )
-RETENTION = Report(
+RETENTION = Report[RetentionTemplate](
     "retention",
     {
         "over": "The length of a step: `day`, `week` (default) or `month`",
@@ -134,8 +171,9 @@ RETENTION = Report(
         **_COMMON,
     },
     _retention,
+    _retention_words,
 )
-PATHS = Report(
+PATHS = Report[PathsTemplate](
     "paths",
     {
         "event": f"The chosen event. {_EVENT}",
@@ -145,7 +183,22 @@ PATHS = Report(
         **_COMMON,
     },
     _paths,
+    _paths_words,
 )
+
+
+QUESTION = Report[Template]("question", text.PARAMETERS, lambda words: text.parse(words.texts), text.written)
+_FORMS: dict[type[AnyTemplate], Report[Any]] = {
+    Template: QUESTION,
+    FunnelTemplate: FUNNEL,
+    RetentionTemplate: RETENTION,
+    PathsTemplate: PATHS,
+}
+
+
+def form_of(template: AnyTemplate) -> Report[Any]:
+    """Return the text form of a template."""
+    return _FORMS[type(template)]
 
 
 def _event(given: str, part: str) -> tuple[Condition, ...]:
@@ -159,6 +212,19 @@ def _step(given: str, part: str) -> Segment:
         return text.segment_of(given, part)
     condition = _named(match)
     return Segment(condition.values[0], (condition,))
+
+
+def _step_text(step: Segment) -> str:
+    """Write a step as the name of its event, or as its name and conditions."""
+    match = _NAME.fullmatch(step.name)
+    if match is not None and match["name"] == step.name and step.where == (Condition("name", Op.IS, (step.name,)),):
+        return step.name
+    return text.segment_text(step)
+
+
+def _time_text(milliseconds: int) -> str:
+    unit, length = next((unit, length) for unit, length in reversed(_UNITS.items()) if milliseconds % length == 0)
+    return f"{milliseconds // length}{unit}"
 
 
 def _named(match: re.Match[str]) -> Condition:

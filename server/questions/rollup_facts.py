@@ -1,18 +1,22 @@
-"""Facts from rollups and from activity, for questions that these can answer. Both outlive raw events and are flat in their number.
+"""Facts from rollups and from activity, for questions that these can answer. Both outlive raw events, and do not grow with their number.
 
 Both classes give their rows the shape of events, so that conditions, splits and steps are written once, in `Facts`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from server.event import DAY, HOUR
+import msgspec
+
+from server.event import DAY, ENVIRONMENTS, HOUR, PEOPLE
 from server.fields import BY_NAME, Field, Kind, Place
+from server.questions.answer_cache import reused_until_write
 from server.questions.facts import Facts
-from server.questions.periods import Step
-from server.questions.question import Op
+from server.questions.periods import Period, Step
+from server.questions.question import Condition, Measure, Op
 from server.questions.sql import Sql, bound, read, sql, step_of
+from server.questions.sql_engines import sql_of
 from server.storage.engine import Store
 from server.storage.rollups import DIMENSIONS, EVERYONE, OTHER, PEOPLE_ONLY, SPREADS
 
@@ -63,21 +67,14 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
         return bool(self.used & _TARGET)
 
     async def can_answer(self, store: Store) -> bool:
-        """Return True if the rollups have the combination, and count no rare values of it together."""
+        """Return True if the rollups have the combination, with none of its rare values folded."""
         if self.used - _DIMENSIONS - _TARGET - _SHARED or len(self.used & _DIMENSIONS) + self.has_target > 1 or self.period.exact:
             return False
         if self.dimension is None:
             return self.is_daily or not self.has_target  # there are sums by hour, too
         if not self.is_daily:
             return False
-        folded = sql(
-            f"SELECT 1 AS there FROM rollup_dimension WHERE {self._days} AND dimension = ",
-            bound(self.dimension),
-            " AND value = ",
-            bound(OTHER),
-            " LIMIT 1",
-        )
-        return not await read(store, folded)
+        return not await _has_others(store, self.project, self.period, self.dimension)
 
     def _measures(self) -> str:
         return "event.events, event.successes, event.failures"
@@ -95,7 +92,7 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
 
     @property
     def _value(self) -> str | None:
-        """The column that not every event has a value of."""
+        """The column of the value, which some events lack."""
         return "target_id" if self.has_target else self.dimension
 
     def _sums(self, sign: str = "") -> str:
@@ -117,13 +114,21 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
             column, valued, nothing = "target_id", Sql(f" FROM rollup_target_day{kind} WHERE {self._days}"), "CAST(NULL AS bigint)"
         else:
             column, nothing = "value", "NULL"
-            valued = sql(f" FROM rollup_dimension{kind} WHERE {self._days} AND dimension = ", bound(self.dimension))
+            valued = sql(" FROM ", rows_of_dimension(self.project, self.period, str(self.dimension), kind))
         parts: list[str | Sql] = [f"SELECT {shared}, {column} AS {self._value}, {self._sums()}", valued]
         if not any(condition.field in _DIMENSIONS | _TARGET and condition.op in _NEEDS_VALUE for condition in self.where):
             # Events without a value are all events less those with one.
             parts.append(f" UNION ALL SELECT {shared}, {nothing}, {everything}")
             parts += [f" UNION ALL SELECT {shared}, {nothing}, {self._sums('-')}", valued]
         return sql(*parts)
+
+
+@reused_until_write
+async def sums_by_day(store: Store, facts: RollupFacts) -> list[dict[str, Any]]:
+    """The sums of facts without groups, by day, as `{measure}_all` and `{measure}_people`: figures of several steps are made of them."""
+    engine, daily = sql_of(store), msgspec.structs.replace(facts, over=Step.DAY)
+    columns = ", ".join(f"SUM({name}) AS {name}_all, SUM(people * {name}) AS {name}_people" for name in _SUMS)
+    return await read(store, sql(f"SELECT step, {columns} FROM (", daily.sql(engine), ") AS facts GROUP BY step"))
 
 
 class ActivityFacts(_DailyFacts, frozen=True, kw_only=True):
@@ -144,28 +149,93 @@ class ActivityFacts(_DailyFacts, frozen=True, kw_only=True):
         )
 
 
+class Audiences(NamedTuple):
+    """The audiences of rollups of installs that count all installs and those of people; `people` is None if no install can be a person's."""
+
+    everyone: int
+    people: int | None
+
+
+def audiences(where: tuple[Condition, ...]) -> Audiences | None:
+    """Return the audiences that meet some conditions, or None for conditions that the rollups cannot answer.
+
+    The rollups count all installs, those of people, and those of each single environment.
+    """
+    if any(condition.field != "environment" for condition in where):
+        return None
+    allowed = {each for word, each in ENVIRONMENTS.items() if all((word in one.values) == (one.op is Op.IS) for one in where)}
+    if len(allowed) == len(ENVIRONMENTS):
+        return Audiences(EVERYONE, PEOPLE_ONLY)
+    if allowed == set(PEOPLE):
+        return Audiences(PEOPLE_ONLY, PEOPLE_ONLY)
+    if len(allowed) == 1:
+        (only,) = allowed
+        return Audiences(int(only), int(only) if only in PEOPLE else None)
+    return None
+
+
 class ActiveSums(_DailyFacts, frozen=True, kw_only=True):
-    """Sums of active installs by the day before on which they were active: exact for any period and step, without looking at installs."""
+    """Sums of active installs by their previous active day: exact for any period and step, without reading installs."""
+
+    table: ClassVar[str] = "rollup_active"
+    measure: ClassVar[Measure] = Measure.INSTALLS
 
     def can_answer(self) -> bool:
-        """Return True if nothing is filtered or split."""
-        return self.is_daily and not self.used
+        """Return True if the question has no split, and its only filter is an audience of the rollups."""
+        return self.is_daily and not self.by and audiences(self.where) is not None
 
     def counts(self) -> Sql:
-        """The figures of `counting.counts` for installs. The first of an install's days in a step has its earlier one before the step."""
-        first, last = self.period.first_day, self.period.last_day
-        step, came = "0", f"earlier < {first}"
-        if self.over is not None:
-            step = step_of(self.over, self.starts)
-            came = f"({came} OR {step_of(self.over, self.starts, 'earlier')} < {step})"
-        audiences = {"all": EVERYONE, "people": PEOPLE_ONLY}
+        """The figures of `counting.counts` for the measure."""
+        counted = audiences(self.where) or Audiences(EVERYONE, PEOPLE_ONLY)
         sums = ", ".join(
-            f"SUM(CASE WHEN audience = {each} THEN installs ELSE 0 END) AS installs_{name}" for name, each in audiences.items()
+            f"SUM(CASE WHEN audience = {'NULL' if each is None else each} THEN installs ELSE 0 END) AS {self.measure.value}_{name}"
+            for name, each in zip(("all", "people"), counted, strict=True)
         )
+        listed = ", ".join(str(each) for each in set(counted) - {None})
+        step = "0" if self.over is None else step_of(self.over, self.starts)
         return Sql(
-            f"SELECT 0 AS place, {step} AS step, {sums} FROM rollup_active WHERE project_id = {self.project} AND day BETWEEN {first} AND {last}"
-            f" AND {came} AND audience IN ({EVERYONE}, {PEOPLE_ONLY}) GROUP BY 1, 2"
+            f"SELECT 0 AS place, {step} AS step, {sums} FROM {self.table} WHERE project_id = {self.project} AND {self._counted(step)}"
+            f" AND audience IN ({listed}){'' if self.over is None else ' GROUP BY 2'}"
         )
+
+    def _counted(self, step: str) -> str:
+        """The condition that a day is an install's first active one in a step: its previous active day is before the step, or before the period."""
+        first, last = self.period.first_day, self.period.last_day
+        came = "" if self.over is None else f" OR {step_of(self.over, self.starts, 'earlier')} < {step}"
+        return f"day BETWEEN {first} AND {last} AND (earlier < {first}{came})"
+
+
+class ArrivalSums(ActiveSums, frozen=True, kw_only=True):
+    """Sums of installs by their first day: those that were first seen and active in the same step."""
+
+    table: ClassVar[str] = "rollup_arrival"
+    measure: ClassVar[Measure] = Measure.NEW_INSTALLS
+
+    def _counted(self, step: str) -> str:
+        first, last = self.period.first_day, self.period.last_day
+        same = "" if self.over is None else f" AND {step_of(self.over, self.starts, 'first_day')} = {step}"
+        return f"first_day BETWEEN {first} AND {last} AND day <= {last}{same}"
 
 
 assert all(BY_NAME[name].kind in (Kind.TEXT, Kind.VERSION) for name in _DIMENSIONS)
+
+
+def rows_of_dimension(project: int, period: Period, dimension: str, kind: str = "") -> Sql:
+    """The relation and the conditions of a dimension's rows in the days of a period, with the alias `event`.
+
+    The key of `rollup_dimension` begins with day and name. Looking up only the days and names that have events avoids reading the rows of other
+    dimensions, which are up to twenty times as many.
+    """
+    days = f"project_id = {project} AND day BETWEEN {period.first_day} AND {period.last_day}"
+    return sql(
+        f"(SELECT DISTINCT day AS named_day, name_id AS named FROM rollup_day{kind} WHERE {days}) AS names CROSS JOIN rollup_dimension{kind} AS event"
+        f" WHERE event.project_id = {project} AND event.day = named_day AND event.name_id = named AND event.dimension = ",
+        bound(dimension),
+    )
+
+
+@reused_until_write
+async def _has_others(store: Store, project: int, period: Period, dimension: str) -> bool:
+    """Return True if the rollups of some days count rare values of a dimension together."""
+    rows = rows_of_dimension(project, period, dimension)
+    return bool(await read(store, sql("SELECT 1 AS there FROM ", rows, " AND event.value = ", bound(OTHER), " LIMIT 1")))

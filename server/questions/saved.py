@@ -4,39 +4,51 @@ from __future__ import annotations
 
 import msgspec
 
-from server.fields import BY_NAME, PROPERTY_PREFIX
+from server.fields import BY_NAME
 from server.questions.ask import size
-from server.questions.template import Template
+from server.questions.cohorts import Retention
+from server.questions.paths import Paths
+from server.questions.question import Question
+from server.questions.report_templates import AnyTemplate, PathsTemplate, decode
 from server.storage.engine import Store
 from server.storage.projects import FieldProblem, ProjectError, saved_questions, shares
 from server.storage.projects.saved_questions import SavedQuestion
+from server.storage.upkeep.alert_rules import Kind
 
-_decode = msgspec.json.Decoder(Template).decode
 
-
-async def save(store: Store, project: int, name: str, template: Template, now: int) -> SavedQuestion:
-    """Save a question. Raises BadQuery for an invalid one, FieldProblem for an invalid name."""
-    size(template.at(project, now))
+async def save(store: Store, project: int, name: str, template: AnyTemplate, now: int) -> SavedQuestion:
+    """Save a question or report. Raises BadQuery for an invalid one, FieldProblem for an invalid name."""
+    asked = template.at(project, now)
+    if isinstance(asked, Question):
+        size(asked)
+    kinds = await saved_questions.watched_by(store, project, name)
+    if kinds and isinstance(asked, Retention | Paths):
+        raise FieldProblem("name", "is the question of an alert, which cannot watch retention or paths")
+    if Kind.QUESTION_CHANGE.value in kinds and not (isinstance(asked, Question) and asked.is_compared):
+        raise FieldProblem("name", "is the question of an alert on its change, so it must be compared with another period")
     return await saved_questions.save(store, project, name, msgspec.json.encode(template).decode(), now)
 
 
-async def find(store: Store, project: int, name: str) -> Template:
-    """Return the template of a saved question. Raises FieldProblem if there is none with this name."""
+async def find(store: Store, project: int, name: str) -> AnyTemplate:
+    """Return the template of a saved question or report. Raises FieldProblem if there is none with this name."""
     return template_of(await saved_questions.find_saved(store, project, name))
 
 
-def template_of(saved: SavedQuestion) -> Template:
-    """Return the template of a saved question. Raises ProjectError if this version cannot read it."""
+def template_of(saved: SavedQuestion) -> AnyTemplate:
+    """Return the template of a saved question or report. Raises ProjectError if this version cannot read it."""
     try:
-        return _decode(saved.question)
-    except msgspec.ValidationError as error:
+        return decode(saved.question)
+    except msgspec.DecodeError as error:
         raise ProjectError("this version of Footfall cannot read the saved question; save it again") from error
 
 
-def share_problem(template: Template) -> str | None:
+def share_problem(template: AnyTemplate) -> str | None:
     """Return a sentence that says why the answer of a question must not be shown without a login; None if it may."""
+    if isinstance(template, PathsTemplate):
+        return "It shows sequences of events, which can identify an install."
     for by in template.by:
-        if by.field.startswith(PROPERTY_PREFIX) or BY_NAME[by.field].is_private:
+        field = BY_NAME.get(by.field)  # None for a property, and for a field that an older version accepted
+        if field is None or field.is_private:
             return f"It splits by `{by.field}`, whose values are private."
     return None
 

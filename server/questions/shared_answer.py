@@ -1,7 +1,7 @@
-"""The answer of a shared question, for everyone who has the link.
+"""The answer to a shared question, for everyone who has the link.
 
-It ends with the last full hour, with a comparison with the last full day: else, each view would show the events since the one before, and the
-compared period, which grows with the clock, would show its events one by one.
+It ends with the last full hour; with a comparison, with the last full day. Otherwise, each view would reveal the events since the previous one, and
+the compared period, which grows with the clock, would reveal its events one by one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from server.history import History
 from server.questions.answer import Answer
 from server.questions.ask import ask
 from server.questions.periods import Period, starts
-from server.questions.question import Question
+from server.questions.question import PEOPLE_ONLY, Audience, Question
 from server.questions.template import Template
 from server.storage.engine import Store
 
@@ -27,16 +27,26 @@ class SharedAnswer(NamedTuple):
     answer: Answer | None
 
 
-def as_of(template: Template, now: int) -> int:
+def as_of(now: int, *, is_daily: bool) -> int:
     """Return the time at which the answer ends, unless its period ends earlier. Until the next one, the answer does not change."""
-    unit = DAY if template.is_compared else HOUR
+    unit = DAY if is_daily else HOUR
     return now // unit * unit
 
 
+def of_people(template: Template) -> Template:
+    """Return a template whose figures of all events are those of the given template's audience."""
+    if template.audience is Audience.EVERYTHING:
+        return template
+    return msgspec.structs.replace(template, where=(*template.where, PEOPLE_ONLY), audience=Audience.EVERYTHING)
+
+
 async def shared_answer(store: Store, project: int, template: Template, *, least: int, history: History | None, now: int) -> SharedAnswer:
-    """Answer a question without figures of fewer than `least` installs. Raises BadQuery and TooBroad."""
-    asked = template.at(project, now)
-    end = as_of(template, now)
+    """Answer a question without figures of fewer than `least` installs. Raises BadQuery and TooBroad.
+
+    A question about people becomes one about all events that people sent, because figures of both audiences would reveal their difference.
+    """
+    asked = of_people(template).at(project, now)
+    end = as_of(now, is_daily=template.is_compared)
     if end <= asked.period.start:
         return SharedAnswer(asked, None)
     if end >= asked.period.end:

@@ -1,11 +1,11 @@
 """Folds groups of few installs into `(other)`, for answers that are shown without a login.
 
-Shown is a cell (a group in a step) whose events come from no install or from at least `least`. All others count in `(other)`, as does the
-smallest shown cell of a step where `(other)` would be too small; if nothing helps, the step shows nothing. Hence the total of a step, if
-known from elsewhere, gives no figure of fewer installs by subtraction. With segments, the same holds for each combination of them: the
-events that are in one segment and not in another come from no install or from enough, and so do the installs that are in one only.
+A cell (a group in a step) is shown if its events come from no install or from at least `least`. All other cells count in `(other)`, and so does the
+smallest shown cell of a step if `(other)` would be too small. If that does not suffice, the step shows nothing. So even a step's total that is known
+from elsewhere reveals no figure of fewer installs by subtraction. With segments, the same holds for each combination of them: the events that are in
+one segment and not in another come from no install or from enough, and so do the installs that are in one only.
 
-What is left: a figure that moves from one view of the page to the next, and links that overlap.
+Two leaks remain: a figure that changes from one view of the page to the next, and links that overlap.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from server.questions.sql_engines import SqlEngine
 
 
 class _Sizes(NamedTuple):
-    """The installs of each cell, and the cells of which some part has too few."""
+    """The installs of each cell, and the cells with a part that has too few installs."""
 
     installs: dict[Cell, int]
     small: set[Cell]
@@ -92,7 +92,7 @@ class SmallGroups:
 
 
 def hide_parts(rows: list[Row], least: int) -> None:
-    """Remove from rows the figures of people, which would give those of all others, and numbers of new installs that are too few."""
+    """Remove the figures of people from rows, because the rest would follow by subtraction, and numbers of new installs that are too small."""
     for row in rows:
         by_measure = {figures.measure: figures for figures in row.figures}
         for figures in row.figures:
@@ -107,7 +107,7 @@ def hide_parts(rows: list[Row], least: int) -> None:
 
 
 def _enough(fresh: list[float | None], active: list[float | None] | None, least: int) -> list[float | None]:
-    """The numbers of new installs of which there are enough, as there are of those that are not new, where these are shown."""
+    """The numbers of new installs, without those that are too small or that leave too few other installs, if these are shown."""
     found: list[float | None] = []
     for number, all_ in zip(fresh, active or fresh, strict=True):
         rest = (all_ or 0) - (number or 0)

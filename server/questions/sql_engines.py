@@ -10,9 +10,13 @@ from typing import Protocol
 from server.fields import MAX_PROPERTY_TEXT, json_path
 from server.history import numbers_column, texts_column
 from server.questions.question import Property
-from server.questions.sql import Sql, bound, sql
+from server.questions.sql import Sql, bound, listed, sql
+from server.storage.engine import Store
 
 Matching = Callable[[str], Sql]  # a condition on an expression
+
+
+_MAX_ARGUMENTS = 50  # texts of a list that are arguments of their own
 
 
 class SqlEngine(Protocol):
@@ -25,7 +29,7 @@ class SqlEngine(Protocol):
     is_columnar: bool
 
     def split(self, property_: Property, alias: str) -> tuple[str, Sql]:
-        """The text of each element of an array, or of a scalar, and the join that gives an event a row for each; NULL without a value."""
+        """The text of each element of an array, or of a scalar (NULL without a value), and the join that yields a row for each element."""
         ...
 
     def any_text(self, property_: Property, matching: Matching) -> Sql:
@@ -41,11 +45,11 @@ class SqlEngine(Protocol):
         ...
 
     def joined(self, column: str) -> str:
-        """An aggregate: the different integers of a column as one text, separated by commas."""
+        """An aggregate: the distinct integers of a column as one text, separated by commas."""
         ...
 
     def listed(self, values: list[str]) -> Sql:
-        """A subquery of texts, from one argument."""
+        """The right side of IN: a subquery of texts, from one argument, or a list of arguments."""
         ...
 
     def is_listed(self, text: str, values: list[str]) -> Sql:
@@ -88,7 +92,7 @@ class _DocumentSql(ABC):
 
     @abstractmethod
     def _is_element(self, alias: str) -> str:
-        """The condition that a row of `_elements` is one: not the member of an object."""
+        """The condition that a row of `_elements` is an element, and not the member of an object."""
 
     @abstractmethod
     def _text(self, alias: str) -> str:
@@ -96,7 +100,7 @@ class _DocumentSql(ABC):
 
     @abstractmethod
     def _number(self, alias: str) -> str:
-        """The number of an element, or NULL if it is none."""
+        """The number of an element, or NULL if it is not a number."""
 
 
 class SqliteSql(_DocumentSql):
@@ -232,6 +236,8 @@ class DuckDbSql:
         return f"string_agg(DISTINCT CAST({column} AS VARCHAR), ',')"
 
     def listed(self, values: list[str]) -> Sql:
+        if 0 < len(values) <= _MAX_ARGUMENTS:
+            return sql("(", listed(values), ")")  # which the reader of the files compares, unlike a subquery
         return sql("(SELECT unnest(CAST(CAST(", bound(json.dumps(values)), " AS JSON) AS VARCHAR[])))")
 
     def has_prefix(self, text: str, prefix: str) -> Sql:
@@ -244,4 +250,9 @@ class DuckDbSql:
         return text
 
 
-ENGINES: dict[str, SqlEngine] = {"sqlite": SqliteSql(), "postgres": PostgresSql()}
+_ENGINES: dict[str, SqlEngine] = {"sqlite": SqliteSql(), "postgres": PostgresSql()}
+
+
+def sql_of(store: Store) -> SqlEngine:
+    """The SQL of the engine of a store."""
+    return _ENGINES[store.engine_type]

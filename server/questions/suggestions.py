@@ -1,16 +1,20 @@
-"""Conditions that no event of the period meets, with the nearest values that events have. An empty answer explains itself by them."""
+"""Conditions that no event of the period meets, with the nearest values that events have. They explain empty answers."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from weakref import WeakKeyDictionary
 
 import msgspec
 
+from server.caching import BoundedDict
 from server.event import DAY
 from server.event_id import first_id
 from server.fields import BY_NAME, FIELDS, PROPERTY_PREFIX, Kind, paths_in
 from server.history import History
 from server.questions.answer import QuestionWarning
+from server.questions.answer_cache import shared
 from server.questions.facts import Facts
 from server.questions.nearest import nearest
 from server.questions.periods import Period
@@ -25,6 +29,9 @@ MAX_CANDIDATES = 200
 MAX_MISSING = 5  # values of one condition that are reported
 MAX_SAMPLE = 5_000  # events whose properties are listed
 MAX_PROPERTIES = 200
+# Conditions that events were found to meet, and the seconds for which each is remembered: later events cannot change it.
+_MOST_MET, _MET_FOR = 1_000, 60.0
+_MET: WeakKeyDictionary[Store, BoundedDict[Question, float]] = WeakKeyDictionary()
 _POSITIVE = (Op.IS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
 
 
@@ -41,7 +48,7 @@ class Absent(msgspec.Struct, frozen=True):
 
 
 async def warnings(store: Store, question: Question, empty: tuple[Segment, ...], history: History | None = None) -> list[QuestionWarning]:
-    """Explain segments without events: each value of a condition that no event of the period has."""
+    """Return a warning for each value of a condition that no event of the period has, to explain segments without events."""
     found: list[QuestionWarning] = []
     explained: dict[Condition, list[Absent]] = {}
     for segment in empty:
@@ -68,7 +75,7 @@ def _warning(found: Absent) -> QuestionWarning:
 
 
 async def absent(store: Store, question: Question, conditions: tuple[Condition, ...], history: History | None = None) -> list[Absent]:
-    """Return the conditions that no event of the question's period meets by themselves; of lists, each value."""
+    """Return the conditions that no event of the question's period meets on their own, one for each value of a list."""
     found: list[Absent] = []
     for condition in dict.fromkeys(conditions):
         if condition.op not in _POSITIVE or (len(condition.values) == 1 and await _matches(store, question, condition, history)):
@@ -83,12 +90,22 @@ async def absent(store: Store, question: Question, conditions: tuple[Condition, 
 
 
 async def _matches(store: Store, question: Question, condition: Condition, history: History | None) -> bool:
-    asked = _alone(question, where=(condition,))
+    asked, known = _alone(question, where=(condition,)), _MET.setdefault(store, BoundedDict(_MOST_MET))
+    if known.get(asked, 0.0) > time.monotonic():
+        return True
+    is_met = await _is_met(store, asked, history)
+    if is_met:
+        known.keep(asked, time.monotonic() + _MET_FOR)
+    return is_met
+
+
+@shared
+async def _is_met(store: Store, asked: Question, history: History | None) -> bool:
     reader = Reader(store, asked, await versions_of(store, asked), history)
     facts = await reader.source(Measure.EVENTS, asked.period, ())
 
     def query(given: Facts, engine: SqlEngine) -> Sql:
-        # Rollups count events without a value as all less those with one, so only their sum tells whether there are any.
+        # Rollups count events without a value as all events minus those with one, so only the sum shows whether there are any.
         measure = "SUM(events)" if isinstance(given, RollupFacts) else "1"
         return sql(f"SELECT {measure} AS events FROM (", given.sql(engine), ") AS facts LIMIT 1")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from server.questions.periods import RelativePeriod, Step
-from server.questions.question import By, Compare, Condition, Measure, Question, Segment
+from server.questions.question import Audience, By, Compare, Condition, Measure, Question, Segment
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,6 +20,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     compare_to: RelativePeriod | None = None
     segments: tuple[Segment, ...] = ()
     first: int = 10
+    audience: Audience = Audience.EVERYTHING
 
     def at(self, project: int, now: int) -> Question:
         """Return the question of a project at a time, in epoch milliseconds. Raises BadQuery that names the invalid part."""
@@ -35,6 +36,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             compare_to=None if self.compare_to is None else self.compare_to.compared_with(period, now),
             segments=self.segments,
             first=self.first,
+            audience=self.audience,
             start_before=self.period.start_before(now),
         )
 

@@ -21,7 +21,7 @@ import csv
 import enum
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from server.dialects.parsing import timestamp
 from server.dialects.parsing.times import iso
@@ -29,7 +29,7 @@ from server.event import FieldError
 from server.fields import PROPERTY_PREFIX
 from server.problems import BadQuery, Invalid
 from server.questions.periods import RelativePeriod, Step, ToDate
-from server.questions.question import By, Compare, Condition, Measure, Op, Parts, Question, Segment
+from server.questions.question import Audience, By, Compare, Condition, Measure, Op, Parts, Question, Segment
 from server.questions.template import Template
 
 E = TypeVar("E", bound=enum.Enum)
@@ -48,6 +48,7 @@ PARAMETERS = {
     "compare": "The period to compare with: `previous`, `last_year`, its start in ISO 8601, or its start and end, separated by `..`",
     "segment": "Conditions with a name, answered beside other segments, such as `windows: os=windows and arch=arm64`",
     "first": "The number of groups listed, 10 by default; all others are counted together",
+    "audience": "`everything` (default) or `people`: the events that rank the groups, and that a table, chart, link or alert shows. Files have both",
 }
 REPEATED = ("measure", "where", "by", "segment")
 
@@ -68,7 +69,7 @@ _FORM = "must be a field, a comparison and values, such as `os=linux,windows` or
 def parse(words: Mapping[str, Sequence[str]]) -> Template:
     """Parse the parameters, each with the texts that were given. Raises BadQuery that names the parameter, as in `where[1]`.
 
-    What concerns several parts is checked when the question is made: see `question`.
+    Rules that concern several parts are checked when the question is created: see `question`.
     """
     given = {name: [text for text in texts if text] for name, texts in words.items()}
     for name, texts in given.items():
@@ -89,6 +90,7 @@ def parse(words: Mapping[str, Sequence[str]]) -> Template:
         **_comparison(get("compare", "")),
         segments=tuple(segment_of(text, f"segment[{number}]") for number, text in enumerate(listed["segment"])),
         first=whole_number("first", get("first", "10")),
+        audience=choice("audience", get("audience", "everything"), Audience),
     )
 
 
@@ -215,21 +217,50 @@ def parameter(part: str) -> str:
 
 def written(template: Template) -> dict[str, list[str]]:
     """Return the parameters of a template; `parse` gives the same template. Parts with their default are left out."""
-    period, default = template.period, Template()
+    default = Template()
     found = {
         "measure": [] if template.measures == default.measures else [",".join(each.value for each in template.measures)],
-        "where": [_condition_text(each) for each in template.where],
-        "by": [",".join(_quoted(f"{by.field}.{by.version.value}" if by.version else by.field) for by in template.by)],
+        **written_parts(template),
         "over": [template.over.value] if template.over else [],
+        "compare": [template.compare.value] if template.compare else _dates(template.compare_to),
+        "segment": [segment_text(each) for each in template.segments],
+    }
+    return {name: found[name] for name in PARAMETERS if any(found[name])}
+
+
+class _CommonParts(Protocol):
+    """The parts that questions and reports share."""
+
+    @property
+    def where(self) -> tuple[Condition, ...]: ...
+    @property
+    def by(self) -> tuple[By, ...]: ...
+    @property
+    def period(self) -> RelativePeriod: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def audience(self) -> Audience: ...
+
+
+def written_parts(template: _CommonParts) -> dict[str, list[str]]:
+    """Return the parameters of the parts that questions and reports share. Parts with their default have no text."""
+    period, default = template.period, Template()
+    return {
+        "where": [condition_text(each) for each in template.where],
+        "by": [",".join(_quoted(f"{by.field}.{by.version.value}" if by.version else by.field) for by in template.by)],
         "last": [str(period.last)] if period.last is not None else [],
         "to_date": [period.to_date.value] if period.to_date else [],
         "from": [iso(period.start)] if period.start is not None else [],
         "to": [iso(period.end)] if period.end is not None else [],
-        "compare": [template.compare.value] if template.compare else _dates(template.compare_to),
-        "segment": [f"{_name(each.name)}: {' and '.join(map(_condition_text, each.where))}" for each in template.segments],
         "first": [] if template.first == default.first else [str(template.first)],
+        "audience": [] if template.audience is default.audience else [template.audience.value],
     }
-    return {name: texts for name, texts in found.items() if any(texts)}
+
+
+def segment_text(segment: Segment) -> str:
+    """Write a segment as its name, a colon and its conditions."""
+    return f"{_name(segment.name)}: {' and '.join(map(condition_text, segment.where))}"
 
 
 def _dates(period: RelativePeriod | None) -> list[str]:
@@ -242,7 +273,8 @@ def _name(name: str) -> str:
     return name if re.fullmatch(r"[^\s\":](?:[^\":]*[^\s\":])?", name) else _in_quotes(name)
 
 
-def _condition_text(condition: Condition) -> str:
+def condition_text(condition: Condition) -> str:
+    """Write a condition as its field, a comparison and values."""
     field = condition.field
     if not re.fullmatch(r"[^\s\"=!<>~^*,]+", field):
         field = _in_quotes(field)

@@ -22,7 +22,7 @@ _NO_VERSION: Version = (-1, 0, 0, 0, ())
 
 @lru_cache(maxsize=20_000)
 def parse(text: str) -> Version | None:
-    """Parse a version into a tuple that sorts by precedence; return None if it is none."""
+    """Parse a version into a tuple that sorts by precedence; return None for a text that is not a version."""
     match = _VERSION.fullmatch(text)
     if match is None:
         return None
@@ -36,13 +36,13 @@ def _identifier(text: str) -> _Identifier:
 
 
 def group(text: str, parts: int) -> str:
-    """Return the major (1 part) or minor (2 parts) version of a text, such as `2.7`; a text that is no version stays as it is."""
+    """Return the major (1 part) or minor (2 parts) version of a text, such as `2.7`. Other texts stay as they are."""
     version = parse(text)
     return text if version is None else ".".join(str(number) for number in version[:parts])
 
 
 def newest_first(texts: Iterable[str]) -> list[str]:
-    """Sort versions by precedence, the newest first; texts that are no version come last. Further numbers (`1.2.3.4`) decide between equals."""
+    """Sort versions by precedence, the newest first; other texts come last. Further numbers (`1.2.3.4`) break ties."""
     return sorted(
         texts, key=lambda text: (parse(text) or _NO_VERSION, [int(number) for number in _NUMBER.findall(text)], text), reverse=True
     )

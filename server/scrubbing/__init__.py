@@ -4,7 +4,7 @@ patterns   the table of patterns in text
 tokens     the part of that table for secrets with known prefixes
 key_rules  the table of property names that mark a value as sensitive
 traces     a client's own identifiers in its text
-hints      a fast test if text may contain anything sensitive
+hints      a fast test for text that may contain anything sensitive
 opaque     random identifiers, recognized by their form
 scrub      scrubbing of text and of JSON
 """

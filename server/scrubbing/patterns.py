@@ -5,7 +5,7 @@ JSON, where a line end is a backslash and an n. All hints together are one expre
 with literal characters, so that `union` can search for the rarest of them, and has `|` only in parentheses.
 
 The patterns read hostile text on the event loop, so each one is linear: runs are possessive (`++`) and begin at a boundary, so that a run is
-read once; everything else is bounded. `tests/privacy/test_linear.py` checks this.
+read once; everything else is bounded. `tests/scrubbing/test_linear.py` checks this.
 
 The order matters: credentials before addresses (`https://me:pw@10.0.0.1`), addresses before e-mail (`me@10.0.0.1`).
 """

@@ -88,11 +88,11 @@ class Scrubber:
         return digits in self._install.numbers or digits in self._others.numbers
 
     def _member(self, key: str, value: Any, depth: int) -> tuple[str, Any]:
-        kept = self.text(key)
-        rule = rule_for(key[-KEY_END:]) or rule_for(kept[-KEY_END:])
+        name = self.text(key)
+        rule = rule_for(key[-KEY_END:]) or rule_for(name[-KEY_END:])
         if rule is not None:
-            return kept, self._hide(value, rule, depth) if rule.text_only else hide(value, rule)
-        return kept, self.json(value, depth, version=key[-7:].lower() == "version")
+            return name, self._hide(value, rule, depth) if rule.text_only else hide(value, rule)
+        return name, self.json(value, depth, version=key[-7:].lower() == "version")
 
     def _string(self, value: str, depth: int, *, version: bool) -> str:
         """Scrub a string. Strings may contain JSON, which may contain strings with JSON."""
@@ -102,9 +102,9 @@ class Scrubber:
                 inner = _decode(value)
             except (msgspec.DecodeError, RecursionError):
                 return self.text(value)
-            kept = self.json(inner, depth + 1)
+            scrubbed = self.json(inner, depth + 1)
             # `inner` has only the last of duplicate keys; the others are still in the text.
-            return value if kept == inner and self.text(value) == value else _encode(kept).decode()
+            return value if scrubbed == inner and self.text(value) == value else _encode(scrubbed).decode()
         return self.text(value, version=version)
 
     def _number(self, value: float) -> Any:
@@ -123,9 +123,9 @@ class Scrubber:
         return self._number(value) if isinstance(value, int | float) and not isinstance(value, bool) else hide(value, rule)
 
     def _hide_member(self, key: str, value: Any, outer: KeyRule, depth: int) -> tuple[str, Any]:
-        kept = self.text(key)
-        rule = rule_for(key[-KEY_END:]) or rule_for(kept[-KEY_END:]) or outer
-        return kept, self._hide(value, outer, depth) if rule.text_only else hide(value, rule)
+        name = self.text(key)
+        rule = rule_for(key[-KEY_END:]) or rule_for(name[-KEY_END:]) or outer
+        return name, self._hide(value, outer, depth) if rule.text_only else hide(value, rule)
 
     def _mask(self, text: str, *, label: bool) -> str:
         text = self._install.mask(text, joined=False)
@@ -201,7 +201,7 @@ class _OwnIds:
 
 
 def _spellings(found: list[str]) -> list[tuple[str, bool]]:
-    """Return every spelling of the identifiers, the longest first (one may contain another), with a flag if it is masked within words."""
+    """Return every spelling of the identifiers, the longest first (one may contain another), with a flag that is set if it is masked within words."""
     written = {
         form: is_random(identifier)
         for identifier in found

@@ -76,7 +76,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _load_later(self) -> None:
-        """Load the parts that startup defers. This takes CPU time, so the first requests go before it."""
+        """Load the parts that startup defers. This takes CPU time, so the first requests take precedence."""
         await asyncio.sleep(_FIRST_ANSWERS)
         if self._front.later is None:
             return

@@ -1,8 +1,8 @@
 """HTTP connections with limits on size and time, based on uvicorn.
 
-Uvicorn alone accepts heads and trailers of any length, keeps silent connections open, reads on while thousands of requests are queued, does not
-respond to a client that closed its sending side, and drops the body of a request that offers HTTP/2 (as Java's client does on its first
-request). This module also responds to invalid HTTP with a problem document.
+Uvicorn alone accepts heads and trailers of any length, keeps silent connections open, continues to read while thousands of requests are queued, does
+not respond to a client that closed its sending side, and drops the body of a request that offers HTTP/2 (as Java's client does on its first request).
+This module also responds to invalid HTTP with a problem document.
 
 A connection is a state machine; `Reading` names its states:
 
@@ -251,7 +251,7 @@ class Connection(HttpToolsProtocol):
         return self.parser.get_method() == b"GET" and super()._should_upgrade()
 
     def _without_upgrade(self, rest: bytes) -> bool:
-        """Parse the request again without its upgrade offer. The parser took the end of the head for the end of the request."""
+        """Parse the request again without its upgrade offer. The parser mistook the end of the head for the end of the request."""
         method = self.parser.get_method()
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -281,7 +281,7 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def _start_next(self, turns: int) -> None:
-        """Begin the next pipelined request after some turns of the loop, so that one connection cannot have them all."""
+        """Begin the next pipelined request after some iterations of the loop, so that one connection cannot take them all."""
         if turns:
             self.loop.call_soon(self._start_next, turns - 1)
             return

@@ -1,4 +1,4 @@
-"""Bounds the open connections of one address, and of the IPv6 networks of one provider together."""
+"""Limits on the open connections of one address, and of the IPv6 networks of one provider together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OpenConnections:
         self._open: Counter[str] = Counter()
 
     def admit(self, peer: str) -> tuple[str, ...] | None:
-        """Count a connection, to be released with what this returns; None where its address or network has too many."""
+        """Count a connection, and return the keys for `release`; None if its address or network has too many connections."""
         if self._is_exempt(peer):
             return ()
         networks = networks_of(peer)
@@ -31,7 +31,7 @@ class OpenConnections:
         return counted
 
     def release(self, counted: tuple[str, ...]) -> None:
-        """Count a connection that was admitted no more."""
+        """Stop counting an admitted connection."""
         for network in counted:
             self._open[network] -= 1
             if self._open[network] <= 0:

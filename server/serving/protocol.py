@@ -18,7 +18,7 @@ from server.headers import RATE_LIMIT
 from server.ingest.asgi import Header, Reply
 from server.serving.connection import BODY, HELD, Connection
 
-MAX_AT_ONCE = 16  # requests of one reading that are answered directly: whatever is pipelined behind them lets others go first
+MAX_AT_ONCE = 16  # requests of one read that are answered directly: further pipelined ones give way to other connections
 
 
 class Protocol(Connection):

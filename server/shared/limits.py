@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from limits import RateLimitItem
@@ -18,6 +20,10 @@ class LimitState(NamedTuple):
     limit: int
     remaining: int
     reset: int
+
+
+_limit_state: Callable[[tuple[bool, int, int, int]], LimitState] = partial(tuple.__new__, LimitState)
+"""Make a `LimitState` from a tuple of all its fields, twice for each request: half the time of the constructor."""
 
 
 class Counters(Storage):
@@ -46,13 +52,16 @@ class Counters(Storage):
     def take(self, key: str, expiry: float, most: int, amount: int) -> LimitState:
         """Count `amount` if the total stays within `most`."""
         now = time.time()
-        window = self._window(key, expiry, now)
+        window = self._windows.get(key)
+        if window is None or window[1] <= now:
+            window = self._window(key, expiry, now)
         count = window[0] + amount
         allowed = count <= most
         if allowed:
             window[0] = count
-        remaining = most - int(window[0])
-        return LimitState(allowed, most, max(0, remaining), math.ceil(window[1] - now))
+        else:
+            count = window[0]
+        return _limit_state((allowed, most, most - int(count) if count < most else 0, math.ceil(window[1] - now)))
 
     def _window(self, key: str, expiry: float, now: float) -> list[float]:
         window = self._windows.get(key)

@@ -1,4 +1,4 @@
-"""Changes to stored events that a history (`server.history`) may have read already.
+"""Changes to stored events that a history (`server.history`) may already have read.
 
 A history reads events below an id that it *seals* first: the note `history_sealed` holds the highest sealed id. From then on, every
 transaction that adds events below it, or deletes events, records their days of arrival in `changed_day`, under the next number of the note

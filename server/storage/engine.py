@@ -53,7 +53,7 @@ class Store(Protocol):
     engine_type: str
     sql: StoreSql
     version: int
-    """A number that grows with each commit of this process."""
+    """A number that grows with each commit and change of this process."""
     available: bool
     """True if the last commit succeeded; False while the store cannot be reached."""
 
@@ -202,5 +202,5 @@ def keep_secret(path: Path) -> bytes:
             draft.unlink()
     secret = path.read_text().strip().encode()
     if len(secret) < 16:
-        raise StoreError(f"{path} holds no usable secret; restore it from a backup, or no install will be recognised again")
+        raise StoreError(f"{path} contains no usable secret; restore it from a backup, or no install will be recognized again")
     return secret

@@ -63,6 +63,9 @@ def migrate(target: MigrationTarget, *, progress: Callable[[str], None], prepare
             " app_name VARCHAR(200) NOT NULL DEFAULT '', ran_on TIMESTAMP NOT NULL DEFAULT current_timestamp)"
         )
         done = _recorded(target, known)
+    is_new = not done
+    if is_new:
+        progress("creating the store")
     for migration in known:
         if migration.id in done:
             continue
@@ -72,7 +75,8 @@ def migrate(target: MigrationTarget, *, progress: Callable[[str], None], prepare
                 continue
             if done and not ran:
                 prepare()  # inside the transaction, so that nothing is written between a backup and the migration
-            progress(f"migrating: {migration.name}")
+            if not is_new:
+                progress(f"migrating: {migration.name}")
             for statement in migration.statements(target.engine):
                 target.execute(statement)
             target.execute(f"INSERT INTO migration (name, app_name) VALUES ('{migration.id}', '{APP}')")

@@ -118,7 +118,7 @@ OF_ACTIVITY = (ACTIVE, ARRIVAL, COHORT, VERSION_DAY)
 def picked_values(properties: Mapping[str, Any], names: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return the values of the properties that a project counts, each with the name of its property.
 
-    A name is looked up as a whole first, then as a path into nested objects. An array has the value of each of its elements, each once.
+    A name is looked up as a whole first, then as a path into nested objects. An array has the distinct values of its elements.
     """
     found: list[tuple[str, str]] = []
     for name in names:

@@ -74,9 +74,11 @@ BUMP_DICTIONARY_VERSION = (
 )
 
 
-def duration_bucket(column: str) -> str:
-    """Return an SQL expression for `rollups.duration_bucket` of a column with microseconds, in integer arithmetic."""
-    steps = " ".join(f"WHEN {column} < {64 << exponent} THEN {32 * exponent} + {column} / {1 << exponent}" for exponent in range(1, 57))
+def duration_bucket(column: str, divide: str = "/") -> str:
+    """Return an SQL expression for `rollups.duration_bucket` of a column with microseconds. `divide` is the operator that divides integers."""
+    steps = " ".join(
+        f"WHEN {column} < {64 << exponent} THEN {32 * exponent} + {column} {divide} {1 << exponent}" for exponent in range(1, 57)
+    )
     return f"(CASE WHEN {column} < 64 THEN {column} {steps} END)"
 
 

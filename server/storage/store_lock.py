@@ -16,7 +16,7 @@ from pathlib import Path
 
 from server.tasks import Stopped
 
-_NAME = "store.lock"
+LOCK_FILE = "store.lock"
 _POLL_INTERVAL = 0.05  # seconds
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -29,7 +29,7 @@ class StoreLock:
     """A lock on the store of a data folder, held until `release`."""
 
     def __init__(self, folder: Path, *, exclusive: bool = False) -> None:
-        self._file = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -16,12 +16,15 @@ class StoreSql(Protocol):
     """The SQL of one engine. `mark` is the placeholder of an argument.
 
     `rewrite` is the statement that rewrites all tables. `has_partitions`: events are in monthly partitions. `has_one_writer`: no other process
-    writes at the same time.
+    writes at the same time. `is_file`: the store is a file of this machine, which Footfall backs up itself. `least_rows`: the smallest number of
+    rows that a job changes at once.
     """
 
     rewrite: str
     has_partitions: bool
     has_one_writer: bool
+    is_file: bool
+    least_rows: int
 
     def integers(self, mark: str = "{}") -> str:
         """Return a query for the integers of a list, in a column `value`."""

@@ -91,7 +91,7 @@ class Install(Table, tablename="install"):
     """One anonymous installation; `id` is the keyed hash of the id that its client sent.
 
     `active_day` is its last day of activity, `people_day` the last one in an environment of people. `first_day` is the day of `first_seen`
-    with which the activity was counted. All three are null without activity.
+    with which the activity was counted. All three are null if there is no activity.
     """
 
     id = BigInt(primary_key=True)
@@ -263,7 +263,7 @@ class ChangedDay(Table, tablename="changed_day"):
 
 
 class SavedQuestion(Table, tablename="saved_question"):
-    """A question that admins saved. `question` is the JSON of `server.questions.template.Template`."""
+    """A question or report that an admin saved. `question` is the JSON of a template: see `server.questions.report_templates`."""
 
     id = Serial(primary_key=True)
     project_id = Integer()

@@ -11,7 +11,7 @@ downloads_dump  a downloads collector's key-value dump to counts
 importing       the import loop: read, convert, commit
 questions       reports as tables
 answer_rows     answers of the question model as rows
-ask_table       an answer as a table of texts
+ask_table       an answer as a table of strings
 ask_command     the command `footfall ask`
 question_commands  the commands of saved questions
 ask_route       the HTTP route that exports an answer

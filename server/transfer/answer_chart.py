@@ -18,7 +18,7 @@ _BAR = 28
 
 
 def chart(question: Question, answer: Answer) -> str:
-    """Draw the first measure of the largest rows. Returns HTML, empty without figures."""
+    """Draw the first measure of the largest rows. Returns HTML, empty if there are no figures."""
     if not any(value for row in answer.rows for value in row.figures[0].all):
         return ""
     drawn = answer.rows[: MAX_LINES if question.over else MAX_BARS]

@@ -1,4 +1,4 @@
-"""An answer of the question model as a table of texts, and the notes that belong to it."""
+"""An answer of the question model as a table of strings, with its notes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.clock import utc_minute
 from server.dialects.parsing.times import iso
 from server.questions.answer import Answer
 from server.questions.periods import Step
-from server.questions.question import COUNTS, DURATIONS, By, Measure, Question
+from server.questions.question import COUNTS, DURATIONS, Audience, By, Measure, Question
 from server.terminal import as_text, plain_table
 from server.transfer.answer_rows import NO_VALUE, OTHER, estimated, flat
 
@@ -27,13 +27,13 @@ class Line(NamedTuple):
     is_partial: bool
 
 
-def table(question: Question, answer: Answer, *, people: bool) -> Table:
+def table(question: Question, answer: Answer) -> Table:
     """Lay out an answer for the terminal."""
     labels, figures = heads(question, answer)
     found = plain_table(*map(as_text, labels))
     for head in figures:
         found.add_column(head, justify="right")
-    for line in lines(question, answer, people=people):
+    for line in lines(question, answer):
         found.add_row(*map(as_text, line.cells), style="dim" if line.is_partial else None)
     return found
 
@@ -53,9 +53,9 @@ def label(by: By) -> str:
     return f"{by.field}.{by.version.value}" if by.version else by.field
 
 
-def lines(question: Question, answer: Answer, *, people: bool) -> Iterator[Line]:
+def lines(question: Question, answer: Answer) -> Iterator[Line]:
     """One line per step, group and segment, by time, with the interval, the compared figure and the change beside each figure."""
-    audience = "people" if people else "all"
+    audience = "people" if question.audience is Audience.PEOPLE else "all"
     keys = [label(by) for by in question.by]
     rows, estimates = flat(question, answer), estimated(answer)
     steps = len(rows) // max(1, len(answer.rows))

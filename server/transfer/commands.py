@@ -84,14 +84,14 @@ def export_command(what: str, slug: str, first: int | None, end: int | None, for
     `footfall import` removes it.
     """
     chosen = form or _SUFFIXES.get(output.suffix.lower(), "jsonl")
-    given = {name: text for name, text in words.items() if text}
+    parameters = {name: text for name, text in words.items() if text}
     if what in QUESTIONS:
-        given |= {name: iso(moment) for name, moment in (("from", first), ("to", end)) if moment is not None}
-        written = run(slug, lambda opened: _answer(opened, QUESTIONS[what], given, chosen, output))
+        parameters |= {name: iso(moment) for name, moment in (("from", first), ("to", end)) if moment is not None}
+        written = run(slug, lambda opened: _answer(opened, QUESTIONS[what], parameters, chosen, output))
         succeed(f"{written:,} rows of {what} of {slug}", err)
         return
-    if given:
-        fail(f"--{next(iter(given)).replace('_', '-')} only applies to reports, and {what} is a dataset")
+    if parameters:
+        fail(f"--{next(iter(parameters)).replace('_', '-')} only applies to reports, and {what} is a dataset")
     span = Span(first if first is not None else 0, end if end is not None else Span().end)
     written = run(slug, lambda opened: _export(opened, what, span, chosen, output))
     succeed(f"{written:,} rows of {what} of {slug}", err)
@@ -158,7 +158,7 @@ def import_command(file: Path, slug: str, form: str) -> None:
 
     Do not import an export into the server it came from once retention has deleted its events there: they would count twice.
     """
-    summary = run(slug, lambda opened: _import(opened, file, None if form == "auto" else form))
+    summary = run(slug, lambda opened: _import(opened, file, None if form == "auto" else form), creates=True)
     for line in _said(summary):
         err.print(line, soft_wrap=True, markup=False)
     succeed(f"{summary.rows:,} rows read", err)
@@ -227,7 +227,7 @@ def install_show(raw_id: str | None, hash_: str | None, slug: str, most: int) ->
 @_RAW
 @_HASH
 @_PROJECT
-@click.option("--rewrite", is_flag=True, help="Rewrite the database file afterwards, so that its unused bytes hold no trace either.")
+@click.option("--rewrite", is_flag=True, help="Rewrite the database file afterwards, so that its unused bytes contain no trace either.")
 def install_erase(raw_id: str | None, hash_: str | None, slug: str, rewrite: bool) -> None:
     """Erase an install: its events, its days of activity and its row. Counts stay; they contain nothing that identifies an install.
 

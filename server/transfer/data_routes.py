@@ -34,7 +34,7 @@ from server.transfer import install_data
 from server.transfer.columns import EXPORTED
 from server.transfer.exporting import encoder_for, export, table
 from server.transfer.formats import FORMATS, FormatError
-from server.transfer.install_data import MAX_PAGE_SIZE, PAGE, InstallErased, InstallHeld
+from server.transfer.install_data import MAX_PAGE_SIZE, PAGE, HeldDay, InstallErased, InstallHeld
 from server.transfer.questions import DAYS, FILTERS, LISTS, OPTIONS, QUESTIONS, Question, answer, asked
 
 LONGEST_ID = 200
@@ -46,7 +46,7 @@ _WHERE = {
 }  # fmt: skip
 _HELD = InstallHeld(
     install={"install": _HASH, "first_seen": "2026-11-01T10:00:00.000Z", "last_seen": "2026-11-20T18:30:00.000Z", **_WHERE},
-    days=[{"day": "2026-11-20", "environment": "person", "version": "1.2.0"}],
+    days=[HeldDay(day="2026-11-20", environment="person", version="1.2.0")],
     errors=[],
     total_events=0,
     events=[],
@@ -83,7 +83,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 _ABOUT = (
     "CSV, JSON lines or Parquet. Always requires a key with the scope `read`. Installs are hashes; times are in UTC.\n\n"
-    f"Stored datasets, streamed: {', '.join(f'`{name}`' for name in EXPORTED)}.\n\nReports, which cover the last {DAYS} days where no time is "
+    f"Stored datasets, streamed: {', '.join(f'`{name}`' for name in EXPORTED)}.\n\nReports, which cover the last {DAYS} days if no time is "
     "given:\n\n"
     + "\n".join(
         f"- `{each.name}`: {each.about}{f' Parameters: {_listed(each.takes)}.' if each.takes else ''}" for each in QUESTIONS.values()
@@ -136,8 +136,8 @@ async def export_what(
 
 
 async def _answer(request: AnyRequest, state: Services, project: LiveProject, question: Question, form: str) -> Response[bytes]:
-    given = check_parameters(request, (*_ALWAYS, *_WORDS), repeated=LISTS)
-    words = {name: parse_text(name, text, most=2_000, required=False) for name, text in given.items() if name != "format"}
+    parameters = check_parameters(request, (*_ALWAYS, *_WORDS), repeated=LISTS)
+    words = {name: parse_text(name, text, most=2_000, required=False) for name, text in parameters.items() if name != "format"}
     rows = await answer(state.store, question, asked(question, project.id, words, now=epoch_ms()), state.history)
     try:
         body = await asyncio.to_thread(table, rows, form)

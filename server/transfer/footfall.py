@@ -1,6 +1,6 @@
 """Converts rows of a previous Footfall export to events, with their original hashes, times and values, and to installs.
 
-Hashes are imported unchanged. Only a server with the same secret and the same project number recognises these installs when they send
+Hashes are imported unchanged. Only a server with the same secret and the same project number recognizes these installs when they send
 events again, since both are part of the hash. On other servers the history is correct, but such an install counts as a new one.
 """
 
@@ -86,24 +86,24 @@ _WHOLE = ("duration_us",)
 
 def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
     """Convert a row to an event. Its mark is its key; it keeps its id. Raises Invalid."""
-    said = convert(_typed(document), _Event)
+    row = convert(_typed(document), _Event)
     try:
-        id_ = from_uuid(said.id)
+        id_ = from_uuid(row.id)
     except ValueError:
         raise _wrong("id", "must be the id of an event, as an export has it") from None
-    occurred_at = _time(said.occurred_at, "occurred_at", now)
-    if said.duration_us is not None and said.duration_us < 0:
+    occurred_at = _time(row.occurred_at, "occurred_at", now)
+    if row.duration_us is not None and row.duration_us < 0:
         raise _wrong("duration_us", "must be at least 0")
     incoming = Incoming(
-        name=said.name,
-        target=None if said.target_type is None or said.target_id is None else (said.target_type, said.target_id),
-        outcome=_OUTCOMES.get(said.outcome, Outcome.NONE),
-        duration_us=said.duration_us,
-        error_type=said.error_type,
-        error_message=said.error_message,
-        context=said.context(),
-        properties=_properties(said.properties),
-        weight=weight_of(said.weight) or 1,
+        name=row.name,
+        target=None if row.target_type is None or row.target_id is None else (row.target_type, row.target_id),
+        outcome=_OUTCOMES.get(row.outcome, Outcome.NONE),
+        duration_us=row.duration_us,
+        error_type=row.error_type,
+        error_message=row.error_message,
+        context=row.context(),
+        properties=_properties(row.properties),
+        weight=weight_of(row.weight) or 1,
     )
     if received_at(id_) > now + AHEAD:
         id_ = first_id(occurred_at) | (id_ & 0x3F_FFFF)
@@ -112,20 +112,20 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
     return msgspec.structs.replace(
         event,
         occurred_at=occurred_at,
-        skewed=bool(said.skewed),
-        install=_hash(said.install, "install"),
-        session=_hash(said.session, "session"),
-        mark=key("footfall", said.id.lower()),
+        skewed=bool(row.skewed),
+        install=_hash(row.install, "install"),
+        session=_hash(row.session, "session"),
+        mark=key("footfall", row.id.lower()),
     )
 
 
 def install(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Report:
     """Convert a row to an install. Raises Invalid."""
-    said = convert(document, _Install)
-    first, last = _time(said.first_seen, "first_seen", now), _time(said.last_seen, "last_seen", now)
-    incoming = Incoming(name="-", context=said.context())
+    row = convert(document, _Install)
+    first, last = _time(row.first_seen, "first_seen", now), _time(row.last_seen, "last_seen", now)
+    incoming = Incoming(name="-", context=row.context())
     scrubbed = privacy.event(incoming, id=0, project=project.id, dialect="", received_at=now, picked=()).context
-    number = _hash(said.install, "install")
+    number = _hash(row.install, "install")
     assert number is not None
     return Report(Install(id=number, project=project.id, first_seen=min(first, last), last_seen=max(first, last), context=scrubbed))
 
@@ -151,8 +151,8 @@ def _typed(document: Any) -> Any:
     return typed
 
 
-def _properties(said: dict[str, Any] | str | None) -> dict[str, Any]:
-    found = load(said.encode("utf-8", "surrogatepass")) if isinstance(said, str) else said
+def _properties(value: dict[str, Any] | str | None) -> dict[str, Any]:
+    found = load(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else value
     if found is not None and not isinstance(found, dict):
         raise _wrong("properties", "expected an object")
     return found or {}

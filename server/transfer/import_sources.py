@@ -25,7 +25,7 @@ LONGEST = 4 << 20  # bytes of one row, four times the limit of a batch
 _BLOCK = 1 << 16
 _PARQUET, _GZIP, _UTF16 = b"PAR1", b"\x1f\x8b", (b"\xff\xfe", b"\xfe\xff")
 _NOT_UTF8 = "is not UTF-8: convert the file first, as with `iconv -f latin1 -t utf-8`"
-_NUL = "must not hold NUL characters"
+_NUL = "must not contain NUL characters"
 _TOO_LONG = "the line is too long"
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]").search
 _BLANK = " \t\r\n"
@@ -216,7 +216,7 @@ class Source:
 
 
 def _plain(value: Any) -> Any:
-    """Convert a Parquet value (a time, a decimal, bytes) to JSON's types. Raises ValueError for a text with a NUL."""
+    """Convert a Parquet value (a time, a decimal, bytes) to JSON's types. Raises ValueError for a text that contains NUL."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):

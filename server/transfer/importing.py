@@ -118,7 +118,7 @@ class Importer:
             elif receipt is Receipt.DUPLICATE:
                 summary.duplicates += 1
             else:
-                summary.refuse(number, "the project has as many targets as it may have")
+                summary.refuse(number, "the project has reached its maximum number of targets")
         summary.installs += len(batch.installs)
         summary.counts += len(batch.counts)
 

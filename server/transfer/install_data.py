@@ -18,15 +18,33 @@ PAGE = 100
 MAX_PAGE_SIZE = 1_000
 
 
+class HeldDay(msgspec.Struct, frozen=True):
+    """A day on which an install was active in an environment."""
+
+    day: str
+    environment: str
+    version: str | None
+
+
+class HeldError(msgspec.Struct, frozen=True):
+    """A day on which an install had a type of error."""
+
+    day: str
+    error_type: str | None
+    name: str | None
+    version: str | None
+    environment: str
+
+
 class InstallHeld(msgspec.Struct, kw_only=True):
-    """All data of an install. `install`, `days`, `errors` and `events` are rows as in the exports of these names.
+    """All data of an install. `install` and `events` are rows as in the exports of installs and events.
 
     `events` is one page of `total_events`, oldest arrival first; `next` is the cursor of the next page, or null on the last page.
     """
 
     install: dict[str, Any] | None
-    days: list[dict[str, Any]]
-    errors: list[dict[str, Any]]
+    days: list[HeldDay]
+    errors: list[HeldError]
     total_events: int
     events: list[dict[str, Any]]
     next: str | None
@@ -50,8 +68,11 @@ async def show(store: Store, project: int, install: int, *, after: int = -1, mos
     shown = rows[:most]
     return InstallHeld(
         install=held.install and dict(zip(columns.INSTALL, columns.install(held.install), strict=True)),
-        days=[_day(row) for row in held.activity],
-        errors=[_day(row) for row in held.errors],
+        days=[HeldDay(_date(each.day), Environment(each.environment).word, each.version or None) for each in held.activity],
+        errors=[
+            HeldError(_date(each.day), each.error_type, each.name, each.version or None, Environment(each.environment).word)
+            for each in held.errors
+        ],
         total_events=held.events,
         events=[dict(zip(columns.EVENT, columns.event(row), strict=True)) for row in shown],
         next=to_uuid(shown[-1]["id"]) if len(rows) > most else None,
@@ -66,10 +87,5 @@ async def erase(history: History, project: int, install: int) -> InstallErased |
     return InstallErased(events=erased.events, days=erased.days, errors=erased.errors, purged=erased.purged)
 
 
-def _day(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **row,
-        "day": iso(row["day"] * DAY)[:10],
-        "environment": Environment(row["environment"]).word,
-        "version": row["version"] or None,
-    }
+def _date(day: int) -> str:
+    return iso(day * DAY)[:10]

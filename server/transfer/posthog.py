@@ -67,45 +67,45 @@ class _Event(msgspec.Struct, kw_only=True):
 
 def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
     """Convert and scrub an event as if it had been sent to this server. Raises Invalid, or Skipped for PostHog's own events."""
-    said = convert(document, _Event)
-    if said.event.startswith("$"):
-        raise Skipped(said.event if said.event in OWN else "$…")
-    properties = _properties(said.properties)
-    at = _time(said.timestamp, now)
+    event = convert(document, _Event)
+    if event.event.startswith("$"):
+        raise Skipped(event.event if event.event in OWN else "$…")
+    properties = _properties(event.properties)
+    at = _time(event.timestamp, now)
     incoming = Incoming(
-        name=said.event,
-        install=None if _made_up(said.distinct_id, properties) else said.distinct_id,
+        name=event.event,
+        install=None if _made_up(event.distinct_id, properties) else event.distinct_id,
         occurred_at=at,
-        session=text(properties.get("$session_id") or said.session_id, 200),
+        session=text(properties.get("$session_id") or event.session_id, 200),
         context=_context(properties),
         properties=IgnoredFields().bounded({name: value for name, value in properties.items() if not name.startswith("$")}),
-        id=said.uuid,
+        id=event.uuid,
         weight=weight_in(properties),
     )
-    mark = _mark(said, document)
+    mark = _mark(event, document)
     # The arrival time is unknown, so the id contains the event's own time. The low bits distinguish events in one millisecond.
     id_ = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
-    kept = privacy.event(incoming, id=id_, project=project.id, dialect=DIALECT, received_at=at, picked=project.picked)
-    return msgspec.structs.replace(kept, mark=mark)
+    converted = privacy.event(incoming, id=id_, project=project.id, dialect=DIALECT, received_at=at, picked=project.picked)
+    return msgspec.structs.replace(converted, mark=mark)
 
 
-def _mark(said: _Event, document: Any) -> int:
+def _mark(event: _Event, document: Any) -> int:
     """The deduplication mark: the event's uuid, or its whole content. Only exports by old clients lack a uuid."""
-    if said.uuid is not None and (usable := identifier(said.uuid)) is not None:
+    if event.uuid is not None and (usable := identifier(event.uuid)) is not None:
         return key(DIALECT, usable.lower())
     return key(DIALECT, "", json.dumps(document, sort_keys=True))
 
 
-def _time(said: str | float, now: int) -> int:
-    at = timestamp(milliseconds(said))
+def _time(moment: str | float, now: int) -> int:
+    at = timestamp(milliseconds(moment))
     if at is None or at < OLDEST:
         raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
     return min(check_past(at, now, "timestamp"), now)
 
 
-def _properties(said: dict[str, Any] | str | None) -> dict[str, Any]:
+def _properties(value: dict[str, Any] | str | None) -> dict[str, Any]:
     # Exports of PostHog's tables contain the properties as a JSON string.
-    found = load(said.encode("utf-8", "surrogatepass")) if isinstance(said, str) and said else said
+    found = load(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) and value else value
     if found and not isinstance(found, dict):
         raise Invalid(FieldError("properties", "expected an object"))
     return found or {}

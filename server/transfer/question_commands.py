@@ -7,11 +7,13 @@ import shlex
 import rich_click as click
 
 from server.clock import epoch_ms, utc_minute
-from server.questions import saved, text
-from server.questions.template import Template
+from server.questions import saved
+from server.questions.report_templates import AnyTemplate
+from server.questions.report_text import form_of
 from server.storage.projects import audit, saved_questions, shares
 from server.terminal import as_text, out, plain_table, print_secret, succeed
-from server.transfer.ask_command import question_options, template_of
+from server.transfer.report_commands import DefaultGroup, Words, report_options, template_of
+from server.transfer.reports import REPORTS
 from server.transfer.running import Opened, run
 
 _PROJECT = click.argument("slug", metavar="PROJECT")
@@ -21,32 +23,75 @@ _ACTOR = "command line"
 
 @click.group(name="question")
 def question_group() -> None:
-    """Manage saved questions. `footfall ask PROJECT --saved NAME` answers one."""
+    """Manage saved questions and reports. `footfall ask PROJECT --saved NAME` answers one."""
 
 
 @question_group.command(name="list")
 @_PROJECT
 def question_list(slug: str) -> None:
-    """List the saved questions of a project."""
-    table = plain_table("name", "changed", "question")
+    """List the saved questions and reports of a project."""
+    table = plain_table("name", "changed", "kind", "options")
     for each in run(slug, lambda opened: saved_questions.list_saved(opened.store, opened.project.id)):
-        table.add_row(as_text(each.name), utc_minute(each.changed_at), as_text(_options(saved.template_of(each))))
+        template = saved.template_of(each)
+        table.add_row(as_text(each.name), utc_minute(each.changed_at), form_of(template).name, as_text(_options(template)))
     out.print(table)
 
 
-@question_group.command(name="save")
+@click.command(name="question")
 @_PROJECT
 @_NAME
-@question_options
-def question_save(slug: str, name: str, **words: str | tuple[str, ...] | None) -> None:
+@report_options("question")
+def save_question(slug: str, name: str, **words: str | tuple[str, ...] | None) -> None:
     """Save a question under a name, replacing the question that has this name. The options are those of `footfall ask`.
 
-    Relative periods such as `--last 7` and `--to-date week` stay relative.
-    """
+    Relative periods such as `--last 7` and `--to-date week` stay relative. With `--people`, the question shows figures of people.
 
+    `footfall question save funnel`, `footfall question save retention` and `footfall question save paths` save reports. For a project with one
+    of these names, use `footfall question save question PROJECT NAME`.
+    """
+    _save("question", slug, name, words)
+
+
+@click.command(name="funnel")
+@_PROJECT
+@_NAME
+@report_options("funnel")
+def save_funnel(slug: str, name: str, **words: str | tuple[str, ...] | None) -> None:
+    """Save a funnel under a name. The options are those of `footfall ask funnel`.
+
+    footfall question save funnel mytool "Deploys" --step init --step build --step deploy --by version --to-date week
+    """
+    _save("funnel", slug, name, words)
+
+
+@click.command(name="retention")
+@_PROJECT
+@_NAME
+@report_options("retention")
+def save_retention(slug: str, name: str, **words: str | tuple[str, ...] | None) -> None:
+    """Save a question about retention under a name. The options are those of `footfall ask retention`.
+
+    footfall question save retention mytool "Builds that return" --return "name=build and outcome=success" --last 90
+    """
+    _save("retention", slug, name, words)
+
+
+@click.command(name="paths")
+@_PROJECT
+@_NAME
+@report_options("paths")
+def save_paths(slug: str, name: str, **words: str | tuple[str, ...] | None) -> None:
+    """Save a question about paths under a name. The options are those of `footfall ask paths`.
+
+    footfall question save paths mytool "After init" --event init --length 2
+    """
+    _save("paths", slug, name, words)
+
+
+def _save(report: str, slug: str, name: str, words: Words) -> None:
     async def work(opened: Opened) -> None:
-        template = template_of(words)
-        text.question(template, opened.project.id, epoch_ms())  # its errors name the options
+        template = template_of(report, words)
+        form_of(template).at(template, opened.project.id, epoch_ms())  # its errors name the options
         stored = await saved.save(opened.store, opened.project.id, name, template, epoch_ms())
         await _record(opened, "question.save", f"question {stored.id}")
 
@@ -54,13 +99,20 @@ def question_save(slug: str, name: str, **words: str | tuple[str, ...] | None) -
     succeed("saved")
 
 
+question_group.add_command(
+    DefaultGroup(name="save", help=save_question.help, commands=[save_question, save_funnel, save_retention, save_paths])
+)
+
+
 @question_group.command(name="show")
 @_PROJECT
 @_NAME
 def question_show(slug: str, name: str) -> None:
-    """Print the `footfall ask` command of a saved question."""
+    """Print the `footfall ask` command of a saved question or report."""
     template = run(slug, lambda opened: saved.find(opened.store, opened.project.id, name))
-    click.echo(f"footfall ask {slug} {_options(template)}".rstrip())
+    report = form_of(template).name
+    command = "footfall ask" if report == "question" and slug not in REPORTS else f"footfall ask {report}"
+    click.echo(f"{command} {slug} {_options(template)}".rstrip())
 
 
 @question_group.command(name="rename")
@@ -126,7 +178,7 @@ def question_shares(slug: str) -> None:
 @_PROJECT
 @click.argument("link", type=click.IntRange(1))
 def question_revoke(slug: str, link: int) -> None:
-    """Revoke a link by its number in `footfall question shares`. It stops working within two seconds."""
+    """Revoke a link by its number in `footfall question shares`. It stops working immediately, on every server."""
 
     async def work(opened: Opened) -> None:
         await shares.revoke(opened.store, opened.project.id, link)
@@ -136,10 +188,12 @@ def question_revoke(slug: str, link: int) -> None:
     succeed("revoked")
 
 
-def _options(template: Template) -> str:
-    """The options of `footfall ask` for a question."""
-    given = text.written(template).items()
-    return " ".join(f"--{name.replace('_', '-')} {shlex.quote(each)}" for name, texts in given for each in texts)
+def _options(template: AnyTemplate) -> str:
+    """The options of `footfall ask` for a question or report."""
+    words = form_of(template).written(template)
+    people = ["--people"] if words.pop("audience", []) else []
+    options = [f"--{name.replace('_', '-')} {shlex.quote(each)}" for name, texts in words.items() for each in texts]
+    return " ".join([*options, *people])
 
 
 async def _record(opened: Opened, action: str, detail: str) -> None:

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from server.analytics import breakdown, errors, experiments, installs, ledger, overview, targets, timings
-from server.analytics.filters import Audience, Filter, equals, resolved
+from server.analytics.filters import Filter, equals, resolved
 from server.dialects.parsing import timestamp
 from server.dialects.parsing.times import iso
 from server.event import DAY, ENVIRONMENTS, HOUR, Environment, FieldError, Outcome
 from server.history import History
 from server.problems import BadQuery, Invalid
 from server.questions.periods import Period, Step
+from server.questions.question import Audience
 from server.questions.text import conditions
 from server.storage.engine import Store
 from server.storage.upkeep.trending import WINDOWS
@@ -234,7 +235,7 @@ async def _breakdown(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _active(store: Store, asked: Asked) -> list[Row]:
-    return beside(await installs.active_users(store, asked.filter))
+    return beside(await installs.active_users(store, asked.filter, asked.history))
 
 
 async def _new(store: Store, asked: Asked) -> list[Row]:
@@ -243,7 +244,8 @@ async def _new(store: Store, asked: Asked) -> list[Row]:
 
 async def _versions(store: Store, asked: Asked) -> list[Row]:
     """One row per step and version."""
-    found = await installs.version_adoption(store, asked.filter, asked.choice("step", Step.DAY), limit=min(100, asked.limit(10)))
+    step, limit = asked.choice("step", Step.DAY), min(100, asked.limit(10))
+    found = await installs.version_adoption(store, asked.filter, step, limit=limit, history=asked.history)
     return [
         {"start": iso(start), "version": each.version, "active_all": each.all[place], "active_people": each.people[place]}
         for place, start in enumerate(found.starts)
@@ -252,12 +254,12 @@ async def _versions(store: Store, asked: Asked) -> list[Row]:
 
 
 async def _durations(store: Store, asked: Asked) -> list[Row]:
-    found = await timings.timings(store, asked.filter, asked.choice("of", timings.Of.NAME), limit=asked.limit())
+    found = await timings.timings(store, asked.filter, asked.choice("of", timings.Of.NAME), limit=asked.limit(), history=asked.history)
     return _rows([found.total, *found.groups])
 
 
 async def _error_groups(store: Store, asked: Asked) -> list[Row]:
-    found = await errors.errors(store, asked.filter, limit=asked.limit(), samples=False, history=asked.history)
+    found = await errors.errors(store, asked.filter, limit=asked.limit(), parts=errors.PARTS - {"sample"}, history=asked.history)
     return [{name: value for name, value in flat(group).items() if name != "sample"} for group in found.groups]
 
 

@@ -1,22 +1,26 @@
-"""The commands `footfall ask funnel`, `retention` and `paths`."""
+"""The commands `footfall ask funnel`, `retention` and `paths`, and the parts that `footfall ask` and `footfall question save` share with them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import rich_click as click
 
 from server.clock import epoch_ms
+from server.questions.question import Audience
+from server.questions.report_templates import AnyTemplate
 from server.questions.report_text import REPEATED
 from server.storage.projects import DEFAULT
 from server.terminal import out, warn
-from server.transfer.reports import REPORTS
+from server.transfer.reports import REPORTS, Written, written_as
 from server.transfer.running import Opened, run
 
 FORMATS = ("table", "csv", "json", "jsonl")
+Words = Mapping[str, str | tuple[str, ...] | None]  # the options that were given
 Options = Callable[[Callable[..., None]], Callable[..., None]]
+_PEOPLE = "Rank groups by the events of people, and show figures of people only. Files have the figures of both audiences."
 
 
 def options_of(parameters: Mapping[str, str], repeated: tuple[str, ...]) -> Options:
@@ -24,6 +28,9 @@ def options_of(parameters: Mapping[str, str], repeated: tuple[str, ...]) -> Opti
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
         for name, about in reversed(list(parameters.items())):
+            if name == "audience":
+                command = click.option("--people", name, flag_value=Audience.PEOPLE.value, help=_PEOPLE)(command)
+                continue
             many = name in repeated
             option = click.option(f"--{name.replace('_', '-')}", name, multiple=many, help=f"{about}{'. Can be repeated' if many else ''}.")
             command = option(command)
@@ -32,19 +39,29 @@ def options_of(parameters: Mapping[str, str], repeated: tuple[str, ...]) -> Opti
     return add
 
 
-def _report_options(name: str) -> Options:
+def report_options(name: str) -> Options:
+    """Return a decorator that adds an option for each parameter of a question or report."""
+    return options_of(REPORTS[name].text.parameters, REPEATED)
+
+
+def _answer_options(name: str) -> Options:
     def add(command: Callable[..., None]) -> Callable[..., None]:
         command = click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)(command)
-        command = click.option("--people", is_flag=True, help="Show the figures of people only. Files have both.")(command)
-        command = options_of(REPORTS[name].text.parameters, REPEATED)(command)
-        return click.argument("slug", metavar="[PROJECT]", default=DEFAULT)(command)
+        return click.argument("slug", metavar="[PROJECT]", default=DEFAULT)(report_options(name)(command))
 
     return add
 
 
+class DefaultGroup(click.RichGroup):
+    """A group whose default command is `question`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if args and args[0] in self.commands else ["question", *args])
+
+
 @click.command(name="funnel")
-@_report_options("funnel")
-def funnel_command(slug: str, people: bool, form: str, **words: Any) -> None:
+@_answer_options("funnel")
+def funnel_command(slug: str, form: str, **words: Any) -> None:
     """Count the installs that complete each step. The server may keep running.
 
     A split uses the values of the first step: an install that upgrades stays in its row.
@@ -53,12 +70,12 @@ def funnel_command(slug: str, people: bool, form: str, **words: Any) -> None:
 
         footfall ask funnel mytool --step init --step "built: name=build and outcome=success" --within 7d --order any
     """
-    _answer("funnel", slug, words, form, people=people)
+    _answer("funnel", slug, words, form)
 
 
 @click.command(name="retention")
-@_report_options("retention")
-def retention_command(slug: str, people: bool, form: str, **words: Any) -> None:
+@_answer_options("retention")
+def retention_command(slug: str, form: str, **words: Any) -> None:
     """Show how many of the installs that began in each week return. The server may keep running.
 
     A split uses the values of the event with which an install begins: an install that upgrades stays in its row.
@@ -67,34 +84,48 @@ def retention_command(slug: str, people: bool, form: str, **words: Any) -> None:
 
         footfall ask retention mytool --over day --start init --return "name=build and outcome=success"
     """
-    _answer("retention", slug, words, form, people=people)
+    _answer("retention", slug, words, form)
 
 
 @click.command(name="paths")
-@_report_options("paths")
-def paths_command(slug: str, people: bool, form: str, **words: Any) -> None:
+@_answer_options("paths")
+def paths_command(slug: str, form: str, **words: Any) -> None:
     """Show which events follow an event, or precede it. The server may keep running.
 
     footfall ask paths mytool --event init --length 2
 
     footfall ask paths mytool --event "error_type exists" --direction before --within day --by os
     """
-    _answer("paths", slug, words, form, people=people)
+    _answer("paths", slug, words, form)
 
 
-def _answer(name: str, slug: str, words: dict[str, Any], form: str, *, people: bool) -> None:
-    """Answer a report, and print it on standard output, its notes on standard error."""
-    report = REPORTS[name]
+def template_of(name: str, words: Words) -> AnyTemplate:
+    """Parse the options of a question or report. Raises BadQuery."""
+    parameters = {each: [value] if isinstance(value, str) else list(value) for each, value in words.items() if value}
+    found: AnyTemplate = REPORTS[name].text.parse(parameters)
+    return found
 
-    async def work(opened: Opened) -> tuple[Any, Any]:
-        given = {name: [value] if isinstance(value, str) else list(value) for name, value in words.items() if value}
-        asked = report.text.parse(given, opened.project.id, epoch_ms())
+
+def _answer(name: str, slug: str, words: Words, form: str) -> None:
+    async def find(opened: Opened) -> AnyTemplate:
+        return template_of(name, words)
+
+    show(slug, find, form)
+
+
+def show(slug: str, find: Callable[[Opened], Awaitable[AnyTemplate]], form: str) -> None:
+    """Answer the question or report that `find` returns, and print it on standard output, its notes on standard error."""
+
+    async def work(opened: Opened) -> tuple[Written[Any, Any], Any, Any]:
+        template = await find(opened)
+        report = written_as(template)
+        asked = report.text.at(template, opened.project.id, epoch_ms())
         async with opened.history() as history:
-            return asked, await report.ask(opened.store, asked, history)
+            return report, asked, await report.ask(opened.store, asked, history)
 
-    asked, answer = run(slug, work)
+    report, asked, answer = run(slug, work)
     if form == "table":
-        out.print(report.table(asked, answer, people))
+        out.print(report.table(asked, answer))
     else:
         sys.stdout.buffer.write(report.file(asked, answer, form))
         sys.stdout.buffer.flush()

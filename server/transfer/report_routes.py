@@ -30,6 +30,7 @@ ToDate = Annotated[str, _one("to_date", "week")]
 From = Annotated[str, _one("from", "2026-11-01T00:00:00Z")]
 To = Annotated[str, _one("to", "2026-12-01T00:00:00Z")]
 First = Annotated[str, _one("first", "10")]
+AudienceName = Annotated[str, _one("audience", "people")]
 _Words = dict[str, list[str] | None]
 _export = partial(
     get,
@@ -56,13 +57,14 @@ async def export_funnel(
     from_: From = "",
     to: To = "",
     first: First = "",
+    audience: AudienceName = "",
 ) -> Response[bytes]:
     """One row per group and step: the installs that reached the step.
 
-    The parameters are the options of `footfall ask funnel`. `format=json` adds how complete the answer is, and warnings.
+    The parameters are the options of `footfall ask funnel`. `format=json` adds the completeness of the answer, and warnings.
     """
     own: _Words = {"step": step, "within": [within], "order": [order]}
-    return await _file(request, state, "funnel", format, own | _common(where, by, last, to_date, from_, to, first))
+    return await _file(request, state, "funnel", format, own | _common(where, by, last, to_date, from_, to, first, audience))
 
 
 @_export("/v1/export/retention", summary="Export retention")
@@ -80,14 +82,15 @@ async def export_retention(
     from_: From = "",
     to: To = "",
     first: First = "",
+    audience: AudienceName = "",
 ) -> Response[bytes]:
-    """One row per group, cohort and step: the installs that returned so many steps after they began.
+    """One row per group, cohort and step: the installs that returned that number of steps after they began.
 
-    The parameters are the options of `footfall ask retention`. `format=json` adds rates over all cohorts, how complete the answer is, and
+    The parameters are the options of `footfall ask retention`. `format=json` adds rates over all cohorts, the completeness of the answer, and
     warnings.
     """
     own: _Words = {"over": [over], "start": start, "return": return_}
-    return await _file(request, state, "retention", format, own | _common(where, by, last, to_date, from_, to, first))
+    return await _file(request, state, "retention", format, own | _common(where, by, last, to_date, from_, to, first, audience))
 
 
 @_export("/v1/export/paths", summary="Export paths")
@@ -106,17 +109,21 @@ async def export_paths(
     from_: From = "",
     to: To = "",
     first: First = "",
+    audience: AudienceName = "",
 ) -> Response[bytes]:
     """One row per group and path: the events that follow or precede the chosen one, and their counts.
 
-    The parameters are the options of `footfall ask paths`. `format=json` adds how complete the answer is, and warnings.
+    The parameters are the options of `footfall ask paths`. `format=json` adds the completeness of the answer, and warnings.
     """
     own: _Words = {"event": event, "direction": [direction], "within": [within], "length": [length]}
-    return await _file(request, state, "paths", format, own | _common(where, by, last, to_date, from_, to, first))
+    return await _file(request, state, "paths", format, own | _common(where, by, last, to_date, from_, to, first, audience))
 
 
-def _common(where: list[str] | None, by: list[str] | None, last: str, to_date: str, from_: str, to: str, first: str) -> _Words:
-    return {"where": where, "by": by, "last": [last], "to_date": [to_date], "from": [from_], "to": [to], "first": [first]}
+def _common(
+    where: list[str] | None, by: list[str] | None, last: str, to_date: str, from_: str, to: str, first: str, audience: str
+) -> _Words:
+    single = {"last": last, "to_date": to_date, "from": from_, "to": to, "first": first, "audience": audience}
+    return {"where": where, "by": by, **{name: [text] for name, text in single.items()}}
 
 
 async def _file(request: AnyRequest, state: Services, name: str, format_: str, words: _Words) -> Response[bytes]:
@@ -124,7 +131,7 @@ async def _file(request: AnyRequest, state: Services, name: str, format_: str, w
     form = parse_choice("format", format_, "jsonl", MEDIA_TYPES)
     parts = {each: checked(each, texts or []) for each, texts in words.items()}
     report = REPORTS[name]
-    asked = report.text.parse(parts, project.id, epoch_ms())
+    asked = report.text.at(report.text.parse(parts), project.id, epoch_ms())
     answer = await report.ask(state.store, asked, state.history)
     try:
         body = await asyncio.to_thread(report.file, asked, answer, form)

@@ -88,7 +88,7 @@ def _keys(by: Sequence[By], group: Group) -> Row:
 
 
 class Covered(Protocol):
-    """The parts that tell how complete an answer is."""
+    """The parts of an answer that describe its completeness."""
 
     since: int | None
     complete: bool

@@ -1,4 +1,4 @@
-"""Answers of funnels, retention and paths as tables for the terminal, and the notes that belong to them."""
+"""Answers of funnels, retention and paths as tables for the terminal, with their notes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from server.clock import utc_day, utc_minute
 from server.questions.cohorts import InstallCount, Retention, RetentionAnswer, RetentionGroup
 from server.questions.funnel import Funnel, FunnelAnswer, FunnelStep
 from server.questions.paths import Direction, PathGroup, Paths, PathsAnswer
+from server.questions.question import Audience
 from server.terminal import as_text, plain_table
 from server.transfer.answer_rows import NO_VALUE, OTHER
 from server.transfer.report_rows import Covered, Group, key_columns
@@ -20,8 +21,10 @@ _NONE = "-"
 _TOTAL = "(all)"
 
 
-def funnel_table(asked: Funnel, answer: FunnelAnswer, *, people: bool) -> Table:
+def funnel_table(asked: Funnel, answer: FunnelAnswer) -> Table:
     """Lay out a funnel: a line for each step; with a split, a line for each group with its steps side by side."""
+
+    people = asked.audience is Audience.PEOPLE
 
     def count(step: FunnelStep) -> int:
         return step.people if people else step.all
@@ -43,8 +46,9 @@ def funnel_table(asked: Funnel, answer: FunnelAnswer, *, people: bool) -> Table:
     return found
 
 
-def retention_table(asked: Retention, answer: RetentionAnswer, *, people: bool) -> Table:
+def retention_table(asked: Retention, answer: RetentionAnswer) -> Table:
     """Lay out retention: a line for each cohort; with a split, a line for each group, over its cohorts."""
+    people = asked.audience is Audience.PEOPLE
     columns = range(min(MAX_COLUMNS, len(answer.starts)))
     heads = key_columns(asked.by) if asked.by else [asked.over.value]
     found = _table(heads, ["installs", *(f"+{after}" for after in columns)])
@@ -70,8 +74,9 @@ def retention_table(asked: Retention, answer: RetentionAnswer, *, people: bool) 
     return found
 
 
-def paths_table(asked: Paths, answer: PathsAnswer, *, people: bool) -> Table:
+def paths_table(asked: Paths, answer: PathsAnswer) -> Table:
     """Lay out paths: a line for each group and path."""
+    people = asked.audience is Audience.PEOPLE
     found = _table([*key_columns(asked.by), "path"], ["events", "share", "installs"])
 
     def lines(keys: list[str], group: PathGroup) -> None:

@@ -1,4 +1,4 @@
-"""The reports that a terminal and HTTP can ask for: how each is parsed, answered, and written."""
+"""Questions, and the reports available in a terminal and over HTTP: how each is parsed, answered and written."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ import msgspec
 from rich.table import Table
 
 from server.history import History
+from server.questions.answer import Answer
+from server.questions.ask import ask
 from server.questions.cohorts import Retention, RetentionAnswer, retention
 from server.questions.funnel import Funnel, FunnelAnswer, funnel
 from server.questions.paths import Paths, PathsAnswer, paths
-from server.questions.report_text import FUNNEL, PATHS, RETENTION, Report
+from server.questions.question import Question
+from server.questions.report_templates import AnyTemplate
+from server.questions.report_text import FUNNEL, PATHS, QUESTION, RETENTION, Report, form_of
 from server.storage.engine import Store
-from server.transfer import report_rows, report_table
+from server.transfer import ask_table, report_rows, report_table
+from server.transfer.answer_rows import as_json, flat
 from server.transfer.exporting import table
 from server.transfer.questions import Row
 
-R = TypeVar("R", Funnel, Retention, Paths)
-A = TypeVar("A", FunnelAnswer, RetentionAnswer, PathsAnswer)
+R = TypeVar("R", Question, Funnel, Retention, Paths)
+A = TypeVar("A", Answer, FunnelAnswer, RetentionAnswer, PathsAnswer)
 
 
 class Written(msgspec.Struct, Generic[R, A], frozen=True):
-    """A report in all its forms."""
+    """A question or report in all its forms."""
 
-    text: Report[R]
+    text: Report[Any]
     ask: Callable[[Store, R, History | None], Awaitable[A]]
     rows: Callable[[R, A], list[Row]]
     json: Callable[[R, A], bytes]
-    table: Callable[[R, A, bool], Table]
+    table: Callable[[R, A], Table]
     notes: Callable[[R, A], Iterable[str]]
 
     def file(self, asked: R, answer: A, form: str) -> bytes:
@@ -38,12 +43,15 @@ class Written(msgspec.Struct, Generic[R, A], frozen=True):
 
 
 REPORTS: dict[str, Written[Any, Any]] = {
+    "question": Written[Question, Answer](
+        QUESTION, lambda store, asked, history: ask(store, asked, history=history), flat, as_json, ask_table.table, ask_table.notes
+    ),
     "funnel": Written[Funnel, FunnelAnswer](
         FUNNEL,
         lambda store, asked, history: funnel(store, asked, history=history),
         report_rows.funnel_rows,
         report_rows.funnel_json,
-        lambda asked, answer, people: report_table.funnel_table(asked, answer, people=people),
+        report_table.funnel_table,
         lambda _, answer: report_table.notes(answer),
     ),
     "retention": Written[Retention, RetentionAnswer](
@@ -51,7 +59,7 @@ REPORTS: dict[str, Written[Any, Any]] = {
         lambda store, asked, history: retention(store, asked, history=history),
         report_rows.retention_rows,
         report_rows.retention_json,
-        lambda asked, answer, people: report_table.retention_table(asked, answer, people=people),
+        report_table.retention_table,
         report_table.retention_notes,
     ),
     "paths": Written[Paths, PathsAnswer](
@@ -59,7 +67,12 @@ REPORTS: dict[str, Written[Any, Any]] = {
         lambda store, asked, history: paths(store, asked, history=history),
         report_rows.paths_rows,
         report_rows.paths_json,
-        lambda asked, answer, people: report_table.paths_table(asked, answer, people=people),
+        report_table.paths_table,
         lambda _, answer: report_table.notes(answer),
     ),
 }
+
+
+def written_as(template: AnyTemplate) -> Written[Any, Any]:
+    """Return the forms of a template."""
+    return REPORTS[form_of(template).name]

@@ -52,7 +52,7 @@ async def _open(store: Store, settings: Settings, slug: str) -> Opened:
     return Opened(settings, store, project)
 
 
-def run(slug: str, work: Callable[[Opened], Awaitable[T]]) -> T:
+def run(slug: str, work: Callable[[Opened], Awaitable[T]], *, creates: bool = False) -> T:
     """Run a command on the opened store. Prints one line and exits with 1 on an expected error."""
 
     async def on_store(store: Store, settings: Settings) -> T:
@@ -60,7 +60,7 @@ def run(slug: str, work: Callable[[Opened], Awaitable[T]]) -> T:
 
     try:
         with exit_on_error(SourceError, FormatError):
-            return with_store(on_store)
+            return with_store(on_store, creates=creates)
     except Problem as error:
         fail("; ".join(f"--{each.path.replace('_', '-')} {each.message}" for each in error.errors) or error.detail)
     except BrokenPipeError:

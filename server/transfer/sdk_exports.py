@@ -1,15 +1,15 @@
-"""Converts the exports of systems whose SDKs Footfall accepts: each row becomes the message that the SDK had sent, and its dialect decodes it.
+"""Converts the exports of systems whose SDKs Footfall accepts: each row becomes the message that the SDK sent, and its dialect decodes it.
 
-segment    archives of Segment and RudderStack in object storage: one call a row
-amplitude  Amplitude's Export API: one event a row
-aptabase   Aptabase's CSV: one event a row
-otlp       OpenTelemetry's file exporter in JSON: one batch of log records a row
-umami      Umami's CSV of the table `website_event`: one event a row
-openpanel  answers of OpenPanel's Export API, or rows of its table `events`: a page of events or one event a row
+segment    archives of Segment and RudderStack in object storage: one call per row
+amplitude  Amplitude's Export API: one event per row
+aptabase   Aptabase's CSV: one event per row
+otlp       OpenTelemetry's file exporter in JSON: one batch of log records per row
+umami      Umami's CSV of the table `website_event`: one event per row
+openpanel  answers of OpenPanel's Export API, or rows of its table `events`: a page of events or one event per row
 
-Calls that are no usage (`identify`, `group`, …) are skipped and counted. Rows are deduplicated by the system's own id of the event, or by their
-whole content. Aptabase's `user_id` changes every day, so that its events have no install; nor have those of Umami and OpenPanel for which the program set no id,
-because both derive one from the address.
+Calls that do not count as usage (`identify`, `group`, …) are skipped and counted. Rows are deduplicated by the system's own id of the event, or by
+their whole content. Aptabase's `user_id` changes every day, so its events have no install. Neither have events of Umami and OpenPanel without an id
+from the program, because both systems derive one from the address.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def split(form: str, row: Row) -> list[Row]:
 
 
 def event(form: str, document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
-    """Convert a row of `split` to an event. Raises Invalid, and Skipped for a row that is no usage."""
+    """Convert a row of `split` to an event. Raises Invalid, and Skipped for a row that does not count as usage."""
     if type(document) is not dict:
         raise Invalid(FieldError("", "expected an object"))
     dialect, route, read = _SYSTEMS[form]
@@ -100,7 +100,7 @@ def event(form: str, document: Any, project: LiveProject, privacy: Privacy, now:
         raise Skipped(kind if kind in _NO_USAGE else "(other)")
     incoming = decoded.events[0]
     if incoming.occurred_at is None:
-        raise Invalid(FieldError("timestamp", "is missing or no time: imported events need one"))
+        raise Invalid(FieldError("timestamp", "is missing or not a valid time: imported events need one"))
     if incoming.occurred_at < OLDEST:
         raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
     at = min(check_past(incoming.occurred_at, now, "timestamp"), now)
@@ -113,8 +113,8 @@ def event(form: str, document: Any, project: LiveProject, privacy: Privacy, now:
         mark = privacy.mark(project.id, f"import {form} by id", incoming.id, f"install {incoming.install or ''}")
     # The arrival time is unknown, so the id contains the event's own time. The low bits distinguish events in one millisecond.
     number = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
-    kept = privacy.event(incoming, id=number, project=project.id, dialect=form, received_at=at, picked=project.picked)
-    return msgspec.structs.replace(kept, mark=mark)
+    converted = privacy.event(incoming, id=number, project=project.id, dialect=form, received_at=at, picked=project.picked)
+    return msgspec.structs.replace(converted, mark=mark)
 
 
 def _unchanged(row: Message) -> Message:
@@ -168,7 +168,7 @@ def _from_openpanel(row: Message) -> Message:
 
 
 def _document(value: Any, path: str) -> Message:
-    """Return an object, which a CSV has as a text in JSON. Raises Invalid."""
+    """Return an object, which a CSV holds as JSON text. Raises Invalid."""
     found = load(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) and value else value
     if found and not isinstance(found, dict):
         raise Invalid(FieldError(path, "expected an object"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Hashable
 from typing import NamedTuple
 
@@ -16,17 +15,19 @@ from server.event import DAY, HOUR, MINUTE
 from server.problems import BadQuery, TooBroad
 from server.public.public_access import AnyRequest, peer_of
 from server.questions import saved
+from server.questions.report_templates import AnyTemplate, FunnelTemplate, RetentionTemplate
 from server.questions.shared_answer import as_of, shared_answer
+from server.questions.shared_reports import shared_funnel, shared_retention
+from server.questions.template import Template
 from server.services import Services
 from server.storage.projects import ProjectError, slug_of
 from server.storage.projects.shares import PATH, PREFIX, Shared, find_shared
-from server.transfer.shared_page import HEADERS, answer_page, message_page
+from server.transfer.shared_page import HEADERS, answer_page, message_page, report_page
 
-_KNOWN_FOR = 2.0  # seconds in which a link is not looked up again; another process may have revoked it meanwhile
 _RETRY_AFTER = 5 * MINUTE
 _MAX_KEPT = 128
-_GONE = ("No such link", "The link is wrong, has expired, or was revoked.")
-_REFUSED = ("Cannot be shared", "The question has changed since the link was made, and cannot be shared any more.")
+_GONE = ("No such link", "The link is invalid, has expired, or was revoked.")
+_REFUSED = ("Cannot be shared", "The question has changed since the link was made, and can no longer be shared.")
 _SLOW = ("Too many events", "The answer takes too long. Try again later.")
 
 
@@ -36,26 +37,16 @@ class _Page(NamedTuple):
     until: int  # epoch milliseconds
 
 
-class _KnownLink(NamedTuple):
-    shared: Shared
-    until: float  # of `time.monotonic`
-
-
 class SharedPages:
-    """The pages of valid links. Each is made once an hour (once a day with a comparison), and one at a time, however many readers it has."""
+    """The pages of valid links. Each page is rendered at most once an hour (once a day with a comparison), one at a time, however many readers it has."""
 
     def __init__(self, state: Services) -> None:
         self._state = state
-        self._links: SingleFlightCache[str, _KnownLink] = SingleFlightCache(_MAX_KEPT, lambda link: time.monotonic() <= link.until)
         self._pages: SingleFlightCache[Hashable, _Page] = SingleFlightCache(_MAX_KEPT, lambda page: page.until > epoch_ms(), at_once=1)
 
     async def find(self, secret: str, now: int) -> Shared | None:
-        """Return the valid link with a secret, or None."""
-        link = self._links.get(secret)
-        shared = await find_shared(self._state.store, secret, now) if link is None else link.shared
-        if link is None and shared is not None:
-            self._links.keep(secret, _KnownLink(shared, time.monotonic() + _KNOWN_FOR))
-        return shared if shared is not None and shared.expires_at > now else None
+        """Return the valid link with a secret, or None. Reads the store, so that a link that another server revoked shows nothing at once."""
+        return await find_shared(self._state.store, secret, now)
 
     async def page(self, shared: Shared, now: int) -> tuple[int, str]:
         """Return the status and the page of a link."""
@@ -64,26 +55,31 @@ class SharedPages:
         return page.status, page.body
 
     async def _make(self, shared: Shared, now: int) -> _Page:
-        frame, settings = self._state.pages.shared, self._state.settings
+        frame = self._state.pages.shared
         try:
             template = saved.template_of(shared.question)
             if saved.share_problem(template) is not None:
                 return _Page(404, message_page(frame, *_REFUSED), now + HOUR)
-            found = await shared_answer(
-                self._state.store,
-                shared.question.project,
-                template,
-                least=settings.public_minimum,
-                history=self._state.history,
-                now=now,
-            )
+            body = await self._body(shared, template, now)
         except (ProjectError, BadQuery):
             return _Page(404, message_page(frame, *_REFUSED), now + HOUR)
         except TooBroad:
             return _Page(503, message_page(frame, *_SLOW), now + _RETRY_AFTER)
-        until = as_of(template, now) + (DAY if template.is_compared else HOUR)
-        body = await asyncio.to_thread(answer_page, frame, shared, found, settings.public_minimum)
-        return _Page(200, body, until)
+        is_daily = isinstance(template, Template) and template.is_compared
+        return _Page(200, body, as_of(now, is_daily=is_daily) + (DAY if is_daily else HOUR))
+
+    async def _body(self, shared: Shared, template: AnyTemplate, now: int) -> str:
+        store, frame, project = self._state.store, self._state.pages.shared, shared.question.project
+        least, history = self._state.settings.public_minimum, self._state.history
+        if isinstance(template, FunnelTemplate):
+            reached = await shared_funnel(store, project, template, least=least, history=history, now=now)
+            return await asyncio.to_thread(report_page, frame, shared, reached, least)
+        if isinstance(template, RetentionTemplate):
+            returned = await shared_retention(store, project, template, least=least, history=history, now=now)
+            return await asyncio.to_thread(report_page, frame, shared, returned, least)
+        assert isinstance(template, Template)
+        found = await shared_answer(store, project, template, least=least, history=history, now=now)
+        return await asyncio.to_thread(answer_page, frame, shared, found, least)
 
 
 @get(f"{PATH}/{{secret:str}}", include_in_schema=False)

@@ -43,12 +43,12 @@ def claims(document: dict[str, Any]) -> bool:
 
 
 def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Event:
-    """Convert a row to an event. Deduplicated by its id, or by its whole content. Raises Invalid."""
+    """Convert a row to an event, which is deduplicated by its id or by its whole content. Raises Invalid."""
     if not isinstance(document, dict):
         raise Invalid(FieldError("", "expected an object"))
     row = _nested(document)
-    said = row.pop("dialect", None)
-    if said is not None and said not in _NAMES:
+    name = row.pop("dialect", None)
+    if name is not None and name not in _NAMES:
         raise Invalid(FieldError("dialect", f"must be one of {', '.join(_NAMES)}"))
     theirs = "event_type" in row and "name" not in row
     if not theirs and "name" not in row:
@@ -63,7 +63,7 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
     if incoming.occurred_at < OLDEST:
         raise Invalid(FieldError("timestamp", "must not be before the year 2000"))
     at = min(check_past(incoming.occurred_at, now, "timestamp"), now)
-    dialect = said or (sonicjs if theirs else native).NAME
+    dialect = name or (sonicjs if theirs else native).NAME
     incoming = msgspec.structs.replace(incoming, context=msgspec.structs.replace(incoming.context, dialect=dialect))
     # A keyed hash, unlike PostHog's: an id may be anything here, and a whole row contains values that are hashed elsewhere.
     alike = json.dumps(document, sort_keys=True, default=str)
@@ -72,12 +72,12 @@ def event(document: Any, project: LiveProject, privacy: Privacy, now: int) -> Ev
         mark, former = privacy.mark(project.id, "import", alike), None
     elif incoming.install is None:
         mark, former = by_id, None
-    else:  # an id is unique within its install; `former` recognises files imported before that rule
+    else:  # an id is unique within its install; `former` recognizes files imported before that rule
         mark, former = privacy.mark(project.id, "import by id", incoming.id, f"install {incoming.install}"), by_id
     # The arrival time is unknown, so the id contains the event's own time. The low bits distinguish events in one millisecond.
     id_ = first_id(max(at, EPOCH)) | (mark & 0x3F_FFFF)
-    kept = privacy.event(incoming, id=id_, project=project.id, dialect=dialect, received_at=at, picked=project.picked)
-    return msgspec.structs.replace(kept, mark=mark, former=former)
+    converted = privacy.event(incoming, id=id_, project=project.id, dialect=dialect, received_at=at, picked=project.picked)
+    return msgspec.structs.replace(converted, mark=mark, former=former)
 
 
 def _nested(document: dict[str, Any]) -> dict[str, Any]:

@@ -3,17 +3,19 @@
 export interface Options {
   /** The tool's version. */
   version?: string;
-  /** A write key, where the project requires one. */
+  /** A write key, if the project requires one. */
   key?: string;
   /** The tool's own telemetry command as users type it ("mytool telemetry"): the notice names it. */
   command?: string;
-  /** A page on what is sent: the notice names it. */
+  /** A page about the data sent: the notice names it. */
   about?: string;
   /** `false`: users are informed elsewhere, before the first run. In browsers: the page itself shows a notice. */
   notice?: boolean;
   environment?: "person" | "ci" | "container" | "development" | "test";
   installSource?: string;
   packageManager?: string;
+  /** The share of events that is sent, chosen at random: 0.1 is one in ten. All by default. */
+  sampleRate?: number;
 }
 
 export interface Fields {
@@ -40,13 +42,13 @@ export class Footfall {
   readonly tool: string;
   readonly url: string;
   readonly options: Options;
-  /** `url` is the server's address, with `/p/PROJECT` where the project has one. */
+  /** `url` is the server's address, with `/p/PROJECT` if the project has one. */
   constructor(tool: string, url: string, options?: Options);
   /** Record one event. Never throws, never waits. */
   track(name: string, fields?: Fields): void;
   /** Begin a command: its event is recorded by `end`, or else when the process ends, with its exit code. `flags` are kept by name only. */
   start(name: string, flags?: readonly string[]): Command;
-  /** Run a function, synchronous or not, as a command: what it returns or throws is passed on. */
+  /** Run a function, synchronous or not, as a command: its result or exception is passed on. */
   run<T>(name: string, work: () => T, flags?: readonly string[]): T;
   state(): State;
   /** The event as it is sent. */

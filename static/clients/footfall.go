@@ -39,17 +39,19 @@ const (
 	maxLocal    = 256 * 1024
 	maxAge      = 7 * 24 * time.Hour
 	maxAttempts = 100
-	claimedFor  = 60 // seconds after which a sender that left events claimed is taken for dead
+	claimedFor  = 60 // seconds after which a sender that still claims events is considered dead
 	sendWithin  = 10 * time.Second
 	variable    = "FOOTFALL_SENDER"
 )
 
-// Options of a tool. Key is a write key where the project requires one; Command the tool's own telemetry command as users type it, and About a
-// page on what is sent: the notice names both. NoNotice says that users are informed elsewhere, before the first run.
+// Options of a tool. Key is a write key, if the project requires one; Command the tool's own telemetry command as users type it, and About a
+// page on what is sent: the notice names both. NoNotice says that users are informed elsewhere, before the first run. SampleRate is the share of
+// events that is sent, chosen at random: 0.1 is one in ten.
 type Options struct {
 	Version, Key, Command, About               string
 	Environment, InstallSource, PackageManager string
 	NoNotice                                   bool
+	SampleRate                                 float64
 }
 
 // Fields of an event, as the server knows them: outcome, duration_ms, error, target, session_id, properties.
@@ -61,7 +63,7 @@ type Footfall struct {
 	options                   Options
 }
 
-// New makes the telemetry of a tool. The address has /p/PROJECT at its end where the project has one.
+// New creates the telemetry of a tool. The address ends with /p/PROJECT if the project has one.
 func New(tool, url string, options Options) *Footfall {
 	upper := func(letter rune) rune {
 		if letter >= 'A' && letter <= 'Z' || letter >= '0' && letter <= '9' {
@@ -81,6 +83,9 @@ func (f *Footfall) Track(name string, fields Fields) {
 		state, _ = f.State()
 	}
 	if state == "off" {
+		return
+	}
+	if number, _ := strconv.ParseUint(uuid()[:8], 16, 32); state == "on" && f.isSampled() && float64(number) >= f.options.SampleRate*(1<<32) {
 		return
 	}
 	body := encode(f.Event(name, fields))
@@ -104,7 +109,9 @@ func (f *Footfall) Track(name string, fields Fields) {
 	}
 }
 
-// Command is a command that was begun.
+func (f *Footfall) isSampled() bool { return f.options.SampleRate > 0 && f.options.SampleRate < 1 }
+
+// Command is a running command.
 type Command struct {
 	footfall *Footfall
 	name     string
@@ -147,7 +154,7 @@ func (e exitError) Error() string { return "" }
 
 const unasked = "the notice was not shown yet"
 
-// State is on, local or off, and why.
+// State is on, local or off, and the reason.
 func (f *Footfall) State() (state, reason string) {
 	if isSet("DO_NOT_TRACK") {
 		return "off", "DO_NOT_TRACK is set"
@@ -193,6 +200,9 @@ func (f *Footfall) Event(name string, fields Fields) map[string]any {
 		if value != "" {
 			event[key] = value
 		}
+	}
+	if f.isSampled() {
+		event["sample_rate"] = f.options.SampleRate
 	}
 	for key, value := range fields {
 		if err, ok := value.(error); ok && key == "error" {
@@ -257,8 +267,11 @@ func (f *Footfall) erase() int {
 			return 1
 		}
 	}
-	for _, path := range append(listed(filepath.Join(f.folder, "queue")), filepath.Join(f.folder, "id"), filepath.Join(f.folder, "local.jsonl")) {
+	for _, path := range listed(filepath.Join(f.folder, "queue")) {
 		os.Remove(path)
+	}
+	for _, name := range []string{"id", "local.jsonl", "local.jsonl.old"} {
+		os.Remove(filepath.Join(f.folder, name))
 	}
 	fmt.Println("Erased: the id, the events that waited, and what the server held of this installation.")
 	return 0
@@ -279,12 +292,12 @@ func (f *Footfall) showNotice() bool {
 	if f.options.Command != "" {
 		stop = f.options.Command + " off, or " + stop
 	}
-	fmt.Fprintf(os.Stderr, "%s sends anonymous usage data to %s: commands, durations, outcomes, version and system,\n"+
+	text := fmt.Sprintf("%s sends anonymous usage data to %s: commands, durations, outcomes, version and system,\n"+
 		"under a random id; no names, paths or contents. To stop it: %s, or DO_NOT_TRACK=1.\n", f.tool, host, stop)
 	if f.options.About != "" {
-		fmt.Fprintf(os.Stderr, "More: %s\n", f.options.About)
+		text += fmt.Sprintf("More: %s\n", f.options.About)
 	}
-	return write(filepath.Join(f.folder, "notice"), []byte("shown\n"))
+	return write(filepath.Join(f.folder, "notice"), []byte("shown\n"), func() { fmt.Fprint(os.Stderr, text) })
 }
 
 func quiet() { _ = recover() }
@@ -297,7 +310,7 @@ func isSet(name string) bool {
 	return true
 }
 
-// What is filled in
+// Fields that the client adds
 
 var ciSystems = [][2]string{
 	{"GITHUB_ACTIONS", "github"}, {"GITLAB_CI", "gitlab"}, {"TF_BUILD", "azure"}, {"JENKINS_URL", "jenkins"}, {"CIRCLECI", "circle"},
@@ -501,7 +514,7 @@ var patterns = []struct {
 	{lazy(`\b[A-Za-z0-9+/_-]{40,}={0,2}`), "[token]"},
 }
 
-// scrub takes home folders, e-mail addresses, credentials, IP addresses, this user's and this machine's name out of a text.
+// scrub removes home folders, e-mail addresses, credentials, IP addresses, and the names of this user and this machine from a text.
 func scrub(text string) string {
 	text = strings.ToValidUTF8(cut(text, 8000), "\uFFFD")
 	host, _ := os.Hostname()
@@ -558,15 +571,21 @@ func folderOf(tool string) string {
 	case !filepath.IsAbs(base):
 		base = filepath.Join(home, ".config")
 	}
-	if !filepath.IsAbs(base) || !isOwn(home) {
+	if !filepath.IsAbs(base) {
 		return ""
 	}
-	return filepath.Join(base, tool, "telemetry")
+	folder := filepath.Join(base, tool, "telemetry")
+	for _, path := range []string{home, base, filepath.Dir(folder), folder} {
+		if !isOwn(path) {
+			return ""
+		}
+	}
+	return folder
 }
 
-// isOwn says whether a home folder is this user's: under `sudo` it may be another's, who could not change what root writes there.
-func isOwn(home string) bool {
-	info, err := os.Stat(home)
+// isOwn reports whether a folder is this user's or does not exist: root could write into another user's, who could not change files of root.
+func isOwn(path string) bool {
+	info, err := os.Stat(path)
 	if err != nil || os.Geteuid() < 0 {
 		return true
 	}
@@ -579,16 +598,31 @@ func encode(value any) []byte {
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	if encoder.Encode(value) != nil {
-		return make([]byte, maxEvent+1) // what is no JSON is not sent
+		return make([]byte, maxEvent+1) // invalid JSON is not sent
 	}
 	return bytes.TrimSpace(text.Bytes())
 }
 
-// write makes a file as a whole or not at all.
-func write(path string, body []byte) bool {
-	part := path + "." + uuid() + ".tmp"
-	if os.MkdirAll(filepath.Dir(path), 0o700) != nil || os.WriteFile(part, body, 0o600) != nil {
+// create writes a file that does not exist yet. It leaves none if the disk is full.
+func create(path string, body []byte) bool {
+	if os.MkdirAll(filepath.Dir(path), 0o700) != nil {
 		return false
+	}
+	if os.WriteFile(path, body, 0o600) != nil {
+		_ = os.Remove(path)
+		return false
+	}
+	return true
+}
+
+// write writes a file atomically. The functions run when only the renaming is left to do.
+func write(path string, body []byte, before ...func()) bool {
+	part := path + "." + uuid() + ".tmp"
+	if !create(part, body) {
+		return false
+	}
+	for _, run := range before {
+		run()
 	}
 	return os.Rename(part, path) == nil
 }
@@ -613,7 +647,7 @@ func uuid() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", digits[:4], digits[4:6], digits[6:8], digits[8:10], digits[10:])
 }
 
-// installationID is the random id, made once: of many processes that make it at the same time, one wins and the others take its id.
+// installationID is the random id, created once: if several processes create it at the same time, one wins and the others use its id.
 func installationID(folder string, make bool) string {
 	if folder == "" {
 		return ""
@@ -628,7 +662,7 @@ func installationID(folder string, make bool) string {
 			return ""
 		}
 		part := path + "." + uuid() + ".tmp"
-		if os.MkdirAll(folder, 0o700) != nil || os.WriteFile(part, []byte(uuid()+"\n"), 0o600) != nil {
+		if !create(part, []byte(uuid()+"\n")) {
 			return ""
 		}
 		if missing == nil { // no id in it
@@ -641,7 +675,7 @@ func installationID(folder string, make bool) string {
 	return ""
 }
 
-// The queue: one file for one event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
+// The queue: one file per event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
 
 var queued = lazy(`^(\d+)-([\w-]+)\.(\d+)\.json(?:\.(\d+))?$`)
 
@@ -649,7 +683,7 @@ func listed(queue string) []string {
 	entries, _ := os.ReadDir(queue)
 	paths := []string{}
 	for _, entry := range entries {
-		if strings.Contains(entry.Name(), ".json") && !strings.HasSuffix(entry.Name(), ".tmp") {
+		if queued.MatchString(entry.Name()) {
 			paths = append(paths, filepath.Join(queue, entry.Name()))
 		}
 	}
@@ -699,11 +733,11 @@ func (f *Footfall) startSender() {
 	command.Dir = filepath.VolumeName(program) + string(filepath.Separator)
 	detach(command)
 	if command.Start() == nil && runtime.GOOS != "windows" {
-		_ = command.Wait() // for the shell, which ends at once: the sender is no child of the host program
+		_ = command.Wait() // for the shell, which ends at once: the sender is not a child of the host program
 	}
 }
 
-// detach asks for a session of its own and no window. By name, since the type differs between systems and this is one file.
+// detach requests a session of its own and no window. Fields are set by name, because the type differs between systems and this is one file.
 func detach(command *exec.Cmd) {
 	pointer := reflect.ValueOf(command).Elem().FieldByName("SysProcAttr")
 	attributes := reflect.New(pointer.Type().Elem())
@@ -735,7 +769,7 @@ type claimed struct {
 	body       []byte
 }
 
-// claim takes the events that no other sender has; those that are too old or were tried too often are dropped.
+// claim takes the events that no other sender has; those that are too old or had too many attempts are dropped.
 func claim(queue string) []claimed {
 	found, now := []claimed{}, time.Now()
 	entries, _ := os.ReadDir(queue)
@@ -753,7 +787,7 @@ func claim(queue string) []claimed {
 		taken, _ := strconv.ParseInt(parts[4], 10, 64)
 		if now.Sub(time.UnixMilli(written)).Abs() > maxAge || attempts >= maxAttempts {
 			_ = os.Remove(path)
-		} else if now.Unix()-taken > claimedFor || taken > now.Unix()+claimedFor {
+		} else if (now.Unix()-taken > claimedFor || taken > now.Unix()+claimedFor) && len(found) < maxEvents {
 			stem := filepath.Join(queue, parts[1]+"-"+parts[2])
 			mine := fmt.Sprintf("%s.%d.json.%d", stem, attempts, now.Unix())
 			if os.Rename(path, mine) == nil {
@@ -810,7 +844,7 @@ func drain(given settings) {
 	}
 }
 
-// request answers with the status (0 where there was none), the seconds of Retry-After, and the answer's beginning. It follows no redirect.
+// request returns the status (0 without a response), the seconds of Retry-After, and the start of the response. It does not follow redirects.
 func request(method, url, key string, body []byte) (status int, retryAfter int64, answer string) {
 	limit, cancel := context.WithTimeout(context.Background(), sendWithin)
 	defer cancel()

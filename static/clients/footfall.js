@@ -12,8 +12,9 @@
  */
 
 const MAX_EVENTS = 100;
-const MAX_EVENT = 8 * 1024; // characters of one event
+const MAX_EVENT = 8 * 1024; // bytes of one event
 const MAX_LOCAL = 256 * 1024; // bytes of local.jsonl
+const SENDER_SILENCE = 15_000; // ms after which a sender that does not renew its file is gone
 const EXIT_WAIT = 50; // ms for which a program that cannot start a process may be held
 const FALSE = ["", "0", "false", "off", "no"];
 const TRUE = ["1", "true", "on", "yes"];
@@ -50,7 +51,7 @@ if (proc && !modules) {
   }, () => {});
 }
 
-/** Keep every exception of `work` from the program. */
+/** Suppress every exception of `work`. */
 function quiet(work) {
   try {
     return work();
@@ -59,12 +60,13 @@ function quiet(work) {
   }
 }
 
-// Milliseconds of a clock that is never set. Not `performance`, which Node.js loads when it is first used.
+// Milliseconds of a monotonic clock. Not `performance`, which Node.js loads when it is first used.
 function clock() {
   if (!proc?.hrtime) return performance.now();
   const [seconds, nanoseconds] = proc.hrtime();
   return seconds * 1000 + nanoseconds / 1e6;
 }
+const isTooLong = (body) => body.length * 3 > MAX_EVENT && new TextEncoder().encode(body).length > MAX_EVENT;
 const isSet = (name) => !FALSE.includes((env[name] ?? "").trim().toLowerCase());
 const nameOf = (table) => Object.keys(table).filter(isSet).map((name) => table[name]);
 
@@ -75,7 +77,7 @@ class ExitCode {
   }
 }
 
-/** Telemetry of one tool. `url` is the server's address, with /p/PROJECT where the project has one. */
+/** Telemetry of one tool. `url` is the server's address, with /p/PROJECT if the project has one. */
 export class Footfall {
   #prefix;
 
@@ -93,7 +95,7 @@ export class Footfall {
     else quiet(() => this.#record(name, fields, now));
   }
 
-  /** Begin a command. Its event is recorded by `end(error)` of what is returned, or else when the process ends, with its exit code. */
+  /** Begin a command. Its event is recorded by `end(error)` of the returned object, or else when the process ends, with its exit code. */
   start(name, flags = []) {
     const began = clock();
     let ended = false;
@@ -122,7 +124,7 @@ export class Footfall {
     return { end: (error) => end(error) };
   }
 
-  /** Run a function, synchronous or not, as a command: what it returns or throws is passed on. */
+  /** Run a function, synchronous or not, as a command: its result or exception is passed on. */
   run(name, work, flags = []) {
     const command = this.start(name, flags);
     let result;
@@ -165,15 +167,15 @@ export class Footfall {
 
   /** The event as it is sent. */
   event(name, fields = {}, now = Date.now()) {
-    return this.#event(name, fields, now, this.state().state === "on");
+    return this.#event(name, fields, now, this.state().state === "on", uuid());
   }
 
-  #event(name, fields, now, isOn) {
+  #event(name, fields, now, isOn, number) {
     const { error, properties, ...others } = fields;
     const { version, environment, installSource, packageManager } = this.options;
     const id = isBrowser ? this.#idInBrowser() : installationId(this.#folder(), isOn);
     const given = { environment, install_source: installSource, package_manager: packageManager };
-    const event = { name: String(name), id: uuid(), timestamp: now, installation_id: id, version, ...surroundings() };
+    const event = { name: String(name), id: number, timestamp: now, installation_id: id, version, sample_rate: this.#sampleRate(), ...surroundings() };
     for (const [key, value] of Object.entries(given)) if (value) event[key] = value;
     for (const [key, value] of Object.entries(others)) event[key] = clean(value);
     if (error != null) event.error = described(error);
@@ -229,7 +231,7 @@ export class Footfall {
     return 0;
   }
 
-  /** Ask the server to erase this installation, and forget its id. Resolves to whether that was done. */
+  /** Ask the server to erase this installation, and forget its id. Resolves to true if it succeeded. */
   async erase() {
     try {
       const folder = this.#folder();
@@ -240,7 +242,7 @@ export class Footfall {
         if (!answer.ok && answer.status !== 404) return false;
       }
       if (isBrowser) for (const name of ["id", "queue", "local"]) localStorage.removeItem(this.#key(name));
-      else for (const path of [...listed(`${folder}/queue`), `${folder}/id`, `${folder}/local.jsonl`]) remove(path);
+      else for (const path of [...listed(`${folder}/queue`), ...["id", "local.jsonl", "local.jsonl.old"].map((name) => `${folder}/${name}`)]) remove(path);
       return true;
     } catch {
       return false;
@@ -252,17 +254,25 @@ export class Footfall {
     if (state === "off" && reason === "the notice was not shown yet" && this.#showNotice()) state = this.state().state;
     if (state === "off") return;
     const isOn = state === "on";
-    let body = JSON.stringify(this.#event(name, fields, now, isOn));
-    if (body.length > MAX_EVENT) body = JSON.stringify(this.#event(name, { ...fields, properties: { cut: true } }, now, isOn));
-    if (body.length > MAX_EVENT) return;
+    if (isOn && Math.random() >= (this.#sampleRate() ?? 1)) return;
+    const number = uuid();
+    const event = this.#event(name, fields, now, isOn, number);
+    let body = JSON.stringify(event);
+    if (isTooLong(body)) body = JSON.stringify({ ...event, properties: { cut: true } });
+    if (isTooLong(body)) return;
     if (isBrowser) {
       this.#keepInBrowser(state, body);
     } else if (state === "local") {
       append(`${this.#folder()}/local.jsonl`, `${body}\n`);
     } else {
-      put(`${this.#folder()}/queue`, body, now);
+      put(`${this.#folder()}/queue`, body, `${now}-${number}`);
       this.#sendLater();
     }
+  }
+
+  #sampleRate() {
+    const { sampleRate } = this.options;
+    return sampleRate > 0 && sampleRate < 1 ? sampleRate : undefined;
   }
 
   #showNotice() {
@@ -273,8 +283,7 @@ export class Footfall {
     const text =
       `${this.tool} sends anonymous usage data to ${this.url.split("//").pop().split("/")[0]}: commands, durations, outcomes, version and system,\n` +
       `under a random id; no names, paths or contents. To stop it: ${stop}, or DO_NOT_TRACK=1.\n${about ? `More: ${about}\n` : ""}`;
-    modules("fs").writeSync(2, text);
-    write(`${this.#folder()}/notice`, "shown\n");
+    write(`${this.#folder()}/notice`, "shown\n", { before: () => modules("fs").writeSync(2, text) });
     return true;
   }
 
@@ -287,17 +296,17 @@ export class Footfall {
   #findFolder() {
     if (!/^[a-zA-Z0-9_-][\w.-]{0,63}$/.test(this.tool)) return undefined;
     const home = env.HOME || env.USERPROFILE || "";
-    const absolute = (path) => (path?.startsWith("/") || /^[A-Za-z]:/.test(path ?? "") ? path : "");
+    // U+FFFD: a name that is not UTF-8, which Node.js cannot pass on.
+    const absolute = (path) => ((path?.startsWith("/") || /^[A-Za-z]:/.test(path ?? "")) && !path.includes("\ufffd") ? path : "");
     let base = absolute(env.XDG_CONFIG_HOME) || (home && `${home}/.config`);
     if (proc?.platform === "win32") base = env.APPDATA;
     if (proc?.platform === "darwin") base = home && `${home}/Library/Application Support`;
-    // Under `sudo` the home folder may be another user's, who could not change what root writes there.
-    const owner = home ? quiet(() => modules("fs").statSync(home).uid) : undefined;
-    if (owner !== undefined && proc?.geteuid && owner !== proc.geteuid()) return undefined;
-    return absolute(base) ? `${base}/${this.tool}/telemetry` : undefined;
+    if (!absolute(base)) return undefined;
+    const folder = `${base}/${this.tool}`;
+    return [home, base, folder, `${folder}/telemetry`].every(isOwn) ? `${folder}/telemetry` : undefined;
   }
 
-  // One sender for the events of a short time: the next are sent with the end of the process.
+  // One sender for the events of a short time: later ones are sent at the end of the process.
   #sendLater() {
     const now = clock();
     if (this.#spawned === undefined || now - this.#spawned > 2000) {
@@ -313,18 +322,21 @@ export class Footfall {
 
   #send() {
     const queue = `${this.#folder()}/queue`;
+    const now = Date.now();
     const [until] = (read(`${queue}/wait`) ?? "0").split(" ").map(Number);
-    const left = until - Date.now() / 1000;
+    const left = until - now / 1000;
     if (left > 0 && left < 86460) return;
-    // Through the environment, where other users of the machine cannot read the key.
-    const settings = JSON.stringify({ url: this.url, key: this.options.key ?? "", queue });
+    const settings = { url: this.url, key: this.options.key ?? "", queue };
     if (!isRuntime(proc.execPath)) {
-      drain(settings, modules("fs"), EXIT_WAIT).catch(() => {});
+      drain(JSON.stringify(settings), modules("fs"), EXIT_WAIT).catch(() => {});
       return;
     }
+    settings.sender = `${this.url} ${this.options.version ?? ""}\n`;
+    if (!becomesSender(`${queue}/sender`, settings.sender, now)) return;
+    // Through the environment, where other users of the machine cannot read the key.
     const code = `import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
     const command = [proc.execPath, ...(deno ? ["eval", code] : ["-e", code])];
-    const options = { detached: true, stdio: "ignore", windowsHide: true, cwd: "/", env: { ...env, FOOTFALL_SENDER: settings, NODE_USE_ENV_PROXY: "1", NODE_OPTIONS: "" } };
+    const options = { detached: true, stdio: "ignore", windowsHide: true, cwd: "/", env: { ...env, FOOTFALL_SENDER: JSON.stringify(settings), NODE_USE_ENV_PROXY: "1", NODE_OPTIONS: "" } };
     const politely = 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; if command -v nice; then exec nice -n 19 "$@"; else exec "$@"; fi';
     const [file, ...words] = proc.platform === "win32" ? command : ["/bin/sh", "-c", politely, "sh", ...command];
     const child = modules("child_process").spawn(file, words, options);
@@ -378,7 +390,7 @@ export class Footfall {
   }
 }
 
-// What is filled in
+// Fields that the client adds
 
 function surroundings() {
   if (isBrowser) {
@@ -405,7 +417,7 @@ function surroundings() {
   };
 }
 
-/** Whether a descriptor is a terminal. Not by `tty` where files say so: it is slow to load. */
+/** Reports whether a descriptor is a terminal. Does not load `tty`, which is slow, if files give the answer. */
 function isTerminal(descriptor) {
   if (proc.platform === "win32") return modules("tty").isatty(descriptor);
   const fs = modules("fs");
@@ -433,7 +445,7 @@ function installSource() {
   return isRuntime(proc.execPath) ? "source" : "binary";
 }
 
-/** Whether a program is Node.js, Bun or Deno; a compiled JavaScript program is not. */
+/** Reports whether a program is Node.js, Bun or Deno; a compiled JavaScript program is not. */
 function isRuntime(path) {
   const name = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1).toLowerCase();
   return ["node", "bun", "deno"].some((one) => name.startsWith(one));
@@ -485,7 +497,7 @@ const PATTERNS = [
   [/\b[A-Za-z0-9+/_-]{40,}={0,2}/g, "[token]"],
 ];
 
-// Too short and too plain for any of these patterns. Most texts are: to compile the patterns takes half a millisecond.
+// Too short and too plain for any of these patterns. Most texts are; compiling the patterns takes half a millisecond.
 const PLAIN = /^[\w -]{0,10}$/;
 
 /** Text without home folders, e-mail addresses, credentials, IP addresses, this user's or this machine's name. */
@@ -500,7 +512,7 @@ function scrub(text) {
   return text.slice(0, 1000).replace(/[\ud800-\udbff]$/, "");
 }
 
-/** The names of this user and this machine, as far as they identify anything. */
+/** The names of this user and this machine, if they identify anything. */
 function ownNames() {
   if (!names) {
     names = ["USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME"].map((name) => env[name]);
@@ -513,7 +525,7 @@ let names;
 
 // Files
 
-/** The text of a file. Asks first whether it is there: an exception takes ten times as long. */
+/** The text of a file. Checks first that it exists: an exception takes ten times as long. */
 function read(path) {
   return quiet(() => (modules("fs").existsSync(path) ? modules("fs").readFileSync(path, "utf8") : undefined));
 }
@@ -527,12 +539,28 @@ function remove(path) {
   quiet(() => modules("fs").unlinkSync(path));
 }
 
-/** A file as a whole or not at all. */
-function write(path, body, part = `${path}.${uuid()}.tmp`) {
-  const fs = modules("fs");
+/** Reports whether a folder is this user's or does not exist: root could write into another user's, who could not change files of root. */
+function isOwn(path) {
+  const owner = path && proc.geteuid ? quiet(() => modules("fs").statSync(path, { throwIfNoEntry: false })?.uid) : undefined;
+  return owner === undefined || owner === proc.geteuid();
+}
+
+/** Write a file that does not exist yet. Leaves none if the disk is full. */
+function create(path, body) {
+  try {
+    modules("fs").writeFileSync(path, body, { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    remove(path);
+    throw error;
+  }
+}
+
+/** Write a file atomically. `before` runs when only the renaming is left to do. */
+function write(path, body, { part = `${path}.${uuid()}.tmp`, before = () => {} } = {}) {
   makeFolder(path.slice(0, path.lastIndexOf("/")));
-  fs.writeFileSync(part, body, { mode: 0o600, flag: "wx" });
-  fs.renameSync(part, path);
+  create(part, body);
+  before();
+  modules("fs").renameSync(part, path);
 }
 
 function append(path, line) {
@@ -542,7 +570,7 @@ function append(path, line) {
   fs.appendFileSync(path, line, { mode: 0o600 });
 }
 
-/** A random UUID: the kernel's where there is one, which is ten times as fast as to load `crypto`. */
+/** A random UUID: the kernel's if there is one, which is ten times as fast as loading `crypto`. */
 function uuid() {
   const made = isBrowser ? undefined : read("/proc/sys/kernel/random/uuid")?.trim();
   if (made?.length === 36) return made;
@@ -553,7 +581,7 @@ function uuid() {
   return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join("-");
 }
 
-/** The random id, made once: of many processes that make it at the same time, one wins and the others take its id. */
+/** The random id, created once: if several processes create it at the same time, one wins and the others use its id. */
 function installationId(folder, make) {
   if (!folder) return undefined;
   const path = `${folder}/id`;
@@ -564,7 +592,7 @@ function installationId(folder, make) {
     const fs = modules("fs");
     const part = `${path}.${uuid()}.tmp`;
     makeFolder(folder);
-    fs.writeFileSync(part, `${uuid()}\n`, { mode: 0o600, flag: "wx" });
+    create(part, `${uuid()}\n`);
     try {
       if (found !== undefined) fs.renameSync(part, path); // no id in it
       else fs.linkSync(part, path);
@@ -576,25 +604,37 @@ function installationId(folder, make) {
   return undefined;
 }
 
-// The queue: one file for one event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
+// The queue: one file per event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
 
 function listed(queue) {
   const found = quiet(() => (modules("fs").existsSync(queue) ? modules("fs").readdirSync(queue) : [])) ?? [];
-  return found.filter((name) => name.includes(".json") && !name.endsWith(".tmp")).sort().map((name) => `${queue}/${name}`);
+  return found.filter((name) => /^\d+-[\w-]+\.\d+\.json(\.\d+)?$/.test(name)).sort().map((name) => `${queue}/${name}`);
 }
 
-function put(queue, body, now) {
+function put(queue, body, name) {
   for (const path of listed(queue).slice(0, -(MAX_EVENTS - 1))) remove(path);
-  const path = `${queue}/${now}-${uuid()}.0.json`;
-  write(path, body, `${path}.tmp`);
+  const path = `${queue}/${name}.0.json`;
+  write(path, body, { part: `${path}.tmp` });
+}
+
+/** Reports whether this process has to start a sender: none with the same address and version runs, which would take the event, too. */
+function becomesSender(path, sender, now) {
+  const known = read(path);
+  if (known?.endsWith(` ${sender}`) && Math.abs(now - parseInt(known)) < SENDER_SILENCE) return false;
+  try {
+    modules("fs").writeFileSync(path, `${now} ${sender}`, { mode: 0o600, flag: known === undefined ? "wx" : "w" });
+  } catch {
+    if (known === undefined && read(path) !== undefined) return false; // another process was faster
+  }
+  return true;
 }
 
 /**
- * Send all events of the queue that are free, each batch once: the sender, whose text is run in a process of its own. It refers to nothing
- * outside itself but `fs`.
+ * The sender, whose source runs in a process of its own: sends all events of the queue that are free, each batch once, and for three seconds
+ * after the last one those that come. While it runs, `queue/sender` says so to other runs. Refers to nothing outside itself but `fs`.
  */
 async function drain(settings, fs, within) {
-  const { url, key, queue } = JSON.parse(settings);
+  const { url, key, queue, sender } = JSON.parse(settings);
   const attempt = (work) => {
     try {
       return work();
@@ -613,7 +653,7 @@ async function drain(settings, fs, within) {
       if (!parts) continue;
       const [, written, id, attempts, taken] = parts;
       if (Math.abs(now - written / 1000) > 7 * 86400 || Number(attempts) >= 100) attempt(() => fs.unlinkSync(path));
-      else if (Math.abs(now - (taken ?? 0)) > 60) {
+      else if (Math.abs(now - (taken ?? 0)) > 60 && claimed.length < 100) {
         const mine = `${queue}/${written}-${id}.${attempts}.json.${now}`;
         if (attempt(() => (fs.renameSync(path, mine), true))) {
           claimed.push({ path: mine, free: `${queue}/${written}-${id}.${Number(attempts) + 1}.json`, body: attempt(() => fs.readFileSync(mine, "utf8")) });
@@ -622,11 +662,28 @@ async function drain(settings, fs, within) {
     }
     return claimed;
   };
-  for (let round = 0; round < 10; round++) {
+  const leave = () => sender && attempt(() => fs.unlinkSync(`${queue}/sender`));
+  // Returns false if another version of the tool has started a sender of its own.
+  const stay = () => {
+    const known = attempt(() => fs.readFileSync(`${queue}/sender`, "utf8"));
+    if (known && !known.endsWith(` ${sender}`)) return false;
+    attempt(() => fs.writeFileSync(`${queue}/sender`, `${Date.now()} ${sender}`, { mode: 0o600 }));
+    return true;
+  };
+  const linger = sender ? 6 : 0; // half seconds
+  for (let round = 0, idle = 0; round < 100; round++) {
+    const isLast = idle >= linger || round === 99;
+    if (isLast) leave(); // before it looks, so that no run leaves its event to a sender that has looked
+    else if (!stay()) return;
     const left = pause()[0] - Date.now() / 1000;
-    if (left > 0 && left < 86460) return;
+    if (left > 0 && left < 86460) return leave();
     const claimed = claim();
-    if (!claimed.length) return;
+    if (!claimed.length) {
+      if (isLast) return;
+      idle++;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      continue;
+    }
     let retryAfter = 0;
     let isDone = false;
     const limit = new AbortController();
@@ -650,12 +707,14 @@ async function drain(settings, fs, within) {
     }
     clearTimeout(timer);
     for (const { path, free } of claimed) attempt(() => (isDone ? fs.unlinkSync(path) : fs.renameSync(path, free)));
-    if (isDone) attempt(() => fs.unlinkSync(`${queue}/wait`));
-    else {
+    if (isDone) {
+      attempt(() => fs.unlinkSync(`${queue}/wait`));
+      idle = 0;
+    } else {
       const failures = Math.min(pause()[1] || 0, 12) + 1;
       const seconds = retryAfter ? Math.min(retryAfter, 86400) : Math.min(3600, 15 * 2 ** failures);
-      fs.writeFileSync(`${queue}/wait`, `${Math.floor(Date.now() / 1000) + seconds} ${failures}\n`);
-      return;
+      attempt(() => fs.writeFileSync(`${queue}/wait`, `${Math.floor(Date.now() / 1000) + seconds} ${failures}\n`));
+      return leave();
     }
   }
 }

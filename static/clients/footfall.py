@@ -50,7 +50,7 @@ def _is_set(name):
 
 
 def _quiet(method):
-    """Keep every exception of a method from the host program."""
+    """Suppress every exception of a method."""
 
     def wrapped(*arguments, **named):
         try:
@@ -68,13 +68,15 @@ class Footfall:
     `url` is the server's address, with `/p/PROJECT` where the project has one; `key` a write key where the project requires one.
     `command` is the tool's own telemetry command as users type it ("mytool telemetry"), `about` a page on what is sent: the notice names
     both. `notice=False` says that users are informed elsewhere, before the first run (an installer, a package's description).
+    `sample_rate` is the share of events that is sent, chosen at random: 0.1 is one in ten.
     """
 
     def __init__(self, tool, url, *, version=None, key=None, command=None, about=None, notice=True,
-                 environment=None, install_source=None, package_manager=None):  # fmt: skip
+                 environment=None, install_source=None, package_manager=None, sample_rate=None):  # fmt: skip
         self.tool, self.url, self.version, self.key = str(tool), str(url).rstrip("/"), version, key
         self._command, self._about, self._notice = command, about, notice
         self._given = {"environment": environment, "install_source": install_source, "package_manager": package_manager}
+        self._sample_rate = sample_rate if sample_rate and 0 < sample_rate < 1 else None
         self._prefix = "".join(letter if letter.isalnum() else "_" for letter in self.tool.upper())
         self._folder = _folder(self.tool)
         self._spawned = -1e9  # on the monotonic clock
@@ -88,6 +90,8 @@ class Footfall:
         """Record one event. Fields: outcome, duration_ms, error, target, session_id, properties, flags, and any that the server knows."""
         state = self._state_for_an_event()
         if state == "off":
+            return
+        if state == "on" and self._sample_rate and int(_uuid()[:8], 16) >= self._sample_rate * 2**32:
             return
         body = _encode(self.event(name, **fields)).encode()
         if len(body) > MAX_EVENT:
@@ -113,7 +117,7 @@ class Footfall:
         installation = _installation_id(self._folder, make=self.state()[0] == "on")
         if installation:
             event["installation_id"] = installation
-        event["version"] = self.version
+        event["version"], event["sample_rate"] = self.version, self._sample_rate
         event.update(_surroundings())
         event.update(self._given and {key: value for key, value in self._given.items() if value})
         error = fields.pop("error", None)
@@ -181,13 +185,17 @@ class Footfall:
             return False
         host = self.url.split("//")[-1].split("/")[0]
         stop = "%s off, or %s_TELEMETRY=off" % (self._command, self._prefix) if self._command else "%s_TELEMETRY=off" % self._prefix
-        sys.stderr.write(
+        text = (
             "%s sends anonymous usage data to %s: commands, durations, outcomes, version and system,\n"
             "under a random id; no names, paths or contents. To stop it: %s, or DO_NOT_TRACK=1.%s\n"
             % (self.tool, host, stop, "\nMore: %s" % self._about if self._about else "")
         )
-        sys.stderr.flush()
-        _write(os.path.join(self._folder, "notice"), b"shown\n")
+
+        def show():
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+        _write(os.path.join(self._folder, "notice"), b"shown\n", show)
         return True
 
     def _choose(self, verb):
@@ -216,7 +224,7 @@ class Footfall:
                 return 1
         for path in [
             *_listed(os.path.join(self._folder or "", "queue")),
-            *(os.path.join(self._folder or "", n) for n in ("id", "local.jsonl")),
+            *(os.path.join(self._folder or "", n) for n in ("id", "local.jsonl", "local.jsonl.old")),
         ]:
             if os.path.exists(path):
                 os.unlink(path)
@@ -226,7 +234,7 @@ class Footfall:
     # Sending
 
     def _send_later(self):
-        """Start a sender now; of many events in a short time, at the end of the program."""
+        """Start a sender now; if there are many events in a short time, at the end of the program."""
         now = time.monotonic()
         if now - self._spawned > 2:
             self._spawned = now
@@ -306,7 +314,7 @@ class _Command:
 
 @_quiet
 def _exit_code(error):
-    """0 where an exception is how a command ends well: SystemExit(0), click's and typer's Exit."""
+    """0 if an exception ends a command successfully: SystemExit(0), click's and typer's Exit."""
     code = getattr(error, "code", None) if isinstance(error, SystemExit) else getattr(error, "exit_code", None)
     if isinstance(error, SystemExit) and code is None:
         return 0
@@ -327,7 +335,7 @@ def _flag_names(arguments):
     return " ".join(sorted(set(names)))
 
 
-# What is filled in
+# Fields that the client adds
 
 
 def _surroundings_ci():
@@ -401,7 +409,7 @@ def _error(error):
 
 
 def _clean(value):
-    """A value without what could lead to a person."""
+    """A value without data that could identify a person."""
     if isinstance(value, str):
         return _scrub(value)
     if isinstance(value, dict):
@@ -462,15 +470,16 @@ def _folder(tool):
         base = os.environ.get("XDG_CONFIG_HOME", "")
         if not os.path.isabs(base):
             base = home and os.path.join(home, ".config")
-    if not base or not os.path.isabs(base) or not _is_own(home):
+    if not base or not os.path.isabs(base):
         return None
-    return os.path.join(base, tool, "telemetry")
+    folder = os.path.join(base, tool, "telemetry")
+    return folder if all(map(_is_own, (home, base, os.path.dirname(folder), folder))) else None
 
 
-def _is_own(home):
-    """Whether a home folder is this user's: under `sudo` it may be another's, who could not change what root writes there."""
+def _is_own(path):
+    """Return True if a folder is this user's or does not exist: root could write into another user's, who could not change files of root."""
     try:
-        return not hasattr(os, "geteuid") or not home or os.stat(home).st_uid == os.geteuid()
+        return not hasattr(os, "geteuid") or not path or os.stat(path).st_uid == os.geteuid()
     except OSError:
         return True  # it is not there yet
 
@@ -483,12 +492,23 @@ def _read(path):
         return None
 
 
-def _write(path, body):
-    """A file as a whole or not at all."""
+def _create(path, body):
+    """Write a file that does not exist yet. Leaves none if the disk is full."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(body)
+    except OSError:
+        _remove(path)
+        raise
+
+
+def _write(path, body, before=None):
+    """Write a file atomically. `before` runs when only the renaming is left to do."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     part = "%s.%s.tmp" % (path, _uuid())
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(body)
+    _create(part, body)
+    if before:
+        before()
     os.replace(part, path)
 
 
@@ -509,7 +529,7 @@ def _uuid():
 
 
 def _installation_id(folder, make):
-    """The random id, made once: of many processes that make it at the same time, one wins and the others take its id."""
+    """The random id, created once: if several processes create it at the same time, one wins and the others use its id."""
     if folder is None:
         return None
     path = os.path.join(folder, "id")
@@ -522,8 +542,7 @@ def _installation_id(folder, make):
             return None
         os.makedirs(folder, mode=0o700, exist_ok=True)
         part = "%s.%s.tmp" % (path, _uuid())
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(_uuid().encode() + b"\n")
+        _create(part, _uuid().encode() + b"\n")
         try:
             if found is not None:  # no id in it
                 os.replace(part, path)
@@ -540,7 +559,7 @@ def _installation_id(folder, make):
     return None
 
 
-# The queue: one file for one event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
+# The queue: one file per event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
 
 
 def _listed(queue):
@@ -548,7 +567,14 @@ def _listed(queue):
         names = os.listdir(queue)
     except OSError:
         return []
-    return [os.path.join(queue, name) for name in sorted(names) if ".json" in name and not name.endswith(".tmp")]
+    return [os.path.join(queue, name) for name in sorted(names) if _parts(name)]
+
+
+def _parts(name):
+    """The parts of an event's file name, as [milliseconds-id, attempts, "json", seconds?]; nothing for other files."""
+    parts = name.split(".")
+    is_event = len(parts) in (3, 4) and parts[2] == "json" and parts[0].partition("-")[0].isdecimal()
+    return parts if is_event and all(part.isdecimal() for part in parts[1:2] + parts[3:]) else []
 
 
 def _put(queue, body):
@@ -567,7 +593,7 @@ def _remove(path):
 
 
 def _must_wait(queue):
-    """Whether the server asked for a pause that has not ended, or did not answer a moment ago."""
+    """Return True if the server asked for a pause that has not ended, or did not answer a moment ago."""
     until, _ = _pause(queue)
     return 0 < until - time.time() < 86400 + 60
 
@@ -593,22 +619,17 @@ def _spawn_orphan(command, env):
 
 
 def _claim(queue):
-    """Events that no other sender has, as [(path, attempts)]: those that are too old or were tried too often are dropped."""
+    """Events that no other sender has, as [(path, attempts)]: those that are too old or had too many attempts are dropped."""
     claimed, now = [], time.time()
     for name in os.listdir(queue):
-        if name.endswith(".tmp") and os.path.getmtime(os.path.join(queue, name)) < now - 86400:
+        if name.endswith(".tmp") and _modified(os.path.join(queue, name), now) < now - 86400:
             _remove(os.path.join(queue, name))
     for path in _listed(queue):
-        head, _, rest = os.path.basename(path).partition(".json")
-        parts = head.split(".")
-        try:
-            written, attempts, taken = int(parts[0].partition("-")[0]) / 1000, int(parts[1]), int(rest[1:] or 0)
-        except (ValueError, IndexError):
-            _remove(path)
-            continue
+        parts = _parts(os.path.basename(path))
+        written, attempts, taken = int(parts[0].partition("-")[0]) / 1000, int(parts[1]), int((parts[3:] or "0")[0])
         if abs(now - written) > MAX_AGE or attempts >= MAX_ATTEMPTS:
             _remove(path)
-        elif abs(now - taken) > CLAIMED_FOR:
+        elif abs(now - taken) > CLAIMED_FOR and len(claimed) < MAX_EVENTS:
             mine = os.path.join(queue, "%s.%d.json.%d" % (parts[0], attempts + (1 if taken else 0), now))
             try:
                 os.rename(path, mine)
@@ -616,6 +637,13 @@ def _claim(queue):
                 continue  # another was faster
             claimed.append((mine, attempts))
     return claimed
+
+
+def _modified(path, now):
+    try:
+        return os.path.getmtime(path)
+    except OSError:  # its process has renamed it
+        return now
 
 
 def _release(claimed):
@@ -669,7 +697,7 @@ def _postpone(queue, retry_after):
 
 
 def _request(url, key, body=None, method="POST"):
-    """(status, seconds of Retry-After or None, the answer's beginning); status 0 where there was no answer. Follows no redirect."""
+    """(status, seconds of Retry-After or None, the start of the response); the status is 0 without a response. Does not follow redirects."""
     import urllib.error
     import urllib.request
 
@@ -704,7 +732,7 @@ def _retry_after(headers):
         return None
 
 
-# JSON, without importing `json`: its import costs as much as all else here
+# JSON, without importing `json`: its import costs as much as everything else here
 
 
 def _encode(value):

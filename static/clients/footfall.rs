@@ -84,7 +84,7 @@ impl From<bool> for Value {
     }
 }
 
-/// What an event says beside its name.
+/// The fields of an event besides its name.
 #[derive(Clone, Default)]
 pub struct Event {
     outcome: Option<&'static str>,
@@ -125,8 +125,9 @@ impl Event {
     }
 }
 
-/// `key` is a write key where the project requires one; `command` the tool's own telemetry command as users type it, and `about` a page on what
-/// is sent: the notice names both. `no_notice` says that users are informed elsewhere, before the first run. Empty texts are as none.
+/// `key` is a write key, if the project requires one; `command` the tool's own telemetry command as users type it, and `about` a page on what
+/// is sent: the notice names both. `no_notice` says that users are informed elsewhere, before the first run. `sample_rate` is the share of
+/// events that is sent, chosen at random: 0.1 is one in ten. Empty texts and a rate of 0 count as none.
 #[derive(Clone, Default)]
 pub struct Options {
     pub version: &'static str,
@@ -136,6 +137,7 @@ pub struct Options {
     pub environment: &'static str,
     pub install_source: &'static str,
     pub no_notice: bool,
+    pub sample_rate: f64,
 }
 
 /// The telemetry of one tool.
@@ -147,7 +149,7 @@ pub struct Footfall {
     options: Options,
 }
 
-/// A command that was begun.
+/// A running command.
 pub struct Running<'a> {
     footfall: &'a Footfall,
     name: String,
@@ -185,7 +187,7 @@ impl Running<'_> {
 }
 
 impl Footfall {
-    /// `url` is the server's address, with `/p/PROJECT` where the project has one. In the process that sends, this does not return.
+    /// `url` is the server's address, with `/p/PROJECT` if the project has one. In the process that sends, this does not return.
     pub fn new(tool: &str, url: &str, options: Options) -> Self {
         if let Ok(given) = env::var(VARIABLE) {
             let parts: Vec<&str> = given.splitn(3, '\n').collect();
@@ -213,6 +215,10 @@ impl Footfall {
             Some(folder) if state != "off" => folder,
             _ => return,
         };
+        let drawn = u32::from_str_radix(&uuid()[..8], 16).unwrap_or(0);
+        if state == "on" && self.sample_rate().map_or(false, |rate| f64::from(drawn) >= rate * 4294967296.0) {
+            return;
+        }
         let mut body = self.event(name, &event);
         if body.len() > MAX_EVENT {
             let properties = vec![("cut".to_string(), Value::Flag(true))];
@@ -228,7 +234,11 @@ impl Footfall {
         }
     }
 
-    /// "on", "local" or "off", and why.
+    fn sample_rate(&self) -> Option<f64> {
+        Some(self.options.sample_rate).filter(|rate| *rate > 0.0 && *rate < 1.0)
+    }
+
+    /// "on", "local" or "off", and the reason.
     pub fn state(&self) -> (&'static str, String) {
         for name in ["DO_NOT_TRACK".to_string(), format!("{}_NO_TELEMETRY", self.prefix)] {
             if is_set(&name) {
@@ -280,6 +290,9 @@ impl Footfall {
         }
         fields.extend(known.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("\"{}\":{}", name, quoted(value))));
         fields.push(format!("\"interactive\":{}", is_terminal(0) && is_terminal(1)));
+        if let Some(rate) = self.sample_rate() {
+            fields.push(format!("\"sample_rate\":{}", number(rate)));
+        }
         if let Some(duration) = event.duration_ms {
             fields.push(format!("\"duration_ms\":{}", number(duration)));
         }
@@ -345,7 +358,7 @@ impl Footfall {
                     return 1;
                 }
             }
-            for path in listed(queue).into_iter().chain([folder.join("id"), folder.join("local.jsonl")]) {
+            for path in listed(queue).into_iter().chain(["id", "local.jsonl", "local.jsonl.old"].iter().map(|name| folder.join(name))) {
                 let _ = fs::remove_file(path);
             }
         }
@@ -365,8 +378,8 @@ impl Footfall {
              contents. To stop it: {}{}_TELEMETRY=off, or DO_NOT_TRACK=1.\n{}",
             self.tool, host, command, self.prefix, about
         );
-        let _ = std::io::stderr().write_all(text.as_bytes());
-        self.folder.as_ref().map_or(false, |folder| write(&folder.join("notice"), "shown\n"))
+        let show = || drop(std::io::stderr().write_all(text.as_bytes()));
+        self.folder.as_ref().map_or(false, |folder| write_after(&folder.join("notice"), "shown\n", show))
     }
 
     fn start_sender(&self, queue: &Path) {
@@ -388,7 +401,7 @@ impl Footfall {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if let Ok(mut child) = command.spawn() {
             if cfg!(unix) {
-                let _ = child.wait(); // for the shell, which ends at once: the sender is no child of the host program
+                let _ = child.wait(); // for the shell, which ends at once: the sender is not a child of the host program
             }
         }
     }
@@ -398,7 +411,7 @@ fn is_set(name: &str) -> bool {
     !["", "0", "false", "off", "no"].contains(&env::var(name).unwrap_or_default().trim().to_lowercase().as_str())
 }
 
-// What is filled in
+// Fields that the client adds
 
 fn ci_system() -> &'static str {
     CI_SYSTEMS.iter().find(|(name, _)| is_set(name)).map_or("", |(_, system)| system)
@@ -591,14 +604,17 @@ fn folder(tool: &str) -> Option<PathBuf> {
     } else {
         env::var("XDG_CONFIG_HOME").ok().map(PathBuf::from).filter(|base| base.is_absolute()).or_else(|| home().map(|home| home.join(".config")))
     };
-    base.filter(|base| is_name && base.is_absolute() && home().map_or(true, |home| is_own(&home))).map(|base| base.join(tool).join("telemetry"))
+    let base = base.filter(|base| is_name && base.is_absolute())?;
+    let folder = base.join(tool).join("telemetry");
+    let is_own = home().iter().chain([&base, &base.join(tool), &folder]).all(|path| is_own(path));
+    is_own.then(|| folder)
 }
 
-/// Whether a home folder is this user's: under `sudo` it may be another's, who could not change what root writes there. Known on Linux only.
+/// Reports whether a folder is this user's or does not exist: root could write into another user's, who could not change files of root. Known on Linux only.
 #[cfg(unix)]
-fn is_own(home: &Path) -> bool {
+fn is_own(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    match (fs::metadata(home), fs::metadata("/proc/self")) {
+    match (fs::metadata(path), fs::metadata("/proc/self")) {
         (Ok(found), Ok(process)) => found.uid() == process.uid(),
         _ => true,
     }
@@ -621,15 +637,22 @@ fn private_file(path: &Path, append: bool) -> std::io::Result<fs::File> {
     options.open(path)
 }
 
-/// A file as a whole or not at all.
+/// Write a file atomically.
 fn write(path: &Path, body: &str) -> bool {
-    let part = PathBuf::from(format!("{}.{}.tmp", path.display(), uuid()));
+    write_after(path, body, || ())
+}
+
+/// Write a file atomically. `before` runs when only the renaming is left to do. Leaves no file if the disk is full.
+fn write_after(path: &Path, body: &str, before: impl FnOnce()) -> bool {
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".{}.tmp", uuid()));
     let make = || -> std::io::Result<()> {
         fs::create_dir_all(path.parent().unwrap_or(path))?;
-        private_file(&part, false)?.write_all(body.as_bytes())?;
+        private_file(Path::new(&part), false)?.write_all(body.as_bytes())?;
+        before();
         fs::rename(&part, path)
     };
-    make().is_ok()
+    make().map_err(|_| fs::remove_file(&part)).is_ok()
 }
 
 fn append(path: &Path, line: &str) {
@@ -646,7 +669,7 @@ fn uuid() -> String {
     let mut bytes = [0u8; 16];
     if fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).is_err() {
         for half in bytes.chunks_mut(8) {
-            let mut hasher = RandomState::new().build_hasher(); // with random keys of the system's
+            let mut hasher = RandomState::new().build_hasher(); // with random keys from the system
             hasher.write_u64(milliseconds());
             half.copy_from_slice(&hasher.finish().to_ne_bytes());
         }
@@ -657,7 +680,7 @@ fn uuid() -> String {
     [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
 }
 
-/// The random id, made once: of many processes that make it at the same time, one wins and the others take its id.
+/// The random id, created once: if several processes create it at the same time, one wins and the others use its id.
 fn installation_id(folder: &Path, make: bool) -> Option<String> {
     let path = folder.join("id");
     for _ in 0..3 {
@@ -684,13 +707,23 @@ fn installation_id(folder: &Path, make: bool) -> Option<String> {
     None
 }
 
-// The queue: one file for one event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
+// The queue: one file per event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
 
 fn listed(queue: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = fs::read_dir(queue).into_iter().flatten().flatten().map(|entry| entry.path())
-        .filter(|path| path.to_string_lossy().contains(".json") && !path.to_string_lossy().ends_with(".tmp")).collect();
+        .filter(|path| path.file_name().map_or(false, |name| parts_of(&name.to_string_lossy()).is_some())).collect();
     paths.sort();
     paths
+}
+
+/// The stem of an event's file name, its attempts, its time in milliseconds, and since when a sender has it, or 0; nothing for other files.
+fn parts_of(name: &str) -> Option<(&str, u64, u64, u64)> {
+    let parts: Vec<&str> = name.split('.').collect();
+    if !(3..=4).contains(&parts.len()) || parts[2] != "json" {
+        return None;
+    }
+    let written = parts[0].split('-').next()?.parse().ok()?;
+    Some((parts[0], parts[1].parse().ok()?, written, parts.get(3).map_or(Some(0), |taken| taken.parse().ok())?))
 }
 
 fn put(queue: &Path, body: &str) -> bool {
@@ -723,7 +756,7 @@ struct Claimed {
     body: String,
 }
 
-/// Take the events that no other sender has; drop those that are too old or were tried too often.
+/// Take the events that no other sender has; drop those that are too old or had too many attempts.
 fn claim(queue: &Path) -> Vec<Claimed> {
     let now = milliseconds() / 1000;
     let mut found = Vec::new();
@@ -735,16 +768,13 @@ fn claim(queue: &Path) -> Vec<Claimed> {
     }
     for path in listed(queue) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_string();
-        let (head, taken) = name.split_once(".json").unwrap_or((&name, ""));
-        let taken: u64 = taken.trim_start_matches('.').parse().unwrap_or(0);
-        let parts = head.rsplit_once('.').and_then(|(stem, attempts)| Some((stem, attempts.parse::<u64>().ok()?, stem.split('-').next()?.parse::<u64>().ok()?)));
-        let (stem, attempts, written) = match parts {
+        let (stem, attempts, written, taken) = match parts_of(&name) {
             Some(parts) => parts,
             None => continue,
         };
         if now.max(written / 1000) - now.min(written / 1000) > MAX_AGE || attempts >= MAX_ATTEMPTS {
             let _ = fs::remove_file(&path);
-        } else if now.max(taken) - now.min(taken) > CLAIMED_FOR {
+        } else if now.max(taken) - now.min(taken) > CLAIMED_FOR && found.len() < MAX_EVENTS {
             let mine = queue.join(format!("{}.{}.json.{}", stem, attempts, now));
             if fs::rename(&path, &mine).is_ok() {
                 let body = fs::read_to_string(&mine).unwrap_or_default().trim().to_string();
@@ -781,7 +811,7 @@ fn drain(url: &str, key: &str, queue: &Path) {
     }
 }
 
-/// The status (0 where there was no answer), the seconds of Retry-After, and the answer. Follows no redirect.
+/// The status (0 without a response), the seconds of Retry-After, and the response. Does not follow redirects.
 fn request(method: &str, url: &str, key: &str, body: &str) -> (u16, u64, String) {
     let config = format!(
         "url = {}\nrequest = {}\nheader = \"Content-Type: application/json\"\nheader = \"Expect:\"\nuser-agent = footfall-rs/1\n{}data-binary = {}\n",

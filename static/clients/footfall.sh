@@ -8,17 +8,17 @@
 #
 #   FOOTFALL_TOOL=mytool FOOTFALL_URL=https://stats.example.com sh footfall.sh track build outcome=success
 #
-# Also: FOOTFALL_KEY (a write key), FOOTFALL_COMMAND ("mytool telemetry", for the notice), FOOTFALL_ABOUT (a page on what is sent),
-# FOOTFALL_NOTICE=no (users are informed elsewhere, before the first run).
+# Also: FOOTFALL_KEY (a write key), FOOTFALL_COMMAND ("mytool telemetry", for the notice), FOOTFALL_ABOUT (a page about the data sent),
+# FOOTFALL_NOTICE=no (users are informed elsewhere, before the first run), FOOTFALL_SAMPLE_RATE=0.1 (send one event in ten, chosen at random).
 #
-# The script never waits: an event is made, queued and sent by a background process that is no job of the script. Nothing is written or sent
+# The script never waits: a background process, which is not a job of the script, creates, queues and sends the event. Nothing is written or sent
 # before the first-run notice was shown, and nothing is printed but that notice. docs/clients.md of Footfall describes the shared rules.
 
 footfall_track() {
     _footfall_tty=false
     if [ -t 0 ] && [ -t 1 ]; then _footfall_tty=true; fi
     if [ -t 1 ] && [ -t 2 ]; then (_footfall_show_notice) </dev/null || :; fi
-    # Two subshells: the inner one is no job of the script, so `wait` and `$!` do not see it. Descriptors of the script (locks) are closed.
+    # Two subshells: the inner one is not a job of the script, so `wait` and `$!` do not see it. Descriptors of the script (locks) are closed.
     (
         exec </dev/null >/dev/null 2>&1
         { exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; } || :
@@ -56,7 +56,7 @@ footfall_trap() {
     trap 'footfall_end "$?"' EXIT
 }
 
-# For scripts with an EXIT trap of their own: call it there first, with "$?".
+# For scripts with their own EXIT trap: call this there first, with "$?".
 footfall_end() {
     _footfall_clock _footfall_ended
     _footfall_outcome=outcome=failure _footfall_error="error.type=exit $1"
@@ -73,7 +73,7 @@ footfall_cli() {
     )
 }
 
-# Milliseconds, as fine as they can be had without a process.
+# Milliseconds, as precise as possible without starting a process.
 _footfall_clock() {
     if [ -n "${EPOCHREALTIME-}" ]; then
         _footfall_now=${EPOCHREALTIME%???}
@@ -86,7 +86,7 @@ _footfall_clock() {
     fi
 }
 
-# ---- all below runs in a subshell --------------------------------------------------------------------------------------------------
+# ---- everything below runs in a subshell --------------------------------------------------------------------------------------------------
 
 _footfall_plain_shell() {
     set +e +u +f +x +v
@@ -110,11 +110,15 @@ _footfall_plain_shell() {
     elif [ "${OS-}" = Windows_NT ]; then
         base=${APPDATA-}
     fi
-    # Under `sudo` the home folder may be another user's, who could not change what root writes there.
-    if [ -n "${HOME-}" ] && [ -e "$HOME" ] && [ ! -O "$HOME" ]; then return; fi
     case $base in
-        /* | [A-Za-z]:*) folder=$base/$tool/telemetry ;;
+        /* | [A-Za-z]:*) ;;
+        *) return ;;
     esac
+    # Root could write into folders of another user, who could not change files of root.
+    for path in "${HOME:-/dev/null/none}" "$base" "$base/$tool" "$base/$tool/telemetry"; do
+        if [ -e "$path" ] && [ ! -O "$path" ]; then return; fi
+    done
+    folder=$base/$tool/telemetry
 }
 
 # Sets prefix, without a process.
@@ -185,10 +189,15 @@ _footfall_show_notice() {
     host=${url#*//}
     stop="${prefix}_TELEMETRY=off"
     [ -z "${FOOTFALL_COMMAND-}" ] || stop="$FOOTFALL_COMMAND off, or $stop"
+    part=$folder/notice.$$.tmp
+    { mkdir -p "$folder" && echo shown >"$part"; } 2>/dev/null || {
+        rm -f "$part"
+        return
+    }
     printf '%s sends anonymous usage data to %s: commands, durations, outcomes, version and system,\n' "$tool" "${host%%/*}" >&2
     printf 'under a random id; no names, paths or contents. To stop it: %s, or DO_NOT_TRACK=1.\n' "$stop" >&2
     [ -z "${FOOTFALL_ABOUT-}" ] || printf 'More: %s\n' "$FOOTFALL_ABOUT" >&2
-    { mkdir -p "$folder" && echo shown >"$folder/notice"; } 2>/dev/null
+    mv -f "$part" "$folder/notice" 2>/dev/null
 }
 
 _footfall_uuid() {
@@ -196,7 +205,7 @@ _footfall_uuid() {
         print substr($0, 1, 8) "-" substr($0, 9, 4) "-4" substr($0, 14, 3) "-" substr("89ab", v % 4 + 1, 1) substr($0, 18, 3) "-" substr($0, 21, 12) }'
 }
 
-# The random id, made once: of many processes that make it at the same time, one wins and the others take its id.
+# The random id, created once: if several processes create it at the same time, one wins and the others use its id.
 _footfall_id() { # make?
     id=
     for _ in 1 2 3; do
@@ -207,7 +216,10 @@ _footfall_id() { # make?
         id=
         [ "${1-}" = make ] || return
         part=$folder/id.$(_footfall_uuid).tmp
-        mkdir -p "$folder" && _footfall_uuid >"$part" || return
+        mkdir -p "$folder" && _footfall_uuid >"$part" || {
+            rm -f "$part"
+            return
+        }
         if [ -n "$broken" ]; then
             mv -f "$part" "$folder/id"
         else
@@ -286,12 +298,12 @@ _footfall_stamp() {
     [ "${#milliseconds}" = 13 ] || milliseconds=$(date +%s)000
 }
 
-# The event as it is sent, on one line, from NAME and key=value pairs. Other characters than ASCII become "?".
+# The event as it is sent, on one line, from NAME and key=value pairs. Characters outside ASCII become "?".
 _footfall_event() {
     event_name=$1
     shift
     _footfall_surroundings
-    set -- "name=$event_name" "id=$(_footfall_uuid)" "timestamp=$milliseconds" "installation_id=$id" "version=${FOOTFALL_VERSION-}" \
+    set -- "name=$event_name" "id=$(_footfall_uuid)" "timestamp=$milliseconds" "installation_id=$id" "version=${FOOTFALL_VERSION-}" "sample_rate=$rate" \
         "os=$(uname -s | tr 'ABCDEFGHIJKLMNOPQRSTUVWXYZ' 'abcdefghijklmnopqrstuvwxyz')" "arch=$(uname -m)" "runtime=$runtime" \
         "environment=$environment" "ci_system=$ci" "container=$container" "agent=$agent" "interactive=$tty" "install_source=$source" "$@"
     FOOTFALL_NODE=$(uname -n) LC_ALL=C awk '
@@ -357,7 +369,7 @@ _footfall_event() {
             if (at < 2 || text == "") continue
             if (i > 1 && key == "name") continue
             if (index(own, " " key " ") == 0) text = scrub(text)
-            as_number = key ~ /^(timestamp|duration_ms|interactive|ci)$/ || key ~ /^properties\./
+            as_number = key ~ /^(timestamp|sample_rate|duration_ms|interactive|ci)$/ || key ~ /^properties\./
             value = as_number && plain(text) ? text : quoted(text)
             if (match(key, /^(properties|error|target)\./)) {
                 group = substr(key, 1, RLENGTH - 1)
@@ -373,7 +385,24 @@ _footfall_event() {
     }' "$@"
 }
 
+# Sets rate to a share between 0 and 1, or to nothing.
+_footfall_rate() {
+    rate=
+    case ${FOOTFALL_SAMPLE_RATE-} in
+        0.* | .*) rate=0.${FOOTFALL_SAMPLE_RATE#*.} ;;
+    esac
+    case ${rate#0.} in
+        *[!0-9]*) rate= ;;
+        *[1-9]*) ;;
+        *) rate= ;;
+    esac
+}
+
 _footfall_record() {
+    _footfall_rate
+    if [ "$state" = on ] && [ -n "$rate" ]; then
+        awk -v rate="$rate" -v number="$(od -An -N4 -tu4 /dev/urandom)" 'BEGIN { exit number / 4294967296 >= rate }' || return
+    fi
     if [ "$state" = on ]; then _footfall_id make; else _footfall_id; fi
     [ "$state" = local ] || [ -n "$id" ] || return
     _footfall_stamp
@@ -387,21 +416,27 @@ _footfall_record() {
     fi
     queue=$folder/queue
     file=$queue/$milliseconds-$(_footfall_uuid).0.json
-    printf '%s\n' "$event" >"$file.tmp" && mv "$file.tmp" "$file"
+    { printf '%s\n' "$event" >"$file.tmp" && mv "$file.tmp" "$file"; } || rm -f "$file.tmp"
     _footfall_bound
     _footfall_drain
 }
 
-# At most 100 events: the oldest go.
+# At most 100 events: the oldest are dropped.
 _footfall_bound() {
-    set -- "$queue"/*.json "$queue"/*.json.[0-9]*
-    while [ $# -gt 101 ]; do
-        rm -f "$1"
-        shift
-    done
+    set -- "$queue"/[0-9]*-*.[0-9]*.json "$queue"/[0-9]*-*.[0-9]*.json.[0-9]*
+    [ $# -le 101 ] || _footfall_drop 100
 }
 
-# The queue: one file for one event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
+# Deletes the events of the queue, but the newest.
+_footfall_drop() { # NUMBER
+    (
+        cd "$folder/queue" || exit
+        LC_ALL=C ls | awk -v kept="$1" '/^[0-9]+-[A-Za-z0-9_-]+\.[0-9]+\.json(\.[0-9]+)?$/ { names[++n] = $0 }
+            END { for (i = 1; i <= n - kept; i++) print names[i] }' | xargs rm -f
+    ) 2>/dev/null
+}
+
+# The queue: one file per event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
 _footfall_drain() {
     work=$queue/$(_footfall_uuid).tmp
     for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -409,9 +444,12 @@ _footfall_drain() {
         until=0 failures=0
         if [ -e "$queue/wait" ]; then read -r until failures <"$queue/wait"; fi
         until=${until%%.*}
+        case $failures in
+            '' | *[!0-9]* | ???*) failures=0 ;;
+        esac
         if [ "$until" -gt "$now" ] && [ "$until" -lt $((now + 86460)) ]; then return; fi
         _footfall_claim
-        if [ "$claimed" = 0 ]; then
+        if [ "$claimed" = 0 ] || [ -n "$broken" ]; then
             rm -f "$work" "$work.list" "$work.answer" "$work.head"
             return
         fi
@@ -440,32 +478,32 @@ _footfall_refused() {
     return 1
 }
 
-# Takes the free events into one body; drops those that are too old or were tried too often.
+# Takes the free events into one body; drops those that are too old or had too many attempts. Sets broken if the disk is full: the body may be
+# cut, and the events are free again after a minute.
 _footfall_claim() {
-    claimed=0
+    claimed=0 broken=
     find "$queue" -name '*.tmp*' -mtime +1 -exec rm -f {} +
-    printf '{"events":[' >"$work"
-    : >"$work.list"
-    for path in "$queue"/*.json "$queue"/*.json.[0-9]*; do
+    { printf '{"events":[' >"$work" && : >"$work.list"; } || broken=yes
+    for path in "$queue"/[0-9]*-*.[0-9]*.json "$queue"/[0-9]*-*.[0-9]*.json.[0-9]*; do
         file=${path##*/}
         stem=${file%%.json*}
         written=${stem%%-*} attempts=${stem##*.} taken=${file##*.json}
         taken=${taken#.}
         case $written$attempts$taken in
-            *[!0-9]* | '') continue ;;
+            *[!0-9]* | '' | 0*) continue ;;
         esac
-        if [ "$((written / 1000 + 604800))" -lt "$now" ] || [ "$attempts" -ge 100 ] || [ ! -s "$path" ]; then
+        age=$((now - written / 1000)) held=$((now - ${taken:-0}))
+        if [ "${age#-}" -gt 604800 ] || [ "$attempts" -ge 100 ] || [ ! -s "$path" ]; then
             rm -f "$path"
-        elif [ "$((now - ${taken:-0}))" -gt 60 ] && [ "$claimed" -lt 100 ]; then
+        elif [ "${held#-}" -gt 60 ] && [ "$claimed" -lt 100 ] && [ -z "$broken" ]; then
             mine=$queue/${stem%.*}.$attempts.json.$now
             mv "$path" "$mine" || continue
-            if [ "$claimed" -gt 0 ]; then printf , >>"$work"; fi
-            cat "$mine" >>"$work"
-            echo "$mine" >>"$work.list"
+            if [ "$claimed" -gt 0 ]; then printf , >>"$work" || broken=yes; fi
+            { cat "$mine" >>"$work" && echo "$mine" >>"$work.list"; } || broken=yes
             claimed=$((claimed + 1))
         fi
     done
-    printf ']}' >>"$work"
+    printf ']}' >>"$work" || broken=yes
 }
 
 _footfall_release() {
@@ -475,7 +513,7 @@ _footfall_release() {
     done <"$work.list"
 }
 
-# Sets status (000 where there was no answer) and retry_after, and leaves the answer in $2.answer. Follows no redirect.
+# Sets status (000 without a response) and retry_after, and writes the response to $2.answer. Does not follow redirects.
 _footfall_post() { # URL FILE [METHOD]
     retry_after= status=000
     : >"$2.head"
@@ -509,15 +547,16 @@ _footfall_command() {
                 echo "The choice cannot be stored. Set ${prefix}_TELEMETRY=$1 instead." >&2
                 return 1
             fi
-            if [ "$1" != on ]; then rm -f "$folder"/queue/*.json*; fi
+            if [ "$1" != on ]; then _footfall_drop 0; fi
             _footfall_state
             echo "telemetry: $state ($reason)"
             ;;
         show)
             _footfall_id
             _footfall_stamp
+            _footfall_rate
             _footfall_event example outcome=success duration_ms=0
-            cat "$folder"/queue/*.json* "$folder/local.jsonl" 2>/dev/null || :
+            cat "$folder"/queue/[0-9]*-*.[0-9]*.json "$folder"/queue/[0-9]*-*.[0-9]*.json.[0-9]* "$folder/local.jsonl" 2>/dev/null || :
             ;;
         erase)
             _footfall_id
@@ -533,7 +572,8 @@ _footfall_command() {
                         ;;
                 esac
             fi
-            rm -f "$folder"/queue/*.json* "$folder/id" "$folder/local.jsonl" "$folder/local.jsonl.old"
+            _footfall_drop 0
+            rm -f "$folder/id" "$folder/local.jsonl" "$folder/local.jsonl.old"
             echo "Erased: the id, the events that waited, and what the server held of this installation."
             ;;
         *)

@@ -1,10 +1,12 @@
 import { useState } from "preact/hooks";
+import { useIdle } from "./api/turn.ts";
 import { useOperation } from "./api/use.ts";
 import { conditionLabel } from "./pages/measures.ts";
 import { FilterBar } from "./ui/filter-bar.tsx";
 import { Icon } from "./ui/icons.tsx";
 import { Warnings } from "./ui/warnings.tsx";
 import { useAccount } from "./view/account.ts";
+import { useParams } from "./view/address.ts";
 import { replaceMissing } from "./view/conditions.ts";
 import { ZONE, moment, toLabel } from "./view/format.ts";
 import { RANGES, type Range, dayText, dayOf, rangeName, shortRangeName, startOf } from "./view/period.ts";
@@ -14,6 +16,8 @@ import { useView } from "./view/state.ts";
 export function Toolbar({ project, timed, filtered, asks }: { project: string | undefined; timed: boolean; filtered: boolean; asks: boolean }) {
   const view = useView();
   const { reads } = useAccount();
+  const [params] = useParams();
+  const hasFilters = filtered && (!asks || params.has("report")); // other questions of Explore have a form of their own
   // Public dashboards allow only fixed periods.
   const offered: Range[] = RANGES.filter((range) => reads || range !== "custom");
   const ranges = offered.includes(view.range) ? offered : [...offered.filter((range) => range !== "custom"), view.range, ...offered.filter((range) => range === "custom")];
@@ -43,7 +47,8 @@ export function Toolbar({ project, timed, filtered, asks }: { project: string | 
           </div>
         )}
       </div>
-      {project && filtered && !asks && (reads ? <PageFilters project={project} /> : <PublicFilters />)}
+      {project && hasFilters && (reads ? <PageFilters project={project} /> : <PublicFilters />)}
+      {project && filtered && reads && <HistoryProgress project={project} />}
       {project && filtered && !reads && <PublicMinimum project={project} />}
     </>
   );
@@ -54,7 +59,9 @@ function PageFilters({ project }: { project: string }) {
   const { span, where, setWhere } = useView();
   const [isOpened, setOpened] = useState(false);
   const known = useOperation("Fields", { slug: project, period: span.period }, { enabled: isOpened || where.length > 0, refresh: () => false });
-  const answer = useOperation("Ask", { slug: project, question: { measures: ["EVENTS"], where, period: span.period, first: 1 } }, { enabled: where.length > 0 });
+  const question = { measures: ["EVENTS" as const], where, period: span.period, first: 1 };
+  const isIdle = useIdle(JSON.stringify(question)); // the page's own questions go first
+  const answer = useOperation("Ask", { slug: project, question }, { enabled: where.length > 0 && isIdle });
   const warnings = where.length > 0 && !answer.isPlaceholderData ? (answer.data?.project.ask.warnings ?? []) : [];
   const since = where.length > 0 ? answer.data?.project.ask.since : null;
   const isCut = since != null && Date.parse(since) > startOf(span);
@@ -109,6 +116,18 @@ function PublicMinimum({ project }: { project: string }) {
   const answer = useOperation("PublicMinimum", { slug: project });
   const least = answer.data?.project.minimumInstalls;
   return least ? <p class="soft">Figures based on fewer than {least} installs are hidden.</p> : null;
+}
+
+/** Note while the server builds its history of events, as after an upgrade. */
+function HistoryProgress({ project }: { project: string }) {
+  const answer = useOperation("HistoryProgress", { slug: project }, { refresh: (data) => (data?.project.historyProgress == null ? 60_000 : 5_000) });
+  const done = answer.data?.project.historyProgress;
+  if (done == null) return null;
+  return (
+    <p class="notice" role="status">
+      Footfall is building its history of events: <b>{Math.floor(done * 100)}%</b> done. Until it is complete, filters take longer, and some figures for long periods are missing.
+    </p>
+  );
 }
 
 function Zone() {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.admin.conftest import Asker
 
 ASK = """query ($question: QuestionInput!) { project(slug: "demo") { ask(question: $question) {
@@ -15,7 +17,7 @@ def ask(admin: Asker, **question: Any) -> Any:
     return admin.ask(ASK, question=question)["project"]["ask"]
 
 
-def test_a_filter_and_the_bar_that_sets_it_say_the_same_number(admin: Asker) -> None:
+def test_a_filters_total_equals_the_bar_that_sets_it(admin: Asker) -> None:
     split = ask(admin, measures=["EVENTS", "INSTALLS"], by=[{"field": "os"}, {"field": "version", "version": "MINOR"}], first=200)
     assert len(split["rows"]) > 3
     for row in split["rows"][:5]:
@@ -122,7 +124,11 @@ def test_retention_split_by_os_adds_up_to_the_whole(admin: Asker) -> None:
     cohorts = found["total"]["cohorts"]
     assert [each["start"] for each in cohorts] == found["starts"]
     assert found["partialStep"] == len(cohorts) - 1
-    assert found["total"]["ratesAll"][0] == 1
+    # Not always 1: an install whose first event had a wrong clock is seen in that week, and active in a later one.
+    ended = cohorts[:-1]
+    rate = sum(each["activeAll"][0] for each in ended) / sum(each["size"]["all"] for each in ended)
+    assert found["total"]["ratesAll"][0] == pytest.approx(rate)
+    assert rate > 0.95
     for place, cohort in enumerate(cohorts):
         rows = [row["cohorts"][place] for row in found["rows"]]
         assert sum(row["size"]["all"] for row in rows) == cohort["size"]["all"]

@@ -33,6 +33,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "Counters": {"type": "pack", "ids": ["peon"]},
     "Ask": {"question": {"by": [{"field": "os"}]}},
     "AskFunnel": {"funnel": {"steps": [{"name": name, "where": [{"field": "name", "values": [name]}]} for name in ("init", "build")]}},
+    "AskPaths": {"paths": {"event": [{"field": "name", "values": ["build"]}]}},
     "AskRetention": {"retention": {"by": [{"field": "os"}]}},
     "FieldValues": {"field": "os"},
     "ErrorSamples": {"errorType": "ConfigError"},
@@ -176,7 +177,18 @@ def test_every_document_runs(admin: Any) -> None:
             "Result" not in name
             and (name in VARIABLES or name == "RevokeOtherSessions")
             and name
-            not in ("Ask", "AskFunnel", "AskRetention", "Breakdown", "Counters", "ErrorSamples", "Experiment", "FieldValues", "Funnel")
+            not in (
+                "Ask",
+                "AskFunnel",
+                "AskPaths",
+                "AskRetention",
+                "Breakdown",
+                "Counters",
+                "ErrorSamples",
+                "Experiment",
+                "FieldValues",
+                "Funnel",
+            )
         ):
             (result,) = data.values()
             assert bool(result["errors"]) == (name in REFUSED), (name, result)

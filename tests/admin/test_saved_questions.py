@@ -79,7 +79,7 @@ def test_saving_under_a_name_that_is_taken_replaces_the_question(admin: Asker) -
         ("x", {"over": "HOUR", "period": {"last": 1000}}, "over"),
     ],
 )
-def test_what_cannot_be_saved_is_named(admin: Asker, name: str, question: dict[str, Any], field: str) -> None:
+def test_an_invalid_saved_question_is_refused_by_field(admin: Asker, name: str, question: dict[str, Any], field: str) -> None:
     assert problem(admin.ask(SAVE, name=name, question=question)) == (field, "INVALID")
 
 

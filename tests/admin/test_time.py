@@ -27,7 +27,7 @@ async def test_an_operation_that_takes_too_long_is_stopped_and_frees_the_store(s
     known = type("Projects", (), {"all": lambda _: []})()
     state: Any = type("State", (), {"store": store, "projects": known, "settings": load({})})()
     answer = await GraphQL().run(state, Viewer("key", frozenset({"read"}), ALL_PROJECTS, "key 1"), Body(query=query))
-    assert answer["errors"][0]["extensions"]["code"] == "TIMEOUT"
+    assert answer.errors[0]["extensions"]["code"] == "TIMEOUT"
     async with asyncio.timeout(5):  # each of the queries had ten seconds
         while reading():
             await asyncio.sleep(0.05)

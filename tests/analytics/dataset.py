@@ -1,7 +1,7 @@
 """A deterministic synthetic project of any size, for tests that recount it.
 
-Ninety days of a tool with installs that come, upgrade and leave; most events are a person's. Some arrive days late, some installs run in
-two environments, some events say nothing of where they ran. A second, small project lies beside it, to be left alone.
+Ninety days of a tool with installs that come, upgrade and leave; most events are those of people. Some arrive days late, some installs run in two
+environments, some events do not report their environment. A second, small project beside it must not be counted.
 """
 
 from __future__ import annotations

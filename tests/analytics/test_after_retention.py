@@ -34,7 +34,7 @@ async def retained(store: Store, settings: Settings) -> None:
     await retention(Run(store, settings, now=lambda: NOW))
 
 
-async def test_a_breakdown_has_no_row_for_events_that_are_gone(store: Store) -> None:
+async def test_a_breakdown_has_no_row_for_deleted_events(store: Store) -> None:
     found = await breakdown(store, Filter(project=1, period=LAST_YEARS, where=equals(version="1.0")), By.OS)
     assert [(row.value, row.events, row.installs and row.installs.all) for row in found.rows] == [("linux", 1, 1)]
 
@@ -48,7 +48,7 @@ async def test_events_and_installs_are_counted_from_the_same_events(store: Store
         assert [(row.events, row.installs and row.installs.all) for row in found.rows] == [(1, 1)], by
 
 
-async def test_what_sums_answer_reaches_back_as_far_as_before(store: Store) -> None:
+async def test_figures_from_rollups_reach_back_beyond_retention(store: Store) -> None:
     figures = await overview(store, Filter(project=1, period=LAST_YEARS))
     assert (figures.events.value, figures.active.all.value) == (2, 2)
 

@@ -55,7 +55,7 @@ def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1000
 
 
-async def test_an_empty_project_answers_everything_with_nothing(store: Store) -> None:
+async def test_every_question_about_an_empty_project_has_an_empty_answer(store: Store) -> None:
     found = await overview(store, TODAY)
     nothing = Change(0, 0, None)
     assert (found.events, found.active.all, found.new.people, found.installs.all) == (nothing, nothing, nothing, nothing)
@@ -81,7 +81,7 @@ async def test_an_empty_project_answers_everything_with_nothing(store: Store) ->
     assert await rejected(store, 1) == []
 
 
-async def test_one_event_is_one_of_everything(store: Store) -> None:
+async def test_a_single_event_counts_once_in_every_chart(store: Store) -> None:
     await store_all(
         store,
         event(context=Context(Environment.PERSON, "", "native", "linux", "x64", "node 22", "1.0", "npm"), install=7, duration_us=50,
@@ -153,7 +153,7 @@ def test_a_day_has_24_hours_where_clocks_change_elsewhere() -> None:
         assert len(starts(Period(at(text), at(text) + DAY), Step.HOUR)) == 24
 
 
-async def test_gaps_are_filled(store: Store) -> None:
+async def test_steps_without_events_are_included(store: Store) -> None:
     await store_all(store, event(at("2026-01-31"), install=1), event(at("2026-04-01"), install=1))
     found = await series(store, TODAY.during(Period(at("2026-01-01"), at("2026-05-01"))), Step.MONTH)
     assert (found.events, found.active_all) == ([1, 0, 0, 1], [1, 0, 0, 1])
@@ -171,7 +171,7 @@ async def test_gaps_are_filled(store: Store) -> None:
     ],
     ids=["start in an hour", "end in an hour", "empty", "before 1970", "too long", "too many steps"],
 )
-def test_what_cannot_be_a_period_is_named(make: Callable[[], Any], field: str) -> None:
+def test_an_invalid_period_is_refused_by_field(make: Callable[[], Any], field: str) -> None:
     with pytest.raises(BadQuery) as caught:
         make()
     assert (caught.value.code, [error.path for error in caught.value.errors]) == (400, [field])
@@ -193,7 +193,7 @@ def test_what_cannot_be_a_period_is_named(make: Callable[[], Any], field: str) -
     ],
     ids=["new by hour", "versions by hour", "many weeks", "no window", "no property", "quoted", "escaped", "one step", "no time", "no id"],
 )
-async def test_what_cannot_be_asked_is_named(store: Store, ask: Callable[[Store], Awaitable[Any]], field: str) -> None:
+async def test_an_invalid_query_is_refused_by_field(store: Store, ask: Callable[[Store], Awaitable[Any]], field: str) -> None:
     with pytest.raises(BadQuery) as caught:
         await ask(store)
     assert [error.path for error in caught.value.errors] == [field]
@@ -221,7 +221,7 @@ async def test_raw_events_that_take_too_long_are_a_problem_that_says_what_helps(
     assert (await overview(store, TODAY)).events.value == 20_000, "rollups are not bounded"
 
 
-async def test_within_its_time_one_slow_reader_leaves_room_for_the_others(store: Store) -> None:
+async def test_one_slow_query_leaves_readers_for_others(store: Store) -> None:
     endless = "SELECT COUNT(*) AS n FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n)"
     with pytest.raises(TimeoutError):
         await store.rows_within(0.2, endless)
@@ -241,7 +241,7 @@ def test_every_dimension_can_be_broken_down_by_and_filtered_by() -> None:
     assert names <= BY_NAME.keys()
 
 
-def test_changes_and_percentiles_of_nothing_are_none() -> None:
+def test_changes_and_percentiles_without_events_are_none() -> None:
     assert change(5, 0).change is None
     assert change(None, 5).change is None
     assert change(5, 4).change == 0.25
@@ -250,7 +250,7 @@ def test_changes_and_percentiles_of_nothing_are_none() -> None:
     assert [percentile([(10, 1), (20, 1)], quantile) for quantile in (0.01, 0.5, 0.51, 1.0)] == [10, 10, 20, 20]
 
 
-async def test_a_later_try_counts_where_the_first_took_too_long(store: Store) -> None:
+async def test_a_later_attempt_counts_if_the_first_took_too_long(store: Store) -> None:
     def step(install: int, name: str, minute: int) -> Event:
         return event(NOON + minute * 60_000, install=install, name=name)
 
@@ -315,7 +315,7 @@ async def test_all_the_words_of_a_filter_are_only_ever_values(store: Store) -> N
     assert [error.path for error in caught.value.errors] == ["property"]
 
 
-async def test_what_looks_back_says_how_long_a_period_it_takes(store: Store) -> None:
+async def test_an_error_names_the_longest_period_of_active_users(store: Store) -> None:
     longest = Filter(project=1, period=Period(MIDNIGHT - 1_829 * DAY, MIDNIGHT + DAY))
     assert len((await active_users(store, longest)).starts) == 1_830
     with pytest.raises(BadQuery) as caught:

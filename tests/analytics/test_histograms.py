@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.analytics import exact_durations, histograms
-from server.analytics.filters import Audience, Filter
+from server.analytics.filters import Filter
 from server.analytics.histograms import Histogram, histogram
 from server.analytics.measures import percentile
 from server.analytics.overview import overview
 from server.analytics.timings import medians
 from server.event import DAY, Context, Environment, Event
 from server.questions.periods import Period, Step
+from server.questions.question import Audience
 from server.storage.engine import Store
 from server.storage.rollups import duration_bucket
 from tests.analytics.test_edges import MIDNIGHT, event, store_all
@@ -55,7 +56,7 @@ def expected(events: list[Event], filter_: Filter) -> list[tuple[int, int]]:
     return sorted(Counter(duration_bucket(each.duration_us or 0) for each in within).items())
 
 
-async def test_what_comes_late_is_counted_in_its_day(store: Store) -> None:
+async def test_late_events_count_on_their_own_day(store: Store) -> None:
     rng = random.Random(1)
     events = [timed(rng, day) for day in range(40) for _ in range(20)]
     await store_all(store, *events)
@@ -74,7 +75,7 @@ async def test_what_comes_late_is_counted_in_its_day(store: Store) -> None:
 
 
 @pytest.mark.parametrize("step", [Step.DAY, Step.WEEK, Step.MONTH])
-async def test_what_is_kept_and_what_the_store_adds_up_are_the_same(store: Store, monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
+async def test_cached_histograms_equal_those_from_the_store(store: Store, monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
     rng = random.Random(2)
     await store_all(store, *(timed(rng, day) for day in range(99) for _ in range(3)))
     filter_ = Filter(project=1, period=Period(MIDNIGHT - 99 * DAY, MIDNIGHT + DAY), audience=Audience.PEOPLE)
@@ -83,7 +84,7 @@ async def test_what_is_kept_and_what_the_store_adds_up_are_the_same(store: Store
     assert (await histogram(store, filter_), await medians(store, filter_, step)) == kept
 
 
-async def test_what_another_process_stores_is_seen(store: Store, where: Path | str) -> None:
+async def test_events_of_another_process_are_seen(store: Store, where: Path | str) -> None:
     await store_all(store, event(duration_us=10), event(duration_us=20))
     assert await histogram(store, MONTH) == [(10, 1), (20, 1)]
     change_in(
@@ -103,7 +104,7 @@ async def test_a_repair_is_visible_after_a_while(store: Store, where: Path | str
     assert await histogram(store, MONTH) == [(11, 1)]
 
 
-async def test_sums_that_do_not_agree_are_read_each_time(store: Store, where: Path | str) -> None:
+async def test_inconsistent_histograms_are_not_cached(store: Store, where: Path | str) -> None:
     await store_all(store, event(duration_us=10))
     change_in(where, "UPDATE rollup_day_duration SET events = 5")
     assert await histogram(store, MONTH) == [(10, 5)]
@@ -114,7 +115,7 @@ async def test_sums_that_do_not_agree_are_read_each_time(store: Store, where: Pa
     assert (await medians(store, MONTH)).medians == [None] * 30
 
 
-async def test_what_is_kept_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cache_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histograms, "_MOST_KEPT", 10)
     await store_all(store, *(event(MIDNIGHT - day * DAY, duration_us=day) for day in range(30)))
     for day in range(30):

@@ -60,14 +60,14 @@ async def test_an_error_is_first_and_last_seen_by_its_own_time_whatever_the_orde
     assert yesterday.groups == []
 
 
-async def test_when_an_error_was_first_seen_depends_on_whose_errors_are_asked_for(store: Store) -> None:
+async def test_the_first_time_of_an_error_follows_the_environments_of_the_filter(store: Store) -> None:
     ci = Context(environment=Environment.CI)
     await store_all(store, failed(MIDNIGHT + 1, context=ci), failed(MIDNIGHT + 2))
     (everyone,), (people,) = (await errors(store, TODAY)).groups, (await errors(store, TODAY.people())).groups
     assert (everyone.first_seen, people.first_seen) == (MIDNIGHT + 1, MIDNIGHT + 2)
 
 
-async def test_more_types_of_errors_than_there_may_be_are_taken_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_error_types_beyond_the_limit_count_as_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transaction, "MAX_ERROR_TYPES", 2)
     for number in range(5):
         await store_all(store, failed(error_type=f"E{number}", install=number))
@@ -77,7 +77,7 @@ async def test_more_types_of_errors_than_there_may_be_are_taken_together(store: 
     assert found["E1"].sample is not None
 
 
-async def test_what_cannot_be_stored_leaves_no_type_of_error_behind(store: Store) -> None:
+async def test_a_failed_commit_leaves_no_error_type_behind(store: Store) -> None:
     twice = failed(error_type="new")
     with pytest.raises(Exception, match="UNIQUE"):
         await store_all(store, twice, twice)
@@ -86,7 +86,7 @@ async def test_what_cannot_be_stored_leaves_no_type_of_error_behind(store: Store
     assert (await errors(store, TODAY)).types == 1
 
 
-async def test_counters_are_what_the_kinds_say_and_never_below_nothing(store: Store) -> None:
+async def test_counters_follow_the_kinds_of_events_and_are_never_negative(store: Store) -> None:
     kinds = {"view": 4, "copy": 3, "download": 2, "template_use": 1, "builder_export": 5, "favorite": 3, "unfavorite": 1, "comment": 2,
              "vote_up": 6, "vote_down": 1, "something else": 9}  # fmt: skip
     await store_all(store, *(event(name=kind, target=("snippet", "a")) for kind, count in kinds.items() for _ in range(count)))
@@ -131,7 +131,7 @@ async def test_a_score_decays_with_age_and_a_kind_has_its_weight(store: Store) -
     assert (await trending(store, 1)).targets == []
 
 
-async def test_a_family_counts_its_own_events_in_a_project_that_many_share(store: Store) -> None:
+async def test_a_client_family_counts_only_its_own_events_in_a_shared_project(store: Store) -> None:
     flakedrop, native = Context(dialect="flakedrop", os="linux", version="1.0"), Context(dialect="native", os="darwin")
     await store_all(
         store,

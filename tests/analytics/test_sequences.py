@@ -15,7 +15,7 @@ import pytest
 
 from server.analytics import exact_durations
 from server.analytics.breakdown import Breakdown, By, breakdown
-from server.analytics.errors import Errors, errors
+from server.analytics.errors import PARTS, Errors, errors
 from server.analytics.experiments import experiment
 from server.analytics.family_stats import flakedrop_stats, tool_calls, tools
 from server.analytics.filters import Filter, equals
@@ -166,7 +166,7 @@ async def _charts(store: Store) -> list[Any]:
             await retention(store, filter_),
             await version_adoption(store, filter_, Step.WEEK),
             *[await timings(store, filter_, of) for of in Of],
-            _without_moments(await errors(store, filter_, samples=False)),
+            _without_moments(await errors(store, filter_, parts=PARTS - {"sample"})),
             await targets(store, filter_),
         ]
     await store.close()

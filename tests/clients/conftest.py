@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from tests.clients import hosts
 from tests.conftest import Server
 
 CLIENTS = bundled("static") / "clients"
+_folders = itertools.count()
 WITHIN = 60.0  # seconds for an event to arrive, on a busy machine
 TOKEN = "ff_the-admin-token-of-the-tests-of-clients-0123456789"
 
@@ -76,6 +78,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def host(request: pytest.FixtureRequest, make_host: Callable[[str], Host]) -> Host:
     return make_host(request.param)
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder at a path that no other test has: pytest reuses the path of a passed test, and a late sender of that test would take the events of the next."""
+    path = tmp_path / f"{next(_folders)}"
+    path.mkdir()
+    return path
 
 
 @pytest.fixture

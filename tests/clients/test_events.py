@@ -54,7 +54,7 @@ def test_an_event_arrives_with_what_the_client_filled_in(host: Host, home: Path,
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
-def test_the_surroundings_are_recognised(host: Host, home: Path, env: dict[str, str], expected: dict[str, Any]) -> None:
+def test_the_client_detects_agent_source_and_terminal(host: Host, home: Path, env: dict[str, str], expected: dict[str, Any]) -> None:
     shown = host.telemetry("http://127.0.0.1:9", home, "show", **env)
     event = json.loads(shown.stdout.splitlines()[0])
     assert {key: event[key] for key in expected} == expected
@@ -139,13 +139,14 @@ def test_an_erasure_that_cannot_reach_the_server_changes_nothing(host: Host, hom
     assert identity.exists()
 
 
-def test_fifty_first_runs_at_once_make_one_id_and_fifty_events(host: Host, home: Path, project: Project) -> None:
+@pytest.mark.parametrize("runs", [15, pytest.param(50, marks=pytest.mark.slow)])
+def test_many_first_runs_at_once_make_one_id_and_as_many_events(host: Host, home: Path, project: Project, runs: int) -> None:
     env = environment(project.url, home)
     quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    running = [subprocess.Popen(host.command, env=env, **quiet) for _ in range(50)]
-    assert [one.wait(timeout=100) for one in running] == [3] * 50
-    events = project.events(at_least=50)
-    assert len(events) == 50
+    running = [subprocess.Popen(host.command, env=env, **quiet) for _ in range(runs)]
+    assert [one.wait(timeout=100) for one in running] == [3] * runs
+    events = project.events(at_least=runs)
+    assert len(events) == runs
     assert len({event["install"] for event in events}) == 1
     assert eventually(lambda: queued(home) == [])
 
@@ -178,7 +179,7 @@ def test_a_day_offline_is_sent_once(host: Host, home: Path, project: Project) ->
     assert eventually(lambda: project.ledger() == {"stored": 4, "duplicates": 2, "rejected": 0})
 
 
-def test_what_a_killed_sender_left_is_sent_by_another(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+def test_events_of_a_killed_sender_are_sent_by_another(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     host.run("http://127.0.0.1:9", home)
     assert settled(home)
     (name,) = queued(home)

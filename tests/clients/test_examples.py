@@ -142,7 +142,7 @@ def _go(folder: Path, name: str, url: str) -> None:
 
 
 @pytest.mark.slow
-def test_cobra(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
+def test_the_cobra_example_sends_an_event(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
     """From the Go module proxy."""
     wire = make_wire()
     _go(tmp_path, "go_cobra.go", wire.url)
@@ -202,7 +202,7 @@ def test_the_published_sonicjs_client_obeys_do_not_track(installed: Path, home: 
 
 
 @pytest.mark.slow
-def test_commander_and_oclif(installed: Path, home: Path, make_wire: Callable[..., Wire]) -> None:
+def test_the_commander_and_oclif_examples_send_events(installed: Path, home: Path, make_wire: Callable[..., Wire]) -> None:
     wire = make_wire()
     shutil.copy(CLIENTS / "footfall.js", installed)
     program = [node(), str(example("javascript_commander.js", installed / "main.js", wire.url))]

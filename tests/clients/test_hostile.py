@@ -41,7 +41,7 @@ def waited(home: Path) -> tuple[float, int]:
         pytest.param(hosts.SLOW, marks=pytest.mark.slow, id="slow"),
     ],
 )
-def test_a_wrong_server_is_not_felt_and_the_event_is_kept(
+def test_a_wrong_server_delays_no_program_and_the_event_is_kept(
     names: Iterable[str], make_host: Callable[[str], Host], tmp_path: Path, make_wire: Callable[..., Wire]
 ) -> None:
     """All clients with all servers at once: a client gives a server that hangs ten seconds."""
@@ -94,7 +94,7 @@ def test_a_redirect_is_not_followed(host: Host, home: Path, make_wire: Callable[
     assert len(queued(home)) == 1
 
 
-def test_a_server_that_is_away_is_not_felt(host: Host, home: Path) -> None:
+def test_an_unreachable_server_delays_no_program(host: Host, home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     for address in (url, "http://name.invalid", "http://", "nonsense", "https://127.0.0.1:1/p/x"):
@@ -106,7 +106,7 @@ def test_a_server_that_is_away_is_not_felt(host: Host, home: Path) -> None:
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "404 Not Found", "422 Unprocessable Content"])
-def test_what_is_refused_for_good_is_not_sent_again(host: Host, home: Path, make_wire: Callable[..., Wire], status: str) -> None:
+def test_a_permanently_refused_event_is_not_sent_again(host: Host, home: Path, make_wire: Callable[..., Wire], status: str) -> None:
     wire = make_wire(replying(status, "{}"))
     host.run(wire.url, home)
     assert eventually(lambda: wire.connections and queued(home) == [])
@@ -132,7 +132,7 @@ def test_a_retry_after_without_end_is_bounded_by_a_day(host: Host, home: Path, m
     assert waited(home)[0] <= 86_400
 
 
-def test_the_pause_grows_to_an_hour(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+def test_pauses_between_failed_attempts_grow_to_an_hour(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     wire = make_wire(replying("500 Internal Server Error", "oops"))
     queue_of(home).mkdir(parents=True)
     for failures, least in ((2, 110), (11, 3590)):
@@ -144,7 +144,7 @@ def test_the_pause_grows_to_an_hour(host: Host, home: Path, make_wire: Callable[
 
 
 @pytest.mark.parametrize("broken", ["the id", "the pause", "the choice", "the folder", "the queue"])
-def test_broken_files_are_not_felt(host: Host, home: Path, make_wire: Callable[..., Wire], broken: str) -> None:
+def test_broken_files_break_no_program(host: Host, home: Path, make_wire: Callable[..., Wire], broken: str) -> None:
     wire = make_wire()
     folder = queue_of(home).parent
     folder.mkdir(parents=True)
@@ -230,7 +230,7 @@ def cpu(command: list[str], env: dict[str, str]) -> float:
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def test_a_host_program_costs_hardly_more_with_telemetry(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+def test_a_program_takes_hardly_longer_with_telemetry(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     """Compare the processor time of the host program with a hanging server to the program without telemetry, alternately."""
     wire = make_wire(hang)
     env: dict[str, Any] = environment(wire.url, home)

@@ -90,7 +90,9 @@ deploy(os.environ["HOME"] + "/site")
         ("raise type('Exit', (RuntimeError,), {'exit_code': 0})", {"outcome": "success"}),
     ],
 )
-def test_ways_to_end(home: Path, make_wire: Callable[..., Wire], ending: str, expected: dict[str, Any]) -> None:
+def test_each_way_to_end_a_command_reports_its_outcome(
+    home: Path, make_wire: Callable[..., Wire], ending: str, expected: dict[str, Any]
+) -> None:
     wire = make_wire()
     run(f"with telemetry.command('x'):\n    {ending}", wire.url, home)
     (event,) = eventually(wire.events)
@@ -129,7 +131,7 @@ sys.stdin.read()
     process.communicate("")
 
 
-def test_a_host_that_is_killed_keeps_what_waits(home: Path, make_wire: Callable[..., Wire]) -> None:
+def test_a_killed_program_keeps_its_waiting_events(home: Path, make_wire: Callable[..., Wire]) -> None:
     run("telemetry.track('first')", "http://127.0.0.1:9", home)
     assert eventually((home / ".config/mytool/telemetry/queue/wait").exists)
     run("telemetry.track('second'); os.kill(os.getpid(), 9)", "http://127.0.0.1:9", home)
@@ -183,7 +185,7 @@ def test_names_of_the_user_and_the_machine_are_scrubbed(footfall: ModuleType, mo
     assert footfall._scrub("at alices-laptop malice") == "at [name] malice"
 
 
-def test_its_json_is_json(footfall: ModuleType) -> None:
+def test_the_json_of_the_client_is_valid(footfall: ModuleType) -> None:
     value = {"t": True, "n": None, "i": -3, "f": 1.5, "s": 'q"\\\n\u2028é\U0001f600', "l": [1, [2]], "d": {"1": "x"}}
     assert json.loads(footfall._encode(value)) == value
     assert footfall._encode(float("nan")) == "null"

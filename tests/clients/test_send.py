@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests import forked
 from tests.clients.conftest import Project, Wire, environment
 
 
 def send(url: str, home: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "server", "send", *words, "--url", url]
-    return subprocess.run(command, env=environment(url, home, **env), capture_output=True, text=True, timeout=60, check=False)
+    return forked.run(["send", *words, "--url", url], environment(url, home, **env), 60)
 
 
 def test_an_event_is_sent_with_all_that_was_given(home: Path, project: Project) -> None:
@@ -34,7 +33,7 @@ def test_an_event_is_sent_with_all_that_was_given(home: Path, project: Project) 
     assert len({event["install"] for event in project.events(at_least=2)}) == 1
 
 
-def test_what_is_not_taken_is_an_error_unless_it_is_quiet(home: Path, make_wire: Callable[..., Wire], project: Project) -> None:
+def test_an_event_that_is_not_accepted_is_an_error_unless_quiet(home: Path, make_wire: Callable[..., Wire], project: Project) -> None:
     refused = send(project.url, home, "x" * 300)
     assert refused.returncode == 1
     assert "name" in refused.stderr

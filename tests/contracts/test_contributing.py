@@ -1,4 +1,7 @@
-"""CONTRIBUTING.md lists the right files: changes to only these files add a dialect, a setting, a job, a command and a context field to a copy."""
+"""CONTRIBUTING.md lists the right files.
+
+Changes to only these add a dialect, a setting, a job, a command, a context field, a column of events and a public route to a copy.
+"""
 
 from __future__ import annotations
 
@@ -67,6 +70,22 @@ def greet_command() -> None:
 COMMANDS = (greet_command,)
 '''
 
+FIELD = """    Field(
+        name="exit_code",
+        label="Exit code",
+        description="Exit code of the command.",
+        place=Place.EVENT,
+        column="exit_code",
+        kind=Kind.NUMBER,
+    ),
+"""
+ROUTE = """@get("/v1/greeting", tags=["Reading"], summary="Greet")
+async def greeting(state: Services) -> dict[str, str]:
+    return {"greeting": state.settings.greeting}
+
+
+HANDLERS = (counters_of_one, counters_of_many, trending, greeting)"""
+
 CONTEXT_FIELD = """    terminal: Annotated[str | None, ContextField(label="Terminal", description="Terminal, such as `kitty`.", properties=("tty_name",))] = None
 
 
@@ -82,7 +101,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the code with an additional dialect, setting, job, command and context field."""
+    """A copy of the code with one addition of each kind."""
     copy = tmp_path_factory.mktemp("contributed")
     for name in COPIED:
         there = ROOT / name
@@ -125,6 +144,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "    *greeting.COMMANDS, *maintenance_commands.COMMANDS",
     )
     _add_context_field(copy)
+    _add_event_column(copy)
+    _add_public_route(copy)
     return copy
 
 
@@ -135,6 +156,76 @@ def _add_context_field(copy: Path) -> None:
     migration = migration.replace('_ADDED = ("agent", "install_source", "interactive")', '_ADDED = ("terminal",)')
     migration = migration.replace('"package_manager", *', '"package_manager", "agent", "install_source", "interactive", *')
     (copy / "migrations" / "footfall_9999_terminal.py").write_text(migration, encoding="utf-8")
+
+
+def _add_event_column(copy: Path) -> None:
+    server = copy / "server"
+    native = server / "dialects" / "native.py"
+    text = native.read_text(encoding="utf-8")
+    text = text.replace(
+        "    duration_ms: Number | None = None\n", "    duration_ms: Number | None = None\n    exit_code: int | None = None\n"
+    )
+    native.write_text(text, encoding="utf-8")
+    edit(
+        native,
+        "        document=document,\n        weight=weight,\n",
+        "        document=document,\n        weight=weight,\n        exit_code=payload.exit_code,\n",
+    )
+    edit(
+        server / "event.py",
+        "    visitor: str | None = None\n    weight: float = 1\n",
+        "    visitor: str | None = None\n    weight: float = 1\n    exit_code: int | None = None\n",
+    )
+    edit(
+        server / "event.py",
+        "    former: int | None = None\n    weight: int = 1\n",
+        "    former: int | None = None\n    weight: int = 1\n    exit_code: int | None = None\n",
+    )
+    edit(
+        server / "ingest" / "privacy" / "conversion.py",
+        "                    former=former,\n",
+        "                    former=former,\n                    exit_code=scrubbed.exit_code,\n",
+    )
+    storage = server / "storage"
+    edit(storage / "statements.py", '"properties", "weight",\n', '"properties", "weight", "exit_code",\n')
+    edit(
+        storage / "commit" / "transaction.py",
+        "None if event.weight == 1 else event.weight,\n",
+        "None if event.weight == 1 else event.weight, event.exit_code,\n",
+    )
+    edit(storage / "history" / "streaming.py", "event.properties, event.weight\n", "event.properties, event.weight, event.exit_code\n")
+    edit(
+        server / "history" / "event_columns.py",
+        '"event.weight"),\n',
+        '"event.weight"),\n    Column("exit_code", "INTEGER", "event.exit_code"),\n',
+    )
+    edit(server / "fields.py", "        scale=1_000,\n    ),\n", "        scale=1_000,\n    ),\n" + FIELD)
+    edit(server / "transfer" / "columns.py", '*CONTEXT, "properties", "weight",\n', '*CONTEXT, "properties", "weight", "exit_code",\n')
+    edit(server / "transfer" / "columns.py", '"bucket", "weight",\n', '"bucket", "weight", "exit_code",\n')
+    edit(server / "transfer" / "columns.py", 'row["weight"] or 1,\n', 'row["weight"] or 1, row["exit_code"],\n')
+    edit(
+        server / "transfer" / "footfall.py",
+        "    weight: int | float | str | None = None\n",
+        "    weight: int | float | str | None = None\n    exit_code: int | None = None\n",
+    )
+    edit(server / "transfer" / "footfall.py", '_WHOLE = ("duration_us",)', '_WHOLE = ("duration_us", "exit_code")')
+    edit(
+        server / "transfer" / "footfall.py",
+        "        weight=weight_of(row.weight) or 1,\n",
+        "        weight=weight_of(row.weight) or 1,\n        exit_code=row.exit_code,\n",
+    )
+    former = (copy / "migrations" / "footfall_0022_sampled_events.py").read_text(encoding="utf-8")
+    migration = re.sub(r'ID = ".*"', 'ID = "2030-01-02T00:00:00:000000"', former)
+    migration, replaced = re.subn(
+        r"    return \[.*ADD COLUMN weight.*\n", '    return ["ALTER TABLE event ADD COLUMN exit_code INTEGER"]\n', migration
+    )
+    assert replaced == 1
+    (copy / "migrations" / "footfall_9999_zz_exit_code.py").write_text(migration, encoding="utf-8")
+
+
+def _add_public_route(copy: Path) -> None:
+    module = copy / "server" / "public" / "target_counters.py"
+    edit(module, "HANDLERS = (counters_of_one, counters_of_many, trending)", ROUTE)
 
 
 @pytest.fixture
@@ -157,6 +248,7 @@ def copied_server(new_server: Callable[..., Any]) -> Any:
     return new_server()
 
 
+@pytest.mark.slow
 def test_a_dialect_is_a_file_and_a_list_entry(copied_server: Any) -> None:
     copied_server.start()
     assert copied_server.client.post("/hit/welcome").status_code == 202
@@ -170,13 +262,16 @@ def test_a_dialect_is_a_file_and_a_list_entry(copied_server: Any) -> None:
     assert "/hit/{name}" in copied_server.client.get("/openapi.json").json()["paths"]
 
 
+@pytest.mark.slow
 def test_a_setting_a_job_and_a_command_are_a_line_and_a_function(copied_server: Any) -> None:
     assert "hello there" in copied_server.footfall("greet").stdout
     assert re.search(r"FOOTFALL_GREETING\s+there", copied_server.footfall("doctor").stdout)
+    assert copied_server.footfall("migrate").returncode == 0
     assert "greets" in copied_server.footfall("job").stdout
     assert "hello to there" in copied_server.footfall("job", "greet").stdout
 
 
+@pytest.mark.slow
 def test_a_context_field_is_a_declaration_and_a_migration(new_server: Callable[..., Any], tmp_path: Path) -> None:
     server = new_server().start()
     first = {"name": "build", "terminal": "kitty", "properties": {"n": 1}}
@@ -208,6 +303,33 @@ def test_a_context_field_is_a_declaration_and_a_migration(new_server: Callable[.
     assert [json.loads(line) for line in again] == exported
 
 
+@pytest.mark.slow
+def test_a_column_of_events_is_sent_stored_asked_exported_and_imported(new_server: Callable[..., Any], tmp_path: Path) -> None:
+    server = new_server().start()
+    assert server.client.post("/v1/events", json={"name": "build", "exit_code": 3}).status_code == 202
+    assert server.client.post("/v1/events", json={"events": [{"name": "test", "exit_code": 127}, {"name": "lint"}]}).status_code == 202
+    exported = server.footfall("export", "events", "--format", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["exit_code"] for line in exported] == [3, 127, None]
+    question = ("ask", "default", "--by", "name", "--where", "exit_code>2", "--format", "csv")
+    assert server.footfall("job", "build_history").returncode == 0
+    answer = server.footfall(*question)
+    assert ("build,false,1" in answer.stdout, "test,false,1" in answer.stdout, "lint" in answer.stdout) == (True, True, False), answer
+
+    (tmp_path / "rows.jsonl").write_text("".join(line + "\n" for line in exported), encoding="utf-8")
+    assert new_server("other").footfall("import", str(tmp_path / "rows.jsonl")).returncode == 0
+    again = new_server("other").footfall("export", "events", "--format", "jsonl").stdout.splitlines()
+    assert [json.loads(line) for line in again] == [json.loads(line) for line in exported]
+
+
+@pytest.mark.slow
+def test_a_public_route_is_a_handler_in_a_list(copied_server: Any) -> None:
+    copied_server.start()
+    answer = copied_server.client.get("/v1/greeting")
+    assert (answer.status_code, answer.json()) == (200, {"greeting": "there"})
+    assert "/v1/greeting" in copied_server.client.get("/openapi.json").json()["paths"]
+
+
+@pytest.mark.slow
 def test_the_changes_respect_the_import_contracts(changed: Path) -> None:
     command = [
         sys.executable,

@@ -41,7 +41,9 @@ def test_every_setting_is_documented_as_it_is() -> None:
 
 def test_every_setting_that_a_document_names_exists() -> None:
     known = {setting.metadata["name"] for setting in fields(Settings)} | {"FOOTFALL_CONFIG"}
-    clients = {"FOOTFALL_TOOL", "FOOTFALL_URL", "FOOTFALL_VERSION", "FOOTFALL_KEY", "FOOTFALL_COMMAND", "FOOTFALL_ABOUT", "FOOTFALL_NOTICE"}
+    head = (ROOT / "static/clients/footfall.sh").read_text().partition("\n\n")[0]  # names the settings of the shell client
+    clients = set(re.findall(r"\bFOOTFALL_[A-Z_]*[A-Z]\b", head))
+    assert {"FOOTFALL_TOOL", "FOOTFALL_URL"} <= clients
     for name, text in DOCS.items():
         named = {each for each in re.findall(r"\bFOOTFALL_[A-Z_]*[A-Z]\b", text) if not each.startswith("FOOTFALL_TEST_")}
         assert named - known - clients == set(), name
@@ -70,7 +72,7 @@ def test_a_setting_that_cannot_be_used_is_named(env: dict[str, str], says: str) 
         load(env)
 
 
-def test_a_doctor_who_is_given_a_wrong_setting_names_it_and_lists_them_all(make_server: Callable[..., Any]) -> None:
+def test_doctor_names_an_unknown_setting_and_lists_all_settings(make_server: Callable[..., Any]) -> None:
     ran = make_server(FOOTFALL_RATE_LIMITS="1").footfall("doctor")
     assert ran.returncode == 1
     assert "FOOTFALL_RATE_LIMITS is not a setting" in ran.stderr

@@ -1,15 +1,17 @@
-"""Layout promises: no page scrolls sideways whatever its fonts, nothing jumps while it loads, and controls are large enough to tap."""
+"""Every page: complete and accessible in both themes, without sideways scrolling or jumps, and with controls that are large enough to tap."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.dashboard.conftest import PAGES, TOKEN
+from tests.dashboard.conftest import PAGES, TOKEN, Tab, new_context
+from tests.dashboard.test_pages import serious
 
 pytestmark = pytest.mark.xdist_group("dashboard")
 
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.xdist_group("dashboard")
 FONTS = ("sans-serif", "monospace")
 NARROW = (360, 320)  # px
 BEFORE_LOGIN = ("/login", "/docs")
+ALL = (*(f"/d/demo{path}" for path in PAGES), "/d/demo?range=today", "/", "/graphql", "/d/default", *BEFORE_LOGIN)
 
 SMALL = """() => [...document.querySelectorAll("a[href], button, summary, select, textarea, label:has(input), input")]
   .filter((each) => getComputedStyle(each).display !== "inline" && !each.matches(".skip, label input"))
@@ -41,6 +44,44 @@ SHIFTS = """
 """
 
 
+@dataclass(frozen=True)
+class Seen:
+    """One page, as it was once it was complete."""
+
+    width: int
+    headings: int
+    reached: int
+    shifts: float
+    small: list[str]
+    serious: list[str]
+    faint: list[str]
+
+
+at_both_widths = pytest.mark.parametrize("pages", [pytest.param(1360, marks=pytest.mark.slow), 390], indirect=True)
+on_a_phone = pytest.mark.parametrize("pages", [390], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def pages(request: pytest.FixtureRequest, site: Any, browser: Any, session: Any) -> dict[str, Seen]:
+    """All pages, each loaded once for the tests below, by path."""
+    width = request.param
+    context = new_context(browser, width=width, height=850, storage_state=session)
+    tab = Tab(context, site.url)
+    tab.page.add_init_script(SHIFTS)
+    seen = {}
+    for path in ALL:
+        page = tab.open(path)
+        shifts = page.evaluate("window.shifts")
+        reached = page.evaluate("document.documentElement.scrollWidth")
+        headings, small, violations = page.locator("h1").count(), page.evaluate(SMALL), serious(page)
+        page.emulate_media(color_scheme="dark")
+        seen[path] = Seen(width, headings, reached, shifts, small, violations, serious(page, "color-contrast"))
+        page.emulate_media(color_scheme="light")
+    context.close()
+    assert tab.complaints == []
+    return seen
+
+
 @pytest.fixture(scope="module")
 def long_names(site: Any) -> str:
     """A project with values of the maximum length."""
@@ -62,6 +103,7 @@ def long_names(site: Any) -> str:
     return "long"
 
 
+@pytest.mark.slow
 def test_no_page_scrolls_sideways_on_a_small_phone_whatever_the_fonts(visit: Callable[..., Any], long_names: str) -> None:
     tab = visit(width=NARROW[0])
     paths = [f"/d/{long_names}{path.partition('?')[0]}" for path in PAGES]
@@ -78,23 +120,26 @@ def test_no_page_scrolls_sideways_on_a_small_phone_whatever_the_fonts(visit: Cal
     assert wide == []
 
 
-def test_what_is_tapped_is_at_least_24_pixels_wide_and_high(visit: Callable[..., Any]) -> None:
-    tab = visit(width=390)
-    small = {}
-    for path in (*(f"/d/demo{path}" for path in PAGES), "/", "/graphql", "/d/default", *BEFORE_LOGIN):
-        if found := tab.open(path).evaluate(SMALL):
-            small[path] = found
-    assert small == {}
+@at_both_widths
+def test_every_page_is_complete_and_accessible(pages: dict[str, Seen]) -> None:
+    assert {path: seen.headings for path, seen in pages.items() if seen.headings != 1} == {}
+    assert {path: seen.reached for path, seen in pages.items() if seen.reached > seen.width} == {}
+    assert {path: seen.serious for path, seen in pages.items() if seen.serious} == {}
 
 
-@pytest.mark.parametrize("width", [1360, 390])
-def test_nothing_jumps_while_a_page_loads(visit: Callable[..., Any], width: int) -> None:
-    tab = visit(width=width, height=850)
-    tab.page.add_init_script(SHIFTS)
-    shifts = {}
-    for path in (*(f"/d/demo{path}" for path in PAGES), "/d/demo?range=today", "/", "/graphql", "/d/default"):
-        shifts[path] = tab.open(path).evaluate("window.shifts")
-    assert {path: value for path, value in shifts.items() if value >= 0.1} == {}
+@at_both_widths
+def test_contrasts_of_every_page_are_sufficient_in_dark_colours(pages: dict[str, Seen]) -> None:
+    assert {path: seen.faint for path, seen in pages.items() if seen.faint} == {}
+
+
+@on_a_phone
+def test_touch_targets_are_at_least_24_pixels_wide_and_high(pages: dict[str, Seen]) -> None:
+    assert {path: seen.small for path, seen in pages.items() if seen.small} == {}
+
+
+@at_both_widths
+def test_nothing_jumps_while_a_page_loads(pages: dict[str, Seen]) -> None:
+    assert {path: seen.shifts for path, seen in pages.items() if seen.shifts >= 0.1 and path not in BEFORE_LOGIN} == {}
 
 
 @pytest.fixture

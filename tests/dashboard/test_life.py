@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("dashboard")
 HOSTILE = '<img src=x onerror="document.title=1"><script>alert(1)</script>'
 
 
-def test_logging_in_and_out(visit: Callable[..., Any]) -> None:
+def test_an_admin_logs_in_and_out(visit: Callable[..., Any]) -> None:
     tab = visit(known=False)
     page = tab.open("/d/demo")
     page.get_by_label("Token or key").fill(TOKEN)
@@ -34,7 +34,7 @@ def test_logging_in_and_out(visit: Callable[..., Any]) -> None:
     assert tab.open("/d/demo").get_by_role("heading", name="Footfall is running").is_visible()
 
 
-def test_a_new_project_shows_how_to_send_then_what_came_and_charts_when_asked(site: Any, visit: Callable[..., Any]) -> None:
+def test_a_new_project_shows_how_to_send_then_its_first_events_then_charts(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "fresh").returncode == 0
     page = visit().open("/d/fresh")
     assert "/p/fresh/v1/events" in page.get_by_label("A command that sends an event").inner_text()
@@ -177,7 +177,7 @@ def test_an_install_is_erased_after_a_question(site: Any, visit: Callable[..., A
     page.get_by_text("Erased: 1 event, 1 day.").wait_for()
 
 
-def test_a_project_is_archived_and_brought_back(site: Any, visit: Callable[..., Any]) -> None:
+def test_a_project_is_archived_and_restored(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "retired").returncode == 0
     tab = visit()
     page = tab.open("/d/retired/settings")
@@ -221,19 +221,30 @@ def test_charts_in_a_frame_of_another_site(site: Any, visit: Callable[..., Any],
         assert site.server.footfall("project", "create", slug).returncode == 0
         for number in range(5):  # the minimum for a public figure
             site.post(slug, name="run", installation_id=f"install-{number}", os="linux", version="3.1.4")
-    site.ask("UpdateProject", slug="framed", changes={"public": ["DASHBOARD"]})
-    address = elsewhere(
-        f'<link rel="icon" href="data:,"><iframe src="{site.url}/embed/framed/versions?theme=dark"></iframe>'
-        f'<iframe src="{site.url}/embed/unframed/os"></iframe>'
-    )
-    tab = visit(known=False)
-    tab.page.goto(address)
-    shown, refused = (tab.page.frame_locator("iframe").nth(place) for place in (0, 1))
-    shown.get_by_text("3.1.4").wait_for()
-    assert shown.locator("html").get_attribute("data-theme") == "dark"
-    refused.get_by_text("This chart is not public.").wait_for()
-    tab.complaints.remove(address)  # the page around them
-    site.ask("UpdateProject", slug="framed", changes={"public": ["COUNTERS"]})
+    with site.published("framed"):
+        address = elsewhere(
+            f'<link rel="icon" href="data:,"><iframe src="{site.url}/embed/framed/versions?theme=dark"></iframe>'
+            f'<iframe src="{site.url}/embed/unframed/os"></iframe>'
+        )
+        tab = visit(known=False)
+        tab.page.goto(address)
+        shown, refused = (tab.page.frame_locator("iframe").nth(place) for place in (0, 1))
+        shown.get_by_text("3.1.4").wait_for()
+        assert shown.locator("html").get_attribute("data-theme") == "dark"
+        refused.get_by_text("This chart is not public.").wait_for()
+        tab.complaints.remove(address)  # the page around them
+
+
+def test_shares_in_a_frame_are_of_all_values_and_not_of_the_ten_bars(site: Any, visit: Callable[..., Any]) -> None:
+    assert site.server.footfall("project", "create", "shares").returncode == 0
+    for version in range(20):
+        for number in range(5):  # the minimum for a public figure
+            site.post("shares", name="run", installation_id=f"install-{version}-{number}", version=f"1.{version}")
+    with site.published("shares"):
+        tab = visit(known=False)
+        tab.page.goto(f"{site.url}/embed/shares/versions")
+        tab.page.locator(".bar-share").first.wait_for(state="attached")
+        assert {float(share.rstrip("%")) for share in tab.page.locator(".bar-share").all_text_contents()} == {5.0}
 
 
 def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable[..., Any]) -> None:
@@ -242,15 +253,14 @@ def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable
         site.post("open", name="run", installation_id=f"install-{number}", os="linux", version="2.0.0")
     tab = visit(known=False)
     assert tab.open("/d/open").get_by_role("heading", name="Footfall is running").is_visible()
-    site.ask("UpdateProject", slug="open", changes={"public": ["DASHBOARD"]})
-    page = tab.open("/d/open")
-    assert page.get_by_role("button", name=re.compile("^linux")).is_visible()
-    shown = page.get_by_role("navigation", name="Pages").get_by_role("listitem").all_inner_texts()
-    assert {text.strip() for text in shown} == {"Overview", "Installs"}
-    assert tab.open("/d/open/installs").get_by_text("Log in to see this").count() == 0
-    frame = tab.open("/embed/open/os?range=7d")
-    assert frame.get_by_text("linux").is_visible()
-    site.ask("UpdateProject", slug="open", changes={"public": ["COUNTERS"]})
+    with site.published("open"):
+        page = tab.open("/d/open")
+        assert page.get_by_role("button", name=re.compile("^linux")).is_visible()
+        shown = page.get_by_role("navigation", name="Pages").get_by_role("listitem").all_inner_texts()
+        assert {text.strip() for text in shown} == {"Overview", "Installs"}
+        assert tab.open("/d/open/installs").get_by_text("Log in to see this").count() == 0
+        frame = tab.open("/embed/open/os?range=7d")
+        assert frame.get_by_text("linux").is_visible()
 
 
 def test_the_theme_is_chosen_and_stays(visit: Callable[..., Any]) -> None:
@@ -283,7 +293,7 @@ def test_an_unreachable_server_is_reported_and_the_figures_stay(visit: Callable[
     tab.complaints = [each for each in tab.complaints if "ERR_FAILED" not in each]
 
 
-def test_a_tab_that_is_older_than_the_server_says_so(visit: Callable[..., Any]) -> None:
+def test_a_tab_older_than_the_server_asks_for_a_reload(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo")
     page.route("**/assets/usage-*", lambda route: route.fulfill(status=404))
@@ -298,7 +308,7 @@ def test_a_tab_that_is_older_than_the_server_says_so(visit: Callable[..., Any]) 
     tab.complaints = [each for each in tab.complaints if "404" not in each and "dynamically imported" not in each]
 
 
-def test_it_refreshes_each_minute_and_keeps_quiet_in_a_hidden_tab(site: Any, visit: Callable[..., Any]) -> None:
+def test_a_page_refreshes_each_minute_and_pauses_in_a_hidden_tab(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "ticking").returncode == 0
     site.post("ticking", name="run")
     tab = visit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -43,10 +44,11 @@ def test_a_question_is_saved_opened_changed_renamed_and_deleted(site: Any, visit
     page = tab.open("/d/demo/explore?who=people")
     choose(page, "Saved questions", "Linux: versions, 100%")
     page.get_by_role("heading", name="Linux: versions, 100%").wait_for()
-    page.get_by_role("button", name="Everything").click()
     tab.settled()
-    assert bars(page, "Installs") == shown
-    expect(page.get_by_text("changed", exact=True)).to_have_count(0)  # the audience is no part of a question
+    assert bars(page, "Installs") == shown  # all, because it was saved so
+    expect(page.get_by_text("changed", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="People").click()
+    page.get_by_text("changed", exact=True).wait_for()
 
     page.get_by_role("button", name="30 days").click()
     page.get_by_text("changed", exact=True).wait_for()
@@ -136,7 +138,53 @@ def test_a_link_to_a_saved_question_is_created_opened_without_a_login_and_revoke
         site.ask("DeleteQuestion", slug="demo", name=name)
 
 
-def test_a_name_that_is_refused_says_so_beside_its_field(visit: Callable[..., Any]) -> None:
+REPORTS = {
+    "Deploys of people": ("report=funnel&step=init&step=build&step=deploy&by=version:minor&within=168&who=people&range=90d", "Funnel"),
+    "Weekly return": ("report=retention&cohorts=day&return=name:is:build&by=os&range=14d", "Retention"),
+    "After a build": ("report=paths&event=name:is:build&length=2&where=os:is:linux&range=14d", "Paths"),
+}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_is_saved_and_opens_with_its_figures_for_every_reader(site: Any, visit: Callable[..., Any], name: str) -> None:
+    query, card = REPORTS[name]
+    tab = visit()
+    page = tab.open(f"/d/demo/explore?{query}")
+    figures = page.get_by_role("region", name=card, exact=True).inner_text()
+    assert re.search(r"\d", figures)
+    page.get_by_role("button", name="Save this question").click()
+    name_it(page, "Save this question", name, "Save")
+    page.get_by_role("heading", name=name).wait_for()
+    page = tab.open("/d/demo/explore?where=arch:is:x64&range=7d")
+    choose(page, "Saved questions", name)
+    page.get_by_role("heading", name=name).wait_for()
+    tab.settled()
+    assert page.get_by_role("region", name=card, exact=True).inner_text() == figures
+    expect(page.get_by_text("changed", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="30 days").click()
+    page.get_by_text("changed", exact=True).wait_for()
+    site.ask("DeleteQuestion", slug="demo", name=name)
+
+
+def test_a_funnel_saved_in_a_terminal_opens_with_its_conditions_and_its_order(site: Any, visit: Callable[..., Any]) -> None:
+    built = {"name": "built", "where": [{"field": "name", "values": ["build"]}, {"field": "outcome", "values": ["success"]}]}
+    steps = [built, {"name": "deploy", "where": [{"field": "name", "values": ["deploy"]}]}]
+    funnel = {"steps": steps, "ordered": False, "withinHours": 0.5, "period": {"last": 14}, "by": [{"field": "os"}, {"field": "arch"}]}
+    site.ask("SaveQuestion", slug="demo", name="Terminal", funnel=funnel)
+    total = site.ask("AskFunnel", slug="demo", funnel=funnel)["project"]["askFunnel"]["total"]
+    tab = visit()
+    page = tab.open("/d/demo/explore")
+    choose(page, "Saved questions", "Terminal")
+    page.get_by_role("heading", name="Terminal").wait_for()
+    tab.settled()
+    shown = page.get_by_role("region", name="Funnel", exact=True).locator(".step-figure b").all_inner_texts()
+    assert shown == [f"{step['all']:,}" for step in total]
+    assert page.get_by_label("Order of the steps").input_value() == "any"
+    expect(page.get_by_text("changed", exact=True)).to_have_count(0)
+    site.ask("DeleteQuestion", slug="demo", name="Terminal")
+
+
+def test_a_refused_name_has_an_error_beside_its_field(visit: Callable[..., Any]) -> None:
     page = visit().open("/d/demo/explore")
     page.get_by_role("button", name="Save this question").click()
     dialog = page.get_by_role("dialog", name="Save this question")

@@ -1,4 +1,4 @@
-"""Amplitude: batches, the SDK's own events, and the path that PostHog has, too."""
+"""Amplitude: batches, the SDK's own events, and the path that it shares with PostHog."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_user_is_the_install_where_no_device_is_named(ask: Any) -> None:
     assert (event.install, event.session) == ("user-1", None)
 
 
-def test_the_sdks_own_events_are_no_usage_but_describe_the_install(ask: Any) -> None:
+def test_the_sdks_own_events_are_not_usage_but_describe_the_install(ask: Any) -> None:
     decoded = amplitude.decode(ask(batch({**EVENT, "event_type": "$identify"}, {**EVENT, "event_type": "$groupidentify"}, EVENT), "/batch"))
     assert ([event.name for event in decoded.events], decoded.positions) == (["cli command"], [2])
     (report,) = decoded.installs

@@ -44,6 +44,6 @@ def test_an_event_that_is_wrong_is_rejected_and_its_neighbours_are_not(ask: Any)
     assert decoded.positions == [0, 5]
 
 
-def test_the_key_is_a_header(ask: Any) -> None:
+def test_the_key_of_the_project_is_a_header(ask: Any) -> None:
     assert aptabase.key_of(ask([], "/api/v0/events", app_key="A-SH-0123456789")) == "A-SH-0123456789"
     assert aptabase.key_of(ask([], "/api/v0/events")) == ""

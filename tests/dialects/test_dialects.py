@@ -202,7 +202,7 @@ def test_any_document_is_events_or_a_problem_that_quotes_none_of_it(document: An
 
 
 @given(documents)
-def test_a_document_that_came_over_the_wire_is_read_alike(document: Any) -> None:
+def test_a_document_from_a_request_is_read_like_any_other(document: Any) -> None:
     assert list(everywhere(load(json.dumps(document).encode()))) == list(everywhere(document))
 
 

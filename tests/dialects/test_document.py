@@ -41,9 +41,8 @@ def nested(levels: int) -> bytes:
         b'{"a": 1,}',
         b"[1 2]",
         b"01",
-        b"NaN",
-        b"[Infinity]",
-        b'{"a": -Infinity}',
+        b"nan",
+        b"[infinity]",
         '{"a": 1}'.encode("utf-16"),
         '{"a": 1}'.encode("utf-16-le"),
         '{"a": 1}'.encode("utf-32"),
@@ -52,7 +51,7 @@ def nested(levels: int) -> bytes:
         b'"a\x00b"',
     ],
 )
-def test_what_is_no_json_in_utf_8_is_malformed(body: bytes) -> None:
+def test_a_body_that_is_not_json_in_utf_8_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
         load(body)
 
@@ -98,12 +97,12 @@ def test_every_faulty_event_of_a_batch_is_found_and_something_harmless_stands_th
         ("{}".encode("utf-16"), "UTF-16"),
     ],
 )
-def test_a_body_that_something_else_was_made_of_hears_what_it_is(body: bytes, word: str) -> None:
+def test_a_body_in_another_format_is_refused_with_the_name_of_the_format(body: bytes, word: str) -> None:
     with pytest.raises(Malformed, match=word):
         load(body)
 
 
-def test_a_malformed_body_hears_where_it_stopped_making_sense() -> None:
+def test_the_error_for_a_malformed_body_names_the_position() -> None:
     with pytest.raises(Malformed, match="byte 8"):
         load(b'{"a": 1 "b"}')
     with pytest.raises(Malformed, match="empty"):
@@ -131,7 +130,7 @@ def test_a_malformed_body_hears_where_it_stopped_making_sense() -> None:
         (b'{"$set-it_2.x":1,"$set-it_2.x":2}', "$set-it_2.x"),
     ],
 )
-def test_a_key_that_is_there_twice_is_refused_by_its_place(body: bytes, path: str) -> None:
+def test_a_duplicate_key_is_refused_by_its_place(body: bytes, path: str) -> None:
     assert refusal(body) == (path, "must not occur more than once")
 
 
@@ -147,16 +146,16 @@ def test_a_key_that_is_there_twice_is_refused_by_its_place(body: bytes, path: st
         b'{"\\\\u0000":"\\\\u0000"}',
     ],
 )
-def test_equal_keys_in_different_objects_and_keys_inside_of_strings_are_no_repetition(body: bytes) -> None:
+def test_equal_keys_in_different_objects_or_in_strings_are_not_duplicates(body: bytes) -> None:
     assert load(body) == json.loads(body)
 
 
 @pytest.mark.parametrize(
     ("body", "path", "message"),
     [
-        (b'"\\u0000"', "", "must not hold NUL characters"),
-        (b'{"a":["x","\\u0000"]}', "a[1]", "must not hold NUL characters"),
-        (b'{"a":{"b\\u0000":1}}', "a.*", "must not hold NUL characters in its name"),
+        (b'"\\u0000"', "", "must not contain NUL characters"),
+        (b'{"a":["x","\\u0000"]}', "a[1]", "must not contain NUL characters"),
+        (b'{"a":{"b\\u0000":1}}', "a.*", "must not contain NUL characters in its name"),
         (b'{"a":9223372036854775808}', "a", "must be a whole number of at most 64 bits"),
         (b'{"a":-9223372036854775809}', "a", "must be a whole number of at most 64 bits"),
         (b'{"a":18446744073709551616}', "a", "must be a whole number of at most 64 bits"),
@@ -174,11 +173,11 @@ def test_equal_keys_in_different_objects_and_keys_inside_of_strings_are_no_repet
         (b'{"a":' + nested(20) + b',"a":1}', "a" + "[0]" * 15, "must not be nested deeper than 16 levels"),
     ],
 )
-def test_what_no_store_can_keep_is_refused_by_its_place(body: bytes, path: str, message: str) -> None:
+def test_values_that_cannot_be_stored_are_refused_by_their_place(body: bytes, path: str, message: str) -> None:
     assert refusal(body) == (path, message)
 
 
-def test_the_bounds_themselves_are_taken() -> None:
+def test_values_at_the_bounds_are_accepted() -> None:
     assert load(b"[9223372036854775807,-9223372036854775808]") == [2**63 - 1, -(2**63)]
     assert load(b"[1.7976931348623157e308,0.1e-99999,-0]") == [1.7976931348623157e308, 0.0, 0]
     assert load(b'{"' + "ö".encode() * MAX_KEY + b'":1}') == {"ö" * MAX_KEY: 1}
@@ -190,7 +189,13 @@ def test_a_body_that_is_wrong_and_then_no_json_at_all_is_malformed() -> None:
     with pytest.raises(Malformed):
         load(b'{"a":99999999999999999999,')
     with pytest.raises(Malformed):
-        load(b'{"a":99999999999999999999, "b": NaN}')
+        load(b'{"a":99999999999999999999, "b": nan}')
+
+
+@pytest.mark.parametrize("body", [b"[NaN]", b'{"a": -Infinity}', b"Infinity"])
+def test_nan_and_infinity_are_faults_of_their_value_only(body: bytes) -> None:
+    _, (fault,) = read(body)
+    assert fault.message == "must be a finite number: NaN and Infinity are not JSON"
 
 
 # Everything that JSON allows and everything around it.
@@ -268,7 +273,7 @@ def repeats_a_key(text: str) -> bool:
 
 
 @given(texts)
-def test_equal_keys_are_found_exactly_where_they_are(text: str) -> None:
+def test_duplicate_keys_are_always_detected(text: str) -> None:
     problem = problem_of(text.encode())
     assert (problem is not None) == repeats_a_key(text)
     if problem is None:

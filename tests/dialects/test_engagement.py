@@ -39,7 +39,7 @@ def test_of_the_metadata_no_address_is_kept_and_of_a_referrer_its_origin(ask: An
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_taken_and_only_views_are_debounced(ask: Any, kind: str) -> None:
+def test_every_kind_is_accepted_and_only_views_are_debounced(ask: Any, kind: str) -> None:
     (event,) = engagement.decode(ask({**COPY, "kind": kind, "sessionId": "s"}, ROUTE)).events
     assert (event.name, event.debounce) == (kind, "s" if kind == "view" else None)
 
@@ -105,7 +105,7 @@ def test_the_install_is_the_user_and_the_viewer_is_the_session(
     assert event.debounce == (viewer or f"{request.received_at // DAY}\n198.51.100.4\ncurl/8")
 
 
-def test_a_visitor_without_a_name_is_another_one_tomorrow_or_elsewhere(ask: Any) -> None:
+def test_an_anonymous_viewer_differs_by_day_and_address(ask: Any) -> None:
     def viewer(metadata: dict[str, str], day: int = 0) -> str | None:
         request = ask({**VIEW, "metadata": metadata}, ROUTE, user_agent="node")
         request.received_at += day * DAY
@@ -139,7 +139,7 @@ def test_a_visitor_without_a_name_is_another_one_tomorrow_or_elsewhere(ask: Any)
         (["https://example.com"], None),
     ],
 )
-def test_a_referrer_is_its_origin(ask: Any, referrer: Any, origin: str | None) -> None:
+def test_a_referrer_is_cut_to_its_origin(ask: Any, referrer: Any, origin: str | None) -> None:
     for name in ("referrer", "referer"):
         (event,) = engagement.decode(ask({**COPY, "metadata": {name: referrer}}, ROUTE)).events
         assert event.properties == ({} if origin is None else {"referrer": origin})
@@ -158,12 +158,12 @@ def test_an_address_is_not_kept_wherever_it_is(ask: Any, name: str) -> None:
     assert event.properties == {"request": {"hops": [{}]}}
 
 
-def test_what_is_not_known_is_kept(ask: Any) -> None:
+def test_unknown_values_are_kept_as_properties(ask: Any) -> None:
     (event,) = engagement.decode(ask({**COPY, "surface": "list", "metadata": {"surface": "detail", "skip": True}}, ROUTE)).events
     assert event.properties == {"surface": "detail", "skip": True, "$surface": "list"}
 
 
-def test_metadata_may_say_who_is_there(ask: Any) -> None:
+def test_metadata_may_name_the_environment(ask: Any) -> None:
     (event,) = engagement.decode(ask({**COPY, "metadata": {"isTest": True}}, ROUTE)).events
     assert (event.context.environment, event.context.reason) == (Environment.TEST, "metadata.isTest")
 
@@ -181,7 +181,7 @@ def test_a_target_that_may_not_be_counted_is_422(ask: Any, reply: Any, receipt: 
     assert (caught.value.code, [error.path for error in caught.value.errors]) == (422, ["targetId"])
 
 
-def test_a_batch_says_what_became_of_each(ask: Any, reply: Any, body: Body) -> None:
+def test_a_batch_reports_the_result_of_each_event(ask: Any, reply: Any, body: Body) -> None:
     decoded = engagement.decode(ask(body("engagement-batch"), ROUTE, idempotency_key="k"))
     assert [(event.name, event.id) for event in decoded.events] == [("copy", "k:0"), ("builder_export", "k:2")]
     assert json.loads(reply(engagement, decoded, Receipt.STORED, Receipt.UNKNOWN_TARGET).body) == {
@@ -195,7 +195,7 @@ def test_a_batch_says_what_became_of_each(ask: Any, reply: Any, body: Body) -> N
     }
 
 
-def test_a_batch_of_views_says_which_were_counted(ask: Any, reply: Any) -> None:
+def test_a_batch_of_views_reports_which_were_counted(ask: Any, reply: Any) -> None:
     decoded = engagement.decode(ask([VIEW, VIEW, VIEW], ROUTE))
     said = json.loads(reply(engagement, decoded, Receipt.STORED, Receipt.DEBOUNCED, Receipt.DUPLICATE).body)
     assert said == {"accepted": 1, "duplicates": 2, "rejected": [], "counted": [True, False, True]}

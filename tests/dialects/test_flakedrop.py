@@ -42,7 +42,7 @@ def test_a_new_configuration_keeps_its_kind(ask: Any, body: Body) -> None:
     assert event.properties == {"config_type": "git", "event": "config_created"}
 
 
-def test_a_deployment_went_well_or_badly(ask: Any, body: Body) -> None:
+def test_a_deployment_is_a_success_or_a_failure(ask: Any, body: Body) -> None:
     (event,) = flakedrop.decode(ask(body("flakedrop-deployment"))).events
     assert (event.name, event.outcome, event.occurred_at) == ("deployment", Outcome.SUCCESS, AT)
     assert event.properties == {"event": "real_deployment", "file_count": 7}
@@ -52,7 +52,7 @@ def test_a_deployment_went_well_or_badly(ask: Any, body: Body) -> None:
 
 
 @pytest.mark.parametrize("success", ["true", 1, None, [], {}])
-def test_a_success_that_is_no_boolean_is_kept_and_is_no_outcome(ask: Any, success: Any) -> None:
+def test_a_success_that_is_not_a_boolean_is_a_property_and_not_an_outcome(ask: Any, success: Any) -> None:
     (event,) = flakedrop.decode(ask(deployment(success=success))).events
     assert (event.outcome, event.properties) == (Outcome.NONE, {"success": success})
 
@@ -69,12 +69,12 @@ def test_unknown_types_are_kept(ask: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize("data", [None, {}, {"data": {}}, {"data": {"user_id": None}}, {"user_id": ""}])
-def test_nothing_but_a_type_is_needed(ask: Any, data: Any) -> None:
+def test_only_the_type_is_required(ask: Any, data: Any) -> None:
     (event,) = flakedrop.decode(ask({"type": "heartbeat", "data": data})).events
     assert (event.name, event.install, event.occurred_at, event.properties) == ("heartbeat", None, None, {})
 
 
-def test_what_stands_around_the_inner_object_counts_where_the_inner_one_is_silent(ask: Any) -> None:
+def test_fields_of_the_outer_object_fill_in_what_the_inner_object_lacks(ask: Any) -> None:
     document = {
         "type": "heartbeat",
         "timestamp": "2025-08-01T09:30:15Z",
@@ -106,12 +106,12 @@ def test_a_wrong_field_is_400_and_named(ask: Any, document: Any, errors: dict[st
     assert caught.value.code == 400
 
 
-def test_a_repeated_event_hears_the_same(ask: Any, reply: Any) -> None:
+def test_a_repeated_event_gets_the_same_answer(ask: Any, reply: Any) -> None:
     decoded = flakedrop.decode(ask(deployment(), idempotency_key="k"))
     assert decoded.events[0].id == "k"
     assert reply(flakedrop, decoded, Receipt.DUPLICATE) == reply(flakedrop, decoded, Receipt.STORED)
 
 
-def test_its_own_words_say_who_runs_it(ask: Any) -> None:
+def test_the_environment_comes_from_the_dialect_s_own_fields(ask: Any) -> None:
     (event,) = flakedrop.decode(ask(deployment(ci=True))).events
     assert (event.context.environment, event.context.reason) == (Environment.CI, "data.data.ci")

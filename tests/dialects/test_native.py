@@ -33,7 +33,7 @@ FULL = {
 }
 
 
-def test_an_event_says_everything_that_it_knows(ask: Any, body: Callable[[str], bytes]) -> None:
+def test_an_event_shows_all_of_its_fields(ask: Any, body: Callable[[str], bytes]) -> None:
     (event,) = native.decode(ask(body("native-event"))).events
     assert (event.name, event.install, event.id, event.session) == ("build", "6a1f7f7a", "e-1", "s-1")
     assert event.occurred_at == 1_771_243_200_250
@@ -53,13 +53,13 @@ def test_a_name_and_an_installation_are_enough(ask: Any) -> None:
     assert (event.context.environment, event.context.reason, event.properties) == (Environment.UNKNOWN, "", {})
 
 
-def test_null_is_as_good_as_missing(ask: Any) -> None:
+def test_null_counts_as_missing(ask: Any) -> None:
     (event,) = native.decode(ask({**dict.fromkeys(FULL), **MINIMAL})).events
     assert event == native.decode(ask(MINIMAL)).events[0]
 
 
 @pytest.mark.parametrize(("document", "batch"), [({"data": FULL}, False), ({"events": [FULL]}, True), ([FULL], True)])
-def test_the_same_event_in_another_shape_is_the_same_event(ask: Any, document: Any, batch: bool) -> None:
+def test_an_event_is_the_same_in_every_accepted_shape(ask: Any, document: Any, batch: bool) -> None:
     decoded = native.decode(ask(document))
     assert decoded.events == native.decode(ask(FULL)).events
     assert decoded.batch == batch
@@ -113,7 +113,7 @@ def test_a_wrong_field_is_422_and_named(ask: Any, change: dict[str, Any], errors
         ({"events": {"0": MINIMAL}}, ["events"]),
     ],
 )
-def test_what_is_no_event_hears_what_is_missing(ask: Any, document: Any, paths: list[str]) -> None:
+def test_a_document_that_is_not_an_event_is_refused_with_the_missing_field(ask: Any, document: Any, paths: list[str]) -> None:
     with pytest.raises(Invalid) as caught:
         native.decode(ask(document))
     assert [error.path for error in caught.value.errors] == paths
@@ -125,12 +125,12 @@ def test_long_errors_are_cut_and_not_refused(ask: Any) -> None:
     assert event.error_message == "m" * 4_000
 
 
-def test_what_is_not_known_is_kept_and_takes_no_property_s_place(ask: Any) -> None:
+def test_unknown_fields_are_kept_without_replacing_a_property(ask: Any) -> None:
     (event,) = native.decode(ask({**MINIMAL, "shell": "zsh", "tty": True, "properties": {"shell": "fish"}})).events
     assert event.properties == {"shell": "fish", "$shell": "zsh", "tty": True}
 
 
-def test_properties_say_who_runs_the_tool_where_nothing_else_does(ask: Any) -> None:
+def test_properties_name_the_environment_if_no_field_does(ask: Any) -> None:
     (event,) = native.decode(ask({**MINIMAL, "properties": {"isCI": True}})).events
     assert (event.context.environment, event.context.reason) == (Environment.CI, "properties.isCI")
     (event,) = native.decode(ask({**MINIMAL, "ci": False, "properties": {"isCI": True}})).events
@@ -166,7 +166,7 @@ def test_one_bad_event_never_loses_its_neighbours(ask: Any, reply: Any, body: Ca
     }
 
 
-def test_a_batch_says_which_events_the_store_refused(ask: Any, reply: Any) -> None:
+def test_a_batch_reports_which_events_the_store_refused(ask: Any, reply: Any) -> None:
     decoded = native.decode(ask([5, FULL, FULL, FULL, FULL]))
     answer = reply(native, decoded, Receipt.TOO_MANY_TARGETS, Receipt.STORED, Receipt.UNKNOWN_TARGET, Receipt.DEBOUNCED)
     said = json.loads(answer.body)

@@ -1,4 +1,4 @@
-"""OpenPanel: events, and the calls that are no usage."""
+"""OpenPanel: events, and calls that do not count as usage."""
 
 from __future__ import annotations
 
@@ -50,6 +50,6 @@ def test_a_call_that_is_wrong_is_rejected(ask: Any, body: Any) -> None:
     assert (len(decoded.rejected), decoded.events) == (1, [])
 
 
-def test_the_key_is_a_header(ask: Any) -> None:
+def test_the_key_of_the_project_is_a_header(ask: Any) -> None:
     assert openpanel.key_of(ask(CALL, "/track", **HEADERS)) == "op_client-1"
     assert openpanel.key_of(ask(CALL, "/track")) == ""

@@ -138,7 +138,7 @@ def test_an_older_emitter_names_its_event_in_an_attribute() -> None:
     assert (event.name, event.occurred_at, event.properties) == ("build", RECEIVED_AT, {"a": 1})
 
 
-def test_the_id_of_a_process_is_no_install(reply: Any) -> None:
+def test_a_process_id_is_not_an_install(reply: Any) -> None:
     (event,) = read(export({"eventName": "build"}, service_instance_id="random")).events
     assert event.install is None
     (event,) = read(export({"eventName": "build"}, app_installation_id="inst-2")).events
@@ -199,7 +199,7 @@ def test_a_body_of_many_or_deep_values_is_refused() -> None:
         read(export(*[{"eventName": "a"}] * 1_001))
 
 
-def test_json_that_is_no_export_has_no_events() -> None:
+def test_json_that_is_not_an_export_has_no_events() -> None:
     bodies: tuple[Any, ...] = (
         {},
         {"resourceLogs": 5},
@@ -212,7 +212,7 @@ def test_json_that_is_no_export_has_no_events() -> None:
             otlp.parse(text, request())
 
 
-def test_a_kept_record_is_decoded_alone() -> None:
+def test_a_rejected_log_record_is_replayed_on_its_own() -> None:
     """A replay decodes the document of one record."""
     asked = request()
     asked.document, _ = otlp.parse(json.dumps(export(record())).encode(), asked)

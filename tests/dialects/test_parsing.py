@@ -75,7 +75,7 @@ class Outer(msgspec.Struct, kw_only=True, rename="camel"):
         ({"flag": 1, "inner": {}}, {"fullName": "is missing", "flag": "expected true or false, got a number", "inner.kind": "is missing"}),
     ],
 )
-def test_each_wrong_field_is_named_and_said_in_plain_words(document: Any, errors: dict[str, str]) -> None:
+def test_each_wrong_field_is_named_in_plain_english(document: Any, errors: dict[str, str]) -> None:
     with pytest.raises(Invalid) as caught:
         convert(document, Outer, status=400)
     assert {error.path: error.message for error in caught.value.errors} == errors
@@ -162,7 +162,7 @@ def test_a_time_is_iso_8601_or_epoch_milliseconds(said: Any, at: int | None) -> 
         {},
     ],
 )
-def test_whatever_else_is_no_time(said: Any) -> None:
+def test_other_values_are_not_times(said: Any) -> None:
     with pytest.raises(Invalid) as caught:
         timestamp(said, "data.timestamp", status=400)
     (error,) = caught.value.errors
@@ -191,7 +191,7 @@ def test_a_time_that_we_write_is_the_time_that_we_read(at: int) -> None:
     | st.datetimes().map(lambda at: at.isoformat(timespec="milliseconds") + "Z")
     | st.sampled_from(["2026-11-26T02+05:30.123Z", "2026-11-26T02:60:30.123Z", "2026-11-26T02:05:60.123Z", "2026-W48-4T02:05:30.123Z"])
 )
-def test_the_usual_form_is_read_as_any_other(said: str) -> None:
+def test_the_usual_form_is_read_like_any_other(said: str) -> None:
     def read(text: str) -> int | None:
         try:
             return timestamp(text)
@@ -218,7 +218,7 @@ def test_a_duration_is_milliseconds_and_kept_in_microseconds(said: float, micros
 
 
 @pytest.mark.parametrize("said", [-1, -0.001, 2_592_000_001, 1e308, 2**63 - 1, True, "12", [], {}])
-def test_what_is_no_duration_is_refused_or_left_out(said: Any) -> None:
+def test_an_invalid_duration_is_refused_or_omitted(said: Any) -> None:
     assert whole_duration(said) is None
     with pytest.raises(Invalid, match="duration_ms"):
         duration(said)
@@ -317,11 +317,11 @@ def test_a_version_of_node_names_its_runtime(said: Any, word: str | None) -> Non
         ({"docker": True, "NODE_ENV": "development"}, Environment.DEVELOPMENT, "properties.NODE_ENV"),
     ],
 )
-def test_who_runs_the_tool_is_what_its_client_says(properties: dict[str, Any], who: Environment, reason: str) -> None:
+def test_the_environment_is_what_the_client_reports(properties: dict[str, Any], who: Environment, reason: str) -> None:
     assert environment(properties) == (who, reason)
 
 
-def test_what_is_said_in_so_many_words_goes_first() -> None:
+def test_an_explicit_environment_takes_precedence() -> None:
     properties = {"isCI": True}
     assert environment(properties, name="test", ci=True) == (Environment.TEST, "environment")
     assert environment(properties, ci=False) == (Environment.PERSON, "ci")
@@ -334,7 +334,7 @@ def test_what_is_said_in_so_many_words_goes_first() -> None:
         st.sampled_from(sorted(WORDS)), st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.none())
     )
 )
-def test_no_value_of_such_a_field_does_any_harm(properties: dict[str, Any]) -> None:
+def test_any_value_of_ci_or_environment_yields_an_environment(properties: dict[str, Any]) -> None:
     who, reason = environment(properties)
     assert (who is Environment.UNKNOWN) == (reason == "")
 
@@ -353,7 +353,7 @@ def test_unknown_fields_are_kept_beside_a_property_of_the_same_name() -> None:
     assert properties == {"shell": "zsh", "$shell": "bash", "$$shell": "fish", "files": 3}
 
 
-def test_an_event_has_at_most_a_hundred_properties_and_says_so() -> None:
+def test_an_event_keeps_a_hundred_properties_and_reports_that_others_were_ignored() -> None:
     hundred, ignored = {str(index): index for index in range(100)}, IgnoredFields()
     assert ignored.bounded(hundred) is hundred
     assert ignored.bounded({**hundred, "one more": 1}, "data.properties") == hundred
@@ -370,7 +370,7 @@ def test_ignored_fields_are_named_once_each_and_at_most_twenty() -> None:
     assert len(ignored.names) == 20
 
 
-def test_a_time_that_is_none_is_ignored_and_one_beyond_the_calendar_is_a_wrong_clock() -> None:
+def test_an_invalid_time_is_ignored_and_one_beyond_the_calendar_is_a_wrong_clock() -> None:
     ignored = IgnoredFields()
     assert [ignored.time(value) for value in (None, "", " ")] == [None] * 3
     assert ignored.names == []

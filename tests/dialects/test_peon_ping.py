@@ -43,20 +43,20 @@ def test_any_other_name_is_not_found(ask: Any, pack: str) -> None:
         assert caught.value.code == 404
 
 
-def test_a_repeated_download_is_known_by_its_header_and_hears_the_same(ask: Any, reply: Any) -> None:
+def test_a_repeated_download_is_recognized_by_its_header_and_gets_the_same_answer(ask: Any, reply: Any) -> None:
     decoded = peon_ping.decode(ask(route="/dl/{pack}", params=("peon",), idempotency_key="k-1"))
     assert decoded.events[0].id == "k-1"
     assert reply(peon_ping, decoded, Receipt.DUPLICATE) == reply(peon_ping, decoded, Receipt.STORED)
 
 
-def test_a_pack_too_many_is_refused(ask: Any, reply: Any) -> None:
+def test_a_pack_beyond_the_limit_is_refused(ask: Any, reply: Any) -> None:
     decoded = peon_ping.decode(ask(route="/dl/{pack}", params=("one-more",)))
     with pytest.raises(TooManyTargets) as caught:
         reply(peon_ping, decoded, Receipt.TOO_MANY_TARGETS)
     assert (caught.value.code, caught.value.errors[0].path) == (422, "pack")
 
 
-def test_no_route_reads_a_body() -> None:
+def test_routes_of_peon_ping_ignore_bodies() -> None:
     assert [(path.template, path.method, path.body, path.batch) for path in peon_ping.PATHS] == [
         ("/dl/{pack}", "POST", False, False),
         ("/preview/{pack}", "POST", False, False),

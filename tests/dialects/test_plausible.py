@@ -36,7 +36,12 @@ def test_properties_that_cannot_be_read_are_dropped(ask: Any, properties: Any) -
     assert event.properties == {}
 
 
-def test_the_time_that_a_page_was_in_view_is_no_event(ask: Any) -> None:
+def test_a_property_that_cannot_be_stored_costs_no_other(ask: Any) -> None:
+    (event,) = plausible.decode(ask({**EVENT, "p": '{"a":1e309,"b":1,"c":NaN,"d":{"e":1,"e":2}}'}, ROUTE)).events
+    assert event.properties == {"b": 1}
+
+
+def test_a_pages_time_in_view_is_not_an_event(ask: Any) -> None:
     decoded = plausible.decode(ask({**EVENT, "n": "engagement", "sd": 5, "e": 900}, ROUTE))
     assert (decoded.events, decoded.rejected) == ([], [])
 

@@ -57,7 +57,7 @@ def test_an_event_of_the_python_sdk(ask: Any, reply: Any) -> None:
     assert (answer.status, json.loads(answer.body)) == (200, {"status": 1})
 
 
-def test_the_newer_protocol(ask: Any, reply: Any) -> None:
+def test_the_newer_protocol_of_posthog_is_accepted(ask: Any, reply: Any) -> None:
     sent = {**EVENT, "session_id": "s-2", "options": {}, "properties": {"command": "build"}}
     headers = {"posthog-sdk-info": "posthog-node/5.70.0", "posthog-request-timestamp": "2026-02-16T11:00:00Z"}
     decoded = posthog.decode(ask({"created_at": "2026-02-16T11:00:00Z", "batch": [sent]}, "/i/v1/analytics/events", **headers))
@@ -76,7 +76,7 @@ def test_a_wrong_clock_is_corrected_by_the_time_of_sending(ask: Any, sent_at: An
         assert event.occurred_at == RECEIVED_AT - 30_000 + error
 
 
-def test_single_events_and_arrays(ask: Any) -> None:
+def test_posthogs_routes_accept_single_events_and_arrays(ask: Any) -> None:
     for route in ("/capture", "/e", "/i/v0/e"):
         for body in (EVENT, [EVENT], [EVENT, EVENT]):
             decoded = posthog.decode(ask(body, route))
@@ -90,7 +90,7 @@ def test_an_event_that_is_wrong_is_rejected_and_its_neighbours_are_not(ask: Any,
     assert reply(posthog, decoded).status == 200
 
 
-def test_the_sdks_own_events_are_no_usage_but_describe_the_install(ask: Any) -> None:
+def test_the_sdks_own_events_are_not_usage_but_describe_the_install(ask: Any) -> None:
     named = ("$identify", "$set", "$set_once", "$unset", "$groupidentify", "$create_alias", "$feature_flag_called")
     decoded = posthog.decode(ask(batch(*({**EVENT, "event": name} for name in named), EVENT), "/batch"))
     assert [event.name for event in decoded.events] == ["cli command"]
@@ -101,7 +101,7 @@ def test_the_sdks_own_events_are_no_usage_but_describe_the_install(ask: Any) -> 
     assert not decoded.rejected
 
 
-def test_an_id_that_is_made_for_each_event_is_no_install(ask: Any) -> None:
+def test_an_id_generated_for_each_event_is_not_an_install(ask: Any) -> None:
     def install(distinct_id: Any, properties: Any = None, **fields: Any) -> str | None:
         event = {"event": "a", "distinct_id": distinct_id, "properties": properties or {}, **fields}
         return posthog.decode(ask(batch(event), "/batch")).events[0].install

@@ -94,7 +94,7 @@ PLAIN = [
 @pytest.mark.parametrize("document", PLAIN)
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 @pytest.mark.parametrize("twice", [False, True])
-def test_what_clients_mostly_send_goes_the_short_way(document: Any, separators: tuple[str, str], twice: bool) -> None:
+def test_the_usual_bodies_of_clients_take_the_fast_path(document: Any, separators: tuple[str, str], twice: bool) -> None:
     body = json.dumps(document, separators=separators, ensure_ascii=False).encode()
     assert same_on_both_ways(body)
     if twice:  # what was read once is remembered
@@ -102,7 +102,7 @@ def test_what_clients_mostly_send_goes_the_short_way(document: Any, separators: 
 
 
 @pytest.mark.parametrize("file", sorted(BODIES.glob("*.json")), ids=lambda file: file.stem)
-def test_bodies_of_real_clients_say_the_same_on_both_ways(file: Any) -> None:
+def test_bodies_of_real_clients_give_the_same_result_on_both_paths(file: Any) -> None:
     same_on_both_ways(file.read_bytes())
 
 
@@ -135,7 +135,7 @@ def test_bodies_of_real_clients_say_the_same_on_both_ways(file: Any) -> None:
         b'{"name":"a","installation_id":"x","properties":' + b"[" * 100_000,
     ],
 )
-def test_what_is_wrong_goes_the_long_way_and_is_named_there(body: bytes) -> None:
+def test_invalid_bodies_take_the_ordinary_path_which_names_the_error(body: bytes) -> None:
     assert shortly(body) is None
     try:
         _, decoded = at_length(body)
@@ -157,7 +157,7 @@ def test_what_is_wrong_goes_the_long_way_and_is_named_there(body: bytes) -> None
         ({"data": {**_SONICJS, "timestamp": "yesterday"}}, "data.timestamp"),
     ],
 )
-def test_what_is_not_understood_goes_the_long_way_and_is_ignored_there(document: Any, ignored: str) -> None:
+def test_unknown_values_take_the_ordinary_path_and_are_ignored_there(document: Any, ignored: str) -> None:
     body = json.dumps(document).encode()
     assert shortly(body) is None
     _, decoded = at_length(body)
@@ -179,7 +179,7 @@ def test_what_is_not_understood_goes_the_long_way_and_is_ignored_there(document:
         {"type": "heartbeat", "data": {"data": {"user_id": "x"}}},
     ],
 )
-def test_what_is_unusual_goes_the_long_way(document: Any) -> None:
+def test_unusual_bodies_take_the_ordinary_path(document: Any) -> None:
     assert shortly(json.dumps(document).encode()) is None
 
 
@@ -215,6 +215,6 @@ _bodies = st.one_of(_native, _sonicjs, st.lists(_native, max_size=4), st.lists(_
 
 
 @given(_bodies, st.booleans())
-def test_any_body_says_the_same_on_both_ways(document: Any, ascii_only: bool) -> None:
+def test_any_body_gives_the_same_result_on_both_paths(document: Any, ascii_only: bool) -> None:
     body = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     same_on_both_ways(body)

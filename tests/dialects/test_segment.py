@@ -1,4 +1,4 @@
-"""Segment and RudderStack: batches, single calls, and the calls that are no usage."""
+"""Segment and RudderStack: batches, single calls, and calls that do not count as usage."""
 
 from __future__ import annotations
 

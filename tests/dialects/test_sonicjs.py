@@ -110,7 +110,9 @@ def test_any_name_of_up_to_a_hundred_characters_is_taken(ask: Any, name: str) ->
         ({"duration": True}, (None,) * 4),
     ],
 )
-def test_what_has_the_right_type_is_lifted_and_everything_is_kept(ask: Any, properties: dict[str, Any], expected: tuple[Any, ...]) -> None:
+def test_properties_of_the_right_type_become_fields_and_all_are_kept(
+    ask: Any, properties: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
     (event,) = sonicjs.decode(ask(wrapped(properties=properties))).events
     assert (event.context.runtime, event.context.package_manager, event.context.version, event.duration_us) == expected
     assert (event.context.os, event.error_type) == (None, None)
@@ -123,7 +125,7 @@ def test_long_words_are_cut(ask: Any) -> None:
     assert (event.context.os, event.context.version, event.error_type) == ("o" * 63 + "…", "v" * 63 + "…", "e" * 199 + "…")
 
 
-def test_the_client_s_own_words_say_who_runs_it(ask: Any) -> None:
+def test_the_environment_comes_from_the_client_s_own_fields(ask: Any) -> None:
     (event,) = sonicjs.decode(ask(wrapped(properties={"NODE_ENV": "production", "is_ci": "1"}))).events
     assert (event.context.environment, event.context.reason) == (Environment.CI, "properties.is_ci")
 
@@ -133,7 +135,7 @@ def test_unknown_fields_of_the_record_are_kept(ask: Any) -> None:
     assert event.properties == {"stage": "setup", "$stage": "database", "attempt": 2}
 
 
-def test_a_repeated_event_hears_the_same(ask: Any, reply: Any) -> None:
+def test_a_repeated_event_gets_the_same_answer(ask: Any, reply: Any) -> None:
     decoded = sonicjs.decode(ask(wrapped(), idempotency_key="k"))
     assert decoded.events[0].id == "k"
     assert reply(sonicjs, decoded, Receipt.DUPLICATE) == reply(sonicjs, decoded, Receipt.STORED)

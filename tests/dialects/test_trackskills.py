@@ -18,7 +18,7 @@ BATCH = "/api/track/batch"
 CALL = {"tool_name": "seo_audit"}
 
 
-def test_a_call_that_went_well(ask: Any, reply: Any, body: Body) -> None:
+def test_a_successful_call(ask: Any, reply: Any, body: Body) -> None:
     decoded = trackskills.decode(ask(body("trackskills-client"), ROUTE, authorization="Bearer key-1"))
     (event,) = decoded.events
     assert (event.name, event.target) == ("tool_call", ("tool", "query_content"))
@@ -35,7 +35,7 @@ def test_a_call_that_went_well(ask: Any, reply: Any, body: Body) -> None:
     assert (answer.status, json.loads(answer.body)) == (200, {"success": True, "message": "Event tracked"})
 
 
-def test_a_call_that_failed(ask: Any, body: Body) -> None:
+def test_a_failed_call(ask: Any, body: Body) -> None:
     (event,) = trackskills.decode(ask(body("trackskills-client-error"), ROUTE)).events
     assert (event.outcome, event.duration_us, event.error_type) == (Outcome.FAILURE, 30_000_000, "TypeError")
     assert event.error_message == "Cannot read properties of undefined (reading 'pages')"
@@ -115,13 +115,13 @@ def test_metadata_takes_no_name_of_ours(ask: Any) -> None:
     assert event.properties == {"status": "success", "category": "seo", "$status": "ok", "$category": 1, "model": "a", "$model": "b"}
 
 
-def test_metadata_may_say_who_is_there(ask: Any) -> None:
+def test_metadata_may_name_the_environment(ask: Any) -> None:
     (event,) = trackskills.decode(ask({**CALL, "metadata": '{"is_ci": true}'}, ROUTE)).events
     assert (event.context.environment, event.context.reason) == (Environment.CI, "metadata.is_ci")
 
 
 @pytest.mark.parametrize("duration", [-5, 2_592_000_001, 1e300])
-def test_a_duration_that_can_be_none_is_kept_as_a_property(ask: Any, duration: float) -> None:
+def test_an_invalid_duration_is_kept_as_a_property(ask: Any, duration: float) -> None:
     (event,) = trackskills.decode(ask({**CALL, "duration_ms": duration}, ROUTE)).events
     assert (event.duration_us, event.properties) == (None, {"duration_ms": duration})
 
@@ -151,13 +151,13 @@ def test_a_wrong_field_is_400_and_named(ask: Any, change: dict[str, Any], errors
 
 
 @pytest.mark.parametrize(("document", "path"), [({}, "tool_name"), ([CALL], ""), (None, ""), ("x", "")])
-def test_what_is_no_call_is_400(ask: Any, document: Any, path: str) -> None:
+def test_a_body_that_is_not_a_call_is_400(ask: Any, document: Any, path: str) -> None:
     with pytest.raises(Invalid) as caught:
         trackskills.decode(ask(document, ROUTE))
     assert ([error.path for error in caught.value.errors], caught.value.code) == ([path], 400)
 
 
-def test_a_batch_says_what_became_of_each(ask: Any, reply: Any) -> None:
+def test_a_batch_reports_the_result_of_each_event(ask: Any, reply: Any) -> None:
     decoded = trackskills.decode(ask([CALL, {}, CALL, CALL], BATCH, idempotency_key="k"))
     assert [event.id for event in decoded.events] == ["k:0", "k:2", "k:3"]
     assert decoded.positions == [0, 2, 3]
@@ -180,7 +180,7 @@ def test_a_batch_holds_at_most_a_thousand(ask: Any) -> None:
         trackskills.decode(ask([CALL] * 1_001, BATCH))
 
 
-def test_a_repeated_call_hears_the_same_and_a_tool_too_many_is_422(ask: Any, reply: Any) -> None:
+def test_a_repeated_call_gets_the_same_answer_and_one_tool_more_than_the_limit_is_422(ask: Any, reply: Any) -> None:
     decoded = trackskills.decode(ask({**CALL, "id": "c-1"}, ROUTE))
     assert decoded.events[0].id == "c-1"
     assert reply(trackskills, decoded, Receipt.DUPLICATE) == reply(trackskills, decoded, Receipt.STORED)

@@ -29,7 +29,7 @@ def test_an_event_is_read_with_all_of_its_fields(ask: Any, reply: Any) -> None:
     assert (reply(umami, decoded).status, reply(umami, decoded).body) == (200, b"{}")
 
 
-def test_a_view_has_no_name(ask: Any) -> None:
+def test_a_page_view_is_named_after_its_kind(ask: Any) -> None:
     (event,) = umami.decode(ask(call(), ROUTE)).events
     assert (event.name, event.install, event.occurred_at, event.properties) == ("pageview", None, None, {})
 
@@ -38,6 +38,9 @@ def test_identify_counts_as_no_usage_and_describes_the_install(ask: Any) -> None
     decoded = umami.decode(ask(call("identify", id="user-1", data=DATA), ROUTE))
     (report,) = decoded.installs
     assert (decoded.events, report.install, report.context.os, report.context.version) == ([], "user-1", "linux", "1.2.3")
+    for kind in ("performance", "error"):
+        measured = umami.decode(ask(call(kind, id="user-1", lcp=5), ROUTE))
+        assert (measured.events, measured.installs, measured.rejected) == ([], [], [])
     nameless = umami.decode(ask(call("identify", data=DATA), ROUTE))
     assert (nameless.events, nameless.installs, nameless.rejected) == ([], [], [])
 

@@ -1,4 +1,4 @@
-"""Weights of sampled events, as clients and SDKs say them."""
+"""Weights of sampled events, in the forms that clients and SDKs use."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_rate_is_a_share(value: Any, weight: float | None) -> None:
         *(({"sampling.threshold": odd}, 1) for odd in ("", "x", "-8", "123456789abcdef", *ODD)),
     ],
 )
-def test_sdks_say_it_in_properties(properties: dict[str, Any], weight: float) -> None:
+def test_sdks_report_weights_in_properties(properties: dict[str, Any], weight: float) -> None:
     assert weight_in(properties) == weight
 
 
@@ -52,7 +52,7 @@ def test_sdks_say_it_in_properties(properties: dict[str, Any], weight: float) ->
     ("weight", "rate", "within"),
     [(None, None, True), (10, 0.1, True), (1_001, None, False), (None, 0.0009, False), ("", None, False), (None, 2, False)],
 )
-def test_what_is_cut_or_not_understood_is_out_of_bounds(weight: Any, rate: Any, within: bool) -> None:
+def test_weights_that_are_cut_or_invalid_are_out_of_bounds(weight: Any, rate: Any, within: bool) -> None:
     assert is_within_bounds(weight, rate) is within
 
 

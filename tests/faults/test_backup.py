@@ -80,7 +80,7 @@ def test_a_backup_made_while_fifty_clients_post_is_consistent_and_can_be_put_bac
     ran = server.footfall("restore", str(last), "--yes")
     assert ran.returncode == 0, ran.stderr
     assert f"{events:,} events" in ran.stdout
-    assert "so that installs are recognised" in ran.stdout
+    assert "so that installs are recognized" in ran.stdout
     server.start()
     post(server, "early-1", "i-1", "new-install")
     assert rows(server.database, "SELECT count(*) FROM install") == [(installs + 1,)]
@@ -88,7 +88,7 @@ def test_a_backup_made_while_fifty_clients_post_is_consistent_and_can_be_put_bac
     assert rollup_differences(server.database) == {}
 
 
-def test_what_was_only_in_the_log_of_a_killed_server_is_in_the_backup(make_server: Make, post: Make) -> None:
+def test_a_backup_includes_the_write_ahead_log_of_a_killed_server(make_server: Make, post: Make) -> None:
     server = make_server().start()
     post(server, "a", "b", "c")
     server.kill()
@@ -101,7 +101,7 @@ def test_what_was_only_in_the_log_of_a_killed_server_is_in_the_backup(make_serve
     assert stat.S_IMODE(made.parent.stat().st_mode) == 0o700
 
 
-def test_a_backup_is_refused_where_it_cannot_be_and_leaves_nothing(filled: Settings, tmp_path: Path) -> None:
+def test_a_backup_to_an_unusable_place_is_refused_and_leaves_no_file(filled: Settings, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.write_text("mine")
     for to, said in (
@@ -118,7 +118,7 @@ def test_a_backup_is_refused_where_it_cannot_be_and_leaves_nothing(filled: Setti
     assert not (tmp_path / "nothing").exists()
 
 
-def test_without_room_nothing_is_begun(filled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Make) -> None:
+def test_a_backup_without_disk_space_does_not_begin(filled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Make) -> None:
     made = backups.create(filled, tmp_path / "backup")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=backups.SPARE))
@@ -147,7 +147,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_everything_as_it_was(make_serv
         assert files(server.folder) == before
 
 
-async def test_the_nightly_backup_keeps_the_last_seven_and_what_others_made(store: Store, settings: Settings, fill: Make) -> None:
+async def test_the_nightly_backup_keeps_its_last_seven_and_all_manual_backups(store: Store, settings: Settings, fill: Make) -> None:
     engine.server_secret(settings)
     await fill(store, 10)
     mine = backups.create(settings)
@@ -201,7 +201,7 @@ async def test_a_backup_that_is_stopped_leaves_nothing(store: Store, settings: S
     assert half_written() == []
 
 
-def test_what_a_killed_backup_left_is_cleared_away_a_day_later(filled: Settings) -> None:
+def test_leftovers_of_a_killed_backup_are_deleted_a_day_later(filled: Settings) -> None:
     folder = filled.data_dir / backups.FOLDER
     folder.mkdir()
     left = [folder / ".footfall-20260101T000000Z.sqlite3.0123abcd", folder / ".footfall-20260102T000000Z-auto.sqlite3.0123abcd"]
@@ -212,7 +212,7 @@ def test_what_a_killed_backup_left_is_cleared_away_a_day_later(filled: Settings)
     assert [path.exists() for path in left] == [False, True]
 
 
-async def test_a_backup_tells_how_far_it_is(filled: Settings, tmp_path: Path) -> None:
+async def test_a_backup_reports_its_progress(filled: Settings, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     made = backups.create(filled, tmp_path / "backup", options=BackupOptions(progress=lambda *what: told.append(what)))
     assert [what for what, done, total in told if done == total] == ["copying", "checking"]

@@ -104,7 +104,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_counted_twice_in_ten_kills(
     assert rollup_differences(server.store) == {}
 
 
-def test_stopping_commits_what_was_accepted_and_ends_in_peace(make_server: Callable[..., Any]) -> None:
+def test_stopping_commits_accepted_events_and_exits_cleanly(make_server: Callable[..., Any]) -> None:
     server = make_server().start()
     waiting, acknowledged = list(range(3_000)), set[int]()
 

@@ -13,7 +13,7 @@ COMMANDS = (("serve",), ("migrate",), ("key", "list"), ("job", "retention"), ("l
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids="-".join)
-def test_a_postgresql_that_is_not_there(make_server: Callable[..., Server], command: tuple[str, ...]) -> None:
+def test_an_unreachable_postgresql_is_reported(make_server: Callable[..., Server], command: tuple[str, ...]) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

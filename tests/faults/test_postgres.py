@@ -231,7 +231,7 @@ async def stored(store: PostgresStore) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("breaks", ["before", "after"])
-async def test_a_connection_lost_in_a_commit_is_asked_what_became_of_it(own: Postgres, breaks: str, tmp_path_factory: Any) -> None:
+async def test_after_a_lost_connection_the_outcome_of_the_commit_is_looked_up(own: Postgres, breaks: str, tmp_path_factory: Any) -> None:
     url = own.fresh()
     about = psycopg.conninfo.conninfo_to_dict(url)
     folder = Path(tmp_path_factory.mktemp("cable"))

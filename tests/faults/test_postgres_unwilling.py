@@ -33,6 +33,7 @@ def server(own: Postgres, make_server: Callable[..., Any]) -> Any:
     return make_server(FOOTFALL_DATABASE_URL=own.fresh(), FOOTFALL_SECRET=SECRET).start()
 
 
+@pytest.mark.slow
 async def test_while_it_hangs_clients_wait_briefly_and_nothing_is_lost(own: Postgres, server: Any) -> None:
     load = Load(server.port, patience=3 * STILL)  # clients of the hanging commit wait for it, because its outcome is unknown
     posting = asyncio.create_task(load.run())
@@ -82,7 +83,7 @@ def until_taken(server: Any) -> None:
         time.sleep(0.05)
 
 
-def test_a_read_only_one_is_a_503_until_it_accepts_writes(own: Postgres, server: Any) -> None:
+def test_a_read_only_postgresql_is_a_503_until_it_accepts_writes(own: Postgres, server: Any) -> None:
     until_taken(server)
     with psycopg.connect(own.url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
@@ -111,7 +112,7 @@ def test_a_read_only_one_is_a_503_until_it_accepts_writes(own: Postgres, server:
     assert rollup_differences(server.store) == {}
 
 
-def test_one_that_takes_no_more_connections_is_waited_for(own: Postgres, server: Any) -> None:
+def test_the_server_waits_for_a_postgresql_without_free_connections(own: Postgres, server: Any) -> None:
     until_taken(server)
     with psycopg.connect(server.store, autocommit=True) as last, contextlib.ExitStack() as stack:
         with contextlib.suppress(psycopg.OperationalError):

@@ -51,7 +51,7 @@ def test_a_store_that_another_program_has_open_is_not_replaced(filled: Settings,
     restore(filled, tmp_path / "backup")
 
 
-async def test_no_store_is_opened_while_one_is_put_in_place(filled: Settings, tmp_path: Path) -> None:
+async def test_no_store_opens_during_a_restore(filled: Settings, tmp_path: Path) -> None:
     backups.create(filled, tmp_path / "backup")
     opened: list[str] = []
 
@@ -67,7 +67,7 @@ async def test_no_store_is_opened_while_one_is_put_in_place(filled: Settings, tm
     await (await open_store(filled)).close()
 
 
-async def test_what_was_there_is_moved_aside_and_can_be_put_back(filled: Settings, tmp_path: Path, rows: Make, fill: Make) -> None:
+async def test_a_restore_moves_the_old_store_aside_for_a_later_restore(filled: Settings, tmp_path: Path, rows: Make, fill: Make) -> None:
     backups.create(filled, tmp_path / "backup")
     store = await open_store(filled)
     await fill(store, 10)
@@ -131,6 +131,11 @@ def gone(path: Path) -> None:
     path.unlink()
 
 
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 def not_closed(path: Path) -> None:
     path.with_name(f"{path.name}-wal").write_bytes(b"events")
 
@@ -139,12 +144,11 @@ def not_closed(path: Path) -> None:
     ("spoil", "said"),
     [
         (garbage, "not a SQLite database"), (empty, "not a SQLite database"), (truncated, "damaged|malformed|disk image"), (scribbled_on, "damaged|malformed"),
-        (something_else, "another application"), (newer, "newer Footfall"), (gone, "there is no file"), (not_closed, "was not closed"),
+        (something_else, "another application"), (newer, "newer Footfall"), (gone, "there is no file"), (a_folder, "is a folder: name the backup in it"),
+        (not_closed, "was not closed"),
     ],
 )  # fmt: skip
-def test_what_is_no_backup_is_refused_in_one_line_and_everything_stays(
-    filled: Settings, tmp_path: Path, spoil: Make, said: str, files: Make
-) -> None:
+def test_a_file_that_is_not_a_backup_is_refused_in_one_line(filled: Settings, tmp_path: Path, spoil: Make, said: str, files: Make) -> None:
     made = backups.create(filled, tmp_path / "backup")
     spoil(made.path)
     before = files(filled.data_dir)
@@ -152,9 +156,14 @@ def test_what_is_no_backup_is_refused_in_one_line_and_everything_stays(
         restore(filled, made.path)
     assert "\n" not in str(caught.value)
     assert files(filled.data_dir) == before
+    with pytest.raises(BackupError, match=said):
+        restore(dataclasses.replace(filled, data_dir=tmp_path / "new"), made.path)
+    assert not (tmp_path / "new").exists()
 
 
-def test_what_goes_wrong_at_the_very_end_is_undone(filled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Make) -> None:
+def test_a_restore_that_fails_at_its_last_step_is_undone(
+    filled: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Make
+) -> None:
     backups.create(filled, tmp_path / "backup")
     (filled.data_dir / "secret").write_text("another secret, made meanwhile")
     before = files(filled.data_dir)
@@ -236,7 +245,7 @@ def test_killed_at_any_moment_a_restore_leaves_a_store_that_opens(make_server: M
     assert not [path.name for path in server.database.parent.iterdir() if path.name.startswith(".")]
 
 
-def test_without_a_terminal_yes_must_be_given(filled: Settings, make_server: Make, tmp_path: Path) -> None:
+def test_without_a_terminal_the_option_yes_is_required(filled: Settings, make_server: Make, tmp_path: Path) -> None:
     server = make_server()
     ran = server.footfall("restore", str(tmp_path / "backup"))
     assert (ran.returncode, ran.stderr.strip()) == (1, "✗ this replaces the store: pass --yes to confirm without a terminal")

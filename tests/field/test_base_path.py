@@ -149,6 +149,7 @@ def live(url: str, cookie: str) -> str:
     return str(found["payload"]["data"]["events"]["events"][0]["name"])
 
 
+@pytest.mark.parametrize("url", ["kept", pytest.param("stripped", marks=pytest.mark.slow)], indirect=True)
 def test_the_dashboard_runs_under_the_path_in_a_browser(url: str) -> None:
     assert httpx.post(f"{url}/v1/events", json={"name": "build", "installation_id": "i", "version": "1.0"}).status_code == 202
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -188,7 +189,7 @@ def test_the_path_is_written_with_slashes_or_without_and_comes_with_the_public_a
             settings_of(BASE_PATH=text)
 
 
-def test_without_a_base_path_the_path_is_none_of_ours(tmp_path: Path) -> None:
+def test_without_a_base_path_the_prefixed_path_is_not_found(tmp_path: Path) -> None:
     server = Server(tmp_path, {}).start()
     try:
         assert server.client.get("/telemetry/counts").status_code == 404

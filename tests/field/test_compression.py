@@ -64,7 +64,7 @@ def test_a_body_that_a_proxy_has_inflated_is_read(field: Any) -> None:
 
 
 @pytest.mark.one_path
-def test_a_bomb_is_413_before_it_is_inflated(field: Any) -> None:
+def test_a_decompression_bomb_is_413_before_it_is_inflated(field: Any) -> None:
     bombs = {
         "gzip": gzip.compress(bytes(200 << 20), 9),
         "deflate": zlib.compress(bytes(200 << 20), 9),
@@ -79,7 +79,7 @@ def test_a_bomb_is_413_before_it_is_inflated(field: Any) -> None:
         assert field.post(ENCODERS[encoding](b"{" + b" " * 20_000 + EVENT[1:]), content_encoding=encoding).status_code == 413
 
 
-def test_an_encoded_body_counts_as_what_it_holds(field: Any) -> None:
+def test_a_compressed_body_counts_by_its_decompressed_size(field: Any) -> None:
     answer = field.post(gzip.compress(b'[{"name":"ok"},{"name":""}]'), content_encoding="gzip")
     assert (answer.json()["accepted"], len(answer.json()["rejected"])) == (1, 1)
     (refusal,) = field.ledger()["tray"]

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+ENGINE_MATTERS = True  # engines read JSON differently
+
 NAMES = [f"property-{number}" for number in range(20)]
 
 

@@ -22,7 +22,7 @@ def test_a_large_event_is_refused_and_its_neighbours_are_not(field: Any) -> None
     assert {(row["reason"], json.loads(row["excerpt"])["name"]) for row in ledger["tray"]} == {("TOO_LARGE", "large")}
 
 
-def test_large_and_wrong_events_are_refused_side_by_side(field: Any) -> None:
+def test_too_large_and_invalid_events_of_a_batch_are_refused_for_their_own_reasons(field: Any) -> None:
     answer = field.post([LARGE, {"name": 5}, SMALL, {"name": 5, "properties": LARGE["properties"]}, {**SMALL, "n": 1 << 70}])
     assert (answer.json()["accepted"], [rejection["index"] for rejection in answer.json()["rejected"]]) == (1, [0, 1, 3, 4])
     assert {reason["reason"]: reason["events"] for reason in field.ledger()["reasons"]} == {"too_large": 1, "invalid": 3}

@@ -78,7 +78,7 @@ def guess(field: Any, route: str, token: str, address: str) -> int:
 
 
 @pytest.mark.parametrize("route", ["ingest", "export", "GraphQL"])
-def test_guesses_at_one_route_are_counted_at_all(field: Any, route: str) -> None:
+def test_guesses_at_one_route_count_on_all_routes(field: Any, route: str) -> None:
     address = f"198.51.{100 + len(route)}.{len(field.slug) + ord(route[0]) % 100 + ord(field.slug[-1]) % 50}"
     _, right = key_of(field, None, "ADMIN")
     _, sends = key_of(field, None, "INGEST")

@@ -64,7 +64,7 @@ def stored(server: Server) -> int:
     return len(answer.text.splitlines())
 
 
-def test_two_keys_are_no_key_and_the_same_one_twice_is_one(post: Any, server: Server) -> None:
+def test_two_different_keys_are_refused_and_a_repeated_one_counts_once(post: Any, server: Server) -> None:
     key = server.footfall("key", "create", "default", "--scope", "ingest").stdout.split()[-1]
     address = ("x-forwarded-for", f"192.0.2.{time.time_ns() % 250}")
     for name, start in (("authorization", "Bearer "), ("x-footfall-key", "")):
@@ -81,7 +81,7 @@ def test_an_etag_on_the_second_line_is_seen(server: Server) -> None:
     assert server.client.get("/openapi.json", headers=[("if-none-match", '"other"'), ("if-none-match", openapi)]).status_code == 304
 
 
-def test_a_key_on_two_lines_asks_no_question(server: Server) -> None:
+def test_two_different_keys_do_not_authenticate_a_reader(server: Server) -> None:
     lines = [("authorization", f"Bearer {TOKEN}"), ("authorization", "Bearer ff_another")]
     assert server.client.get("/v1/export/events", headers=lines).status_code == 401
     assert server.client.post("/graphql", json={"query": "{ me { kind } }"}, headers=lines).status_code == 401

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+ENGINE_MATTERS = True  # engines store identifiers differently
+
 NO_IDS = ["undefined", "null", "None", "[object Object]", "00000000-0000-0000-0000-000000000000", " ", "NaN", " undefined\n"]
 CURL = {"user_agent": "curl/8.5.0"}
 
@@ -30,7 +32,7 @@ def test_an_id_with_blanks_or_a_byte_order_mark_is_the_same_install(field: Any, 
     assert field.events() == []
 
 
-def test_a_word_for_a_missing_id_is_no_install_and_costs_no_event(field: Any) -> None:
+def test_a_placeholder_for_a_missing_id_is_not_an_install_and_the_event_counts(field: Any) -> None:
     for raw in NO_IDS:
         assert field.post({"name": "run", "installation_id": raw, "id": raw, "session_id": raw}).json()["accepted"] == 1
     assert field.post({"data": {"event_type": "x", "installation_id": "undefined"}}).status_code == 201
@@ -62,7 +64,7 @@ def test_where_a_user_is_unknown_the_session_stands_for_it(field: Any) -> None:
     assert None not in installs(field)
 
 
-def test_no_route_takes_a_word_for_a_missing_id(field: Any) -> None:
+def test_no_route_accepts_a_placeholder_for_a_missing_id(field: Any) -> None:
     client = field.server.client
     for method in ("GET", "DELETE"):
         for raw in NO_IDS:
@@ -74,7 +76,7 @@ def test_no_route_takes_a_word_for_a_missing_id(field: Any) -> None:
 
 
 @pytest.mark.one_path
-def test_what_an_address_did_is_shown_and_erased_by_no_route(field: Any) -> None:
+def test_no_route_shows_or_erases_an_install_known_by_its_address(field: Any) -> None:
     call = {"tool_name": "build", "tool_category": "code", "duration_ms": 5, "status": "success"}
     for headers in ({}, {"authorization": "Bearer"}, {"authorization": "Bearer undefined"}, {"mcp_session_id": "undefined"}):
         assert field.post(call, "/api/track", **CURL, **headers).status_code == 200
@@ -90,7 +92,7 @@ def test_what_an_address_did_is_shown_and_erased_by_no_route(field: Any) -> None
 
 
 @pytest.mark.one_path
-def test_where_a_project_requires_a_key_so_does_a_look_at_an_install(field: Any) -> None:
+def test_showing_an_install_requires_a_key_if_the_project_does(field: Any) -> None:
     changed = field.ask(
         "mutation ($s: String!) { updateProject(slug: $s, changes: {requiresKey: true}) { errors { message } } }", s=field.slug
     )
@@ -111,7 +113,7 @@ def test_where_a_project_requires_a_key_so_does_a_look_at_an_install(field: Any)
 
 
 @pytest.mark.one_path
-def test_who_looks_at_an_install_or_erases_it_is_in_the_audit_log(field: Any) -> None:
+def test_a_look_at_an_install_and_its_erasure_are_in_the_audit_log(field: Any) -> None:
     field.post({"name": "run", "installation_id": "me@corp.example"})
     client, path = field.server.client, f"/p/{field.slug}/v1/installs/me@corp.example"
     assert client.get(path).status_code == 200
@@ -124,7 +126,20 @@ def test_who_looks_at_an_install_or_erases_it_is_in_the_audit_log(field: Any) ->
 
 
 @pytest.mark.parametrize("raw", ["undefined" + " " * 20, "\ufeff" * 20 + "null", "-00000000-0000-0000-0000-000000000000"])
-def test_a_long_word_for_a_missing_id_is_named_on_both_paths(field: Any, raw: str) -> None:
+def test_a_long_placeholder_for_a_missing_id_is_named_on_both_paths(field: Any, raw: str) -> None:
     assert field.post({"name": "run", "installation_id": raw}).json()["ignored"] == ["installation_id"]
     assert field.post({"data": {"event_type": "x", "installation_id": raw}}).json()["ignored"] == ["data.installation_id"]
     assert installs(field) == {None}
+
+
+def test_plain_words_and_counters_that_are_ids_too_are_kept_in_names_targets_and_properties(field: Any) -> None:
+    batch = [
+        {"name": "build", "installation_id": "own-1", "id": "100000", "properties": {"file_size": 1000000, "files": 100000}},
+        {"name": "deploy", "installation_id": "own-1", "session_id": "deploy", "properties": {"step": "deploy"}},
+        {"name": "export", "installation_id": "own-1", "id": "export-1", "target": {"type": "file", "id": "export-10.csv"}},
+    ]
+    assert field.post(batch).json()["accepted"] == 3
+    build, deploy, export = field.events()
+    assert build["properties"] == {"file_size": 1000000, "files": 100000}
+    assert (deploy["name"], deploy["properties"]) == ("deploy", {"step": "deploy"})
+    assert (export["target_type"], export["target_id"]) == ("file", "export-10.csv")

@@ -44,7 +44,7 @@ def test_a_csv_is_typed_by_its_columns(settings: Settings, tmp_path: Path) -> No
     assert rows_of(settings.sqlite_path, f"SELECT count(*) FROM event WHERE occurred_at = {TIME}") == [(13,)]
 
 
-def test_what_cannot_be_believed_is_a_named_row(settings: Settings, tmp_path: Path) -> None:
+def test_implausible_values_are_reported_by_row(settings: Settings, tmp_path: Path) -> None:
     rows = (
         "build,a,2099-01-01T00:00:00Z,,,", "build,b,4070908800000,,,", f"build,c,{TIME},perhaps,,", f"build,d,{TIME},,nan,",
         "build,e,1792910399,,,", "build,f,20261001,,,", f"build,g,{TIME},,,",
@@ -58,7 +58,7 @@ def test_what_cannot_be_believed_is_a_named_row(settings: Settings, tmp_path: Pa
 
 
 @pytest.mark.parametrize("shape", ["csv", "csv.gz", "array", "jsonl"])
-def test_bytes_that_are_no_utf8_are_a_named_row_and_never_a_replacement(settings: Settings, tmp_path: Path, shape: str) -> None:
+def test_bytes_that_are_not_utf8_are_reported_by_row_and_never_replaced(settings: Settings, tmp_path: Path, shape: str) -> None:
     broken: dict[str, Any] = {"name": "café", "installation_id": "a", "timestamp": TIME}
     whole = {**broken, "name": "naïve"}
     if shape.startswith("csv"):
@@ -73,7 +73,7 @@ def test_bytes_that_are_no_utf8_are_a_named_row_and_never_a_replacement(settings
     assert rows_of(settings.sqlite_path, "SELECT text FROM event_name") == [("naïve",)]
 
 
-def test_posthogs_and_our_own_exports_are_typed_and_believed_the_same_way(settings: Settings, tmp_path: Path) -> None:
+def test_posthogs_and_our_own_exports_are_typed_and_checked_alike(settings: Settings, tmp_path: Path) -> None:
     event = {"event": "build", "distinct_id": "a", "timestamp": str(TIME), "uuid": "0190d8a6-0000-7000-8000-000000000001"}
     later = {**event, "timestamp": "2099-01-01T00:00:00Z", "uuid": "0190d8a6-0000-7000-8000-000000000002"}
     lines = "".join(json.dumps(each) + "\n" for each in (event, later))
@@ -89,3 +89,12 @@ def test_posthogs_and_our_own_exports_are_typed_and_believed_the_same_way(settin
         (None,),
         (1,),
     ]
+
+
+@pytest.mark.parametrize("shape", ["array", "jsonl"])
+def test_a_text_that_was_cut_inside_an_emoji_is_imported(settings: Settings, tmp_path: Path, shape: str) -> None:
+    rows = [f'{{"name":"build","installation_id":"n{n}","timestamp":{TIME},"error":{{"message":"cut \\ud83c"}}}}' for n in range(2)]
+    content = f"[{','.join(rows)}]" if shape == "array" else "\n".join(rows)
+    summary = imported(settings, tmp_path / ("events.json" if shape == "array" else "events.jsonl"), content.encode())
+    assert (summary.stored, summary.named) == (2, [])
+    assert rows_of(settings.sqlite_path, "SELECT DISTINCT error_message FROM event") == [("cut \N{REPLACEMENT CHARACTER}",)]

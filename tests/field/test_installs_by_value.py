@@ -1,4 +1,4 @@
-"""A breakdown says of each value the number of installs that the filter by this value gives."""
+"""A breakdown shows, for each value, the number of installs that a filter by this value gives."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_upgrading_installs_count_under_each_version_that_they_ran(field: Any) -
     assert {row["value"]: row["installs_all"] for row in map(json.loads, exported)} == {"1.0.0": 3, "2.0.0": 2}
 
 
-def test_every_bar_says_the_number_of_its_filter(field: Any) -> None:
+def test_every_bar_shows_the_total_of_its_filter(field: Any) -> None:
     """Random events over a week, in all fields that a bar can filter by, for all events and for people."""
     assert set(FIELDS) <= {"environment", *CONTEXT_FIELDS}
     rng = random.Random(7)

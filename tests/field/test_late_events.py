@@ -42,7 +42,7 @@ def test_an_old_version_never_becomes_an_installs_newest(field: Field) -> None:
     assert installs(field) == [("2.0", "linux", True)]
 
 
-def test_an_install_that_only_late_events_name_is_known_and_nothing_of_it_is(field: Field) -> None:
+def test_an_install_with_only_late_events_is_known_without_details(field: Field) -> None:
     assert field.post(event("install-one", "1.0", days_ago=60)).status_code == 202
     assert installs(field) == [(None, None, False)]
     # Its next event, which had waited for an hour, says what it runs.
@@ -51,7 +51,7 @@ def test_an_install_that_only_late_events_name_is_known_and_nothing_of_it_is(fie
     assert rollup_differences(field.server.store) == {}
 
 
-def test_the_ledger_says_how_many_clocks_were_not_believed(field: Field) -> None:
+def test_the_ledger_counts_events_with_wrong_clocks(field: Field) -> None:
     assert field.post([event("install-one", "1.0", days_ago=60), event("install-one", "1.0")]).status_code == 202
     reasons = {row["reason"]: row["events"] for row in field.ledger()["reasons"]}
     assert reasons["clock_not_believed"] == 1

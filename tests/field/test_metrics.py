@@ -54,18 +54,18 @@ def test_a_projects_key_sees_its_own_events_only(field: Any, other: str) -> None
         {"host": "telemetry.example.org"}, {"host": "telemetry.example.org:8000"}, {"host": "127.0.0.1.example.org"}, {"host": "10.0.0.1"},
     ],
 )  # fmt: skip
-def test_what_a_proxy_forwards_is_not_from_the_machine_itself(field: Any, headers: dict[str, str]) -> None:
+def test_a_request_forwarded_by_a_proxy_is_not_local(field: Any, headers: dict[str, str]) -> None:
     assert scrape(field, **headers).status_code == 401
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:9", "[::1]", "[::1]:8000"])
-def test_the_machine_itself_needs_no_key(field: Any, other: str, host: str) -> None:
+def test_a_local_request_needs_no_key(field: Any, other: str, host: str) -> None:
     answer = scrape(field, host=host)
     assert answer.status_code == 200
     assert projects_in(answer.text) >= {field.slug, other}
 
 
-def test_nginx_as_it_comes_is_not_the_machine_itself(field: Any) -> None:
+def test_a_request_through_nginx_with_its_defaults_is_not_local(field: Any) -> None:
     with socket.create_connection(("127.0.0.1", field.server.port), timeout=20) as connection:
         connection.sendall(b"GET /metrics HTTP/1.0\r\nHost: 127.0.0.1:8000\r\nConnection: close\r\n\r\n")
         assert connection.recv(100).split(b" ", 2)[1] == b"401"
@@ -74,7 +74,7 @@ def test_nginx_as_it_comes_is_not_the_machine_itself(field: Any) -> None:
 @pytest.mark.parametrize(
     "path", ["/p/default/metrics", "/metrics/", "//metrics", "/%6detrics", "/p/default//metrics", "/metrics//", "/p/default/metrics/"]
 )
-def test_there_is_one_path_to_it(field: Any, path: str) -> None:
+def test_other_spellings_of_a_path_are_not_found(field: Any, path: str) -> None:
     with socket.create_connection(("127.0.0.1", field.server.port), timeout=20) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         assert connection.recv(100).split(b" ", 2)[1] == b"404"

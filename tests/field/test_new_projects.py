@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from server.problems import Unauthorized, UnknownProject
+from server.problems import Unauthorized, UnknownProject, UnknownSite
 from server.storage.projects import Projects, create_key, create_project
+from server.storage.tables import Project
 from tests.conftest import Server
 from tests.field.conftest import TOKEN
 
@@ -64,20 +65,20 @@ def mutate(server: Server, mutation: str) -> Any:
     return answer.json()["data"]
 
 
-def test_a_project_made_by_a_command_takes_its_first_burst_whole(server: Server) -> None:
+def test_a_project_created_by_a_command_loses_no_event_of_its_first_burst(server: Server) -> None:
     slug = new_slug()
     assert server.footfall("project", "create", slug).returncode == 0
     assert burst(server, f"/p/{slug}/v1/events") == [202] * BURST
 
 
-def test_a_write_key_made_by_a_command_takes_its_first_burst_whole(server: Server) -> None:
+def test_a_write_key_created_by_a_command_loses_no_event_of_its_first_burst(server: Server) -> None:
     for header in ("x-footfall-key", "authorization"):
         made = server.footfall("key", "create", "default", "--scope", "ingest")
         key = made.stdout.split()[-1]
         assert burst(server, "/v1/events", **{header: key if header == "x-footfall-key" else f"Bearer {key}"}) == [202] * BURST
 
 
-def test_a_project_made_on_one_replica_takes_its_first_burst_whole_on_another(server: Server, replica: Server) -> None:
+def test_a_project_created_on_one_replica_loses_no_event_of_its_first_burst_on_another(server: Server, replica: Server) -> None:
     for _ in range(3):
         slug = new_slug()
         mutate(server, f'createProject(slug: "{slug}") {{ errors {{ message }} }}')
@@ -129,7 +130,7 @@ class Counting(Projects):
         self.readings += 1
 
 
-async def test_a_flood_of_unknown_projects_and_keys_costs_one_reading_for_all(store: Any) -> None:
+async def test_a_flood_of_unknown_projects_and_keys_shares_one_read(store: Any) -> None:
     projects = Counting(max_targets=1, public=())
     await projects.refresh()
     slugs = [projects.find({}, f"unknown-{number}") for number in range(500)]
@@ -139,7 +140,7 @@ async def test_a_flood_of_unknown_projects_and_keys_costs_one_reading_for_all(st
     assert projects.readings == 2
 
 
-async def test_a_flood_of_unknown_keys_of_other_systems_costs_few_readings(store: Any) -> None:
+async def test_a_flood_of_unknown_keys_of_other_systems_costs_few_reads(store: Any) -> None:
     projects = Counting(max_targets=1, public=())
     await projects.refresh()
     for _ in range(2):
@@ -159,7 +160,7 @@ async def test_a_token_of_a_clients_own_does_not_wait_for_the_store(store: Any) 
     assert projects.readings == readings
 
 
-async def test_what_was_unknown_a_moment_ago_is_known_once_it_is_made(store: Any) -> None:
+async def test_a_new_project_or_key_is_found_right_after_it_was_unknown(store: Any) -> None:
     projects = Projects(max_targets=1, public=())
     await projects.refresh()
     with pytest.raises(UnknownProject):
@@ -183,3 +184,29 @@ async def test_a_slug_that_no_project_can_have_is_refused_without_asking_the_sto
         with pytest.raises(UnknownProject):
             await projects.find({}, slug)
     assert projects.readings == 1
+
+
+async def test_a_flood_of_unknown_sites_costs_few_readings_and_a_known_unknown_none(store: Any) -> None:
+    projects = Counting(max_targets=1, public=())
+    await projects.refresh()
+    for _ in range(2):
+        found = await asyncio.gather(*(projects.find_site(f"{number}.example", None) for number in range(2_000)), return_exceptions=True)
+        assert {type(each) for each in found} == {UnknownSite}
+    assert projects.readings == 2
+    for site in ("7.example", "", " , "):  # refused without waiting
+        with pytest.raises(UnknownSite):
+            await asyncio.wait_for(projects.find_site(site, None), 0.05)
+    assert projects.readings == 2
+
+
+async def test_a_refused_site_is_accepted_once_a_project_lists_it(store: Any) -> None:
+    projects = Projects(max_targets=1, public=())
+    await projects.refresh()
+    with pytest.raises(UnknownSite):
+        await projects.find_site("new.example", None)
+    number = await create_project("new-site")
+    await Project.update({Project.sites: '["new.example"]'}).where(Project.id == number)
+    await projects.refresh()
+    assert (await projects.find_site("other.example, NEW.example", None)).id == number
+    with pytest.raises(UnknownSite):
+        await projects.find_site("new.example", "default")

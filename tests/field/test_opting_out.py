@@ -48,6 +48,6 @@ def test_the_answers_have_the_shape_of_a_success(field: Any) -> None:
 
 
 @pytest.mark.one_path
-def test_a_client_that_did_not_opt_out_hears_what_is_wrong(field: Any) -> None:
+def test_a_client_that_did_not_opt_out_receives_errors(field: Any) -> None:
     assert field.post({"name": 7}, dnt="0").status_code == 422
     assert field.post(b"{", sec_gpc="yes").status_code == 400

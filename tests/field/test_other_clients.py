@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.dialects import DIALECTS
 from server.ingest.unserved import CLIENTS, label_of
 from tests.field.conftest import accounted
 
@@ -17,7 +18,7 @@ def why(field: Any, events: int) -> dict[str, int]:
     return {each["reason"]: each["events"] for each in reasons}
 
 
-def test_a_post_that_nothing_serves_is_in_the_ledger_under_its_client(field: Any) -> None:
+def test_a_post_to_an_unserved_path_is_in_the_ledger_under_its_client(field: Any) -> None:
     for path, status in {
         "/v1/evnts": 404,
         "/2/batch": 404,
@@ -67,4 +68,11 @@ def test_each_path_has_one_of_few_labels() -> None:
     assert {path: label_of(path) for paths in labels.values() for path in paths} == {
         path: label for label, paths in labels.items() for path in paths
     }
-    assert labels.keys() == CLIENTS.keys()
+    assert labels.keys() <= CLIENTS.keys()
+
+
+def test_each_dialect_that_names_its_clients_has_a_label_for_one_of_its_paths() -> None:
+    named = [dialect for dialect in DIALECTS if hasattr(dialect, "CLIENT")]
+    assert {dialect.NAME for dialect in named} == CLIENTS.keys() - {"other"}
+    for dialect in named:
+        assert dialect.NAME in {label_of(path.template) for path in dialect.PATHS}

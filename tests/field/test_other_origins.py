@@ -43,6 +43,7 @@ SDKS = {
     "/i/v0/e/": ("posthog-sdk-info",),
     "/v1/track": ("x-retry-count",),
     "/v1/logs": ("x-api-key",),
+    "/api/send": ("x-umami-website-id", "x-umami-hostname", "x-umami-cache"),
 }
 
 
@@ -62,7 +63,7 @@ def test_a_script_sees_its_limits_and_when_to_come_back(field: Any) -> None:
 
 
 @pytest.mark.parametrize("path", READING)
-def test_a_dashboard_on_an_origin_of_its_own_reads_with_a_key(field: Any, path: str) -> None:
+def test_a_page_of_another_origin_may_read_with_a_key(field: Any, path: str) -> None:
     field.post("", "/dl/peon")
     allowed = listed(preflight(field, path, "GET", "authorization"), "access-control-allow-headers")
     assert allowed >= {"authorization", "x-footfall-key", "content-type"}

@@ -48,7 +48,7 @@ def test_filters_of_an_exported_question_work_or_are_named(filled: Any) -> None:
     assert refused(filled.get("/v1/export/trending?name=deploy"), "name")
 
 
-def test_an_export_of_rows_names_the_filters_that_it_does_not_have(filled: Any) -> None:
+def test_an_export_of_rows_names_the_filters_that_it_does_not_support(filled: Any) -> None:
     assert refused(filled.get("/v1/export/events?name=deploy"), "name")
     assert refused(filled.get("/v1/export/installs?os=linux"), "os")
     assert refused(filled.get("/v1/export/events?format=csv&format=jsonl"), "format")
@@ -86,7 +86,7 @@ def test_cache_busters_and_the_parameters_of_badges_elsewhere_change_nothing(fil
         assert filled.get(path).status_code == 200, path
 
 
-def test_an_answer_names_a_parameter_only_where_it_looks_like_a_name(filled: Any) -> None:
+def test_an_error_repeats_an_unknown_parameter_only_if_it_looks_like_a_name(filled: Any) -> None:
     answer = filled.get("/v1/export/events?mail%40example.org=1")
     assert refused(answer, "(a parameter)")
     assert "example.org" not in answer.text

@@ -63,7 +63,7 @@ def active(shown: Any) -> Any:
     return shown["overview"]["active"]["all"]["value"]
 
 
-def test_what_one_install_did_is_in_no_public_answer(crowd: Any) -> None:
+def test_no_public_answer_shows_a_single_install(crowd: Any) -> None:
     for filter_ in (
         {"os": "plan9"},
         {"version": "0.9"},

@@ -44,7 +44,7 @@ async def opened(field: Any, key: str) -> ClientConnection:
 
 
 @pytest.mark.parametrize("query", REFUSED.values(), ids=REFUSED.keys())
-def test_short_ones_that_are_posted_are_looked_at_no_more(field: Any, query: str) -> None:
+def test_posted_operations_are_refused_unparsed_after_sixty_refusals(field: Any, query: str) -> None:
     key, other = key_of(field), key_of(field)
     statuses = [send(field, key, query).status_code for _ in range(70)]
     assert statuses == [200] * 60 + [429] * 10
@@ -54,7 +54,7 @@ def test_short_ones_that_are_posted_are_looked_at_no_more(field: Any, query: str
     assert send(field, other, "{me{kind}}").json() == {"data": {"me": {"kind": "KEY"}}}
 
 
-def test_long_ones_cost_as_much_more(field: Any) -> None:
+def test_long_refused_operations_use_up_the_limit_sooner(field: Any) -> None:
     key = key_of(field)
     statuses = [send(field, key, "{nope} #" + "x" * 20_000).status_code for _ in range(4)]
     assert statuses == [200, 200, 429, 429]
@@ -65,7 +65,7 @@ def test_long_ones_cost_as_much_more(field: Any) -> None:
     ["subscription {nope}", "{{{", "{me{kind}}", "subscription {events(project:1){missed}}"],
     ids=["an unknown field", "no GraphQL", "a query", "a wrong argument"],
 )
-async def test_those_over_sockets_are_looked_at_no_more(field: Any, query: str) -> None:
+async def test_operations_over_sockets_are_refused_unparsed_after_many_refusals(field: Any, query: str) -> None:
     key, other = key_of(field), key_of(field)
     refused, codes = 0, set[int | None]()
 
@@ -105,7 +105,7 @@ def test_valid_operations_are_never_counted(field: Any) -> None:
     assert {send(field, key, f"{{me{{kind}}}} #{number}").status_code for number in range(100)} == {200}
 
 
-async def test_one_operation_is_looked_at_after_the_other() -> None:
+async def test_operations_are_validated_one_at_a_time() -> None:
     admissions = Admissions()
     first = await admissions.admit("a", "{x}", is_anonymous=False)
     waiting = [asyncio.create_task(admissions.admit("a", "{x}", is_anonymous=False)) for _ in range(MAX_WAITING)]
@@ -127,7 +127,7 @@ async def test_one_operation_is_looked_at_after_the_other() -> None:
     (await admissions.admit("b", "{x}", is_anonymous=False)).accept()
 
 
-async def test_all_without_a_login_share_a_budget() -> None:
+async def test_callers_without_a_login_share_a_limit() -> None:
     admissions = Admissions()
     for number in range(240):
         (await admissions.admit(f"address {number}", "{x}", is_anonymous=True)).refuse()

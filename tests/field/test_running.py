@@ -35,7 +35,7 @@ def caught(process: subprocess.Popen[bytes], number: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_is_heard_before_anything_is_imported(make_server: Make, number: signal.Signals) -> None:
+def test_a_stop_before_the_imports_is_obeyed(make_server: Make, number: signal.Signals) -> None:
     server = make_server()
     # SIGTERM is ignored, as a kernel ignores it for a process 1 without a handler; SIGINT is not, even if the tests run in the background of a shell.
     begin = "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT, signal.SIG_DFL)"
@@ -144,13 +144,23 @@ def test_an_upgrade_makes_a_verified_backup_first(make_server: Make, monkeypatch
     assert copies(settings) == [made], "a start without migrations makes none"
 
 
-def test_a_first_start_and_one_that_is_configured_so_make_no_backup(make_server: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_first_start_makes_no_backup_and_a_setting_switches_it_off(make_server: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     new, trusting = make_server(), make_server(FOOTFALL_UPGRADE_BACKUP="off")
     older(trusting.database, monkeypatch)
     for server in (new, trusting):
         assert server.footfall("migrate").returncode == 0
         assert copies(load({"FOOTFALL_DATA_DIR": server.env["FOOTFALL_DATA_DIR"]})) == []
         assert applied(server.database) == len(migrations())
+
+
+def test_a_first_start_creates_a_store_and_an_upgrade_names_its_migrations(make_server: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    new, old = make_server(), make_server()
+    older(old.database, monkeypatch)
+    first, upgraded = new.footfall("migrate").stderr, old.footfall("migrate").stderr
+    assert first.splitlines()[0] == "creating the store"
+    assert "migrating" not in first
+    assert upgraded.count("migrating: ") == len(migrations()) - 1
+    assert "creating" not in upgraded
 
 
 def test_an_upgrade_without_room_for_its_backup_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,3 +181,13 @@ def test_servers_that_start_at_once_on_an_old_store_back_it_up_once(make_server:
     started = [subprocess.Popen(command, env=server.env, stdout=subprocess.DEVNULL) for _ in range(3)]
     assert [process.wait(timeout=60) for process in started] == [0, 0, 0]
     assert len(copies(load({"FOOTFALL_DATA_DIR": server.env["FOOTFALL_DATA_DIR"]}))) == 1
+
+
+def test_a_lost_secret_is_reported_before_events_arrive_under_a_new_one(make_server: Make) -> None:
+    server = make_server().start()
+    assert server.client.post("/v1/events", json={"name": "build", "installation_id": "a"}).status_code == 202
+    assert server.stop() == 0
+    assert "secret_lost" not in server.log.read_text()
+    (server.folder / "data" / "secret").unlink()
+    server.start()
+    assert "restore the file from a backup" in server.log.read_text()

@@ -1,4 +1,4 @@
-"""A CLI that sends one run in ten: its events stand for several, and figures say how far they may be off."""
+"""A CLI that sends one run in ten: its events count as several, and figures show their margin of error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 import pytest
+
+from server.event import DAY
 
 ASK = """query ($slug: String!, $question: QuestionInput!) { project(slug: $slug) { ask(question: $question) {
   source warnings { field message } rows { keys figures { measure all people allLow allHigh peopleLow peopleHigh } } } } }"""
@@ -33,7 +35,7 @@ def bounds(answer: Any, row: int = 0) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_hundred_events_of_one_run_in_ten_count_as_a_thousand(field: Any) -> None:
+def test_a_hundred_events_sampled_at_one_in_ten_count_as_a_thousand(field: Any) -> None:
     sent = [run(number, sample_rate=0.1, duration_ms=number) for number in range(100)]
     assert field.post(sent).json() == {"accepted": 100, "duplicates": 0, "rejected": []}
     for conditions in ([], [{"field": "interactive", "op": "MISSING"}]):  # from rollups, and from events
@@ -55,7 +57,7 @@ def overview(field: Any, **filter_: Any) -> Any:
     return field.ask(OVERVIEW, slug=field.slug, filter=filter_)["project"]["overview"]
 
 
-def test_the_overview_says_how_far_a_sample_may_be_off(field: Any) -> None:
+def test_the_overview_shows_the_margin_of_a_sample(field: Any) -> None:
     field.post([run(number, weight=10, duration_ms=5) for number in range(100)])
     for filter_ in ({}, {"where": [{"field": "interactive", "op": "MISSING"}]}):
         found = overview(field, **filter_)
@@ -63,7 +65,7 @@ def test_the_overview_says_how_far_a_sample_may_be_off(field: Any) -> None:
         assert (round(found["successRate"]["low"], 3), round(found["successRate"]["high"], 3)) == (0.726, 0.874)
         assert found["active"]["all"] == {"value": 30, "low": None, "high": None}
         assert found["medianDuration"]["value"] == 5
-    assert overview(field, names=["other"])["events"] == {"value": 0, "low": None, "high": None}
+    assert overview(field, names=["other"])["events"] == {"value": 0, "low": 0, "high": 29}
 
 
 def test_ordinary_events_have_exact_figures(field: Any) -> None:
@@ -79,6 +81,7 @@ def test_figures_of_installs_warn_of_a_sample(field: Any) -> None:
     (warning,) = ask(field, measures=["INSTALLS"])["warnings"]
     assert warning["field"] == "installs"
     assert ask(field, measures=["EVENTS"])["warnings"] == []
+    assert [each["field"] for each in ask(field, measures=["P50", "INSTALLS"])["warnings"]] == ["installs", "durations"]
 
 
 def test_errors_that_are_always_sent_are_exact_among_sampled_successes(field: Any) -> None:
@@ -96,7 +99,7 @@ def test_durations_count_as_often_as_their_events(field: Any) -> None:
     assert figures(answer) == {"P50": 100, "MEAN": (8 * 100 + 3) / 11, "PER_INSTALL_MEAN": 11}
 
 
-def test_a_weight_that_makes_no_sense_counts_as_one(field: Any) -> None:
+def test_an_invalid_weight_counts_as_one(field: Any) -> None:
     odd = [0, -1, 0.5, "many", [2], {"n": 2}, True]
     answer = field.post([run(1, weight=value) for value in odd] + [run(1, sample_rate=value) for value in (0, -0.1, 2, "10 %", False)])
     assert answer.json()["accepted"] == 12
@@ -135,7 +138,7 @@ def test_sampled_downloads_count_for_their_target(field: Any) -> None:
         ("/2/httpapi", {"events": [{"event_type": "run", "device_id": "d", "event_properties": {"sample_rate": 0.1, "weight": 3}}]}),
     ],
 )
-def test_sdks_say_their_rate_in_a_property(field: Any, path: str, body: Any) -> None:
+def test_sdks_report_their_sample_rate_in_a_property(field: Any, path: str, body: Any) -> None:
     assert field.post(body, path, content_type="application/json").status_code == 200
     (event,) = field.events()
     assert event["weight"] == 10
@@ -180,3 +183,52 @@ def test_a_sample_without_failures_does_not_prove_that_there_are_none(field: Any
     answer = ask(field, where=[{"field": "name", "values": ["deploy"]}])
     low, high = bounds(answer)["FAILURE_RATE"]
     assert (round(low, 3), high) == (0.724, 1)
+
+
+def test_a_count_of_none_in_a_sample_has_an_upper_bound(field: Any) -> None:
+    field.post([run(1 + 5 * number, weight=100, os="linux") for number in range(10)])
+    for where in ([], [{"field": "interactive", "op": "MISSING"}]):
+        found = bounds(ask(field, where=where))
+        assert (found["FAILURES"], found["EVENTS"]) == ((0, 299), (383, 1_617))  # 0.99 ** 299 = 0.05
+    assert bounds(ask(field, where=[{"field": "os", "values": ["windows"]}]))["EVENTS"] == (0, 299)
+    steps = ask(field, over="DAY", measures=["FAILURES"], period={"last": 3})["rows"][0]["figures"][0]
+    assert (steps["all"], steps["allLow"], steps["allHigh"]) == ([0, 0, 0], [None, None, 0], [None, None, 299])
+
+
+PATHS = """query ($slug: String!) { project(slug: $slug) { askPaths(paths: {event: [{field: "name", values: ["build"]}]}) {
+  total { counts { eventsAll } } warnings { field message } } } }"""
+CHARTS = "query ($slug: String!) { project(slug: $slug) { warnings { path message } } }"
+
+
+def test_paths_and_charts_say_that_they_are_of_a_sample(field: Any) -> None:
+    field.post(run(1))
+    assert field.ask(CHARTS, slug=field.slug)["project"]["warnings"] == []
+    field.post(run(2, weight=10))
+    paths = field.ask(PATHS, slug=field.slug)["project"]["askPaths"]
+    assert [each["field"] for each in paths["warnings"]] == ["installs", "paths"]
+    (warning,) = field.ask(CHARTS, slug=field.slug)["project"]["warnings"]
+    assert warning["path"] == "period"
+    assert "estimates" in warning["message"]
+
+
+COMPARED = """query ($slug: String!, $question: QuestionInput!) { project(slug: $slug) { ask(question: $question) {
+  rows { figures { measure all allBefore } } } } }"""
+
+
+def test_a_compared_period_counts_its_sampled_events_as_several(field: Any) -> None:
+    now = time.time_ns() // 1_000_000
+    days = [(now // DAY - back) * DAY + 1 for back in (1, 2)]
+    field.post([run(number, weight=weight, timestamp=at) for number in range(10) for at, weight in zip(days, (2, 10), strict=True)])
+    for where in ([], [{"field": "interactive", "op": "MISSING"}]):
+        start, end = (time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(at // 1_000)) for at in (days[0], days[0] + DAY))
+        question = {"measures": ["EVENTS", "FAILURES"], "where": where, "period": {"from": start, "to": end}, "compare": "PREVIOUS"}
+        (row,) = field.ask(COMPARED, slug=field.slug, question=question)["project"]["ask"]["rows"]
+        assert [(each["all"], each["allBefore"]) for each in row["figures"]] == [([20], [100]), ([4], [20])]
+
+
+def test_no_event_of_a_sample_is_missing_where_the_outcome_rules_it_out(field: Any) -> None:
+    field.post([*(run(number, outcome="success", weight=10) for number in range(20)), run(50, outcome="failure", weight=10)])
+    rows = ask(field, by=[{"field": "outcome"}], measures=["SUCCESSES", "FAILURES"])["rows"]
+    found = {row["keys"][0]: {each["measure"]: (each["all"][0], each["allHigh"]) for each in row["figures"]} for row in rows}
+    assert (found["success"]["FAILURES"], found["failure"]["SUCCESSES"]) == ((0, None), (0, None))
+    assert found["failure"]["FAILURES"][1] is not None

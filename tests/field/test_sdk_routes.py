@@ -119,7 +119,7 @@ def test_identify_counts_as_no_usage_and_describes_the_install(field: Any) -> No
     assert field.get("/v1/installs/inst-1").json()["install"]["os"] == "linux"
 
 
-def test_what_is_wrong_is_counted_and_the_client_hears_of_a_success(field: Any) -> None:
+def test_a_wrong_event_is_counted_and_its_client_receives_a_success(field: Any) -> None:
     for path in ("/batch/", "/i/v1/analytics/events", "/v1/batch", "/v1/track", "/v1/import", "/2/httpapi", "/api/v0/events"):
         for body in (b"", b"\x1f\x8b\x08rubbish", b"{", b"[" * 5_000, b"[]" if path == "/v1/track" else b'{"batch":[{}]}', b"null"):
             answer = field.post(body, path)
@@ -141,7 +141,7 @@ def test_a_batch_that_is_too_long_or_too_large_is_dropped_and_counted(field: Any
     assert (ledger["stored"], ledger["rejected"]) == (1, 2_002)
 
 
-def test_flags_are_answered(field: Any) -> None:
+def test_requests_for_feature_flags_get_an_empty_set(field: Any) -> None:
     for path in ("/flags/?v=4", "/flags/?v=2", "/decide/?v=3"):
         assert field.post({"api_key": "phc_x", "distinct_id": "a"}, path).json()["featureFlags"] == {}
     assert field.ledger()["received"] == 0
@@ -209,7 +209,7 @@ def test_a_project_that_requires_a_key_drops_and_counts_what_has_none(make_proje
     assert field.events() == []
 
 
-def test_clients_that_resend_for_ever_never_hear_of_a_limit_and_the_others_wait(make_project: Any, field: Any) -> None:
+def test_clients_that_resend_for_ever_are_not_answered_with_a_limit_and_the_others_wait(make_project: Any, field: Any) -> None:
     field.slug = make_project(rateLimit="1/hour")
     assert [field.post(EVENTS["/v1/batch"], "/v1/batch").status_code for _ in range(3)] == [200, 200, 200]
     answer = field.post(EVENTS["/batch/"], "/batch/")

@@ -114,7 +114,7 @@ def test_each_sdk_reaches_the_old_system_and_other_clients_do_not(field: Any, ol
 
 
 @pytest.mark.one_path
-def test_what_the_old_system_refuses_redirects_or_fails_is_counted(field: Any, old: OldSystem) -> None:
+def test_refusals_redirects_and_failures_of_the_old_system_are_counted(field: Any, old: OldSystem) -> None:
     assert forward_to(field, old.url) == []
     for status in (401, 302, 200):
         old.status = status
@@ -140,7 +140,7 @@ def test_an_old_system_that_is_away_or_hangs_delays_no_answer(field: Any, old: O
 
 
 @pytest.mark.one_path
-def test_opted_out_limited_and_our_own_keys_stay_here(field: Any, make_project: Any, old: OldSystem) -> None:
+def test_requests_opted_out_limited_or_with_our_own_key_are_not_forwarded(field: Any, make_project: Any, old: OldSystem) -> None:
     field.slug = make_project(rateLimit="3/hour", forwardTo=old.url)
     secret = field.ask('mutation ($p: String!) { createKey(slug: $p, scopes: [INGEST], rateLimit: "9/hour") { secret } }', p=field.slug)[
         "createKey"

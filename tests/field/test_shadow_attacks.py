@@ -59,7 +59,7 @@ def test_a_project_that_forwards_to_itself_counts_an_event_once(field: Any) -> N
 
 
 @pytest.mark.one_path
-def test_an_answer_without_end_costs_a_few_bytes(field: Any) -> None:
+def test_of_an_endless_response_of_the_old_system_a_few_bytes_are_read(field: Any) -> None:
     sent = 0
 
     def flood(connection: socket.socket) -> None:

@@ -117,15 +117,13 @@ def test_a_revoked_link_shows_nothing(field: Field, field_server: Server) -> Non
     path, id_ = share(field, "Revoked", {})
     assert visit(field, path).status_code == 200
     assert field.ask(REVOKE, slug=field.slug, id=id_)["revokeShare"]["errors"] == []
-    deadline = time.monotonic() + 10
-    while (answer := visit(field, path)).status_code == 200 and time.monotonic() < deadline:
-        time.sleep(0.2)
+    answer = visit(field, path)
     assert answer.status_code == 404
     assert "has expired, or was revoked" in answer.text
     assert path.rpartition("/")[2] not in field_server.log.read_text()
 
 
-def test_wrong_links_show_nothing_and_are_counted_as_guesses(field: Field) -> None:
+def test_invalid_links_show_nothing_and_count_as_guesses(field: Field) -> None:
     path, _ = share(field, "Guessed", {})
     address = {"x-forwarded-for": "198.51.100.7"}
     for wrong in ("/shared/ffs_wrong", f"{path}x", "/shared/%00", f"/p/{field.slug}{path}"):
@@ -138,9 +136,7 @@ def test_a_question_that_splits_by_private_values_later_is_not_shown(field: Fiel
     assert visit(field, path).status_code == 200
     changed = {"slug": field.slug, "name": "Later", "question": {"by": [{"field": "error_type"}]}}
     assert field.ask(SAVE, **changed)["saveQuestion"]["errors"] == []
-    deadline = time.monotonic() + 10
-    while (answer := visit(field, path)).status_code == 200 and time.monotonic() < deadline:
-        time.sleep(0.2)
+    answer = visit(field, path)
     assert answer.status_code == 404
     assert "SecretError" not in answer.text
 

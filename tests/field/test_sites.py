@@ -1,4 +1,4 @@
-"""Promises to programs and pages that send with Plausible's or Umami's trackers, which carry no key: only a project that lists the site takes them."""
+"""Promises to programs and pages that send with Plausible's or Umami's trackers, which carry no key: only a project that lists the site accepts them."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def silent(field: Any, address: str) -> Any:
     return connect(url, subprotocols=PROTOCOL, additional_headers={"x-forwarded-for": address})
 
 
-async def test_silent_sockets_of_many_addresses_keep_no_other_out(field: Any) -> None:
+async def test_idle_sockets_of_many_addresses_do_not_keep_others_out(field: Any) -> None:
     key = field.ask("mutation { createKey(scopes: [READ]) { secret } }")["createKey"]["secret"]
     async with contextlib.AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(silent(field, f"198.51.100.{number}")) for number in range(MAX_UNAUTHENTICATED + 3)]
@@ -38,7 +38,7 @@ async def test_silent_sockets_of_many_addresses_keep_no_other_out(field: Any) ->
     assert MAX_UNAUTHENTICATED < MAX_SOCKETS
 
 
-async def test_networks_of_a_provider_have_few_sockets_together(field: Any) -> None:
+async def test_sockets_of_a_providers_networks_are_limited_together(field: Any) -> None:
     async with contextlib.AsyncExitStack() as stack:
         refused = 0
         for number in range(OF_ONE_ADDRESS + 2):

@@ -29,7 +29,7 @@ def stored(field: Any) -> list[tuple[Any, ...]]:
         ({}, (None, None, None)),
     ],
 )
-def test_they_are_fields_and_no_properties(field: Any, sent: dict[str, Any], expected: tuple[Any, ...]) -> None:
+def test_agent_and_terminal_are_fields_and_not_properties(field: Any, sent: dict[str, Any], expected: tuple[Any, ...]) -> None:
     answer = field.post({**EVENT, **sent})
     assert answer.json() == {"accepted": 1, "duplicates": 0, "rejected": []}
     assert stored(field) == [expected]
@@ -47,7 +47,7 @@ def test_a_value_of_another_kind_stays_a_property(field: Any, sent: dict[str, An
     assert field.events()[0]["properties"] == sent
 
 
-def test_they_are_read_from_properties_too(field: Any) -> None:
+def test_agent_and_terminal_are_read_from_properties_too(field: Any) -> None:
     said = {"agent": "cursor", "installMethod": "cargo", "isTTY": False}
     assert field.post({**EVENT, "agent": "codex", "properties": said}).json()["accepted"] == 1
     assert stored(field) == [("codex", "cargo", False)]
@@ -55,7 +55,7 @@ def test_they_are_read_from_properties_too(field: Any) -> None:
 
 
 @pytest.mark.one_path
-def test_sdks_say_them_in_properties(field: Any) -> None:
+def test_sdks_report_agent_and_terminal_in_properties(field: Any) -> None:
     said = {"agent": "cursor", "install_source": "brew", "is_interactive": True}
     batch = [{"event": "build", "distinct_id": "d1", "properties": said}]
     assert field.post({"api_key": "phc_x", "batch": batch}, "/batch/").status_code == 200
@@ -70,7 +70,7 @@ def test_sdks_say_them_in_properties(field: Any) -> None:
 
 
 @pytest.mark.one_path
-def test_questions_filter_and_split_by_them(field: Any) -> None:
+def test_questions_filter_and_split_by_agent_and_terminal(field: Any) -> None:
     for agent, interactive in (("claude-code", True), ("claude-code", False), ("cursor", False)):
         assert field.post({**EVENT, "agent": agent, "interactive": interactive}).status_code == 202
     by = [{"field": "agent"}, {"field": "interactive"}]
@@ -82,7 +82,7 @@ def test_questions_filter_and_split_by_them(field: Any) -> None:
 
 
 @pytest.mark.one_path
-def test_their_texts_are_scrubbed_and_bounded(field: Any) -> None:
+def test_texts_of_agent_and_source_are_scrubbed_and_bounded(field: Any) -> None:
     said = {"agent": "/home/alice/bin/agent alice@example.org", "install_source": "x" * 500}
     assert field.post({**EVENT, **said}).status_code == 202
     ((agent, source, _),) = stored(field)

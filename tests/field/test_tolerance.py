@@ -31,7 +31,7 @@ def test_ids_of_any_length_keep_events_apart(field: Any) -> None:
     assert field.ledger()["duplicates"] == 1
 
 
-def test_empty_texts_are_as_good_as_none(field: Any) -> None:
+def test_empty_texts_count_as_missing(field: Any) -> None:
     answer = field.post(
         [{**EVENT, **EMPTY, "target": {"type": "pack", "id": ""}, "error": {"type": ""}}, {**EVENT, **EMPTY, "version": " "}]
     )
@@ -41,7 +41,7 @@ def test_empty_texts_are_as_good_as_none(field: Any) -> None:
         assert event["environment"] == "unknown"
 
 
-def test_words_of_tomorrow_are_kept_and_named(field: Any) -> None:
+def test_unknown_values_of_newer_clients_are_kept_and_named(field: Any) -> None:
     answer = field.post({**EVENT, "environment": "agent", "outcome": "skipped", "error": {"type": "E", "stack": "at x"}})
     assert answer.status_code == 202
     assert answer.json() == {"accepted": 1, "duplicates": 0, "rejected": [], "ignored": ["outcome", "environment", "error.stack"]}
@@ -50,7 +50,7 @@ def test_words_of_tomorrow_are_kept_and_named(field: Any) -> None:
     assert (event["outcome"], event["properties"]) == (None, {"outcome": "skipped"})
 
 
-def test_a_batch_names_what_it_did_not_understand_once(field: Any) -> None:
+def test_a_batch_names_each_ignored_field_once(field: Any) -> None:
     events = [{**EVENT, "environment": "agent"}, {**EVENT, "environment": "robot", "timestamp": "yesterday"}, {**EVENT, "duration_ms": -1}]
     answer = field.post({"events": [*events, EVENT, {**EVENT, "properties": {f"p{number}": 1 for number in range(101)}}], "sent_at": 1})
     assert answer.json() == {
@@ -61,13 +61,13 @@ def test_a_batch_names_what_it_did_not_understand_once(field: Any) -> None:
     }
 
 
-def test_a_word_of_a_client_is_scrubbed(field: Any) -> None:
+def test_an_unknown_environment_is_scrubbed(field: Any) -> None:
     field.post({**EVENT, "environment": "/home/alice/agent alice@example.org"})
     (event,) = field.events()
     assert "alice" not in event["environment_reason"]
 
 
-def test_known_words_are_understood_in_any_case(field: Any) -> None:
+def test_known_values_are_recognized_in_any_case(field: Any) -> None:
     field.post(
         [{**EVENT, "environment": "CI", "outcome": "Success"}, {**EVENT, "environment": "docker"}, {**EVENT, "environment": "unknown"}]
     )
@@ -75,7 +75,7 @@ def test_known_words_are_understood_in_any_case(field: Any) -> None:
     assert found == [("ci", "success"), ("container", None), ("unknown", None)]
 
 
-def test_only_the_name_the_installation_id_and_wrong_types_refuse(field: Any) -> None:
+def test_only_the_name_the_installation_id_and_wrong_types_reject_an_event(field: Any) -> None:
     wrong: list[dict[str, Any]] = [
         {"name": ""},
         {"name": "x" * 101},
@@ -104,7 +104,7 @@ def test_an_event_without_an_installation_counts_and_no_install_does(field: Any)
     assert (overview["events"]["value"], overview["active"]["all"]["value"]) == (2, 0)
 
 
-def test_other_families_name_what_they_did_not_understand(field: Any) -> None:
+def test_other_client_families_name_their_ignored_fields(field: Any) -> None:
     posts = [
         ("/api/track", {"tool_name": "t", "status": "cancelled"}, ["status"]),
         ("/api/track/batch", [{"tool_name": "t", "status": ""}, {"tool_name": "t", "timestamp": "soon"}], ["timestamp"]),

@@ -71,6 +71,7 @@ async def test_an_erased_install_is_in_no_file_and_in_no_answer(with_install: Hi
     assert await check(with_install) == before - 5
 
 
+@pytest.mark.one_engine
 async def test_an_erasure_beside_an_import_leaves_no_trace_either(
     with_install: History, store: Store, settings: Settings, check: Any, make_event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +89,8 @@ async def test_an_erasure_beside_an_import_leaves_no_trace_either(
     await check(with_install)
 
 
-async def test_what_another_server_erased_is_in_no_answer_and_leaves_the_files_with_the_next_build(
+@pytest.mark.one_engine
+async def test_an_erasure_on_another_server_is_respected_and_reaches_the_files_with_the_next_build(
     with_install: History, store: Store, settings: Settings, check: Any
 ) -> None:
     before = await check(with_install)
@@ -97,6 +99,19 @@ async def test_what_another_server_erased_is_in_no_answer_and_leaves_the_files_w
     await with_install.build()
     assert traces(settings.history_dir) == []
     assert await check(with_install) == before - 5
+
+
+async def test_an_erasure_on_another_server_reaches_the_files_of_a_server_that_is_too_busy_to_build(
+    with_install: History, store: Store, settings: Settings
+) -> None:
+    await erasure.erase(store, 1, ERASED)
+
+    async def never() -> None:
+        assert traces(settings.history_dir) == []
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await with_install.build(before_step=never)
 
 
 async def test_an_erasure_that_ended_half_way_is_finished_by_the_next_one(
@@ -117,7 +132,8 @@ async def test_an_erasure_that_ended_half_way_is_finished_by_the_next_one(
     assert await check(with_install) == before - 5
 
 
-async def test_retention_leaves_nothing_in_the_files(
+@pytest.mark.one_engine
+async def test_retention_removes_deleted_events_from_the_history(
     history: History, store: Store, settings: Settings, fill: Any, check: Any, segments: Segments
 ) -> None:
     await fill(2_000, 200)
@@ -132,7 +148,7 @@ async def test_retention_leaves_nothing_in_the_files(
     assert old == [{"n": 0}]
 
 
-async def test_a_month_that_retention_drops_as_a_whole_is_in_no_answer(
+async def test_a_month_that_retention_drops_is_in_no_answer(
     history: History, store: Store, settings: Settings, fill: Any, check: Any
 ) -> None:
     if store.engine_type == "postgres":
@@ -146,6 +162,7 @@ async def test_a_month_that_retention_drops_as_a_whole_is_in_no_answer(
         await history.build()
 
 
+@pytest.mark.one_engine
 async def test_imported_events_are_in_the_next_answer(
     history: History, store: Store, fill: Any, check: Any, make_event: Callable[..., Event]
 ) -> None:
@@ -159,6 +176,7 @@ async def test_imported_events_are_in_the_next_answer(
     assert await check(history) == before + 4
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("damage", ["missing", "short", "changed", "manifest"])
 async def test_a_lost_or_damaged_file_is_read_from_the_store_and_built_again(
     history: History, fill: Any, check: Any, segments: Segments, damage: str, settings: Settings
@@ -184,6 +202,7 @@ async def test_a_lost_or_damaged_file_is_read_from_the_store_and_built_again(
     assert (await history.build()).events == 0
 
 
+@pytest.mark.one_engine
 async def test_a_history_of_another_store_is_not_used(history: History, fill: Any, check: Any, settings: Settings, store: Store) -> None:
     await fill(500)
     await history.build()
@@ -194,6 +213,7 @@ async def test_a_history_of_another_store_is_not_used(history: History, fill: An
     await check(history)
 
 
+@pytest.mark.one_engine
 async def test_several_servers_each_have_a_history(
     history: History, store: Store, settings: Settings, fill: Any, check: Any, commit: Any, make_event: Any, tmp_path: Path
 ) -> None:
@@ -209,6 +229,7 @@ async def test_several_servers_each_have_a_history(
     other.close()
 
 
+@pytest.mark.one_engine
 async def test_questions_beside_builds_and_erasures_are_right(with_install: History, check: Any, fill: Any) -> None:
     async def ask() -> None:
         for _ in range(10):
@@ -252,7 +273,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("pieces", [0, 1, 3])
+@pytest.mark.parametrize("pieces", [pytest.param(0, marks=pytest.mark.one_engine), 1, pytest.param(3, marks=pytest.mark.one_engine)])
 async def test_an_erasure_that_is_killed_leaves_nothing_once_it_is_repeated_or_the_history_is_built(
     with_install: History, settings: Settings, check: Any, database: dict[str, str], pieces: int
 ) -> None:

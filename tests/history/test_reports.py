@@ -30,7 +30,7 @@ def test_a_server_builds_its_history_and_health_shows_it(server: Server) -> None
     assert "the history has 3 events in 1 file" in server.footfall("doctor").stdout
 
 
-def test_switched_off_the_files_are_deleted(make_server: Callable[..., Server]) -> None:
+def test_the_files_of_a_history_that_is_switched_off_are_deleted(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
     server.client.post("/dl/peon")
     server.footfall("job", "build-history")
@@ -88,6 +88,6 @@ def test_the_server_imports_the_library_at_the_first_question(server: Server) ->
     assert "_duckdb" not in Path(f"/proc/{server.process.pid}/maps").read_text()
 
 
-def test_the_settings_have_bounds() -> None:
+def test_settings_of_the_history_have_defaults_and_bounds() -> None:
     settings = load({})
     assert (settings.history, settings.history_memory, settings.history_threads) == (True, None, 1)

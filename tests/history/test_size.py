@@ -22,8 +22,9 @@ from tests.conftest import Server
 from tests.history.conftest import NOW
 
 ENGINES = ("sqlite", "postgres")
-BOUND = 120_000  # bytes
-EVENTS = 4_000
+pytestmark = pytest.mark.one_engine  # the history is a folder of files beside either
+BOUND = 60_000  # bytes
+EVENTS = 2_000
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def small(settings: Settings) -> Settings:
 @pytest.fixture
 async def bounded(store: Store, small: Settings, fill: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[History]:
     """A history that holds a part of the events."""
-    monkeypatch.setattr(building, "PIECE", 300)
+    monkeypatch.setattr(building, "PIECE", 150)
     await fill(EVENTS)
     history = History(store, small, now=lambda: NOW)
     await history.build()
@@ -67,7 +68,7 @@ async def test_a_larger_size_reads_evicted_events_again_and_a_smaller_one_evicts
         other.close()
 
 
-async def test_a_question_about_evicted_events_reads_the_store_and_says_so(
+async def test_a_question_about_evicted_events_reads_the_store_and_warns(
     bounded: History, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "HISTORY_FROM", 0)
@@ -85,7 +86,7 @@ async def test_a_question_about_evicted_events_reads_the_store_and_says_so(
 
 
 @pytest.mark.on_sqlite
-async def test_doctor_says_from_when_on_there_is_a_history(bounded: History, small: Settings) -> None:
+async def test_doctor_reports_the_start_of_the_history(bounded: History, small: Settings) -> None:
     held, begins = history_checks.history(small)
     assert "of at most" in held.message
     assert (begins.level, begins.fix) == ("warning", "raise FOOTFALL_HISTORY_SIZE")

@@ -18,7 +18,7 @@ BOMBS = {"gzip": gzip.compress(ZEROS), "deflate": zlib.compress(ZEROS), "zstd": 
 
 
 @pytest.mark.parametrize("encoding", BOMBS)
-def test_a_bomb_is_given_up_at_the_limit(encoding: str) -> None:
+def test_a_decompression_bomb_is_abandoned_at_the_limit(encoding: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(TooLarge):
@@ -41,7 +41,7 @@ def test_a_row_of_thousands_of_empty_members_is_refused() -> None:
         inflate(gzip.compress(b"") * 10_000, b"gzip", LIMIT)
 
 
-def test_a_frame_that_asks_for_much_memory_is_refused() -> None:
+def test_a_compressed_frame_that_needs_too_much_memory_is_refused() -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=27, enable_ldm=True, write_content_size=False)
     writer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     body = writer.compress(b"x" * 1_000) + writer.flush()

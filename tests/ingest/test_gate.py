@@ -54,11 +54,11 @@ def test_an_ipv6_client_is_limited_by_its_network_and_an_ipv4_one_by_itself() ->
     ("headers", "out"),
     [({b"dnt": b"1"}, True), ({b"sec-gpc": b"1"}, True), ({b"dnt": b"0"}, False), ({b"sec-fetch-mode": b"cors"}, False), ({}, False)],
 )
-def test_who_has_opted_out(headers: dict[bytes, bytes], out: bool) -> None:
+def test_clients_that_opted_out_are_recognized(headers: dict[bytes, bytes], out: bool) -> None:
     assert opted_out(headers) is out
 
 
-async def test_a_refused_batch_uses_up_nothing() -> None:
+async def test_a_refused_batch_does_not_count_against_the_limit() -> None:
     limits, item = Limits(), load({}).rate_limit
     assert item is not None
     assert not (await limits.hit(item, "a", 11)).allowed
@@ -67,7 +67,7 @@ async def test_a_refused_batch_uses_up_nothing() -> None:
     assert (await limits.hit(item, "b")).allowed
 
 
-def test_windows_that_have_run_out_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_windows_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000.0
     monkeypatch.setattr("server.shared.limits.time.time", lambda: now)
     counters = Counters()

@@ -39,7 +39,7 @@ async def count(store: Store) -> int:
     return int((await store.rows("SELECT count(*) AS n FROM event"))[0]["n"])
 
 
-async def test_what_arrives_during_a_commit_goes_into_the_next_one_together(store: Store) -> None:
+async def test_events_that_arrive_during_a_commit_share_the_next_one(store: Store) -> None:
     writer = await make_writer(store)
     before = store.version
     await asyncio.gather(*(writer.submit(PROJECT, events(1)) for _ in range(200)))
@@ -56,7 +56,7 @@ async def test_each_request_gets_the_receipts_of_its_own_events(store: Store) ->
     assert second[0] == [Receipt.STORED, Receipt.DUPLICATE]
 
 
-async def test_a_full_queue_says_so_at_once_and_takes_more_when_it_is_empty(store: Store, settings: Settings) -> None:
+async def test_a_full_queue_refuses_events_immediately_and_accepts_more_once_it_is_empty(store: Store, settings: Settings) -> None:
     writer = await make_writer(store, max_queue=10)
     blocker: Any
     if settings.database_url is None:
@@ -77,7 +77,7 @@ async def test_a_full_queue_says_so_at_once_and_takes_more_when_it_is_empty(stor
     assert await count(store) == 20
 
 
-async def test_events_that_the_store_cannot_take_do_not_take_their_neighbours_along(store: Store) -> None:
+async def test_events_that_cannot_be_stored_do_not_affect_other_requests(store: Store) -> None:
     writer = await make_writer(store)
     await writer.submit(PROJECT, events(1))
     poison = events(1)
@@ -110,7 +110,7 @@ async def test_a_store_that_refuses_writes_is_busy_and_recovers_by_itself(store:
     assert [tuple(row.values()) for row in ledger] == [("rejected", 500), ("stored", 2)]
 
 
-async def test_who_goes_away_does_not_take_the_commit_from_the_others(store: Store) -> None:
+async def test_a_client_that_disconnects_does_not_cancel_the_commit_of_the_others(store: Store) -> None:
     writer = await make_writer(store)
     staying, leaving = (asyncio.create_task(writer.submit(PROJECT, events(1))) for _ in range(2))
     await asyncio.sleep(0)
@@ -148,7 +148,7 @@ async def come_again(writer: Writer, times: int) -> None:
         await writer.submit(PROJECT, events(1))
 
 
-async def test_clients_that_come_again_end_up_in_one_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clients_that_send_again_share_one_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "COALESCE_SECONDS", 30.0)
     monkeypatch.setattr(writing, "COALESCE_STEP", 10.0)
     writer, before = await make_writer(store), store.version

@@ -22,6 +22,7 @@ from server.settings import Settings
 from server.storage.batch import Batch, TargetRules
 from server.storage.engine import Store
 from server.storage.upkeep.alert_rules import Kind, Rule
+from tests.conftest import asking
 
 NOW = 1_795_262_400_000  # noon of a day in 2026
 RULES = TargetRules(listed_only=False, most=100_000)
@@ -111,11 +112,12 @@ def run(store: Store, settings: Settings) -> Run:
 
 
 @pytest.fixture
-def tables(where: Path | str, rows_of: Callable[[Path | str, str], list[Any]]) -> Callable[..., dict[str, list[Any]]]:
+def tables(where: Path | str) -> Callable[..., dict[str, list[Any]]]:
     """A function that returns all rows of some tables, by default of the rollups."""
 
     def read(*names: str) -> dict[str, list[Any]]:
-        return {name: sorted(rows_of(where, f"SELECT * FROM {name}"), key=repr) for name in names or SUMS}
+        with asking(where) as ask:
+            return {name: sorted(ask(f"SELECT * FROM {name}"), key=repr) for name in names or SUMS}
 
     return read
 

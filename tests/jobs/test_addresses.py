@@ -45,7 +45,7 @@ def test_networks_of_ones_own_are_allowed_only_where_a_setting_says_so(text: str
 
 
 @pytest.mark.parametrize("text", NEVER)
-def test_what_is_special_is_never_allowed(text: str) -> None:
+def test_special_addresses_are_never_allowed(text: str) -> None:
     assert not allowed(ipaddress.ip_address(text))
     assert not allowed(ipaddress.ip_address(text), private=True)
 
@@ -61,7 +61,7 @@ def test_names_of_metadata_services_are_refused_before_they_are_looked_up(host: 
         check_url(f"http://{host}/computeMetadata/v1/")
 
 
-def test_one_address_that_is_not_allowed_spoils_them_all() -> None:
+def test_one_forbidden_address_refuses_the_whole_host() -> None:
     assert check_addresses(["1.1.1.1", "8.8.8.8"], private=False) == ["1.1.1.1", "8.8.8.8"]
     for addresses in (["1.1.1.1", "10.0.0.1"], ["10.0.0.1", "1.1.1.1"], []):
         with pytest.raises(Refused):
@@ -71,7 +71,7 @@ def test_one_address_that_is_not_allowed_spoils_them_all() -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "127.1", "0x7f.1", "2130706433", "017700000001", "0", "[::1]", "[::ffff:127.0.0.1]", "127.0.0.1.", "LOCALHOST"]
 )
-async def test_however_this_machine_is_written_it_is_refused(host: str) -> None:
+async def test_every_spelling_of_this_machines_address_is_refused(host: str) -> None:
     transport = CheckedTransport()
     async with httpx.AsyncClient(transport=transport) as client:
         with pytest.raises(Refused):
@@ -86,7 +86,7 @@ async def test_however_this_machine_is_written_it_is_refused(host: str) -> None:
         "https://example.org/" + "x" * 2_000, "http://example.org:99999/",
     ],
 )  # fmt: skip
-def test_what_is_no_address_of_a_webhook_is_refused(url: str) -> None:
+def test_an_invalid_webhook_url_is_refused(url: str) -> None:
     with pytest.raises(Refused):
         check_url(url)
 
@@ -94,7 +94,7 @@ def test_what_is_no_address_of_a_webhook_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://example.org/hooks/abc?x=1", "http://example.org:8080/", "https://bücher.example/", "https://[2606:4700::1]/"]
 )
-def test_what_is_one_is_taken(url: str) -> None:
+def test_a_valid_webhook_url_is_accepted(url: str) -> None:
     assert check_url(url).host
 
 
@@ -155,7 +155,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 
 
-def test_a_silent_dns_server_holds_neither_other_work_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dns_server_that_does_not_answer_delays_neither_other_work_nor_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     silent = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: silent.wait(30) and [])
 

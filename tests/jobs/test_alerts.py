@@ -50,7 +50,7 @@ async def test_failures_before_the_window_and_of_other_projects_do_not_count(
     assert await found(rule) is None
 
 
-async def test_a_rate_of_very_few_is_none(make_rule: Make, found: Make, commit: Make, ended: Make) -> None:
+async def test_the_failure_rate_of_very_few_events_raises_no_alert(make_rule: Make, found: Make, commit: Make, ended: Make) -> None:
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0, minimum_events=10)
     await commit(ended(0.1, 0, 9))
     assert await found(rule) is None
@@ -95,7 +95,7 @@ async def test_the_hour_that_is_not_over_is_not_compared(
     assert await found(rule, now + 59 * MINUTE) is None  # no event in the current hour
 
 
-async def test_one_day_out_of_the_ordinary_does_not_change_what_is_usual(
+async def test_one_unusual_day_does_not_change_the_median(
     make_rule: Make, found: Make, usual: Make, commit: Make, event: Make, now: int
 ) -> None:
     rule = await make_rule(Kind.VOLUME_SPIKE, threshold=100.0)
@@ -105,7 +105,7 @@ async def test_one_day_out_of_the_ordinary_does_not_change_what_is_usual(
     assert await found(rule) is not None
 
 
-async def test_without_days_to_compare_with_nothing_is_reported(make_rule: Make, found: Make, usual: Make, now: int) -> None:
+async def test_without_earlier_days_no_volume_alert_is_raised(make_rule: Make, found: Make, usual: Make, now: int) -> None:
     rule = await make_rule(Kind.VOLUME_DROP, threshold=50.0)
     assert await found(rule) is None
     await usual(2)
@@ -206,7 +206,7 @@ async def test_a_rule_for_this_machine_cannot_be_made_without_the_setting(store:
         await rules.create(store, "default", Draft(Kind.NEW_ERROR, receiver.url), now=now, private=False)
 
 
-async def test_a_secret_is_made_where_none_is_given(store: Store, receiver: Any, now: int) -> None:
+async def test_a_missing_secret_is_generated(store: Store, receiver: Any, now: int) -> None:
     made = {(await rules.create(store, "default", Draft(Kind.NEW_ERROR, receiver.url), now=now, private=True))[1] for _ in range(2)}
     assert len(made) == 2
     assert all(secret.startswith("whsec_") and len(secret) > 40 for secret in made)

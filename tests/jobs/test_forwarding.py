@@ -41,7 +41,7 @@ async def until_sent(forwarder: Forwarder) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_requests_are_sent_as_they_came_and_counted(store: Store, receiver: Any, now: int) -> None:
+async def test_requests_are_forwarded_unchanged_and_counted(store: Store, receiver: Any, now: int) -> None:
     forwarder = Forwarder(store, private=True)
     async with forwarder.running():
         offer(forwarder, receiver.url, now, events=3)
@@ -63,7 +63,7 @@ async def test_a_transient_error_is_tried_again_and_counts_are_added_to_those_of
     assert len(receiver.got) == 4
 
 
-async def test_what_waits_when_the_server_stops_is_dropped_and_counted(store: Store, receiver: Any, now: int) -> None:
+async def test_requests_that_wait_when_the_server_stops_are_dropped_and_counted(store: Store, receiver: Any, now: int) -> None:
     receiver.seconds = 5.0
     forwarder = Forwarder(store, private=True)
     async with forwarder.running():
@@ -88,7 +88,7 @@ async def test_the_queue_is_bounded(store: Store, receiver: Any, now: int, monke
     assert await counts(store, now) == ForwardedCounts(events=10, stored=10, accepted=6, dropped=4)
 
 
-async def test_long_queries_and_headers_count_in_the_bound_of_the_queue(
+async def test_long_queries_and_headers_count_against_the_size_of_the_queue(
     store: Store, receiver: Any, now: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forwarding, "MAX_BYTES", 1_000)

@@ -53,7 +53,7 @@ async def test_a_repair_after_an_interrupted_retention_lowers_no_sum(
     assert tables() == before
 
 
-async def test_a_repair_lowers_no_sum_where_the_job_was_stopped_after_whole_months_went(
+async def test_a_repair_lowers_no_sum_after_retention_was_interrupted_between_months(
     run: Run, store: Store, commit: Make, varied: Make, tables: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await commit([*varied(100, 500), *varied(100, 20)])

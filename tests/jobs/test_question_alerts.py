@@ -8,20 +8,23 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from server.event import DAY
+from server.event import DAY, Context, Environment
 from server.jobs import Run, rules
 from server.jobs.alert_job import alerts, find
 from server.jobs.rules import Draft
 from server.questions import saved
 from server.questions.periods import RelativePeriod, Step
-from server.questions.question import Compare, Condition, Measure, Op
+from server.questions.question import Audience, Compare, Condition, Measure, Op, Segment
+from server.questions.report_templates import AnyTemplate, FunnelTemplate
 from server.questions.template import Template
 from server.storage.engine import Store
 from server.storage.projects import ProjectError, saved_questions
 from server.storage.upkeep.alert_rules import Kind
 
 ENGINES = ("sqlite", "postgres")
+pytestmark = pytest.mark.one_engine  # saved questions have tests of their own on both
 Make = Callable[..., Any]
 BUILDS = Template(where=(Condition("name", Op.IS, ("build",)),), period=RelativePeriod(last=1), compare=Compare.PREVIOUS)
 
@@ -30,7 +33,7 @@ BUILDS = Template(where=(Condition("name", Op.IS, ("build",)),), period=Relative
 def watched(store: Store, now: int, make_rule: Make) -> Make:
     """A function that creates a rule on a saved question and returns its finding."""
 
-    async def make(kind: Kind, template: Template = BUILDS, **fields: Any) -> Callable[[], Any]:
+    async def make(kind: Kind, template: AnyTemplate = BUILDS, **fields: Any) -> Callable[[], Any]:
         await saved.save(store, 1, "Builds", template, now)
         rule = await make_rule(kind, question="Builds", **fields)
 
@@ -68,14 +71,14 @@ async def test_a_change_against_the_compared_period(watched: Make, commit: Make,
     assert said is None if message is None else message in said
 
 
-async def test_nothing_arrived(watched: Make, commit: Make, event: Make) -> None:
+async def test_an_alert_on_absence_fires_until_events_arrive(watched: Make, commit: Make, event: Make) -> None:
     found = await watched(Kind.QUESTION_EMPTY)
     assert await found() == "default: Builds: events is 0"
     await commit([event(name="build")])
     assert await found() is None
 
 
-async def test_the_job_notifies_once_and_says_what_it_saw(
+async def test_the_job_notifies_once_and_names_the_figures(
     store: Store, settings: Any, watched: Make, receiver: Any, commit: Make, event: Make, now: int
 ) -> None:
     await watched(Kind.QUESTION_ABOVE, threshold=1)
@@ -145,3 +148,21 @@ async def test_an_alert_of_another_kind_gets_no_question(store: Store, watched: 
     rule = await make_rule(Kind.FAILURE_RATE)
     with pytest.raises(ProjectError, match="does not apply to failure_rate"):
         await rules.change(store, rule.id, question="Builds")
+
+
+async def test_the_conversion_of_a_funnel_below_its_threshold(watched: Make, commit: Make, event: Make) -> None:
+    steps = tuple(Segment(name, (Condition("name", Op.IS, (name,)),)) for name in ("init", "build"))
+    found = await watched(Kind.QUESTION_BELOW, FunnelTemplate(steps=steps), threshold=0.4)
+    await commit([event(0.2, name="init", install=number + 1) for number in range(4)])
+    await commit([event(0.1, name="build", install=number + 1) for number in range(2)])
+    assert await found() is None
+    await commit([event(0.2, name="init", install=5)])
+    assert await found() == "default: Builds: conversion is 0.4, at or below 0.4"
+
+
+async def test_a_figure_of_people_counts_people_only(watched: Make, commit: Make, event: Make) -> None:
+    found = await watched(Kind.QUESTION_ABOVE, structs.replace(BUILDS, audience=Audience.PEOPLE), threshold=2)
+    await commit([event(name="build", context=Context(environment=Environment.CI)) for _ in range(5)] + [event(name="build")])
+    assert await found() is None
+    await commit([event(name="build")])
+    assert await found() == "default: Builds: events is 2, at or above 2"

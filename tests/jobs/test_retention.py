@@ -41,7 +41,7 @@ async def ids(store: Store) -> list[int]:
     return [row["id"] for row in await store.rows("SELECT id FROM event ORDER BY id")]
 
 
-async def test_events_go_after_a_year_and_every_sum_stays(run: Run, commit: Make, varied: Make, tables: Make, count: Make) -> None:
+async def test_events_are_deleted_after_a_year_and_every_sum_stays(run: Run, commit: Make, varied: Make, tables: Make, count: Make) -> None:
     await commit([*varied(500, 400), *varied(500, 366), *varied(500, 364), *varied(500, 1)])
     before = tables()
     assert "1,000 events" in await retention(run)
@@ -67,7 +67,7 @@ async def test_age_is_that_of_the_arrival_to_the_millisecond(run: Run, store: St
     assert [row["occurred_at"] for row in await store.rows("SELECT occurred_at FROM event")] == [cutoff - 20 * DAY]
 
 
-async def test_every_night_only_what_came_of_age_is_looked_at_and_every_week_everything(
+async def test_nightly_retention_checks_newly_expired_events_and_weekly_all_events(
     run: Run, store: Store, commit: Make, event: Make, now: int
 ) -> None:
     await retention(run)
@@ -80,7 +80,7 @@ async def test_every_night_only_what_came_of_age_is_looked_at_and_every_week_eve
     assert await ids(store) == []
 
 
-async def test_by_hand_everything_is_looked_at(run: Run, store: Store, commit: Make, event: Make) -> None:
+async def test_a_manual_retention_run_checks_all_events(run: Run, store: Store, commit: Make, event: Make) -> None:
     await retention(run)
     await commit([event(500)])
     await retention(run)
@@ -89,7 +89,7 @@ async def test_by_hand_everything_is_looked_at(run: Run, store: Store, commit: M
     assert await ids(store) == []
 
 
-async def test_a_project_whose_retention_was_made_longer_loses_nothing_more(run: Run, store: Store, commit: Make, event: Make) -> None:
+async def test_a_longer_retention_stops_further_deletions(run: Run, store: Store, commit: Make, event: Make) -> None:
     await commit([event(300), event(100)])
     await Project.update({Project.retention_days: 200}).where(Project.id == 1)
     await retention(run)
@@ -107,7 +107,7 @@ async def test_a_second_run_changes_nothing(run: Run, commit: Make, varied: Make
     assert tables("event", "context", "event_name", "target", "note") == first
 
 
-async def test_refusals_and_the_rejected_go_too(run: Run, store: Store, now: int, tables: Make) -> None:
+async def test_expired_refusals_and_rejected_events_are_deleted(run: Run, store: Store, now: int, tables: Make) -> None:
     today = now // DAY
     rejected = [
         RejectedRow(id=first_id(now - days * DAY), project=1, route="/", dialect="", reason="invalid", errors="[]", excerpt="", size=1)
@@ -127,7 +127,7 @@ async def test_refusals_and_the_rejected_go_too(run: Run, store: Store, now: int
     assert [row[0] for row in tables("rejected")["rejected"]] == [rejected[1].id]
 
 
-async def test_marks_go_when_they_have_expired(run: Run, commit: Make, event: Make, tables: Make, store: Store) -> None:
+async def test_expired_marks_are_deleted(run: Run, commit: Make, event: Make, tables: Make, store: Store) -> None:
     await commit(event(days, mark=number) for number, days in enumerate((40, 31, 29, 0)))
     await commit([event(0.5, viewer=-9)])
     assert "3 marks" in await expire(run)
@@ -151,7 +151,7 @@ async def test_space_is_given_back_and_a_little_kept(run: Run, store: Store, set
     assert "0 pages freed" in await retention(run)
 
 
-async def test_contexts_without_events_go_in_two_runs_and_those_in_use_stay(
+async def test_unused_contexts_are_deleted_in_two_runs_and_used_ones_stay(
     run: Run, store: Store, commit: Make, event: Make, tables: Make
 ) -> None:
     await commit([*(event(400, context=Context(version=f"old {number}")) for number in range(50)), event(context=Context(version="new"))])
@@ -168,7 +168,7 @@ async def versions(store: Store) -> list[str]:
     return [row["version"] for row in rows]
 
 
-async def test_a_context_that_is_kept_in_memory_and_was_purged_is_made_anew(run: Run, store: Store, commit: Make, event: Make) -> None:
+async def test_a_cached_context_that_was_purged_is_created_again(run: Run, store: Store, commit: Make, event: Make) -> None:
     known = Context(version="remembered")
     await commit([event(400, context=known)])
     await retention(by_hand(run))
@@ -180,7 +180,7 @@ async def test_a_context_that_is_kept_in_memory_and_was_purged_is_made_anew(run:
     assert await versions(store) == ["other", "remembered"]
 
 
-async def test_a_context_that_another_process_keeps_in_memory_is_made_anew_there(
+async def test_a_context_that_another_process_has_cached_is_created_again_there(
     run: Run, store: Store, settings: Settings, commit: Make, event: Make
 ) -> None:
     other = await open_store(settings)

@@ -63,7 +63,7 @@ async def last(store: Store) -> job_runs.JobRunRecord:
     return (await job_runs.last(store))["work"]
 
 
-async def test_what_a_job_did_is_on_record(run: Run, store: Store, now: int) -> None:
+async def test_a_run_of_a_job_is_recorded_with_its_summary(run: Run, store: Store, now: int) -> None:
     metrics = Metrics("test")
     work = Work()
     assert await Runner(dataclasses.replace(run, metrics=metrics), holder="me").run(work.job()) == Outcome("done", "run 1")
@@ -89,13 +89,13 @@ async def test_only_the_last_fifty_runs_are_kept(run: Run, store: Store) -> None
         (ValueError("user@example.org"), "ValueError; see the log for details"),
     ],
 )
-async def test_a_job_that_fails_says_why_but_nothing_that_was_sent(run: Run, store: Store, error: Exception, detail: str) -> None:
+async def test_a_failed_job_reports_its_reason_without_client_data(run: Run, store: Store, error: Exception, detail: str) -> None:
     assert await Runner(run).run(Work(error=error).job()) == Outcome("failed", detail)
     assert (await last(store)).result == "failed"
     assert await Runner(run).run(Work().job()) == Outcome("done", "run 1")
 
 
-async def test_of_a_job_of_each_server_only_runs_that_did_something_or_failed_are_on_record(run: Run, store: Store, now: int) -> None:
+async def test_only_runs_that_worked_or_failed_are_recorded_for_jobs_of_each_server(run: Run, store: Store, now: int) -> None:
     summaries = iter(("", "read 3 events", "", "the disk is full"))
 
     async def work(_: Run) -> str:
@@ -152,7 +152,7 @@ async def test_a_scheduler_runs_a_job_in_each_period(run: Run) -> None:
     assert work.began == began
 
 
-async def test_a_job_that_could_not_begin_because_the_store_was_gone_begins_when_it_is_back(
+async def test_a_job_that_could_not_start_without_the_store_starts_once_it_is_back(
     run: Run, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = Work()
@@ -211,7 +211,7 @@ async def test_a_job_longer_than_its_lease_keeps_it(run: Run, other: Store) -> N
     assert (await task).became == "done"
 
 
-async def test_stopping_the_scheduler_stops_what_runs_and_gives_its_lease_back(run: Run, store: Store) -> None:
+async def test_stopping_the_scheduler_cancels_running_jobs_and_releases_their_leases(run: Run, store: Store) -> None:
     work = Work(30)
     scheduler = Scheduler(Runner(dataclasses.replace(run, now=lambda: int(time.time() * 1000))), [work.job()], start_after=0.01)
     await scheduler.start()
@@ -263,7 +263,7 @@ async def test_after_a_kill_another_takes_over_when_the_lease_has_ended(run: Run
     assert [tuple(row.values()) for row in rows] == [("the dead", "interrupted"), ("the living", "done")]
 
 
-async def test_a_lease_is_taken_once_renewed_by_its_holder_only_and_free_when_it_has_ended(store: Store) -> None:
+async def test_a_lease_has_one_holder_who_alone_renews_it_until_it_expires(store: Store) -> None:
     assert await leases.acquire(store, "x", "a", now=100, until=200)
     assert not await leases.acquire(store, "x", "b", now=150, until=250)
     assert not await leases.acquire(store, "x", "a", now=150, until=250)

@@ -54,7 +54,7 @@ async def test_a_check_of_the_rollups_that_is_stopped_does_not_crash_the_server(
 
 
 @pytest.mark.timeout(30)
-async def test_a_cancelled_statement_is_interrupted_and_its_thread_has_ended_when_the_caller_hears_of_it() -> None:
+async def test_a_cancelled_statement_is_interrupted_and_its_thread_ends_before_the_caller_continues() -> None:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     running = threading.Event()
     left = threading.Event()

@@ -85,7 +85,7 @@ async def test_a_rule_is_silent_until_its_cooldown_has_passed(
     assert len({document["id"] for document in receiver.documents}) == 2
 
 
-async def test_a_receiver_that_is_down_gets_it_later_and_once(
+async def test_an_alert_reaches_a_receiver_that_was_down_later_and_once(
     run: Run, store: Store, receiver: Any, webhooks: Webhooks, make_rule: Make, commit: Make, now: int, ended: Make
 ) -> None:
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
@@ -93,9 +93,9 @@ async def test_a_receiver_that_is_down_gets_it_later_and_once(
     await look(store, rule, now)
     receiver.answers = [503, 500, 429, 502, 200]
     assert await deliver_waiting(store, webhooks, run.now) == (0, 1)  # three attempts
-    assert (await kept.last_deliveries(store))[rule.id] == {
-        "rule_id": rule.id, "status": "waiting", "attempts": 3, "answered": 429, "last_error": "answered 429", "created_at": now,
-    }  # fmt: skip
+    assert (await kept.last_deliveries(store))[rule.id] == kept.LastAlert(
+        status="waiting", attempts=3, answered=429, last_error="answered 429", created_at=now
+    )
     assert await deliver_waiting(store, webhooks, run.now) == (0, 1)  # not yet: the wait before the next attempt
     assert len(receiver.got) == 3
     later = functools.partial(int, now + 5 * MINUTE)
@@ -103,14 +103,14 @@ async def test_a_receiver_that_is_down_gets_it_later_and_once(
     assert await deliver_waiting(store, webhooks, later) == (0, 0)
     assert len(receiver.got) == 5
     assert len({document["id"] for document in receiver.documents}) == 1
-    assert (await kept.last_deliveries(store))[rule.id]["status"] == "delivered"
+    assert (await kept.last_deliveries(store))[rule.id].status == "delivered"
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [(404, "answered 404"), (400, "answered 400"), (302, "answered 302: redirects are not followed; use the URL that it redirects to")],
 )
-async def test_an_answer_that_will_not_change_ends_it_and_no_redirect_is_followed(
+async def test_a_permanent_refusal_ends_the_delivery_and_no_redirect_is_followed(
     run: Run, store: Store, receiver: Any, webhooks: Webhooks, make_rule: Make, commit: Make, now: int, answer: int, said: str, ended: Make
 ) -> None:
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
@@ -119,11 +119,11 @@ async def test_an_answer_that_will_not_change_ends_it_and_no_redirect_is_followe
     receiver.answers = [answer]
     assert await deliver_waiting(store, webhooks, run.now) == (0, 0)
     last = (await kept.last_deliveries(store))[rule.id]
-    assert (last["status"], last["attempts"], last["last_error"]) == ("failed", 1, said)
+    assert (last.status, last.attempts, last.last_error) == ("failed", 1, said)
     assert [path for path, _, _ in receiver.got] == ["/hook?token=xyzzy"]
 
 
-async def test_a_receiver_that_is_away_for_the_night_is_tried_ever_more_seldom_for_a_day(
+async def test_delivery_to_an_absent_receiver_is_retried_with_growing_pauses_for_a_day(
     store: Store, receiver: Any, webhooks: Webhooks, make_rule: Make, commit: Make, now: int, ended: Make
 ) -> None:
     rule = await make_rule(Kind.FAILURE_RATE, threshold=20.0)
@@ -137,10 +137,10 @@ async def test_a_receiver_that_is_away_for_the_night_is_tried_ever_more_seldom_f
         if len(receiver.got) > before:
             tried.append((age // MINUTE, len(receiver.got) - before, waiting))
     assert tried == [(0, 3, 1), (5, 3, 1), (20, 3, 1), (60, 3, 1), (180, 3, 1), (480, 3, 1), (1_440, 3, 0)]
-    assert (await kept.last_deliveries(store))[rule.id]["status"] == "failed"
+    assert (await kept.last_deliveries(store))[rule.id].status == "failed"
 
 
-async def test_a_receiver_that_hangs_keeps_no_other_waiting(
+async def test_a_receiver_that_hangs_does_not_delay_others(
     run: Run, store: Store, receiver: Any, webhooks: Webhooks, make_rule: Make, commit: Make, now: int, ended: Make
 ) -> None:
     made = [await make_rule(Kind.FAILURE_RATE, threshold=20.0, name=f"rule {number}") for number in range(6)]
@@ -163,10 +163,10 @@ async def test_a_name_that_does_not_resolve_may_do_so_later(store: Store, make_r
     await look(store, rule, now)
     without_names = Webhooks(private=True, resolver=away, first_wait=0.01)
     assert await deliver_waiting(store, without_names, functools.partial(int, now)) == (0, 1)
-    assert (await kept.last_deliveries(store))[rule.id]["last_error"] == "the host cannot be resolved"
+    assert (await kept.last_deliveries(store))[rule.id].last_error == "the host cannot be resolved"
 
 
-async def test_a_receiver_does_as_the_documentation_says(
+async def test_a_receiver_written_from_the_documentation_verifies_signatures(
     receiver: Any, webhooks: Webhooks, make_rule: Make, store: Store, commit: Make, now: int, ended: Make
 ) -> None:
     documented = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
@@ -203,7 +203,7 @@ async def test_without_the_setting_nothing_goes_to_this_machine_and_no_secret_is
     assert await alerts(run) == "1 alerts raised, 0 delivered, 0 to be retried"
     assert receiver.got == []
     last = (await kept.last_deliveries(store))[rule.id]
-    assert (last["status"], last["last_error"]) == ("failed", "the host resolves to an address that is not public")
+    assert (last.status, last.last_error) == ("failed", "the host resolves to an address that is not public")
     assert "xyzzy" not in rules.host_of(rule)
 
 

@@ -50,3 +50,18 @@ def test_the_systemd_unit_runs_this_program_sandboxed(make_server: Callable[...,
     assert arguments[-1] == "serve"
     assert (service["User"], service["ReadWritePaths"], service["ProtectSystem"]) == ("telemetry", "/srv/telemetry", "strict")
     assert "FOOTFALL_DATA_DIR=/srv/telemetry" in service["Environment"]
+    assert "statedirectory" not in service
+    assert "sudo install --directory --owner=telemetry --group=telemetry --mode=0700 /srv/telemetry" in ran.stderr
+
+
+def test_the_systemd_unit_lets_systemd_create_a_folder_for_state(make_server: Callable[..., Any]) -> None:
+    ran = make_server().footfall("systemd", "--data", "/var/lib/tools/footfall")
+    assert "\nStateDirectory=tools/footfall\n" in ran.stdout
+    assert "install --directory" not in ran.stderr
+
+
+def test_the_systemd_unit_comes_with_a_warning_where_its_sandbox_hides_the_data(make_server: Callable[..., Any]) -> None:
+    ran = make_server().footfall("systemd", "--data", "/home/ann/footfall")
+    assert ran.returncode == 0
+    assert "/home/ann/footfall is in a home folder, which the unit cannot read" in ran.stderr
+    assert ran.stdout.startswith("# A sandboxed systemd unit")

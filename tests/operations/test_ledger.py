@@ -45,7 +45,9 @@ def test_everything_that_arrived_is_accounted_for(make_server: Callable[..., Any
     assert row_of(unknown.stdout, "1 days") == [1, 0, 0, 1, 0, 0]
 
 
-def test_a_project_that_there_is_not(make_server: Callable[..., Any]) -> None:
-    ran = make_server().footfall("ledger", "unknown")
+def test_the_ledger_of_an_unknown_project_is_an_error(make_server: Callable[..., Any]) -> None:
+    server = make_server()
+    assert server.footfall("migrate").returncode == 0
+    ran = server.footfall("ledger", "unknown")
     assert ran.returncode == 1
     assert "project unknown does not exist" in ran.stderr

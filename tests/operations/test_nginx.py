@@ -20,6 +20,8 @@ from websockets.sync.client import connect
 
 from tests.conftest import Server, free_port
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy.md"
 TOKEN = "ff_the-admin-token-of-the-nginx-tests-0123456"
 EVENT = {"name": "build", "installation_id": "i"}

@@ -28,7 +28,7 @@ def of(document: object, limit: int = 2048) -> object:
     return msgspec.json.decode(kept)
 
 
-def test_what_is_wrong_can_be_seen_and_who_it_was_cannot():
+def test_an_excerpt_shows_the_error_and_hides_the_client():
     document = {
         "data": {
             "installation_id": UUID,
@@ -96,7 +96,7 @@ def test_numbers_as_long_as_identifiers_are_masked():
     }
 
 
-def test_long_things_are_cut():
+def test_long_texts_and_lists_and_deep_documents_are_cut():
     kept = of({"text": "word " * 200, "list": list(range(50)), "deep": [[[[[[[[[[1]]]]]]]]]]})
     assert isinstance(kept, dict)
     assert len(kept["text"]) == 200
@@ -123,11 +123,11 @@ def test_an_excerpt_is_json_within_the_limit(document, limit):
     of(document, limit)
 
 
-def test_no_limit_is_too_small():
+def test_an_excerpt_respects_even_tiny_limits():
     assert [len(excerpt(b"abc", document, limit)) <= limit for document in (None, {"a": 1}) for limit in range(20)] == [True] * 40
 
 
-def test_what_is_no_json_shows_its_shape_only():
+def test_the_excerpt_of_a_body_that_is_not_json_shows_its_shape_only():
     body = b'{"data": {"installation_id": "Abc-123", "secretName": Alice Smith, "os": "d\xc3\xa4rwin"\x00\n}'
     assert excerpt(body, None) == '{"data": {"installation_id": "Aaa-000", "aaaaaaAaaa": Aaaaa Aaaaa, "os": "a??aaaa"?\n}'
     assert len(excerpt(b"a" * 5000, None)) == 512

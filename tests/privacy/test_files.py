@@ -138,7 +138,9 @@ def copied(connection: psycopg.Connection[Any], table: str) -> bytes:
         return b"".join(bytes(part) for part in copy)
 
 
-def test_nor_do_postgresql_and_redis(make_server: Callable[..., Any], postgres: Postgres, tmp_path: Path) -> None:
+def test_postgresql_and_redis_hold_nothing_that_must_not_be_kept(
+    make_server: Callable[..., Any], postgres: Postgres, tmp_path: Path
+) -> None:
     (tmp_path / "redis").mkdir()
     with running_redis(tmp_path / "redis") as redis:
         url = postgres.fresh()

@@ -37,21 +37,21 @@ def test_an_install_is_the_first_64_bits_under_its_projects_key():
 
 
 @given(st.text())
-def test_every_text_has_a_number_that_a_store_can_hold(raw):
+def test_every_hash_fits_into_64_bits(raw):
     for value in (PRIVACY.install(1, raw), PRIVACY.viewer(1, raw, raw, raw), PRIVACY.address(raw, 20_000)):
         assert -(2**63) <= value < 2**63
 
 
-def test_half_of_a_surrogate_pair_is_text_too():
+def test_a_lone_surrogate_can_be_hashed():
     assert PRIVACY.install(1, "\ud83d") != PRIVACY.install(1, "\ud83e")
 
 
-def test_numbers_are_signed():
+def test_hashes_are_signed_64_bit_numbers():
     assert number(b"\xff" * 32) == -1
     assert number(b"\x7f" + b"\xff" * 31) == 2**63 - 1
 
 
-def test_the_same_text_is_something_else_in_another_place():
+def test_equal_ids_of_different_kinds_or_projects_have_different_hashes():
     numbers = [
         *(PRIVACY.install(project, "abc") for project in (1, 2)),
         PRIVACY.session(1, "abc"),
@@ -71,7 +71,7 @@ def test_a_visitor_is_another_install_each_day_and_no_id_has_its_hash():
     assert len({*numbers, *forged}) == len(numbers) + len(forged)
 
 
-def test_the_parts_of_a_viewer_cannot_be_shifted():
+def test_the_parts_of_a_viewers_hash_are_unambiguous():
     assert PRIVACY.viewer(1, "a", "bc", "d") != PRIVACY.viewer(1, "ab", "c", "d") != PRIVACY.viewer(1, "a", "b", "cd")
 
 
@@ -85,7 +85,7 @@ def test_no_secret_is_refused():
         Privacy(b"")
 
 
-def test_what_is_remembered_of_installs_is_bounded_over_all_projects_and_holds_no_id(monkeypatch):
+def test_the_cache_of_installs_is_bounded_over_all_projects_and_holds_no_id(monkeypatch):
     monkeypatch.setattr(conversion, "REMEMBERED", 10)
     privacy = Privacy(SECRET)
 

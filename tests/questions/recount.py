@@ -1,4 +1,4 @@
-"""The answers a second time, in plain Python over raw events. Only the list of context fields is shared with the server."""
+"""An independent calculation of the answers, in plain Python over raw events. Only the list of context fields is shared with the server."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from server.event import CONTEXT_FIELDS
 HOUR, DAY = 3_600_000, 86_400_000
 OUTCOMES = {"none": 0, "success": 1, "failure": 2}
 ENVIRONMENTS = {"unknown": 0, "person": 1, "ci": 2, "container": 3, "development": 4, "test": 5}
+COUNTED = {"events": (0, 1, 2), "successes": (1,), "failures": (2,)}  # the outcomes of each count
 WORDS = {"outcome": OUTCOMES, "environment": ENVIRONMENTS}
 QUERY = f"""SELECT e.id, install_id, skewed, n.text, occurred_at, outcome, duration_us, error_type, properties, environment, c.dialect, t.type,
     t.external_id, COALESCE(weight, 1), {", ".join(CONTEXT_FIELDS)} FROM event e JOIN context c ON c.id = context_id
@@ -184,13 +185,26 @@ def step_starts(start: int, end: int, over: str | None) -> list[int]:
 
 
 class Recount:
-    """The figures of one question over a period. `first_seen` are the installs' first events."""
+    """The figures of one question over a period. `first_seen` are the installs' first events.
 
-    def __init__(self, events: Iterable[Raw], first_seen: dict[int, int], period: tuple[int, int], over: str | None) -> None:
+    `summed` are the events in the sums, which keep erased and deleted ones; by default the stored events.
+    """
+
+    def __init__(
+        self,
+        events: Iterable[Raw],
+        first_seen: dict[int, int],
+        period: tuple[int, int],
+        over: str | None,
+        summed: Iterable[Raw] | None = None,
+    ) -> None:
         self.period = period
         self.starts = step_starts(*period, over)
         self.first_seen = first_seen
         self.events = [event for event in events if period[0] <= event.at < period[1]]
+        days = range(period[0] // DAY, (period[1] - 1) // DAY + 1)
+        self.of_days = [event for event in (events if summed is None else summed) if event.at // DAY in days]
+        self.sampled = [event.at // HOUR for event in self.of_days if event.weight > 1]
 
     def step(self, at: int) -> int:
         return bisect_right(self.starts, at) - 1
@@ -224,8 +238,25 @@ class Recount:
 
     def intervals(self, events: Iterable[Raw], measure: str) -> list[tuple[float, float] | None] | None:
         """The 95 % interval of a measure for each step; None for a step without sampled events, and if no step has any."""
-        found = [interval(step, measure) for step in self.by_step(events)]
+        found = [interval(step, measure) or self.none(step, measure, number) for number, step in enumerate(self.by_step(events))]
         return found if any(found) else None
+
+    def none(self, events: list[Raw], measure: str, step: int) -> tuple[float, float] | None:
+        """The interval of a count of 0: of none of n events, each sent by chance, one arrives with 5 %. Exact outside the sampled hours."""
+        if measure not in COUNTED or any(event.outcome in COUNTED[measure] for event in events) or not self.sampled:
+            return None
+        start, end = [*self.starts, self.period[1]][step : step + 2]
+        if end <= min(self.sampled) * HOUR or start >= (max(self.sampled) + 1) * HOUR:
+            return None
+        weights = [event.weight for event in self.of_days if start // DAY <= event.at // DAY <= (end - 1) // DAY]
+        mean = sum(weight * weight for weight in weights) / (sum(weights) or 1)
+        return (0, math.ceil(math.log(0.05) / math.log(1 - 1 / mean))) if mean > 1 else None
+
+    def is_new(self, event: Raw, step: int) -> bool:
+        """Return True if the event's install was first seen in a step."""
+        if event.install is None or event.skewed:
+            return False
+        return self.first_seen[event.install] >= self.period[0] and self.step(self.first_seen[event.install]) == step
 
     def figure(self, events: list[Raw], step: int, measure: str) -> float | None:
         outcomes = Counter(event.outcome for event in events)
@@ -239,9 +270,7 @@ class Recount:
         if measure == "installs":
             return len(set(owned))
         if measure == "new_installs":
-            return sum(
-                1 for install in set(owned) if self.first_seen[install] >= self.period[0] and self.step(self.first_seen[install]) == step
-            )
+            return len({event.install for event in events if self.is_new(event, step)})
         if measure.startswith("per_install_"):
             return spread(sorted(Counter(owned).values()), measure.removeprefix("per_install_"), 1)
         return spread(sorted(event.duration_us for event in events if event.duration_us is not None), measure, 1000)
@@ -249,9 +278,8 @@ class Recount:
 
 def interval(events: list[Raw], measure: str) -> tuple[float, float] | None:
     """The interval of a count by Horvitz and Thompson, that of a rate by the delta method, or Wilson's if one outcome is missing."""
-    of = {"events": (0, 1, 2), "successes": (1,), "failures": (2,)}
-    if measure in of:
-        counted = [event.weight for event in events if event.outcome in of[measure]]
+    if measure in COUNTED:
+        counted = [event.weight for event in events if event.outcome in COUNTED[measure]]
         half = 1.96 * math.sqrt(sum(weight * (weight - 1) for weight in counted))
         return (max(0, math.floor(sum(counted) - half)), math.ceil(sum(counted) + half)) if half else None
     if measure != "failure_rate":

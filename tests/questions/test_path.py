@@ -1,9 +1,10 @@
-"""The path of a question: few modules from the GraphQL field to the SQL, no package twice, and those that read figures in docs/architecture.md."""
+"""The path of a question: few modules from the GraphQL field to the SQL, one return to a package at most, and all modules that read figures are in
+docs/architecture.md.
+"""
 
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from pathlib import Path
 from types import FrameType
@@ -59,14 +60,14 @@ async def paths_of(query: str, state: Services) -> set[tuple[str, ...]]:
         found.add(tuple(modules[: ends[0] + 1] if ends else modules))  # the history reads the store itself
 
     graphql = GraphQL()
-    await graphql.run(state, ADMIN, Body(query=query))  # warm: what is read once for all is no part of the path
+    await graphql.run(state, ADMIN, Body(query=query))  # warm: what is read only once is not part of the path
     before = sys.getprofile()
     sys.setprofile(profile)
     try:
         answer = await graphql.run(state, ADMIN, Body(query=query))
     finally:
         sys.setprofile(before)
-    assert "errors" not in answer, json.dumps(answer["errors"])
+    assert answer.errors == []
     return found
 
 
@@ -90,7 +91,9 @@ async def test_a_question_takes_a_short_way_to_the_sql(
     for path in asked:
         assert len(path) <= MOST, path
         packages = [package for package, _ in itertools.groupby(module.split(".")[1] for module in path)]
-        assert len(set(packages)) == len(packages), path
+        assert len(packages) - len(set(packages)) <= 1, (
+            path
+        )  # the cache of slow answers is in `questions`, and wraps questions of `analytics`
         read = itertools.dropwhile(lambda module: module != "server.questions.reader", path)
         missing = [module for module in read if module.startswith("server.questions") and f"{module.split('.')[-1]}.py`" not in listed]
         assert missing == [], path

@@ -88,7 +88,7 @@ async def test_the_funnel_from_init_to_deploy_split_by_version(store: Store, ids
     assert [step.all for step in any_order.total] == [3, 3, 2]
 
 
-async def test_what_leads_to_an_error_in_a_session(store: Store, ids: EventIds) -> None:
+async def test_paths_show_the_events_before_an_error_in_its_session(store: Store, ids: EventIds) -> None:
     """The session of the client counts; without one, a pause of more than 30 minutes ends it."""
     for minutes, session, name in ((0, None, "init"), (31, None, "build"), (40, 7, "other"), (50, None, "deploy")):
         await send(store, ids, NOW - DAY + minutes * 60_000, session=session, name=name)

@@ -118,7 +118,7 @@ def rows(answer: Answer) -> list[tuple[list[str | None], list[float | None]]]:
     return [(row.keys, row.figures[0].all) for row in answer.rows]
 
 
-async def test_a_group_of_few_installs_takes_a_larger_one_with_it(store: Store) -> None:
+async def test_a_group_of_few_installs_is_folded_with_the_next_larger_one(store: Store) -> None:
     """Three installs on Plan 9 would be the total less the others, so the smallest other group joins them."""
     ids = EventIds(1)
     for system, installs in (("linux", range(20)), ("macos", range(20, 26)), ("plan9", range(30, 33))):

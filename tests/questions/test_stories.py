@@ -69,7 +69,7 @@ async def test_the_failure_rate_of_one_stage_on_one_platform(store: Store, ids: 
     assert answer.rows[0].figures[0].all == [pytest.approx(1 / 3)]
 
 
-async def test_installs_by_the_version_that_they_ran_in_a_past_week(store: Store, ids: EventIds) -> None:
+async def test_installs_of_a_past_week_count_under_the_version_of_that_week(store: Store, ids: EventIds) -> None:
     """An install that has upgraded since counts under the version of that week."""
     for days, version in ((20, "1.0.0"), (19, "1.0.0"), (1, "2.0.0")):
         await send(store, ids, NOW - days * DAY, context=Context(os="linux", version=version))
@@ -106,7 +106,7 @@ async def test_the_values_that_a_filter_could_have_taken(store: Store, ids: Even
     assert "Did you mean `2.7.0`?" in answer.warnings[0].message
 
 
-async def test_conditions_that_match_alone_but_not_together(store: Store, ids: EventIds) -> None:
+async def test_conditions_that_match_alone_but_not_together_have_a_warning(store: Store, ids: EventIds) -> None:
     await send(store, ids, NOW - DAY)
     await send(store, ids, NOW - DAY, context=LINUX)
     where = (Condition("version", Op.SEMVER, ("^2",)), Condition("os", Op.IS, ("linux",)))
@@ -171,7 +171,7 @@ async def test_rollups_answer_for_events_that_retention_deleted(store: Store, re
     assert (numbers(answer), answer.complete, answer.source) == ([(["windows"], [2])], True, "rollups")
 
 
-async def test_an_answer_after_retention_says_so_and_counts_one_population(store: Store, retained: None) -> None:
+async def test_an_answer_after_retention_names_its_start_and_counts_one_population(store: Store, retained: None) -> None:
     where = (Condition("os", Op.IS, ("windows",)), Condition("arch", Op.IS, ("arm64",)))
     measures = (Measure.EVENTS, Measure.INSTALLS)
     answer = await ask(store, Question(project=1, period=YEARS, where=where, measures=measures, over=Step.MONTH), now=NOW)

@@ -1,4 +1,4 @@
-"""The text form of questions: what each condition means, and every question survives being written and parsed again."""
+"""The text form of questions: the meaning of each condition, and the round trip of every question through text."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def at(*date: int) -> int:
         ("properties.files<2.5", Condition("properties.files", Op.BELOW, ("2.5",))),
     ],
 )
-def test_each_condition_means_what_it_says(written: str, condition: Condition) -> None:
+def test_each_written_condition_is_parsed_as_documented(written: str, condition: Condition) -> None:
     assert text.conditions(written, "where[0]") == (condition,)
 
 

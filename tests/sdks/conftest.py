@@ -1,4 +1,4 @@
-"""A server for the programs of other systems, and the folder of their packages."""
+"""Shared fixtures: a server for the programs of other systems, and the folder of their packages."""
 
 from __future__ import annotations
 

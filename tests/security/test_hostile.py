@@ -107,7 +107,7 @@ def test_one_bad_member_is_refused_by_name(hostile: Any, route: str, what: str) 
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("what", WHOLE)
-def test_a_body_that_is_no_event_is_refused(hostile: Any, route: str, what: str) -> None:
+def test_a_body_that_is_not_an_event_is_refused(hostile: Any, route: str, what: str) -> None:
     before = stored(hostile)
     problem = assert_refused(hostile.client.post(route, content=WHOLE[what]))
     assert CANARY not in json.dumps(problem)
@@ -163,7 +163,7 @@ def near_misses(route: str) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_whatever_json_comes_the_server_answers_and_goes_on(hostile: Any, route: str) -> None:
+def test_any_json_is_answered_and_the_server_continues(hostile: Any, route: str) -> None:
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(json_values | near_misses(route))
     def story(body: Any) -> None:
@@ -176,7 +176,7 @@ def test_whatever_json_comes_the_server_answers_and_goes_on(hostile: Any, route:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_whatever_bytes_come_the_server_answers_and_goes_on(hostile: Any, route: str) -> None:
+def test_any_bytes_are_answered_and_the_server_continues(hostile: Any, route: str) -> None:
     @settings(max_examples=40, deadline=None)
     @given(st.binary(max_size=200))
     def story(body: bytes) -> None:
@@ -190,7 +190,7 @@ PACKS = ("UPPER", "-x", "a" * 65, "a b", "a%00", "a%2fb", "..", "%2e%2e", "é", 
 
 
 @pytest.mark.parametrize("pack", PACKS)
-def test_a_pack_that_can_be_none_makes_no_key(hostile: Any, pack: str) -> None:
+def test_an_invalid_pack_name_creates_no_target(hostile: Any, pack: str) -> None:
     assert hostile.client.post(f"/dl/{pack}").status_code in (404, 405)
     with closing(sqlite3.connect(hostile.database)) as connection:
         names = [row[0] for row in connection.execute("SELECT external_id FROM target WHERE type = 'pack'")]
@@ -241,7 +241,7 @@ def test_a_thousand_idle_connections_do_not_keep_others_out(make_server: Callabl
     assert "Traceback" not in server.log.read_text()
 
 
-def test_what_a_hostile_client_put_in_is_kept_as_text_and_nothing_else(hostile: Any) -> None:
+def test_hostile_input_is_stored_as_text_only(hostile: Any) -> None:
     name = "'; DROP TABLE event; --<script>alert(1)</script>"
     assert hostile.client.post("/v1/events", json={"name": name, "installation_id": "i", "properties": {name: name}}).status_code == 202
     with closing(sqlite3.connect(hostile.database)) as connection:

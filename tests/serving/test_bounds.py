@@ -94,7 +94,7 @@ def send_on(connection: socket.socket, part: bytes, most: int) -> int:
     ],
     ids=["a header", "headers", "a path", "trailers", "a chunk's extension"],
 )
-def test_what_never_ends_is_refused_after_a_few_kilobytes(connect: Any, server: Any, beginning: bytes, on_and_on: bytes) -> None:
+def test_an_endless_head_is_refused_after_a_few_kilobytes(connect: Any, server: Any, beginning: bytes, on_and_on: bytes) -> None:
     connection = connect()
     connection.sendall(beginning)
     assert send_on(connection, on_and_on, 50_000_000) < 20_000_000  # what the network holds itself
@@ -107,7 +107,7 @@ def test_what_never_ends_is_refused_after_a_few_kilobytes(connect: Any, server: 
     [(b"", b""), (b"POST /v1/ev", b"e"), (POST, b"a: b\r\n"), (GRAPHQL, b" "), (POST + b"\r\n", b" ")],
     ids=["nothing", "a line", "headers", "a question", "an event"],
 )
-def test_who_sends_drop_by_drop_is_not_waited_for(connect: Any, sent: bytes, drop: bytes) -> None:
+def test_a_client_that_sends_byte_by_byte_is_timed_out(connect: Any, sent: bytes, drop: bytes) -> None:
     connection = connect()
     connection.settimeout(0.2)
     connection.sendall(sent)
@@ -146,7 +146,7 @@ def test_who_sends_drop_by_drop_is_not_waited_for(connect: Any, sent: bytes, dro
     ],
     ids=["no host", "two hosts", "two kinds of length", "two lengths", "a blank", "bare line ends", "a fold", "no chunk", "CONNECT", "TLS"],
 )
-def test_what_could_be_read_in_two_ways_is_not_read_at_all(connect: Any, server: Any, request_: bytes) -> None:
+def test_an_ambiguous_request_is_refused(connect: Any, server: Any, request_: bytes) -> None:
     before = stored(server)
     connection = connect()
     connection.sendall(request_)
@@ -155,7 +155,7 @@ def test_what_could_be_read_in_two_ways_is_not_read_at_all(connect: Any, server:
     assert stored(server) == before
 
 
-def test_nothing_is_taken_behind_a_request_that_closes(connect: Any, server: Any) -> None:
+def test_requests_after_one_that_closes_the_connection_are_ignored(connect: Any, server: Any) -> None:
     before = stored(server)
     connection = connect()
     connection.sendall(POST + b"Connection: close\r\n\r\n" + EVENT + POST + b"\r\n" + EVENT)
@@ -164,7 +164,7 @@ def test_nothing_is_taken_behind_a_request_that_closes(connect: Any, server: Any
 
 
 @pytest.mark.parametrize("rubbish", [b"\x00\x01\x02", b"POST /v1/events HTTP/1.1\r\n\r\n", POST + b"Host: y\r\n\r\n"])
-def test_who_sends_rubbish_behind_an_event_hears_of_the_event_first(connect: Any, server: Any, rubbish: bytes) -> None:
+def test_garbage_after_an_event_does_not_affect_the_response_to_the_event(connect: Any, server: Any, rubbish: bytes) -> None:
     before = stored(server)
     connection = connect()
     connection.sendall(POST + b"\r\n" + EVENT + rubbish)
@@ -175,7 +175,7 @@ def test_who_sends_rubbish_behind_an_event_hears_of_the_event_first(connect: Any
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.1])
-def test_who_closes_only_the_sending_side_is_answered(connect: Any, pause: float) -> None:
+def test_a_client_that_closes_only_its_sending_side_is_answered(connect: Any, pause: float) -> None:
     connection = connect()
     connection.sendall(POST + b"\r\n")
     time.sleep(pause)
@@ -186,7 +186,7 @@ def test_who_closes_only_the_sending_side_is_answered(connect: Any, pause: float
 
 @pytest.mark.parametrize("pause", [0.0, 0.1])
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
-def test_an_offer_of_another_protocol_loses_no_event(connect: Any, server: Any, protocol: bytes, pause: float) -> None:
+def test_an_upgrade_offer_loses_no_event(connect: Any, server: Any, protocol: bytes, pause: float) -> None:
     """Java's client offers HTTP/2 with the first request to each host."""
     before = stored(server)
     connection = connect()
@@ -200,7 +200,7 @@ def test_an_offer_of_another_protocol_loses_no_event(connect: Any, server: Any, 
     assert stored(server) == before + 2
 
 
-def test_who_never_reads_is_not_read_either_and_loses_nothing(connect: Any, server: Any) -> None:
+def test_a_client_that_never_reads_is_not_read_either_and_loses_nothing(connect: Any, server: Any) -> None:
     connection = connect()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     wrong = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
@@ -210,7 +210,7 @@ def test_who_never_reads_is_not_read_either_and_loses_nothing(connect: Any, serv
     assert server.client.post("/v1/events", content=EVENT).status_code == 202
 
 
-def test_who_asks_and_never_reads_is_let_go(connect: Any) -> None:
+def test_a_client_that_never_reads_is_disconnected(connect: Any) -> None:
     connection = connect()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.sendall(b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 100)

@@ -61,7 +61,7 @@ async def answers(reader: asyncio.StreamReader, number: int) -> list[bytes]:
     return found
 
 
-async def test_a_connection_that_pipelines_leaves_turns_to_others() -> None:
+async def test_a_pipelining_connection_does_not_starve_others() -> None:
     began: list[tuple[str, int]] = []
     turns = Turns()
 
@@ -81,7 +81,7 @@ async def test_a_connection_that_pipelines_leaves_turns_to_others() -> None:
     assert min(gaps) >= PIPELINE_TURNS
 
 
-async def test_answers_that_are_ready_are_few_in_one_turn_and_in_order() -> None:
+async def test_cached_answers_to_pipelined_requests_are_sent_in_order_a_few_per_turn() -> None:
     turns, taken = Turns(), Counter[int]()
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
@@ -124,7 +124,7 @@ def test_connections_are_bounded_by_address_and_network(peers: list[str], admitt
     assert len(opened) == 0
 
 
-async def test_a_connection_too_many_gets_an_error_and_a_closed_one_makes_room() -> None:
+async def test_a_connection_above_the_limit_gets_an_error_until_another_closes() -> None:
     class Elsewhere(OpenConnections):
         """Takes this machine for another one."""
 

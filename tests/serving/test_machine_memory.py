@@ -11,6 +11,7 @@ from server import machine_memory
 LIMIT = 256_000_000
 GROUPS = {
     "version 2": ("0::/system.slice/footfall.service\n", "sys/fs/cgroup/system.slice/footfall.service/memory.max"),
+    "version 2, systemd's MemoryHigh": ("0::/system.slice/footfall.service\n", "sys/fs/cgroup/system.slice/footfall.service/memory.high"),
     "version 2 in a container": ("0::/\n", "sys/fs/cgroup/memory.max"),
     "version 1": ("5:cpu,memory:/footfall\n3:cpuset:/\n", "sys/fs/cgroup/memory/footfall/memory.limit_in_bytes"),
     "version 1 in a container": ("5:memory:/docker/abc\n", "sys/fs/cgroup/memory/memory.limit_in_bytes"),

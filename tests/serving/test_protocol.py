@@ -63,6 +63,20 @@ class Wire:
         self.received += part
 
 
+@pytest.fixture(scope="module")
+def shared(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    server = server_class(tmp_path_factory.mktemp("protocol"), {}).start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(shared: Any) -> Any:
+    """A server for all tests of this module. `stored` counts the events of one test."""
+    shared.stored_before = count(shared)
+    return shared
+
+
 @pytest.fixture
 def wire(server: Any) -> Iterator[Callable[[], Wire]]:
     opened: list[Wire] = []
@@ -77,11 +91,15 @@ def wire(server: Any) -> Iterator[Callable[[], Wire]]:
 
 
 def stored(server: Any) -> int:
+    return count(server) - server.stored_before
+
+
+def count(server: Any) -> int:
     with contextlib.closing(sqlite3.connect(server.database)) as connection, connection:
         return int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
 
 
-def test_a_whole_post_and_one_in_pieces_get_the_same_answer(server: Any, wire: Callable[[], Wire]) -> None:
+def test_a_complete_post_and_one_in_parts_get_the_same_answer(server: Any, wire: Callable[[], Wire]) -> None:
     whole, pieces = wire(), wire()
     request = post()
     whole.send(request)
@@ -96,7 +114,7 @@ def test_a_whole_post_and_one_in_pieces_get_the_same_answer(server: Any, wire: C
 
 
 @pytest.mark.parametrize("cut", [1, 20, 60, 90, 130])
-def test_a_post_that_is_cut_in_two_is_taken_once(server: Any, wire: Callable[[], Wire], cut: int) -> None:
+def test_a_post_in_two_parts_is_stored_once(server: Any, wire: Callable[[], Wire], cut: int) -> None:
     connection, request = wire(), post()
     connection.send(request[:cut], request[cut:], pause=0.05)
     assert connection.answer()[0] == 201
@@ -114,7 +132,7 @@ def test_a_connection_takes_one_post_after_the_other_and_other_requests_between_
         assert connection.answer()[0] == 202
 
 
-def test_what_is_pipelined_is_answered_in_its_order(server: Any, wire: Callable[[], Wire]) -> None:
+def test_pipelined_requests_are_answered_in_order(server: Any, wire: Callable[[], Wire]) -> None:
     connection = wire()
     connection.send(
         post()
@@ -135,7 +153,7 @@ def test_hundreds_of_pipelined_posts_are_all_answered(server: Any, wire: Callabl
     assert stored(server) == 300
 
 
-def test_a_client_that_asks_for_it_is_let_go_after_the_answer(wire: Callable[[], Wire]) -> None:
+def test_a_connection_closes_after_the_answer_if_the_client_requests_it(wire: Callable[[], Wire]) -> None:
     connection = wire()
     connection.send(post("/v1/events", BODY, "Connection: close"))
     status, headers, _ = connection.answer()
@@ -143,7 +161,7 @@ def test_a_client_that_asks_for_it_is_let_go_after_the_answer(wire: Callable[[],
     assert connection.closed()
 
 
-def test_a_client_of_http_1_0_is_answered_and_let_go(wire: Callable[[], Wire]) -> None:
+def test_a_client_of_http_1_0_is_answered_and_disconnected(wire: Callable[[], Wire]) -> None:
     connection = wire()
     connection.send(post().replace(b"HTTP/1.1", b"HTTP/1.0"))
     assert connection.answer()[0] == 201
@@ -159,7 +177,7 @@ def test_a_client_that_expects_100_gets_it(wire: Callable[[], Wire]) -> None:
     assert connection.answer()[0] == 201
 
 
-def test_a_body_in_chunks_is_taken(server: Any, wire: Callable[[], Wire]) -> None:
+def test_a_chunked_body_is_accepted(server: Any, wire: Callable[[], Wire]) -> None:
     head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (BODY[:30], BODY[30:])) + b"0\r\n\r\n"
     together, apart = wire(), wire()
@@ -176,7 +194,7 @@ def test_a_body_that_is_too_large_is_refused_and_the_connection_closed(wire: Cal
     assert (status, headers["connection"]) == (413, "close")
 
 
-def test_what_is_no_http_ends_the_connection_and_nothing_else(server: Any, wire: Callable[[], Wire]) -> None:
+def test_invalid_http_closes_only_its_connection(server: Any, wire: Callable[[], Wire]) -> None:
     neighbour, connection = wire(), wire()
     neighbour.send(post()[:50])
     connection.send(post().replace(b"Content-Length: ", b"Content-Length: x"))
@@ -186,18 +204,20 @@ def test_what_is_no_http_ends_the_connection_and_nothing_else(server: Any, wire:
     assert neighbour.answer()[0] == 201
 
 
-def test_a_client_that_disconnects_does_not_affect_others(server: Any, wire: Callable[[], Wire]) -> None:
-    leaving, staying = wire(), wire()
+def test_a_client_that_disconnects_does_not_affect_others(make_server: Callable[..., Any]) -> None:
+    server = make_server().start()
+    staying = Wire(server.port)
     for _ in range(20):
+        leaving = Wire(server.port)
         leaving.send(post())
         staying.send(post())
         leaving.socket.close()
         assert staying.answer()[0] == 201
-        leaving = wire()
-    assert stored(server) >= 20
+    staying.socket.close()
+    assert count(server) >= 20
 
 
-def test_a_server_that_stops_answers_what_it_took(make_server: Callable[..., Any]) -> None:
+def test_a_stopping_server_answers_the_requests_that_it_accepted(make_server: Callable[..., Any]) -> None:
     server = make_server().start()
     with contextlib.closing(sqlite3.connect(server.database, isolation_level=None)) as blocker:
         connection = Wire(server.port)
@@ -211,10 +231,10 @@ def test_a_server_that_stops_answers_what_it_took(make_server: Callable[..., Any
         assert connection.closed()
         connection.socket.close()
     assert server.process.wait(timeout=30) == 0
-    assert stored(server) == 1
+    assert count(server) == 1
 
 
-def test_limits_are_counted_alike_on_both_ways(make_server: Callable[..., Any]) -> None:
+def test_limits_are_counted_alike_on_both_paths(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_RATE_LIMIT="6/minute").start()
     connection, request = Wire(server.port), post()
     remaining = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,9 +21,16 @@ def get(path: str, *headers: str) -> bytes:
     return "\r\n".join((f"GET {path} HTTP/1.1", "Host: x", *headers)).encode() + b"\r\n\r\n"
 
 
+@pytest.fixture(scope="module")
+def shared(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    server = server_class(tmp_path_factory.mktemp("ready"), {}).start()
+    yield server
+    server.close()
+
+
 @pytest.mark.parametrize("path", PATHS)
-def test_an_answer_that_was_ready_is_the_same_as_the_first(server: Any, path: str) -> None:
-    with Wire(server.port) as wire:
+def test_an_answer_that_was_ready_is_the_same_as_the_first(shared: Any, path: str) -> None:
+    with Wire(shared.port) as wire:
         wire.send(post("/dl/glados", b""))
         assert wire.answer()[0] == 202
         answers = []
@@ -35,7 +42,7 @@ def test_an_answer_that_was_ready_is_the_same_as_the_first(server: Any, path: st
         assert all(answer == answers[0] for answer in answers)
 
 
-def test_what_is_ready_is_never_older_than_what_was_stored(server: Any) -> None:
+def test_a_cached_answer_is_never_older_than_the_last_stored_event(server: Any) -> None:
     with Wire(server.port) as wire:
         for number in range(1, 50):
             wire.send(post("/dl/glados", b""))
@@ -67,7 +74,7 @@ def test_a_key_or_a_path_of_another_project_gets_its_own_answer(make_server: Cal
             assert wire.answer()[0] == 401
 
 
-def test_what_is_no_longer_public_is_not_ready_either(make_server: Callable[..., Any]) -> None:
+def test_a_part_that_is_no_longer_public_is_not_served_from_the_cache(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     with Wire(server.port) as wire:
         for _ in range(2):
@@ -82,7 +89,7 @@ def test_what_is_no_longer_public_is_not_ready_either(make_server: Callable[...,
             assert wire.answer()[0] == 401
 
 
-def test_heads_bodies_pipelines_and_goodbyes_are_as_ever(server: Any) -> None:
+def test_heads_bodies_pipelining_and_closing_follow_http(server: Any) -> None:
     with Wire(server.port) as wire:
         wire.send(get("/counts"))
         assert wire.answer()[2] == b"{}"
@@ -112,7 +119,7 @@ def test_thousands_of_long_targets_are_not_remembered(server: Any) -> None:
         assert resident(server) - before < 100  # Litestar remembers a thousand
 
 
-def test_a_crowd_that_never_reads_does_not_fill_the_memory(server: Any) -> None:
+def test_clients_that_never_read_do_not_fill_the_memory(server: Any) -> None:
     """One who asks a thousand times and does not read waits for its answers itself."""
     with Wire(server.port) as filler, Wire(server.port) as wire:
         for number in range(300):

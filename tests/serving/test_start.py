@@ -14,7 +14,7 @@ LATER = ("strawberry", "graphql", "pydantic", "psycopg", "redis", "server.demo.s
 TOKEN = "ff_an-admin-token-of-a-test"
 
 
-def test_what_the_first_answers_do_not_need_is_not_imported_for_them() -> None:
+def test_the_first_responses_import_only_the_modules_that_they_need() -> None:
     program = f"""
 import sys, server.cli
 from server.app import create_app
@@ -26,7 +26,7 @@ print([name for name in {LATER} if name in sys.modules])
     assert done.stdout.strip() == "[]"
 
 
-def test_those_who_ask_graphql_right_after_the_start_are_answered(make_server: Callable[..., Any]) -> None:
+def test_graphql_requests_right_after_the_start_are_answered(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
 
     def ask(_: int) -> httpx.Response:

@@ -45,7 +45,7 @@ async def test_a_lost_cancellation_is_repeated() -> None:
     assert tidied.is_set()
 
 
-async def test_nothing_to_end_is_no_trouble() -> None:
+async def test_cancelling_finished_tasks_or_none_does_nothing() -> None:
     done = asyncio.create_task(asyncio.sleep(0))
     await done
     await cancel_and_wait([done])

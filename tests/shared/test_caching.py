@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from server.analytics import answer_cache
 from server.caching import BoundedDict, SingleFlight, SingleFlightCache
+from server.questions import answer_cache
 from server.storage.engine import Store
 from server.storage.projects import Projects
 
@@ -82,7 +82,7 @@ async def test_a_computation_that_has_just_ended_is_not_shared(recwarn: pytest.W
     assert seen == [None]
 
 
-async def test_a_refresh_asked_for_while_another_ends_reads_again(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+async def test_a_refresh_requested_while_another_ends_reads_again(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     """The change of a project that is saved in the very iteration in which a refresh ends: it once stopped the server for good."""
     projects = Projects(max_targets=10, public=())
     reads, later = 0, []
@@ -102,11 +102,7 @@ async def test_a_refresh_asked_for_while_another_ends_reads_again(monkeypatch: p
     assert reads == 2
 
 
-async def test_questions_of_the_same_name_in_two_modules_have_separate_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Large:
-        def size(self) -> int:
-            return answer_cache.LARGE + 1
-
+async def test_questions_of_the_same_name_in_two_modules_have_separate_answers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def question(module: str) -> Any:
         async def total(store: Any) -> str:
             await asyncio.sleep(0.01)
@@ -115,9 +111,9 @@ async def test_questions_of_the_same_name_in_two_modules_have_separate_answers(m
         total.__module__ = module
         return total
 
-    store: Any = Large()
     together = [answer_cache.shared(question(module)) for module in ("overview", "breakdown")]
     assert await asyncio.gather(*(ask(store) for ask in together)) == ["overview", "breakdown"]
+    monkeypatch.setattr(answer_cache, "LARGE", 0)
     monkeypatch.setattr(answer_cache, "SLOW", 0)
     one, other = (answer_cache.reused(question(module)) for module in ("overview", "breakdown"))
     assert (await one(store), await other(store)) == ("overview", "breakdown")

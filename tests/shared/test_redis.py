@@ -57,7 +57,7 @@ def test_two_servers_share_a_limit_exactly_and_no_address_is_in_redis(
 
 
 @pytest.mark.parametrize("limit", ["off", "1000/minute"])
-def test_wrong_keys_at_one_server_are_counted_at_all(make_server: Callable[..., Any], server_of_redis: RedisServer, limit: str) -> None:
+def test_wrong_keys_at_one_server_count_on_all_servers(make_server: Callable[..., Any], server_of_redis: RedisServer, limit: str) -> None:
     """With and without rate limits, which take other paths through the gate."""
     shared = {
         "FOOTFALL_REDIS_URL": server_of_redis.url,
@@ -147,7 +147,7 @@ async def test_requests_do_not_wait_for_a_stalled_redis(make_server: Callable[..
     assert server.log.read_text().count("redis_lost") == server.log.read_text().count("redis_is_back")
 
 
-async def test_live_events_of_others_come_again_when_redis_is_back(server_of_redis: RedisServer) -> None:
+async def test_live_events_of_other_replicas_resume_when_redis_is_back(server_of_redis: RedisServer) -> None:
     here, there = Shared(server_of_redis.url), Shared(server_of_redis.url)
     one, other = SharedLive(here), SharedLive(there)
     async with one.running(), other.running():
@@ -190,7 +190,7 @@ async def test_a_limit_is_exact_however_many_replicas_ask_at_once(server_of_redi
         await shared.close()
 
 
-async def test_a_refused_cost_uses_nothing_up(server_of_redis: RedisServer) -> None:
+async def test_a_refused_cost_does_not_count_against_the_limit(server_of_redis: RedisServer) -> None:
     shared = Shared(server_of_redis.url)
     limits = SharedLimits(shared, b"secret")
     assert (await limits.hit(FIVE, "a", 3))[:3] == (True, 5, 2)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.shipping.acceptance import accept
 
 COMMAND = (sys.executable, "-m", "server")
@@ -15,5 +17,6 @@ def test_a_checkout_serves_on_sqlite(make_form: Callable[..., Any]) -> None:
     accept(make_form(COMMAND), make_form(COMMAND))
 
 
+@pytest.mark.slow
 def test_a_checkout_serves_on_postgres_and_redis(make_form: Callable[..., Any], scaled: dict[str, str]) -> None:
     accept(make_form(COMMAND, **scaled))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -24,18 +27,41 @@ def release() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("changelog", "changed", "reason"),
+    ("changelog", "changed", "tool", "reason"),
     [
-        ("# Changelog\n\n## 1.2.0 (2026-11-29)\n", "", None),
-        ("# Changelog\n\n## 1.2.0 (unreleased)\n", "", "CHANGELOG.md has no entry"),
-        ("# Changelog\n\n## 1.2.00 (2026-11-29)\n", "", "CHANGELOG.md has no entry"),
-        ("# Changelog\n", "", "CHANGELOG.md has no entry"),
-        ("## 1.2.0 (2026-11-29)\n", " M server/app.py", "uncommitted changes"),
+        ("# Changelog\n\n## 1.2.0 (2026-11-29)\n", "", "podman", None),
+        ("# Changelog\n\n## 1.2.0 (unreleased)\n", "", "podman", "CHANGELOG.md has no entry"),
+        ("# Changelog\n\n## 1.2.00 (2026-11-29)\n", "", "podman", "CHANGELOG.md has no entry"),
+        ("# Changelog\n", "", "podman", "CHANGELOG.md has no entry"),
+        ("## 1.2.0 (2026-11-29)\n", " M server/app.py", "podman", "uncommitted changes"),
+        ("## 1.2.0 (2026-11-29)\n", "", "", "docker, podman or buildah"),
     ],
 )
-def test_a_release_needs_a_dated_changelog_entry_and_a_clean_tree(release: Any, changelog: str, changed: str, reason: str | None) -> None:
-    found = release.objection("1.2.0", changelog, changed)
+def test_a_release_needs_a_dated_changelog_entry_a_clean_tree_and_a_tool_for_the_image(
+    release: Any, changelog: str, changed: str, tool: str, reason: str | None
+) -> None:
+    found = release.objection("1.2.0", changelog, changed, tool)
     assert found == reason if reason is None else reason in found
+
+
+def test_the_bill_of_materials_names_the_released_version(release: Any) -> None:
+    described = release.with_version('{"metadata": {"component": {"name": "footfall"}}, "components": []}', "1.2.0")
+    assert json.loads(described)["metadata"]["component"] == {"name": "footfall", "version": "1.2.0"}
+
+
+def test_a_refused_release_builds_nothing(tmp_path: Path) -> None:
+    """The refusal comes before minutes of installing and building."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(clone)], check=True)
+    for name in (".ci/release.py", "Makefile"):
+        shutil.copy2(ROOT / name, clone / name)
+    changelog = clone / "CHANGELOG.md"
+    changelog.write_text(re.sub(r"^## 0\..*$", "", changelog.read_text(), flags=re.MULTILINE))
+    made = subprocess.run(["make", "--no-print-directory", "release"], cwd=clone, capture_output=True, text=True, check=False)
+    assert made.returncode != 0
+    assert "CHANGELOG.md has no entry" in made.stderr
+    assert not (clone / ".venv").exists()
+    assert not (clone / "dist").exists()
 
 
 def test_the_checksums_can_be_checked(release: Any, tmp_path: Path) -> None:

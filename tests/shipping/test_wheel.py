@@ -13,6 +13,8 @@ import pytest
 
 from tests.shipping.acceptance import accept
 
+pytestmark = pytest.mark.slow
+
 CHECKOUT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-P", "-m", "server")  # -P: not the package in the current folder
 

@@ -7,7 +7,7 @@ from server.storage.commit.candidates import OF_ONE, Candidates, Sight
 PLACE = "event_name"
 
 
-def test_one_sender_has_a_bounded_number_of_words_waiting() -> None:
+def test_the_number_of_waiting_words_of_one_sender_is_bounded() -> None:
     words = Candidates()
     assert [words.see(PLACE, number, 1) for number in range(OF_ONE)] == [Sight.FIRST] * OF_ONE
     assert words.see(PLACE, "next", 1) is Sight.AGAIN

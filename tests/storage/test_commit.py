@@ -68,7 +68,7 @@ async def test_an_event_refused_for_its_target_may_come_again_once_the_target_is
     assert not (await store.commit(batch(event(**wanted), rules=listed))).exceptions
 
 
-async def test_targets_beyond_the_bound_are_refused_and_known_ones_go_on(store: Store) -> None:
+async def test_targets_beyond_the_limit_are_refused_and_known_ones_still_count(store: Store) -> None:
     two = TargetRules(listed_only=False, most=2)
     committed = await store.commit(batch(*(event(target=("pack", name)) for name in "abcab"), rules=two))
     assert committed.exceptions == {2: Receipt.TOO_MANY_TARGETS}
@@ -145,7 +145,7 @@ async def test_an_install_report_is_new_once_and_only_widens_the_time_seen(store
     assert await store.rows("SELECT first_seen, last_seen, os FROM install") == [{"first_seen": 40, "last_seen": 60, "os": "linux"}]
 
 
-async def test_the_ledger_says_where_every_event_went(store: Store) -> None:
+async def test_the_ledger_has_the_outcome_of_every_event(store: Store) -> None:
     taken = batch(event(mark=1), event(mark=1), event(viewer=2), event(viewer=2), event(target=("a", "b")), rules=TargetRules(True, 9))
     taken.ledger[1, NOW // DAY, "limited", ""] = 4
     await store.commit(taken)
@@ -159,7 +159,7 @@ async def test_the_ledger_says_where_every_event_went(store: Store) -> None:
     ]
 
 
-async def test_what_cannot_be_stored_leaves_nothing_behind_and_the_store_goes_on(store: Store) -> None:
+async def test_a_failed_commit_leaves_nothing_behind_and_the_store_continues(store: Store) -> None:
     never: Any = None
     wrong = batch(event(name="new name", context=Context(os="plan9")))
     wrong.ledger[1, never, "rejected", "invalid"] = 1  # written in the same transaction

@@ -1,4 +1,4 @@
-"""The PostgreSQL schema can be distributed over machines by install and project, as docs/scale.md describes. Read from the catalogue."""
+"""The PostgreSQL schema can be distributed over machines by install and project, as docs/scale.md describes. Checked in the database's catalog."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_no_unique_key_spans_machines(url: str) -> None:
     assert ("install", ["first_seen", "project_id"]) in [(table, sorted(columns)) for table, columns in found]
 
 
-def test_what_is_written_with_each_event_draws_from_no_sequence(url: str) -> None:
+def test_tables_written_with_each_event_use_no_sequence(url: str) -> None:
     counted = {table for (table,) in rows_of(url, COUNTED)}
     assert counted & set(SPREAD) == set()
     assert counted <= DICTIONARIES | ASIDE

@@ -59,7 +59,7 @@ FLOODS: dict[str, Callable[[int], Event]] = {
 
 
 @pytest.mark.parametrize("table", FLOODS)
-async def test_words_past_the_limit_cost_no_statement_each(store: Store, statements: list[str], table: str) -> None:
+async def test_words_beyond_the_limit_need_no_statement_each(store: Store, statements: list[str], table: str) -> None:
     flood = FLOODS[table]
     await commit(store, (flood(number) for number in range(MOST + 10)))
     counts = [sql for sql in statements if "count(*)" in sql]
@@ -76,7 +76,7 @@ async def test_words_past_the_limit_cost_no_statement_each(store: Store, stateme
     assert row["n"] <= MOST + 1
 
 
-async def test_another_project_and_known_words_cost_what_they_did_before(store: Store, statements: list[str]) -> None:
+async def test_other_projects_and_known_words_cost_no_more_statements(store: Store, statements: list[str]) -> None:
     async def cost() -> int:
         statements.clear()
         await commit(store, [event(project=2, name="build", target=("tool", "x"), error_type="E"), event(name="name-3")])
@@ -100,7 +100,7 @@ async def test_known_words_of_a_full_dictionary_keep_their_names(store: Store, s
     assert len(found) == MOST + 1
 
 
-async def test_targets_are_taken_again_once_the_project_may_have_more(store: Store) -> None:
+async def test_new_targets_are_accepted_again_once_the_limit_is_raised(store: Store) -> None:
     full = await commit(store, (event(target=("pack", f"p{number}")) for number in range(MOST + 2)))
     assert full == {MOST: Receipt.TOO_MANY_TARGETS, MOST + 1: Receipt.TOO_MANY_TARGETS}
     more = {1: TargetRules(listed_only=False, most=MOST + 1)}
@@ -109,7 +109,7 @@ async def test_targets_are_taken_again_once_the_project_may_have_more(store: Sto
 
 
 @pytest.mark.on_sqlite  # PostgreSQL has no unique ids over all months
-async def test_a_commit_that_fails_leaves_no_word_behind_that_is_not_stored(store: Store, statements: list[str]) -> None:
+async def test_a_failed_commit_leaves_no_word_in_the_dictionary_caches(store: Store, statements: list[str]) -> None:
     twice = event(name="last")
     await commit(store, (event(name=f"name-{number}") for number in range(MOST - 1)))
     with pytest.raises(Exception, match=r"UNIQUE|unique"):
@@ -120,7 +120,7 @@ async def test_a_commit_that_fails_leaves_no_word_behind_that_is_not_stored(stor
 
 
 @pytest.mark.parametrize("table", FLOODS)
-async def test_the_second_half_is_open_to_words_of_two_senders_and_costs_one_sender_nothing(
+async def test_the_second_half_of_a_dictionary_accepts_only_words_from_two_senders(
     store: Store, statements: list[str], table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(candidates, "SMALLEST", MOST)

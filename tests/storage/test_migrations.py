@@ -58,13 +58,13 @@ def test_every_rollup_has_its_key_and_measures(migrated: Path | str) -> None:
         assert columns(migrated, rollup.table) == [*rollup.key, *rollup.measures]
 
 
-def test_a_second_time_there_is_nothing_to_do(tmp_path: Path) -> None:
+def test_a_second_run_has_nothing_to_do(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     migrate(path)
     assert migrate(path) == []
 
 
-def test_killed_between_the_tables_and_the_record_the_next_start_goes_on(tmp_path: Path) -> None:
+def test_a_migration_killed_before_its_record_is_repeated_at_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     # The connection is lost in the transaction, after the tables were created and before the migration is recorded.
     program = f"""
@@ -87,7 +87,7 @@ opening.migrate(Path({str(path)!r}))
     assert columns(path, "event")
 
 
-def test_five_that_start_at_once_migrate_once(tmp_path: Path) -> None:
+def test_five_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     program = f"from pathlib import Path\nfrom server.storage.sqlite.opening import migrate\nprint(len(migrate(Path({str(path)!r}))))"
     processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(5)]
@@ -106,7 +106,7 @@ async def test_a_store_of_a_newer_version_is_left_alone(settings: Settings) -> N
         await open_store(settings)
 
 
-def test_piccolos_own_command_can_run_them_too(tmp_path: Path) -> None:
+def test_piccolos_own_command_can_run_the_migrations_too(tmp_path: Path) -> None:
     for path in bundled("migrations").glob("*.py"):
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None

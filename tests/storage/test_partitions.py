@@ -44,7 +44,7 @@ async def test_the_months_to_come_have_partitions_from_the_start(store: Store) -
     assert await lying(store) == {partitions.partition_name(year, month): 1}
 
 
-async def test_what_came_before_its_partition_moves_into_it(store: Store) -> None:
+async def test_events_stored_before_their_partition_exists_move_into_it(store: Store) -> None:
     later = time.time_ns() // 1_000_000 + 200 * DAY
     await store.commit(Batch([event(later, number) for number in range(5)], target_rules=RULES))
     assert await lying(store) == {partitions.DEFAULT: 5}
@@ -53,7 +53,7 @@ async def test_what_came_before_its_partition_moves_into_it(store: Store) -> Non
     assert await partitions.create_ahead(store, later) == []
 
 
-async def test_what_an_import_brought_gets_its_months_with_the_next_whole_retention(store: Store, settings: Settings) -> None:
+async def test_the_next_full_retention_moves_imported_events_into_monthly_partitions(store: Store, settings: Settings) -> None:
     now = time.time_ns() // 1_000_000
     times = [now - 70 * DAY, now - 130 * DAY, now - 130 * DAY + 1, now - 200 * DAY]
     await store.commit(Batch([event(at, number) for number, at in enumerate(times)], target_rules=RULES))
@@ -69,7 +69,7 @@ async def test_what_an_import_brought_gets_its_months_with_the_next_whole_retent
     assert await partitions.split_default(store) == []
 
 
-async def test_months_go_whole_and_every_sum_stays(store: Store, settings: Settings) -> None:
+async def test_retention_drops_whole_months_and_every_sum_stays(store: Store, settings: Settings) -> None:
     old = time.time_ns() // 1_000_000 + 100 * DAY
     month = partitions.partition_name(*partitions.month_of(old))
     await partitions.create_ahead(store, old)

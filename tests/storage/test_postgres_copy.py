@@ -44,7 +44,7 @@ def post(server: Server, first: int, last: int) -> None:
         assert server.client.post("/v1/events", json=event).status_code == 202
 
 
-def test_a_store_is_brought_over_while_it_serves_and_again_and_then_served(make_server: Callable[..., Server], postgres: Postgres) -> None:
+def test_a_store_is_copied_while_in_use_copied_again_and_then_served(make_server: Callable[..., Server], postgres: Postgres) -> None:
     url = postgres.address(postgres.empty())
     small = make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_ADMIN_TOKEN="open-sesame-open-sesame").start()
     post(small, 0, 60)
@@ -66,7 +66,7 @@ def test_a_store_is_brought_over_while_it_serves_and_again_and_then_served(make_
     large = make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_DATABASE_URL=url).start()
     post(large, 0, 80)
     assert rows_of(url, "SELECT count(*) FROM event") == [(80,)], "the first 70 are known, and the others new"
-    assert rows_of(url, "SELECT count(*) FROM install") == [(7,)], "installs are recognised under the same secret"
+    assert rows_of(url, "SELECT count(*) FROM install") == [(7,)], "installs are recognized under the same secret"
     assert rollup_differences(url) == {}
     assert large.footfall("project", "create", "another").returncode == 0, "numbers go on after those of SQLite"
     refused = small.footfall("copy", "--to", url)
@@ -87,7 +87,7 @@ def copied(settings: Settings, url: str) -> int:
     return postgres_copy.copy_to_postgres(settings, url).copied
 
 
-async def test_what_was_deleted_in_between_goes_there_too(settings: Settings, postgres: Postgres) -> None:
+async def test_events_deleted_since_the_last_copy_are_deleted_from_the_target(settings: Settings, postgres: Postgres) -> None:
     url = postgres.fresh()
     store = await open_store(settings)
     await fill(store, 3_000)
@@ -102,9 +102,7 @@ async def test_what_was_deleted_in_between_goes_there_too(settings: Settings, po
 
 
 @pytest.mark.slow
-def test_a_copy_that_was_killed_goes_on_where_it_was_and_no_server_starts_on_half_of_it(
-    make_server: Callable[..., Server], postgres: Postgres
-) -> None:
+def test_a_killed_copy_resumes_and_no_server_starts_on_an_incomplete_copy(make_server: Callable[..., Server], postgres: Postgres) -> None:
     url, events = postgres.fresh(), 4 * postgres_copy.STRETCH
     small = make_server(FOOTFALL_SECRET=SECRET)
     settings = load({"FOOTFALL_DATA_DIR": str(small.folder / "data")})
@@ -137,7 +135,7 @@ def test_a_copy_that_was_killed_goes_on_where_it_was_and_no_server_starts_on_hal
     assert rows_of(url, "SELECT count(*) FROM event") == [(events + 10,)]
 
 
-async def test_two_copies_at_once_are_one(settings: Settings, postgres: Postgres) -> None:
+async def test_of_two_concurrent_copies_one_is_refused(settings: Settings, postgres: Postgres) -> None:
     url = postgres.fresh()
     store = await open_store(settings)
     await fill(store, 100)
@@ -149,7 +147,7 @@ async def test_two_copies_at_once_are_one(settings: Settings, postgres: Postgres
     await store.close()
 
 
-async def test_what_changes_between_the_stretches_is_brought_in_the_end(
+async def test_changes_during_a_copy_are_included_at_its_end(
     settings: Settings, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = postgres.fresh()
@@ -186,7 +184,7 @@ def miscounting(url: str) -> Iterator[None]:
         connection.execute("DROP TRIGGER miscount ON rollup_hour")
 
 
-async def test_a_copy_that_is_not_the_same_is_no_copy(settings: Settings, postgres: Postgres) -> None:
+async def test_a_copy_that_differs_from_its_source_is_rolled_back(settings: Settings, postgres: Postgres) -> None:
     url = postgres.fresh()
     store = await open_store(settings)
     await fill(store, 200)
@@ -202,7 +200,7 @@ async def test_a_copy_that_is_not_the_same_is_no_copy(settings: Settings, postgr
     await store.close()
 
 
-def test_a_target_in_use_and_one_that_is_not_there_are_left_alone(make_server: Callable[..., Server], postgres: Postgres) -> None:
+def test_a_target_in_use_and_a_missing_target_are_left_alone(make_server: Callable[..., Server], postgres: Postgres) -> None:
     small = make_server(FOOTFALL_SECRET=SECRET).start()
     used = postgres.fresh()
     make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_DATABASE_URL=used).start()

@@ -20,7 +20,7 @@ async def test_servers_that_start_at_once_make_one_default_project_and_one_admin
     await store.close()
 
 
-async def test_of_two_that_create_a_project_at_once_one_gets_an_error(settings: Settings) -> None:
+async def test_two_concurrent_creations_of_a_project_give_one_error(settings: Settings) -> None:
     store = await open_store(settings)
     made = await asyncio.gather(*(create_project("tool") for _ in range(4)), return_exceptions=True)
     assert [type(each) for each in made].count(int) == 1

@@ -28,8 +28,8 @@ MARKS = 600
 OPEN = {1: TargetRules(listed_only=False, most=1_000)}
 
 
-@pytest.mark.parametrize("known", [0, 3])
-def test_five_that_start_at_once_migrate_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, known: int) -> None:
+@pytest.mark.parametrize("known", [0, pytest.param(3, marks=pytest.mark.slow)])
+def test_five_processes_that_start_at_once_migrate_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, known: int) -> None:
     url = postgres.address(postgres.empty())
     every = migrations.migrations()
     if known:  # a store of an older version, with events
@@ -49,7 +49,7 @@ def test_five_that_start_at_once_migrate_once(postgres: Postgres, monkeypatch: p
     assert rows_of(url, "SELECT count(*), count(DISTINCT name) FROM migration") == [(len(every), len(every))]
 
 
-async def test_five_that_open_it_at_once_make_its_partitions_once(postgres: Postgres) -> None:
+async def test_five_servers_that_open_a_store_at_once_create_its_partitions_once(postgres: Postgres) -> None:
     url = postgres.fresh()
     stores = await asyncio.gather(*(PostgresStore.open(url) for _ in range(5)))
     assert len(await partitions.partitions(stores[0])) == 1 + partitions.AHEAD
@@ -58,7 +58,7 @@ async def test_five_that_open_it_at_once_make_its_partitions_once(postgres: Post
         await store.close()
 
 
-def test_a_migration_that_is_cut_off_leaves_nothing_and_is_done_again(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_migration_is_rolled_back_and_repeated(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     url = postgres.address(postgres.empty())
     known = migrations.migrations()
     half = migrations.Migration(known[1].id, known[1].name, lambda kind: [*known[1].statements(kind)[:3], "SELECT 1 / 0"])

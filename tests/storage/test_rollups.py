@@ -22,7 +22,7 @@ def test_a_duration_lies_in_its_bucket_and_within_two_percent_of_its_middle(dura
 
 
 @given(durations, durations)
-def test_a_longer_duration_is_in_no_earlier_bucket(one: int, other: int) -> None:
+def test_a_longer_duration_is_never_in_a_lower_bucket(one: int, other: int) -> None:
     if one <= other:
         assert duration_bucket(one) <= duration_bucket(other)
 

@@ -44,7 +44,7 @@ async def days(store: Store) -> list[tuple[int, int, str | None]]:
     return [(row["day"], row["install_id"], row["version"]) for row in rows]
 
 
-async def test_an_install_that_goes_on_is_written_again_only_after_a_while(store: Store) -> None:
+async def test_the_row_of_an_active_install_is_updated_only_every_few_minutes(store: Store) -> None:
     await happen(store, (7, NOON, DARWIN))
     await happen(store, (7, NOON + FRESH - 1, DARWIN))
     assert (await install(store))["last_seen"] == NOON
@@ -52,14 +52,14 @@ async def test_an_install_that_goes_on_is_written_again_only_after_a_while(store
     assert (await install(store))["last_seen"] == NOON + FRESH
 
 
-async def test_another_context_is_stored_at_once_and_so_is_the_return(store: Store) -> None:
+async def test_a_change_of_context_and_its_return_are_stored_immediately(store: Store) -> None:
     for step, context in enumerate((DARWIN, LINUX, DARWIN, LINUX, DARWIN)):
         await happen(store, (7, NOON + step, context))
         assert await install(store) == {"first_seen": NOON, "last_seen": NOON + step, "os": context.os, "version": context.version}
         assert await days(store) == [(NOON // DAY, 7, context.version)]
 
 
-async def test_a_return_within_one_commit_is_stored_too(store: Store) -> None:
+async def test_a_return_to_an_earlier_context_within_one_commit_is_stored(store: Store) -> None:
     await happen(store, (7, NOON, DARWIN))
     await happen(store, (7, NOON + 1, LINUX), (7, NOON + 2, DARWIN))
     assert await install(store) == {"first_seen": NOON, "last_seen": NOON + 2, "os": "darwin", "version": "1"}
@@ -74,7 +74,7 @@ async def test_a_new_day_counts_an_install_at_once(store: Store) -> None:
     assert (await install(store))["last_seen"] == midnight
 
 
-async def test_what_comes_late_still_moves_the_beginning(store: Store) -> None:
+async def test_late_events_may_move_first_seen_back(store: Store) -> None:
     await happen(store, (7, NOON, DARWIN))
     await happen(store, (7, NOON - 3 * DAY, DARWIN))
     await happen(store, (7, NOON - MINUTE, DARWIN))
@@ -99,7 +99,7 @@ async def test_after_a_report_of_the_install_the_next_event_is_stored(store: Sto
     assert (await install(store))["os"] == "darwin"
 
 
-async def test_an_install_that_was_erased_is_whole_when_it_comes_again(store: Store) -> None:
+async def test_an_erased_install_that_returns_is_complete_again(store: Store) -> None:
     await happen(store, (7, NOON, DARWIN), (8, NOON, DARWIN))
     assert (await erasure.erase(store, 1, 7)).events == 1
     await happen(store, (7, NOON + 1, DARWIN))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench import rows
 from server.event import Context, Event, Outcome
 from server.event_id import first_id
 from server.storage.batch import Batch, TargetRules
@@ -39,22 +41,34 @@ async def test_no_statement_numbers_its_parameters(store: Store, monkeypatch: py
     await store.commit(Batch([*alike, *different, *events(2, error_type="IOError")], target_rules={1: TargetRules(False, 1_000)}))
 
     inserts = [sql for sql in ran if "INTO event " in sql]
-    assert any("alike" in sql for sql in inserts)
-    assert any("alike" not in sql for sql in inserts)
+    assert any("duration_us" in sql for sql in inserts)
+    assert any("duration_us" not in sql for sql in inserts)
     assert [sql for sql in ran if re.search(r"\?\d", sql)] == []
 
 
-async def test_rows_that_are_much_alike_are_stored_as_they_were_given(store: Store) -> None:
-    """Values that rows share are bound once; each column still gets its own value."""
-    given = events(321, duration_us=1_500, session=-7, error_message="no such file", skewed=True)
-    for number, each in enumerate(given):
-        each.properties = None if number % 3 else f'{{"n":{number}}}'
+@pytest.mark.parametrize("share", [0, 1, 3])
+async def test_columns_that_no_row_of_many_has_are_null(store: Store, share: int) -> None:
+    """Statements for many rows leave such columns out. Every third row, all rows or none have a value in each."""
+    sent = events(321)
+    for number, each in enumerate(sent):
         each.occurred_at = NOON + number % 5
-    await store.commit(Batch(given, target_rules={}))
+        if share and number % share == 0:
+            each.duration_us, each.session, each.skewed, each.weight = 1_500 + number, -7, number % 2 == 0, 2
+            each.error_message, each.properties = "no such file", f'{{"n":{number}}}'
+    await store.commit(Batch(sent, target_rules={}))
 
-    rows = await store.rows(
-        "SELECT id, install_id, occurred_at, outcome, duration_us, session, skewed, error_type, error_message, properties FROM event ORDER BY id"
+    stored = await store.rows(
+        "SELECT id, install_id, occurred_at, outcome, duration_us, session, skewed, error_message, properties, weight FROM event ORDER BY id"
     )
-    assert [tuple(row.values()) for row in rows] == [
-        (each.id, each.install, each.occurred_at, 1, 1_500, -7, 1, None, "no such file", each.properties) for each in given
-    ]
+    assert [tuple(row.values()) for row in stored] == [
+        (
+            each.id, each.install, each.occurred_at, 1, each.duration_us, each.session, 1 if each.skewed else None, each.error_message,
+            each.properties, None if each.weight == 1 else each.weight,
+        )
+        for each in sent
+    ]  # fmt: skip
+
+
+def test_the_benchmark_of_plain_rows_knows_all_columns(tmp_path: Path) -> None:
+    per_second, cpu = rows.write(tmp_path, 0.001)
+    assert per_second > 0 < cpu

@@ -27,6 +27,11 @@ from tests.conftest import SECRET, rows_of
 ENGINES = ("sqlite", "postgres")
 STATES = Path(__file__).parent / "states"
 MIGRATIONS = migrations.migrations()
+# The oldest passes through all migrations; on PostgreSQL `make test` upgrades it, the middle one and the newest alone.
+STATES_TO_UPGRADE = [
+    pytest.param(state, marks=[] if state in (1, len(MIGRATIONS) // 2, len(MIGRATIONS)) else [pytest.mark.one_engine])
+    for state in range(1, len(MIGRATIONS) + 1)
+]
 EVENTS, INSTALLS = 124, 16
 # One figure of each kind in plain SQL over raw events, as the server of that version answered it.
 FIGURES = {
@@ -100,7 +105,7 @@ def made_on_postgres(state: int, url: str) -> str:
     return url
 
 
-@pytest.fixture(params=range(1, len(MIGRATIONS) + 1), ids=lambda state: f"state{state:02}")
+@pytest.fixture(params=STATES_TO_UPGRADE, ids=lambda state: f"state{state:02}")
 def old(request: pytest.FixtureRequest, engine: str, tmp_path: Path) -> tuple[int, Settings]:
     """The settings of a store in a state."""
     state = int(request.param)

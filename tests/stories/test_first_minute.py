@@ -76,7 +76,7 @@ def test_counts_are_answered_with_304_until_something_changes(server: Any) -> No
     assert (changed.status_code, changed.json()["peon"]["total"]) == (200, 2)
 
 
-def test_the_greeting_says_where_to_look_and_how_to_log_in_once(make_server: Callable[..., Any]) -> None:
+def test_the_startup_message_names_the_address_and_shows_the_login_link_once(make_server: Callable[..., Any]) -> None:
     server = make_server().start()
     server.stop()
     first = server.log.read_text()
@@ -103,7 +103,7 @@ def test_health_tells_the_version_and_the_store(server: Any) -> None:
         assert body["version"]
 
 
-def test_metrics_count_what_came_in(server: Any) -> None:
+def test_metrics_count_received_events(server: Any) -> None:
     server.client.post("/dl/peon")
     server.client.post("/dl/UPPER")
     server.client.post("/v1/events", content=b"{")

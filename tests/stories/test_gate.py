@@ -48,7 +48,7 @@ def test_a_batch_is_one_request_and_as_many_events(make_server: Callable[..., An
     assert ledger(server, 36) == {("stored", ""): 25, ("limited", ""): 11}
 
 
-def test_who_asks_not_to_be_tracked_is_answered_alike_and_leaves_no_trace(server: Any) -> None:
+def test_a_client_that_asks_not_to_be_tracked_gets_the_same_answer_and_leaves_no_trace(server: Any) -> None:
     sent = {"data": {"installation_id": "secret-install", "event_type": "e"}}
     for header in ({"DNT": "1"}, {"Sec-GPC": "1"}):
         assert server.client.post("/v1/events", json=sent, headers=header).status_code == 201
@@ -87,7 +87,7 @@ def test_a_body_without_a_length_is_read_up_to_the_limit(server: Any) -> None:
     assert chunked(server, body, b" " * 12_000).startswith(b"HTTP/1.1 413")
 
 
-def test_a_body_that_takes_too_long_is_given_up_while_others_are_served(make_server: Callable[..., Any]) -> None:
+def test_a_body_that_takes_too_long_is_abandoned_while_others_are_served(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_BODY_TIMEOUT="1").start()
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow:
         slow.sendall(b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{")
@@ -161,7 +161,7 @@ def test_a_project_and_a_key_may_have_limits_of_their_own(make_server: Callable[
     assert [accepted("/dl/a"), accepted("/p/busy/dl/a"), accepted("/dl/a", **{"X-Footfall-Key": key})] == [1, 3, 5]
 
 
-def test_a_key_works_soon_after_it_is_made_and_not_after_it_is_revoked(server: Any) -> None:
+def test_a_key_works_soon_after_its_creation_and_not_after_its_revocation(server: Any) -> None:
     key = server.footfall("key", "create", "default").stdout.strip()
     listed = server.footfall("key", "list").stdout
     assert key not in listed

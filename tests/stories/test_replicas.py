@@ -1,6 +1,6 @@
 """Three servers behind one address, one PostgreSQL, one Redis: killed and started again under load, they lose nothing and count nothing twice.
 
-FOOTFALL_TEST_REPLICA_EVENTS=200000 is the whole of it; as a rule fewer are sent.
+FOOTFALL_TEST_REPLICA_EVENTS=200000 runs the full size; by default, fewer events are sent.
 """
 
 from __future__ import annotations

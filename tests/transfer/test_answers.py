@@ -99,7 +99,7 @@ async def test_a_series_has_all_events_and_keeps_to_its_filter(client: httpx.Asy
         ("overview", {"format": "xml"}, "format"),
     ],
 )
-async def test_what_cannot_be_asked_is_named(
+async def test_an_invalid_query_is_refused_by_field(
     client: httpx.AsyncClient, reader: dict[str, str], what: str, words: dict[str, str], path: str
 ) -> None:
     answer = await client.get(f"/v1/export/{what}", params=words, headers=reader)
@@ -107,11 +107,11 @@ async def test_what_cannot_be_asked_is_named(
     assert [error["path"] for error in answer.json()["errors"]] == [path]
 
 
-async def test_answers_want_a_key_too(client: httpx.AsyncClient) -> None:
+async def test_answers_require_a_key_too(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/export/series")).status_code == 401
 
 
-def test_the_command_answers_as_the_route_does(run: Any, tmp_path: Path, origin: Settings) -> None:
+def test_the_command_gives_the_same_answer_as_the_route(run: Any, tmp_path: Path, origin: Settings) -> None:
     file = tmp_path / "versions.csv"
     ran = run(export_command, "breakdown", "--by", "version", "--from", "2026-06-01", "--to", "2026-10-27", "--output", file)
     assert ran.exit_code == 0, ran.stderr
@@ -130,13 +130,13 @@ def test_the_command_answers_as_the_route_does(run: Any, tmp_path: Path, origin:
         (("series", "--os", "\udcff"), "--os must be text"),
     ],
 )
-def test_the_command_names_what_is_wrong(run: Any, arguments: tuple[str, ...], said: str) -> None:
+def test_the_command_names_the_invalid_option(run: Any, arguments: tuple[str, ...], said: str) -> None:
     ran = run(export_command, *arguments)
     assert ran.exit_code == 1
     assert said in ran.stderr
 
 
-async def test_without_a_time_the_last_thirty_days_are_meant(store: Store) -> None:
+async def test_without_a_period_the_last_thirty_days_are_exported(store: Store) -> None:
     filter_ = asked(QUESTIONS["series"], 1, {}, now=NOW).filter
     assert filter_.period.end == (NOW // DAY + 1) * DAY
     assert filter_.period.end - filter_.period.start == 30 * DAY

@@ -13,7 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from server import cli
 from server.settings import Settings
+from server.storage.engine import Store
+from server.storage.projects import saved_questions
 from server.transfer.ask_command import ask_command
 from server.transfer.import_sources import Source
 from server.transfer.question_commands import question_group
@@ -36,7 +39,7 @@ def test_the_help_has_five_examples() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_each_example_of_the_help_is_answered(run: Any, example: str) -> None:
+def test_each_example_in_the_help_works(run: Any, example: str) -> None:
     ran = run(ask_command, *shlex.split(example.replace("mytool", "default"))[2:])
     assert ran.exit_code == 0, ran.stderr
     assert ran.stdout
@@ -169,11 +172,21 @@ async def test_an_error_over_http_names_the_parameter_and_repeats_no_value(clien
         assert "secret_thing" not in answer.text
 
 
+async def test_a_saved_question_that_this_version_cannot_read_is_an_error_of_its_parameter(
+    client: httpx.AsyncClient, reader: dict[str, str], store: Store
+) -> None:
+    for question in ('{"report": "of a newer version"}', '{"report": "funnel"}', ""):
+        await saved_questions.save(store, 1, "Unreadable", question, 1)
+        answer = await client.get("/v1/export/ask", params={"saved": "Unreadable"}, headers=reader)
+        assert answer.status_code == 400
+        assert [error["path"] for error in answer.json()["errors"]] == ["saved"]
+
+
 async def test_a_question_over_http_needs_a_key_that_may_read(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/export/ask")).status_code == 401
 
 
-def test_the_command_answers_as_the_route_does(run: Any, origin: Settings) -> None:
+def test_the_command_gives_the_same_answer_as_the_route(run: Any, origin: Settings) -> None:
     options = ("--measure", "p50,p95,mean", "--by", "name", "--where", "outcome=success", "--format", "jsonl")
     rows = [json.loads(line) for line in run(ask_command, "default", *SPAN, *options).stdout.splitlines()]
     assert {row["name"] for row in rows} == {"build", "=deploy", "run"}
@@ -197,12 +210,21 @@ def test_a_question_is_saved_shown_listed_asked_and_deleted(run: Any, origin: Se
     assert actions == ["question.save", "question.delete"]
 
 
+def test_the_command_of_a_question_asks_its_project_even_if_the_project_has_the_name_of_a_report(run: Any) -> None:
+    assert run(cli.project, "create", "retention").exit_code == 0
+    assert run(question_group, "save", "question", "retention", "Builds", "--last", "7").exit_code == 0
+    shown = run(question_group, "show", "retention", "Builds").stdout.strip()
+    assert shown == "footfall ask question retention --last 7"
+    assert run(ask_command, *shown.split()[2:]).stdout.split() == ["events", "0"]
+
+
 def test_an_invalid_question_is_not_saved(run: Any) -> None:
     for options, said in ((("--by", "colour"), "--by[0].field"), (("--last", "0"), "--last")):
         ran = run(question_group, "save", "default", "bad", *options)
         assert (ran.exit_code, said in ran.stderr) == (1, True)
     assert "bad" not in run(question_group, "list", "default").stdout
     assert "cannot be combined" in run(ask_command, "default", "--saved", "bad", "--by", "os").stderr
+    assert run(ask_command, "default", "--saved", "").exit_code == 1  # an empty variable of a script
 
 
 def test_the_table_has_the_intervals_of_estimates(run: Any, origin: Settings, tmp_path: Path) -> None:

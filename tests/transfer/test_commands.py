@@ -32,7 +32,7 @@ def alike(count: int) -> Iterable[tuple[int, Incoming]]:
         )
 
 
-def test_out_of_one_server_and_into_another(run, fresh: Settings, origin: Settings, tmp_path: Path, monkeypatch) -> None:
+def test_an_export_of_one_server_imports_into_another(run, fresh: Settings, origin: Settings, tmp_path: Path, monkeypatch) -> None:
     for form in ("csv", "jsonl", "parquet"):
         result = run(export_command, "events", "--output", tmp_path / f"all.{form}")
         assert result.exit_code == 0, result.output
@@ -45,7 +45,7 @@ def test_out_of_one_server_and_into_another(run, fresh: Settings, origin: Settin
     assert counted(fresh) == counted(origin)
 
 
-def test_into_a_pipe_goes_the_export_and_nothing_else(run) -> None:
+def test_an_export_into_a_pipe_contains_nothing_else(run) -> None:
     result = run(export_command, "hourly", "--from", "2026-09-01", "--to", "2026-09-03")
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert rows

@@ -45,7 +45,7 @@ def shown(settings: Settings) -> dict[str, PackCounts]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_counts_shows_what_the_dump_says_and_once(fresh: Settings, tmp_path: Path, form: str) -> None:
+def test_counts_shows_the_counts_of_the_dump_once(fresh: Settings, tmp_path: Path, form: str) -> None:
     file = tmp_path / form
     file.write_bytes(FORMS[form])
     for _ in range(2):
@@ -71,7 +71,7 @@ def test_a_newer_dump_of_the_same_collector_adds_the_difference(fresh: Settings,
     assert shown(fresh)["peon"] == PackCounts(12_850, 895, 50)
 
 
-def test_charts_by_day_have_them_and_no_event_was_made_up(fresh: Settings, tmp_path: Path) -> None:
+def test_imported_counts_appear_in_charts_by_day_without_invented_events(fresh: Settings, tmp_path: Path) -> None:
     file = tmp_path / "dump.json"
     file.write_bytes(FORMS["object.json"])
     import_file(fresh, file)
@@ -80,7 +80,7 @@ def test_charts_by_day_have_them_and_no_event_was_made_up(fresh: Settings, tmp_p
     assert hours == {TODAY: 50, TODAY - 1: 400, TODAY - 6: 445, TODAY - 25: 1_000}
 
 
-def test_a_recount_of_events_passes_over_what_was_imported(fresh: Settings, tmp_path: Path) -> None:
+def test_a_recount_skips_imported_counts(fresh: Settings, tmp_path: Path) -> None:
     for name, content in (("total.txt", b"dl:peon:total 5\n"), ("dump.json", FORMS["object.json"])):
         (tmp_path / name).write_bytes(content)
         import_file(fresh, tmp_path / name)
@@ -94,7 +94,7 @@ def test_a_recount_of_events_passes_over_what_was_imported(fresh: Settings, tmp_
     assert {TODAY, TODAY - 1, TODAY - 6, TODAY - 25} <= days.partial
 
 
-def test_what_is_no_count_is_named(fresh: Settings, tmp_path: Path) -> None:
+def test_an_invalid_count_is_reported(fresh: Settings, tmp_path: Path) -> None:
     file = tmp_path / "dump.txt"
     file.write_text(
         "dl:peon:total 5\ndl:../etc:total 1\ndl:peon:2026-13-01 1\ndl:peon:2031-01-01 1\ndl:peon:2026-01-01 -1\ndl:peon\nx y z\n"

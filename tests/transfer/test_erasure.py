@@ -20,6 +20,8 @@ from server.transfer import install_data
 from tests.conftest import rows_of
 from tests.transfer.conftest import NOW, counted, fill, incoming, project_of, where, with_store
 
+ENGINE_MATTERS = True  # engines delete differently
+
 ENGINES = ("sqlite", "postgres")
 
 WHO = "install-7"
@@ -76,7 +78,7 @@ def test_an_install_of_another_project_with_the_same_id_is_another_install(origi
     assert counted(origin) == before
 
 
-def test_a_recount_passes_over_the_days_of_the_erased(origin: Settings) -> None:
+def test_a_recount_skips_days_with_erased_installs(origin: Settings) -> None:
     install = number(origin)
     days = {row[0] for row in counted(origin)["activity"] if row[1] == install}
 
@@ -130,7 +132,7 @@ def test_a_build_of_sqlite_that_does_not_overwrite_is_made_to(origin: Settings) 
 
 
 @pytest.mark.parametrize("step", range(3))
-def test_interrupted_it_can_be_repeated(origin: Settings, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+def test_an_interrupted_erasure_can_be_repeated(origin: Settings, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     install = number(origin)
 
     async def interrupted(store, project):
@@ -155,7 +157,7 @@ def test_interrupted_it_can_be_repeated(origin: Settings, monkeypatch: pytest.Mo
     assert not any(row[INSTALL_AT[table]] == install for table in NAMING for row in after[table])
 
 
-def test_what_it_sends_afterwards_is_a_new_install(origin: Settings, tmp_path: Path) -> None:
+def test_an_erased_install_that_sends_again_is_new(origin: Settings, tmp_path: Path) -> None:
     install = number(origin)
 
     async def send_again(store, project):
@@ -170,5 +172,5 @@ def test_what_it_sends_afterwards_is_a_new_install(origin: Settings, tmp_path: P
         assert rows_of(where(origin), "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_the_story_has_enough_to_tell() -> None:
+def test_the_erased_install_has_enough_events() -> None:
     assert sum(one.install == WHO for _, one in incoming(3_000)) > 20

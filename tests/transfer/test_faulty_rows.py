@@ -38,7 +38,7 @@ def test_rows_beside_faulty_ones_are_read(tmp_path: Path, shape: str) -> None:
 
 
 @pytest.mark.parametrize("long", ["x" * 4 * LONGEST, "x," * 2 * LONGEST, '"a\n",' * LONGEST], ids=["text", "cells", "quoted"])
-def test_a_row_of_csv_without_end_is_named_and_never_in_memory(tmp_path: Path, long: str) -> None:
+def test_a_csv_row_that_never_ends_is_reported_and_not_held_in_memory(tmp_path: Path, long: str) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"name,n\na,1\n{long}\nb,2\n")
     long_is_quoted = long.startswith('"')

@@ -65,7 +65,7 @@ async def test_parquet_over_http_can_be_read(client: httpx.AsyncClient, tmp_path
         assert sum(1 for _ in source.rows()) == 1_200
 
 
-async def test_without_a_key_that_may_read_there_is_nothing(client: httpx.AsyncClient) -> None:
+async def test_reading_requires_a_read_key(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/export/events")).status_code == 401
     assert (await client.get("/v1/export/events", headers=await key_of("ingest"))).status_code == 403
     other = await create_project("other")
@@ -164,7 +164,7 @@ async def test_guesses_of_ids_are_limited(served: Any) -> None:
     assert int(answers[-1].headers["retry-after"]) > 0
 
 
-async def test_to_look_and_to_erase_is_no_tracking_and_do_not_track_is_no_obstacle(client: httpx.AsyncClient) -> None:
+async def test_showing_and_erasing_an_install_works_with_do_not_track(client: httpx.AsyncClient) -> None:
     assert (await client.delete("/v1/installs/install-7", headers={"DNT": "1"})).status_code == 200
 
 

@@ -9,6 +9,8 @@ import pytest
 from server.settings import Settings
 from tests.transfer.conftest import import_file
 
+ENGINE_MATTERS = True  # PostgreSQL refuses texts that SQLite stores
+
 ENGINES = ("sqlite", "postgres")
 FILES = {
     "aptabase": "event_name,timestamp,session_id\na\0b,2024-01-01,1\nok,2024-01-01,3\n",

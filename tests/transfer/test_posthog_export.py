@@ -51,7 +51,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_events_come_in_once_and_nothing_of_posthogs_own(fresh: Settings, tmp_path: Path, name: str) -> None:
+def test_events_are_imported_once_and_posthogs_own_events_are_skipped(fresh: Settings, tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.write_bytes(FILES[name])
     summary = import_file(fresh, file)
@@ -108,7 +108,7 @@ def test_no_raw_identifier_is_anywhere_in_the_store(fresh: Settings, tmp_path: P
         assert b"the-very-raw-id" not in part.read_bytes(), part
 
 
-def test_what_comes_after_a_break_in_an_array_is_named_and_what_was_before_is_kept(fresh: Settings, tmp_path: Path) -> None:
+def test_an_array_with_a_syntax_error_is_imported_up_to_it(fresh: Settings, tmp_path: Path) -> None:
     file = tmp_path / "events.json"
     file.write_bytes(b"[" + msgspec.json.encode(PYTHON) + b"," + msgspec.json.encode(NODE)[:-20])
     summary = import_file(fresh, file)

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from server.analytics.filters import Audience, Filter
+from server.analytics.filters import Filter
 from server.analytics.installs import active_users, new_and_returning
 from server.analytics.overview import overview, series
 from server.analytics.sequences import retention
 from server.event import DAY, Environment
 from server.ingest.privacy import Privacy
 from server.questions.periods import Period, Step
+from server.questions.question import Audience
 from server.settings import Settings
 from server.storage.engine import Store, server_secret
 from server.storage.history import erasure
@@ -42,7 +43,7 @@ def history(seed: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_what_is_imported_in_any_order_and_partly_erased_is_counted_as_events_say(fresh: Settings, tmp_path: Path, seed: int) -> None:
+def test_imports_in_any_order_with_erasures_agree_with_a_recount(fresh: Settings, tmp_path: Path, seed: int) -> None:
     rows = history(seed)
     for part in range(3):
         file = tmp_path / f"{part}.jsonl"

@@ -35,7 +35,7 @@ def lines(answer: httpx.Response) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_each_example_of_the_help_is_answered(run: Any, example: str) -> None:
+def test_each_example_in_the_help_works(run: Any, example: str) -> None:
     ran = run(ask_command, *shlex.split(example.replace("mytool", "default"))[2:])
     assert ran.exit_code == 0, ran.stderr
     assert ran.stdout

@@ -124,7 +124,7 @@ def test_events_come_in_once_with_their_times_and_without_identifiers(fresh: Set
 
 
 @pytest.mark.parametrize("kind", [["track"], {}, 1, None])
-def test_a_type_that_is_no_text_names_no_system(kind: object) -> None:
+def test_a_type_that_is_not_text_matches_no_export_format(kind: object) -> None:
     assert sdk_exports.form_of({"type": kind, "messageId": "a"}) is None
 
 
@@ -133,3 +133,54 @@ def test_a_header_of_csv_without_an_end_is_refused(tmp_path: Path) -> None:
     path.write_text("event_name,timestamp," + "x" * (LONGEST + 1))
     with Source(path) as source, pytest.raises(SourceError, match="no valid header"):
         list(source.rows())
+
+
+# Rows with every column of the systems' own tables, as their databases write them (psql's CSV, ClickHouse's CSV and JSONEachRow).
+UMAMI_POSTGRES = (
+    "event_id,website_id,session_id,visit_id,created_at,url_path,url_query,utm_source,utm_medium,utm_campaign,utm_content,utm_term,referrer_path,"
+    "referrer_query,referrer_domain,page_title,gclid,fbclid,msclkid,ttclid,li_fat_id,twclid,event_type,event_name,tag,hostname,lcp,inp,cls,fcp,ttfb\n"
+    "e-1,w,s,v,2024-11-01 00:00:00.123456+00,/a,,,,,,,,,,A,,,,,,,1,,,tool.example,,,,,\n"
+    'e-2,w,s,v,2024-11-01 00:00:01+00,"/a,b",,,,,,,,,,"A ""b""\nc",,,,,,,2,build,beta,tool.example,,,,,\n'
+)
+UMAMI_CLICKHOUSE = (
+    '"website_id","session_id","visit_id","event_id","hostname","browser","os","device","screen","language","country","region","city","url_path",'
+    '"url_query","referrer_path","referrer_query","referrer_domain","page_title","lcp","inp","event_type","event_name","tag","distinct_id","created_at","job_id"\n'
+    '"w","s","v","e-1","t","chrome","Linux","desktop","1x1","en","DE","","","/","","","","","A",\\N,\\N,1,"","","","2024-11-01 00:00:00",\\N\n'
+    '"w","s","v","e-2","t","chrome","Linux","desktop","1x1","en","DE","","","/","","","","","A",\\N,\\N,2,"build","","","2024-11-01 00:00:01",\\N\n'
+)
+_TABLE = (
+    "project_id",
+    "session_id",
+    "path",
+    "origin",
+    "referrer",
+    "referrer_name",
+    "referrer_type",
+    "country",
+    "city",
+    "region",
+    "os_version",
+    "browser",
+)
+OPENPANEL_TABLE = [
+    {
+        **dict.fromkeys(_TABLE, ""), "id": f"e-{number}", "name": name, "device_id": "d", "profile_id": profile, "duration": "0", "os": "Linux",
+        "properties": {"__path": "/", "version": "1.4.0"}, "created_at": "2024-11-01 00:00:00.123", "longitude": None, "latitude": None, "device": "server",
+        "brand": "", "model": "", "imported_at": None, "sdk_name": "node", "sdk_version": "1.0.0",
+    }
+    for number, (name, profile) in enumerate((("build", "inst-of-ada"), ("screen_view", "d")))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [("umami", UMAMI_POSTGRES.encode()), ("umami", UMAMI_CLICKHOUSE.encode()), ("openpanel", lines(*OPENPANEL_TABLE))],
+    ids=["umami from PostgreSQL", "umami from ClickHouse", "openpanel"],
+)
+def test_rows_with_every_column_of_a_systems_own_table_come_in_whole(fresh: Settings, tmp_path: Path, form: str, content: bytes) -> None:
+    file = tmp_path / "export"
+    file.write_bytes(content)
+    summary = import_file(fresh, file)
+    assert (summary.form, summary.stored, summary.bad, dict(summary.skipped)) == (form, 2, 0, {}), summary.named
+    times = sorted(at // 1_000 for (at,) in rows_of(where(fresh), "SELECT occurred_at FROM event"))
+    assert set(times) <= {1_730_419_200, 1_730_419_201}

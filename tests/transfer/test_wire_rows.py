@@ -22,6 +22,8 @@ from server.storage.engine import server_secret
 from tests.conftest import rows_of
 from tests.transfer.conftest import NOW, counted, import_file, lines, where, with_store
 
+ENGINE_MATTERS = True  # engines refuse different values
+
 ENGINES = ("sqlite", "postgres")
 
 # The rows of a query of a Track-Skills database, with column names.
@@ -59,9 +61,7 @@ def as_csv(rows: list[dict[str, Any]]) -> bytes:
 @pytest.mark.parametrize(
     ("name", "content"), [("calls.json", msgspec.json.encode(CALLS)), ("calls.jsonl", lines(*CALLS)), ("calls.csv", as_csv(CALLS))]
 )
-def test_the_calls_of_a_track_skills_database_are_in_its_tables_and_once(
-    fresh: Settings, tmp_path: Path, name: str, content: bytes
-) -> None:
+def test_imported_calls_of_track_skills_appear_once_in_its_tables(fresh: Settings, tmp_path: Path, name: str, content: bytes) -> None:
     file = tmp_path / name
     file.write_bytes(content)
     summary = import_file(fresh, file)
@@ -75,7 +75,7 @@ def test_the_calls_of_a_track_skills_database_are_in_its_tables_and_once(
     assert with_store(fresh, lambda store, project: tool_callers(store, project.id, february)) == 2
 
 
-def test_a_sonicjs_collector_moves_and_its_clients_are_recognised(fresh: Settings, tmp_path: Path) -> None:
+def test_a_sonicjs_collector_moves_and_its_clients_are_recognized(fresh: Settings, tmp_path: Path) -> None:
     file = tmp_path / "events.json"
     file.write_bytes(msgspec.json.encode(SONICJS))
     assert import_file(fresh, file).stored == 2
@@ -87,7 +87,7 @@ def test_a_sonicjs_collector_moves_and_its_clients_are_recognised(fresh: Setting
     ]
 
 
-def test_the_query_of_the_documentation_brings_a_track_skills_database_over(fresh: Settings, tmp_path: Path) -> None:
+def test_the_documented_query_imports_a_track_skills_database(fresh: Settings, tmp_path: Path) -> None:
     documented = (Path(__file__).parents[2] / "docs" / "moving.md").read_text(encoding="utf-8")
     (query,) = re.findall(r"^```sql\n(.*?)^```", documented, re.MULTILINE | re.DOTALL)
     columns = "id, user_id_hash, tool_name, tool_category, timestamp, duration_ms, status, error_type, error_message, metadata"
@@ -118,7 +118,7 @@ def test_flakedrops_statistics_have_what_came_from_before(fresh: Settings, tmp_p
     assert stats.os_breakdown == {"linux": 2}
 
 
-def test_what_cannot_be_used_is_named_and_no_value_repeated(fresh: Settings, tmp_path: Path) -> None:
+def test_an_unusable_field_is_named_without_its_value(fresh: Settings, tmp_path: Path) -> None:
     good = {"name": "run", "installation_id": "i", "timestamp": "2026-01-01T00:00:00Z"}
     rows: list[Any] = [
         {**good, "note": "the good one"}, {**good, "timestamp": None}, {**good, "timestamp": "SECRET"}, {**good, "timestamp": 5},
@@ -136,7 +136,7 @@ def test_what_cannot_be_used_is_named_and_no_value_repeated(fresh: Settings, tmp
         assert f": {field}" in named
 
 
-def test_a_time_to_come_is_named_and_nothing_raw_is_kept(fresh: Settings, tmp_path: Path) -> None:
+def test_a_future_time_is_reported_and_nothing_is_stored_unscrubbed(fresh: Settings, tmp_path: Path) -> None:
     file = tmp_path / "ahead.jsonl"
     row = {"name": "run", "installation_id": "the-raw-id", "timestamp": NOW + 60_000, "properties": {"path": "/home/jane/x"}}
     file.write_bytes(lines(row, {**row, "timestamp": "2099-01-01T00:00:00Z"}))

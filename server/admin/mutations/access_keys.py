@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry import argument
@@ -56,8 +56,8 @@ class KeyMutations:
             ),
         ] = None,
     ) -> KeyResult:
-        async def work() -> dict[str, Any]:
-            project = ALL_PROJECTS if slug is None else (await find(info, slug))["id"]
+        async def work() -> KeyResult:
+            project = ALL_PROJECTS if slug is None else (await find(info, slug)).id
             viewer = admin(info, project)
             if len(name) > NAME or not name.isprintable():
                 raise FieldProblem("name", f"must be a line of at most {NAME} characters")
@@ -67,21 +67,21 @@ class KeyMutations:
             limits = await project_changes.validate(project, rate_limit=rate_limit, event_limit=event_limit)
             number, secret = await projects.create_key(project, name=name, scopes=scope_names, client_key=client_key, **limits)
             await record_audit(info, viewer, "key.create", project, f"key {number}: {', '.join(dict.fromkeys(scope_names))}")
-            row = await project_changes.key_row(number)
-            return {"key": key_of(row) if row else None, "secret": secret}
+            key = await project_changes.find_key(number)
+            return KeyResult(key=key_of(key) if key else None, secret=secret)
 
         return await attempt(KeyResult, work)
 
     @strawberry.mutation(description="Revoke a key permanently, and end the sessions started with it.")
     async def revoke_key(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Id of the key.")]) -> Result:
-        async def work() -> dict[str, Any]:
+        async def work() -> Result:
             viewer, number = any_admin(info), parse_id(id)
-            row = None if number is None else await project_changes.key_row(number)
-            if row is None or not viewer.may("admin", row["project_id"]):
+            key = None if number is None else await project_changes.find_key(number)
+            if key is None or not viewer.may("admin", key.project):
                 raise FieldProblem("id", "does not exist", ProblemKind.UNKNOWN)
-            await projects.revoke_key(row["id"])
-            await record_audit(info, viewer, "key.revoke", row["project_id"], f"key {row['id']}")
-            return {}
+            await projects.revoke_key(key.id)
+            await record_audit(info, viewer, "key.revoke", key.project, f"key {key.id}")
+            return Result()
 
         return await attempt(Result, work)
 
@@ -89,7 +89,7 @@ class KeyMutations:
     async def revoke_session(
         self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Id of the session.")]
     ) -> SessionsResult:
-        async def work() -> dict[str, Any]:
+        async def work() -> SessionsResult:
             viewer = info.context.viewer
             own = viewer is not None and viewer.session is not None and str(viewer.session) == id
             viewer = reader(info, viewer.project) if own and viewer else admin(info)
@@ -97,7 +97,7 @@ class KeyMutations:
             if number is None or not await sessions.revoke(info.context.store, number, epoch_ms()):
                 raise FieldProblem("id", "is not an open session", ProblemKind.UNKNOWN)
             await record_audit(info, viewer, "session.revoke", detail=f"session {id}")
-            return {"ended": Count(1)}
+            return SessionsResult(ended=Count(1))
 
         return await attempt(SessionsResult, work)
 
@@ -105,9 +105,9 @@ class KeyMutations:
     async def revoke_other_sessions(self, info: AnyInfo) -> SessionsResult:
         viewer = admin(info)
 
-        async def work() -> dict[str, Any]:
+        async def work() -> SessionsResult:
             ended = await sessions.revoke_all(info.context.store, epoch_ms(), but=viewer.session)
             await record_audit(info, viewer, "session.revoke_others", detail=f"{ended} sessions")
-            return {"ended": Count(ended)}
+            return SessionsResult(ended=Count(ended))
 
         return await attempt(SessionsResult, work)

@@ -30,20 +30,27 @@ class AlertInput:
     kind: Kind = strawberry.field(description="Condition of the alert.")
     url: str = strawberry.field(description="URL of the webhook, beginning with `https://`.")
     name: str = strawberry.field(default="", description="Display name.")
-    threshold: float | None = strawberry.field(default=None, description="Threshold in percent. Default: the default of the kind.")
+    threshold: float | None = strawberry.field(
+        default=None,
+        description="Threshold in percent; for `QUESTION_ABOVE` and `QUESTION_BELOW`, in the unit of the figure. Default: the default of the kind.",
+    )
     window_minutes: int = strawberry.field(default=60, description="Length of the evaluated window in minutes: full hours.")
     minimum_events: int = strawberry.field(
         default=20, description="Minimum number of events in the window. With fewer events, the alert does not fire."
     )
     cooldown_minutes: int = strawberry.field(default=60, description="Minimum number of minutes between two notifications.")
-    question: str | None = strawberry.field(default=None, description="Name of a saved question. Required by the kinds `QUESTION_…`.")
+    question: str | None = strawberry.field(
+        default=None, description="Name of a saved question or funnel. Required by the kinds `QUESTION_…`."
+    )
 
 
 @strawberry.input(description="Changes to an alert. Omitted fields stay as they are.")
 class AlertChanges:
     enabled: bool | None = strawberry.field(default=strawberry.UNSET, description="Whether the alert is evaluated.")
     name: str | None = strawberry.field(default=strawberry.UNSET, description="Display name.")
-    threshold: float | None = strawberry.field(default=strawberry.UNSET, description="Threshold in percent.")
+    threshold: float | None = strawberry.field(
+        default=strawberry.UNSET, description="Threshold in percent; for `QUESTION_ABOVE` and `QUESTION_BELOW`, in the unit of the figure."
+    )
     window_minutes: int | None = strawberry.field(
         default=strawberry.UNSET, description="Length of the evaluated window in minutes: full hours."
     )
@@ -54,7 +61,7 @@ class AlertChanges:
         default=strawberry.UNSET, description="Minimum number of minutes between two notifications."
     )
     question: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Name of another saved question, for the kinds `QUESTION_…`."
+        default=strawberry.UNSET, description="Name of another saved question or funnel, for the kinds `QUESTION_…`."
     )
 
     def columns(self) -> dict[str, Any]:
@@ -100,8 +107,8 @@ class OperationMutations:
     async def create_alert(
         self, info: AnyInfo, slug: Slug, alert: Annotated[AlertInput, argument(description="The alert.")]
     ) -> AlertResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
+        async def work() -> AlertResult:
+            project = await find(info, slug)
             draft = Draft(
                 alert.kind,
                 alert.url,
@@ -115,8 +122,8 @@ class OperationMutations:
             number, secret = await rules.create(
                 info.context.store, slug, draft, now=epoch_ms(), private=info.context.state.settings.alert_private
             )
-            await record_audit(info, admin(info, row["id"]), "alert.create", row["id"], f"alert {number}: {alert.kind.value}")
-            return {"alert": alert_of(await rules.find_rule(info.context.store, number), None), "secret": secret}
+            await record_audit(info, admin(info, project.id), "alert.create", project.id, f"alert {number}: {alert.kind.value}")
+            return AlertResult(alert=alert_of(await rules.find_rule(info.context.store, number), None), secret=secret)
 
         return await attempt(AlertResult, work)
 
@@ -127,40 +134,40 @@ class OperationMutations:
         id: Annotated[strawberry.ID, argument(description="Id of the alert.")],
         changes: Annotated[AlertChanges, argument(description="Changes to the alert.")],
     ) -> AlertResult:
-        async def work() -> dict[str, Any]:
+        async def work() -> AlertResult:
             rule, columns = await _rule(info, id), changes.columns()
             await rules.change(info.context.store, rule.id, **columns)
             await record_audit(
                 info, admin(info, rule.project), "alert.update", rule.project, f"alert {rule.id}: {', '.join(sorted(columns))}"
             )
             last = await rules.last_of(info.context.store, rule.id)
-            return {"alert": alert_of(await rules.find_rule(info.context.store, rule.id), last or None)}
+            return AlertResult(alert=alert_of(await rules.find_rule(info.context.store, rule.id), last))
 
         return await attempt(AlertResult, work)
 
     @strawberry.mutation(description="Delete an alert.")
     async def delete_alert(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Id of the alert.")]) -> Result:
-        async def work() -> dict[str, Any]:
+        async def work() -> Result:
             rule = await _rule(info, id)
             await rules.delete(info.context.store, rule.id)
             await record_audit(info, admin(info, rule.project), "alert.delete", rule.project, f"alert {rule.id}")
-            return {}
+            return Result()
 
         return await attempt(Result, work)
 
     @strawberry.mutation(description="Evaluate an alert now, and send a test notification to its webhook.")
     async def test_alert(self, info: AnyInfo, id: Annotated[strawberry.ID, argument(description="Id of the alert.")]) -> TestAlertResult:
-        async def work() -> dict[str, Any]:
+        async def work() -> TestAlertResult:
             rule = await _rule(info, id)
             test = await rules.try_rule(
                 info.context.store, rule.id, Webhooks(private=info.context.state.settings.alert_private), now=epoch_ms()
             )
             await record_audit(info, admin(info, rule.project), "alert.try", rule.project, f"alert {rule.id}")
-            return {
-                "finding": test.finding and test.finding.message,
-                "response_status": test.delivered.answered,
-                "delivery_error": test.delivered.error,
-            }
+            return TestAlertResult(
+                finding=None if test.finding is None else test.finding.message,
+                response_status=test.delivered.answered,
+                delivery_error=test.delivered.error,
+            )
 
         return await attempt(TestAlertResult, work)
 
@@ -168,7 +175,7 @@ class OperationMutations:
     async def run_job(self, info: AnyInfo, name: Annotated[str, argument(description="Name of the job.")]) -> Result:
         viewer = admin(info)
 
-        async def work() -> dict[str, Any]:
+        async def work() -> Result:
             job = find_job(name)
             if job is None:
                 raise FieldProblem("name", "does not exist", ProblemKind.UNKNOWN)
@@ -176,7 +183,7 @@ class OperationMutations:
             run = Run(info.context.store, state.settings, state.metrics, by_hand=True, history=state.history)
             state.scheduler.look_after(Runner(run).run(job))
             await record_audit(info, viewer, "job.run", detail=job.name)
-            return {}
+            return Result()
 
         return await attempt(Result, work)
 
@@ -190,21 +197,21 @@ class OperationMutations:
         slug: Slug,
         ids: Annotated[list[strawberry.ID] | None, argument(description="Ids of refused events. Default: all replayable ones.")] = None,
     ) -> ReplayResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
-            viewer, state = admin(info, row["id"]), info.context.state
-            project = next((each for each in state.projects.all() if each.id == row["id"]), None)
-            if project is None:
+        async def work() -> ReplayResult:
+            project = await find(info, slug)
+            viewer, state = admin(info, project.id), info.context.state
+            live = next((each for each in state.projects.all() if each.id == project.id), None)
+            if live is None:
                 raise FieldProblem("slug", "is an archived project")
-            replayed = await replay_rejected(state, project, None if ids is None else _numbers(ids))
+            replayed = await replay_rejected(state, live, None if ids is None else _numbers(ids))
             await record_audit(
-                info, viewer, "rejected.replay", row["id"], f"{replayed.attempted - replayed.refused} of {replayed.attempted} events"
+                info, viewer, "rejected.replay", project.id, f"{replayed.attempted - replayed.refused} of {replayed.attempted} events"
             )
-            return {
-                "stored": Count(replayed.stored),
-                "duplicates": Count(replayed.duplicates),
-                "refused": Count(replayed.refused),
-            }
+            return ReplayResult(
+                stored=Count(replayed.stored),
+                duplicates=Count(replayed.duplicates),
+                refused=Count(replayed.refused),
+            )
 
         return await attempt(ReplayResult, work)
 
@@ -216,27 +223,29 @@ class OperationMutations:
         info: AnyInfo,
         slug: Slug,
         installation_id: Annotated[
-            str | None, argument(description="Raw id of the install, as sent by its client. Excludes `hash`.")
+            str | None, argument(description="Raw id of the install, as sent by its client. Cannot be combined with `hash`.")
         ] = None,
-        hash: Annotated[Hash | None, argument(description="Hash of the install, as shown in lists. Excludes `installationId`.")] = None,
+        hash: Annotated[
+            Hash | None, argument(description="Hash of the install, as shown in lists. Cannot be combined with `installationId`.")
+        ] = None,
     ) -> EraseResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
+        async def work() -> EraseResult:
+            project = await find(info, slug)
             if (installation_id is None) is (hash is None):
                 raise FieldProblem("installationId", "must be given, or else `hash`")
             if installation_id is not None and (not 1 <= len(installation_id) <= 200 or "\0" in installation_id):
                 raise FieldProblem("installationId", "must have 1 to 200 characters")
             if installation_id is not None and identifier(installation_id) is None:
                 raise FieldProblem("installationId", "is a placeholder, not an id")
-            number = hash if installation_id is None else info.context.state.privacy.install(row["id"], installation_id)
+            number = hash if installation_id is None else info.context.state.privacy.install(project.id, installation_id)
             assert number is not None
-            erased = await info.context.state.history.erase(row["id"], number)
+            erased = await info.context.state.history.erase(project.id, number)
             if not erased.known:
                 raise FieldProblem(
                     "hash" if installation_id is None else "installationId", "is not an install of this project", ProblemKind.UNKNOWN
                 )
-            await record_audit(info, admin(info, row["id"]), "install.erase", row["id"], f"{erased.events} events")
-            return {"events": Count(erased.events), "days": Count(erased.days)}
+            await record_audit(info, admin(info, project.id), "install.erase", project.id, f"{erased.events} events")
+            return EraseResult(events=Count(erased.events), days=Count(erased.days))
 
         return await attempt(EraseResult, work)
 

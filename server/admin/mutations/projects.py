@@ -14,7 +14,8 @@ from server.admin.request_context import AnyInfo, admin, find_project
 from server.clock import epoch_ms
 from server.jobs.forwarding import check_target
 from server.storage import projects
-from server.storage.projects import MAX_PICKED, FieldProblem, ProblemKind, project_changes, read_list
+from server.storage.projects import MAX_PICKED, FieldProblem, ProblemKind, project_changes
+from server.storage.projects.project_changes import StoredProject
 from server.storage.projects.releases import LatestVersion, announce
 
 Slug = Annotated[str, argument(description="Slug of the project.")]
@@ -91,18 +92,18 @@ class ProjectResult(Result):
     project: Project | None = strawberry.field(default=None, description="The project after the change. Null if there are errors.")
 
 
-async def find(info: AnyInfo, slug: str) -> dict[str, Any]:
-    """Return the row of a project that the caller may change. Raises FieldProblem, Unauthorized, Forbidden."""
-    row = await find_project(info, slug, "admin")
-    if row is None:
+async def find(info: AnyInfo, slug: str) -> StoredProject:
+    """Return a project that the caller may change. Raises FieldProblem, Unauthorized, Forbidden."""
+    found = await find_project(info, slug, "admin")
+    if found is None:
         raise FieldProblem("slug", "does not exist", ProblemKind.UNKNOWN)
-    return row
+    return found
 
 
-async def project_field(slug: str) -> dict[str, Any]:
-    """Return the field `project` of a result."""
-    row = await project_changes.project_row(slug)
-    return {"project": None if row is None else Project(number=row["id"], row=row)}
+async def project_result(slug: str) -> ProjectResult:
+    """Return the result of a change: the project as it is stored now."""
+    stored = await project_changes.stored_project(slug)
+    return ProjectResult(project=None if stored is None else Project(number=stored.id, stored=stored))
 
 
 @strawberry.type
@@ -116,13 +117,13 @@ class ProjectMutations:
     ) -> ProjectResult:
         viewer = admin(info)
 
-        async def work() -> dict[str, Any]:
+        async def work() -> ProjectResult:
             columns = (changes or ProjectChanges()).columns()
             await project_changes.validate(0, **columns)  # before creating it
             number = await projects.create_project(slug, name=columns.pop("name", slug))
             await project_changes.change(number, **columns)
             await record_audit(info, viewer, "project.create", number)
-            return await project_field(slug)
+            return await project_result(slug)
 
         return await attempt(ProjectResult, work)
 
@@ -130,37 +131,37 @@ class ProjectMutations:
     async def update_project(
         self, info: AnyInfo, slug: Slug, changes: Annotated[ProjectChanges, argument(description="Changes to the project.")]
     ) -> ProjectResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
+        async def work() -> ProjectResult:
+            project = await find(info, slug)
             columns = changes.columns()
             for name in ("hosts", "sites"):
-                if name in columns and set(columns[name]) != set(read_list(row[name])):
+                if name in columns and set(columns[name]) != set(getattr(project, name)):
                     admin(info)  # for all projects: a host or a site takes requests away from other projects
-            if columns.get("forward_to", row["forward_to"]) != row["forward_to"]:
+            if columns.get("forward_to", project.forward_to) != project.forward_to:
                 admin(info)  # for all projects: the server sends requests there
-            await project_changes.change(row["id"], **columns)
-            await record_audit(info, admin(info, row["id"]), "project.update", row["id"], ", ".join(sorted(columns)))
-            return await project_field(slug)
+            await project_changes.change(project.id, **columns)
+            await record_audit(info, admin(info, project.id), "project.update", project.id, ", ".join(sorted(columns)))
+            return await project_result(slug)
 
         return await attempt(ProjectResult, work)
 
     @strawberry.mutation(description="Archive a project: it accepts no events and is no longer public. Its data stays.")
     async def archive_project(self, info: AnyInfo, slug: Slug) -> ProjectResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
-            await project_changes.archive(row["id"], slug)
-            await record_audit(info, admin(info, row["id"]), "project.archive", row["id"])
-            return await project_field(slug)
+        async def work() -> ProjectResult:
+            project = await find(info, slug)
+            await project_changes.archive(project.id, slug)
+            await record_audit(info, admin(info, project.id), "project.archive", project.id)
+            return await project_result(slug)
 
         return await attempt(ProjectResult, work)
 
     @strawberry.mutation(description="Restore an archived project, which accepts events again.")
     async def restore_project(self, info: AnyInfo, slug: Slug) -> ProjectResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
-            await project_changes.restore(row["id"])
-            await record_audit(info, admin(info, row["id"]), "project.restore", row["id"])
-            return await project_field(slug)
+        async def work() -> ProjectResult:
+            project = await find(info, slug)
+            await project_changes.restore(project.id)
+            await record_audit(info, admin(info, project.id), "project.restore", project.id)
+            return await project_result(slug)
 
         return await attempt(ProjectResult, work)
 
@@ -168,12 +169,12 @@ class ProjectMutations:
     async def announce_version(
         self, info: AnyInfo, slug: Slug, latest: Annotated[LatestInput | None, argument(description="Version.")] = None
     ) -> ProjectResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
+        async def work() -> ProjectResult:
+            project = await find(info, slug)
             version = latest and LatestVersion(latest.version, latest.release_date, latest.update_url, latest.critical)
-            await announce(row["id"], version or None)
-            await record_audit(info, admin(info, row["id"]), "project.announce", row["id"], latest.version if latest else "withdrawn")
-            return await project_field(slug)
+            await announce(project.id, version or None)
+            await record_audit(info, admin(info, project.id), "project.announce", project.id, latest.version if latest else "withdrawn")
+            return await project_result(slug)
 
         return await attempt(ProjectResult, work)
 
@@ -186,10 +187,10 @@ class ProjectMutations:
         id: Annotated[str, argument(description="Id of the target.")],
         visibility: Annotated[Visibility, argument(description="Visibility of the counts to callers without a key.")] = Visibility.PUBLIC,
     ) -> Result:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
-            await project_changes.set_visibility(row["id"], type, id, visibility.value, epoch_ms())
-            await record_audit(info, admin(info, row["id"]), "target.set", row["id"], f"{type} {visibility.value}")
-            return {}
+        async def work() -> Result:
+            project = await find(info, slug)
+            await project_changes.set_visibility(project.id, type, id, visibility.value, epoch_ms())
+            await record_audit(info, admin(info, project.id), "target.set", project.id, f"{type} {visibility.value}")
+            return Result()
 
         return await attempt(Result, work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import strawberry
 
@@ -24,16 +24,16 @@ class UserError:
 
 @strawberry.type(description="Result of a mutation. If there are errors, nothing was changed.")
 class Result:
-    errors: list[UserError] = answers.field("Errors. Empty if the change was made.")
+    errors: list[UserError] = strawberry.field(default_factory=list, description="Errors. Empty if the change was made.")
 
 
 R = TypeVar("R", bound=Result)
 
 
-async def attempt(kind: type[R], work: Callable[[], Awaitable[dict[str, Any]]]) -> R:
+async def attempt(kind: type[R], work: Callable[[], Awaitable[R]]) -> R:
     """Run a mutation; return its result, or its errors by field."""
     try:
-        return kind(errors=[], **await work())
+        return await work()
     except FieldProblem as error:
         return kind(errors=[UserError(field=error.field, code=error.why, message=error.message)])
     except ProjectError as error:

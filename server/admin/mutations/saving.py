@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 from strawberry import argument
@@ -12,10 +12,11 @@ from server.admin.inputs import parse_id
 from server.admin.mutations.projects import Slug, find
 from server.admin.mutations.result import Result, attempt, record_audit
 from server.admin.question_types import QuestionInput
+from server.admin.report_types import FunnelInput, PathsInput, RetentionInput
 from server.admin.request_context import AnyInfo, admin
 from server.clock import epoch_ms
 from server.questions import saved
-from server.storage.projects import saved_questions, shares
+from server.storage.projects import FieldProblem, saved_questions, shares
 
 Name = Annotated[str, argument(description="Name of the question.")]
 
@@ -36,15 +37,25 @@ class ShareResult(Result):
 
 @strawberry.type
 class SavedQuestionMutations:
-    @strawberry.mutation(description="Save a question under a name, in the place of one that has it.")
+    @strawberry.mutation(description="Save a question or a report under a name. Replaces the question that has this name.")
     async def save_question(
-        self, info: AnyInfo, slug: Slug, name: Name, question: Annotated[QuestionInput, argument(description="The question.")]
+        self,
+        info: AnyInfo,
+        slug: Slug,
+        name: Name,
+        question: Annotated[QuestionInput | None, argument(description="A question.")] = None,
+        funnel: Annotated[FunnelInput | None, argument(description="A funnel, in place of a question.")] = None,
+        retention: Annotated[RetentionInput | None, argument(description="Retention, in place of a question.")] = None,
+        paths: Annotated[PathsInput | None, argument(description="Paths, in place of a question.")] = None,
     ) -> SavedQuestionResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
-            stored = await saved.save(info.context.store, row["id"], name, question.to_template(), epoch_ms())
-            await record_audit(info, admin(info, row["id"]), "question.save", row["id"], f"question {stored.id}")
-            return {"saved_question": types.of(stored)}
+        async def work() -> SavedQuestionResult:
+            project = await find(info, slug)
+            inputs = [each for each in (question, funnel, retention, paths) if each is not None]
+            if len(inputs) != 1:
+                raise FieldProblem("question", "must be given, or else one of `funnel`, `retention` and `paths`; they cannot be combined")
+            stored = await saved.save(info.context.store, project.id, name, inputs[0].to_template(), epoch_ms())
+            await record_audit(info, admin(info, project.id), "question.save", project.id, f"question {stored.id}")
+            return SavedQuestionResult(saved_question=types.of(stored))
 
         return await attempt(SavedQuestionResult, work)
 
@@ -52,21 +63,21 @@ class SavedQuestionMutations:
     async def rename_question(
         self, info: AnyInfo, slug: Slug, name: Name, new_name: Annotated[str, argument(description="The new name.")]
     ) -> SavedQuestionResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
-            stored = await saved_questions.rename(info.context.store, row["id"], name, new_name, epoch_ms())
-            await record_audit(info, admin(info, row["id"]), "question.rename", row["id"], f"question {stored.id}")
-            return {"saved_question": types.of(stored)}
+        async def work() -> SavedQuestionResult:
+            project = await find(info, slug)
+            stored = await saved_questions.rename(info.context.store, project.id, name, new_name, epoch_ms())
+            await record_audit(info, admin(info, project.id), "question.rename", project.id, f"question {stored.id}")
+            return SavedQuestionResult(saved_question=types.of(stored))
 
         return await attempt(SavedQuestionResult, work)
 
     @strawberry.mutation(description="Delete a saved question.")
     async def delete_question(self, info: AnyInfo, slug: Slug, name: Name) -> Result:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
-            await saved_questions.delete(info.context.store, row["id"], name)
-            await record_audit(info, admin(info, row["id"]), "question.delete", row["id"])
-            return {}
+        async def work() -> Result:
+            project = await find(info, slug)
+            await saved_questions.delete(info.context.store, project.id, name)
+            await record_audit(info, admin(info, project.id), "question.delete", project.id)
+            return Result()
 
         return await attempt(Result, work)
 
@@ -80,22 +91,22 @@ class SavedQuestionMutations:
         name: Name,
         days: Annotated[int, argument(description="Days until the link expires, from 1 to 365.")] = shares.DAYS,
     ) -> ShareResult:
-        async def work() -> dict[str, Any]:
-            row = await find(info, slug)
-            share, path = await saved.share(info.context.store, row["id"], name, days, epoch_ms())
-            await record_audit(info, admin(info, row["id"]), "share.create", row["id"], f"share {share.id}: {days} days")
-            return {"share": types.share_of(share), "path": info.context.state.settings.base_path + path}
+        async def work() -> ShareResult:
+            project = await find(info, slug)
+            share, path = await saved.share(info.context.store, project.id, name, days, epoch_ms())
+            await record_audit(info, admin(info, project.id), "share.create", project.id, f"share {share.id}: {days} days")
+            return ShareResult(share=types.share_of(share), path=info.context.state.settings.base_path + path)
 
         return await attempt(ShareResult, work)
 
-    @strawberry.mutation(description="Revoke a link. All servers notice within two seconds.")
+    @strawberry.mutation(description="Revoke a link. It stops working immediately, on every server.")
     async def revoke_share(
         self, info: AnyInfo, slug: Slug, id: Annotated[strawberry.ID, argument(description="Id of the link.")]
     ) -> Result:
-        async def work() -> dict[str, Any]:
-            row, number = await find(info, slug), parse_id(id)
-            await shares.revoke(info.context.store, row["id"], number or 0)
-            await record_audit(info, admin(info, row["id"]), "share.revoke", row["id"], f"share {number}")
-            return {}
+        async def work() -> Result:
+            project, number = await find(info, slug), parse_id(id)
+            await shares.revoke(info.context.store, project.id, number or 0)
+            await record_audit(info, admin(info, project.id), "share.revoke", project.id, f"share {number}")
+            return Result()
 
         return await attempt(Result, work)

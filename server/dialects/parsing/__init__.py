@@ -7,6 +7,7 @@ batches       batches of events, and the result of each
 ignored       fields that were not understood
 prepared      plain bodies, parsed in one pass
 sampling      weights of sampled events
+descriptions  faults in fields that only describe an event
 """
 
 from __future__ import annotations

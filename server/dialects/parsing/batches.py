@@ -68,15 +68,15 @@ def gather(items: list[Any], read: Callable[[Any, int], Incoming | InstallReport
 
 
 def _faults_by_index(request: Request, within: tuple[str, ...]) -> dict[int, FieldError]:
-    """Return the faults of a batch's events by index. Faults in other fields, which no dialect reads, do not matter."""
+    """Return the first fault of each event of a batch by index. Faults in other fields, which no dialect reads, do not matter."""
     depth = len(within)
     if own := [fault for fault in request.faults if fault.path == within]:
         raise problem_of(own)
-    return {
-        index: FieldError(dotted(path[depth + 1 :]), message)
-        for path, message in request.faults
-        if path[:depth] == within and isinstance(index := path[depth], int)
-    }
+    found: dict[int, FieldError] = {}
+    for path, message in request.faults:
+        if path[:depth] == within and isinstance(index := path[depth], int) and index not in found:
+            found[index] = FieldError(dotted(path[depth + 1 :]), message)
+    return found
 
 
 def event_id(document: Mapping[str, Any], request: Request, position: int | None = None) -> str | None:

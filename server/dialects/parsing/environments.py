@@ -148,7 +148,7 @@ def _name(value: Any, names: Mapping[str, str]) -> str | None:
 
 
 def flag(value: Any) -> str | None:
-    """Normalize a boolean, also as a word or as 1 or 0: `true`, `false`, or None."""
+    """Normalize a boolean, also one written as a word or as 1 or 0, to `true`, `false` or None."""
     if value in (0, 1):
         return "true" if value else "false"
     return _FLAGS.get(value[:_MAX_MEANING].strip().lower()) if isinstance(value, str) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from server.dialects.document import dotted
@@ -25,6 +25,9 @@ class IgnoredFields:
     def add(self, name: str) -> None:
         if len(self.names) < MOST and name not in self.names:
             self.names.append(name)
+
+    def add_path(self, path: Sequence[str | int]) -> None:
+        self.add(dotted(path))
 
     def members(self, document: Any, known: Iterable[str], path: str = "") -> None:
         """Add the members of an object that are neither known nor kept."""
@@ -65,5 +68,5 @@ class IgnoredFields:
 
 
 def is_blank(value: Any) -> bool:
-    """Return True for a text of spaces only, which counts as missing in an optional field."""
+    """Return True for a text that consists of spaces only, which counts as missing in an optional field."""
     return type(value) is str and not value.strip()

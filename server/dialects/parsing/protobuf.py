@@ -1,6 +1,6 @@
-"""Decoding of protobuf messages by tables of their fields, into the form that protobuf's JSON has.
+"""Decoding of protobuf messages by tables of their fields, into protobuf's JSON form.
 
-Unknown fields are skipped, as the format requires. The number of values and the depth are bounded: a field of two bytes becomes an object.
+Unknown fields are skipped, as the format requires. The number of values and the depth are bounded, because a field of two bytes becomes an object.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def length_field(number: int, content: bytes) -> bytes:
 
 
 def varint(number: int) -> bytes:
-    """Encode a number that is not negative."""
+    """Encode a non-negative integer."""
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)

@@ -11,6 +11,7 @@ from server.event import MAX_WEIGHT
 # Properties with the share of events that a client sends: those of programs, and that of posthog-js.
 _RATES = ("sample_rate", "$sample_rate", "$sample_threshold")
 _THRESHOLD = "sampling.threshold"  # of OpenTelemetry's probabilistic sampler for log records
+RATES = frozenset({*_RATES, _THRESHOLD})
 _THRESHOLD_DIGITS = 14  # hexadecimal digits of 56 bits
 
 
@@ -20,7 +21,7 @@ def weight_of(value: Any) -> float | None:
 
 
 def weight_of_rate(value: Any) -> float | None:
-    """Return the weight of events of which a share was sent, at most MAX_WEIGHT; None for a value that is no share."""
+    """Return the weight of events of which this share was sent, at most MAX_WEIGHT; None for an invalid share."""
     return min(1 / value, MAX_WEIGHT) if _is_number(value) and 0 < value <= 1 else None
 
 

@@ -29,7 +29,9 @@ Read = Callable[[Any, int], Incoming | InstallReport | None]
 
 
 def gather_messages(request: Request, read: Read, name: str = "batch") -> Decoded:
-    """The events and reports of a body: an object with an array (`name`), an array, or one message. A message that is wrong is rejected, its neighbours are not."""
+    """The events and reports of a body: an object with an array (`name`), an array, or one message. An invalid message is rejected without affecting
+    the others.
+    """
     document = request.document
     if type(document) is dict and type(document.get(name)) is list:
         return gather(document[name], read, request, name)
@@ -49,42 +51,42 @@ def clock_error(sent_at: Any, received_at: int) -> int:
 
 
 def corrected(value: Any, error: int) -> int | None:
-    """A client's time with the error of its clock added, None for what is no time."""
+    """A client's time with the error of its clock added; None for an invalid time."""
     at = moment(value)
     return None if at is None else at + error
 
 
 def members(value: Any) -> Mapping[str, Any]:
-    """An object's members; none of anything else."""
+    """An object's members; empty for any other value."""
     return value if type(value) is dict else {}
 
 
 def message_name(value: Any, path: str) -> str:
-    """The name of an event, cut at 100 characters. Raises `Invalid` where there is none."""
+    """The name of an event, cut at 100 characters. Raises `Invalid` if there is none."""
     if type(value) is not str or is_blank(value):
-        raise Invalid(FieldError(path, "must be a text that is not empty"), status=400)
+        raise Invalid(FieldError(path, "must be a non-empty text"), status=400)
     return cut(value, MAX_NAME)
 
 
 def usable_id(value: Any) -> str | None:
-    """An id as it was sent, cut at 200 characters; None for what is no text or stands for a missing id."""
+    """An id as it was sent, cut at 200 characters; None for a value that is not text or stands for a missing id."""
     return value[:200] if type(value) is str and identifier(value) is not None else None
 
 
 def client_key(value: Any) -> str:
-    """A key of an SDK as a header can carry it, empty for what can be none."""
+    """A key of an SDK as a header can carry it; empty if it cannot be a key."""
     key = value.strip() if type(value) is str else ""
     return key if len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable() and " " not in key else ""
 
 
 def kept_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
     """A program's own properties: without those of the SDK (`$…`), addresses and URLs."""
-    kept = {
+    own = {
         name: _without_urls(value)
         for name, value in properties.items()
         if not name.startswith("$") and name not in _ADDRESSES and not _is_url(value)
     }
-    return kept if len(kept) <= MAX_PROPERTIES else dict(list(kept.items())[:MAX_PROPERTIES])
+    return own if len(own) <= MAX_PROPERTIES else dict(list(own.items())[:MAX_PROPERTIES])
 
 
 def _without_urls(value: Any) -> Any:
@@ -100,7 +102,7 @@ def _is_url(value: Any) -> bool:
 
 
 def context(properties: Mapping[str, Any], dialect: str, *, os: Any, runtime: str | None, version: Any = None) -> Context:
-    """Return the context of a program: the version and architecture from its properties where the SDK has no field for them."""
+    """Return the context of a program, with the version and architecture from its properties if the SDK has no field for them."""
     where, reason = environment(properties)
     found = text(version) or next((word for name in _VERSIONS if (word := text(properties.get(name)))), None)
     arch = arch_name(properties.get("arch") or properties.get("architecture"))

@@ -18,7 +18,7 @@ _FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _BETWEEN = ("T", "t", " ", "")  # between a date and its time
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII).fullmatch
 _SECONDS = {f":{number:02}": number * 1_000 for number in range(60)}
-_MILLISECONDS = {"Z": 0, **{f".{number:03}Z": number for number in range(1_000)}}
+_millisecond = {"Z": 0, **{f".{number:03}Z": number for number in range(1_000)}}.get
 _LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
@@ -38,12 +38,18 @@ def timestamp(value: Any, path: str = "timestamp", *, status: int = 422) -> int 
 def moment(value: Any) -> int | None:
     """Convert a time like `timestamp`, and return None if it is invalid."""
     if type(value) is str:
-        # The format of JavaScript's `toISOString` and of most clients. The minute is cached.
-        millisecond, second = _MILLISECONDS.get(value[19:]), _SECONDS.get(value[16:19])
-        if millisecond is not None and second is not None and (minute := _minute(value[:16])) is not None:
-            return minute + second + millisecond
+        # The format of JavaScript's `toISOString` and of most clients. Seconds and minutes are cached, because most events are of now.
+        millisecond = _millisecond(value[19:])
+        if millisecond is not None and (second := _second(value[:19])) is not None:
+            return second + millisecond
         return _from_text(value)
     return _from_number(value)
+
+
+@lru_cache(maxsize=4_096)
+def _second(text: str) -> int | None:
+    minute, second = _minute(text[:16]), _SECONDS.get(text[16:])
+    return None if minute is None or second is None else minute + second
 
 
 @lru_cache(maxsize=4_096)
@@ -67,7 +73,7 @@ def duration(value: Any, path: str = "duration_ms", *, status: int = 422) -> int
 
 
 def whole_duration(value: Any) -> int | None:
-    """Convert milliseconds to microseconds, and return None if they are invalid: for clients that cannot be fixed any more."""
+    """Convert milliseconds to microseconds, and return None if they are invalid: for clients that can no longer be fixed."""
     if type(value) not in (int, float) or not 0 <= value <= MAX_DURATION:
         return None
     microseconds: int = round(value * 1000)

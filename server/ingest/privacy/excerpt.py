@@ -88,20 +88,20 @@ class _Excerpt:
             return self._object(value, depth, masked) if depth < DEPTH_KEPT else "{…}"
         if isinstance(value, list | tuple):
             return self._array(value, depth, masked) if depth < DEPTH_KEPT else "[…]"
-        kept = ID if masked and value is not None and not isinstance(value, bool) else _scalar(value)
-        self._room -= len(kept) if isinstance(kept, str) else 8
-        return kept
+        shown = ID if masked and value is not None and not isinstance(value, bool) else _scalar(value)
+        self._room -= len(shown) if isinstance(shown, str) else 8
+        return shown
 
     def _object(self, value: dict[Any, Any], depth: int, masked: bool) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for key, inner in value.items():
-            if len(kept) >= MEMBERS_KEPT or self._room <= 0:
-                kept["…"] = f"{len(value) - len(kept)} more"
+            if len(members) >= MEMBERS_KEPT or self._room <= 0:
+                members["…"] = f"{len(value) - len(members)} more"
                 break
             name = _text(key if isinstance(key, str) else repr(type(key)))
             self._room -= len(name) + 4
-            kept[name] = self._member(key, inner, depth + 1, masked)
-        return kept
+            members[name] = self._member(key, inner, depth + 1, masked)
+        return members
 
     def _member(self, key: Any, value: Any, depth: int, masked: bool) -> Any:
         if not isinstance(key, str):
@@ -117,14 +117,14 @@ class _Excerpt:
         return self.of(value, depth, masked=masked or telling)
 
     def _array(self, value: list[Any] | tuple[Any, ...], depth: int, masked: bool) -> list[Any]:
-        kept: list[Any] = []
+        items: list[Any] = []
         for inner in value[:ITEMS_KEPT]:
             if self._room <= 0:
                 break
-            kept.append(self.of(inner, depth + 1, masked=masked))
-        if len(kept) < len(value):
-            kept.append(f"… {len(value) - len(kept)} more")
-        return kept
+            items.append(self.of(inner, depth + 1, masked=masked))
+        if len(items) < len(value):
+            items.append(f"… {len(value) - len(items)} more")
+        return items
 
 
 def _scalar(value: Any) -> Any:

@@ -79,15 +79,18 @@ class ProjectHashes:
         """Hash a visitor without an install id, for one day (days since 1970). No id that a client sends has this hash."""
         return number(self._visitor(utf8(f"{day}\0{raw}")))
 
-    def learn(self, raw: str) -> int | None:
-        """Return the hash of an install and cache it if the id is plain (`is_plain`). Returns None if the id is not usable."""
+    def learn(self, raw: str, place: int) -> int | None:
+        """Return the hash of an install, and cache it at `place` if the id is plain (`is_plain`). Returns None if the id is not usable.
+
+        `place` is Python's hash of `salt` and the id.
+        """
         usable = identifier(raw)
         if usable is None:
             return None
         install = self.install(usable)
         if usable != raw or not is_plain(raw):
             return install
-        self.cache.keep(hash(self.salt + raw), install)
+        self.cache.keep(place, install)
         return install
 
     def session(self, raw: str) -> int:

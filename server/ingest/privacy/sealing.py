@@ -137,20 +137,20 @@ class _Sealing:
 
     def headers(self, request: Request, position: int | None) -> dict[str, str]:
         """Return the headers that a dialect reads, with placeholders for their values."""
-        kept: dict[str, str] = {}
+        headers: dict[str, str] = {}
         if session := identifier(request.header(b"mcp-session-id")):
-            kept["mcp-session-id"] = placeholder = self._placeholder(session)
+            headers["mcp-session-id"] = placeholder = self._placeholder(session)
             self._add_identifier(f"session:{placeholder}", f"session:{session}")
         scheme, _, token = (authorization := request.header(b"authorization")).partition(" ")
         if token.strip():
             placeholder = self._placeholder(token)
-            kept["authorization"] = f"{'Bearer' if scheme.lower() == 'bearer' else 'Basic'} {placeholder}"
-            self._add_identifier(f"key:{kept['authorization']}", f"key:{authorization}")
+            headers["authorization"] = f"{'Bearer' if scheme.lower() == 'bearer' else 'Basic'} {placeholder}"
+            self._add_identifier(f"key:{headers['authorization']}", f"key:{authorization}")
         if key := identifier(request.header(b"idempotency-key")):
-            kept["idempotency-key"] = placeholder = self._placeholder(key)
+            headers["idempotency-key"] = placeholder = self._placeholder(key)
             if position is not None:
                 self._raw[f"{placeholder}:0"] = f"{key}:{position}"
-        return kept
+        return headers
 
     @property
     def install(self) -> int | None:
@@ -200,21 +200,21 @@ class _Sealing:
     def _text(self, text: str, *, label: bool, version: bool) -> str:
         if label:
             return self._scrubber.text(text, version=version, label=True)
-        kept: str = self._scrubber.json(text, version=version)
-        return kept
+        scrubbed: str = self._scrubber.json(text, version=version)
+        return scrubbed
 
     def _member(self, key: str, value: Any, depth: int, outer: bool, label: bool) -> str:
         name = "\0".join(map(self._scrubber.text, key.split("\0")))
         if outer and key in _WRAPPERS and isinstance(value, dict | list):
-            kept = self._value(value, depth, outer=True, label=False)
+            sealed = self._value(value, depth, outer=True, label=False)
         elif outer and key not in _CONTENT and is_identifier_key(key):
-            kept = self._spend(self._identifier(key, value))
+            sealed = self._spend(self._identifier(key, value))
         elif (rule := rule_for(key[-KEY_END:]) or rule_for(name[-KEY_END:])) is not None:
-            kept = self._spend(_under(rule, value))
+            sealed = self._spend(_under(rule, value))
         else:
             version = key[-7:].lower() == "version" or key == "os"
-            kept = self._value(value, depth, outer=False, label=key in _LABELS if outer else label, version=version)
-        return f"{self._spend(json.dumps(name))}:{kept}"
+            sealed = self._value(value, depth, outer=False, label=key in _LABELS if outer else label, version=version)
+        return f"{self._spend(json.dumps(name))}:{sealed}"
 
     def _identifier(self, key: str, value: Any) -> str:
         if isinstance(value, str) and not isinstance(value, _Digits):

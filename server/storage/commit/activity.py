@@ -1,9 +1,9 @@
 """Counts of active installs, kept up to date from the days on which each install was active.
 
-The number of different installs in a period is not the sum of its days: an install that is active every day would count every day. So each
-active day of an install is counted under the previous day on which the install was active (`rollups.ACTIVE`). Of the days of one install in a
-period, exactly one has its previous active day before the period: the first. The sum of the rows with `day` in the period and `earlier`
-before it therefore counts each install once, exactly, for any period, and without reading any install.
+The number of different installs in a period is not the sum of its days: an install that is active every day would count every day. So each active day
+of an install is counted under the previous day on which the install was active (`rollups.ACTIVE`). Of an install's active days in a period, only the
+first has its previous active day before the period. The sum of the rows with `day` in the period and `earlier` before it therefore counts each
+install once, exactly, for any period, and without reading any install.
 
 To keep these rows up to date, each day of activity stores the previous one, and each install stores its last: a linked list. A commit walks
 it back only as far as an event is late; for events in order, it reads the last day alone. A late event inserts a day into the list and
@@ -78,7 +78,7 @@ class _Chain:
         self._versions: dict[int, dict[int, str]] = {}
 
     def add_row(self, day: int, environment: int, earlier: int, version: str | None) -> None:
-        """Add a row that is in the store."""
+        """Add a row that was read from the store."""
         self._days.setdefault(day, set()).update(AUDIENCES_OF[environment])
         self._earlier[day] = earlier
         if version is not None:

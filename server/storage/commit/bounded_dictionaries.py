@@ -40,7 +40,7 @@ TARGETS = DictionaryTable("target", ("type", "external_id"), ("id", "visibility"
 
 
 class _Crowded:
-    """A dictionary that only accepts words from two senders, or none if it is full. `rows` is None if it is too large to cache."""
+    """A dictionary that only accepts words from two senders, or no words if it is full. `rows` is None if it is too large to cache."""
 
     __slots__ = ("is_full", "rows")
 

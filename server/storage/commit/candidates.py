@@ -1,8 +1,8 @@
 """New words that wait for a second sender, once half of a dictionary is used.
 
-One client that sends endless new words would fill a dictionary for good, and new words of all others would count as `(other)`. So the first half
-is open to any word, and the second half to words that came from two addresses. An address is known by a number that only this process
-knows, and only while it runs.
+One client that sends endless new words would fill a dictionary forever, and new words of all others would count as `(other)`. So the first half is
+open to any word, and the second half to words that came from two addresses. An address is represented by a number that only this process can compute,
+and only while it runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SENDERS = 10_000
 
 
 class Sight(enum.Enum):
-    """A word that waits, and its sender: `FIRST` at its first sight, `AGAIN` from the same sender or without a place, `CONFIRMED` by a second one."""
+    """The state of a waiting word: `FIRST` when it is first seen, `AGAIN` from the same sender or without a place, `CONFIRMED` by a second sender."""
 
     FIRST = enum.auto()
     AGAIN = enum.auto()

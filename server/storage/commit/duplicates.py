@@ -16,9 +16,9 @@ FORMER_MARKS_UNTIL = "marks_by_project_until"  # a note of migration 11, see `Ev
 
 def refuse_duplicates(connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
     """Record exceptions for events with an id that was seen before, then for views that follow another view too soon."""
-    if any(event.former is not None for event in events):
-        _refuse_former_marks(connection, events, exceptions)
     marked = [(place, event.mark, event) for place, event in enumerate(events) if event.mark is not None]
+    if any(event.former is not None for _, _, event in marked):
+        _refuse_former_marks(connection, events, exceptions)
     _refuse_marked(connection, marked, MARK_LIFETIME, Receipt.DUPLICATE, exceptions)
     viewed = [(place, event.viewer, event) for place, event in enumerate(events) if event.viewer is not None]
     _refuse_marked(connection, viewed, VIEW_LIFETIME, Receipt.DEBOUNCED, exceptions)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from operator import attrgetter
 
 import msgspec
 
 from server.event import DAY, LEDGER_ENTRIES, REFUSED_BY_COMMIT, Event, LedgerEntry, Receipt
 from server.event_id import received_at
 from server.storage.batch import Batch, RejectedRow
+
+_id_of, _project_of = attrgetter("id"), attrgetter("project")
 
 
 def ledger_of(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, int, str, str], int]:
@@ -23,7 +26,7 @@ def ledger_of(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, i
 
 
 def _note(ledger: dict[tuple[int, int, str, str], int], events: list[Event], exceptions: dict[int, Receipt]) -> None:
-    """Count stored events with a note under that note."""
+    """Count stored events that have a note, under that note."""
     for place, event in enumerate(events):
         if event.note and place not in exceptions:
             day = received_at(event.id) // DAY
@@ -34,10 +37,10 @@ def _note(ledger: dict[tuple[int, int, str, str], int], events: list[Event], exc
 
 def _count_results(events: list[Event], exceptions: dict[int, Receipt]) -> Counter[tuple[int, int, Receipt]]:
     """Count events by project, day of arrival and receipt."""
-    ids = [event.id for event in events]
+    ids = list(map(_id_of, events))
     first, last = (received_at(min(ids)) // DAY, received_at(max(ids)) // DAY) if ids else (0, 0)
     if first == last and not exceptions:
-        stored_by = Counter(event.project for event in events)
+        stored_by = Counter(map(_project_of, events))
         return Counter({(project, first, Receipt.STORED): number for project, number in stored_by.items()})
     return Counter(
         (event.project, received_at(event.id) // DAY, exceptions.get(place, Receipt.STORED)) for place, event in enumerate(events)

@@ -127,6 +127,7 @@ class Commit:
         """Resolve the texts of all events that have no exception yet."""
         found = _Resolved([], {}, {}, [], {})
         folding, rows, target_of, update_for = found.folding, found.rows, targets.get, self.sightings.update_for
+        failure, seen, full = Outcome.FAILURE, InstallUpdate.SEEN, InstallUpdate.FULL  # lookups in an enum are slow
         alike: dict[tuple[int, str, Context, Outcome, int], list[int]] = {}  # most events of a batch are alike
         for place, event in enumerate(events):
             if exceptions and place in exceptions:
@@ -142,19 +143,19 @@ class Commit:
             name, context, outcome, _ = group_of
             target = target_of(place) if targets else None
             error = None
-            if event.error_type is not None or event.outcome is Outcome.FAILURE:
+            if event.error_type is not None or event.outcome is failure:
                 error = self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE, place)
             counted = install
             if event.skewed and install is not None:  # the event counts, but does not make its install active today
                 counted = None
                 found.late.setdefault(install, late_install(event))
-            new = InstallUpdate.NONE if counted is None else InstallUpdate.FULL if error is not None else update_for(counted, context, at)
-            if new is InstallUpdate.SEEN and connection.has_concurrent_writers:
-                new = InstallUpdate.FULL  # another process may have written another version meanwhile
+            new = InstallUpdate.NONE if counted is None else full if error is not None else update_for(counted, context, at)
+            if new is seen and connection.has_concurrent_writers:
+                new = full  # another process may have written another version meanwhile
             if not new and target is None and duration is None and error is None and not event.picked and event.weight == 1:
                 group_of[3] += 1
             else:
-                changed, active = (counted if new else None), new is InstallUpdate.FULL
+                changed, active = (counted if new else None), new is full
                 folding.append(
                     stored_event(
                         (event.project, name, context, target, changed, at, outcome, duration, event.picked, error, active, event.weight)

@@ -23,7 +23,7 @@ class Connection(Protocol):
 
     sql: StoreSql
     has_concurrent_writers: bool
-    """True where other processes commit to the same rows at the same time."""
+    """True if other processes commit to the same rows at the same time."""
 
     def begin(self) -> None:
         """Begin a transaction."""

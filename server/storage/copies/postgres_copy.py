@@ -93,8 +93,8 @@ def _errors(path: Path) -> Iterator[None]:
         raise CopyError("the target is in use by another copy or a server") from None
     except psycopg.Error as error:
         # The text of the driver is left out: it may contain the address and row data.
-        said = error.diag.message_primary or type(error).__name__
-        raise CopyError(f"the PostgreSQL cannot be used: {said}") from None
+        message = error.diag.message_primary or type(error).__name__
+        raise CopyError(f"the PostgreSQL cannot be used: {message}") from None
     except (OSError, TimeoutError) as error:
         raise CopyError(f"the copy was interrupted: {error.strerror or type(error).__name__}") from error
 
@@ -111,7 +111,7 @@ async def _make_partitions(url: str, first: int | None, last: int | None) -> Non
 def _check_source(source: sqlite3.Connection) -> None:
     done = {row[0] for row in source.execute("SELECT name FROM migration WHERE app_name = ?", (APP,))}
     if done != {migration.id for migration in migrations()}:
-        raise CopyError("the store was last used by another version; run `footfall migrate` of this one first")
+        raise CopyError("the store was last used by another version; run this version's `footfall migrate` first")
 
 
 def _check_target(target: psycopg.Connection[Any]) -> None:

@@ -16,7 +16,7 @@ from server.storage.engine import prepare_data_dir
 from server.storage.migrations import StoreError
 from server.storage.sqlite import backups
 from server.storage.sqlite.backups import Backup, BackupError, BackupOptions
-from server.storage.store_lock import StoreBusy, exclusive_lock
+from server.storage.store_lock import LOCK_FILE, StoreBusy, exclusive_lock
 
 _CHUNK = 4 << 20
 _SHORTEST_SECRET = 16
@@ -25,7 +25,7 @@ _IN_USE = "the store is in use, by a server or another footfall command: stop it
 
 @dataclass(slots=True)
 class RestoreResult:
-    """The result of a restore: the backup in place, the files moved aside, and whether its installs will be recognised."""
+    """The result of a restore: the backup in place, the files moved aside, and whether its installs will be recognized."""
 
     backup: Backup
     aside: list[Path] = field(default_factory=list)
@@ -36,14 +36,16 @@ class RestoreResult:
 def restore(settings: Settings, file: Path, *, options: BackupOptions | None = None) -> RestoreResult:
     """Replace the store with a backup. Raises BackupError, in which case nothing was changed."""
     options = options or BackupOptions()
-    try:
-        prepare_data_dir(settings.data_dir)
-    except StoreError as error:
-        raise BackupError(str(error)) from error
     if settings.sqlite_path.exists() and file.exists() and file.samefile(settings.sqlite_path):
         raise BackupError(f"{file} is the store itself")
     backups.check_quickly(file)
-    with backups.describe_errors(f"{file} cannot be restored"), backups.drafts() as draft, _alone(settings), _Swap() as swap:
+    with (
+        backups.describe_errors(f"{file} cannot be restored"),
+        _data_dir(settings.data_dir),
+        backups.drafts() as draft,
+        _alone(settings),
+        _Swap() as swap,
+    ):
         backups.delete_stale_drafts(settings.data_dir, older_than=0)  # the lock excludes running backups
         backups.check_room(settings.data_dir, file.stat().st_size)
         copy = draft(settings.sqlite_path)
@@ -51,15 +53,33 @@ def restore(settings: Settings, file: Path, *, options: BackupOptions | None = N
         restored = RestoreResult(backups.check(copy, options=options))
         secret = _secret_to_place(settings, file, restored)
         if secret is not None:
-            kept = draft(settings.data_dir / "secret")
-            kept.write_bytes(secret)
-            backups.sync(kept)
-            swap.place(kept, settings.data_dir / "secret")
+            secret_file = draft(settings.data_dir / "secret")
+            secret_file.write_bytes(secret)
+            backups.sync(secret_file)
+            swap.place(secret_file, settings.data_dir / "secret")
         swap.place(copy, settings.sqlite_path)
         backups.sync(settings.data_dir)
         shutil.rmtree(settings.history_dir, ignore_errors=True)  # it is derived from the store that was replaced
     restored.aside = swap.aside
     return restored
+
+
+@contextlib.contextmanager
+def _data_dir(folder: Path) -> Iterator[None]:
+    """Create the data folder if it is missing, and remove it again if the restore fails."""
+    is_new = not folder.exists()
+    try:
+        prepare_data_dir(folder)
+    except StoreError as error:
+        raise BackupError(str(error)) from error
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            (folder / LOCK_FILE).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager
@@ -105,26 +125,26 @@ def _secret_to_place(settings: Settings, file: Path, restored: RestoreResult) ->
     theirs = beside.read_bytes().strip() if beside.exists() else None
     ours = present.read_bytes().strip() if present.exists() else None
     if theirs is not None and len(theirs) < _SHORTEST_SECRET:
-        raise BackupError(f"{beside} holds no usable secret")
+        raise BackupError(f"{beside} contains no usable secret")
     if settings.secret:
         restored.recognition = "the secret comes from FOOTFALL_SECRET"
         if theirs is not None and theirs != settings.secret.encode():
             restored.warning = (
-                f"FOOTFALL_SECRET differs from the secret in {beside}: no install of the backup is recognised until they are the same"
+                f"FOOTFALL_SECRET differs from the secret in {beside}: no install of the backup is recognized until they are the same"
             )
         return None
     if theirs is None:
         restored.recognition = "the secret was not changed" if ours else "there is no secret"
         restored.warning = f"there is no {beside.name} beside the backup: " + (
-            "its installs are recognised only if it was created with the current secret"
+            "its installs are recognized only if it was created with the current secret"
             if ours
-            else "a new secret will be created, and none of its installs will be recognised; put the old secret into " + str(present)
+            else "a new secret will be created, and none of its installs will be recognized; put the old secret into " + str(present)
         )
         return None
     if theirs == ours:
         restored.recognition = "the secret is the same"
         return None
-    restored.recognition = "the secret was restored, so that installs are recognised"
+    restored.recognition = "the secret was restored, so that installs are recognized"
     return theirs
 
 

@@ -1,7 +1,7 @@
 """The data of one install, and its erasure from the tables and from the file.
 
-Counts stay, because no rollup row names an install. Counts of active installs derive from rows that do, so they drop by one. The days are noted
-as partial, because events no longer explain all of their counts.
+Counts stay, because no rollup row names an install. Counts of active installs derive from rows that do, so they drop by one. The days are marked as
+partial, because events no longer explain all of their counts.
 """
 
 from __future__ import annotations
@@ -31,12 +31,32 @@ _ERROR_KEY = ERROR_INSTALL_COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
+class ActiveDay:
+    """A day since 1970 on which an install was active in an environment, with the last version it ran there."""
+
+    day: int
+    environment: int
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDay:
+    """A day since 1970 on which an install had a type of error, which is empty for failures without one."""
+
+    day: int
+    error_type: str | None
+    name: str | None
+    version: str | None
+    environment: int
+
+
+@dataclass(frozen=True, slots=True)
 class InstallData:
-    """The data of an install, with the number of its events. `activity` and `errors` are rows of these tables, with texts for numbers."""
+    """The data of an install, with the number of its events. `install` is its row, as in exports of installs."""
 
     install: dict[str, Any] | None
-    activity: list[dict[str, Any]]
-    errors: list[dict[str, Any]]
+    activity: list[ActiveDay]
+    errors: list[ErrorDay]
     events: int
 
     def __bool__(self) -> bool:
@@ -60,7 +80,7 @@ class ErasureResult:
 
 
 async def install_data(store: Store, project: int, install: int, *, strays: bool = False) -> InstallData:
-    """Return the data of an install. Events are only counted. `strays` also counts events of an install without a row."""
+    """Return the data of an install. Events are only counted. With `strays`, events of an install without a row are counted, too."""
     rows = await store.rows("SELECT * FROM install WHERE id = {} AND project_id = {}", install, project)
     # Events have no index by install. An install without a row has no events, so requests for unknown ones are cheap. The exception is
     # another replica that still has the install cached at the moment of its erasure.
@@ -78,11 +98,16 @@ async def install_data(store: Store, project: int, install: int, *, strays: bool
         " WHERE error_install.install_id = {} AND error_install.project_id = {} ORDER BY error_install.day",
         *(install, project),
     )
-    return InstallData(rows[0] if rows else None, activity, errors, int(counted[0]["events"]))
+    return InstallData(
+        install=rows[0] if rows else None,
+        activity=[ActiveDay(**row) for row in activity],
+        errors=[ErrorDay(**row) for row in errors],
+        events=int(counted[0]["events"]),
+    )
 
 
 def _days_of(installs: list[dict[str, Any]]) -> str:
-    """Return the days on which installs can have been active, as a JSON list.
+    """Return the days on which installs may have been active, as a JSON list.
 
     The table `activity` has no index by install, since each event would pay for it. Its key begins with the day, so it is read by day.
     """
@@ -105,7 +130,7 @@ async def erase(store: Store, project: int, install: int) -> ErasureResult:
             if not there:
                 break
             known = True
-            await _note_partial(store, project, sorted({row["day"] for row in (*there.activity, *there.errors)}))
+            await _note_partial(store, project, sorted({*(each.day for each in there.activity), *(each.day for each in there.errors)}))
             late = await _newest(store) - LATE
             erased, changed = await _erase_events(store, project, install)
             events, changes = events + erased, changes + changed + 1

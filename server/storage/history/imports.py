@@ -5,8 +5,8 @@
 - The id of an event contains its time of arrival. For imports this is the original time of arrival or, if unknown, the time of the event, so
   retention treats it by its age. Other processes have used ids of the past, so an id that is taken moves to the next free one.
 - Counts without events (packs of the downloads seed) are added to the rollups. `imported_count` keeps the last imported value of each, and only
-  the difference is added, so that a newer dump of the same collector can follow. The days are noted as partial, since no recount can find
-  these counts.
+  the difference is added, so that a newer dump of the same collector can follow. The days are marked as partial, since no recount can find these
+  counts.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class _ImportCommit(Commit):
         return Committed({**exceptions, **refused}, stored.created)
 
     def _count(self, connection: Connection, batch: ImportBatch) -> None:
-        """Add to the rollups by how much the counts differ from what was imported before."""
+        """Add the differences between the counts and those imported before to the rollups."""
         if not batch.counts:
             return
         packs = self._words_of(connection, batch)
@@ -104,7 +104,7 @@ class _ImportCommit(Commit):
                     totals.append((batch.project, target, name, 0, more, 0, 0, 0, 0))
                 else:
                     days.append((batch.project, day, target, name, 0, more, 0, 0, 0, 0))
-                    # A dump knows days: in the charts by hour they are at the first of the day.
+                    # A dump has days only: charts by hour show them in the first hour of the day.
                     hours.append((batch.project, day * 24, name, 0, more, 0, 0, 0, 0))
         daily = [(project, hour // 24, *rest) for project, hour, *rest in hours]
         for rollup, rows in ((rollups.HOURLY, hours), (rollups.DAILY, daily), (rollups.TARGET_DAY, days), (rollups.TARGET_TOTAL, totals)):
@@ -114,7 +114,7 @@ class _ImportCommit(Commit):
             connection.execute(_NOTE_PARTIAL, (batch.project, day))
 
     def _words_of(self, connection: Connection, batch: ImportBatch) -> dict[str, tuple[int, int]]:
-        """The numbers of each pack's target and of the name of its events; without the packs for which the project has no room."""
+        """The numbers of each pack's target and of its events' name. Packs for which the project has no room are left out."""
         rules, found = batch.target_rules[batch.project], {}
         for pack in sorted({count.pack for count in batch.counts}):
             first = _first_download(batch.project, pack)
@@ -126,12 +126,12 @@ class _ImportCommit(Commit):
 
 
 def target_rules(most: int) -> TargetRules:
-    """The rules for an import: what the operator brings need not be listed, but there is a bound."""
+    """The rules for an import: imported targets need not be listed, but their number is bounded."""
     return TargetRules(listed_only=False, most=most)
 
 
 def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
-    """The places of the events that were not imported before; from now on they were."""
+    """Return the places of the events that were not imported before, and record them as imported."""
     former = msgspec.json.encode([event.former for event in batch.events if event.former is not None]).decode()
     find = f"SELECT key FROM imported WHERE project_id = ? AND key IN ({connection.sql.integers('?')})"
     known = {key for (key,) in connection.execute(find, (batch.project, former))}
@@ -146,7 +146,7 @@ def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
 
 
 def _without_known(connection: Connection, events: list[Event], places: list[int]) -> list[int]:
-    """Without those that are in the store though they were never imported: the file was exported from here."""
+    """Return the places without events that the store has although they were never imported: the file was exported from this store."""
     numbers = msgspec.json.encode([events[place].id for place in places]).decode()
     sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({connection.sql.integers('?')})"
     there = set(connection.execute(sql, (numbers,)))

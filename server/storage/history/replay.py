@@ -52,9 +52,9 @@ async def replayable(store: Store, project: int, ids: Sequence[int] | None, afte
     return [RejectedEvent(row["id"], row["reason"], bytes(row["event"])) for row in rows]
 
 
-async def stored_ids(store: Store, kept: Sequence[RejectedEvent]) -> set[int]:
+async def stored_ids(store: Store, events: Sequence[RejectedEvent]) -> set[int]:
     """Return the ids of events that an earlier, interrupted replay has stored."""
-    numbers = msgspec.json.encode([each.id for each in kept]).decode()
+    numbers = msgspec.json.encode([each.id for each in events]).decode()
     rows = await store.rows(f"SELECT id FROM event WHERE id IN ({store.sql.integers()})", numbers)
     return {row["id"] for row in rows}
 

@@ -11,6 +11,8 @@ class PostgresSql:
     rewrite = "VACUUM FULL"
     has_partitions = True
     has_one_writer = False
+    is_file = False
+    least_rows = 200  # a change blocks no other writer, and most of a small one's time is the network's
 
     def integers(self, mark: str = "{}") -> str:
         return f"SELECT CAST(value AS BIGINT) AS value FROM json_array_elements_text(CAST({mark} AS json)) AS listed(value)"

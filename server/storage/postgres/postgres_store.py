@@ -1,4 +1,4 @@
-"""The store on PostgreSQL, for several servers, or for more events than one file should hold."""
+"""The store on PostgreSQL, for several servers or for more events than one file should hold."""
 
 from __future__ import annotations
 
@@ -183,6 +183,7 @@ class PostgresStore:
                 status = await connection.execute(query, *bound)
                 count = status.rpartition(" ")[2]
                 rows.append(int(count) if count.isdigit() else 0)
+        self.version += 1
         return Change(tuple(rows), time.perf_counter() - started)
 
     @contextlib.asynccontextmanager

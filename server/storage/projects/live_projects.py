@@ -15,8 +15,8 @@ from server.caching import SingleFlight
 from server.headers import AUTHORIZATION, FOOTFALL_KEY
 from server.problems import Busy, Forbidden, Unauthorized, UnknownProject, UnknownSite
 from server.storage.batch import TargetRules
-from server.storage.projects.validation import ADMINS, DEFAULT, KEY_PREFIX, SLUG, hash_key, read_limit, read_list
-from server.storage.tables import ApiKey, Project
+from server.storage.projects.project_changes import StoredProject, active_keys, list_projects
+from server.storage.projects.validation import ADMINS, DEFAULT, KEY_PREFIX, SLUG, hash_key, read_limit
 
 log = logs.get(__name__)
 
@@ -25,6 +25,7 @@ T = TypeVar("T")
 _MOST_HOSTS = 1_000  # unclaimed Host headers that are cached; further ones are answered from the last refresh
 _MAX_UNKNOWN_KEYS = 1_000  # unknown keys of SDKs that are cached; further ones are answered from the last refresh
 _MOST_SITES = 10  # that one event names
+_MAX_UNKNOWN_SITES = 1_000  # as of keys
 _LONGEST_HOST = 260  # bytes: a name of 253 bytes, a colon and a port
 
 
@@ -76,6 +77,14 @@ class _UnknownClientKey(Unauthorized):
         self.digest = digest
 
 
+class _UncheckedSite(UnknownSite):
+    """No cached project lists one of these sites; the store was not read for them yet."""
+
+    def __init__(self, unknown: tuple[str | None, ...]) -> None:
+        super().__init__("No project lists this site.")
+        self.unknown = unknown
+
+
 class Projects:
     """The projects and keys of the store, cached in memory.
 
@@ -99,6 +108,7 @@ class Projects:
         self._by_key: dict[bytes, LiveKey] = {}
         self._unclaimed: set[bytes] = set()  # Host headers that no project claimed at the last refresh
         self._unknown_keys: set[bytes] = set()  # hashes of keys of SDKs that no project had at the last refresh
+        self._unknown_sites: set[tuple[str | None, ...]] = set()  # slug and sites that no project listed at the last refresh
         self.used_keys: set[int] = set()  # since they were last written to the store
         self._tried_at = float("-inf")  # when the last refresh began ...
         self._took = 0.0  # ... and how long it took, in seconds
@@ -120,8 +130,8 @@ class Projects:
             await asyncio.sleep(pause)
         began = self._tried_at = time.monotonic()
         try:
-            projects = {row["id"]: self._live(row) for row in await Project.select().where(Project.archived_at.is_null())}
-            keys = await ApiKey.select().where(ApiKey.revoked_at.is_null())
+            projects = {stored.id: self._live(stored) for stored in await list_projects()}
+            keys = await active_keys()
         finally:
             self._took = time.monotonic() - began
         by_host = {host: project for project in projects.values() for host in project.hosts}
@@ -130,17 +140,16 @@ class Projects:
         self._slugs = {project.id: project.slug for project in projects.values()}
         self._by_slug = {project.slug: project for project in projects.values()}
         self._by_host = by_host
-        self._by_site = {site: project for project in projects.values() for site in project.sites}
+        by_site = {site: project for project in projects.values() for site in project.sites}
+        if _owners(by_site) != _owners(self._by_site) or len(self._unknown_sites) >= _MAX_UNKNOWN_SITES:
+            self._unknown_sites.clear()
+        self._by_site = by_site
         by_key = {
-            bytes(row["hash"]): LiveKey(
-                row["id"],
-                projects.get(row["project_id"]),
-                frozenset(read_list(row["scopes"])),
-                read_limit(row["rate_limit"]),
-                read_limit(row["event_limit"]),
+            hashed: LiveKey(
+                key.id, projects.get(key.project), frozenset(key.scopes), read_limit(key.rate_limit), read_limit(key.event_limit)
             )
-            for row in keys
-            if row["project_id"] in projects or row["project_id"] == ADMINS
+            for hashed, key in keys.items()
+            if key.project in projects or key.project == ADMINS
         }
         if by_key.keys() != self._by_key.keys() or len(self._unknown_keys) >= _MAX_UNKNOWN_KEYS:
             self._unknown_keys.clear()
@@ -211,8 +220,12 @@ class Projects:
                 if self._read_at >= called:
                     self._unknown_keys.add(unknown.digest)
                     continue
+            except _UncheckedSite as unchecked:
+                if self._read_at >= called:
+                    self._unknown_sites.add(unchecked.unknown)
+                    continue
             except (Unauthorized, UnknownProject) as refusal:
-                if self._read_at >= called or isinstance(refusal, _NoSlug):
+                if self._read_at >= called or isinstance(refusal, _NoSlug | UnknownSite):
                     raise
             await self._wait_for_refresh(max(0.0, self._tried_at + self._pause - time.monotonic()))
 
@@ -256,11 +269,14 @@ class Projects:
             raise kind("There is no such project.")
         return project, key
 
-    def _of_site(self, names: Iterable[str], slug: str | None) -> LiveProject:
+    def _of_site(self, names: list[str], slug: str | None) -> LiveProject:
         for name in names:
             project = self._by_site.get(name)
             if project is not None and slug in (None, project.slug):
                 return project
+        unknown = (slug, *names)
+        if any(names) and unknown not in self._unknown_sites and len(self._unknown_sites) < _MAX_UNKNOWN_SITES:
+            raise _UncheckedSite(unknown)
         raise UnknownSite("No project lists this site.")
 
     def by_secret(self, secret: str) -> LiveKey | None:
@@ -303,18 +319,21 @@ class Projects:
                 raise _UnknownClientKey(digest)
         return key
 
-    def _live(self, row: dict[str, object]) -> LiveProject:
-        most = row["max_targets"] or self._max_targets
+    def _live(self, stored: StoredProject) -> LiveProject:
         return LiveProject(
-            id=int(str(row["id"])),
-            slug=str(row["slug"]),
-            requires_key=bool(row["requires_key"]),
-            rate_limit=read_limit(row["rate_limit"]),
-            event_limit=read_limit(row["event_limit"]),
-            target_rules=TargetRules(bool(row["lists_targets"]), int(str(most))),
-            picked=tuple(read_list(str(row["dimensions"]))),
-            public=self._public if row["public"] is None else tuple(read_list(str(row["public"]))),
-            hosts=tuple(read_list(str(row["hosts"]))),
-            sites=tuple(read_list(str(row["sites"]))),
-            forward_to=None if row["forward_to"] is None else str(row["forward_to"]),
+            id=stored.id,
+            slug=stored.slug,
+            requires_key=stored.requires_key,
+            rate_limit=read_limit(stored.rate_limit),
+            event_limit=read_limit(stored.event_limit),
+            target_rules=TargetRules(stored.lists_targets, stored.max_targets or self._max_targets),
+            picked=tuple(stored.dimensions),
+            public=self._public if stored.public is None else tuple(stored.public),
+            hosts=tuple(stored.hosts),
+            sites=tuple(stored.sites),
+            forward_to=stored.forward_to,
         )
+
+
+def _owners(by_site: Mapping[str, LiveProject]) -> dict[str, tuple[int, str]]:
+    return {site: (project.id, project.slug) for site, project in by_site.items()}

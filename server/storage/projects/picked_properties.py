@@ -1,7 +1,7 @@
 """The properties that projects count by value, and which of them are counted completely.
 
-A property is counted with each event from the moment at which its project names it. A job then counts the events that are stored already
-(`server.jobs.property_job`); until then, charts read them.
+A property is counted with each event from the moment at which its project names it. A job then counts the events that are already stored
+(`server.jobs.property_job`); until it has, charts read raw events.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Reader(Protocol):
 
 
 async def rename(project: int, names: list[str], now: int | None = None) -> None:
-    """Change the properties of a project. One that is named again later is counted anew, as events in between were not counted."""
+    """Change the properties of a project. A property that is named again later is recounted, because events in between were not counted."""
     dropped = PickedProperty.delete().where(PickedProperty.project_id == project)
     await (dropped.where(PickedProperty.name.not_in(names)) if names else dropped)
     await _name(project, names, epoch_ms() if now is None else now)

@@ -12,6 +12,7 @@ import msgspec
 from server.clock import epoch_ms
 from server.settings import PUBLIC_PARTS
 from server.storage.projects import picked_properties
+from server.storage.projects.releases import LatestVersion
 from server.storage.projects.validation import DEFAULT, MAX_PICKED, FieldProblem, ProblemKind, ProjectError, read_list, validate_limit
 from server.storage.tables import ApiKey, Project, Target
 
@@ -21,6 +22,43 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?")
 _SITE = re.compile(r"(?!.*//)[a-z0-9]([a-z0-9._:/-]{0,198}[a-z0-9])?")
 
 
+class StoredProject(msgspec.Struct, frozen=True, kw_only=True):
+    """A project with its own settings; None stands for the server's setting. Times are epoch milliseconds."""
+
+    id: int
+    slug: str
+    name: str
+    created_at: int
+    archived_at: int | None
+    requires_key: bool
+    rate_limit: str | None
+    event_limit: str | None
+    retention_days: int | None
+    max_targets: int | None
+    lists_targets: bool
+    hosts: list[str]
+    sites: list[str]
+    dimensions: list[str]
+    public: list[str] | None
+    latest_version: LatestVersion | None
+    forward_to: str | None
+
+
+class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key without its hash. `project` is its project, or `ADMINS`. Times are epoch milliseconds."""
+
+    id: int
+    project: int
+    hint: str
+    name: str
+    scopes: list[str]
+    rate_limit: str | None
+    event_limit: str | None
+    created_at: int
+    revoked_at: int | None
+    last_used_at: int | None
+
+
 class ProjectOrder(enum.Enum):
     """The order of a list of projects."""
 
@@ -28,16 +66,16 @@ class ProjectOrder(enum.Enum):
     NEWEST = "newest"
 
 
-async def list_projects(*, archived: bool = False) -> list[dict[str, Any]]:
-    """Return the rows of all projects, ordered by slug. `archived` includes archived projects."""
+async def list_projects(*, archived: bool = False) -> list[StoredProject]:
+    """Return all projects, ordered by slug. `archived` includes archived projects."""
     query = Project.select().order_by(Project.slug)
-    return list(await (query if archived else query.where(Project.archived_at.is_null())))
+    return [_project(row) for row in await (query if archived else query.where(Project.archived_at.is_null()))]
 
 
 async def page(
     *, limit: int, archived: bool, only: Iterable[int] | None, order: ProjectOrder, after: tuple[int, str] | None, backwards: bool = False
-) -> list[dict[str, Any]]:
-    """Return the rows of at most `limit` projects: those after the project with the number and slug `after` or, backwards, before it.
+) -> list[StoredProject]:
+    """Return at most `limit` projects: those after the project with the number and slug `after` or, backwards, before it.
 
     `only` holds the numbers of the projects that the caller may see; None allows all.
     """
@@ -48,7 +86,7 @@ async def page(
     if after is not None:
         place = after[1] if by_slug else after[0]
         query = query.where(column > place if ascending else column < place)
-    rows = list(await query)
+    rows = [_project(row) for row in await query]
     return rows[::-1] if backwards else rows
 
 
@@ -63,21 +101,55 @@ def _shown(query: Any, archived: bool, only: Iterable[int] | None) -> Any:
     return query if only is None else query.where(Project.id.is_in([*only, -1]))  # -1 avoids an empty list
 
 
-async def project_row(slug: str) -> dict[str, Any] | None:
-    """Return the row of one project, even if it is archived."""
-    found: dict[str, Any] | None = await Project.select().where(Project.slug == slug).first()
-    return found
+async def stored_project(slug: str) -> StoredProject | None:
+    """Return one project, even if it is archived."""
+    row = await Project.select().where(Project.slug == slug).first()
+    return None if row is None else _project(row)
 
 
-async def key_rows(project: int) -> list[dict[str, Any]]:
-    """Return the rows of a project's keys, or those of admins for `ADMINS`."""
-    return list(await ApiKey.select().where(ApiKey.project_id == project).order_by(ApiKey.id))
+def _project(row: dict[str, Any]) -> StoredProject:
+    values = {name: row[name] for name in StoredProject.__struct_fields__}
+    for name in ("hosts", "sites", "dimensions"):
+        values[name] = read_list(values[name])
+    for name in ("requires_key", "lists_targets"):
+        values[name] = bool(values[name])
+    if values["public"] is not None:
+        values["public"] = read_list(values["public"])
+    if values["latest_version"] is not None:
+        values["latest_version"] = msgspec.json.decode(values["latest_version"], type=LatestVersion)
+    return StoredProject(**values)
 
 
-async def key_row(number: int) -> dict[str, Any] | None:
-    """Return the row of one key."""
-    found: dict[str, Any] | None = await ApiKey.select().where(ApiKey.id == number).first()
-    return found
+async def list_keys(project: int | None = None) -> list[StoredKey]:
+    """Return a project's keys, those of admins for `ADMINS`, or all keys."""
+    query = ApiKey.select().order_by(ApiKey.id)
+    return [_key(row) for row in await (query if project is None else query.where(ApiKey.project_id == project))]
+
+
+async def active_keys() -> dict[bytes, StoredKey]:
+    """Return the keys that are not revoked, by their hash."""
+    return {bytes(row["hash"]): _key(row) for row in await ApiKey.select().where(ApiKey.revoked_at.is_null())}
+
+
+async def find_key(number: int) -> StoredKey | None:
+    """Return one key."""
+    row = await ApiKey.select().where(ApiKey.id == number).first()
+    return None if row is None else _key(row)
+
+
+def _key(row: dict[str, Any]) -> StoredKey:
+    return StoredKey(
+        id=row["id"],
+        project=row["project_id"],
+        hint=row["hint"],
+        name=row["name"],
+        scopes=read_list(row["scopes"]),
+        rate_limit=row["rate_limit"],
+        event_limit=row["event_limit"],
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
+    )
 
 
 async def validate(project: int, **fields: Any) -> dict[str, Any]:
@@ -99,7 +171,7 @@ async def change(project: int, **fields: Any) -> None:
 async def archive(project: int, slug: str) -> None:
     """Accept no more events for a project, and hide it from the public. Its data stays. Raises FieldProblem for the default project."""
     if slug == DEFAULT:
-        raise FieldProblem("slug", "is that of the default project, which cannot be archived")
+        raise FieldProblem("slug", "is the default project, which cannot be archived")
     await Project.update({Project.archived_at: epoch_ms()}).where((Project.id == project) & Project.archived_at.is_null())
 
 
@@ -141,7 +213,7 @@ async def _targets(_: int, value: int | None) -> int | None:
 
 
 def _names(field: str, noun: str, form: re.Pattern[str], meaning: str) -> Any:
-    """Return the check of names of which each belongs to one project."""
+    """Return a validator of names, each of which belongs to one project."""
 
     async def check(project: int, value: Iterable[str]) -> str:
         requested = list(dict.fromkeys(name.strip().lower() for name in value))

@@ -14,10 +14,13 @@ _COLUMNS = "SELECT id, project_id AS project, name, question, created_at, change
 _SAVE = """INSERT INTO saved_question (project_id, name, question, created_at, changed_at) VALUES ({}, {}, {}, {}, {})
     ON CONFLICT (project_id, name) DO UPDATE SET question = excluded.question, changed_at = excluded.changed_at"""
 
+_WATCHED = """SELECT DISTINCT alert_rule.kind FROM alert_rule JOIN saved_question ON saved_question.id = alert_rule.question_id
+    WHERE saved_question.project_id = {} AND saved_question.name = {}"""
+
 
 @dataclass(frozen=True, slots=True)
 class SavedQuestion:
-    """A saved question. `question` is the JSON of a `server.questions.template.Template`; times are epoch milliseconds."""
+    """A saved question. `question` is the JSON of a template: see `server.questions.report_templates`; times are epoch milliseconds."""
 
     id: int
     project: int
@@ -48,6 +51,11 @@ async def save(store: Store, project: int, name: str, question: str, now: int) -
         raise FieldProblem("name", f"is one too many: a project keeps {MAX_QUESTIONS} saved questions")
     await store.change((_SAVE, (project, name, question, now, now)))
     return await find_saved(store, project, name)
+
+
+async def watched_by(store: Store, project: int, name: str) -> set[str]:
+    """Return the kinds of the alerts that use the question with a name."""
+    return {row["kind"] for row in await store.rows(_WATCHED, project, name)}
 
 
 async def rename(store: Store, project: int, name: str, new_name: str, now: int) -> SavedQuestion:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
-import msgspec
 from piccolo.querystring import QueryString
 
 from server.event import DAY, MINUTE
 from server.storage.engine import Store
-from server.storage.projects.validation import hash_key
+from server.storage.projects.validation import hash_key, read_list
 
 IDLE = 30 * DAY  # ms without a request after which a session ends
 LONGEST = 180 * DAY  # ms after which a session ends even if it is in use
@@ -84,5 +84,5 @@ async def delete_expired(store: Store, now: int) -> int:
     return change.rows[0]
 
 
-def _session(row: dict[str, object]) -> Session:
-    return Session(**{**row, "scopes": msgspec.json.decode(str(row["scopes"]), type=tuple[str, ...])})  # type: ignore[arg-type]
+def _session(row: dict[str, Any]) -> Session:
+    return Session(**{**row, "scopes": tuple(read_list(row["scopes"]))})

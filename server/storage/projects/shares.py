@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Any
 
 from server.event import DAY
 from server.storage.engine import Store
 from server.storage.projects.saved_questions import SavedQuestion, find_saved
 from server.storage.projects.validation import FieldProblem, ProblemKind, hash_key
 
-PREFIX = "ffs_"  # lets secret scanners recognise leaked secrets
+PREFIX = "ffs_"  # lets secret scanners recognize leaked secrets
 PATH = "/shared"
 DAYS = 30  # the default lifetime
 LONGEST = 365  # days
@@ -51,7 +50,7 @@ class Shared:
 
 
 async def create(store: Store, project: int, name: str, days: int, now: int) -> tuple[Share, str]:
-    """Create a link to a saved question that expires after so many days. Return it with its secret, which is not stored.
+    """Create a link to a saved question that expires after `days` days. Return it with its secret, which is not stored.
 
     Raises FieldProblem for a question that does not exist, or an invalid number of days.
     """
@@ -87,9 +86,9 @@ async def revoke(store: Store, project: int, share: int) -> None:
 
 async def find_shared(store: Store, secret: str, now: int) -> Shared | None:
     """Return the link with a secret; None if there is none, it expired, or its project is archived."""
-    rows: list[dict[str, Any]] = await store.rows(_SHARED, hash_key(secret), now)
+    rows = await store.rows(_SHARED, hash_key(secret), now)
     if not rows:
         return None
-    row = dict(rows[0])
-    link = {name: row.pop(name) for name in ("share", "expires_at", "slug", "title")}
-    return Shared(**link, question=SavedQuestion(**row))
+    row = rows[0]
+    question = SavedQuestion(row["id"], row["project"], row["name"], row["question"], row["created_at"], row["changed_at"])
+    return Shared(row["share"], row["expires_at"], row["slug"], row["title"], question)

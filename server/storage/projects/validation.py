@@ -24,7 +24,7 @@ _strings = msgspec.json.Decoder(list[str])
 
 
 class ProjectError(ValueError):
-    """A request about a project or key is invalid. The message is for the person who made it."""
+    """A request about a project or key is invalid. The message is for its author."""
 
 
 class ProblemKind(enum.Enum):
@@ -61,9 +61,9 @@ def validate_limit(text: str | None) -> str | None:
         raise ProjectError("a limit must have a form such as 10/minute") from None
 
 
-def read_limit(text: object) -> RateLimitItem | None:
+def read_limit(text: str | None) -> RateLimitItem | None:
     """Return the limit in a column, or None."""
-    return parse(str(text)) if text else None
+    return parse(text) if text else None
 
 
 def read_list(text: str) -> list[str]:

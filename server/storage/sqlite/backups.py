@@ -1,7 +1,7 @@
 """Backups of a store on SQLite: created while it is in use, and checked by opening them.
 
 A backup is a self-contained file, and FILE.secret with the secret that keys the hashes. Without the secret, no install in the backup would be
-recognised again. Only the owner can read either file. A failure leaves all existing files as they were.
+recognized again. Only the owner can read either file. A failure leaves all existing files as they were.
 """
 
 from __future__ import annotations
@@ -199,6 +199,8 @@ def _should_stop(options: BackupOptions) -> bool:
 
 
 def _check_file(path: Path) -> int:
+    if path.is_dir():
+        raise BackupError(f"{path} is a folder: name the backup in it")
     if not path.is_file():
         raise BackupError(f"there is no file {path}")
     if not is_database(path):

@@ -51,6 +51,7 @@ class SqliteBase:
     """The methods of `server.storage.engine.Store` that jobs use."""
 
     path: Path
+    version: int
     _connections: SqliteConnections
 
     async def change(self, *statements: tuple[str, tuple[Any, ...]], exclusive: bool = False) -> Change:
@@ -68,7 +69,9 @@ class SqliteBase:
                 raise
             return Change(rows, time.perf_counter() - started)
 
-        return await self._connections.write(work)
+        changed = await self._connections.write(work)
+        self.version += 1
+        return changed
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:

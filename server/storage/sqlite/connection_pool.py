@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import sqlite3
 import threading
 import time
@@ -36,16 +35,9 @@ _CACHED_STATEMENTS = 256
 # A statement with many rows releases the GIL once. `executemany` releases it for each row, and each row then waits for a busy event loop.
 # A few fixed sizes keep the number of prepared statements small.
 _CHUNKS = (256, 64, 16, 4, 1)
-# Columns that are mostly equal in many events, often because they are NULL.
+# Columns that are often NULL in all of many events.
 _MANY = 64
-_ALIKE = {
-    "event": frozenset(
-        {
-            *("project_id", "name_id", "context_id", "target_id", "outcome"),
-            *("duration_us", "session", "skewed", "error_type", "error_message", "weight"),
-        }
-    )
-}
+_OFTEN_NULL = {"event": frozenset(("target_id", "duration_us", "session", "skewed", "error_type", "error_message", "weight"))}
 # SQLite stores NaN as NULL. The sqlite3 module binds floats directly, but looks up an adapter for each None, which takes longer than the
 # rest of a row of an event.
 _NULL = float("nan")
@@ -87,20 +79,24 @@ class SqliteConnection(sqlite3.Connection):
 
 
 def _insert(table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], end: str) -> tuple[str, list[Any]]:
-    """Return a statement that inserts rows, and its arguments. If there are many rows, values that they share are bound once."""
-    if len(rows) < _MANY or table not in _ALIKE:
-        return _insertion(table, columns, frozenset(), len(rows), end), [_NULL if value is None else value for row in rows for value in row]
-    values, same = list(zip(*rows, strict=True)), _places(columns, _ALIKE[table])
-    if any(values[place].count(rows[0][place]) != len(rows) for place in same):
-        same = frozenset()
-    arguments = [_bound(rows[0][place]) for place in sorted(same)]
-    apart = [_all_bound(column) for place, column in enumerate(values) if place not in same]
-    arguments += chain.from_iterable(zip(*apart, strict=True))
-    return _insertion(table, columns, same, len(rows), end), arguments
+    """Return a statement that inserts rows, and its arguments. If there are many rows, it leaves out columns that are NULL in all of them."""
+    if len(rows) < _MANY or table not in _OFTEN_NULL:
+        return _insertion(table, columns, len(rows), end), [_NULL if value is None else value for row in rows for value in row]
+    number = len(rows)
+    values = list(zip(*rows, strict=True))
+    unused = frozenset(place for place in _places(columns, _OFTEN_NULL[table]) if values[place].count(None) == number)
+    used = [_all_bound(column) for place, column in enumerate(values) if place not in unused]
+    return _insertion(table, _without(columns, unused), number, end), list(chain.from_iterable(zip(*used, strict=True)))
 
 
-def _bound(value: Any) -> Any:
-    return _NULL if value is None else value
+@lru_cache(maxsize=16)
+def _places(columns: tuple[str, ...], names: frozenset[str]) -> frozenset[int]:
+    return frozenset(columns.index(name) for name in names)
+
+
+@lru_cache(maxsize=_CACHED_STATEMENTS)
+def _without(columns: tuple[str, ...], places: frozenset[int]) -> tuple[str, ...]:
+    return tuple(column for place, column in enumerate(columns) if place not in places)
 
 
 def _all_bound(column: tuple[Any, ...]) -> Sequence[Any]:
@@ -108,26 +104,14 @@ def _all_bound(column: tuple[Any, ...]) -> Sequence[Any]:
 
 
 @lru_cache(maxsize=_CACHED_STATEMENTS)
-def _insertion(table: str, columns: tuple[str, ...], same: frozenset[int], rows: int, end: str) -> str:
-    """Return the statement for a number of rows. The columns in the places `same` are equal in all rows, and are its first arguments.
+def _insertion(table: str, columns: tuple[str, ...], rows: int, end: str) -> str:
+    """Return the statement for a number of rows.
 
     All parameters are plain `?`. Since Python 3.12, the sqlite3 module asks SQLite for the name of each parameter that it binds. Numbered
-    parameters (`?1`) have names, which SQLite finds by a linear search, and Python warns about each.
+    parameters (`?1`), which could bind shared values once, have names, which SQLite finds by a linear search, and Python warns about each.
     """
-    insert = f"INSERT INTO {table} ({', '.join(columns)})"
-    values = ", ".join([f"({', '.join('?' * (len(columns) - len(same)))})"] * rows)
-    if not same:
-        return f"{insert} VALUES {values} {end}"
-    shared = [columns[place] for place in sorted(same)]
-    apart = itertools.count(1)
-    selected = ", ".join(f"alike.{name}" if name in shared else f"apart.column{next(apart)}" for name in columns)
-    alike = f"WITH alike ({', '.join(shared)}) AS (VALUES ({', '.join('?' * len(shared))}))"
-    return f"{alike} {insert} SELECT {selected} FROM alike CROSS JOIN (VALUES {values}) AS apart WHERE true {end}"
-
-
-@lru_cache(maxsize=16)
-def _places(columns: tuple[str, ...], names: frozenset[str]) -> frozenset[int]:
-    return frozenset(columns.index(name) for name in names)
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)} {end}"
 
 
 def connect(path: Path, *, reader: bool = False) -> SqliteConnection:

@@ -11,6 +11,8 @@ class SqliteSql:
     rewrite = "VACUUM"
     has_partitions = False
     has_one_writer = True
+    is_file = True
+    least_rows = 10
 
     def integers(self, mark: str = "{}") -> str:
         return f"SELECT value FROM json_each({mark})"

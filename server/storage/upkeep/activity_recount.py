@@ -135,9 +135,9 @@ async def differences(snapshot: Snapshot, project: int) -> dict[str, int]:
     found: dict[str, int] = {}
     for rollup in OF_ACTIVITY:
         columns = ", ".join((*rollup.key, *rollup.measures))
-        kept = set(await snapshot.rows(f"SELECT {columns} FROM {rollup.table} WHERE project_id = {{}} AND installs <> 0", project))
+        stored = set(await snapshot.rows(f"SELECT {columns} FROM {rollup.table} WHERE project_id = {{}} AND installs <> 0", project))
         query, arguments = counted(rollup, of_project(project))
-        found[rollup.table] = len(kept ^ set(await snapshot.rows(query, *arguments)))
+        found[rollup.table] = len(stored ^ set(await snapshot.rows(query, *arguments)))
     ((found["activity_earlier"],),) = await snapshot.rows(f"SELECT COUNT(*) FROM ({_LINKED}) AS linked WHERE earlier <> before", project)
     ((found["install_days"],),) = await snapshot.rows(
         f"SELECT COUNT(*) FROM install LEFT JOIN ({_LAST}) AS last ON last.install_id = install.id WHERE install.project_id = {{}} AND ("

@@ -182,11 +182,22 @@ async def record_attempt(
     await store.change((sql, (status, attempts, answered, error, ended_at, delivery)))
 
 
-async def last_deliveries(store: Store) -> dict[int, dict[str, Any]]:
-    """Return the last alert of each rule: `status`, `attempts`, `answered`, `last_error`, `created_at`."""
+@dataclass(frozen=True, slots=True)
+class LastAlert:
+    """The last alert of a rule, and its delivery. `answered` is the HTTP status of the last response."""
+
+    status: str
+    attempts: int
+    answered: int | None
+    last_error: str | None
+    created_at: int
+
+
+async def last_deliveries(store: Store) -> dict[int, LastAlert]:
+    """Return the last alert of each rule, by the number of the rule."""
     sql = """SELECT rule_id, status, attempts, answered, last_error, created_at FROM alert_delivery
         WHERE id IN (SELECT max(id) FROM alert_delivery GROUP BY rule_id)"""
-    return {row["rule_id"]: row for row in await store.rows(sql)}
+    return {row.pop("rule_id"): LastAlert(**row) for row in await store.rows(sql)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +254,7 @@ async def error_counts(store: Store, project: int, first_day: int, errors: Itera
 
 
 async def versions_since(store: Store, project: int, first_day: int) -> dict[str, int]:
-    """Return the versions of events since the beginning of a day, with their numbers of events."""
+    """Return the versions of events since the beginning of a day, with the number of events of each."""
     rows = await store.rows(
         "SELECT value, sum(events) AS events FROM rollup_dimension WHERE project_id = {} AND day >= {} AND dimension = 'version' GROUP BY value",
         project,
@@ -265,7 +276,9 @@ async def versions_before(store: Store, project: int, day: int, versions: Iterab
 
 
 async def versions_believed(store: Store, project: int, first_day: int, versions: Iterable[str]) -> set[str]:
-    """Return those of the given versions that occurred since the beginning of a day with an event whose clock is believed: late events say nothing new."""
+    """Return the given versions that occurred since the beginning of a day in an event with a plausible clock. Late events are not evidence of a new
+    version.
+    """
     among = f"version IN ({store.sql.texts()})"
     names = set(versions)
     rows = await store.rows(

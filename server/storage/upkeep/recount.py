@@ -3,7 +3,7 @@
 All reads use one snapshot of the store, so that later commits affect neither side. The recount is kept in a temporary SQLite database, which
 spills to disk, so memory stays flat for any number of events.
 
-Some sums cannot be recounted and are skipped: days with events deleted by retention, days noted as partial (imported sums, erased installs),
+Some sums cannot be recounted and are skipped: days with events deleted by retention, days marked as partial (imported sums, erased installs),
 properties of which not all events are counted, and totals by target unless all their days are complete.
 """
 
@@ -62,11 +62,11 @@ Rows = dict[Key, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row that differs from the recount. `kept` is None if the row is missing, `counted` is None if it should not exist."""
+    """A row that differs from the recount. `stored` is None if the row is missing, `counted` is None if it should not exist."""
 
     rollup: Rollup
     key: Key
-    kept: tuple[int, ...] | None
+    stored: tuple[int, ...] | None
     counted: tuple[int, ...] | None
 
 
@@ -172,12 +172,12 @@ class Recount:
             arguments = (*arguments, *names)
         sql = f"SELECT {', '.join((*rollup.key, *rollup.measures))} FROM {rollup.table} WHERE {where}"
         width = len(rollup.key)
-        kept: Rows = {row[:width]: row[width:] for row in await self._snapshot.rows(sql, *arguments)}
+        stored: Rows = {row[:width]: row[width:] for row in await self._snapshot.rows(sql, *arguments)}
         counted: Rows = {row[:width]: row[width:] for row in await self._on_thread(self._ask, sql, arguments)}
         if rollup in _FOLDED:
-            counted = _folded_alike(rollup, kept, counted)
-        keys = sorted(key for key in kept.keys() | counted.keys() if kept.get(key) != counted.get(key))
-        return [Difference(rollup, key, kept.get(key), counted.get(key)) for key in keys]
+            counted = _folded_alike(rollup, stored, counted)
+        keys = sorted(key for key in stored.keys() | counted.keys() if stored.get(key) != counted.get(key))
+        return [Difference(rollup, key, stored.get(key), counted.get(key)) for key in keys]
 
     async def _on_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         """Use the temporary database in a thread. The thread has finished when this returns or is cancelled."""
@@ -221,10 +221,10 @@ class Recount:
 
 def only_raised(difference: Difference) -> Difference | None:
     """Return the part of a difference that adds to the sums, for days of which not all events are stored; None if there is none."""
-    kept, counted = difference.kept, difference.counted
-    if counted is None or (kept is not None and all(map(int.__ge__, kept, counted))):
+    stored, counted = difference.stored, difference.counted
+    if counted is None or (stored is not None and all(map(int.__ge__, stored, counted))):
         return None
-    return difference if kept is None else replace(difference, counted=tuple(map(max, kept, counted)))
+    return difference if stored is None else replace(difference, counted=tuple(map(max, stored, counted)))
 
 
 def _tables(folded: FoldResult) -> Iterable[tuple[Rollup, Iterable[tuple[Key, Iterable[int]]]]]:
@@ -234,7 +234,7 @@ def _tables(folded: FoldResult) -> Iterable[tuple[Rollup, Iterable[tuple[Key, It
     yield ERROR_INSTALLS, ((key, ()) for key in folded.error_installs)
 
 
-def _folded_alike(rollup: Rollup, kept: Rows, counted: Rows) -> Rows:
+def _folded_alike(rollup: Rollup, stored: Rows, counted: Rows) -> Rows:
     """Fold values of the counted rows into `(other)`, as the store did.
 
     A value may have occurred again after it was folded. Its row then holds a part of its events, and `(other)` the rest.
@@ -242,19 +242,19 @@ def _folded_alike(rollup: Rollup, kept: Rows, counted: Rows) -> Rows:
     column, by = _FOLDED[rollup]
     place = rollup.key.index(column)
     crowd = tuple(rollup.key.index(part) for part in ("day", by))
-    crowded = {tuple(key[part] for part in crowd) for key in kept if key[place] == OTHER}
+    crowded = {tuple(key[part] for part in crowd) for key in stored if key[place] == OTHER}
     alike: Rows = {}
     for key, measures in counted.items():
         if tuple(key[part] for part in crowd) not in crowded:
             alike[key] = measures
             continue
         other = (*key[:place], OTHER, *key[place + 1 :])
-        if key[place] != OTHER and key in kept:
-            part = tuple(map(min, kept[key], measures))
+        if key[place] != OTHER and key in stored:
+            part = tuple(map(min, stored[key], measures))
             alike[key] = part
             measures = tuple(whole - its for whole, its in zip(measures, part, strict=True))
         # An install may be in both rows: in that of its version again since the other one was folded.
-        if any(measures) or (not measures and (key not in kept or other in kept)):
+        if any(measures) or (not measures and (key not in stored or other in stored)):
             alike[other] = tuple(map(sum, zip(alike.get(other, (0,) * len(measures)), measures, strict=True)))
     return alike
 
@@ -268,5 +268,5 @@ def repairs(difference: Difference) -> list[tuple[str, Key]]:
     if not rollup.measures:
         return [(this, key)] if difference.counted is None else [(insert + "ON CONFLICT DO NOTHING", key)]
     nothing = (0,) * len(rollup.measures)
-    lacking = (counted - kept for counted, kept in zip(difference.counted or nothing, difference.kept or nothing, strict=True))
+    lacking = (counted - stored for counted, stored in zip(difference.counted or nothing, difference.stored or nothing, strict=True))
     return [(insert + on_conflict_add(rollup), (*key, *lacking)), (f"{this} AND {rollup.measures[0]} = 0", key)]

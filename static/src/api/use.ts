@@ -1,4 +1,5 @@
-import { type Query, type UseQueryResult, keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { type Query, type UseQueryResult, hashKey, keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { useMemo } from "preact/hooks";
 import { type Data, type Name, ApiError, type Variables, runOperation } from "./client.ts";
 
 const REFRESH = 60_000; // ms
@@ -20,9 +21,14 @@ export function useOperation<N extends Name>(
   options: { refresh?: (data: Data<N> | undefined) => number | false; enabled?: boolean } = {},
 ): Answer<N> {
   const { refresh, enabled = true } = options;
+  const client = useQueryClient();
+  const query = { queryKey: [name, variables], queryFn: ({ signal }: { signal: AbortSignal }) => runOperation(name, variables, signal) };
+  // `useQuery` asks once the page is painted; this asks while it is rendered, parents before their children.
+  useMemo(() => {
+    if (enabled) void client.prefetchQuery(query);
+  }, [client, enabled, hashKey(query.queryKey)]);
   return useQuery<Data<N>, Error>({
-    queryKey: [name, variables],
-    queryFn: ({ signal }) => runOperation(name, variables, signal),
+    ...query,
     refetchInterval: (query) => next(query as Query<Data<N>, Error>, refresh ?? (() => REFRESH)),
     placeholderData: keepPreviousData as never,
     enabled,

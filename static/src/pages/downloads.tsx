@@ -8,7 +8,7 @@ import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { ago, count, number, toLabel } from "../view/format.ts";
 import { useParams } from "../view/address.ts";
-import { useExploreLink } from "../view/explore-link.ts";
+import { BY_TARGET, rowsFor, useExploreLink } from "../view/explore-link.ts";
 import { type Condition, isValue } from "../view/conditions.ts";
 import { targetConditions, useView } from "../view/state.ts";
 
@@ -47,7 +47,8 @@ function Counted({ project, words: vocabulary, params, setParams, filter, where,
   const downloads = vocabulary.names.includes(DOWNLOAD) && params.get("count") !== "events" && !named;
   const names = named?.op === "IS" ? named.values : downloads ? [DOWNLOAD] : null;
   const chosen = type && !where.some(({ field }) => field === "target_type") ? [isValue("target_type", type)] : [];
-  const counted: EventFilter = { ...filter, where: [...where, ...(downloads ? [isValue("name", DOWNLOAD)] : []), ...chosen] };
+  const own = [...(downloads ? [isValue("name", DOWNLOAD)] : []), ...chosen];
+  const counted: EventFilter = { ...filter, where: [...where, ...own] };
   const common = { slug: project, period, filter: counted, names, type: type || null, days };
   const answer = useOperation("Targets", { ...common, first: 25 });
   const explore = useExploreLink(project);
@@ -85,7 +86,7 @@ function Counted({ project, words: vocabulary, params, setParams, filter, where,
       <QueryResult answer={answer} height={500}>
         {({ project: { targets, together, targetTotals, trending } }) => (
           <div class="grid">
-            <Bars title="This period" explore={explore({ measures: "events", by: "target", chart: "bars", ...(downloads ? { where: isValue("name", DOWNLOAD) } : {}) })} unit={unit} bars={targets.map(barOf)} others={othersOf(targets, together)} all={everything("targets")} />
+            <Bars title="This period" explore={explore({ measures: ["EVENTS"], ...BY_TARGET, where: [...own, ...BY_TARGET.where], chart: "bars", first: rowsFor(targets.length) })} unit={unit} bars={targets.map(barOf)} others={othersOf(targets, together)} all={everything("targets")} />
             <Bars title="All time" unit={unit} note={isFiltered ? `${unit}, not filtered` : unit} total={0} bars={targetTotals.map(barOf)} all={everything("targetTotals")} />
             <Trending of={trending} days={days} choose={(window) => put("window", window === 7 ? "" : String(window))} />
           </div>

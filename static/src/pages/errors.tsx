@@ -9,8 +9,8 @@ import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { ago, count, duration, plural, moment, portion, toLabel } from "../view/format.ts";
 import { useParams } from "../view/address.ts";
-import { useExploreLink } from "../view/explore-link.ts";
-import { isValue } from "../view/conditions.ts";
+import { errorQuestion, isError, rowsFor, useExploreLink } from "../view/explore-link.ts";
+import { isValue, splitBy } from "../view/conditions.ts";
 import { useView } from "../view/state.ts";
 
 type Answer = Data<"Errors">["project"];
@@ -52,11 +52,11 @@ export default function Errors({ project }: { project: string }) {
             : "";
         return (
           <div class="stack">
-            <Card title="By type" note={note} table={table} all={all} picture={() => barsOf(table(), count)} explore={explore({ measures: "events,installs", where: isValue("outcome", "failure"), by: "error_type", chart: "bars" })} wide>
+            <Card title="By type" note={note} table={table} all={all} picture={() => barsOf(table(), count)} explore={explore({ ...errorQuestion(errors.events, errors.failures), first: rowsFor(errors.groups.length) })} wide>
               {errors.groups.length === 0 ? <EmptyState>No failures in this period.</EmptyState> : <Groups groups={errors.groups} project={project} />}
               {errors.types > errors.groups.length && <p class="others">and {plural(errors.types - errors.groups.length, "more type")}</p>}
             </Card>
-            <Card title="Latest failures" note="from raw events within the retention period" explore={explore({ measures: "failures,failure_rate" })} wide>
+            <Card title="Latest failures" note="by arrival, from raw events within the retention period" wide>
               {failures.length === 0 ? <EmptyState>No raw events of this period are retained.</EmptyState> : <Samples of={failures} typed />}
             </Card>
           </div>
@@ -69,6 +69,7 @@ export default function Errors({ project }: { project: string }) {
 function Groups({ groups, project }: { groups: Group[]; project: string }) {
   const [params, setParams] = useParams();
   const shown = params.get("error");
+  const tagsNew = groups.length === 1 || !groups.every(isNew); // if every type is new, the tags are of no use
   const show = (type: string | null) => setParams((next) => (type === null ? next.delete("error") : next.set("error", type)));
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Errors by type">
@@ -93,7 +94,7 @@ function Groups({ groups, project }: { groups: Group[]; project: string }) {
         <tbody>
           {groups.map((group) => (
             <Fragment key={nameOf(group.type)}>
-              <Row group={group} open={shown === nameOf(group.type)} show={show} />
+              <Row group={group} open={shown === nameOf(group.type)} show={show} tagsNew={tagsNew} />
               {shown === nameOf(group.type) && (
                 <tr class="details">
                   <td colSpan={7}>
@@ -109,9 +110,12 @@ function Groups({ groups, project }: { groups: Group[]; project: string }) {
   );
 }
 
-function Row({ group: { type, events, share, installs, firstSeen, lastSeen, firstEver, versions }, open, show }: { group: Group; open: boolean; show: (type: string | null) => void }) {
+/** True for a type whose first event ever is in the period. */
+const isNew = ({ firstSeen, firstEver }: Group): boolean => firstEver !== null && firstEver === firstSeen;
+
+function Row({ group, open, show, tagsNew }: { group: Group; open: boolean; show: (type: string | null) => void; tagsNew: boolean }) {
+  const { type, events, share, installs, firstSeen, lastSeen, firstEver, versions } = group;
   const label = type ?? UNTYPED;
-  const isNew = firstEver !== null && firstEver === firstSeen;
   const known = versions.flatMap(({ version }) => version ?? []);
   return (
     <tr class={open ? "picked" : ""}>
@@ -124,8 +128,8 @@ function Row({ group: { type, events, share, installs, firstSeen, lastSeen, firs
       <td class="figure">{portion(share)}</td>
       <td class="figure">{count(installs.all)}</td>
       <td title={moment(lastSeen)}>{ago(lastSeen)}</td>
-      <td title={isNew ? `${moment(firstSeen)}: first occurrence ever` : `${moment(firstSeen)}; first occurrence ever: ${moment(firstEver)}`}>
-        {ago(firstSeen)} {isNew && <span class="tag">new</span>}
+      <td title={isNew(group) ? `${moment(firstSeen)}: first occurrence ever` : `${moment(firstSeen)}; first occurrence ever: ${moment(firstEver)}`}>
+        {ago(firstSeen)} {tagsNew && isNew(group) && <span class="tag">new</span>}
       </td>
       <td>
         {known.slice(0, 3).map((version) => (
@@ -179,7 +183,7 @@ function Details({ group: { type, events: affected, installs, firstSeen, lastSee
       </dl>
       <Bars
         title="Affected versions"
-        explore={explore({ measures: "events,installs", where: isValue("error_type", type), by: "version", chart: "bars" })}
+        explore={explore({ measures: ["EVENTS"], where: isError(type), by: [splitBy("version")], chart: "bars" })}
         total={affected}
         bars={versions.map(({ version, events }) => ({ where: [isValue("version", version)], label: version ?? "not reported", amount: events }))}
       />

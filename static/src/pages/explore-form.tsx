@@ -1,9 +1,8 @@
-import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { FilterBar } from "../ui/filter-bar.tsx";
 import { Icon } from "../ui/icons.tsx";
-import { SplitSelect } from "../ui/split-select.tsx";
-import type { Split } from "../view/conditions.ts";
+import { Line } from "../ui/question-line.tsx";
+import { Splits } from "../ui/split-select.tsx";
 import { type ChartName, type Comparison, MEASURES, MOST_MEASURES, MOST_SEGMENTS, type MeasureName, type Question, type QuestionChanges, STEPS, type Segment, type StepName } from "../view/question.ts";
 import { periodParams, rangeName, spanOf } from "../view/period.ts";
 import { useView } from "../view/state.ts";
@@ -27,7 +26,7 @@ export function QuestionForm(props: Props) {
   const shown = open || refused !== null;
   return (
     <section class="card question" aria-label="Question">
-      <SavedQuestions project={project} question={question} />
+      <SavedQuestions project={project} />
       <button type="button" class="question-summary" aria-expanded={shown} onClick={() => setOpen(!open)}>
         <span>{questionText(fields, question)}</span> <Icon name="open" size={16} />
       </button>
@@ -88,15 +87,6 @@ function Lines({ project, fields, question, change, refused }: Props) {
   );
 }
 
-function Line({ label, children }: { label: string; children: ComponentChildren }) {
-  return (
-    <div class="question-line">
-      <span class="question-label">{label}</span>
-      <div class="question-part">{children}</div>
-    </div>
-  );
-}
-
 function Measures({ chosen, change }: { chosen: MeasureName[]; change: (measures: MeasureName[]) => void }) {
   return (
     <>
@@ -127,25 +117,6 @@ function Measures({ chosen, change }: { chosen: MeasureName[]; change: (measures
           ))}
         </select>
       )}
-    </>
-  );
-}
-
-function Splits({ fields, by, change }: { fields: Field[]; by: Split[]; change: (by: Split[]) => void }) {
-  const shown = by.length < 2 ? [...by, null] : by;
-  return (
-    <>
-      {shown.map((split, place) => (
-        <SplitSelect
-          key={place}
-          fields={fields}
-          split={split}
-          taken={by.flatMap((other) => (other === split ? [] : [other.field]))}
-          change={(next) => change([...by.slice(0, place), ...(next ? [next] : []), ...by.slice(place + 1)])}
-          label={place === 0 ? "Split by" : "Then by"}
-          empty={place === 0 ? "No split" : by.length === 1 ? "Then by…" : "No second split"}
-        />
-      ))}
     </>
   );
 }

@@ -3,81 +3,78 @@ import { useOperation } from "../api/use.ts";
 import { Card } from "../ui/card.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { barsOf } from "../ui/save.ts";
+import { Splits } from "../ui/split-select.tsx";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
-import { SplitSelect } from "../ui/split-select.tsx";
 import { count, moment, percent } from "../view/format.ts";
 import { useParams } from "../view/address.ts";
-import { type Split, isValue, splitOf, splitText } from "../view/conditions.ts";
+import { useReportLink } from "../view/explore-link.ts";
+import { type Step, eventStep, funnelOf, splitsOf, stepsOf, writeSplits, writeSteps } from "../view/reports.ts";
 import { useView } from "../view/state.ts";
 import { groupLabel, splitLabel } from "./measures.ts";
 
 const MOST = 8;
 const WITHIN = [1, 24, 168, 720] as const;
+const hoursText = (hours: number): string => (hours < 1 ? `${Math.round(hours * 60)} minutes` : hours % 24 === 0 ? `${hours / 24} days` : `${hours} hours`);
 const HOURS: Record<number, string> = { 1: "1 hour", 24: "1 day", 168: "1 week", 720: "30 days" };
 
-/** Funnel page: installs that complete a sequence of events. The steps are in the address. */
+/** Funnel page: installs that complete a sequence of events. The funnel is in the address. */
 export default function Funnel({ project }: { project: string }) {
-  const { span, where, people } = useView();
+  const { span, people } = useView();
   const [params, setParams] = useParams();
-  const steps = params.getAll("step");
-  const within = WITHIN.find((hours) => String(hours) === params.get("within")) ?? 24;
-  const choose = (next: string[], hours: number = within) =>
-    setParams((changed) => {
-      changed.delete("step");
-      for (const step of next) changed.append("step", step);
-      if (hours === 24) changed.delete("within");
-      else changed.set("within", String(hours));
-    });
+  const asked = funnelOf(params);
+  const steps = stepsOf(params);
+  const by = splitsOf(params);
+  const within = asked.withinHours ?? 24;
+  const choose = (next: Step[]) => setParams((changed) => writeSteps(changed, next));
+  const set = (name: string, value: string) => setParams((changed) => (value ? changed.set(name, value) : changed.delete(name)));
   const common = useOperation("Breakdown", { slug: project, by: "NAME", period: span.period, first: 200 });
-  const names = common.data?.project.breakdown.rows.flatMap(({ value }) => value ?? []) ?? []; // most common first
+  const all = common.data?.project.breakdown.rows.flatMap(({ value }) => value ?? []) ?? []; // most common first
+  const names = all.filter((name) => steps.every((step) => step.name !== name));
   const known = useOperation("Fields", { slug: project, period: span.period }, { refresh: () => false });
   const fields = known.data?.project.fields ?? [];
-  const by = params.getAll("by").filter(Boolean).slice(0, 1).map(splitOf);
-  const split = (next: Split | null) => setParams((changed) => (next ? changed.set("by", splitText(next)) : changed.delete("by")));
-  const asked = { steps: steps.map((name) => ({ name, where: [isValue("name", name)] })), where, by, withinHours: within, period: span.period };
+  const explore = useReportLink(project, "funnel");
   const answer = useOperation("AskFunnel", { slug: project, funnel: asked }, { enabled: steps.length > 1 });
   return (
     <>
       <div class="choose">
         {steps.map((step, place) => (
-          <button type="button" class="chip" key={`${step} ${place}`} onClick={() => choose(steps.filter((_, other) => other !== place))}>
-            {place + 1}. <b>{step}</b> <span class="sr">: remove</span> <Icon name="close" size={13} />
+          <button type="button" class="chip" key={`${step.name} ${place}`} onClick={() => choose(steps.filter((_, other) => other !== place))}>
+            {place + 1}. <b>{step.name}</b> <span class="sr">: remove</span> <Icon name="close" size={13} />
           </button>
         ))}
         {steps.length < MOST && (
-          <select aria-label="Next step" value="" onChange={(event) => event.currentTarget.value && choose([...steps, event.currentTarget.value])}>
+          <select aria-label="Next step" value="" onChange={(event) => event.currentTarget.value && choose([...steps, eventStep(event.currentTarget.value)])}>
             <option value="">{steps.length === 0 ? "First event…" : "Then…"}</option>
-            {names
-              .filter((name) => !steps.includes(name))
-              .map((name) => (
-                <option key={name}>{name}</option>
-              ))}
+            {names.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
           </select>
         )}
         <label class="within">
           <span class="soft">within</span>
-          <select value={within} onChange={(event) => choose(steps, Number(event.currentTarget.value))}>
-            {WITHIN.map((hours) => (
+          <select value={within} onChange={(event) => set("within", event.currentTarget.value === "24" ? "" : event.currentTarget.value)}>
+            {[...new Set([...WITHIN, within])].map((hours) => (
               <option key={hours} value={hours}>
-                {HOURS[hours]}
+                {HOURS[hours] ?? hoursText(hours)}
               </option>
             ))}
           </select>
         </label>
-        <SplitSelect fields={fields} split={by[0] ?? null} change={split} label="Split by" empty="No split" />
+        <select aria-label="Order of the steps" value={asked.ordered === false ? "any" : ""} onChange={(event) => set("order", event.currentTarget.value)}>
+          <option value="">in this order</option>
+          <option value="any">in any order</option>
+        </select>
+        <Splits fields={fields} by={by} change={(next) => setParams((changed) => writeSplits(changed, next))} />
       </div>
       {steps.length < 2 ? (
         <Card title="Funnel" wide>
-          <EmptyState>{steps.length === 0 ? "Select two or more events, in the order in which they happen." : `Select the event that follows ${steps[0]}.`}</EmptyState>
+          <EmptyState>{steps.length === 0 ? "Select two or more events, in the order in which they happen." : `Select the event that follows ${steps[0]?.name}.`}</EmptyState>
           <div class="suggested">
-            {names
-              .filter((name) => !steps.includes(name))
-              .slice(0, 12)
-              .map((name) => (
-                <button type="button" class="chip" key={name} onClick={() => choose([...steps, name])}>
-                  <Icon name="plus" size={13} /> <b>{name}</b>
-                </button>
-              ))}
+            {names.slice(0, 12).map((name) => (
+              <button type="button" class="chip" key={name} onClick={() => choose([...steps, eventStep(name)])}>
+                <Icon name="plus" size={13} /> <b>{name}</b>
+              </button>
+            ))}
           </div>
         </Card>
       ) : (
@@ -85,13 +82,13 @@ export default function Funnel({ project }: { project: string }) {
           {({ project: { askFunnel } }) => (
             <div class="stack">
               {!askFunnel.complete && <p class="notice">Some events of this period have been deleted. The funnel covers only the time since {moment(askFunnel.since)}.</p>}
-              <Steps total={askFunnel.total} people={people} />
-              {by[0] && <Groups answer={askFunnel} title={`By ${splitLabel(fields, by[0])}`} people={people} />}
+              <Steps total={askFunnel.total} people={people} explore={explore} />
+              {by[0] && <Groups answer={askFunnel} title={`By ${by.map((split) => splitLabel(fields, split)).join(", ")}`} people={people} explore={explore} />}
             </div>
           )}
         </QueryResult>
       )}
-      <p class="others">Each install counts once, from its first start. A split is taken at the first step, so an install that upgrades stays in its row.</p>
+      <p class="others">Each install counts once. A split uses the value of the first step, so an install that upgrades stays in its row.</p>
     </>
   );
 }
@@ -101,12 +98,12 @@ type Reached = Answer["total"][number];
 
 const installsOf = (step: Reached | undefined, people: boolean): number => (step && (people ? step.people : step.all)) ?? 0;
 
-function Steps({ total, people }: { total: Reached[]; people: boolean }) {
+function Steps({ total, people, explore }: { total: Reached[]; people: boolean; explore: string | undefined }) {
   const of = (step: Reached | undefined) => installsOf(step, people);
   const whole = of(total[0]);
   const table = () => ({ columns: ["step", "installs", "share of first step"], rows: total.map((step) => [step.name, of(step), whole ? of(step) / whole : 0]) });
   return (
-    <Card title="Funnel" note={`${percent(whole ? of(total.at(-1)) / whole : null)} of ${people ? "people" : "installs"} complete the funnel`} table={table} picture={() => barsOf(table(), count)} wide>
+    <Card title="Funnel" note={`${percent(whole ? of(total.at(-1)) / whole : null)} of ${people ? "people" : "installs"} complete the funnel`} table={table} picture={() => barsOf(table(), count)} explore={explore} wide>
       <ol class="steps">
         {total.map((step, place) => {
           const before = total[place - 1];
@@ -134,14 +131,14 @@ function Steps({ total, people }: { total: Reached[]; people: boolean }) {
 }
 
 /** The funnel of each group, one row a group. */
-function Groups({ answer: { rows, total }, title, people }: { answer: Answer; title: string; people: boolean }) {
+function Groups({ answer: { rows, total }, title, people, explore }: { answer: Answer; title: string; people: boolean; explore: string | undefined }) {
   const shown = rows.filter(({ steps }) => installsOf(steps[0], people) > 0);
   const table = () => ({
     columns: ["group", ...total.map(({ name }) => name)],
     rows: shown.map((row) => [groupLabel(row), ...row.steps.map((step) => installsOf(step, people))]),
   });
   return (
-    <Card title={title} table={table} tabular wide>
+    <Card title={title} table={table} explore={explore} tabular wide>
       {shown.length === 0 ? (
         <EmptyState>No install reached the first step in this period.</EmptyState>
       ) : (

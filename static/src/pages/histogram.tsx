@@ -3,7 +3,7 @@ import { Card } from "../ui/card.tsx";
 import { barsOf } from "../ui/save.ts";
 import { count, duration, plural, portion } from "../view/format.ts";
 
-type Timed = Data<"Usage">["project"]["byName"]["groups"][number];
+type Timed = Data<"Usage">["project"]["timed"]["groups"][number];
 
 /** A small histogram for a table row. */
 export function Shape({ counts }: { counts: number[] }) {

@@ -4,7 +4,7 @@ import type { InstallFilterInput } from "../generated/operations.ts";
 import { Card } from "../ui/card.tsx";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { ago, count, moment, toLabel } from "../view/format.ts";
-import { singleValues } from "../view/conditions.ts";
+import { isOfInstalls } from "../view/conditions.ts";
 import { useView } from "../view/state.ts";
 
 const A_PAGE = 20;
@@ -12,10 +12,8 @@ const A_PAGE = 20;
 /** The list of installs, each identified by an anonymous hash. */
 export function InstallList({ project }: { project: string }) {
   const { people, where } = useView();
-  const { os, version, environment } = singleValues(where);
-  const environments = environment ? [environment.toUpperCase() as NonNullable<InstallFilterInput["environments"]>[number]] : [];
-  const filter: InstallFilterInput = { people, os: os ?? null, version: version ?? null, environments };
-  const isPartial = where.length > [os, version, environment].filter(Boolean).length;
+  const filter: InstallFilterInput = { people, where: where.filter(isOfInstalls) };
+  const isPartial = !where.every(isOfInstalls);
   return <Pages key={JSON.stringify([project, filter])} project={project} filter={filter} isPartial={isPartial} />;
 }
 
@@ -25,7 +23,7 @@ function Pages({ project, filter, isPartial }: { project: string; filter: Instal
   return (
     <QueryResult answer={answer} height={420}>
       {({ project: { installs } }) => (
-        <Card title="Installs" note={`${count(installs.totalCount)} known, most recently seen first${isPartial ? "; filtered only by single values of system, version and environment" : ""}`} wide>
+        <Card title="Installs" note={`${count(installs.totalCount)} known, most recently seen first${isPartial ? "; filtered only by system, architecture, runtime, version, package manager and environment" : ""}`} wide>
           {installs.nodes.length === 0 ? (
             <EmptyState>No installs match. Remove a filter to see more.</EmptyState>
           ) : (

@@ -24,7 +24,7 @@ export default function Installs({ project }: { project: string }) {
           <div class="charts even">
             <Chart
               title="New and returning"
-              explore={explore({ measures: "installs,new_installs" })}
+              explore={explore({ measures: ["INSTALLS", "NEW_INSTALLS"], over: step })}
               starts={each.starts}
               step={step}
               measure={COUNTS}
@@ -36,7 +36,7 @@ export default function Installs({ project }: { project: string }) {
             />
             <Chart
               title="Active in 1, 7 and 30 days"
-              explore={explore({ measures: "installs" })}
+              explore={explore({ measures: ["INSTALLS"], over: "DAY" })}
               starts={by.starts}
               step="DAY"
               measure={COUNTS}
@@ -54,12 +54,11 @@ export default function Installs({ project }: { project: string }) {
         {({ project: { versions: adoption } }) => (
           <Chart
             title="Versions over time"
-            explore={explore({ measures: "installs,failure_rate", by: "version" })}
             starts={adoption.starts}
             step={step}
             measure={COUNTS}
             stacked
-            note="active installs by the last version of each; shows the newest, the most used and the most failing"
+            note="active installs by the last version of each; the newest, most used and most failing versions are shown"
             lines={adoption.versions.map(({ version, all, people: some, failureRate, standsOut }, place) => ({
               label: version === null ? "Others" : standsOut ? `${version} (${percent(failureRate)} fail)` : version,
               values: people ? some : all,

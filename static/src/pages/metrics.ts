@@ -1,6 +1,7 @@
 // Metrics of the overview: label, source in the response, and formatting.
 import type { Data } from "../api/client.ts";
 import { COUNTS, DURATIONS, type Measure, SHARES, compact, duration, percent } from "../view/format.ts";
+import type { MeasureName } from "../view/question.ts";
 
 export type Page = Data<"OverviewPage">["project"];
 type Overview = Page["overview"];
@@ -23,8 +24,8 @@ export interface Metric {
   less?: boolean;
   /** The value varies around a level, so its sparkline does not start at zero. */
   close?: boolean;
-  /** The measure of the Explore page that is closest to it. */
-  explore: string;
+  /** Its measures on the Explore page; absent if questions cannot express it. */
+  explore?: MeasureName[];
   /** Available by the hour. */
   hourly?: boolean;
 }
@@ -32,7 +33,7 @@ export interface Metric {
 export const METRICS = {
   active: {
     label: "Active installs",
-    explore: "installs",
+    explore: ["INSTALLS"],
     labelPeople: "Active people",
     measure: COUNTS,
     short: compact,
@@ -44,7 +45,7 @@ export const METRICS = {
   },
   new: {
     label: "New installs",
-    explore: "new_installs",
+    explore: ["NEW_INSTALLS"],
     labelPeople: "New people",
     measure: COUNTS,
     short: compact,
@@ -54,7 +55,7 @@ export const METRICS = {
   },
   events: {
     label: "Events",
-    explore: "events",
+    explore: ["EVENTS"],
     measure: COUNTS,
     short: compact,
     change: ({ events }) => events,
@@ -63,7 +64,7 @@ export const METRICS = {
   },
   success: {
     label: "Success rate",
-    explore: "failure_rate,successes,failures",
+    explore: ["FAILURE_RATE", "SUCCESSES", "FAILURES"],
     measure: SHARES,
     short: percent,
     change: ({ successRate }) => successRate,
@@ -79,7 +80,7 @@ export const METRICS = {
   },
   duration: {
     label: "Median duration",
-    explore: "p50",
+    explore: ["P50"],
     measure: DURATIONS,
     short: duration,
     change: ({ medianDuration }) => medianDuration,
@@ -90,7 +91,6 @@ export const METRICS = {
   },
   installs: {
     label: "Known installs",
-    explore: "new_installs",
     labelPeople: "Known people",
     measure: COUNTS,
     short: compact,

@@ -5,6 +5,7 @@ import type { Data } from "../api/client.ts";
 import { Link } from "wouter-preact";
 import { runOperation } from "../api/client.ts";
 import { fetchAllValues } from "../api/pages.ts";
+import { useTurn } from "../api/turn.ts";
 import { useOperation } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Bars, type Bar } from "../ui/bars.tsx";
@@ -14,12 +15,12 @@ import { EmptyState, ErrorNotice, QueryResult } from "../ui/states.tsx";
 import { hadReadAccess, rememberReadAccess, useAccount, useFirstEventTime } from "../view/account.ts";
 import { ABOUT_DURATIONS, COUNTS, ago, count, day, estimateOf, growth, margin, moment, percent, plural, points, toLabel } from "../view/format.ts";
 import { isComparable } from "../view/period.ts";
-import { useExploreLink } from "../view/explore-link.ts";
+import { BY_TARGET, errorQuestion, rowsFor, useExploreLink } from "../view/explore-link.ts";
 import { drawableValues, openStep } from "../view/steps.ts";
 import { targetConditions, useView, viewOf } from "../view/state.ts";
-import { type Condition, isValue } from "../view/conditions.ts";
+import { type Condition, isValue, splitBy } from "../view/conditions.ts";
 import { VersionGroups, VersionPartSelect, useVersionPart } from "./version-groups.tsx";
-import { METRICS, type MetricName, type Page, metricOf } from "./metrics.ts";
+import { METRICS, type Metric, type MetricName, type Page, metricOf } from "./metrics.ts";
 import { useParams, useQueryText } from "../view/address.ts";
 import { BASE } from "../view/base.ts";
 
@@ -31,7 +32,8 @@ function pageVariables(project: string, params: URLSearchParams, known: boolean)
   const coarse: typeof step = step === "HOUR" ? "DAY" : step;
   const unfiltered: typeof filter = { ...filter, ...(isFiltered(where) ? { where: [] } : {}) };
   const asksKnown = metricOf(params.get("metric"), step) === "installs";
-  // With filters, each card asks for itself: cards appear as they are answered, and one that takes too long does not blank the page.
+  // With filters, each card asks for itself, the visible ones first: cards appear as they are answered, and one that takes too long does not blank
+  // the page.
   const cards = where.length === 0;
   return { slug: project, period, before, filter, unfiltered, asksKnown, step, coarse, cards, privateCards: cards && known, newBefore: needs === "new", timesBefore: needs === "times" };
 }
@@ -131,7 +133,7 @@ const isFiltered = (where: Condition[]): boolean => where.some(({ field, op, val
 function Main({ page, project, metric, compared }: { page: Page; project: string; metric: MetricName; compared: boolean }) {
   const explore = useExploreLink(project);
   const { people, span, where } = useView();
-  const { label, labelPeople, values } = METRICS[metric];
+  const { label, labelPeople, values, explore: measures }: Metric = METRICS[metric];
   const measure = metric === "duration" && !page.medians.exact ? ABOUT_DURATIONS : METRICS[metric].measure;
   const now = values(page, people, false) ?? [];
   const earlier = values(page, people, true);
@@ -142,7 +144,7 @@ function Main({ page, project, metric, compared }: { page: Page; project: string
       step={span.step}
       measure={measure}
       note={noteOf(metric, isFiltered(where))}
-      explore={explore({ measures: METRICS[metric].explore })}
+      explore={measures && explore({ measures })}
       lines={[
         { label: "Current period", values: now, color: "accent", filled: !measure.share },
         ...(compared && earlier ? [{ label: "Previous period", values: earlier, color: "soft", dashed: true, starts: page.before.starts }] : []),
@@ -158,7 +160,7 @@ function Outcomes({ page: { series }, project }: { page: Page; project: string }
   return (
     <Chart
       title="Events by outcome"
-      explore={explore({ measures: "events", by: "outcome" })}
+      explore={explore({ measures: ["EVENTS"], by: [splitBy("outcome")] })}
       starts={series.starts}
       step={span.step}
       measure={COUNTS}
@@ -181,7 +183,7 @@ function Parts({ page, project }: { page: Page; project: string }) {
       {part ? <VersionGroups project={project} part={part} /> : <Values title="Versions" project={project} of={page.versions} by="version" note={reads && <VersionPartSelect />} />}
       <Values title="Events" project={project} of={page.names} by="name" />
       {reads && <Values title="Tools and targets" project={project} of={page.targets} by="target" />}
-      {reads && <Recent errors={page.errors} project={project} />}
+      {reads && <Recent errors={page.errors} failures={page.series.failures.reduce((sum, value) => sum + value, 0)} project={project} />}
       <Values title="Operating systems" project={project} of={page.os} by="os" />
       <Values title="Runtimes" project={project} of={page.runtimes} by="runtime" />
       <Values title="Package managers" project={project} of={page.packageManagers} by="pm" />
@@ -214,7 +216,10 @@ type Values = Breakdown["rows"];
 const isKnown = ({ value, events, installs }: Values[number]) => value !== null && (events > 0 || (installs?.all ?? 0) > 0);
 
 const BY_EVENTS = new Set(["name", "target", "env"]); // cards that list the first rows
+const BY_INSTALLS = new Set(["version", "os", "runtime", "pm"]); // cards that count installs
 const MANY = 40;
+const NO_INSTALLS = "Installs by value are not counted: the period has too many events to read without the history.";
+const NO_INSTALLS_KEPT = "Installs by value are not counted: retention has deleted the events of this period.";
 
 /** Breakdown by one dimension. With filters, it asks for itself, beside the page. */
 function Values(props: ValuesProps) {
@@ -222,16 +227,17 @@ function Values(props: ValuesProps) {
   const { span, filter, where } = useView();
   const isOwn = where.length > 0;
   const variables = { slug: project, by: BY[by], period: span.period, filter, first: BY_EVENTS.has(by) ? FEW : MANY };
-  const answer = useOperation("Breakdown", variables, { enabled: isOwn });
+  const { ref, isDue } = useTurn(JSON.stringify(variables));
+  const answer = useOperation("Breakdown", variables, { enabled: isOwn && isDue });
   const now = isOwn ? answer.data?.project.breakdown : of;
   const last = useRef(now);
   const shown = now ?? last.current;
   last.current = shown;
   if (isOwn && answer.isError) return <Failed title={props.title} answer={answer} />;
-  if (shown === undefined) return <div class="skeleton card-skeleton" aria-busy="true" aria-label="Loading" role="status" />;
+  if (shown === undefined) return <div class="skeleton card-skeleton" ref={ref} aria-busy="true" aria-label="Loading" role="status" />;
   const isStale = now === undefined || (isOwn && answer.isPlaceholderData);
   return (
-    <div class={isStale ? "stale" : ""} aria-busy={isStale}>
+    <div class={isStale ? "stale" : ""} ref={ref} aria-busy={isStale}>
       <ValuesCard {...props} of={shown} />
     </div>
   );
@@ -252,6 +258,7 @@ function ValuesCard({ title, project, of: first, by, active, note }: ValuesProps
   const of = (whole && all.data?.project.breakdown) || first;
   const known = of.rows.filter(isKnown);
   const byInstalls = known.length > 0 && known.every(({ installs }) => installs !== null);
+  const lacksInstalls = BY_INSTALLS.has(by) && known.some(({ installs }) => installs === null);
   const unit = byInstalls ? `${people ? "people" : "installs"}${of.since ? ` since ${day(of.since)}` : ""}` : "events";
   const amountOf = ({ installs, events }: Pick<Values[number], "installs" | "events">) => (byInstalls ? ((people ? installs?.people : installs?.all) ?? 0) : events);
   const barsOf = (rows: Values) =>
@@ -271,6 +278,7 @@ function ValuesCard({ title, project, of: first, by, active, note }: ValuesProps
       .toSorted((one, other) => other.amount - one.amount);
   const bars = barsOf(of.rows);
   const shown = whole && all.data ? bars : by === "version" ? withOutstanding(bars) : bars.slice(0, FEW);
+  const shownRanks = Math.max(0, ...shown.map((bar) => bars.indexOf(bar))) + 2; // with the group without a value
   const others = of.otherInstalls ? ((people ? of.otherInstalls.people : of.otherInstalls.all) ?? 0) : null;
   const hidden = bars.reduce((sum, { amount }) => sum + amount, 0) - shown.reduce((sum, { amount }) => sum + amount, 0);
   const rest = (byInstalls ? (others ?? 0) : of.otherEvents) + hidden;
@@ -278,13 +286,14 @@ function ValuesCard({ title, project, of: first, by, active, note }: ValuesProps
   return (
     <Bars
       title={title}
-      explore={explore({ measures: byInstalls ? "installs" : "events", by: FIELDS[by], chart: "bars" })}
+      explore={explore({ measures: [byInstalls ? "INSTALLS" : "EVENTS"], ...(by === "target" ? BY_TARGET : { by: [splitBy(FIELDS[by])] }), chart: "bars", first: rowsFor(shownRanks) })}
       bars={shown}
       note={note || undefined}
       unit={unit}
       others={{ values: of.otherValues + bars.length - shown.length, amount: by === "env" ? null : rest }}
       total={by === "env" && byInstalls ? active : undefined}
       unreported={unreported}
+      remark={lacksInstalls ? (of.since ? NO_INSTALLS_KEPT : NO_INSTALLS) : undefined}
       all={async () => barsOf(await fetchAllValues(variables))}
       more={{ whole: whole && all.data !== undefined, toggle: () => setWhole(!whole) }}
       {...(of.rows.length > 0 && known.length === 0 ? { nothing: "No event in this period reports this." } : {})}
@@ -301,25 +310,27 @@ function withOutstanding(bars: Bar[]): Bar[] {
 type Errors = NonNullable<Page["errors"]>;
 
 /** The most common errors. With filters, the card asks for itself, beside the page. */
-function Recent({ errors: given, project }: { errors: Errors | undefined; project: string }) {
+function Recent({ errors: given, failures, project }: { errors: Errors | undefined; failures: number; project: string }) {
   const { span, filter, where } = useView();
   const isOwn = where.length > 0;
-  const answer = useOperation("Errors", { slug: project, period: span.period, filter, first: 6, latest: 1 }, { enabled: isOwn });
+  const variables = { slug: project, period: span.period, filter, first: 6 };
+  const { ref, isDue } = useTurn(JSON.stringify(variables));
+  const answer = useOperation("ErrorTypes", variables, { enabled: isOwn && isDue });
   const now = isOwn ? answer.data?.project.errors : given;
   const last = useRef(now);
   const errors = now ?? last.current;
   last.current = errors;
   if (isOwn && answer.isError) return <Failed title="Errors" answer={answer} />;
-  if (errors === undefined) return <div class="skeleton card-skeleton" aria-busy="true" aria-label="Loading" role="status" />;
+  if (errors === undefined) return <div class="skeleton card-skeleton" ref={ref} aria-busy="true" aria-label="Loading" role="status" />;
   const isStale = now === undefined || (isOwn && answer.isPlaceholderData);
   return (
-    <div class={isStale ? "stale" : ""} aria-busy={isStale}>
-      <RecentCard errors={errors} project={project} />
+    <div class={isStale ? "stale" : ""} ref={ref} aria-busy={isStale}>
+      <RecentCard errors={errors} failures={failures} project={project} />
     </div>
   );
 }
 
-function RecentCard({ errors, project }: { errors: Errors; project: string }) {
+function RecentCard({ errors, failures, project }: { errors: Errors; failures: number; project: string }) {
   const explore = useExploreLink(project);
   const search = useQueryText();
   const at = (type: string | null) => {
@@ -331,7 +342,7 @@ function RecentCard({ errors, project }: { errors: Errors; project: string }) {
     <Card
       title="Errors"
       note={errors.events > 0 ? `${plural(errors.events, "event")}, ${plural(errors.types, "type")}` : ""}
-      explore={explore({ measures: "events,installs", where: isValue("outcome", "failure"), by: "error_type", chart: "bars" })}
+      explore={explore(errorQuestion(errors.events, failures))}
     >
       {errors.groups.length === 0 ? (
         <EmptyState>No failures in this period.</EmptyState>

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { Link } from "wouter-preact";
-import type { Data } from "../api/client.ts";
+import type { Data, Variables } from "../api/client.ts";
 import { useChange, useOperation } from "../api/use.ts";
 import { Menu } from "../ui/card.tsx";
 import { Dialog } from "../ui/dialog.tsx";
@@ -8,33 +8,44 @@ import { Field, FormError, formValue } from "../ui/form.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { useAccount } from "../view/account.ts";
 import { pathWith, useParams } from "../view/address.ts";
-import { type PlainQuestion, type Question, inputOf, paramsOf, questionOf } from "../view/question.ts";
+import { type PlainQuestion, inputOf, paramsOf, questionOf } from "../view/question.ts";
+import { funnelOf, funnelParams, pathsOf, pathsParams, reportOf, retentionOf, retentionParams } from "../view/reports.ts";
 import { ShareDialog } from "./share-dialog.tsx";
-import { useView, viewOf } from "../view/state.ts";
+import { viewOf } from "../view/state.ts";
 
 type Saved = Data<"SavedQuestions">["project"]["savedQuestions"][number];
 
 const NAME = "saved"; // parameter of the address: the name of the saved question that is open
 
-/** Parameters of the address that open a saved question. */
-function paramsFor({ name, question }: Saved, current: URLSearchParams): URLSearchParams {
-  const { over = null, compare = null, compareTo = null, ...rest } = question;
-  const params = paramsOf({ ...rest, over, compare, compareTo } as PlainQuestion, current);
+/** Parameters of the address that open a saved question or report. */
+function paramsFor({ name, question, funnel, retention, paths }: Saved): URLSearchParams {
+  const params = funnel ? funnelParams(funnel) : retention ? retentionParams(retention) : paths ? pathsParams(paths) : question ? questionParams(question) : new URLSearchParams();
   params.set(NAME, name);
   return params;
 }
 
-const textOf = (params: URLSearchParams): string => JSON.stringify(inputOf(questionOf(params), viewOf(params).span));
+function questionParams({ over = null, compare = null, compareTo = null, ...rest }: NonNullable<Saved["question"]>): URLSearchParams {
+  return paramsOf({ ...rest, over, compare, compareTo } as PlainQuestion);
+}
 
-/** Title of the question with its actions: open, save, rename and delete saved questions. The name of the open one is in the address. */
-export function SavedQuestions({ project, question }: { project: string; question: Question }) {
+/** The question or report of an address, as `SaveQuestion` takes it. */
+function askedOf(params: URLSearchParams): Omit<Variables<"SaveQuestion">, "slug" | "name"> {
+  const report = reportOf(params);
+  if (report === "funnel") return { funnel: funnelOf(params) };
+  if (report === "retention") return { retention: retentionOf(params) };
+  return report === "paths" ? { paths: pathsOf(params) } : { question: inputOf(questionOf(params), viewOf(params)) };
+}
+
+const textOf = (params: URLSearchParams): string => JSON.stringify(askedOf(params));
+
+/** Title of the question or report of the address with its actions: open, save, rename and delete saved ones. The name of the open one is in the address. */
+export function SavedQuestions({ project }: { project: string }) {
   const { changes } = useAccount();
-  const { span } = useView();
   const [params, setParams] = useParams();
   const answer = useOperation("SavedQuestions", { slug: project });
   const saved = answer.data?.project.savedQuestions ?? [];
   const open = saved.find(({ name }) => name === params.get(NAME));
-  const isChanged = open !== undefined && textOf(params) !== textOf(paramsFor(open, params));
+  const isChanged = open !== undefined && textOf(params) !== textOf(paramsFor(open));
   const [dialog, setDialog] = useState<"save" | "rename" | "delete" | "share" | null>(null);
   const close = () => setDialog(null);
   const opens = (name: string) => {
@@ -42,7 +53,7 @@ export function SavedQuestions({ project, question }: { project: string; questio
     close();
   };
   const save = useChange("SaveQuestion", ({ name }) => opens(name));
-  const saveAs = (name: string) => save.mutate({ slug: project, name, question: inputOf(question, span) });
+  const saveAs = (name: string) => save.mutate({ slug: project, name, ...askedOf(params) });
   const show = (which: typeof dialog) => {
     save.reset();
     setDialog(which);
@@ -55,7 +66,7 @@ export function SavedQuestions({ project, question }: { project: string; questio
         {saved.length > 0 && (
           <Menu label="Saved questions" text={`Saved (${saved.length})`}>
             {saved.map((each) => (
-              <Link key={each.name} href={pathWith(`/d/${project}/explore`, paramsFor(each, params))} aria-current={each === open || undefined}>
+              <Link key={each.name} href={pathWith(`/d/${project}/explore`, paramsFor(each))} aria-current={each === open || undefined}>
                 {each.name}
               </Link>
             ))}

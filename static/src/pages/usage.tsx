@@ -1,5 +1,6 @@
 import type { Data } from "../api/client.ts";
 import { fetchAllValues } from "../api/pages.ts";
+import { useTurn } from "../api/turn.ts";
 import { useOperation } from "../api/use.ts";
 import { type Bar, Bars } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
@@ -7,28 +8,22 @@ import { barsOf } from "../ui/save.ts";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
 import { count, duration, plural, percent } from "../view/format.ts";
 import { useParams } from "../view/address.ts";
-import { useExploreLink } from "../view/explore-link.ts";
-import { type Condition, isValue } from "../view/conditions.ts";
+import { BY_TARGET, rowsFor, useExploreLink } from "../view/explore-link.ts";
+import { type Condition, isValue, splitBy } from "../view/conditions.ts";
 import { targetConditions, useView } from "../view/state.ts";
 import { Histogram, Shape } from "./histogram.tsx";
 
 type Page = Data<"Usage">["project"];
-type Timed = Page["byName"]["groups"][number];
+type Timed = Page["timed"]["groups"][number];
 
-/** Usage page: events and targets with success rates and durations. */
+/** Usage page: events and targets with success rates and durations. Each card asks for itself, the visible ones first. */
 export default function Usage({ project }: { project: string }) {
-  const { span, filter } = useView();
-  const answer = useOperation("Usage", { slug: project, period: span.period, filter, first: 20 });
   return (
-    <QueryResult answer={answer} height={600}>
-      {({ project: page }) => (
-        <div class="stack">
-          <Part project={project} title="Commands and other events" counted={page.names} timed={page.byName.groups} by="name" />
-          <Part project={project} title="Tools and targets" counted={page.tools} timed={page.byTool.groups} by="target" />
-          <Properties project={project} arch={page.arch} />
-        </div>
-      )}
-    </QueryResult>
+    <div class="stack">
+      <Part project={project} title="Commands and other events" by="name" />
+      <Part project={project} title="Tools and targets" by="target" />
+      <Properties project={project} />
+    </div>
   );
 }
 
@@ -50,7 +45,7 @@ interface Row {
   times: Timed | undefined;
 }
 
-function rowsOf(counted: Page["names"], timed: Timed[], by: By): Row[] {
+function rowsOf(counted: Page["counted"], timed: Timed[], by: By): Row[] {
   return counted.rows.flatMap(({ value, targetType, ...row }) => {
     if (value === null) return [];
     const times = timed.find((each) => each.label === value && (by === "name" || each.targetType === targetType));
@@ -58,7 +53,21 @@ function rowsOf(counted: Page["names"], timed: Timed[], by: By): Row[] {
   });
 }
 
-function Part({ project, title, counted, timed, by }: { project: string; title: string; counted: Page["names"]; timed: Timed[]; by: By }) {
+const FIELDS = { name: "NAME", target: "TARGET" } as const;
+
+function Part({ project, title, by }: { project: string; title: string; by: By }) {
+  const { span, filter } = useView();
+  const variables = { slug: project, by: FIELDS[by], of: FIELDS[by], period: span.period, filter, first: 20 };
+  const { ref, isDue } = useTurn(JSON.stringify(variables));
+  const answer = useOperation("Usage", variables, { enabled: isDue });
+  return (
+    <QueryResult answer={answer} height={600} box={ref}>
+      {({ project: page }) => <Cards project={project} title={title} counted={page.counted} timed={page.timed.groups} by={by} />}
+    </QueryResult>
+  );
+}
+
+function Cards({ project, title, counted, timed, by }: { project: string; title: string; counted: Page["counted"]; timed: Timed[]; by: By }) {
   const [params, setParams] = useParams();
   const explore = useExploreLink(project);
   const rows = rowsOf(counted, timed, by);
@@ -70,8 +79,8 @@ function Part({ project, title, counted, timed, by }: { project: string; title: 
     rows: rows.map(({ label, events, successes, failures, times }) => [label, events, successes, failures, ...PERCENTILES.map((name) => times?.percentiles[name])]),
   });
   return (
-    <>
-      <Card title={title} table={table} picture={() => barsOf(table(), count)} explore={explore({ measures: "events,failure_rate,p50,p95", by, chart: "bars" })} wide>
+    <div class="stack">
+      <Card title={title} table={table} picture={() => barsOf(table(), count)} explore={explore({ measures: ["EVENTS", "FAILURE_RATE", "P50", "P75", "P95", "P99"], ...(by === "target" ? BY_TARGET : { by: [splitBy(by)] }), chart: "bars", first: rowsFor(rows.length) })} wide>
         {rows.length === 0 ? <EmptyState>No events in this period.</EmptyState> : <Rows title={title} rows={rows} by={by} shown={shown?.key} show={show} />}
         {counted.otherValues > 0 && (
           <p class="others">
@@ -79,8 +88,8 @@ function Part({ project, title, counted, timed, by }: { project: string; title: 
           </p>
         )}
       </Card>
-      {shown?.times && <Histogram of={shown.times} explore={explore({ measures: "p50,p75,p95,p99", where: shown.where.at(-1) })} />}
-    </>
+      {shown?.times && <Histogram of={shown.times} explore={explore({ measures: ["P50", "P75", "P95", "P99", "MEAN"], where: shown.where })} />}
+    </div>
   );
 }
 
@@ -142,41 +151,46 @@ const valuesOf = (rows: { value: string | null; events: number }[], field: strin
   rows.flatMap(({ value, events }) => (value === null || events === 0 ? [] : [{ where: [isValue(field, value)], label: value, amount: events }]));
 
 /** Architectures, and the properties that the project counts by value. */
-function Properties({ project, arch }: { project: string; arch: Page["arch"] }) {
-  const { span, filter } = useView();
-  const explore = useExploreLink(project);
+function Properties({ project }: { project: string }) {
+  const { span } = useView();
   const vocabulary = useOperation("Vocabulary", { slug: project, period: span.period });
   const names = vocabulary.data?.project.vocabulary.properties ?? [];
   return (
     <div class="grid">
-      <Bars
-        title="Architectures"
-        explore={explore({ measures: "events", by: "arch", chart: "bars" })}
-        bars={valuesOf(arch.rows, "arch")}
-        others={{ values: arch.otherValues, amount: arch.otherEvents }}
-        unreported={arch.rows.find(({ value }) => value === null)?.events}
-        all={async () => valuesOf(await fetchAllValues({ slug: project, by: "ARCH", period: span.period, filter }), "arch")}
-      />
+      <Values project={project} title="Architectures" field="arch" by="ARCH" first={8} />
       {names.map((name) => (
-        <Property key={name} project={project} name={name} />
+        <Values key={name} project={project} title={`Property: ${name}`} field={`properties.${name}`} by="PROPERTY" property={name} first={10} />
       ))}
     </div>
   );
 }
 
-function Property({ project, name }: { project: string; name: string }) {
+interface ValuesProps {
+  project: string;
+  title: string;
+  /** The field in questions and filters. */
+  field: string;
+  by: "ARCH" | "PROPERTY";
+  property?: string;
+  first: number;
+}
+
+function Values({ project, title, field, by, property, first }: ValuesProps) {
   const { span, filter } = useView();
   const explore = useExploreLink(project);
-  const answer = useOperation("Breakdown", { slug: project, by: "PROPERTY", property: name, period: span.period, filter, first: 10 });
+  const asked = { slug: project, by, property, period: span.period, filter };
+  const { ref, isDue } = useTurn(JSON.stringify(asked));
+  const answer = useOperation("Breakdown", { ...asked, first }, { enabled: isDue });
   return (
-    <QueryResult answer={answer} height={200}>
+    <QueryResult answer={answer} box={ref}>
       {({ project: { breakdown } }) => (
         <Bars
-          title={`Property: ${name}`}
-          explore={explore({ measures: "events", by: `properties.${name}`, chart: "bars" })}
-          bars={valuesOf(breakdown.rows, `properties.${name}`)}
-          all={async () => valuesOf(await fetchAllValues({ slug: project, by: "PROPERTY", property: name, period: span.period, filter }), `properties.${name}`)}
+          title={title}
+          explore={explore({ measures: ["EVENTS"], by: [splitBy(field)], ...(property === undefined ? {} : { where: [{ field, op: "EXISTS", values: [] }] }), chart: "bars" })}
+          bars={valuesOf(breakdown.rows, field)}
+          all={async () => valuesOf(await fetchAllValues(asked), field)}
           others={{ values: breakdown.otherValues, amount: breakdown.otherEvents }}
+          unreported={property === undefined ? breakdown.rows.find(({ value }) => value === null)?.events : undefined}
         />
       )}
     </QueryResult>

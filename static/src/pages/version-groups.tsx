@@ -5,6 +5,7 @@ import { useParams } from "../view/address.ts";
 import { type VersionPart, groupCondition } from "../view/conditions.ts";
 import { useExploreLink } from "../view/explore-link.ts";
 import { percent } from "../view/format.ts";
+import { audienceOf } from "../view/reports.ts";
 import { useView } from "../view/state.ts";
 import { groupLabel } from "./measures.ts";
 
@@ -34,7 +35,7 @@ export function VersionGroups({ project, part }: { project: string; part: Versio
   const { people, span, where } = useView();
   const explore = useExploreLink(project);
   const by = { field: "version", version: part };
-  const answer = useOperation("Ask", { slug: project, question: { measures: ["INSTALLS", "FAILURE_RATE"], by: [by], where, period: span.period, first: FEW } });
+  const answer = useOperation("Ask", { slug: project, question: { measures: ["INSTALLS", "FAILURE_RATE"], by: [by], where, period: span.period, first: FEW, audience: audienceOf(people) } });
   return (
     <QueryResult answer={answer} height={300}>
       {({ project: { ask } }) => {
@@ -62,7 +63,7 @@ export function VersionGroups({ project, part }: { project: string; part: Versio
             bars={bars.toSorted((one, other) => Number(one.rest) - Number(other.rest) || other.amount - one.amount)}
             total={0}
             unreported={(unreported && figuresOf(unreported)[0]) ?? 0}
-            explore={explore({ measures: "installs", by: `version:${part.toLowerCase()}`, chart: "bars" })}
+            explore={explore({ measures: ["INSTALLS", "FAILURE_RATE"], by: [by], chart: "bars", first: FEW })}
           />
         );
       }}

@@ -37,6 +37,8 @@ interface Props {
   unit?: string;
   figure?: (amount: number) => string;
   note?: ComponentChildren;
+  /** Remark below the bars. */
+  remark?: string | undefined;
   /** Text of the empty state. */
   nothing?: string;
   /** Address of the card's question on the Explore page. */
@@ -44,7 +46,7 @@ interface Props {
 }
 
 /** Horizontal bars, largest first. A click filters the page by a value; a second click removes the filter. */
-export function Bars({ title, bars, explore, others, more, all, unreported = 0, total: givenTotal, unit = "events", figure = count, note, nothing }: Props) {
+export function Bars({ title, bars, explore, others, more, all, unreported = 0, total: givenTotal, unit = "events", figure = count, note, remark, nothing }: Props) {
   const { isSet, toggle, where: filters } = useView();
   const most = Math.max(0, ...bars.map(({ amount }) => amount)) || 1;
   const total = givenTotal ?? bars.reduce((sum, { amount }) => sum + amount, (others?.amount ?? 0) + unreported);
@@ -88,6 +90,7 @@ export function Bars({ title, bars, explore, others, more, all, unreported = 0, 
         </ul>
       )}
       <Others others={others} more={more} format={(amount) => `${figure(amount)} ${unit}`} />
+      {remark && <p class="others">{remark}</p>}
       {unreported > 0 && bars.length > 0 && (
         <p class="others">
           {figure(unreported)} {unit} do not report this

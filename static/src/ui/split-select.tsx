@@ -42,3 +42,23 @@ export function SplitSelect({ fields, split, taken = [], change, label, empty }:
     </span>
   );
 }
+
+/** Selects for up to two fields to split by. */
+export function Splits({ fields, by, change }: { fields: Field[]; by: Split[]; change: (by: Split[]) => void }) {
+  const shown = by.length < 2 ? [...by, null] : by;
+  return (
+    <>
+      {shown.map((split, place) => (
+        <SplitSelect
+          key={place}
+          fields={fields}
+          split={split}
+          taken={by.flatMap((other) => (other === split ? [] : [other.field]))}
+          change={(next) => change([...by.slice(0, place), ...(next ? [next] : []), ...by.slice(place + 1)])}
+          label={place === 0 ? "Split by" : "Then by"}
+          empty={place === 0 ? "No split" : by.length === 1 ? "Then by…" : "No second split"}
+        />
+      ))}
+    </>
+  );
+}

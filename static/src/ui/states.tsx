@@ -9,21 +9,29 @@ interface Props<T> {
   answer: UseQueryResult<T, Error>;
   /** Height of the skeleton in px, which prevents layout shifts. */
   height?: number;
+  /** A ref to the element around the data, the skeleton or the error. */
+  box?: (element: Element | null) => void;
   children: (data: T) => ComponentChildren;
 }
 
 /** Renders a query's data, or its skeleton or error. */
-export function QueryResult<T>({ answer, height = 200, children }: Props<T>) {
+export function QueryResult<T>({ answer, height = 200, box, children }: Props<T>) {
   if (answer.data !== undefined) {
     return (
-      <div class={answer.isPlaceholderData ? "stale" : ""} aria-busy={answer.isPlaceholderData}>
+      <div ref={box ?? null} class={answer.isPlaceholderData ? "stale" : ""} aria-busy={answer.isPlaceholderData}>
         {answer.isError && <ErrorNotice error={answer.error} retry={() => void answer.refetch()} slim />}
         {children(answer.data)}
       </div>
     );
   }
-  if (answer.isError) return <ErrorNotice error={answer.error} retry={() => void answer.refetch()} />;
-  return <div class="skeleton" style={{ height: `${height}px` }} aria-busy="true" aria-label="Loading" role="status" />;
+  if (answer.isError) {
+    return (
+      <div ref={box ?? null}>
+        <ErrorNotice error={answer.error} retry={() => void answer.refetch()} />
+      </div>
+    );
+  }
+  return <div ref={box ?? null} class="skeleton" style={{ height: `${height}px` }} aria-busy="true" aria-label="Loading" role="status" />;
 }
 
 /** An error message with a way to recover. */

@@ -51,6 +51,9 @@ export function splitOf(text: string): Split {
 /** Reports whether two conditions are equal. */
 export const isSame = (one: Condition, other: Condition): boolean => conditionText(one) === conditionText(other);
 
+/** A split by the values of a field. */
+export const splitBy = (field: string): Split => ({ field, version: null });
+
 /** The condition that selects one value of a field; null selects events without one. */
 export const isValue = (field: string, value: string | null): Condition => (value === null ? { field, op: "MISSING", values: [] } : { field, op: "IS", values: [value] });
 
@@ -71,7 +74,7 @@ export function replaceMissing(conditions: Condition[], field: string, message: 
   });
 }
 
-/** The single values that conditions require, by field, for lists that filter by less than conditions can say. */
-export function singleValues(where: Condition[]): Partial<Record<string, string>> {
-  return Object.fromEntries(where.flatMap(({ field, op, values }) => (op === "IS" && values.length === 1 ? [[field, values[0]]] : [])));
-}
+const OF_INSTALLS = new Set(["environment", "os", "arch", "runtime", "version", "package_manager"]);
+
+/** Reports whether the list of installs can be filtered by a condition. */
+export const isOfInstalls = ({ field, op }: Condition): boolean => OF_INSTALLS.has(field) && (op === "IS" || op === "IS_NOT");

@@ -43,12 +43,12 @@ export interface Bounds {
   high?: Maybe;
 }
 
-/** Formats the margin of an estimate: ±19%, or ±7 pts for a share. Undefined if the value is exact. */
+/** Formats the margin of an estimate: ±19%, ±7 pts for a share, or the upper bound of a 0. Undefined if the value is exact. */
 export function margin({ value, low, high }: Bounds, share = false): string | undefined {
   if (value == null || low == null || high == null) return undefined;
   const half = Math.max(high - value, value - low); // an interval may be cut at 0 or 1
   if (share) return `±${three.format(Number((half * 100).toFixed(1)))} pts`;
-  return value ? `±${portion(half / value)}` : undefined;
+  return value ? `±${portion(half / value)}` : `at most ${whole.format(high)}`;
 }
 
 const UNITS: [number, Intl.NumberFormatOptions["unit"]][] = [

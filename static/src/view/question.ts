@@ -2,8 +2,8 @@ import { useMemo } from "preact/hooks";
 import type { Variables } from "../api/client.ts";
 import { useParams } from "./address.ts";
 import { type Condition, type Split, conditionOf, conditionText, escape, found, splitOf, splitText, unescape } from "./conditions.ts";
-import { type Span, periodParams, rangeOf, spanOf } from "./period.ts";
-import { viewOf, writeWhere } from "./state.ts";
+import { periodParams, rangeOf, spanOf } from "./period.ts";
+import { type View, viewOf, writeWhere } from "./state.ts";
 
 type QuestionInput = Variables<"Ask">["question"];
 export type MeasureName = NonNullable<QuestionInput["measures"]>[number];
@@ -111,18 +111,18 @@ export function useQuestion(): { question: Question; change: (changes: QuestionC
 }
 
 /** A question as the server takes it. */
-export function inputOf({ measures, where, by, over, compare, compareTo, segments, first }: Question, { period }: Pick<Span, "period">): QuestionInput {
-  return { measures, where, by, over, compare, compareTo, segments, first, period };
+export function inputOf({ measures, where, by, over, compare, compareTo, segments, first }: Question, { span: { period }, people }: Pick<View, "span" | "people">): QuestionInput {
+  return { measures, where, by, over, compare, compareTo, segments, first, period, audience: people ? "PEOPLE" : "EVERYTHING" };
 }
 
-/** A question without a chart and with a period of its own, such as a saved one. */
-export type PlainQuestion = Omit<Question, "chart"> & { period: QuestionInput["period"] };
+/** A question without a chart, and with a period and an audience of its own, such as a saved one. */
+export type PlainQuestion = Omit<Question, "chart"> & Pick<QuestionInput, "period" | "audience">;
 
-/** Parameters of the address that show a question, with the audience of the current ones. */
-export function paramsOf({ period, ...question }: PlainQuestion, current: URLSearchParams): URLSearchParams {
+/** Parameters of the address that show a question. */
+export function paramsOf({ period, audience, ...question }: PlainQuestion): URLSearchParams {
   const params = new URLSearchParams();
   const { range, from, to } = periodParams(period ?? {});
-  const who = current.get("who");
+  const who = audience === "PEOPLE" ? "people" : "";
   for (const [name, value] of Object.entries({ range: range === "30d" ? "" : range, from, to, who })) if (value) params.set(name, value);
   const isWhole = question.over === null;
   writeQuestion(params, { ...question, first: undefined, compare: question.compare ?? null, chart: isWhole ? "bars" : "line" });

@@ -36,7 +36,7 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
   const test = (id: string) =>
     attempt.mutate(
       { id },
-      { onSuccess: ({ testAlert }) => setTried(`${testAlert.finding ?? "It finds nothing now."} ${testAlert.deliveryError ?? `The webhook answered ${testAlert.responseStatus}.`}`) },
+      { onSuccess: ({ testAlert }) => setTried(`${testAlert.finding ?? "It would not fire now."} ${testAlert.deliveryError ?? `The webhook answered ${testAlert.responseStatus}.`}`) },
     );
   return (
     <Section title="Alerts" about="Rules that send a signed webhook on unusual failure rates or volume, and on new errors or versions.">

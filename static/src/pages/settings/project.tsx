@@ -63,7 +63,7 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
           label="Sites of Plausible and Umami"
           name="sites"
           error={error}
-          about="Domains and website ids whose events this project accepts without a key."
+          about="Domains and website IDs whose events this project accepts without a key."
         >
           <input name="sites" defaultValue={settings.sites.join(" ")} spellcheck={false} />
         </Field>

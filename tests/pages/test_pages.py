@@ -265,12 +265,12 @@ def test_files_are_cached_and_nothing_else_is_served_from_their_folder(client: h
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_the_icon_and_robots_txt(client: httpx.Client) -> None:
+def test_the_icon_and_robots_txt_are_served(client: httpx.Client) -> None:
     assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
     assert client.get("/robots.txt").text == "User-agent: *\nDisallow: /\n"
 
 
-def test_a_cached_page_is_not_sent_again(client: httpx.Client) -> None:
+def test_a_page_that_the_browser_has_cached_is_answered_304(client: httpx.Client) -> None:
     first = client.get("/docs")
     assert first.headers["cache-control"] == "private, no-cache"
     assert client.get("/docs", headers={"If-None-Match": first.headers["etag"]}).status_code == 304

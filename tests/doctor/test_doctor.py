@@ -84,7 +84,7 @@ def problems(findings: list[Finding]) -> list[Finding]:
 # --- nothing is wrong ---------------------------------------------------------------------------------------------------------------------
 
 
-async def test_before_the_first_start_it_says_what_serve_will_make_and_makes_nothing(tmp_path: Path) -> None:
+async def test_before_the_first_start_doctor_names_what_serve_will_create_and_creates_nothing(tmp_path: Path) -> None:
     findings = await ask(settings_of(tmp_path / "not" / "there"))
     assert problems(findings) == []
     for what in ("data folder", "secret", "database"):
@@ -99,7 +99,7 @@ async def test_a_healthy_store_is_reported_as_healthy(served: Settings) -> None:
         heard(findings, "ok", what)
 
 
-def test_beside_a_server_that_runs_it_asks_how_that_one_is(server: Any) -> None:
+def test_doctor_beside_a_running_server_asks_it_for_its_health(server: Any) -> None:
     server.client.post("/dl/peon")
     said = server.footfall("doctor")
     assert said.returncode == 0, said.stdout
@@ -108,7 +108,7 @@ def test_beside_a_server_that_runs_it_asks_how_that_one_is(server: Any) -> None:
     assert server.client.post("/dl/peon").status_code == 202
 
 
-async def test_a_store_in_use_is_read_without_a_trace(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_doctor_checks_a_store_in_use(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     server.client.post("/dl/peon")
     monkeypatch.setattr(store_checks, "LARGE_WAL", 1)
     findings = await ask(settings_of(server.folder / "data"))
@@ -140,7 +140,7 @@ async def test_a_damaged_store_is_a_problem_and_a_backup_repairs_it(served: Sett
 
 
 @pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + b"\0" * 84, b"SQLite format 3\0"])
-async def test_a_file_that_is_no_store_is_a_problem(served: Settings, content: bytes) -> None:
+async def test_a_file_that_is_not_a_store_is_a_problem(served: Settings, content: bytes) -> None:
     served.sqlite_path.write_bytes(content)
     heard(await ask(served), "problem", "footfall.sqlite3", "restore the last backup")
 
@@ -176,7 +176,7 @@ async def test_an_event_from_the_future_shows_a_wrong_clock(served: Settings) ->
     heard(await ask(served), "warning", "newest event arrived in the future", "set the clock")
 
 
-async def test_a_large_store_is_checked_for_so_long_and_no_longer(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_check_of_a_large_store_has_a_time_limit(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_checks, "CHECK_FOR", 0)
     monkeypatch.setattr(store_checks, "_STEPS", 1)
     findings = await ask(served)
@@ -223,16 +223,16 @@ async def test_a_store_without_its_secret_is_a_problem_because_no_install_would_
     heard(await ask(served), "problem", "is missing", "FOOTFALL_SECRET")
 
 
-async def test_a_secret_that_is_none_is_a_problem(served: Settings) -> None:
+async def test_a_secret_that_is_too_short_is_a_problem(served: Settings) -> None:
     (served.data_dir / "secret").write_text("short\n")
     heard(await ask(served), "problem", "no usable secret", "restore it from a backup")
 
 
-async def test_a_secret_in_the_settings_needs_no_file_but_should_not_differ_from_one(served: Settings) -> None:
+async def test_a_secret_in_the_settings_requires_no_file_but_must_equal_one_that_exists(served: Settings) -> None:
     kept = (served.data_dir / "secret").read_text().strip()
     heard(await ask(settings_of(served.data_dir, SECRET=kept)), "ok", "FOOTFALL_SECRET")
     findings = await ask(settings_of(served.data_dir, SECRET="another-secret-of-mine"))
-    heard(findings, "warning", "FOOTFALL_SECRET is not the secret in", "not recognised")
+    heard(findings, "warning", "FOOTFALL_SECRET is not the secret in", "not recognized")
     assert "another-secret-of-mine" not in str(findings)
     assert kept not in str(findings)
 
@@ -301,7 +301,7 @@ async def test_a_folder_that_cannot_be_written_is_a_problem(open_path: Path) -> 
     assert everything_in(open_path) == before
 
 
-async def test_a_folder_of_another_user_is_a_problem_and_no_crash(open_path: Path) -> None:
+async def test_a_folder_of_another_user_is_reported_as_a_problem(open_path: Path) -> None:
     settings = settings_of(open_path / "data")
     await make_store(settings)
     settings.data_dir.chmod(0o000)
@@ -310,7 +310,7 @@ async def test_a_folder_of_another_user_is_a_problem_and_no_crash(open_path: Pat
     heard(findings, "problem", "data folder", "cannot be written", "chown")
 
 
-def test_a_folder_that_cannot_be_made_is_a_problem(open_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_a_problem(open_path: Path) -> None:
     open_path.chmod(0o555)
     findings = examine_as_another_user(settings_of(open_path / "data"))
     open_path.chmod(0o755)
@@ -354,7 +354,7 @@ async def test_without_a_built_dashboard_the_rest_works(served: Settings, tmp_pa
     heard(await ask(served), "warning", "dashboard is not built", "npm run build")
 
 
-async def test_a_check_that_breaks_is_a_finding_too(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_check_that_raises_is_reported_as_a_finding(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: Settings) -> Iterator[Finding]:
         yield Finding("ok", "so far so good")
         raise RuntimeError("unforeseen")
@@ -368,7 +368,7 @@ async def test_a_check_that_breaks_is_a_finding_too(served: Settings, monkeypatc
 # --- the network --------------------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_port_that_something_else_has_is_a_problem(tmp_path: Path) -> None:
+async def test_a_port_in_use_by_another_program_is_a_problem(tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "data")
     with socket.create_server(("127.0.0.1", settings.port)):
         heard(await ask(settings), "problem", "in use by another program", "FOOTFALL_PORT")
@@ -377,7 +377,7 @@ async def test_a_port_that_something_else_has_is_a_problem(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("env", "level", "words"),
     [
-        ({"HOST": "192.0.2.1"}, "problem", ("192.0.2.1", "cannot be listened on", "FOOTFALL_HOST")),
+        ({"HOST": "192.0.2.1"}, "problem", ("192.0.2.1", "cannot listen on", "FOOTFALL_HOST")),
         ({"PORT": "70000"}, "problem", ("ports end at 65535",)),
         ({"HOST": "0.0.0.0"}, "warning", ("all addresses", "FOOTFALL_TRUSTED_PROXIES=private", "share one rate limit")),
         ({"HOST": "0.0.0.0", "RATE_LIMIT": "off"}, "warning", ("FOOTFALL_RATE_LIMIT", "no limit")),
@@ -386,7 +386,7 @@ async def test_a_port_that_something_else_has_is_a_problem(tmp_path: Path) -> No
         ({"DATABASE_URL": "postgresql://me:hunter2@db/footfall"}, "problem", ("PostgreSQL of FOOTFALL_DATABASE_URL cannot be reached",)),
     ],
 )
-async def test_settings_that_lead_to_trouble_are_named(tmp_path: Path, env: dict[str, str], level: str, words: tuple[str, ...]) -> None:
+async def test_risky_settings_are_named(tmp_path: Path, env: dict[str, str], level: str, words: tuple[str, ...]) -> None:
     findings = await ask(settings_of(tmp_path / "data", **env))
     heard(findings, level, *words)
     assert "hunter2" not in str(findings)

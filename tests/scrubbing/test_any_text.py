@@ -152,7 +152,7 @@ def test_no_secret_survives_in_a_document(before, secret, after, key):
     ),
     random_runs,
 )
-def test_no_value_under_a_telling_key_survives(key, secret):
+def test_no_value_under_a_sensitive_key_survives(key, secret):
     inner = msgspec.json.encode({"x": {key: secret}}).decode()
     for document in (
         {key: secret},
@@ -165,7 +165,7 @@ def test_no_value_under_a_telling_key_survives(key, secret):
 
 
 @given(clean_texts)
-def test_where_nothing_is_suspicious_nothing_would_be_found(text):
+def test_text_without_a_hint_has_no_match_of_any_pattern(text):
     if not SUSPICIOUS.search(text.lower()):
         assert [pattern.name for pattern in PATTERNS if pattern.regex.sub(pattern.replacement, text) != text] == []
 
@@ -179,7 +179,7 @@ def test_a_pattern_finds_nothing_without_its_hint(text):
 
 
 @given(documents)
-def test_where_no_json_is_suspicious_nothing_would_bescrubbed(document):
+def test_json_without_suspicious_text_is_not_scrubbed(document):
     try:
         text = msgspec.json.encode(document).decode()
     except UnicodeEncodeError:
@@ -207,14 +207,14 @@ def incomings():
 
 
 @given(incomings())
-def test_the_short_way_leads_where_the_long_one_does(incoming):
+def test_skipping_text_without_hints_gives_the_same_result(incoming):
     quick, quick_properties = scrub_if_needed(incoming)
     thorough, thorough_properties = scrub_event(incoming)
     assert (quick, quick_properties) == (thorough, thorough_properties)
 
 
 @given(incomings(), st.lists(keys, max_size=3).map(tuple))
-def test_any_event_can_be_kept(incoming, picked):
+def test_any_event_can_be_converted(incoming, picked):
     event = PRIVACY.event(incoming, id=1, project=7, dialect="native", received_at=NOW, picked=picked)
     assert (event.properties is None) == (not incoming.properties)
     if event.properties is not None:
@@ -272,7 +272,7 @@ def _strings(value):
 
 
 @given(documents, st.binary(max_size=600), st.integers(0, 3000))
-def test_an_excerpt_of_anything_is_short_and_json(document, body, limit):
+def test_an_excerpt_of_any_body_is_short_json(document, body, limit):
     kept = excerpt(body, document, limit)
     assert len(kept) <= limit
     if document is not None and limit >= 16:

@@ -30,24 +30,24 @@ OTHER_KEYS = _OTHER_KEYS.split()
 
 @pytest.mark.parametrize("key", SECRET_KEYS)
 @pytest.mark.parametrize("value", ["abc", 7, 1.5, ["abc"], {"a": "abc"}])
-def test_values_under_the_keys_of_secrets_go_as_a_whole(key, value):
+def test_values_under_keys_of_secrets_are_replaced_as_a_whole(key, value):
     assert scrub_json({key: value, "a": [{key: value}]}) == {key: "[secret]", "a": [{key: "[secret]"}]}
 
 
 @pytest.mark.parametrize("key", PERSON_KEYS)
 @pytest.mark.parametrize("value", ["abc", 7, ["abc"], {"a": "abc"}])
-def test_values_under_the_keys_of_people_and_machines_go_as_a_whole(key, value):
+def test_values_under_keys_of_people_and_machines_are_replaced_as_a_whole(key, value):
     assert scrub_json({key: value}) == {key: "[removed]"}
 
 
 @pytest.mark.parametrize("key", OTHER_KEYS)
-def test_other_keys_say_nothing(key):
+def test_values_under_other_keys_stay(key):
     assert scrub_json({key: "abc", "a": {key: 5}}) == {key: "abc", "a": {key: 5}}
 
 
 @pytest.mark.parametrize("key", [*SECRET_KEYS, *PERSON_KEYS])
 @pytest.mark.parametrize("value", [None, True, False, ""])
-def test_yes_and_no_and_nothing_may_stay(key, value):
+def test_booleans_and_nulls_under_sensitive_keys_stay(key, value):
     assert scrub_json({key: value}) == {key: value}
 
 
@@ -66,7 +66,7 @@ def test_yes_and_no_and_nothing_may_stay(key, value):
         ({"secrets": {"/home/alice": "x"}}, {"secrets": {"~": "[secret]"}}),
     ],
 )
-def test_some_keys_count_rather_than_hold(document, kept):
+def test_keys_that_count_secrets_keep_their_values(document, kept):
     assert scrub_json(document) == kept
 
 
@@ -79,7 +79,7 @@ def test_keys_are_scrubbed_too():
     assert scrub_json({"alice@example.com": 1, "/home/alice/x": {"10.1.2.3": 2}}) == {"[email]": 1, "~/x": {"[ip]": 2}}
 
 
-def test_json_in_strings_is_json():
+def test_json_within_strings_is_scrubbed_as_json():
     inner = '{"userName": "alice", "n": 1, "list": ["/home/alice/x"], "password" : "x"}'
     kept = '{"userName":"[removed]","n":1,"list":["~/x"],"password":"[secret]"}'
     assert scrub_json({"snapshot": inner}) == {"snapshot": kept}
@@ -87,13 +87,13 @@ def test_json_in_strings_is_json():
     assert scrub_json([nested]) == [msgspec.json.encode({"deeper": kept}).decode()]
 
 
-def test_a_key_that_is_there_twice_hides_nothing():
+def test_a_repeated_key_keeps_only_its_last_value():
     assert scrub_json(['{"password":"abc","password":null}']) == ['{"password":null}']
     assert scrub_json(['{"a":"/home/alice","a":1}']) == ['{"a":1}']
 
 
 @pytest.mark.parametrize("text", ['{"os": "darwin",  "n": 1}', "{not json}", "[1, 2", "[info] ready", "{}"])
-def test_strings_that_need_nothing_are_not_written_anew(text):
+def test_strings_without_secrets_stay_byte_for_byte(text):
     assert scrub_json([text]) == [text]
 
 

@@ -73,14 +73,14 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
     return Filled(folder, summary, calls, progress)
 
 
-def test_every_family_is_there_and_each_came_in_by_its_own_dialect(filled: Filled) -> None:
+def test_every_client_family_is_in_the_demo_and_uses_its_own_dialect(filled: Filled) -> None:
     assert filled.summary.sent.keys() == FAMILIES
     assert filled.summary.events == EVENTS
     dialects = {row[0] for row in filled.rows("SELECT DISTINCT dialect FROM event JOIN context ON context.id = event.context_id")}
     assert dialects == FAMILIES
 
 
-def test_the_ledger_adds_up_and_has_seen_what_goes_wrong(filled: Filled) -> None:
+def test_the_ledger_adds_up_and_has_refusals_and_duplicates(filled: Filled) -> None:
     ledger = dict(filled.rows("SELECT entry, SUM(events) FROM ledger JOIN project ON id = project_id WHERE slug = 'demo' GROUP BY 1"))
     assert sum(ledger.values()) == EVENTS
     assert filled.summary.ledger == {"stored": 0, "duplicate": 0, "rejected": 0, "limited": 0, "opted_out": 0} | ledger
@@ -115,7 +115,7 @@ def test_the_rollups_count_what_is_stored(filled: Filled, rollup: str, events: s
     assert filled.number(rollup) == filled.number(events) > 0
 
 
-def test_its_days_are_spread_over_the_period_and_end_now(filled: Filled) -> None:
+def test_events_are_spread_over_the_period_and_end_now(filled: Filled) -> None:
     by_day = dict(filled.rows("SELECT occurred_at / ?, count(*) FROM event GROUP BY 1", DAY))
     assert DAYS <= len(by_day) <= DAYS + 1
     assert all(count > 0.04 * EVENTS for count in list(by_day.values())[1:-1])
@@ -130,7 +130,7 @@ def test_clients_without_a_clock_are_filed_under_the_day_on_which_they_called(fi
     assert dict(filled.rows(sql, DAY)) == days
 
 
-def test_each_environment_is_there_because_the_client_said_so(filled: Filled) -> None:
+def test_each_environment_is_one_that_the_client_reported(filled: Filled) -> None:
     found = filled.rows("SELECT DISTINCT environment, reason FROM event JOIN context ON context.id = context_id")
     assert {environment for environment, _ in found} == {int(environment) for environment in Environment}
     assert {reason for environment, reason in found if environment} == {"environment", "ci"}
@@ -163,16 +163,16 @@ def _named(value: Any) -> Iterator[str]:
             yield from _named(inner)
 
 
-def test_progress_goes_up_to_the_number_that_was_asked_for(filled: Filled) -> None:
+def test_progress_reaches_the_requested_number_of_events(filled: Filled) -> None:
     assert filled.progress[-1] == (EVENTS, EVENTS)
     assert filled.progress == sorted(filled.progress)
 
 
-def test_the_first_admins_token_is_left_for_the_first_start_to_show(filled: Filled) -> None:
+def test_the_demo_creates_no_key(filled: Filled) -> None:
     assert filled.number("SELECT count(*) FROM api_key") == 0
 
 
-def test_the_summary_says_what_was_sent_and_what_became_of_it(filled: Filled) -> None:
+def test_the_summary_counts_events_by_family_and_result(filled: Filled) -> None:
     assert str(filled.summary).startswith(f"{EVENTS} events over {DAYS} days into project demo")
     assert f"{filled.summary.ledger['stored']} stored" in str(filled.summary)
 
@@ -212,14 +212,14 @@ async def test_a_project_that_requires_keys_is_not_changed(tmp_path: Path) -> No
     await store.close()
 
 
-async def test_less_than_one_event_is_no_demo(tmp_path: Path) -> None:
+async def test_a_demo_without_events_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         await fill(settings_of(tmp_path / "data"), events=0)
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize(("events", "days"), [(1, 1), (7, 30), (333, 1), (2_000, 30)])
-def test_it_has_as_many_events_as_were_asked_for(events: int, days: int) -> None:
+def test_the_demo_has_as_many_events_as_were_requested(events: int, days: int) -> None:
     period = Period(MONTH.end - days * DAY, MONTH.end)
     calls = list(filling.tell(period, events, 1))
     assert sum(call.events for call in calls) == events
@@ -227,7 +227,7 @@ def test_it_has_as_many_events_as_were_asked_for(events: int, days: int) -> None
     assert all(period.start <= call.at <= period.end for call in calls)
 
 
-def test_the_same_seed_tells_the_same_story_and_another_seed_another() -> None:
+def test_a_seed_determines_the_events() -> None:
     assert list(filling.tell(MONTH, 1_000, 1)) == list(filling.tell(MONTH, 1_000, 1))
     assert list(filling.tell(MONTH, 1_000, 1)) != list(filling.tell(MONTH, 1_000, 2))
 

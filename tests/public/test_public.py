@@ -82,7 +82,7 @@ def fill(client: httpx.Client) -> None:
     post("/v1/events", {"name": "build", "installation_id": "of another family", "os": "linux", "version": "9"})
 
 
-def test_downloads_of_packs(shared: Any) -> None:
+def test_downloads_of_packs_are_counted(shared: Any) -> None:
     counts = shared.client.get("/counts").json()
     assert counts == {"peon": {"total": 3, "last7d": 3, "today": 3}, "glados": {"total": 1, "last7d": 1, "today": 1}}
     assert list(counts) == ["peon", "glados"], "most downloaded first"
@@ -90,7 +90,7 @@ def test_downloads_of_packs(shared: Any) -> None:
     assert shared.client.get("/counts/unknown").status_code == 404
 
 
-def test_counters_of_a_target(shared: Any) -> None:
+def test_counters_of_a_target_are_public(shared: Any) -> None:
     expected = {
         "views": 1,
         "copies": 2,
@@ -146,7 +146,7 @@ def test_flakedrops_statistics_count_flakedrop_only(shared: Any) -> None:
     }
 
 
-def test_track_skills_tables(shared: Any) -> None:
+def test_tables_of_track_skills_are_served(shared: Any) -> None:
     get = shared.client.get
     assert get("/analytics/summary?days=7").json() == {
         "period": "7 days",
@@ -175,7 +175,7 @@ def test_track_skills_tables(shared: Any) -> None:
     assert get("/analytics/errors?limit=1").json()["count"] == 1
 
 
-def test_the_latest_version_is_what_was_announced_and_nothing_before(make_server: Callable[..., Any]) -> None:
+def test_the_latest_version_is_served_once_it_is_announced(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_PUBLIC="none").start()
     assert server.client.get("/v1/version/latest").status_code == 404
     announced = '{"latest_version":"1.4.0","release_date":"2026-11-20","update_url":"https://example.com/1.4.0","critical":true}'
@@ -189,7 +189,7 @@ def test_the_latest_version_is_what_was_announced_and_nothing_before(make_server
     }
 
 
-def test_a_badge_is_a_picture_that_holds_what_it_was_asked_for_and_nothing_else(shared: Any) -> None:
+def test_a_badge_is_an_svg_with_escaped_texts(shared: Any) -> None:
     get = shared.client.get
     answer = get("/badge/peon.svg")
     assert answer.headers["content-type"].startswith("image/svg+xml")
@@ -246,7 +246,7 @@ def test_a_wrong_parameter_is_named_and_its_value_never_repeated(shared: Any, pa
 
 
 @pytest.mark.parametrize("path", [*PUBLIC_BY_NATURE, *OF_THE_PROJECT])
-def test_an_answer_has_an_etag_and_is_not_sent_twice(shared: Any, path: str) -> None:
+def test_a_response_has_an_etag_and_is_answered_304_if_unchanged(shared: Any, path: str) -> None:
     first = shared.client.get(path)
     assert first.status_code == 200
     assert first.headers["cache-control"] == "public, max-age=60"
@@ -271,14 +271,14 @@ def test_other_origins_may_read_public_routes_and_their_errors(shared: Any, path
 
 
 @pytest.mark.parametrize("path", ["/v1/export/events", "/v1/installs/x", "/graphql", "/metrics", "/health"])
-def test_nothing_else_may_be_read_by_pages_of_other_sites(shared: Any, path: str) -> None:
+def test_other_routes_cannot_be_read_by_pages_of_other_origins(shared: Any, path: str) -> None:
     for method in ("GET", "OPTIONS"):
         answer = shared.client.request(method, path, headers={"Origin": "https://packs.example", "Access-Control-Request-Method": "GET"})
         assert "access-control-allow-origin" not in answer.headers, method
 
 
 @pytest.mark.parametrize("path", [*PUBLIC_BY_NATURE, *OF_THE_PROJECT])
-def test_a_project_is_found_by_its_path_too(shared: Any, path: str) -> None:
+def test_a_path_selects_the_project(shared: Any, path: str) -> None:
     assert shared.client.get(f"/p/default{path}").content == shared.client.get(path).content
     assert shared.client.get(f"/p/unknown{path}").status_code == 404
 
@@ -296,7 +296,7 @@ def test_private_routes_require_a_read_key_and_are_not_cached(make_server: Calla
         assert "X-Footfall-Key" in answer.headers["vary"]
 
 
-def test_one_project_shows_nothing_of_another(make_server: Callable[..., Any]) -> None:
+def test_a_project_shows_no_figures_of_another(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_PUBLIC=EVERYTHING)
     assert server.footfall("project", "create", "tool").returncode == 0
     server.start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -22,7 +24,7 @@ def settings_of(folder: Path, **env: str) -> Settings:
     return load({"FOOTFALL_DATA_DIR": str(folder), **{f"FOOTFALL_{name}": value for name, value in env.items()}})
 
 
-async def test_a_postgresql_that_is_well(tmp_path: Path) -> None:
+async def test_a_healthy_postgresql_is_reported_as_healthy(tmp_path: Path) -> None:
     with running(own=True) as postgres:
         settings = settings_of(tmp_path, DATABASE_URL=postgres.fresh(), SECRET=SECRET)
         await (await open_store(settings)).close()
@@ -37,22 +39,33 @@ async def test_a_postgresql_that_is_well(tmp_path: Path) -> None:
     assert said(hurried, "problem") == "PostgreSQL runs with fsync off"
 
 
-async def test_an_empty_one_without_a_secret(postgres: Postgres, tmp_path: Path) -> None:
+async def test_an_empty_postgresql_without_a_secret_is_reported(postgres: Postgres, tmp_path: Path) -> None:
     findings = await examine(settings_of(tmp_path, DATABASE_URL=postgres.address(postgres.empty())))
     assert "no tables yet" in said(findings, "ok")
     assert "FOOTFALL_SECRET is not set" in said(findings, "problem")
 
 
-async def test_an_unavailable_one_is_reported_without_its_password(tmp_path: Path) -> None:
+async def test_an_unreachable_postgresql_is_reported_without_its_password(tmp_path: Path) -> None:
     findings = await examine(settings_of(tmp_path, DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/footfall", SECRET=SECRET))
     assert "the connection was refused" in said(findings, "problem")
     assert "hunter2" not in str(findings)
 
 
-async def test_redis_there_and_not(tmp_path: Path) -> None:
+async def test_a_reachable_and_an_unreachable_redis_are_reported(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with running_redis(tmp_path / "redis") as redis:
         assert "Redis" in said(await examine(settings_of(tmp_path, REDIS_URL=redis.url)), "ok")
     findings = await examine(settings_of(tmp_path, REDIS_URL=redis.url.replace("redis://", "redis://:hunter2@")))
     assert "cannot be used" in said(findings, "warning")
     assert "hunter2" not in str(findings)
+
+
+def test_a_server_that_lost_its_redis_still_accepts_events(make_server: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with running_redis(tmp_path / "redis") as redis:
+        server = make_server(FOOTFALL_REDIS_URL=redis.url, FOOTFALL_SECRET=SECRET, FOOTFALL_RATE_LIMIT="1000/minute").start()
+    assert server.client.post("/dl/peon").status_code == 202
+    assert server.client.get("/health").json()["status"] == "degraded"
+    report = server.footfall("doctor").stdout
+    assert f"runs on 127.0.0.1:{server.port} and accepts events" in report
+    assert "accepts no writes" not in report

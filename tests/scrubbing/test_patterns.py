@@ -307,7 +307,7 @@ WHOLE = ("Authorization: ", "authorization: ", "Cookie: ", "-----", "C:\\Users\\
 
 
 @pytest.mark.parametrize(("text", "kept"), [row for row in TAKEN_OUT if not row[0].startswith(WHOLE)])
-def test_is_found_amid_prose(text, kept):
+def test_a_pattern_matches_within_prose(text, kept):
     assert scrub_text(f"It failed ({text}) again") in {f"It failed ({kept}) again", f"It failed ({kept} again"}
 
 
@@ -317,7 +317,7 @@ def test_each_pattern_has_an_example():
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: pattern.name)
-def test_what_a_pattern_finds_its_hints_find_too(pattern):
+def test_each_match_of_a_pattern_has_a_hint(pattern):
     for text, _ in TAKEN_OUT:
         if pattern.regex.search(text):
             assert pattern.hint.search(text.lower())

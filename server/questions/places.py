@@ -1,0 +1,36 @@
+"""The SQL of figures by group: facts with the place of their group, and their counts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from server.questions import columnar, counting
+from server.questions.counting import SUMS, Cell, Keys
+from server.questions.facts import Facts
+from server.questions.history_facts import HistoryFacts
+from server.questions.question import Measure
+from server.questions.rollup_facts import ActiveSums
+from server.questions.sql import Sql
+from server.questions.sql_engines import SqlEngine
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Makes the SQL of facts with the place of their group: see `counting.placed`."""
+
+    groups: list[Keys] | None
+    folded: frozenset[Cell]
+
+    def placed(self, facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql:
+        return counting.placed(engine, facts, self.groups, installs=installs, folded=self.folded)
+
+    def counts(self, facts: Facts, engine: SqlEngine, measures: list[Measure]) -> Sql:
+        if isinstance(facts, ActiveSums):
+            return facts.counts()
+        is_summed = self.groups is not None and not self.folded and all(measure in SUMS for measure in measures)
+        if is_summed and isinstance(facts, HistoryFacts) and facts.has_one_list:
+            return columnar.sums_of_elements(facts.lists(engine), self.groups or (), [measure.value for measure in measures])
+        if isinstance(facts, HistoryFacts) and Measure.INSTALLS in measures and Measure.NEW_INSTALLS in measures:
+            # The counts have one row for each install, far fewer than events, so the new installs are joined last.
+            new = counting.NewInstalls(facts.join_arrivals("by_install"), facts.is_new(engine, "by_install.step"))
+            return counting.counts(engine, self.placed(facts, engine), measures, new=new)
+        return counting.counts(engine, self.placed(facts, engine, installs=Measure.NEW_INSTALLS in measures), measures)

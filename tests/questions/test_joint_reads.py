@@ -1,0 +1,139 @@
+"""The figures of a page that select the same events share one read of the history, and equal those that are asked alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from server.event import DAY
+from server.history import History, Reading
+from server.problems import TooBroad
+from server.questions import joint_reads, reader
+from server.questions.answer import Figures
+from server.questions.figures import figures
+from server.questions.installs_by_field import sums_by_field
+from server.questions.periods import Period, Step
+from server.questions.question import Condition, Measure, Question
+from server.storage.engine import Store
+from tests.questions.conftest import Filled
+from tests.questions.dataset import END, START
+
+ENGINES = ("sqlite", "postgres")
+FEW_SYSTEMS = (Condition("os", values=("linux", "darwin")), Condition("arch", values=("x64", "arm64")))
+COUNTS = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES, Measure.INSTALLS, Measure.NEW_INSTALLS)
+
+
+def asked(*measures: Measure, over: Step | None = None) -> Question:
+    return Question(project=1, period=Period(START, END), measures=measures, where=FEW_SYSTEMS, over=over)
+
+
+PAGE = (
+    asked(*COUNTS),
+    asked(*COUNTS, over=Step.MONTH),
+    asked(Measure.EVENTS, Measure.INSTALLS, over=Step.WEEK),
+    asked(Measure.P50, Measure.P95),
+    asked(Measure.P50, Measure.MEAN, over=Step.MONTH),
+    asked(Measure.PER_INSTALL_P50, Measure.PER_INSTALL_MEAN),
+)
+
+
+@pytest.fixture
+async def history(filled: Filled, full: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[History]:
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    monkeypatch.setattr(joint_reads, "WAIT", 60.0)  # on a busy machine
+    made = History(full, filled.settings)
+    await made.build()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def readings(history: History, monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
+    """The readings that the history was asked for."""
+    found: list[Reading] = []
+    run = history.run
+
+    async def noted(make: Any) -> bool:
+        def made() -> Reading:
+            found.append(make())
+            return found[-1]
+
+        return await run(made)
+
+    monkeypatch.setattr(history, "run", noted)
+    return found
+
+
+async def together(store: Store, history: History) -> list[dict[Measure, Figures]]:
+    return await asyncio.gather(*(figures(store, each, history) for each in PAGE))
+
+
+async def test_the_figures_of_a_page_share_one_read_and_equal_those_asked_alone(
+    full: Store, history: History, readings: list[Reading]
+) -> None:
+    alone = [await figures(full, each, history) for each in PAGE]
+    assert len(readings) >= len(PAGE)
+    readings.clear()
+    assert await together(full, history) == alone
+    counts, spreads = readings
+    assert len(counts.statements) == 1 + len(PAGE)
+    assert len(spreads.statements) == 1 + sum(Measure.EVENTS in each.measures for each in PAGE)  # some events are sampled
+    for each in readings:
+        assert [statement for statement in each.statements if "FROM events" in statement.sql] == [each.statements[0]]
+
+
+async def test_the_figures_of_a_page_equal_those_of_the_store(full: Store, history: History) -> None:
+    assert await together(full, history) == [await figures(full, each) for each in PAGE]
+
+
+async def test_figures_beyond_the_memory_are_read_one_by_one(full: Store, history: History, readings: list[Reading]) -> None:
+    history.most_copied = 10
+    assert await together(full, history) == [await figures(full, each) for each in PAGE]
+    assert all(len(each.statements) == 1 for each in readings)
+
+
+async def test_a_shared_read_that_takes_too_much_memory_is_repeated_one_by_one(
+    full: Store, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = history._run
+
+    def fails(reading: Reading, *more: Any) -> None:
+        if len(reading.statements) > 1:
+            raise TooBroad("The question takes more memory than FOOTFALL_HISTORY_MEMORY allows: ask about a shorter period.")
+        run(reading, *more)
+
+    monkeypatch.setattr(history, "_run", fails)
+    assert await together(full, history) == [await figures(full, each) for each in PAGE]
+
+
+async def test_a_figure_that_is_cancelled_leaves_the_others_their_read(full: Store, history: History) -> None:
+    tasks = [asyncio.create_task(figures(full, each, history)) for each in PAGE]
+    while not joint_reads.of(history)._open:
+        await asyncio.sleep(0)
+    tasks[0].cancel()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert found[1:] == [await figures(full, each) for each in PAGE[1:]]
+
+
+async def test_a_period_and_the_part_of_it_that_is_compared_share_one_read(full: Store, history: History, readings: list[Reading]) -> None:
+    part = msgspec.structs.replace(asked(*COUNTS), period=Period(START, END - 3 * DAY - 12_345, exact=True))
+    page = (asked(Measure.INSTALLS, over=Step.MONTH), part, asked(Measure.P50, Measure.P95))
+    alone = [await figures(full, each, history) for each in page]
+    readings.clear()
+    assert await asyncio.gather(*(figures(full, each, history) for each in page)) == alone
+    assert len(readings[0].statements) == 1 + len(page)
+
+
+async def test_a_card_of_versions_shares_the_read_of_the_figures(full: Store, history: History, readings: list[Reading]) -> None:
+    question = asked(Measure.INSTALLS)
+    alone = await sums_by_field(full, question, ["version"], history)
+    readings.clear()
+    counted, _ = await asyncio.gather(sums_by_field(full, question, ["version"], history), figures(full, asked(Measure.P50), history))
+    assert counted == alone
+    assert [len(each.statements) for each in readings] == [3]
+    assert len(alone[0]["version"]) > 1  # type: ignore[index]
