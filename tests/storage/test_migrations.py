@@ -96,6 +96,32 @@ def test_five_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     assert sum(ran) == len(migrations.migrations())
 
 
+@pytest.mark.slow  # a race that needs many tries
+def test_a_new_file_can_be_opened_by_several_processes_at_once(tmp_path: Path) -> None:
+    program = f"""
+import contextlib, pathlib, sys, time
+from server.storage.sqlite.connection_pool import connect
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(400):
+    with contextlib.closing(connect(pathlib.Path({str(tmp_path)!r}) / str(number))) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+"""
+    with contextlib.ExitStack() as stack:
+        processes = [
+            stack.enter_context(subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            for _ in range(3)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+    assert [process.returncode for process in processes] == [0, 0, 0]
+
+
 @pytest.mark.on_sqlite  # PostgreSQL: test_replicas.py
 async def test_a_store_of_a_newer_version_is_left_alone(settings: Settings) -> None:
     store = await open_store(settings)

@@ -41,6 +41,7 @@ _OFTEN_NULL = {"event": frozenset(("target_id", "duration_us", "session", "skewe
 # SQLite stores NaN as NULL. The sqlite3 module binds floats directly, but looks up an adapter for each None, which takes longer than the
 # rest of a row of an event.
 _NULL = float("nan")
+_SWITCH_SECONDS = 10.0
 _PRAGMAS = (
     "PRAGMA busy_timeout = 10000",  # ms; another process, such as `footfall key create`, may be writing
     "PRAGMA synchronous = FULL",  # in WAL this syncs at each commit: what is acknowledged survives power loss
@@ -130,9 +131,9 @@ def connect(path: Path, *, reader: bool = False) -> SqliteConnection:
         if not reader:
             # Takes effect on a new file only. Allows retention to release space without rewriting the file.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        _use_wal(connection)
         connection.execute(f"PRAGMA cache_size = {-8_000 if reader else -32_000}")
         if reader:
             connection.execute("PRAGMA query_only = ON")
@@ -142,6 +143,23 @@ def connect(path: Path, *, reader: bool = False) -> SqliteConnection:
         connection.close()
         raise
     return connection
+
+
+def _use_wal(connection: SqliteConnection) -> None:
+    """Switch the file to WAL, or raise OperationalError if other processes lock it for more than ten seconds.
+
+    While two processes switch a new file, SQLite answers one of them "database is locked" at once, whatever the busy timeout.
+    """
+    until = time.monotonic() + _SWITCH_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 class SqliteConnections:
