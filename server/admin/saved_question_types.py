@@ -109,7 +109,7 @@ class SavedPaths:
 
 @strawberry.type(
     description="A question or report that an admin saved under a name. One of `question`, `funnel`, `retention` and `paths` is set, and so is its"
-    " answer; the others are null."
+    " answer; the others are null. All are null if there is a `problem`."
 )
 class SavedQuestion:
     project: strawberry.Private[int]
@@ -136,17 +136,26 @@ class SavedQuestion:
 
     @strawberry.field(
         description="The question as text: its options for `footfall ask` or the command of its report, which are also the query parameters of"
-        " the export, as `name=value`."
+        " the export, as `name=value`. Empty if there is a `problem`."
     )
     def text(self) -> list[str]:
-        template = saved.template_of(self.stored)
+        template = saved.readable_template(self.stored)
+        if template is None:
+            return []
         return [f"{name}={each}" for name, texts in report_text.form_of(template).written(template).items() for each in texts]
 
     @strawberry.field(
-        description="Reason why no link can share the question: a split by private values, or paths. Null if it can be shared."
+        description="Reason why this version cannot read the question, such as one that a newer version saved. Null if it can be read."
+    )
+    def problem(self) -> str | None:
+        return saved.UNREADABLE if saved.readable_template(self.stored) is None else None
+
+    @strawberry.field(
+        description="Reason why no link can share the question: a split by private values, paths, or a `problem`. Null if it can be shared."
     )
     def share_problem(self) -> str | None:
-        return saved.share_problem(saved.template_of(self.stored))
+        template = saved.readable_template(self.stored)
+        return saved.UNREADABLE if template is None else saved.share_problem(template)
 
     @strawberry.field(graphql_type=question_types.Answer | None, description="The answer of `question` at this time.")
     async def answer(self, info: AnyInfo) -> Answer | None:
@@ -169,7 +178,7 @@ class SavedQuestion:
         return None if found is None else await paths_answer(info, found.at(self.project, epoch_ms()))
 
     def _template_as(self, kind: type[T]) -> T | None:
-        found = saved.template_of(self.stored)
+        found = saved.readable_template(self.stored)
         return found if isinstance(found, kind) else None
 
 

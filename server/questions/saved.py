@@ -15,6 +15,8 @@ from server.storage.projects import FieldProblem, ProjectError, saved_questions,
 from server.storage.projects.saved_questions import SavedQuestion
 from server.storage.upkeep.alert_rules import Kind
 
+UNREADABLE = "this version of Footfall cannot read the saved question; save it again"
+
 
 async def save(store: Store, project: int, name: str, template: AnyTemplate, now: int) -> SavedQuestion:
     """Save a question or report. Raises BadQuery for an invalid one, FieldProblem for an invalid name."""
@@ -39,7 +41,15 @@ def template_of(saved: SavedQuestion) -> AnyTemplate:
     try:
         return decode(saved.question)
     except msgspec.DecodeError as error:
-        raise ProjectError("this version of Footfall cannot read the saved question; save it again") from error
+        raise ProjectError(UNREADABLE) from error
+
+
+def readable_template(saved: SavedQuestion) -> AnyTemplate | None:
+    """Return the template of a saved question or report; None if this version cannot read it, so that a list can show the others."""
+    try:
+        return template_of(saved)
+    except ProjectError:
+        return None
 
 
 def share_problem(template: AnyTemplate) -> str | None:

@@ -32,8 +32,9 @@ def question_list(slug: str) -> None:
     """List the saved questions and reports of a project."""
     table = plain_table("name", "changed", "kind", "options")
     for each in run(slug, lambda opened: saved_questions.list_saved(opened.store, opened.project.id)):
-        template = saved.template_of(each)
-        table.add_row(as_text(each.name), utc_minute(each.changed_at), form_of(template).name, as_text(_options(template)))
+        template = saved.readable_template(each)
+        kind, options = ("unreadable", saved.UNREADABLE) if template is None else (form_of(template).name, _options(template))
+        table.add_row(as_text(each.name), utc_minute(each.changed_at), kind, as_text(options))
     out.print(table)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from server.dialects.parsing.times import iso
 from server.event import DAY, HOUR, MINUTE
-from tests.conftest import Server
+from tests.conftest import Server, change_in
 from tests.field.conftest import Field
 from tests.field.test_shared_questions import REVOKE, SHARE, Page, visit
 
@@ -147,6 +147,25 @@ def test_a_report_that_has_no_answer_is_refused_with_its_field(field: Field) -> 
         (error,) = field.ask(SAVE, slug=field.slug, name="Wrong", **report)["saveQuestion"]["errors"]
         assert error["field"] == path
     assert field.ask(LIST, slug=field.slug)["project"]["savedQuestions"] == []
+
+
+def test_a_question_that_this_version_cannot_read_is_listed_beside_the_others(field: Field, field_server: Server) -> None:
+    """A question of a newer version made the whole list fail, so no question of the project could be opened."""
+    saved(field, "Readable", question={"over": "DAY"})
+    saved(field, "Newer", funnel=FUNNEL)
+    where = f"name = 'Newer' AND project_id = (SELECT id FROM project WHERE slug = '{field.slug}')"
+    change_in(field_server.store, f"""UPDATE saved_question SET question = '{{"report": "heatmap"}}' WHERE {where}""")
+    listed = "query ($s: String!) { project(slug: $s) { savedQuestions { name text problem shareProblem question { over } funnel { ordered } } } }"
+    newer, readable = field.ask(listed, s=field.slug)["project"]["savedQuestions"]
+    problem = "this version of Footfall cannot read the saved question; save it again"
+    assert newer == {"name": "Newer", "text": [], "problem": problem, "shareProblem": problem, "question": None, "funnel": None}
+    assert (readable["text"], readable["problem"], readable["question"]) == (["over=day"], None, {"over": "DAY"})
+    lines = [" ".join(line.split()) for line in footfall(field_server, "question", "list", field.slug).splitlines()]
+    assert any(line.startswith("Newer") and "unreadable" in line for line in lines)
+    assert any(line.startswith("Readable") and "--over day" in line for line in lines)
+    refused = field_server.footfall("question", "show", field.slug, "Newer")
+    assert (refused.returncode, problem in refused.stderr) == (1, True)
+    footfall(field_server, "question", "delete", field.slug, "Newer")
 
 
 def test_the_text_of_a_step_with_quotes_in_its_name_asks_for_the_same_event(field: Field) -> None:

@@ -100,6 +100,11 @@ export function SavedQuestions({ project }: { project: string }) {
           </Menu>
         )}
       </div>
+      {open?.problem && (
+        <p class="wrong" role="alert">
+          {open.problem}
+        </p>
+      )}
       {dialog === null && <FormError error={save.error} />}
       {dialog === "save" && <SaveDialog saved={saved} pending={save.isPending} error={save.error} save={saveAs} close={close} />}
       {dialog === "share" && open && <ShareDialog project={project} question={open} shares={answer.data?.project.shares ?? []} close={close} />}
