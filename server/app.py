@@ -63,7 +63,7 @@ def create_app(
     """
     stop = stop or StopRequest()
     routes = Routes()
-    document = openapi.document(routes.all, _HANDLERS, settings)
+    document = openapi.DocumentLoader(lambda: openapi.document(routes.all, _HANDLERS, settings))
 
     @contextlib.asynccontextmanager
     async def running(app: Litestar) -> AsyncIterator[None]:
@@ -90,8 +90,8 @@ def create_app(
         openapi_config=None,
         state=Services(
             {
-                "openapi": openapi.CachedDocument(document),
-                "pages": pages.Pages(document, bundled("static"), base=settings.base_path),
+                "openapi": document,
+                "pages": pages.Pages(document.document, bundled("static"), base=settings.base_path),
                 "dashboard": Dashboard(bundled("static") / "dist" if settings.dashboard else None, base=settings.base_path),
             }
         ),

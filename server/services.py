@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from server.ingest.privacy import Privacy
     from server.jobs.scheduler import Scheduler
     from server.metrics import Metrics
-    from server.openapi import CachedDocument
+    from server.openapi import DocumentLoader
     from server.pages import Pages
     from server.pages.dashboard import Dashboard
     from server.public.response_cache import ResponseCache
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class Services(State):
     """The parts of a running server. Before startup has finished, only `openapi`, `pages` and `dashboard` are there."""
 
-    openapi: CachedDocument
+    openapi: DocumentLoader
     pages: Pages
     dashboard: Dashboard
 

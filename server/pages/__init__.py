@@ -12,7 +12,9 @@ client_pages       client files to copy, and their page
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
@@ -24,6 +26,7 @@ from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from server import __version__
+from server.caching import SingleFlightCache
 from server.pages import dashboard
 from server.pages.address import base_url
 from server.pages.client_pages import Clients
@@ -75,26 +78,26 @@ class File(NamedTuple):
 class Pages:
     """All pages and static files, rendered. Stored in the application's state as `pages`.
 
-    `document` is the OpenAPI document, `static` the folder with the sources (`settings.bundled("static")`).
+    The reference is rendered in a thread when it is first requested, from `document`, which builds the OpenAPI document. `static` is the folder
+    with the sources (`settings.bundled("static")`).
     """
 
-    def __init__(self, document: dict[str, Any], static: Path, *, base: str = "") -> None:
+    def __init__(self, document: Callable[[], Awaitable[dict[str, Any]]], static: Path, *, base: str = "") -> None:
         self.base = base
+        self._document = document
+        self._loaded: SingleFlightCache[None, str] = SingleFlightCache(1, lambda _: True)
         folder = static / "pages"
         self.files = {path.name: _file(path) for path in sorted(folder.iterdir()) if path.suffix in _KINDS}
-        navigation, content = reference(document)
         shared = {"version": escape(__version__), **{_word(name): self._link(name) for name in self.files}}
-        frame = Template((folder / "page.html").read_text(encoding="utf-8"))
+        frame = self._frame = Template((folder / "page.html").read_text(encoding="utf-8"))
         home = Template((folder / "home.html").read_text(encoding="utf-8")).substitute(shared, event=colored(_FIRST_EVENT))
-        reading = Template((folder / "reference.html").read_text(encoding="utf-8")).substitute(
-            shared, navigation=navigation, content=content
-        )
+        self._shared = shared
+        self._reading = Template((folder / "reference.html").read_text(encoding="utf-8"))
         form = (folder / "login.html").read_text(encoding="utf-8")
         self.login = Template(with_base_path(frame.substitute(shared, title="Log in to Footfall", kind="home", content=form), base))
         alone = Template((folder / "shared.html").read_text(encoding="utf-8"))
         self.shared = Template(with_base_path(alone.safe_substitute(shared), base))
         self.home = with_base_path(frame.substitute(shared, title="Footfall", kind="home", content=home), base)
-        self.reference = with_base_path(frame.substitute(shared, title="Footfall reference", kind="reference", content=reading), base)
         self.clients = Clients(static / "clients")
         offered = Template((folder / "clients.html").read_text(encoding="utf-8")).substitute(
             shared,
@@ -105,6 +108,21 @@ class Pages:
             line=figure("One line of shell", escape(_LINE), "example", copy=True),
         )
         self.clients_page = with_base_path(frame.substitute(shared, title="Clients for Footfall", kind="home", content=offered), base)
+
+    async def reference(self) -> str:
+        """Return the page with all routes, rendered from the OpenAPI document."""
+        return await self._loaded.find(None, self._render_reference)
+
+    async def _render_reference(self) -> str:
+        document = await self._document()
+
+        def render() -> str:
+            navigation, content = reference(document)
+            reading = self._reading.substitute(self._shared, navigation=navigation, content=content)
+            shown = self._frame.substitute(self._shared, title="Footfall reference", kind="reference", content=reading)
+            return with_base_path(shown, self.base)
+
+        return await asyncio.to_thread(render)
 
     def _link(self, name: str) -> str:
         return f"/static/pages/{name}?{self.files[name].etag[1:9]}"
@@ -155,7 +173,7 @@ async def home(request: AnyRequest, state: Services) -> Response[bytes]:
 @get("/docs", summary="This reference", tags=["Pages"], responses={200: _HTML, 304: _NOT_MODIFIED})
 async def docs(request: AnyRequest, state: Services) -> Response[bytes]:
     """All routes with their fields and examples, and all error types."""
-    return _page(request, state.pages.reference)
+    return _page(request, await state.pages.reference())
 
 
 @get(

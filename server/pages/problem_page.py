@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from server.event import Refusal
@@ -80,9 +81,10 @@ def anchor(refusal: Refusal) -> str:
     return f"problem-{refusal.value.replace('_', '-')}"
 
 
-def kinds(refusal: Refusal) -> list[type[Problem]]:
+@cache
+def kinds(refusal: Refusal) -> tuple[type[Problem], ...]:
     """Return the error classes of a refusal."""
-    return [kind for kind in _all(Problem) if kind.refusal is refusal and kind.__module__ == Problem.__module__]
+    return tuple(kind for kind in _all(Problem) if kind.refusal is refusal and kind.__module__ == Problem.__module__)
 
 
 def statuses(refusal: Refusal) -> list[int]:
