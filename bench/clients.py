@@ -3,6 +3,7 @@
 The servers respond, are down, hang, drip, send garbage or redirect. Prints a table for docs/clients.md: medians of 50 differences, in milliseconds.
 A first run starts a sender: no sender runs, and no event waits. With `--following`, a run follows another one within a second, as in a script.
 Processor time is that of the host program and the children it waits for. It hardly depends on the load of the machine.
+For Node.js, another row has the least that a first run can take: of a program that imports an empty module and starts a process that does nothing.
 """
 
 from __future__ import annotations
@@ -47,8 +48,23 @@ def forget(home: Path) -> None:
         waits.unlink(missing_ok=True)
 
 
-def measure(name: str, rounds: int, following: bool) -> str:
-    """A row: the time of the program alone, then the extra time of a run with each server, as clock time (processor time)."""
+FLOOR = """\
+import "./empty.js";
+console.log("hello");
+process.on("exit", () => process.getBuiltinModule("child_process").spawn("/bin/true", [], { stdio: "ignore" }).unref());
+process.exit(3);
+"""
+
+
+def floor(folder: Path) -> list[str]:
+    """Write the program of the last row beside the host program of Node.js, and return its command."""
+    (folder / "empty.js").write_text("")
+    (folder / "floor.js").write_text(FLOOR)
+    return [hosts.WRITERS["node"](CLIENTS, folder)[0][0], str(folder / "floor.js")]
+
+
+def measure(name: str, rounds: int, following: bool) -> list[str]:
+    """Rows: the time of the program alone, then the extra time of a run with each server, as clock time (processor time)."""
     folder = Path(tempfile.mkdtemp())
     command, bare, _ = hosts.WRITERS[name](CLIENTS, folder)
     wires = [
@@ -58,6 +74,8 @@ def measure(name: str, rounds: int, following: bool) -> str:
     homes = [Path(tempfile.mkdtemp(dir=folder)) for _ in urls]
     alone: list[tuple[float, float]] = []
     more: list[list[tuple[float, float]]] = [[] for _ in urls]  # than the program alone, a moment before
+    least: list[tuple[float, float]] = []
+    empty = floor(folder) if name == "node" and not following else None
     for _ in range(rounds):
         for url, home, differences in zip(urls, homes, more, strict=True):
             if following:
@@ -68,15 +86,28 @@ def measure(name: str, rounds: int, following: bool) -> str:
             alone.append(run(bare, environment("", folder)))
             clock, cpu = run(command, environment(url, home))
             differences.append((clock - alone[-1][0], cpu - alone[-1][1]))
+            if empty:
+                clock, cpu = run(empty, environment("", folder))
+                least.append((clock - alone[-1][0], cpu - alone[-1][1]))
             time.sleep(SETTLE)
     for home in homes:
         forget(home)
     for wire in wires:
         wire.close()
-    clock, cpu = (statistics.median(one[which] for one in alone) for which in (0, 1))
-    cells = [[statistics.median(one[which] for one in differences) for which in (0, 1)] for differences in more]
-    shown = " | ".join(f"{clock:+.1f} ({cpu:+.1f})" for clock, cpu in cells)
-    return f"| {name}{', following run' if following else ''} | {clock:.1f} ({cpu:.1f}) | {shown} |"
+    clock, cpu = _medians(alone)
+    head = f"| {name}{', following run' if following else ''} | {clock:.1f} ({cpu:.1f})"
+    rows = [f"{head} | {' | '.join(map(_difference, more))} |"]
+    return [*rows, f"| {name}, an empty module and process | | {_difference(least)} |"] if empty else rows
+
+
+def _medians(measured: list[tuple[float, float]]) -> tuple[float, float]:
+    clocks, cpus = zip(*measured, strict=True)
+    return statistics.median(clocks), statistics.median(cpus)
+
+
+def _difference(measured: list[tuple[float, float]]) -> str:
+    clock, cpu = _medians(measured)
+    return f"{clock:+.1f} ({cpu:+.1f})"
 
 
 def main() -> None:
@@ -90,7 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f}\n\n{HEAD}\n{'| --- ' * 8}|", flush=True)
     for name in options.clients:
-        print(measure(name, options.rounds, options.following), flush=True)
+        print("\n".join(measure(name, options.rounds, options.following)), flush=True)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ export class Footfall {
   /** Store the user's choice. Returns whether it was stored. */
   choose(choice: "on" | "local" | "off"): boolean;
   /** The tool's `telemetry` command: status, on, local, off, show, erase. Prints; resolves to the exit code. */
-  cli(words: readonly string[]): Promise<number>;
+  cli(args: readonly string[]): Promise<number>;
   /** Ask the server to erase this installation, and forget its id. */
   erase(): Promise<boolean>;
 }

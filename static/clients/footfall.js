@@ -15,6 +15,8 @@ const MAX_EVENTS = 100;
 const MAX_EVENT = 8 * 1024; // bytes of one event
 const MAX_LOCAL = 256 * 1024; // bytes of local.jsonl
 const SENDER_SILENCE = 15_000; // ms after which a sender that does not renew its file is gone
+const LINUX_NULL = 0x103; // the number of the device /dev/null
+const NOT_SHOWN = "the notice was not shown yet";
 const EXIT_WAIT = 50; // ms for which a program that cannot start a process may be held
 const FALSE = ["", "0", "false", "off", "no"];
 const TRUE = ["1", "true", "on", "yes"];
@@ -60,15 +62,8 @@ function quiet(work) {
   }
 }
 
-// Milliseconds of a monotonic clock. Not `performance`, which Node.js loads when it is first used.
-function clock() {
-  if (!proc?.hrtime) return performance.now();
-  const [seconds, nanoseconds] = proc.hrtime();
-  return seconds * 1000 + nanoseconds / 1e6;
-}
-const isTooLong = (body) => body.length * 3 > MAX_EVENT && new TextEncoder().encode(body).length > MAX_EVENT;
-const isSet = (name) => !FALSE.includes((env[name] ?? "").trim().toLowerCase());
-const nameOf = (table) => Object.keys(table).filter(isSet).map((name) => table[name]);
+// Milliseconds of a monotonic clock. Not `performance`, which Node.js loads when it is first used, nor `hrtime`, which it compiles.
+const clock = () => (proc ? proc.uptime() * 1000 : performance.now());
 
 /** The error of a command that ended with this code. */
 class ExitCode {
@@ -79,49 +74,25 @@ class ExitCode {
 
 /** Telemetry of one tool. `url` is the server's address, with /p/PROJECT if the project has one. */
 export class Footfall {
-  #prefix;
+  #memory = {};
 
   constructor(tool, url, options = {}) {
     this.tool = String(tool);
     this.url = String(url).replace(/\/+$/, "");
     this.options = options;
-    this.#prefix = this.tool.toUpperCase().replace(/[^A-Z0-9]/g, "_");
   }
 
   /** Record one event. Never throws, never waits. */
   track(name, fields = {}) {
     const now = Date.now();
-    if (proc && !modules) waiting.push(() => this.#record(name, fields, now));
-    else quiet(() => this.#record(name, fields, now));
+    if (proc && !modules) waiting.push(() => record(this, this.#memory, name, fields, now));
+    else if (isBrowser) quiet(() => this.#recordInBrowser(name, fields, now));
+    else record(this, this.#memory, name, fields, now);
   }
 
   /** Begin a command. Its event is recorded by `end(error)` of the returned object, or else when the process ends, with its exit code. */
   start(name, flags = []) {
-    const began = clock();
-    let ended = false;
-    let failure;
-    const end = (error, code) =>
-      quiet(() => {
-        if (ended) return;
-        ended = true;
-        if (code === undefined) {
-          proc?.off?.("exit", atExit);
-          proc?.off?.("uncaughtExceptionMonitor", remember);
-        }
-        const fields = { outcome: error == null && !code ? "success" : "failure", duration_ms: Math.round((clock() - began) * 1000) / 1000 };
-        if (error != null) fields.error = error;
-        else if (code) fields.error = new ExitCode(code);
-        const names = flagNames(flags);
-        if (names) fields.properties = { flags: names };
-        this.track(name, fields);
-      });
-    const remember = (error) => (failure = error ?? "unknown");
-    const atExit = (code) => end(failure, code);
-    quiet(() => {
-      proc?.on?.("uncaughtExceptionMonitor", remember);
-      proc?.on?.("exit", atExit);
-    });
-    return { end: (error) => end(error) };
+    return begin(this, name, flags);
   }
 
   /** Run a function, synchronous or not, as a command: its result or exception is passed on. */
@@ -150,37 +121,13 @@ export class Footfall {
   /** @returns {{ state: "on" | "local" | "off", reason: string }} */
   state() {
     if (isBrowser) return this.#stateInBrowser();
-    const off = (reason) => ({ state: "off", reason });
-    if (!proc || !modules) return off("this runtime has no files, or may not use them");
-    if (isSet("DO_NOT_TRACK")) return off("DO_NOT_TRACK is set");
-    if (isSet(`${this.#prefix}_NO_TELEMETRY`)) return off(`${this.#prefix}_NO_TELEMETRY is set`);
-    const said = (env[`${this.#prefix}_TELEMETRY`] ?? "").trim().toLowerCase();
-    const folder = this.#folder();
-    if (said && !TRUE.includes(said)) return { state: said === "local" && folder ? "local" : "off", reason: `${this.#prefix}_TELEMETRY is set` };
-    if (!folder) return off("there is no home folder");
-    const choice = read(`${folder}/choice`)?.trim();
-    if (choice !== undefined) return { state: ["on", "local"].includes(choice) ? choice : "off", reason: "your choice" };
-    if (said) return { state: "on", reason: `${this.#prefix}_TELEMETRY is set` };
-    if (this.options.notice === false || read(`${folder}/notice`) !== undefined) return { state: "on", reason: "the default" };
-    return off("the notice was not shown yet");
+    return stateOf(this, this.#memory);
   }
 
   /** The event as it is sent. */
-  event(name, fields = {}, now = Date.now()) {
-    return this.#event(name, fields, now, this.state().state === "on", uuid());
-  }
-
-  #event(name, fields, now, isOn, number) {
-    const { error, properties, ...others } = fields;
-    const { version, environment, installSource, packageManager } = this.options;
-    const id = isBrowser ? this.#idInBrowser() : installationId(this.#folder(), isOn);
-    const given = { environment, install_source: installSource, package_manager: packageManager };
-    const event = { name: String(name), id: number, timestamp: now, installation_id: id, version, sample_rate: this.#sampleRate(), ...surroundings() };
-    for (const [key, value] of Object.entries(given)) if (value) event[key] = value;
-    for (const [key, value] of Object.entries(others)) event[key] = clean(value);
-    if (error != null) event.error = described(error);
-    if (properties) event.properties = clean(properties);
-    return event;
+  event(name, fields = {}) {
+    const isOn = this.state().state === "on";
+    return makeEvent(this, isBrowser ? this.#idInBrowser() : installationId(this.#folder(), isOn), name, fields, Date.now(), uuid());
   }
 
   /** Store the user's choice: "on", "local" (recorded here, never sent) or "off". Returns whether it was stored. */
@@ -201,22 +148,22 @@ export class Footfall {
   }
 
   /** The tool's `telemetry` command: status, on, local, off, show, erase. Prints; resolves to the exit code. */
-  async cli(words) {
-    const verb = words[0] ?? "status";
+  async cli(args) {
+    const verb = args[0] ?? "status";
     const folder = this.#folder();
     const print = () => console.log(`telemetry: ${this.state().state} (${this.state().reason})`);
     if (verb === "status") print();
     else if (["on", "local", "off"].includes(verb)) {
       if (!this.choose(verb)) {
-        console.error(`The choice cannot be stored. Set ${this.#prefix}_TELEMETRY=${verb} instead.`);
+        console.error(`The choice cannot be stored. Set ${prefixOf(this.tool)}_TELEMETRY=${verb} instead.`);
         return 1;
       }
       print();
     } else if (verb === "show") {
       console.log(JSON.stringify(this.event("example", { outcome: "success", duration_ms: 0 })));
       for (const path of [...listed(`${folder}/queue`), `${folder}/local.jsonl`]) {
-        const kept = read(path)?.trim();
-        if (kept) console.log(kept);
+        const content = read(path)?.trim();
+        if (content) console.log(content);
       }
     } else if (verb === "erase") {
       if (!(await this.erase())) {
@@ -249,99 +196,8 @@ export class Footfall {
     }
   }
 
-  #record(name, fields, now) {
-    let { state, reason } = this.state();
-    if (state === "off" && reason === "the notice was not shown yet" && this.#showNotice()) state = this.state().state;
-    if (state === "off") return;
-    const isOn = state === "on";
-    if (isOn && Math.random() >= (this.#sampleRate() ?? 1)) return;
-    const number = uuid();
-    const event = this.#event(name, fields, now, isOn, number);
-    let body = JSON.stringify(event);
-    if (isTooLong(body)) body = JSON.stringify({ ...event, properties: { cut: true } });
-    if (isTooLong(body)) return;
-    if (isBrowser) {
-      this.#keepInBrowser(state, body);
-    } else if (state === "local") {
-      append(`${this.#folder()}/local.jsonl`, `${body}\n`);
-    } else {
-      put(`${this.#folder()}/queue`, body, `${now}-${number}`);
-      this.#sendLater();
-    }
-  }
-
-  #sampleRate() {
-    const { sampleRate } = this.options;
-    return sampleRate > 0 && sampleRate < 1 ? sampleRate : undefined;
-  }
-
-  #showNotice() {
-    const words = proc?.argv.slice(2) ?? [];
-    if (isBrowser || nameOf(CI_SYSTEMS).length || !isTerminal(1) || !isTerminal(2) || words.some((word) => word.startsWith("--json"))) return false;
-    const { command, about } = this.options;
-    const stop = `${command ? `${command} off, or ` : ""}${this.#prefix}_TELEMETRY=off`;
-    const text =
-      `${this.tool} sends anonymous usage data to ${this.url.split("//").pop().split("/")[0]}: commands, durations, outcomes, version and system,\n` +
-      `under a random id; no names, paths or contents. To stop it: ${stop}, or DO_NOT_TRACK=1.\n${about ? `More: ${about}\n` : ""}`;
-    write(`${this.#folder()}/notice`, "shown\n", { before: () => modules("fs").writeSync(2, text) });
-    return true;
-  }
-
   #folder() {
-    if (this.#place === undefined) this.#place = this.#findFolder() ?? "";
-    return this.#place || undefined;
-  }
-  #place;
-
-  #findFolder() {
-    if (!/^[a-zA-Z0-9_-][\w.-]{0,63}$/.test(this.tool)) return undefined;
-    const home = env.HOME || env.USERPROFILE || "";
-    // U+FFFD: a name that is not UTF-8, which Node.js cannot pass on.
-    const absolute = (path) => ((path?.startsWith("/") || /^[A-Za-z]:/.test(path ?? "")) && !path.includes("\ufffd") ? path : "");
-    let base = absolute(env.XDG_CONFIG_HOME) || (home && `${home}/.config`);
-    if (proc?.platform === "win32") base = env.APPDATA;
-    if (proc?.platform === "darwin") base = home && `${home}/Library/Application Support`;
-    if (!absolute(base)) return undefined;
-    const folder = `${base}/${this.tool}`;
-    return [home, base, folder, `${folder}/telemetry`].every(isOwn) ? `${folder}/telemetry` : undefined;
-  }
-
-  // One sender for the events of a short time: later ones are sent at the end of the process.
-  #sendLater() {
-    const now = clock();
-    if (this.#spawned === undefined || now - this.#spawned > 2000) {
-      this.#spawned = now;
-      this.#send();
-    } else if (!this.#isLate) {
-      this.#isLate = true;
-      proc.on("exit", () => quiet(() => this.#send()));
-    }
-  }
-  #spawned;
-  #isLate = false;
-
-  #send() {
-    const queue = `${this.#folder()}/queue`;
-    const now = Date.now();
-    const [until] = (read(`${queue}/wait`) ?? "0").split(" ").map(Number);
-    const left = until - now / 1000;
-    if (left > 0 && left < 86460) return;
-    const settings = { url: this.url, key: this.options.key ?? "", queue };
-    if (!isRuntime(proc.execPath)) {
-      drain(JSON.stringify(settings), modules("fs"), EXIT_WAIT).catch(() => {});
-      return;
-    }
-    settings.sender = `${this.url} ${this.options.version ?? ""}\n`;
-    if (!becomesSender(`${queue}/sender`, settings.sender, now)) return;
-    // Through the environment, where other users of the machine cannot read the key.
-    const code = `import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
-    const command = [proc.execPath, ...(deno ? ["eval", code] : ["-e", code])];
-    const options = { detached: true, stdio: "ignore", windowsHide: true, cwd: "/", env: { ...env, FOOTFALL_SENDER: JSON.stringify(settings), NODE_USE_ENV_PROXY: "1", NODE_OPTIONS: "" } };
-    const politely = 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; if command -v nice; then exec nice -n 19 "$@"; else exec "$@"; fi';
-    const [file, ...words] = proc.platform === "win32" ? command : ["/bin/sh", "-c", politely, "sh", ...command];
-    const child = modules("child_process").spawn(file, words, options);
-    child.on("error", () => {});
-    child.unref();
+    return folderOf(this.tool, this.#memory);
   }
 
   // In a browser
@@ -360,19 +216,26 @@ export class Footfall {
 
   #idInBrowser() {
     return quiet(() => {
-      const known = localStorage.getItem(this.#key("id"));
-      if (known || this.#stateInBrowser().state !== "on") return known ?? undefined;
+      const stored = localStorage.getItem(this.#key("id"));
+      if (stored || this.#stateInBrowser().state !== "on") return stored ?? undefined;
       const id = uuid();
       localStorage.setItem(this.#key("id"), id);
       return id;
     });
   }
 
+  #recordInBrowser(name, fields, now) {
+    const { state } = this.state();
+    if (state === "off" || (state === "on" && isLeftOut(this))) return;
+    const body = bodyOf(makeEvent(this, this.#idInBrowser(), name, fields, now, uuid()));
+    if (body) this.#keepInBrowser(state, body);
+  }
+
   #keepInBrowser(state, body) {
     const place = this.#key(state === "local" ? "local" : "queue");
-    const kept = quiet(() => JSON.parse(localStorage.getItem(place))) ?? [];
-    kept.push([Date.now(), body]);
-    localStorage.setItem(place, JSON.stringify(kept.filter(([written]) => Date.now() - written < 7 * 86400_000).slice(-MAX_EVENTS)));
+    const queue = quiet(() => JSON.parse(localStorage.getItem(place))) ?? [];
+    queue.push([Date.now(), body]);
+    localStorage.setItem(place, JSON.stringify(queue.filter(([written]) => Date.now() - written < 7 * 86400_000).slice(-MAX_EVENTS)));
     if (state !== "on" || Number(localStorage.getItem(this.#key("wait"))) > Date.now()) return;
     const sent = JSON.parse(localStorage.getItem(place)).slice(-6); // keepalive has a limit of 64 KiB
     const headers = this.options.key ? { Authorization: `Bearer ${this.options.key}` } : {};
@@ -383,77 +246,295 @@ export class Footfall {
         const isRefused = answer.status >= 400 && answer.status < 500 && ![408, 425, 429].includes(answer.status);
         if (!isTaken && !isRefused) throw Number(answer.headers.get("Retry-After")) || 60;
         const bodies = sent.map(([, one]) => one);
-        const left = (quiet(() => JSON.parse(localStorage.getItem(place))) ?? []).filter(([, one]) => !bodies.includes(one));
-        localStorage.setItem(place, JSON.stringify(left));
+        const unsent = (quiet(() => JSON.parse(localStorage.getItem(place))) ?? []).filter(([, one]) => !bodies.includes(one));
+        localStorage.setItem(place, JSON.stringify(unsent));
       })
       .catch((seconds) => quiet(() => localStorage.setItem(this.#key("wait"), Date.now() + 1000 * (typeof seconds === "number" ? Math.min(seconds, 86400) : 60))));
   }
 }
 
+// What each event needs. V8 compiles a function in parentheses when it loads the file; any other it reads twice, the second time when the function
+// is first called. That would take a program 0.5 ms longer.
+
+const isSet = (function (name) {
+  const value = env[name];
+  return value ? !FALSE.includes(value.trim().toLowerCase()) : false;
+});
+
+/** The names of those variables of a table that are set. */
+const namesOf = (function (table) {
+  const found = [];
+  for (const name in table) if (isSet(name)) found.push(table[name]);
+  return found;
+});
+
+/** Begin a command of a client. */
+const begin = (function (client, name, flags) {
+  const began = clock();
+  let hasEnded = false;
+  let failure;
+  const end = (function (error, code) {
+    try {
+      if (hasEnded) return;
+      hasEnded = true;
+      if (code === undefined) {
+        proc?.off?.("exit", atExit);
+        proc?.off?.("uncaughtExceptionMonitor", remember);
+      }
+      const fields = { outcome: error == null && !code ? "success" : "failure", duration_ms: Math.round((clock() - began) * 1000) / 1000 };
+      if (error != null) fields.error = error;
+      else if (code) fields.error = new ExitCode(code);
+      const names = flags?.length ? flagNames(flags) : "";
+      if (names) fields.properties = { flags: names };
+      client.track(name, fields);
+    } catch {}
+  });
+  const remember = (error) => (failure = error ?? "unknown");
+  const atExit = (function (code) {
+    end(failure, code);
+  });
+  try {
+    proc?.on?.("uncaughtExceptionMonitor", remember);
+    proc?.on?.("exit", atExit);
+  } catch {}
+  return { end: (error) => end(error) };
+});
+
+const stateOf = (function (client, memory) {
+  const off = (function (reason) {
+    return { state: "off", reason };
+  });
+  if (!proc || !modules) return off("this runtime has no files, or may not use them");
+  if (isSet("DO_NOT_TRACK")) return off("DO_NOT_TRACK is set");
+  const prefix = prefixOf(client.tool);
+  if (isSet(`${prefix}_NO_TELEMETRY`)) return off(`${prefix}_NO_TELEMETRY is set`);
+  const setting = (env[`${prefix}_TELEMETRY`] ?? "").trim().toLowerCase();
+  const folder = folderOf(client.tool, memory);
+  if (setting && !TRUE.includes(setting)) return { state: setting === "local" && folder ? "local" : "off", reason: `${prefix}_TELEMETRY is set` };
+  if (!folder) return off("there is no home folder");
+  const choice = read(`${folder}/choice`)?.trim();
+  if (choice !== undefined) return { state: ["on", "local"].includes(choice) ? choice : "off", reason: "your choice" };
+  if (setting) return { state: "on", reason: `${prefix}_TELEMETRY is set` };
+  if (client.options.notice === false || read(`${folder}/notice`) !== undefined) return { state: "on", reason: "the default" };
+  return off(NOT_SHOWN);
+});
+
+/** The tool's name in names of environment variables. */
+const prefixOf = (function (tool) {
+  return tool.toUpperCase().replaceAll("-", "_").replaceAll(".", "_");
+});
+
+/** The folder of the client's files, or undefined if there is none that is this user's. Root could write into another user's, who could not change it. */
+const folderOf = (function (tool, memory) {
+  if ("folder" in memory) return memory.folder;
+  memory.folder = undefined;
+  if (!proc || !/^[a-zA-Z0-9_-][\w.-]{0,63}$/.test(tool)) return undefined;
+  const home = env.HOME || env.USERPROFILE || "";
+  let base = env.XDG_CONFIG_HOME;
+  if (!base || !isAbsolute(base)) base = home && `${home}/.config`;
+  if (proc.platform === "win32") base = env.APPDATA;
+  if (proc.platform === "darwin") base = home && `${home}/Library/Application Support`;
+  if (!base || !isAbsolute(base)) return undefined;
+  const folder = `${base}/${tool}/telemetry`;
+  const user = proc.geteuid?.();
+  for (const path of [home, base, `${base}/${tool}`, folder]) {
+    let owner;
+    try {
+      if (path && user !== undefined) owner = modules("fs").statSync(path, { throwIfNoEntry: false })?.uid;
+    } catch {}
+    if (owner !== undefined && owner !== user) return undefined;
+  }
+  memory.folder = folder;
+  return folder;
+});
+
+// U+FFFD: a name that is not UTF-8, which Node.js cannot pass on.
+const isAbsolute = (function (path) {
+  return (path.startsWith("/") || /^[A-Za-z]:/.test(path)) && !path.includes("\ufffd");
+});
+
+const record = (function (client, memory, name, fields, now) {
+  try {
+    let { state, reason } = stateOf(client, memory);
+    if (reason === NOT_SHOWN && showNotice(client, memory)) state = stateOf(client, memory).state;
+    if (state === "off") return;
+    const isOn = state === "on";
+    if (isOn && isLeftOut(client)) return;
+    const folder = memory.folder;
+    const number = uuid();
+    const body = bodyOf(makeEvent(client, installationId(folder, isOn), name, fields, now, number));
+    if (!body) return;
+    if (isOn) sendLater(client, memory, put(`${folder}/queue`, body, `${now}-${number}`));
+    else append(`${folder}/local.jsonl`, `${body}\n`);
+  } catch {}
+});
+
+/** The sample rate, if not all events are sent. */
+const sampleRate = (function (client) {
+  const rate = client.options.sampleRate;
+  return rate > 0 && rate < 1 ? rate : undefined;
+});
+
+/** Decide at random whether an event is left out of the sample. */
+const isLeftOut = (function (client) {
+  const rate = sampleRate(client);
+  return rate !== undefined && Math.random() >= rate;
+});
+
+const makeEvent = (function (client, installation, name, fields, now, number) {
+  const { error, properties, ...others } = fields;
+  const { version, environment, installSource, packageManager } = client.options;
+  const event = { name: String(name), id: number, timestamp: now, installation_id: installation, version, sample_rate: sampleRate(client) };
+  addSurroundings(event);
+  if (environment) event.environment = environment;
+  if (installSource) event.install_source = installSource;
+  if (packageManager) event.package_manager = packageManager;
+  for (const key of Object.keys(others)) event[key] = clean(others[key]);
+  if (error != null) event.error = described(error);
+  if (properties) event.properties = clean(properties);
+  return event;
+});
+
+/** The event as JSON, without its properties if it is too long, or undefined if it still is. */
+const bodyOf = (function (event) {
+  const isTooLong = (body) => body.length * 3 > MAX_EVENT && new TextEncoder().encode(body).length > MAX_EVENT;
+  let body = JSON.stringify(event);
+  if (body.length * 3 <= MAX_EVENT) return body;
+  if (isTooLong(body)) body = JSON.stringify({ ...event, properties: { cut: true } });
+  return isTooLong(body) ? undefined : body;
+});
+
+// One sender for the events of a short time: later ones are sent at the end of the process. `names` are the files of the queue a moment ago.
+const sendLater = (function (client, memory, names) {
+  const now = clock();
+  if (memory.spawned === undefined || now - memory.spawned > 2000) {
+    memory.spawned = now;
+    send(client, `${memory.folder}/queue`, names);
+  } else if (!memory.isLate) {
+    memory.isLate = true;
+    proc.on("exit", () => quiet(() => send(client, `${memory.folder}/queue`, ["wait", "sender"])));
+  }
+});
+
+const send = (function (client, queue, names) {
+  const now = Date.now();
+  if (names.includes("wait")) {
+    const remaining = parseInt(read(`${queue}/wait`) ?? "0") - now / 1000;
+    if (remaining > 0 && remaining < 86460) return;
+  }
+  const { key = "", version = "" } = client.options;
+  if (!isRuntime(proc.execPath)) {
+    drain(JSON.stringify({ url: client.url, key, queue }), modules("fs"), EXIT_WAIT).catch(() => {});
+    return;
+  }
+  const sender = `${client.url} ${version}\n`;
+  if (becomesSender(`${queue}/sender`, sender, now, names.includes("sender"))) startSender(JSON.stringify({ url: client.url, key, queue, sender }));
+});
+
+const startSender = (function (settings) {
+  // `spawn` returns when the new process has begun its program. On Linux, a new session is also a new group of the scheduler ("autogroup"), in
+  // which the process first waits for its turn, on a busy machine for tens of milliseconds: there, `setsid` begins the session afterwards.
+  const hasLateSession = proc.platform === "linux" && !deno && !proc.versions.bun;
+  const guard = hasLateSession ? 'for(const name of ["SIGINT","SIGHUP"])process.on(name,()=>{});' : "";
+  const code = `${guard}import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
+  const command = [proc.execPath, ...(deno ? ["eval", code] : ["-e", code])];
+  const script =
+    "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; command -v nice && set -- nice -n 19 \"$@\"; " +
+    (hasLateSession ? 'command -v setsid && set -- setsid "$@"; exec "$@"' : 'exec "$@"');
+  const [file, ...words] = proc.platform === "win32" ? command : ["/bin/sh", "-c", script, "sh", ...command];
+  // Through the environment, where other users of the machine cannot read the key.
+  const variables = { ...env, FOOTFALL_SENDER: settings, NODE_USE_ENV_PROXY: "1", NODE_OPTIONS: "" };
+  const child = modules("child_process").spawn(file, words, { detached: !hasLateSession, stdio: "ignore", windowsHide: true, cwd: "/", env: variables });
+  child.on("error", () => {});
+  child.unref();
+});
+
+function showNotice(client, memory) {
+  const args = proc.argv.slice(2);
+  if (namesOf(CI_SYSTEMS).length || !isTerminal(1) || !isTerminal(2) || args.some((word) => word.startsWith("--json"))) return false;
+  const { command, about } = client.options;
+  const stop = `${command ? `${command} off, or ` : ""}${prefixOf(client.tool)}_TELEMETRY=off`;
+  const text =
+    `${client.tool} sends anonymous usage data to ${client.url.split("//").pop().split("/")[0]}: commands, durations, outcomes, version and system,\n` +
+    `under a random id; no names, paths or contents. To stop it: ${stop}, or DO_NOT_TRACK=1.\n${about ? `More: ${about}\n` : ""}`;
+  write(`${memory.folder}/notice`, "shown\n", () => modules("fs").writeSync(2, text));
+  return true;
+}
+
 // Fields that the client adds
 
-function surroundings() {
-  if (isBrowser) {
-    const platform = navigator.userAgentData?.platform || navigator.platform || "";
-    const os = [["mac", "darwin"], ["iph", "ios"], ["ipad", "ios"], ["android", "android"], ["win", "windows"], ["linux", "linux"]];
-    return { os: os.find(([start]) => platform.toLowerCase().startsWith(start))?.[1], runtime: "browser", environment: "person", interactive: true };
-  }
-  const [ci] = nameOf(CI_SYSTEMS);
-  const box = containerName();
-  const agents = [...new Set(nameOf(AGENTS))].join(" ");
-  const manager = (env.npm_config_user_agent ?? "").split("/")[0];
-  const versions = proc.versions ?? {};
-  return {
-    os: proc.platform === "win32" ? "windows" : proc.platform,
-    arch: proc.arch,
-    runtime: versions.bun ? `bun ${versions.bun}` : versions.deno ? `deno ${versions.deno}` : `node ${versions.node}`,
-    environment: ci ? "ci" : box && !PEOPLES_CONTAINERS.some(isSet) ? "container" : "person",
-    ci_system: ci,
-    container: box,
-    agent: agents || undefined,
-    interactive: isTerminal(0) && isTerminal(1),
-    package_manager: ["npm", "pnpm", "yarn", "bun"].includes(manager) ? manager : undefined,
-    install_source: installSource(),
-  };
+function browserSystem() {
+  const platform = (navigator.userAgentData?.platform || navigator.platform || "").toLowerCase();
+  const systems = { mac: "darwin", iph: "ios", ipad: "ios", android: "android", win: "windows", linux: "linux" };
+  return systems[Object.keys(systems).find((start) => platform.startsWith(start))];
 }
+
+const addSurroundings = (function (event) {
+  if (isBrowser) {
+    Object.assign(event, { os: browserSystem(), runtime: "browser", environment: "person", interactive: true });
+    return;
+  }
+  if (!proc) return;
+  const { versions, platform } = proc;
+  const ci = namesOf(CI_SYSTEMS)[0];
+  const container = containerName();
+  const agents = namesOf(AGENTS);
+  const manager = env.npm_config_user_agent?.split("/")[0];
+  event.os = platform === "win32" ? "windows" : platform;
+  event.arch = proc.arch;
+  event.runtime = versions?.bun ? `bun ${versions.bun}` : versions?.deno ? `deno ${versions.deno}` : `node ${versions?.node}`;
+  event.environment = ci ? "ci" : container && !PEOPLES_CONTAINERS.some(isSet) ? "container" : "person";
+  event.ci_system = ci;
+  event.container = container;
+  event.agent = agents.length ? [...new Set(agents)].join(" ") : undefined;
+  event.interactive = isTerminal(0) && isTerminal(1);
+  event.package_manager = manager && ["npm", "pnpm", "yarn", "bun"].includes(manager) ? manager : undefined;
+  event.install_source = sourceOfInstall();
+});
 
 /** Reports whether a descriptor is a terminal. Does not load `tty`, which is slow, if files give the answer. */
-function isTerminal(descriptor) {
+const isTerminal = (function (descriptor) {
   if (proc.platform === "win32") return modules("tty").isatty(descriptor);
   const fs = modules("fs");
-  const found = quiet(() => fs.fstatSync(descriptor));
-  return Boolean(found?.isCharacterDevice()) && found.rdev !== fs.statSync("/dev/null").rdev;
-}
+  try {
+    const { mode, rdev } = fs.fstatSync(descriptor);
+    const isDevice = (mode & 0o170000) === 0o020000; // of characters
+    return isDevice && rdev !== (proc.platform === "linux" ? LINUX_NULL : fs.statSync("/dev/null").rdev);
+  } catch {
+    return false; // closed
+  }
+});
 
-function containerName() {
+const containerName = (function () {
   if (isSet("KUBERNETES_SERVICE_HOST")) return "kubernetes";
   const { existsSync } = modules("fs");
   if (existsSync("/.dockerenv")) return "docker";
   if (existsSync("/run/.containerenv")) return "podman";
-  const said = env.container;
-  return said ? (["docker", "podman", "lxc", "oci", "systemd-nspawn"].includes(said) ? said : "other") : undefined;
-}
+  const value = env.container;
+  return value ? (["docker", "podman", "lxc", "oci", "systemd-nspawn"].includes(value) ? value : "other") : undefined;
+});
 
-function installSource() {
-  const place = `${proc.argv[1] ?? ""}/${proc.execPath}`.replaceAll("\\", "/");
-  const parts = [
-    ["/_npx/", "npx"], ["/dlx-", "pnpm"], ["/.bun/", "bun"], ["/Cellar/", "homebrew"], ["/nix/store/", "nix"], ["/snap/", "snap"],
-    ["/lib/node_modules/", "npm"], ["/npm/node_modules/", "npm"], ["/pnpm/global/", "pnpm"], ["/node_modules/", "project"],
-  ]; // prettier-ignore
-  const found = parts.find(([part]) => place.includes(part));
-  if (found) return found[1];
+// prettier-ignore
+const SOURCES = {
+  "/_npx/": "npx", "/dlx-": "pnpm", "/.bun/": "bun", "/Cellar/": "homebrew", "/nix/store/": "nix", "/snap/": "snap", "/lib/node_modules/": "npm",
+  "/npm/node_modules/": "npm", "/pnpm/global/": "pnpm", "/node_modules/": "project",
+};
+
+const sourceOfInstall = (function () {
+  const paths = `${proc.argv[1] ?? ""}/${proc.execPath}`.replaceAll("\\", "/");
+  for (const part in SOURCES) if (paths.includes(part)) return SOURCES[part];
   return isRuntime(proc.execPath) ? "source" : "binary";
-}
+});
 
 /** Reports whether a program is Node.js, Bun or Deno; a compiled JavaScript program is not. */
-function isRuntime(path) {
+const isRuntime = (function (path) {
   const name = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1).toLowerCase();
-  return ["node", "bun", "deno"].some((one) => name.startsWith(one));
-}
+  return name.startsWith("node") || name.startsWith("bun") || name.startsWith("deno");
+});
 
-function flagNames(words) {
+function flagNames(args) {
   const names = new Set();
-  for (const word of words ?? []) {
+  for (const word of args ?? []) {
     if (word === "--") break;
     const name = String(word).startsWith("--") ? String(word).split("=")[0] : String(word).slice(0, 2);
     if (/^(--[a-zA-Z][a-zA-Z0-9-]{0,37}|-[a-zA-Z])$/.test(name)) names.add(name);
@@ -463,15 +544,15 @@ function flagNames(words) {
 
 // Privacy
 
-function described(error) {
+const described = (function (error) {
   if (error instanceof ExitCode) return { type: error.type };
   if (typeof error !== "object") return { type: typeof error, message: scrub(String(error)) };
   const type = error.code && typeof error.code === "string" ? `${error.name ?? "Error"} ${error.code}` : (error.type ?? error.name);
   const message = error.message == null ? undefined : scrub(String(error.message));
   return { type: type == null ? undefined : scrub(String(type)), message };
-}
+});
 
-function clean(value) {
+const clean = (function (value) {
   if (value === "success" || value === "failure") return value;
   if (typeof value === "string") return scrub(value);
   if (Array.isArray(value)) return value.slice(0, 100).map(clean);
@@ -481,7 +562,7 @@ function clean(value) {
     return Object.fromEntries(Object.entries(value).slice(0, 100).map(([key, inner]) => [key.slice(0, 256), clean(inner)]));
   }
   return value;
-}
+});
 
 const PATTERNS = [
   [/(?:\/home\/|\/Users\/|[a-z]:[\\/]+Users[\\/]+)[^\\/\s'":]+/gi, "~"],
@@ -505,7 +586,7 @@ function scrub(text) {
   text = text.slice(0, 8000);
   const home = env.HOME || env.USERPROFILE;
   if (home?.length > 2) text = text.replaceAll(home, "~");
-  if (!PLAIN.test(text)) for (const [pattern, shown] of PATTERNS) text = text.replace(pattern, shown);
+  if (!PLAIN.test(text)) for (const [pattern, replacement] of PATTERNS) text = text.replace(pattern, replacement);
   for (const name of ownNames()) {
     if (text.includes(name)) text = text.replace(new RegExp(`(?<![\\w-])${name.replace(/[^\w]/g, "\\$&")}(?![\\w-])`, "g"), "[name]");
   }
@@ -526,9 +607,14 @@ let names;
 // Files
 
 /** The text of a file. Checks first that it exists: an exception takes ten times as long. */
-function read(path) {
-  return quiet(() => (modules("fs").existsSync(path) ? modules("fs").readFileSync(path, "utf8") : undefined));
-}
+const read = (function (path) {
+  try {
+    const fs = modules("fs");
+    return fs.existsSync(path) ? fs.readFileSync(path, "utf8") : undefined;
+  } catch {
+    return undefined;
+  }
+});
 
 function makeFolder(path) {
   const fs = modules("fs");
@@ -539,24 +625,23 @@ function remove(path) {
   quiet(() => modules("fs").unlinkSync(path));
 }
 
-/** Reports whether a folder is this user's or does not exist: root could write into another user's, who could not change files of root. */
-function isOwn(path) {
-  const owner = path && proc.geteuid ? quiet(() => modules("fs").statSync(path, { throwIfNoEntry: false })?.uid) : undefined;
-  return owner === undefined || owner === proc.geteuid();
-}
-
 /** Write a file that does not exist yet. Leaves none if the disk is full. */
-function create(path, body) {
+const create = (function (path, body) {
+  const { openSync, writeSync, closeSync } = modules("fs"); // not writeFileSync, which takes twice as long when it is first used
+  const file = openSync(path, "wx", 0o600);
+  let isWhole = false;
   try {
-    modules("fs").writeFileSync(path, body, { mode: 0o600, flag: "wx" });
-  } catch (error) {
-    remove(path);
-    throw error;
+    isWhole = writeSync(file, body) === Buffer.byteLength(body);
+  } finally {
+    closeSync(file);
+    if (!isWhole) remove(path);
   }
-}
+  if (!isWhole) throw new Error("the disk is full");
+});
 
 /** Write a file atomically. `before` runs when only the renaming is left to do. */
-function write(path, body, { part = `${path}.${uuid()}.tmp`, before = () => {} } = {}) {
+function write(path, body, before = () => {}) {
+  const part = `${path}.${uuid()}.tmp`;
   makeFolder(path.slice(0, path.lastIndexOf("/")));
   create(part, body);
   before();
@@ -571,18 +656,18 @@ function append(path, line) {
 }
 
 /** A random UUID: the kernel's if there is one, which is ten times as fast as loading `crypto`. */
-function uuid() {
-  const made = isBrowser ? undefined : read("/proc/sys/kernel/random/uuid")?.trim();
-  if (made?.length === 36) return made;
+const uuid = (function () {
+  const id = isBrowser ? undefined : read("/proc/sys/kernel/random/uuid")?.trim();
+  if (id?.length === 36) return id;
   const bytes = (globalThis.crypto ?? proc?.getBuiltinModule?.("crypto").webcrypto).getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
   const text = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join("-");
-}
+});
 
 /** The random id, created once: if several processes create it at the same time, one wins and the others use its id. */
-function installationId(folder, make) {
+const installationId = (function (folder, make) {
   if (!folder) return undefined;
   const path = `${folder}/id`;
   for (let tries = 0; tries < 3; tries++) {
@@ -602,32 +687,46 @@ function installationId(folder, make) {
     remove(part);
   }
   return undefined;
+});
+
+// The queue: one file per event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `...json.{seconds}`.
+
+const namesIn = (function (queue) {
+  try {
+    const fs = modules("fs");
+    return fs.existsSync(queue) ? fs.readdirSync(queue) : [];
+  } catch {
+    return [];
+  }
+});
+
+function listed(queue, names = namesIn(queue)) {
+  return names.filter((name) => /^\d+-[\w-]+\.\d+\.json(\.\d+)?$/.test(name)).sort().map((name) => `${queue}/${name}`);
 }
 
-// The queue: one file per event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
-
-function listed(queue) {
-  const found = quiet(() => (modules("fs").existsSync(queue) ? modules("fs").readdirSync(queue) : [])) ?? [];
-  return found.filter((name) => /^\d+-[\w-]+\.\d+\.json(\.\d+)?$/.test(name)).sort().map((name) => `${queue}/${name}`);
-}
-
-function put(queue, body, name) {
-  for (const path of listed(queue).slice(0, -(MAX_EVENTS - 1))) remove(path);
+/** Add an event to the queue. Returns the names of the files that the queue held before. */
+const put = (function (queue, body, name) {
+  const names = namesIn(queue);
+  if (names.length >= MAX_EVENTS) for (const path of listed(queue, names).slice(0, -(MAX_EVENTS - 1))) remove(path);
+  if (!names.length) makeFolder(queue);
   const path = `${queue}/${name}.0.json`;
-  write(path, body, { part: `${path}.tmp` });
-}
+  create(`${path}.tmp`, body);
+  modules("fs").renameSync(`${path}.tmp`, path);
+  return names;
+});
 
 /** Reports whether this process has to start a sender: none with the same address and version runs, which would take the event, too. */
-function becomesSender(path, sender, now) {
-  const known = read(path);
-  if (known?.endsWith(` ${sender}`) && Math.abs(now - parseInt(known)) < SENDER_SILENCE) return false;
+const becomesSender = (function (path, sender, now, isLikely) {
+  const owner = isLikely ? read(path) : undefined; // a sender deletes its file before it looks for events for the last time
+  if (owner?.endsWith(` ${sender}`) && Math.abs(now - parseInt(owner)) < SENDER_SILENCE) return false;
   try {
-    modules("fs").writeFileSync(path, `${now} ${sender}`, { mode: 0o600, flag: known === undefined ? "wx" : "w" });
+    if (owner === undefined) create(path, `${now} ${sender}`);
+    else modules("fs").writeFileSync(path, `${now} ${sender}`, { mode: 0o600 });
   } catch {
-    if (known === undefined && read(path) !== undefined) return false; // another process was faster
+    if (owner === undefined && read(path) !== undefined) return false; // another process was faster
   }
   return true;
-}
+});
 
 /**
  * The sender, whose source runs in a process of its own: sends all events of the queue that are free, each batch once, and for three seconds
@@ -665,8 +764,8 @@ async function drain(settings, fs, within) {
   const leave = () => sender && attempt(() => fs.unlinkSync(`${queue}/sender`));
   // Returns false if another version of the tool has started a sender of its own.
   const stay = () => {
-    const known = attempt(() => fs.readFileSync(`${queue}/sender`, "utf8"));
-    if (known && !known.endsWith(` ${sender}`)) return false;
+    const owner = attempt(() => fs.readFileSync(`${queue}/sender`, "utf8"));
+    if (owner && !owner.endsWith(` ${sender}`)) return false;
     attempt(() => fs.writeFileSync(`${queue}/sender`, `${Date.now()} ${sender}`, { mode: 0o600 }));
     return true;
   };
@@ -675,8 +774,8 @@ async function drain(settings, fs, within) {
     const isLast = idle >= linger || round === 99;
     if (isLast) leave(); // before it looks, so that no run leaves its event to a sender that has looked
     else if (!stay()) return;
-    const left = pause()[0] - Date.now() / 1000;
-    if (left > 0 && left < 86460) return leave();
+    const remaining = pause()[0] - Date.now() / 1000;
+    if (remaining > 0 && remaining < 86460) return leave();
     const claimed = claim();
     if (!claimed.length) {
       if (isLast) return;
@@ -694,8 +793,8 @@ async function drain(settings, fs, within) {
       const sent = fetch(`${url}/v1/events`, { method: "POST", headers, body, redirect: "manual", signal: limit.signal });
       const gone = new Promise((_, reject) => limit.signal.addEventListener("abort", () => reject(limit.signal.reason)));
       const answer = await Promise.race([sent, gone]);
-      const said = answer.headers.get("retry-after") ?? "";
-      retryAfter = /^\d+$/.test(said) ? Number(said) : Math.max(0, Math.ceil((Date.parse(said) - Date.now()) / 1000) || 0);
+      const header = answer.headers.get("retry-after") ?? "";
+      retryAfter = /^\d+$/.test(header) ? Number(header) : Math.max(0, Math.ceil((Date.parse(header) - Date.now()) / 1000) || 0);
       let text = "";
       for await (const piece of answer.ok ? answer.body : []) {
         text += new TextDecoder().decode(piece);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -102,6 +103,33 @@ def test_a_damaged_sender_file_does_not_stop_sending(node_host: Host, home: Path
     ran = node_host.run(wire.url, home)
     assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3)
     assert eventually(wire.events)
+
+
+@pytest.mark.parametrize("has_setsid", [True, False])
+def test_the_sender_outlives_the_terminal_with_and_without_setsid(
+    node_host: Host, home: Path, make_wire: Callable[..., Wire], tmp_path: Path, has_setsid: bool
+) -> None:
+    """`setsid` begins the sender's session. Without it, the sender ignores the signals of the terminal."""
+    may_answer = threading.Event()
+
+    def answer(connection: socket.socket, wire: Wire) -> None:
+        may_answer.wait(WITHIN)
+        ACCEPTED(connection, wire)
+
+    wire = make_wire(answer)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if has_setsid:
+        (programs / "setsid").symlink_to(shutil.which("setsid") or "/usr/bin/setsid")
+    node_host.run(wire.url, home, PATH=str(programs))
+    assert eventually(lambda: wire.connections)
+    (sender,) = senders(home)
+    assert (os.getsid(sender) == sender) is has_setsid
+    for number in (signal.SIGINT, signal.SIGHUP):
+        os.kill(sender, number)
+    may_answer.set()
+    assert eventually(lambda: queued(home) == [] and wire.events())
+    assert not (queue_of(home) / "wait").exists()
 
 
 def test_a_sender_that_fails_leaves_no_file(node_host: Host, home: Path) -> None:
