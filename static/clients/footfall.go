@@ -162,12 +162,12 @@ func (f *Footfall) State() (state, reason string) {
 	if isSet(f.prefix + "_NO_TELEMETRY") {
 		return "off", f.prefix + "_NO_TELEMETRY is set"
 	}
-	said := strings.ToLower(strings.TrimSpace(os.Getenv(f.prefix + "_TELEMETRY")))
-	isOn := said == "1" || said == "true" || said == "on" || said == "yes"
-	if said == "local" && f.folder != "" {
+	setting := strings.ToLower(strings.TrimSpace(os.Getenv(f.prefix + "_TELEMETRY")))
+	isOn := setting == "1" || setting == "true" || setting == "on" || setting == "yes"
+	if setting == "local" && f.folder != "" {
 		return "local", f.prefix + "_TELEMETRY is set"
 	}
-	if said != "" && !isOn {
+	if setting != "" && !isOn {
 		return "off", f.prefix + "_TELEMETRY is set"
 	}
 	if f.folder == "" {
@@ -246,8 +246,8 @@ func (f *Footfall) CLI(words []string) int {
 	case "show":
 		fmt.Println(string(encode(f.Event("example", Fields{"outcome": "success", "duration_ms": 0}))))
 		for _, path := range append(listed(filepath.Join(f.folder, "queue")), filepath.Join(f.folder, "local.jsonl")) {
-			if kept, err := os.ReadFile(path); err == nil {
-				fmt.Println(strings.TrimSpace(string(kept)))
+			if content, err := os.ReadFile(path); err == nil {
+				fmt.Println(strings.TrimSpace(string(content)))
 			}
 		}
 	case "erase":
@@ -260,14 +260,21 @@ func (f *Footfall) CLI(words []string) int {
 }
 
 func (f *Footfall) erase() int {
-	if id := installationID(f.folder, false); id != "" {
+	queue := filepath.Join(f.folder, "queue")
+	id := installationID(f.folder, false)
+	for round := 0; id != "" && round < 3; round++ {
+		finishSending(queue)
+		before := listed(queue)
 		status, _, _ := request("DELETE", f.url+"/v1/installs/"+id, f.options.Key, nil)
 		if status != 404 && (status < 200 || status > 299) {
 			fmt.Fprintln(os.Stderr, "The server could not be asked to erase; nothing was changed. Try again later.")
 			return 1
 		}
+		if reflect.DeepEqual(listed(queue), before) {
+			break
+		}
 	}
-	for _, path := range listed(filepath.Join(f.folder, "queue")) {
+	for _, path := range listed(queue) {
 		os.Remove(path)
 	}
 	for _, name := range []string{"id", "local.jsonl", "local.jsonl.old"} {
@@ -345,9 +352,9 @@ func container() string {
 			return name
 		}
 	}
-	switch said := os.Getenv("container"); said {
+	switch name := os.Getenv("container"); name {
 	case "", "docker", "podman", "lxc", "oci", "systemd-nspawn":
-		return said
+		return name
 	}
 	return "other"
 }
@@ -445,32 +452,32 @@ func described(err error) map[string]any {
 }
 
 func clean(value any) any {
-	switch known := value.(type) {
+	switch typed := value.(type) {
 	case string:
-		return scrub(known)
+		return scrub(typed)
 	case error:
-		return scrub(known.Error())
+		return scrub(typed.Error())
 	case map[string]any:
 		cleaned := map[string]any{}
-		for key, inner := range known {
+		for key, inner := range typed {
 			cleaned[key] = clean(inner)
 		}
 		return cleaned
 	case map[string]string:
 		cleaned := map[string]any{}
-		for key, inner := range known {
+		for key, inner := range typed {
 			cleaned[key] = scrub(inner)
 		}
 		return cleaned
 	case []string:
-		cleaned := make([]any, len(known))
-		for place, inner := range known {
+		cleaned := make([]any, len(typed))
+		for place, inner := range typed {
 			cleaned[place] = scrub(inner)
 		}
 		return cleaned
 	case []any:
-		cleaned := make([]any, len(known))
-		for place, inner := range known {
+		cleaned := make([]any, len(typed))
+		for place, inner := range typed {
 			cleaned[place] = clean(inner)
 		}
 		return cleaned
@@ -655,8 +662,8 @@ func installationID(folder string, make bool) string {
 	path := filepath.Join(folder, "id")
 	for range [3]int{} {
 		found, missing := os.ReadFile(path)
-		if known := strings.TrimSpace(string(found)); len(known) == 36 {
-			return known
+		if stored := strings.TrimSpace(string(found)); len(stored) == 36 {
+			return stored
 		}
 		if !make {
 			return ""
@@ -691,10 +698,10 @@ func listed(queue string) []string {
 }
 
 func put(queue string, body []byte) bool {
-	kept := listed(queue)
-	for len(kept) >= maxEvents {
-		_ = os.Remove(kept[0])
-		kept = kept[1:]
+	waiting := listed(queue)
+	for len(waiting) >= maxEvents {
+		_ = os.Remove(waiting[0])
+		waiting = waiting[1:]
 	}
 	return write(filepath.Join(queue, fmt.Sprintf("%d-%s.0.json", time.Now().UnixMilli(), uuid())), body)
 }
@@ -709,8 +716,8 @@ func pause(queue string) (until int64, failures int) {
 
 func mustWait(queue string) bool {
 	until, _ := pause(queue)
-	left := until - time.Now().Unix()
-	return left > 0 && left < 86460
+	remaining := until - time.Now().Unix()
+	return remaining > 0 && remaining < 86460
 }
 
 // The sender
@@ -725,8 +732,11 @@ func (f *Footfall) startSender() {
 	}
 	command := exec.Command(program)
 	if runtime.GOOS != "windows" {
-		const politely = `exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; { if command -v nice; then exec nice -n 19 "$1"; else exec "$1"; fi; } &`
-		command = exec.Command("/bin/sh", "-c", politely, "sh", program)
+		// On Linux, `setsid` begins the session after the start: a new session is a new group of the scheduler, in which the shell would wait for
+		// its turn, and the host program for the shell.
+		const script = `trap '' INT HUP; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; { command -v nice && set -- nice -n 19 "$@"
+			command -v setsid && set -- setsid "$@"; exec "$@"; } &`
+		command = exec.Command("/bin/sh", "-c", script, "sh", program)
 	}
 	// Through the environment, where other users of the machine cannot read the key.
 	command.Env = append(os.Environ(), variable+"="+string(encode(settings{f.url, f.options.Key, queue})))
@@ -737,12 +747,12 @@ func (f *Footfall) startSender() {
 	}
 }
 
-// detach requests a session of its own and no window. Fields are set by name, because the type differs between systems and this is one file.
+// detach requests a session of its own (not on Linux) and no window. Fields are set by name, because the type differs between systems and this is one file.
 func detach(command *exec.Cmd) {
 	pointer := reflect.ValueOf(command).Elem().FieldByName("SysProcAttr")
 	attributes := reflect.New(pointer.Type().Elem())
 	for _, name := range []string{"Setsid", "HideWindow"} {
-		if field := attributes.Elem().FieldByName(name); field.IsValid() {
+		if field := attributes.Elem().FieldByName(name); field.IsValid() && !(name == "Setsid" && runtime.GOOS == "linux") {
 			field.SetBool(true)
 		}
 	}
@@ -754,11 +764,11 @@ func init() {
 	if text == "" {
 		return
 	}
-	var given settings
-	if json.Unmarshal([]byte(text), &given) == nil && given.Queue != "" {
+	var sender settings
+	if json.Unmarshal([]byte(text), &sender) == nil && sender.Queue != "" {
 		func() {
 			defer quiet()
-			drain(given)
+			drain(sender)
 		}()
 	}
 	os.Exit(0)
@@ -799,13 +809,28 @@ func claim(queue string) []claimed {
 	return found
 }
 
-// drain sends all events of the queue that are free, each batch once.
-func drain(given settings) {
-	for range [10]int{} {
-		if mustWait(given.Queue) {
+// finishSending waits until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure.
+func finishSending(queue string) {
+	for deadline := time.Now().Add(sendWithin + 2*time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		isSending := false
+		for _, path := range listed(queue) {
+			taken, err := strconv.ParseInt(strings.TrimPrefix(filepath.Ext(path), "."), 10, 64)
+			age := time.Now().Unix() - taken
+			isSending = isSending || err == nil && -claimedFor <= age && age <= claimedFor
+		}
+		if !isSending {
 			return
 		}
-		taken := claim(given.Queue)
+	}
+}
+
+// drain sends all events of the queue that are free, each batch once.
+func drain(sender settings) {
+	for range [10]int{} {
+		if mustWait(sender.Queue) {
+			return
+		}
+		taken := claim(sender.Queue)
 		if len(taken) == 0 {
 			return
 		}
@@ -816,19 +841,19 @@ func drain(given settings) {
 			}
 		}
 		body := append(append([]byte(`{"events":[`), bytes.Join(bodies, []byte(","))...), "]}"...)
-		status, retryAfter, answer := request("POST", given.URL+"/v1/events", given.Key, body)
+		status, retryAfter, answer := request("POST", sender.URL+"/v1/events", sender.Key, body)
 		isRefused := status >= 400 && status < 500 && status != 408 && status != 425 && status != 429
 		if status >= 200 && status < 300 && strings.Contains(answer, `"accepted"`) || isRefused {
 			for _, one := range taken {
 				_ = os.Remove(one.path)
 			}
-			_ = os.Remove(filepath.Join(given.Queue, "wait"))
+			_ = os.Remove(filepath.Join(sender.Queue, "wait"))
 			continue
 		}
 		for _, one := range taken {
 			_ = os.Rename(one.path, one.free)
 		}
-		_, failures := pause(given.Queue)
+		_, failures := pause(sender.Queue)
 		if failures++; failures > 12 {
 			failures = 12
 		}
@@ -839,7 +864,7 @@ func drain(given settings) {
 		if seconds > longest {
 			seconds = longest
 		}
-		write(filepath.Join(given.Queue, "wait"), []byte(fmt.Sprintf("%d %d\n", time.Now().Unix()+seconds, failures)))
+		write(filepath.Join(sender.Queue, "wait"), []byte(fmt.Sprintf("%d %d\n", time.Now().Unix()+seconds, failures)))
 		return
 	}
 }
@@ -848,25 +873,25 @@ func drain(given settings) {
 func request(method, url, key string, body []byte) (status int, retryAfter int64, answer string) {
 	limit, cancel := context.WithTimeout(context.Background(), sendWithin)
 	defer cancel()
-	asked, err := http.NewRequestWithContext(limit, method, url, bytes.NewReader(body))
+	outgoing, err := http.NewRequestWithContext(limit, method, url, bytes.NewReader(body))
 	if err != nil {
 		return 0, 0, ""
 	}
-	asked.Header.Set("Content-Type", "application/json")
-	asked.Header.Set("User-Agent", "footfall-go/1")
+	outgoing.Header.Set("Content-Type", "application/json")
+	outgoing.Header.Set("User-Agent", "footfall-go/1")
 	if key != "" {
-		asked.Header.Set("Authorization", "Bearer "+key)
+		outgoing.Header.Set("Authorization", "Bearer "+key)
 	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := client.Do(asked)
+	response, err := client.Do(outgoing)
 	if err != nil {
 		return 0, 0, ""
 	}
 	defer response.Body.Close()
-	said := response.Header.Get("Retry-After")
-	if seconds, err := strconv.ParseInt(said, 10, 64); err == nil {
+	header := response.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseInt(header, 10, 64); err == nil {
 		retryAfter = seconds
-	} else if moment, err := http.ParseTime(said); err == nil {
+	} else if moment, err := http.ParseTime(header); err == nil {
 		if retryAfter = int64(time.Until(moment).Seconds()); retryAfter < 1 {
 			retryAfter = 1
 		}

@@ -182,14 +182,18 @@ export class Footfall {
   async erase() {
     try {
       const folder = this.#folder();
+      const queue = `${folder}/queue`;
+      await this.#memory.sending;
       const id = isBrowser ? localStorage.getItem(this.#key("id")) : installationId(folder, false);
-      if (id) {
+      for (let round = 0, before; id && round < 3 && listed(queue).join() !== before; round++) {
+        await finishSending(queue);
+        before = listed(queue).join();
         const headers = this.options.key ? { Authorization: `Bearer ${this.options.key}` } : {};
         const answer = await fetch(`${this.url}/v1/installs/${id}`, { method: "DELETE", headers, redirect: "error", credentials: "omit", signal: AbortSignal.timeout(5000) });
         if (!answer.ok && answer.status !== 404) return false;
       }
       if (isBrowser) for (const name of ["id", "queue", "local"]) localStorage.removeItem(this.#key(name));
-      else for (const path of [...listed(`${folder}/queue`), ...["id", "local.jsonl", "local.jsonl.old"].map((name) => `${folder}/${name}`)]) remove(path);
+      else for (const path of [...listed(queue), ...["id", "local.jsonl", "local.jsonl.old"].map((name) => `${folder}/${name}`)]) remove(path);
       return true;
     } catch {
       return false;
@@ -240,7 +244,7 @@ export class Footfall {
     const sent = JSON.parse(localStorage.getItem(place)).slice(-6); // keepalive has a limit of 64 KiB
     const headers = this.options.key ? { Authorization: `Bearer ${this.options.key}` } : {};
     const options = { method: "POST", keepalive: true, credentials: "omit", redirect: "error", headers, body: `{"events":[${sent.map(([, one]) => one).join()}]}` };
-    fetch(`${this.url}/v1/events`, options)
+    this.#memory.sending = fetch(`${this.url}/v1/events`, options)
       .then(async (answer) => {
         const isTaken = answer.ok && (await answer.text()).includes('"accepted"');
         const isRefused = answer.status >= 400 && answer.status < 500 && ![408, 425, 429].includes(answer.status);
@@ -714,6 +718,12 @@ const put = (function (queue, body, name) {
   modules("fs").renameSync(`${path}.tmp`, path);
   return names;
 });
+
+/** Wait until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure. */
+async function finishSending(queue) {
+  const isTaken = (path) => Math.abs(Date.now() / 1000 - (/\.json\.(\d+)$/.exec(path)?.[1] ?? 0)) <= 60;
+  for (let waited = 0; waited < 12_000 && listed(queue).some(isTaken); waited += 50) await new Promise((resolve) => setTimeout(resolve, 50));
+}
 
 /** Reports whether this process has to start a sender: none with the same address and version runs, which would take the event, too. */
 const becomesSender = (function (path, sender, now, isLikely) {

@@ -139,16 +139,16 @@ class Footfall:
         if _is_set(self._prefix + "_NO_TELEMETRY"):
             return "off", self._prefix + "_NO_TELEMETRY is set"
         name = self._prefix + "_TELEMETRY"
-        said = os.environ.get(name, "").strip().lower()
-        if said and said not in TRUE:
-            return ("local" if said == "local" and self._folder else "off"), name + " is set"
+        setting = os.environ.get(name, "").strip().lower()
+        if setting and setting not in TRUE:
+            return ("local" if setting == "local" and self._folder else "off"), name + " is set"
         if self._folder is None:
             return "off", "there is no home folder"
         choice = _read(os.path.join(self._folder, "choice"))
         if choice is not None:
             choice = choice.strip()
             return (choice if choice in ("on", "local", "off") else "off"), "your choice"
-        if said:
+        if setting:
             return "on", name + " is set"
         if not self._notice or os.path.exists(os.path.join(self._folder, "notice")):
             return "on", "the default"
@@ -163,8 +163,8 @@ class Footfall:
             return self._choose(verb)
         elif verb == "show":
             print(_encode(self.event("example", outcome="success", duration_ms=0)))
-            for kept in self._kept():
-                print(kept)
+            for event in self._stored():
+                print(event)
         elif verb == "erase":
             return self._erase()
         else:
@@ -210,20 +210,25 @@ class Footfall:
         print("telemetry: %s (%s)" % self.state())
         return 0
 
-    def _kept(self):
+    def _stored(self):
         for path in _listed(os.path.join(self._folder or "", "queue")):
             yield (_read(path) or "").strip()
         yield from (_read(os.path.join(self._folder or "", "local.jsonl")) or "").splitlines()
 
     def _erase(self):
         installation = _installation_id(self._folder, make=False)
-        if installation:
+        queue = os.path.join(self._folder or "", "queue")
+        for _ in range(3 if installation else 0):
+            _finish_sending(queue)
+            before = _listed(queue)
             status, _, _ = _request(self.url + "/v1/installs/" + installation, self.key, method="DELETE")
             if not (200 <= status < 300 or status == 404):
                 print("The server could not be asked to erase; nothing was changed. Try again later.", file=sys.stderr)
                 return 1
+            if _listed(queue) == before:
+                break
         for path in [
-            *_listed(os.path.join(self._folder or "", "queue")),
+            *_listed(queue),
             *(os.path.join(self._folder or "", n) for n in ("id", "local.jsonl", "local.jsonl.old")),
         ]:
             if os.path.exists(path):
@@ -352,8 +357,8 @@ def _container():
         return "docker"
     if os.path.exists("/run/.containerenv"):
         return "podman"
-    said = os.environ.get("container", "")
-    return None if not said else said if said in ("docker", "podman", "lxc", "oci", "systemd-nspawn") else "other"
+    value = os.environ.get("container", "")
+    return None if not value else value if value in ("docker", "podman", "lxc", "oci", "systemd-nspawn") else "other"
 
 
 def _surroundings():
@@ -535,9 +540,9 @@ def _installation_id(folder, make):
     path = os.path.join(folder, "id")
     for _ in range(3):
         found = _read(path)
-        known = (found or "").strip()
-        if len(known) == 36:
-            return known
+        stored = (found or "").strip()
+        if len(stored) == 36:
+            return stored
         if not make:
             return None
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -579,8 +584,8 @@ def _parts(name):
 
 def _put(queue, body):
     os.makedirs(queue, mode=0o700, exist_ok=True)
-    kept = _listed(queue)
-    for path in kept[: max(0, len(kept) - MAX_EVENTS + 1)]:
+    waiting = _listed(queue)
+    for path in waiting[: max(0, len(waiting) - MAX_EVENTS + 1)]:
         _remove(path)
     _write(os.path.join(queue, "%d-%s.0.json" % (time.time() * 1000, _uuid())), body)
 
@@ -609,9 +614,9 @@ def _pause(queue):
 def _spawn_orphan(command, env):
     """Start a detached process: it leaves no zombie, and a host program that waits for its own children does not see it."""
     quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
-    polite = 'if command -v nice; then exec nice -n 19 "$@"; else exec "$@"; fi'
+    run = 'if command -v nice; then exec nice -n 19 "$@"; else exec "$@"; fi'
     closed = "exec %s" % " ".join("%d>&-" % number for number in range(3, 10))  # locks and pipes that the host inherited
-    shell = ["/bin/sh", "-c", "%s; cd / && { %s; } &" % (closed, polite), "sh", *command]
+    shell = ["/bin/sh", "-c", "%s; cd / && { %s; } &" % (closed, run), "sh", *command]
     os.waitpid(os.posix_spawn("/bin/sh", shell, env, file_actions=quiet), 0)
 
 
@@ -637,6 +642,16 @@ def _claim(queue):
                 continue  # another was faster
             claimed.append((mine, attempts))
     return claimed
+
+
+def _finish_sending(queue):
+    """Wait until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure."""
+    deadline = time.monotonic() + SEND_WITHIN + 2
+    while time.monotonic() < deadline:
+        claims = [int(parts[3]) for parts in (_parts(os.path.basename(path)) for path in _listed(queue)) if parts[3:]]
+        if not any(abs(time.time() - taken) <= CLAIMED_FOR for taken in claims):
+            return
+        time.sleep(0.05)
 
 
 def _modified(path, now):
@@ -721,13 +736,13 @@ def _request(url, key, body=None, method="POST"):
 
 
 def _retry_after(headers):
-    said = (headers.get("Retry-After") or "").strip()
-    if said.isdigit():
-        return int(said)
+    header = (headers.get("Retry-After") or "").strip()
+    if header.isdigit():
+        return int(header)
     from email.utils import parsedate_to_datetime
 
     try:
-        return max(1, int(parsedate_to_datetime(said).timestamp() - time.time()))
+        return max(1, int(parsedate_to_datetime(header).timestamp() - time.time()))
     except (TypeError, ValueError):
         return None
 

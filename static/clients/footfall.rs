@@ -34,7 +34,7 @@ const MAX_AGE: u64 = 7 * 86400;
 const MAX_ATTEMPTS: u64 = 100;
 const CLAIMED_FOR: u64 = 60;
 const VARIABLE: &str = "FOOTFALL_SENDER";
-const UNASKED: &str = "the notice was not shown yet";
+const NOT_SHOWN: &str = "the notice was not shown yet";
 
 const CI_SYSTEMS: [(&str, &str); 20] = [
     ("GITHUB_ACTIONS", "github"), ("GITLAB_CI", "gitlab"), ("TF_BUILD", "azure"), ("JENKINS_URL", "jenkins"), ("CIRCLECI", "circle"),
@@ -189,8 +189,8 @@ impl Running<'_> {
 impl Footfall {
     /// `url` is the server's address, with `/p/PROJECT` if the project has one. In the process that sends, this does not return.
     pub fn new(tool: &str, url: &str, options: Options) -> Self {
-        if let Ok(given) = env::var(VARIABLE) {
-            let parts: Vec<&str> = given.splitn(3, '\n').collect();
+        if let Ok(settings) = env::var(VARIABLE) {
+            let parts: Vec<&str> = settings.splitn(3, '\n').collect();
             if parts.len() == 3 {
                 drain(parts[0], parts[1], Path::new(parts[2]));
             }
@@ -208,7 +208,7 @@ impl Footfall {
     /// Record one event. Never fails, never waits.
     pub fn track(&self, name: &str, event: Event) {
         let (mut state, reason) = self.state();
-        if reason == UNASKED && self.show_notice() {
+        if reason == NOT_SHOWN && self.show_notice() {
             state = self.state().0;
         }
         let folder = match &self.folder {
@@ -246,10 +246,10 @@ impl Footfall {
             }
         }
         let name = format!("{}_TELEMETRY", self.prefix);
-        let said = env::var(&name).unwrap_or_default().trim().to_lowercase();
-        let is_on = ["1", "true", "on", "yes"].contains(&said.as_str());
-        if !said.is_empty() && !is_on {
-            return (if said == "local" && self.folder.is_some() { "local" } else { "off" }, format!("{} is set", name));
+        let setting = env::var(&name).unwrap_or_default().trim().to_lowercase();
+        let is_on = ["1", "true", "on", "yes"].contains(&setting.as_str());
+        if !setting.is_empty() && !is_on {
+            return (if setting == "local" && self.folder.is_some() { "local" } else { "off" }, format!("{} is set", name));
         }
         let folder = match &self.folder {
             Some(folder) => folder,
@@ -269,26 +269,26 @@ impl Footfall {
         if self.options.no_notice || folder.join("notice").exists() {
             return ("on", "the default".to_string());
         }
-        ("off", UNASKED.to_string())
+        ("off", NOT_SHOWN.to_string())
     }
 
     /// The event as it is sent, as JSON.
     pub fn event(&self, name: &str, event: &Event) -> String {
         let id = self.folder.as_ref().and_then(|folder| installation_id(folder, self.state().0 == "on")).unwrap_or_default();
         let mut fields = vec![format!("\"name\":{}", quoted(name)), format!("\"id\":{}", quoted(&uuid())), format!("\"timestamp\":{}", milliseconds())];
-        let mut known = surroundings();
-        known.push(("installation_id", id));
-        known.push(("version", self.options.version.to_string()));
-        for (field, given) in [("environment", self.options.environment), ("install_source", self.options.install_source)] {
-            if !given.is_empty() {
-                known.retain(|(name, _)| *name != field);
-                known.push((field, given.to_string()));
+        let mut added = surroundings();
+        added.push(("installation_id", id));
+        added.push(("version", self.options.version.to_string()));
+        for (field, value) in [("environment", self.options.environment), ("install_source", self.options.install_source)] {
+            if !value.is_empty() {
+                added.retain(|(name, _)| *name != field);
+                added.push((field, value.to_string()));
             }
         }
         if let Some(outcome) = event.outcome {
-            known.push(("outcome", outcome.to_string()));
+            added.push(("outcome", outcome.to_string()));
         }
-        fields.extend(known.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("\"{}\":{}", name, quoted(value))));
+        fields.extend(added.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("\"{}\":{}", name, quoted(value))));
         fields.push(format!("\"interactive\":{}", is_terminal(0) && is_terminal(1)));
         if let Some(rate) = self.sample_rate() {
             fields.push(format!("\"sample_rate\":{}", number(rate)));
@@ -337,7 +337,7 @@ impl Footfall {
                 println!("{}", self.event("example", &Event::new().success().duration_ms(0.0)));
                 let local = self.folder.as_ref().map(|folder| folder.join("local.jsonl"));
                 for path in listed(&queue).into_iter().chain(local) {
-                    fs::read_to_string(path).into_iter().for_each(|kept| println!("{}", kept.trim()));
+                    fs::read_to_string(path).into_iter().for_each(|content| println!("{}", content.trim()));
                 }
             }
             "erase" => return self.erase(&queue),
@@ -352,10 +352,17 @@ impl Footfall {
     fn erase(&self, queue: &Path) -> i32 {
         if let Some(folder) = &self.folder {
             if let Some(id) = installation_id(folder, false) {
-                let (status, _, _) = request("DELETE", &format!("{}/v1/installs/{}", self.url, id), self.options.key, "");
-                if !(200..300).contains(&status) && status != 404 {
-                    eprintln!("The server could not be asked to erase; nothing was changed. Try again later.");
-                    return 1;
+                for _ in 0..3 {
+                    finish_sending(queue);
+                    let before = listed(queue);
+                    let (status, _, _) = request("DELETE", &format!("{}/v1/installs/{}", self.url, id), self.options.key, "");
+                    if !(200..300).contains(&status) && status != 404 {
+                        eprintln!("The server could not be asked to erase; nothing was changed. Try again later.");
+                        return 1;
+                    }
+                    if listed(queue) == before {
+                        break;
+                    }
                 }
             }
             for path in listed(queue).into_iter().chain(["id", "local.jsonl", "local.jsonl.old"].iter().map(|name| folder.join(name))) {
@@ -388,10 +395,10 @@ impl Footfall {
             _ => return,
         };
         let mut command = if cfg!(unix) {
-            let politely = "trap '' INT HUP; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; cd /
+            let script = "trap '' INT HUP; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; cd /
                 { if command -v nice; then exec nice -n 19 \"$1\"; else exec \"$1\"; fi; } &";
             let mut shell = Command::new("/bin/sh");
-            shell.args(["-c", politely, "sh"]).arg(program);
+            shell.args(["-c", script, "sh"]).arg(program);
             shell
         } else {
             Command::new(program)
@@ -727,8 +734,8 @@ fn parts_of(name: &str) -> Option<(&str, u64, u64, u64)> {
 }
 
 fn put(queue: &Path, body: &str) -> bool {
-    let kept = listed(queue);
-    for path in kept.iter().take((kept.len() + 1).saturating_sub(MAX_EVENTS)) {
+    let waiting = listed(queue);
+    for path in waiting.iter().take((waiting.len() + 1).saturating_sub(MAX_EVENTS)) {
         let _ = fs::remove_file(path);
     }
     write(&queue.join(format!("{}-{}.0.json", milliseconds(), uuid())), body)
@@ -744,8 +751,8 @@ fn pause(queue: &Path) -> (u64, u32) {
 }
 
 fn must_wait(queue: &Path) -> bool {
-    let left = pause(queue).0.saturating_sub(milliseconds() / 1000);
-    left > 0 && left < 86460
+    let remaining = pause(queue).0.saturating_sub(milliseconds() / 1000);
+    remaining > 0 && remaining < 86460
 }
 
 // The sender
@@ -783,6 +790,21 @@ fn claim(queue: &Path) -> Vec<Claimed> {
         }
     }
     found
+}
+
+/// Wait until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure.
+fn finish_sending(queue: &Path) {
+    for _ in 0..240 {
+        let now = milliseconds() / 1000;
+        let is_taken = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().to_string();
+            parts_of(&name).map_or(false, |(_, _, _, taken)| now.max(taken) - now.min(taken) <= CLAIMED_FOR)
+        };
+        if !listed(queue).iter().any(is_taken) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }
 
 /// Send all events of the queue that are free, each batch once.

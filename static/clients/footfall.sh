@@ -153,9 +153,9 @@ _footfall_state() {
     if _footfall_is_set DO_NOT_TRACK; then reason="DO_NOT_TRACK is set" && return; fi
     if [ -z "$prefix" ] || [ -z "$url" ]; then reason="FOOTFALL_TOOL or FOOTFALL_URL is missing" && return; fi
     if _footfall_is_set "${prefix}_NO_TELEMETRY"; then reason="${prefix}_NO_TELEMETRY is set" && return; fi
-    eval "said=\${${prefix}_TELEMETRY-}"
+    eval "setting=\${${prefix}_TELEMETRY-}"
     reason="${prefix}_TELEMETRY is set"
-    case $said in
+    case $setting in
         '' | 1 | [Tt]rue | TRUE | [Oo]n | ON | [Yy]es | YES) ;;
         local) state=local && [ -n "$folder" ] || state=off; return ;;
         *) return ;;
@@ -167,7 +167,7 @@ _footfall_state() {
         case $choice in
             on | local) state=$choice ;;
         esac
-    elif [ -n "$said" ]; then
+    elif [ -n "$setting" ]; then
         state=on
     elif [ "${FOOTFALL_NOTICE-}" = no ] || [ -e "$folder/notice" ]; then
         state=on reason="the default"
@@ -242,7 +242,7 @@ _footfall_ci() {
 # Sets ci, container, environment, agent, runtime, source.
 _footfall_surroundings() {
     _footfall_ci
-    said=${container-} container= agent= source=script
+    engine=${container-} container= agent= source=script
     if _footfall_is_set KUBERNETES_SERVICE_HOST; then
         container=kubernetes
     elif [ -e /.dockerenv ]; then
@@ -250,9 +250,9 @@ _footfall_surroundings() {
     elif [ -e /run/.containerenv ]; then
         container=podman
     else
-        case $said in
+        case $engine in
             '') ;;
-            docker | podman | lxc | oci | systemd-nspawn) container=$said ;;
+            docker | podman | lxc | oci | systemd-nspawn) container=$engine ;;
             *) container=other ;;
         esac
     fi
@@ -431,8 +431,8 @@ _footfall_bound() {
 _footfall_drop() { # NUMBER
     (
         cd "$folder/queue" || exit
-        LC_ALL=C ls | awk -v kept="$1" '/^[0-9]+-[A-Za-z0-9_-]+\.[0-9]+\.json(\.[0-9]+)?$/ { names[++n] = $0 }
-            END { for (i = 1; i <= n - kept; i++) print names[i] }' | xargs rm -f
+        LC_ALL=C ls | awk -v newest="$1" '/^[0-9]+-[A-Za-z0-9_-]+\.[0-9]+\.json(\.[0-9]+)?$/ { names[++n] = $0 }
+            END { for (i = 1; i <= n - newest; i++) print names[i] }' | xargs rm -f
     ) 2>/dev/null
 }
 
@@ -513,6 +513,23 @@ _footfall_release() {
     done <"$work.list"
 }
 
+# Waits until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure.
+_footfall_finish() {
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        now=$(date +%s) sending=
+        for path in "$folder/queue"/[0-9]*-*.[0-9]*.json.[0-9]*; do
+            taken=${path##*.json.}
+            case $taken in
+                '' | *[!0-9]* | 0*) continue ;;
+            esac
+            held=$((now - taken))
+            if [ "${held#-}" -le 60 ]; then sending=yes; fi
+        done
+        [ -n "$sending" ] || return 0
+        sleep 1
+    done
+}
+
 # Sets status (000 without a response) and retry_after, and writes the response to $2.answer. Does not follow redirects.
 _footfall_post() { # URL FILE [METHOD]
     retry_after= status=000
@@ -560,7 +577,9 @@ _footfall_command() {
             ;;
         erase)
             _footfall_id
-            if [ -n "$id" ]; then
+            for _ in ${id:+1 2 3}; do
+                _footfall_finish
+                before=$(ls "$folder/queue" 2>/dev/null)
                 : >"$folder/erase.tmp"
                 _footfall_post "$url/v1/installs/$id" "$folder/erase.tmp" DELETE
                 rm -f "$folder"/erase.tmp*
@@ -571,7 +590,8 @@ _footfall_command() {
                         return 1
                         ;;
                 esac
-            fi
+                if [ "$(ls "$folder/queue" 2>/dev/null)" = "$before" ]; then break; fi
+            done
             _footfall_drop 0
             rm -f "$folder/id" "$folder/local.jsonl" "$folder/local.jsonl.old"
             echo "Erased: the id, the events that waited, and what the server held of this installation."

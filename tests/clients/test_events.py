@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.clients.conftest import Host, Project, Wire, environment, eventually, queue_of, queued, settled
+from tests.clients.conftest import ACCEPTED, WITHIN, Host, Project, Wire, environment, eventually, queue_of, queued, settled
 
 HOSTILE_TEXT = "open /home/alice/.ssh/id: alice@example.org token=hunter22 ghp_0123456789abcdefghij https://u:pw@host/ 192.0.2.7"
 CONTAINER = {"container", "person"}  # the tests themselves may run in CI
@@ -137,6 +139,30 @@ def test_an_erasure_that_cannot_reach_the_server_changes_nothing(host: Host, hom
     erased = host.telemetry("http://127.0.0.1:9", home, "erase")
     assert erased.returncode == 1
     assert identity.exists()
+
+
+def test_an_erasure_waits_for_events_that_are_being_sent(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+    """If they arrived later, the server would hold the erased installation again."""
+    may_answer, handled = threading.Event(), []
+
+    def answer(connection: socket.socket, wire: Wire) -> None:
+        method = wire.requests[-1].partition(b" ")[0]
+        if method == b"POST":
+            may_answer.wait(WITHIN)
+        handled.append(method)
+        ACCEPTED(connection, wire)
+
+    wire = make_wire(answer)
+    host.run(wire.url, home)
+    assert eventually(lambda: wire.requests)
+    erasing = subprocess.Popen([*host.command, "telemetry", "erase"], env=environment(wire.url, home), stdout=subprocess.DEVNULL)
+    time.sleep(1)  # enough to send a request too early, and less than a sender's patience
+    may_answer.set()
+    assert erasing.wait(WITHIN) == 0
+    assert (handled[0], handled[-1]) == (b"POST", b"DELETE")
+    assert settled(home)
+    assert queued(home) == []
+    assert not (queue_of(home).parent / "id").exists()
 
 
 @pytest.mark.parametrize("runs", [15, pytest.param(50, marks=pytest.mark.slow)])
