@@ -228,9 +228,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if (folder := memory.folder()) and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)  # the root of `tmp_path`
     config.addinivalue_line("markers", "on_sqlite: is about SQLite itself")
-    config.addinivalue_line("markers", "slow: takes long, and runs with `make test-all` only")
+    config.addinivalue_line("markers", "slow: another combination of what `make test` covers, or a long fault, build or recount; runs with `make test-all` only")
     config.addinivalue_line("markers", "one_engine: the engine hardly matters; on PostgreSQL with `make test-all` only")
-    config.addinivalue_line("markers", "one_path: the way the body arrives does not matter (tests/field)")
+    config.addinivalue_line("markers", "one_path: the way the body arrives does not matter, also not with `make test-all` (tests/field)")
 
 
 # Rooms that tell stories through the socket. Engines differ below it, in rooms whose tests always run on both.

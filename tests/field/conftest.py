@@ -88,12 +88,18 @@ def _total(value: Any) -> Any:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that uses `field` runs on both engines, and over both paths unless it is marked `one_path`."""
+    """A test that uses `field` runs on both engines, and over both paths unless it is marked `one_path`.
+
+    The paths meet in the ingest pipeline, before a body is decoded: the ordinary one is slow unless the module sets `PATH_MATTERS`.
+    """
     if "field" in metafunc.fixturenames:
         metafunc.parametrize("field_engine", ENGINES, scope="module")
         if "in_parts" in metafunc.fixturenames:
             one = metafunc.definition.get_closest_marker("one_path") is not None
-            metafunc.parametrize("in_parts", [False] if one else [False, True], ids=["fast"] if one else ["fast", "ordinary"])
+            ordinary = pytest.param(
+                True, id="ordinary", marks=[] if getattr(metafunc.module, "PATH_MATTERS", False) else [pytest.mark.slow]
+            )
+            metafunc.parametrize("in_parts", [pytest.param(False, id="fast"), *([] if one else [ordinary])])
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import zstandard
 
+PATH_MATTERS = True  # the paths read headers and bodies differently
 EVENT = b'{"name":"build","installation_id":"i-1"}'
 
 

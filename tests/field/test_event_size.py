@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+PATH_MATTERS = True  # the paths read headers and bodies differently
 LARGE = {"name": "large", "installation_id": "i", "properties": {"text": "x" * 11_000}}
 SMALL = {"name": "small", "installation_id": "i"}
 

@@ -18,6 +18,7 @@ from server.storage.projects import Projects
 from tests.conftest import Server
 from tests.field.conftest import TOKEN
 
+PATH_MATTERS = True  # the paths read headers and bodies differently
 BEHIND_A_PROXY = {"FOOTFALL_TRUSTED_PROXIES": "loopback,10.0.0.0/8", "FOOTFALL_RATE_LIMIT": "2/hour", "FOOTFALL_ADMIN_TOKEN": TOKEN}
 EVENT = json.dumps({"name": "build", "installation_id": "i1"}).encode()
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import free_port
 
+PATH_MATTERS = True  # the paths read headers and bodies differently
 SETTINGS = {"FOOTFALL_ALERT_PRIVATE": "on"}
 UPDATE = "mutation ($s: String!, $c: ProjectChanges!) { updateProject(slug: $s, changes: $c) { errors { field message } } }"
 COUNTS = """query ($s: String!) { project(slug: $s) {
