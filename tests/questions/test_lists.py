@@ -61,7 +61,7 @@ def figures(answer: Answer, measures: tuple[Measure, ...]) -> list[Any]:
     return [(row.keys, row.is_other, row.figures[: len(measures)]) for row in answer.rows]
 
 
-@pytest.mark.parametrize("first", [1, 3, 200])
+@pytest.mark.parametrize("first", [3, *(pytest.param(first, marks=pytest.mark.slow) for first in (1, 200))])
 @pytest.mark.parametrize("listed", LISTS.values(), ids=LISTS)
 async def test_a_list_of_sums_takes_one_read_and_is_the_same_as_with_several(
     full: Store, history: History | None, reads: list[Any], listed: Any, first: int

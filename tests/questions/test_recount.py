@@ -231,7 +231,7 @@ def shown(answer: Answer) -> list[Any]:
 
 
 @pytest.mark.one_engine
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 async def test_random_questions_equal_a_recount_over_the_history(
     filled: Filled, full: Store, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +240,7 @@ async def test_random_questions_equal_a_recount_over_the_history(
     history = History(full, filled.settings)
     await history.build()
     chance, sources = random.Random(100 + seed), set()
-    for number in range(QUESTIONS * 3 // 100):
+    for number in range(QUESTIONS * 3 // 200):
         question = any_question(chance)
         answer = await ask(full, question, history=history, now=END + 90 * DAY)
         assert shown(answer) == expected(filled, question), f"question {number}: {question}"
@@ -249,10 +249,10 @@ async def test_random_questions_equal_a_recount_over_the_history(
     history.close()
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 async def test_random_questions_equal_a_recount(filled: Filled, full: Store, seed: int) -> None:
     chance, sources = random.Random(seed), set()
-    for number in range(QUESTIONS * 22 // 100):
+    for number in range(QUESTIONS * 11 // 100):
         question = simple_question(chance) if number % 3 == 0 else any_question(chance)
         answer = await ask(full, question, now=END + 90 * DAY)
         assert shown(answer) == expected(filled, question), f"question {number}: {question}"
