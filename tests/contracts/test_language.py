@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PYTHON = sorted(path for room in ("server", "bench", "tests") for path in (ROOT / room).rglob("*.py"))
@@ -49,10 +50,18 @@ SHARED_NAMES = {
 }
 
 
-def docstrings(path: Path) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (text := ast.get_docstring(node)):
-            yield getattr(node, "lineno", 1), text
+@cache
+def documented(path: Path) -> list[tuple[int, str, str]]:
+    """The line, name and docstring of a module, its classes and functions. These are statements: expressions are not searched."""
+    found: list[tuple[int, str, str]] = []
+    rest: list[Any] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append((getattr(node, "lineno", 1), getattr(node, "name", ""), ast.get_docstring(node) or ""))
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            rest.extend(inner for inner in getattr(node, name, ()) if isinstance(inner, ast.stmt | ast.ExceptHandler | ast.match_case))
+    return found
 
 
 def without_quotations(path: Path) -> str:
@@ -65,7 +74,7 @@ def without_quotations(path: Path) -> str:
 
 
 def test_a_docstring_begins_with_a_noun_phrase_or_a_verb() -> None:
-    found = [(path, line, text) for path in PYTHON for line, text in docstrings(path)]
+    found = [(path, line, text) for path in PYTHON for line, _, text in documented(path)]
     assert [f"{path.relative_to(ROOT)}:{line}: {text[:60]}" for path, line, text in found if OPENING.match(text)] == []
 
 
@@ -77,10 +86,10 @@ def test_text_uses_the_standard_terms() -> None:
 
 def test_names_use_the_standard_terms() -> None:
     names = [
-        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}"
+        f"{path.relative_to(ROOT)}:{line}: {name}"
         for path in PYTHON
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and PATTERN.search(node.name.replace("_", " "))
+        for line, name, _ in documented(path)
+        if PATTERN.search(name.replace("_", " "))
     ]
     assert names == []
 
