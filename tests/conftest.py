@@ -228,7 +228,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if (folder := memory.folder()) and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)  # the root of `tmp_path`
     config.addinivalue_line("markers", "on_sqlite: is about SQLite itself")
-    config.addinivalue_line("markers", "slow: another combination of what `make test` covers, or a long fault, build or recount; runs with `make test-all` only")
+    config.addinivalue_line("markers", "slow: a further combination, or a long fault, build or recount; runs with `make test-all` only")
     config.addinivalue_line("markers", "one_engine: the engine hardly matters; on PostgreSQL with `make test-all` only")
     config.addinivalue_line("markers", "one_path: the way the body arrives does not matter, also not with `make test-all` (tests/field)")
 
