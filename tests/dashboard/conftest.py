@@ -170,6 +170,12 @@ class Tab:
         self.settled()
         return self.page
 
+    def go(self, path: str) -> Page:
+        """Go to a path within the loaded application, as a click on a link does, and wait until the page has loaded its data."""
+        self.page.evaluate("(path) => history.pushState(null, '', path)", path)
+        self.settled()
+        return self.page
+
     def settled(self) -> None:
         """Wait until the page has asked everything and shows it.
 
