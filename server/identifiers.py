@@ -5,6 +5,9 @@ Call `identifier` before you compare or hash a client's id, so that ingest, impo
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 MISSING = "unusable_id"  # the ledger's reason for an event that was stored without an install because of its id
 
 # Spaces, control characters, byte order marks and zero-width characters, which editors, shells and files add around an id.
@@ -31,30 +34,19 @@ _WORDS = frozenset(
     )
 )
 _LONGEST_WORD = max(map(len, _WORDS))
-_IN_WORDS = "0-{}fF"  # all characters of the words that are longer than:
-_LONGER_THAN_WORDS = 20  # characters
-_VERSION = 14  # where a UUID has its version, which is a digit from 1 to 8
+is_ordinary: Callable[[str], object] = re.compile(r"[0-z].{13}[^-0{}fF].{4,}[0-z]", re.DOTALL).fullmatch
+"""Match an id that `identifier` returns as it is, as it does with nearly all ids: it has no padding, 20 characters or more, and at the place of a
+UUID's version a character that occurs in no placeholder of this length."""
 
 
 def identifier(raw: str) -> str | None:
     """Strip the padding of an id. Returns None for a placeholder."""
-    if not may_be_missing(raw):
+    if is_ordinary(raw):
         return raw
     text = strip_padding(raw)
     if not text.strip(_ZEROS) or (len(text) <= _LONGEST_WORD and text.lower() in _WORDS):
         return None
     return text
-
-
-def may_be_missing(raw: str) -> bool:
-    """Return True if `identifier` may return anything but the id itself, which is rare for long ids. Cheap."""
-    if len(raw) < _LONGER_THAN_WORDS:
-        return True
-    if not ("0" <= raw[0] <= "z" and "0" <= raw[-1] <= "z"):  # padding, or a sign or brace before zeros
-        return True
-    if raw[_VERSION] not in _IN_WORDS:  # neither all zeros nor all f
-        return False
-    return not raw.strip(_ZEROS) or raw.lower() in _WORDS
 
 
 def strip_padding(raw: str) -> str:

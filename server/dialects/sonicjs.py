@@ -42,7 +42,7 @@ from server.dialects.parsing import (
 )
 from server.event import Answer, Context, Decoded, Environment, Incoming, InstallReport, Outcome, Outcomes, Request
 from server.event_id import first_id, to_uuid
-from server.identifiers import identifier, may_be_missing
+from server.identifiers import identifier, is_ordinary
 from server.problems import Invalid
 
 NAME = "sonicjs"
@@ -111,7 +111,7 @@ def _prepared(body: bytes, request: Request) -> Decoded | None:
     if not body.startswith(b'{"data"') or (found := _plain.read(body)) is None:
         return None
     payload = found.data
-    if may_be_missing(payload.installation_id) and identifier(payload.installation_id) is None:
+    if not is_ordinary(payload.installation_id) and identifier(payload.installation_id) is None:
         return None
     raw = bytes(payload.properties)
     try:

@@ -10,7 +10,7 @@ import msgspec
 
 from server.caching import BoundedDict
 from server.event import CONTEXT_FIELDS, DAY, MINUTE, Context, Event, Incoming, Install, InstallReport, RequestId
-from server.identifiers import MISSING, identifier, may_be_missing, strip_padding
+from server.identifiers import MISSING, identifier, is_ordinary, strip_padding
 from server.ingest.privacy.hashes import REMEMBERED, ProjectHashes, make_hmac, number, utf8
 from server.ingest.privacy.weights import whole_weight
 from server.scrubbing.scrub import CUT, SUSPICIOUS, Scrubber, beginning, has_long_run, has_sensitive_key
@@ -272,7 +272,7 @@ _NO_OTHERS = (None, None, None)
 
 def _names(raw: str, lowered: str) -> bool:
     """Return True if the text may contain an identifier. An identifier that is not plain may be escaped, which only the scrubber handles."""
-    if may_be_missing(raw):
+    if not is_ordinary(raw):
         raw = strip_padding(raw)
     return len(raw) >= SHORTEST_ID and (not is_plain(raw) or raw.lower() in lowered)
 

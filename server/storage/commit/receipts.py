@@ -11,7 +11,7 @@ from server.event import DAY, LEDGER_ENTRIES, REFUSED_BY_COMMIT, Event, LedgerEn
 from server.event_id import received_at
 from server.storage.batch import Batch, RejectedRow
 
-_id_of, _project_of = attrgetter("id"), attrgetter("project")
+_id_of, _project_of, _note_of = attrgetter("id"), attrgetter("project"), attrgetter("note")
 
 
 def ledger_of(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, int, str, str], int]:
@@ -27,6 +27,8 @@ def ledger_of(batch: Batch, exceptions: dict[int, Receipt]) -> dict[tuple[int, i
 
 def _note(ledger: dict[tuple[int, int, str, str], int], events: list[Event], exceptions: dict[int, Receipt]) -> None:
     """Count stored events that have a note, under that note."""
+    if not any(map(_note_of, events)):
+        return
     for place, event in enumerate(events):
         if event.note and place not in exceptions:
             day = received_at(event.id) // DAY

@@ -6,6 +6,7 @@ It runs in a thread, over a `Connection`: `SqliteConnection` or `PostgresWriter`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from server.storage.commit.rows import fold_late, fold_reports, late_install, wr
 from server.storage.commit.sightings import InstallUpdate, Sightings
 from server.storage.commit.writer_connection import Connection
 
+_id_of_row = itemgetter(0)
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -96,7 +98,7 @@ class Commit:
         fold_late(connection, found.late, folded)
         write_events(connection, folded, found.rows)
         write_ledger(connection, batch, exceptions)
-        changed_days.record_added(connection, self._sealed, [row[0] for row in found.rows])
+        changed_days.record_added(connection, self._sealed, list(map(_id_of_row, found.rows)))
         return Committed(exceptions, created)
 
     def _add_new_words(self, connection: Connection, events: list[Event], exceptions: dict[int, Receipt]) -> None:
@@ -132,7 +134,7 @@ class Commit:
         for place, event in enumerate(events):
             if exceptions and place in exceptions:
                 continue
-            install, at, duration = event.install, event.occurred_at, event.duration_us
+            install, at, duration, error_type, weight = event.install, event.occurred_at, event.duration_us, event.error_type, event.weight
             kind = (event.project, event.name, event.context, event.outcome, at // HOUR)
             group_of = alike.get(kind)
             if group_of is None:
@@ -143,8 +145,8 @@ class Commit:
             name, context, outcome, _ = group_of
             target = target_of(place) if targets else None
             error = None
-            if event.error_type is not None or event.outcome is failure:
-                error = self._error(connection, event.project, event.error_type or rollups.NO_ERROR_TYPE, place)
+            if error_type is not None or event.outcome is failure:
+                error = self._error(connection, event.project, error_type or rollups.NO_ERROR_TYPE, place)
             counted = install
             if event.skewed and install is not None:  # the event counts, but does not make its install active today
                 counted = None
@@ -152,19 +154,18 @@ class Commit:
             new = InstallUpdate.NONE if counted is None else full if error is not None else update_for(counted, context, at)
             if new is seen and connection.has_concurrent_writers:
                 new = full  # another process may have written another version meanwhile
-            if not new and target is None and duration is None and error is None and not event.picked and event.weight == 1:
+            if not new and target is None and duration is None and error is None and weight == 1 and not event.picked:
                 group_of[3] += 1
             else:
                 changed, active = (counted if new else None), new is full
                 folding.append(
                     stored_event(
-                        (event.project, name, context, target, changed, at, outcome, duration, event.picked, error, active, event.weight)
+                        (event.project, name, context, target, changed, at, outcome, duration, event.picked, error, active, weight)
                     )
                 )
             rows.append((
                 event.id, event.project, install, name, context, target, at, outcome, duration, event.session,
-                1 if event.skewed else None, event.error_type, event.error_message, event.properties,
-                None if event.weight == 1 else event.weight,
+                1 if event.skewed else None, error_type, event.error_message, event.properties, None if weight == 1 else weight,
             ))  # fmt: skip
         for (project, _, _, _, hour), (name, context, outcome, others) in alike.items():
             group = (project, hour, name, context, outcome)
