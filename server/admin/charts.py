@@ -70,14 +70,14 @@ class Charts:
 
     def selection(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None) -> Filter:
         """The filter for a query. Raises BadQuery; raises Unauthorized for targets, error types and properties, which may be private."""
-        asked = (filter or EventFilter()).to_filter(self.number, period)
-        if any(is_private(condition.field) for condition in asked.where):
+        selection = (filter or EventFilter()).to_filter(self.number, period)
+        if any(is_private(condition.field) for condition in selection.where):
             reader(info, self.number)
         if self.folding(info) is not None:
             window(period)
         elif filter is not None and info.context.viewer is not None:
-            info.context.asked.append(asked)
-        return asked
+            info.context.filters.append(selection)
+        return selection
 
     def folding(self, info: AnyInfo) -> Folding | None:
         """The queries for callers without a login, which hide figures of few installs; None if the caller sees all figures."""
@@ -88,9 +88,9 @@ class Charts:
 
     async def over_time(self, info: AnyInfo, period: PeriodInput | None, filter: EventFilter | None, step: Step, lists: int) -> Filter:
         """The filter for a query that returns `lists` parallel lists, one entry per step. Raises BadQuery, and GraphQLError if they are too long."""
-        asked = await self.to_filter(info, period, filter)
-        info.context.spend(lists * len(starts(asked.period, step)))
-        return asked
+        selection = await self.to_filter(info, period, filter)
+        info.context.spend(lists * len(starts(selection.period, step)))
+        return selection
 
     @strawberry.field(
         description="Number of installs below which figures are hidden from callers without a login. Null if the caller sees all figures."
@@ -100,21 +100,25 @@ class Charts:
 
     @strawberry.field(graphql_type=answers.Overview, description="Key figures of the period, compared with the preceding period.")
     async def overview(self, info: AnyInfo, period: Period = None, filter: Which = None) -> Overview:
-        asked = await self.to_filter(info, period, filter)
+        selection = await self.to_filter(info, period, filter)
         folding = self.folding(info)
-        return await (folding.overview(asked) if folding else overview.overview(info.context.store, asked, info.context.history))
+        return await (folding.overview(selection) if folding else overview.overview(info.context.store, selection, info.context.history))
 
     @strawberry.field(graphql_type=answers.Series, description="Event counts over time.")
     async def series(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> Series:
-        asked = await self.over_time(info, period, filter, step, 6)
+        selection = await self.over_time(info, period, filter, step, 6)
         folding = self.folding(info)
-        return await (folding.series(asked, step) if folding else overview.series(info.context.store, asked, step, info.context.history))
+        return await (
+            folding.series(selection, step) if folding else overview.series(info.context.store, selection, step, info.context.history)
+        )
 
     @strawberry.field(graphql_type=answers.Medians, description="Median durations over time. The shortest step is a day.")
     async def medians(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> Medians:
-        asked = await self.over_time(info, period, filter, step, 2)
+        selection = await self.over_time(info, period, filter, step, 2)
         folding = self.folding(info)
-        return await (folding.medians(asked, step) if folding else timings.medians(info.context.store, asked, step, info.context.history))
+        return await (
+            folding.medians(selection, step) if folding else timings.medians(info.context.store, selection, step, info.context.history)
+        )
 
     @strawberry.field(graphql_type=answers.Breakdown, description="Events and installs by the values of a dimension.")
     async def breakdown(
@@ -127,51 +131,53 @@ class Charts:
         first: First = 10,
         offset: Offset = 0,
     ) -> Breakdown:
-        asked = await self.to_filter(info, period, filter)
+        selection = await self.to_filter(info, period, filter)
         if by in (By.TARGET, By.TOOL, By.PROPERTY):  # some of them are private
             reader(info, self.number)
         limit, skipped = check_count("first", first, MOST), _skipped(offset)
         if folding := self.folding(info):
-            return await folding.breakdown(asked, by, limit, skipped)
+            return await folding.breakdown(selection, by, limit, skipped)
         return await breakdown.breakdown(
-            info.context.store, asked, by, property_name=property, limit=limit, offset=skipped, history=info.context.history
+            info.context.store, selection, by, property_name=property, limit=limit, offset=skipped, history=info.context.history
         )
 
     @strawberry.field(graphql_type=answers.ActiveUsers, description="Daily, weekly and monthly active installs, and stickiness.")
     async def active_users(self, info: AnyInfo, period: Period = None, filter: Which = None) -> ActiveUsers:
-        asked = await self.over_time(info, period, filter, Step.DAY, 9)
+        selection = await self.over_time(info, period, filter, Step.DAY, 9)
         folding = self.folding(info)
-        return await (folding.active_users(asked) if folding else installs.active_users(info.context.store, asked, info.context.history))
+        return await (
+            folding.active_users(selection) if folding else installs.active_users(info.context.store, selection, info.context.history)
+        )
 
     @strawberry.field(graphql_type=answers.NewAndReturning, description="Active installs, split into new and returning.")
     async def new_and_returning(self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY) -> NewAndReturning:
-        asked = await self.over_time(info, period, filter, step, 5)
+        selection = await self.over_time(info, period, filter, step, 5)
         if folding := self.folding(info):
-            return await folding.new_and_returning(asked, step)
-        return await installs.new_and_returning(info.context.store, asked, step, info.context.history)
+            return await folding.new_and_returning(selection, step)
+        return await installs.new_and_returning(info.context.store, selection, step, info.context.history)
 
     @strawberry.field(
         graphql_type=list[answers.Cohort],
         description="Weekly cohorts: of the installs first seen in a week, the number active in each week since.",
     )
     async def retention(self, info: AnyInfo, period: Period = None, filter: Which = None) -> list[Cohort]:
-        asked = self.selection(info, period, filter)
-        weeks = len(starts(asked.period, Step.WEEK))
+        selection = self.selection(info, period, filter)
+        weeks = len(starts(selection.period, Step.WEEK))
         info.context.spend(weeks * (weeks + 1))
         folding = self.folding(info)
         if folding:
-            return await folding.retention(asked)
-        return await sequences.retention(info.context.store, asked, history=info.context.history)
+            return await folding.retention(selection)
+        return await sequences.retention(info.context.store, selection, history=info.context.history)
 
     @strawberry.field(graphql_type=answers.VersionAdoption, description="Active installs by version over time.")
     async def versions(
         self, info: AnyInfo, period: Period = None, filter: Which = None, step: Cut = Step.DAY, first: First = 10
     ) -> VersionAdoption:
         limit = check_count("first", first, 50)
-        asked = await self.over_time(info, period, filter, step, 2 * limit)
+        selection = await self.over_time(info, period, filter, step, 2 * limit)
         if folding := self.folding(info):
-            return await folding.versions(asked, step, limit)
-        return await installs.version_adoption(info.context.store, asked, step, limit=limit, history=info.context.history)
+            return await folding.versions(selection, step, limit)
+        return await installs.version_adoption(info.context.store, selection, step, limit=limit, history=info.context.history)
 
     @strawberry.field(
         graphql_type=answers.Timings, description="Distributions of durations by event name or by target. Requires the `read` scope."
@@ -186,18 +192,18 @@ class Charts:
     ) -> Timings:
         reader(info, self.number)
         limit = check_count("first", first, MOST)
-        asked = await self.to_filter(info, period, filter)
-        return await timings.timings(info.context.store, asked, of, limit=limit, history=info.context.history)
+        selection = await self.to_filter(info, period, filter)
+        return await timings.timings(info.context.store, selection, of, limit=limit, history=info.context.history)
 
     @strawberry.field(graphql_type=answers.Errors, description="Errors by type. Requires the `read` scope.")
     async def errors(self, info: AnyInfo, period: Period = None, filter: Which = None, first: First = 20, offset: Offset = 0) -> Errors:
         reader(info, self.number)
         limit = check_count("first", first, MOST)
-        asked = await self.to_filter(info, period, filter)
+        selection = await self.to_filter(info, period, filter)
         of_groups = {name for name in errors.PARTS if is_selected(info, to_camel_case(name))}
         parts = frozenset(of_groups - {"installs"} | ({"installs"} if is_selected(info, "installs", deep=False) else set()))
         return await errors.errors(
-            info.context.store, asked, limit=limit, offset=_skipped(offset), parts=parts, history=info.context.history
+            info.context.store, selection, limit=limit, offset=_skipped(offset), parts=parts, history=info.context.history
         )
 
     @strawberry.field(
@@ -214,8 +220,8 @@ class Charts:
     ) -> list[FunnelStep]:
         reader(info, self.number)
         longest = check_count("withinHours", within_hours, 24 * 90) * 3_600_000
-        asked, context = self.selection(info, period, filter), info.context
-        return await sequences.funnel(context.store, asked, names, within=longest, history=context.history)
+        selection, context = self.selection(info, period, filter), info.context
+        return await sequences.funnel(context.store, selection, names, within=longest, history=context.history)
 
     @strawberry.field(
         graphql_type=answers.Experiment,
@@ -233,8 +239,8 @@ class Charts:
         filter: Which = None,
     ) -> Experiment:
         reader(info, self.number)
-        asked = await self.to_filter(info, period, filter)
-        return await experiments.experiment(info.context.store, asked, property, goal=goal, baseline=baseline)
+        selection = await self.to_filter(info, period, filter)
+        return await experiments.experiment(info.context.store, selection, property, goal=goal, baseline=baseline)
 
     @strawberry.field(graphql_type=list[answers.TargetCounts], description="Targets with their counts in the period, most events first.")
     async def targets(

@@ -128,7 +128,7 @@ class GraphQL:
                     context_value=context,
                     allowed_operation_types=_HTTP,
                 )
-                warnings = await filter_warnings(state.store, context.asked, context.history) if context.asked else []
+                warnings = await filter_warnings(state.store, context.filters, context.history) if context.filters else []
                 return ResponseDocument(
                     data=result.data,
                     errors=[error.formatted for error in result.errors or ()],

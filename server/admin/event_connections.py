@@ -238,22 +238,24 @@ class InstallConnection:
         return Count(await lists.count_installs(info.context.store, self.filter))
 
 
-async def events(info: AnyInfo, filter_: Filter, order: EventOrder, asked: Page) -> EventConnection:
+async def events(info: AnyInfo, filter_: Filter, order: EventOrder, requested: Page) -> EventConnection:
     """Load a page of events. Raises BadQuery for an invalid cursor, TooBroad."""
-    place: tuple[Number] | None = asked.place(tuple[Number])
+    place: tuple[Number] | None = requested.place(tuple[Number])
     rows = await lists.events(
-        info.context.store, filter_, limit=asked.limit + 1, order=order, after=place and place[0], backwards=asked.backwards
+        info.context.store, filter_, limit=requested.limit + 1, order=order, after=place and place[0], backwards=requested.backwards
     )
-    edges = [EventEdge(node=Event(row=row, project=filter_.project), cursor=cursor(row.id)) for row in asked.cut(rows)]
-    return EventConnection(edges=edges, page_info=asked.info(edges, len(rows)), filter=filter_)
+    edges = [EventEdge(node=Event(row=row, project=filter_.project), cursor=cursor(row.id)) for row in requested.cut(rows)]
+    return EventConnection(edges=edges, page_info=requested.info(edges, len(rows)), filter=filter_)
 
 
-async def installs(info: AnyInfo, filter_: InstallFilter, order: InstallOrder, asked: Page) -> InstallConnection:
+async def installs(info: AnyInfo, filter_: InstallFilter, order: InstallOrder, requested: Page) -> InstallConnection:
     """Load a page of installs. Raises BadQuery for an invalid cursor, TooBroad."""
-    place: tuple[Number, Number] | None = asked.place(tuple[Number, Number])
-    rows = await lists.installs(info.context.store, filter_, limit=asked.limit + 1, order=order, after=place, backwards=asked.backwards)
+    place: tuple[Number, Number] | None = requested.place(tuple[Number, Number])
+    rows = await lists.installs(
+        info.context.store, filter_, limit=requested.limit + 1, order=order, after=place, backwards=requested.backwards
+    )
     edges = [
         InstallEdge(node=Install(row=row, project=filter_.project), cursor=cursor(getattr(row, order.value), row.id))
-        for row in asked.cut(rows)
+        for row in requested.cut(rows)
     ]
-    return InstallConnection(edges=edges, page_info=asked.info(edges, len(rows)), filter=filter_)
+    return InstallConnection(edges=edges, page_info=requested.info(edges, len(rows)), filter=filter_)

@@ -105,5 +105,5 @@ class Explore:
         limit = check_count("first", first, MAX_VALUES)
         if len(search) > 100:
             raise BadQuery(FieldError("search", "must be at most 100 characters"))
-        asked = Question(project=self.number, period=(period or PeriodInput()).read())
-        return await suggestions.values(info.context.store, asked, field, search=search, limit=limit, history=info.context.history)
+        question = Question(project=self.number, period=(period or PeriodInput()).read())
+        return await suggestions.values(info.context.store, question, field, search=search, limit=limit, history=info.context.history)

@@ -66,8 +66,8 @@ async def filter_warnings(store: Store, filters: list[Filter], history: History 
 
 @shared
 async def _absent(store: Store, filter_: Filter, history: History | None) -> list[Absent]:
-    asked = Question(project=filter_.project, period=filter_.period)
-    return await suggestions.absent(store, asked, filter_.where, history)
+    question = Question(project=filter_.project, period=filter_.period)
+    return await suggestions.absent(store, question, filter_.where, history)
 
 
 def _warning(found: Absent) -> FilterWarning:

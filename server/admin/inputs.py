@@ -40,11 +40,11 @@ class PeriodInput:
 
 def window(period: PeriodInput | None) -> Period:
     """Check a period for a caller without a login: the last 1, 7, 30, 90 or 365 days, or the preceding period. Raises BadQuery."""
-    asked = (period or PeriodInput()).read()
+    requested = (period or PeriodInput()).read()
     for days in WINDOWS:
         last = PeriodInput(last=days).read()
-        if asked in (last, last.before):
-            return asked
+        if requested in (last, last.before):
+            return requested
     raise BadQuery(
         FieldError("period", f"must be the last {', '.join(map(str, WINDOWS))} days, or the period before them, without a login")
     )

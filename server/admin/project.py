@@ -231,8 +231,8 @@ class Project(Charts, Explore, SavedQuestions, Families, Forwards):
         before: paging.Before = None,
     ) -> InstallConnection:
         reader(info, self.number)
-        asked = filter or InstallFilterInput()
-        return await event_connections.installs(info, asked.to_filter(self.number), order_by, page(first, after, last, before))
+        requested = filter or InstallFilterInput()
+        return await event_connections.installs(info, requested.to_filter(self.number), order_by, page(first, after, last, before))
 
     @strawberry.field(description="Install with this hash. Null if there is none.")
     async def install(
@@ -316,14 +316,14 @@ class ProjectConnection:
         return Count(await project_changes.count_projects(archived=self.archived, only=self.only))
 
 
-async def projects(order: ProjectOrder, asked: Page, *, archived: bool, only: list[int] | None) -> ProjectConnection:
+async def projects(order: ProjectOrder, requested: Page, *, archived: bool, only: list[int] | None) -> ProjectConnection:
     """Load a page of projects. `only` are the numbers of the visible projects, None for all. Raises BadQuery for an invalid cursor."""
-    place: tuple[int, str] | None = asked.place(tuple[int, str])
+    place: tuple[int, str] | None = requested.place(tuple[int, str])
     found = await project_changes.page(
-        limit=asked.limit + 1, archived=archived, only=only, order=order, after=place, backwards=asked.backwards
+        limit=requested.limit + 1, archived=archived, only=only, order=order, after=place, backwards=requested.backwards
     )
-    edges = [ProjectEdge(node=Project(number=each.id, stored=each), cursor=cursor(each.id, each.slug)) for each in asked.cut(found)]
-    return ProjectConnection(edges=edges, page_info=asked.info(edges, len(found)), archived=archived, only=only)
+    edges = [ProjectEdge(node=Project(number=each.id, stored=each), cursor=cursor(each.id, each.slug)) for each in requested.cut(found)]
+    return ProjectConnection(edges=edges, page_info=requested.info(edges, len(found)), archived=archived, only=only)
 
 
 def _latest(latest: LatestVersion) -> Latest:

@@ -11,21 +11,21 @@ from server.questions.paths import Paths, PathsAnswer, paths
 from server.questions.question import Question
 
 
-async def question_answer(info: AnyInfo, asked: Question) -> Answer:
-    info.context.spend(size(asked))
-    return await ask(info.context.store, asked, history=info.context.history)
+async def question_answer(info: AnyInfo, question: Question) -> Answer:
+    info.context.spend(size(question))
+    return await ask(info.context.store, question, history=info.context.history)
 
 
-async def funnel_answer(info: AnyInfo, asked: Funnel) -> FunnelAnswer:
-    return await funnel(info.context.store, asked, history=info.context.history)
+async def funnel_answer(info: AnyInfo, question: Funnel) -> FunnelAnswer:
+    return await funnel(info.context.store, question, history=info.context.history)
 
 
-async def retention_answer(info: AnyInfo, asked: Retention) -> RetentionAnswer:
-    found = await retention(info.context.store, asked, history=info.context.history)
+async def retention_answer(info: AnyInfo, question: Retention) -> RetentionAnswer:
+    found = await retention(info.context.store, question, history=info.context.history)
     info.context.spend(sum(2 * len(cohort.active_all) for group in (found.total, *found.rows) for cohort in group.cohorts))
     return found
 
 
-async def paths_answer(info: AnyInfo, asked: Paths) -> PathsAnswer:
-    info.context.spend(4 * (asked.first + 2) ** 2 if asked.by else asked.first)
-    return await paths(info.context.store, asked, history=info.context.history)
+async def paths_answer(info: AnyInfo, question: Paths) -> PathsAnswer:
+    info.context.spend(4 * (question.first + 2) ** 2 if question.by else question.first)
+    return await paths(info.context.store, question, history=info.context.history)

@@ -34,7 +34,7 @@ class Context(BaseContext, kw_only=True):
     connection_params: dict[str, Any] | None = None
     admission: Admission | None = None  # of the operation under validation
     entries: int = 0  # of time series requested so far
-    asked: list[Filter] = msgspec.field(default_factory=list)  # filters to check for warnings
+    filters: list[Filter] = msgspec.field(default_factory=list)  # filters to check for warnings
 
     def spend(self, entries: int) -> None:
         """Reserve entries of time series. Raises GraphQLError if the response gets too long: encoding it blocks the event loop."""

@@ -62,8 +62,8 @@ class Query:
                 raise Unauthorized("Authentication required: log in, or send a key with the `read` scope.")
         elif viewer.project != ALL_PROJECTS:
             only = [viewer.project]
-        asked = paging.page(first, after, last, before)
-        return await project.projects(order_by, asked, archived=archived and viewer is not None, only=only)
+        requested = paging.page(first, after, last, before)
+        return await project.projects(order_by, requested, archived=archived and viewer is not None, only=only)
 
     @strawberry.field(description="The project with this slug. Raises `NOT_FOUND` if there is none, or `UNAUTHENTICATED` without a login.")
     async def project(self, info: AnyInfo, slug: Annotated[str, argument(description="Unique name of the project in URLs.")]) -> Project:

@@ -55,14 +55,14 @@ async def _watch(info: AnyInfo, slug: str, filter_: EventFilter) -> AsyncGenerat
     if found is None:
         raise NotFound("No such project.")
     project = found.id
-    asked = filter_.to_filter(project, None)
+    selection = filter_.to_filter(project, None)
     try:
         with info.context.state.live.watch(project) as watcher:
             while (taken := await _take(watcher)) is not None:
                 await info.context.renew()
                 reader(info, project)  # the key or session may have been revoked
                 events, missed = taken
-                shown = [Event(row=event_row(event), project=project) for event in events if matches(asked, event)]
+                shown = [Event(row=event_row(event), project=project) for event in events if matches(selection, event)]
                 if shown or missed:
                     yield LiveEvents(events=shown, missed=Count(missed))
                 await asyncio.sleep(PAUSE)
