@@ -10,7 +10,7 @@ import msgspec
 
 from server.analytics import active as sums_of_active
 from server.analytics.active import countable
-from server.analytics.filters import Filter, asked, equals
+from server.analytics.filters import Filter, equals, to_question
 from server.analytics.measures import Installs, rate
 from server.analytics.sources import SUMS, property_sums, sums
 from server.event import Environment, FieldError
@@ -129,7 +129,7 @@ async def _from_model(
     tells = by in _TELLS_INSTALLS
     measures = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES, *([Measure.INSTALLS] if tells else []))
     try:
-        question = asked(filter_, *measures, by=tuple(map(Split, fields.get(by, (by.value,)))))
+        question = to_question(filter_, *measures, by=tuple(map(Split, fields.get(by, (by.value,)))))
     except BadQuery as error:
         raise BadQuery(*(FieldError(each.path.replace("by[0].field", "property"), each.message) for each in error.errors)) from None
     found: list[Row] = []
@@ -162,7 +162,7 @@ async def _by_dimension(store: Store, filter_: Filter, dimension: str, history: 
 async def _installs_by_field(store: Store, filter_: Filter, history: History | None) -> tuple[Counts | None, int | None]:
     """The installs of all dimensions. A page with several breakdowns reads the events once."""
     try:
-        return await installs_by_field(store, asked(filter_, Measure.INSTALLS), [dimension.name for dimension in DIMENSIONS], history)
+        return await installs_by_field(store, to_question(filter_, Measure.INSTALLS), [dimension.name for dimension in DIMENSIONS], history)
     except TooBroad:
         return None, None
 
@@ -176,7 +176,7 @@ def _together_with(by: By) -> tuple[str, ...]:
 @reused
 async def _by_context(store: Store, filter_: Filter, fields: tuple[str, ...], history: History | None) -> tuple[Sums | None, int | None]:
     """Installs and events by context fields, under the filter's conditions. A page with several breakdowns reads the history once."""
-    return await sums_by_field(store, asked(filter_, Measure.INSTALLS), fields, history)
+    return await sums_by_field(store, to_question(filter_, Measure.INSTALLS), fields, history)
 
 
 async def _without_value(store: Store, filter_: Filter, rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from server.analytics.filters import Filter, asked, equals
+from server.analytics.filters import Filter, equals, to_question
 from server.analytics.measures import Installs, installs, share
 from server.analytics.sources import conditions, distinct, raw_events, within_days
 from server.event import DAY, Outcome
@@ -121,7 +121,7 @@ async def _counted(store: Store, filter_: Filter, limit: int, offset: int, parts
     total = sum(int(row["events"]) for row in rows)
     page = rows[offset : offset + limit]
     shown = [row["error"] for row in page]
-    failed = (await figures(store, asked(filter_, Measure.FAILURES), history))[Measure.FAILURES].all[0] if "failures" in parts else 0
+    failed = (await figures(store, to_question(filter_, Measure.FAILURES), history))[Measure.FAILURES].all[0] if "failures" in parts else 0
     if not shown:
         return Errors([], len(rows), total, int(failed or 0), Installs())
     ask_installs = partial(_ask_installs, store, filter_) if is_summed else raw
@@ -165,7 +165,7 @@ def _in_rollup(filter_: Filter) -> bool:
 
 def _raw_events(store: Store, filter_: Filter, history: History | None) -> Ask:
     """SQL for raw events that are errors: error (its type, or empty), version, name, install_id, environment, occurred_at, events."""
-    reader = Reader(store, asked(filter_, Measure.EVENTS), filter_.known_versions, history)
+    reader = Reader(store, to_question(filter_, Measure.EVENTS), filter_.known_versions, history)
 
     def facts(source: Facts, engine: SqlEngine) -> Sql:
         version, environment = (source.column(BY_NAME[field]) for field in ("version", "environment"))

@@ -64,7 +64,7 @@ async def experiment(
     the period; without a goal, if one of its events with that variant is a success. `baseline` is the variant to compare with. By default, it is a
     variant named in `BASELINES`, else the one that most installs saw. Raises BadQuery, TooBroad.
     """
-    (everyone, mixed), (people, _) = await for_both(filter_, lambda asked: _counts(store, asked, property_name, goal))
+    (everyone, mixed), (people, _) = await for_both(filter_, lambda selection: _counts(store, selection, property_name, goal))
     ranked = sorted(everyone, key=lambda variant: (-everyone[variant][0], variant))[:MOST_VARIANTS]
     base = _baseline(ranked, baseline)
     if base is not None:

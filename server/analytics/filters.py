@@ -27,10 +27,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def allowed(self) -> tuple[Environment, ...] | None:
         """The environments that the audience and the conditions allow; None for all."""
-        asked = self.of("environment")
-        if self.audience is Audience.EVERYTHING and not asked:
+        conditions = self.of("environment")
+        if self.audience is Audience.EVERYTHING and not conditions:
             return None
-        words = [word for word in ENVIRONMENTS if all((word in each.values) is (each.op is Op.IS) for each in asked)]
+        words = [word for word in ENVIRONMENTS if all((word in each.values) is (each.op is Op.IS) for each in conditions)]
         people = self.audience is Audience.PEOPLE
         return tuple(ENVIRONMENTS[word] for word in words if not people or word in PEOPLE_ONLY.values)
 
@@ -92,6 +92,6 @@ async def resolved(store: Store, filter_: Filter) -> Filter:
     return msgspec.structs.replace(filter_, known_versions=await all_versions(store))
 
 
-def asked(filter_: Filter, *measures: Measure, by: tuple[By, ...] = (), over: Step | None = None) -> Question:
+def to_question(filter_: Filter, *measures: Measure, by: tuple[By, ...] = (), over: Step | None = None) -> Question:
     """Return the question of a filter. Raises BadQuery for too many conditions."""
     return Question(project=filter_.project, period=filter_.period, where=filter_.conditions, measures=measures, by=by, over=over)

@@ -21,7 +21,7 @@ from server.analytics import installs as adoption
 from server.analytics import overview as overviews
 from server.analytics import sequences, timings
 from server.analytics.breakdown import Breakdown, By, Row
-from server.analytics.filters import Filter, asked
+from server.analytics.filters import Filter, to_question
 from server.analytics.installs import ActiveUsers, Adoption, NewAndReturning, VersionAdoption
 from server.analytics.measures import Installs, by_step, installs, share
 from server.analytics.overview import Figures, Overview, Series
@@ -134,11 +134,11 @@ class Folding:
 
     async def series(self, filter_: Filter, step: Step) -> Series:
         """Like `overview.series`. Steps that may not be shown are empty."""
-        asked = await self._shown(filter_)
-        found = await overviews.series(self._store, asked or filter_, step)
-        shown, people_only = await self._steps(asked or filter_, step)
+        selection = await self._shown(filter_)
+        found = await overviews.series(self._store, selection or filter_, step)
+        shown, people_only = await self._steps(selection or filter_, step)
         people = await overviews.series(self._store, filter_.people(), step) if any(people_only) else found
-        shown = [asked is not None and each for each in shown]
+        shown = [selection is not None and each for each in shown]
 
         def merged(name: str) -> list[int] | None:
             own, theirs = getattr(found, name), getattr(people, name)
@@ -155,23 +155,23 @@ class Folding:
 
     async def medians(self, filter_: Filter, step: Step) -> Medians:
         """Like `timings.medians`. Steps that may not be shown are empty."""
-        asked = await self._shown(filter_)
-        found = await timings.medians(self._store, asked or filter_, step)
-        shown, people_only = await self._steps(asked or filter_, step)
+        selection = await self._shown(filter_)
+        found = await timings.medians(self._store, selection or filter_, step)
+        shown, people_only = await self._steps(selection or filter_, step)
         people = await timings.medians(self._store, filter_.people(), step) if any(people_only) else found
         picked = [other if only else own for own, other, only in zip(found.medians, people.medians, people_only, strict=True)]
-        medians = [each if asked and may else None for each, may in zip(picked, shown, strict=True)]
+        medians = [each if selection and may else None for each, may in zip(picked, shown, strict=True)]
         return Medians(found.starts, medians, exact=found.exact and people.exact)
 
     async def breakdown(self, filter_: Filter, by: By, limit: int, offset: int = 0) -> Breakdown:
         """Like `breakdown.breakdown`. Values that may not be shown are among the others, which have at least `least` installs, too."""
-        asked = await self._shown(filter_)
-        if asked is None:
+        selection = await self._shown(filter_)
+        if selection is None:
             return Breakdown([], 0, 0, None)
-        whole = await breakdowns.breakdown(self._store, asked, by, limit=_MOST_ROWS, history=self._history)
+        whole = await breakdowns.breakdown(self._store, selection, by, limit=_MOST_ROWS, history=self._history)
         try:
-            counts = await _installs_by(self._store, asked, by)
-            wider = [await _installs_by(self._store, other, by) for other in _wider(asked)]
+            counts = await _installs_by(self._store, selection, by)
+            wider = [await _installs_by(self._store, other, by) for other in _wider(selection)]
         except TooBroad:  # what cannot be counted in time is not shown
             counts, wider = dict.fromkeys((row.value for row in whole.rows), Installs(1, 1)), []
         shown: list[Row] = []
@@ -181,7 +181,7 @@ class Folding:
             others = [each.get(row.value, Installs()) for each in wider]
             (shown if self._is_apart(count, others) and not self._few_installs(row) else hidden).append(row)
         shown.sort(key=lambda row: counts.get(row.value, Installs()).all)
-        while shown and hidden and await self._are_few(asked, by, shown, hidden):
+        while shown and hidden and await self._are_few(selection, by, shown, hidden):
             hidden.append(shown.pop(0))
         named = {row.value for row in shown}
         rows = [
@@ -202,15 +202,15 @@ class Folding:
 
     async def active_users(self, filter_: Filter) -> ActiveUsers:
         """Like `installs.active_users`, without small counts."""
-        asked = await self._shown(filter_)
-        found = await adoption.active_users(self._store, asked or filter_)
-        shown, _ = await self._steps(asked or filter_, Step.DAY)
+        selection = await self._shown(filter_)
+        found = await adoption.active_users(self._store, selection or filter_)
+        shown, _ = await self._steps(selection or filter_, Step.DAY)
         parts: dict[str, list[int]] = {}
         for name in ("daily", "weekly", "monthly"):
             both = self._pairs(getattr(found, f"{name}_all"), getattr(found, f"{name}_people"))
             for end, values in zip(("all", "people"), both, strict=True):
                 parts[f"{name}_{end}"] = [
-                    value if asked and (may or name != "daily") else 0 for value, may in zip(values, shown, strict=True)
+                    value if selection and (may or name != "daily") else 0 for value, may in zip(values, shown, strict=True)
                 ]
         stickiness = {
             f"stickiness_{end}": [share(*pair) for pair in zip(parts[f"daily_{end}"], parts[f"monthly_{end}"], strict=True)]
@@ -220,14 +220,14 @@ class Folding:
 
     async def new_and_returning(self, filter_: Filter, step: Step) -> NewAndReturning:
         """Like `installs.new_and_returning`. If the new or the returning installs of a step are few, they count among the others."""
-        asked = await self._shown(filter_)
-        found = await adoption.new_and_returning(self._store, asked or filter_, step)
-        shown, _ = await self._steps(asked or filter_, step)
+        selection = await self._shown(filter_)
+        found = await adoption.new_and_returning(self._store, selection or filter_, step)
+        shown, _ = await self._steps(selection or filter_, step)
         new = [Installs(*pair) for pair in zip(found.new_all, found.new_people, strict=True)]
         back = [Installs(*pair) for pair in zip(found.returning_all, found.returning_people, strict=True)]
         parts: list[tuple[int, int, int, int]] = []
         for fresh, known, may in zip(new, back, shown, strict=True):
-            together = self._pair(Installs(fresh.all + known.all, fresh.people + known.people)) if asked and may else Installs()
+            together = self._pair(Installs(fresh.all + known.all, fresh.people + known.people)) if selection and may else Installs()
             new_all, back_all = self._parted(min(fresh.all, together.all), together.all)
             new_people, back_people = self._parted(min(fresh.people, together.people), together.people)
             parts.append((new_all, new_people, back_all, back_people))
@@ -241,9 +241,9 @@ class Folding:
 
     async def retention(self, filter_: Filter) -> list[Cohort]:
         """Like `sequences.retention`, without small counts."""
-        asked = await self._shown(filter_)
-        found = await sequences.retention(self._store, asked or filter_)
-        return [self._cohort(cohort, asked is not None) for cohort in found]
+        selection = await self._shown(filter_)
+        found = await sequences.retention(self._store, selection or filter_)
+        return [self._cohort(cohort, selection is not None) for cohort in found]
 
     def _cohort(self, cohort: Cohort, may: bool) -> Cohort:
         size = self._pair(Installs(cohort.size.all, cohort.size.people)) if may else Installs()
@@ -258,9 +258,9 @@ class Folding:
 
     async def versions(self, filter_: Filter, step: Step, limit: int) -> VersionAdoption:
         """Like `installs.version_adoption`. Versions that may not be shown, and steps in which few installs ran one, are among the others."""
-        asked = await self._shown(filter_)
-        found = await adoption.version_adoption(self._store, asked or filter_, step, limit=limit)
-        if asked is None:
+        selection = await self._shown(filter_)
+        found = await adoption.version_adoption(self._store, selection or filter_, step, limit=limit)
+        if selection is None:
             return VersionAdoption(found.starts, [])
         named = {row.value for row in (await self.breakdown(filter_, By.VERSION, _MOST_ROWS)).rows}
         rest_all, rest_people = [0] * len(found.starts), [0] * len(found.starts)
@@ -285,7 +285,7 @@ async def _active(store: Store, filter_: Filter) -> Installs:
 
 @reused
 async def _active_by_step(store: Store, filter_: Filter, step: Step) -> list[Installs]:
-    return by_step((await figures(store, asked(filter_, Measure.INSTALLS, over=step)))[Measure.INSTALLS])
+    return by_step((await figures(store, to_question(filter_, Measure.INSTALLS, over=step)))[Measure.INSTALLS])
 
 
 # What a value is among raw events.

@@ -8,7 +8,7 @@ import msgspec
 
 from server.analytics import active
 from server.analytics.active import countable
-from server.analytics.filters import Filter, asked
+from server.analytics.filters import Filter, to_question
 from server.analytics.measures import Installs, by_step, share
 from server.analytics.release_choice import choose
 from server.analytics.sources import activity, for_both, has_activity
@@ -128,7 +128,7 @@ async def _rolling(store: Store, filter_: Filter, days: int, history: History | 
     around = (
         "LAG(day) OVER (PARTITION BY install_id ORDER BY day) AS earlier, LEAD(day) OVER (PARTITION BY install_id ORDER BY day) AS later"
     )
-    reader = Reader(store, asked(filter_.during(earlier), Measure.INSTALLS, over=Step.DAY), filter_.known_versions, history)
+    reader = Reader(store, to_question(filter_.during(earlier), Measure.INSTALLS, over=Step.DAY), filter_.known_versions, history)
     kind = ActivityFacts if has_activity(filter_) else Facts
 
     def query(facts: Facts, engine: SqlEngine) -> Sql:
@@ -155,7 +155,7 @@ async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day, a week or a month"))
     beginnings = starts(filter_.period, step)
-    found = await figures(store, asked(filter_, Measure.INSTALLS, Measure.NEW_INSTALLS, over=step), history)
+    found = await figures(store, to_question(filter_, Measure.INSTALLS, Measure.NEW_INSTALLS, over=step), history)
     everyone, new = (by_step(found[measure]) for measure in (Measure.INSTALLS, Measure.NEW_INSTALLS))
     return NewAndReturning(
         beginnings,
@@ -211,7 +211,7 @@ async def _versions(
         rows = await read(store, _last_versions(sql(steps, activity(store, filter_), ") AS facts")))
     else:
         reader = Reader(
-            store, asked(filter_, Measure.INSTALLS, by=(By("version"), By("environment")), over=step), filter_.known_versions, history
+            store, to_question(filter_, Measure.INSTALLS, by=(By("version"), By("environment")), over=step), filter_.known_versions, history
         )
         environments = " ".join(f"WHEN '{word}' THEN {int(each)}" for word, each in ENVIRONMENTS.items())
 

@@ -10,7 +10,7 @@ import msgspec
 from server.analytics import active as sums_of_active
 from server.analytics import comparison, exact_durations
 from server.analytics.active import countable
-from server.analytics.filters import Filter, asked
+from server.analytics.filters import Filter, to_question
 from server.analytics.histograms import histogram
 from server.analytics.measures import (
     Change,
@@ -130,7 +130,7 @@ async def series(store: Store, filter_: Filter, step: Step = Step.DAY, history: 
     # Two questions: sums outlive raw events, from which installs may have to be counted.
     questions = [tuple(map(Measure, _SUMMED)), *([] if hourly else [(Measure.INSTALLS,)])]
     found = await asyncio.gather(
-        *(figures(store, asked(filter_, *measures, over=step), history, intervals=False) for measures in questions)
+        *(figures(store, to_question(filter_, *measures, over=step), history, intervals=False) for measures in questions)
     )
     events, successes, failures = ([int(value or 0) for value in found[0][Measure(name)].all] for name in _SUMMED)
     active = [] if hourly else by_step(found[1][Measure.INSTALLS])
@@ -173,7 +173,7 @@ async def figures_of(store: Store, filter_: Filter, parts: comparison.Parts = ()
     """
     found = await _read(store, filter_, parts, history)
     if not parts and await sampled_periods.is_sampled(store, filter_.project, filter_.period):
-        estimates = await figures(store, asked(filter_, Measure.EVENTS, Measure.FAILURE_RATE), history)
+        estimates = await figures(store, to_question(filter_, Measure.EVENTS, Measure.FAILURE_RATE), history)
         found.events_interval = _interval(estimates[Measure.EVENTS])
         if (failing := _interval(estimates[Measure.FAILURE_RATE])) is not None:
             found.success_interval = 1 - failing[1], 1 - failing[0]
@@ -216,8 +216,8 @@ async def _read(store: Store, filter_: Filter, parts: comparison.Parts, history:
 async def _from_model(store: Store, filter_: Filter, history: History | None) -> Figures:
     """Figures of the question model without known installs. Durations are exact, and all figures count the events that are kept."""
     counts, durations = await asyncio.gather(
-        figures(store, asked(filter_, *map(Measure, _SUMMED), Measure.INSTALLS, Measure.NEW_INSTALLS), history, intervals=False),
-        figures(store, asked(filter_, Measure.P50, Measure.P95), history, people=False),
+        figures(store, to_question(filter_, *map(Measure, _SUMMED), Measure.INSTALLS, Measure.NEW_INSTALLS), history, intervals=False),
+        figures(store, to_question(filter_, Measure.P50, Measure.P95), history, people=False),
     )
     values = {measure: (each.all[0] or 0, each.people[0] or 0) for measure, each in counts.items()}
     medians, p95s = durations[Measure.P50].all, durations[Measure.P95].all
@@ -254,7 +254,7 @@ async def _few(store: Store, parts: comparison.Parts, timed: int) -> list[int] |
 async def active_and_new(store: Store, *parts: Filter) -> tuple[Installs, Installs]:
     """Installs with an event in the period, and those of them that were first seen in it."""
     if len(parts) == 1:
-        found = await figures(store, asked(parts[0], Measure.INSTALLS, Measure.NEW_INSTALLS))
+        found = await figures(store, to_question(parts[0], Measure.INSTALLS, Measure.NEW_INSTALLS))
         (active,), (new,) = (by_step(found[measure]) for measure in (Measure.INSTALLS, Measure.NEW_INSTALLS))
         return active, new
     came = f"first_seen >= {parts[0].period.start} AND first_seen < {parts[-1].period.end}"

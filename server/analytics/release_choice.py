@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.analytics.filters import Filter, asked
+from server.analytics.filters import Filter, to_question
 from server.analytics.sources import SUMS, activity, has_activity, sums
 from server.history import History
 from server.questions.figures import every_group
@@ -40,7 +40,7 @@ async def choose(
         alone = await _alone(store, filter_, [version for version, most in highest.items() if most == 1])
         ended = await _ended(store, filter_)
     else:
-        question = asked(filter_, Measure.SUCCESSES, Measure.FAILURES, Measure.INSTALLS, by=(By("version"),))
+        question = to_question(filter_, Measure.SUCCESSES, Measure.FAILURES, Measure.INSTALLS, by=(By("version"),))
         groups = {
             version: counts for (version, _), counts in (await every_group(store, question, history))[0].items() if version is not None
         }

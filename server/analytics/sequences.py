@@ -37,10 +37,10 @@ async def funnel(
     filter_ = filter_.but("name")
     steps = tuple(Segment(name, equals(names=(name,))) for name in names)
     try:
-        asked = funnels.Funnel(project=filter_.project, period=filter_.period, steps=steps, where=filter_.conditions, within=within)
+        report = funnels.Funnel(project=filter_.project, period=filter_.period, steps=steps, where=filter_.conditions, within=within)
     except BadQuery as error:
         raise BadQuery(*(FieldError("names" if "[" in each.path else each.path, each.message) for each in error.errors)) from None
-    found = (await funnels.funnel(store, asked, history=history)).total
+    found = (await funnels.funnel(store, report, history=history)).total
     return [
         FunnelStep(step.name, Installs(step.all, step.people), share(step.all, found[0].all), share(step.all, found[max(0, place - 1)].all))
         for place, step in enumerate(found)
@@ -49,5 +49,5 @@ async def funnel(
 
 async def retention(store: Store, filter_: Filter, *, history: History | None = None) -> list[Cohort]:
     """Weekly cohorts of the installs first seen in each week of the period, which is widened to whole weeks. Raises BadQuery and TooBroad."""
-    asked = cohorts.Retention(project=filter_.project, period=filter_.period, where=filter_.conditions)
-    return (await cohorts.retention(store, asked, history=history)).total.cohorts
+    report = cohorts.Retention(project=filter_.project, period=filter_.period, where=filter_.conditions)
+    return (await cohorts.retention(store, report, history=history)).total.cohorts

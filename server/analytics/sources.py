@@ -61,15 +61,15 @@ def sums(store: Store, filter_: Filter, *, by: str = "", timed: bool = False) ->
 
     `by` adds a column `value`: a dimension of the context, or `target_id`.
     """
-    asked = conditions(filter_)
-    if not (timed and "outcome" in asked):
-        asked.discard("outcome")  # counted in the measures
+    filter_fields = conditions(filter_)
+    if not (timed and "outcome" in filter_fields):
+        filter_fields.discard("outcome")  # counted in the measures
         daily = filter_.period.whole_days
-        if not by and not asked and not filter_.period.exact:
+        if not by and not filter_fields and not filter_.period.exact:
             return _rollup(store, filter_, timed)
-        if daily and not timed and len(needed := asked | {by} - {""}) == 1 and (dimension := needed.pop()) in _CONTEXT:
+        if daily and not timed and len(needed := filter_fields | {by} - {""}) == 1 and (dimension := needed.pop()) in _CONTEXT:
             return _rollup_dimension(store, filter_, dimension)
-        if daily and by in ("", "target_id") and asked <= {"target"}:
+        if daily and by in ("", "target_id") and filter_fields <= {"target"}:
             return _rollup_target(store, filter_, timed)
     return sql(
         f"SELECT name_id, environment, {by or 'NULL'} AS value, events, successes, failures, timed, duration_us FROM (",
@@ -105,12 +105,12 @@ def activity(store: Store, filter_: Filter) -> Sql:
 
 def durations(store: Store, filter_: Filter, *, by: str = "") -> Sql:
     """Facts about durations: day, environment, value, bucket, events. `value` is that of `by`: `name_id`, `target_id` or nothing."""
-    asked = conditions(filter_)
+    filter_fields = conditions(filter_)
     columns = f"event.day, event.environment, {f'event.{by}' if by else 'NULL'} AS value, event.bucket, event.events"
-    if by in ("", "name_id") and not asked and filter_.period.whole_days:
+    if by in ("", "name_id") and not filter_fields and filter_.period.whole_days:
         table = "rollup_name_duration" if by or filter_.of("name") else "rollup_day_duration"
         return sql(f"SELECT {columns} FROM {table} AS event WHERE ", within_days(store, filter_))
-    if filter_.period.whole_days and asked <= {"target"}:
+    if filter_.period.whole_days and filter_fields <= {"target"}:
         return sql(f"SELECT {columns} FROM rollup_target_duration AS event WHERE ", within_days(store, filter_))
     return sql(
         f"SELECT day, environment, {by or 'NULL'} AS value, {duration_bucket('own_duration_us')} AS bucket, events FROM (",
@@ -150,16 +150,16 @@ def conditions(filter_: Filter) -> set[str]:
     """The conditions besides environments and names, which every rollup of events has: fields with one requested value, `target`, and `events` for
     all conditions that only raw events can answer.
     """
-    asked: set[str] = set()
+    filter_fields: set[str] = set()
     for condition in filter_.but("environment", "name").where:
         field = "target" if condition.field in _TARGET else condition.field
         if field == "target":
             simple = condition.op in _OF_TARGET
         else:
-            simple = (field in _CONTEXT or field == "outcome") and field not in asked
+            simple = (field in _CONTEXT or field == "outcome") and field not in filter_fields
             simple = simple and condition.op is Op.IS and len(condition.values) == 1
-        asked.add(field if simple else "events")
-    return asked
+        filter_fields.add(field if simple else "events")
+    return filter_fields
 
 
 def single(filter_: Filter, field: str) -> str | None:

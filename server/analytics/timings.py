@@ -11,7 +11,7 @@ import msgspec
 
 from server.analytics import exact_durations
 from server.analytics.active import countable
-from server.analytics.filters import Filter, asked
+from server.analytics.filters import Filter, to_question
 from server.analytics.histograms import by_day, histogram, histograms
 from server.analytics.measures import Percentiles, nearest_rank, percentiles
 from server.analytics.sources import conditions, durations, sums
@@ -80,7 +80,7 @@ async def _from_history(store: Store, filter_: Filter, of: Of, history: History 
     if filter_.period.whole_days and conditions(filter_) <= (set() if of is Of.NAME else {"target"}):
         return None
     keys = "event.name AS label, NULL AS type" if of is Of.NAME else "event.target_id AS label, event.target_type AS type"
-    reader = Reader(store, asked(filter_, Measure.EVENTS), filter_.known_versions, history)
+    reader = Reader(store, to_question(filter_, Measure.EVENTS), filter_.known_versions, history)
 
     def query(facts: Facts, engine: SqlEngine) -> Sql:
         bucket = duration_bucket("event.duration_us", engine.divide)
@@ -111,7 +111,7 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY, history:
         raise BadQuery(FieldError("step", "must be a day or longer"))
     beginnings = starts(filter_.period, step)
     if not countable(filter_):
-        found = (await figures(store, asked(filter_, Measure.P50, over=step), history, people=False))[Measure.P50]
+        found = (await figures(store, to_question(filter_, Measure.P50, over=step), history, people=False))[Measure.P50]
         return Medians(beginnings, [None if value is None else round(value * 1_000) for value in found.all], exact=True)
     few = await exact_durations.durations(store, filter_, sum(events for _, events in await histogram(store, filter_)))
     if few is not None:
