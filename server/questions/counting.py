@@ -218,8 +218,8 @@ def _distribution(values: Sql, percents: Mapping[Measure, int | None], *, weight
 
 def percents(measures: Iterable[Measure]) -> tuple[dict[Measure, int | None], dict[Measure, int | None]]:
     """Split measures that describe a distribution into those of durations and those per install, each with its percentage."""
-    asked = tuple(measures)
-    return {m: DURATIONS[m] for m in asked if m in DURATIONS}, {m: PER_INSTALL[m] for m in asked if m in PER_INSTALL}
+    requested = tuple(measures)
+    return {m: DURATIONS[m] for m in requested if m in DURATIONS}, {m: PER_INSTALL[m] for m in requested if m in PER_INSTALL}
 
 
 def owners(tagged: list[Sql], *, by_install: bool) -> Sql:

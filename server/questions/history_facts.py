@@ -152,9 +152,9 @@ async def read_history(history: History, facts: HistoryFacts, query: Callable[[F
     return found[-1] if await history.run(lambda: reading) else None
 
 
-def statement(asked: Sql, answer: Callable[[list[dict[str, Any]]], object]) -> Statement:
+def statement(query: Sql, answer: Callable[[list[dict[str, Any]]], object]) -> Statement:
     """Return a query as a statement of DuckDB."""
-    return Statement(asked.text.replace("{}", "?"), asked.arguments, answer)
+    return Statement(query.text.replace("{}", "?"), query.arguments, answer)
 
 
 def reading_of(facts: HistoryFacts, engine: DuckDbSql, statements: Sequence[Statement]) -> Reading:

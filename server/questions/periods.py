@@ -138,7 +138,7 @@ class RelativePeriod(msgspec.Struct, frozen=True, omit_defaults=True):
         start = max(0, end - DAYS * DAY) if self.start is None else self.start // HOUR * HOUR
         return Period(start, end)
 
-    def compared_with(self, asked: Period, now: int) -> Period:
+    def compared_with(self, requested: Period, now: int) -> Period:
         """Return this as the explicit period to compare another one with. Raises BadQuery that names the part, as in `compareTo.from`.
 
         Without an end, it is as long as the other one, or as the part of it that has passed.
@@ -151,7 +151,7 @@ class RelativePeriod(msgspec.Struct, frozen=True, omit_defaults=True):
         try:
             if self.end is not None:
                 return Period(start, -(-self.end // HOUR) * HOUR)
-            return Period(start, start + min(asked.end, max(asked.start + 1, now)) - asked.start, exact=True)
+            return Period(start, start + min(requested.end, max(requested.start + 1, now)) - requested.start, exact=True)
         except BadQuery as error:
             raise BadQuery(*(FieldError("compareTo", each.message) for each in error.errors)) from None
 

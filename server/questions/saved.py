@@ -20,13 +20,13 @@ UNREADABLE = "this version of Footfall cannot read the saved question; save it a
 
 async def save(store: Store, project: int, name: str, template: AnyTemplate, now: int) -> SavedQuestion:
     """Save a question or report. Raises BadQuery for an invalid one, FieldProblem for an invalid name."""
-    asked = template.at(project, now)
-    if isinstance(asked, Question):
-        size(asked)
+    question = template.at(project, now)
+    if isinstance(question, Question):
+        size(question)
     kinds = await saved_questions.watched_by(store, project, name)
-    if kinds and isinstance(asked, Retention | Paths):
+    if kinds and isinstance(question, Retention | Paths):
         raise FieldProblem("name", "is the question of an alert, which cannot watch retention or paths")
-    if Kind.QUESTION_CHANGE.value in kinds and not (isinstance(asked, Question) and asked.is_compared):
+    if Kind.QUESTION_CHANGE.value in kinds and not (isinstance(question, Question) and question.is_compared):
         raise FieldProblem("name", "is the question of an alert on its change, so it must be compared with another period")
     return await saved_questions.save(store, project, name, msgspec.json.encode(template).decode(), now)
 

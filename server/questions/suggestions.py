@@ -90,19 +90,19 @@ async def absent(store: Store, question: Question, conditions: tuple[Condition, 
 
 
 async def _matches(store: Store, question: Question, condition: Condition, history: History | None) -> bool:
-    asked, known = _alone(question, where=(condition,)), _MET.setdefault(store, BoundedDict(_MOST_MET))
-    if known.get(asked, 0.0) > time.monotonic():
+    requested, known = _alone(question, where=(condition,)), _MET.setdefault(store, BoundedDict(_MOST_MET))
+    if known.get(requested, 0.0) > time.monotonic():
         return True
-    is_met = await _is_met(store, asked, history)
+    is_met = await _is_met(store, requested, history)
     if is_met:
-        known.keep(asked, time.monotonic() + _MET_FOR)
+        known.keep(requested, time.monotonic() + _MET_FOR)
     return is_met
 
 
 @shared
-async def _is_met(store: Store, asked: Question, history: History | None) -> bool:
-    reader = Reader(store, asked, await versions_of(store, asked), history)
-    facts = await reader.source(Measure.EVENTS, asked.period, ())
+async def _is_met(store: Store, requested: Question, history: History | None) -> bool:
+    reader = Reader(store, requested, await versions_of(store, requested), history)
+    facts = await reader.source(Measure.EVENTS, requested.period, ())
 
     def query(given: Facts, engine: SqlEngine) -> Sql:
         # Rollups count events without a value as all events minus those with one, so only the sum shows whether there are any.
@@ -120,9 +120,9 @@ async def values(
     declared = BY_NAME.get(field)
     if declared is not None and declared.kind is Kind.NUMBER:
         return []
-    asked = _alone(question, by=(By(field),))
-    reader = Reader(store, asked, (), history)
-    facts = await reader.source(Measure.EVENTS, asked.period, ())
+    requested = _alone(question, by=(By(field),))
+    reader = Reader(store, requested, (), history)
+    facts = await reader.source(Measure.EVENTS, requested.period, ())
 
     def query(given: Facts, engine: SqlEngine) -> Sql:
         return sql(

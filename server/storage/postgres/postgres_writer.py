@@ -165,10 +165,10 @@ class PostgresWriter:
     def _column_types(self, table: str) -> dict[str, str]:
         """Return the types of a table's columns."""
         if table not in self._types:
-            asked = (
+            statement = (
                 "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = %s"
             )
-            self._types[table] = dict(self._open.execute(asked, (table,)).fetchall())
+            self._types[table] = dict(self._open.execute(statement, (table,)).fetchall())
         return self._types[table]
 
     def _was_committed(self, transaction: str | None, witness: int | None) -> bool:
