@@ -32,14 +32,14 @@ async def find(store: Store, rule: Rule, now: int, history: History | None) -> F
     """Evaluate a rule on a saved question. Raises Problem or ProjectError if the question cannot be answered."""
     assert rule.question is not None
     template = await saved.find(store, rule.project, rule.question)
-    asked = template.at(rule.project, now)
-    if isinstance(asked, Question):
-        answer = await ask(store, asked, history=history, now=now)
-        name, (value, before) = asked.measures[0].value, first_figure(answer, asked.audience)
+    question = template.at(rule.project, now)
+    if isinstance(question, Question):
+        answer = await ask(store, question, history=history, now=now)
+        name, (value, before) = question.measures[0].value, first_figure(answer, question.audience)
         complete = answer.complete and answer.complete_before is not False
-    elif isinstance(asked, Funnel):
-        reached = await funnel(store, asked, history=history)
-        name, value, before, complete = "conversion", conversion(reached, asked.audience), None, reached.complete
+    elif isinstance(question, Funnel):
+        reached = await funnel(store, question, history=history)
+        name, value, before, complete = "conversion", conversion(reached, question.audience), None, reached.complete
     else:
         raise ProjectError(UNWATCHED)
     finding = _sentence(rule, name.replace("_", " "), value, before)

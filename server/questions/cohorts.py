@@ -134,40 +134,40 @@ class RetentionAnswer(msgspec.Struct):
 _Counts = dict[tuple[int, int, int], list[int]]
 
 
-def size(asked: Retention) -> int:
+def size(report: Retention) -> int:
     """Return the largest number of figures in the answer."""
-    steps = len(starts(asked.period, asked.over))
-    return steps * (steps + 3) * (asked.first + 2 if asked.by else 1)
+    steps = len(starts(report.period, report.over))
+    return steps * (steps + 3) * (report.first + 2 if report.by else 1)
 
 
 async def retention(
-    store: Store, asked: Retention, *, history: History | None = None, now: int | None = None, listed: list[Keys] | None = None
+    store: Store, report: Retention, *, history: History | None = None, now: int | None = None, listed: list[Keys] | None = None
 ) -> RetentionAnswer:
     """Answer a question about retention. `listed` are the groups of a split, the largest ones by default. Raises BadQuery, and TooBroad if it
     takes too long.
     """
     now = epoch_ms() if now is None else now
-    since = await kept_since(store, asked.project)
-    sampled = await sampled_periods.warnings(store, asked.project, asked.span, "installs")
-    if (counts := await _from_rollups(store, asked)) is not None:
-        return _answer(asked, _Found({}, counts, None, has_others=False), since, 0, "rollups", sampled, now)
-    began = asked.question(asked.start, "start", asked.by)
-    back = asked.question(asked.back, "return")
+    since = await kept_since(store, report.project)
+    sampled = await sampled_periods.warnings(store, report.project, report.span, "installs")
+    if (counts := await _from_rollups(store, report)) is not None:
+        return _answer(report, _Found({}, counts, None, has_others=False), since, 0, "rollups", sampled, now)
+    began = report.question(report.start, "start", report.by)
+    back = report.question(report.back, "return")
     reader = Reader(store, began, await versions_of(store, began, back), history)
-    query = _Cohorts(asked, reader, store, since)
-    if not query.is_daily and since is not None and asked.span.start < since:
+    query = _Cohorts(report, reader, store, since)
+    if not query.is_daily and since is not None and report.span.start < since:
         reader.since = since
     found = await query.read(listed)
-    explained = [*reader.warnings, *sampled, *await _warnings(store, asked, found.whole, history)]
-    return _answer(asked, found, since, reader.since, reader.used, explained, now)
+    explained = [*reader.warnings, *sampled, *await _warnings(store, report, found.whole, history)]
+    return _answer(report, found, since, reader.since, reader.used, explained, now)
 
 
-async def _warnings(store: Store, asked: Retention, whole: _Counts, history: History | None) -> list[QuestionWarning]:
+async def _warnings(store: Store, report: Retention, whole: _Counts, history: History | None) -> list[QuestionWarning]:
     """Explain an answer without installs, or without any that returned."""
     if not whole:
-        return await suggestions.warnings(store, asked.question(asked.start, "start"), (Segment(""),), history)
-    if asked.back and all(step == _SIZE for _, _, step in whole):
-        return await suggestions.warnings(store, asked.question(asked.back, "return"), (Segment(""),), history)
+        return await suggestions.warnings(store, report.question(report.start, "start"), (Segment(""),), history)
+    if report.back and all(step == _SIZE for _, _, step in whole):
+        return await suggestions.warnings(store, report.question(report.back, "return"), (Segment(""),), history)
     return []
 
 
@@ -180,15 +180,15 @@ class _Found(msgspec.Struct):
     has_others: bool
 
 
-async def _from_rollups(store: Store, asked: Retention) -> _Counts | None:
+async def _from_rollups(store: Store, report: Retention) -> _Counts | None:
     """Weekly cohorts by first week, from rollups; None if the rollups cannot answer. They count single environments and people."""
-    if asked.over is not Step.WEEK or asked.by or asked.start or asked.back:
+    if report.over is not Step.WEEK or report.by or report.start or report.back:
         return None
-    counted = audiences(asked.where)
+    counted = audiences(report.where)
     if counted is None:
         return None
-    sizes, weeks = await cohort_rollups.cohorts(store, asked.project, asked.span, counted)
-    place = {start // DAY: number for number, start in enumerate(starts(asked.period, asked.over))}
+    sizes, weeks = await cohort_rollups.cohorts(store, report.project, report.span, counted)
+    place = {start // DAY: number for number, start in enumerate(starts(report.period, report.over))}
     found = {(0, place[cohort], _SIZE): counts for cohort, counts in sizes.items()}
     return found | {(0, place[cohort], place[week]): counts for (cohort, week), counts in weeks.items()}
 
@@ -196,13 +196,13 @@ async def _from_rollups(store: Store, asked: Retention) -> _Counts | None:
 class _Cohorts:
     """Reads the cohorts of a question from activity, the history, or raw events."""
 
-    def __init__(self, asked: Retention, reader: Reader, store: Store, since: int | None) -> None:
-        self._asked = asked
+    def __init__(self, report: Retention, reader: Reader, store: Store, since: int | None) -> None:
+        self._asked = report
         self._reader = reader
         self._store = store
-        self._starts = starts(asked.period, asked.over)
+        self._starts = starts(report.period, report.over)
         # The first event of all kept ones may lie before the period.
-        self._kept = Period(max(since or 0, asked.span.end - LONGEST * DAY) // DAY * DAY, asked.span.end) if asked.start else asked.span
+        self._kept = Period(max(since or 0, report.span.end - LONGEST * DAY) // DAY * DAY, report.span.end) if report.start else report.span
         self._arrivals: list[tuple[int, int]] = []
 
     @property
@@ -212,20 +212,20 @@ class _Cohorts:
         return not (self._asked.by or self._asked.start) and all(each.field == "environment" for each in conditions)
 
     async def read(self, listed: list[Keys] | None) -> _Found:
-        asked, is_large = self._asked, False
+        report, is_large = self._asked, False
         kind = ActivityFacts if self.is_daily else Facts
         began: Facts = self._reader.facts(kind, self._kept, ())
-        if not asked.start and await self._reader.is_columnar(began):
+        if not report.start and await self._reader.is_columnar(began):
             rows = await self._store.rows(
                 "SELECT id, first_seen FROM install WHERE project_id = {} AND first_seen >= {} AND first_seen < {} LIMIT {}",
-                *(asked.project, asked.span.start, asked.span.end, MAX_LISTED + 1),
+                *(report.project, report.span.start, report.span.end, MAX_LISTED + 1),
             )
             self._arrivals = [(row["id"], bisect.bisect_right(self._starts, row["first_seen"]) - 1) for row in rows]
             is_large = len(rows) > MAX_LISTED
         groups, has_others = listed, listed is not None
-        if asked.by and listed is None:
+        if report.by and listed is None:
             rows = await self._reader.read(began, self._largest, stored_only=is_large)
-            groups, has_others = [(row["k1"], row["k2"]) for row in rows][: asked.first], len(rows) > asked.first
+            groups, has_others = [(row["k1"], row["k2"]) for row in rows][: report.first], len(rows) > report.first
         whole = msgspec.structs.replace(began, by=())
         found = _Found({}, {}, groups, has_others)
         for facts, counts, listed in ((whole, found.whole, None), *([(began, found.split, groups)] if groups is not None else [])):
@@ -268,10 +268,10 @@ class _Cohorts:
 
         `began` is the time of the event at which an install began, or 0 if all its events are later than its start.
         """
-        asked = self._asked
-        facts = msgspec.structs.replace(facts, where=(*asked.where, *asked.start), over=None)
+        report = self._asked
+        facts = msgspec.structs.replace(facts, where=(*report.where, *report.start), over=None)
         owned = sql("(", facts.sql(engine), f") AS facts WHERE {_OWNED}")
-        if not asked.start and not asked.by:
+        if not report.start and not report.by:
             first = sql("SELECT install_id, MIN(k1) AS k1, MIN(k2) AS k2, MAX(people) AS people FROM ", owned, " GROUP BY install_id")
         else:
             columns = "install_id, k1, k2, occurred_at"
@@ -280,8 +280,8 @@ class _Cohorts:
             first = sql(
                 f"SELECT {columns}, people FROM (SELECT {columns}, {people}, {order} FROM ", owned, ") AS ranked WHERE nth = 1"
             )  # fmt: skip
-        if asked.start:
-            cohort = step_at(engine, asked.over, self._starts, "occurred_at")
+        if report.start:
+            cohort = step_at(engine, report.over, self._starts, "occurred_at")
             return sql(
                 f"SELECT install_id, k1, k2, people, {cohort} AS cohort, occurred_at AS began, 1 AS events FROM (",
                 first,
@@ -311,10 +311,10 @@ class _Cohorts:
 
 
 def _answer(
-    asked: Retention, found: _Found, since: int | None, events_since: int, source: str, warnings: list[QuestionWarning], now: int
+    report: Retention, found: _Found, since: int | None, events_since: int, source: str, warnings: list[QuestionWarning], now: int
 ) -> RetentionAnswer:
     """Lay out counts. Cohorts of steps before `events_since` no longer have events."""
-    steps, end = starts(asked.period, asked.over), asked.span.end
+    steps, end = starts(report.period, report.over), report.span.end
     gone = bisect.bisect_right([*steps[1:], end], events_since)
     ended = bisect.bisect_right([*steps[1:], end], now)
     shown = range(gone, len(steps))
@@ -338,7 +338,7 @@ def _answer(
         starts=[steps[step] for step in shown],
         partial_step=running - gone if gone <= running and now < end else None,
         total=group([], 0, found.whole),
-        rows=[group([] if place == OTHER else list(groups[place][: len(asked.by)]), place, found.split) for place in places],
+        rows=[group([] if place == OTHER else list(groups[place][: len(report.by)]), place, found.split) for place in places],
         since=since,
         complete=events_since == 0,
         source=source,

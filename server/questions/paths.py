@@ -124,53 +124,54 @@ class PathsAnswer(msgspec.Struct):
 _Counts = dict[tuple[int, int], PathCounts]
 
 
-async def paths(store: Store, asked: Paths, *, history: History | None = None) -> PathsAnswer:
+async def paths(store: Store, report: Paths, *, history: History | None = None) -> PathsAnswer:
     """Answer a question about paths. Raises BadQuery, and TooBroad if it takes too long."""
-    since = await kept_since(store, asked.project)
-    question = asked.question
+    since = await kept_since(store, report.project)
+    question = report.question
     reader = Reader(store, question, await versions_of(store, question), history)
-    if since is not None and asked.period.start < since:
+    if since is not None and report.period.start < since:
         reader.since = since
-    chosen = reader.facts(Facts, asked.period, ())
-    groups, has_others = await _groups(reader, asked, chosen) if asked.by else (None, False)
-    listed, counts = await _walked_at_once(reader, asked, chosen, groups) or await _walked_in_turn(reader, asked, chosen, groups)
+    chosen = reader.facts(Facts, report.period, ())
+    groups, has_others = await _groups(reader, report, chosen) if report.by else (None, False)
+    listed, counts = await _walked_at_once(reader, report, chosen, groups) or await _walked_in_turn(reader, report, chosen, groups)
 
     def group(keys: list[str | None], place: int) -> PathGroup:
         found = [
-            Path(_names(asked, path), False, counts.get((place, number), PathCounts())) for number, path in enumerate(listed[: asked.first])
+            Path(_names(report, path), False, counts.get((place, number), PathCounts()))
+            for number, path in enumerate(listed[: report.first])
         ]
-        if len(listed) > asked.first:
+        if len(listed) > report.first:
             found.append(Path([], True, counts.get((place, OTHER), PathCounts())))
         return PathGroup(keys, place == OTHER, counts.get((place, ALL), PathCounts()), found)
 
     places = [*range(len(groups or ())), *([OTHER] if has_others else [])]
-    rows = [group([] if place == OTHER else list((groups or [])[place][: len(asked.by)]), place) for place in places]
-    explained = await sampled_periods.warnings(store, asked.project, asked.period, "installs", "paths")
+    rows = [group([] if place == OTHER else list((groups or [])[place][: len(report.by)]), place) for place in places]
+    explained = await sampled_periods.warnings(store, report.project, report.period, "installs", "paths")
     explained += [] if counts else await suggestions.warnings(store, question, (Segment(""),), history)
     return PathsAnswer(group([], ALL), rows, since, reader.since == 0, reader.used, [*reader.warnings, *explained])
 
 
-async def _groups(reader: Reader, asked: Paths, chosen: Facts) -> tuple[list[Keys], bool]:
+async def _groups(reader: Reader, report: Paths, chosen: Facts) -> tuple[list[Keys], bool]:
     """The largest groups by the number of chosen events, which are not weighted, and whether there are others."""
 
     def largest(facts: Facts, engine: SqlEngine) -> Sql:
         owned = sql("SELECT k1, k2, people, 1 AS events FROM (", facts.sql(engine), ") AS owned WHERE install_id IS NOT NULL")
-        return counting.largest(engine, owned, Measure.EVENTS, asked.audience, asked.first)
+        return counting.largest(engine, owned, Measure.EVENTS, report.audience, report.first)
 
     found: list[Keys] = [(row["k1"], row["k2"]) for row in await reader.read(chosen, largest)]
-    return found[: asked.first], len(found) > asked.first
+    return found[: report.first], len(found) > report.first
 
 
-async def _walked_at_once(reader: Reader, asked: Paths, chosen: Facts, groups: list[Keys] | None) -> tuple[list[str], _Counts] | None:
+async def _walked_at_once(reader: Reader, report: Paths, chosen: Facts, groups: list[Keys] | None) -> tuple[list[str], _Counts] | None:
     """Read the most frequent paths, and one more than are listed if there are others, with all counts. Return None without a history."""
     walk = Walk(
-        where=asked.where,
-        event=asked.event,
-        is_after=asked.direction is Direction.AFTER,
-        by_day=asked.within is Within.DAY,
-        length=asked.length,
-        first=asked.first,
-        audience=asked.audience,
+        where=report.where,
+        event=report.event,
+        is_after=report.direction is Direction.AFTER,
+        by_day=report.within is Within.DAY,
+        length=report.length,
+        first=report.first,
+        audience=report.audience,
     )
     rows = await reader.read_history(chosen, partial(walk.sql, groups))
     if rows is None:
@@ -180,11 +181,11 @@ async def _walked_at_once(reader: Reader, asked: Paths, chosen: Facts, groups: l
     return [*(texts[number] for number in sorted(texts)), *([""] if (ALL, OTHER) in counts else [])], counts
 
 
-async def _walked_in_turn(reader: Reader, asked: Paths, chosen: Facts, groups: list[Keys] | None) -> tuple[list[str], _Counts]:
+async def _walked_in_turn(reader: Reader, report: Paths, chosen: Facts, groups: list[Keys] | None) -> tuple[list[str], _Counts]:
     alone = msgspec.structs.replace(chosen, by=())
-    listed = [row["path"] for row in await reader.read(alone, partial(_largest, asked))]
-    whole = await reader.read(alone, partial(_counted, asked, None, listed))
-    split = await reader.read(chosen, partial(_counted, asked, groups, listed)) if groups is not None else []
+    listed = [row["path"] for row in await reader.read(alone, partial(_largest, report))]
+    whole = await reader.read(alone, partial(_counted, report, None, listed))
+    split = await reader.read(chosen, partial(_counted, report, groups, listed)) if groups is not None else []
     return listed, {
         **{(row["place"], row["path"]): _counts_of(row) for row in split},
         **{(ALL, row["path"]): _counts_of(row) for row in whole},
@@ -195,24 +196,24 @@ def _counts_of(row: dict[str, Any]) -> PathCounts:
     return PathCounts(**{name: int(row[name]) for name in PathCounts.__struct_fields__})
 
 
-def _largest(asked: Paths, facts: Facts, engine: SqlEngine) -> Sql:
+def _largest(report: Paths, facts: Facts, engine: SqlEngine) -> Sql:
     """The most frequent paths, and one more than are listed."""
-    size = "SUM(people)" if asked.audience is Audience.PEOPLE else "COUNT(*)"
+    size = "SUM(people)" if report.audience is Audience.PEOPLE else "COUNT(*)"
     return sql(
-        _walked(asked, None, facts, engine),
-        f" SELECT path FROM walked GROUP BY path ORDER BY {size} DESC, {engine.sortable('path')} LIMIT {asked.first + 1}",
+        _walked(report, None, facts, engine),
+        f" SELECT path FROM walked GROUP BY path ORDER BY {size} DESC, {engine.sortable('path')} LIMIT {report.first + 1}",
     )
 
 
-def _counted(asked: Paths, groups: list[Keys] | None, listed: list[str], facts: Facts, engine: SqlEngine) -> Sql:
+def _counted(report: Paths, groups: list[Keys] | None, listed: list[str], facts: Facts, engine: SqlEngine) -> Sql:
     """The counts by place and path: its index in `listed`, OTHER, or ALL for all paths."""
-    pairs: list[list[str | int | None]] = [[path, None, number] for number, path in enumerate(listed[: asked.first])]
+    pairs: list[list[str | int | None]] = [[path, None, number] for number, path in enumerate(listed[: report.first])]
     counts = ", ".join(
         f"COUNT(DISTINCT {column}) AS {name}_all, COUNT(DISTINCT CASE WHEN people = 1 THEN {column} END) AS {name}_people"
         for column, name in (("id", "events"), ("install_id", "installs"))
     )
     return sql(
-        _walked(asked, groups, facts, engine),
+        _walked(report, groups, facts, engine),
         f", known AS (SELECT walked.place, COALESCE(listing.place, {OTHER}) AS path, id, install_id, people FROM walked LEFT JOIN ",
         engine.pairs(pairs),
         f" AS listing ON listing.a = walked.path) SELECT place, path, {counts} FROM known GROUP BY place, path"
@@ -220,17 +221,17 @@ def _counted(asked: Paths, groups: list[Keys] | None, listed: list[str], facts: 
     )
 
 
-def _walked(asked: Paths, groups: list[Keys] | None, facts: Facts, engine: SqlEngine) -> Sql:
+def _walked(report: Paths, groups: list[Keys] | None, facts: Facts, engine: SqlEngine) -> Sql:
     """Common table expressions, of which `walked` has a row for each chosen event and group: id, install_id, people, place, path.
 
     A path is the names of its events, nearest first, each after its length and a colon.
     """
-    every = msgspec.structs.replace(facts, where=asked.where, by=(By("name"),))
-    look = "LEAD" if asked.direction is Direction.AFTER else "LAG"
+    every = msgspec.structs.replace(facts, where=report.where, by=(By("name"),))
+    look = "LEAD" if report.direction is Direction.AFTER else "LAG"
     order = "ORDER BY occurred_at, id"
-    names = ", ".join(f"{look}(name, {number}) OVER unit AS name{number}" for number in range(1, asked.length + 1))
-    path = " || ".join(f"COALESCE(CAST(length(name{number}) AS text) || ':' || name{number}, '')" for number in range(1, asked.length + 1))
-    if asked.within is Within.DAY:
+    names = ", ".join(f"{look}(name, {number}) OVER unit AS name{number}" for number in range(1, report.length + 1))
+    path = " || ".join(f"COALESCE(CAST(length(name{number}) AS text) || ':' || name{number}, '')" for number in range(1, report.length + 1))
+    if report.within is Within.DAY:
         pauses, unit, together = "0", f"occurred_at {engine.divide} {DAY}", "install_id, unit"
     else:
         pauses = f"CASE WHEN session IS NULL AND occurred_at - LAG(occurred_at) OVER (PARTITION BY install_id, session {order}) > {PAUSE} THEN 1 ELSE 0 END"
@@ -253,11 +254,11 @@ def _walked(asked: Paths, groups: list[Keys] | None, facts: Facts, engine: SqlEn
     )
 
 
-def _names(asked: Paths, path: str) -> list[str]:
+def _names(report: Paths, path: str) -> list[str]:
     """Split a path into the names of its events, in the order in which these occurred."""
     found: list[str] = []
     while path:
         length, _, rest = path.partition(":")
         found.append(rest[: int(length)])
         path = rest[int(length) :]
-    return found if asked.direction is Direction.AFTER else found[::-1]
+    return found if report.direction is Direction.AFTER else found[::-1]

@@ -109,11 +109,11 @@ def _funnel(words: Words) -> FunnelTemplate:
     return FunnelTemplate(steps=words.steps(), within=within, ordered=order == "steps", **words.common())
 
 
-def _funnel_words(asked: FunnelTemplate) -> dict[str, list[str]]:
+def _funnel_words(report: FunnelTemplate) -> dict[str, list[str]]:
     return {
-        "step": [_step_text(step) for step in asked.steps],
-        "within": [] if asked.within == DAY else [_time_text(asked.within)],
-        "order": [] if asked.ordered else ["any"],
+        "step": [_step_text(step) for step in report.steps],
+        "within": [] if report.within == DAY else [_time_text(report.within)],
+        "order": [] if report.ordered else ["any"],
     }
 
 
@@ -126,9 +126,9 @@ def _retention(words: Words) -> RetentionTemplate:
     )
 
 
-def _retention_words(asked: RetentionTemplate) -> dict[str, list[str]]:
-    over = [] if asked.over is Step.WEEK else [asked.over.value]
-    return {"over": over, "start": list(map(text.condition_text, asked.start)), "return": list(map(text.condition_text, asked.back))}
+def _retention_words(report: RetentionTemplate) -> dict[str, list[str]]:
+    over = [] if report.over is Step.WEEK else [report.over.value]
+    return {"over": over, "start": list(map(text.condition_text, report.start)), "return": list(map(text.condition_text, report.back))}
 
 
 def _paths(words: Words) -> PathsTemplate:
@@ -141,12 +141,12 @@ def _paths(words: Words) -> PathsTemplate:
     )
 
 
-def _paths_words(asked: PathsTemplate) -> dict[str, list[str]]:
+def _paths_words(report: PathsTemplate) -> dict[str, list[str]]:
     return {
-        "event": list(map(text.condition_text, asked.event)),
-        "direction": [] if asked.direction is Direction.AFTER else [asked.direction.value],
-        "within": [] if asked.within is Within.SESSION else [asked.within.value],
-        "length": [] if asked.length == 3 else [str(asked.length)],
+        "event": list(map(text.condition_text, report.event)),
+        "direction": [] if report.direction is Direction.AFTER else [report.direction.value],
+        "within": [] if report.within is Within.SESSION else [report.within.value],
+        "length": [] if report.length == 3 else [str(report.length)],
     }
 
 

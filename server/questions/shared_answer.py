@@ -45,17 +45,17 @@ async def shared_answer(store: Store, project: int, template: Template, *, least
 
     A question about people becomes one about all events that people sent, because figures of both audiences would reveal their difference.
     """
-    asked = of_people(template).at(project, now)
+    question = of_people(template).at(project, now)
     end = as_of(now, is_daily=template.is_compared)
-    if end <= asked.period.start:
-        return SharedAnswer(asked, None)
-    if end >= asked.period.end:
-        return SharedAnswer(asked, await ask(store, asked, history=history, now=end, least=least))
-    ended = msgspec.structs.replace(asked, period=Period(asked.period.start, end))
+    if end <= question.period.start:
+        return SharedAnswer(question, None)
+    if end >= question.period.end:
+        return SharedAnswer(question, await ask(store, question, history=history, now=end, least=least))
+    ended = msgspec.structs.replace(question, period=Period(question.period.start, end))
     answer = await ask(store, ended, history=history, now=end, least=least)
-    if asked.over is not None:
-        steps = starts(asked.period, asked.over)
-        after = next((start for start in steps if start >= end), asked.period.end)
+    if question.over is not None:
+        steps = starts(question.period, question.over)
+        after = next((start for start in steps if start >= end), question.period.end)
         last = len(answer.starts) - 1
         answer = msgspec.structs.replace(answer, partial_step=last if after > end else None)
     return SharedAnswer(ended, answer)

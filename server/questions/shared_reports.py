@@ -41,7 +41,7 @@ class SharedReport(NamedTuple):
     `starts` are those of the cohorts of retention without a split, one for each row.
     """
 
-    asked: Funnel | Retention
+    report: Funnel | Retention
     rows: list[SharedRow] | None
     starts: list[int]
     complete: bool
@@ -59,40 +59,40 @@ async def shared_funnel(
     store: Store, project: int, template: FunnelTemplate, *, least: int, history: History | None, now: int
 ) -> SharedReport:
     """Answer a funnel without figures of fewer than `least` installs. Raises BadQuery and TooBroad."""
-    asked = template.at(project, now)
-    end = min(asked.period.end, now // HOUR * HOUR)
-    if end <= asked.period.start:
-        return SharedReport(asked, None, [], complete=True)
-    asked = msgspec.structs.replace(asked, period=Period(asked.period.start, end))
-    people = asked.audience is Audience.PEOPLE
+    report = template.at(project, now)
+    end = min(report.period.end, now // HOUR * HOUR)
+    if end <= report.period.start:
+        return SharedReport(report, None, [], complete=True)
+    report = msgspec.structs.replace(report, period=Period(report.period.start, end))
+    people = report.audience is Audience.PEOPLE
 
     def counts(steps: list[FunnelStep]) -> list[int]:
         return [step.people if people else step.all for step in steps]
 
-    answer = await funnel(store, asked, history=history)
-    if not asked.by:
+    answer = await funnel(store, report, history=history)
+    if not report.by:
         row = SharedRow([], False, None, without_small(counts(answer.total), least))
-        return SharedReport(asked, [row], [], answer.complete)
+        return SharedReport(report, [row], [], answer.complete)
 
     async def answered(listed: list[Keys]) -> list[Any]:
-        return (await funnel(store, asked, history=history, listed=listed)).rows
+        return (await funnel(store, report, history=history, listed=listed)).rows
 
     rows = await _folded(answer.rows, lambda row: counts(row.steps)[0], least, answered)
     shown = [SharedRow(row.keys, row.is_other, None, without_small(counts(row.steps), least)) for row in rows]
-    return SharedReport(asked, shown, [], answer.complete)
+    return SharedReport(report, shown, [], answer.complete)
 
 
 async def shared_retention(
     store: Store, project: int, template: RetentionTemplate, *, least: int, history: History | None, now: int
 ) -> SharedReport:
     """Answer a question about retention without figures of fewer than `least` installs. Raises BadQuery and TooBroad."""
-    asked = template.at(project, now)
-    steps = [*starts(asked.period, asked.over), asked.span.end]
+    report = template.at(project, now)
+    steps = [*starts(report.period, report.over), report.span.end]
     ended = [end for end in steps[1:] if end <= now]
     if not ended:
-        return SharedReport(asked, None, [], complete=True)
-    asked = msgspec.structs.replace(asked, period=Period(steps[0], ended[-1]))
-    people = asked.audience is Audience.PEOPLE
+        return SharedReport(report, None, [], complete=True)
+    report = msgspec.structs.replace(report, period=Period(steps[0], ended[-1]))
+    people = report.audience is Audience.PEOPLE
 
     def size(cohort: Cohort) -> int:
         return cohort.size.people if people else cohort.size.all
@@ -116,15 +116,15 @@ async def shared_retention(
             shown = shown if found[-1] is None else whole
         return found
 
-    answer = await retention(store, asked, history=history, now=now)
-    if not asked.by:
+    answer = await retention(store, report, history=history, now=now)
+    if not report.by:
         cohorts = [each for each in answer.total.cohorts if size(each)]
         rows = [SharedRow([], False, size(each), _shares(size(each), active(each), least)) for each in cohorts]
         rows = [row if (row.installs or 0) >= least else row._replace(installs=None, figures=[None] * len(row.figures)) for row in rows]
-        return SharedReport(asked, rows, [each.start for each in cohorts], answer.complete)
+        return SharedReport(report, rows, [each.start for each in cohorts], answer.complete)
 
     async def answered(listed: list[Keys]) -> list[Any]:
-        return (await retention(store, asked, history=history, now=now, listed=listed)).rows
+        return (await retention(store, report, history=history, now=now, listed=listed)).rows
 
     groups = await _folded(answer.rows, installs, least, answered)
     shown = [
@@ -133,7 +133,7 @@ async def shared_retention(
         else SharedRow(group.keys, group.is_other, None, [])
         for group in groups
     ]
-    return SharedReport(asked, shown, [], answer.complete)
+    return SharedReport(report, shown, [], answer.complete)
 
 
 def without_small(counts: Iterable[int], least: int) -> list[float | None]:

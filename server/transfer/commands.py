@@ -30,7 +30,7 @@ from server.transfer.formats import FORMATS
 from server.transfer.import_sources import Source
 from server.transfer.importing import FORMS, Importer, Summary
 from server.transfer.question_commands import question_group
-from server.transfer.questions import FILTERS, OPTIONS, QUESTIONS, Question, answer, asked
+from server.transfer.questions import FILTERS, OPTIONS, QUESTIONS, Question, answer, parse_request
 from server.transfer.running import Opened, run
 
 _SUFFIXES = {".csv": "csv", ".parquet": "parquet"}
@@ -118,7 +118,7 @@ async def _export(opened: Opened, what: str, span: Span, form: str, output: Path
 
 async def _answer(opened: Opened, question: Question, words: dict[str, str], form: str, output: Path) -> int:
     async with opened.history() as history:
-        rows = await answer(opened.store, question, asked(question, opened.project.id, words, now=epoch_ms()), history)
+        rows = await answer(opened.store, question, parse_request(question, opened.project.id, words, now=epoch_ms()), history)
     body = table(rows, form)
     with _written(output) as file:
         file.write(body)

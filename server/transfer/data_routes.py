@@ -35,7 +35,7 @@ from server.transfer.columns import EXPORTED
 from server.transfer.exporting import encoder_for, export, table
 from server.transfer.formats import FORMATS, FormatError
 from server.transfer.install_data import MAX_PAGE_SIZE, PAGE, HeldDay, InstallErased, InstallHeld
-from server.transfer.questions import DAYS, FILTERS, LISTS, OPTIONS, QUESTIONS, Question, answer, asked
+from server.transfer.questions import DAYS, FILTERS, LISTS, OPTIONS, QUESTIONS, Question, answer, parse_request
 
 LONGEST_ID = 200
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -138,7 +138,7 @@ async def export_what(
 async def _answer(request: AnyRequest, state: Services, project: LiveProject, question: Question, form: str) -> Response[bytes]:
     parameters = check_parameters(request, (*_ALWAYS, *_WORDS), repeated=LISTS)
     words = {name: parse_text(name, text, most=2_000, required=False) for name, text in parameters.items() if name != "format"}
-    rows = await answer(state.store, question, asked(question, project.id, words, now=epoch_ms()), state.history)
+    rows = await answer(state.store, question, parse_request(question, project.id, words, now=epoch_ms()), state.history)
     try:
         body = await asyncio.to_thread(table, rows, form)
     except FormatError as error:

@@ -66,7 +66,7 @@ OPTIONS = {
 LISTS = ("environment", "name")  # accept several values, separated by commas
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True):
     """Parsed parameters of a report: `FILTERS` and `OPTIONS`. Accessors raise BadQuery naming the parameter.
 
     `history` makes reports over many events fast.
@@ -107,11 +107,11 @@ class Question:
     name: str
     about: str
     takes: tuple[str, ...]
-    ask: Callable[[Store, Asked], Awaitable[list[Row]]]
+    ask: Callable[[Store, Request], Awaitable[list[Row]]]
     filtered: bool = True
 
 
-def asked(question: Question, project: int, words: Mapping[str, str], *, now: int) -> Asked:
+def parse_request(question: Question, project: int, words: Mapping[str, str], *, now: int) -> Request:
     """Parse the parameters of a report; `now` is epoch ms. Raises BadQuery for an unknown or invalid parameter."""
     for name, text in words.items():
         if text and name not in ("from", "to", *question.takes, *(FILTERS if question.filtered else ())):
@@ -123,7 +123,7 @@ def asked(question: Question, project: int, words: Mapping[str, str], *, now: in
     target, target_type = get("target"), get("target_type")
     if target and not target_type:
         raise BadQuery(FieldError("target_type", "is missing: a target has a type and an id"))
-    return Asked(
+    return Request(
         words,
         Filter(
             project=project,
@@ -142,9 +142,9 @@ def asked(question: Question, project: int, words: Mapping[str, str], *, now: in
     )
 
 
-async def answer(store: Store, question: Question, asked: Asked, history: History | None = None) -> list[Row]:
+async def answer(store: Store, question: Question, request: Request, history: History | None = None) -> list[Row]:
     """Answer a report. Raises BadQuery, and TooBroad if it takes too long."""
-    return await question.ask(store, msgspec.structs.replace(asked, filter=await resolved(store, asked.filter), history=history))
+    return await question.ask(store, msgspec.structs.replace(request, filter=await resolved(store, request.filter), history=history))
 
 
 def _is_text(text: str) -> bool:
@@ -207,9 +207,9 @@ def _rows(structs: Iterable[msgspec.Struct]) -> list[Row]:
     return [flat(struct) for struct in structs]
 
 
-async def _overview(store: Store, asked: Asked) -> list[Row]:
+async def _overview(store: Store, request: Request) -> list[Row]:
     """One row per figure."""
-    found = await overview.overview(store, asked.filter, asked.history)
+    found = await overview.overview(store, request.filter, request.history)
     rows: list[Row] = []
     for name in found.__struct_fields__:
         value = getattr(found, name)
@@ -220,32 +220,32 @@ async def _overview(store: Store, asked: Asked) -> list[Row]:
     return rows
 
 
-async def _series(store: Store, asked: Asked) -> list[Row]:
-    return beside(await overview.series(store, asked.filter, asked.choice("step", Step.DAY), asked.history))
+async def _series(store: Store, request: Request) -> list[Row]:
+    return beside(await overview.series(store, request.filter, request.choice("step", Step.DAY), request.history))
 
 
-async def _breakdown(store: Store, asked: Asked) -> list[Row]:
-    asked.needed("by")
-    by = asked.choice("by", breakdown.By.OS)
+async def _breakdown(store: Store, request: Request) -> list[Row]:
+    request.needed("by")
+    by = request.choice("by", breakdown.By.OS)
     found = await breakdown.breakdown(
-        store, asked.filter, by, property_name=asked.text("property"), limit=asked.limit(), history=asked.history
+        store, request.filter, by, property_name=request.text("property"), limit=request.limit(), history=request.history
     )
     unknown = {"installs_all": None, "installs_people": None}
     return [{name: value for name, value in {**flat(row), **unknown, **flat(row)}.items() if name != "installs"} for row in found.rows]
 
 
-async def _active(store: Store, asked: Asked) -> list[Row]:
-    return beside(await installs.active_users(store, asked.filter, asked.history))
+async def _active(store: Store, request: Request) -> list[Row]:
+    return beside(await installs.active_users(store, request.filter, request.history))
 
 
-async def _new(store: Store, asked: Asked) -> list[Row]:
-    return beside(await installs.new_and_returning(store, asked.filter, asked.choice("step", Step.DAY), asked.history))
+async def _new(store: Store, request: Request) -> list[Row]:
+    return beside(await installs.new_and_returning(store, request.filter, request.choice("step", Step.DAY), request.history))
 
 
-async def _versions(store: Store, asked: Asked) -> list[Row]:
+async def _versions(store: Store, request: Request) -> list[Row]:
     """One row per step and version."""
-    step, limit = asked.choice("step", Step.DAY), min(100, asked.limit(10))
-    found = await installs.version_adoption(store, asked.filter, step, limit=limit, history=asked.history)
+    step, limit = request.choice("step", Step.DAY), min(100, request.limit(10))
+    found = await installs.version_adoption(store, request.filter, step, limit=limit, history=request.history)
     return [
         {"start": iso(start), "version": each.version, "active_all": each.all[place], "active_people": each.people[place]}
         for place, start in enumerate(found.starts)
@@ -253,40 +253,42 @@ async def _versions(store: Store, asked: Asked) -> list[Row]:
     ]
 
 
-async def _durations(store: Store, asked: Asked) -> list[Row]:
-    found = await timings.timings(store, asked.filter, asked.choice("of", timings.Of.NAME), limit=asked.limit(), history=asked.history)
+async def _durations(store: Store, request: Request) -> list[Row]:
+    found = await timings.timings(
+        store, request.filter, request.choice("of", timings.Of.NAME), limit=request.limit(), history=request.history
+    )
     return _rows([found.total, *found.groups])
 
 
-async def _error_groups(store: Store, asked: Asked) -> list[Row]:
-    found = await errors.errors(store, asked.filter, limit=asked.limit(), parts=errors.PARTS - {"sample"}, history=asked.history)
+async def _error_groups(store: Store, request: Request) -> list[Row]:
+    found = await errors.errors(store, request.filter, limit=request.limit(), parts=errors.PARTS - {"sample"}, history=request.history)
     return [{name: value for name, value in flat(group).items() if name != "sample"} for group in found.groups]
 
 
-async def _targets(store: Store, asked: Asked) -> list[Row]:
-    return _rows(await targets.targets(store, asked.filter, limit=asked.limit()))
+async def _targets(store: Store, request: Request) -> list[Row]:
+    return _rows(await targets.targets(store, request.filter, limit=request.limit()))
 
 
-async def _medians(store: Store, asked: Asked) -> list[Row]:
-    found = await timings.medians(store, asked.filter, asked.choice("step", Step.DAY), asked.history)
+async def _medians(store: Store, request: Request) -> list[Row]:
+    found = await timings.medians(store, request.filter, request.choice("step", Step.DAY), request.history)
     return [{"start": iso(start), "median_us": median} for start, median in zip(found.starts, found.medians, strict=True)]
 
 
-async def _failures(store: Store, asked: Asked) -> list[Row]:
-    found = await errors.failures(store, asked.filter, limit=asked.limit(50))
+async def _failures(store: Store, request: Request) -> list[Row]:
+    found = await errors.failures(store, request.filter, limit=request.limit(50))
     return [{**flat(sample), "environment": Environment(sample.environment).word} for sample in found]
 
 
-async def _trending(store: Store, asked: Asked) -> list[Row]:
-    days = _known("window", asked.text("window") or "7d", {f"{window.days}d": window.days for window in WINDOWS})
-    found = await targets.trending(store, asked.filter.project, type_=asked.text("type"), window_days=days, limit=asked.limit())
+async def _trending(store: Store, request: Request) -> list[Row]:
+    days = _known("window", request.text("window") or "7d", {f"{window.days}d": window.days for window in WINDOWS})
+    found = await targets.trending(store, request.filter.project, type_=request.text("type"), window_days=days, limit=request.limit())
     return _rows(found.targets)
 
 
-async def _experiment(store: Store, asked: Asked) -> list[Row]:
+async def _experiment(store: Store, request: Request) -> list[Row]:
     """One row per variant and audience."""
     found = await experiments.experiment(
-        store, asked.filter, asked.needed("property"), goal=asked.text("goal"), baseline=asked.text("baseline")
+        store, request.filter, request.needed("property"), goal=request.text("goal"), baseline=request.text("baseline")
     )
     apart = [(each.value, "everything", each.all) for each in found.variants] + [
         (each.value, "people", each.people) for each in found.variants
@@ -311,16 +313,16 @@ def _interval(name: str, interval: experiments.Interval | None) -> Row:
     return {f"{name}_low": interval and interval.low, f"{name}_high": interval and interval.high}
 
 
-async def _ledger(store: Store, asked: Asked) -> list[Row]:
-    return _rows(await ledger.ledger(store, asked.filter.project, asked.filter.period))
+async def _ledger(store: Store, request: Request) -> list[Row]:
+    return _rows(await ledger.ledger(store, request.filter.project, request.filter.period))
 
 
-async def _rejected(store: Store, asked: Asked) -> list[Row]:
-    return _rows(await ledger.rejected(store, asked.filter.project, limit=asked.limit()))
+async def _rejected(store: Store, request: Request) -> list[Row]:
+    return _rows(await ledger.rejected(store, request.filter.project, limit=request.limit()))
 
 
-async def _limited(store: Store, asked: Asked) -> list[Row]:
-    found = await ledger.limited_addresses(store, asked.filter.project, asked.filter.period, limit=asked.limit())
+async def _limited(store: Store, request: Request) -> list[Row]:
+    found = await ledger.limited_addresses(store, request.filter.project, request.filter.period, limit=request.limit())
     return [{**flat(each), "address": hexadecimal(each.address)} for each in found]
 
 

@@ -119,17 +119,17 @@ def show(slug: str, find: Callable[[Opened], Awaitable[AnyTemplate]], form: str)
     async def work(opened: Opened) -> tuple[Written[Any, Any], Any, Any]:
         template = await find(opened)
         report = written_as(template)
-        asked = report.text.at(template, opened.project.id, epoch_ms())
+        question = report.text.at(template, opened.project.id, epoch_ms())
         async with opened.history() as history:
-            return report, asked, await report.ask(opened.store, asked, history)
+            return report, question, await report.ask(opened.store, question, history)
 
-    report, asked, answer = run(slug, work)
+    report, question, answer = run(slug, work)
     if form == "table":
-        out.print(report.table(asked, answer))
+        out.print(report.table(question, answer))
     else:
-        sys.stdout.buffer.write(report.file(asked, answer, form))
+        sys.stdout.buffer.write(report.file(question, answer, form))
         sys.stdout.buffer.flush()
-    for note in report.notes(asked, answer):
+    for note in report.notes(question, answer):
         warn(note)
 
 

@@ -131,10 +131,10 @@ async def _file(request: AnyRequest, state: Services, name: str, format_: str, w
     form = parse_choice("format", format_, "jsonl", MEDIA_TYPES)
     parts = {each: checked(each, texts or []) for each, texts in words.items()}
     report = REPORTS[name]
-    asked = report.text.at(report.text.parse(parts), project.id, epoch_ms())
-    answer = await report.ask(state.store, asked, state.history)
+    question = report.text.at(report.text.parse(parts), project.id, epoch_ms())
+    answer = await report.ask(state.store, question, state.history)
     try:
-        body = await asyncio.to_thread(report.file, asked, answer, form)
+        body = await asyncio.to_thread(report.file, question, answer, form)
     except FormatError as error:
         raise BadQuery(FieldError("format", str(error))) from None
     disposition = f'attachment; filename="{project.slug}-{name}.{form}"'

@@ -30,12 +30,12 @@ def key_columns(by: Sequence[By]) -> list[str]:
     return [f"{each.field}.{each.version.value}" if each.version else each.field for each in by]
 
 
-def funnel_rows(asked: Funnel, answer: FunnelAnswer) -> list[Row]:
+def funnel_rows(report: Funnel, answer: FunnelAnswer) -> list[Row]:
     """One row per group and step: the installs that reached it, and their share of those of the first step."""
-    groups = answer.rows if asked.by else [FunnelRow([], False, answer.total)]
+    groups = answer.rows if report.by else [FunnelRow([], False, answer.total)]
     return [
         {
-            **_keys(asked.by, group),
+            **_keys(report.by, group),
             "step": step.name,
             "installs_all": step.all,
             "installs_people": step.people,
@@ -47,12 +47,12 @@ def funnel_rows(asked: Funnel, answer: FunnelAnswer) -> list[Row]:
     ]
 
 
-def retention_rows(asked: Retention, answer: RetentionAnswer) -> list[Row]:
+def retention_rows(report: Retention, answer: RetentionAnswer) -> list[Row]:
     """One row per group, cohort and step: the start of the cohort, the steps since, its installs, and those that returned."""
-    groups = answer.rows if asked.by else [answer.total]
+    groups = answer.rows if report.by else [answer.total]
     return [
         {
-            **_keys(asked.by, group),
+            **_keys(report.by, group),
             "start": iso(cohort.start),
             "after": after,
             "installs_all": cohort.size.all,
@@ -66,17 +66,17 @@ def retention_rows(asked: Retention, answer: RetentionAnswer) -> list[Row]:
     ]
 
 
-def paths_rows(asked: Paths, answer: PathsAnswer) -> list[Row]:
+def paths_rows(report: Paths, answer: PathsAnswer) -> list[Row]:
     """One row per group and path: its events in their order, `is_other_path` for all that are not listed, and the counts."""
-    return list(_paths_rows(asked, answer))
+    return list(_paths_rows(report, answer))
 
 
-def _paths_rows(asked: Paths, answer: PathsAnswer) -> Iterator[Row]:
-    for group in answer.rows if asked.by else [answer.total]:
+def _paths_rows(report: Paths, answer: PathsAnswer) -> Iterator[Row]:
+    for group in answer.rows if report.by else [answer.total]:
         for path in group.paths:
             names = [OTHER] * path.is_other + path.names
-            events = {f"event_{number + 1}": names[number] if number < len(names) else None for number in range(asked.length)}
-            yield {**_keys(asked.by, group), **events, "is_other_path": path.is_other, **msgspec.structs.asdict(path.counts)}
+            events = {f"event_{number + 1}": names[number] if number < len(names) else None for number in range(report.length)}
+            yield {**_keys(report.by, group), **events, "is_other_path": path.is_other, **msgspec.structs.asdict(path.counts)}
 
 
 def _keys(by: Sequence[By], group: Group) -> Row:
@@ -109,18 +109,18 @@ def document(rows: list[Row], answer: Covered, **more: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
 
 
-def funnel_json(asked: Funnel, answer: FunnelAnswer) -> bytes:
-    return document(funnel_rows(asked, answer), answer, total=answer.total)
+def funnel_json(report: Funnel, answer: FunnelAnswer) -> bytes:
+    return document(funnel_rows(report, answer), answer, total=answer.total)
 
 
-def retention_json(asked: Retention, answer: RetentionAnswer) -> bytes:
+def retention_json(report: Retention, answer: RetentionAnswer) -> bytes:
     def rates(group: RetentionGroup) -> Row:
-        return {**_keys(asked.by, group), "rates_all": group.rates_all, "rates_people": group.rates_people}
+        return {**_keys(report.by, group), "rates_all": group.rates_all, "rates_people": group.rates_people}
 
     total = {"rates_all": answer.total.rates_all, "rates_people": answer.total.rates_people}
-    rows = retention_rows(asked, answer)
+    rows = retention_rows(report, answer)
     return document(rows, answer, rates=[rates(group) for group in answer.rows], total=total, partial_step=answer.partial_step)
 
 
-def paths_json(asked: Paths, answer: PathsAnswer) -> bytes:
-    return document(paths_rows(asked, answer), answer, total=answer.total.counts)
+def paths_json(report: Paths, answer: PathsAnswer) -> bytes:
+    return document(paths_rows(report, answer), answer, total=answer.total.counts)

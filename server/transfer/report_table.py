@@ -21,15 +21,15 @@ _NONE = "-"
 _TOTAL = "(all)"
 
 
-def funnel_table(asked: Funnel, answer: FunnelAnswer) -> Table:
+def funnel_table(report: Funnel, answer: FunnelAnswer) -> Table:
     """Lay out a funnel: a line for each step; with a split, a line for each group with its steps side by side."""
 
-    people = asked.audience is Audience.PEOPLE
+    people = report.audience is Audience.PEOPLE
 
     def count(step: FunnelStep) -> int:
         return step.people if people else step.all
 
-    if not asked.by:
+    if not report.by:
         found = _table(["step"], ["installs", "of first", "of previous"])
         for place, step in enumerate(answer.total):
             first, previous = answer.total[0], answer.total[max(0, place - 1)]
@@ -37,20 +37,20 @@ def funnel_table(asked: Funnel, answer: FunnelAnswer) -> Table:
                 as_text(step.name), f"{count(step):,}", *(_percent(share(count(step), count(each))) for each in (first, previous))
             )
         return found
-    found = _table(key_columns(asked.by), [head for step in asked.steps for head in (step.name, "share")])
+    found = _table(key_columns(report.by), [head for step in report.steps for head in (step.name, "share")])
     for keys, steps in [
-        ([_TOTAL, *[""] * (len(asked.by) - 1)], answer.total),
-        *((_cells(row, len(asked.by)), row.steps) for row in answer.rows),
+        ([_TOTAL, *[""] * (len(report.by) - 1)], answer.total),
+        *((_cells(row, len(report.by)), row.steps) for row in answer.rows),
     ]:
         found.add_row(*keys, *(cell for step in steps for cell in (f"{count(step):,}", _percent(share(count(step), count(steps[0]))))))
     return found
 
 
-def retention_table(asked: Retention, answer: RetentionAnswer) -> Table:
+def retention_table(report: Retention, answer: RetentionAnswer) -> Table:
     """Lay out retention: a line for each cohort; with a split, a line for each group, over its cohorts."""
-    people = asked.audience is Audience.PEOPLE
+    people = report.audience is Audience.PEOPLE
     columns = range(min(MAX_COLUMNS, len(answer.starts)))
-    heads = key_columns(asked.by) if asked.by else [asked.over.value]
+    heads = key_columns(report.by) if report.by else [report.over.value]
     found = _table(heads, ["installs", *(f"+{after}" for after in columns)])
 
     def size(count: InstallCount) -> int:
@@ -61,10 +61,10 @@ def retention_table(asked: Retention, answer: RetentionAnswer) -> Table:
         cells = [_percent(rates[after]) if after < len(rates) else "" for after in columns]
         found.add_row(*keys, f"{sum(size(cohort.size) for cohort in group.cohorts):,}", *cells)
 
-    if asked.by:
-        line([_TOTAL, *[""] * (len(asked.by) - 1)], answer.total)
+    if report.by:
+        line([_TOTAL, *[""] * (len(report.by) - 1)], answer.total)
         for group in answer.rows:
-            line(_cells(group, len(asked.by)), group)
+            line(_cells(group, len(report.by)), group)
         return found
     for cohort in answer.total.cohorts:
         active = cohort.active_people if people else cohort.active_all
@@ -74,10 +74,10 @@ def retention_table(asked: Retention, answer: RetentionAnswer) -> Table:
     return found
 
 
-def paths_table(asked: Paths, answer: PathsAnswer) -> Table:
+def paths_table(report: Paths, answer: PathsAnswer) -> Table:
     """Lay out paths: a line for each group and path."""
-    people = asked.audience is Audience.PEOPLE
-    found = _table([*key_columns(asked.by), "path"], ["events", "share", "installs"])
+    people = report.audience is Audience.PEOPLE
+    found = _table([*key_columns(report.by), "path"], ["events", "share", "installs"])
 
     def lines(keys: list[str], group: PathGroup) -> None:
         whole = group.counts.events_people if people else group.counts.events_all
@@ -85,13 +85,13 @@ def paths_table(asked: Paths, answer: PathsAnswer) -> Table:
             events, installs = (
                 (path.counts.events_people, path.counts.installs_people) if people else (path.counts.events_all, path.counts.installs_all)
             )
-            if events or not asked.by:
+            if events or not report.by:
                 found.add_row(
-                    *keys, _path(asked, path.names, path.is_other), f"{events:,}", _percent(share(events, whole)), f"{installs:,}"
+                    *keys, _path(report, path.names, path.is_other), f"{events:,}", _percent(share(events, whole)), f"{installs:,}"
                 )
 
-    for group in answer.rows if asked.by else [answer.total]:
-        lines(_cells(group, len(asked.by)), group)
+    for group in answer.rows if report.by else [answer.total]:
+        lines(_cells(group, len(report.by)), group)
     return found
 
 
@@ -104,20 +104,20 @@ def notes(answer: Covered) -> Iterator[str]:
         yield warning.message
 
 
-def retention_notes(asked: Retention, answer: RetentionAnswer) -> Iterator[str]:
+def retention_notes(report: Retention, answer: RetentionAnswer) -> Iterator[str]:
     yield from notes(answer)
     if answer.partial_step is not None:
         start = answer.starts[answer.partial_step]
-        yield f"The {asked.over.value} that begins at {utc_minute(start)} UTC has not ended; the line of all cohorts leaves it out."
+        yield f"The {report.over.value} that begins at {utc_minute(start)} UTC has not ended; the line of all cohorts leaves it out."
     if len(answer.starts) > MAX_COLUMNS:
-        yield f"The table ends after {MAX_COLUMNS} {asked.over.value}s; files have all."
+        yield f"The table ends after {MAX_COLUMNS} {report.over.value}s; files have all."
 
 
-def _path(asked: Paths, names: list[str], is_other: bool) -> str:
+def _path(report: Paths, names: list[str], is_other: bool) -> str:
     if is_other:
         return OTHER
     if not names:
-        return "(nothing follows)" if asked.direction is Direction.AFTER else "(nothing precedes)"
+        return "(nothing follows)" if report.direction is Direction.AFTER else "(nothing precedes)"
     return " → ".join(map(as_text, names))
 
 

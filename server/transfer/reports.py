@@ -37,18 +37,18 @@ class Written(msgspec.Struct, Generic[R, A], frozen=True):
     table: Callable[[R, A], Table]
     notes: Callable[[R, A], Iterable[str]]
 
-    def file(self, asked: R, answer: A, form: str) -> bytes:
+    def file(self, question: R, answer: A, form: str) -> bytes:
         """Encode an answer in `json` or one of `formats.FORMATS`. Raises FormatError."""
-        return self.json(asked, answer) if form == "json" else table(self.rows(asked, answer), form)
+        return self.json(question, answer) if form == "json" else table(self.rows(question, answer), form)
 
 
 REPORTS: dict[str, Written[Any, Any]] = {
     "question": Written[Question, Answer](
-        QUESTION, lambda store, asked, history: ask(store, asked, history=history), flat, as_json, ask_table.table, ask_table.notes
+        QUESTION, lambda store, question, history: ask(store, question, history=history), flat, as_json, ask_table.table, ask_table.notes
     ),
     "funnel": Written[Funnel, FunnelAnswer](
         FUNNEL,
-        lambda store, asked, history: funnel(store, asked, history=history),
+        lambda store, question, history: funnel(store, question, history=history),
         report_rows.funnel_rows,
         report_rows.funnel_json,
         report_table.funnel_table,
@@ -56,7 +56,7 @@ REPORTS: dict[str, Written[Any, Any]] = {
     ),
     "retention": Written[Retention, RetentionAnswer](
         RETENTION,
-        lambda store, asked, history: retention(store, asked, history=history),
+        lambda store, question, history: retention(store, question, history=history),
         report_rows.retention_rows,
         report_rows.retention_json,
         report_table.retention_table,
@@ -64,7 +64,7 @@ REPORTS: dict[str, Written[Any, Any]] = {
     ),
     "paths": Written[Paths, PathsAnswer](
         PATHS,
-        lambda store, asked, history: paths(store, asked, history=history),
+        lambda store, question, history: paths(store, question, history=history),
         report_rows.paths_rows,
         report_rows.paths_json,
         report_table.paths_table,

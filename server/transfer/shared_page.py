@@ -40,7 +40,7 @@ def report_page(frame: Template, shared: Shared, found: SharedReport, least: int
     """Render the answer of a shared funnel or question about retention."""
     remarks = [] if found.complete else ["Incomplete: events were deleted by retention."]
     body = None if found.rows is None else f"{_table(report_sheet(found))}{_paragraphs(remarks)}"
-    return _page(frame, shared, found.asked.period, body, least)
+    return _page(frame, shared, found.report.period, body, least)
 
 
 def _page(frame: Template, shared: Shared, period: Period, body: str | None, least: int) -> str:

@@ -33,12 +33,12 @@ def answer_sheet(question: Question, answer: Answer) -> Sheet:
 
 def report_sheet(found: SharedReport) -> Sheet:
     """Lay out a funnel (a line for each step) or retention (a line for each cohort). A split has a line for each group instead."""
-    asked, rows = found.asked, found.rows or []
-    keys = key_columns(asked.by)
+    report, rows = found.report, found.rows or []
+    keys = key_columns(report.by)
     labels = [_labels(row.keys, len(keys), is_other=row.is_other) for row in rows]
-    if isinstance(asked, Funnel):
-        names = [step.name for step in asked.steps]
-        if not asked.by:
+    if isinstance(report, Funnel):
+        names = [step.name for step in report.steps]
+        if not report.by:
             (row,) = rows
             steps = zip(names, row.figures, strict=True)
             return Sheet(["step"], ["installs", "of first"], (Line([name, *_reached(row.figures, count)], False) for name, count in steps))
@@ -47,8 +47,8 @@ def report_sheet(found: SharedReport) -> Sheet:
     columns = min(MAX_COLUMNS, max((len(row.figures) for row in rows), default=0))
     shares = [[*map(_percent, row.figures[:columns]), *[""] * (columns - len(row.figures))] for row in rows]
     installs = [[_HIDDEN if row.installs is None else f"{row.installs:,}", *each] for row, each in zip(rows, shares, strict=True)]
-    labels = labels if asked.by else [[utc_day(start)] for start in found.starts]
-    return Sheet(keys or [asked.over.value], ["installs", *(f"+{after}" for after in range(columns))], _lines(labels, installs))
+    labels = labels if report.by else [[utc_day(start)] for start in found.starts]
+    return Sheet(keys or [report.over.value], ["installs", *(f"+{after}" for after in range(columns))], _lines(labels, installs))
 
 
 def _lines(labels: list[list[str]], cells: list[list[str]]) -> Iterator[Line]:

@@ -15,7 +15,7 @@ from server.jobs import Run
 from server.jobs.retention_job import retention
 from server.jobs.rollup_jobs import check_rollups, fold_values, trending
 from server.storage.engine import Store
-from server.transfer.questions import QUESTIONS, asked
+from server.transfer.questions import QUESTIONS, parse_request
 from server.transfer.reports import REPORTS
 
 ENGINES = ("sqlite", "postgres")
@@ -45,7 +45,7 @@ async def answers(store: Store, now: int) -> dict[str, Any]:
         for words in WORDS.get(question.name, [{}]):
             for filters in FILTERS if question.filtered else [{}]:
                 said = {**span, **words, **filters}
-                found[f"{question.name} {words} {filters}"] = await question.ask(store, asked(question, 1, said, now=now))
+                found[f"{question.name} {words} {filters}"] = await question.ask(store, parse_request(question, 1, said, now=now))
     for name, parts in REPORTED:
         report = REPORTS[name]
         reported = report.text.at(report.text.parse({each: [text] for each, text in span.items()} | parts), 1, now)
@@ -73,7 +73,9 @@ async def test_charts_outlive_the_events_that_they_count(
     assert "all agree" in await check_rollups(run)
     after = await answers(store, now)
     # No rollup has installs by event name: these come from raw events, while the counts of events are complete.
-    by_name = await QUESTIONS["series"].ask(store, asked(QUESTIONS["series"], 1, {"from": day(now - DAYS * DAY), "name": "n2"}, now=now))
+    by_name = await QUESTIONS["series"].ask(
+        store, parse_request(QUESTIONS["series"], 1, {"from": day(now - DAYS * DAY), "name": "n2"}, now=now)
+    )
     assert sum(row["events"] for row in by_name) == sum(event.weight for event in sent if event.name == "n2")
     raw = [name for name in before if name.split()[0] in RAW]
     for name in before.keys() - set(raw):

@@ -128,7 +128,7 @@ async def test_no_figure_of_shared_retention_is_of_few_installs(filled: Filled, 
     template = RetentionTemplate(period=period, by=by)
     found = await shared_retention(full, MAIN, template, least=3, history=None, now=NOW)
     assert found.rows
-    assert found.asked.period.end <= NOW  # only weeks that have ended
+    assert found.report.period.end <= NOW  # only weeks that have ended
     for row in found.rows:
         assert row.installs is None or row.installs >= 3
         assert row.installs is not None or not any(share is not None for share in row.figures)
@@ -140,7 +140,7 @@ async def test_no_figure_of_shared_retention_is_of_few_installs(filled: Filled, 
     assert every.rows is not None
     if by:
         assert {tuple(row.keys): row.installs for row in every.rows} == {
-            tuple(group.keys): sum(each.size.all for each in group.cohorts if each.start < every.asked.period.end) for group in exact.rows
+            tuple(group.keys): sum(each.size.all for each in group.cohorts if each.start < every.report.period.end) for group in exact.rows
         }
     else:
         sizes = {each.start: each.size.all for each in exact.total.cohorts}

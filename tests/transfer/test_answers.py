@@ -16,7 +16,7 @@ from server.settings import Settings
 from server.storage.engine import Store
 from server.transfer.commands import export_command
 from server.transfer.import_sources import Source
-from server.transfer.questions import QUESTIONS, asked
+from server.transfer.questions import QUESTIONS, parse_request
 from tests.transfer.conftest import NOW
 
 SPAN = {"from": "2026-06-01", "to": "2026-10-27"}
@@ -137,6 +137,6 @@ def test_the_command_names_the_invalid_option(run: Any, arguments: tuple[str, ..
 
 
 async def test_without_a_period_the_last_thirty_days_are_exported(store: Store) -> None:
-    filter_ = asked(QUESTIONS["series"], 1, {}, now=NOW).filter
+    filter_ = parse_request(QUESTIONS["series"], 1, {}, now=NOW).filter
     assert filter_.period.end == (NOW // DAY + 1) * DAY
     assert filter_.period.end - filter_.period.start == 30 * DAY
