@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from server.dialects.parsing.times import iso
-from server.event import DAY, HOUR, MINUTE
+from server.event import DAY, MINUTE
 from tests.conftest import Server, change_in
 from tests.field.conftest import Field
-from tests.field.test_shared_questions import REVOKE, SHARE, Page, visit
+from tests.field.test_shared_questions import REVOKE, SHARE, Page, visit, yesterday
 
 pytestmark = pytest.mark.one_path
 
-NOW = time.time_ns() // 1_000_000
-YESTERDAY = NOW // DAY * DAY - DAY + 9 * HOUR
 SAVE = """mutation ($slug: String!, $name: String!, $question: QuestionInput, $funnel: FunnelInput, $retention: RetentionInput, $paths: PathsInput) {
     saveQuestion(slug: $slug, name: $name, question: $question, funnel: $funnel, retention: $retention, paths: $paths) {
         errors { field message } } }"""
@@ -42,7 +39,7 @@ def walk(field: Field, version: str, reached: list[int], environment: str = "per
     events = [
         {
             "name": name, "installation_id": f"{version}-{environment}-{number}", "version": version, "environment": environment,
-            "timestamp": YESTERDAY + step * MINUTE,
+            "timestamp": yesterday() + step * MINUTE,
         }
         for step, (name, installs) in enumerate(zip(STEPS, reached, strict=True))
         for number in range(installs)
@@ -170,7 +167,7 @@ def test_a_question_that_this_version_cannot_read_is_listed_beside_the_others(fi
 
 def test_the_text_of_a_step_with_quotes_in_its_name_asks_for_the_same_event(field: Field) -> None:
     name = '"build"'
-    events = [{"name": each, "installation_id": "one", "timestamp": YESTERDAY} for each in (name, "deploy")]
+    events = [{"name": each, "installation_id": "one", "timestamp": yesterday()} for each in (name, "deploy")]
     assert field.post(events).status_code == 202
     quoted = {"name": name, "where": [{"field": "name", "values": [name]}]}
     found = saved(field, "Quoted", funnel={"steps": [quoted, FUNNEL["steps"][2]], "period": {"last": 7}})
@@ -237,13 +234,13 @@ def test_a_link_to_split_retention_hides_the_few_installs_that_began_last(field:
                     "name": "init",
                     "installation_id": f"{version}-{days}-{number}",
                     "version": version,
-                    "timestamp": YESTERDAY - days * DAY + after,
+                    "timestamp": yesterday() - days * DAY + after,
                 }
                 for number in range(installs)
                 for after in ((0, DAY) if days and number < 7 else (0,))
             ]
             assert field.post(events).status_code == 202
-    period = {"from": iso(YESTERDAY // DAY * DAY - 3 * DAY), "to": iso(YESTERDAY // DAY * DAY + DAY)}
+    period = {"from": iso(yesterday() // DAY * DAY - 3 * DAY), "to": iso(yesterday() // DAY * DAY + DAY)}
     retention = {"over": "DAY", "start": FUNNEL["steps"][0]["where"], "by": FUNNEL["by"], "period": period}
     saved(field, "Returns", retention=retention)
     path = field.ask(SHARE, slug=field.slug, name="Returns")["createShare"]["path"]

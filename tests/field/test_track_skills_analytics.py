@@ -18,17 +18,18 @@ def call(tool: str, status: str, duration: float | None, days_ago: int = 0) -> d
     return {"tool_name": tool, "tool_category": "x", "duration_ms": duration, "status": status, "timestamp": at}
 
 
-CALLS = (
-    [call("find", "success", 10.4)] * 5
-    + [call("find", "error", 11.6)]
-    + [call("sort", "success", 100)] * 4
-    + [call("sort", "timeout", 30_000)]
-    + [call("sort", "error", 0.5, 2)]
-)
+def calls() -> list[dict[str, object]]:
+    return [
+        *([call("find", "success", 10.4)] * 5),
+        call("find", "error", 11.6),
+        *([call("sort", "success", 100)] * 4),
+        call("sort", "timeout", 30_000),
+        call("sort", "error", 0.5, 2),
+    ]
 
 
 def test_tables_have_whole_milliseconds_rates_of_all_calls_and_days_with_use(field: Field) -> None:
-    assert field.post(CALLS, "/api/track/batch").json()["accepted"] == 12
+    assert field.post(calls(), "/api/track/batch").json()["accepted"] == 12
     assert field.get("/analytics/summary").json() == {
         "period": "7 days", "total_invocations": 12, "unique_users": field.get("/analytics/summary").json()["unique_users"],
         "avg_duration_ms": 2539, "success_rate": "75.00", "error_rate": "16.67",
@@ -44,7 +45,7 @@ def test_tables_have_whole_milliseconds_rates_of_all_calls_and_days_with_use(fie
 
 
 def test_errors_are_calls_with_the_status_error(field: Field) -> None:
-    assert field.post(CALLS, "/api/track/batch").status_code == 200
+    assert field.post(calls(), "/api/track/batch").status_code == 200
     errors = field.get("/analytics/errors").json()
     assert errors["count"] == 2
     assert {(error["tool_name"], error["duration_ms"]) for error in errors["errors"]} == {("find", 12), ("sort", 1)}

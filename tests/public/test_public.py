@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -31,15 +31,27 @@ OF_THE_PROJECT = ("/stats", "/analytics/summary", "/analytics/tools", "/analytic
 
 
 @pytest.fixture(scope="module")
-def shared(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A server that shows everything, after some clients of all families; tests only read."""
-    server = server_class(tmp_path_factory.mktemp("public"), {"FOOTFALL_PUBLIC": EVERYTHING})
-    try:
-        server.start()
-        fill(server.client)
-        yield server
-    finally:
+def servers(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Any]]:
+    """Returns a server that shows everything, after some clients of all families on this day: what they did a day before is not of today."""
+    started: dict[date, Any] = {}
+
+    def of_today() -> Any:
+        today = datetime.now(UTC).date()
+        if today not in started:
+            started[today] = server_class(tmp_path_factory.mktemp("public"), {"FOOTFALL_PUBLIC": EVERYTHING})
+            started[today].start()
+            fill(started[today].client)
+        return started[today]
+
+    yield of_today
+    for server in started.values():
         server.close()
+
+
+@pytest.fixture
+def shared(servers: Callable[[], Any]) -> Any:
+    """A server that shows everything, after some clients of all families; tests only read."""
+    return servers()
 
 
 def fill(client: httpx.Client) -> None:
