@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.admin.conftest import Asker
 
 ENGINE_MATTERS = True  # PostgreSQL refuses texts that SQLite stores
@@ -34,6 +36,7 @@ CHANGES = (
 )  # fmt: skip
 
 
+@pytest.mark.timeout(300)  # thousands of requests
 def test_no_text_causes_an_internal_error(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN=TOKEN).start()
     asker = Asker(server.url, TOKEN)

@@ -53,7 +53,6 @@ async def test_a_check_of_the_rollups_that_is_stopped_does_not_crash_the_server(
     assert child.exitcode == 0, signal.Signals(-child.exitcode).name if child.exitcode and child.exitcode < 0 else child.exitcode
 
 
-@pytest.mark.timeout(30)
 async def test_a_cancelled_statement_is_interrupted_and_its_thread_ends_before_the_caller_continues() -> None:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     running = threading.Event()
@@ -74,7 +73,6 @@ async def test_a_cancelled_statement_is_interrupted_and_its_thread_ends_before_t
     connection.close()
 
 
-@pytest.mark.timeout(30)
 async def test_a_caller_that_is_cancelled_twice_still_waits_for_its_thread() -> None:
     go, left = threading.Event(), threading.Event()
 
@@ -94,7 +92,6 @@ async def test_a_caller_that_is_cancelled_twice_still_waits_for_its_thread() -> 
     assert task.cancelled()
 
 
-@pytest.mark.timeout(30)
 async def test_a_snapshot_whose_reader_is_cancelled_closes_at_once(store: Store) -> None:
     async def read() -> None:
         async with store.snapshot() as snapshot:
@@ -108,7 +105,6 @@ async def test_a_snapshot_whose_reader_is_cancelled_closes_at_once(store: Store)
     assert task.cancelled()
 
 
-@pytest.mark.timeout(30)
 async def test_a_transaction_that_is_cancelled_while_it_waits_for_the_lock_leaves_none_open(store: Store, where: Path) -> None:
     """Cancel a job while another process writes: a transaction that begins after that would fail each later commit."""
     assert isinstance(store, SqliteStore)
@@ -131,7 +127,6 @@ async def test_a_transaction_that_is_cancelled_while_it_waits_for_the_lock_leave
     assert await store.claim_node() > 0
 
 
-@pytest.mark.timeout(30)
 async def test_a_store_closes_while_a_long_question_is_asked(store: Store) -> None:
     question = asyncio.create_task(store.rows(ENDLESS))
     await asyncio.sleep(0.1)

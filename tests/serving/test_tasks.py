@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-import pytest
-
 from server.tasks import cancel_and_wait
 
 
-@pytest.mark.timeout(20)
 async def test_a_lost_cancellation_is_repeated() -> None:
     lost = 0
 
