@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +39,15 @@ def store_files(settings: Settings) -> list[Path]:
 def read_only(path: Path) -> bool:
     """Check whether the filesystem is mounted read-only."""
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def read_only_uri(path: Path) -> str | None:
+    """The URI that opens the file without writing to it or beside it, or None if that is impossible."""
+    wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    base = path.resolve().as_uri()
+    if wal.exists() and shm.exists():
+        return f"{base}?mode=ro&readonly_shm=1"
+    return None if wal.exists() and wal.stat().st_size else f"{base}?mode=ro&immutable=1"
 
 
 def data_folder(settings: Settings) -> Iterator[Finding]:
@@ -142,11 +153,21 @@ def secret(settings: Settings) -> Iterator[Finding]:
         yield from _from_settings(settings.secret, path if there else None)
     elif there:
         yield from _kept(path)
-    elif settings.sqlite_path.exists():
+    elif settings.sqlite_path.exists() and _has_installs(settings.sqlite_path):
         what = f"there is a database, but {path} is missing: the server would create a new secret and recognize no install"
         yield Finding("problem", what, "restore the file from a backup, or set FOOTFALL_SECRET to its content")
     else:
         yield Finding("ok", "there is no secret yet", "`footfall serve` creates it")
+
+
+def _has_installs(path: Path) -> bool:
+    """Return False for a store that has not served yet, such as one that `footfall project create` made; True if this is uncertain."""
+    uri = read_only_uri(path)
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=1.0)) if uri else contextlib.nullcontext() as connection:
+            return connection is None or bool(connection.execute("SELECT EXISTS (SELECT 1 FROM install)").fetchone()[0])
+    except sqlite3.Error:
+        return True
 
 
 def _from_settings(secret: str, path: Path | None) -> Iterator[Finding]:

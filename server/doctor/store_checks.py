@@ -18,7 +18,7 @@ from pathlib import Path
 from server.clock import epoch_ms
 from server.doctor import client_checks, service_checks
 from server.doctor.finding import Finding, size
-from server.doctor.folder_checks import command, read_only, store_files
+from server.doctor.folder_checks import command, read_only, read_only_uri, store_files
 from server.event import MINUTE
 from server.event_id import received_at
 from server.settings import Settings
@@ -69,7 +69,7 @@ def _file(path: Path) -> Iterator[Finding]:
     if head != _HEADER:
         yield Finding("problem", f"{path} is not a SQLite database, or its header is damaged", _RESTORE)
         return
-    uri = _uri(path)
+    uri = read_only_uri(path)
     if uri is None:
         what = f"{path} was not closed, and its -shm file is missing: its last events are in {path.name}-wal"
         yield Finding(
@@ -88,15 +88,6 @@ def _file(path: Path) -> Iterator[Finding]:
                 )
     except sqlite3.Error as error:
         yield Finding("problem", f"the database {path} cannot be read: {error}", _RESTORE)
-
-
-def _uri(path: Path) -> str | None:
-    """The URI that opens the file without writing to it or beside it, or None if that is impossible."""
-    wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
-    base = path.resolve().as_uri()
-    if wal.exists() and shm.exists():
-        return f"{base}?mode=ro&readonly_shm=1"
-    return None if wal.exists() and wal.stat().st_size else f"{base}?mode=ro&immutable=1"
 
 
 def _whole(connection: sqlite3.Connection, path: Path) -> Iterator[Finding]:

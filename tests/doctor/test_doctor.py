@@ -220,6 +220,8 @@ async def test_files_that_other_users_can_read_or_change_are_reported(
 
 async def test_a_store_without_its_secret_is_a_problem_because_no_install_would_be_known_again(served: Settings) -> None:
     (served.data_dir / "secret").unlink()
+    heard(await ask(served), "ok", "there is no secret yet")  # as before the first start, after `footfall project create`
+    change(served, "INSERT INTO install (id, project_id, first_seen, last_seen, environment, reason) VALUES (1, 1, 0, 0, 0, '')")
     heard(await ask(served), "problem", "is missing", "FOOTFALL_SECRET")
 
 
