@@ -69,9 +69,7 @@ class SqliteBase:
                 raise
             return Change(rows, time.perf_counter() - started)
 
-        changed = await self._connections.write(work)
-        self.version += 1
-        return changed
+        return await self._connections.write(work)
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SqliteSnapshot]:
@@ -97,7 +95,7 @@ class SqliteBase:
             connection.executescript(f"PRAGMA incremental_vacuum({int(pages)})")
             return time.perf_counter() - started
 
-        return await self._connections.write(work)
+        return await self._connections.write(work, changes=False)
 
     async def checkpoint(self) -> None:
         # Runs on a reader's thread: it does not block the writer, and saves it a checkpoint during a commit.

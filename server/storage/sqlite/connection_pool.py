@@ -165,8 +165,10 @@ def _use_wal(connection: SqliteConnection) -> None:
 class SqliteConnections:
     """The writer and the readers of one store, each with its thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is called on the writer's thread after each write."""
         self.path = path
+        self._changed = changed
         self._writer = connect(path)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="footfall-writer")
         self._reader_threads = ThreadPoolExecutor(READERS, thread_name_prefix="footfall-reader")
@@ -175,10 +177,10 @@ class SqliteConnections:
         self._exclusive = asyncio.Lock()
         self._slow = asyncio.Semaphore(_SLOW_READERS)
 
-    async def write(self, work: Callable[[SqliteConnection], T]) -> T:
-        """Run `work` on the writer's thread, without other writes meanwhile."""
+    async def write(self, work: Callable[[SqliteConnection], T], *, changes: bool = True) -> T:
+        """Run `work` on the writer's thread, without other writes meanwhile. `changes` is False if it leaves all rows as they are."""
         async with self._exclusive:
-            return await self._on_writer(work)
+            return await self._on_writer(self._noted(work) if changes else work)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Callable[[Callable[[SqliteConnection], Any]], Any]]:
@@ -188,7 +190,7 @@ class SqliteConnections:
             try:
                 await self._complete(SqliteConnection.begin)
                 yield self._on_writer
-                await self._complete(SqliteConnection.commit)
+                await self._complete(self._noted(SqliteConnection.commit))
             except BaseException:
                 await self._complete(SqliteConnection.rollback)
                 raise
@@ -220,6 +222,17 @@ class SqliteConnections:
             except asyncio.CancelledError:
                 until = 0.0
                 raise
+
+    def _noted(self, work: Callable[[SqliteConnection], T]) -> Callable[[SqliteConnection], T]:
+        """Return `work`, followed by `changed` on the same thread: it is called even if the caller is cancelled."""
+
+        def run(connection: SqliteConnection) -> T:
+            try:
+                return work(connection)
+            finally:
+                self._changed()
+
+        return run
 
     async def _on_writer(self, work: Callable[[SqliteConnection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer_thread, work, self._writer)

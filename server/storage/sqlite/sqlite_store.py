@@ -27,7 +27,7 @@ class SqliteStore(SqliteBase):
         self.version = 0
         self.available = True
         self._lock = lock
-        self._connections = SqliteConnections(path)
+        self._connections = SqliteConnections(path, self._note_change)
         self.engine = PooledSqliteEngine(self._connections)
         self._commit = Commit()
 
@@ -35,9 +35,10 @@ class SqliteStore(SqliteBase):
         return await self.commit_with(self._commit, batch)
 
     async def commit_with(self, commit: Commit, batch: Batch) -> Committed:
-        committed = await self._connections.write(lambda connection: commit.run(connection, batch))
+        return await self._connections.write(lambda connection: commit.run(connection, batch))
+
+    def _note_change(self) -> None:
         self.version += 1
-        return committed
 
     async def rows(self, sql: str, *arguments: Any) -> Rows:
         return await self.engine.run_querystring(QueryString(sql, *arguments))
@@ -58,7 +59,7 @@ class SqliteStore(SqliteBase):
             finally:
                 connection.execute("ROLLBACK")
 
-        await self._connections.write(work)
+        await self._connections.write(work, changes=False)
 
     def size(self) -> int:
         files = (self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal"))
