@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 COPIED = ("server", "graphql", "migrations", "pyproject.toml")
 DOCUMENTS = ("CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))))
+pytestmark = pytest.mark.timeout(600)  # copies of the code are built, and servers started from them
 
 TOKEN = "ff_the-admin-token-of-the-copy-0123456789"
 ASK_TERMINAL = """{ project(slug: "default") { fields { name label } events(first: 5) { nodes { terminal } }
