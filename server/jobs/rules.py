@@ -14,6 +14,7 @@ from server.jobs.question_alerts import UNWATCHED, Finding
 from server.jobs.webhooks import Delivered, Webhooks
 from server.problems import Problem
 from server.questions import saved
+from server.questions.question import Measure
 from server.questions.report_templates import FunnelTemplate
 from server.questions.template import Template
 from server.storage.engine import Store
@@ -110,9 +111,16 @@ async def _question(store: Store, project: int, draft: Draft) -> int | None:
     template = saved.template_of(found)
     if not isinstance(template, Template | FunnelTemplate):
         raise FieldProblem("question", f"cannot be watched: {UNWATCHED}")
+    if draft.kind in (Kind.QUESTION_ABOVE, Kind.QUESTION_BELOW) and _is_share(template) and not 0 <= (draft.threshold or 0) <= 1:
+        raise FieldProblem("threshold", "must be from 0 to 1, as the figure of the question is a share: 0.4 for 40 %")
     if draft.kind is Kind.QUESTION_CHANGE and not (isinstance(template, Template) and template.is_compared):
         raise FieldProblem("question", "must be compared with another period")
     return found.id
+
+
+def _is_share(template: Template | FunnelTemplate) -> bool:
+    """Return True if the watched figure is the conversion of a funnel or a rate of failures."""
+    return isinstance(template, FunnelTemplate) or template.measures[0] is Measure.FAILURE_RATE
 
 
 def _check(draft: Draft, threshold: float) -> None:
@@ -149,8 +157,9 @@ async def change(store: Store, number: int, **columns: Any) -> None:
     rule = await find_rule(store, number)
     about = {name: columns.get(name, getattr(rule, name)) for name in ("name", "window_minutes", "minimum_events", "cooldown_minutes")}
     _check(Draft(rule.kind, rule.url, **about), columns.get("threshold", rule.threshold))
-    if "question" in columns:
-        draft = Draft(rule.kind, rule.url, threshold=rule.threshold, question=columns.pop("question"))
+    if "question" in columns or ("threshold" in columns and rule.kind in QUESTION_KINDS):
+        watched = columns.pop("question", rule.question)
+        draft = Draft(rule.kind, rule.url, threshold=columns.get("threshold", rule.threshold), question=watched)
         columns["question_id"] = await _question(store, rule.project, draft)
     await alert_rules.change_rule(store, number, columns)
 

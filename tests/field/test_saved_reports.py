@@ -266,6 +266,24 @@ def test_an_alert_watches_the_conversion_of_a_funnel_but_no_retention(field: Fie
     assert "alert" in error["message"]
 
 
+def test_the_threshold_of_a_share_is_not_in_percent(field: Field) -> None:
+    """40 for a conversion of 40 %: the alert on less would always be raised, and the one on more never."""
+    saved(field, "Deploys", funnel=FUNNEL)
+    saved(field, "Failures", question={"measures": ["FAILURE_RATE"]})
+    saved(field, "Builds", question={})
+    alert = {"kind": "QUESTION_BELOW", "url": "https://93.184.216.34/hook"}
+    update = "mutation ($id: ID!, $changes: AlertChanges!) { updateAlert(id: $id, changes: $changes) { errors { field message } } }"
+    for name in ("Deploys", "Failures"):
+        (error,) = field.ask(ALERT, slug=field.slug, alert={**alert, "question": name, "threshold": 40})["createAlert"]["errors"]
+        assert (error["field"], "0.4 for 40 %" in error["message"]) == ("threshold", True)
+        created = field.ask(ALERT, slug=field.slug, alert={**alert, "question": name, "threshold": 0.4})["createAlert"]
+        assert created["errors"] == []
+        (error,) = field.ask(update, id=created["alert"]["id"], changes={"threshold": 40})["updateAlert"]["errors"]
+        assert (error["field"], "0.4 for 40 %" in error["message"]) == ("threshold", True)
+        assert field.ask(update, id=created["alert"]["id"], changes={"threshold": 0.5})["updateAlert"]["errors"] == []
+    assert field.ask(ALERT, slug=field.slug, alert={**alert, "question": "Builds", "threshold": 40})["createAlert"]["errors"] == []
+
+
 def test_a_question_whose_change_an_alert_watches_stays_compared(field: Field) -> None:
     """Replaced by a funnel, the alert would never fire, without an error."""
     saved(field, "Builds", question={"compare": "PREVIOUS"})
