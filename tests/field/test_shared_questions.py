@@ -117,6 +117,15 @@ def test_the_current_hour_is_not_shown_so_that_no_event_can_be_seen_to_arrive(fi
     assert Page(visit(field, path)).rows == rows or time.time_ns() // 1_000_000 // HOUR > now // HOUR  # made once an hour
 
 
+def test_a_link_to_a_question_about_people_may_have_as_many_conditions_as_any(field: Field) -> None:
+    """The condition that the link adds was one too many, and the page said that the question had changed."""
+    send(field, "linux", 6)
+    where = [{"field": "name", "values": ["build"]}] * 20
+    path, _ = share(field, "All conditions", {"measures": ["EVENTS"], "where": where, "audience": "PEOPLE", "period": {"last": 3}})
+    answer = visit(field, path)
+    assert (answer.status_code, Page(answer).rows) == (200, [["events"], ["6"]])
+
+
 def test_a_revoked_link_shows_nothing(field: Field, field_server: Server) -> None:
     send(field, "linux", 6)
     path, id_ = share(field, "Revoked", {})
