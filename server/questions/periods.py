@@ -41,13 +41,13 @@ class Period(msgspec.Struct, frozen=True):
     exact: bool = False
 
     def __post_init__(self) -> None:
-        for name, moment in (("period.start", self.start), ("period.end", self.end)):
+        for name, moment in (("period.from", self.start), ("period.to", self.end)):
             if moment % HOUR and not self.exact:
                 raise BadQuery(FieldError(name, "must be a full hour"))
             if moment < 0:
                 raise BadQuery(FieldError(name, "must not be before 1970"))
         if self.start >= self.end:
-            raise BadQuery(FieldError("period.end", "must be after the start"))
+            raise BadQuery(FieldError("period.to", "must be after the start"))
         if self.end - self.start > LONGEST * DAY:
             raise BadQuery(FieldError("period", f"must have at most {LONGEST} days"))
 

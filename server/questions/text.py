@@ -203,8 +203,8 @@ def whole_number(name: str, text: str) -> int:
 
 # Parts of the model with another name here.
 _NAMES = {
-    "measures": "measure", "segments": "segment", "period.last": "last", "period.toDate": "to_date", "period.start": "from",
-    "period.end": "to", "period": "from", "compareTo": "compare", "compareTo.from": "compare",
+    "measures": "measure", "segments": "segment", "period.last": "last", "period.toDate": "to_date", "period.from": "from",
+    "period.to": "to", "period": "from", "compareTo": "compare", "compareTo.from": "compare",
 }  # fmt: skip
 
 

@@ -162,7 +162,7 @@ def _period(first: str | None, end: str | None, now: int) -> Period:
     try:
         return Period(begin // HOUR * HOUR, -(-last // HOUR) * HOUR)
     except BadQuery as error:
-        fields = {"period.start": "from", "period.end": "to", "period": "from"}
+        fields = {"period.from": "from", "period.to": "to", "period": "from"}
         raise BadQuery(*(FieldError(fields.get(each.path, each.path), each.message) for each in error.errors)) from None
 
 

@@ -331,6 +331,7 @@ def test_a_key_sees_its_own_project_only_and_reads_where_it_may_only_read(asker:
 def test_errors_name_the_field_and_the_log_repeats_no_value(admin: Any, filled: Any) -> None:
     for query, path in (
         ('{project(slug:"demo"){overview(period:{last:0}){events{value}}}}', "period.last"),
+        ('{project(slug:"demo"){overview(period:{from:"2026-11-30T00:00:00Z",to:"2026-11-29T00:00:00Z"}){events{value}}}}', "period.to"),
         ('{project(slug:"demo"){events(first:1000){nodes{id}}}}', "first"),
         ('{project(slug:"demo"){events(after:"secret-cursor"){nodes{id}}}}', "after"),
         ('{project(slug:"demo"){breakdown(by:PROPERTY){otherValues}}}', "property"),

@@ -162,10 +162,10 @@ async def test_steps_without_events_are_included(store: Store) -> None:
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: Period(1, DAY), "period.start"),
-        (lambda: Period(0, DAY + 1), "period.end"),
-        (lambda: Period(DAY, DAY), "period.end"),
-        (lambda: Period(-DAY, DAY), "period.start"),
+        (lambda: Period(1, DAY), "period.from"),
+        (lambda: Period(0, DAY + 1), "period.to"),
+        (lambda: Period(DAY, DAY), "period.to"),
+        (lambda: Period(-DAY, DAY), "period.from"),
         (lambda: Period(0, 1_831 * DAY), "period"),
         (lambda: starts(Period(0, 200 * DAY), Step.HOUR), "step"),
     ],
