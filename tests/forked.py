@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans of descendants become children of this process
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
 _POLL = 0.01  # seconds
-# What servers import before or after they start to serve, and `footfall doctor`: 1.5 s of CPU time in each process without this.
+# What servers import before or after they start to serve, and `footfall doctor`: 1.6 s of CPU time in each process without this.
 _IMPORTED = (
     "server.cli",
     "server.serving",
@@ -38,6 +38,16 @@ _IMPORTED = (
     "server.doctor",
     "server.demo",
     "zstandard",
+    "anyio._backends._asyncio",
+    "apscheduler.executors.asyncio",
+    "apscheduler.triggers.date",
+    "duckdb",
+    "encodings.idna",
+    "piccolo.apps.migrations.auto.migration_manager",
+    "rich._emoji_codes",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.uvloop",
+    "uvicorn.protocols.websockets.auto",
 )
 _starting = threading.Lock()  # tests start servers in threads, and the state below belongs to the process
 is_supported = sys.platform == "linux"
@@ -131,8 +141,12 @@ def _parent() -> subprocess.Popen[bytes]:
 
 
 def _serve_requests() -> None:
+    from server.app import create_app  # noqa: PLC0415 - test processes import this module, and need no server
+    from server.settings import load  # noqa: PLC0415
+
     for name in _IMPORTED:
         importlib.import_module(name)
+    create_app(load({}))  # fills caches, of type hints above all; it opens nothing
     gc.collect()
     gc.freeze()  # collections in the forked processes skip what is shared
     assert threading.active_count() == 1, "a process with threads must not fork"
