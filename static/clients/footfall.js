@@ -78,7 +78,8 @@ export class Footfall {
 
   constructor(tool, url, options = {}) {
     this.tool = String(tool);
-    this.url = String(url).replace(/\/+$/, "");
+    this.url = String(url);
+    while (this.url.endsWith("/")) this.url = this.url.slice(0, -1);
     this.options = options;
   }
 
@@ -631,11 +632,12 @@ function remove(path) {
 
 /** Write a file that does not exist yet. Leaves none if the disk is full. */
 const create = (function (path, body) {
-  const { openSync, writeSync, closeSync } = modules("fs"); // not writeFileSync, which takes twice as long when it is first used
+  const { openSync, writevSync, closeSync } = modules("fs"); // writeFileSync takes twice as long when it is first used
   const file = openSync(path, "wx", 0o600);
   let isWhole = false;
   try {
-    isWhole = writeSync(file, body) === Buffer.byteLength(body);
+    const bytes = Buffer.from(body);
+    isWhole = writevSync(file, [bytes]) === bytes.length;
   } finally {
     closeSync(file);
     if (!isWhole) remove(path);
@@ -822,7 +824,11 @@ async function drain(settings, fs, within) {
     } else {
       const failures = Math.min(pause()[1] || 0, 12) + 1;
       const seconds = retryAfter ? Math.min(retryAfter, 86400) : Math.min(3600, 15 * 2 ** failures);
-      attempt(() => fs.writeFileSync(`${queue}/wait`, `${Math.floor(Date.now() / 1000) + seconds} ${failures}\n`));
+      const part = `${queue}/wait.${process.pid}.tmp`; // a run that reads half a file would not wait
+      attempt(() => {
+        fs.writeFileSync(part, `${Math.floor(Date.now() / 1000) + seconds} ${failures}\n`);
+        fs.renameSync(part, `${queue}/wait`);
+      });
       return leave();
     }
   }
