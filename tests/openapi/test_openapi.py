@@ -167,7 +167,7 @@ def test_every_field_of_every_body_is_described() -> None:
 
 @pytest.mark.parametrize(
     ("path", "method", "mode"),
-    [(*operation, GenerationMode.POSITIVE) for operation in OPERATIONS] + REFUSED,
+    [*((*operation, GenerationMode.POSITIVE) for operation in OPERATIONS), *REFUSED],
 )
 def test_responses_match_the_document(url: str, path: str, method: str, mode: GenerationMode) -> None:
     """Requests that the schema allows are accepted. Forbidden ones get a refusal, or a per-event error within a batch.
