@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from server.analytics.sources import activity, for_both, has_activity
 from server.event import DAY, ENVIRONMENTS, FieldError
 from server.history import History
 from server.problems import BadQuery
-from server.questions.answer_cache import reused
+from server.questions.answer_cache import reused, shared
 from server.questions.facts import Facts
 from server.questions.figures import figures
 from server.questions.periods import LONGEST, Period, Step, starts
@@ -149,14 +150,22 @@ async def _rolling(store: Store, filter_: Filter, days: int, history: History | 
     return _Rolling(daily, *rolled)
 
 
+@shared
+async def active_by_step(store: Store, filter_: Filter, step: Step, history: History | None) -> list[Installs]:
+    """Active installs in each step, which several figures of a page share."""
+    return by_step((await figures(store, to_question(filter_, Measure.INSTALLS, over=step), history))[Measure.INSTALLS])
+
+
 @reused
 async def new_and_returning(store: Store, filter_: Filter, step: Step = Step.DAY, history: History | None = None) -> NewAndReturning:
     """Active installs, split into those first seen in the step and all others. Raises BadQuery for hours, for which no activity is kept."""
     if step is Step.HOUR:
         raise BadQuery(FieldError("step", "must be a day, a week or a month"))
     beginnings = starts(filter_.period, step)
-    found = await figures(store, to_question(filter_, Measure.INSTALLS, Measure.NEW_INSTALLS, over=step), history)
-    everyone, new = (by_step(found[measure]) for measure in (Measure.INSTALLS, Measure.NEW_INSTALLS))
+    everyone, found = await asyncio.gather(
+        active_by_step(store, filter_, step, history), figures(store, to_question(filter_, Measure.NEW_INSTALLS, over=step), history)
+    )
+    new = by_step(found[Measure.NEW_INSTALLS])
     return NewAndReturning(
         beginnings,
         [count.all for count in new],

@@ -12,6 +12,7 @@ from server.analytics import comparison, exact_durations
 from server.analytics.active import countable
 from server.analytics.filters import Filter, to_question
 from server.analytics.histograms import histogram
+from server.analytics.installs import active_by_step
 from server.analytics.measures import (
     Change,
     DurationChange,
@@ -128,12 +129,9 @@ async def series(store: Store, filter_: Filter, step: Step = Step.DAY, history: 
     beginnings = starts(filter_.period, step)
     hourly = step is Step.HOUR
     # Two questions: sums outlive raw events, from which installs may have to be counted.
-    questions = [tuple(map(Measure, _SUMMED)), *([] if hourly else [(Measure.INSTALLS,)])]
-    found = await asyncio.gather(
-        *(figures(store, to_question(filter_, *measures, over=step), history, intervals=False) for measures in questions)
-    )
-    events, successes, failures = ([int(value or 0) for value in found[0][Measure(name)].all] for name in _SUMMED)
-    active = [] if hourly else by_step(found[1][Measure.INSTALLS])
+    counted = figures(store, to_question(filter_, *map(Measure, _SUMMED), over=step), history, intervals=False)
+    found, active = (await counted, []) if hourly else await asyncio.gather(counted, active_by_step(store, filter_, step, history))
+    events, successes, failures = ([int(value or 0) for value in found[Measure(name)].all] for name in _SUMMED)
     return Series(
         starts=beginnings,
         events=events,

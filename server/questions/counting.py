@@ -117,7 +117,7 @@ def _encoded(key: str | None) -> str:
 
 
 class NewInstalls(NamedTuple):
-    """A join with `install`, and the condition that it is new in a step, for facts without `is_new`. They apply to the rows `by_install`."""
+    """The relation `install` with the condition of its join, and the condition that it is new in a step, for facts without `is_new`."""
 
     join: Sql
     condition: str
@@ -147,8 +147,20 @@ def _counts_by_install(facts: Sql, measures: Collection[Measure], by: str, new: 
         f" (SELECT {by}, install_id, MAX(people) AS people{inner} FROM (",
         facts,
         f") AS placed GROUP BY {by}, install_id) AS by_install",
-        new.join if new else "",
+        sql(" LEFT JOIN ", new.join) if new else "",
         f" GROUP BY {by}",
+    )
+
+
+def new_installs(facts: Sql, new: NewInstalls) -> Sql:
+    """New installs by place and step, in the columns of `counts`. `new` applies to the rows `placed`: a few of them remain to be counted."""
+    return sql(
+        "SELECT place, step, COUNT(install_id) AS new_installs_all, COUNT(CASE WHEN people = 1 THEN install_id END) AS new_installs_people FROM"
+        " (SELECT place, step, install_id, MAX(people) AS people FROM (",
+        facts,
+        ") AS placed JOIN ",
+        new.join,
+        f" WHERE {new.condition} GROUP BY place, step, install_id) AS by_install GROUP BY place, step",
     )
 
 

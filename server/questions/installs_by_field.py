@@ -101,7 +101,7 @@ def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str], sums: Sequ
         + f" GROUP BY {field}"
         for field in fields
     )
-    install = "CASE WHEN event.skewed IS NULL THEN event.install_id END AS install_id"
+    install = f"{facts.counted_install} AS install_id"
     measured = "".join(f", SUM({facts.summed(each)}) AS {each}" for each in sums)
     seen = sql(
         f"SELECT {columns}, {install}, MAX({facts.people}) AS people{measured} FROM ",

@@ -29,8 +29,12 @@ class Places(msgspec.Struct, frozen=True):
         is_summed = self.groups is not None and not self.folded and all(measure in SUMS for measure in measures)
         if is_summed and isinstance(facts, HistoryFacts) and facts.has_one_list:
             return columnar.sums_of_elements(facts.lists(engine), self.groups or (), [measure.value for measure in measures])
-        if isinstance(facts, HistoryFacts) and Measure.INSTALLS in measures and Measure.NEW_INSTALLS in measures:
-            # The counts have one row for each install, far fewer than events, so the new installs are joined last.
-            new = counting.NewInstalls(facts.join_arrivals("by_install"), facts.is_new(engine, "by_install.step"))
-            return counting.counts(engine, self.placed(facts, engine), measures, new=new)
+        if isinstance(facts, HistoryFacts) and Measure.NEW_INSTALLS in measures:
+            if measures == [Measure.NEW_INSTALLS]:
+                new = counting.NewInstalls(facts.join_arrivals("placed"), facts.is_new(engine, "placed.step"))
+                return counting.new_installs(self.placed(facts, engine), new)
+            if Measure.INSTALLS in measures:
+                # The counts have one row for each install, far fewer than events, so the new installs are joined last.
+                new = counting.NewInstalls(facts.join_arrivals("by_install"), facts.is_new(engine, "by_install.step"))
+                return counting.counts(engine, self.placed(facts, engine), measures, new=new)
         return counting.counts(engine, self.placed(facts, engine, installs=Measure.NEW_INSTALLS in measures), measures)

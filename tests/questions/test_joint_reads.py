@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from server.analytics.filters import Filter
+from server.analytics.installs import new_and_returning
+from server.analytics.overview import series
 from server.event import DAY
 from server.history import History, Reading
 from server.problems import TooBroad
@@ -35,6 +38,8 @@ PAGE = (
     asked(*COUNTS),
     asked(*COUNTS, over=Step.MONTH),
     asked(Measure.EVENTS, Measure.INSTALLS, over=Step.WEEK),
+    asked(Measure.NEW_INSTALLS),
+    asked(Measure.NEW_INSTALLS, over=Step.WEEK),
     asked(Measure.P50, Measure.P95),
     asked(Measure.P50, Measure.MEAN, over=Step.MONTH),
     asked(Measure.PER_INSTALL_P50, Measure.PER_INSTALL_MEAN),
@@ -127,6 +132,13 @@ async def test_a_period_and_the_part_of_it_that_is_compared_share_one_read(full:
     readings.clear()
     assert await asyncio.gather(*(figures(full, each, history) for each in page)) == alone
     assert len(readings[0].statements) == 1 + len(page)
+
+
+async def test_charts_over_time_count_active_installs_once(full: Store, history: History, readings: list[Reading]) -> None:
+    filter_ = Filter(project=1, period=Period(START, END), where=FEW_SYSTEMS)
+    await asyncio.gather(series(full, filter_, Step.WEEK, history), new_and_returning(full, filter_, Step.WEEK, history))
+    statements = [statement.sql for each in readings for statement in each.statements]
+    assert [sum(f"AS {counted}" in each for each in statements) for counted in ("installs_all", "new_installs_all")] == [1, 1]
 
 
 async def test_a_card_of_versions_shares_the_read_of_the_figures(full: Store, history: History, readings: list[Reading]) -> None:
