@@ -155,7 +155,7 @@ def test_settings_are_changed_and_a_key_is_shown_once(site: Any, visit: Callable
     page.get_by_role("alert").wait_for()  # beside the invalid field
     page.get_by_label("Requests per address").fill("30/minute")
     page.get_by_role("button", name="Save").first.click()
-    page.get_by_text("Saved").wait_for()
+    page.get_by_text("Saved", exact=True).wait_for()
     settings = site.ask("ProjectSettings", slug="changed")["project"]["settings"]
     assert (settings["name"], settings["rateLimit"]) == ("Another name", "30 per 1 minute")
 
