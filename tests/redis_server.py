@@ -31,7 +31,8 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
         )
         with redis.Redis(port=self.port) as client:
-            for _ in range(200):
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
                 try:
                     client.ping()
                     return
@@ -52,7 +53,7 @@ class RedisServer:
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
             self._process = None
 
 

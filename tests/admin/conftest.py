@@ -97,7 +97,8 @@ def wait() -> Callable[[Callable[[], Any]], Any]:
     """A function that waits until a condition holds."""
 
     def until(what: Callable[[], Any]) -> Any:
-        for _ in range(200):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
             if found := what():
                 return found
             time.sleep(0.05)

@@ -33,7 +33,7 @@ PROTOCOL: Any = ["graphql-transport-ws"]
 async def opened(url: str, token: str | None = TOKEN) -> ClientConnection:
     socket = await connect(url.replace("http", "ws") + "/graphql", subprotocols=PROTOCOL)
     await socket.send(json.dumps({"type": "connection_init", "payload": {"token": token} if token else {}}))
-    assert json.loads(await asyncio.wait_for(socket.recv(), 5)) == {"type": "connection_ack"}
+    assert json.loads(await asyncio.wait_for(socket.recv(), 60)) == {"type": "connection_ack"}
     return socket
 
 
@@ -44,7 +44,7 @@ async def subscribe(socket: ClientConnection, number: str = "1", **variables: An
 
 
 async def received(socket: ClientConnection) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 5))
+    found: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 60))
     return found
 
 
@@ -258,7 +258,7 @@ async def test_many_subscriptions_on_one_socket_are_refused(filled: Any) -> None
 async def test_an_invalid_message_closes_only_its_socket(filled: Any, text: str) -> None:
     socket = await opened(filled.url)
     await socket.send(text)
-    await asyncio.wait_for(socket.wait_closed(), 5)
+    await asyncio.wait_for(socket.wait_closed(), 60)
     other = await opened(filled.url)
     await other.close()
 

@@ -194,10 +194,9 @@ async def test_a_backup_that_is_stopped_leaves_nothing(store: Store, settings: S
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    for _ in range(500):
-        if not half_written():
-            break
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(60):
+        while half_written():
+            await asyncio.sleep(0.02)
     assert half_written() == []
 
 

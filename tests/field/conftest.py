@@ -75,7 +75,7 @@ class Field:
 
 def accounted(field: Any, events: int) -> Any:
     """The ledger once it has so many events: what is refused is written a moment later."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (ledger := field.ledger())["received"] < events and time.monotonic() < deadline:
         time.sleep(0.05)
     assert ledger["received"] == events, ledger

@@ -64,7 +64,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield urls
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         server.close()
 
 

@@ -163,7 +163,7 @@ async def test_a_job_that_could_not_start_without_the_store_starts_once_it_is_ba
     await asyncio.sleep(0.5)
     assert work.began == 0
     await store.change(("ALTER TABLE gone RENAME TO job_run", ()))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not work.ended:
             await asyncio.sleep(0.05)
     await scheduler.stop()
@@ -193,20 +193,21 @@ async def test_a_job_is_due_once_in_its_period_again_after_it_failed_and_when_it
 
 
 async def test_a_job_whose_lease_is_lost_stops(run: Run, other: Store) -> None:
-    work = Work(5)
+    work = Work(600)
     runner = Runner(dataclasses.replace(run, now=lambda: int(time.time() * 1000)), lease=300, holder="me")
     task = asyncio.create_task(runner.run(work.job()))
-    await asyncio.sleep(0.15)
+    while not work.began:
+        await asyncio.sleep(0.01)
     await other.change(("UPDATE lease SET holder = 'another'", ()))
-    outcome = await asyncio.wait_for(task, 2)
+    outcome = await asyncio.wait_for(task, 60)
     assert outcome.became == "interrupted"
     assert await other.rows("SELECT holder FROM lease") == [{"holder": "another"}]
 
 
 async def test_a_job_longer_than_its_lease_keeps_it(run: Run, other: Store) -> None:
     clock = dataclasses.replace(run, now=lambda: int(time.time() * 1000))
-    task = asyncio.create_task(Runner(clock, lease=200).run(Work(0.8).job()))
-    await asyncio.sleep(0.5)
+    task = asyncio.create_task(Runner(clock, lease=1_500).run(Work(3).job()))
+    await asyncio.sleep(2)
     assert (await Runner(dataclasses.replace(clock, store=other)).run(Work().job())).became == "busy"
     assert (await task).became == "done"
 
@@ -215,7 +216,8 @@ async def test_stopping_the_scheduler_cancels_running_jobs_and_releases_their_le
     work = Work(30)
     scheduler = Scheduler(Runner(dataclasses.replace(run, now=lambda: int(time.time() * 1000))), [work.job()], start_after=0.01)
     await scheduler.start()
-    await asyncio.sleep(0.2)
+    while not work.began:
+        await asyncio.sleep(0.01)
     await scheduler.stop()
     await scheduler.stop()
     assert (work.began, work.ended) == (1, 1)
@@ -256,7 +258,7 @@ async def test_after_a_kill_another_takes_over_when_the_lease_has_ended(run: Run
     process.stdout.close()
     killed = time.monotonic()
     while (await here.run(work.job(), only_due=True)).became == "busy":
-        assert time.monotonic() - killed < 5
+        assert time.monotonic() - killed < 60
         await asyncio.sleep(0.05)
     assert work.began == 1
     rows = await store.rows("SELECT holder, result FROM job_run ORDER BY id")

@@ -147,10 +147,10 @@ async def test_a_receiver_that_hangs_does_not_delay_others(
     await commit(ended(0.1, 0, 50))
     for rule in made:
         await look(store, rule, now)
-    receiver.seconds = 0.5
+    receiver.seconds = 3.0
     began = time.monotonic()
     assert await deliver_waiting(store, webhooks, run.now) == (6, 0)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 15  # one after the other they would take 18 s
     assert len({document["id"] for document in receiver.documents}) == 6
 
 
@@ -188,10 +188,10 @@ async def test_a_receiver_written_from_the_documentation_verifies_signatures(
 
 async def test_a_receiver_that_never_answers_is_not_waited_for(receiver: Any, webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.jobs.webhooks.TIMEOUT", 0.2)
-    receiver.seconds = 1.0
+    receiver.seconds = 30.0
     began = time.monotonic()
     delivered = await webhooks.deliver(receiver.url, SECRET, b"{}", 0, attempts=2)
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 25
     assert (delivered.attempts, delivered.error, delivered.again) == (2, "no answer in 0.2 seconds", True)
 
 

@@ -104,7 +104,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         yield found
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         server.close()
 
 

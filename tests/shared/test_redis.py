@@ -92,7 +92,8 @@ def test_without_redis_events_are_taken_with_limits_of_each_replica(make_server:
     assert server.log.read_text().count("redis_lost") == 1
 
     server_of_redis.start()
-    for _ in range(100):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         server.client.post("/v1/events", json=EVENT)
         if server.client.get("/health").json()["status"] == "ok":
             break
@@ -104,7 +105,7 @@ def test_without_redis_events_are_taken_with_limits_of_each_replica(make_server:
 
 def is_well(server: Any) -> None:
     """Wait until the server says that Redis is there."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while (health := server.client.get("/health").json())["redis"] != "ok":
         assert time.monotonic() < deadline
         server.client.post("/v1/events", json=EVENT)
@@ -212,11 +213,11 @@ async def test_live_events_reach_the_watchers_of_every_replica_once(server_of_re
             assert [each.id for each in (await near.take(10) or ([], 0))[0]] == [1, 2]
             got: list[int] = []
             while len(got) < 2:
-                got += [each.id for each in (await asyncio.wait_for(far.take(10), 5) or ([], 0))[0]]
+                got += [each.id for each in (await asyncio.wait_for(far.take(10), 60) or ([], 0))[0]]
             assert got == [1, 2]
-            assert [each.id for each in (await asyncio.wait_for(elsewhere.take(10), 5) or ([], 0))[0]] == [3]
+            assert [each.id for each in (await asyncio.wait_for(elsewhere.take(10), 60) or ([], 0))[0]] == [3]
             other.publish([event(5)])
-            assert [each.id for each in (await asyncio.wait_for(near.take(10), 5) or ([], 0))[0]] == [5]
+            assert [each.id for each in (await asyncio.wait_for(near.take(10), 60) or ([], 0))[0]] == [5]
             assert not near._waiting, "its own events came back"
     await here.close()
     await there.close()
