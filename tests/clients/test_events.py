@@ -205,6 +205,25 @@ def test_a_day_offline_is_sent_once(host: Host, home: Path, project: Project) ->
     assert eventually(lambda: project.ledger() == {"stored": 4, "duplicates": 2, "rejected": 0})
 
 
+def test_a_sender_sends_the_events_of_all_clients_and_leaves_unknown_files(
+    host: Host, home: Path, make_host: Callable[[str], Host], make_wire: Callable[..., Wire]
+) -> None:
+    """Clients of several languages and versions share a queue."""
+    for name in ("python", "dash", "node"):
+        make_host(name).run("http://127.0.0.1:9", home)
+        assert settled(home)
+    assert len(queued(home)) == 3
+    later = queue_of(home) / f"{int(time.time() * 1000)}-later.0.v2.json"  # of a client that is newer than this one
+    later.write_text('{"name":"later"}\n')
+    (queue_of(home) / "wait").unlink()
+    wire = make_wire()
+    host.run(wire.url, home)
+    assert eventually(lambda: len(wire.events()) == 4)
+    assert settled(home)
+    assert {event["runtime"].partition(" ")[0] for event in wire.events()} == {"python", "dash", "node", host.runtime.strip()}
+    assert later.exists()
+
+
 def test_events_of_a_killed_sender_are_sent_by_another(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     host.run("http://127.0.0.1:9", home)
     assert settled(home)
