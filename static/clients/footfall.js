@@ -45,6 +45,7 @@ const env = proc?.env ?? {};
 const NAMES = ["fs", "child_process", "tty"];
 let modules = proc?.getBuiltinModule ? (name) => proc.getBuiltinModule(name) : undefined;
 let waiting = []; // what was tracked before Node.js 18 has loaded its modules
+if (proc && !modules && proc.mainModule) modules = (name) => proc.mainModule.require(`node:${name}`); // a CommonJS program, such as a bundle
 if (proc && !modules) {
   Promise.all(NAMES.map((name) => import(/* webpackIgnore: true */ /* @vite-ignore */ `node:${name}`))).then((loaded) => {
     modules = (name) => loaded[NAMES.indexOf(name)];

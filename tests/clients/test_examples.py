@@ -90,6 +90,21 @@ def test_node_18_loads_its_modules_later(home: Path, make_wire: Callable[..., Wi
     assert names(wire, 1) == ["early"]
 
 
+def test_node_18_records_an_exit_at_once_in_a_bundle(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
+    """A program in CommonJS has its modules before it awaits anything."""
+    wire = make_wire()
+    (tmp_path / "old.cjs").write_text("process.getBuiltinModule = undefined;")
+    client = (CLIENTS / "footfall.js").read_text().replace("export class Footfall {", "exports.Footfall = class Footfall {")
+    (tmp_path / "footfall.cjs").write_text(client)
+    (tmp_path / "main.cjs").write_text(
+        'const { Footfall } = require("./footfall.cjs");\n'
+        'new Footfall("mytool", process.env.HOST_URL).start("build");\nconsole.log("hello");\nprocess.exit(3);\n'
+    )
+    ran = run([node(), "--require", str(tmp_path / "old.cjs"), str(tmp_path / "main.cjs")], wire.url, home)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3)
+    assert names(wire, 1) == ["build"]
+
+
 def test_javascript_errors_are_passed_on(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
     """Thrown errors, rejections and uncaught errors: the program ends as without telemetry, and the event has the error."""
     wire = make_wire()
