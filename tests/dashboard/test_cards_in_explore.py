@@ -97,8 +97,7 @@ def _label(text: str) -> str:
 
 def read(tab: Any, path: str) -> list[Card]:
     found = []
-    page = tab.open(path) if tab.page.url == "about:blank" else tab.go(path)
-    for each in page.evaluate(READ_CARDS):
+    for each in tab.go(path).evaluate(READ_CARDS):
         rows = list(csv.reader(each["csv"].splitlines()))
         shown = {_label(label): float(figure.replace(",", "")) for label, figure in each["shown"] if re.fullmatch(r"[\d,]+", figure)}
         found.append(Card(each["title"], each["link"], rows[0] if rows else [], rows[1:], shown, each["text"]))

@@ -111,7 +111,7 @@ def test_a_click_on_one_value_replaces_a_filter_with_several_values_of_its_field
 def test_a_filter_that_matches_nothing_is_explained_on_every_page(visit: Callable[..., Any]) -> None:
     tab = visit()
     for path in ("", "/usage", "/errors", "/installs"):
-        page = tab.open(f"/d/demo{path}?where=os:is:linux,windoes&where=properties.build.cache:is:wram")
+        page = tab.go(f"/d/demo{path}?where=os:is:linux,windoes&where=properties.build.cache:is:wram")
         notice = page.locator(".top .notice")
         expect(notice).to_contain_text("No event in this period has properties.build.cache wram.")
     page = tab.open("/d/demo?where=properties.build.cache:is:wram")

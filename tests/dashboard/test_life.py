@@ -57,7 +57,7 @@ def test_every_page_of_an_empty_project_says_how_to_send(site: Any, visit: Calla
     assert site.server.footfall("project", "create", "bare").returncode == 0
     tab = visit()
     for path in ("", "/installs", "/usage", "/funnel", "/errors", "/downloads"):
-        assert "/p/bare/" in tab.open(f"/d/bare{path}").get_by_label("A command that sends an event").inner_text(), path
+        assert "/p/bare/" in tab.go(f"/d/bare{path}").get_by_label("A command that sends an event").inner_text(), path
     page = tab.open("/d/bare/downloads")
     assert site.client.post("/p/bare/dl/hello", headers={"Authorization": ""}).status_code == 202
     page.get_by_role("heading", name="hello was counted").wait_for()

@@ -83,7 +83,7 @@ def test_a_step_that_has_not_ended_is_marked_in_lines_areas_and_sparklines(visit
 def test_charts_and_lists_are_in_one_zone_and_say_which(site: Any, visit: Callable[..., Any], young: str) -> None:
     tab = visit(zone=NEW_YORK)
     for path in ("", "/installs", "/usage", "/errors", "/downloads", "/health"):
-        assert tab.open(f"/d/{young}{path}").locator(".zone").inner_text() == "UTC", path
+        assert tab.go(f"/d/{young}{path}").locator(".zone").inner_text() == "UTC", path
     page = tab.open(f"/d/{young}")
     card = page.get_by_role("region", name="Active installs")
     card.get_by_label("Options for Active installs", exact=True).click()
