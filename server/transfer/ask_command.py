@@ -6,7 +6,6 @@ import msgspec
 import rich_click as click
 
 from server.questions import saved
-from server.questions.question import Audience
 from server.questions.report_templates import AnyTemplate
 from server.storage.projects import DEFAULT
 from server.terminal import fail
@@ -21,7 +20,7 @@ from server.transfer.running import Opened
     "--saved",
     "saved_name",
     metavar="NAME",
-    help="Answer a saved question or report. Cannot be combined with the options above, except `--people`.",
+    help="Answer a saved question or report. Cannot be combined with the options above, except `--people` and `--everything`.",
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 def question_command(slug: str, saved_name: str | None, form: str, **words: str | tuple[str, ...] | None) -> None:
@@ -54,14 +53,14 @@ def question_command(slug: str, saved_name: str | None, form: str, **words: str 
     with one of these names, use `footfall ask question NAME`.
     """
     if saved_name is not None and any(value for name, value in words.items() if name != "audience"):
-        fail("--saved cannot be combined with the options of a question, except --people")
+        fail("--saved cannot be combined with the options of a question, except --people and --everything")
 
     async def find(opened: Opened) -> AnyTemplate:
         template = template_of("question", words)
         if saved_name is None:
             return template
         found = await saved.find(opened.store, opened.project.id, saved_name)
-        return found if template.audience is Audience.EVERYTHING else msgspec.structs.replace(found, audience=template.audience)
+        return found if words.get("audience") is None else msgspec.structs.replace(found, audience=template.audience)
 
     show(slug, find, form)
 

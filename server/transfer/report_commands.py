@@ -21,6 +21,7 @@ FORMATS = ("table", "csv", "json", "jsonl")
 Words = Mapping[str, str | tuple[str, ...] | None]  # the options that were given
 Options = Callable[[Callable[..., None]], Callable[..., None]]
 _PEOPLE = "Rank groups by the events of people, and show figures of people only. Files have the figures of both audiences."
+_EVERYTHING = "Rank groups by all events, and show figures of all. The default, unless a saved question is about people."
 
 
 def options_of(parameters: Mapping[str, str], repeated: tuple[str, ...]) -> Options:
@@ -29,6 +30,7 @@ def options_of(parameters: Mapping[str, str], repeated: tuple[str, ...]) -> Opti
     def add(command: Callable[..., None]) -> Callable[..., None]:
         for name, about in reversed(list(parameters.items())):
             if name == "audience":
+                command = click.option("--everything", name, flag_value=Audience.EVERYTHING.value, help=_EVERYTHING)(command)
                 command = click.option("--people", name, flag_value=Audience.PEOPLE.value, help=_PEOPLE)(command)
                 continue
             many = name in repeated

@@ -183,6 +183,9 @@ def test_a_saved_question_about_people_shows_people_wherever_it_is_opened(field:
     question = {"measures": ["INSTALLS"], "by": [{"field": "version"}], "first": 2, "audience": "PEOPLE", "period": {"last": 7}}
     found = saved(field, "Versions", question=question)
     assert found["question"] == {"audience": "PEOPLE"}
+    for options, total in ((["--people"], 11), (["--everything"], 20), ([], 11)):
+        rows = footfall(field_server, "ask", field.slug, "--saved", "Versions", *options).splitlines()[1:]
+        assert sum(int(row.split()[1]) for row in rows) == total, options
     table = [line.split() for line in footfall(field_server, "ask", field.slug, "--saved", "Versions").splitlines()]
     assert table == [["version", "installs"], ["1.0.0", "6"], ["2.0.0", "5"], ["(other)", "0"]]  # the largest of people
     path = field.ask(SHARE, slug=field.slug, name="Versions")["createShare"]["path"]
