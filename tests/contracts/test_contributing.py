@@ -167,11 +167,10 @@ def _add_event_column(copy: Path) -> None:
         "    duration_ms: Number | None = None\n", "    duration_ms: Number | None = None\n    exit_code: int | None = None\n"
     )
     native.write_text(text, encoding="utf-8")
-    edit(
-        native,
-        "        document=document,\n        weight=weight,\n",
-        "        document=document,\n        weight=weight,\n        exit_code=payload.exit_code,\n",
-    )
+    edit(native, "target, length, error, rate,", "target, length, exit_code, error, rate,")
+    edit(native, "        document=document,\n", "        document=document,\n        exit_code=exit_code,\n")
+    weight = "        weight=_weight(payload, ignored, prefix),\n"
+    edit(native, weight, f"{weight}        exit_code=payload.exit_code,\n")
     edit(
         server / "event.py",
         "    visitor: str | None = None\n    weight: float = 1\n",
@@ -191,8 +190,8 @@ def _add_event_column(copy: Path) -> None:
     edit(storage / "statements.py", '"properties", "weight",\n', '"properties", "weight", "exit_code",\n')
     edit(
         storage / "commit" / "transaction.py",
-        "None if event.weight == 1 else event.weight,\n",
-        "None if event.weight == 1 else event.weight, event.exit_code,\n",
+        "None if weight == 1 else weight,\n",
+        "None if weight == 1 else weight, event.exit_code,\n",
     )
     edit(storage / "history" / "streaming.py", "event.properties, event.weight\n", "event.properties, event.weight, event.exit_code\n")
     edit(
