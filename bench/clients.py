@@ -3,7 +3,7 @@
 The servers respond, are down, hang, drip, send garbage or redirect. Prints a table for docs/clients.md: medians of 50 differences, in milliseconds.
 A first run starts a sender: no sender runs, and no event waits. With `--following`, a run follows another one within a second, as in a script.
 Processor time is that of the host program and the children it waits for. It hardly depends on the load of the machine.
-For Node.js, another row has the least that a first run can take: of a program that imports an empty module and starts a process that does nothing.
+For Node.js, another row has the lower bound of a first run: a program that imports an empty module and starts a process that does nothing.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ process.exit(3);
 
 
 def floor(folder: Path) -> list[str]:
-    """Write the program of the last row beside the host program of Node.js, and return its command."""
+    """Write the program of that row beside the host program of Node.js, and return its command."""
     (folder / "empty.js").write_text("")
     (folder / "floor.js").write_text(FLOOR)
     return [hosts.WRITERS["node"](CLIENTS, folder)[0][0], str(folder / "floor.js")]
