@@ -35,8 +35,8 @@ _WORDS = frozenset(
 )
 _LONGEST_WORD = max(map(len, _WORDS))
 is_ordinary: Callable[[str], object] = re.compile(r"[0-z].{13}[^-0{}fF].{4,}[0-z]", re.DOTALL).fullmatch
-"""Match an id that `identifier` returns as it is, as it does with nearly all ids: it has no padding, 20 characters or more, and at the place of a
-UUID's version a character that occurs in no placeholder of this length."""
+"""Match an id that `identifier` returns unchanged, as nearly all ids are: one without padding, of at least 20 characters, with a character that no
+placeholder of this length contains in the place of a UUID's version."""
 
 
 def identifier(raw: str) -> str | None:

@@ -144,9 +144,7 @@ class SavedQuestion:
             return []
         return [f"{name}={each}" for name, texts in report_text.form_of(template).written(template).items() for each in texts]
 
-    @strawberry.field(
-        description="Reason why this version cannot read the question, such as one that a newer version saved. Null if it can be read."
-    )
+    @strawberry.field(description="Reason why this version cannot read the question, which a newer version may have saved. Null if it can.")
     def problem(self) -> str | None:
         return saved.UNREADABLE if saved.readable_template(self.stored) is None else None
 

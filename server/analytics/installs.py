@@ -152,7 +152,7 @@ async def _rolling(store: Store, filter_: Filter, days: int, history: History | 
 
 @shared
 async def active_by_step(store: Store, filter_: Filter, step: Step, history: History | None) -> list[Installs]:
-    """Active installs in each step, which several figures of a page share."""
+    """Active installs in each step. Several figures of a page share one read."""
     return by_step((await figures(store, to_question(filter_, Measure.INSTALLS, over=step), history))[Measure.INSTALLS])
 
 

@@ -92,7 +92,7 @@ class Error(msgspec.Struct, kw_only=True):
 class _Event(msgspec.Struct, kw_only=True, gc=False):
     """One event. Other fields are kept as properties; empty texts count as missing."""
 
-    # A decoder finds a field fastest if it follows the one before it. The last three and the context's are one slice.
+    # Decoding is fastest if fields arrive in this order. From `outcome` on, the fields are read as one slice, with those of the context.
     name: Name
     installation_id: InstallationId | None = None
     properties: Properties | None = None
@@ -122,7 +122,7 @@ else:  # with the declared fields of a context
         gc=False,
     )
 _described = operator.attrgetter(*CONTEXT_FIELDS)
-_FIRST_COMMON = Event.__struct_fields__.index("outcome")  # the fields from here on are `common` of `_alike`
+_FIRST_COMMON = Event.__struct_fields__.index("outcome")  # the fields from here on are passed to `_alike` as `common`
 # Fields that may also be properties. A value of another type, or an unknown word, is kept as one.
 _OR_PROPERTIES: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     *((name, read) for (name, declared), read in zip(CONTEXT_FIELDS.items(), CONTEXT_READERS, strict=True) if declared.properties),
@@ -362,7 +362,7 @@ def _target(payload: Target) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=REMEMBERED)
 def _alike(raw: bytes, common: tuple[Any, ...]) -> Alike:
-    """Return the common part of an event from its raw properties and the values of its last fields. Cached. Raises NotPlain."""
+    """Return the common part of an event from its raw properties and its fields from `outcome` on. Cached. Raises NotPlain."""
     word, named, ci, *described = common
     fields, outcome = tuple(described), _OUTCOMES.get(word)
     if outcome is None or (named and known_environment(named) is None) or _have_odd(fields):

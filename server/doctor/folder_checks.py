@@ -161,7 +161,7 @@ def secret(settings: Settings) -> Iterator[Finding]:
 
 
 def _has_installs(path: Path) -> bool:
-    """Return False for a store that has not served yet, such as one that `footfall project create` made; True if this is uncertain."""
+    """Return False for a store without installs, such as one that only `footfall project create` wrote to; True if it cannot be read."""
     uri = read_only_uri(path)
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=1.0)) if uri else contextlib.nullcontext() as connection:

@@ -112,14 +112,14 @@ async def _question(store: Store, project: int, draft: Draft) -> int | None:
     if not isinstance(template, Template | FunnelTemplate):
         raise FieldProblem("question", f"cannot be watched: {UNWATCHED}")
     if draft.kind in (Kind.QUESTION_ABOVE, Kind.QUESTION_BELOW) and _is_share(template) and not 0 <= (draft.threshold or 0) <= 1:
-        raise FieldProblem("threshold", "must be from 0 to 1, as the figure of the question is a share: 0.4 for 40 %")
+        raise FieldProblem("threshold", "must be from 0 to 1, because the question's figure is a share: 0.4 for 40 %")
     if draft.kind is Kind.QUESTION_CHANGE and not (isinstance(template, Template) and template.is_compared):
         raise FieldProblem("question", "must be compared with another period")
     return found.id
 
 
 def _is_share(template: Template | FunnelTemplate) -> bool:
-    """Return True if the watched figure is the conversion of a funnel or a rate of failures."""
+    """Return True if the watched figure is the conversion of a funnel, or a failure rate."""
     return isinstance(template, FunnelTemplate) or template.measures[0] is Measure.FAILURE_RATE
 
 

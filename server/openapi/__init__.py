@@ -46,9 +46,9 @@ class EncodedDocument:
 
 
 class DocumentLoader:
-    """Builds the document once, in a thread, when it is first requested. Stored in the application's state as `openapi`.
+    """Loader that builds the document once, in a thread, at its first request. Stored in the application's state as `openapi`.
 
-    Building takes 0.25 s, a third of a start without imports, and most servers are never asked for the document.
+    Building takes 0.25 s, a third of the time to start after imports, and most servers are never asked for the document.
     """
 
     def __init__(self, build: Callable[[], Document]) -> None:

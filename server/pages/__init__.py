@@ -78,8 +78,8 @@ class File(NamedTuple):
 class Pages:
     """All pages and static files, rendered. Stored in the application's state as `pages`.
 
-    The reference is rendered in a thread when it is first requested, from `document`, which builds the OpenAPI document. `static` is the folder
-    with the sources (`settings.bundled("static")`).
+    The reference is rendered in a thread at its first request, from the OpenAPI document that `document` returns. `static` is the folder with the
+    sources (`settings.bundled("static")`).
     """
 
     def __init__(self, document: Callable[[], Awaitable[dict[str, Any]]], static: Path, *, base: str = "") -> None:

@@ -117,7 +117,7 @@ def _encoded(key: str | None) -> str:
 
 
 class NewInstalls(NamedTuple):
-    """The relation `install` with the condition of its join, and the condition that it is new in a step, for facts without `is_new`."""
+    """The relation `install` with its join condition, and the condition that an install is new in a step; for facts without a column `is_new`."""
 
     join: Sql
     condition: str
@@ -153,7 +153,7 @@ def _counts_by_install(facts: Sql, measures: Collection[Measure], by: str, new: 
 
 
 def new_installs(facts: Sql, new: NewInstalls) -> Sql:
-    """New installs by place and step, in the columns of `counts`. `new` applies to the rows `placed`: a few of them remain to be counted."""
+    """New installs by place and step, in the columns of `counts`. `new` joins the rows `placed` first, so that few rows remain to be counted."""
     return sql(
         "SELECT place, step, COUNT(install_id) AS new_installs_all, COUNT(CASE WHEN people = 1 THEN install_id END) AS new_installs_people FROM"
         " (SELECT place, step, install_id, MAX(people) AS people FROM (",

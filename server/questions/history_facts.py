@@ -45,9 +45,9 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
         return sql(" LEFT JOIN ", self.join_arrivals("event"))
 
     def join_arrivals(self, rows: str) -> Sql:
-        """The new installs as `install`, joined with rows that have an `install_id`: id, and first_seen if there are steps."""
+        """The relation `install` of new installs (id, and first_seen if there are steps), with the condition that joins it to rows with an `install_id`."""
         listed = [sql(_numbers(self.arrivals.ids), " AS id")]
-        if self.over is not None:  # parsing takes most of the time of such a join
+        if self.over is not None:  # parsing the list takes most of the time of the join
             listed.append(sql(", ", _numbers(self.arrivals.times), " AS first_seen"))
         return sql("(SELECT ", *listed, f") AS install ON install.id = {rows}.install_id")
 
@@ -129,7 +129,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
 class SelectedFacts(HistoryFacts, frozen=True, kw_only=True):
     """Facts without keys from a copy of the events that the conditions select, in the relation `selected`, which may have events after the period."""
 
-    # Each column of the copy costs as much as two that are only read.
+    # Copying a column takes as long as reading two.
     copied: ClassVar[tuple[str, ...]] = (
         f"{Facts.counted_install} AS install_id", "occurred_at", "environment", "outcome", "weight", "duration_us",
     )  # fmt: skip
@@ -148,7 +148,7 @@ class SelectedFacts(HistoryFacts, frozen=True, kw_only=True):
 
 
 def _numbers(listed: str) -> Sql:
-    """Rows of a comma-separated list of numbers. JSON is parsed in half the time of a cast to a list."""
+    """SQL for the rows of a comma-separated list of numbers. Parsing it as JSON takes half the time of a cast to a list."""
     return sql("unnest(from_json(", bound(f"[{listed}]"), """, '["BIGINT"]'))""")
 
 

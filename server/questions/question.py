@@ -256,7 +256,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_conditions(conditions: tuple[Condition, ...], part: str) -> None:
     """Raise BadQuery that names the invalid part, as in `where[0].op`."""
-    # A link or a chart of people adds this condition to those of the client.
+    # Links and charts about people add PEOPLE_ONLY to the client's conditions.
     if sum(condition != PEOPLE_ONLY for condition in conditions) > MAX_CONDITIONS:
         raise BadQuery(FieldError(part, f"must be at most {MAX_CONDITIONS} conditions"))
     for number, condition in enumerate(conditions):

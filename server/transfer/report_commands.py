@@ -21,7 +21,7 @@ FORMATS = ("table", "csv", "json", "jsonl")
 Words = Mapping[str, str | tuple[str, ...] | None]  # the options that were given
 Options = Callable[[Callable[..., None]], Callable[..., None]]
 _PEOPLE = "Rank groups by the events of people, and show figures of people only. Files have the figures of both audiences."
-_EVERYTHING = "Rank groups by all events, and show figures of all. The default, unless a saved question is about people."
+_EVERYTHING = "Rank groups by all events, and show figures of all events. The default, except for saved questions about people."
 
 
 def options_of(parameters: Mapping[str, str], repeated: tuple[str, ...]) -> Options:

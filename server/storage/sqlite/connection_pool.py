@@ -146,9 +146,9 @@ def connect(path: Path, *, reader: bool = False) -> SqliteConnection:
 
 
 def _use_wal(connection: SqliteConnection) -> None:
-    """Switch the file to WAL, or raise OperationalError if other processes lock it for more than ten seconds.
+    """Switch the file to WAL. Raises OperationalError if other processes lock it for more than ten seconds.
 
-    While two processes switch a new file, SQLite answers one of them "database is locked" at once, whatever the busy timeout.
+    If two processes switch a new file at the same time, SQLite reports "database is locked" to one of them at once, whatever the busy timeout.
     """
     until = time.monotonic() + _SWITCH_SECONDS
     while True:
@@ -178,7 +178,7 @@ class SqliteConnections:
         self._slow = asyncio.Semaphore(_SLOW_READERS)
 
     async def write(self, work: Callable[[SqliteConnection], T], *, changes: bool = True) -> T:
-        """Run `work` on the writer's thread, without other writes meanwhile. `changes` is False if it leaves all rows as they are."""
+        """Run `work` on the writer's thread, without other writes meanwhile. Pass `changes=False` if it changes no row."""
         async with self._exclusive:
             return await self._on_writer(self._noted(work) if changes else work)
 
@@ -224,7 +224,7 @@ class SqliteConnections:
                 raise
 
     def _noted(self, work: Callable[[SqliteConnection], T]) -> Callable[[SqliteConnection], T]:
-        """Return `work`, followed by `changed` on the same thread: it is called even if the caller is cancelled."""
+        """Return a function that runs `work`, then `changed` on the same thread, which a cancelled caller does not prevent."""
 
         def run(connection: SqliteConnection) -> T:
             try:
