@@ -16,16 +16,16 @@ async def question_answer(info: AnyInfo, question: Question) -> Answer:
     return await ask(info.context.store, question, history=info.context.history)
 
 
-async def funnel_answer(info: AnyInfo, question: Funnel) -> FunnelAnswer:
-    return await funnel(info.context.store, question, history=info.context.history)
+async def funnel_answer(info: AnyInfo, report: Funnel) -> FunnelAnswer:
+    return await funnel(info.context.store, report, history=info.context.history)
 
 
-async def retention_answer(info: AnyInfo, question: Retention) -> RetentionAnswer:
-    found = await retention(info.context.store, question, history=info.context.history)
+async def retention_answer(info: AnyInfo, report: Retention) -> RetentionAnswer:
+    found = await retention(info.context.store, report, history=info.context.history)
     info.context.spend(sum(2 * len(cohort.active_all) for group in (found.total, *found.rows) for cohort in group.cohorts))
     return found
 
 
-async def paths_answer(info: AnyInfo, question: Paths) -> PathsAnswer:
-    info.context.spend(4 * (question.first + 2) ** 2 if question.by else question.first)
-    return await paths(info.context.store, question, history=info.context.history)
+async def paths_answer(info: AnyInfo, report: Paths) -> PathsAnswer:
+    info.context.spend(4 * (report.first + 2) ** 2 if report.by else report.first)
+    return await paths(info.context.store, report, history=info.context.history)

@@ -197,7 +197,7 @@ class _Cohorts:
     """Reads the cohorts of a question from activity, the history, or raw events."""
 
     def __init__(self, report: Retention, reader: Reader, store: Store, since: int | None) -> None:
-        self._asked = report
+        self._report = report
         self._reader = reader
         self._store = store
         self._starts = starts(report.period, report.over)
@@ -208,11 +208,11 @@ class _Cohorts:
     @property
     def is_daily(self) -> bool:
         """True if days of activity have the answer."""
-        conditions = (*self._asked.where, *self._asked.back)
-        return not (self._asked.by or self._asked.start) and all(each.field == "environment" for each in conditions)
+        conditions = (*self._report.where, *self._report.back)
+        return not (self._report.by or self._report.start) and all(each.field == "environment" for each in conditions)
 
     async def read(self, listed: list[Keys] | None) -> _Found:
-        report, is_large = self._asked, False
+        report, is_large = self._report, False
         kind = ActivityFacts if self.is_daily else Facts
         began: Facts = self._reader.facts(kind, self._kept, ())
         if not report.start and await self._reader.is_columnar(began):
@@ -234,7 +234,7 @@ class _Cohorts:
         return found
 
     def _largest(self, facts: Facts, engine: SqlEngine) -> Sql:
-        return counting.largest(engine, self._entries(facts, engine), Measure.INSTALLS, self._asked.audience, self._asked.first)
+        return counting.largest(engine, self._entries(facts, engine), Measure.INSTALLS, self._report.audience, self._report.first)
 
     def _counts(self, groups: list[Keys] | None, facts: Facts, engine: SqlEngine) -> Sql:
         """By place and cohort: the number of installs (with _SIZE as step), and of those that returned in each step."""
@@ -246,9 +246,9 @@ class _Cohorts:
             else counting.among(engine, entries, columns, groups, distinct=facts.repeats)
         )
         later = msgspec.structs.replace(
-            facts, period=self._asked.span, where=(*self._asked.where, *self._asked.back), by=(), over=self._asked.over
+            facts, period=self._report.span, where=(*self._report.where, *self._report.back), by=(), over=self._report.over
         )
-        at = "occurred_at" if self._asked.start else "0"
+        at = "occurred_at" if self._report.start else "0"
         latest = f"MAX({at}) AS latest, MAX(CASE WHEN people = 1 THEN {at} END) AS latest_people"
         humans = "COUNT(DISTINCT CASE WHEN {} THEN entry.install_id END) AS humans"
         return sql(
@@ -268,7 +268,7 @@ class _Cohorts:
 
         `began` is the time of the event at which an install began, or 0 if all its events are later than its start.
         """
-        report = self._asked
+        report = self._report
         facts = msgspec.structs.replace(facts, where=(*report.where, *report.start), over=None)
         owned = sql("(", facts.sql(engine), f") AS facts WHERE {_OWNED}")
         if not report.start and not report.by:
@@ -302,10 +302,10 @@ class _Cohorts:
             return sql(
                 "(SELECT unnest(CAST(", bound(installs), " AS BIGINT[])) AS install_id, unnest(CAST(", bound(cohorts), " AS INTEGER[])) AS cohort)"
             )  # fmt: skip
-        span = self._asked.span
-        cohort = step_at(engine, self._asked.over, self._starts, "first_seen")
+        span = self._report.span
+        cohort = step_at(engine, self._report.over, self._starts, "first_seen")
         return Sql(
-            f"(SELECT id AS install_id, {cohort} AS cohort FROM install WHERE project_id = {self._asked.project}"
+            f"(SELECT id AS install_id, {cohort} AS cohort FROM install WHERE project_id = {self._report.project}"
             f" AND first_seen >= {span.start} AND first_seen < {span.end})"
         )
 
