@@ -732,8 +732,8 @@ func (f *Footfall) startSender() {
 	}
 	command := exec.Command(program)
 	if runtime.GOOS != "windows" {
-		// On Linux, `setsid` begins the session after the start: a new session is a new group of the scheduler, in which the shell would wait for
-		// its turn, and the host program for the shell.
+		// On Linux, `setsid` begins the session after the start: a new session is a new scheduling group (autogroup), in which the shell would wait
+		// for its turn, while the host program waits for the shell.
 		const script = `trap '' INT HUP; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; { command -v nice && set -- nice -n 19 "$@"
 			command -v setsid && set -- setsid "$@"; exec "$@"; } &`
 		command = exec.Command("/bin/sh", "-c", script, "sh", program)
@@ -809,7 +809,7 @@ func claim(queue string) []claimed {
 	return found
 }
 
-// finishSending waits until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure.
+// finishSending waits until no sender has events, at most slightly longer than a request may take: events must not arrive after an erasure.
 func finishSending(queue string) {
 	for deadline := time.Now().Add(sendWithin + 2*time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		isSending := false

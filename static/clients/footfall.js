@@ -63,7 +63,7 @@ function quiet(work) {
   }
 }
 
-// Milliseconds of a monotonic clock. Not `performance`, which Node.js loads when it is first used, nor `hrtime`, which it compiles.
+// Milliseconds of a monotonic clock. Not `performance` or `hrtime`: at the first use, Node.js loads the one and compiles the other.
 const clock = () => (proc ? proc.uptime() * 1000 : performance.now());
 
 /** The error of a command that ended with this code. */
@@ -259,15 +259,15 @@ export class Footfall {
   }
 }
 
-// What each event needs. V8 compiles a function in parentheses when it loads the file; any other it reads twice, the second time when the function
-// is first called. That would take a program 0.5 ms longer.
+// Functions that each event needs. V8 compiles a function in parentheses when it loads the file. It parses any other function twice, the second time
+// at the first call, which would take 0.5 ms longer.
 
 const isSet = (function (name) {
   const value = env[name];
   return value ? !FALSE.includes(value.trim().toLowerCase()) : false;
 });
 
-/** The names of those variables of a table that are set. */
+/** The values of a table whose keys are environment variables that are set. */
 const namesOf = (function (table) {
   const found = [];
   for (const name in table) if (isSet(name)) found.push(table[name]);
@@ -330,7 +330,7 @@ const prefixOf = (function (tool) {
   return tool.toUpperCase().replaceAll("-", "_").replaceAll(".", "_");
 });
 
-/** The folder of the client's files, or undefined if there is none that is this user's. Root could write into another user's, who could not change it. */
+/** The folder of the client's files, or undefined without one that this user owns: what root writes to a user's folder, the user could not change. */
 const folderOf = (function (tool, memory) {
   if ("folder" in memory) return memory.folder;
   memory.folder = undefined;
@@ -354,7 +354,7 @@ const folderOf = (function (tool, memory) {
   return folder;
 });
 
-// U+FFFD: a name that is not UTF-8, which Node.js cannot pass on.
+// U+FFFD stands for a name that is not UTF-8, which Node.js cannot pass on.
 const isAbsolute = (function (path) {
   return (path.startsWith("/") || /^[A-Za-z]:/.test(path)) && !path.includes("\ufffd");
 });
@@ -410,7 +410,7 @@ const bodyOf = (function (event) {
   return isTooLong(body) ? undefined : body;
 });
 
-// One sender for the events of a short time: later ones are sent at the end of the process. `names` are the files of the queue a moment ago.
+// One sender for the events of two seconds: later ones are sent at the end of the process. `names` are the files that the queue held a moment ago.
 const sendLater = (function (client, memory, names) {
   const now = clock();
   if (memory.spawned === undefined || now - memory.spawned > 2000) {
@@ -438,8 +438,8 @@ const send = (function (client, queue, names) {
 });
 
 const startSender = (function (settings) {
-  // `spawn` returns when the new process has begun its program. On Linux, a new session is also a new group of the scheduler ("autogroup"), in
-  // which the process first waits for its turn, on a busy machine for tens of milliseconds: there, `setsid` begins the session afterwards.
+  // `spawn` returns once the new process runs its program. On Linux, a new session is also a new scheduling group ("autogroup"), in which the
+  // process first waits for its turn: on a busy machine, tens of milliseconds. There, `setsid` begins the session afterwards.
   const hasLateSession = proc.platform === "linux" && !deno && !proc.versions.bun;
   const guard = hasLateSession ? 'for(const name of ["SIGINT","SIGHUP"])process.on(name,()=>{});' : "";
   const code = `${guard}import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
@@ -504,7 +504,7 @@ const isTerminal = (function (descriptor) {
   const fs = modules("fs");
   try {
     const { mode, rdev } = fs.fstatSync(descriptor);
-    const isDevice = (mode & 0o170000) === 0o020000; // of characters
+    const isDevice = (mode & 0o170000) === 0o020000; // a character device
     return isDevice && rdev !== (proc.platform === "linux" ? LINUX_NULL : fs.statSync("/dev/null").rdev);
   } catch {
     return false; // closed
@@ -722,7 +722,7 @@ const put = (function (queue, body, name) {
   return names;
 });
 
-/** Wait until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure. */
+/** Wait until no sender has events, at most slightly longer than a request may take: events must not arrive after an erasure. */
 async function finishSending(queue) {
   const isTaken = (path) => Math.abs(Date.now() / 1000 - (/\.json\.(\d+)$/.exec(path)?.[1] ?? 0)) <= 60;
   for (let waited = 0; waited < 12_000 && listed(queue).some(isTaken); waited += 50) await new Promise((resolve) => setTimeout(resolve, 50));

@@ -645,7 +645,7 @@ def _claim(queue):
 
 
 def _finish_sending(queue):
-    """Wait until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure."""
+    """Wait until no sender has events, at most slightly longer than a request may take: events must not arrive after an erasure."""
     deadline = time.monotonic() + SEND_WITHIN + 2
     while time.monotonic() < deadline:
         claims = [int(parts[3]) for parts in (_parts(os.path.basename(path)) for path in _listed(queue)) if parts[3:]]

@@ -792,7 +792,7 @@ fn claim(queue: &Path) -> Vec<Claimed> {
     found
 }
 
-/// Wait until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure.
+/// Wait until no sender has events, at most slightly longer than a request may take: events must not arrive after an erasure.
 fn finish_sending(queue: &Path) {
     for _ in 0..240 {
         let now = milliseconds() / 1000;

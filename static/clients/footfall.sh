@@ -513,7 +513,7 @@ _footfall_release() {
     done <"$work.list"
 }
 
-# Waits until no sender has events, for longer than a sender takes: what it sends must not arrive after an erasure.
+# Waits until no sender has events, at most slightly longer than a request may take: events must not arrive after an erasure.
 _footfall_finish() {
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
         now=$(date +%s) sending=
