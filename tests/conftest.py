@@ -230,12 +230,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "on_sqlite: is about SQLite itself")
     config.addinivalue_line("markers", "slow: a further combination, or a long fault, build or recount; runs with `make test-all` only")
     config.addinivalue_line("markers", "one_engine: the engine hardly matters; on PostgreSQL with `make test-all` only")
-    config.addinivalue_line("markers", "one_path: the way the body arrives does not matter, also not with `make test-all` (tests/field)")
+    config.addinivalue_line(
+        "markers", "one_path: how the body arrives does not matter; over the fast path only, also with `make test-all` (tests/field)"
+    )
 
 
 # Rooms that tell stories through the socket. Engines differ below it, in rooms whose tests always run on both.
 OVER_THE_SOCKET = frozenset({"admin", "demo", "field", "operations", "public", "stories", "transfer"})
-# Seconds that a test of a room takes on a busy machine, by room. Its questions are about today and this hour: it begins and ends in one hour.
+# Seconds that a test takes on a busy machine, by package. These tests ask about today and this hour, so each must begin and end in the same hour.
 BEFORE_THE_HOUR = {**dict.fromkeys((*OVER_THE_SOCKET, "contracts", "jobs", "sdks", "shipping"), 30.0), "dashboard": 60.0}
 
 
@@ -256,13 +258,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def time_before_the_hour(item: pytest.Item) -> float:
-    """Return the seconds before the end of an hour in which a test does not begin."""
+    """Return for how many seconds before the end of an hour a test does not begin."""
     return BEFORE_THE_HOUR.get(item.path.parent.name, 0.0)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Let a test begin after the end of the hour, if it could end after it. Its time limit begins later."""
+    """Delay a test until the next hour if it could end in it. The delay does not count towards the time limit of the test."""
     borders.hold(time_before_the_hour(item))
     return (yield)
 

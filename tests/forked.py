@@ -146,7 +146,7 @@ def _serve_requests() -> None:
 
     for name in _IMPORTED:
         importlib.import_module(name)
-    create_app(load({}))  # fills caches, of type hints above all; it opens nothing
+    create_app(load({}))  # fills caches, above all of type hints, and opens no file
     gc.collect()
     gc.freeze()  # collections in the forked processes skip what is shared
     assert threading.active_count() == 1, "a process with threads must not fork"

@@ -66,7 +66,7 @@ FILTERS = {
     "a property": BASE.during(MONTH).only(Condition("properties.variant", Op.IS, ("blue", "green"))),
     "what never was": BASE.only(*equals(os="plan9")),
 }
-# Every chart under one filter for each source and each kind of condition; the overview under all filters.
+# `make test` checks each chart with one filter for each source and each kind of condition, and the overview with all filters.
 PICKED = (
     "everything",
     "people",

@@ -23,7 +23,7 @@ LIMITED = [pytest.param(name, marks=[pytest.mark.slow] if name in hosts.SLOW els
 def on_a_full_disk(host: Host, url: str, home: Path, blocks: int) -> subprocess.CompletedProcess[str]:
     """Run the host program so that no file can be longer than some blocks of 512 or 1,024 bytes."""
     command = ["sh", "-c", f'trap "" XFSZ; ulimit -f {blocks}; exec "$@"', "sh", *host.command]
-    env = environment(url, home, PYTHONDONTWRITEBYTECODE="1")  # Python keeps a compiled module that the disk cut, and cannot read it later
+    env = environment(url, home, PYTHONDONTWRITEBYTECODE="1")  # on a full disk, Python keeps a truncated compiled module
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=WITHIN, check=False)
 
 

@@ -142,7 +142,7 @@ def test_an_erasure_that_cannot_reach_the_server_changes_nothing(host: Host, hom
 
 
 def test_an_erasure_waits_for_events_that_are_being_sent(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
-    """If they arrived later, the server would hold the erased installation again."""
+    """Events that arrive after the erasure would add the installation again."""
     may_answer, handled = threading.Event(), []
 
     def answer(connection: socket.socket, wire: Wire) -> None:
@@ -156,7 +156,7 @@ def test_an_erasure_waits_for_events_that_are_being_sent(host: Host, home: Path,
     host.run(wire.url, home)
     assert eventually(lambda: wire.requests)
     erasing = subprocess.Popen([*host.command, "telemetry", "erase"], env=environment(wire.url, home), stdout=subprocess.DEVNULL)
-    time.sleep(1)  # enough to send a request too early, and less than a sender's patience
+    time.sleep(1)  # long enough for a request that is sent too early, and shorter than a sender's timeout
     may_answer.set()
     assert erasing.wait(WITHIN) == 0
     assert (handled[0], handled[-1]) == (b"POST", b"DELETE")
@@ -213,7 +213,7 @@ def test_a_sender_sends_the_events_of_all_clients_and_leaves_unknown_files(
         make_host(name).run("http://127.0.0.1:9", home)
         assert settled(home)
     assert len(queued(home)) == 3
-    later = queue_of(home) / f"{int(time.time() * 1000)}-later.0.v2.json"  # of a client that is newer than this one
+    later = queue_of(home) / f"{int(time.time() * 1000)}-later.0.v2.json"  # written by a newer client
     later.write_text('{"name":"later"}\n')
     (queue_of(home) / "wait").unlink()
     wire = make_wire()

@@ -90,8 +90,8 @@ def test_node_18_loads_its_modules_later(home: Path, make_wire: Callable[..., Wi
     assert names(wire, 1) == ["early"]
 
 
-def test_node_18_records_an_exit_at_once_in_a_bundle(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
-    """A program in CommonJS has its modules before it awaits anything."""
+def test_node_18_records_an_immediate_exit_in_a_bundle(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
+    """A CommonJS program can load modules synchronously, before it awaits anything."""
     wire = make_wire()
     (tmp_path / "old.cjs").write_text("process.getBuiltinModule = undefined;")
     client = (CLIENTS / "footfall.js").read_text().replace("export class Footfall {", "exports.Footfall = class Footfall {")

@@ -52,7 +52,7 @@ SHARED_NAMES = {
 
 @cache
 def documented(path: Path) -> list[tuple[int, str, str]]:
-    """The line, name and docstring of a module, its classes and functions. These are statements: expressions are not searched."""
+    """The line, name and docstring of a module, its classes and functions. Searches statements only, since all definitions are statements."""
     found: list[tuple[int, str, str]] = []
     rest: list[Any] = [ast.parse(path.read_text(encoding="utf-8"))]
     while rest:

@@ -173,7 +173,7 @@ class Tab:
     def go(self, path: str) -> Page:
         """Go to a path within the loaded application, as a click on a link does, and wait until the page has loaded its data.
 
-        It takes half of the CPU time of `open`, which the first path needs.
+        Takes half the CPU time of `open`, which loads the application for the first path.
         """
         if self.page.url == "about:blank":
             return self.open(path)

@@ -90,7 +90,7 @@ def _total(value: Any) -> Any:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that uses `field` runs on both engines, and over both paths unless it is marked `one_path`.
 
-    The paths meet in the ingest pipeline, before a body is decoded: the ordinary one is slow unless the module sets `PATH_MATTERS`.
+    The ordinary path has the mark `slow` unless the module sets `PATH_MATTERS`: the paths meet in the ingest pipeline, before a body is decoded.
     """
     if "field" in metafunc.fixturenames:
         metafunc.parametrize("field_engine", ENGINES, scope="module")

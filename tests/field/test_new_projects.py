@@ -123,7 +123,7 @@ def test_a_key_of_another_system_sends_its_first_burst_to_its_project(server: Se
 class Counting(Projects):
     """Counts how often it asks the store."""
 
-    IN_TIME = 60.0  # on a busy machine, thousands of requests at once take longer than a client's patience
+    IN_TIME = 60.0  # on a busy machine, thousands of simultaneous requests take longer than the usual second
     readings = 0
 
     async def _read(self, pause: float) -> None:

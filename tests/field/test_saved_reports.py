@@ -147,7 +147,7 @@ def test_a_report_that_has_no_answer_is_refused_with_its_field(field: Field) -> 
 
 
 def test_a_question_that_this_version_cannot_read_is_listed_beside_the_others(field: Field, field_server: Server) -> None:
-    """A question of a newer version made the whole list fail, so no question of the project could be opened."""
+    """A question saved by a newer version made the whole list fail, so no question of the project could be opened."""
     saved(field, "Readable", question={"over": "DAY"})
     saved(field, "Newer", funnel=FUNNEL)
     where = f"name = 'Newer' AND project_id = (SELECT id FROM project WHERE slug = '{field.slug}')"
@@ -270,7 +270,7 @@ def test_an_alert_watches_the_conversion_of_a_funnel_but_no_retention(field: Fie
 
 
 def test_the_threshold_of_a_share_is_not_in_percent(field: Field) -> None:
-    """40 for a conversion of 40 %: the alert on less would always be raised, and the one on more never."""
+    """If 40 stands for a conversion of 40 %, `question_below` always fires, and `question_above` never."""
     saved(field, "Deploys", funnel=FUNNEL)
     saved(field, "Failures", question={"measures": ["FAILURE_RATE"]})
     saved(field, "Builds", question={})

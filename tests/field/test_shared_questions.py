@@ -51,7 +51,7 @@ class Page(HTMLParser):
 
 
 def yesterday() -> int:
-    """Nine o'clock of the day before."""
+    """Nine o'clock (UTC) of the day before, in milliseconds."""
     return time.time_ns() // 1_000_000 // DAY * DAY - DAY + 9 * HOUR
 
 
@@ -114,11 +114,11 @@ def test_the_current_hour_is_not_shown_so_that_no_event_can_be_seen_to_arrive(fi
     rows = Page(visit(field, path)).rows
     assert rows in ([["events"], ["6"]], [["events"], ["12"]])  # 12 if an hour ended since
     send(field, "linux", 20)
-    assert Page(visit(field, path)).rows == rows or time.time_ns() // 1_000_000 // HOUR > now // HOUR  # made once an hour
+    assert Page(visit(field, path)).rows == rows or time.time_ns() // 1_000_000 // HOUR > now // HOUR  # computed once an hour
 
 
 def test_a_link_to_a_question_about_people_may_have_as_many_conditions_as_any(field: Field) -> None:
-    """The condition that the link adds was one too many, and the page said that the question had changed."""
+    """The condition that a link adds exceeded the limit, and the page reported that the question had changed."""
     send(field, "linux", 6)
     where = [{"field": "name", "values": ["build"]}] * 20
     path, _ = share(field, "All conditions", {"measures": ["EVENTS"], "where": where, "audience": "PEOPLE", "period": {"last": 3}})

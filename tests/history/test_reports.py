@@ -82,7 +82,7 @@ async def test_doctor_finds_a_damaged_file(
 
 
 def test_the_server_imports_the_library_at_the_first_question(make_server: Callable[..., Server]) -> None:
-    server = make_server(PYTHONHASHSEED="0").start()  # with its own environment, it is not forked from a process that imported everything
+    server = make_server(PYTHONHASHSEED="0").start()  # a variable of Python: no fork of a process that has imported everything
     server.client.post("/dl/peon")
     assert server.client.get("/health").status_code == 200
     assert server.process is not None

@@ -130,7 +130,7 @@ HOURLY, DAILY, SETS = ("rollup_hour",), (
     "rollup_day", "rollup_day_duration", "rollup_name_duration", "rollup_dimension", "rollup_target_day", "rollup_target_duration", "rollup_error"
 ), ("activity", "error_install")  # fmt: skip
 COUNTED = (*HOURLY, *DAILY, "rollup_target_total")
-# One table of each kind: by hour, by day, by value, and without a day.
+# Tables that lose rows in `make test`, one of each kind: by hour, by day, by value, and without a day.
 LOSING = ("rollup_hour", "rollup_day", "rollup_dimension", "rollup_target_total")
 WRONGS = [
     *(pytest.param(table, A_SUM, marks=pytest.mark.one_engine) for table in COUNTED),

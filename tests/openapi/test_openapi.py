@@ -40,7 +40,7 @@ def body_of(path: str) -> str:
     return msgspec.json.encode(content.get("application/json", {}).get("schema")).decode()
 
 
-# Generated requests that break the schema: `make test` sends them to one route for each body whose fields no test below changes in turn.
+# Generated requests that violate the schema. `make test` sends them to one route for each body, unless a test below changes its fields one by one.
 BODIES = {body_of(path): path for path, _ in reversed(REFUSING) if path not in {template for _, template in SINGLE}}
 REFUSED = [
     pytest.param(path, method, GenerationMode.NEGATIVE, marks=[] if path in BODIES.values() else [pytest.mark.slow])

@@ -32,7 +32,7 @@ OF_THE_PROJECT = ("/stats", "/analytics/summary", "/analytics/tools", "/analytic
 
 @pytest.fixture(scope="module")
 def servers(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Any]]:
-    """Returns a server that shows everything, after some clients of all families on this day: what they did a day before is not of today."""
+    """A function that returns a server that shows everything, filled today by clients of all families: routes about today ignore earlier events."""
     started: dict[date, Any] = {}
 
     def of_today() -> Any:

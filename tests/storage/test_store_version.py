@@ -1,4 +1,4 @@
-"""The version of the store: it grows with every write, because answers are reused until the next one."""
+"""The version of the store, which grows with every write: cached answers are reused until then."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def _in_a_transaction(store: Store) -> None:
     ids=["an insert by Piccolo", "dropped properties", "a change", "a transaction"],
 )
 async def test_each_write_raises_the_version(store: Store, write: Callable[[Store], Awaitable[object]]) -> None:
-    """The first two did not, so that a reused answer could be older than they for ten seconds."""
+    """The first two did not, so a cached answer could be out of date for ten seconds."""
     await picked_properties.rename(1, ["theme"])
     before = store.version
     await write(store)
@@ -59,7 +59,7 @@ async def test_a_write_whose_caller_is_cancelled_raises_the_version(store: Store
     assert store.version >= before + 2
 
 
-async def test_reads_and_checks_leave_the_version(store: Store) -> None:
+async def test_reads_and_checks_do_not_change_the_version(store: Store) -> None:
     before = store.version
     await store.rows("SELECT name FROM project")
     await store.check_writable()
