@@ -26,7 +26,7 @@ from hypothesis import settings as hypothesis_settings
 from server.settings import Settings, load
 from server.storage.engine import Store, open_store
 from server.storage.projects import ensure_default
-from tests import borders, forked, leftovers, memory
+from tests import forked, hour_boundaries, leftovers, memory
 from tests.postgres import Postgres, running
 
 START_WITHIN = 30.0
@@ -265,7 +265,7 @@ def time_before_the_hour(item: pytest.Item) -> float:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Delay a test until the next hour if it could end in it. The delay does not count towards the time limit of the test."""
-    borders.hold(time_before_the_hour(item))
+    hour_boundaries.wait_for_next_hour(time_before_the_hour(item))
     return (yield)
 
 

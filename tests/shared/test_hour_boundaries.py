@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests import borders
+from tests import hour_boundaries
 from tests.conftest import BEFORE_THE_HOUR, time_before_the_hour
 
 
@@ -16,7 +16,7 @@ from tests.conftest import BEFORE_THE_HOUR, time_before_the_hour
 def test_a_test_waits_only_if_the_hour_ends_soon(time_: str, waits: float | None) -> None:
     slept: list[float] = []
     at = datetime.fromisoformat(f"2026-11-30T{time_}").replace(tzinfo=UTC).timestamp()
-    borders.hold(30, clock=lambda: at, sleep=slept.append)
+    hour_boundaries.wait_for_next_hour(30, clock=lambda: at, sleep=slept.append)
     assert [round(each, 1) for each in slept] == ([] if waits is None else [pytest.approx(waits, abs=0.11)])
 
 

@@ -13,7 +13,7 @@ HOUR = 3600  # seconds
 _AFTER = 0.05  # seconds, after which no clock of this machine is in the old hour
 
 
-def hold(seconds: float, *, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep) -> None:
+def wait_for_next_hour(seconds: float, *, clock: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep) -> None:
     """Wait for the next hour if it begins within `seconds`."""
     left = HOUR - clock() % HOUR
     if left < seconds:
