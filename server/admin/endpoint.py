@@ -28,7 +28,8 @@ from server.services import Services
 AnyRequest = Request[object, object, Services]
 
 SECONDS = 20.0  # maximum duration of one operation
-AT_ONCE = 8  # operations of one caller, or of one address without a login
+AT_ONCE = 16  # operations of one key or login: those of a page of the dashboard, and those of the page before it, which may still run
+ADDRESS_AT_ONCE = 8  # operations of one address without a login
 ANONYMOUS_AT_ONCE = 24  # operations of all callers without a login
 _HEADERS = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
 _HTTP = {OperationType.QUERY, OperationType.MUTATION}
@@ -97,7 +98,7 @@ class GraphQL:
         except UnknownOperation:
             return error_document("PERSISTED_QUERY_NOT_FOUND", "Unknown operation hash or name. Send the text of the operation.")
         shared_label = "" if who is None else label
-        if self._running[label] >= AT_ONCE or self._running[shared_label] >= ANONYMOUS_AT_ONCE:
+        if self._running[label] >= (ADDRESS_AT_ONCE if who is None else AT_ONCE) or self._running[shared_label] >= ANONYMOUS_AT_ONCE:
             raise Busy("Too many operations are running.", retry_after=1)
         counted = {label, shared_label}
         self._running.update(counted)

@@ -7,6 +7,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -231,15 +232,19 @@ def cpu(command: list[str], env: dict[str, str]) -> float:
 
 
 def test_a_program_takes_hardly_longer_with_telemetry(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
-    """Compare the processor time of the host program with a hanging server to the program without telemetry, alternately."""
+    """Compare the processor time of the host program with a hanging server to the program without telemetry, alternately.
+
+    Half a start of Python is about five milliseconds on the machine of docs/clients.md, and more on a slower one.
+    """
     wire = make_wire(hang)
     env: dict[str, Any] = environment(wire.url, home)
     host.run(wire.url, home)
     assert eventually(lambda: wire.connections)
-    costs: dict[str, list[float]] = {"bare": [], "sending": []}
+    costs: dict[str, list[float]] = {"bare": [], "sending": [], "python": []}
     for _ in range(ROUNDS):
         costs["bare"].append(cpu(host.bare, env))
         costs["sending"].append(cpu(host.command, env))
+        costs["python"].append(cpu([sys.executable, "-I", "-c", ""], env))
         (queue_of(home) / "wait").unlink(missing_ok=True)
-    bare, sending = statistics.median(costs["bare"]), statistics.median(costs["sending"])
-    assert sending - bare < max(5.0, bare * 0.35), (bare, sending)
+    bare, sending, python = (statistics.median(costs[name]) for name in ("bare", "sending", "python"))
+    assert sending - bare < max(5.0, python * 0.5, bare * 0.35), (bare, sending, python)

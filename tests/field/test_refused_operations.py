@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -134,3 +135,13 @@ async def test_callers_without_a_login_share_a_limit() -> None:
     with pytest.raises(Limited):
         await admissions.admit("one more", "{x}", is_anonymous=True)
     (await admissions.admit("a key", "{x}", is_anonymous=False)).accept()
+
+
+async def test_a_page_that_follows_another_before_its_answers_is_not_refused(field: Any) -> None:
+    """The dashboard asks up to eight questions for the visible part of a page, and those of the page before may still run."""
+    operation = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "OverviewPage"}}, "variables": {"slug": field.slug}}
+    headers = {"authorization": f"Bearer {key_of(field)}"}
+    async with httpx.AsyncClient(base_url=field.server.url, headers=headers, timeout=60) as client:
+        answers = await asyncio.gather(*(client.post("/graphql", json=operation) for _ in range(16)))
+    assert [answer.status_code for answer in answers] == [200] * 16
+    assert all("errors" not in answer.json() for answer in answers)
