@@ -15,9 +15,11 @@ const MAX_EVENTS = 100;
 const MAX_EVENT = 8 * 1024; // bytes of one event
 const MAX_LOCAL = 256 * 1024; // bytes of local.jsonl
 const SENDER_SILENCE = 15_000; // ms after which a sender that does not renew its file is gone
+const SMALL = 4096; // bytes, more than the files that each event needs have
 const LINUX_NULL = 0x103; // the number of the device /dev/null
 const NOT_SHOWN = "the notice was not shown yet";
 const EXIT_WAIT = 50; // ms for which a program that cannot start a process may be held
+const NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
 const FALSE = ["", "0", "false", "off", "no"];
 const TRUE = ["1", "true", "on", "yes"];
 
@@ -44,6 +46,7 @@ const proc = !isBrowser && mayUse ? globalThis.process : undefined;
 const env = proc?.env ?? {};
 const NAMES = ["fs", "child_process", "tty"];
 let modules = proc?.getBuiltinModule ? (name) => proc.getBuiltinModule(name) : undefined;
+let fileModule;
 let waiting = []; // what was tracked before Node.js 18 has loaded its modules
 if (proc && !modules && proc.mainModule) modules = (name) => proc.mainModule.require(`node:${name}`); // a CommonJS program, such as a bundle
 if (proc && !modules) {
@@ -66,12 +69,7 @@ function quiet(work) {
 // Milliseconds of a monotonic clock. Not `performance` or `hrtime`: at the first use, Node.js loads the one and compiles the other.
 const clock = () => (proc ? proc.uptime() * 1000 : performance.now());
 
-/** The error of a command that ended with this code. */
-class ExitCode {
-  constructor(code) {
-    this.type = `exit ${code}`;
-  }
-}
+const EXIT_CODE = Symbol("exit code"); // marks the error of a command that ended with an exit code
 
 /** Telemetry of one tool. `url` is the server's address, with /p/PROJECT if the project has one. */
 export class Footfall {
@@ -94,7 +92,7 @@ export class Footfall {
 
   /** Begin a command. Its event is recorded by `end(error)` of the returned object, or else when the process ends, with its exit code. */
   start(name, flags = []) {
-    return begin(this, name, flags);
+    return begin(this, this.#memory, name, flags);
   }
 
   /** Run a function, synchronous or not, as a command: its result or exception is passed on. */
@@ -164,7 +162,7 @@ export class Footfall {
     } else if (verb === "show") {
       console.log(JSON.stringify(this.event("example", { outcome: "success", duration_ms: 0 })));
       for (const path of [...listed(`${folder}/queue`), `${folder}/local.jsonl`]) {
-        const content = read(path)?.trim();
+        const content = readAll(path)?.trim();
         if (content) console.log(content);
       }
     } else if (verb === "erase") {
@@ -262,6 +260,11 @@ export class Footfall {
 // Functions that each event needs. V8 compiles a function in parentheses when it loads the file. It parses any other function twice, the second time
 // at the first call, which would take 0.5 ms longer.
 
+/** Node's module `fs`. */
+const files = (function () {
+  return (fileModule ??= modules("fs"));
+});
+
 const isSet = (function (name) {
   const value = env[name];
   return value ? !FALSE.includes(value.trim().toLowerCase()) : false;
@@ -270,12 +273,12 @@ const isSet = (function (name) {
 /** The values of a table whose keys are environment variables that are set. */
 const namesOf = (function (table) {
   const found = [];
-  for (const name in table) if (isSet(name)) found.push(table[name]);
+  for (const name in table) if (env[name] && isSet(name)) found.push(table[name]);
   return found;
 });
 
 /** Begin a command of a client. */
-const begin = (function (client, name, flags) {
+const begin = (function (client, memory, name, flags) {
   const began = clock();
   let hasEnded = false;
   let failure;
@@ -289,10 +292,11 @@ const begin = (function (client, name, flags) {
       }
       const fields = { outcome: error == null && !code ? "success" : "failure", duration_ms: Math.round((clock() - began) * 1000) / 1000 };
       if (error != null) fields.error = error;
-      else if (code) fields.error = new ExitCode(code);
+      else if (code) fields.error = { type: `exit ${code}`, [EXIT_CODE]: code };
       const names = flags?.length ? flagNames(flags) : "";
       if (names) fields.properties = { flags: names };
-      client.track(name, fields);
+      if (modules) record(client, memory, name, fields, Date.now());
+      else client.track(name, fields);
     } catch {}
   });
   const remember = (error) => (failure = error ?? "unknown");
@@ -330,11 +334,17 @@ const prefixOf = (function (tool) {
   return tool.toUpperCase().replaceAll("-", "_").replaceAll(".", "_");
 });
 
+/** Reports whether a tool's name may name a folder. The first regular expression of a process would take longer. */
+const isFileName = (function (tool) {
+  for (const character of tool) if (!NAME_CHARACTERS.includes(character)) return false;
+  return tool.length > 0 && tool.length <= 64 && tool[0] !== ".";
+});
+
 /** The folder of the client's files, or undefined without one that this user owns: what root writes to a user's folder, the user could not change. */
 const folderOf = (function (tool, memory) {
   if ("folder" in memory) return memory.folder;
   memory.folder = undefined;
-  if (!proc || !/^[a-zA-Z0-9_-][\w.-]{0,63}$/.test(tool)) return undefined;
+  if (!proc || !isFileName(tool)) return undefined;
   const home = env.HOME || env.USERPROFILE || "";
   let base = env.XDG_CONFIG_HOME;
   if (!base || !isAbsolute(base)) base = home && `${home}/.config`;
@@ -346,7 +356,7 @@ const folderOf = (function (tool, memory) {
   for (const path of [home, base, `${base}/${tool}`, folder]) {
     let owner;
     try {
-      if (path && user !== undefined) owner = modules("fs").statSync(path, { throwIfNoEntry: false })?.uid;
+      if (path && user !== undefined) owner = files().statSync(path, { throwIfNoEntry: false })?.uid;
     } catch {}
     if (owner !== undefined && owner !== user) return undefined;
   }
@@ -430,14 +440,14 @@ const send = (function (client, queue, names) {
   }
   const { key = "", version = "" } = client.options;
   if (!isRuntime(proc.execPath)) {
-    drain(JSON.stringify({ url: client.url, key, queue }), modules("fs"), EXIT_WAIT).catch(() => {});
+    drain(JSON.stringify({ url: client.url, key, queue }), files(), EXIT_WAIT).catch(() => {});
     return;
   }
-  const sender = `${client.url} ${version}\n`;
+  const sender = `${encodeURI(client.url)} ${encodeURI(version)}\n`; // ASCII, for `read`
   if (becomesSender(`${queue}/sender`, sender, now, names.includes("sender"))) startSender(JSON.stringify({ url: client.url, key, queue, sender }));
 });
 
-const startSender = (function (settings) {
+function startSender(settings) {
   // `spawn` returns once the new process runs its program. On Linux, a new session is also a new scheduling group ("autogroup"), in which the
   // process first waits for its turn: on a busy machine, tens of milliseconds. There, `setsid` begins the session afterwards.
   const hasLateSession = proc.platform === "linux" && !deno && !proc.versions.bun;
@@ -453,7 +463,7 @@ const startSender = (function (settings) {
   const child = modules("child_process").spawn(file, words, { detached: !hasLateSession, stdio: "ignore", windowsHide: true, cwd: "/", env: variables });
   child.on("error", () => {});
   child.unref();
-});
+}
 
 function showNotice(client, memory) {
   const args = proc.argv.slice(2);
@@ -463,7 +473,7 @@ function showNotice(client, memory) {
   const text =
     `${client.tool} sends anonymous usage data to ${client.url.split("//").pop().split("/")[0]}: commands, durations, outcomes, version and system,\n` +
     `under a random id; no names, paths or contents. To stop it: ${stop}, or DO_NOT_TRACK=1.\n${about ? `More: ${about}\n` : ""}`;
-  write(`${memory.folder}/notice`, "shown\n", () => modules("fs").writeSync(2, text));
+  write(`${memory.folder}/notice`, "shown\n", () => files().writeSync(2, text));
   return true;
 }
 
@@ -501,7 +511,7 @@ const addSurroundings = (function (event) {
 /** Reports whether a descriptor is a terminal. Does not load `tty`, which is slow, if files give the answer. */
 const isTerminal = (function (descriptor) {
   if (proc.platform === "win32") return modules("tty").isatty(descriptor);
-  const fs = modules("fs");
+  const fs = files();
   try {
     const { mode, rdev } = fs.fstatSync(descriptor);
     const isDevice = (mode & 0o170000) === 0o020000; // a character device
@@ -513,7 +523,7 @@ const isTerminal = (function (descriptor) {
 
 const containerName = (function () {
   if (isSet("KUBERNETES_SERVICE_HOST")) return "kubernetes";
-  const { existsSync } = modules("fs");
+  const { existsSync } = files();
   if (existsSync("/.dockerenv")) return "docker";
   if (existsSync("/run/.containerenv")) return "podman";
   const value = env.container;
@@ -551,7 +561,7 @@ function flagNames(args) {
 // Privacy
 
 const described = (function (error) {
-  if (error instanceof ExitCode) return { type: error.type };
+  if (error[EXIT_CODE]) return { type: error.type };
   if (typeof error !== "object") return { type: typeof error, message: scrub(String(error)) };
   const type = error.code && typeof error.code === "string" ? `${error.name ?? "Error"} ${error.code}` : (error.type ?? error.name);
   const message = error.message == null ? undefined : scrub(String(error.message));
@@ -603,7 +613,7 @@ function scrub(text) {
 function ownNames() {
   if (!names) {
     names = ["USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME"].map((name) => env[name]);
-    names.push(isBrowser ? undefined : read("/proc/sys/kernel/hostname")?.trim());
+    names.push(isBrowser ? undefined : readAll("/proc/sys/kernel/hostname")?.trim());
     names = names.filter((name) => name?.length > 2 && !["root", "runner", "user", "localhost"].includes(name));
   }
   return names;
@@ -612,28 +622,40 @@ let names;
 
 // Files
 
-/** The text of a file. Checks first that it exists: an exception takes ten times as long. */
+/** The text of one of the client's own small files, in ASCII. The first `readFileSync` of a process takes twice as long as these calls. */
 const read = (function (path) {
   try {
-    const fs = modules("fs");
-    return fs.existsSync(path) ? fs.readFileSync(path, "utf8") : undefined;
+    if (!files().existsSync(path)) return undefined; // an exception takes ten times as long
+    const file = files().openSync(path, "r");
+    try {
+      const bytes = new Uint8Array(SMALL);
+      const length = files().readvSync(file, [bytes]);
+      return String.fromCharCode.apply(null, bytes.subarray(0, length));
+    } finally {
+      files().closeSync(file);
+    }
   } catch {
     return undefined;
   }
 });
 
+/** The text of any file. */
+function readAll(path) {
+  return quiet(() => files().readFileSync(path, "utf8"));
+}
+
 function makeFolder(path) {
-  const fs = modules("fs");
+  const fs = files();
   if (!fs.existsSync(path)) fs.mkdirSync(path, { recursive: true, mode: 0o700 });
 }
 
 function remove(path) {
-  quiet(() => modules("fs").unlinkSync(path));
+  quiet(() => files().unlinkSync(path));
 }
 
 /** Write a file that does not exist yet. Leaves none if the disk is full. */
 const create = (function (path, body) {
-  const { openSync, writevSync, closeSync } = modules("fs"); // writeFileSync takes twice as long when it is first used
+  const { openSync, writevSync, closeSync } = files(); // writeFileSync takes twice as long when it is first used
   const file = openSync(path, "wx", 0o600);
   let isWhole = false;
   try {
@@ -652,11 +674,11 @@ function write(path, body, before = () => {}) {
   makeFolder(path.slice(0, path.lastIndexOf("/")));
   create(part, body);
   before();
-  modules("fs").renameSync(part, path);
+  files().renameSync(part, path);
 }
 
 function append(path, line) {
-  const fs = modules("fs");
+  const fs = files();
   makeFolder(path.slice(0, path.lastIndexOf("/")));
   if ((quiet(() => fs.statSync(path).size) ?? 0) > MAX_LOCAL) fs.renameSync(path, `${path}.old`);
   fs.appendFileSync(path, line, { mode: 0o600 });
@@ -666,42 +688,51 @@ function append(path, line) {
 const uuid = (function () {
   const id = isBrowser ? undefined : read("/proc/sys/kernel/random/uuid")?.trim();
   if (id?.length === 36) return id;
+  return randomUuid();
+});
+
+/** A random UUID where the kernel offers none. */
+function randomUuid() {
   const bytes = (globalThis.crypto ?? proc?.getBuiltinModule?.("crypto").webcrypto).getRandomValues(new Uint8Array(16));
   bytes[6] = (bytes[6] & 0x0f) | 0x40;
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
   const text = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return [text.slice(0, 8), text.slice(8, 12), text.slice(12, 16), text.slice(16, 20), text.slice(20)].join("-");
-});
+}
 
-/** The random id, created once: if several processes create it at the same time, one wins and the others use its id. */
+/** The random id of this installation, or undefined if there is none and none is to be made. */
 const installationId = (function (folder, make) {
   if (!folder) return undefined;
+  const found = read(`${folder}/id`)?.trim();
+  if (found?.length === 36) return found;
+  return make ? makeInstallationId(folder) : undefined;
+});
+
+/** Create the random id, once: if several processes create it at the same time, one wins and the others use its id. */
+function makeInstallationId(folder) {
   const path = `${folder}/id`;
   for (let tries = 0; tries < 3; tries++) {
     const found = read(path);
     if (found?.trim().length === 36) return found.trim();
-    if (!make) return undefined;
-    const fs = modules("fs");
     const part = `${path}.${uuid()}.tmp`;
     makeFolder(folder);
     create(part, `${uuid()}\n`);
     try {
-      if (found !== undefined) fs.renameSync(part, path); // no id in it
-      else fs.linkSync(part, path);
+      if (found !== undefined) files().renameSync(part, path); // no id in it
+      else files().linkSync(part, path);
     } catch {
-      if (!fs.existsSync(path)) quiet(() => fs.renameSync(part, path)); // no hard links here
+      if (!files().existsSync(path)) quiet(() => files().renameSync(part, path)); // no hard links here
     }
     remove(part);
   }
   return undefined;
-});
+}
 
 // The queue: one file per event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `...json.{seconds}`.
 
 const namesIn = (function (queue) {
   try {
-    const fs = modules("fs");
-    return fs.existsSync(queue) ? fs.readdirSync(queue) : [];
+    return files().existsSync(queue) ? files().readdirSync(queue) : [];
   } catch {
     return [];
   }
@@ -718,7 +749,7 @@ const put = (function (queue, body, name) {
   if (!names.length) makeFolder(queue);
   const path = `${queue}/${name}.0.json`;
   create(`${path}.tmp`, body);
-  modules("fs").renameSync(`${path}.tmp`, path);
+  files().renameSync(`${path}.tmp`, path);
   return names;
 });
 
@@ -734,7 +765,7 @@ const becomesSender = (function (path, sender, now, isLikely) {
   if (owner?.endsWith(` ${sender}`) && Math.abs(now - parseInt(owner)) < SENDER_SILENCE) return false;
   try {
     if (owner === undefined) create(path, `${now} ${sender}`);
-    else modules("fs").writeFileSync(path, `${now} ${sender}`, { mode: 0o600 });
+    else files().writeFileSync(path, `${now} ${sender}`, { mode: 0o600 });
   } catch {
     if (owner === undefined && read(path) !== undefined) return false; // another process was faster
   }

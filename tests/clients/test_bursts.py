@@ -35,7 +35,10 @@ def senders(home: Path) -> list[int]:
     return found
 
 
-def test_the_next_runs_leave_their_events_to_the_running_sender(node_host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+@pytest.mark.parametrize("path", ["", "/zürich"])
+def test_the_next_runs_leave_their_events_to_the_running_sender(
+    node_host: Host, home: Path, make_wire: Callable[..., Wire], path: str
+) -> None:
     may_answer = threading.Event()
 
     def answer(connection: socket.socket, wire: Wire) -> None:
@@ -43,12 +46,12 @@ def test_the_next_runs_leave_their_events_to_the_running_sender(node_host: Host,
         ACCEPTED(connection, wire)
 
     wire = make_wire(answer)
-    node_host.run(wire.url, home)
+    node_host.run(f"{wire.url}{path}", home)
     assert eventually(lambda: wire.connections)
     first = senders(home)
     assert len(first) == 1
     for _ in range(2):
-        node_host.run(wire.url, home)
+        node_host.run(f"{wire.url}{path}", home)
     assert senders(home) == first
     may_answer.set()
     assert eventually(lambda: len(wire.events()) == 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -103,6 +104,21 @@ def test_node_18_records_an_immediate_exit_in_a_bundle(home: Path, make_wire: Ca
     ran = run([node(), "--require", str(tmp_path / "old.cjs"), str(tmp_path / "main.cjs")], wire.url, home)
     assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3)
     assert names(wire, 1) == ["build"]
+
+
+def test_a_javascript_tool_is_named_like_a_file(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
+    """A name with other characters would lead out of the user's configuration folder, or hide the tool's folder in it."""
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    shutil.copy(CLIENTS / "footfall.js", tmp_path)
+    (tmp_path / "main.js").write_text(
+        'import { Footfall } from "./footfall.js";\n'
+        "const names = JSON.parse(process.argv[2]);\n"
+        "console.log(JSON.stringify(names.map((name) => new Footfall(name, process.env.HOST_URL, { notice: false }).state().state)));\n"
+    )
+    good = ["a", "_my-tool.2", "A" * 64, "-"]
+    bad = ["", ".mytool", "../mytool", "my/tool", "my tool", "A" * 65, "müller", "a\n"]
+    ran = run([node(), str(tmp_path / "main.js"), json.dumps(good + bad)], make_wire().url, home)
+    assert (json.loads(ran.stdout), ran.stderr) == (["on"] * len(good) + ["off"] * len(bad), "")
 
 
 def test_javascript_errors_are_passed_on(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
