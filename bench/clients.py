@@ -3,7 +3,8 @@
 The servers respond, are down, hang, drip, send garbage or redirect. Prints a table for docs/clients.md: medians of 50 differences, in milliseconds.
 A first run starts a sender: no sender runs, and no event waits. With `--following`, a run follows another one within a second, as in a script.
 Processor time is that of the host program and the children it waits for. It hardly depends on the load of the machine.
-For Node.js, another row has the lower bound of a first run: a program that imports an empty module and starts a process that does nothing.
+For Node.js, further rows have the lower bounds: a program that imports an empty module, and for a first run one that also starts a process that
+does nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +49,12 @@ def forget(home: Path) -> None:
         waits.unlink(missing_ok=True)
 
 
-FLOOR = """\
+EMPTY = """\
+import "./empty.js";
+console.log("hello");
+process.exit(3);
+"""
+EMPTY_WITH_PROCESS = """\
 import "./empty.js";
 console.log("hello");
 process.on("exit", () => process.getBuiltinModule("child_process").spawn("/bin/true", [], { stdio: "ignore" }).unref());
@@ -56,11 +62,14 @@ process.exit(3);
 """
 
 
-def floor(folder: Path) -> list[str]:
-    """Write the program of that row beside the host program of Node.js, and return its command."""
+def lower_bounds(folder: Path, following: bool) -> dict[str, list[str]]:
+    """Write the programs of those rows beside the host program of Node.js, and return their commands by the rows' names."""
+    programs = {"an empty module": EMPTY} if following else {"an empty module": EMPTY, "an empty module and a process": EMPTY_WITH_PROCESS}
+    node = hosts.WRITERS["node"](CLIENTS, folder)[0][0]
     (folder / "empty.js").write_text("")
-    (folder / "floor.js").write_text(FLOOR)
-    return [hosts.WRITERS["node"](CLIENTS, folder)[0][0], str(folder / "floor.js")]
+    for number, program in enumerate(programs.values()):
+        (folder / f"bound{number}.js").write_text(program)
+    return {name: [node, str(folder / f"bound{number}.js")] for number, name in enumerate(programs)}
 
 
 def measure(name: str, rounds: int, following: bool) -> list[str]:
@@ -74,8 +83,8 @@ def measure(name: str, rounds: int, following: bool) -> list[str]:
     homes = [Path(tempfile.mkdtemp(dir=folder)) for _ in urls]
     alone: list[tuple[float, float]] = []
     more: list[list[tuple[float, float]]] = [[] for _ in urls]  # than the program alone, a moment before
-    least: list[tuple[float, float]] = []
-    empty = floor(folder) if name == "node" and not following else None
+    bounds = lower_bounds(folder, following) if name == "node" else {}
+    least: dict[str, list[tuple[float, float]]] = {bound: [] for bound in bounds}
     for _ in range(rounds):
         for url, home, differences in zip(urls, homes, more, strict=True):
             if following:
@@ -86,9 +95,9 @@ def measure(name: str, rounds: int, following: bool) -> list[str]:
             alone.append(run(bare, environment("", folder)))
             clock, cpu = run(command, environment(url, home))
             differences.append((clock - alone[-1][0], cpu - alone[-1][1]))
-            if empty:
-                clock, cpu = run(empty, environment("", folder))
-                least.append((clock - alone[-1][0], cpu - alone[-1][1]))
+            for bound, program in bounds.items():
+                clock, cpu = run(program, environment("", folder))
+                least[bound].append((clock - alone[-1][0], cpu - alone[-1][1]))
             time.sleep(SETTLE)
     for home in homes:
         forget(home)
@@ -97,7 +106,7 @@ def measure(name: str, rounds: int, following: bool) -> list[str]:
     clock, cpu = _medians(alone)
     head = f"| {name}{', following run' if following else ''} | {clock:.1f} ({cpu:.1f})"
     rows = [f"{head} | {' | '.join(map(_difference, more))} |"]
-    return [*rows, f"| {name}, an empty module and process | | {_difference(least)} |"] if empty else rows
+    return [*rows, *(f"| {name}, {bound} | | {_difference(measured)} |" for bound, measured in least.items())]
 
 
 def _medians(measured: list[tuple[float, float]]) -> tuple[float, float]:
