@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -26,7 +27,7 @@ from hypothesis import settings as hypothesis_settings
 from server.settings import Settings, load
 from server.storage.engine import Store, open_store
 from server.storage.projects import ensure_default
-from tests import forked, hour_boundaries, leftovers, memory
+from tests import certificates, forked, hour_boundaries, leftovers, memory
 from tests.postgres import Postgres, running
 
 START_WITHIN = 30.0
@@ -220,9 +221,11 @@ def _rows_of() -> Callable[[Path | str, str], list[tuple[Any, ...]]]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the folders of temporary files, and declare our own marks. Examples of Hypothesis have no deadline: no test asserts a time."""
+    gc.disable()  # until all tests are collected: nothing of them is garbage
     unhurried = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis_settings.register_profile("unhurried", unhurried)
     hypothesis_settings.load_profile("unhurried")
+    certificates.share()
     leftovers.remove_dead()
     leftovers.use()
     if (folder := memory.folder()) and "PYTEST_DEBUG_TEMPROOT" not in os.environ:
@@ -235,7 +238,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-# Rooms that tell stories through the socket. Engines differ below it, in rooms whose tests always run on both.
+# Packages whose tests go through the socket. Engines differ below it, in packages whose tests always run on both.
 OVER_THE_SOCKET = frozenset({"admin", "demo", "field", "operations", "public", "stories", "transfer"})
 # Seconds that a test takes on a busy machine, by package. These tests ask about today and this hour, so each must begin and end in the same hour.
 BEFORE_THE_HOUR = {**dict.fromkeys((*OVER_THE_SOCKET, "contracts", "jobs", "sdks", "shipping"), 30.0), "dashboard": 60.0}
@@ -274,6 +277,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     pytest-xdist 3.8 adds the group to the node id, which pytest 9.2 does not let it change.
     """
+    gc.freeze()  # a collection of garbage would otherwise look at every test again
+    gc.enable()
     if hasattr(session.config, "workerinput") and session.config.getoption("dist") == "loadgroup":
         ignored = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
         if ignored:
