@@ -17,7 +17,8 @@ from server.settings import bundled
 
 TOKEN = "ff_the-admin-token-of-the-dashboards-tests"
 OPERATIONS = bundled("graphql") / "operations"
-CHROMIUM = ("--no-sandbox", "--disable-dev-shm-usage")
+# Debian's wrapper rasterizes on the GPU, which this machine may have to emulate: a page then takes a fifth more CPU time.
+CHROMIUM = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu-rasterization")
 SLOW = 40_000  # milliseconds in which a page is complete, on a machine that runs much else
 LAN = "footfall.lan"  # a name of this machine in the tests' browser
 # Waits in the page until it has a heading and shows no placeholder in several looks in a row: one answer may lead to the next question.
