@@ -122,7 +122,7 @@ def test_the_command_gives_the_same_answer_as_the_route(run: Any, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("breakdown",), "--by is missing"),
         (("series", "--package-manager", "npm", "--by", "os"), "--by is not a parameter of series"),
@@ -130,10 +130,10 @@ def test_the_command_gives_the_same_answer_as_the_route(run: Any, tmp_path: Path
         (("series", "--os", "\udcff"), "--os must be text"),
     ],
 )
-def test_the_command_names_the_invalid_option(run: Any, arguments: tuple[str, ...], said: str) -> None:
+def test_the_command_names_the_invalid_option(run: Any, arguments: tuple[str, ...], message: str) -> None:
     ran = run(export_command, *arguments)
     assert ran.exit_code == 1
-    assert said in ran.stderr
+    assert message in ran.stderr
 
 
 async def test_without_a_period_the_last_thirty_days_are_exported(store: Store) -> None:

@@ -95,7 +95,7 @@ def test_the_current_step_is_marked(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (("--where", "os=linux", "--where", "colour=red"), "--where[1].field must be one of"),
         (("--where", "os"), "--where[0] must be a field, a comparison and values"),
@@ -106,10 +106,10 @@ def test_the_current_step_is_marked(run: Any) -> None:
         (("--over", "hour", "--last", "1000"), "--over cuts this period"),
     ],
 )
-def test_an_error_names_the_condition(run: Any, options: tuple[str, ...], said: str) -> None:
+def test_an_error_names_the_condition(run: Any, options: tuple[str, ...], message: str) -> None:
     ran = run(ask_command, "default", *options)
     assert ran.exit_code == 1
-    assert said in ran.stderr
+    assert message in ran.stderr
 
 
 def test_text_of_clients_cannot_run_in_a_spreadsheet_or_a_terminal(run: Any) -> None:
@@ -219,9 +219,9 @@ def test_the_command_of_a_question_asks_its_project_even_if_the_project_has_the_
 
 
 def test_an_invalid_question_is_not_saved(run: Any) -> None:
-    for options, said in ((("--by", "colour"), "--by[0].field"), (("--last", "0"), "--last")):
+    for options, message in ((("--by", "colour"), "--by[0].field"), (("--last", "0"), "--last")):
         ran = run(question_group, "save", "default", "bad", *options)
-        assert (ran.exit_code, said in ran.stderr) == (1, True)
+        assert (ran.exit_code, message in ran.stderr) == (1, True)
     assert "bad" not in run(question_group, "list", "default").stdout
     assert "cannot be combined" in run(ask_command, "default", "--saved", "bad", "--by", "os").stderr
     assert run(ask_command, "default", "--saved", "").exit_code == 1  # an empty variable of a script

@@ -38,10 +38,10 @@ def test_an_export_of_one_server_imports_into_another(run, fresh: Settings, orig
         assert result.exit_code == 0, result.output
         assert "3,000 rows of events" in result.stderr
     monkeypatch.setenv("FOOTFALL_DATA_DIR", str(fresh.data_dir))
-    for form, said in (("csv", "3,000 events imported"), ("jsonl", "3,000 events already present"), ("parquet", "already present")):
+    for form, message in (("csv", "3,000 events imported"), ("jsonl", "3,000 events already present"), ("parquet", "already present")):
         result = run(import_command, tmp_path / f"all.{form}")
         assert result.exit_code == 0, result.output
-        assert said in result.stderr
+        assert message in result.stderr
     assert counted(fresh) == counted(origin)
 
 

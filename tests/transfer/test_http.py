@@ -173,6 +173,6 @@ async def test_the_raw_id_is_in_no_log(
 ) -> None:
     await client.get("/v1/installs/a-very-raw-identifier")
     await client.delete("/v1/installs/a-very-raw-identifier")
-    said = capsys.readouterr()
-    assert "very-raw" not in said.out + said.err
+    output = capsys.readouterr()
+    assert "very-raw" not in output.out + output.err
     assert not [record for record in caplog.records if record.name.startswith("server") and "very-raw" in record.getMessage()]

@@ -106,7 +106,7 @@ def test_an_event_is_named_or_described_by_conditions(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("funnel", "default", "--step", "build"), "--step must be 2 to 10 steps"),
         (("funnel", "default", "--step", "a", "--step", "b: os"), "--step[1] must be"),
@@ -119,10 +119,10 @@ def test_an_event_is_named_or_described_by_conditions(run: Any) -> None:
         (("paths", "default", "--event", "build", "--length", "9"), "--length must be from 1 to 5"),
     ],
 )
-def test_an_error_names_the_option(run: Any, arguments: tuple[str, ...], said: str) -> None:
+def test_an_error_names_the_option(run: Any, arguments: tuple[str, ...], message: str) -> None:
     ran = run(ask_command, *arguments)
     assert ran.exit_code == 1
-    assert said in ran.stderr
+    assert message in ran.stderr
 
 
 async def test_an_error_over_http_names_the_parameter_and_repeats_no_value(client: httpx.AsyncClient, reader: dict[str, str]) -> None:

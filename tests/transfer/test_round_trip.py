@@ -83,6 +83,7 @@ def test_an_import_into_its_own_source_counts_nothing_twice(origin: Settings, tm
     assert counted(origin) == before
 
 
+@pytest.mark.one_engine
 def test_two_servers_whose_ids_clash_are_both_counted(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.jsonl", "jsonl"))
     # Events of another server with the same ids.
@@ -198,6 +199,7 @@ async def _checked(settings: Settings, store: Store) -> str:
     return await check_rollups(Run(store, settings, by_hand=True, now=lambda: NOW))
 
 
+@pytest.mark.one_engine
 def test_the_nightly_recount_agrees_with_what_was_imported_and_erased(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.jsonl", "jsonl"))
     old = tmp_path / "old.jsonl"
