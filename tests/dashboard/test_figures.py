@@ -40,8 +40,8 @@ def agree(page: Any, told: Any, *, who: str = "all", unfiltered: Any = None) -> 
 def test_the_overview_shows_the_servers_figures(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     agree(tab.open("/d/demo"), overview(site, MONTH))
-    agree(tab.open("/d/demo?range=7d"), overview(site, {"last": 7}))
-    agree(tab.open("/d/demo?who=people"), overview(site, MONTH, audience="PEOPLE"), who="people")
+    agree(tab.go("/d/demo?range=7d"), overview(site, {"last": 7}))
+    agree(tab.go("/d/demo?who=people"), overview(site, MONTH, audience="PEOPLE"), who="people")
     today = datetime.now(UTC).date()
     first, last = today - timedelta(days=12), today - timedelta(days=5)
     days = {"from": f"{first}T00:00:00Z", "to": f"{last + timedelta(days=1)}T00:00:00Z"}
@@ -89,7 +89,7 @@ def test_usage_errors_and_health_show_the_servers_figures(site: Any, visit: Call
         shown = cells(page, "Errors by type", group["type"] or "No error type")
         assert (shown[1], shown[3]) == (spaced(group["events"]), spaced(group["installs"]["all"]))
 
-    page = tab.open("/d/demo/health")
+    page = tab.go("/d/demo/health")
     ledger = site.ask("Ledger", slug="demo", period=MONTH)["project"]["ledger"]
     for label, name in (("Received", "received"), ("Stored", "stored"), ("Duplicates", "duplicates"), ("Rejected", "rejected")):
         assert figure(page, label) == spaced(sum(ledger[name]))
@@ -109,12 +109,12 @@ def test_cohorts_funnel_and_targets_show_the_servers_figures(site: Any, visit: C
     assert shown[0] == spaced(cohort["size"]["all"])
     assert shown[1] == "100%"
 
-    page = tab.open("/d/demo/funnel?step=init&step=deploy&within=720")
+    page = tab.go("/d/demo/funnel?step=init&step=deploy&within=720")
     steps = funnel(site, "init", "deploy", withinHours=720)["total"]
     said = page.locator(".step").all_inner_texts()
     assert [spaced(step["all"]) in text for step, text in zip(steps, said, strict=True)] == [True, True]
 
-    page = tab.open("/d/demo/downloads?type=pack")
+    page = tab.go("/d/demo/downloads?type=pack")
     packs = site.ask("Targets", slug="demo", period=MONTH, filter={"targetType": "pack", "names": ["download"]}, first=25)["project"][
         "targets"
     ]
@@ -187,7 +187,7 @@ def test_a_click_on_a_figure_shows_it_over_time_beside_the_period_before(site: A
 def test_a_period_is_only_compared_with_one_that_had_events(visit: Callable[..., Any]) -> None:
     tab = visit()
     assert tab.open("/d/demo").get_by_text("since ").count() == 6  # the demo has one month, and none before it
-    page = tab.open("/d/demo?range=7d")
+    page = tab.go("/d/demo?range=7d")
     assert page.get_by_text("since ").count() == 0
     assert page.get_by_role("button", name="Previous period").count() == 1
 
@@ -279,8 +279,9 @@ def test_a_funnel_is_picked_event_by_event_and_people_only_by_a_switch(site: Any
 def test_a_cards_line_is_its_own_figures_or_absent(site: Any, visit: Callable[..., Any]) -> None:
     lines = """() => Object.fromEntries([...document.querySelectorAll(".figure-card")].map((card) =>
         [card.querySelector("h2").textContent, card.querySelector(".spark polyline")?.getAttribute("points") ?? null]))"""
-    shown = visit().open("/d/demo").evaluate(lines)
+    tab = visit()
+    shown = tab.open("/d/demo").evaluate(lines)
     assert shown["Events"] not in {shown["Known installs"], shown["Active installs"], None}
     assert shown["Known installs"]
-    today = visit().open("/d/demo?range=today").evaluate(lines)
+    today = tab.go("/d/demo?range=today").evaluate(lines)
     assert [today[label] for label in ("Active installs", "New installs", "Median duration", "Known installs")] == [None] * 4

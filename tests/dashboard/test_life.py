@@ -140,7 +140,7 @@ def test_hostile_values_are_shown_as_text(site: Any, visit: Callable[..., Any]) 
     live.get_by_text("<script>alert(1)</script>").first.wait_for()
     tab = visit()
     for path in ("", "/errors", "/usage", "/installs", "/health"):
-        page = tab.open(f"/d/hostile{path}")
+        page = tab.go(f"/d/hostile{path}")
         assert page.locator("#app img[src=x], #app script").count() == 0
         assert page.title() != "1"
 

@@ -145,7 +145,7 @@ REPORTS = {
 }
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "Weekly return" else [pytest.mark.slow]) for name in REPORTS])
 def test_a_report_is_saved_and_opens_with_its_figures_for_every_reader(site: Any, visit: Callable[..., Any], name: str) -> None:
     query, card = REPORTS[name]
     tab = visit()
