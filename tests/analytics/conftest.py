@@ -23,7 +23,7 @@ from server.storage.tables import Project
 from tests.analytics import dataset, recount
 
 # The promise is about a million events. `make test-all` counts 100,000; FOOTFALL_TEST_EVENTS=1000000 counts all.
-EVENTS = int(os.environ.get("FOOTFALL_TEST_EVENTS", "25000"))
+EVENTS = int(os.environ.get("FOOTFALL_TEST_EVENTS", "10000"))
 
 
 class Filled(NamedTuple):

@@ -11,7 +11,7 @@ from server.analytics import vocabulary
 from server.analytics.breakdown import By, breakdown
 from server.analytics.errors import errors, failures
 from server.analytics.exact_durations import FEW
-from server.analytics.filters import Filter, equals
+from server.analytics.filters import Filter
 from server.analytics.installs import active_users, new_and_returning, version_adoption
 from server.analytics.measures import Installs
 from server.analytics.overview import overview, series
@@ -24,66 +24,15 @@ from server.event_id import to_uuid
 from server.history import History
 from server.questions import reader
 from server.questions.periods import Period, Step
-from server.questions.question import Audience, Condition, Op
 from server.settings import load
 from server.storage.engine import Store
 from tests.analytics import recount
+from tests.analytics.chart_filters import FILTERS, WHOLE, each_filter, picked_filters
 from tests.analytics.conftest import Filled
-from tests.analytics.dataset import END, MAIN, START
+from tests.analytics.dataset import MAIN
 from tests.analytics.recount import Pair, Raw
 
 pytestmark = [pytest.mark.timeout(1_800), pytest.mark.xdist_group("recount")]
-
-WHOLE = Period(START, END)
-MONTH = Period(END - 30 * DAY, END)
-BASE = Filter(project=MAIN, period=WHOLE)
-# The first filters are answered from rollups, the others partly from raw events.
-FILTERS = {
-    "everything": BASE,
-    "a month": BASE.during(MONTH),
-    "people": BASE.people(),
-    "ci": BASE.only(*equals(environments=(Environment.CI,))),
-    "people in ci, which is empty": BASE.people().only(*equals(environments=(Environment.CI,))),
-    "one name": BASE.only(*equals(names=("build",))),
-    "two names": BASE.only(*equals(names=("view", "tool_call"))),
-    "linux": BASE.only(*equals(os="linux")),
-    "one version": BASE.only(*equals(version="1.2.0")),
-    "one target": BASE.only(*equals(target=("tool", "tool-3"))),
-    "one type of target": BASE.only(*equals(target_type="page")),
-    "failures": BASE.only(*equals(outcome=Outcome.FAILURE)),
-    "neither success nor failure": BASE.only(*equals(outcome=Outcome.NONE)),
-    "hours, not days": BASE.during(Period(START + 40 * DAY + 5 * HOUR, START + 42 * DAY + 7 * HOUR)),
-    "everything at once": Filter(
-        project=MAIN,
-        period=MONTH,
-        audience=Audience.PEOPLE,
-        where=equals(names=("build", "tool_call"), os="darwin", runtime="node 22", outcome=Outcome.SUCCESS),
-    ),
-    "all but linux": BASE.only(Condition("os", Op.IS_NOT, ("linux",))),
-    "two versions, from their beginning": BASE.only(
-        Condition("version", Op.PREFIX, ("1.1", "2.0")), Condition("name", Op.CONTAINS, ("l",))
-    ),
-    "a property": BASE.during(MONTH).only(Condition("properties.variant", Op.IS, ("blue", "green"))),
-    "what never was": BASE.only(*equals(os="plan9")),
-}
-# `make test` checks each chart with one filter for each source and each kind of condition, and the overview with all filters.
-PICKED = (
-    "everything",
-    "people",
-    "one name",
-    "linux",
-    "one target",
-    "hours, not days",
-    "everything at once",
-    "all but linux",
-    "a property",
-    "what never was",
-)
-each_filter = pytest.mark.parametrize("filter_", FILTERS.values(), ids=FILTERS)
-picked_filters = pytest.mark.parametrize(
-    "filter_",
-    [pytest.param(filter_, id=name, marks=[] if name in PICKED else [pytest.mark.slow]) for name, filter_ in FILTERS.items()],
-)
 
 
 def both(installs: Installs | None) -> Pair:
@@ -189,10 +138,10 @@ async def test_breakdowns_by_other_dimensions_equal_the_recount(full: Store, fil
 @pytest.mark.parametrize("name", ["theme", "variant"], ids=["a picked property", "another property"])
 async def test_breakdowns_by_a_property_equal_the_recount(full: Store, filled: Filled, filter_: Filter, name: str) -> None:
     found = await breakdown(full, filter_, By.PROPERTY, property_name=name)
-    said = recount.grouped(filled.matching(filter_), lambda event: msgspec.json.decode(event.properties or "{}").get(name))
-    said.pop(None, None)
+    by_value = recount.grouped(filled.matching(filter_), lambda event: msgspec.json.decode(event.properties or "{}").get(name))
+    by_value.pop(None, None)
     assert {row.value: (row.events, row.successes, row.failures) for row in found.rows} == {
-        value: recount.outcomes(each) for value, each in said.items()
+        value: recount.outcomes(each) for value, each in by_value.items()
     }
 
 
@@ -267,10 +216,10 @@ async def test_version_adoption_equals_the_recount(full: Store, filled: Filled, 
     }
     assert len(named - {None}) == min(3, len(several))
     assert named - {None} <= several
-    said = recount.grouped(events, lambda event: event.version)
+    by_version = recount.grouped(events, lambda event: event.version)
     for adoption in found.versions:
         if adoption.version is not None:
-            _, successes, failed = recount.outcomes(said[adoption.version])
+            _, successes, failed = recount.outcomes(by_version[adoption.version])
             assert adoption.failure_rate == (failed / (successes + failed) if successes + failed else None)
 
 
